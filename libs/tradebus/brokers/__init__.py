@@ -1,0 +1,1 @@
+"""Ports to brokers and their adapters."""

@@ -1,0 +1,1 @@
+"""Dated market rules. Takes a date, never today."""

@@ -1,0 +1,1 @@
+"""Settings models, secret files, redaction."""

@@ -1,0 +1,56 @@
+"""The envelope every sparse message shares."""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tradebus.kernel.ids import derive_id
+from tradebus.kernel.time import utc_iso
+
+
+class Model(BaseModel):
+    """Frozen, and strict about names: an unknown field is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+
+
+class Message(Model):
+    """What is true of every message. `TYPE` names it on the wire; commands are verbs, events past tense.
+
+    `event_id` derives from its cause, so publishing again is harmless. `trace_id` is the id of the market event or
+    command that began the chain, `causation_id` the message that led directly to this one.
+    """
+
+    TYPE: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    event_id: str
+    ts_event_ns: int = Field(ge=0)
+    ts_recorded_ns: int = Field(ge=0)
+    source: str
+    trace_id: str
+    causation_id: str | None = None
+    user_id: str | None = None
+    session_id: str | None = None
+    pos_id: str | None = None
+    database_id: int | None = None
+
+    def to_json(self) -> bytes:
+        """The wire form: the fields, plus `type` and `schema_version` in front."""
+        return b'{"type":"%s","schema_version":%d,%s' % (
+            self.TYPE.encode(), self.VERSION, self.model_dump_json(exclude_none=True).encode()[1:],
+        )  # fmt: skip
+
+    def public(self) -> dict[str, Any]:
+        """The form outside consumers read: the wire form with the event time spelled out in UTC."""
+        return {
+            "type": self.TYPE,
+            "schema_version": self.VERSION,
+            "time_utc": utc_iso(self.ts_event_ns),
+            **self.model_dump(mode="json", exclude_none=True),
+        }
+
+
+def event_id_for(message_type: str, ts_event_ns: int, *cause: str | int) -> str:
+    """The id of the one event of this type with this cause."""
+    return derive_id(ts_event_ns, message_type, *cause)

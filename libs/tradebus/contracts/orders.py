@@ -1,0 +1,162 @@
+"""What execution reports (`orders.v1`)."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import Field
+
+from tradebus.contracts.base import Message, Model
+from tradebus.contracts.signals import Side
+
+
+class OrderRole(StrEnum):
+    ENTRY = "ENTRY"
+    STOP = "STOP"
+    EXIT = "EXIT"
+
+
+class OrderType(StrEnum):
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    SL = "SL"
+    SL_M = "SL-M"
+
+
+class Transaction(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class _OrderEvent(Message):
+    order_id: str
+    broker_order_id: str | None = None
+    tag: str
+    role: OrderRole
+    strategy: str
+    symbol: str
+    instrument: int
+    transaction: Transaction
+    order_type: OrderType
+    quantity: int = Field(gt=0)
+
+
+class OrderPlaced(_OrderEvent):
+    TYPE: ClassVar[str] = "ORDER_PLACED"
+    price_paise: int | None = None
+    trigger_paise: int | None = None
+
+
+class OrderPartiallyFilled(_OrderEvent):
+    TYPE: ClassVar[str] = "ORDER_PARTIALLY_FILLED"
+    fill_id: str
+    fill_quantity: int
+    fill_price_paise: int
+    filled_quantity: int
+
+
+class OrderFilled(_OrderEvent):
+    TYPE: ClassVar[str] = "ORDER_FILLED"
+    fill_id: str
+    fill_quantity: int
+    fill_price_paise: int
+    filled_quantity: int
+    average_price_paise: int
+
+
+class OrderRejected(_OrderEvent):
+    """The broker's refusal (ours is ENTRY_BLOCKED)."""
+
+    TYPE: ClassVar[str] = "ORDER_REJECTED"
+    reason: str
+
+
+class OrderCancelled(_OrderEvent):
+    TYPE: ClassVar[str] = "ORDER_CANCELLED"
+    filled_quantity: int
+    reason: str
+
+
+class OrderTimeout(_OrderEvent):
+    TYPE: ClassVar[str] = "ORDER_TIMEOUT"
+    filled_quantity: int
+    timeout_seconds: int
+
+
+class OrderSlippage(_OrderEvent):
+    TYPE: ClassVar[str] = "ORDER_SLIPPAGE"
+    expected_price_paise: int
+    fill_price_paise: int
+    slippage_pct: float
+    max_slippage_pct: float
+
+
+class OrderUnknown(_OrderEvent):
+    """A request ended without an answer; the order may be live. Resolved by its tag, never by sending again."""
+
+    TYPE: ClassVar[str] = "ORDER_UNKNOWN"
+    reason: str
+
+
+class StopPlaced(_OrderEvent):
+    TYPE: ClassVar[str] = "STOP_PLACED"
+    trigger_paise: int
+
+
+class StopMoved(_OrderEvent):
+    TYPE: ClassVar[str] = "STOP_MOVED"
+    trigger_paise: int
+    previous_trigger_paise: int
+    previous_quantity: int
+
+
+class PositionOpened(Message):
+    TYPE: ClassVar[str] = "POSITION_OPENED"
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    quantity: int
+    average_price_paise: int
+    stop_paise: int
+    target_paise: int | None = None
+
+
+class PositionClosed(Message):
+    """The trade's last word. P&L in paise; R, MAE and MFE in multiples of the risk taken at entry."""
+
+    TYPE: ClassVar[str] = "POSITION_CLOSED"
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    quantity: int
+    entry_price_paise: int
+    exit_price_paise: int
+    gross_pnl_paise: int
+    charges_paise: int
+    net_pnl_paise: int
+    r_multiple: float | None
+    mae_r: float | None
+    mfe_r: float | None
+    reason: str
+    opened_ts_ns: int
+
+
+class Difference(Model):
+    """One thing on which the book and the broker disagreed."""
+
+    what: str
+    ours: str
+    brokers: str
+    action: str
+
+
+class Reconciled(Message):
+    TYPE: ClassVar[str] = "RECONCILED"
+    orders_checked: int
+    differences: tuple[Difference, ...] = ()
+
+
+class ReconcileMismatch(Message):
+    TYPE: ClassVar[str] = "RECONCILE_MISMATCH"
+    differences: tuple[Difference, ...]

@@ -1,0 +1,121 @@
+"""What a trading session is, and the events that report on it."""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from tradebus.contracts.base import Message, Model
+
+ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class Mode(StrEnum):
+    BACKTEST = "backtest"
+    REPLAY = "replay"
+    PAPER = "paper"
+    DRY_RUN = "dry-run"
+    LIVE = "live"
+
+
+class StrategySpec(Model):
+    """A strategy by name, or a user's own by the path of its file; parameters are validated by the strategy."""
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    path: str | None = None
+
+
+class RiskLimits(Model):
+    """Limits of one session (SPEC 9). Money in paise; a limit that is None does not apply."""
+
+    daily_max_loss_paise: int | None = Field(default=None, gt=0)
+    daily_max_loss_pct: float | None = Field(default=3.0, gt=0, le=100)
+    consecutive_losses_limit: int | None = Field(default=4, ge=1)
+    max_concurrent_trades: int = Field(default=3, ge=1)
+    max_trades_per_symbol_per_day: int = Field(default=5, ge=1)
+    cooldown_seconds: int = Field(default=300, ge=0)
+    risk_per_trade_pct: float = Field(default=1.0, gt=0, le=100)
+    max_exposure_pct: float = Field(default=0.8, gt=0, le=1.0)  # share of capital × leverage, as SPEC 9 writes it
+    max_leverage: float = Field(default=2.0, gt=0)
+    max_slippage_pct: float = Field(default=0.5, gt=0)
+    order_timeout_seconds: int = Field(default=30, ge=1)
+    max_lots_per_trade: int | None = Field(default=None, ge=1)
+    # Time guards; None means the dated market rule of the instrument's class (calendar).
+    safe_trading_start: ClockTime | None = None
+    safe_trading_end: ClockTime | None = None
+    hard_trading_end: ClockTime | None = None
+
+
+class PaperSettings(Model):
+    """The paper broker's behaviour, all in event time."""
+
+    seed: int = 1
+    latency_ms: int = Field(default=150, ge=0)
+    slippage_bps: float = Field(default=1.0, ge=0)
+    partial_fill_probability: float = Field(default=0.2, ge=0, le=1)
+
+
+class SessionSpec(Model):
+    """All that START_TRADING fixes for one session. Holds no secret: credentials are named, never carried."""
+
+    session_id: str
+    user_id: str
+    mode: Mode = Mode.PAPER
+    broker: str = "paper"
+    credential: str | None = None
+    symbols: tuple[str, ...] = Field(min_length=1)
+    strategies: tuple[StrategySpec, ...] = Field(min_length=1)
+    capital_paise: int = Field(gt=0)
+    limits: RiskLimits = RiskLimits()
+    paper: PaperSettings = PaperSettings()
+
+
+class SessionStarted(Message):
+    """Strategy, risk and execution have all taken the session up."""
+
+    TYPE: ClassVar[str] = "SESSION_STARTED"
+    spec: SessionSpec
+
+
+class SessionStopped(Message):
+    """Flat, and nothing more will happen in it."""
+
+    TYPE: ClassVar[str] = "SESSION_STOPPED"
+    reason: str
+    trades: int
+    net_pnl_paise: int
+
+
+class SessionPaused(Message):
+    TYPE: ClassVar[str] = "SESSION_PAUSED"
+    reason: str
+
+
+class SessionResumed(Message):
+    TYPE: ClassVar[str] = "SESSION_RESUMED"
+
+
+class SessionFailed(Message):
+    TYPE: ClassVar[str] = "SESSION_FAILED"
+    reason: str
+
+
+class FieldError(Model):
+    """One bad field of a command: where, what is wrong, what to do."""
+
+    field: str
+    problem: str
+
+
+class CommandRejected(Message):
+    TYPE: ClassVar[str] = "COMMAND_REJECTED"
+    action: str | None = None
+    errors: tuple[FieldError, ...]
+
+
+class KillSwitch(Message):
+    """The kill switch was engaged: every entry is blocked and every position is being flattened."""
+
+    TYPE: ClassVar[str] = "KILL_SWITCH"
+    reason: str

@@ -1,0 +1,52 @@
+"""The stream table: what flows where, who alone produces it, how long it is.
+
+    market_data ─► md.ticks, md.candles      strategy, rl_inference ─► signals.{source}
+    risk ─► intents, risk                    execution ─► orders
+    gateway ─► commands, sessions, events
+
+`tests/architecture` checks that a service publishes only to the streams it owns.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# The public pub/sub channels (SPEC 2). Not streams: nothing on them outlives a reader.
+COMMAND_CHANNEL = "trading:commands"
+EVENT_CHANNEL = "trading:events"
+
+
+class Density(StrEnum):
+    DENSE = "dense"
+    SPARSE = "sparse"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One row of the table. `name` carries the version; `max_entries` bounds it (older entries are trimmed)."""
+
+    name: str
+    producer: str
+    density: Density
+    max_entries: int
+
+    def shard(self, number: int) -> str:
+        """The key of one shard, hash-tagged so that Redis Cluster keeps a shard on one node."""
+        return f"{self.name}.{{{number}}}"
+
+
+MD_TICKS = Stream("md.ticks.v1", "market_data", Density.DENSE, 50_000)
+MD_CANDLES = Stream("md.candles.v1", "market_data", Density.DENSE, 50_000)
+SIGNALS = Stream("signals.v1", "strategy", Density.SPARSE, 100_000)
+INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)
+RISK = Stream("risk.v1", "risk", Density.SPARSE, 100_000)
+ORDERS = Stream("orders.v1", "execution", Density.SPARSE, 100_000)
+COMMANDS = Stream("commands.v1", "gateway", Density.SPARSE, 100_000)
+SESSIONS = Stream("sessions.v1", "gateway", Density.SPARSE, 100_000)
+EVENTS = Stream("trading.events.v1", "gateway", Density.SPARSE, 200_000)
+# The one stream that is written from outside: commands, durably (SPEC 2).
+COMMAND_INBOX = Stream("trading.commands.v1", "external", Density.SPARSE, 10_000)
+
+STREAMS: tuple[Stream, ...] = (
+    MD_TICKS, MD_CANDLES, SIGNALS, INTENTS, RISK, ORDERS, COMMANDS, SESSIONS, EVENTS, COMMAND_INBOX,
+)  # fmt: skip
+STREAM_BY_NAME: dict[str, Stream] = {stream.name: stream for stream in STREAMS}

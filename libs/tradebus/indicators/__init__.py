@@ -1,0 +1,1 @@
+"""Compiled incremental kernels: candles and indicators. One implementation for live and batch."""

@@ -1,0 +1,37 @@
+"""Where the time comes from. Nothing else in the code reads the machine's clock (ruff holds this)."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """`now_ns` is the time decisions are made in: wall time live, event time in a paced run."""
+
+    def now_ns(self) -> int: ...
+
+
+class WallClock:
+    """The machine's UTC clock."""
+
+    def now_ns(self) -> int:
+        return time.time_ns()
+
+
+class EventClock:
+    """Stands at the latest event time it was shown; never goes back. Property: now_ns is monotonic."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self._now_ns = start_ns
+
+    def now_ns(self) -> int:
+        return self._now_ns
+
+    def advance(self, to_ns: int) -> None:
+        """Moves forward to `to_ns`; an earlier instant is ignored."""
+        if to_ns > self._now_ns:
+            self._now_ns = to_ns
+
+
+def monotonic_ns() -> int:
+    """For measuring durations only; unrelated to any calendar."""
+    return time.perf_counter_ns()

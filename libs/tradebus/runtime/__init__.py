@@ -1,0 +1,1 @@
+"""The service shell: run loop, signals, health, logging, metrics, embedded servers, paced merging."""

@@ -1,0 +1,1 @@
+"""Postgres: pools, named SQL, migrations, inbox and outbox, advisory locks."""

@@ -1,0 +1,1 @@
+"""Strategies: pure decision cores. Market state in, a decision with a reason out, HOLD included."""

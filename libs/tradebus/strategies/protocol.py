@@ -1,0 +1,128 @@
+"""What a strategy is.
+
+A strategy is one Python class with typed parameters. It sees one symbol's closed candles (and ticks, where it asks),
+its own indicator state and its position; it answers with a decision and a reason. It does no I/O, reads no clock and
+draws no random number, so the same history gives the same decisions in a backtest, a replay and live.
+
+    class MyParameters(StrategyParameters):
+        length: int = Field(default=20, ge=2)
+
+    class MyStrategy(Strategy[MyParameters]):
+        NAME = "my_strategy"
+        TIMEFRAME_SECONDS = 300
+        PARAMETERS = MyParameters
+
+        def on_candle(self, candle: Candle, context: Context) -> Decision: ...
+
+Invariants: `on_candle` is called once per closed candle in time order, warm-up candles first with
+`context.warming_up` true (decisions are discarded then). State is rebuilt by replaying candles at the start of every
+trading day and after a restart, so it must depend on nothing but the calls.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from tradebus.contracts.signals import Side
+
+
+class StrategyParameters(BaseModel):
+    """Base of a strategy's typed parameters; an unknown name is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Action(StrEnum):
+    HOLD = "HOLD"
+    ARM_LONG = "ARM_LONG"
+    ARM_SHORT = "ARM_SHORT"
+    ENTER_LONG = "ENTER_LONG"
+    ENTER_SHORT = "ENTER_SHORT"
+    EXIT = "EXIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One closed candle. Prices in paise, instants in nanoseconds since the epoch, `ts_close_ns` exclusive."""
+
+    ts_open_ns: int
+    ts_close_ns: int
+    open_paise: int
+    high_paise: int
+    low_paise: int
+    close_paise: int
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    ts_event_ns: int
+    price_paise: int
+    volume_cumulative: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The strategy's own open position in the symbol, as the ledger has it."""
+
+    pos_id: str
+    side: Side
+    quantity: int
+    entry_price_paise: int
+    opened_ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a strategy may know beside the candle."""
+
+    symbol: str
+    position: Position | None
+    session_open_ns: int  # start of continuous trading of the candle's day, from the dated calendar
+    session_close_ns: int
+    put_call_ratio: float | None  # None where no option chain is at hand
+    warming_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. `stop_paise` is required for an entry; `reason` always says which condition decided."""
+
+    action: Action
+    reason: str
+    stop_paise: int | None = None
+    target_paise: int | None = None
+    confidence: float = 0.5
+
+
+P = TypeVar("P", bound=StrategyParameters)
+
+
+class Strategy(ABC, Generic[P]):
+    """Base class. One instance per (session, symbol)."""
+
+    NAME: ClassVar[str]
+    TIMEFRAME_SECONDS: ClassVar[int] = 60
+    # Candles of TIMEFRAME_SECONDS, before the current day, that are replayed before the first decision.
+    WARMUP_CANDLES: ClassVar[int] = 200
+    WANTS_TICKS: ClassVar[bool] = False
+    PARAMETERS: ClassVar[type[StrategyParameters]]
+
+    def __init__(self, parameters: P) -> None:
+        self.parameters = parameters
+
+    @abstractmethod
+    def on_candle(self, candle: Candle, context: Context) -> Decision:
+        """Decides on one closed candle."""
+
+    def on_tick(self, tick: Tick, context: Context) -> Decision | None:
+        """Decides between candles, where WANTS_TICKS is set. None (no decision) is the default."""
+        return None
+
+
+def hold(reason: str) -> Decision:
+    """HOLD, with its reason."""
+    return Decision(action=Action.HOLD, reason=reason)

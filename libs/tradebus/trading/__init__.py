@@ -1,0 +1,1 @@
+"""Trade and order state tables, sizing, charges, R-metrics. Pure."""
