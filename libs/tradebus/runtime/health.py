@@ -1,0 +1,59 @@
+"""The three addresses every service answers on its health port: /healthz, /readyz and /metrics.
+
+Small enough to need no web framework: GET only, one answer per connection, on asyncio's own server.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+_READ_TIMEOUT_SECONDS: Final = 5.0
+
+
+class HealthServer:
+    """`ready` says whether /readyz answers 200 or 503, with a word on why not."""
+
+    def __init__(self, *, host: str, port: int, ready: Callable[[], str | None]) -> None:
+        self._host, self._port, self._ready = host, port, ready
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> int:
+        """Listens; returns the port (the system's choice where 0 was asked for). Raises OSError where it is taken."""
+        self._server = await asyncio.start_server(self._answer, self._host, self._port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT_SECONDS)
+            status, content_type, body = self._respond(head.split(b" ", 2)[1].decode("ascii", "replace"))
+            writer.write(
+                f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+                "Connection: close\r\n\r\n".encode()
+                + body
+            )
+            await writer.drain()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, IndexError):
+            pass  # a caller that does not speak HTTP, or left: nothing to answer
+        finally:
+            writer.close()
+
+    def _respond(self, path: str) -> tuple[str, str, bytes]:
+        match path.partition("?")[0]:
+            case "/healthz":
+                return "200 OK", "text/plain", b"alive\n"
+            case "/readyz":
+                problem = self._ready()
+                if problem is None:
+                    return "200 OK", "text/plain", b"ready\n"
+                return "503 Service Unavailable", "text/plain", f"{problem}\n".encode()
+            case "/metrics":
+                return "200 OK", CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
+            case _:
+                return "404 Not Found", "text/plain", b"try /healthz, /readyz or /metrics\n"

@@ -1,0 +1,145 @@
+"""The shell around every service: connect, build, run until told to stop, finish what is in hand.
+
+settings ─► bus, store ─► build() ─► components run ─► SIGTERM / SIGINT / parent gone ─► stop ─► close
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Protocol, TypeVar
+
+import structlog
+
+from tradebus.bus.port import Bus
+from tradebus.bus.redis_bus import RedisBus
+from tradebus.config.settings import ServiceSettings, load_settings
+from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.ids import IdSource, RandomIds
+from tradebus.runtime.health import HealthServer
+from tradebus.runtime.logs import configure_logs
+from tradebus.store.store import Store
+
+_STOP_GRACE_SECONDS = 10.0
+_log = structlog.get_logger()
+
+
+class Component(Protocol):
+    """Something that runs for the life of the service."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Returns soon after `stop` is set, having finished and acknowledged what it holds."""
+
+
+S_contra = TypeVar("S_contra", bound=ServiceSettings, contravariant=True)
+S = TypeVar("S", bound=ServiceSettings)
+
+
+class Build(Protocol[S_contra]):
+    """A service's `bootstrap.build`."""
+
+    def __call__(
+        self, settings: S_contra, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+    ) -> Awaitable[Sequence[Component]]: ...
+
+
+def run_service(name: str, settings: S | type[S], build: Build[S]) -> None:
+    """Runs a service until it is told to stop. Leaves with 0, or with one clear line and the error's exit code."""
+    try:
+        loaded = load_settings(settings) if isinstance(settings, type) else settings
+        configure_logs(name, level=loaded.log_level)
+        _event_loop_run(_serve(name, loaded, build))
+    except TradebusError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _event_loop_run(main: Awaitable[None]) -> None:
+    if sys.platform == "win32":
+        asyncio.run(_as_coroutine(main))
+        return
+    import uvloop
+
+    uvloop.run(_as_coroutine(main))
+
+
+async def _as_coroutine(main: Awaitable[None]) -> None:
+    await main
+
+
+async def _serve(name: str, settings: S, build: Build[S]) -> None:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    _stop_without_parent(settings.parent_pid)
+    state = _Readiness()
+    health = HealthServer(host=settings.health_host, port=settings.health_port, ready=lambda: state.problem)
+    port = await health.start()
+    producer = f"{name}-{settings.instance}"
+    bus = await RedisBus.connect(settings.redis_dsn, namespace=settings.namespace)
+    try:
+        store = await Store.connect(settings.database_dsn, namespace=settings.namespace, producer=producer)
+        try:
+            components = await build(settings, bus=bus, store=store, clock=WallClock(), ids=RandomIds())
+            state.problem = None
+            _log.info("ready", health_port=port, instance=settings.instance, paced=settings.paced)
+            await run_components(components, stop)
+            _log.info("stopped")
+        finally:
+            state.problem = "stopping"
+            await store.close()
+    finally:
+        await bus.close()
+        await health.stop()
+
+
+class _Readiness:
+    def __init__(self) -> None:
+        self.problem: str | None = "starting"
+
+
+async def run_components(components: Sequence[Component], stop: asyncio.Event) -> None:
+    """Runs all until `stop`; the first that fails stops the others, and its error is raised."""
+    tasks = [asyncio.create_task(component.run(stop), name=type(component).__name__) for component in components]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            failed = [task for task in done if task.exception() is not None]
+            for task in failed:
+                _log.error("component failed", component=task.get_name(), exc_info=task.exception())
+            if not failed:
+                await asyncio.wait(tasks)
+        stop.set()
+        await asyncio.wait(tasks, timeout=_STOP_GRACE_SECONDS)
+    finally:
+        stop.set()
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def _stop_without_parent(parent_pid: int) -> None:
+    """Ends this process when its supervisor is gone, however that died: nobody would restart or stop it any more."""
+    if not parent_pid:
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent_pid:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_STOP_GRACE_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
