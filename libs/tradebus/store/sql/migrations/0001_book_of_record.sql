@@ -223,9 +223,9 @@ CREATE TABLE paper_orders (
     instrument_id    integer NOT NULL,
     body             jsonb NOT NULL,
     status           text NOT NULL,
-    as_of_ns         bigint NOT NULL
+    version          bigint NOT NULL DEFAULT 0
 );
-CREATE INDEX ON paper_orders (account) WHERE status IN ('OPEN', 'TRIGGER_PENDING', 'CANCEL_PENDING');
+CREATE INDEX ON paper_orders (account) WHERE status NOT IN ('FILLED', 'CANCELLED', 'REJECTED');
 CREATE TABLE paper_fills (
     fill_id         text PRIMARY KEY,
     broker_order_id text NOT NULL REFERENCES paper_orders,
