@@ -44,12 +44,13 @@ class TradeEvent(StrEnum):
     ENTRY_UNKNOWN = "ENTRY_UNKNOWN"  # the entry's answer was lost
     ENTRY_NOT_FOUND = "ENTRY_NOT_FOUND"  # the broker's book does not know the entry's tag: it never arrived
     EXIT_REQUESTED = "EXIT_REQUESTED"  # somebody wants out
-    EXIT_ACCEPTED = "EXIT_ACCEPTED"  # an exit or stop is on the broker's book
-    EXIT_PARTIALLY_FILLED = "EXIT_PARTIALLY_FILLED"  # exit or stop filled, quantity left
+    STOP_ANSWERED = "STOP_ANSWERED"  # the resting stop was accepted, moved, refused, cancelled or lost: its order knows
+    EXIT_ACCEPTED = "EXIT_ACCEPTED"
+    EXIT_REJECTED = "EXIT_REJECTED"  # refused, and no other exit is live or unknown
+    EXIT_CANCELLED = "EXIT_CANCELLED"  # ended short, and no other exit is live or unknown
+    EXIT_UNKNOWN = "EXIT_UNKNOWN"  # the exit's answer was lost
+    EXIT_PARTIALLY_FILLED = "EXIT_PARTIALLY_FILLED"  # exit or stop filled and quantity is left; such a stop is the exit
     EXIT_FILLED = "EXIT_FILLED"  # exit or stop filled and the position is flat
-    EXIT_REJECTED = "EXIT_REJECTED"
-    EXIT_CANCELLED = "EXIT_CANCELLED"
-    EXIT_UNKNOWN = "EXIT_UNKNOWN"  # an exit's or stop's answer was lost
     EXIT_OVERFILLED = "EXIT_OVERFILLED"  # exit and stop both filled: the position is on the other side
 
 
@@ -67,6 +68,8 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.ENTRY_PENDING, _TE.ENTRY_CANCELLED): _T.CANCELLED,
     (_T.ENTRY_PENDING, _TE.ENTRY_UNKNOWN): _T.UNKNOWN,
     (_T.ENTRY_PENDING, _TE.ENTRY_NOT_FOUND): _T.CANCELLED,  # a crash between commit and send
+    (_T.ENTRY_PENDING, _TE.STOP_ANSWERED): _T.ENTRY_PENDING,
+    (_T.ENTRY_PENDING, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,
     (_T.ENTRY_PENDING, _TE.EXIT_REQUESTED): _T.EXIT_PENDING,  # nothing held yet: the exit is the entry's cancellation
     #
     (_T.ORDER_PLACED, _TE.ENTRY_ACCEPTED): _T.ORDER_PLACED,  # answered by the request and by the order stream
@@ -75,11 +78,7 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.ORDER_PLACED, _TE.ENTRY_CANCELLED): _T.CANCELLED,
     (_T.ORDER_PLACED, _TE.ENTRY_UNKNOWN): _T.UNKNOWN,
     (_T.ORDER_PLACED, _TE.EXIT_REQUESTED): _T.EXIT_PENDING,
-    # The stop goes out as soon as the entry is accepted, so its answers come before the first fill.
-    (_T.ORDER_PLACED, _TE.EXIT_ACCEPTED): _T.ORDER_PLACED,
-    (_T.ORDER_PLACED, _TE.EXIT_REJECTED): _T.ORDER_PLACED,  # no stop, no entry: the caller cancels it
-    (_T.ORDER_PLACED, _TE.EXIT_CANCELLED): _T.ORDER_PLACED,
-    (_T.ORDER_PLACED, _TE.EXIT_UNKNOWN): _T.ORDER_PLACED,
+    (_T.ORDER_PLACED, _TE.STOP_ANSWERED): _T.ORDER_PLACED,  # sent with the entry, answered before its first fill
     (_T.ORDER_PLACED, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,  # the stop's fill overtook the entry's
     #
     (_T.POSITION_OPEN, _TE.ENTRY_FILLED): _T.POSITION_OPEN,
@@ -87,16 +86,18 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.POSITION_OPEN, _TE.ENTRY_REMAINDER_CANCELLED): _T.POSITION_OPEN,  # open with less than was asked
     (_T.POSITION_OPEN, _TE.ENTRY_UNKNOWN): _T.POSITION_OPEN,  # the filled part is known; the order itself is UNKNOWN
     (_T.POSITION_OPEN, _TE.EXIT_REQUESTED): _T.EXIT_PENDING,
-    (_T.POSITION_OPEN, _TE.EXIT_ACCEPTED): _T.POSITION_OPEN,  # the stop rests at the broker
+    (_T.POSITION_OPEN, _TE.STOP_ANSWERED): _T.POSITION_OPEN,  # where it is refused or gone, the caller sees to it
     (_T.POSITION_OPEN, _TE.EXIT_PARTIALLY_FILLED): _T.EXIT_PENDING,  # the stop was hit
     (_T.POSITION_OPEN, _TE.EXIT_FILLED): _T.CLOSED,
-    (_T.POSITION_OPEN, _TE.EXIT_REJECTED): _T.POSITION_OPEN,  # the stop was refused: the caller must flatten
-    (_T.POSITION_OPEN, _TE.EXIT_CANCELLED): _T.POSITION_OPEN,  # the stop is gone (15:15 rule, or replaced)
-    (_T.POSITION_OPEN, _TE.EXIT_UNKNOWN): _T.POSITION_OPEN,  # the stop order is UNKNOWN, the position is not
     (_T.POSITION_OPEN, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,
+    (_T.POSITION_OPEN, _TE.EXIT_ACCEPTED): _T.POSITION_OPEN,  # late words about an exit that has already failed
+    (_T.POSITION_OPEN, _TE.EXIT_REJECTED): _T.POSITION_OPEN,
+    (_T.POSITION_OPEN, _TE.EXIT_CANCELLED): _T.POSITION_OPEN,
+    (_T.POSITION_OPEN, _TE.EXIT_UNKNOWN): _T.POSITION_OPEN,
     #
     (_T.EXIT_PENDING, _TE.EXIT_REQUESTED): _T.EXIT_PENDING,
     (_T.EXIT_PENDING, _TE.EXIT_ACCEPTED): _T.EXIT_PENDING,
+    (_T.EXIT_PENDING, _TE.STOP_ANSWERED): _T.EXIT_PENDING,  # cancelling the resting stop does not end the exit
     (_T.EXIT_PENDING, _TE.EXIT_PARTIALLY_FILLED): _T.EXIT_PENDING,
     (_T.EXIT_PENDING, _TE.EXIT_FILLED): _T.CLOSED,
     (_T.EXIT_PENDING, _TE.EXIT_REJECTED): _T.POSITION_OPEN,  # still held: another exit may and must be sent
@@ -118,10 +119,7 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.UNKNOWN, _TE.ENTRY_CANCELLED): _T.CANCELLED,
     (_T.UNKNOWN, _TE.ENTRY_NOT_FOUND): _T.CANCELLED,
     (_T.UNKNOWN, _TE.EXIT_REQUESTED): _T.UNKNOWN,  # resolve first; the wish is kept in the trade's exit reason
-    (_T.UNKNOWN, _TE.EXIT_ACCEPTED): _T.UNKNOWN,
-    (_T.UNKNOWN, _TE.EXIT_REJECTED): _T.UNKNOWN,
-    (_T.UNKNOWN, _TE.EXIT_CANCELLED): _T.UNKNOWN,
-    (_T.UNKNOWN, _TE.EXIT_UNKNOWN): _T.UNKNOWN,
+    (_T.UNKNOWN, _TE.STOP_ANSWERED): _T.UNKNOWN,
     (_T.UNKNOWN, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,  # the stop filled, so the entry must have
     #
     # Late words after the end. Answers change nothing; fills do (TRADE_REVIVALS).
@@ -131,7 +129,8 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.CLOSED, _TE.EXIT_REQUESTED): _T.CLOSED,
     (_T.CLOSED, _TE.EXIT_ACCEPTED): _T.CLOSED,
     (_T.CLOSED, _TE.EXIT_REJECTED): _T.CLOSED,
-    (_T.CLOSED, _TE.EXIT_CANCELLED): _T.CLOSED,  # the resting stop's cancellation, confirmed after the exit filled
+    (_T.CLOSED, _TE.EXIT_CANCELLED): _T.CLOSED,
+    (_T.CLOSED, _TE.STOP_ANSWERED): _T.CLOSED,  # the resting stop's cancellation, confirmed after the exit filled
     (_T.CLOSED, _TE.EXIT_UNKNOWN): _T.CLOSED,
     (_T.CLOSED, _TE.EXIT_FILLED): _T.CLOSED,  # flat again, said twice
     (_T.CLOSED, _TE.ENTRY_FILLED): _T.POSITION_OPEN,  # the entry's remainder filled after we were flat
@@ -140,20 +139,16 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.REJECTED, _TE.ENTRY_REJECTED): _T.REJECTED,
     (_T.REJECTED, _TE.ENTRY_UNKNOWN): _T.REJECTED,
     (_T.REJECTED, _TE.EXIT_REQUESTED): _T.REJECTED,
-    (_T.REJECTED, _TE.EXIT_ACCEPTED): _T.REJECTED,
-    (_T.REJECTED, _TE.EXIT_REJECTED): _T.REJECTED,
-    (_T.REJECTED, _TE.EXIT_CANCELLED): _T.REJECTED,
-    (_T.REJECTED, _TE.EXIT_UNKNOWN): _T.REJECTED,
+    (_T.REJECTED, _TE.STOP_ANSWERED): _T.REJECTED,
     (_T.REJECTED, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,  # a stop filled that had nothing to protect
     (_T.REJECTED, _TE.ENTRY_FILLED): _T.POSITION_OPEN,  # refused, they said, and yet it filled
     (_T.CANCELLED, _TE.ENTRY_ACCEPTED): _T.CANCELLED,
     (_T.CANCELLED, _TE.ENTRY_CANCELLED): _T.CANCELLED,
+    (_T.CANCELLED, _TE.ENTRY_REJECTED): _T.CANCELLED,
+    (_T.CANCELLED, _TE.ENTRY_NOT_FOUND): _T.CANCELLED,
     (_T.CANCELLED, _TE.ENTRY_UNKNOWN): _T.CANCELLED,
     (_T.CANCELLED, _TE.EXIT_REQUESTED): _T.CANCELLED,
-    (_T.CANCELLED, _TE.EXIT_ACCEPTED): _T.CANCELLED,
-    (_T.CANCELLED, _TE.EXIT_REJECTED): _T.CANCELLED,
-    (_T.CANCELLED, _TE.EXIT_CANCELLED): _T.CANCELLED,
-    (_T.CANCELLED, _TE.EXIT_UNKNOWN): _T.CANCELLED,
+    (_T.CANCELLED, _TE.STOP_ANSWERED): _T.CANCELLED,
     (_T.CANCELLED, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,  # a stop filled that had nothing to protect
     (_T.CANCELLED, _TE.ENTRY_FILLED): _T.POSITION_OPEN,  # the fill crossed the cancellation on the way
 }
