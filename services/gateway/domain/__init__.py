@@ -1,0 +1,1 @@
+"""What the gateway decides, without I/O: is a command well formed, and what does it do to a session."""

@@ -1,0 +1,131 @@
+"""What a command does to a user's session.
+
+    START ─► STARTING ─► RUNNING ◄─► PAUSED          STARTING, RUNNING, PAUSED ─ STOP ─► STOPPING ─► STOPPED
+                 └─► FAILED
+
+Invariants (property-tested): a user has at most one session that is alive; a command repeated changes nothing the
+second time; STOP is never refused to a session that is alive; every pair of command and status has a row in TABLE.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.gateway.domain.body import Action
+from tradebus.contracts.base import Message
+from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
+from tradebus.contracts.sessions import FieldError, SessionPaused, SessionResumed, SessionSpec
+
+
+class Status(StrEnum):
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+
+ALIVE = (Status.STARTING, Status.RUNNING, Status.PAUSED, Status.STOPPING)
+PARTICIPANTS = ("strategy", "risk", "execution")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One row of `sessions`."""
+
+    session_id: str
+    user_id: str
+    status: Status
+    spec: SessionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Begin the session that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Move an alive session: its new status (None: unchanged), the command for the services, the event to report."""
+
+    status: Status | None
+    command: type[Message]
+    event: type[Message] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Nothing to do: say again how the session stands."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    errors: tuple[FieldError, ...]
+
+
+class _Again:
+    """The session is already where the command would bring it."""
+
+
+_STOP = Step(Status.STOPPING, StopTrading)
+# A session that is still STARTING takes PAUSE and RESUME without a status of its own: the services get the command
+# in order, and the one that came last decides whether the session begins as RUNNING or as PAUSED.
+TABLE: Mapping[tuple[Action, Status], Step | _Again | str] = {
+    (Action.STOP, Status.STARTING): _STOP,
+    (Action.STOP, Status.RUNNING): _STOP,
+    (Action.STOP, Status.PAUSED): _STOP,
+    (Action.STOP, Status.STOPPING): _Again(),
+    (Action.PAUSE, Status.STARTING): Step(None, PauseTrading),
+    (Action.PAUSE, Status.RUNNING): Step(Status.PAUSED, PauseTrading, SessionPaused),
+    (Action.PAUSE, Status.PAUSED): _Again(),
+    (Action.PAUSE, Status.STOPPING): "is stopping: no entry is made in it any more",
+    (Action.RESUME, Status.STARTING): Step(None, ResumeTrading),
+    (Action.RESUME, Status.RUNNING): _Again(),
+    (Action.RESUME, Status.PAUSED): Step(Status.RUNNING, ResumeTrading, SessionResumed),
+    (Action.RESUME, Status.STOPPING): "is stopping: start a new one once it has stopped",
+    (Action.FLATTEN, Status.STARTING): Step(None, Flatten),
+    (Action.FLATTEN, Status.RUNNING): Step(None, Flatten),
+    (Action.FLATTEN, Status.PAUSED): Step(None, Flatten),
+    (Action.FLATTEN, Status.STOPPING): _Again(),  # stopping flattens
+}
+
+
+def decide_start(spec: SessionSpec, *, alive: Session | None, killed_reason: str | None) -> Create | Report | Reject:
+    """`spec` carries an empty session id. The same spec as the alive session's is a repetition, another is refused."""
+    if alive is not None and alive.spec.model_copy(update={"session_id": ""}) == spec:
+        return Report(alive)
+    if alive is not None:
+        return _reject(
+            "user_id",
+            f"session {alive.session_id} of user {spec.user_id} is {alive.status} with another spec; "
+            "send STOP_TRADING first",
+        )
+    if killed_reason is not None:
+        return _reject("action", f"the kill switch is engaged ({killed_reason}); `tradebus kill --reset` releases it")
+    return Create()
+
+
+def decide_step(
+    action: Action, *, user_id: str, alive: Session | None, latest: Session | None
+) -> Step | Report | Reject:
+    """STOP, PAUSE, RESUME or FLATTEN. `latest` is the user's newest session, ended or not."""
+    if alive is None:
+        if action is Action.STOP and latest is not None:
+            return Report(latest)
+        return _reject("user_id", f"no session of user {user_id} is alive: there is nothing to {_VERBS[action]}")
+    row = TABLE[action, alive.status]
+    if isinstance(row, Step):
+        return row
+    if isinstance(row, str):
+        return _reject("action", f"session {alive.session_id} {row}")
+    return Report(alive)
+
+
+_VERBS = {Action.STOP: "stop", Action.PAUSE: "pause", Action.RESUME: "resume", Action.FLATTEN: "flatten"}
+
+
+def _reject(field: str, problem: str) -> Reject:
+    return Reject((FieldError(field=field, problem=problem),))

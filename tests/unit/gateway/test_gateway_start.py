@@ -1,0 +1,218 @@
+"""START_TRADING's data: what it asks for, and what is wrong with it."""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.domain.body import ExternalCommand, read_command
+from services.gateway.domain.problems import Problems
+from services.gateway.domain.start import Catalogue, read_start
+from tradebus.contracts.sessions import FieldError, Mode, SessionSpec, StrategySpec
+
+LENGTHS = {"orb", "ema_20_50"}
+
+
+def check_strategy(spec: StrategySpec) -> Collection[FieldError]:
+    """Knows two strategies whose only parameter is `length`, an integer above 1."""
+    if spec.name not in LENGTHS:
+        return [FieldError(field="name", problem=f"unknown strategy {spec.name!r}")]
+    return [
+        FieldError(field=f"parameters.{name}", problem="bad value")
+        for name, value in spec.parameters.items()
+        if name != "length" or not isinstance(value, int) or value < 2
+    ]
+
+
+CATALOGUE = Catalogue(
+    instruments={"BANKNIFTY": "BANKNIFTY", "NIFTYBANK": "BANKNIFTY", "NIFTY": "NIFTY"}, check_strategy=check_strategy
+)
+GOOD: dict[str, Any] = {"strategies": ["orb"], "symbols": ["BANKNIFTY"], "capital": 100000}
+
+
+def read(data: dict[str, Any]) -> tuple[SessionSpec | None, dict[str, str]]:
+    command = read_command(json.dumps({"action": "START_TRADING", "user_id": "123", "data": data}).encode())
+    assert isinstance(command, ExternalCommand)
+    problems = Problems()
+    spec = read_start(command.data, user_id="123", catalogue=CATALOGUE, problems=problems)
+    return spec, {error.field: error.problem for error in problems.errors}
+
+
+def spec_of(**changes: Any) -> SessionSpec:
+    spec, errors = read({**GOOD, **changes})
+    assert spec is not None, errors
+    return spec
+
+
+def test_the_least_that_starts_a_session_is_paper_with_the_default_limits() -> None:
+    spec = spec_of()
+    assert (spec.mode, spec.broker, spec.user_id, spec.capital_paise) == (Mode.PAPER, "paper", "123", 10_000_000)
+    assert spec.strategies == (StrategySpec(name="orb"),)
+
+
+def test_money_is_exact_to_the_paisa() -> None:
+    spec = spec_of(capital="1000.10", limits={"daily_max_loss": 2500.55})
+    assert spec.capital_paise == 100_010
+    assert spec.limits.daily_max_loss_paise == 250_055
+
+
+def test_aliases_and_underlyings_become_canonical_symbols_once() -> None:
+    assert spec_of(symbols=["niftybank", "BANKNIFTY"], underlyings=["NIFTY"]).symbols == ("BANKNIFTY", "NIFTY")
+
+
+def test_an_access_token_is_accepted_and_kept_nowhere() -> None:
+    spec = spec_of(access_token="very-secret-token")
+    assert "very-secret-token" not in spec.model_dump_json()
+
+
+def test_a_credential_is_kept_by_name() -> None:
+    assert spec_of(credential="desk_1").credential == "desk_1"
+
+
+def test_strategies_carry_parameters_and_a_path() -> None:
+    spec = spec_of(strategies=[{"name": "orb", "parameters": {"length": 5}, "path": "/x/y.py"}, "ema_20_50"])
+    assert spec.strategies[0] == StrategySpec(name="orb", parameters={"length": 5}, path="/x/y.py")
+    assert spec.strategies[1].name == "ema_20_50"
+
+
+def test_limits_may_be_called_risk_limits() -> None:
+    assert spec_of(risk_limits={"max_concurrent_trades": 7}).limits.max_concurrent_trades == 7
+
+
+@pytest.mark.parametrize("mode", ["live", "dry-run", "replay", "backtest"])
+def test_another_mode_is_refused_and_never_becomes_paper(mode: str) -> None:
+    spec, errors = read({**GOOD, "mode": mode})
+    assert spec is None
+    assert "nothing was started" in errors["data.mode"]
+
+
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"broker": "kite"}, "data.broker", "no order gateway for kite"),
+    ({"broker": "papr"}, "data.broker", "did you mean 'paper'?"),
+    ({"broker": 1}, "data.broker", "must be text"),
+    ({"mode": "papr"}, "data.mode", "did you mean 'paper'?"),
+    ({"mode": None}, "data.mode", "must be text, not null"),
+    ({"capital": None}, "data.capital", "is missing"),
+    ({"capital": -1}, "data.capital", "must be above 0"),
+    ({"capital": 0}, "data.capital", "must be above 0"),
+    ({"capital": 1.001}, "data.capital", "finer than one paisa"),
+    ({"capital": 10**12}, "data.capital", "at most"),
+    ({"capital": "many"}, "data.capital", "must be an amount in rupees"),
+    ({"capital": "NaN"}, "data.capital", "must be an amount in rupees"),
+    ({"capital": "Infinity"}, "data.capital", "must be above 0 and at most"),
+    ({"capital": True}, "data.capital", "not true or false"),
+    ({"symbols": []}, "data.symbols", "must not be empty"),
+    ({"symbols": "NIFTY"}, "data.symbols", "must be a list, not text"),
+    ({"symbols": [1]}, "data.symbols[0]", "must be text"),
+    ({"symbols": ["NIFTY", "BANKNIFTI"]}, "data.symbols[1]", "did you mean 'BANKNIFTY'?"),
+    ({"symbols": ["NIFTY"] * 201}, "data.symbols", "at most 200"),
+    ({"strategies": []}, "data.strategies", "must not be empty"),
+    ({"strategies": {"name": "orb"}}, "data.strategies", "must be a list"),
+    ({"strategies": [5]}, "data.strategies[0]", "must be a name or an object"),
+    ({"strategies": ["orbit"]}, "data.strategies[0].name", "unknown strategy 'orbit'"),
+    ({"strategies": ["orb", "orb"]}, "data.strategies[1]", "a second time"),
+    ({"strategies": [{"parameters": {}}]}, "data.strategies[0].name", "must be a strategy's name"),
+    ({"strategies": [{"name": "orb", "params": {}}]}, "data.strategies[0].params", "unknown field"),
+    ({"strategies": [{"name": "orb", "parameters": []}]}, "data.strategies[0].parameters", "must be an object"),
+    ({"strategies": [{"name": "orb", "parameters": {"length": 1}}]}, "data.strategies[0].parameters.length", "bad"),
+    ({"strategies": [{"name": "orb", "path": 3}]}, "data.strategies[0].path", "must be the path"),
+    ({"limits": []}, "data.limits", "must be an object"),
+    ({"limits": {"daily_max_los": 1}}, "data.limits.daily_max_los", "did you mean 'daily_max_loss'?"),
+    ({"limits": {"daily_max_loss": -5}}, "data.limits.daily_max_loss", "must be above 0"),
+    ({"limits": {"max_concurrent_trades": 0}}, "data.limits.max_concurrent_trades", "greater than or equal to 1"),
+    ({"limits": {"max_concurrent_trades": "3"}}, "data.limits.max_concurrent_trades", "valid integer"),
+    ({"limits": {"max_concurrent_trades": True}}, "data.limits.max_concurrent_trades", "valid integer"),
+    ({"limits": {"max_exposure_pct": 1.5}}, "data.limits.max_exposure_pct", "less than or equal to 1"),
+    ({"limits": {"safe_trading_start": "25:00"}}, "data.limits.safe_trading_start", "pattern"),
+    ({"limits": {"safe_trading_start": "15:00", "safe_trading_end": "10:00"}}, "data.limits.safe_trading_end", "after"),
+    ({"limits": {}, "risk_limits": {}}, "data.risk_limits", "one of the two"),
+    ({"paper": 1}, "data.paper", "must be an object"),
+    ({"paper": {"sed": 1}}, "data.paper.sed", "did you mean 'seed'?"),
+    ({"paper": {"latency_ms": -1}}, "data.paper.latency_ms", "greater than or equal to 0"),
+    ({"access_token": 5}, "data.access_token", "must be text"),
+    ({"credential": "a b"}, "data.credential", "must be a name"),
+    ({"credential": "a", "access_token": "t"}, "data.credential", "not both"),
+    ({"acces_token": "very-secret"}, "data.acces_token", "did you mean 'access_token'?"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field", "problem"), BAD)
+def test_a_bad_field_is_named_and_nothing_starts(changes: dict[str, Any], field: str, problem: str) -> None:
+    spec, errors = read({**GOOD, **changes})
+    assert spec is None
+    assert problem in errors[field]
+
+
+def test_what_is_missing_is_named_all_at_once() -> None:
+    spec, errors = read({})
+    assert spec is None
+    assert set(errors) == {"data.strategies", "data.symbols", "data.capital"}
+
+
+@pytest.mark.parametrize("name", ["access_token", "acces_token", "credential", "mode", "broker", "capital"])
+def test_no_problem_repeats_what_might_be_a_secret(name: str) -> None:
+    secret = "s3cr3t with spaces"
+    _, errors = read({**GOOD, name: [secret]})
+    _, more = read({**GOOD, name: secret})
+    assert secret not in json.dumps([errors, more])
+
+
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=8)
+)
+trees = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+names = [
+    "broker",
+    "mode",
+    "strategies",
+    "symbols",
+    "underlyings",
+    "capital",
+    "limits",
+    "risk_limits",
+    "paper",
+    "credential",
+]
+
+
+@given(st.dictionaries(st.sampled_from(names), trees, max_size=4))
+def test_any_data_gives_a_spec_or_a_reason(changes: dict[str, Any]) -> None:
+    command = read_command(
+        json.dumps({"action": "START_TRADING", "user_id": "1", "data": {**GOOD, **changes}}).encode()
+    )
+    if not isinstance(command, ExternalCommand):
+        return
+    problems = Problems()
+    spec = read_start(command.data, user_id="1", catalogue=CATALOGUE, problems=problems)
+    assert (spec is None) == bool(problems)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["daily_max_loss", "daily_max_loss_pct", "max_leverage", "cooldown_seconds", "hard_trading_end"]
+        ),
+        scalars,
+    )
+)
+def test_any_limits_give_a_spec_or_a_reason(limits: dict[str, Any]) -> None:
+    command = read_command(
+        json.dumps({"action": "START_TRADING", "user_id": "1", "data": {**GOOD, "limits": limits}}).encode()
+    )
+    if not isinstance(command, ExternalCommand):
+        return
+    problems = Problems()
+    spec = read_start(command.data, user_id="1", catalogue=CATALOGUE, problems=problems)
+    assert (spec is None) == bool(problems)
+
+
+@given(st.integers(1, 10**13))
+def test_every_amount_of_whole_paise_is_exact(paise: int) -> None:
+    assert spec_of(capital=f"{paise // 100}.{paise % 100:02d}").capital_paise == paise
