@@ -1,0 +1,82 @@
+"""Entries as Redis holds them: fields k (kind), b (body), w (watermark), s (slice start), and their commands.
+
+A foreign writer (the command stream is open to other applications) may leave out `k` and name its one field as it
+likes; what cannot be read at all comes out as kind "malformed", so that its consumer can dead-letter it.
+"""
+
+from collections.abc import Sequence
+
+from tradebus.bus.link import Reply, pack
+from tradebus.bus.port import Entry, Outgoing
+
+MALFORMED = "malformed"
+MULTI = pack("MULTI")
+EXEC = pack("EXEC")
+
+_KINDS: dict[bytes, str] = {}
+_KINDS_MAX = 1000  # a foreign writer must not make the table grow for ever
+
+
+def fields_of(outgoing: Outgoing) -> list[bytes | str | int]:
+    """The fields and values of an entry, flat."""
+    fields: list[bytes | str | int] = ["k", outgoing.kind]
+    if outgoing.body:
+        fields += ("b", outgoing.body)
+    if outgoing.watermark_ns is not None:
+        fields += ("w", outgoing.watermark_ns)
+    if outgoing.slice_start_ns is not None:
+        fields += ("s", outgoing.slice_start_ns)
+    return fields
+
+
+def pack_add(key: str, outgoing: Outgoing, *, max_entries: int | None) -> bytes:
+    """XADD, trimming the stream to about `max_entries`."""
+    if max_entries is None:
+        return pack("XADD", key, "*", *fields_of(outgoing))
+    return pack("XADD", key, "MAXLEN", "~", max_entries, "*", *fields_of(outgoing))
+
+
+def read_entry(stream: str, entry_id: bytes, fields: Sequence[bytes], *, deliveries: int = 1) -> Entry:
+    """One entry from its flat fields. Never raises."""
+    if len(fields) == 4 and fields[0] == b"k" and fields[2] == b"b":  # the common sparse entry
+        return Entry(stream, entry_id.decode(), _kind(fields[1]), fields[3], None, None, deliveries)
+    found = dict(zip(fields[::2], fields[1::2], strict=False))
+    try:
+        watermark, slice_start = found.get(b"w"), found.get(b"s")
+        return Entry(
+            stream,
+            entry_id.decode(),
+            _kind(found.get(b"k", b"")),
+            _body(found),
+            None if watermark is None else int(watermark),
+            None if slice_start is None else int(slice_start),
+            deliveries,
+        )
+    except ValueError:
+        return Entry(stream, entry_id.decode(), MALFORMED, _body(found), deliveries=deliveries)
+
+
+def _kind(raw: bytes) -> str:
+    kind = _KINDS.get(raw)
+    if kind is None:
+        kind = raw.decode()
+        if len(_KINDS) < _KINDS_MAX:
+            _KINDS[raw] = kind
+    return kind
+
+
+def _body(found: dict[bytes, bytes]) -> bytes:
+    if b"b" in found or b"k" in found:
+        return found.get(b"b", b"")
+    return next(iter(found.values())) if len(found) == 1 else b""
+
+
+def by_stream(reply: Reply) -> list[tuple[bytes, list[Reply]]]:
+    """The reply of XREAD and XREADGROUP as (key, entries) pairs; none for a read that waited in vain."""
+    return [(key, entries) for key, entries in reply or ()]
+
+
+def id_order(entry_id: str) -> tuple[int, int]:
+    """Sort key of an entry id."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)

@@ -1,0 +1,100 @@
+"""How deep a stream is: from the oldest entry some group has not acknowledged to the newest.
+
+XINFO gives each group's unread entries (`lag`) exactly, but of its pending entries only the number and the oldest id.
+The entries between that id and the newest are counted by marks: at each measurement the pair (newest id, entries ever
+added) is kept, and from an id above a mark's on there are at most `added now - added then` entries. Only an id older
+than every mark (left by an earlier life of this process) is counted one by one.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from tradebus.bus.codec import id_order
+from tradebus.bus.link import RedisRefused, Reply, Wire, pack
+
+_MARKS_MAX = 256
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """`group` is the one furthest behind, "" where the stream has none. `last_id` is the newest entry's."""
+
+    entries: int
+    group: str
+    last_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    newest: tuple[int, int]
+    added: int
+
+
+class Measure:
+    """Measures streams through one wire, remembering marks per key."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._marks: dict[str, deque[_Mark]] = {}
+
+    async def depth(self, key: str) -> Depth:
+        """Costs one round trip, and one more where a group has pending entries. A missing stream has depth 0."""
+        try:
+            stream, groups = await self._wire.persist(
+                pack("XINFO", "STREAM", key) + pack("XINFO", "GROUPS", key), replies=2
+            )
+        except RedisRefused as error:
+            if "no such key" in str(error):
+                return Depth(0, "", b"0-0")
+            raise
+        facts, marks = _facts(stream), self._marks.setdefault(key, deque(maxlen=_MARKS_MAX))
+        worst = Depth(0, "", facts[b"last-generated-id"])
+        for group in map(_facts, groups):
+            name = group[b"name"].decode()
+            behind = await self._behind(key, group, facts, marks)
+            if behind > worst.entries:
+                worst = Depth(behind, name, worst.last_id)
+        marks.append(_Mark(id_order(worst.last_id.decode()), facts[b"entries-added"]))
+        return worst
+
+    async def _behind(
+        self, key: str, group: dict[bytes, Reply], stream: dict[bytes, Reply], marks: deque[_Mark]
+    ) -> int:
+        if not group[b"pending"]:
+            if group[b"lag"] is not None:
+                return int(group[b"lag"])
+            return await self._count_from(key, "(" + group[b"last-delivered-id"].decode())
+        (pending,) = await self._wire.persist(pack("XPENDING", key, group[b"name"]), replies=1)
+        if not pending[0]:  # acknowledged between the two questions
+            return int(group[b"pending"]) + int(group[b"lag"] or 0)
+        oldest = pending[1].decode()
+        older = [mark for mark in marks if mark.newest < id_order(oldest)]
+        if older:
+            return min(int(stream[b"entries-added"]) - older[-1].added, int(stream[b"length"]))
+        return await self._count_from(key, oldest)
+
+    async def _count_from(self, key: str, start: str) -> int:
+        """Entries from `start` on, one by one."""
+        count = 0
+        while True:
+            (page,) = await self._wire.persist(pack("XRANGE", key, start, "+", "COUNT", _PAGE), replies=1)
+            count += len(page)
+            if len(page) < _PAGE:
+                return count
+            start = "(" + page[-1][0].decode()
+
+    async def unacknowledged(self, key: str, group: str) -> int:
+        """Entries of a stream that `group` has not acknowledged: unread and pending."""
+        (groups,) = await self._wire.persist(pack("XINFO", "GROUPS", key), replies=1)
+        for facts in map(_facts, groups):
+            if facts[b"name"].decode() == group:
+                lag = facts[b"lag"]
+                if lag is None:
+                    lag = await self._count_from(key, "(" + facts[b"last-delivered-id"].decode())
+                return int(facts[b"pending"]) + int(lag)
+        return 0
+
+
+def _facts(flat: list[Reply]) -> dict[bytes, Reply]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
