@@ -1,0 +1,309 @@
+"""Reads a window of a CSV or Parquet file into columns, touching no more of the file than it must.
+
+    open_file ─► read: times of each row group ─► rows inside the window ─► the other columns of those rows ─► Columns
+
+Row numbers survive every cut, so that an error names the row as it stands in the file. What a row's values must obey is
+decided in `domain.columns`; here only what cannot be read at all is refused.
+"""
+
+import csv
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from services.market_data.domain.columns import Columns, Floats, Ints
+from services.market_data.domain.layout import Layout, layout_of
+from services.market_data.domain.symbols import canonical, require_known
+from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.kernel.time import IST_OFFSET_SECONDS
+
+_US = 1_000_000
+_EXAMPLE = "write it as 2024-01-31 09:15:00"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFile:
+    """An existing file whose columns are known."""
+
+    path: Path
+    layout: Layout
+    is_parquet: bool
+
+    @property
+    def source(self) -> str:
+        """What error lines call the file."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What `read` found. `first_ns` and `last_ns` span the whole file (0 where it has no row)."""
+
+    columns: Columns
+    first_ns: int
+    last_ns: int
+
+
+def open_file(path: Path) -> HistoryFile:
+    """Looks at the file's columns only. Raises InvalidInput where it cannot be one of ours."""
+    if not path.is_file():
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InvalidInput(f"history: there is no file {path}{nearest(path.name, siblings)}")
+    name = path.name.lower()
+    is_parquet = name.endswith((".parquet", ".pq"))
+    if not is_parquet and not name.endswith((".csv", ".csv.gz")):
+        raise InvalidInput(f"history: {path} is neither .parquet nor .csv (or .csv.gz)")
+    try:
+        names = pq.read_schema(path).names if is_parquet else _csv_header(path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"history: {path} cannot be read: {_first_line(error)}") from None
+    return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
+
+
+def read(file: HistoryFile, *, symbols: Sequence[str], from_ns: int, to_ns: int) -> Window:
+    """The rows of `symbols` (canonical; empty = all the file holds) with from_ns <= ts < to_ns.
+
+    Raises InvalidInput for an unknown symbol and for a cell that is no time or no number, naming the row.
+    """
+    try:
+        return _Reader(file, from_us=from_ns // 1000, to_us=to_ns // 1000).read(symbols)
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput(f"{file.source}: cannot be read: {_first_line(error)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    first_row: int  # 0-based
+    ts_us: Ints
+    table: pa.Table | None  # the other columns, where they are in memory already
+    row_group: int = 0
+
+
+class _Reader:
+    def __init__(self, file: HistoryFile, *, from_us: int, to_us: int) -> None:
+        self.file, self.layout = file, file.layout
+        self.from_us, self.to_us = from_us, to_us
+        self.first_us: int | None = None
+        self.last_us: int | None = None
+        self.file_names: set[str] = set()
+        self._parquet = pq.ParquetFile(file.path) if file.is_parquet else None
+
+    def read(self, symbols: Sequence[str]) -> Window:
+        rows: list[Ints] = []
+        times: list[Ints] = []
+        tables: list[pa.Table] = []
+        for chunk in self._chunks():
+            inside = np.flatnonzero((chunk.ts_us >= self.from_us) & (chunk.ts_us < self.to_us))
+            if len(inside):
+                table = self._rest(chunk)
+                rows.append(inside + chunk.first_row + 1)
+                times.append(chunk.ts_us[inside])
+                contiguous = inside[-1] - inside[0] + 1 == len(inside)
+                tables.append(table.slice(inside[0], len(inside)) if contiguous else table.take(inside))
+        empty = np.zeros(0, np.int64)
+        row, ts_us = (np.concatenate(parts) if parts else empty for parts in (rows, times))
+        table = pa.concat_tables(tables) if tables else None
+        codes, names = self._symbols(table, row, symbols)
+        # Only the cells of chosen symbols are looked at: another symbol's dirt is not this run's.
+        keep = np.flatnonzero(codes >= 0)
+        if table is not None and len(keep) < len(row):
+            table = table.take(keep)
+        row, ts_us, codes = row[keep], ts_us[keep], codes[keep]
+        values = {name: self._numbers(table, column, row) for name, column in self.layout.values.items()}
+        values = {name: found for name, found in values.items() if found is not None}
+        columns = Columns(row, ts_us * 1000, codes, names, values)
+        return Window(columns, (self.first_us or 0) * 1000, (self.last_us or 0) * 1000)
+
+    def _chunks(self) -> Iterator[_Chunk]:
+        if self._parquet is None:
+            table = _read_csv(self.file)
+            yield self._chunk(0, table.column(self.layout.ts), table)
+            return
+        first_row = 0
+        for number in range(self._parquet.num_row_groups):
+            length = self._parquet.metadata.row_group(number).num_rows
+            if length and not self._outside(number):
+                ts = self._parquet.read_row_group(number, columns=[self.layout.ts]).column(0)
+                yield self._chunk(first_row, ts, None, number)
+            first_row += length
+
+    def _chunk(self, first_row: int, ts: pa.ChunkedArray, table: pa.Table | None, group: int = 0) -> _Chunk:
+        ts_us = _times(ts, first_row=first_row, source=self.file.source)
+        if len(ts_us):
+            self._saw(int(ts_us.min()), int(ts_us.max()))
+        return _Chunk(first_row, ts_us, table, group)
+
+    def _saw(self, first_us: int, last_us: int) -> None:
+        self.first_us = first_us if self.first_us is None else min(self.first_us, first_us)
+        self.last_us = last_us if self.last_us is None else max(self.last_us, last_us)
+
+    def _outside(self, number: int) -> bool:
+        """Whether the row group's own statistics say that it holds nothing of the window."""
+        assert self._parquet is not None
+        group = self._parquet.metadata.row_group(number)
+        for index in range(group.num_columns):
+            column = group.column(index)
+            if column.path_in_schema == self.layout.ts and column.statistics is not None:
+                low, high = column.statistics.min, column.statistics.max
+                if column.statistics.null_count or not column.statistics.has_min_max or not hasattr(low, "tzinfo"):
+                    return False
+                first, last = (_instants_us(pa.chunked_array([pa.array([bound])]))[0] for bound in (low, high))
+                if first >= self.to_us or last < self.from_us:
+                    self._saw(int(first), int(last))
+                    return True
+        return False
+
+    def _rest(self, chunk: _Chunk) -> pa.Table:
+        if chunk.table is not None:
+            return chunk.table
+        assert self._parquet is not None
+        columns = [name for name in self.layout.wanted if name != self.layout.ts]
+        return self._parquet.read_row_group(chunk.row_group, columns=columns)
+
+    def _symbols(self, table: pa.Table | None, row: Ints, symbols: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+        """Per row the index into the chosen names, -1 where the row's symbol was not asked for."""
+        source = self.file.source
+        if self.layout.symbol is None:
+            if len(symbols) != 1:
+                raise InvalidInput(f"{source}: it has no column 'symbol', so give exactly one symbol")
+            return np.zeros(len(row), np.int64), require_known(symbols)
+        if table is None:
+            return np.zeros(0, np.int64), tuple(symbols)
+        encoded = pc.dictionary_encode(table.column(self.layout.symbol).cast(pa.string()), null_encoding="encode")
+        encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        spelled = encoded.dictionary.to_pylist()
+        indices = encoded.indices.to_numpy(zero_copy_only=False)
+        for code, name in enumerate(spelled):
+            if name is None or not name.strip():
+                raise InvalidInput(f"{source}: row {row[int((indices == code).argmax())]}: symbol is empty: fill it in")
+        own = [canonical(name) for name in spelled]
+        names = tuple(symbols) or tuple(dict.fromkeys(own))
+        for name in names:
+            if name not in own and name not in self._all_names():
+                raise InvalidInput(f"{source}: there is no symbol {name!r}{nearest(name, self._all_names())}")
+        place = {name: code for code, name in enumerate(names)}
+        return np.asarray([place.get(name, -1) for name in own], np.int64)[indices], names
+
+    def _all_names(self) -> list[str]:
+        """Every symbol of the whole file, read only when one was not found in the window."""
+        if not self.file_names and self.layout.symbol is not None:
+            table = self._parquet.read(columns=[self.layout.symbol]) if self._parquet else _read_csv(self.file)
+            names = pc.unique(table.column(self.layout.symbol).cast(pa.string())).to_pylist()
+            self.file_names = {canonical(name) for name in names if name}
+        return sorted(self.file_names)
+
+    def _numbers(self, table: pa.Table | None, column: str, row: Ints) -> Floats | None:
+        """The column as floats, NaN where empty; None for an optional column with nothing in it."""
+        if table is None:
+            return np.zeros(0)
+        cells = table.column(column)
+        optional = column in (self.layout.values.get("volume"), self.layout.values.get("open_interest"))
+        if optional and cells.null_count == len(cells):
+            return None
+        try:
+            return _numbers_of(cells)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            index, cell = _first_refused(cells, _numbers_of)
+            raise InvalidInput(
+                f"{self.file.source}: row {row[index]}: {column} {cell!r} is not a number: write rupees such as 101.35"
+            ) from None
+
+
+def _times(ts: pa.ChunkedArray, *, first_row: int, source: str) -> Ints:
+    """Microseconds since the UTC epoch. Raises InvalidInput naming the first cell that is no time."""
+    if ts.null_count:
+        row = first_row + int(ts.is_null().to_numpy().argmax()) + 1
+        raise InvalidInput(f"{source}: row {row}: ts is empty: {_EXAMPLE}")
+    try:
+        return _instants_us(ts)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        index, cell = _first_refused(ts, _instants_us)
+        raise InvalidInput(f"{source}: row {first_row + index + 1}: ts {cell!r} is not a time: {_EXAMPLE}") from None
+
+
+def _instants_us(ts: pa.ChunkedArray) -> Ints:
+    """A time without a zone is Indian time."""
+    if pa.types.is_string(ts.type) or pa.types.is_large_string(ts.type):
+        try:
+            ts = ts.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            ts = ts.cast(pa.timestamp("us", "UTC"))
+    elif not (pa.types.is_timestamp(ts.type) or pa.types.is_date(ts.type)):
+        raise pa.ArrowInvalid("not a time")
+    zone = ts.type.tz if pa.types.is_timestamp(ts.type) else None
+    stored = ts.cast(pa.timestamp("us", zone)).cast(pa.int64()).to_numpy()
+    return np.asarray(stored if zone else stored - IST_OFFSET_SECONDS * _US, np.int64)
+
+
+def _numbers_of(cells: pa.ChunkedArray) -> Floats:
+    if pa.types.is_boolean(cells.type) or pa.types.is_temporal(cells.type):
+        raise pa.ArrowInvalid("not a number")
+    return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(), np.float64)
+
+
+def _first_refused(cells: pa.ChunkedArray, convert: Callable[[pa.ChunkedArray], object]) -> tuple[int, object]:
+    """The first cell that `convert` refuses, found by halving."""
+    low, high = 0, len(cells)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            convert(cells.slice(low, middle - low))
+            low = middle
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            high = middle
+    return low, cells[low].as_py()
+
+
+def _csv_header(path: Path) -> list[str]:
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        return next(csv.reader(lines), [])
+
+
+def _read_csv(file: HistoryFile) -> pa.Table:
+    """Numbers as numbers; where some cell is none, everything as text, so that its row can be named (or lie outside)."""
+    try:
+        return _parse_csv(file, pa.float64(), threads=True)
+    except pa.ArrowInvalid:
+        return _parse_csv(file, pa.string(), threads=False)
+
+
+def _parse_csv(file: HistoryFile, number: pa.DataType, *, threads: bool) -> pa.Table:
+    layout = file.layout
+    types = dict.fromkeys(layout.values.values(), number)
+    types[layout.ts] = pa.string()
+    if layout.symbol:
+        types[layout.symbol] = pa.string()
+    ragged: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        ragged.append(row)
+        return "error" if threads else "skip"
+
+    table = pacsv.read_csv(
+        file.path,
+        read_options=pacsv.ReadOptions(use_threads=threads),
+        parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
+        convert_options=pacsv.ConvertOptions(
+            column_types=types, include_columns=layout.wanted, strings_can_be_null=True, null_values=["", "nan", "NaN"]
+        ),
+    )
+    if ragged:
+        first = ragged[0]
+        raise InvalidInput(
+            f"{file.source}: row {first.number - 1}: it has {first.actual_columns} cells where the header has "
+            f"{first.expected_columns}: correct or remove the row"
+        )
+    return table
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,56 @@
+"""Which column of a history file is what.
+
+Bars:  ts, open, high, low, close[, volume][, oi or open_interest][, symbol]      Ticks:  ts, price[, volume][, oi][, symbol]
+
+Invariant: names are compared without case and outer spaces; every other column is ignored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.market_data.domain.columns import PRICE_COLUMNS
+from tradebus.kernel.errors import InvalidInput, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The file's own column names by role."""
+
+    ts: str
+    symbol: str | None
+    values: dict[str, str]  # open, high, low, close or price; volume, open_interest where present
+
+    @property
+    def wanted(self) -> list[str]:
+        """Every column to read."""
+        return [self.ts, *([self.symbol] if self.symbol else []), *self.values.values()]
+
+
+def layout_of(names: Sequence[str], *, source: str) -> Layout:
+    """The layout of a file with these columns. Raises InvalidInput naming a missing or doubled column."""
+    own: dict[str, str] = {}
+    for name in names:
+        plain = name.strip().lower()
+        if plain in own and plain in {"ts", "symbol", "price", "volume", "oi", "open_interest", *PRICE_COLUMNS}:
+            raise InvalidInput(f"{source}: column {plain!r} occurs twice: keep one")
+        own[plain] = name
+    is_ticks = "price" in own and not any(name in own for name in PRICE_COLUMNS)
+    for name in ("ts", *(("price",) if is_ticks else PRICE_COLUMNS)):
+        if name not in own:
+            raise InvalidInput(_missing(name, names, source=source))
+    values = {name: own[name] for name in (("price",) if is_ticks else PRICE_COLUMNS)}
+    if "volume" in own:
+        values["volume"] = own["volume"]
+    interest = own.get("open_interest") or own.get("oi")
+    if interest:
+        values["open_interest"] = interest
+    return Layout(own["ts"], own.get("symbol"), values)
+
+
+def _missing(name: str, names: Sequence[str], *, source: str) -> str:
+    use = "the start of the bar in Indian time" if name == "ts" else "rupees"
+    there = ", ".join(names)
+    return (
+        f"{source}: no column {name!r} ({use}){nearest(name, names)}; it has {there}. "
+        "Bars need ts, open, high, low, close; ticks need ts, price"
+    )
