@@ -1,1 +1,1 @@
-"""Postgres: pools, named SQL, migrations, inbox and outbox, advisory locks."""
+"""Postgres: pools, transactions with inbox and outbox, named SQL, migrations, candles and instruments."""

@@ -1,0 +1,74 @@
+"""What can be traded or watched, and the lookup by any of its names.
+
+Invariants (property-tested): every instrument is found by its id, its symbol and each of its aliases; a name finds at
+most one instrument, because a symbol or alias that would name two is refused.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from tradebus.contracts.base import Model
+from tradebus.kernel.errors import InvalidInput, nearest
+
+InstrumentKind = Literal["EQUITY", "INDEX", "FUTURE", "OPTION"]
+
+
+class Instrument(Model):
+    """One row of `instruments`. `symbol` is canonical (the broker's tradingsymbol); `market_class` and `underlying`
+    say which dated session rules and lot size apply; `tick_size_paise` is the smallest price step."""
+
+    instrument_id: int = Field(ge=0, le=2**31 - 1)
+    symbol: str = Field(min_length=1)
+    exchange: str = "NSE"
+    kind: InstrumentKind
+    market_class: str
+    underlying: str
+    tick_size_paise: int = Field(gt=0, le=2**31 - 1)
+    expiry: date | None = None
+
+
+class InstrumentMaster:
+    """Every known instrument. Names are matched as written, then in capitals."""
+
+    def __init__(self, instruments: Iterable[Instrument], aliases: Mapping[str, str] | None = None) -> None:
+        """`aliases` maps an alias to a canonical symbol. Raises InvalidInput for a name that would mean two things."""
+        self._by_id: dict[int, Instrument] = {}
+        self._by_name: dict[str, Instrument] = {}
+        for instrument in instruments:
+            if instrument.instrument_id in self._by_id:
+                other = self._by_id[instrument.instrument_id].symbol
+                raise InvalidInput(f"instrument {instrument.instrument_id}: both {other!r} and {instrument.symbol!r}")
+            self._by_id[instrument.instrument_id] = instrument
+            self._name(instrument.symbol, instrument)
+        for alias, symbol in (aliases or {}).items():
+            self._name(alias, self.find(symbol))
+
+    def _name(self, name: str, instrument: Instrument) -> None:
+        if self._by_name.setdefault(name, instrument) is not instrument:
+            raise InvalidInput(f"symbol {name!r} names both {self._by_name[name].symbol!r} and {instrument.symbol!r}")
+
+    def find(self, name: str) -> Instrument:
+        """By canonical symbol or alias. Raises InvalidInput with the nearest known name."""
+        found = self._by_name.get(name) or self._by_name.get(name.upper())
+        if found is None:
+            raise InvalidInput(f"unknown symbol {name!r}{nearest(name, self._by_name)}")
+        return found
+
+    def by_id(self, instrument_id: int) -> Instrument:
+        """Raises InvalidInput for an id nobody registered."""
+        found = self._by_id.get(instrument_id)
+        if found is None:
+            raise InvalidInput(f"unknown instrument {instrument_id}: {len(self._by_id)} are registered")
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name or name.upper() in self._by_name
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)

@@ -1,0 +1,174 @@
+"""The state folder: where it is, who may have it, and whose system user the Postgres data belongs to.
+
+state_dir/  lock  servers.json  passwords.json  postgres/  redis/  logs/
+"""
+
+import fcntl
+import json
+import logging
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+from tradebus.kernel.errors import Unavailable
+
+_log = logging.getLogger("tradebus.embedded")
+# How long the servers of a run that was killed may take to end, before the folder is reported as taken.
+_SHUTDOWN_WAIT_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+
+
+def default_state_dir() -> Path:
+    """TRADEBUS_STATE_DIR, or the platform's folder for a user's state."""
+    named = os.environ.get("TRADEBUS_STATE_DIR")
+    if named:
+        return Path(named)
+    import platformdirs  # imported here: only a run without a named folder needs it
+
+    return Path(platformdirs.user_state_dir("tradebus", appauthor=False))
+
+
+@dataclass(frozen=True, slots=True)
+class SystemUser:
+    """Whom Postgres runs as where we are root, which it refuses to be."""
+
+    uid: int
+    gid: int
+
+
+class FolderLock:
+    """An exclusive flock on `state_dir/lock`. Child processes that inherit `descriptor` hold it too."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._path = state_dir / "lock"
+        self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def acquire(self) -> None:
+        """Takes the folder. Waits while a run whose starter is gone shuts down.
+
+        Raises Unavailable, naming the process that has the folder and what to do.
+        """
+        for attempt in range(int(_SHUTDOWN_WAIT_SECONDS / _POLL_SECONDS)):
+            if self._try():
+                os.ftruncate(self.descriptor, 0)
+                os.pwrite(self.descriptor, str(os.getpid()).encode(), 0)
+                return
+            # The first attempts also wait out a reader that merely looks (`is_taken`).
+            if attempt > 5 and _is_alive(self.owner()):
+                raise Unavailable(
+                    f"{self._path.parent}: process {self.owner()} already runs its servers here; "
+                    "stop it, or name another folder with TRADEBUS_STATE_DIR"
+                )
+            sleep(_POLL_SECONDS)
+        raise Unavailable(
+            f"{self._path.parent}: servers left by process {self.owner()}, which is gone, still hold this folder; "
+            f"end them ({self._leftovers()}) and try again"
+        )
+
+    def is_taken(self) -> bool:
+        """Whether somebody runs servers here now."""
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+        return False
+
+    def owner(self) -> int:
+        """The process that took the folder last; 0 where none ever did."""
+        text = os.pread(self.descriptor, 32, 0)
+        return int(text) if text.isdigit() else 0
+
+    def close(self) -> None:
+        """Lets go, as far as this process is concerned."""
+        os.close(self.descriptor)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _leftovers(self) -> str:
+        try:
+            pid = (self._path.parent / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0]
+        except OSError:
+            return "postgres, valkey-server"
+        return f"postgres has process {pid}; look for valkey-server too"
+
+
+def _is_alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def make_state_dir(state_dir: Path) -> Path:
+    """The folder, made where it is missing, closed to others, as an absolute path without links."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+        if not os.access(state_dir, os.W_OK | os.X_OK):
+            raise PermissionError(13, "not writable")
+    except OSError as error:
+        raise Unavailable(
+            f"{state_dir}: cannot keep state here ({error.strerror}); name another folder with TRADEBUS_STATE_DIR"
+        ) from error
+    return state_dir.resolve()
+
+
+def system_user(data_dir: Path) -> SystemUser | None:
+    """Whom to run Postgres as; None for "as we are". An existing cluster keeps its owner."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    if data_dir.exists() and data_dir.stat().st_uid != 0:
+        owner = data_dir.stat()
+        return SystemUser(uid=owner.st_uid, gid=owner.st_gid)
+    for name in ("pgserver", "postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return SystemUser(uid=entry.pw_uid, gid=entry.pw_gid)
+    raise Unavailable("Postgres refuses to run as root and this machine has no user 'postgres' or 'nobody': add one")
+
+
+def let_through(path: Path) -> None:
+    """Lets other users pass (not list) the folders above `path`: Postgres, as another user, must reach its files."""
+    for parent in path.parents:
+        mode = stat.S_IMODE(parent.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            _log.warning("%s: opened for passing through, so that Postgres can reach %s", parent, path)
+            parent.chmod(mode | stat.S_IXOTH)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file that only its owner may read, atomically."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file of ours; empty where there is none."""
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return found if isinstance(found, dict) else {}

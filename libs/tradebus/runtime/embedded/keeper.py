@@ -1,0 +1,110 @@
+"""Runs the servers and ends them when the process that asked for them is gone. Standard library only.
+
+Started as a script with a pipe on standard input: one JSON line says what to run, one byte says "they answered" (from
+then on a server that dies is started again), end of file says stop. It is the servers' parent and in a session of its
+own, so a Ctrl-C in the terminal reaches the services first and the servers only through it. On Linux the kernel ends
+the servers should the keeper itself be killed; elsewhere the folder's lock still keeps a second set out.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+_TICK_SECONDS = 0.2
+_STOP_SECONDS = 25.0
+_RESTARTS = 40  # in a row, _TICK_SECONDS apart, without staying up in between
+_STEADY_TICKS = 25
+_PR_SET_PDEATHSIG = 1
+
+
+class Server:
+    """One server process and how to end it."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.ticks_up = 0
+        self.restarts = 0
+        self.process = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        keeper = os.getpid()
+
+        def in_child() -> None:
+            if sys.platform == "linux":
+                ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, self.spec["stop_signal"])
+                if os.getppid() != keeper:
+                    os._exit(1)
+
+        who = {"user": self.spec["uid"], "group": self.spec["gid"], "extra_groups": []} if "uid" in self.spec else {}
+        with open(self.spec["log"], "ab") as log:
+            return subprocess.Popen(
+                self.spec["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.spec["cwd"],
+                env=self.spec["env"], pass_fds=self.spec["keep_fds"], preexec_fn=in_child, **who,
+            )  # fmt: skip
+
+    def tend(self, *, restart: bool) -> bool:
+        """Starts a dead server again. False: it cannot be kept up."""
+        if self.process.poll() is None:
+            self.ticks_up += 1
+            if self.ticks_up > _STEADY_TICKS:
+                self.restarts = 0
+            return True
+        if not restart or self.restarts == _RESTARTS:
+            return False
+        self.ticks_up, self.restarts = 0, self.restarts + 1
+        self.process = self._spawn()
+        return True
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(self.spec["stop_signal"])
+
+    def wait(self, deadline: float) -> None:
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _read_line() -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        block = os.read(0, 65536)
+        if not block:
+            sys.exit(0)
+        line += block
+    return line
+
+
+def main() -> int:
+    starter = os.getppid()
+    stopping: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    servers = [Server(spec) for spec in json.loads(_read_line())]
+    answered, kept_up = False, True
+    while kept_up and not stopping and os.getppid() == starter:
+        readable, _, _ = select.select([0], [], [], _TICK_SECONDS)
+        if readable:
+            if not os.read(0, 64):
+                break
+            answered = True
+        kept_up = all([server.tend(restart=answered) for server in servers])
+    for server in servers:
+        server.stop()
+    deadline = time.monotonic() + _STOP_SECONDS
+    for server in servers:
+        server.wait(deadline)
+    return 0 if kept_up else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""Starting and stopping the embedded servers, and finding those that run."""
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+from types import TracebackType
+
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.embedded import keeper
+from tradebus.runtime.embedded.folder import FolderLock, make_state_dir, read_json, write_private
+from tradebus.runtime.embedded.postgres import Postgres
+from tradebus.runtime.embedded.redis import Redis
+
+# Long: after a crash Postgres replays its log and Redis its file before they answer.
+_READY_SECONDS = 120.0
+_POLL_SECONDS = 0.005
+_STOP_SECONDS = 40.0
+_LOG_BYTES_MAX = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrls:
+    """Where the servers are. Both carry a password: `repr` leaves them out."""
+
+    database_url: str
+    redis_url: str
+
+    def __repr__(self) -> str:
+        return "ServerUrls(…)"
+
+
+class EmbeddedServers:
+    """Postgres and Redis in one folder, from start() to stop() or to the end of this process.
+
+    `postgres` and `redis` say which of them to run; the URL of the other is "". `postgres_bin` is a folder with other
+    Postgres programs than the wheel's.
+    """
+
+    def __init__(
+        self, state_dir: Path, *, postgres: bool = True, redis: bool = True, postgres_bin: Path | None = None
+    ) -> None:
+        self._state_dir = state_dir
+        self._wants_postgres = postgres
+        self._wants_redis = redis
+        self._postgres_bin = postgres_bin
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._running = ExitStack()
+
+    def start(self) -> ServerUrls:
+        """Returns once both answer. Raises Unavailable in one line: the folder is taken, or a server does not start."""
+        if self._keeper is not None:
+            raise RuntimeError("already started")
+        with ExitStack() as undo:
+            state_dir = make_state_dir(self._state_dir)
+            lock = FolderLock(state_dir)
+            undo.callback(lock.close)
+            lock.acquire()
+            servers, urls = self._configure(state_dir)
+            for server in servers:
+                server.prepare()
+                _limit(server.log)
+            self._keeper = _start_keeper(servers, lock_descriptor=lock.descriptor)
+            undo.callback(self._end_keeper)
+            _wait_ready(servers, self._keeper)
+            assert self._keeper.stdin is not None
+            self._keeper.stdin.write(b"!")
+            said = state_dir / "servers.json"
+            write_private(said, json.dumps({"database_url": urls.database_url, "redis_url": urls.redis_url}))
+            undo.callback(said.unlink, missing_ok=True)
+            self._running = undo.pop_all()
+        return urls
+
+    def stop(self) -> None:
+        """Ends both in order and frees the folder. Does nothing where they do not run."""
+        self._running.close()
+
+    def __enter__(self) -> ServerUrls:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _configure(self, state_dir: Path) -> tuple[list[Postgres | Redis], ServerUrls]:
+        """The servers wanted, on the ports and with the passwords this folder had before, where that is possible."""
+        (state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+        kept = state_dir / "passwords.json"
+        known = read_json(kept)
+        access = {
+            name: {
+                "password": known.get(name, {}).get("password") or secrets.token_urlsafe(24),
+                "port": _free_port(known.get(name, {}).get("port", 0)),
+            }
+            for name in ("postgres", "redis")
+        }
+        if access != known:
+            write_private(kept, json.dumps(access))
+        servers: list[Postgres | Redis] = []
+        database_url = redis_url = ""
+        if self._wants_postgres:
+            postgres = Postgres(state_dir, bin_dir=self._postgres_bin, **access["postgres"])
+            servers.append(postgres)
+            database_url = postgres.url
+        if self._wants_redis:
+            redis = Redis(state_dir, **access["redis"])
+            servers.append(redis)
+            redis_url = redis.url
+        return servers, ServerUrls(database_url=database_url, redis_url=redis_url)
+
+    def _end_keeper(self) -> None:
+        assert self._keeper is not None
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.close()
+        try:
+            self._keeper.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.wait()
+        self._keeper = None
+
+
+def running_servers(state_dir: Path) -> ServerUrls | None:
+    """The servers another process runs in this folder now, None where none does."""
+    if not (state_dir / "lock").exists():
+        return None
+    lock = FolderLock(state_dir)
+    try:
+        said = read_json(state_dir / "servers.json") if lock.is_taken() else {}
+    finally:
+        lock.close()
+    if not said:
+        return None
+    return ServerUrls(database_url=str(said["database_url"]), redis_url=str(said["redis_url"]))
+
+
+@contextmanager
+def servers_from_environment(state_dir: Path) -> Iterator[ServerUrls]:
+    """DATABASE_URL and REDIS_URL (or the files DATABASE_URL_FILE, REDIS_URL_FILE name); embeds what is not set."""
+    database_url, redis_url = _url_from_environment("DATABASE_URL"), _url_from_environment("REDIS_URL")
+    if database_url and redis_url:
+        yield ServerUrls(database_url=database_url, redis_url=redis_url)
+        return
+    with EmbeddedServers(state_dir, postgres=not database_url, redis=not redis_url) as urls:
+        yield ServerUrls(database_url=database_url or urls.database_url, redis_url=redis_url or urls.redis_url)
+
+
+def _url_from_environment(name: str) -> str:
+    if url := os.environ.get(name, ""):
+        return url
+    file = os.environ.get(f"{name}_FILE", "")
+    try:
+        return Path(file).read_text().strip() if file else ""
+    except OSError as error:
+        raise Unavailable(f"{name}_FILE: cannot read {file} ({error.strerror})") from error
+
+
+def _start_keeper(servers: Sequence[Postgres | Redis], *, lock_descriptor: int) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", keeper.__file__],
+        stdin=subprocess.PIPE, bufsize=0, pass_fds=(lock_descriptor,), start_new_session=True, cwd="/",
+    )  # fmt: skip
+    assert process.stdin is not None
+    specs = [{**server.command(), "keep_fds": [lock_descriptor]} for server in servers]
+    process.stdin.write(json.dumps(specs).encode() + b"\n")
+    return process
+
+
+def _wait_ready(servers: Sequence[Postgres | Redis], process: subprocess.Popen[bytes]) -> None:
+    give_up_ns = monotonic_ns() + int(_READY_SECONDS * 1e9)
+    waiting = list(servers)
+    while waiting := [server for server in waiting if not server.is_ready()]:
+        if process.poll() is not None or monotonic_ns() > give_up_ns:
+            server = waiting[0]
+            raise Unavailable(f"{server.NAME} did not start: {_last_line(server.log)} (log: {server.log})")
+        sleep(_POLL_SECONDS)
+
+
+def _free_port(preferred: int) -> int:
+    """`preferred` where it is free, so that addresses outlive a restart; any free port otherwise."""
+    for port in (preferred, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Unavailable("no free port on 127.0.0.1")
+
+
+def _limit(log: Path) -> None:
+    """Starts a new log where the old one has grown large; one old one is kept."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
+        log.replace(log.with_suffix(".log.1"))
+
+
+def _last_line(log: Path) -> str:
+    """The most telling line at the end of a log."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()[-20:]
+    except FileNotFoundError:
+        return "it wrote no log"
+    telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror"))]
+    return (telling or lines or ["it wrote no log"])[-1]

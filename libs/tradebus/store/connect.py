@@ -1,0 +1,81 @@
+"""Opening connections: patience with a server that starts, one clear line for one that does not."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.rng import jittered, seed_for
+from tradebus.store.address import describe
+from tradebus.store.namespaces import schema_name
+
+T = TypeVar("T")
+# What a server that starts, restarts or is briefly full answers with. Anything else it will say again.
+_PASSING = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError,
+            asyncpg.TooManyConnectionsError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)  # fmt: skip
+_FIRST_DELAY_SECONDS = 0.05
+_LAST_DELAY_SECONDS = 1.0
+
+
+async def connect_pool(
+    database_url: str, *, namespace: str, producer: str, pool_size: int, retry_seconds: float
+) -> asyncpg.Pool:
+    """A pool whose connections see the namespace's schema. Raises Unavailable in one line."""
+    schema = schema_name(namespace)
+
+    async def open_pool() -> asyncpg.Pool:
+        return await asyncpg.create_pool(
+            database_url,
+            min_size=pool_size,
+            max_size=pool_size,
+            # A connection lasts: making one costs more than any statement we run.
+            max_inactive_connection_lifetime=0,
+            max_queries=1_000_000_000,
+            timeout=5.0,
+            init=_prepare,
+            # Nothing here outlives its transaction, so returning a connection needs no round trip.
+            reset=_no_reset,
+            server_settings={"search_path": schema, "application_name": producer},
+        )
+
+    pool = await retrying(open_pool, database_url=database_url, retry_seconds=retry_seconds)
+    if await pool.fetchval("SELECT to_regclass('outbox')") is None:
+        await pool.close()
+        command = f"TRADEBUS_NAMESPACE={namespace} tradebus migrate" if namespace else "tradebus migrate"
+        raise Unavailable(f"{describe(database_url)}: schema {schema} is not there yet; run `{command}`")
+    return pool
+
+
+async def retrying(attempt: Callable[[], Awaitable[T]], *, database_url: str, retry_seconds: float) -> T:
+    """Repeats `attempt` with growing pauses. Raises Unavailable when time is up or the server refuses us for good."""
+    give_up_ns = monotonic_ns() + int(retry_seconds * 1e9)
+    delay_seconds, number = _FIRST_DELAY_SECONDS, 0
+    while True:
+        try:
+            return await attempt()
+        except _PASSING as error:
+            if monotonic_ns() >= give_up_ns:
+                raise Unavailable(_line(database_url, error, "does not answer")) from error
+        except asyncpg.PostgresError as error:
+            raise Unavailable(_line(database_url, error, "refuses us")) from error
+        number += 1
+        await asyncio.sleep(jittered(delay_seconds, number, seed=seed_for(0, "connect")))
+        delay_seconds = min(_LAST_DELAY_SECONDS, 2 * delay_seconds)
+
+
+def _line(database_url: str, error: Exception, what: str) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"{describe(database_url)} {what} ({reason}); start it or correct DATABASE_URL"
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    """jsonb columns take and give Python objects."""
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+async def _no_reset(connection: asyncpg.Connection) -> None:
+    """See connect_pool."""

@@ -1,0 +1,158 @@
+"""A service's door to Postgres: one pool, one kind of transaction.
+
+    async with store.begin() as transaction:                 BEGIN
+        if await transaction.first_time("risk", event_id):   inbox row
+            ...                                              the handler's own statements
+            transaction.emit(INTENTS.name, approved)         nothing yet
+                                                             outbox + events rows in one statement, COMMIT
+    await outbox.flush(...)                                  publish
+
+Invariants (tested on real servers): what a transaction emitted is written if and only if it commits; a message is
+handled by a consumer once, however often and wherever at once it is delivered.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from tradebus.bus.port import Outgoing
+from tradebus.contracts.base import Message
+from tradebus.kernel.ids import lock_key
+from tradebus.store.backlog import Backlog, OutboxRow
+from tradebus.store.connect import connect_pool, retrying
+from tradebus.store.queries import load_queries
+
+_SQL = load_queries("tradebus.store", "store")
+_log = logging.getLogger("tradebus.store")
+# Published rows stay this long, then go in one statement: no handler waits for their deletion.
+_DELETE_AFTER_SECONDS = 0.5
+
+
+class Transaction:
+    """One transaction. `connection` is for the caller's own statements."""
+
+    def __init__(self, connection: asyncpg.Connection, *, producer: str) -> None:
+        self.connection = connection
+        self._producer = producer
+        self._emitted: list[tuple[str, Message]] = []
+        self._is_open = True
+
+    async def first_time(self, consumer: str, message_id: str) -> bool:
+        """Whether `consumer` handles this message for the first time; False means do nothing.
+
+        Waits where another transaction is handling the same message at this moment, until that one has ended.
+        """
+        return await self.connection.fetchval(_SQL["first_time"], consumer, message_id) is not None
+
+    async def lock(self, pos_id: str) -> None:
+        """Waits until no other transaction holds this position; holds it to the end of this one."""
+        await self.connection.execute(_SQL["lock_position"], lock_key(pos_id))
+
+    def emit(self, stream: str, message: Message) -> None:
+        """Records the message and hands it to the outbox when, and only when, this transaction commits."""
+        if not self._is_open:
+            raise RuntimeError(f"{message.TYPE} emitted after its transaction had ended")
+        self._emitted.append((stream, message))
+
+    async def write_emitted(self) -> list[OutboxRow]:
+        """The store calls this last, before COMMIT."""
+        self._is_open = False
+        if not self._emitted:
+            return []
+        outgoing = [Outgoing(stream, message.TYPE, message.to_json()) for stream, message in self._emitted]
+        messages = [message for _, message in self._emitted]
+        rows = await self.connection.fetch(
+            _SQL["write_emitted"],
+            self._producer,
+            [item.stream for item in outgoing],
+            [item.kind for item in outgoing],
+            [item.body for item in outgoing],
+            [message.event_id for message in messages],
+            [message.session_id for message in messages],
+            [message.pos_id for message in messages],
+            [message.ts_event_ns for message in messages],
+        )
+        return [OutboxRow(row[0], item) for row, item in zip(rows, outgoing, strict=True)]
+
+
+class Store:
+    """`producer` names this process in the outbox: "<service>/<instance>", or "<service>" where there is one only."""
+
+    def __init__(self, pool: asyncpg.Pool, *, producer: str, database_url: str, retry_seconds: float) -> None:
+        self.pool = pool
+        self.producer = producer
+        self.backlog = Backlog()
+        self._database_url = database_url
+        self._retry_seconds = retry_seconds
+        self._deletion: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(
+        cls, database_url: str, *, namespace: str, producer: str, pool_size: int = 4, retry_seconds: float = 10.0
+    ) -> "Store":
+        """Raises Unavailable where the server does not answer in time, or the namespace was never migrated."""
+        pool = await connect_pool(
+            database_url, namespace=namespace, producer=producer, pool_size=pool_size, retry_seconds=retry_seconds
+        )
+        return cls(pool, producer=producer, database_url=database_url, retry_seconds=retry_seconds)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """Commits where the block ends well, rolls back where it raises.
+
+        Raises Unavailable where no connection can be had in `retry_seconds` (Postgres is gone).
+        """
+        connection = await retrying(
+            self.pool.acquire, database_url=self._database_url, retry_seconds=self._retry_seconds
+        )
+        rows: list[OutboxRow] = []
+        try:
+            async with connection.transaction():
+                transaction = Transaction(connection, producer=self.producer)
+                yield transaction
+                rows = await transaction.write_emitted()
+                if rows:
+                    self.backlog.writing(rows)
+        except BaseException:
+            if rows:
+                self.backlog.abandoned(rows)
+            raise
+        finally:
+            await self.pool.release(connection)
+        if rows:
+            self.backlog.committed(rows)
+
+    def published(self, rows: Sequence[OutboxRow]) -> None:
+        """The outbox calls this: the rows are on the bus and may be deleted, in a while, in one statement."""
+        self.backlog.published(rows)
+        if rows and self._deletion is None:
+            self._deletion = asyncio.create_task(self._delete_later())
+
+    async def close(self) -> None:
+        """Deletes what was published, then closes the connections. What was not published stays for the next sweep."""
+        if self._deletion is not None:
+            self._deletion.cancel()
+            await asyncio.wait([self._deletion])
+        await self._delete_published()
+        await self.pool.close()
+
+    async def _delete_later(self) -> None:
+        await asyncio.sleep(_DELETE_AFTER_SECONDS)
+        self._deletion = None
+        await self._delete_published()
+
+    async def _delete_published(self) -> None:
+        ids = self.backlog.take_published()
+        if not ids:
+            return
+        try:
+            await self.pool.execute(_SQL["delete_published"], ids)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            # They go with the next batch; a crash before that publishes them twice, which their inbox rows absorb.
+            self.backlog.keep(ids)
+            _log.warning("outbox: %d published rows not deleted yet (%s)", len(ids), error)
+        else:
+            self.backlog.deleted(ids)

@@ -1,0 +1,94 @@
+"""Real servers for the tests: DATABASE_URL and REDIS_URL where set, embedded ones otherwise, once per run.
+
+Every test has a namespace of its own in them, so tests may run at once and leave nothing behind.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+
+from tradebus.bus.port import Bus
+from tradebus.kernel.ids import RandomIds
+from tradebus.runtime.embedded import ServerUrls, servers_from_environment
+from tradebus.store.migrate import drop_namespace, migrate
+from tradebus.store.store import Store
+
+# Helpers of the tests are imported as `testkit`.
+sys.path.insert(0, str(Path(__file__).parent))
+
+# Derandomized: a run says the same about a commit every time. HYPOTHESIS_PROFILE=thorough searches further.
+settings.register_profile("ci", derandomize=True, max_examples=100, deadline=None, database=None,
+                          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+settings.register_profile("thorough", derandomize=False, max_examples=2000, deadline=None,
+                          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_number = count(1)
+_run = RandomIds().new_id()[-8:]
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[ServerUrls]:
+    with (
+        tempfile.TemporaryDirectory(prefix="tradebus-tests-") as folder,
+        servers_from_environment(Path(folder)) as urls,
+    ):
+        yield urls
+
+
+@pytest.fixture
+def database_url(servers: ServerUrls) -> str:
+    return servers.database_url
+
+
+@pytest.fixture
+def redis_url(servers: ServerUrls) -> str:
+    return servers.redis_url
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name nothing else uses. What was made under it in the servers the test asked for is deleted at the end."""
+    name = f"test_{_run}_{next(_number)}"
+    wants_postgres, wants_redis = (wanted in request.fixturenames for wanted in ("database_url", "redis_url"))
+    urls: ServerUrls | None = request.getfixturevalue("servers") if wants_postgres or wants_redis else None
+    yield name
+    if urls is None:
+        return
+    if wants_postgres:
+        drop_namespace(urls.database_url, namespace=name)
+    if wants_redis:
+        with redis.Redis.from_url(urls.redis_url) as client:
+            keys = list(client.scan_iter(f"{name}:*", count=1000))
+            if keys:
+                client.delete(*keys)
+
+
+@pytest.fixture
+def migrated(database_url: str, namespace: str) -> str:
+    """The test's namespace, with its schema made."""
+    migrate(database_url, namespace=namespace)
+    return namespace
+
+
+@pytest.fixture
+async def store(database_url: str, migrated: str) -> AsyncIterator[Store]:
+    connected = await Store.connect(database_url, namespace=migrated, producer="test/1")
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def bus(redis_url: str, namespace: str) -> AsyncIterator[Bus]:
+    from tradebus.bus.redis_bus import RedisBus
+
+    connected = await RedisBus.connect(redis_url, namespace=namespace)
+    yield connected
+    await connected.close()

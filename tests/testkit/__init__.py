@@ -1,0 +1,1 @@
+"""What several tests need: builders of valid messages and records, waiting, processes. No test lies here."""
