@@ -6,12 +6,12 @@ likes; what cannot be read at all comes out as kind "malformed", so that its con
 
 from collections.abc import Sequence
 
-from tradebus.bus.link import Reply, pack
+from tradebus.bus.link import pack
 from tradebus.bus.port import Entry, Outgoing
 
 MALFORMED = "malformed"
-MULTI = pack("MULTI")
-EXEC = pack("EXEC")
+_MULTI = pack("MULTI")
+_EXEC = pack("EXEC")
 
 _KINDS: dict[bytes, str] = {}
 _KINDS_MAX = 1000  # a foreign writer must not make the table grow for ever
@@ -29,10 +29,8 @@ def fields_of(outgoing: Outgoing) -> list[bytes | str | int]:
     return fields
 
 
-def pack_add(key: str, outgoing: Outgoing, *, max_entries: int | None) -> bytes:
+def pack_add(key: str, outgoing: Outgoing, *, max_entries: int) -> bytes:
     """XADD, trimming the stream to about `max_entries`."""
-    if max_entries is None:
-        return pack("XADD", key, "*", *fields_of(outgoing))
     return pack("XADD", key, "MAXLEN", "~", max_entries, "*", *fields_of(outgoing))
 
 
@@ -71,9 +69,19 @@ def _body(found: dict[bytes, bytes]) -> bytes:
     return next(iter(found.values())) if len(found) == 1 else b""
 
 
-def by_stream(reply: Reply) -> list[tuple[bytes, list[Reply]]]:
-    """The reply of XREAD and XREADGROUP as (key, entries) pairs; none for a read that waited in vain."""
-    return [(key, entries) for key, entries in reply or ()]
+def transaction(commands: Sequence[bytes]) -> bytes:
+    """Packed commands as one transaction, answered by two replies more than it has commands."""
+    return b"".join((_MULTI, *commands, _EXEC))
+
+
+def as_bytes(part: bytes | str | int) -> bytes:
+    """A field as Redis returns it."""
+    return part if isinstance(part, bytes) else str(part).encode()
+
+
+def as_outgoing(entry: Entry) -> Outgoing:
+    """The entry as it was published."""
+    return Outgoing(entry.stream, entry.kind, entry.body, entry.watermark_ns, entry.slice_start_ns)
 
 
 def id_order(entry_id: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 redis-py spends much of a millisecond's tenth on each request, in locks, retries and stream objects; a paced run
 makes five round trips per simulated minute, so this protocol writes packed requests straight to the transport and lets
-hiredis split the replies. redis-py still reads the URL.
+hiredis split the replies.
 
 Invariants:
 - The n-th request is answered by the n-th reply; requests may be written before earlier ones are answered.
@@ -11,28 +11,23 @@ Invariants:
 """
 
 import asyncio
-import contextlib
-import ssl
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import hiredis
-from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError
 
 from tradebus.kernel.clock import monotonic_ns
-from tradebus.kernel.errors import InvalidInput, Unavailable
-from tradebus.kernel.rng import jittered
+from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 STALL_SECONDS = 10.0
-HANDSHAKE_SECONDS = 5.0
-BACKOFF_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 # Refusals that end by themselves: a server that is loading its data, or has just stopped being the primary.
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+# Refusals that a person must end: no memory, no disk, no permission.
+_MENDABLE = ("OOM", "MISCONF", "NOREPLICAS", "NOPERM", "NOAUTH")
 _INCOMPLETE = object()
 
 Reply = Any  # what hiredis makes of a reply: bytes, int, None, or a list of these
@@ -125,166 +120,30 @@ class Link(asyncio.Protocol):
         self._watch = self._loop.call_later(1.0, self._cut_if_stalled)
 
 
-class Dialler:
-    """Knows where Redis is and how to be let in. Its texts never hold the password."""
-
-    def __init__(self, redis_url: str, *, retry_seconds: float, client_name: str = "tradebus") -> None:
-        try:
-            options: dict[str, Any] = dict(parse_url(redis_url))
-            self._port = urlsplit(redis_url).port or 6379
-        except ValueError as error:
-            raise InvalidInput(
-                "REDIS_URL: not a Redis address, write redis://[user:password@]host:port/database"
-            ) from error
-        self.retry_seconds = retry_seconds
-        self._path: str | None = options.get("path")
-        self._host: str = options.get("host") or "127.0.0.1"
-        self._ssl = _tls(options) if redis_url.startswith("rediss:") else None
-        self._hello = _hello(options, client_name)
-        self.place = self._path or f"{self._host}:{self._port}"
-
-    async def dial(self, pushed: Callable[[list[Reply]], None] | None = None) -> Link:
-        """A link that has been let in, after as many attempts as `retry_seconds` allow. Raises Unavailable."""
-        loop = asyncio.get_running_loop()
-        end, attempt = loop.time() + self.retry_seconds, 0
-        while True:
-            try:
-                return await self._dial_once(pushed)
-            except (OSError, Dropped, TimeoutError) as error:
-                delay = back_off(attempt)
-                if loop.time() + delay > end:
-                    raise Unavailable(
-                        f"Redis at {self.place} does not answer ({_plain(error)}): start it, or correct REDIS_URL"
-                    ) from None
-                await asyncio.sleep(delay)
-                attempt += 1
-
-    async def _dial_once(self, pushed: Callable[[list[Reply]], None] | None) -> Link:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(HANDSHAKE_SECONDS):
-            if self._path is not None:
-                _, link = await loop.create_unix_connection(lambda: Link(pushed), self._path)
-            else:
-                _, link = await loop.create_connection(lambda: Link(pushed), self._host, self._port, ssl=self._ssl)
-            try:
-                checked(await link.send(b"".join(self._hello), replies=len(self._hello)))
-            except RedisRefused as error:
-                link.cut()
-                raise Unavailable(f"Redis at {self.place} refuses the connection: {error}") from None
-            except BaseException:
-                link.cut()
-                raise
-        return link
-
-
-class Wire:
-    """A link that comes back: dials when it is first needed and again after every loss."""
-
-    def __init__(self, dialler: Dialler) -> None:
-        self._dialler = dialler
-        self._link: Link | None = None
-        self._dialling = asyncio.Lock()
-        self._closed = False
-
-    async def send(self, request: bytes, *, replies: int, block_ms: int = 0) -> asyncio.Future[list[Reply]]:
-        """Writes the request, dialling first where needed. Raises Unavailable where nobody answers."""
-        link = self._link
-        if link is None or not link.alive:
-            link = await self._redial()
-        return link.send(request, replies=replies, block_ms=block_ms)
-
-    async def call(self, request: bytes, *, replies: int) -> list[Reply]:
-        """The replies of a request. Raises Dropped where its outcome is unknown, RedisRefused where Redis says no."""
-        return checked(await (await self.send(request, replies=replies)))
-
-    async def persist(self, request: bytes, *, replies: int) -> list[Reply]:
-        """`call` for requests that may be carried out twice: repeated until answered, with back-off."""
-        retry = Retry(self._dialler)
-        while True:
-            try:
-                return await self.call(request, replies=replies)
-            except Dropped as error:
-                await retry.wait(error)
-
-    async def _redial(self) -> Link:
-        async with self._dialling:
-            if self._closed:
-                raise Unavailable("the bus is closed")
-            if self._link is None or not self._link.alive:
-                self._link = await self._dialler.dial()
-            return self._link
-
-    async def close(self) -> None:
-        self._closed = True
-        if self._link is not None and self._link.alive:
-            self._link.cut()
-            with contextlib.suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._link.closed
-
-
-class Retry:
-    """The patience of one operation: sleeps a growing while at each loss, raises Unavailable when time is up."""
-
-    def __init__(self, dialler: Dialler) -> None:
-        self._dialler = dialler
-        self._attempt = 0
-        self._end: float | None = None
-
-    async def wait(self, error: Exception) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._end is None:
-            self._end = now + self._dialler.retry_seconds
-        if now > self._end:
-            raise Unavailable(f"Redis at {self._dialler.place} keeps failing ({_plain(error)})") from None
-        await asyncio.sleep(back_off(self._attempt))
-        self._attempt += 1
-
-
-def back_off(attempt: int) -> float:
-    """Seconds to wait before attempt `attempt` + 1, with jitter so that services do not return all at once."""
-    delay = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-    return jittered(delay, attempt, seed=monotonic_ns())
-
-
 def pack(*arguments: bytes | str | int) -> bytes:
     """One command in wire form."""
-    return hiredis.pack_command(arguments)  # type: ignore[arg-type]  # its stub names one argument only
+    packed: bytes = hiredis.pack_command(arguments)  # type: ignore[arg-type]  # its stub allows one argument only
+    return packed
 
 
 def checked(replies: list[Reply]) -> list[Reply]:
-    """The replies, none of them an error. Raises the first error; a passing refusal raises Dropped."""
+    """The replies, none of them an error. Raises what the first error stands for."""
     for reply in replies:
-        error = reply
-        if type(reply) is list and reply and isinstance(reply[0], RedisRefused):
-            error = reply[0]
-        if isinstance(error, RedisRefused):
-            if str(error).startswith(_PASSING):
-                raise Dropped(str(error))
-            raise error
+        if isinstance(reply, RedisRefused):
+            raise _meaning(reply)
     return replies
 
 
-def _hello(options: dict[str, Any], client_name: str) -> list[bytes]:
-    commands: list[bytes] = []
-    password, username = options.get("password"), options.get("username")
-    if password:
-        commands.append(pack("AUTH", username, password) if username else pack("AUTH", password))
-    if options.get("db"):
-        commands.append(pack("SELECT", int(options["db"])))
-    commands.append(pack("CLIENT", "SETNAME", client_name))
-    return commands
+def executed(replies: list[Reply]) -> list[Reply]:
+    """What the commands of a transaction returned. Raises what the first error among them stands for."""
+    done: list[Reply] = checked(replies)[-1]
+    return checked(done)
 
 
-def _tls(options: dict[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
-    if options.get("ssl_cert_reqs") == "none":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if options.get("ssl_certfile"):
-        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
-    return context
-
-
-def _plain(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _meaning(error: RedisRefused) -> Exception:
+    text = str(error)
+    if text.startswith(_PASSING):
+        return Dropped(text)
+    if text.startswith(_MENDABLE):
+        return Unavailable(f"Redis refuses to work: {text}")
+    return error

@@ -10,7 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from tradebus.bus.codec import id_order
-from tradebus.bus.link import RedisRefused, Reply, Wire, pack
+from tradebus.bus.link import RedisRefused, Reply, pack
+from tradebus.bus.wire import Wire
 
 _MARKS_MAX = 256
 _PAGE = 200

@@ -37,13 +37,28 @@ class Entry:
     deliveries: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An entry that could not be handled. `entry.stream` is the dead-letter stream; `origin_*` say what it was."""
+
+    entry: Entry
+    reason: str
+    origin_stream: str
+    origin_id: str
+    origin_group: str
+
+
 class Subscription(Protocol):
-    """One consumer of one group on some streams. Groups are created on first use, from the streams' beginning."""
+    """One consumer of one group on some streams. Groups are created on first use, from the streams' beginning.
+
+    One `read` at a time. A `read` that is cancelled loses nothing: its entries come with the next one.
+    """
 
     async def read(self, *, block_ms: int, count: int = 256) -> list[Entry]:
         """Entries this consumer has not acknowledged, oldest first: those left from before a restart, then new ones.
 
-        Empty after `block_ms` without any. An entry is returned once per process life, however often this is called.
+        Empty after `block_ms` without any; 0 does not wait. `count` bounds the entries of each stream. An entry is
+        returned once per process life, however often this is called.
         """
 
     async def ack(self, entries: Sequence[Entry]) -> None:
@@ -54,19 +69,41 @@ class Subscription(Protocol):
         duplicate publish, never a loss."""
 
     async def claim_idle(self, *, min_idle_ms: int, count: int = 64) -> list[Entry]:
-        """Takes over entries another consumer of the group read at least `min_idle_ms` ago and never acknowledged."""
+        """Takes over entries another consumer of the group read at least `min_idle_ms` ago and never acknowledged.
+
+        At most `count`, stream by stream, oldest first; `deliveries` says how often each has been tried.
+        """
 
     async def dead_letter(self, entry: Entry, *, reason: str) -> None:
-        """Moves the entry to `<stream>.dead` with the reason, and acknowledges it."""
+        """Moves the entry to `<stream>.dead` with the reason, and acknowledges it; both or neither.
+
+        Does nothing for an entry this group has already acknowledged.
+        """
 
     async def lag(self) -> dict[str, int]:
         """Entries not yet acknowledged by this group, per stream."""
 
 
+class Listener(Protocol):
+    """The bodies broadcast on one channel while this listens. Survives lost connections; what was sent during one is
+    lost, as pub/sub is."""
+
+    def __aiter__(self) -> "Listener": ...
+
+    async def __anext__(self) -> bytes: ...
+
+    async def ready(self) -> None:
+        """Returns once this listens: what is broadcast from here on is received."""
+
+    async def aclose(self) -> None:
+        """Ends the iteration."""
+
+
 class Bus(Protocol):
     async def publish(self, outgoing: Sequence[Outgoing]) -> None:
         """Appends all entries atomically and in order. Waits (back-pressure) while a stream's slowest group is further
-        behind than the stream's bound allows, rather than trim what was never read."""
+        behind than the stream's bound allows, rather than trim what was never acknowledged; raises
+        `tradebus.bus.pressure.BackPressureTimeout` when that takes too long."""
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> Subscription: ...
 
@@ -77,12 +114,27 @@ class Bus(Protocol):
         """The newest `count` entries, oldest first, read without a group. For restarts and for `tradebus tail`."""
 
     async def follow(self, streams: Sequence[str], *, after: dict[str, str], block_ms: int) -> list[Entry]:
-        """Entries published after the given ids ("0" = from the beginning, "$" = from now), without a group."""
+        """Entries published after the given ids ("0" = from the beginning, "$" = from now), without a group.
+
+        A "$", or a stream missing from `after`, is replaced in `after` by the id it stood for, so that nothing is
+        missed between two calls. The caller moves an id on when it has dealt with an entry.
+        """
 
     async def broadcast(self, channel: str, body: bytes) -> None:
         """Redis pub/sub: reaches whoever listens now."""
 
+    def listen(self, channel: str) -> Listener:
+        """Messages broadcast on `channel`, from the first `ready` or iteration on."""
+
+    async def dead_letters(self, stream: str, *, count: int) -> list[DeadLetter]:
+        """The newest `count` dead letters of `stream`, oldest first."""
+
     async def close(self) -> None: ...
+
+
+def is_poison(entry: Entry, *, deliveries_max: int) -> bool:
+    """Whether the entry has been tried too often without an acknowledgement: dead-letter it instead of trying again."""
+    return entry.deliveries > deliveries_max
 
 
 def dead_letter_stream(stream: str) -> str:

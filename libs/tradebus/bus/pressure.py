@@ -8,15 +8,18 @@ oldest one that some group has not acknowledged to the newest) and may then publ
 
 Publishers wait, measuring again, while there is no room. Invariant: with up to four publishers on one stream, each
 holding a whole credit that is out of date, depth never exceeds 3/4 + 4/16 = all of `max_entries`, so trimming to
-`max_entries` never removes an unfinished entry. A stream no group reads has depth 0 and is trimmed freely.
+`max_entries` never removes an unfinished entry. A stream no group reads has depth 0 and is trimmed freely; a group that
+is new on a full stream starts with what is left of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping, Sequence
 from dataclasses import dataclass
 
+from tradebus.bus.port import Outgoing
 from tradebus.contracts.streams import STREAM_BY_NAME
 from tradebus.kernel.errors import Unavailable
 
+BACK_PRESSURE_SECONDS = 60.0
 DEFAULT_MAX_ENTRIES = 100_000
 
 
@@ -36,10 +39,6 @@ class Credit:
         """The depth at which publishers wait."""
         return self.max_entries * 3 // 4
 
-    def room(self, depth: int) -> int:
-        """Entries that fit at this depth; may be negative."""
-        return self.full_at - depth
-
     def take(self, count: int) -> bool:
         """Uses credit for `count` entries; False where there is not enough and the stream must be measured."""
         if count > self.left:
@@ -48,15 +47,25 @@ class Credit:
         return True
 
     def measured(self, *, depth: int, count: int) -> bool:
-        """Renews the credit and takes `count` from it; False where the stream is full. Raises ValueError where it
-        never can fit."""
+        """Renews the credit from a measured depth and takes `count`; False where the stream is full.
+
+        Raises ValueError where `count` entries can never fit.
+        """
         if count > self.full_at:
             raise ValueError(f"one publish of {count} entries does not fit a stream of {self.max_entries}")
-        room = self.room(depth)
+        room = self.full_at - depth
         if room < count:
             return False
-        self.left = max(0, min(room - count, self.max_entries // 16))
+        self.left = min(room - count, self.max_entries // 16)
         return True
+
+
+def counts_of(outgoing: Sequence[Outgoing]) -> ItemsView[str, int]:
+    """Entries per stream."""
+    counts: dict[str, int] = {}
+    for one in outgoing:
+        counts[one.stream] = counts.get(one.stream, 0) + 1
+    return counts.items()
 
 
 def limit_of(stream: str, overrides: Mapping[str, int]) -> int:
@@ -67,3 +76,11 @@ def limit_of(stream: str, overrides: Mapping[str, int]) -> int:
             return overrides[name]
     row = STREAM_BY_NAME.get(base)
     return row.max_entries if row is not None else DEFAULT_MAX_ENTRIES
+
+
+def timed_out(stream: str, *, group: str, depth: int, max_entries: int) -> BackPressureTimeout:
+    """The error of a publisher that waited too long."""
+    return BackPressureTimeout(
+        f"stream {stream}: group {group!r} is {depth} entries behind and the stream holds {max_entries}; "
+        "start the service that reads it, or remove the group"
+    )

@@ -1,28 +1,30 @@
-"""The bus on Redis Streams (Redis 7 or Valkey 8 and later).
+"""The bus on Redis Streams (Redis 7, Valkey 8 and later).
 
     publish ─► [credit] ─► MULTI · XADD … · (XACK …) · EXEC     one round trip, all or nothing
-    subscribe ─► XGROUP CREATE … 0 ─► own pending entries, then new ones (redis_subscription)
+    subscribe ─► XGROUP CREATE … 0 ─► own pending entries, then new ones (`redis_reader`)
 
 Lost connections. Every operation is repeated, with back-off, for `retry_seconds`, then raises Unavailable. Reads,
 acks, lag and the like may be carried out twice without harm. A publish whose reply was lost is looked for before it is
-sent again: the entries after the last id this bus knew on the stream are compared with it field by field. So a publish
-is repeated only where Redis did not carry it out; what remains is a request still lying in a dead connection's buffer
-while the next connection looks, and a Redis that came back without its last writes. Consumers therefore take delivery
-as at least once, and their inboxes absorb the rest. `broadcast` is at most once for a listener, as pub/sub is.
+sent again: the entries after the last id this bus knew on each stream are compared with it, field by field. So a
+publish is repeated only where Redis did not carry it out; what remains is a request still lying in a dead connection's
+buffer while the next connection looks, and a Redis that came back without its last writes. Consumers therefore take
+delivery as at least once, and their inboxes absorb the rest. `broadcast` may reach a listener twice, or not at all.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 
 from tradebus.bus import codec
-from tradebus.bus.link import Dialler, Dropped, RedisRefused, Reply, Retry, Wire, back_off, checked, pack
+from tradebus.bus.dial import Dialler, Retry, back_off
+from tradebus.bus.link import Dropped, Reply, checked, executed, pack
 from tradebus.bus.measure import Measure
-from tradebus.bus.port import Entry, Outgoing
-from tradebus.bus.pressure import BackPressureTimeout, Credit, limit_of
+from tradebus.bus.port import DeadLetter, Entry, Outgoing, dead_letter_stream
+from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, Credit, counts_of, limit_of, timed_out
 from tradebus.bus.redis_listen import RedisListener
-from tradebus.bus.redis_subscription import RedisSubscription
+from tradebus.bus.redis_subscription import RedisSubscription, read_dead_letter
+from tradebus.bus.wire import Wire
 
-_WATERMARK_PAGE = 64
+_PAGE = 64
 
 
 class RedisBus:
@@ -50,7 +52,7 @@ class RedisBus:
         *,
         namespace: str,
         retry_seconds: float = 10.0,
-        back_pressure_seconds: float = 60.0,
+        back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
         max_entries: Mapping[str, int] | None = None,
     ) -> "RedisBus":
         """Connects, trying for `retry_seconds`. `max_entries` overrides the stream table's bounds, by stream name.
@@ -68,62 +70,57 @@ class RedisBus:
         return bus
 
     async def publish(self, outgoing: Sequence[Outgoing]) -> None:
-        await self.publish_with(outgoing, ())
+        await self._publish_with(outgoing, ())
 
-    async def publish_with(self, outgoing: Sequence[Outgoing], acks: Sequence[bytes]) -> None:
-        """Publishes, then carries out the packed XACKs, in one transaction. For subscriptions."""
+    async def _publish_with(self, outgoing: Sequence[Outgoing], acks: Sequence[bytes]) -> None:
+        """Publishes, then carries out the packed XACKs, in one transaction."""
         if not outgoing and not acks:
             return
         await self._reserve(outgoing)
-        request = self._transaction(outgoing, acks)
-        replies = 2 + len(outgoing) + len(acks)
+        commands = [
+            codec.pack_add(self._prefix + one.stream, one, max_entries=self._credits[one.stream].max_entries)
+            for one in outgoing
+        ]
+        request, replies = codec.transaction([*commands, *acks]), 2 + len(commands) + len(acks)
         retry: Retry | None = None
         while True:
             try:
-                if retry is None or not await self._landed(outgoing):
-                    done = executed(await self._wire.call(request, replies=replies))
-                    for one, entry_id in zip(outgoing, done, strict=False):
-                        self._last_ids[one.stream] = entry_id
+                if retry is not None and await self._landed(outgoing):
+                    # Entries like these may also be another instance's: the acks are made sure of.
+                    checked(await self._wire.call(b"".join(acks), replies=len(acks)) if acks else [])
+                    return
+                done = executed(await self._wire.call(request, replies=replies))
+                self._last_ids.update((one.stream, done[at]) for at, one in enumerate(outgoing))
                 return
             except Dropped as error:
                 retry = retry or Retry(self._dialler)
                 await retry.wait(error)
 
-    def _transaction(self, outgoing: Sequence[Outgoing], acks: Sequence[bytes]) -> bytes:
-        prefix, credits = self._prefix, self._credits
-        return b"".join(
-            (
-                codec.MULTI,
-                *(codec.pack_add(prefix + one.stream, one, max_entries=credits[one.stream].max_entries)
-                  for one in outgoing),
-                *acks,
-                codec.EXEC,
-            )
-        )  # fmt: skip
-
     async def _landed(self, outgoing: Sequence[Outgoing]) -> bool:
-        """Whether a transaction of unknown outcome was carried out: all of it or nothing was, so one entry tells."""
-        if not outgoing:
-            return False
-        first = outgoing[0]
-        wanted = [part if isinstance(part, bytes) else str(part).encode() for part in codec.fields_of(first)]
-        last_id = self._last_ids.get(first.stream, b"0")
-        while True:
-            (page,) = await self._wire.call(
-                pack("XRANGE", self._prefix + first.stream, b"(" + last_id, "+", "COUNT", _WATERMARK_PAGE), replies=1
-            )
-            if any(fields == wanted for _, fields in page):
-                return True
-            if len(page) < _WATERMARK_PAGE:
+        """Whether a transaction of unknown outcome was carried out: its entries stand in each stream in a row."""
+        wanted: dict[str, list[list[bytes]]] = {}
+        for one in outgoing:
+            wanted.setdefault(one.stream, []).append([codec.as_bytes(part) for part in codec.fields_of(one)])
+        for stream, run in wanted.items():
+            found = [fields for _, fields in await self._after(stream, self._last_ids.get(stream, b"0"))]
+            if not any(found[at : at + len(run)] == run for at in range(len(found) - len(run) + 1)):
                 return False
+        return bool(wanted)
+
+    async def _after(self, stream: str, last_id: bytes) -> list[Reply]:
+        """Every entry of a stream after an id."""
+        found: list[Reply] = []
+        while True:
+            command = pack("XRANGE", self._prefix + stream, b"(" + last_id, "+", "COUNT", _PAGE)
+            (page,) = await self._wire.call(command, replies=1)
+            found += page
+            if len(page) < _PAGE:
+                return found
             last_id = page[-1][0]
 
     async def _reserve(self, outgoing: Sequence[Outgoing]) -> None:
         """Takes credit for every entry, waiting while a stream is full. Raises BackPressureTimeout."""
-        counts: dict[str, int] = {}
-        for one in outgoing:
-            counts[one.stream] = counts.get(one.stream, 0) + 1
-        for stream, count in counts.items():
+        for stream, count in counts_of(outgoing):
             credit = self._credits.get(stream)
             if credit is None:
                 credit = self._credits[stream] = Credit(limit_of(stream, self._max_entries))
@@ -139,18 +136,20 @@ class RedisBus:
             if credit.measured(depth=depth.entries, count=count):
                 return
             if loop.time() >= end:
-                raise BackPressureTimeout(
-                    f"stream {stream}: group {depth.group!r} is {depth.entries} entries behind and the stream holds "
-                    f"{credit.max_entries}; start the service that reads it, or remove the group"
-                )
+                raise timed_out(stream, group=depth.group, depth=depth.entries, max_entries=credit.max_entries)
             await asyncio.sleep(back_off(attempt))
             attempt = min(attempt + 1, 3)
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> RedisSubscription:
         subscription = RedisSubscription(
-            self, self._dialler, self._wire, self._measure, prefix=self._prefix, streams=streams,
-            group=group, consumer=consumer,
-        )  # fmt: skip
+            self._publish_with,
+            self._dialler,
+            self._wire,
+            prefix=self._prefix,
+            streams=streams,
+            group=group,
+            consumer=consumer,
+        )
         await subscription.create_groups()
         self._subscriptions.append(subscription)
         return subscription
@@ -159,51 +158,50 @@ class RedisBus:
         """Looks back from the newest entry; cheap on a paced stream, where nearly every entry carries one."""
         end = "+"
         while True:
-            (page,) = await self._wire.persist(
-                pack("XREVRANGE", self._prefix + stream, end, "-", "COUNT", _WATERMARK_PAGE), replies=1
-            )
+            command = pack("XREVRANGE", self._prefix + stream, end, "-", "COUNT", _PAGE)
+            (page,) = await self._wire.persist(command, replies=1)
             for entry_id, fields in page:
                 watermark = codec.read_entry(stream, entry_id, fields).watermark_ns
                 if watermark is not None:
                     return watermark
-            if len(page) < _WATERMARK_PAGE:
+            if len(page) < _PAGE:
                 return None
             end = "(" + page[-1][0].decode()
 
+    async def _newest(self, stream: str, count: int) -> list[Reply]:
+        command = pack("XREVRANGE", self._prefix + stream, "+", "-", "COUNT", count)
+        (page,) = await self._wire.persist(command, replies=1)
+        return list(reversed(page))
+
     async def tail(self, stream: str, *, count: int) -> list[Entry]:
-        (page,) = await self._wire.persist(
-            pack("XREVRANGE", self._prefix + stream, "+", "-", "COUNT", count), replies=1
-        )
-        return [codec.read_entry(stream, entry_id, fields) for entry_id, fields in reversed(page)]
+        return [codec.read_entry(stream, one, fields) for one, fields in await self._newest(stream, count)]
+
+    async def dead_letters(self, stream: str, *, count: int) -> list[DeadLetter]:
+        newest = await self._newest(dead_letter_stream(stream), count)
+        return [read_dead_letter(stream, one, fields) for one, fields in newest]
 
     async def follow(self, streams: Sequence[str], *, after: dict[str, str], block_ms: int) -> list[Entry]:
         for stream in streams:
             if after.get(stream, "$") == "$":
-                newest = await self.tail(stream, count=1)
-                after[stream] = newest[-1].entry_id if newest else "0"
-        command: list[bytes | str | int] = ["XREAD", "COUNT", 256]
-        if block_ms > 0:
-            command += ("BLOCK", block_ms)
-        command += ("STREAMS", *(self._prefix + stream for stream in streams), *(after[stream] for stream in streams))
+                newest = await self._newest(stream, 1)
+                after[stream] = newest[0][0].decode() if newest else "0"
+        keys, ids = [self._prefix + stream for stream in streams], [after[stream] for stream in streams]
+        block = ("BLOCK", block_ms) if block_ms > 0 else ()
+        request = pack("XREAD", "COUNT", 256, *block, "STREAMS", *keys, *ids)
         wire = self._followers.pop() if self._followers else Wire(self._dialler)
         try:
-            reply = await _persist_blocking(wire, self._dialler, pack(*command), block_ms=block_ms)
+            (reply,) = await wire.persist(request, replies=1, block_ms=block_ms)
         except BaseException:
             await wire.close()  # a reply may still be on its way: this connection is of no more use
             raise
         self._followers.append(wire)
-        skip = len(self._prefix)
-        return [
-            codec.read_entry(key.decode()[skip:], entry_id, fields)
-            for key, entries in codec.by_stream(reply)
-            for entry_id, fields in entries
-        ]
+        names = dict(zip((key.encode() for key in keys), streams, strict=True))
+        return [codec.read_entry(names[key], one, fields) for key, page in reply or () for one, fields in page]
 
     async def broadcast(self, channel: str, body: bytes) -> None:
         await self._wire.persist(pack("PUBLISH", self._prefix + channel, body), replies=1)
 
     def listen(self, channel: str) -> RedisListener:
-        """The messages broadcast on `channel` from the first `await` on; those sent while Redis is away are lost."""
         listener = RedisListener(self._dialler, self._prefix + channel)
         self._listeners.append(listener)
         return listener
@@ -215,22 +213,3 @@ class RedisBus:
             await listener.aclose()
         for wire in (*self._followers, self._wire):
             await wire.close()
-
-
-async def _persist_blocking(wire: Wire, dialler: Dialler, request: bytes, *, block_ms: int) -> Reply:
-    retry = Retry(dialler)
-    while True:
-        try:
-            future = await wire.send(request, replies=1, block_ms=block_ms)
-            return checked(await future)[0]
-        except Dropped as error:
-            await retry.wait(error)
-
-
-def executed(replies: list[Reply]) -> list[Reply]:
-    """What the commands of a transaction returned. Raises RedisRefused where one of them failed."""
-    done: list[Reply] = replies[-1]
-    for reply in done:
-        if isinstance(reply, RedisRefused):
-            raise reply
-    return done

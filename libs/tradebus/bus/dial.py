@@ -1,0 +1,121 @@
+"""Reaching Redis: where it is, how to be let in, how long to be patient. redis-py reads the URL.
+
+No text made here holds a password.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.asyncio.connection import parse_url
+
+from tradebus.bus.link import Dropped, Link, RedisRefused, Reply, checked, pack
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.errors import InvalidInput, Unavailable
+from tradebus.kernel.rng import jittered
+
+HANDSHAKE_SECONDS = 5.0
+BACKOFF_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Dialler:
+    """Knows where Redis is and how to be let in. Its texts never hold the password."""
+
+    def __init__(self, redis_url: str, *, retry_seconds: float, client_name: str = "tradebus") -> None:
+        try:
+            options: dict[str, Any] = dict(parse_url(redis_url))
+            self._port = urlsplit(redis_url).port or 6379
+        except ValueError as error:
+            raise InvalidInput(
+                "REDIS_URL: not a Redis address, write redis://[user:password@]host:port/database"
+            ) from error
+        self.retry_seconds = retry_seconds
+        self._path: str | None = options.get("path")
+        self._host: str = options.get("host") or "127.0.0.1"
+        self._ssl = _tls(options) if redis_url.startswith("rediss:") else None
+        self._hello = _hello(options, client_name)
+        self.place = self._path or f"{self._host}:{self._port}"
+
+    async def dial(self, pushed: Callable[[list[Reply]], None] | None = None) -> Link:
+        """A link that has been let in, after as many attempts as `retry_seconds` allow. Raises Unavailable."""
+        loop = asyncio.get_running_loop()
+        end, attempt = loop.time() + self.retry_seconds, 0
+        while True:
+            try:
+                return await self._dial_once(pushed)
+            except (OSError, Dropped, TimeoutError) as error:
+                delay = back_off(attempt)
+                if loop.time() + delay > end:
+                    raise Unavailable(
+                        f"Redis at {self.place} does not answer ({_plain(error)}): start it, or correct REDIS_URL"
+                    ) from None
+                await asyncio.sleep(delay)
+                attempt += 1
+
+    async def _dial_once(self, pushed: Callable[[list[Reply]], None] | None) -> Link:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(HANDSHAKE_SECONDS):
+            if self._path is not None:
+                _, link = await loop.create_unix_connection(lambda: Link(pushed), self._path)
+            else:
+                _, link = await loop.create_connection(lambda: Link(pushed), self._host, self._port, ssl=self._ssl)
+            try:
+                checked(await link.send(b"".join(self._hello), replies=len(self._hello)))
+            except RedisRefused as error:
+                link.cut()
+                raise Unavailable(f"Redis at {self.place} refuses the connection: {error}") from None
+            except BaseException:
+                link.cut()
+                raise
+        return link
+
+
+class Retry:
+    """The patience of one operation: sleeps a growing while at each loss, raises Unavailable when time is up."""
+
+    def __init__(self, dialler: Dialler) -> None:
+        self._dialler = dialler
+        self._attempt = 0
+        self._end: float | None = None
+
+    async def wait(self, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._end is None:
+            self._end = now + self._dialler.retry_seconds
+        if now > self._end:
+            raise Unavailable(f"Redis at {self._dialler.place} keeps failing ({_plain(error)})") from None
+        await asyncio.sleep(back_off(self._attempt))
+        self._attempt += 1
+
+
+def back_off(attempt: int) -> float:
+    """Seconds to wait before attempt `attempt` + 1, with jitter so that services do not return all at once."""
+    delay = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
+    return jittered(delay, attempt, seed=monotonic_ns())
+
+
+def _hello(options: dict[str, Any], client_name: str) -> list[bytes]:
+    commands: list[bytes] = []
+    password, username = options.get("password"), options.get("username")
+    if password:
+        commands.append(pack("AUTH", username, password) if username else pack("AUTH", password))
+    if options.get("db"):
+        commands.append(pack("SELECT", int(options["db"])))
+    commands.append(pack("CLIENT", "SETNAME", client_name))
+    return commands
+
+
+def _tls(options: dict[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
+    if options.get("ssl_cert_reqs") == "none":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if options.get("ssl_certfile"):
+        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
+    return context
+
+
+def _plain(error: Exception) -> str:
+    return str(error) or type(error).__name__
