@@ -1,0 +1,81 @@
+"""When contracts expire (SPEC 4).
+
+A monthly contract expires on the last named weekday of its month, a weekly one on the named weekday of its week; where
+the exchange is closed then, on the settlement day before. In the week of the monthly expiry there is no weekly one.
+
+These are the rules. Where a broker's instrument master is at hand, its expiry dates win: the exchange has moved whole
+months at short notice. Invariants, property-tested: an expiry is a settlement day, expiries of consecutive months
+ascend, and the front month's expiry is never before the day asked about.
+"""
+
+from datetime import date, timedelta
+from functools import lru_cache
+
+from tradebus.calendar.rules import CONTRACTS, Weekday, in_force
+from tradebus.calendar.sessions import is_settlement_day
+
+
+@lru_cache(maxsize=4096)
+def monthly_expiry(underlying: str, *, year: int, month: int) -> date:
+    """The expiry of the monthly contract. Raises InvalidInput where the underlying had none yet."""
+    first = date(year, month, 1)
+    rules = CONTRACTS.monthly_expiry.get(underlying) or CONTRACTS.monthly_expiry["*"]
+    weekday = in_force(rules, first, what=f"monthly expiry of {underlying}").weekday
+    last = _month_after(first) - timedelta(days=1)
+    return _settlement_day_at_or_before(last - timedelta(days=(last.weekday() - weekday) % 7))
+
+
+def front_month_expiry(underlying: str, day: date) -> date:
+    """The nearest monthly expiry that is not before `day`: on expiry day the contract is still the front month."""
+    month = day.replace(day=1)
+    expiry = monthly_expiry(underlying, year=month.year, month=month.month)
+    if expiry >= day:
+        return expiry
+    month = _month_after(month)
+    return monthly_expiry(underlying, year=month.year, month=month.month)
+
+
+def weekly_expiry(underlying: str, day: date) -> date | None:
+    """The expiry, weekly or monthly, of options of the week `day` is in; None where the underlying has no weeklies."""
+    rules = CONTRACTS.weekly_expiry.get(underlying)
+    if not rules or day < rules[0].first:
+        return None
+    monday = day - timedelta(days=day.weekday())
+    monthly = _monthly_expiry_in_week(underlying, monday)
+    if monthly is not None:
+        return monthly
+    weekday = in_force(rules, day, what=f"weekly expiry of {underlying}").weekday
+    return None if weekday is None else _settlement_day_at_or_before(_day_of_week(monday, weekday))
+
+
+def nearest_expiry(underlying: str, day: date) -> date:
+    """The first option expiry that is not before `day`, weekly where there is one, else the front month."""
+    front = front_month_expiry(underlying, day)
+    for week in range(2):
+        expiry = weekly_expiry(underlying, day + timedelta(weeks=week))
+        if expiry is not None and day <= expiry <= front:
+            return expiry
+    return front
+
+
+def _monthly_expiry_in_week(underlying: str, monday: date) -> date | None:
+    """The monthly expiry whose own week this is, even where a holiday moved it into the week before."""
+    for day in (monday, monday + timedelta(days=6)):
+        expiry = monthly_expiry(underlying, year=day.year, month=day.month)
+        if monday <= expiry < monday + timedelta(weeks=1):
+            return expiry
+    return None
+
+
+def _day_of_week(monday: date, weekday: Weekday) -> date:
+    return monday + timedelta(days=int(weekday))
+
+
+def _settlement_day_at_or_before(day: date) -> date:
+    while not is_settlement_day(day):
+        day -= timedelta(days=1)
+    return day
+
+
+def _month_after(first: date) -> date:
+    return (first + timedelta(days=31)).replace(day=1)
