@@ -1,0 +1,49 @@
+"""How kernels are compiled: ahead of time for the one signature they have, cached on disk, single-threaded.
+
+The machine code lies beside the module (`__pycache__`), or under `NUMBA_CACHE_DIR` where that is set: a container with
+a read-only root sets it to a writable folder and runs `python -m tradebus.indicators.warm` once. The cache is keyed by
+the source file's time stamp and the processor, so it may be copied only together with both. Kernels of one file call
+only each other: numba does not notice a change in a callee of another file.
+
+A kernel does not check array bounds. Every kernel therefore refuses an instrument outside its state arrays itself.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+from numba import types
+
+from tradebus.contracts.records import CANDLE, TICK
+from tradebus.kernel.errors import Unavailable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# A readonly argument takes a writable array too; the other way round numba refuses.
+TICKS = types.Array(numba.from_dtype(TICK), 1, "C", readonly=True)
+CANDLES = types.Array(numba.from_dtype(CANDLE), 1, "C", readonly=True)
+CANDLES_OUT = types.Array(numba.from_dtype(CANDLE), 1, "C")
+TICKS_OUT = types.Array(numba.from_dtype(TICK), 1, "C")
+INT64S = types.Array(types.int64, 1, "C", readonly=True)
+FLOAT64S = types.Array(types.float64, 1, "C", readonly=True)
+
+
+def kernel(signature: Any) -> Callable[[F], F]:
+    """Compiles the decorated function for `signature` when its module is imported, or loads it from the cache.
+
+    Raises Unavailable where there is no folder in which compiled code can be kept.
+    """
+
+    def compiled(function: F) -> F:
+        try:
+            done: F = numba.njit(signature, cache=True, error_model="numpy")(function)
+        except RuntimeError as error:
+            if "cannot cache function" not in str(error):
+                raise
+            raise Unavailable(
+                "compiled kernels cannot be kept: neither the package folder nor the user's cache folder is writable; "
+                "set NUMBA_CACHE_DIR to a writable folder"
+            ) from error
+        return done
+
+    return compiled
