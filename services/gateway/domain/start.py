@@ -5,18 +5,20 @@ access token is in neither; an amount is exact to the paisa or refused; paper is
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from services.gateway.domain.limits import read_limits, read_paper
 from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
+from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import FieldError, Mode, SessionSpec, StrategySpec
-from tradebus.kernel.errors import nearest
+from tradebus.kernel.errors import InvalidInput, nearest
 
 MAX_SYMBOLS = 200
 MAX_STRATEGIES = 16
+MAX_NAME = 64
 BROKERS = ("paper",)
 LATER_BROKERS = ("kite", "dhan", "upstox")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -35,10 +37,10 @@ _MISSING_FOR_MODE = {
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a session may name. `instruments` maps upper-case symbols and aliases to canonical symbols;
-    `check_strategy` gives the errors of one strategy, with fields relative to it (`name`, `parameters.length`)."""
+    """What a session may name. `check_strategy` gives the errors of one strategy, with fields relative to it (`name`,
+    `parameters.length`)."""
 
-    instruments: Mapping[str, str]
+    instruments: InstrumentMaster
     check_strategy: Callable[[StrategySpec], Collection[FieldError]]
 
 
@@ -148,10 +150,11 @@ def _symbols(data: dict[str, Any], catalogue: Catalogue, problems: Problems) -> 
     for at, item in items:
         if not isinstance(item, str):
             problems.add(at, f"must be text, not {kind_of(item)}")
-        elif (symbol := catalogue.instruments.get(item.upper())) is None:
-            problems.add(at, f"unknown symbol {item[:40]!r}{nearest(item[:40], catalogue.instruments)}")
         else:
-            found[symbol] = None
+            try:
+                found[catalogue.instruments.find(item[:MAX_NAME]).symbol] = None
+            except InvalidInput as error:
+                problems.add(at, str(error))
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.gateway.domain.body import ExternalCommand, read_command
 from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import Catalogue, read_start
+from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import FieldError, Mode, SessionSpec, StrategySpec
 
 LENGTHS = {"orb", "ema_20_50"}
@@ -27,8 +28,15 @@ def check_strategy(spec: StrategySpec) -> Collection[FieldError]:
     ]
 
 
+def index(number: int, symbol: str) -> Instrument:
+    return Instrument(
+        instrument_id=number, symbol=symbol, kind="INDEX", market_class="index", underlying=symbol, tick_size_paise=5
+    )
+
+
 CATALOGUE = Catalogue(
-    instruments={"BANKNIFTY": "BANKNIFTY", "NIFTYBANK": "BANKNIFTY", "NIFTY": "NIFTY"}, check_strategy=check_strategy
+    instruments=InstrumentMaster([index(1, "BANKNIFTY"), index(2, "NIFTY")], {"NIFTYBANK": "BANKNIFTY"}),
+    check_strategy=check_strategy,
 )
 GOOD: dict[str, Any] = {"strategies": ["orb"], "symbols": ["BANKNIFTY"], "capital": 100000}
 
@@ -108,6 +116,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"symbols": "NIFTY"}, "data.symbols", "must be a list, not text"),
     ({"symbols": [1]}, "data.symbols[0]", "must be text"),
     ({"symbols": ["NIFTY", "BANKNIFTI"]}, "data.symbols[1]", "did you mean 'BANKNIFTY'?"),
+    ({"symbols": ["x" * 100_000]}, "data.symbols[0]", "unknown symbol"),
     ({"symbols": ["NIFTY"] * 201}, "data.symbols", "at most 200"),
     ({"strategies": []}, "data.strategies", "must not be empty"),
     ({"strategies": {"name": "orb"}}, "data.strategies", "must be a list"),

@@ -1,0 +1,1 @@
+"""The gateway's outside: the book of record and the bus."""

@@ -1,0 +1,48 @@
+"""What a session may name: the registered instruments, and the strategies this machine can find."""
+
+from collections.abc import Awaitable, Callable, Collection
+
+from pydantic import ValidationError
+
+from services.gateway.domain.problems import child
+from services.gateway.domain.start import Catalogue
+from tradebus.contracts.sessions import FieldError, StrategySpec
+from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.store.instruments import load_instruments
+from tradebus.store.store import Store
+from tradebus.strategies.registry import find_strategy
+
+
+def strategy_errors(spec: StrategySpec) -> Collection[FieldError]:
+    """Every bad field of one strategy, relative to it; [] where it can be started."""
+    try:
+        strategy = find_strategy(spec)
+    except InvalidInput as error:
+        return [FieldError(field="name" if spec.path is None else "path", problem=str(error))]
+    try:
+        strategy.PARAMETERS.model_validate(spec.parameters)
+    except ValidationError as error:
+        known = list(strategy.PARAMETERS.model_fields)
+        return [
+            FieldError(
+                field=child("parameters", ".".join(str(part) for part in item["loc"])) if item["loc"] else "parameters",
+                problem=(
+                    f"{strategy.NAME} has no such parameter{nearest(str(item['loc'][0]), known)}; "
+                    f"known are {', '.join(known)}"
+                    if item["type"] == "extra_forbidden"
+                    else str(item["msg"]).removeprefix("Value error, ")
+                ),
+            )
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    return []
+
+
+def catalogue_from(store: Store) -> Callable[[], Awaitable[Catalogue]]:
+    """Loads it afresh for every START: instruments are registered while the gateway runs, and starts are rare."""
+
+    async def load() -> Catalogue:
+        async with store.pool.acquire() as connection:
+            return Catalogue(instruments=await load_instruments(connection), check_strategy=strategy_errors)
+
+    return load

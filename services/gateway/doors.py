@@ -1,0 +1,58 @@
+"""Where commands come in besides HTTP: the pub/sub channel and the durable stream. Every body goes to the handler."""
+
+import asyncio
+
+import structlog
+
+from services.gateway.handlers import CommandHandler
+from tradebus.bus.port import Bus, Entry, Listener, Subscription
+
+_log = structlog.get_logger()
+_BLOCK_MS = 250
+_CLAIM_EVERY_READS = 40
+_CLAIM_IDLE_MS = 30_000
+
+
+class ChannelDoor:
+    """`trading:commands` on pub/sub. `listener` must be ready before senders are told that the gateway is."""
+
+    def __init__(self, listener: Listener, handler: CommandHandler) -> None:
+        self._listener = listener
+        self._handler = handler
+
+    async def run(self, stop: asyncio.Event) -> None:
+        stopper = asyncio.create_task(self._close_on(stop))
+        try:
+            async for body in self._listener:
+                await self._handler.handle(body)
+        finally:
+            stopper.cancel()
+            await self._listener.aclose()
+
+    async def _close_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        await self._listener.aclose()
+
+
+class InboxDoor:
+    """`trading.commands.v1`: a command waits here while the gateway is away. Acknowledged once it is carried out.
+
+    A body is never copied to a dead-letter stream: it may hold an access token. What is bad in it is reported instead.
+    """
+
+    def __init__(self, bus: Bus, subscription: Subscription, handler: CommandHandler) -> None:
+        self._bus, self._subscription, self._handler = bus, subscription, handler
+
+    async def run(self, stop: asyncio.Event) -> None:
+        reads = 0
+        while not stop.is_set():
+            entries = await self._subscription.read(block_ms=_BLOCK_MS, count=16)
+            reads += 1
+            if reads % _CLAIM_EVERY_READS == 0:
+                entries += await self._subscription.claim_idle(min_idle_ms=_CLAIM_IDLE_MS)
+            for entry in entries:
+                await self._handle(entry)
+
+    async def _handle(self, entry: Entry) -> None:
+        await self._handler.handle(entry.body, delivery_id=f"inbox:{entry.entry_id}")
+        await self._subscription.ack([entry])

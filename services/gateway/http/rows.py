@@ -1,0 +1,72 @@
+"""Rows of the book as the API shows them: rupees for paise, UTC text for nanoseconds, averages for sums.
+
+Invariant (property-tested): an amount in whole paise comes out as the JSON number of exactly that many rupees.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from tradebus.kernel.money import paise_to_rupees
+from tradebus.kernel.time import utc_iso
+
+
+def rupees(paise: int | None) -> float | None:
+    """For JSON only. Exact in its decimal form: a double holds 15 digits, and amounts here have fewer."""
+    return None if paise is None else float(paise_to_rupees(paise))
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """`price_paise` → `price` in rupees, `opened_ns` → `opened_utc`; everything else as it is."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if name.endswith("_paise"):
+            found[name.removesuffix("_paise")] = rupees(value)
+        elif name.endswith("_ns"):
+            found[name.removesuffix("_ns") + "_utc"] = None if value is None else utc_iso(value)
+        else:
+            found[name] = float(value) if isinstance(value, Decimal) else value
+    return found
+
+
+def average_price(value_paise: int, quantity: int) -> float | None:
+    """Rupees, to a hundredth of a paisa; None where nothing was traded."""
+    return round(value_paise / quantity / 100, 4) if quantity else None
+
+
+def trade(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = shown(row)
+    found["entry_price"] = average_price(row["entry_value_paise"], row["entry_quantity"])
+    found["exit_price"] = average_price(row["exit_value_paise"], row["exit_quantity"])
+    return found
+
+
+def order(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = shown(row)
+    found["average_price"] = average_price(row["filled_value_paise"], row["filled_quantity"])
+    return found
+
+
+def position(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An open position, with what it would bring at its last price; null before a first candle."""
+    found = shown(row)
+    del found["entry_value"], found["entry_quantity"]
+    found["entry_price"] = average_price(row["entry_value_paise"], row["entry_quantity"])
+    found["unrealised_pnl"] = rupees(unrealised_paise(row))
+    return found
+
+
+def unrealised_paise(row: Mapping[str, Any]) -> int | None:
+    """Before charges, of what is still open."""
+    if row["last_price_paise"] is None or not row["entry_quantity"]:
+        return None
+    sign = 1 if row["side"] == "LONG" else -1
+    cost_paise = row["entry_value_paise"] * row["quantity"] // row["entry_quantity"]
+    return int(sign * (row["last_price_paise"] * row["quantity"] - cost_paise))
+
+
+def performance(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = shown(row)
+    found["win_rate"] = round(row["winners"] / row["trades"], 4)
+    found["profit_factor"] = round(row["profit_paise"] / -row["loss_paise"], 4) if row["loss_paise"] else None
+    return found

@@ -1,0 +1,128 @@
+"""How the system is: /healthz, /readyz, /metrics, /api/health, /api/metrics, /api/config, and the login."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from pydantic import BaseModel, SecretStr
+
+from services.gateway.http.auth import COOKIE, login_cookie, token_matches
+from services.gateway.settings import GatewaySettings
+from tradebus.bus.port import Bus, Subscription
+from tradebus.config.settings import without_password
+from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, ORDERS
+from tradebus.kernel.time import utc_iso
+from tradebus.store.store import Store
+
+_WATERMARKED = (MD_TICKS.name, MD_CANDLES.name, ORDERS.name)
+_PROBE_SECONDS = 2.0
+_COOKIE_SECONDS = 7 * 86_400
+
+
+class Login(BaseModel):
+    token: str
+
+
+def open_routes(token: SecretStr, ready: Callable[[], bool]) -> APIRouter:
+    """The paths that need no token."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("alive\n")
+
+    @router.get("/readyz")
+    async def readyz() -> PlainTextResponse:
+        return PlainTextResponse("ready\n") if ready() else PlainTextResponse("starting\n", 503)
+
+    @router.post("/api/login")
+    async def login(given: Login, request: Request) -> Response:
+        """Exchanges the token for a cookie that scripts cannot read and other sites cannot send."""
+        if not token_matches(token, given.token):
+            return JSONResponse({"detail": "this is not the token"}, 401)
+        response = JSONResponse({"detail": "logged in"})
+        response.set_cookie(
+            COOKIE, login_cookie(token), max_age=_COOKIE_SECONDS, httponly=True, samesite="strict",
+            secure=request.url.scheme == "https",
+        )  # fmt: skip
+        return response
+
+    return router
+
+
+def system_routes(
+    settings: GatewaySettings, *, bus: Bus, store: Store, inputs: Mapping[str, Subscription]
+) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/api/metrics")
+    async def metrics_json() -> dict[str, Any]:
+        return {
+            "metrics": [
+                {"name": sample.name, "labels": dict(sample.labels), "value": _finite(sample.value)}
+                for metric in REGISTRY.collect()
+                for sample in metric.samples
+            ]
+        }
+
+    @router.get("/api/health")
+    async def health() -> dict[str, Any]:
+        async with httpx.AsyncClient(timeout=_PROBE_SECONDS, trust_env=False) as client:
+            services = await asyncio.gather(*(_probe(client, *service) for service in settings.service_urls.items()))
+        lag = [await subscription.lag() for subscription in inputs.values()]
+        return {
+            "postgres": await _postgres(store),
+            "watermarks": {stream: await _watermark(bus, stream) for stream in _WATERMARKED},
+            "lag": {stream: entries for one in lag for stream, entries in one.items()},
+            "services": dict(services),
+            "healthy": all(state == "ready" for _, state in services),
+        }
+
+    @router.get("/api/config")
+    async def config() -> dict[str, Any]:
+        return {"config": shown_settings(settings)}
+
+    return router
+
+
+def shown_settings(settings: GatewaySettings) -> dict[str, Any]:
+    """The settings without any secret: URLs lose user and password, other secrets are stars."""
+    found: dict[str, Any] = {}
+    for name, value in settings:
+        if isinstance(value, SecretStr):
+            found[name] = without_password(value.get_secret_value()) if name.endswith("_url") else "***"
+        else:
+            found[name] = value if isinstance(value, int | float | dict) or value is None else str(value)
+    return found
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no word for infinity and not-a-number."""
+    return value if math.isfinite(value) else None
+
+
+async def _probe(client: httpx.AsyncClient, name: str, url: str) -> tuple[str, str]:
+    try:
+        response = await client.get(f"{url}/readyz")
+    except httpx.HTTPError as error:
+        return name, f"does not answer ({type(error).__name__})"
+    return name, response.text.strip()[:200] if response.status_code != 200 else "ready"
+
+
+async def _postgres(store: Store) -> str:
+    version = await store.pool.fetchval("SELECT current_setting('server_version')")
+    return f"ready ({version})"
+
+
+async def _watermark(bus: Bus, stream: str) -> str | None:
+    watermark_ns = await bus.last_watermark(stream)
+    return None if watermark_ns is None else utc_iso(watermark_ns)

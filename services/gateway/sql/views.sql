@@ -1,0 +1,86 @@
+-- What the HTTP API shows. Every view takes ($1 session_id, $2 user_id, $3 limit); null does not filter. Newest first.
+
+-- name: sessions
+SELECT s.session_id, s.user_id, s.status, s.mode, s.created_ns, s.ended_ns, s.reason, s.spec,
+       (SELECT count(*) FROM trades t WHERE t.session_id = s.session_id AND t.entry_quantity > 0) AS trades,
+       (SELECT coalesce(sum(net_pnl_paise), 0)::bigint FROM trades t WHERE t.session_id = s.session_id) AS net_pnl_paise
+FROM sessions s
+WHERE ($1::text IS NULL OR s.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
+ORDER BY s.created_ns DESC, s.session_id DESC LIMIT $3;
+
+-- name: portfolio
+SELECT s.session_id, s.user_id, s.status, (s.spec ->> 'capital_paise')::bigint AS capital_paise,
+       coalesce((SELECT sum(net_pnl_paise)::bigint FROM trades t WHERE t.session_id = s.session_id), 0)
+           AS realised_net_pnl_paise
+FROM sessions s
+WHERE ($1::text IS NULL OR s.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
+  AND ($1::text IS NOT NULL OR s.status NOT IN ('STOPPED', 'FAILED'))
+ORDER BY s.created_ns DESC, s.session_id DESC LIMIT $3;
+
+-- name: positions
+-- The open positions of the sessions in $1, marked at the last closed candle.
+SELECT t.session_id, t.user_id, t.pos_id, t.strategy, t.symbol, t.side, t.state,
+       t.entry_quantity - t.exit_quantity AS quantity,
+       t.entry_value_paise, t.entry_quantity, t.stop_paise, t.target_paise, t.opened_ns,
+       (SELECT close_paise FROM candles_1m c WHERE c.instrument_id = t.instrument_id ORDER BY ts DESC LIMIT 1)
+           AS last_price_paise
+FROM trades t
+WHERE t.session_id = ANY($1) AND t.entry_quantity > t.exit_quantity
+ORDER BY t.opened_ns, t.pos_id;
+
+-- name: trades
+SELECT trade_id, pos_id, session_id, user_id, strategy, symbol, side, state, quantity_requested, entry_quantity,
+       entry_value_paise, exit_quantity, exit_value_paise, charges_paise, initial_stop_paise, stop_paise, target_paise,
+       exit_reason, created_ns, opened_ns, closed_ns, net_pnl_paise, r_multiple, mae_r, mfe_r, trace_id
+FROM trades
+WHERE ($1::text IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2)
+ORDER BY trade_id DESC LIMIT $3;
+
+-- name: orders
+SELECT o.order_id, o.pos_id, t.session_id, t.user_id, t.strategy, t.symbol, o.tag, o.role, o.transaction_type,
+       o.order_type, o.quantity, o.price_paise, o.trigger_paise, o.state, o.broker_order_id, o.filled_quantity,
+       o.filled_value_paise, o.placed_ns, o.updated_ns, o.reason
+FROM orders o JOIN trades t USING (pos_id)
+WHERE ($1::text IS NULL OR t.session_id = $1) AND ($2::text IS NULL OR t.user_id = $2)
+ORDER BY o.placed_ns DESC, o.order_id DESC LIMIT $3;
+
+-- name: signals
+SELECT g.event_id, g.session_id, s.user_id, g.strategy, g.symbol, g.type, g.ts_event_ns,
+       g.body ->> 'side' AS side, (g.body ->> 'price_paise')::bigint AS price_paise,
+       (g.body ->> 'stop_paise')::bigint AS stop_paise, (g.body ->> 'target_paise')::bigint AS target_paise,
+       (g.body ->> 'confidence')::double precision AS confidence, g.body ->> 'reason' AS reason,
+       g.body ->> 'pos_id' AS pos_id, g.body ->> 'trace_id' AS trace_id
+FROM signals g JOIN sessions s USING (session_id)
+WHERE ($1::text IS NULL OR g.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
+ORDER BY g.ts_event_ns DESC, g.event_id DESC LIMIT $3;
+
+-- name: decisions
+SELECT d.session_id, s.user_id, d.strategy, i.symbol, d.ts_event_ns, d.action, d.reason, d.price_paise
+FROM decisions d JOIN sessions s USING (session_id) JOIN instruments i USING (instrument_id)
+WHERE ($1::text IS NULL OR d.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
+ORDER BY d.ts_event_ns DESC, d.session_id, d.strategy, i.symbol LIMIT $3;
+
+-- name: risk
+SELECT r.event_id, r.session_id, s.user_id, r.signal_id, r.pos_id, r.verdict, r.rule, r.quantity, r.ts_event_ns,
+       r.body ->> 'symbol' AS symbol, r.body ->> 'detail' AS detail
+FROM risk_decisions r JOIN sessions s USING (session_id)
+WHERE ($1::text IS NULL OR r.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
+ORDER BY r.ts_event_ns DESC, r.event_id DESC LIMIT $3;
+
+-- name: performance
+SELECT session_id, user_id, strategy, count(*) AS trades,
+       count(*) FILTER (WHERE net_pnl_paise > 0) AS winners,
+       count(*) FILTER (WHERE net_pnl_paise < 0) AS losers,
+       sum(net_pnl_paise + charges_paise)::bigint AS gross_pnl_paise,
+       sum(charges_paise)::bigint AS charges_paise,
+       sum(net_pnl_paise)::bigint AS net_pnl_paise,
+       coalesce(sum(net_pnl_paise) FILTER (WHERE net_pnl_paise > 0), 0)::bigint AS profit_paise,
+       coalesce(sum(net_pnl_paise) FILTER (WHERE net_pnl_paise < 0), 0)::bigint AS loss_paise,
+       avg(r_multiple) AS average_r, avg(mae_r) AS average_mae_r, avg(mfe_r) AS average_mfe_r
+FROM trades
+WHERE state = 'CLOSED' AND entry_quantity > 0
+  AND ($1::text IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2)
+GROUP BY session_id, user_id, strategy ORDER BY session_id DESC, strategy LIMIT $3;
+
+-- name: server
+SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS bytes;

@@ -1,0 +1,179 @@
+"""What the gateway watches: sessions that wait for their services, the kill switch, and outbox rows a crash left."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from services.gateway.adapters import sessions
+from services.gateway.adapters.sessions import SQL, Changing
+from services.gateway.domain.lifecycle import PARTICIPANTS, Status
+from services.gateway.killswitch import announce, engage, reason_in
+from services.gateway.messages import message
+from tradebus.contracts.base import Message
+from tradebus.contracts.commands import StopTrading
+from tradebus.contracts.sessions import SessionFailed, SessionPaused, SessionStarted, SessionStopped
+from tradebus.contracts.streams import COMMANDS, SESSIONS
+from tradebus.kernel.clock import Clock, monotonic_ns
+from tradebus.store.outbox import Outbox
+from tradebus.store.store import Store, Transaction
+
+_log = structlog.get_logger()
+_POLL_SECONDS = 0.025
+_IDLE_SECONDS = 1.0
+_SWEEP_SECONDS = 5.0
+
+
+class SessionWatcher:
+    """STARTING → RUNNING once every participant has taken the session up, → FAILED where one does not in time;
+    STOPPING → STOPPED once every participant is done with it and nothing of it is alive.
+
+    Polls closely only while a session waits; `changed` wakes it.
+    """
+
+    def __init__(self, *, store: Store, outbox: Outbox, clock: Clock, start_timeout_seconds: float) -> None:
+        self._store, self._outbox, self._clock = store, outbox, clock
+        self._start_timeout_ns = int(start_timeout_seconds * 1e9)
+        self._first_seen_ns: dict[str, int] = {}
+        self._wake = asyncio.Event()
+
+    def changed(self) -> None:
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._wake.clear()
+            waiting = await self.check()
+            if not waiting:
+                await _first_of(stop, self._wake, seconds=_IDLE_SECONDS)
+            else:
+                await _first_of(stop, seconds=_POLL_SECONDS)
+
+    async def check(self) -> int:
+        """Moves every session that can move; how many still wait."""
+        found = await sessions.changing_sessions(self._store.pool)
+        self._first_seen_ns = {
+            one.session.session_id: self._first_seen_ns.get(one.session.session_id, monotonic_ns()) for one in found
+        }
+        moved = 0
+        for one in found:
+            moved += await (self._starting(one) if one.session.status is Status.STARTING else self._stopping(one))
+        if moved:
+            await self._outbox.flush()
+        return len(found) - moved
+
+    async def _starting(self, one: Changing) -> bool:
+        missing = [name for name in PARTICIPANTS if name not in one.participants]
+        if not missing:
+            return await self._begin(one)
+        waited_ns = monotonic_ns() - self._first_seen_ns[one.session.session_id]
+        return waited_ns > self._start_timeout_ns and await self._fail(one, missing)
+
+    async def _begin(self, one: Changing) -> bool:
+        session = one.session
+        async with self._store.begin() as transaction:
+            await transaction.lock(f"user {session.user_id}")
+            paused = await sessions.paused_while_starting(transaction.connection, session.session_id)
+            status = Status.PAUSED if paused else Status.RUNNING
+            if not await transaction.connection.fetchval(SQL["begin_session"], session.session_id, status):
+                return False
+            self._emit(transaction, one, SessionStarted, spec=session.spec)
+            if paused:
+                self._emit(transaction, one, SessionPaused, reason="command")
+        _log.info("session started", session_id=session.session_id, user_id=session.user_id, status=status)
+        return True
+
+    async def _fail(self, one: Changing, missing: list[str]) -> bool:
+        seconds = self._start_timeout_ns / 1e9
+        reason = f"not taken up within {seconds:g} s by {', '.join(missing)}: is the service running?"
+        if not await self._end(one, Status.FAILED, reason):
+            return False
+        _log.error("session failed", session_id=one.session.session_id, missing=missing)
+        return True
+
+    async def _stopping(self, one: Changing) -> bool:
+        if one.participants or await self._store.pool.fetchval(SQL["unfinished_work"], one.session.session_id):
+            return False
+        if not await self._end(one, Status.STOPPED, one.reason or "command"):
+            return False
+        _log.info("session stopped", session_id=one.session.session_id, user_id=one.session.user_id)
+        return True
+
+    async def _end(self, one: Changing, status: Status, reason: str) -> bool:
+        session = one.session
+        async with self._store.begin() as transaction:
+            await transaction.lock(f"user {session.user_id}")
+            ended = await transaction.connection.fetchval(
+                SQL["end_session"], session.session_id, status, self._clock.now_ns(), reason, session.status
+            )
+            if ended is None:
+                return False
+            if status is Status.FAILED:
+                # Whoever did take it up lets go of it again.
+                self._emit(transaction, one, StopTrading, stream=COMMANDS.name, reason=reason)
+                self._emit(transaction, one, SessionFailed, reason=reason)
+            else:
+                result = await transaction.connection.fetchrow(SQL["session_result"], session.session_id)
+                self._emit(transaction, one, SessionStopped, reason=reason, **dict(result))
+        return True
+
+    def _emit(
+        self, transaction: Transaction, one: Changing, model: type, *, stream: str = SESSIONS.name, **fields: Any
+    ) -> None:
+        session = one.session
+        transaction.emit(
+            stream,
+            message(
+                model, now_ns=self._clock.now_ns(), cause=session.session_id, user_id=session.user_id,
+                session_id=session.session_id, **fields,
+            ),
+        )  # fmt: skip
+
+
+class KillWatcher:
+    """Engages the kill switch when its file appears, and tells the services about a row somebody else engaged."""
+
+    def __init__(self, *, store: Store, outbox: Outbox, clock: Clock, path: Path) -> None:
+        self._store, self._outbox, self._clock, self._path = store, outbox, clock, path
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self.check()
+            await _first_of(stop, seconds=_IDLE_SECONDS)
+
+    async def check(self) -> bool:
+        """True where this call told the services."""
+        reason = reason_in(self._path)
+        async with self._store.begin() as transaction:
+            await transaction.lock("kill switch")
+            if reason is None:
+                told = await announce(transaction)
+            else:
+                told = await engage(transaction, reason=reason, now_ns=self._clock.now_ns())
+        if told:
+            await self._outbox.flush()
+            _log.warning("kill switch engaged", reason=reason or "the kill_switch row")
+        return told
+
+
+class Sweeper:
+    """Publishes what a crash left in the outbox."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await _first_of(stop, seconds=_SWEEP_SECONDS)
+            await self._outbox.sweep()
+
+
+async def _first_of(*events: asyncio.Event, seconds: float) -> None:
+    """Returns when one of the events is set, or after `seconds`."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
