@@ -80,7 +80,7 @@ def migrated(database_url: str, namespace: str) -> str:
 
 @pytest.fixture
 async def store(database_url: str, migrated: str) -> AsyncIterator[Store]:
-    connected = await Store.connect(database_url, namespace=migrated, producer="test/1")
+    connected = await Store.connect(database_url, namespace=migrated, producer="test-1")
     yield connected
     await connected.close()
 

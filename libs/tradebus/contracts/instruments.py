@@ -31,28 +31,30 @@ class Instrument(Model):
 
 
 class InstrumentMaster:
-    """Every known instrument. Names are matched as written, then in capitals."""
+    """Every known instrument, by id and by any of its names; upper and lower case are the same."""
 
     def __init__(self, instruments: Iterable[Instrument], aliases: Mapping[str, str] | None = None) -> None:
         """`aliases` maps an alias to a canonical symbol. Raises InvalidInput for a name that would mean two things."""
         self._by_id: dict[int, Instrument] = {}
         self._by_name: dict[str, Instrument] = {}
+        self.aliases: Mapping[str, str] = dict(aliases or {})
         for instrument in instruments:
             if instrument.instrument_id in self._by_id:
                 other = self._by_id[instrument.instrument_id].symbol
                 raise InvalidInput(f"instrument {instrument.instrument_id}: both {other!r} and {instrument.symbol!r}")
             self._by_id[instrument.instrument_id] = instrument
             self._name(instrument.symbol, instrument)
-        for alias, symbol in (aliases or {}).items():
+        for alias, symbol in self.aliases.items():
             self._name(alias, self.find(symbol))
 
     def _name(self, name: str, instrument: Instrument) -> None:
-        if self._by_name.setdefault(name, instrument) is not instrument:
-            raise InvalidInput(f"symbol {name!r} names both {self._by_name[name].symbol!r} and {instrument.symbol!r}")
+        other = self._by_name.setdefault(name.upper(), instrument)
+        if other is not instrument:
+            raise InvalidInput(f"symbol {name!r} would name both {other.symbol!r} and {instrument.symbol!r}")
 
     def find(self, name: str) -> Instrument:
         """By canonical symbol or alias. Raises InvalidInput with the nearest known name."""
-        found = self._by_name.get(name) or self._by_name.get(name.upper())
+        found = self._by_name.get(name.upper())
         if found is None:
             raise InvalidInput(f"unknown symbol {name!r}{nearest(name, self._by_name)}")
         return found
@@ -64,8 +66,11 @@ class InstrumentMaster:
             raise InvalidInput(f"unknown instrument {instrument_id}: {len(self._by_id)} are registered")
         return found
 
+    def has_id(self, instrument_id: int) -> bool:
+        return instrument_id in self._by_id
+
     def __contains__(self, name: str) -> bool:
-        return name in self._by_name or name.upper() in self._by_name
+        return name.upper() in self._by_name
 
     def __iter__(self) -> Iterator[Instrument]:
         return iter(self._by_id.values())

@@ -33,16 +33,22 @@ class Backlog:
         self.is_doubtful = False
 
     def writing(self, rows: Sequence[OutboxRow]) -> None:
-        """These rows are inserted; their COMMIT comes next."""
+        """These rows are inserted; their COMMIT comes next. Every call here ends in `committed` or `abandoned`."""
+        if not rows:
+            return
         self._known.update(row.outbox_id for row in rows)
         self._writing[rows[0].outbox_id] = asyncio.get_running_loop().create_future()
 
     def committed(self, rows: Sequence[OutboxRow]) -> None:
+        if not rows:
+            return
         self._writing.pop(rows[0].outbox_id).set_result(None)
         self._committed.extend(rows)
 
     def abandoned(self, rows: Sequence[OutboxRow]) -> None:
         """The COMMIT failed, or nobody knows."""
+        if not rows:
+            return
         self._writing.pop(rows[0].outbox_id).set_result(None)
         self._known.difference_update(row.outbox_id for row in rows)
         self.is_doubtful = True

@@ -8,7 +8,7 @@ from typing import TypeVar
 import asyncpg
 
 from tradebus.kernel.clock import monotonic_ns
-from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.rng import jittered, seed_for
 from tradebus.store.address import describe
 from tradebus.store.namespaces import schema_name
@@ -62,6 +62,8 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *, database_url: str, re
                 raise Unavailable(_line(database_url, error, "does not answer")) from error
         except asyncpg.PostgresError as error:
             raise Unavailable(_line(database_url, error, "refuses us")) from error
+        except asyncpg.ClientConfigurationError as error:
+            raise InvalidInput(f"DATABASE_URL: {error}") from error
         number += 1
         await asyncio.sleep(jittered(delay_seconds, number, seed=seed_for(0, "connect")))
         delay_seconds = min(_LAST_DELAY_SECONDS, 2 * delay_seconds)

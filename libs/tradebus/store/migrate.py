@@ -137,15 +137,17 @@ def _connection(database_url: str) -> Iterator[psycopg.Connection]:
         try:
             connection = psycopg.connect(database_url, autocommit=True, connect_timeout=5)
             break
+        except psycopg.ProgrammingError as error:
+            raise InvalidInput(f"DATABASE_URL: {_last_line(error)}") from error
         except psycopg.OperationalError as error:
             # A server that answers, but not to us (password, database name), will not change its mind.
             if ("FATAL" in str(error) and "starting up" not in str(error)) or monotonic_ns() > give_up_ns:
-                raise Unavailable(f"{where}: {_first_line(error)}; check DATABASE_URL") from error
+                raise Unavailable(f"{where}: {_last_line(error)}; check DATABASE_URL") from error
             sleep(delay_seconds)
             delay_seconds = min(1.0, 2 * delay_seconds)
     with connection:
         yield connection
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1].strip()

@@ -15,18 +15,20 @@ from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
 _SQL = load_queries("tradebus.store", "store")
-# How long another instance's rows may lie before we take it for dead.
-_ABANDONED_AFTER_NS = 10 * 1_000_000_000
 _SWEEP_ROWS = 500
 
 
 class Outbox:
-    """One per store. Sweep once before the first flush, then every few seconds."""
+    """One per store. Sweep once before the first flush, then every few seconds.
 
-    def __init__(self, store: Store, bus: Bus) -> None:
+    `abandoned_after_seconds`: how long another instance's rows may lie before that instance is taken for dead.
+    """
+
+    def __init__(self, store: Store, bus: Bus, *, abandoned_after_seconds: float = 10.0) -> None:
         self._store = store
         self._bus = bus
         self._publishing = asyncio.Lock()
+        self._abandoned_after_ns = int(abandoned_after_seconds * 1e9)
         self._first_seen_ns: dict[int, int] = {}
 
     async def flush(
@@ -71,7 +73,7 @@ class Outbox:
 
     async def _left(self) -> list[int]:
         """Ids of rows that nobody alive is going to publish, in order."""
-        service = self._store.producer.split("/", 1)[0] + "/"
+        service = self._store.producer.partition("-")[0] + "-"
         rows = await self._store.pool.fetch(_SQL["outbox_of_service"], self._store.producer, service)
         now_ns = monotonic_ns()
         others = [row["outbox_id"] for row in rows if not row["own"]]
@@ -81,7 +83,7 @@ class Outbox:
             if (
                 not self._store.backlog.knows(row["outbox_id"])
                 if row["own"]
-                else now_ns - self._first_seen_ns[row["outbox_id"]] >= _ABANDONED_AFTER_NS
+                else now_ns - self._first_seen_ns[row["outbox_id"]] >= self._abandoned_after_ns
             )
         ]  # fmt: skip
 

@@ -79,7 +79,7 @@ class Transaction:
 
 
 class Store:
-    """`producer` names this process in the outbox: "<service>/<instance>", or "<service>" where there is one only."""
+    """`producer` names this process in the outbox: "<service>-<instance>", or "<service>" where there is one only."""
 
     def __init__(self, pool: asyncpg.Pool, *, producer: str, database_url: str, retry_seconds: float) -> None:
         self.pool = pool
@@ -108,22 +108,26 @@ class Store:
         connection = await retrying(
             self.pool.acquire, database_url=self._database_url, retry_seconds=self._retry_seconds
         )
+        try:
+            async with self._transaction(connection) as transaction:
+                yield transaction
+        finally:
+            await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def _transaction(self, connection: asyncpg.Connection) -> AsyncIterator[Transaction]:
+        """Tells the backlog what becomes of the rows, whichever way the transaction ends."""
         rows: list[OutboxRow] = []
         try:
             async with connection.transaction():
                 transaction = Transaction(connection, producer=self.producer)
                 yield transaction
                 rows = await transaction.write_emitted()
-                if rows:
-                    self.backlog.writing(rows)
+                self.backlog.writing(rows)
         except BaseException:
-            if rows:
-                self.backlog.abandoned(rows)
+            self.backlog.abandoned(rows)
             raise
-        finally:
-            await self.pool.release(connection)
-        if rows:
-            self.backlog.committed(rows)
+        self.backlog.committed(rows)
 
     def published(self, rows: Sequence[OutboxRow]) -> None:
         """The outbox calls this: the rows are on the bus and may be deleted, in a while, in one statement."""

@@ -27,7 +27,7 @@ RETURNING outbox_id;
 DELETE FROM outbox WHERE outbox_id = ANY($1::bigint[]);
 
 -- name: outbox_of_service
--- What this producer ($1) and the other instances of its service ($2 is "service/") have in the outbox.
+-- What this producer ($1) and the other instances of its service ($2 is "service-") have in the outbox.
 SELECT outbox_id, producer = $1 AS own FROM outbox
 WHERE producer = $1 OR starts_with(producer, $2) ORDER BY outbox_id;
 

@@ -1,6 +1,6 @@
 """The state folder: where it is, who may have it, and whose system user the Postgres data belongs to.
 
-state_dir/  lock  servers.json  passwords.json  postgres/  redis/  logs/
+state_dir/  lock  servers.json  access.json  postgres/  redis/  logs/
 """
 
 import fcntl

@@ -97,7 +97,7 @@ def main() -> int:
             if not os.read(0, 64):
                 break
             answered = True
-        kept_up = all([server.tend(restart=answered) for server in servers])
+        kept_up = False not in [server.tend(restart=answered) for server in servers]
     for server in servers:
         server.stop()
     deadline = time.monotonic() + _STOP_SECONDS

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
@@ -23,6 +23,7 @@ from tradebus.runtime.embedded.redis import Redis
 # Long: after a crash Postgres replays its log and Redis its file before they answer.
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.005
+_ANSWERED = b"!"
 _STOP_SECONDS = 40.0
 _LOG_BYTES_MAX = 16 * 1024 * 1024
 
@@ -59,25 +60,13 @@ class EmbeddedServers:
         """Returns once both answer. Raises Unavailable in one line: the folder is taken, or a server does not start."""
         if self._keeper is not None:
             raise RuntimeError("already started")
-        with ExitStack() as undo:
-            state_dir = make_state_dir(self._state_dir)
-            lock = FolderLock(state_dir)
-            undo.callback(lock.close)
-            lock.acquire()
-            servers, urls = self._configure(state_dir)
-            for server in servers:
-                server.prepare()
-                _limit(server.log)
-            self._keeper = _start_keeper(servers, lock_descriptor=lock.descriptor)
-            undo.callback(self._end_keeper)
-            _wait_ready(servers, self._keeper)
-            assert self._keeper.stdin is not None
-            self._keeper.stdin.write(b"!")
-            said = state_dir / "servers.json"
-            write_private(said, json.dumps({"database_url": urls.database_url, "redis_url": urls.redis_url}))
-            undo.callback(said.unlink, missing_ok=True)
-            self._running = undo.pop_all()
-        return urls
+        try:
+            return self._start()
+        except PermissionError as error:
+            raise Unavailable(
+                f"{error.filename or self._state_dir}: belongs to another user; "
+                "run as that user, or name another folder with TRADEBUS_STATE_DIR"
+            ) from error
 
     def stop(self) -> None:
         """Ends both in order and frees the folder. Does nothing where they do not run."""
@@ -91,28 +80,48 @@ class EmbeddedServers:
     ) -> None:
         self.stop()
 
+    def _start(self) -> ServerUrls:
+        with ExitStack() as undo:
+            state_dir = make_state_dir(self._state_dir)
+            lock = FolderLock(state_dir)
+            undo.callback(lock.close)
+            lock.acquire()
+            servers, urls = self._configure(state_dir)
+            for server in servers:
+                server.prepare()
+                _limit(server.log)
+            self._keeper = _start_keeper(servers, lock_descriptor=lock.descriptor)
+            undo.callback(self._end_keeper)
+            _wait_ready(servers, self._keeper)
+            said = state_dir / "servers.json"
+            write_private(said, json.dumps({"database_url": urls.database_url, "redis_url": urls.redis_url}))
+            undo.callback(said.unlink, missing_ok=True)
+            self._running = undo.pop_all()
+        return urls
+
     def _configure(self, state_dir: Path) -> tuple[list[Postgres | Redis], ServerUrls]:
-        """The servers wanted, on the ports and with the passwords this folder had before, where that is possible."""
+        """The servers wanted, with the passwords and, where they are free, the ports this folder had before."""
         (state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-        kept = state_dir / "passwords.json"
+        kept = state_dir / "access.json"
         known = read_json(kept)
+        ports = _free_ports([int(known.get("postgres_port", 0)), int(known.get("redis_port", 0))])
         access = {
-            name: {
-                "password": known.get(name, {}).get("password") or secrets.token_urlsafe(24),
-                "port": _free_port(known.get(name, {}).get("port", 0)),
-            }
-            for name in ("postgres", "redis")
+            "postgres_password": known.get("postgres_password") or secrets.token_urlsafe(24),
+            "redis_password": known.get("redis_password") or secrets.token_urlsafe(24),
+            "postgres_port": ports[0],
+            "redis_port": ports[1],
         }
         if access != known:
             write_private(kept, json.dumps(access))
         servers: list[Postgres | Redis] = []
         database_url = redis_url = ""
         if self._wants_postgres:
-            postgres = Postgres(state_dir, bin_dir=self._postgres_bin, **access["postgres"])
+            password = str(access["postgres_password"])
+            postgres = Postgres(state_dir, bin_dir=self._postgres_bin, port=ports[0], password=password)
             servers.append(postgres)
             database_url = postgres.url
         if self._wants_redis:
-            redis = Redis(state_dir, **access["redis"])
+            redis = Redis(state_dir, port=ports[1], password=str(access["redis_password"]))
             servers.append(redis)
             redis_url = redis.url
         return servers, ServerUrls(database_url=database_url, redis_url=redis_url)
@@ -169,10 +178,16 @@ def _start_keeper(servers: Sequence[Postgres | Redis], *, lock_descriptor: int) 
         [sys.executable, "-I", "-S", keeper.__file__],
         stdin=subprocess.PIPE, bufsize=0, pass_fds=(lock_descriptor,), start_new_session=True, cwd="/",
     )  # fmt: skip
-    assert process.stdin is not None
     specs = [{**server.command(), "keep_fds": [lock_descriptor]} for server in servers]
-    process.stdin.write(json.dumps(specs).encode() + b"\n")
+    _tell(process, json.dumps(specs).encode() + b"\n")
     return process
+
+
+def _tell(process: subprocess.Popen[bytes], what: bytes) -> None:
+    """Writes to the keeper's pipe. One that died shows as such when the servers are waited for."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(what)
 
 
 def _wait_ready(servers: Sequence[Postgres | Redis], process: subprocess.Popen[bytes]) -> None:
@@ -183,18 +198,25 @@ def _wait_ready(servers: Sequence[Postgres | Redis], process: subprocess.Popen[b
             server = waiting[0]
             raise Unavailable(f"{server.NAME} did not start: {_last_line(server.log)} (log: {server.log})")
         sleep(_POLL_SECONDS)
+    _tell(process, _ANSWERED)
 
 
-def _free_port(preferred: int) -> int:
-    """`preferred` where it is free, so that addresses outlive a restart; any free port otherwise."""
+def _free_ports(preferred: Sequence[int]) -> list[int]:
+    """Each preferred port where it is free, so that addresses outlive a restart; any free one otherwise."""
+    with ExitStack() as probes:
+        return [_probe(port, probes) for port in preferred]
+
+
+def _probe(preferred: int, probes: ExitStack) -> int:
+    """Binds the port until `probes` closes, so that no two probes find the same one."""
     for port in (preferred, 0):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+        probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return int(probe.getsockname()[1])
     raise Unavailable("no free port on 127.0.0.1")
 
 

@@ -1,0 +1,90 @@
+"""Both buses behind one harness, and the plain entries their tests send."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import redis
+
+from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.port import Bus, Entry, Outgoing
+from tradebus.bus.redis_bus import RedisBus
+from tradebus.kernel.clock import EventClock
+from tradebus.kernel.ids import RandomIds
+
+ORDERS, SIGNALS, TICKS = "orders.v1", "signals.v1", "md.ticks.v1"
+
+
+def numbered(stream: str, numbers: range) -> list[Outgoing]:
+    """One entry for each number, with the number as its body."""
+    return [Outgoing(stream, "NUMBER", str(number).encode()) for number in numbers]
+
+
+def bodies(entries: Sequence[Entry]) -> list[int]:
+    """The numbers of such entries."""
+    return [int(entry.body) for entry in entries]
+
+
+class Harness(Protocol):
+    """Buses on one shared state, which nothing else uses."""
+
+    async def bus(
+        self, *, max_entries: Mapping[str, int] | None = None, back_pressure_seconds: float = 60.0
+    ) -> Bus: ...
+
+    async def let_idle(self, milliseconds: int) -> None:
+        """Time passes for entries that are pending."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class MemoryHarness:
+    """Every bus it makes is the same one: memory has no second client."""
+
+    def __init__(self) -> None:
+        self._clock = EventClock(1)
+        self._bus: MemoryBus | None = None
+
+    async def bus(self, *, max_entries: Mapping[str, int] | None = None, back_pressure_seconds: float = 60.0) -> Bus:
+        if self._bus is None:
+            self._bus = MemoryBus(
+                clock=self._clock, max_entries=max_entries, back_pressure_seconds=back_pressure_seconds
+            )
+        return self._bus
+
+    async def let_idle(self, milliseconds: int) -> None:
+        self._clock.advance(self._clock.now_ns() + milliseconds * 1_000_000)
+
+    async def close(self) -> None:
+        if self._bus is not None:
+            await self._bus.close()
+
+
+class RedisHarness:
+    """Every bus it makes is another client of one namespace."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._namespace = f"test_bus_{RandomIds().new_id()}"
+        self._buses: list[RedisBus] = []
+
+    async def bus(self, *, max_entries: Mapping[str, int] | None = None, back_pressure_seconds: float = 60.0) -> Bus:
+        made = await RedisBus.connect(
+            self._redis_url,
+            namespace=self._namespace,
+            max_entries=max_entries,
+            back_pressure_seconds=back_pressure_seconds,
+        )
+        self._buses.append(made)
+        return made
+
+    async def let_idle(self, milliseconds: int) -> None:
+        await asyncio.sleep(milliseconds / 1000)
+
+    async def close(self) -> None:
+        for each in self._buses:
+            await each.close()
+        with redis.Redis.from_url(self._redis_url) as client:
+            for key in list(client.scan_iter(f"{self._namespace}:*", count=1000)):
+                client.delete(key)
