@@ -1,0 +1,117 @@
+"""Loads a user's own strategy: one Python file with exactly one Strategy class in it.
+
+The file is run as a module of its own each time it is loaded, so what is on disk is what trades. Every problem is one
+InvalidInput line that names the file, the line where there is one, and what to do.
+"""
+
+import hashlib
+import inspect
+import re
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tradebus.contracts.records import TIMEFRAMES_SECONDS
+from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies.protocol import Strategy, StrategyParameters
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_BYTES_MAX = 1_000_000
+
+
+def load_file(path: str | Path) -> type[Strategy[Any]]:
+    """The strategy class in the file at `path`. Raises InvalidInput for: no such file, not Python, an error while it
+    runs, no strategy in it, several, or one that does not keep the protocol."""
+    file = Path(path)
+    module = _run(file, _read(file))
+    own = [item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__]
+    found = [item for item in own if issubclass(item, Strategy)]
+    # A base class shared by others in the file is not meant to trade itself.
+    concrete = [item for item in found if not inspect.isabstract(item)]
+    where = f"strategy file {path}"
+    if len(concrete) > 1:
+        names = ", ".join(sorted(item.__name__ for item in concrete))
+        raise InvalidInput(f"{where}: has {len(concrete)} Strategy classes ({names}); keep one per file")
+    if concrete:
+        return check_class(concrete[0], where=where)
+    if found:
+        raise InvalidInput(f"{where}: class {found[0].__name__} does not define on_candle")
+    for item in own:
+        if hasattr(item, "on_candle"):
+            raise InvalidInput(
+                f"{where}: class {item.__name__} has on_candle but does not derive from "
+                "tradebus.strategies.protocol.Strategy"
+            )
+    raise InvalidInput(f"{where}: has no class that derives from tradebus.strategies.protocol.Strategy")
+
+
+def check_class(found: object, *, where: str, name: str | None = None) -> type[Strategy[Any]]:
+    """`found` as a strategy class that keeps the protocol. Raises InvalidInput starting with `where`."""
+    if not (inspect.isclass(found) and issubclass(found, Strategy)):
+        raise InvalidInput(f"{where}: is not a class that derives from tradebus.strategies.protocol.Strategy")
+    if inspect.isabstract(found):
+        raise InvalidInput(f"{where}: class {found.__name__} does not define on_candle")
+    problem = _class_problem(found)
+    if problem is None and name is not None and name != found.NAME:
+        problem = f"NAME is {found.NAME!r}, expected {name!r}"
+    if problem is not None:
+        raise InvalidInput(f"{where}: class {found.__name__}: {problem}")
+    return found
+
+
+def _class_problem(strategy: type[Strategy[Any]]) -> str | None:
+    name = getattr(strategy, "NAME", None)
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        return f"NAME must be lower-case letters, digits and underscores, at most 40, got {name!r}"
+    if strategy.TIMEFRAME_SECONDS not in TIMEFRAMES_SECONDS:
+        return f"TIMEFRAME_SECONDS must be one of {TIMEFRAMES_SECONDS}, got {strategy.TIMEFRAME_SECONDS!r}"
+    warmup = strategy.WARMUP_CANDLES
+    if not isinstance(warmup, int) or isinstance(warmup, bool) or not 0 <= warmup <= 10_000:
+        return f"WARMUP_CANDLES must be a whole number from 0 to 10000, got {warmup!r}"
+    parameters = getattr(strategy, "PARAMETERS", None)
+    if not (inspect.isclass(parameters) and issubclass(parameters, StrategyParameters)):
+        return "PARAMETERS must be a class that derives from tradebus.strategies.protocol.StrategyParameters"
+    if inspect.iscoroutinefunction(strategy.on_candle) or inspect.iscoroutinefunction(strategy.on_tick):
+        return "on_candle and on_tick must not be async: a strategy does no I/O"
+    return None
+
+
+def _read(file: Path) -> str:
+    if file.suffix != ".py":
+        raise InvalidInput(f"strategy file {file}: is not a .py file")
+    try:
+        if file.stat().st_size > _BYTES_MAX:
+            raise InvalidInput(f"strategy file {file}: is larger than {_BYTES_MAX} bytes")
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"strategy file {file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"strategy file {file}: is not UTF-8 text") from error
+
+
+def _run(file: Path, source: str) -> ModuleType:
+    try:
+        code = compile(source, str(file), "exec")
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise InvalidInput(f"strategy file {file}{line}: {text}") from None
+    digest = hashlib.blake2b(str(file.resolve()).encode(), digest_size=6).hexdigest()
+    module = ModuleType(f"tradebus_user_strategy_{digest}")
+    module.__file__ = str(file)
+    # Pydantic and dataclasses look annotations up in the module that sys.modules has under the class's __module__.
+    sys.modules[module.__name__] = module
+    try:
+        exec(code, module.__dict__)  # noqa: S102 -- running the user's own file is the feature
+    except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+        at = f", line {lines[-1]}" if lines else ""
+        raise InvalidInput(f"strategy file {file}{at}: {type(error).__name__}: {_one_line(error)}") from error
+    return module
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]

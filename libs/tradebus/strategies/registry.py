@@ -1,0 +1,98 @@
+"""Finds a strategy: built in, installed by another package, or a user's own file.
+
+    spec ─► path? ─► loader (the file's class)
+        └─► name ─► built-in ─► entry point "tradebus.strategies" ─► InvalidInput with the nearest name
+
+`validate_strategy` starts nothing but reading and importing the strategy's own file; every problem is one InvalidInput line.
+"""
+
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tradebus.contracts.sessions import StrategySpec
+from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.strategies.ema_20_50 import Ema2050
+from tradebus.strategies.loader import check_class, load_file
+from tradebus.strategies.orb import Orb
+from tradebus.strategies.protocol import Strategy, StrategyParameters
+
+ENTRY_POINT_GROUP = "tradebus.strategies"
+AnyStrategy = Strategy[Any]
+
+BUILT_IN: dict[str, type[AnyStrategy]] = {strategy.NAME: strategy for strategy in (Orb, Ema2050)}
+
+
+def strategy_names() -> list[str]:
+    """Every name that needs no path: built in and installed."""
+    return sorted({*BUILT_IN, *(point.name for point in _installed())})
+
+
+def find_strategy(spec: StrategySpec) -> type[AnyStrategy]:
+    """The class `spec` means. Raises InvalidInput where there is none, or its name is not the class's NAME."""
+    if spec.path is not None:
+        strategy = load_file(spec.path)
+        if spec.name not in (strategy.NAME, Path(spec.path).stem):
+            raise InvalidInput(f"strategy {spec.name!r}: the file {spec.path} defines {strategy.NAME!r}; use that name")
+        if strategy.NAME in BUILT_IN:
+            raise InvalidInput(f"strategy file {spec.path}: NAME {strategy.NAME!r} is a built-in's; choose another")
+        return strategy
+    if spec.name in BUILT_IN:
+        return BUILT_IN[spec.name]
+    for point in _installed():
+        if point.name == spec.name:
+            return _load_installed(point)
+    names = strategy_names()
+    raise InvalidInput(
+        f"strategy {spec.name!r} is not known{nearest(spec.name, names)}; known are {', '.join(names)}, "
+        "or give the path of your own file"
+    )
+
+
+def validate_strategy(spec: StrategySpec) -> type[AnyStrategy]:
+    """The class, with the parameters of `spec` checked. Raises InvalidInput naming every bad parameter."""
+    strategy = find_strategy(spec)
+    parse_parameters(strategy, spec.parameters)
+    return strategy
+
+
+def create_strategy(strategy: type[AnyStrategy], parameters: dict[str, Any]) -> AnyStrategy:
+    """A fresh instance with its parameters. Raises InvalidInput as validate_strategy does."""
+    return strategy(parse_parameters(strategy, parameters))
+
+
+def parse_parameters(strategy: type[AnyStrategy], parameters: dict[str, Any]) -> StrategyParameters:
+    """`parameters` as the strategy's own type. Raises InvalidInput naming every bad one, and the nearest valid name."""
+    try:
+        return strategy.PARAMETERS.model_validate(parameters)
+    except ValidationError as error:
+        known = list(strategy.PARAMETERS.model_fields)
+        problems = "; ".join(_problem(item, known) for item in error.errors(include_url=False, include_context=False))
+        raise InvalidInput(f"strategy {strategy.NAME}: {problems}") from None
+
+
+def _problem(item: Any, known: Iterable[str]) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return f"parameter {name!r} is not known{nearest(name, known)}; known are {', '.join(known)}"
+    text = str(item["msg"]).removeprefix("Value error, ")
+    return f"parameter {name}: {text}, got {item['input']!r}" if name else text
+
+
+def _installed() -> list[EntryPoint]:
+    """Entry points of other packages, by name; a built-in's name cannot be taken over."""
+    return sorted(
+        (point for point in entry_points(group=ENTRY_POINT_GROUP) if point.name not in BUILT_IN),
+        key=lambda point: (point.name, point.value),
+    )
+
+
+def _load_installed(point: EntryPoint) -> type[AnyStrategy]:
+    try:
+        found = point.load()
+    except Exception as error:
+        raise InvalidInput(f"strategy {point.name!r} ({point.value}): {type(error).__name__}: {error}") from error
+    return check_class(found, where=f"entry point {point.name!r} ({point.value})", name=point.name)

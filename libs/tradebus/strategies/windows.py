@@ -1,0 +1,26 @@
+"""The sum of the last n whole numbers, kept exactly."""
+
+from collections import deque
+
+
+class SumWindow:
+    """Property: `total` is the sum of the last `length` values pushed, and `full` says whether there were so many."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.total = 0
+        self._values: deque[int] = deque()
+
+    @property
+    def full(self) -> bool:
+        return len(self._values) == self.length
+
+    def push(self, value: int) -> None:
+        self.total += value
+        self._values.append(value)
+        if len(self._values) > self.length:
+            self.total -= self._values.popleft()
+
+    def ratio_of(self, value: int) -> float:
+        """`value` as a multiple of the window's mean; 0 where that mean is 0. Only meaningful when `full`."""
+        return value * self.length / self.total if self.total else 0.0

@@ -1,0 +1,1 @@
+"""What the strategy service reads from Postgres and writes to it."""

@@ -1,0 +1,65 @@
+"""Decisions and signals, written.
+
+Invariant (tested on a real server): writing the same rows again changes nothing and emits nothing.
+"""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from services.strategy.domain.decisions import DecisionRow, Signal
+from tradebus.contracts.streams import SIGNALS
+from tradebus.store.queries import load_queries
+from tradebus.store.store import Store, Transaction
+
+_SQL = load_queries("services.strategy.sql", "journal")
+
+
+class Journal:
+    """The `decisions` and `signals` tables."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def write(self, rows: Sequence[DecisionRow]) -> None:
+        """Stores decisions durably."""
+        if rows:
+            await _insert_decisions(self._store.pool, rows)
+
+    async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[Signal]) -> None:
+        """Stores both in one transaction, and hands the signals that are new to the outbox."""
+        async with self._store.begin() as transaction:
+            await _emit_new(transaction, signals)
+            if rows:
+                await _insert_decisions(transaction.connection, rows)
+
+
+async def _insert_decisions(connection: asyncpg.Connection | asyncpg.Pool, rows: Sequence[DecisionRow]) -> None:
+    await connection.execute(
+        _SQL["insert_decisions"],
+        [row.session_id for row in rows],
+        [row.strategy for row in rows],
+        [row.instrument for row in rows],
+        [row.ts_event_ns for row in rows],
+        [row.action for row in rows],
+        [row.reason for row in rows],
+        [row.price_paise for row in rows],
+    )
+
+
+async def _emit_new(transaction: Transaction, signals: Sequence[Signal]) -> None:
+    inserted = await transaction.connection.fetch(
+        _SQL["insert_signals"],
+        [signal.event_id for signal in signals],
+        [signal.session_id for signal in signals],
+        [signal.strategy for signal in signals],
+        [signal.symbol for signal in signals],
+        [signal.TYPE for signal in signals],
+        [signal.ts_event_ns for signal in signals],
+        [signal.to_json().decode() for signal in signals],
+    )
+    new = {row["event_id"] for row in inserted}
+    for signal in signals:
+        if signal.event_id in new:
+            new.discard(signal.event_id)
+            transaction.emit(SIGNALS.name, signal)

@@ -1,0 +1,173 @@
+"""What a strategy's answer becomes: a journal row, and a signal where there is one to send.
+
+    strategy's answer ─► checked (a broken answer is a HOLD that says so) ─► suppressed? ─► row + signal
+
+Invariants (property-tested): every answer makes exactly one row; a row with action ENTER_*, ARM_* or EXIT has exactly
+one signal and every other row none; ids are pure functions of session, strategy, symbol and event time; a paused
+session sends no entry; an entry's stop lies on the losing side of its price.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.strategy.domain.positions import PositionKey
+from tradebus.contracts.base import event_id_for
+from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal, Side
+from tradebus.kernel.ids import derive_id
+from tradebus.strategies.protocol import Action, Decision, Position, hold
+
+Signal = ArmLong | ArmShort | EntrySignal | ExitSignal
+
+_REASON_CHARACTERS_MAX: Final = 500
+_ENTRY_SIDE: Final = {Action.ENTER_LONG: Side.LONG, Action.ENTER_SHORT: Side.SHORT}
+_ARMED: Final = {Action.ARM_LONG: ArmLong, Action.ARM_SHORT: ArmShort}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who decides, on what."""
+
+    key: PositionKey
+    user_id: str
+    instrument: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What was decided on: the closed candle or the tick, and when it counts."""
+
+    cause: str  # "candle" or "tick"
+    ts_event_ns: int
+    price_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """One line of the decision journal."""
+
+    session_id: str
+    strategy: str
+    instrument: int
+    ts_event_ns: int
+    action: str
+    reason: str
+    price_paise: int
+
+
+def settle(decision: Any, moment: Moment, *, position: Position | None, paused: bool) -> Decision:
+    """The decision that counts: the strategy's, or a HOLD whose reason says why it does not."""
+    problem = broken(decision, moment.price_paise)
+    if problem is not None:
+        return hold(f"strategy_error: {problem}")
+    settled: Decision = decision
+    if settled.action is Action.EXIT and position is None:
+        return hold(f"exit_without_position: {settled.reason}")
+    if paused and settled.action in _ENTRY_SIDE:
+        return hold(f"session_paused: {settled.reason}")
+    return settled
+
+
+def broken(decision: Any, price_paise: int) -> str | None:
+    """What is wrong with an answer, None where nothing is. A strategy is the user's code: anything may come back."""
+    if not isinstance(decision, Decision):
+        return f"TypeError: answered {type(decision).__name__}, not a Decision"
+    if not isinstance(decision.action, Action):
+        return f"TypeError: action {decision.action!r} is not an Action"
+    if not isinstance(decision.reason, str) or not decision.reason:
+        return "ValueError: a decision without a reason"
+    confidence: Any = decision.confidence
+    if not isinstance(confidence, int | float) or not math.isfinite(confidence) or not 0 <= confidence <= 1:
+        return f"ValueError: confidence {confidence!r} is not within 0..1"
+    side = _ENTRY_SIDE.get(decision.action)
+    return _broken_levels(decision, side, price_paise) if side is not None else None
+
+
+def _broken_levels(decision: Any, side: Side, price_paise: int) -> str | None:
+    stop, target = decision.stop_paise, decision.target_paise
+    if type(stop) is not int or stop <= 0:
+        return f"ValueError: an entry needs stop_paise, a whole number above 0, got {stop!r}"
+    if (price_paise - stop) * side.sign <= 0:
+        return f"ValueError: stop {stop} is not on the losing side of {side} at {price_paise}"
+    if target is None:
+        return None
+    if type(target) is not int or target <= 0:
+        return f"ValueError: target_paise must be a whole number above 0, got {target!r}"
+    if (target - price_paise) * side.sign <= 0:
+        return f"ValueError: target {target} is not on the winning side of {side} at {price_paise}"
+    return None
+
+
+def row_of(decision: Decision, source: Source, moment: Moment) -> DecisionRow:
+    return DecisionRow(
+        session_id=source.key.session_id,
+        strategy=source.key.strategy,
+        instrument=source.instrument,
+        ts_event_ns=moment.ts_event_ns,
+        action=decision.action.value,
+        reason=_storable(decision.reason),
+        price_paise=moment.price_paise,
+    )
+
+
+def signal_of(
+    decision: Decision, source: Source, moment: Moment, *, position: Position | None, recorded_ns: int
+) -> Signal | None:
+    """The signal a settled decision sends, None for HOLD."""
+    if decision.action is Action.HOLD:
+        return None
+    shared = _Shared(source, moment, recorded_ns, _storable(decision.reason))
+    armed = _ARMED.get(decision.action)
+    if armed is not None:
+        side = Side.LONG if decision.action is Action.ARM_LONG else Side.SHORT
+        return armed(**shared.fields(armed.TYPE), side=side, confidence=decision.confidence)
+    side_entered = _ENTRY_SIDE.get(decision.action)
+    if side_entered is not None and decision.stop_paise is not None:
+        return EntrySignal(
+            **shared.fields(EntrySignal.TYPE),
+            pos_id=position_id(source.key, moment.ts_event_ns),
+            side=side_entered,
+            stop_paise=decision.stop_paise,
+            target_paise=decision.target_paise,
+            confidence=decision.confidence,
+        )
+    if position is None:
+        return None
+    return ExitSignal(**shared.fields(ExitSignal.TYPE), pos_id=position.pos_id, side=position.side)
+
+
+def position_id(key: PositionKey, ts_event_ns: int) -> str:
+    """The id of the position that an entry at this instant asks for; it follows the position for life."""
+    return derive_id(ts_event_ns, "position", key.session_id, key.strategy, key.symbol, ts_event_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    source: Source
+    moment: Moment
+    recorded_ns: int
+    reason: str
+
+    def fields(self, message_type: str) -> dict[str, Any]:
+        key, moment = self.source.key, self.moment
+        ts_ns = moment.ts_event_ns
+        return {
+            "event_id": event_id_for(message_type, ts_ns, key.session_id, key.strategy, key.symbol, ts_ns),
+            "ts_event_ns": ts_ns,
+            "ts_recorded_ns": self.recorded_ns,
+            "source": "strategy",
+            # One trace per market event: every strategy that acts on this candle or tick shares it.
+            "trace_id": derive_id(ts_ns, moment.cause, key.symbol, ts_ns),
+            "user_id": self.source.user_id,
+            "session_id": key.session_id,
+            "strategy": key.strategy,
+            "symbol": key.symbol,
+            "instrument": self.source.instrument,
+            "price_paise": moment.price_paise,
+            "reason": self.reason,
+        }
+
+
+def _storable(reason: str) -> str:
+    """As Postgres takes it: no NUL, bounded."""
+    return reason.replace("\x00", "")[:_REASON_CHARACTERS_MAX]

@@ -1,0 +1,86 @@
+"""Which position a strategy had at an instant, from execution's own messages.
+
+Invariants (property-tested): `at(key, t)` depends only on the set of messages given, not on their order or repetition;
+a position is seen from the first nanosecond after it opened to the nanosecond it closed, so that a candle that closes
+at `t` sees what was done before `t` and nothing that is done at `t`, in a live run and in a rebuilt one alike.
+"""
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tradebus.contracts.orders import PositionClosed, PositionOpened
+from tradebus.strategies.protocol import Position
+
+
+class PositionKey(NamedTuple):
+    session_id: str
+    strategy: str
+    symbol: str
+
+
+@dataclass(slots=True)
+class _Span:
+    opened_ns: int
+    position: Position
+    closed_ns: int | None = None
+
+
+@dataclass(slots=True)
+class _Spans:
+    """Of one key. Closed spans stand sorted by when they closed, so that asking about now looks at the open ones only."""
+
+    by_id: dict[str, _Span] = field(default_factory=dict)
+    open: dict[str, _Span] = field(default_factory=dict)
+    closed: list[tuple[int, str]] = field(default_factory=list)
+
+
+class PositionBook:
+    """The spans of time in which each (session, strategy, symbol) had a position."""
+
+    def __init__(self) -> None:
+        self._spans: dict[PositionKey, _Spans] = {}
+
+    def apply(self, message: PositionOpened | PositionClosed) -> None:
+        """Takes one message; repeating it changes nothing. A message without session or position says nothing here."""
+        if message.session_id is None or message.pos_id is None:
+            return
+        key = PositionKey(message.session_id, message.strategy, message.symbol)
+        spans = self._spans.setdefault(key, _Spans())
+        span = spans.by_id.get(message.pos_id)
+        if isinstance(message, PositionOpened):
+            opened = _opened(message, message.pos_id)
+            if span is None:
+                spans.by_id[message.pos_id] = spans.open[message.pos_id] = opened
+            else:  # its end was heard first, or this is a repetition: the opening message is what counts
+                span.opened_ns, span.position = opened.opened_ns, opened.position
+        elif span is None or span.closed_ns is None:
+            span = span or _opened_before(message, message.pos_id)
+            span.closed_ns = message.ts_event_ns
+            spans.by_id[message.pos_id] = span
+            spans.open.pop(message.pos_id, None)
+            insort(spans.closed, (message.ts_event_ns, message.pos_id))
+
+    def at(self, key: PositionKey, ts_ns: int) -> Position | None:
+        """The position open just before `ts_ns`: the oldest, where there are several."""
+        spans = self._spans.get(key)
+        if spans is None:
+            return None
+        candidates = list(spans.open.values())
+        candidates += [spans.by_id[pos_id] for _, pos_id in spans.closed[bisect_left(spans.closed, (ts_ns, "")) :]]
+        held = [span for span in candidates if span.opened_ns < ts_ns]
+        return min(held, key=lambda span: (span.opened_ns, span.position.pos_id)).position if held else None
+
+    def forget_session(self, session_id: str) -> None:
+        for key in [key for key in self._spans if key.session_id == session_id]:
+            del self._spans[key]
+
+
+def _opened(message: PositionOpened, pos_id: str) -> _Span:
+    position = Position(pos_id, message.side, message.quantity, message.average_price_paise, message.ts_event_ns)
+    return _Span(message.ts_event_ns, position)
+
+
+def _opened_before(message: PositionClosed, pos_id: str) -> _Span:
+    position = Position(pos_id, message.side, message.quantity, message.entry_price_paise, message.opened_ts_ns)
+    return _Span(message.opened_ts_ns, position)

@@ -1,0 +1,191 @@
+"""What the strategy service does with each entry.
+
+    commands, sessions ─► sessions come, pause, go
+    orders             ─► positions
+    candles, ticks     ─► runners ─► journal rows, signals
+
+Nothing here acknowledges or publishes: `component` does, once per entry.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from prometheus_client import Counter
+
+from services.strategy.adapters.history import History
+from services.strategy.adapters.sessions import Sessions
+from services.strategy.domain.decisions import DecisionRow, Signal, row_of, signal_of
+from services.strategy.domain.positions import PositionBook
+from services.strategy.domain.runner import Runner, Settled
+from services.strategy.domain.sessions import ActiveSessions, Listener, open_session
+from tradebus.bus.port import Entry
+from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
+from tradebus.contracts.orders import PositionClosed, PositionOpened
+from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
+from tradebus.contracts.registry import parse
+from tradebus.contracts.sessions import SessionFailed, SessionSpec, SessionStopped
+from tradebus.kernel.clock import Clock
+from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies.protocol import Candle, Tick
+
+_log = structlog.get_logger()
+_DECISIONS = Counter("tradebus_strategy_decisions_total", "Decisions journalled", ["action"])
+_ERRORS = Counter("tradebus_strategy_errors_total", "Times a strategy raised", ["strategy"])
+_POSITION_KINDS = frozenset({PositionOpened.TYPE, PositionClosed.TYPE})
+_ENDED = (SessionStopped, SessionFailed)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an entry led to."""
+
+    rows: list[DecisionRow] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    session_ended: bool = False
+
+
+class Handlers:
+    """State of the service and its answer to each kind of entry. Raises ValueError for an entry nobody can read and
+    InvalidInput for a session that cannot be traded: both go to the dead letters."""
+
+    def __init__(self, *, sessions: Sessions, history: History, clock: Clock, paced: bool) -> None:
+        self.active = ActiveSessions()
+        self._sessions, self._history, self._clock, self._paced = sessions, history, clock, paced
+        self._book = PositionBook()
+
+    async def resume(self) -> None:
+        """Takes up again the sessions that were being traded when the service stopped."""
+        for stored in await self._sessions.to_resume():
+            session_id = stored.spec.session_id
+            try:
+                await self._activate(stored.spec, paused=stored.paused)
+            except InvalidInput as error:
+                # A strategy file that is gone stops its own session, not the others; execution guards its positions.
+                _log.error("session not resumed: it decides nothing", session_id=session_id, reason=str(error))
+            else:
+                _log.info("session resumed", session_id=session_id, paused=stored.paused)
+
+    async def on_command(self, entry: Entry) -> Outcome:
+        command = parse(entry.body)
+        session = self.active.get(command.session_id)
+        if isinstance(command, StartTrading):
+            await self._start(command)
+        elif isinstance(command, StopTrading) and command.session_id is not None:
+            return self._end(command.session_id)
+        elif isinstance(command, PauseTrading) and session is not None:
+            session.paused = True
+        elif isinstance(command, ResumeTrading) and session is not None:
+            session.paused = False
+        # FLATTEN and KILL are risk's: it closes positions and refuses entries, whatever a strategy says.
+        return Outcome()
+
+    async def on_session(self, entry: Entry) -> Outcome:
+        if entry.kind not in {ended.TYPE for ended in _ENDED}:
+            return Outcome()
+        message = parse(entry.body)
+        if isinstance(message, _ENDED) and message.session_id is not None:
+            return self._end(message.session_id)
+        return Outcome()
+
+    async def on_order(self, entry: Entry) -> Outcome:
+        if entry.kind in _POSITION_KINDS:
+            message = parse(entry.body)
+            if isinstance(message, PositionOpened | PositionClosed) and self.active.get(message.session_id) is not None:
+                self._book.apply(message)
+        return Outcome()
+
+    async def on_candles(self, entry: Entry) -> Outcome:
+        outcome = Outcome()
+        for candle, listener in self._heard(entry):
+            if listener.runner.needs_rebuild(candle.ts_open_ns):
+                await self._rebuild(listener.runner, candle.ts_open_ns)
+            settled = listener.runner.on_candle(candle, paused=listener.session.paused)
+            if settled is not None:
+                self._take(settled, listener.runner, outcome)
+        return outcome
+
+    async def on_ticks(self, entry: Entry) -> Outcome:
+        outcome = Outcome()
+        ticks = decode(entry.body, TICK)
+        ticks = ticks[np.isin(ticks["instrument"], self.active.tick_instruments)]
+        floor_ns = entry.slice_start_ns + 1 if self._paced and entry.slice_start_ns is not None else 0
+        for record in ticks.tolist():
+            tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
+            for listener in self.active.on_tick_of(record[8]):
+                if listener.runner.needs_rebuild(tick.ts_event_ns):
+                    await self._rebuild(listener.runner, tick.ts_event_ns)
+                # The slice's first instant was promised away by the last watermark, so a tick at it counts just after.
+                at_ns = max(tick.ts_event_ns, floor_ns)
+                settled = listener.runner.on_tick(tick, ts_event_ns=at_ns, paused=listener.session.paused)
+                if settled is not None:
+                    self._take(settled, listener.runner, outcome)
+        return outcome
+
+    async def _start(self, command: StartTrading) -> None:
+        """Raises InvalidInput where the session's strategies or symbols cannot be loaded."""
+        spec = command.spec
+        if not await self._sessions.may_trade(spec.session_id):
+            return
+        await self._activate(spec, paused=False)
+        await self._sessions.participate(command)
+        _log.info("session taken up", session_id=spec.session_id, strategies=[one.name for one in spec.strategies])
+
+    async def _activate(self, spec: SessionSpec, *, paused: bool) -> None:
+        if self.active.get(spec.session_id) is not None:
+            return
+        instruments = await self._sessions.instruments()
+        session = open_session(spec, instruments=instruments, book=self._book, paused=paused)
+        for message in await self._sessions.position_messages(spec.session_id):
+            self._book.apply(message)
+        self.active.add(session)
+
+    def _end(self, session_id: str) -> Outcome:
+        self._book.forget_session(session_id)
+        return Outcome(session_ended=self.active.remove(session_id))
+
+    def _heard(self, entry: Entry) -> list[tuple[Candle, Listener]]:
+        """The entry's candles that some runner listens to, by closing time. A corrected candle decides nothing a
+        second time: it is in the stored candles, so the next rebuild sees it."""
+        heard: list[tuple[Candle, Listener]] = []
+        for record in decode(entry.body, CANDLE).tolist():
+            listeners = self.active.on_candle_of(record[9], record[8])
+            if not listeners or record[11] & CANDLE_CORRECTED:
+                continue
+            candle = Candle(*record[:7])
+            heard += [(candle, listener) for listener in listeners]
+        heard.sort(key=lambda pair: pair[0].ts_close_ns)
+        return heard
+
+    async def _rebuild(self, runner: Runner, ts_ns: int) -> None:
+        """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`."""
+        candles = await self._history.before(
+            ts_ns,
+            instrument=runner.source.instrument,
+            timeframe_seconds=runner.timeframe_seconds,
+            warmup_candles=runner.strategy.WARMUP_CANDLES,
+            hours=runner.hours,
+        )
+        self._report(runner.rebuild(ts_ns, candles), runner)
+
+    def _take(self, settled: Settled, runner: Runner, outcome: Outcome) -> None:
+        decision, moment = settled.decision, settled.moment
+        outcome.rows.append(row_of(decision, runner.source, moment))
+        signal = signal_of(decision, runner.source, moment, position=settled.position, recorded_ns=self._clock.now_ns())
+        if signal is not None:
+            outcome.signals.append(signal)
+        _DECISIONS.labels(decision.action.value).inc()
+        self._report(settled.failure, runner)
+
+    def _report(self, failure: str | None, runner: Runner) -> None:
+        """One log line per session, strategy and symbol; the journal has the others."""
+        if failure is not None:
+            key = runner.source.key
+            _ERRORS.labels(key.strategy).inc()
+            _log.error(
+                "strategy raised",
+                session_id=key.session_id,
+                strategy=key.strategy,
+                symbol=key.symbol,
+                traceback=failure,
+            )
