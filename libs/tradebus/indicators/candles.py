@@ -77,8 +77,9 @@ class CandleBuilder:
     def begin_day(self, day_open_ns: int, instruments: Sequence[int] | None = None) -> None:
         """Says that the ticks of `instruments` (all where None) are complete from the start of this trading day.
 
-        Called before the day's first tick. Their first bar then counts its volume from 0. Without it (a feed taken up at noon) the first bar counts from
-        the first cumulative volume seen, so that half a day's volume does not fall on one minute.
+        Called before the day's first tick. Their first bar then counts its volume from 0. Without it (a feed taken up
+        at noon) the first bar counts from the first cumulative volume seen, so that half a day's volume does not fall
+        on one minute.
         """
         chosen = slice(None) if instruments is None else np.asarray(instruments)
         self._ledgers["from_open_day"][chosen] = (day_open_ns + IST_OFFSET_NS) // NANOSECONDS_PER_DAY
