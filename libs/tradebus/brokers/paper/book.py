@@ -89,7 +89,8 @@ def report(order: PaperOrder) -> BrokerOrder:
         instrument=order.request.instrument,
         transaction=order.request.transaction,
         status=order.status,
-        quantity=order.quantity,
+        # A modification on its way counts as made, unless the order ended before it.
+        quantity=order.quantity if order.change is None or order.status.final else order.change.quantity,
         filled_quantity=order.filled_quantity,
         trigger_paise=order.trigger_paise,
         fills=order.fills,

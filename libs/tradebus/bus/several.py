@@ -1,0 +1,68 @@
+"""Several subscriptions read as one: some streams shared with the other consumers of a group, some one's own."""
+
+import asyncio
+from collections.abc import Sequence
+
+from tradebus.bus.port import Entry, Outgoing, Subscription
+
+
+class SeveralSubscriptions:
+    """Answers to the port of one subscription. `by_stream` says which subscription an entry's stream belongs to.
+
+    Entries of one stream keep their order; between subscriptions there is none.
+    """
+
+    def __init__(self, by_stream: dict[str, Subscription]) -> None:
+        self._by_stream = by_stream
+        self._all = list(dict.fromkeys(by_stream.values()))
+        self._reading: dict[asyncio.Task[list[Entry]], Subscription] = {}
+
+    async def read(self, *, block_ms: int, count: int = 256) -> list[Entry]:
+        """Whatever comes first. A subscription that has nothing yet goes on waiting for the next call."""
+        idle = [each for each in self._all if each not in self._reading.values()]
+        for each in idle:
+            self._reading[asyncio.ensure_future(each.read(block_ms=block_ms, count=count))] = each
+        done, _ = await asyncio.wait(self._reading, timeout=block_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
+        entries: list[Entry] = []
+        for task in done:
+            del self._reading[task]
+        for task in done:
+            entries += task.result()
+        return entries
+
+    async def ack(self, entries: Sequence[Entry]) -> None:
+        await self.publish_and_ack([], entries)
+
+    async def publish_and_ack(self, outgoing: Sequence[Outgoing], entries: Sequence[Entry]) -> None:
+        """As the port has it. Entries of several subscriptions take a round trip each, the publish goes first."""
+        groups: dict[int, tuple[Subscription, list[Entry]]] = {}
+        for entry in entries:
+            owner = self._by_stream[entry.stream]
+            groups.setdefault(id(owner), (owner, []))[1].append(entry)
+        if not groups and outgoing:
+            await self._all[0].publish_and_ack(outgoing, [])
+        for owner, own in groups.values():
+            await owner.publish_and_ack(outgoing, own)
+            outgoing = []
+
+    async def claim_idle(self, *, min_idle_ms: int, count: int = 64) -> list[Entry]:
+        found: list[Entry] = []
+        for each in self._all:
+            found += await each.claim_idle(min_idle_ms=min_idle_ms, count=count)
+        return found
+
+    async def dead_letter(self, entry: Entry, *, reason: str) -> None:
+        await self._by_stream[entry.stream].dead_letter(entry, reason=reason)
+
+    async def lag(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for each in self._all:
+            found |= await each.lag()
+        return found
+
+    async def close(self) -> None:
+        """Stops the reads that still wait; what they may have fetched is delivered again."""
+        for task in self._reading:
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+        self._reading.clear()

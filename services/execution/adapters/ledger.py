@@ -1,0 +1,143 @@
+"""Trades and orders in Postgres. Every write checks the version it read: whoever comes second loses and reads again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from services.execution.domain.step import Step
+from services.execution.domain.trade import Order, Trade
+from tradebus.contracts.base import Message
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.signals import Side
+from tradebus.store.queries import load_queries
+from tradebus.store.store import Transaction as StoreTransaction
+from tradebus.trading.states import OrderState, TradeState
+
+_SQL = load_queries("services.execution.adapters", "ledger")
+
+
+class Stale(Exception):
+    """Another instance changed the trade since it was read: forget it and read again."""
+
+
+async def insert_trade(tx: StoreTransaction, trade: Trade, step: Step) -> None:
+    """Stores a new trade with its orders and gives it its database id."""
+    t = trade
+    t.trade_id = await tx.connection.fetchval(
+        _SQL["insert_trade"], t.pos_id, t.session_id, t.user_id, t.strategy, t.symbol, t.instrument, t.side, t.state,
+        t.quantity_requested, t.expected_price_paise, t.initial_stop_paise, t.stop_paise, t.target_paise, t.lot_size,
+        t.tick_size_paise, t.max_slippage_pct, t.order_timeout_seconds, t.exit_reason, t.trace_id, t.intent_id,
+        t.created_ns, t.closed_ns, t.as_of_ns, t.owner,
+    )  # fmt: skip
+    await _save_orders(tx, trade, step)
+
+
+async def update_trade(tx: StoreTransaction, trade: Trade, step: Step) -> None:
+    """Stores a changed trade, its orders, history and fills. Raises Stale."""
+    t = trade
+    status = await tx.connection.execute(
+        _SQL["update_trade"], t.pos_id, t.version, t.state, t.entry_quantity, t.entry_value_paise, t.exit_quantity,
+        t.exit_value_paise, t.charges_paise, t.stop_paise, t.highest_paise, t.lowest_paise, t.exit_reason, t.opened_ns,
+        t.closed_ns, t.net_pnl_paise, t.r_multiple, t.mae_r, t.mfe_r, t.as_of_ns, t.owner,
+    )  # fmt: skip
+    if status != "UPDATE 1":
+        raise Stale(trade.pos_id)
+    t.version += 1
+    await _save_orders(tx, trade, step)
+
+
+async def _save_orders(tx: StoreTransaction, trade: Trade, step: Step) -> None:
+    orders = [
+        (o.order_id, trade.pos_id, o.tag, o.role, o.sequence, o.transaction, o.order_type, o.quantity, o.price_paise,
+         o.trigger_paise, o.state, o.broker_order_id, o.filled_quantity, o.filled_value_paise, o.placed_ns,
+         o.updated_ns, o.reason) for o in trade.orders
+    ]  # fmt: skip
+    await tx.connection.execute(_SQL["upsert_orders"], *_columns(orders, 17))
+    if step.history or step.fills:
+        lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
+        fills = [
+            (f.fill.fill_id, f.order_id, trade.pos_id, f.fill.quantity, f.fill.price_paise, f.charges_paise,
+             f.fill.ts_event_ns) for f in step.fills
+        ]  # fmt: skip
+        await tx.connection.execute(_SQL["insert_history"], *_columns(lines, 5), *_columns(fills, 7))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows turned into the columns that unnest wants."""
+    return [[row[index] for row in rows] for index in range(width)]
+
+
+async def insert_intent(tx: StoreTransaction, message: Message, *, intent_id: str, kind: str, outcome: str) -> None:
+    """Records that an intent was taken and what became of it."""
+    await tx.connection.execute(
+        _SQL["insert_intent"], intent_id, message.pos_id, message.session_id, kind, outcome, message.ts_event_ns,
+        message.model_dump(mode="json", exclude_none=True),
+    )  # fmt: skip
+
+
+class Ledger:
+    """Reads, outside a transaction."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    async def load(self, pos_id: str) -> Trade | None:
+        """The trade with its orders and fill ids, None where there is none."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(readonly=True, isolation="repeatable_read"),
+        ):
+            row = await connection.fetchrow(_SQL["select_trade"], pos_id)
+            if row is None:
+                return None
+            orders = await connection.fetch(_SQL["select_orders"], pos_id)
+            fills = await connection.fetch(_SQL["select_fill_ids"], pos_id)
+        trade = _trade(row)
+        trade.orders = [_order(order) for order in orders]
+        trade.fill_ids = {fill["fill_id"] for fill in fills}
+        return trade
+
+    async def alive(self, owner: str) -> list[str]:
+        return [row["pos_id"] for row in await self._pool.fetch(_SQL["select_alive"], owner)]
+
+    async def alive_of_session(self, session_id: str) -> list[str]:
+        return [row["pos_id"] for row in await self._pool.fetch(_SQL["select_alive_of_session"], session_id)]
+
+    async def position_of_tag(self, tag: str) -> str | None:
+        found: str | None = await self._pool.fetchval(_SQL["select_pos_of_tag"], tag)
+        return found
+
+    async def heartbeat(self, owner: str) -> None:
+        await self._pool.execute(_SQL["heartbeat"], owner)
+
+    async def adopt_orphans(self, owner: str, *, silent_seconds: float) -> list[str]:
+        """Takes over the living trades of instances that have been silent too long."""
+        return [row["pos_id"] for row in await self._pool.fetch(_SQL["adopt_orphans"], owner, silent_seconds)]
+
+    async def save_extremes(self, trades: Sequence[Trade]) -> None:
+        """Stores how far market data has been applied. Not durable at once: it can be worked out again."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            await connection.execute(
+                _SQL["save_extremes"],
+                *_columns([(t.pos_id, t.version, t.highest_paise, t.lowest_paise, t.as_of_ns) for t in trades], 5),
+            )
+
+
+def _trade(row: asyncpg.Record) -> Trade:
+    fields = dict(row)
+    fields["instrument"] = fields.pop("instrument_id")
+    fields["side"] = Side(fields["side"])
+    fields["state"] = TradeState(fields["state"])
+    return Trade(**fields)
+
+
+def _order(row: asyncpg.Record) -> Order:
+    fields = dict(row)
+    fields.pop("pos_id")
+    fields["role"] = OrderRole(fields["role"])
+    fields["transaction"] = Transaction(fields.pop("transaction_type"))
+    fields["order_type"] = OrderType(fields["order_type"])
+    fields["state"] = OrderState(fields["state"])
+    return Order(**fields)

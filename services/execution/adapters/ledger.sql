@@ -1,0 +1,73 @@
+-- name: insert_trade
+INSERT INTO trades (pos_id, session_id, user_id, strategy, symbol, instrument_id, side, state, quantity_requested,
+    expected_price_paise, initial_stop_paise, stop_paise, target_paise, lot_size, tick_size_paise, max_slippage_pct,
+    order_timeout_seconds, exit_reason, trace_id, intent_id, created_ns, closed_ns, as_of_ns, owner)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+RETURNING trade_id
+
+-- name: update_trade
+UPDATE trades SET state = $3, entry_quantity = $4, entry_value_paise = $5, exit_quantity = $6, exit_value_paise = $7,
+    charges_paise = $8, stop_paise = $9, highest_paise = $10, lowest_paise = $11, exit_reason = $12, opened_ns = $13,
+    closed_ns = $14, net_pnl_paise = $15, r_multiple = $16, mae_r = $17, mfe_r = $18, as_of_ns = $19, owner = $20,
+    version = version + 1
+WHERE pos_id = $1 AND version = $2
+
+-- name: upsert_orders
+INSERT INTO orders (order_id, pos_id, tag, role, sequence, transaction_type, order_type, quantity, price_paise,
+    trigger_paise, state, broker_order_id, filled_quantity, filled_value_paise, placed_ns, updated_ns, reason)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::bigint[],
+    $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
+    $17::text[])
+ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity, price_paise = excluded.price_paise,
+    trigger_paise = excluded.trigger_paise, state = excluded.state, broker_order_id = excluded.broker_order_id,
+    filled_quantity = excluded.filled_quantity, filled_value_paise = excluded.filled_value_paise,
+    updated_ns = excluded.updated_ns, reason = excluded.reason
+
+-- name: insert_history
+WITH lines AS (
+    INSERT INTO order_history (order_id, from_state, to_state, event, ts_event_ns)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+)
+INSERT INTO fills (fill_id, order_id, pos_id, quantity, price_paise, charges_paise, ts_event_ns)
+SELECT * FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+ON CONFLICT (fill_id) DO NOTHING
+
+-- name: insert_intent
+INSERT INTO intents (intent_id, pos_id, session_id, kind, outcome, ts_event_ns, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (intent_id) DO NOTHING
+
+-- name: save_extremes
+UPDATE trades t SET highest_paise = e.highest, lowest_paise = e.lowest, as_of_ns = e.as_of_ns
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+     AS e(pos_id, version, highest, lowest, as_of_ns)
+WHERE t.pos_id = e.pos_id AND t.version = e.version
+
+-- name: select_trade
+SELECT t.*, i.kind FROM trades t JOIN instruments i USING (instrument_id) WHERE t.pos_id = $1
+
+-- name: select_orders
+SELECT * FROM orders WHERE pos_id = $1
+ORDER BY CASE role WHEN 'ENTRY' THEN 0 WHEN 'STOP' THEN 1 ELSE 2 END, sequence
+
+-- name: select_fill_ids
+SELECT fill_id FROM fills WHERE pos_id = $1
+
+-- name: select_alive
+SELECT pos_id FROM trades WHERE owner = $1 AND state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED') ORDER BY pos_id
+
+-- name: select_alive_of_session
+SELECT pos_id FROM trades WHERE session_id = $1 AND state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED') ORDER BY pos_id
+
+-- name: select_pos_of_tag
+SELECT pos_id FROM orders WHERE tag = $1
+
+-- name: heartbeat
+INSERT INTO execution_instances (name, heartbeat_at) VALUES ($1, now())
+ON CONFLICT (name) DO UPDATE SET heartbeat_at = now()
+
+-- name: adopt_orphans
+UPDATE trades SET owner = $1, version = version + 1
+WHERE state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED') AND owner IN (
+    SELECT name FROM execution_instances WHERE heartbeat_at < now() - make_interval(secs => $2)
+)
+RETURNING pos_id

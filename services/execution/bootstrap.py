@@ -1,0 +1,35 @@
+"""Wires execution once, at the top."""
+
+from collections.abc import Sequence
+
+from services.execution.handlers import Execution
+from services.execution.keeper import Keeper
+from services.execution.sessions import Sessions
+from services.execution.settings import ExecutionSettings
+from services.execution.supervisor import Supervisor
+from tradebus.brokers.paper.gateway import PaperGateway
+from tradebus.bus.port import Bus
+from tradebus.kernel.clock import Clock
+from tradebus.kernel.ids import IdSource
+from tradebus.runtime.shell import Component
+from tradebus.store.instruments import load_instruments
+from tradebus.store.store import Store
+
+
+async def build(
+    settings: ExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+) -> Sequence[Component]:
+    """Execution with the paper broker. Ids derive from their causes, so `ids` is not needed here."""
+    sessions = Sessions(store)
+    gateway = PaperGateway(store.pool, sessions.paper_settings)
+    instruments = await load_instruments(store.pool)
+    keeper = Keeper(
+        store,
+        gateway,
+        clock,
+        owner=f"execution-{settings.instance}",
+        kind_of=lambda instrument: instruments.by_id(instrument).kind,
+        follower=gateway,
+    )
+    supervisor = Supervisor(keeper, gateway)
+    return [Execution(settings, bus=bus, store=store, keeper=keeper, supervisor=supervisor, sessions=sessions)]

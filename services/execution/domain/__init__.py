@@ -1,0 +1,1 @@
+"""What execution decides, without I/O."""

@@ -1,0 +1,129 @@
+"""A trade and its orders, as working state. The lifecycle module moves it; the ledger stores it."""
+
+from dataclasses import dataclass, field
+
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.signals import Side
+from tradebus.trading.states import TERMINAL_ORDER_STATES, TERMINAL_TRADE_STATES, OrderState, TradeState
+
+
+@dataclass(slots=True)
+class Order:
+    """One order at the broker. Values are Σ quantity × price in paise: exact, where an average is not."""
+
+    order_id: str
+    tag: str
+    role: OrderRole
+    sequence: int
+    transaction: Transaction
+    order_type: OrderType
+    quantity: int
+    price_paise: int | None
+    trigger_paise: int | None
+    state: OrderState
+    placed_ns: int
+    updated_ns: int
+    broker_order_id: str | None = None
+    filled_quantity: int = 0
+    filled_value_paise: int = 0
+    reason: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TERMINAL_ORDER_STATES
+
+    @property
+    def average_price_paise(self) -> int:
+        """The average fill price to the nearest paisa, 0 before the first fill."""
+        return _nearest(self.filled_value_paise, self.filled_quantity)
+
+
+@dataclass(slots=True)
+class Trade:
+    """One trade, from approval to its last word."""
+
+    pos_id: str
+    session_id: str
+    user_id: str
+    strategy: str
+    symbol: str
+    instrument: int
+    kind: str
+    side: Side
+    state: TradeState
+    quantity_requested: int
+    expected_price_paise: int
+    initial_stop_paise: int
+    stop_paise: int
+    target_paise: int | None
+    lot_size: int
+    tick_size_paise: int
+    max_slippage_pct: float
+    order_timeout_seconds: int
+    trace_id: str
+    intent_id: str
+    created_ns: int
+    as_of_ns: int
+    owner: str
+    version: int = 0
+    trade_id: int | None = None
+    entry_quantity: int = 0
+    entry_value_paise: int = 0
+    exit_quantity: int = 0
+    exit_value_paise: int = 0
+    charges_paise: int = 0
+    highest_paise: int | None = None
+    lowest_paise: int | None = None
+    exit_reason: str | None = None
+    opened_ns: int | None = None
+    closed_ns: int | None = None
+    net_pnl_paise: int | None = None
+    r_multiple: float | None = None
+    mae_r: float | None = None
+    mfe_r: float | None = None
+    orders: list[Order] = field(default_factory=list)
+    fill_ids: set[str] = field(default_factory=set)
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TERMINAL_TRADE_STATES
+
+    @property
+    def open_quantity(self) -> int:
+        """Held now; negative when exit and stop both filled and the position is on the other side."""
+        return self.entry_quantity - self.exit_quantity
+
+    @property
+    def entry_price_paise(self) -> int:
+        return _nearest(self.entry_value_paise, self.entry_quantity)
+
+    @property
+    def exit_price_paise(self) -> int:
+        return _nearest(self.exit_value_paise, self.exit_quantity)
+
+    @property
+    def entry_transaction(self) -> Transaction:
+        return Transaction.BUY if self.side is Side.LONG else Transaction.SELL
+
+    @property
+    def exit_transaction(self) -> Transaction:
+        return Transaction.SELL if self.side is Side.LONG else Transaction.BUY
+
+    def entry_order(self) -> Order:
+        """The one entry order."""
+        return self.orders[0]
+
+    def live(self, role: OrderRole) -> Order | None:
+        """The order of this role that has not ended, None where there is none. There is never more than one."""
+        return next((order for order in self.orders if order.role is role and not order.ended), None)
+
+    def order(self, order_id: str) -> Order:
+        """The order by its id. Raises KeyError."""
+        for order in self.orders:
+            if order.order_id == order_id:
+                return order
+        raise KeyError(order_id)
+
+
+def _nearest(value_paise: int, quantity: int) -> int:
+    return (2 * value_paise + quantity) // (2 * quantity) if quantity else 0

@@ -1,0 +1,305 @@
+"""Keeps trades: decide, commit, send, and decide again on the answer.
+
+    change ─► lock(pos_id) ─► domain step ─► commit state + messages ─► requests ─► their answers are changes
+
+Nothing leaves for the broker before the intent and its tag are committed; no answer is acted on before it is committed.
+A process lock and a Postgres advisory lock serialise a position; the row's version tells a stale copy.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
+
+import structlog
+
+from services.execution.adapters import ledger
+from services.execution.adapters.ledger import Ledger, Stale
+from services.execution.domain import lifecycle
+from services.execution.domain.opening import Approval, open_trade, refuse_trade
+from services.execution.domain.step import Cancel, Modify, Place, Request, Step
+from services.execution.domain.trade import Order, Trade
+from services.execution.ports import Follower
+from tradebus.brokers.ports import BrokerOrder, Change, OrderGateway, OrderRequest, Outcome
+from tradebus.contracts.base import Message
+from tradebus.contracts.orders import OrderType
+from tradebus.contracts.streams import ORDERS
+from tradebus.kernel.clock import Clock
+from tradebus.store.store import Store, Transaction
+from tradebus.trading.states import OrderState
+
+MARKET_PROTECTION_PCT = 3.0
+CONSUMER = "execution"
+_ATTEMPTS = 5
+_log = structlog.get_logger()
+
+Decide = Callable[[Trade, Step], None]
+
+
+class Keeper:
+    """One per execution instance. `kind_of` gives an instrument's kind (for charges), `owner` is the instance."""
+
+    def __init__(
+        self,
+        store: Store,
+        gateway: OrderGateway,
+        clock: Clock,
+        *,
+        owner: str,
+        kind_of: Callable[[int], str],
+        follower: Follower | None,
+    ) -> None:
+        self._store, self._gateway, self._clock, self._follower = store, gateway, clock, follower
+        self._owner, self._kind_of = owner, kind_of
+        self._ledger = Ledger(store.pool)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._position_of_tag: dict[str, str] = {}
+        self.alive: dict[str, Trade] = {}
+
+    async def open(self, approval: Approval, *, refusal: str | None) -> None:
+        """Takes an approval, once: a trade and its entry order, or our refusal of a stale one."""
+        pos_id = approval.pos_id or ""
+        step = self._step(approval.event_id)
+        async with self._lock(pos_id):
+            async with self._store.begin() as tx:
+                if not await tx.first_time(CONSUMER, approval.intent_id):
+                    return
+                await tx.lock(pos_id)
+                kind = self._kind_of(approval.instrument)
+                if refusal is None:
+                    trade = open_trade(approval, step, kind=kind, owner=self._owner)
+                else:
+                    trade = refuse_trade(approval, step, kind=kind, owner=self._owner, reason=refusal)
+                await ledger.insert_trade(tx, trade, step)
+                await ledger.insert_intent(
+                    tx, approval, intent_id=approval.intent_id, kind="ENTRY", outcome=refusal or "TAKEN"
+                )
+                _emit(tx, step.messages)
+            self._remember(trade)
+            await self._cascade(trade.pos_id, step.requests)
+
+    async def change(
+        self, pos_id: str, decide: Decide, *, message: Message | None = None, intent_id: str | None = None
+    ) -> bool:
+        """Applies one change and everything that follows from it. False where there is no such trade.
+
+        With `intent_id` the change is made once, however often it is asked for.
+        """
+        async with self._lock(pos_id):
+            requests = await self._commit(pos_id, decide, message=message, intent_id=intent_id)
+            if requests is None:
+                return False
+            await self._cascade(pos_id, requests)
+            return True
+
+    async def report(self, order: BrokerOrder) -> None:
+        """What the broker says of an order, by stream, book or look-up."""
+        pos_id = self._position_of_tag.get(order.tag) or await self._ledger.position_of_tag(order.tag)
+        if pos_id is None:
+            _log.warning("an order that is not ours", broker_order_id=order.broker_order_id, account=order.account)
+            return
+
+        def decide(trade: Trade, step: Step) -> None:
+            ours = next(own for own in trade.orders if own.tag == order.tag)
+            lifecycle.on_report(trade, ours, step, order)
+
+        await self.change(pos_id, decide)
+
+    async def recover(self, pos_id: str, *, now_ns: int) -> None:
+        """Brings a trade of an earlier life in line with the broker's book and goes on where it stood."""
+        trade = await self._load(pos_id)
+        if trade is None or trade.ended:
+            return
+        await self.change(pos_id, _take_over(self._owner))
+        for order in [order for order in trade.orders if not order.ended]:
+            await self.resolve(pos_id, order.order_id, now_ns=now_ns)
+        async with self._lock(pos_id):
+            await self._cascade(pos_id, self._unfinished(self.alive.get(pos_id)))
+        await self.change(pos_id, _go_on)
+
+    async def resolve(self, pos_id: str, order_id: str, *, now_ns: int) -> None:
+        """Looks an order up by its tag: the only way out of an unknown outcome."""
+        trade = self.alive.get(pos_id) or await self._load(pos_id)
+        if trade is None:
+            return
+        order = trade.order(order_id)
+        lookup = await self._gateway.find_by_tag(trade.session_id, order.tag)
+        if lookup.order is not None:
+            if self._follower is not None:
+                await self._follower.follow(trade.session_id, order.tag)
+            await self.report(lookup.order)
+        elif lookup.definitive and order.state is OrderState.PENDING and not _outdated(trade, order, now_ns):
+            async with self._lock(pos_id):
+                await self._cascade(pos_id, [Place(order_id)])
+        elif lookup.definitive:
+            await self.change(pos_id, _absent(order_id, now_ns))
+
+    async def load_alive(self) -> list[str]:
+        """Positions this instance owns."""
+        return await self._ledger.alive(self._owner)
+
+    async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:
+        """Beats this instance's heart and takes over positions whose instance has none any more."""
+        await self._ledger.heartbeat(self._owner)
+        return await self._ledger.adopt_orphans(self._owner, silent_seconds=silent_seconds)
+
+    async def save_extremes(self, trades: Sequence[Trade]) -> None:
+        await self._ledger.save_extremes(trades)
+
+    def owns(self, trade: Trade) -> bool:
+        return trade.owner == self._owner
+
+    async def _cascade(self, pos_id: str, requests: Sequence[Request]) -> None:
+        queue = deque(requests)
+        while queue:
+            request = queue.popleft()
+            trade = self.alive.get(pos_id)
+            if trade is None:
+                return
+            decide = await self._send(trade, request)
+            if decide is not None:
+                queue.extend(await self._commit(pos_id, decide) or ())
+
+    async def _commit(
+        self, pos_id: str, decide: Decide, *, message: Message | None = None, intent_id: str | None = None
+    ) -> list[Request] | None:
+        for _ in range(_ATTEMPTS):
+            trade = self.alive.get(pos_id) or await self._load(pos_id)
+            if trade is None:
+                return None
+            step = self._step(message.event_id if message else None)
+            try:
+                async with self._store.begin() as tx:
+                    if intent_id is not None and message is not None:
+                        if not await tx.first_time(CONSUMER, intent_id):
+                            return []
+                        await ledger.insert_intent(tx, message, intent_id=intent_id, kind="EXIT", outcome="TAKEN")
+                    await tx.lock(pos_id)
+                    before = trade.version
+                    decide(trade, step)
+                    await ledger.update_trade(tx, trade, step)
+                    _emit(tx, step.messages)
+            except Stale:
+                _log.info("trade changed elsewhere, reading again", pos_id=pos_id, version=before)
+                self._forget(pos_id)
+                continue
+            except BaseException:
+                self._forget(pos_id)  # the copy in memory has moved, the book has not
+                raise
+            self._remember(trade)
+            return step.requests
+        raise Stale(pos_id)
+
+    async def _send(self, trade: Trade, request: Request) -> Decide | None:
+        order = trade.order(request.order_id)
+        if isinstance(request, Place):
+            placed = await self._gateway.place(_order_request(trade, order))
+            return _placed(order.order_id, placed, order.placed_ns)
+        if order.broker_order_id is None or order.ended or order.state is OrderState.UNKNOWN:
+            return None  # what is not known is looked up first
+        if isinstance(request, Cancel):
+            outcome = await self._gateway.cancel(trade.session_id, order.broker_order_id, at_ns=request.at_ns)
+            return _cancelled(order.order_id, outcome, request.at_ns)
+        change = Change(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
+        outcome = await self._gateway.modify(trade.session_id, order.broker_order_id, change)
+        return _modified(request, outcome)
+
+    def _unfinished(self, trade: Trade | None) -> list[Request]:
+        """Requests that a crash may have swallowed between commit and sending. All may be sent twice without harm."""
+        if trade is None:
+            return []
+        at_ns = max(order.updated_ns for order in trade.orders)
+        found: list[Request] = []
+        for order in trade.orders:
+            if order.state is OrderState.CANCEL_PENDING:
+                found.append(Cancel(order.order_id, order.updated_ns))
+            elif order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is None:
+                found.append(Modify(order.order_id, at_ns, order.quantity, order.trigger_paise or 0))
+        return found
+
+    def _step(self, cause_id: str | None) -> Step:
+        return Step(recorded_ns=self._clock.now_ns(), cause_id=cause_id)
+
+    async def _load(self, pos_id: str) -> Trade | None:
+        trade = await self._ledger.load(pos_id)
+        if trade is not None:
+            self._remember(trade)
+        return trade
+
+    def _remember(self, trade: Trade) -> None:
+        if trade.ended:
+            self._forget(trade.pos_id)
+            return
+        self.alive[trade.pos_id] = trade
+        for order in trade.orders:
+            self._position_of_tag[order.tag] = trade.pos_id
+
+    def _forget(self, pos_id: str) -> None:
+        trade = self.alive.pop(pos_id, None)
+        for order in trade.orders if trade else ():
+            self._position_of_tag.pop(order.tag, None)
+
+    def _lock(self, pos_id: str) -> asyncio.Lock:
+        """The position's process lock; it lives while somebody holds or awaits it."""
+        lock = self._locks.get(pos_id)
+        if lock is None:
+            lock = self._locks[pos_id] = asyncio.Lock()
+        return lock
+
+
+def _order_request(trade: Trade, order: Order) -> OrderRequest:
+    protected = order.order_type in (OrderType.MARKET, OrderType.SL_M)
+    return OrderRequest(
+        account=trade.session_id,
+        tag=order.tag,
+        instrument=trade.instrument,
+        symbol=trade.symbol,
+        transaction=order.transaction,
+        order_type=order.order_type,
+        quantity=order.quantity,
+        lot_size=trade.lot_size,
+        tick_size_paise=trade.tick_size_paise,
+        at_ns=order.placed_ns,
+        price_paise=order.price_paise,
+        trigger_paise=order.trigger_paise,
+        market_protection_pct=MARKET_PROTECTION_PCT if protected else None,
+    )
+
+
+def _emit(tx: Transaction, messages: Sequence[Message]) -> None:
+    for message in messages:
+        tx.emit(ORDERS.name, message)
+
+
+def _outdated(trade: Trade, order: Order, now_ns: int) -> bool:
+    """An entry that never left is not sent after its time; stops and exits always are."""
+    late_ns = order.placed_ns + trade.order_timeout_seconds * 1_000_000_000
+    return order is trade.entry_order() and now_ns > late_ns
+
+
+def _take_over(owner: str) -> Decide:
+    def decide(trade: Trade, step: Step) -> None:
+        trade.owner = owner
+
+    return decide
+
+
+def _go_on(trade: Trade, step: Step) -> None:
+    if trade.exit_reason is not None and not trade.ended:
+        lifecycle.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
+
+
+def _absent(order_id: str, at_ns: int) -> Decide:
+    return lambda trade, step: lifecycle.on_absent(trade, trade.order(order_id), step, at_ns=at_ns)
+
+
+def _placed(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
+    return lambda trade, step: lifecycle.on_outcome(trade, trade.order(order_id), step, outcome, at_ns=at_ns)
+
+
+def _cancelled(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
+    return lambda trade, step: lifecycle.on_cancel_outcome(trade, trade.order(order_id), step, outcome, at_ns=at_ns)
+
+
+def _modified(request: Modify, outcome: Outcome) -> Decide:
+    return lambda trade, step: lifecycle.on_modify_outcome(trade, trade.order(request.order_id), step, outcome, request)

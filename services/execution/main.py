@@ -1,0 +1,14 @@
+"""`python -m services.execution.main`"""
+
+from services.execution.bootstrap import build
+from services.execution.settings import ExecutionSettings
+from tradebus.runtime.shell import run_service
+
+
+def main() -> None:
+    """Runs the execution service until it is told to stop."""
+    run_service("execution", ExecutionSettings, build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""Execution's settings."""
+
+from pydantic import Field
+
+from tradebus.config.settings import ServiceSettings
+
+
+class ExecutionSettings(ServiceSettings):
+    """`order_gateway` is "paper" until broker adapters are added."""
+
+    housekeeping_seconds: float = Field(default=1.0, gt=0, validation_alias="EXECUTION_HOUSEKEEPING_SECONDS")
+    orphan_seconds: float = Field(default=15.0, gt=0, validation_alias="EXECUTION_ORPHAN_SECONDS")
+    deliveries_max: int = Field(default=5, ge=1, validation_alias="EXECUTION_DELIVERIES_MAX")

@@ -1,0 +1,152 @@
+"""Market data applied to living trades: paper fills, targets, deadlines, extremes.
+
+Sparse out of dense: for each instrument with a living trade the next tick at which anything can happen is found with
+array operations, and only that tick is handled. A batch without living trades costs nothing.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from services.execution.domain import lifecycle
+from services.execution.domain.step import Step
+from services.execution.domain.trade import Trade
+from services.execution.keeper import Decide, Keeper
+from tradebus.brokers.ports import InstrumentTicks, SimulatedMarket
+from tradebus.contracts.records import Records
+from tradebus.contracts.signals import Side
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.trading.states import TradeState
+
+_SAVE_EVERY_NS = NANOSECONDS_PER_SECOND
+
+
+class Supervisor:
+    """Applies batches in order. `now_ns` is the event time up to which everything has been applied."""
+
+    def __init__(self, keeper: Keeper, market: SimulatedMarket | None) -> None:
+        self._keeper, self._market = keeper, market
+        self.now_ns = 0
+        self._saved_ns = 0
+
+    async def apply(self, ticks: Records, *, end_ns: int) -> None:
+        """One batch: everything up to, not including, `end_ns`."""
+        for instrument in sorted({trade.instrument for trade in self._keeper.alive.values()}):
+            own = ticks[ticks["instrument"] == instrument]
+            if len(own):
+                await self._apply_instrument(instrument, columns(own))
+        if self._keeper.alive:
+            await self._pass_time(end_ns)
+        self.now_ns = max(self.now_ns, end_ns)
+
+    def unsaved(self) -> list[Trade]:
+        """Open trades whose extremes should be stored now: at most once a second of event time."""
+        if self.now_ns - self._saved_ns < _SAVE_EVERY_NS:
+            return []
+        self._saved_ns = self.now_ns
+        return [trade for trade in self._keeper.alive.values() if trade.entry_quantity]
+
+    async def _pass_time(self, end_ns: int) -> None:
+        if self._market is not None:
+            for report in await self._market.advance(end_ns - 1):
+                await self._keeper.report(report)
+        for trade in list(self._keeper.alive.values()):
+            await self._meet_deadlines(trade, end_ns - 1)
+
+    async def _apply_instrument(self, instrument: int, ticks: InstrumentTicks) -> None:
+        start = 0
+        while True:
+            trades = self._trades(instrument)
+            index = self._next(instrument, trades, ticks, start)
+            for trade in trades:
+                note_extremes(trade, ticks, start, len(ticks) if index is None else index + 1)
+            if index is None:
+                return
+            at_ns = int(ticks.at_ns[index])
+            for trade in trades:
+                await self._meet_deadlines(trade, at_ns)
+            if self._market is not None:
+                for report in await self._market.on_tick(instrument, ticks, index):
+                    await self._keeper.report(report)
+            for trade in self._trades(instrument):
+                if target_index(trade, ticks, index) == index:
+                    await self._keeper.change(trade.pos_id, exit_at(reason="target", at_ns=at_ns))
+            start = index + 1
+
+    def _next(self, instrument: int, trades: Iterable[Trade], ticks: InstrumentTicks, start: int) -> int | None:
+        found = [target_index(trade, ticks, start) for trade in trades]
+        found += [deadline_index(trade, ticks, start) for trade in trades]
+        if self._market is not None:
+            found.append(self._market.next_touch(instrument, ticks, start))
+        due = [index for index in found if index is not None]
+        return min(due) if due else None
+
+    def _trades(self, instrument: int) -> list[Trade]:
+        return [
+            trade
+            for _, trade in sorted(self._keeper.alive.items())
+            if trade.instrument == instrument and self._keeper.owns(trade)
+        ]
+
+    async def _meet_deadlines(self, trade: Trade, now_ns: int) -> None:
+        due = lifecycle.deadline_ns(trade)
+        if due is not None and due <= now_ns:
+            await self._keeper.change(trade.pos_id, _deadline(now_ns))
+
+
+def columns(ticks: Records) -> InstrumentTicks:
+    """One instrument's ticks as columns. A feed without receive times is ordered by its own."""
+    received = ticks["ts_received_ns"]
+    at_ns = np.where(received > 0, received, ticks["ts_event_ns"])
+    return InstrumentTicks(
+        at_ns=np.maximum.accumulate(at_ns),
+        price_paise=ticks["price_paise"],
+        bid_paise=ticks["bid_paise"],
+        ask_paise=ticks["ask_paise"],
+    )
+
+
+def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
+    """The first tick, at or after `start`, at which an open trade has reached its target."""
+    if trade.target_paise is None or trade.state is not TradeState.POSITION_OPEN or trade.exit_reason is not None:
+        return None
+    begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="right")))
+    prices = ticks.price_paise[begin:]
+    reached = prices >= trade.target_paise if trade.side is Side.LONG else prices <= trade.target_paise
+    index = int(np.argmax(reached)) if len(reached) else 0
+    return begin + index if len(reached) and reached[index] else None
+
+
+def deadline_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
+    """The first tick, at or after `start`, at or beyond the trade's next deadline."""
+    due = lifecycle.deadline_ns(trade)
+    if due is None:
+        return None
+    index = max(start, int(np.searchsorted(ticks.at_ns, due)))
+    return index if index < len(ticks) else None
+
+
+def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -> None:
+    """Takes the prices of [start, stop) after the opening into the trade's extremes, each tick once."""
+    if trade.opened_ns is None or trade.highest_paise is None or trade.lowest_paise is None or trade.ended:
+        return
+    begin = max(start, int(np.searchsorted(ticks.at_ns, max(trade.opened_ns, trade.as_of_ns), side="right")))
+    if begin >= stop:
+        return
+    prices = ticks.price_paise[begin:stop]
+    trade.highest_paise = max(trade.highest_paise, int(prices.max()))
+    trade.lowest_paise = min(trade.lowest_paise, int(prices.min()))
+    trade.as_of_ns = int(ticks.at_ns[stop - 1])
+
+
+def exit_at(*, reason: str, at_ns: int) -> Decide:
+    """A change that asks for the exit."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        lifecycle.request_exit(trade, step, reason=reason, at_ns=at_ns)
+
+    return decide
+
+
+def _deadline(now_ns: int) -> Callable[[Trade, Step], None]:
+    return lambda trade, step: lifecycle.on_deadline(trade, step, now_ns=now_ns)

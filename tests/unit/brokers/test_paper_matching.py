@@ -1,0 +1,146 @@
+"""The paper broker's matching invariants, and its vectorised look-ahead against plain matching."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tradebus.brokers.paper.matching import Quote, accept, match, refusal, request_cancel, request_change
+from tradebus.brokers.paper.touch import next_touch
+from tradebus.brokers.ports import BrokerStatus, Change, InstrumentTicks, OrderRequest
+from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.contracts.sessions import PaperSettings
+
+MILLISECOND = 1_000_000
+SETTINGS = PaperSettings(seed=7, latency_ms=100, slippage_bps=2.0, partial_fill_probability=0.5)
+
+
+def request(order_type=OrderType.MARKET, transaction=Transaction.BUY, *, quantity=300, price=None, trigger=None):
+    return OrderRequest(
+        account="a", tag="t", instrument=1, symbol="X", transaction=transaction, order_type=order_type,
+        quantity=quantity, lot_size=25, tick_size_paise=5, at_ns=0,
+        price_paise=price, trigger_paise=trigger, market_protection_pct=3.0,
+    )  # fmt: skip
+
+
+requests = st.builds(
+    lambda kind, transaction, lots, price, trigger: request(
+        kind,
+        transaction,
+        quantity=lots * 25,
+        price=price * 5 if kind in (OrderType.LIMIT, OrderType.SL) else None,
+        trigger=trigger * 5 if kind in (OrderType.SL, OrderType.SL_M) else None,
+    ),
+    st.sampled_from(OrderType),
+    st.sampled_from(Transaction),
+    st.integers(1, 20),
+    st.integers(1990, 2010),
+    st.integers(1990, 2010),
+)
+prices = st.lists(st.integers(1985, 2015).map(lambda tick: tick * 5), min_size=1, max_size=40)
+
+
+def quotes(path: list[int]) -> list[Quote]:
+    return [Quote(at_ns=(index + 1) * 40 * MILLISECOND, price_paise=price) for index, price in enumerate(path)]
+
+
+@given(requests, prices)
+def test_fills_respect_quantity_limit_latency_and_slippage(order_request, path):
+    order = accept(order_request, SETTINGS)
+    by_time = {quote.at_ns: quote for quote in quotes(path)}
+    for quote in by_time.values():
+        order = match(order, quote)
+    assert order.filled_quantity <= order.quantity
+    assert (order.status is BrokerStatus.FILLED) == (order.remaining == 0)
+    for fill in order.fills:
+        market = by_time[fill.ts_event_ns].price_paise
+        assert fill.ts_event_ns >= 100 * MILLISECOND
+        assert fill.quantity > 0
+        assert fill.quantity % 25 == 0
+        assert fill.price_paise % 5 == 0
+        worse = fill.price_paise - market if order_request.transaction is Transaction.BUY else market - fill.price_paise
+        assert 0 <= worse <= market * 2 / 10_000 + 5
+        if order_request.price_paise is not None:
+            beyond = fill.price_paise - order_request.price_paise
+            assert beyond <= 0 if order_request.transaction is Transaction.BUY else beyond >= 0
+
+
+@given(requests, prices)
+def test_matching_twice_gives_the_same_fills(order_request, path):
+    def run():
+        order = accept(order_request, SETTINGS)
+        for quote in quotes(path):
+            order = match(order, quote)
+        return order
+
+    assert run() == run()
+
+
+@given(requests, prices, st.integers(0, 40), st.booleans())
+def test_look_ahead_skips_no_tick_that_matters(order_request, path, cancel_at, change):
+    """Matching only the ticks that next_touch names gives the order that matching all of them gives."""
+    path_quotes = quotes(path)
+    ticks = InstrumentTicks(
+        at_ns=np.array([quote.at_ns for quote in path_quotes]),
+        price_paise=np.array([quote.price_paise for quote in path_quotes]),
+        bid_paise=np.zeros(len(path), np.int64),
+        ask_paise=np.zeros(len(path), np.int64),
+    )
+    start = accept(order_request, SETTINGS)
+    if cancel_at:
+        start = request_cancel(start, at_ns=cancel_at * 40 * MILLISECOND)
+    if change and start.trigger_paise:
+        start = request_change(start, Change(start.quantity + 25, start.price_paise, 9_950, at_ns=60 * MILLISECOND))
+    every, some = start, start
+    for quote in path_quotes:
+        every = match(every, quote)
+    index = 0
+    while (touch := next_touch(some, ticks, index)) is not None:
+        some = match(some, path_quotes[touch])
+        index = touch + 1
+    assert (every.status, every.fills, every.quantity, every.trigger_paise) == (
+        some.status,
+        some.fills,
+        some.quantity,
+        some.trigger_paise,
+    )
+
+
+def test_a_cancelled_order_fills_no_more():
+    order = request_cancel(accept(request(OrderType.LIMIT, price=10_000), SETTINGS), at_ns=0)
+    order = match(order, Quote(at_ns=200 * MILLISECOND, price_paise=9_000))
+    assert order.status is BrokerStatus.CANCELLED
+    assert order.fills == ()
+    assert order.as_of_ns == 100 * MILLISECOND
+
+
+def test_a_fill_can_beat_the_cancellation():
+    order = accept(request(), SETTINGS)
+    order = request_cancel(order, at_ns=50 * MILLISECOND)
+    while not order.status.final:
+        order = match(order, Quote(at_ns=order.as_of_ns + 101 * MILLISECOND, price_paise=10_000))
+    assert order.filled_quantity > 0
+
+
+def test_a_gap_through_the_stop_fills_at_the_gap_not_at_the_trigger():
+    stop = request(OrderType.SL_M, Transaction.SELL, trigger=10_000)
+    order = match(accept(stop, SETTINGS), Quote(at_ns=200 * MILLISECOND, price_paise=9_000))
+    assert order.fills[0].price_paise <= 9_000
+
+
+def test_quotes_are_used_where_the_feed_has_them():
+    order = match(accept(request(), SETTINGS), Quote(200 * MILLISECOND, 10_000, bid_paise=9_990, ask_paise=10_020))
+    assert order.fills[0].price_paise == 10_020
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        (request(quantity=30), "lot"),
+        (request(OrderType.LIMIT), "price"),
+        (request(OrderType.SL_M), "trigger"),
+        (request(OrderType.LIMIT, price=10_001), "tick"),
+    ],
+)
+def test_an_order_no_exchange_would_take_is_refused_with_the_reason(bad, word):
+    assert word in (refusal(bad) or "")
