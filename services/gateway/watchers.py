@@ -27,7 +27,7 @@ _SWEEP_SECONDS = 5.0
 
 class SessionWatcher:
     """STARTING → RUNNING once every participant has taken the session up, → FAILED where one does not in time;
-    STOPPING → STOPPED once every participant is done with it and nothing of it is alive.
+    STOPPING → STOPPED once risk has let go of it and nothing of it is alive.
 
     Polls closely only while a session waits; `changed` wakes it.
     """
@@ -93,7 +93,7 @@ class SessionWatcher:
         return True
 
     async def _stopping(self, one: Changing) -> bool:
-        if one.participants or await self._store.pool.fetchval(SQL["unfinished_work"], one.session.session_id):
+        if await self._store.pool.fetchval(SQL["unfinished_work"], one.session.session_id):
             return False
         if not await self._end(one, Status.STOPPED, one.reason or "command"):
             return False
@@ -119,7 +119,13 @@ class SessionWatcher:
         return True
 
     def _emit(
-        self, transaction: Transaction, one: Changing, model: type, *, stream: str = SESSIONS.name, **fields: Any
+        self,
+        transaction: Transaction,
+        one: Changing,
+        model: type[Message],
+        *,
+        stream: str = SESSIONS.name,
+        **fields: Any,
     ) -> None:
         session = one.session
         transaction.emit(

@@ -44,8 +44,11 @@ class Gateway:
             await self.store.pool.execute("INSERT INTO session_participants VALUES ($1, $2)", session_id, service)
 
     async def let_go(self, session_id: str) -> None:
-        """What they do when they are done with a session."""
-        await self.store.pool.execute("DELETE FROM session_participants WHERE session_id = $1", session_id)
+        """What risk does when it reads STOP_TRADING: from then on it approves nothing of the session."""
+        await self.store.pool.execute(
+            "INSERT INTO inbox SELECT 'risk', event_id FROM events WHERE session_id = $1 AND type = 'STOP_TRADING'",
+            session_id,
+        )
 
     async def started(self, **fields: Any) -> str:
         """A session that runs."""
@@ -79,7 +82,7 @@ class Gateway:
 async def eventually(question: Callable[[], Any], *, seconds: float = 20.0) -> Any:
     """The first answer that is true. Fails where there is none for long: an upper bound, not a measurement."""
     async with asyncio.timeout(seconds):
-        while not (answer := await question()):
+        while not (answer := await question()):  # noqa: ASYNC110 - asks other processes, which set no event
             await asyncio.sleep(0.01)
         return answer
 

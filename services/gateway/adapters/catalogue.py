@@ -10,11 +10,13 @@ from tradebus.contracts.sessions import FieldError, StrategySpec
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store
-from tradebus.strategies.registry import find_strategy
 
 
 def strategy_errors(spec: StrategySpec) -> Collection[FieldError]:
     """Every bad field of one strategy, relative to it; [] where it can be started."""
+    # Strategies bring the compiled indicators with them; the gateway stands up without waiting for those.
+    from tradebus.strategies.registry import find_strategy
+
     try:
         strategy = find_strategy(spec)
     except InvalidInput as error:

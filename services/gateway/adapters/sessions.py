@@ -18,7 +18,7 @@ CONSUMER = "gateway.commands"
 
 @dataclass(frozen=True, slots=True)
 class Changing:
-    """A session that waits for its services: to take it up (STARTING) or to be done with it (STOPPING)."""
+    """A session that waits for its services: to take it up (STARTING) or to end it (STOPPING)."""
 
     session: Session
     reason: str | None

@@ -46,8 +46,12 @@ WHERE session_id = $1 AND stream = $2 AND type = ANY($3)
 ORDER BY ts_event_ns DESC, event_id DESC LIMIT 1;
 
 -- name: unfinished_work
--- Trades that are not over, and approvals that execution has not answered yet.
-SELECT (SELECT count(*) FROM trades
+-- A STOP that risk has not handled (it approves nothing of the session afterwards), approvals that execution has not
+-- answered, trades that are not over: with none of them nothing more can happen in the session.
+SELECT (SELECT count(*) FROM events e
+        WHERE e.session_id = $1 AND e.type = 'STOP_TRADING'
+          AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.consumer = 'risk' AND i.message_id = e.event_id))
+     + (SELECT count(*) FROM trades
         WHERE session_id = $1 AND state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED'))
      + (SELECT count(*) FROM events e
         WHERE e.session_id = $1 AND e.type IN ('ENTRY_APPROVED', 'ENTRY_REDUCED', 'EXIT_APPROVED')

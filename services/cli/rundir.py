@@ -1,0 +1,103 @@
+"""What a running stack leaves for others to find: `<state>/runs/<name>/run.json`, logs beside it.
+
+state_dir/  runs/  default/           the stack of `tradebus up`
+                   demo_…/, run_…/    one folder per demo or trade, the newest are kept
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+KEPT_RUNS = 20
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """One child process. `pid` 0 while it is being started again."""
+
+    pid: int
+    health_port: int
+    restarts: int
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """The content of run.json. URLs carry no password; the token is named by its file."""
+
+    name: str
+    command: str
+    namespace: str
+    supervisor_pid: int
+    started_utc: str
+    state_dir: str
+    database_url: str
+    redis_url: str
+    gateway_url: str
+    token_file: str
+    services: dict[str, ServiceState] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the supervisor runs."""
+        return is_alive(self.supervisor_pid)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process with this id runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return True
+
+
+def write_run(folder: Path, state: RunState) -> None:
+    """Replaces run.json atomically: whoever reads it finds the old state or the new one."""
+    partial = folder / f"{RUN_FILE}.partial"
+    partial.write_text(json.dumps(asdict(state), indent=2))
+    partial.replace(folder / RUN_FILE)
+
+
+def read_run(folder: Path) -> RunState | None:
+    """The state a stack wrote there; None where there is none, or it is not ours."""
+    try:
+        found = json.loads((folder / RUN_FILE).read_text())
+        services = {name: ServiceState(**one) for name, one in found.pop("services").items()}
+        return RunState(**found, services=services)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def runs_folder(state_dir: Path) -> Path:
+    return state_dir / "runs"
+
+
+def alive_runs(state_dir: Path) -> list[RunState]:
+    """The stacks that run now, the default one first, then the newest."""
+    folder = runs_folder(state_dir)
+    names = sorted((entry.name for entry in folder.iterdir()), reverse=True) if folder.is_dir() else []
+    found = [state for name in names if (state := read_run(folder / name)) is not None and state.alive]
+    return sorted(found, key=lambda state: state.namespace != "")
+
+
+def prune_runs(state_dir: Path) -> None:
+    """Removes the folders of old runs; what is alive, and the default stack's, stays."""
+    folder = runs_folder(state_dir)
+    if not folder.is_dir():
+        return
+    ended = [
+        entry for entry in folder.iterdir()
+        if entry.is_dir() and entry.name != "default" and not ((state := read_run(entry)) and state.alive)
+    ]  # fmt: skip
+    ended.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+    for entry in ended[KEPT_RUNS:]:
+        shutil.rmtree(entry, ignore_errors=True)
