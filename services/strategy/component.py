@@ -179,7 +179,7 @@ class StrategyComponent:
         await subscription.dead_letter(entry, reason=reason)
 
     async def _skip_old_ticks(self) -> None:
-        """The group's first reading begins with every tick the stream still holds: all but the newest batch are past."""
+        """A group begins with every tick the stream still holds: all but the newest batch are passed by."""
         newest = await self._bus.tail(TICKS, count=1)
         subscription = await self._bus.subscribe([TICKS], group=GROUP, consumer=self._consumer)
         while newest and (entries := await subscription.read(block_ms=0)):

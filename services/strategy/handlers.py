@@ -31,7 +31,6 @@ from tradebus.strategies.protocol import Candle, Tick
 
 _log = structlog.get_logger()
 _DECISIONS = Counter("tradebus_strategy_decisions_total", "Decisions journalled", ["action"])
-_ERRORS = Counter("tradebus_strategy_errors_total", "Times a strategy raised", ["strategy"])
 _POSITION_KINDS = frozenset({PositionOpened.TYPE, PositionClosed.TYPE})
 _ENDED = (SessionStopped, SessionFailed)
 
@@ -180,12 +179,4 @@ class Handlers:
     def _report(self, failure: str | None, runner: Runner) -> None:
         """One log line per session, strategy and symbol; the journal has the others."""
         if failure is not None:
-            key = runner.source.key
-            _ERRORS.labels(key.strategy).inc()
-            _log.error(
-                "strategy raised",
-                session_id=key.session_id,
-                strategy=key.strategy,
-                symbol=key.symbol,
-                traceback=failure,
-            )
+            _log.error("strategy raised", **runner.source.key._asdict(), traceback=failure)

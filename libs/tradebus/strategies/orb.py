@@ -41,10 +41,10 @@ class _Day:
     opened_by: Setup | None = None  # the setup of the last entry that was asked for
 
     def extend_range(self, candle: Candle) -> None:
-        self.range_high_paise = (
-            max(self.range_high_paise, candle.high_paise) if self.range_candles else candle.high_paise
-        )
-        self.range_low_paise = min(self.range_low_paise, candle.low_paise) if self.range_candles else candle.low_paise
+        if self.range_candles == 0:
+            self.range_high_paise, self.range_low_paise = candle.high_paise, candle.low_paise
+        self.range_high_paise = max(self.range_high_paise, candle.high_paise)
+        self.range_low_paise = min(self.range_low_paise, candle.low_paise)
         self.range_candles += 1
 
     def count_close(self, close_paise: int) -> None:

@@ -3,7 +3,7 @@
     spec ─► path? ─► loader (the file's class)
         └─► name ─► built-in ─► entry point "tradebus.strategies" ─► InvalidInput with the nearest name
 
-`validate_strategy` starts nothing but reading and importing the strategy's own file; every problem is one InvalidInput line.
+`validate_strategy` starts nothing: it only imports the strategy's own file. Every problem is one InvalidInput line.
 """
 
 from collections.abc import Iterable

@@ -7,7 +7,6 @@ one signal and every other row none; ids are pure functions of session, strategy
 session sends no entry; an entry's stop lies on the losing side of its price.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +20,6 @@ Signal = ArmLong | ArmShort | EntrySignal | ExitSignal
 
 _REASON_CHARACTERS_MAX: Final = 500
 _ENTRY_SIDE: Final = {Action.ENTER_LONG: Side.LONG, Action.ENTER_SHORT: Side.SHORT}
-_ARMED: Final = {Action.ARM_LONG: ArmLong, Action.ARM_SHORT: ArmShort}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,44 +53,49 @@ class DecisionRow:
     price_paise: int
 
 
-def settle(decision: Any, moment: Moment, *, position: Position | None, paused: bool) -> Decision:
+def settle(answer: Any, moment: Moment, *, position: Position | None, paused: bool) -> Decision:
     """The decision that counts: the strategy's, or a HOLD whose reason says why it does not."""
-    problem = broken(decision, moment.price_paise)
+    problem = broken(answer, moment.price_paise)
     if problem is not None:
         return hold(f"strategy_error: {problem}")
-    settled: Decision = decision
-    if settled.action is Action.EXIT and position is None:
-        return hold(f"exit_without_position: {settled.reason}")
-    if paused and settled.action in _ENTRY_SIDE:
-        return hold(f"session_paused: {settled.reason}")
-    return settled
+    decision: Decision = answer
+    if decision.action is Action.EXIT and position is None:
+        return hold(f"exit_without_position: {decision.reason}")
+    if paused and decision.action in _ENTRY_SIDE:
+        return hold(f"session_paused: {decision.reason}")
+    return decision
 
 
-def broken(decision: Any, price_paise: int) -> str | None:
+def broken(answer: Any, price_paise: int) -> str | None:
     """What is wrong with an answer, None where nothing is. A strategy is the user's code: anything may come back."""
-    if not isinstance(decision, Decision):
-        return f"TypeError: answered {type(decision).__name__}, not a Decision"
-    if not isinstance(decision.action, Action):
-        return f"TypeError: action {decision.action!r} is not an Action"
-    if not isinstance(decision.reason, str) or not decision.reason:
+    if not isinstance(answer, Decision):
+        return f"TypeError: answered {type(answer).__name__}, not a Decision"
+    action: Any = answer.action
+    reason: Any = answer.reason
+    confidence: Any = answer.confidence
+    if not isinstance(action, Action):
+        return f"TypeError: action {action!r} is not an Action"
+    if not isinstance(reason, str) or not reason:
         return "ValueError: a decision without a reason"
-    confidence: Any = decision.confidence
-    if not isinstance(confidence, int | float) or not math.isfinite(confidence) or not 0 <= confidence <= 1:
+    if not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
         return f"ValueError: confidence {confidence!r} is not within 0..1"
-    side = _ENTRY_SIDE.get(decision.action)
-    return _broken_levels(decision, side, price_paise) if side is not None else None
+    if action is not Action.HOLD and price_paise <= 0:
+        return f"ValueError: {action} at a price of {price_paise}"
+    side = _ENTRY_SIDE.get(action)
+    return _broken_levels(answer, side, price_paise) if side is not None else None
 
 
-def _broken_levels(decision: Any, side: Side, price_paise: int) -> str | None:
-    stop, target = decision.stop_paise, decision.target_paise
+def _broken_levels(answer: Decision, side: Side, price_paise: int) -> str | None:
+    stop: Any = answer.stop_paise
+    target: Any = answer.target_paise
     if type(stop) is not int or stop <= 0:
-        return f"ValueError: an entry needs stop_paise, a whole number above 0, got {stop!r}"
+        return f"ValueError: an entry needs stop_paise, an int above 0, got {stop!r}"
     if (price_paise - stop) * side.sign <= 0:
         return f"ValueError: stop {stop} is not on the losing side of {side} at {price_paise}"
     if target is None:
         return None
     if type(target) is not int or target <= 0:
-        return f"ValueError: target_paise must be a whole number above 0, got {target!r}"
+        return f"ValueError: target_paise must be an int above 0 or None, got {target!r}"
     if (target - price_paise) * side.sign <= 0:
         return f"ValueError: target {target} is not on the winning side of {side} at {price_paise}"
     return None
@@ -117,10 +120,10 @@ def signal_of(
     if decision.action is Action.HOLD:
         return None
     shared = _Shared(source, moment, recorded_ns, _storable(decision.reason))
-    armed = _ARMED.get(decision.action)
-    if armed is not None:
-        side = Side.LONG if decision.action is Action.ARM_LONG else Side.SHORT
-        return armed(**shared.fields(armed.TYPE), side=side, confidence=decision.confidence)
+    if decision.action is Action.ARM_LONG:
+        return ArmLong(**shared.fields(ArmLong.TYPE), side=Side.LONG, confidence=decision.confidence)
+    if decision.action is Action.ARM_SHORT:
+        return ArmShort(**shared.fields(ArmShort.TYPE), side=Side.SHORT, confidence=decision.confidence)
     side_entered = _ENTRY_SIDE.get(decision.action)
     if side_entered is not None and decision.stop_paise is not None:
         return EntrySignal(
@@ -169,5 +172,5 @@ class _Shared:
 
 
 def _storable(reason: str) -> str:
-    """As Postgres takes it: no NUL, bounded."""
-    return reason.replace("\x00", "")[:_REASON_CHARACTERS_MAX]
+    """As Postgres takes it: no NUL, no half of a surrogate pair, bounded."""
+    return reason.replace("\x00", "")[:_REASON_CHARACTERS_MAX].encode("utf-8", "replace").decode()

@@ -28,7 +28,7 @@ class _Span:
 
 @dataclass(slots=True)
 class _Spans:
-    """Of one key. Closed spans stand sorted by when they closed, so that asking about now looks at the open ones only."""
+    """Of one key. Closed spans are sorted by when they closed: who asks about now looks at the open ones only."""
 
     by_id: dict[str, _Span] = field(default_factory=dict)
     open: dict[str, _Span] = field(default_factory=dict)
