@@ -82,9 +82,3 @@ def as_bytes(part: bytes | str | int) -> bytes:
 def as_outgoing(entry: Entry) -> Outgoing:
     """The entry as it was published."""
     return Outgoing(entry.stream, entry.kind, entry.body, entry.watermark_ns, entry.slice_start_ns)
-
-
-def id_order(entry_id: str) -> tuple[int, int]:
-    """Sort key of an entry id."""
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)

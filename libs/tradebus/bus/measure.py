@@ -9,8 +9,8 @@ than every mark (left by an earlier life of this process) is counted one by one.
 from collections import deque
 from dataclasses import dataclass
 
-from tradebus.bus.codec import id_order
 from tradebus.bus.link import RedisRefused, Reply, pack
+from tradebus.bus.port import id_order
 from tradebus.bus.wire import Wire
 
 _MARKS_MAX = 256

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+DEAD_LETTERS_MAX = 10_000  # of each stream; older ones are dropped
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -140,3 +142,14 @@ def is_poison(entry: Entry, *, deliveries_max: int) -> bool:
 def dead_letter_stream(stream: str) -> str:
     """Where entries of `stream` go that could not be handled."""
     return f"{stream}.dead"
+
+
+def age(entry: Entry) -> tuple[int, int]:
+    """Sort key: entries of several streams by when they were published (on Redis to the millisecond)."""
+    return id_order(entry.entry_id)
+
+
+def id_order(entry_id: str) -> tuple[int, int]:
+    """Sort key of an entry id, `<milliseconds>-<sequence>`."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)

@@ -15,7 +15,7 @@ is new on a full stream starts with what is left of it.
 from collections.abc import ItemsView, Mapping, Sequence
 from dataclasses import dataclass
 
-from tradebus.bus.port import Outgoing
+from tradebus.bus.port import DEAD_LETTERS_MAX, Outgoing, dead_letter_stream
 from tradebus.contracts.streams import STREAM_BY_NAME
 from tradebus.kernel.errors import Unavailable
 
@@ -74,6 +74,8 @@ def limit_of(stream: str, overrides: Mapping[str, int]) -> int:
     for name in (stream, base):
         if name in overrides:
             return overrides[name]
+    if stream.endswith(dead_letter_stream("")):
+        return DEAD_LETTERS_MAX
     row = STREAM_BY_NAME.get(base)
     return row.max_entries if row is not None else DEFAULT_MAX_ENTRIES
 

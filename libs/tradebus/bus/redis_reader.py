@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from tradebus.bus import codec
 from tradebus.bus.dial import Dialler, Retry
 from tradebus.bus.link import Dropped, RedisRefused, Reply, checked, pack
-from tradebus.bus.port import Entry
+from tradebus.bus.port import Entry, age
 from tradebus.bus.wire import Wire
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class RedisReader:
                 held.add(entry.entry_id)
                 found.append(entry)
         if reply and len(reply) > 1:
-            found.sort(key=_age)
+            found.sort(key=age)
         return found
 
     async def _read_left_over(self, count: int) -> list[Entry]:
@@ -111,7 +111,7 @@ class RedisReader:
             found = [entry for stream, page in pages.items() for entry in await self.delivered(stream, page)]
             self._cursors = cursors | {name: page[-1][0].decode() for name, page in pages.items()} if pages else None
             if found:
-                return self.hold(sorted(found, key=_age))
+                return self.hold(sorted(found, key=age))
         return []
 
     async def delivered(self, stream: str, page: Sequence[Reply]) -> list[Entry]:
@@ -159,7 +159,3 @@ class RedisReader:
     async def close(self) -> None:
         """Gives the connection back. Entries not acknowledged stay pending."""
         await self._blocking.close()
-
-
-def _age(entry: Entry) -> tuple[int, int]:
-    return codec.id_order(entry.entry_id)

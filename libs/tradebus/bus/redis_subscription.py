@@ -7,12 +7,11 @@ from tradebus.bus import codec
 from tradebus.bus.dial import Dialler, Retry
 from tradebus.bus.link import Dropped, executed, pack
 from tradebus.bus.measure import Measure
-from tradebus.bus.port import DeadLetter, Entry, Outgoing, dead_letter_stream
+from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, Outgoing, dead_letter_stream
 from tradebus.bus.redis_reader import RedisReader
 from tradebus.bus.wire import Wire
 
 _log = logging.getLogger(__name__)
-_DEAD_LETTERS_MAX = 10_000
 _REASON, _ORIGIN_ID, _ORIGIN_GROUP = "reason", "origin_id", "origin_group"
 
 PublishWith = Callable[[Sequence[Outgoing], Sequence[bytes]], Awaitable[None]]
@@ -97,7 +96,7 @@ class RedisSubscription:
     async def _bury(self, entry: Entry, fields: Sequence[bytes | str | int], reason: str) -> None:
         origin = (_REASON, reason, _ORIGIN_ID, entry.entry_id, _ORIGIN_GROUP, self.group)
         dead = self._prefix + dead_letter_stream(entry.stream)
-        add = pack("XADD", dead, "MAXLEN", "~", _DEAD_LETTERS_MAX, "*", *origin, *fields)
+        add = pack("XADD", dead, "MAXLEN", "~", DEAD_LETTERS_MAX, "*", *origin, *fields)
         request = codec.transaction([add, *self._acks([entry])])
         executed(await self._wire.call(request, replies=4))
         _log.error("dead letter: %s %s (%s): %s", entry.stream, entry.entry_id, entry.kind, reason)

@@ -1,0 +1,186 @@
+"""The bus in memory: for backtests and tests, in one event loop. Passes the Redis bus's test suite.
+
+A restart is a new subscription of the same group and consumer: it finds what the old one left unacknowledged. Idleness
+(`claim_idle`) is judged by the injected clock; blocking reads and back-pressure wait in the event loop's time.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from tradebus.bus.memory_stream import MemoryStream
+from tradebus.bus.memory_subscription import MemorySubscription
+from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, Outgoing, dead_letter_stream
+from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, counts_of, limit_of, timed_out
+from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class MemoryBus:
+    """See `tradebus.bus.port.Bus`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
+        max_entries: Mapping[str, int] | None = None,
+    ) -> None:
+        self._clock = clock or WallClock()
+        self._back_pressure_seconds = back_pressure_seconds
+        self._max_entries = max_entries or {}
+        self._streams: dict[str, MemoryStream] = {}
+        self._order = 0
+        self._dead: dict[str, deque[DeadLetter]] = {}
+        self._listeners: dict[str, list[MemoryListener]] = {}
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        self._closed = False
+
+    def stream(self, name: str) -> MemoryStream:
+        """The stream's state; made where it is missing. For subscriptions."""
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = MemoryStream(name, limit_of(name, self._max_entries), self._clock)
+        return stream
+
+    async def publish(self, outgoing: Sequence[Outgoing]) -> None:
+        await self.publish_then(outgoing, lambda: None)
+
+    async def publish_then(self, outgoing: Sequence[Outgoing], act: Callable[[], None]) -> None:
+        """Publishes, then calls `act`, without a pause between. For subscriptions."""
+        await self._room_for(outgoing)
+        for one in outgoing:
+            self._append(one)
+        act()
+        self.wake()
+
+    def _append(self, outgoing: Outgoing) -> Entry:
+        self._order += 1
+        return self.stream(outgoing.stream).append(outgoing, order=self._order)
+
+    async def _room_for(self, outgoing: Sequence[Outgoing]) -> None:
+        counts = counts_of(outgoing)
+
+        def all_fit() -> bool:
+            return all(self.stream(name).fits(count) for name, count in counts)
+
+        if not await self.wait_until(all_fit, seconds=self._back_pressure_seconds):
+            full = next(self.stream(name) for name, count in counts if not self.stream(name).fits(count))
+            depth, group = full.depth()
+            raise timed_out(full.name, group=group, depth=depth, max_entries=full.max_entries)
+
+    async def wait_until(self, condition: Callable[[], T], *, seconds: float) -> T:
+        """The first true value of `condition`, asked again whenever anything happens; its last value when time is up.
+
+        Raises Unavailable once the bus is closed.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while True:
+            if self._closed:
+                raise Unavailable("the bus is closed")
+            value = condition()
+            left = end - loop.time()
+            if value or left <= 0:
+                return value
+            happened = loop.create_future()
+            self._waiting[happened] = None
+            try:
+                await asyncio.wait([happened], timeout=left)
+            finally:
+                self._waiting.pop(happened, None)
+
+    def wake(self) -> None:
+        """Lets everyone who waits look again."""
+        waiting, self._waiting = self._waiting, {}
+        for happened in waiting:
+            if not happened.done():
+                happened.set_result(None)
+
+    async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> MemorySubscription:
+        for name in streams:
+            self.stream(name).group(group)
+        return MemorySubscription(self, streams, group=group, consumer=consumer)
+
+    async def last_watermark(self, stream: str) -> int | None:
+        found = self._streams.get(stream)
+        return None if found is None else found.last_watermark()
+
+    async def tail(self, stream: str, *, count: int) -> list[Entry]:
+        found = self._streams.get(stream)
+        return [] if found is None else found.newest(count)
+
+    async def dead_letters(self, stream: str, *, count: int) -> list[DeadLetter]:
+        return list(self._dead.get(stream, ()))[-count:]
+
+    def bury(self, entry: Entry, *, reason: str, group: str) -> None:
+        """Keeps an entry as a dead letter. For subscriptions."""
+        dead = dead_letter_stream(entry.stream)
+        kept = self._append(Outgoing(dead, entry.kind, entry.body, entry.watermark_ns, entry.slice_start_ns))
+        self._dead.setdefault(entry.stream, deque(maxlen=DEAD_LETTERS_MAX)).append(
+            DeadLetter(kept, reason, origin_stream=entry.stream, origin_id=entry.entry_id, origin_group=group)
+        )
+        _log.error("dead letter: %s %s (%s): %s", entry.stream, entry.entry_id, entry.kind, reason)
+
+    async def follow(self, streams: Sequence[str], *, after: dict[str, str], block_ms: int) -> list[Entry]:
+        for name in streams:
+            if after.get(name, "$") == "$":
+                newest = self.stream(name).newest(1)
+                after[name] = newest[0].entry_id if newest else "0"
+
+        def published() -> list[Entry]:
+            return [entry for name in streams for entry in self.stream(name).after(after[name])]
+
+        await asyncio.sleep(0)
+        return await self.wait_until(published, seconds=block_ms / 1000)
+
+    async def broadcast(self, channel: str, body: bytes) -> None:
+        for listener in self._listeners.get(channel, ()):
+            listener.receive(body)
+
+    def listen(self, channel: str) -> "MemoryListener":
+        return MemoryListener(self._listeners.setdefault(channel, []))
+
+    async def close(self) -> None:
+        self._closed = True
+        self.wake()
+        for listener in [one for listeners in self._listeners.values() for one in listeners]:
+            await listener.aclose()
+
+
+class MemoryListener:
+    """See `tradebus.bus.port.Listener`."""
+
+    def __init__(self, listeners: list["MemoryListener"]) -> None:
+        self._listeners = listeners
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._closed = False
+
+    def receive(self, body: bytes) -> None:
+        """One broadcast."""
+        self._queue.put_nowait(body)
+
+    def __aiter__(self) -> "MemoryListener":
+        return self
+
+    async def __anext__(self) -> bytes:
+        await self.ready()
+        body = None if self._closed else await self._queue.get()
+        if body is None:
+            raise StopAsyncIteration
+        return body
+
+    async def ready(self) -> None:
+        if not self._closed and self not in self._listeners:
+            self._listeners.append(self)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self in self._listeners:
+            self._listeners.remove(self)
+        self._queue.put_nowait(None)
