@@ -1,0 +1,164 @@
+"""What a run did, read from the book of record after it has ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+from services.cli.decision_log import decision_log_hash
+from tradebus.store.queries import load_queries
+
+_SQL = load_queries("services.cli.sql", "report")
+_LOG = {"decision": "log_decisions", "risk": "log_risk", "fill": "log_fills", "trade": "log_trades"}
+
+
+@dataclass(slots=True)
+class Figures:
+    """The figures of one session, or of several together. Money in paise."""
+
+    decisions: int = 0
+    signals: dict[str, int] = field(default_factory=dict)
+    approvals: int = 0
+    reductions: int = 0
+    halts: int = 0
+    blocks_by_rule: dict[str, int] = field(default_factory=dict)
+    orders: int = 0
+    fills: int = 0
+    trades: int = 0
+    open_trades: int = 0
+    winners: int = 0
+    charges_paise: int = 0
+    net_pnl_paise: int = 0
+
+    @property
+    def gross_pnl_paise(self) -> int:
+        return self.net_pnl_paise + self.charges_paise
+
+    @property
+    def blocks(self) -> int:
+        return sum(self.blocks_by_rule.values())
+
+    def add(self, other: "Figures") -> None:
+        for name in ("decisions", "approvals", "reductions", "halts", "orders", "fills", "trades", "open_trades",
+                     "winners", "charges_paise", "net_pnl_paise"):  # fmt: skip
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mine, theirs in ((self.signals, other.signals), (self.blocks_by_rule, other.blocks_by_rule)):
+            for key, number in theirs.items():
+                mine[key] = mine.get(key, 0) + number
+
+    def as_json(self) -> dict[str, Any]:
+        """Money twice: exact in paise, and in rupees for reading."""
+        return {
+            "decisions": self.decisions,
+            "signals": sum(self.signals.values()),
+            "signals_by_type": dict(sorted(self.signals.items())),
+            "approvals": self.approvals,
+            "reductions": self.reductions,
+            "blocks": self.blocks,
+            "blocks_by_rule": dict(sorted(self.blocks_by_rule.items())),
+            "halts": self.halts,
+            "orders": self.orders,
+            "fills": self.fills,
+            "trades": self.trades,
+            "open_trades": self.open_trades,
+            "winners": self.winners,
+            **{name: paise / 100 for name, paise in self._money()},
+            **{f"{name}_paise": paise for name, paise in self._money()},
+        }
+
+    def _money(self) -> tuple[tuple[str, int], ...]:
+        return (("gross_pnl", self.gross_pnl_paise), ("charges", self.charges_paise), ("net_pnl", self.net_pnl_paise))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """One session and its figures."""
+
+    session_id: str
+    user_id: str
+    status: str
+    strategies: tuple[str, ...]
+    symbols: tuple[str, ...]
+    figures: Figures
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "session_id": self.session_id,
+            "user_id": self.user_id,
+            "status": self.status,
+            "strategies": list(self.strategies),
+            "symbols": list(self.symbols),
+            **self.figures.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """All sessions of a namespace."""
+
+    bars: int
+    sessions: tuple[SessionReport, ...]
+    trades: tuple[dict[str, Any], ...]
+    decision_log_hash: str
+
+    @property
+    def total(self) -> Figures:
+        figures = Figures()
+        for session in self.sessions:
+            figures.add(session.figures)
+        return figures
+
+
+async def read_report(pool: asyncpg.Pool, *, symbols: Sequence[str], from_ns: int, to_ns: int) -> RunReport:
+    """`symbols` and the window [from_ns, to_ns) say which one-minute bars are counted."""
+    sessions = await _sessions(pool)
+    ids = [session.session_id for session in sessions]
+    by_id = {session.session_id: session.figures for session in sessions}
+    await _count(pool, by_id)
+    rows = {kind: [tuple(row) for row in await pool.fetch(_SQL[name], ids)] for kind, name in _LOG.items()}
+    return RunReport(
+        bars=await pool.fetchval(_SQL["bars"], list(symbols), from_ns, to_ns),
+        sessions=sessions,
+        trades=tuple(dict(row) for row in await pool.fetch(_SQL["trade_rows"], ids)),
+        decision_log_hash=decision_log_hash(rows),
+    )
+
+
+async def _sessions(pool: asyncpg.Pool) -> tuple[SessionReport, ...]:
+    return tuple(
+        SessionReport(
+            row["session_id"], row["user_id"], row["status"],
+            tuple(one["name"] for one in row["spec"]["strategies"]), tuple(row["spec"]["symbols"]), Figures(),
+        )
+        for row in await pool.fetch(_SQL["sessions"])
+    )  # fmt: skip
+
+
+async def _count(pool: asyncpg.Pool, by_id: dict[str, Figures]) -> None:
+    ids = list(by_id)
+    for row in await pool.fetch(_SQL["signals"], ids):
+        by_id[row["session_id"]].signals[row["type"]] = row["number"]
+    for name in ("decisions", "orders", "fills"):
+        for row in await pool.fetch(_SQL[name], ids):
+            setattr(by_id[row["session_id"]], name, row["number"])
+    for row in await pool.fetch(_SQL["verdicts"], ids):
+        _count_verdict(by_id[row["session_id"]], row["verdict"], row["rule"], row["number"])
+    for row in await pool.fetch(_SQL["results"], ids):
+        figures = by_id[row["session_id"]]
+        for name in ("trades", "open_trades", "winners", "charges_paise", "net_pnl_paise"):
+            setattr(figures, name, row[name])
+
+
+def _count_verdict(figures: Figures, verdict: str, rule: str, number: int) -> None:
+    match verdict:
+        case "ALLOW":
+            figures.approvals += number
+        case "REDUCE":
+            figures.reductions += number
+        case "BLOCK":
+            figures.blocks_by_rule[rule] = number
+        case "HALT":
+            figures.halts += number
+        case _:
+            pass  # exits, and what needed no answer

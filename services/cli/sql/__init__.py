@@ -1,0 +1,1 @@
+"""The statements behind the CLI's figures."""
