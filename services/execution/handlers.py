@@ -68,7 +68,7 @@ class Execution:
         """Recovers first, then handles entries until told to stop."""
         await self._recover()
         subscription = await self._subscribe()
-        merged = MergedInput(subscription, gates=GATES, paced=self._settings.paced)
+        merged = MergedInput(subscription, bus=self._bus, gates=GATES, paced=self._settings.paced)
         keeping = asyncio.create_task(self._housekeep(stop, subscription))
         try:
             while not stop.is_set():
@@ -111,7 +111,7 @@ class Execution:
             await self._acknowledge(subscription)
 
     async def _handle(self, entry: Entry, subscription: Subscription) -> None:
-        if is_poison(entry, deliveries_max=self._settings.deliveries_max):
+        if entry.body and is_poison(entry, deliveries_max=self._settings.deliveries_max):
             await subscription.dead_letter(entry, reason=f"not handled in {entry.deliveries} deliveries")
             return
         try:

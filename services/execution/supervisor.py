@@ -58,6 +58,7 @@ class Supervisor:
         while True:
             trades = self._trades(instrument)
             index = self._next(instrument, trades, ticks, start)
+            at_target = [trade.pos_id for trade in trades if index is not None and _reached(trade, ticks, index)]
             for trade in trades:
                 note_extremes(trade, ticks, start, len(ticks) if index is None else index + 1)
             if index is None:
@@ -68,10 +69,11 @@ class Supervisor:
             if self._market is not None:
                 for report in await self._market.on_tick(instrument, ticks, index):
                     await self._keeper.report(report)
-            for trade in self._trades(instrument):
-                if target_index(trade, ticks, index) == index:
-                    await self._keeper.change(trade.pos_id, exit_at(reason="target", at_ns=at_ns))
-            start = index + 1
+            for pos_id in at_target:  # harmless where the stop was hit by the same tick
+                await self._keeper.change(pos_id, exit_at(reason="target", at_ns=at_ns))
+            # The same tick again: it may fill an order that it caused to be placed with an earlier time. What has seen
+            # it already does not see it twice (as_of_ns).
+            start = index
 
     def _next(self, instrument: int, trades: Iterable[Trade], ticks: InstrumentTicks, start: int) -> int | None:
         found = [target_index(trade, ticks, start) for trade in trades]
@@ -115,6 +117,10 @@ def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None
     reached = prices >= trade.target_paise if trade.side is Side.LONG else prices <= trade.target_paise
     index = int(np.argmax(reached)) if len(reached) else 0
     return begin + index if len(reached) and reached[index] else None
+
+
+def _reached(trade: Trade, ticks: InstrumentTicks, index: int) -> bool:
+    return target_index(trade, ticks, index) == index
 
 
 def deadline_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:

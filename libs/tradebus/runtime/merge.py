@@ -10,8 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tradebus.bus.port import Entry, Subscription
+from tradebus.bus.port import Bus, Entry, Subscription
 from tradebus.contracts.registry import event_time_ns
+
+
+# More than one slice ever leaves on a stream: enough to find the last watermark in.
+_RECALLED_ENTRIES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class WatermarkMerge:
         queue.entries.append((key, entry))
         if entry.watermark_ns is not None and entry.watermark_ns > queue.watermark_ns:
             queue.watermark_ns = entry.watermark_ns
+
+    def promise(self, stream: str, watermark_ns: int) -> None:
+        """Takes a watermark that came without an entry."""
+        queue = self._queues[stream]
+        queue.watermark_ns = max(queue.watermark_ns, watermark_ns)
 
     def release(self) -> list[Entry]:
         """The entries that nothing earlier can precede any more, in order."""
@@ -89,15 +98,23 @@ def _order_key(queue: _Queue, entry: Entry) -> int:
 
 
 class MergedInput:
-    """A subscription whose entries come in the merged order. Streams that are not gates come as they are read."""
+    """A subscription whose entries come in the merged order. Streams that are not gates come as they are read.
 
-    def __init__(self, subscription: Subscription, *, gates: Sequence[Gate], paced: bool) -> None:
+    After a restart the watermarks that were acknowledged in an earlier life count: they are read back from the streams
+    before the first entry is taken.
+    """
+
+    def __init__(self, subscription: Subscription, *, bus: Bus, gates: Sequence[Gate], paced: bool) -> None:
         self.subscription = subscription
+        self._bus = bus
         self._gating = {gate.stream for gate in gates} if paced else set()
         self._merge = WatermarkMerge(gates if paced else ())
+        self._started = not paced
 
     async def next(self, *, block_ms: int) -> list[Entry]:
         """Entries to handle now, in order; empty after `block_ms` without any. The caller acknowledges them."""
+        if not self._started:
+            await self._recall()
         free: list[Entry] = []
         gated = False
         for entry in await self.subscription.read(block_ms=block_ms):
@@ -111,3 +128,16 @@ class MergedInput:
     def held(self) -> int:
         """Entries read and waiting for another stream."""
         return self._merge.held()
+
+    async def _recall(self) -> None:
+        """Each gate's newest acknowledged watermark. A paced consumer acknowledges in order, so what it has not
+        acknowledged is the end of the stream."""
+        tails = {stream: await self._bus.tail(stream, count=_RECALLED_ENTRIES) for stream in self._gating}
+        # Asked after the tails: an entry that came in between makes us recall too little, which only waits for it.
+        lag = await self.subscription.lag()
+        for stream, tail in tails.items():
+            acknowledged = tail[: max(0, len(tail) - lag.get(stream, 0))]
+            marks = [entry.watermark_ns for entry in acknowledged if entry.watermark_ns is not None]
+            if marks:
+                self._merge.promise(stream, max(marks))
+        self._started = True

@@ -131,7 +131,7 @@ def catch_up(order: PaperOrder, now_ns: int) -> PaperOrder:
             order,
             status=BrokerStatus.CANCELLED,
             as_of_ns=max(order.as_of_ns, order.cancel_effective_ns),
-            reason="cancelled",
+            reason="cancelled on request",
         )
     return order
 

@@ -1,0 +1,330 @@
+"""Execution on real servers: one order per intent whatever happens, and the same book after a crash anywhere."""
+
+import asyncio
+from collections import Counter
+
+import numpy as np
+import pytest
+import redis.asyncio
+
+from services.execution.bootstrap import build
+from services.execution.settings import ExecutionSettings
+from tradebus.brokers.paper.gateway import PaperGateway
+from tradebus.bus.port import Outgoing
+from tradebus.bus.redis_bus import RedisBus
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.records import TICK
+from tradebus.contracts.registry import parse
+from tradebus.contracts.risk import EntryApproved, ExitApproved
+from tradebus.contracts.sessions import PaperSettings, SessionSpec
+from tradebus.contracts.signals import Side
+from tradebus.contracts.streams import INTENTS, MD_TICKS, ORDERS
+from tradebus.kernel.clock import WallClock
+from tradebus.kernel.ids import RandomIds, derive_id
+from tradebus.store.instruments import register_instruments
+from tradebus.store.store import Store
+
+SECOND = 1_000_000_000
+MORNING = 1_704_080_700 * SECOND  # 2024-01-01 09:15 in India
+TICKS, APPROVALS = MD_TICKS.shard(0), INTENTS.shard(0)
+
+
+def spec(session_id="s1") -> SessionSpec:
+    return SessionSpec(
+        session_id=session_id, user_id="u1", symbols=("X",), strategies=({"name": "orb"},), capital_paise=10**8,
+        paper=PaperSettings(seed=1, latency_ms=100, slippage_bps=1.0, partial_fill_probability=0.5),
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def book(store):
+    """A namespace with one instrument and one running session."""
+    async with store.begin() as tx:
+        await register_instruments(
+            tx.connection,
+            [Instrument(instrument_id=1, symbol="X", exchange="NSE", kind="FUTURE", market_class="derivative",
+                        underlying="NIFTY", tick_size_paise=5)],
+        )  # fmt: skip
+        await tx.connection.execute(
+            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
+            " VALUES ('s1', 'u1', 'RUNNING', 'paper', $1, 'c', 0)",
+            spec().model_dump(mode="json"),
+        )
+    return store
+
+
+def approval(number: int, *, at_ns: int, side=Side.LONG, quantity=100, stop=9_900, target=10_100) -> EntryApproved:
+    pos_id = derive_id(at_ns, "test", number)
+    return EntryApproved(
+        event_id=derive_id(at_ns, "event", number), ts_event_ns=at_ns, ts_recorded_ns=1, source="risk", trace_id="t",
+        session_id="s1", user_id="u1", pos_id=pos_id, signal_id=f"g{number}", strategy="orb", symbol="X", instrument=1,
+        side=side, rule="all_passed", intent_id=f"i{number}", quantity=quantity, lot_size=25, tick_size_paise=5,
+        price_paise=10_000, stop_paise=stop, target_paise=target, valid_until_ns=at_ns + 120 * SECOND,
+        max_slippage_pct=0.5, order_timeout_seconds=30,
+    )  # fmt: skip
+
+
+def exit_of(entry: EntryApproved, *, at_ns: int) -> ExitApproved:
+    return ExitApproved(
+        event_id=derive_id(at_ns, "exit", entry.intent_id), ts_event_ns=at_ns, ts_recorded_ns=1, source="risk",
+        trace_id="t", session_id="s1", user_id="u1", pos_id=entry.pos_id, intent_id=f"x{entry.intent_id}",
+        strategy="orb", symbol="X", instrument=1, side=entry.side, rule="exit_signal", reason="r",
+    )  # fmt: skip
+
+
+def slice_of(start_ns: int, prices: list[int], *, seconds: float = 1.0) -> Outgoing:
+    ticks = np.zeros(len(prices), TICK)
+    ticks["ts_event_ns"] = start_ns + (np.arange(len(prices)) * seconds * SECOND).astype(np.int64) + 1
+    ticks["ts_received_ns"] = ticks["ts_event_ns"]
+    ticks["price_paise"] = prices
+    ticks["instrument"] = 1
+    end_ns = start_ns + 60 * SECOND
+    return Outgoing(TICKS, "ticks", ticks.tobytes(), watermark_ns=end_ns - 1, slice_start_ns=start_ns)
+
+
+def intent(message) -> Outgoing:
+    return Outgoing(APPROVALS, message.TYPE, message.to_json())
+
+
+def mark(at_ns: int) -> Outgoing:
+    return Outgoing(APPROVALS, "watermark", watermark_ns=at_ns)
+
+
+class Crash(BaseException):
+    """Stands for kill -9: nothing catches it, nothing runs after it."""
+
+
+class Running:
+    """An execution instance in this process, with connections of its own."""
+
+    def __init__(self, database_url, redis_url, namespace, *, instance="1", paced=True):
+        self.where = (database_url, redis_url, namespace)
+        self.settings = ExecutionSettings(
+            DATABASE_URL=database_url, REDIS_URL=redis_url, TRADEBUS_NAMESPACE=namespace, TRADEBUS_INSTANCE=instance,
+            TRADEBUS_PACED=paced, EXECUTION_HOUSEKEEPING_SECONDS=0.2, EXECUTION_ORPHAN_SECONDS=1.0,
+        )  # fmt: skip
+        self.stop = asyncio.Event()
+
+    async def __aenter__(self):
+        database_url, redis_url, namespace = self.where
+        self.bus = await RedisBus.connect(redis_url, namespace=namespace)
+        producer = f"execution-{self.settings.instance}"
+        self.store = await Store.connect(database_url, namespace=namespace, producer=producer)
+        [self.component] = await build(
+            self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds()
+        )
+        self.task = asyncio.create_task(self.component.run(self.stop))
+        return self
+
+    async def kill(self):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def __aexit__(self, *_):
+        self.stop.set()
+        await asyncio.wait([self.task], timeout=5)
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await self.store.close()
+        await self.bus.close()
+
+
+async def until_watermark(bus, at_ns: int, *, running: Running | None = None, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while (await bus.last_watermark(ORDERS.name) or 0) < at_ns:
+            if running is not None and running.task.done():
+                running.task.result()
+                raise AssertionError("execution ended")
+            await asyncio.sleep(0.005)
+
+
+async def messages(bus) -> list:
+    return [parse(entry.body) for entry in await bus.tail(ORDERS.name, count=10_000) if entry.body]
+
+
+def day(number_of_trades: int = 4) -> list[list[Outgoing]]:
+    """A short paced run: each minute a slice, then the intents of its end. Stops, targets, exits and timeouts occur."""
+    steps: list[list[Outgoing]] = []
+    paths = [
+        [10_000, 10_005, 10_020, 10_050, 10_105, 10_100],  # target
+        [10_000] * 9 + [9_950, 9_890, 9_900, 9_900],  # stop
+        [10_000, 10_010, 10_020, 10_010, 10_000, 10_005],  # exit on request
+        [10_200] * 40,  # beyond the guard price: timed out
+    ]
+    start = MORNING
+    steps.append([Outgoing(TICKS, "ticks", b"", watermark_ns=start - 1, slice_start_ns=0), mark(start)])
+    for number in range(number_of_trades):
+        entry = approval(number, at_ns=start)
+        steps[-1].insert(1, intent(entry))
+        path = paths[number % len(paths)]
+        end = start + 60 * SECOND
+        steps.append([slice_of(start, path), mark(end)])
+        if number % len(paths) == 2:
+            steps[-1].insert(1, intent(exit_of(entry, at_ns=end)))
+        start = end + 60 * SECOND
+        steps.append([slice_of(end, [10_000] * 50), mark(start)])
+    return steps
+
+
+async def play(bus, steps, *, running=None) -> None:
+    for step in steps:
+        slice_entry, *rest = step
+        await bus.publish([slice_entry])
+        await until_watermark(bus, slice_entry.watermark_ns, running=running)
+        await bus.publish(rest)
+        await until_watermark(bus, rest[-1].watermark_ns, running=running)
+
+
+async def ledger_lines(store) -> list[tuple]:
+    rows = await store.pool.fetch(
+        "SELECT 'fill' AS what, f.ts_event_ns, o.role, f.quantity, f.price_paise, f.charges_paise AS money"
+        " FROM fills f JOIN orders o USING (order_id) UNION ALL"
+        " SELECT 'trade', closed_ns, state || coalesce(exit_reason, ''), exit_quantity, highest_paise, net_pnl_paise"
+        " FROM trades ORDER BY 2, 1, 3, 4, 5"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_a_run_goes_through_target_stop_exit_and_timeout(book, bus, database_url, redis_url, namespace):
+    async with Running(database_url, redis_url, namespace) as running:
+        await play(bus, day(), running=running)
+    trades = await book.pool.fetch("SELECT state, exit_reason FROM trades ORDER BY pos_id")
+    assert [(row["state"], row["exit_reason"]) for row in trades] == [
+        ("CLOSED", "target"),
+        ("CLOSED", "stop"),
+        ("CLOSED", "exit_signal"),
+        ("CANCELLED", "cancelled on request"),
+    ]
+    types = Counter(message.TYPE for message in await messages(bus))
+    assert types["POSITION_OPENED"] == types["POSITION_CLOSED"] == 3
+    assert types["ORDER_TIMEOUT"] == 1
+    assert types["STOP_PLACED"] == 3
+    assert await book.pool.fetchval("SELECT count(*) FROM paper_orders") == await book.pool.fetchval(
+        "SELECT count(*) FROM orders"
+    )
+
+
+async def test_killed_at_any_await_it_ends_with_the_same_book(book, bus, database_url, redis_url, namespace):
+    """Cancels the service after every few milliseconds of work and starts it again: as if nothing had happened."""
+    steps = day()
+
+    async def with_kills() -> int:
+        kills = 0
+        playing = asyncio.create_task(play(bus, steps))
+        while not playing.done():
+            async with Running(database_url, redis_url, namespace) as running:
+                await asyncio.wait([playing], timeout=0.012 + 0.007 * (kills % 9))
+                if not playing.done():
+                    await running.kill()
+                    kills += 1
+        await playing
+        return kills
+
+    async with asyncio.timeout(90):
+        kills = await with_kills()
+    assert kills > 3
+    disturbed = await ledger_lines(book)
+    ids = {message.event_id for message in await messages(bus)}
+    stored = {row["event_id"] for row in await book.pool.fetch("SELECT event_id FROM events")}
+    assert ids == stored, "every event of the book was published"
+    # The same run without kills, in a book of its own.
+    for table in ("fills", "order_history", "events"):
+        await book.pool.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
+    await book.pool.execute(
+        "TRUNCATE trades, orders, fills, order_history, events, outbox, inbox, intents, paper_orders, paper_fills"
+    )
+    async with redis.asyncio.Redis.from_url(redis_url) as raw:
+        keys = [key async for key in raw.scan_iter(f"{namespace}:*")]
+        await raw.delete(*keys)
+    fresh = await RedisBus.connect(redis_url, namespace=namespace)
+    async with Running(database_url, redis_url, namespace) as running:
+        await play(fresh, steps, running=running)
+    await fresh.close()
+    assert disturbed == await ledger_lines(book)
+
+
+async def test_two_instances_place_every_one_of_a_thousand_intents_once(book, bus, database_url, redis_url, namespace):
+    async with (
+        Running(database_url, redis_url, namespace, instance="a", paced=False) as first,
+        Running(database_url, redis_url, namespace, instance="b", paced=False) as second,
+    ):
+        entries = [approval(number, at_ns=MORNING + number) for number in range(1000)]
+        for start in range(0, 1000, 50):
+            batch = [intent(entry) for entry in entries[start : start + 50]]
+            await bus.publish([*batch, *batch[:10]])  # some delivered twice
+        async with asyncio.timeout(120):
+            while await book.pool.fetchval("SELECT count(*) FROM orders WHERE state = 'OPEN'") < 1000:
+                for running in (first, second):
+                    assert not running.task.done(), running.task.exception()
+                await asyncio.sleep(0.1)
+    rows = await book.pool.fetch("SELECT tag, count(*) FROM paper_orders GROUP BY tag")
+    assert len(rows) == 1000
+    assert all(row["count"] == 1 for row in rows)
+    owners = await book.pool.fetch("SELECT owner, count(*) FROM trades GROUP BY owner")
+    assert {row["owner"] for row in owners} == {"execution-a", "execution-b"}, "both took part"
+    placed = Counter(message.order_id for message in await messages(bus) if message.TYPE == "ORDER_PLACED")
+    assert len(placed) == 1000
+
+
+async def test_a_silent_instances_trades_are_adopted_and_finished(book, bus, database_url, redis_url, namespace):
+    entry = approval(1, at_ns=MORNING)
+    async with Running(database_url, redis_url, namespace, instance="a", paced=False) as first:
+        await bus.publish([intent(entry)])
+        async with asyncio.timeout(20):
+            while await book.pool.fetchval("SELECT count(*) FROM orders WHERE state = 'OPEN'") == 0:
+                await asyncio.sleep(0.02)
+            await bus.publish([slice_of(MORNING, [10_000] * 20)])
+            while await book.pool.fetchval("SELECT count(*) FROM trades WHERE entry_quantity = 100") == 0:
+                assert not first.task.done(), first.task.exception()
+                await asyncio.sleep(0.02)
+        await first.kill()
+        async with Running(database_url, redis_url, namespace, instance="b", paced=False) as second:
+            async with asyncio.timeout(20):
+                while await book.pool.fetchval("SELECT owner FROM trades") != "execution-b":
+                    assert not second.task.done(), second.task.exception()
+                    await asyncio.sleep(0.05)
+            await bus.publish([slice_of(MORNING + 60 * SECOND, [9_800] * 10)])
+            async with asyncio.timeout(20):
+                while await book.pool.fetchval("SELECT state FROM trades") != "CLOSED":
+                    assert not second.task.done(), second.task.exception()
+                    await asyncio.sleep(0.05)
+    assert await book.pool.fetchval("SELECT exit_reason FROM trades") == "stop"
+
+
+async def test_a_request_that_was_committed_and_never_sent_is_found_missing_and_sent_once(
+    book, bus, database_url, redis_url, namespace, store
+):
+    """Between commit and request the power fails: the tag is not in the broker's book, so it is sent now."""
+    powerless = asyncio.Event()
+
+    class Powerless(PaperGateway):
+        async def place(self, request):
+            powerless.set()
+            raise asyncio.CancelledError
+
+    entry = approval(1, at_ns=MORNING)
+    running = Running(database_url, redis_url, namespace)
+    async with running:
+        running.component._keeper._gateway.__class__ = Powerless
+        await bus.publish([Outgoing(TICKS, "ticks", b"", watermark_ns=MORNING - 1, slice_start_ns=0)])
+        await bus.publish([intent(entry), mark(MORNING)])
+        await asyncio.wait_for(powerless.wait(), 10)
+    assert await store.pool.fetchval("SELECT state FROM orders") == "PENDING"
+    async with Running(database_url, redis_url, namespace) as again:
+        await until_watermark(bus, MORNING, running=again)
+    assert await store.pool.fetchval("SELECT state FROM orders") == "OPEN"
+    assert await store.pool.fetchval("SELECT count(*) FROM paper_orders") == 1
+
+
+async def test_an_unreadable_intent_goes_to_the_dead_letters_and_the_next_is_served(
+    book, bus, database_url, redis_url, namespace
+):
+    async with Running(database_url, redis_url, namespace, paced=False) as running:
+        await bus.publish([Outgoing(APPROVALS, "ENTRY_APPROVED", b'{"type":"ENTRY_APPROVED"}')])
+        await bus.publish([intent(approval(1, at_ns=MORNING))])
+        async with asyncio.timeout(10):
+            while await book.pool.fetchval("SELECT count(*) FROM trades") == 0:
+                assert not running.task.done(), running.task.exception()
+                await asyncio.sleep(0.02)
+    [letter] = await bus.dead_letters(APPROVALS, count=10)
+    assert "version" in letter.reason
