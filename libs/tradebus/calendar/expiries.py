@@ -11,7 +11,7 @@ ascend, and the front month's expiry is never before the day asked about.
 from datetime import date, timedelta
 from functools import lru_cache
 
-from tradebus.calendar.rules import CONTRACTS, Weekday, in_force
+from tradebus.calendar.rules import CONTRACTS, in_force
 from tradebus.calendar.sessions import is_settlement_day
 
 
@@ -38,14 +38,14 @@ def front_month_expiry(underlying: str, day: date) -> date:
 def weekly_expiry(underlying: str, day: date) -> date | None:
     """The expiry, weekly or monthly, of options of the week `day` is in; None where the underlying has no weeklies."""
     rules = CONTRACTS.weekly_expiry.get(underlying)
-    if not rules or day < rules[0].first:
-        return None
     monday = day - timedelta(days=day.weekday())
+    if not rules or monday < rules[0].first:
+        return None
     monthly = _monthly_expiry_in_week(underlying, monday)
     if monthly is not None:
         return monthly
-    weekday = in_force(rules, day, what=f"weekly expiry of {underlying}").weekday
-    return None if weekday is None else _settlement_day_at_or_before(_day_of_week(monday, weekday))
+    weekday = in_force(rules, monday, what=f"weekly expiry of {underlying}").weekday
+    return None if weekday is None else _settlement_day_at_or_before(monday + timedelta(days=int(weekday)))
 
 
 def nearest_expiry(underlying: str, day: date) -> date:
@@ -59,16 +59,12 @@ def nearest_expiry(underlying: str, day: date) -> date:
 
 
 def _monthly_expiry_in_week(underlying: str, monday: date) -> date | None:
-    """The monthly expiry whose own week this is, even where a holiday moved it into the week before."""
+    """The monthly expiry that falls in the week of `monday`, None where none does."""
     for day in (monday, monday + timedelta(days=6)):
         expiry = monthly_expiry(underlying, year=day.year, month=day.month)
         if monday <= expiry < monday + timedelta(weeks=1):
             return expiry
     return None
-
-
-def _day_of_week(monday: date, weekday: Weekday) -> date:
-    return monday + timedelta(days=int(weekday))
 
 
 def _settlement_day_at_or_before(day: date) -> date:

@@ -92,7 +92,11 @@ def _contract_month(value: object) -> date:
 
 
 def _weekday(value: object) -> Weekday | None:
-    return None if value is None else Weekday[str(value)]
+    if value is None:
+        return None
+    if str(value) not in Weekday.__members__:
+        raise ValueError(f"{value!r} is no weekday")
+    return Weekday[str(value)]
 
 
 ContractMonth = Annotated[date, BeforeValidator(_contract_month)]
@@ -105,8 +109,14 @@ class MonthlyExpiryRule(Model):
 
 
 class WeeklyExpiryRule(Model):
-    first: date = Field(alias="from")
+    first: date = Field(alias="from")  # a Monday: a week has one expiry
     weekday: Annotated[Weekday | None, BeforeValidator(_weekday)]
+
+    @model_validator(mode="after")
+    def _begins_a_week(self) -> Self:
+        if self.first.weekday() != Weekday.MONDAY:
+            raise ValueError(f"{self.first}: a weekly expiry rule begins on a Monday")
+        return self
 
 
 class LotRule(Model):
@@ -206,7 +216,8 @@ def _ascending(rules: Sequence[_Dated], what: str) -> None:
         raise ValueError(f"{what}: rules must be listed by ascending date, at least one")
 
 
-def _check(holidays: dict[date, Holiday], hours: Hours, contracts: Contracts) -> None:
+def check(holidays: dict[date, Holiday], hours: Hours, contracts: Contracts) -> None:
+    """Raises ValueError where the rules break an invariant of this module."""
     for market_class in MarketClass:
         _ascending([rule for rule in hours.hours if rule.market_class is market_class], market_class)
     tables: tuple[dict[str, Any], ...] = (
@@ -228,4 +239,4 @@ HOURS = Hours.model_validate(_read("hours.json"))
 CONTRACTS = Contracts.model_validate(_read("contracts.json"))
 ORDER_RULES = OrderRules.model_validate(_read("order_rules.json"))
 SPECIAL_SESSIONS: dict[date, SpecialSession] = {session.date: session for session in HOURS.special_sessions}
-_check(HOLIDAYS, HOURS, CONTRACTS)
+check(HOLIDAYS, HOURS, CONTRACTS)

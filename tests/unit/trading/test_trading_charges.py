@@ -1,0 +1,187 @@
+"""Charges by date: rates as published, exact sums, per-order brokerage."""
+
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tradebus.contracts.orders import Transaction
+from tradebus.kernel.errors import InvalidInput
+from tradebus.trading.charges import Charges, charges_paise
+from tradebus.trading.tariff import TARIFF, Tariff
+
+BUY, SELL = Transaction.BUY, Transaction.SELL
+KINDS = ("FUTURE", "OPTION", "EQUITY", "INDEX")
+days = st.dates(min_value=date(2009, 2, 24), max_value=date(2030, 12, 31))
+quantities = st.integers(1, 5000)
+prices = st.integers(1, 10_000_000)
+
+
+def percent_of(value_paise: int, percent: str) -> int:
+    """The naive oracle: decimal percent, to the paisa, halves up."""
+    return int((Decimal(value_paise) * Decimal(percent) / 100).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def test_a_future_sold_in_november_2024_costs_what_a_contract_note_says() -> None:
+    charges = charges_paise(day=date(2024, 11, 5), kind="FUTURE", transaction=SELL, quantity=75, price_paise=2_400_000)
+    assert charges == Charges(
+        brokerage_paise=2000,  # ₹20, below 0.03 % of ₹18,00,000
+        stt_paise=36_000,  # 0.02 %
+        transaction_paise=3114,  # 0.00173 %
+        ipft_paise=180,  # ₹10 per crore
+        sebi_paise=180,  # ₹10 per crore
+        stamp_paise=0,  # the buyer's
+        gst_paise=985,  # 18 % of 5474
+    )
+    assert charges.total_paise == 42_459
+
+
+def test_an_option_bought_pays_flat_brokerage_and_stamp_duty_on_the_premium() -> None:
+    charges = charges_paise(day=date(2025, 6, 2), kind="OPTION", transaction=BUY, quantity=75, price_paise=10_000)
+    assert charges.parts == {
+        "brokerage_paise": 2000,
+        "stt_paise": 0,
+        "transaction_paise": 263,  # 0.03503 % of ₹7,500
+        "ipft_paise": 4,  # ₹50 per crore
+        "sebi_paise": 1,
+        "stamp_paise": 23,  # 0.003 %, 22.5 rounded up
+        "gst_paise": 408,
+    }
+
+
+def test_a_small_intraday_equity_order_pays_brokerage_by_percent() -> None:
+    charges = charges_paise(day=date(2025, 6, 2), kind="EQUITY", transaction=BUY, quantity=10, price_paise=10_000)
+    assert charges.brokerage_paise == 30  # 0.03 % of ₹1,000
+
+
+def test_delivery_pays_the_transaction_tax_on_both_sides_and_no_brokerage() -> None:
+    for side in Transaction:
+        charges = charges_paise(
+            day=date(2025, 6, 2), kind="EQUITY", transaction=side, quantity=10, price_paise=100_000, delivery=True
+        )
+        assert charges.stt_paise == 1000
+        assert charges.brokerage_paise == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "day", "percent"),
+    [
+        ("FUTURE", "2013-05-31", "0.017"),
+        ("FUTURE", "2013-06-01", "0.01"),
+        ("FUTURE", "2023-03-31", "0.01"),
+        ("FUTURE", "2023-04-01", "0.0125"),
+        ("FUTURE", "2024-09-30", "0.0125"),
+        ("FUTURE", "2024-10-01", "0.02"),
+        ("FUTURE", "2026-03-31", "0.02"),
+        ("FUTURE", "2026-04-01", "0.05"),
+        ("OPTION", "2016-05-31", "0.017"),
+        ("OPTION", "2016-06-01", "0.05"),
+        ("OPTION", "2023-04-01", "0.0625"),
+        ("OPTION", "2024-10-01", "0.1"),
+        ("OPTION", "2026-04-01", "0.15"),
+        ("EQUITY", "2015-01-01", "0.025"),
+        ("EQUITY", "2026-04-01", "0.025"),
+    ],
+)
+def test_the_transaction_tax_changes_on_its_day(kind: str, day: str, percent: str) -> None:
+    found = charges_paise(day=date.fromisoformat(day), kind=kind, transaction=SELL, quantity=100, price_paise=1_234_567)
+    assert found.stt_paise == percent_of(123_456_700, percent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "day", "percent"),
+    [
+        ("FUTURE", "2024-09-30", "0.00188"),
+        ("FUTURE", "2024-10-01", "0.00173"),
+        ("OPTION", "2021-06-01", "0.053"),
+        ("OPTION", "2024-10-01", "0.03503"),
+        ("EQUITY", "2024-09-30", "0.00322"),
+        ("EQUITY", "2024-10-01", "0.00297"),
+    ],
+)
+def test_the_exchange_charge_changes_on_its_day(kind: str, day: str, percent: str) -> None:
+    found = charges_paise(day=date.fromisoformat(day), kind=kind, transaction=BUY, quantity=100, price_paise=1_234_567)
+    assert found.transaction_paise == percent_of(123_456_700, percent)
+
+
+def test_service_tax_came_before_goods_and_services_tax() -> None:
+    def gst(day: date) -> int:
+        return charges_paise(day=day, kind="OPTION", transaction=BUY, quantity=1, price_paise=1).gst_paise
+
+    assert [gst(date(2017, 6, 30)), gst(date(2017, 7, 1))] == [300, 360]  # of ₹20
+
+
+@given(day=days, kind=st.sampled_from(KINDS), side=st.sampled_from(Transaction), quantity=quantities, price=prices)
+def test_no_part_is_negative_and_the_total_is_their_sum(
+    day: date, kind: str, side: Transaction, quantity: int, price: int
+) -> None:
+    charges = charges_paise(day=day, kind=kind, transaction=side, quantity=quantity, price_paise=price)
+    assert min(charges.parts.values()) >= 0
+    assert charges.total_paise == sum(charges.parts.values())
+
+
+@given(day=days, side=st.sampled_from(Transaction), quantity=quantities, price=prices)
+def test_an_indexs_history_is_charged_as_its_future(day: date, side: Transaction, quantity: int, price: int) -> None:
+    index, future = (
+        charges_paise(day=day, kind=kind, transaction=side, quantity=quantity, price_paise=price)
+        for kind in ("INDEX", "FUTURE")
+    )
+    assert index == future
+
+
+@given(
+    day=days,
+    kind=st.sampled_from(KINDS),
+    side=st.sampled_from(Transaction),
+    fills=st.lists(st.tuples(quantities, prices), min_size=1, max_size=6),
+)
+def test_an_order_filled_in_pieces_pays_the_brokerage_of_one_fill(
+    day: date, kind: str, side: Transaction, fills: list[tuple[int, int]]
+) -> None:
+    paid, value = 0, 0
+    for quantity, price in fills:
+        paid += charges_paise(
+            day=day, kind=kind, transaction=side, quantity=quantity, price_paise=price, order_value_before_paise=value
+        ).brokerage_paise
+        value += quantity * price
+    whole = charges_paise(day=day, kind=kind, transaction=side, quantity=1, price_paise=value)
+    assert paid == whole.brokerage_paise
+
+
+@given(day=days, kind=st.sampled_from(KINDS), side=st.sampled_from(Transaction), quantity=quantities, price=prices)
+def test_costs_grow_with_value(day: date, kind: str, side: Transaction, quantity: int, price: int) -> None:
+    less = charges_paise(day=day, kind=kind, transaction=side, quantity=quantity, price_paise=price)
+    more = charges_paise(day=day, kind=kind, transaction=side, quantity=quantity + 1, price_paise=price)
+    assert all(more.parts[name] >= less.parts[name] for name in less.parts)
+
+
+def test_what_cannot_be_charged_is_named() -> None:
+    def ask(**changed: object) -> Charges:
+        asked = {
+            "day": date(2024, 1, 1), "kind": "FUTURE", "transaction": BUY, "quantity": 1, "price_paise": 1, **changed,
+        }  # fmt: skip
+        return charges_paise(**asked)  # type: ignore[arg-type]
+
+    with pytest.raises(InvalidInput, match=r"kind: 'FUTURES' .*did you mean 'FUTURE'"):
+        ask(kind="FUTURES")
+    with pytest.raises(InvalidInput, match="delivery: FUTURE is never delivered"):
+        ask(delivery=True)
+    with pytest.raises(InvalidInput, match="quantity 0"):
+        ask(quantity=0)
+    with pytest.raises(InvalidInput, match="securities transaction tax: no rule is known for 2001-01-01"):
+        ask(day=date(2001, 1, 1))
+
+
+def test_a_tariff_out_of_order_or_with_a_rate_finer_than_a_billionth_is_refused() -> None:
+    raw = TARIFF.model_dump(by_alias=True)
+    raw["segments"] = {}
+    for bad in (
+        [{"from": "2020-01-01", "percent": "1"}, {"from": "2019-01-01", "percent": "2"}],
+        [{"from": "2020-01-01", "percent": "0.00000001"}],
+        [],
+    ):
+        with pytest.raises(ValidationError):
+            Tariff.model_validate({**raw, "gst": bad, "sebi": [{"from": "2020-01-01", "percent": "1"}]})
