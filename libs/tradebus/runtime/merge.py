@@ -13,7 +13,6 @@ from typing import Literal
 from tradebus.bus.port import Bus, Entry, Subscription
 from tradebus.contracts.registry import event_time_ns
 
-
 # More than one slice ever leaves on a stream: enough to find the last watermark in.
 _RECALLED_ENTRIES = 2000
 

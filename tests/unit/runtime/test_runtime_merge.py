@@ -35,7 +35,8 @@ def run_of(steps: int, per_step: list[int]) -> dict[str, list[Entry]]:
         streams["orders"] += [message("orders", end - 5, step * 100 + i) for i in range(count)] + [
             mark("orders", end - 1)
         ]
-        streams["signals"] += [message("signals", end, step * 100 + i) for i in range(count)] + [mark("signals", end)]
+        streams["signals"] += [message("signals", end, step * 100 + i) for i in range(count)]
+        streams["signals"] += [mark("signals", end)]
         streams["orders"] += [message("orders", end, step * 100 + 50)] + [mark("orders", end)]
     return streams
 
