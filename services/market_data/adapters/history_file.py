@@ -117,8 +117,8 @@ class _Reader:
         if table is not None and len(keep) < len(row):
             table = table.take(keep)
         row, ts_us, codes = row[keep], ts_us[keep], codes[keep]
-        values = {name: self._numbers(table, column, row) for name, column in self.layout.values.items()}
-        values = {name: found for name, found in values.items() if found is not None}
+        read = {name: self._numbers(table, column, row) for name, column in self.layout.values.items()}
+        values = {name: found for name, found in read.items() if found is not None}
         columns = Columns(row, ts_us * 1000, codes, names, values)
         return Window(columns, (self.first_us or 0) * 1000, (self.last_us or 0) * 1000)
 
@@ -239,7 +239,7 @@ def _instants_us(ts: pa.ChunkedArray) -> Ints:
     elif not (pa.types.is_timestamp(ts.type) or pa.types.is_date(ts.type)):
         raise pa.ArrowInvalid("not a time")
     zone = ts.type.tz if pa.types.is_timestamp(ts.type) else None
-    stored = ts.cast(pa.timestamp("us", zone)).cast(pa.int64()).to_numpy()
+    stored = ts.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64()).to_numpy()
     return np.asarray(stored if zone else stored - IST_OFFSET_SECONDS * _US, np.int64)
 
 
@@ -269,7 +269,7 @@ def _csv_header(path: Path) -> list[str]:
 
 
 def _read_csv(file: HistoryFile) -> pa.Table:
-    """Numbers as numbers; where some cell is none, everything as text, so that its row can be named (or lie outside)."""
+    """Numbers as numbers; where some cell is none, all as text: its row can then be named, or lies outside anyway."""
     try:
         return _parse_csv(file, pa.float64(), threads=True)
     except pa.ArrowInvalid:

@@ -99,7 +99,8 @@ def flaws(columns: Columns) -> Iterator[Flaw]:
         yield _not_a_quantity(name, values[name])
     if not columns.is_ticks:
         yield from _shape_flaws(values)
-        yield Flaw(columns.ts_ns % MINUTE_NS != 0, lambda _: "ts is not on a whole minute: a bar is stamped by its start")
+        off_minute = columns.ts_ns % MINUTE_NS != 0
+        yield Flaw(off_minute, lambda _: "ts is not on a whole minute: a bar is stamped by its start")
     yield from _order_flaws(columns)
 
 
@@ -151,7 +152,7 @@ def steps_ns(columns: Columns) -> Ints:
 
 
 def require_one_minute(columns: Columns, *, source: str) -> None:
-    """Raises InvalidInput where a symbol's bars of a day are never one minute apart: 5-minute bars are another thing."""
+    """Raises InvalidInput where a symbol's bars of a day are never one minute apart, as those of 5 minutes."""
     day = (columns.ts_ns + IST_OFFSET_NS) // (86_400 * NANOSECONDS_PER_SECOND)
     for code, name in enumerate(columns.names):
         mine = columns.symbol == code

@@ -1,6 +1,7 @@
 """Which column of a history file is what.
 
-Bars:  ts, open, high, low, close[, volume][, oi or open_interest][, symbol]      Ticks:  ts, price[, volume][, oi][, symbol]
+    bars    ts, open, high, low, close[, volume][, oi or open_interest][, symbol]
+    ticks   ts, price[, volume][, oi or open_interest][, symbol]
 
 Invariant: names are compared without case and outer spaces; every other column is ignored.
 """

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tradebus.contracts.instruments import InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
 
 INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY")
@@ -30,7 +31,8 @@ EQUITIES = (
 )  # fmt: skip
 _BY_ALIAS = {alias: symbol for symbol, aliases in _ALIASES.items() for alias in aliases}
 # NIFTY_F1 (a continuous front month) and NIFTY26OCTFUT (one contract), of an index or of a stock.
-_FUTURE = re.compile(r"^(?P<underlying>[A-Z&-]+?)(?:_F1|-I|\d{2}(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)FUT)$")
+_MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+_FUTURE = re.compile(rf"^(?P<underlying>[A-Z&-]+?)(?:_F1|-I|\d{{2}}(?:{_MONTHS})FUT)$")
 _WELL_FORMED = re.compile(r"^[A-Z0-9][A-Z0-9&_-]{0,39}$")
 
 
@@ -39,7 +41,7 @@ class Description:
     """What an instrument is, before it has an id."""
 
     symbol: str
-    kind: str
+    kind: InstrumentKind
     market_class: str
     underlying: str
     aliases: tuple[str, ...]

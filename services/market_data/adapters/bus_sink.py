@@ -1,0 +1,51 @@
+"""Slices onto the bus and into the book of record."""
+
+from services.market_data.domain.plan import Slice
+from tradebus.bus.port import Bus, Outgoing
+from tradebus.contracts.records import Records
+from tradebus.contracts.streams import MD_CANDLES, MD_TICKS
+from tradebus.kernel.clock import Clock
+from tradebus.store.candles import upsert_candles
+from tradebus.store.store import Store
+
+TICKS = MD_TICKS.shard(0)
+CANDLES = MD_CANDLES.shard(0)
+END_OF_FEED = "end_of_feed"
+
+
+class BusSink:
+    """See `services.market_data.ports.SliceSink`.
+
+    `received` is the clock that stamps ticks as they leave, None where a tick is received at its event time (paced: the
+    stream's bytes must not depend on the wall clock).
+    """
+
+    def __init__(self, bus: Bus, store: Store, *, received: Clock | None, keep_empty: bool) -> None:
+        self._bus, self._store = bus, store
+        self._received = received
+        self._keep_empty = keep_empty
+
+    async def publish(self, piece: Slice) -> None:
+        entries = outgoing(self._stamped(piece.ticks), piece)
+        if not self._keep_empty:
+            entries = [entry for entry in entries if entry.body]
+        if entries:
+            await self._bus.publish(entries)
+
+    async def store(self, piece: Slice) -> None:
+        await upsert_candles(self._store.pool, piece.minute_candles)
+
+    def _stamped(self, ticks: Records) -> Records:
+        if self._received is None or not len(ticks):
+            return ticks
+        stamped = ticks.copy()
+        stamped["ts_received_ns"] = self._received.now_ns()
+        return stamped
+
+
+def outgoing(ticks: Records, piece: Slice) -> list[Outgoing]:
+    """The two entries of a slice. Ticks promise all before its end; candles all that close at its end or before."""
+    return [
+        Outgoing(TICKS, "ticks", ticks.tobytes(), watermark_ns=piece.end_ns - 1, slice_start_ns=piece.start_ns),
+        Outgoing(CANDLES, "candles", piece.candles.tobytes(), watermark_ns=piece.end_ns, slice_start_ns=piece.start_ns),
+    ]

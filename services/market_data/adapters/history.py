@@ -1,0 +1,107 @@
+"""A window of a history file, checked and cut to trading hours: all or nothing.
+
+file ─► rows of the window ─► every rule (domain.columns) ─► continuous trading only ─► History
+     └► rows before it, as far as they are sound ─► warm-up
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from services.market_data.adapters.history_file import HistoryFile, Window, open_file, read
+from services.market_data.domain.columns import MINUTE_NS, Columns, require_one_minute, require_sound, sound_suffix
+from services.market_data.domain.hours import day_numbers, sessions_of
+from services.market_data.domain.symbols import canonical, describe
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import ist_date, ist_to_ns
+
+# Bars older than this say nothing about today's price level: a file with a gap of months warms nobody up.
+_WARMUP_DAYS = 30
+_FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Sound rows inside continuous trading, in file order."""
+
+    file: HistoryFile
+    columns: Columns
+    warmup: Columns
+    dropped_outside_session: int
+    warmup_dropped: int  # rows before the window that were left out as unsound
+
+
+def load_history(
+    path: Path, *, symbols: Sequence[str], from_date: date | None, to_date: date | None, warmup_minutes: int = 0
+) -> History:
+    """The window [from_date, to_date] of `symbols` (empty: all that the file holds).
+
+    `warmup_minutes` bounds the bars per symbol before the window. Raises InvalidInput in one line that names the file,
+    and the row where there is one.
+    """
+    if from_date and to_date and to_date < from_date:
+        raise InvalidInput(f"history: --to {to_date} is before --from {from_date}")
+    file = open_file(path)
+    wanted = tuple(dict.fromkeys(canonical(symbol) for symbol in symbols))
+    start_ns = ist_to_ns(from_date or _FIRST_DAY, time(0))
+    end_ns = ist_to_ns((to_date or _LAST_DAY) + timedelta(days=1), time(0))
+    reach_ns = start_ns
+    if from_date and warmup_minutes:
+        reach_ns = ist_to_ns(from_date - timedelta(days=_WARMUP_DAYS), time(0))
+    window = read(file, symbols=wanted, from_ns=reach_ns, to_ns=end_ns)
+    inside = window.columns.ts_ns >= start_ns
+    columns = window.columns.where(inside)
+    _require_rows(window, columns, file, from_date=from_date, to_date=to_date)
+    require_sound(columns, source=file.source)
+    if not columns.is_ticks:
+        require_one_minute(columns, source=file.source)
+    trading = in_session(columns)
+    if not len(trading):
+        raise InvalidInput(
+            f"{file.source}: none of the {len(columns)} rows lies in a trading session: "
+            "ts must be Indian time, a bar's start"
+        )
+    before = window.columns.where(~inside)
+    sound = sound_suffix(before)
+    warmup = _newest(in_session(sound), warmup_minutes)
+    return History(file, trading, warmup, len(columns) - len(trading), len(before) - len(sound))
+
+
+def in_session(columns: Columns) -> Columns:
+    """The rows inside continuous trading of their symbol's market class."""
+    keep = np.zeros(len(columns), bool)
+    days = day_numbers(columns.ts_ns)
+    for code, name in enumerate(columns.names):
+        mine = columns.symbol == code
+        sessions = sessions_of(np.unique(days[mine]).tolist(), describe(name).market_class)
+        length_ns = 1 if columns.is_ticks else MINUTE_NS
+        keep[mine] = sessions.contains(columns.ts_ns[mine], length_ns=length_ns)
+    return columns.where(keep)
+
+
+def _newest(columns: Columns, count: int) -> Columns:
+    """The last `count` rows of each symbol. Ticks warm nobody up: strategies replay bars."""
+    keep = np.zeros(len(columns), bool)
+    if count and not columns.is_ticks:
+        for code in range(len(columns.names)):
+            keep[np.flatnonzero(columns.symbol == code)[-count:]] = True
+    return columns.where(keep)
+
+
+def _require_rows(
+    window: Window, columns: Columns, file: HistoryFile, *, from_date: date | None, to_date: date | None
+) -> None:
+    """Every symbol that was asked for has rows."""
+    if not window.last_ns:
+        raise InvalidInput(f"{file.source}: the file holds no row: give one with data")
+    present = set(np.unique(columns.symbol).tolist())
+    for code, name in enumerate(columns.names or ("it",)):
+        if code not in present:
+            start, end = from_date or "its beginning", to_date or "its end"
+            raise InvalidInput(
+                f"{file.source}: no row of {name} from {start} to {end}; the file reaches from "
+                f"{ist_date(window.first_ns)} to {ist_date(window.last_ns)}: choose --from and --to inside that"
+            )

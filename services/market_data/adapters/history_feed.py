@@ -1,0 +1,98 @@
+"""A recorded market: bars expanded into a tick path, or ticks as they were."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from services.market_data.adapters.history import History
+from services.market_data.domain.columns import MINUTE_NS, Columns, to_candles, to_ticks
+from services.market_data.domain.day import cumulated_volume
+from services.market_data.domain.hours import day_numbers, day_of, sessions_of
+from services.market_data.domain.symbols import Description, describe
+from services.market_data.ports import FeedDay
+from tradebus.contracts.records import Records
+from tradebus.indicators.path import expand_minutes
+from tradebus.kernel.rng import seed_for
+
+
+class HistoryFeed:
+    """See `services.market_data.ports.MarketFeed`. A day without a row is no day of this feed."""
+
+    def __init__(self, history: History, *, ticks_per_minute: int, seed: int) -> None:
+        self._history = history
+        self._columns = history.columns
+        self._day = day_numbers(history.columns.ts_ns)
+        self._ticks_per_minute = ticks_per_minute
+        self._seed = seed
+
+    @cached_property
+    def identity(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        plain = (self._columns.names, self._columns.is_ticks, self._ticks_per_minute, self._seed)
+        digest.update(repr(plain).encode())
+        for array in (self._columns.ts_ns, self._columns.symbol, *self._columns.values.values()):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return f"history-{digest.hexdigest()}"
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return {
+            "feed": "history",
+            "file": self._history.file.path.name,
+            "symbols": list(self._columns.names),
+            "from": self.days[0].day.isoformat(),
+            "to": self.days[-1].day.isoformat(),
+            "seed": self._seed,
+            "ticks_per_minute": self._ticks_per_minute,
+            "dropped_outside_session": self._history.dropped_outside_session,
+        }
+
+    @cached_property
+    def instruments(self) -> Sequence[Description]:
+        return [describe(name) for name in self._columns.names]
+
+    @cached_property
+    def days(self) -> Sequence[FeedDay]:
+        numbers = np.unique(self._day)
+        sessions = [sessions_of(numbers.tolist(), item.market_class).by_day for item in self.instruments]
+        return [
+            FeedDay(
+                day_of(number),
+                min(by_day[number].open_ns for by_day in sessions if number in by_day),
+                max(by_day[number].close_ns for by_day in sessions if number in by_day),
+                self._bars(self._rows_of(number)),
+            )
+            for number in numbers.tolist()
+        ]
+
+    def warmup(self, instrument_of: Mapping[str, int]) -> Records:
+        candles = to_candles(self._history.warmup, instrument_of=instrument_of)
+        return candles[np.argsort(candles["ts_open_ns"], kind="stable")]
+
+    def ticks(self, day: FeedDay, instrument_of: Mapping[str, int]) -> Records:
+        rows = self._rows_of(int(day_numbers(np.asarray([day.open_ns]))[0]))
+        if rows.is_ticks:
+            ticks = cumulated_volume(to_ticks(rows, instrument_of=instrument_of))
+        else:
+            parts = [self._expanded(rows, code, instrument_of[name]) for code, name in enumerate(rows.names)]
+            ticks = np.concatenate(parts)
+        return ticks[np.argsort(ticks["ts_event_ns"], kind="stable")]
+
+    def _expanded(self, rows: Columns, code: int, instrument: int) -> Records:
+        """One symbol's path. It is drawn from the symbol's name: an id is another one in another namespace."""
+        name = rows.names[code]
+        candles = to_candles(rows.where(rows.symbol == code), instrument_of=dict.fromkeys(rows.names, 0))
+        ticks = expand_minutes(candles, self._ticks_per_minute, seed_for(self._seed, name))
+        ticks["instrument"] = instrument
+        return ticks
+
+    def _rows_of(self, number: int) -> Columns:
+        return self._columns.where(self._day == number)
+
+    @staticmethod
+    def _bars(rows: Columns) -> int:
+        minutes = rows.ts_ns // MINUTE_NS
+        return len(np.unique(np.stack((rows.symbol, minutes)), axis=1).T) if rows.is_ticks else len(rows)

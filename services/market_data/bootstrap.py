@@ -1,0 +1,132 @@
+"""Wires the feed, and the API."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import structlog
+
+from services.market_data.adapters.bus_sink import BusSink
+from services.market_data.adapters.feed_store import FeedStore
+from services.market_data.adapters.generated_feed import GeneratedFeed
+from services.market_data.adapters.history import load_history
+from services.market_data.adapters.history_feed import HistoryFeed
+from services.market_data.domain.symbols import TICK_SIZE_PAISE, Description, require_known
+from services.market_data.feeder import Feeder, streams_end_ns
+from services.market_data.http.app import create_app
+from services.market_data.http.server import HttpServer, bind
+from services.market_data.http.tail import StreamTail
+from services.market_data.pacing import ClockPace, GridPace, OrdersGate, WallTimer
+from services.market_data.ports import MarketFeed, Pace
+from services.market_data.progress import Progress
+from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
+from tradebus.bus.port import Bus
+from tradebus.calendar import is_trading_day, next_trading_day
+from tradebus.contracts.instruments import Instrument
+from tradebus.kernel.clock import Clock
+from tradebus.kernel.ids import IdSource
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.runtime.shell import Component
+from tradebus.store.instruments import allocate_instrument_ids, register_instruments
+from tradebus.store.store import Store
+
+_log = structlog.get_logger()
+
+
+async def build(
+    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+) -> Sequence[Component]:
+    """The feed. Raises InvalidInput before anything is stored or published where the history is not sound."""
+    feed_store = FeedStore(store, namespace=settings.namespace)
+    feed = await _feed(settings, bus=bus, feed_store=feed_store, clock=clock)
+    instruments = await _register(store, feed.instruments)
+    paced = settings.paced
+    sink = BusSink(bus, store, received=None if paced else clock, keep_empty=paced)
+    return [
+        Feeder(
+            feed,
+            instruments,
+            bus=bus,
+            sink=sink,
+            feed_store=feed_store,
+            pace=_pace(settings, bus=bus, clock=clock),
+            progress=Progress(feed.days, bus=bus, feed_store=feed_store),
+            wait_for_session=paced and not settings.start_immediately,
+        )
+    ]
+
+
+async def build_api(
+    settings: ApiSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+) -> Sequence[Component]:
+    """The HTTP API. Raises Unavailable where its port is taken."""
+    tail = StreamTail(bus)
+    await tail.read(block_ms=0)
+    listener = bind(settings.host, settings.port)
+    _log.info("listening", host=settings.host, port=listener.getsockname()[1])
+    return [tail, HttpServer(create_app(store, tail), listener)]
+
+
+async def _feed(settings: MarketDataSettings, *, bus: Bus, feed_store: FeedStore, clock: Clock) -> MarketFeed:
+    if settings.feed is FeedKind.HISTORY and settings.history is not None:
+        history = load_history(
+            settings.history,
+            symbols=settings.symbols,
+            from_date=settings.from_date,
+            to_date=settings.to_date,
+            warmup_minutes=settings.warmup_minutes,
+        )
+        if history.warmup_dropped:
+            _log.warning("unsound rows before the window are no warm-up", rows=history.warmup_dropped)
+        return HistoryFeed(history, ticks_per_minute=settings.ticks_per_minute, seed=settings.seed)
+    symbols = require_known(settings.symbols or DEFAULT_SYMBOLS)
+    if settings.from_date is not None:
+        return _generated(settings, symbols, settings.from_date, settings.to_date or settings.from_date)
+    row = await feed_store.read()
+    if row is not None and row.spec.get("feed") == "generated" and row.status.get("state") != "finished":
+        held = _generated(settings, symbols, date.fromisoformat(row.spec["from"]), date.fromisoformat(row.spec["to"]))
+        if held.identity == row.identity:
+            return held  # started on an earlier day and killed: it goes on with the day it had chosen
+    return _generated(settings, symbols, *[_next_day(clock.now_ns(), after_ns=await streams_end_ns(bus))] * 2)
+
+
+def _generated(settings: MarketDataSettings, symbols: Sequence[str], first: date, last: date) -> GeneratedFeed:
+    return GeneratedFeed(
+        symbols, first=first, last=last, ticks_per_minute=settings.ticks_per_minute, seed=settings.seed,
+        warmup_minutes=settings.warmup_minutes,
+    )  # fmt: skip
+
+
+def _next_day(now_ns: int, *, after_ns: int) -> date:
+    """Today where the market trades today, else the next trading day; later than what the streams hold."""
+    day = ist_date(now_ns)
+    day = day if is_trading_day(day) else next_trading_day(day)
+    held = ist_date(after_ns)
+    return day if held < day else next_trading_day(held)
+
+
+async def _register(store: Store, wanted: Sequence[Description]) -> list[Instrument]:
+    """The feed's instruments under stable ids: their own where they are registered already."""
+    async with store.begin() as transaction:
+        ids = await allocate_instrument_ids(transaction.connection, [item.symbol for item in wanted])
+        rows = [
+            Instrument(
+                instrument_id=ids[item.symbol],
+                symbol=item.symbol,
+                kind=item.kind,
+                market_class=item.market_class,
+                underlying=item.underlying,
+                tick_size_paise=TICK_SIZE_PAISE,
+            )
+            for item in wanted
+        ]
+        aliases = {alias: item.symbol for item in wanted for alias in item.aliases}
+        await register_instruments(transaction.connection, rows, aliases=aliases)
+    return rows
+
+
+def _pace(settings: MarketDataSettings, *, bus: Bus, clock: Clock) -> Pace:
+    timer = None if settings.speed == "max" else WallTimer(clock, speed=settings.speed)
+    if timer is not None and not settings.paced:
+        return ClockPace(timer)
+    gate = OrdersGate(bus) if settings.paced else None
+    return GridPace(slice_ns=settings.slice_seconds * NANOSECONDS_PER_SECOND, gate=gate, timer=timer)

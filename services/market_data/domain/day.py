@@ -1,0 +1,47 @@
+"""A day of ticks made into all that the day publishes, by the same kernels that work live ticks.
+
+Invariants (property-tested): the candles of a day of expanded bars are those bars; no candle is flagged as corrected; a
+candle of any timeframe closes inside its instrument's session.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from services.market_data.domain.plan import DayPlan
+from tradebus.calendar import TradingSession
+from tradebus.contracts.records import CANDLE, Records
+from tradebus.indicators.aggregate import Aggregator
+from tradebus.indicators.candles import build_candles
+
+_SESSION_MINUTES = 24 * 60
+
+
+def plan_day(ticks: Records, *, sessions: Mapping[int, TradingSession]) -> DayPlan:
+    """Plans a day from its TICK records, ascending by event time, each inside its instrument's session."""
+    if not len(ticks):
+        return DayPlan(ticks, np.empty(0, CANDLE))
+    instruments = max(sessions) + 1
+    minutes = build_candles(ticks, instruments)
+    opens, closes = np.zeros(instruments, np.int64), np.zeros(instruments, np.int64)
+    for instrument, session in sessions.items():
+        opens[instrument], closes[instrument] = session.open_ns, session.close_ns
+    aggregator = Aggregator(instruments, session_minutes=_SESSION_MINUTES)
+    whole = aggregator.apply(
+        minutes,
+        session_open_ns=opens[minutes["instrument"]],
+        session_close_ns=closes[minutes["instrument"]],
+    )
+    rest = aggregator.close_until(int(closes.max()))
+    candles = np.concatenate((minutes, whole, rest))
+    order = np.lexsort((candles["instrument"], candles["timeframe_seconds"], candles["ts_close_ns"]))
+    return DayPlan(ticks, candles[order])
+
+
+def cumulated_volume(ticks: Records) -> Records:
+    """The day's TICK records with `volume_cumulative` summed up from `last_quantity`, per instrument."""
+    result = ticks.copy()
+    for instrument in np.unique(ticks["instrument"]):
+        mine = ticks["instrument"] == instrument
+        result["volume_cumulative"][mine] = np.cumsum(ticks["last_quantity"][mine].astype(np.int64))
+    return result

@@ -1,0 +1,73 @@
+"""A day cut into slices.
+
+Invariants (property-tested): slices are half-open, contiguous and never empty in time; every tick lies in exactly one
+slice, the one whose [start, end) holds its event time; every candle lies in exactly one, the one whose (start, end]
+holds its close; so whatever the cuts, the slices' ticks and candles put together are the day's.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tradebus.contracts.records import Records
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one step of event time publishes: TICK records of [start_ns, end_ns), CANDLE records closing in it."""
+
+    start_ns: int
+    end_ns: int
+    ticks: Records
+    candles: Records
+
+    @property
+    def minute_candles(self) -> Records:
+        """The candles that are stored."""
+        minutes: Records = self.candles[self.candles["timeframe_seconds"] == 60]
+        return minutes
+
+
+@dataclass(frozen=True)
+class DayPlan:
+    """All a day publishes: ticks ascending by event time, candles ascending by (close, timeframe, instrument)."""
+
+    ticks: Records
+    candles: Records
+    _tick_ns: Ints = field(init=False, repr=False)
+    _close_ns: Ints = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Strided record fields are slow to search: contiguous copies, once a day.
+        object.__setattr__(self, "_tick_ns", np.ascontiguousarray(self.ticks["ts_event_ns"]))
+        object.__setattr__(self, "_close_ns", np.ascontiguousarray(self.candles["ts_close_ns"]))
+
+    def cut(self, start_ns: int, end_ns: int) -> Slice:
+        """The slice [start_ns, end_ns)."""
+        first, last = self._tick_ns.searchsorted((start_ns, end_ns))
+        opening, closing = self._close_ns.searchsorted((start_ns, end_ns), side="right")
+        return Slice(start_ns, end_ns, self.ticks[first:last], self.candles[opening:closing])
+
+    def next_event_ns(self, start_ns: int) -> int | None:
+        """The earliest end of a slice from `start_ns` on that holds something; None where the day holds no more."""
+        tick, candle = self._tick_ns.searchsorted(start_ns), self._close_ns.searchsorted(start_ns, side="right")
+        ends = []
+        if tick < len(self._tick_ns):
+            ends.append(int(self._tick_ns[tick]) + 1)
+        if candle < len(self._close_ns):
+            ends.append(int(self._close_ns[candle]))
+        return min(ends, default=None)
+
+
+def grid_end_ns(start_ns: int, *, open_ns: int, close_ns: int, slice_ns: int) -> int:
+    """The end of the day's slice that starts at `start_ns`, which is before the close.
+
+    The opening slice, empty, ends at the open; from there on they end every `slice_ns`, the last one at the close.
+    """
+    if start_ns < open_ns:
+        return open_ns
+    passed = (start_ns - open_ns) // slice_ns
+    return min(open_ns + (passed + 1) * slice_ns, close_ns)

@@ -1,0 +1,44 @@
+"""Judges a history file before anything is started."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from services.market_data.adapters.history import load_history
+from services.market_data.domain.hours import day_numbers
+from tradebus.kernel.time import ist_datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySummary:
+    """A window that can be run as it is. `bars` counts bars, or ticks in a tick file, inside trading sessions."""
+
+    bars: int
+    days: int
+    dropped_outside_session: int
+    first: str  # Indian time of the first and last row kept, ISO 8601
+    last: str
+    symbols: tuple[str, ...]
+
+
+def check_history(
+    path: str | Path, symbol: str | Sequence[str] | None, from_date: date | None, to_date: date | None
+) -> HistorySummary:
+    """Reads and checks the window [from_date, to_date] of one symbol, of several, or (None) of all in the file.
+
+    Raises InvalidInput in one line naming the file, the row where there is one, and what to do.
+    """
+    symbols = (symbol,) if isinstance(symbol, str) else tuple(symbol or ())
+    history = load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date)
+    ts_ns = history.columns.ts_ns
+    return HistorySummary(
+        bars=len(ts_ns),
+        days=len(np.unique(day_numbers(ts_ns))),
+        dropped_outside_session=history.dropped_outside_session,
+        first=ist_datetime(int(ts_ns.min())).isoformat(),
+        last=ist_datetime(int(ts_ns.max())).isoformat(),
+        symbols=history.columns.names,
+    )

@@ -1,0 +1,61 @@
+"""From what a caller writes to an instrument: symbol, alias or SEC_<id>."""
+
+import asyncpg
+
+from tradebus.contracts.instruments import Instrument, InstrumentMaster
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.store.instruments import load_instruments
+from tradebus.store.store import Store
+
+_RELOAD_NS = NANOSECONDS_PER_SECOND
+
+
+class UnknownSymbol(InvalidInput):
+    """Nobody registered such an instrument."""
+
+
+class Names:
+    """The instrument master, read again when somebody asks for what it lacks (once a second at most)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._master = InstrumentMaster([])
+        self._loaded_ns: int | None = None
+
+    async def find(self, name: str) -> Instrument:
+        """Raises UnknownSymbol with the nearest name there is."""
+        try:
+            return self._look(name)
+        except InvalidInput:
+            if self._loaded_ns is None or monotonic_ns() - self._loaded_ns >= _RELOAD_NS:
+                await self.load()
+        try:
+            return self._look(name)
+        except InvalidInput as error:
+            raise UnknownSymbol(str(error)) from None
+
+    async def search(self, query: str, *, limit: int) -> list[Instrument]:
+        """Instruments whose symbol or an alias of theirs contains the text, whatever its case; by symbol."""
+        await self.load()
+        wanted = query.strip().upper()
+        by_alias = {symbol for alias, symbol in self._master.aliases.items() if wanted in alias.upper()}
+        found = [item for item in self._master if wanted in item.symbol.upper() or item.symbol in by_alias]
+        return sorted(found, key=lambda item: item.symbol)[:limit]
+
+    async def load(self) -> None:
+        """Reads the master from Postgres."""
+        master: InstrumentMaster = await load_instruments(_pool(self._store))
+        self._master, self._loaded_ns = master, monotonic_ns()
+
+    def _look(self, name: str) -> Instrument:
+        plain = name.strip()
+        digits = plain[4:]
+        if plain.upper().startswith("SEC_") and digits.isascii() and digits.isdigit() and len(digits) < 10:
+            return self._master.by_id(int(digits))
+        return self._master.find(plain)
+
+
+def _pool(store: Store) -> asyncpg.Pool:
+    return store.pool

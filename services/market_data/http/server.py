@@ -1,0 +1,58 @@
+"""uvicorn as a component of the service shell."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from tradebus.kernel.errors import Unavailable
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listens at once: a caller who comes before the application runs waits instead of being refused.
+
+    Raises Unavailable where the address cannot be had.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(f"cannot listen on {host}:{port} ({error.strerror}): set MDS_PORT to a free port") from error
+    listener.setblocking(False)
+    return listener
+
+
+class HttpServer:
+    """Serves the application until told to stop; open requests get some seconds to end."""
+
+    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3, server_header=False
+            )
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            self._server.should_exit = True
+            await serving
+        finally:
+            stopping.cancel()
+            self._listener.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the service shell's business."""
+        yield

@@ -1,0 +1,13 @@
+"""The feed's process."""
+
+from services.market_data.bootstrap import build
+from services.market_data.settings import MarketDataSettings
+from tradebus.runtime.shell import run_service
+
+
+def main() -> None:
+    run_service("market_data", MarketDataSettings, build)
+
+
+if __name__ == "__main__":
+    main()

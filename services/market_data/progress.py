@@ -1,0 +1,87 @@
+"""How far the feed has got: for logs, for metrics, for whoever listens on `md.progress`, and in the feed's row."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import Gauge
+
+from services.market_data.adapters.feed_store import FeedStore
+from services.market_data.domain.plan import DayPlan, Slice
+from services.market_data.ports import FeedDay
+from tradebus.bus.port import Bus
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, utc_iso
+
+PROGRESS_CHANNEL = "md.progress"
+_EVERY_NS = NANOSECONDS_PER_SECOND
+_log = structlog.get_logger()
+
+_BARS = Gauge("tradebus_market_data_bars_published", "One-minute bars published of this feed")
+_TOTAL = Gauge("tradebus_market_data_bars_total", "One-minute bars of the whole feed")
+_EVENT = Gauge("tradebus_market_data_event_time_seconds", "Event time the feed has reached")
+
+
+class Progress:
+    """Counts slices. Announces at each day's end, and once a second of wall time in between."""
+
+    def __init__(self, days: Sequence[FeedDay], *, bus: Bus, feed_store: FeedStore) -> None:
+        self._bus, self._feed_store = bus, feed_store
+        self._bars_total = sum(day.bars for day in days)
+        self._days_total = len(days)
+        self._bars = self._days_done = self._event_ns = 0
+        self._state = "waiting"
+        self._day = ""
+        self._announced_ns = monotonic_ns()
+        _TOTAL.set(self._bars_total)
+
+    def status(self) -> dict[str, Any]:
+        """state (waiting, running, finished), bars, bars_total, fraction, days, days_total, day, event time."""
+        return {
+            "state": self._state,
+            "bars": self._bars,
+            "bars_total": self._bars_total,
+            "fraction": round(self._bars / self._bars_total, 6) if self._bars_total else 1.0,
+            "days": self._days_done,
+            "days_total": self._days_total,
+            "day": self._day,
+            "event_ns": self._event_ns,
+            "event_time_utc": utc_iso(self._event_ns) if self._event_ns else None,
+        }
+
+    def skip(self, day: FeedDay) -> None:
+        """A day that was published before a restart."""
+        self._bars += day.bars
+        self._days_done += 1
+        self._event_ns = day.close_ns
+
+    def begin_day(self, day: FeedDay, plan: DayPlan, *, start_ns: int) -> None:
+        minutes = plan.candles[plan.candles["timeframe_seconds"] == 60]
+        self._bars += int((minutes["ts_close_ns"] <= start_ns).sum())
+        self._state, self._day = "running", day.day.isoformat()
+
+    async def published(self, piece: Slice) -> None:
+        self._bars += len(piece.minute_candles)
+        self._event_ns = piece.end_ns
+        now_ns = monotonic_ns()
+        if now_ns - self._announced_ns >= _EVERY_NS:
+            self._announced_ns = now_ns
+            await self._announce()
+
+    async def day_done(self, day: FeedDay) -> None:
+        self._days_done += 1
+        _log.info("day published", **self.status())
+        await self._announce()
+
+    async def finished(self) -> None:
+        self._state = "finished"
+        _log.info("end of feed", **self.status())
+        await self._announce()
+
+    async def _announce(self) -> None:
+        status = self.status()
+        _BARS.set(self._bars)
+        _EVENT.set(self._event_ns / NANOSECONDS_PER_SECOND)
+        await self._feed_store.progress(status)
+        await self._bus.broadcast(PROGRESS_CHANNEL, json.dumps(status).encode())

@@ -1,0 +1,66 @@
+"""What market_data is told by its environment."""
+
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from services.market_data.domain.symbols import INDICES
+from tradebus.config.settings import ServiceSettings
+
+DEFAULT_SYMBOLS = (*INDICES[:2], "RELIANCE", "TCS", "INFY")
+
+
+class FeedKind(StrEnum):
+    HISTORY = "history"
+    GENERATED = "generated"
+
+
+class MarketDataSettings(ServiceSettings):
+    """The feed, its window and its speed."""
+
+    feed: FeedKind = Field(default=FeedKind.GENERATED, validation_alias="TRADEBUS_FEED")
+    history: Path | None = Field(default=None, validation_alias="TRADEBUS_HISTORY")
+    # History: empty means all the file holds. Generated: empty means DEFAULT_SYMBOLS.
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validation_alias="TRADEBUS_SYMBOLS")
+    from_date: date | None = Field(default=None, validation_alias="TRADEBUS_FROM")
+    to_date: date | None = Field(default=None, validation_alias="TRADEBUS_TO")
+    # Event seconds per wall second, or "max".
+    speed: Annotated[float, Field(gt=0, le=1e6)] | Literal["max"] = Field(
+        default=1.0, validation_alias="TRADEBUS_SPEED"
+    )
+    seed: int = Field(default=1, ge=0, validation_alias="TRADEBUS_SEED")
+    ticks_per_minute: int = Field(default=30, ge=4, le=600, validation_alias="TRADEBUS_TICKS_PER_MINUTE")
+    slice_seconds: int = Field(default=60, ge=1, le=60, validation_alias="TRADEBUS_SLICE_SECONDS")
+    start_immediately: bool = Field(default=False, validation_alias="TRADEBUS_START_IMMEDIATELY")
+    warmup_minutes: int = Field(default=1500, ge=0, le=100_000, validation_alias="TRADEBUS_WARMUP_MINUTES")
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("history", "from_date", "to_date", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "MarketDataSettings":
+        if self.feed is FeedKind.HISTORY and self.history is None:
+            raise ValueError("TRADEBUS_FEED=history needs TRADEBUS_HISTORY, the path of a file")
+        if self.from_date and self.to_date and self.to_date < self.from_date:
+            raise ValueError(f"TRADEBUS_TO {self.to_date} is before TRADEBUS_FROM {self.from_date}")
+        if 60 % self.slice_seconds:
+            raise ValueError("TRADEBUS_SLICE_SECONDS must divide 60")
+        return self
+
+
+class ApiSettings(ServiceSettings):
+    """Where the HTTP API listens."""
+
+    host: str = Field(default="127.0.0.1", validation_alias="MDS_HOST")
+    port: int = Field(default=8002, ge=0, le=65_535, validation_alias="MDS_PORT")
