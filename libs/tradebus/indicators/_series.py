@@ -51,7 +51,7 @@ def series(values: Floats, refused_row: int) -> Series:
     """The result of a kernel that filled `values`, or the error of the row it refused (-1: none)."""
     if refused_row >= 0:
         raise ValueError(
-            f"row {refused_row} cannot be taken: an unknown instrument, a figure that is not finite, a negative volume, "
-            "a close outside low … high, or an earlier session"
+            f"row {refused_row} cannot be taken: an unknown instrument, a figure that is not finite, a negative "
+            "volume, a close outside low … high, or an earlier session"
         )
     return Series(values, ~np.isnan(values))
