@@ -22,7 +22,8 @@ class OrbParameters(StrategyParameters):
     ema_slow: int = Field(default=21, ge=3, le=400)
     atr_length: int = Field(default=14, ge=2, le=400)
     location_atr: float = Field(default=0.25, ge=0)  # how near a reversal must be to VWAP or the slow EMA
-    momentum_range_atr: float = Field(default=1.0, ge=0)
+    inside_bar_mother_atr: float = Field(default=1.0, ge=0)  # a smaller mother bar is noise
+    momentum_range_atr: float = Field(default=1.5, ge=0)
     stop_floor_atr: float = Field(default=1.5, gt=0)
     reward_multiple: float = Field(default=2.0, gt=0)
     lock_minutes: int = Field(default=5, ge=0)

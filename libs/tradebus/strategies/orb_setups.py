@@ -107,6 +107,8 @@ def _inside_bar_breakout(view: View, parameters: OrbParameters, refusals: list[s
     mother, inside, candle = view.before_previous, view.previous, view.candle
     if mother is None or inside is None or not patterns.is_inside_bar(mother, inside):
         return None
+    if patterns.range_paise(mother) < parameters.inside_bar_mother_atr * view.atr_paise:
+        return None
     if candle.close_paise > mother.high_paise and patterns.direction(candle) > 0:
         side, edge, opposite = Side.LONG, mother.high_paise, mother.low_paise
     elif candle.close_paise < mother.low_paise and patterns.direction(candle) < 0:
