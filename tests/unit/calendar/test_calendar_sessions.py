@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,12 +20,11 @@ from tradebus.calendar import (
     session_for,
 )
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, ist_date, ist_time
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_time
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 days = st.dates(min_value=date(2000, 1, 1), max_value=date(2035, 12, 31))
 classes = st.sampled_from(MarketClass)
-INDEX_BARS = Path(__file__).parents[3].parent / "shared/data/index_1min"
 
 
 def open_session(day: date, market_class: str) -> TradingSession:
@@ -221,39 +218,3 @@ def _days_of(year: int) -> Iterator[date]:
     while day.year == year:
         yield day
         day += timedelta(days=1)
-
-
-# Days on which the recorded history itself has holes: vendor gaps, exchange outages, circuit halts.
-_GAPS = {"2016-10", "2018-05", "2024-02-01", "2024-03-04", "2024-04-05", "2024-05-07", "2024-07-10"}
-_EVENING_MISSING = {date(2012, 11, 13), date(2015, 11, 11)}
-
-
-@pytest.mark.shared_data
-@pytest.mark.parametrize("name", ["BANKNIFTY_1min_2012-2024", "NIFTY_1min_2012-2020"])
-def test_the_calendar_agrees_with_recorded_history(name: str) -> None:
-    path = INDEX_BARS / f"{name}.parquet"
-    if not path.exists():
-        pytest.skip("no recorded index history lies beside the checkout")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    moments = parquet.read_table(path, columns=["ts"]).column("ts").to_numpy().astype("datetime64[ns]").astype(np.int64)
-    moments = moments - IST_OFFSET_NS  # written as naive Indian time
-    recorded = {
-        ist_date(int(day) * NANOSECONDS_PER_DAY) for day in np.unique((moments + IST_OFFSET_NS) // NANOSECONDS_PER_DAY)
-    }
-    assert [day for day in sorted(recorded) if not is_trading_day(day)] == []
-
-    day, missing = min(recorded), []
-    while day <= max(recorded):
-        if is_trading_day(day) and day not in recorded and day not in _EVENING_MISSING and not _in_gap(day):
-            missing.append(day)
-        day += timedelta(days=1)
-    assert missing == []
-
-    for day in sorted(recorded):
-        session = open_session(day, "index")
-        inside = moments[(moments >= session.open_ns) & (moments < session.close_ns)]
-        assert 0 < len(inside) <= session.expected_bars(60)
-
-
-def _in_gap(day: date) -> bool:
-    return f"{day:%Y-%m-%d}" in _GAPS or f"{day:%Y-%m}" in _GAPS or date(2023, 2, 1) <= day < date(2024, 1, 1)
