@@ -1,0 +1,1 @@
+"""Risk's side of Postgres."""

@@ -1,0 +1,49 @@
+-- What risk reads and writes.
+
+-- name: sessions
+-- Sessions that risk has taken up and that are alive, or over and yet not flat; of one session where $1 is given.
+SELECT s.session_id, s.spec, r.state::text AS state, r.version, s.status IN ('STOPPED', 'FAILED') AS is_over
+FROM sessions s JOIN risk_state r USING (session_id)
+WHERE ($1::text IS NULL OR s.session_id = $1)
+  AND (s.status NOT IN ('STOPPED', 'FAILED')
+       OR EXISTS (SELECT FROM jsonb_each(r.state -> 'holdings') held WHERE NOT held.value ? 'closed_ns'))
+ORDER BY s.session_id;
+
+-- name: take_up
+-- Says, once and durably, that risk has the session.
+WITH stated AS (
+    INSERT INTO risk_state (session_id, state, version) VALUES ($1, $2::text::jsonb, 0) ON CONFLICT DO NOTHING
+)
+INSERT INTO session_participants (session_id, service) VALUES ($1, 'risk') ON CONFLICT DO NOTHING;
+
+-- name: record
+-- One message's whole effect in one statement: nothing at all where its inbox row ($1, $2) is there already.
+-- $3 session ids, $4 states, $5 the versions they were made from; $6 … $14 the verdicts' columns.
+WITH first AS (
+    INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true
+), saved AS (
+    UPDATE risk_state SET state = new.state::jsonb, version = risk_state.version + 1
+    FROM unnest($3::text[], $4::text[], $5::bigint[]) AS new (session_id, state, version)
+    WHERE risk_state.session_id = new.session_id AND risk_state.version = new.version AND EXISTS (SELECT FROM first)
+    RETURNING true
+), journalled AS (
+    -- An id derives from its cause, so a verdict that is there already is the same verdict.
+    INSERT INTO risk_decisions
+        (event_id, session_id, signal_id, pos_id, verdict, rule, quantity, ts_event_ns, body)
+    SELECT event_id, session_id, signal_id, pos_id, verdict, rule, quantity, ts_event_ns, body::jsonb
+    FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[],
+                $13::bigint[], $14::text[])
+        AS row (event_id, session_id, signal_id, pos_id, verdict, rule, quantity, ts_event_ns, body)
+    WHERE EXISTS (SELECT FROM first)
+    ON CONFLICT (event_id) DO NOTHING
+)
+SELECT EXISTS (SELECT FROM first) AS first_time, (SELECT count(*) FROM saved) AS saved;
+
+-- name: engage_kill_switch
+-- A switch that a person released after the command was given stays released.
+INSERT INTO kill_switch (engaged, reason, changed_ns) VALUES (true, $1, $2)
+ON CONFLICT (only_row) DO UPDATE SET engaged = true, reason = excluded.reason, changed_ns = excluded.changed_ns
+WHERE NOT kill_switch.engaged AND kill_switch.changed_ns < excluded.changed_ns;
+
+-- name: killed
+SELECT engaged FROM kill_switch;

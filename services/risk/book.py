@@ -1,0 +1,160 @@
+"""The sessions in memory, and how a step becomes durable.
+
+Invariants (tested on real servers): the state in memory is the one in the book plus marks, and is replaced only after
+the commit; every saved state says which ticks its marks include (`marked_entry_id`), so that a restart finds the rest
+in the stream.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from services.risk.adapters import ledger
+from services.risk.adapters.ledger import Change, Line
+from services.risk.domain.marking import held_instruments
+from services.risk.domain.state import RiskState
+from services.risk.domain.step import Step
+from services.risk.domain.terms import Terms
+from services.risk.domain.verdicts import Verdict
+from services.risk.messages import journalled, published
+from services.risk.metrics import POSITIONS, SESSIONS, VERDICTS
+from services.risk.settings import RiskSettings
+from tradebus.contracts.base import Message
+from tradebus.contracts.sessions import RiskLimits
+from tradebus.kernel.clock import Clock
+from tradebus.store.store import Store, Transaction
+
+
+@dataclass(slots=True)
+class Session:
+    terms: Terms
+    state: RiskState
+    version: int
+    is_over: bool = False
+    # Just loaded, with positions: its marks end where the saved state says, not where the stream is now.
+    is_behind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The tick slice handled last: the end of its event time, inclusive, and its entry."""
+
+    watermark_ns: int = 0
+    entry_id: str = "0"
+
+
+class Book:
+    """Owned by the one task that handles entries."""
+
+    def __init__(self, settings: RiskSettings, *, store: Store, clock: Clock) -> None:
+        self._settings, self._store, self._clock = settings, store, clock
+        self.sessions: dict[str, Session] = {}
+        self.held: list[int] = []  # instruments whose ticks matter to any session
+        self.cursor = Cursor()
+
+    async def load(self) -> None:
+        """Takes every session up as the book has it."""
+        self.sessions = {
+            row.spec.session_id: self._session(row) for row in await ledger.load_sessions(self._store.pool)
+        }
+        self.count()
+
+    async def take_up(self, message_id: str, session_id: str) -> None:
+        """Begins a session; repeated, nothing changes."""
+        async with self._store.begin() as tx:
+            if await tx.first_time(ledger.CONSUMER, message_id):
+                await ledger.take_up(tx, session_id)
+        if session_id not in self.sessions:
+            for row in await ledger.load_sessions(self._store.pool, session_id):
+                self.sessions[session_id] = self._session(row)
+        self.count()
+
+    async def save(
+        self,
+        message_id: str,
+        steps: Mapping[str, Step],
+        *,
+        also: Callable[[Transaction], Awaitable[None]] | None = None,
+    ) -> bool:
+        """Makes the steps of some sessions, led to by one message, durable and current. False where that message was
+        handled before: nothing has changed then."""
+        states = {name: self._stamped(self.sessions[name], step.state) for name, step in steps.items()}
+        changes = [
+            Change(name, state, self.sessions[name].version)
+            for name, state in states.items()
+            if state is not self.sessions[name].state
+        ]
+        answers = [answer for name, step in steps.items() for answer in self._answers(name, step.verdicts)]
+        async with self._store.begin() as tx:
+            if not await ledger.record(tx, message_id, changes, [line for line, _ in answers]):
+                return False
+            _emit(tx, answers)
+            if also is not None:
+                await also(tx)
+        for change in changes:
+            session = self.sessions[change.session_id]
+            session.state, session.version = change.state, change.version + 1
+        self._made(answers)
+        return True
+
+    async def refuse(self, message_id: str, verdict: Verdict, *, session_id: str, user_id: str | None) -> None:
+        """Journals and publishes a verdict on a session that is not here."""
+        answers = [self._answer(verdict, session_id=session_id, user_id=user_id, limits=RiskLimits())]
+        async with self._store.begin() as tx:
+            if not await ledger.record(tx, message_id, [], [line for line, _ in answers]):
+                return
+            _emit(tx, answers)
+        self._made(answers)
+
+    def forget_if_flat(self, session: Session) -> None:
+        """Drops a session that is over, once nothing of it is open or on its way."""
+        if session.is_over and not session.state.live():
+            del self.sessions[session.terms.session_id]
+        self.count()
+
+    def count(self) -> None:
+        """Call after holdings may have changed."""
+        self.held = sorted({number for one in self.sessions.values() for number in held_instruments(one.state)})
+        SESSIONS.set(len(self.sessions))
+        POSITIONS.set(sum(len(one.state.live()) for one in self.sessions.values()))
+
+    def _session(self, row: ledger.SessionRow) -> Session:
+        terms = Terms.of(
+            row.spec,
+            max_signal_age_seconds=self._settings.max_signal_age_seconds,
+            approval_valid_seconds=self._settings.approval_valid_seconds,
+        )
+        behind = bool(held_instruments(row.state))
+        return Session(terms, row.state, row.version, is_over=row.is_over, is_behind=behind)
+
+    def _stamped(self, session: Session, state: RiskState) -> RiskState:
+        """The state to save. One whose marks are behind keeps saying from where."""
+        if state is session.state or session.is_behind:
+            return state
+        return replace(state, marked_ns=self.cursor.watermark_ns, marked_entry_id=self.cursor.entry_id)
+
+    def _answers(self, session_id: str, verdicts: Sequence[Verdict]) -> list["_Answer"]:
+        terms = self.sessions[session_id].terms
+        return [
+            self._answer(verdict, session_id=session_id, user_id=terms.user_id, limits=terms.limits)
+            for verdict in verdicts
+        ]
+
+    def _answer(self, verdict: Verdict, *, session_id: str, user_id: str | None, limits: RiskLimits) -> "_Answer":
+        found = published(
+            verdict, session_id=session_id, user_id=user_id, limits=limits, now_ns=self._clock.now_ns()
+        )  # fmt: skip
+        return journalled(verdict, found[1] if found else None, session_id=session_id), found
+
+    def _made(self, answers: Sequence["_Answer"]) -> None:
+        for line, _ in answers:
+            VERDICTS.labels(line.verdict, line.rule).inc()
+        self.count()
+
+
+_Answer = tuple[Line, tuple[str, Message] | None]
+
+
+def _emit(tx: Transaction, answers: Sequence[_Answer]) -> None:
+    for _, found in answers:
+        if found is not None:
+            tx.emit(*found)

@@ -1,0 +1,1 @@
+"""What risk knows and decides, without I/O: state, rules, facts, marking to market."""

@@ -1,0 +1,144 @@
+"""What risk remembers of one session. Frozen: every change makes a new state, so a failed transaction changes nothing.
+
+Invariants, property-tested:
+- a holding is pending (approved, not open), open, or closed and waiting for the ticks up to its close to be marked,
+- `trades` counts, per symbol, this day's approvals that opened or still may,
+- the day only goes forward; a new day forgets realised profit, streak, trade counts and the halt, never a holding,
+- encoding and decoding give the same state back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from pydantic import TypeAdapter
+
+from tradebus.contracts.signals import Side
+
+_BEFORE_ALL_DAYS = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One approved entry, from the approval until its close has been marked. Money in paise, instants in ns.
+
+    The entry's size is what execution reported on opening or what the fills add up to, whichever is more: the two
+    come in either order. `exit_due` says that an EXIT_APPROVED must follow as soon as it is open, `closing_rule` that
+    one is out.
+    """
+
+    pos_id: str
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    quantity: int  # approved: what the position may still grow to
+    price_paise: int
+    trace_id: str
+    approved_ns: int
+    opened_quantity: int = 0
+    average_paise: int = 0
+    filled_quantity: int = 0
+    filled_value_paise: int = 0
+    exit_quantity: int = 0
+    exit_value_paise: int = 0
+    opened_ns: int | None = None
+    hard_end_ns: int | None = None  # when it must be closed at the latest; None once that exit is due
+    mark_paise: int = 0  # the last price seen while open; 0: none yet
+    closing_rule: str | None = None
+    exit_due: str | None = None
+    closed_ns: int | None = None
+    net_pnl_paise: int = 0
+
+    @property
+    def live(self) -> bool:
+        """Pending or open: it counts against every limit."""
+        return self.closed_ns is None
+
+    @property
+    def open(self) -> bool:
+        return self.opened_ns is not None and self.closed_ns is None
+
+    @property
+    def entry_quantity(self) -> int:
+        return max(self.opened_quantity, self.filled_quantity)
+
+    @property
+    def entry_value_paise(self) -> int:
+        """Exact where the fills are known, the reported average times the quantity until then."""
+        if self.filled_quantity >= self.opened_quantity:
+            return self.filled_value_paise
+        return self.opened_quantity * self.average_paise
+
+    def pnl_paise(self, price_paise: int) -> int:
+        """Gross profit, exits so far included, if the rest were closed at this price."""
+        rest = self.entry_quantity - self.exit_quantity
+        return self.side.sign * (rest * price_paise + self.exit_value_paise - self.entry_value_paise)
+
+    @property
+    def unrealised_paise(self) -> int:
+        """The gross profit at the last mark; nothing before the first."""
+        return self.pnl_paise(self.mark_paise) if self.mark_paise else 0
+
+    @property
+    def exposure_paise(self) -> int:
+        """What it ties up, at entry prices, counting what a working entry may still fill; rounded up."""
+        filled, rest = self.entry_quantity, max(0, self.quantity - self.entry_quantity)
+        held_paise = 0
+        if filled:
+            held_paise = -(-self.entry_value_paise * max(0, filled - self.exit_quantity) // filled)
+        return held_paise + rest * self.price_paise
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """Mappings are never changed in place. `marked_ns` is the event time up to which ticks have been applied and
+    `marked_entry_id` the bus entry that brought them, so that a restart can find the marks again."""
+
+    day: date = _BEFORE_ALL_DAYS
+    realised: Mapping[str, int] = field(default_factory=dict)  # net profit of the day's closes, by pos_id
+    consecutive_losses: int = 0
+    holdings: Mapping[str, Holding] = field(default_factory=dict)
+    trades: Mapping[str, int] = field(default_factory=dict)
+    last_trade_ns: Mapping[str, int] = field(default_factory=dict)  # by symbol: the last opening or close
+    halted_rule: str | None = None
+    paused: bool = False
+    stopping: bool = False
+    marked_ns: int = 0
+    marked_entry_id: str = "0"
+
+    def live(self) -> list[Holding]:
+        return [holding for holding in self.holdings.values() if holding.live]
+
+    def open(self) -> list[Holding]:
+        return [holding for holding in self.holdings.values() if holding.open]
+
+    def total_paise(self) -> int:
+        """The day's realised net profit and the open positions' gross profit at their last marks."""
+        return sum(self.realised.values()) + sum(holding.unrealised_paise for holding in self.open())
+
+    def on_day(self, day: date) -> "RiskState":
+        """The state as of `day`; a day that is not later changes nothing."""
+        if day <= self.day:
+            return self
+        kept = {holding.pos_id: holding for holding in self.live()}
+        return replace(self, day=day, realised={}, consecutive_losses=0, trades={}, halted_rule=None, holdings=kept)
+
+    def with_holding(self, holding: Holding) -> "RiskState":
+        return replace(self, holdings={**self.holdings, holding.pos_id: holding})
+
+    def without_holding(self, pos_id: str) -> "RiskState":
+        return replace(self, holdings={key: value for key, value in self.holdings.items() if key != pos_id})
+
+
+_ADAPTER = TypeAdapter(RiskState)
+
+
+def encode(state: RiskState) -> str:
+    """The state as JSON, for `risk_state.state`."""
+    return _ADAPTER.dump_json(state, exclude_defaults=True).decode()
+
+
+def decode(text: str | bytes) -> RiskState:
+    """Raises ValueError where `text` is no encoded state."""
+    return _ADAPTER.validate_json(text)

@@ -1,0 +1,116 @@
+"""What is fixed while a session runs: its limits in the units the rules compare, and the day's trading hours.
+
+Invariant, property-tested: a threshold never lets more be lost or bound than the limit says (money rounds down).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, time
+from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
+
+from tradebus.calendar import session_for
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.sessions import RiskLimits, SessionSpec
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A day's loss at which the session halts, and the rule that says so."""
+
+    rule: str
+    limit_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    session_id: str
+    user_id: str
+    capital_paise: int
+    limits: RiskLimits
+    max_loss: Loss | None  # the tighter of the absolute and the percentage limit
+    max_signal_age_ns: int
+    approval_valid_ns: int
+
+    @classmethod
+    def of(cls, spec: SessionSpec, *, max_signal_age_seconds: int, approval_valid_seconds: int) -> "Terms":
+        return cls(
+            session_id=spec.session_id,
+            user_id=spec.user_id,
+            capital_paise=spec.capital_paise,
+            limits=spec.limits,
+            max_loss=_tighter_loss(spec),
+            max_signal_age_ns=max_signal_age_seconds * NANOSECONDS_PER_SECOND,
+            approval_valid_ns=approval_valid_seconds * NANOSECONDS_PER_SECOND,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The instants of one day between which one session may trade one class of instruments."""
+
+    entry_start_ns: int
+    entry_end_ns: int  # exclusive
+    hard_end_ns: int  # from here on every position is closed
+    windows: tuple[tuple[int, int], ...]  # of continuous trading, half-open
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a decision may depend on beside the session's state and the message."""
+
+    terms: Terms
+    instruments: Mapping[int, Instrument]
+    killed: bool
+    data_ns: int  # the event time that market data has reached
+    # Market data comes in slices that others wait for (docs/decisions/0001): what execution's reports of a slice lead
+    # to takes effect at its end, because execution has promised to report nothing earlier any more.
+    paced: bool
+
+    def now_ns(self, otherwise_ns: int) -> int:
+        """The event time of a decision that no market event caused: the first instant no data has been seen for."""
+        return self.data_ns + 1 if self.data_ns else otherwise_ns
+
+
+def hours_of(instrument: Instrument, limits: RiskLimits, *, ts_ns: int) -> Hours | None:
+    """The hours on the Indian date of `ts_ns`; None where the market of the instrument is closed all day.
+
+    Raises InvalidInput for a class or a day the calendar does not know.
+    """
+    return _hours(
+        ist_date(ts_ns), instrument.market_class, limits.safe_trading_start, limits.safe_trading_end,
+        limits.hard_trading_end,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _hours(day: date, market_class: str, start: str | None, end: str | None, hard_end: str | None) -> Hours | None:
+    market = session_for(day, market_class)
+    if market is None:
+        return None
+    hard_end_ns = market.square_off_ns if hard_end is None else _at(day, hard_end)
+    # A time at which nothing trades any more cannot be honoured: the market's own square-off comes first then.
+    if hard_end_ns >= market.close_ns:
+        hard_end_ns = market.square_off_ns
+    return Hours(
+        entry_start_ns=market.entry_start_ns if start is None else _at(day, start),
+        entry_end_ns=market.entry_end_ns if end is None else _at(day, end),
+        hard_end_ns=hard_end_ns,
+        windows=market.windows,
+    )
+
+
+def _at(day: date, clock_time: str) -> int:
+    return ist_to_ns(day, time.fromisoformat(clock_time))
+
+
+def _tighter_loss(spec: SessionSpec) -> Loss | None:
+    limits, found = spec.limits, list[Loss]()
+    if limits.daily_max_loss_paise is not None:
+        found.append(Loss("daily_max_loss", limits.daily_max_loss_paise))
+    if limits.daily_max_loss_pct is not None:
+        share = Decimal(str(limits.daily_max_loss_pct)) / 100
+        paise = int((share * spec.capital_paise).to_integral_value(ROUND_FLOOR))
+        found.append(Loss("daily_max_loss_pct", max(1, paise)))
+    return min(found, key=lambda loss: loss.limit_paise, default=None)

@@ -1,0 +1,202 @@
+"""From bus entries to verdicts in the book.
+
+signals, orders, commands, sessions ─► step (pure) ─► one transaction: inbox, state, journal, outbox
+ticks ─► marks in memory; a transaction only where something was decided
+"""
+
+from services.risk.adapters.ledger import engage_kill_switch
+from services.risk.book import Book, Cursor, Session
+from services.risk.domain.entries import block
+from services.risk.domain.exits import ignored
+from services.risk.domain.facts import OrderFact, concerns_risk
+from services.risk.domain.marking import held_instruments, mark, select
+from services.risk.domain.step import Command, Step, on_command, on_fact, on_over, on_signal, on_ticks
+from services.risk.domain.terms import Situation
+from services.risk.domain.verdicts import Cause
+from services.risk.kill_switch import KillSwitch
+from services.risk.metrics import ARMED
+from tradebus.bus.port import Bus, Entry
+from tradebus.contracts.base import Message
+from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.orders import (
+    OrderCancelled,
+    OrderFilled,
+    OrderPartiallyFilled,
+    OrderRejected,
+    PositionClosed,
+    PositionOpened,
+)
+from tradebus.contracts.records import TICK, Records, decode
+from tradebus.contracts.registry import parse
+from tradebus.contracts.sessions import SessionFailed, SessionStopped
+from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal
+from tradebus.contracts.streams import MD_TICKS
+from tradebus.store.instruments import load_instruments
+from tradebus.store.store import Store, Transaction
+
+TICKS_STREAM = MD_TICKS.shard(0)
+
+
+class Risk:
+    """Handles one entry at a time. `data_ns` is the event time that market data has reached."""
+
+    def __init__(self, *, bus: Bus, store: Store, book: Book, kill_switch: KillSwitch, paced: bool) -> None:
+        self._bus, self._store, self._paced = bus, store, paced
+        self.book, self.kill_switch = book, kill_switch
+        self._instruments: dict[int, Instrument] = {}
+        self.data_ns = 0
+
+    async def load(self) -> None:
+        """Takes up what the book holds: at the start, and again after anything went wrong."""
+        await self.book.load()
+        if not self.data_ns:
+            self.data_ns = await self._bus.last_watermark(TICKS_STREAM) or 0
+            newest = await self._bus.tail(TICKS_STREAM, count=1)
+            self.book.cursor = Cursor(self.data_ns, newest[-1].entry_id if newest else "0")
+        await self._load_instruments()
+
+    async def handle(self, entry: Entry) -> None:
+        """One entry, whole. Raises ValueError for what is no message, or lacks what its kind needs."""
+        if entry.stream == TICKS_STREAM:
+            await self._on_ticks(entry)
+        elif entry.body:
+            await self._on_message(parse(entry.body))
+
+    async def on_kill(self, command: Kill) -> None:
+        """Engages the switch and closes everything of every session, in one transaction."""
+        stands: list[bool] = []
+
+        async def engage(tx: Transaction) -> None:
+            stands.append(await engage_kill_switch(tx, reason=command.reason, changed_ns=command.ts_event_ns))
+
+        await self.book.save(command.event_id, self._steps(command), also=engage)
+        self.kill_switch.command(engaged=any(stands))
+
+    async def _on_message(self, message: Message) -> None:
+        match message:
+            case EntrySignal() | ExitSignal():
+                await self._on_signal(message)
+            case ArmLong() | ArmShort():
+                ARMED.labels(message.strategy).inc()
+            case (
+                PositionOpened() | PositionClosed() | OrderFilled() | OrderPartiallyFilled() | OrderCancelled()
+                | OrderRejected()
+            ):  # fmt: skip
+                await self._on_fact(message)
+            case StartTrading():
+                await self.book.take_up(message.event_id, message.spec.session_id)
+            case Kill():
+                await self.on_kill(message)
+            case StopTrading() | PauseTrading() | ResumeTrading() | Flatten():
+                await self.book.save(message.event_id, self._steps(message))
+            case SessionStopped() | SessionFailed():
+                await self._on_over(message)
+            case _:
+                pass  # of no concern to risk
+
+    async def _on_signal(self, signal: EntrySignal | ExitSignal) -> None:
+        if signal.session_id is None:
+            raise ValueError(f"{signal.TYPE} {signal.event_id} has no session_id")
+        session = self.book.sessions.get(signal.session_id)
+        if session is None:
+            await self._refuse_stranger(signal, signal.session_id)
+            return
+        await self._know(signal.instrument)
+        step = on_signal(session.state, signal, self._situation(session))
+        await self.book.save(signal.event_id, {signal.session_id: step})
+
+    async def _refuse_stranger(self, signal: EntrySignal | ExitSignal, session_id: str) -> None:
+        """A signal of a session that is over, or that risk was never told of."""
+        rule, detail = "unknown_session", f"session {session_id} is not running"
+        if isinstance(signal, EntrySignal):
+            verdict = block(signal, rule, detail)
+        else:
+            verdict = ignored(signal, rule=rule, detail=detail)
+        await self.book.refuse(signal.event_id, verdict, session_id=session_id, user_id=signal.user_id)
+
+    async def _on_fact(self, fact: OrderFact) -> None:
+        session = self.book.sessions.get(fact.session_id or "")
+        if session is None or not concerns_risk(fact):
+            return
+        await self._know(fact.instrument)
+        step = on_fact(session.state, fact, self._situation(session))
+        if step.state is not session.state:
+            await self.book.save(fact.event_id, {session.terms.session_id: step})
+            self.book.forget_if_flat(session)
+
+    async def _on_over(self, message: SessionStopped | SessionFailed) -> None:
+        session = self.book.sessions.get(message.session_id or "")
+        if session is None:
+            return
+        session.is_over = True
+        if session.state.live():
+            now_ns = self._situation(session).now_ns(message.ts_event_ns)
+            step = on_over(session.state, Cause(now_ns, message.event_id, message.trace_id))
+            await self.book.save(message.event_id, {session.terms.session_id: step})
+        self.book.forget_if_flat(session)
+
+    def _steps(self, command: Command) -> dict[str, Step]:
+        """A command's steps: of its session, or of every session where it names none."""
+        steps = {}
+        for name, session in self.book.sessions.items():
+            if isinstance(command, Kill) or command.session_id == name:
+                steps[name] = on_command(session.state, command, self._situation(session))
+        return steps
+
+    async def _on_ticks(self, entry: Entry) -> None:
+        if entry.watermark_ns is None:
+            raise ValueError("a tick batch without a watermark")
+        self.data_ns = entry.watermark_ns
+        self.book.cursor = Cursor(entry.watermark_ns, entry.entry_id)
+        if not self.book.held:
+            return
+        ticks = select(decode(entry.body, TICK), self.book.held)
+        for session in list(self.book.sessions.values()):
+            await self._mark(session, ticks, entry, watermark_ns=entry.watermark_ns)
+
+    async def _mark(self, session: Session, ticks: Records, entry: Entry, *, watermark_ns: int) -> None:
+        held = held_instruments(session.state)
+        if not held:
+            return
+        if session.is_behind:
+            if watermark_ns <= session.state.marked_ns:
+                return  # delivered again: its marks are in the state
+            await self._catch_up(session, before=entry)
+        own = ticks if held.issuperset(self.book.held) else select(ticks, sorted(held))
+        step = on_ticks(session.state, own, self._situation(session), end_ns=watermark_ns + 1)
+        if step.verdicts:
+            await self.book.save(f"ticks:{session.terms.session_id}:{watermark_ns}", {session.terms.session_id: step})
+        elif step.state is not session.state:
+            session.state = step.state
+            self.book.count()
+
+    async def _catch_up(self, session: Session, *, before: Entry) -> None:
+        """Brings the marks of a loaded session to where this slice begins. What lies between was judged before the
+        restart, so marks are all there is to it; slices that left the stream meanwhile are done without."""
+        after = {TICKS_STREAM: session.state.marked_entry_id}
+        instruments = sorted(held_instruments(session.state))
+        while entries := await self._bus.follow([TICKS_STREAM], after=after, block_ms=0):
+            for entry in entries:
+                if entry.entry_id == before.entry_id or entry.watermark_ns is None:
+                    session.is_behind = False
+                    return
+                after[TICKS_STREAM] = entry.entry_id
+                ticks = select(decode(entry.body, TICK), instruments)
+                session.state = mark(session.state, ticks, end_ns=entry.watermark_ns + 1, loss_limit_paise=None).state
+        session.is_behind = False
+
+    def _situation(self, session: Session) -> Situation:
+        return Situation(
+            terms=session.terms, instruments=self._instruments, killed=self.kill_switch.engaged, data_ns=self.data_ns,
+            paced=self._paced,
+        )  # fmt: skip
+
+    async def _know(self, instrument: int) -> None:
+        """Reads the master again where an instrument is new: it may have been registered after we started."""
+        if instrument not in self._instruments:
+            await self._load_instruments()
+
+    async def _load_instruments(self) -> None:
+        master = await load_instruments(self._store.pool)
+        self._instruments = {instrument.instrument_id: instrument for instrument in master}

@@ -1,0 +1,14 @@
+"""`python -m services.risk.main`"""
+
+from services.risk.bootstrap import build
+from services.risk.settings import RiskSettings
+from tradebus.runtime.shell import run_service
+
+
+def main() -> None:
+    """Runs the risk service until it is told to stop."""
+    run_service("risk", RiskSettings, build)
+
+
+if __name__ == "__main__":
+    main()

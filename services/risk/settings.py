@@ -1,0 +1,17 @@
+"""Risk's settings."""
+
+from pydantic import Field
+
+from tradebus.config.settings import ServiceSettings
+
+
+class RiskSettings(ServiceSettings):
+    """All durations but `kill_poll_seconds` are event time."""
+
+    # A signal further from the market data than this, either way, is refused.
+    max_signal_age_seconds: int = Field(default=60, ge=1, validation_alias="RISK_MAX_SIGNAL_AGE_SECONDS")
+    # Execution refuses an approval it reads later than this after the signal.
+    approval_valid_seconds: int = Field(default=120, ge=1, validation_alias="RISK_APPROVAL_VALID_SECONDS")
+    # How often a message that fails is tried before it goes to the dead letters.
+    deliveries_max: int = Field(default=5, ge=1, validation_alias="RISK_DELIVERIES_MAX")
+    kill_poll_seconds: float = Field(default=0.5, gt=0, validation_alias="RISK_KILL_POLL_SECONDS")
