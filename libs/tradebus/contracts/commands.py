@@ -7,6 +7,8 @@ from tradebus.contracts.sessions import SessionSpec
 
 
 class StartTrading(Message):
+    """Begin a session as `spec` fixes it."""
+
     TYPE: ClassVar[str] = "START_TRADING"
     spec: SessionSpec
 
@@ -26,6 +28,8 @@ class PauseTrading(Message):
 
 
 class ResumeTrading(Message):
+    """Allow entries again after a pause."""
+
     TYPE: ClassVar[str] = "RESUME_TRADING"
 
 

@@ -41,12 +41,16 @@ class _OrderEvent(Message):
 
 
 class OrderPlaced(_OrderEvent):
+    """The broker accepted an order. For a stop this is STOP_PLACED."""
+
     TYPE: ClassVar[str] = "ORDER_PLACED"
     price_paise: int | None = None
     trigger_paise: int | None = None
 
 
 class OrderPartiallyFilled(_OrderEvent):
+    """One fill of an order that is not complete yet."""
+
     TYPE: ClassVar[str] = "ORDER_PARTIALLY_FILLED"
     fill_id: str
     fill_quantity: int
@@ -55,6 +59,8 @@ class OrderPartiallyFilled(_OrderEvent):
 
 
 class OrderFilled(_OrderEvent):
+    """The fill that completed an order."""
+
     TYPE: ClassVar[str] = "ORDER_FILLED"
     fill_id: str
     fill_quantity: int
@@ -71,18 +77,24 @@ class OrderRejected(_OrderEvent):
 
 
 class OrderCancelled(_OrderEvent):
+    """An order ended before it was complete; it may carry fills."""
+
     TYPE: ClassVar[str] = "ORDER_CANCELLED"
     filled_quantity: int
     reason: str
 
 
 class OrderTimeout(_OrderEvent):
+    """An entry waited too long and is being cancelled."""
+
     TYPE: ClassVar[str] = "ORDER_TIMEOUT"
     filled_quantity: int
     timeout_seconds: int
 
 
 class OrderSlippage(_OrderEvent):
+    """A fill was worse than the limit allows; the position is being closed."""
+
     TYPE: ClassVar[str] = "ORDER_SLIPPAGE"
     expected_price_paise: int
     fill_price_paise: int
@@ -98,11 +110,15 @@ class OrderUnknown(_OrderEvent):
 
 
 class StopPlaced(_OrderEvent):
+    """The protective stop rests at the broker."""
+
     TYPE: ClassVar[str] = "STOP_PLACED"
     trigger_paise: int
 
 
 class StopMoved(_OrderEvent):
+    """The stop follows the position: a new trigger or quantity."""
+
     TYPE: ClassVar[str] = "STOP_MOVED"
     trigger_paise: int
     previous_trigger_paise: int
@@ -110,6 +126,8 @@ class StopMoved(_OrderEvent):
 
 
 class PositionOpened(Message):
+    """The first fill of an entry; later fills of it are order events."""
+
     TYPE: ClassVar[str] = "POSITION_OPENED"
     strategy: str
     symbol: str
@@ -152,11 +170,15 @@ class Difference(Model):
 
 
 class Reconciled(Message):
+    """The book and the broker agree, or were brought to agree."""
+
     TYPE: ClassVar[str] = "RECONCILED"
     orders_checked: int
     differences: tuple[Difference, ...] = ()
 
 
 class ReconcileMismatch(Message):
+    """The book and the broker disagree in a way that a person must look at."""
+
     TYPE: ClassVar[str] = "RECONCILE_MISMATCH"
     differences: tuple[Difference, ...]

@@ -31,6 +31,8 @@ class _EntryGo(_EntryVerdict):
 
 
 class EntryApproved(_EntryGo):
+    """Enter with the full size; execution may place it until `valid_until_ns`."""
+
     TYPE: ClassVar[str] = "ENTRY_APPROVED"
 
 
@@ -42,6 +44,8 @@ class EntryReduced(_EntryGo):
 
 
 class EntryBlocked(_EntryVerdict):
+    """No entry; `rule` and `detail` say why."""
+
     TYPE: ClassVar[str] = "ENTRY_BLOCKED"
     detail: str
 

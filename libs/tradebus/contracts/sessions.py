@@ -88,15 +88,21 @@ class SessionStopped(Message):
 
 
 class SessionPaused(Message):
+    """No new entries until resumed; exits and supervision go on."""
+
     TYPE: ClassVar[str] = "SESSION_PAUSED"
     reason: str
 
 
 class SessionResumed(Message):
+    """Entries are allowed again."""
+
     TYPE: ClassVar[str] = "SESSION_RESUMED"
 
 
 class SessionFailed(Message):
+    """The session could not start; `reason` names what is missing."""
+
     TYPE: ClassVar[str] = "SESSION_FAILED"
     reason: str
 
@@ -109,6 +115,8 @@ class FieldError(Model):
 
 
 class CommandRejected(Message):
+    """A command was refused; every bad field is named and nothing changed."""
+
     TYPE: ClassVar[str] = "COMMAND_REJECTED"
     action: str | None = None
     errors: tuple[FieldError, ...]

@@ -28,11 +28,15 @@ class _Signal(Message):
 
 
 class ArmLong(_Signal):
+    """Conditions for a long entry are building; nothing is asked for yet."""
+
     TYPE: ClassVar[str] = "ARM_LONG"
     confidence: float = Field(ge=0, le=1)
 
 
 class ArmShort(_Signal):
+    """Conditions for a short entry are building; nothing is asked for yet."""
+
     TYPE: ClassVar[str] = "ARM_SHORT"
     confidence: float = Field(ge=0, le=1)
 

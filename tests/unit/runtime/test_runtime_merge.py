@@ -37,7 +37,7 @@ def run_of(steps: int, per_step: list[int]) -> dict[str, list[Entry]]:
         ]
         streams["signals"] += [message("signals", end, step * 100 + i) for i in range(count)]
         streams["signals"] += [mark("signals", end)]
-        streams["orders"] += [message("orders", end, step * 100 + 50)] + [mark("orders", end)]
+        streams["orders"] += [message("orders", end, step * 100 + 50), mark("orders", end)]
     return streams
 
 
