@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import SecretStr
 
@@ -19,7 +20,7 @@ from services.gateway.http.system import open_routes, system_routes
 from services.gateway.http.views import view_routes
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus, Subscription
-from tradebus.kernel.errors import InvalidInput, Unavailable
+from tradebus.kernel.errors import Unavailable
 from tradebus.store.store import Store
 
 
@@ -40,13 +41,15 @@ def create_app(
     async def index() -> HTMLResponse:
         return HTMLResponse(page, headers={"Cache-Control": "no-store"})
 
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        """Names what is wrong and where, without what was sent: that may be a token."""
+        errors = [{"field": ".".join(map(str, one["loc"][1:])), "problem": one["msg"]} for one in error.errors()]
+        return JSONResponse({"detail": "malformed request", "errors": errors}, 422)
+
     @app.exception_handler(Unavailable)
     async def unavailable(_request: Request, error: Unavailable) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 503)
-
-    @app.exception_handler(InvalidInput)
-    async def invalid(_request: Request, error: InvalidInput) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 422)
 
     app.add_middleware(Guard, token=token, login_page=page)
     return app
