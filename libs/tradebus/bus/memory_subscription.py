@@ -52,7 +52,7 @@ class MemorySubscription:
                 (stream, number)
                 for stream in streams
                 for number, pending in stream.group(self.group).pending.items()
-                if pending.consumer == self.consumer and (stream.name, number) not in self._held
+                if pending.consumer == self.consumer
             ]
             self._left_over.sort(key=lambda left: age(left[0].at(left[1])))
         page: list[Entry] = []
@@ -60,7 +60,8 @@ class MemorySubscription:
             stream, number = self._left_over.pop(0)
             group = stream.group(self.group)
             pending = group.pending.get(number)
-            if pending is not None and pending.consumer == self.consumer:
+            mine = pending is not None and pending.consumer == self.consumer
+            if mine and (stream.name, number) not in self._held:
                 page.append(stream.deliver_again(group, number, self.consumer))
         return page
 

@@ -1,6 +1,6 @@
 """How one consumer of a group reads on Redis, on a connection of its own because its reads block.
 
-    recovering: the consumer's own pending entries, from id 0, page by page ──► new entries (">"), for ever
+    recovering: the consumer's own pending entries, page by page (`redis_pending`) ──► new entries (">"), for ever
 
 Invariants (with those of `tradebus.bus.port`):
 - Each entry is returned once per process life: after a lost connection the pending entries are read again, because a
@@ -17,24 +17,25 @@ from tradebus.bus import codec
 from tradebus.bus.dial import Dialler, Retry
 from tradebus.bus.link import Dropped, RedisRefused, Reply, checked, pack
 from tradebus.bus.port import Entry, age
+from tradebus.bus.redis_pending import RedisPending
 from tradebus.bus.wire import Wire
 
 _log = logging.getLogger(__name__)
 
 
 class RedisReader:
-    """Reads `streams` as `consumer` of `group`. `trimmed` counts entries gone before they could be handled."""
+    """Reads `streams` as `consumer` of `group`."""
 
     def __init__(
         self, dialler: Dialler, wire: Wire, *, prefix: str, streams: Sequence[str], group: str, consumer: str
     ) -> None:
-        self.trimmed = 0
+        self.pending = RedisPending(wire, prefix=prefix, group=group, consumer=consumer)
         self.held: dict[str, set[str]] = {stream: set() for stream in streams}
-        self._streams, self._group, self._consumer, self._prefix = tuple(streams), group, consumer, prefix
+        self._streams, self._group, self._consumer = tuple(streams), group, consumer
         self._dialler, self._wire, self._blocking = dialler, wire, Wire(dialler)
         self._keys = tuple(prefix + stream for stream in streams)
         self._names = {(prefix + stream).encode(): stream for stream in streams}
-        self._cursors: dict[str, str] | None = dict.fromkeys(streams, "0")  # None once nothing is left over
+        self._cursors: dict[str, str] | None = dict.fromkeys(streams, "-")  # None once nothing is left over
         self._in_flight: asyncio.Future[list[Reply]] | None = None
         self._reading = False
 
@@ -59,7 +60,7 @@ class RedisReader:
                     found = await self._read_left_over(count)
                     return found or self._take(await self._read_new(block_ms, count))
                 except Dropped as error:
-                    self._cursors = dict.fromkeys(self._streams, "0")
+                    self._cursors = dict.fromkeys(self._streams, "-")
                     retry = retry or Retry(self._dialler)
                     await retry.wait(error)
                 except RedisRefused as error:
@@ -101,32 +102,30 @@ class RedisReader:
     async def _read_left_over(self, count: int) -> list[Entry]:
         """The next page of pending entries not yet returned in this life; [] when all have been."""
         while self._cursors is not None:
-            cursors = self._cursors
-            ids = [cursors[name] for name in self._streams]
-            request = pack(
-                "XREADGROUP", "GROUP", self._group, self._consumer, "COUNT", count, "STREAMS", *self._keys, *ids
-            )
-            reply = await self._blocking.call(request, replies=1)
-            pages = {self._names[key]: entries for key, entries in reply[0] or () if entries}
-            found = [entry for stream, page in pages.items() for entry in await self.delivered(stream, page)]
-            self._cursors = cursors | {name: page[-1][0].decode() for name, page in pages.items()} if pages else None
+            found: list[Entry] = []
+            cursors: dict[str, str] = {}
+            for stream, after in self._cursors.items():
+                page = await self.pending.own(stream, after=after, count=count, held=self.held[stream])
+                found += page.entries
+                if page.listed:
+                    cursors[stream] = f"({page.last_id}"
+            self._cursors = cursors or None
             if found:
                 return self.hold(sorted(found, key=age))
         return []
 
-    async def delivered(self, stream: str, page: Sequence[Reply]) -> list[Entry]:
-        """Pending entries of this consumer as entries, without those held already. Forgets what was trimmed away."""
-        held = self.held[stream]
-        fresh = [(entry_id, fields) for entry_id, fields in page if entry_id.decode() not in held]
-        whole = [(entry_id, fields) for entry_id, fields in fresh if fields is not None]
-        await self._forget(stream, [entry_id for entry_id, fields in fresh if fields is None])
-        if not whole:
-            return []
-        deliveries = await self._deliveries(stream, [entry_id for entry_id, _ in whole])
-        return [
-            codec.read_entry(stream, entry_id, fields, deliveries=deliveries.get(entry_id, 2))
-            for entry_id, fields in whole
-        ]
+    async def claim_idle(self, *, min_idle_ms: int, count: int) -> list[Entry]:
+        """See `tradebus.bus.port.Subscription.claim_idle`."""
+        found: list[Entry] = []
+        for stream, held in self.held.items():
+            after, listed = "-", 1
+            while listed and len(found) < count:
+                page = await self.pending.idle(
+                    stream, after=after, count=count - len(found), held=held, min_idle_ms=min_idle_ms
+                )
+                found += page.entries
+                after, listed = f"({page.last_id}", page.listed
+        return self.hold(found)
 
     def hold(self, entries: list[Entry]) -> list[Entry]:
         """Marks entries as returned in this life."""
@@ -138,23 +137,6 @@ class RedisReader:
         """Lets go of entries that were acknowledged."""
         for entry in entries:
             self.held[entry.stream].discard(entry.entry_id)
-
-    def note_trimmed(self, stream: str, gone: Sequence[bytes]) -> None:
-        """Counts entries that were trimmed while pending."""
-        if gone:
-            self.trimmed += len(gone)
-            _log.error("%s: %d entries were trimmed before group %s handled them", stream, len(gone), self._group)
-
-    async def _forget(self, stream: str, gone: Sequence[bytes]) -> None:
-        self.note_trimmed(stream, gone)
-        if gone:
-            await self._wire.persist(pack("XACK", self._prefix + stream, self._group, *gone), replies=1)
-
-    async def _deliveries(self, stream: str, entry_ids: Sequence[bytes]) -> dict[bytes, int]:
-        """How often each of these pending entries has been delivered, this time included."""
-        requests = [pack("XPENDING", self._prefix + stream, self._group, one, one, 1) for one in entry_ids]
-        replies = await self._wire.persist(b"".join(requests), replies=len(requests))
-        return {rows[0][0]: int(rows[0][3]) for rows in replies if rows}
 
     async def close(self) -> None:
         """Gives the connection back. Entries not acknowledged stay pending."""

@@ -39,7 +39,7 @@ class RedisSubscription:
     @property
     def trimmed(self) -> int:
         """Entries that were gone from their stream before this consumer could handle them; 0 unless Redis was cut."""
-        return self._reader.trimmed
+        return self._reader.pending.trimmed
 
     async def create_groups(self) -> None:
         """Makes the group where it is missing."""
@@ -65,18 +65,7 @@ class RedisSubscription:
         return [pack("XACK", self._prefix + stream, self.group, *some) for stream, some in ids.items()]
 
     async def claim_idle(self, *, min_idle_ms: int, count: int = 64) -> list[Entry]:
-        found: list[Entry] = []
-        for stream in self.streams:
-            command = ("XAUTOCLAIM", self._prefix + stream, self.group, self.consumer, min_idle_ms)
-            cursor = b"0-0"
-            while len(found) < count:
-                (reply,) = await self._wire.persist(pack(*command, cursor, "COUNT", count - len(found)), replies=1)
-                cursor, page = reply[0], reply[1]
-                self._reader.note_trimmed(stream, reply[2])
-                found += await self._reader.delivered(stream, page)
-                if cursor == b"0-0":
-                    break
-        return self._reader.hold(found)
+        return await self._reader.claim_idle(min_idle_ms=min_idle_ms, count=count)
 
     async def dead_letter(self, entry: Entry, *, reason: str) -> None:
         key, one = self._prefix + entry.stream, entry.entry_id
