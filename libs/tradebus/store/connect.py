@@ -24,8 +24,8 @@ _LAST_DELAY_SECONDS = 1.0
 async def connect_pool(
     database_url: str, *, namespace: str, producer: str, pool_size: int, retry_seconds: float
 ) -> asyncpg.Pool:
-    """A pool whose connections see the namespace's schema. Raises Unavailable in one line."""
-    schema = schema_name(namespace)
+    """A pool whose connections see the namespace's schema. Raises Unavailable or InvalidInput in one line."""
+    schema, where = schema_name(namespace), describe(database_url)
 
     async def open_pool() -> asyncpg.Pool:
         return await asyncpg.create_pool(
@@ -46,7 +46,7 @@ async def connect_pool(
     if await pool.fetchval("SELECT to_regclass('outbox')") is None:
         await pool.close()
         command = f"TRADEBUS_NAMESPACE={namespace} tradebus migrate" if namespace else "tradebus migrate"
-        raise Unavailable(f"{describe(database_url)}: schema {schema} is not there yet; run `{command}`")
+        raise Unavailable(f"{where}: schema {schema} is not there yet; run `{command}`")
     return pool
 
 

@@ -25,13 +25,17 @@ def load_queries(package: str, name: str) -> Mapping[str, str]:
 def parse_queries(text: str) -> dict[str, str]:
     """Splits a file's text at its `-- name:` lines. Every section holds exactly what was written, trimmed."""
     pieces = _HEADER.split(text)
-    if any(line.strip() and not line.lstrip().startswith("--") for line in pieces[0].splitlines()):
+    if _has_statement(pieces[0]):
         raise ValueError("a statement stands before the first '-- name:' line")
     found: dict[str, str] = {}
     for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
         if not name.isidentifier() or name in found:
             raise ValueError(f"query name {name!r} is malformed or there twice")
-        if not body.strip():
+        if not _has_statement(body):
             raise ValueError(f"query {name!r} is empty")
-        found[name] = body.strip().removesuffix(";")
+        found[name] = body.strip().removesuffix(";").rstrip()
     return found
+
+
+def _has_statement(text: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("--") for line in text.splitlines())

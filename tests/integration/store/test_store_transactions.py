@@ -1,23 +1,204 @@
-"""Inbox, outbox and locks on a real Postgres."""
+"""Inbox, emission and locks on a real Postgres."""
 
-from tradebus.contracts.commands import PauseTrading
+import asyncio
+
+import asyncpg
+import pytest
+from testkit.messages import pause
+
 from tradebus.contracts.streams import COMMANDS
 from tradebus.store.store import Store
 
 
-def message(number: int) -> PauseTrading:
-    return PauseTrading(event_id=f"event-{number}", ts_event_ns=number, ts_recorded_ns=number, source="test",
-                        trace_id="trace", session_id="s", reason=f"reason {number}")  # fmt: skip
+async def counts(store: Store) -> tuple[int, ...]:
+    row = await store.pool.fetchrow(
+        "SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM outbox), (SELECT count(*) FROM events)"
+    )
+    return tuple(row)
 
 
-async def test_what_a_transaction_emits_is_in_the_outbox_and_the_events_after_commit(store: Store) -> None:
+async def handle_and_fail(store: Store) -> None:
     async with store.begin() as transaction:
-        transaction.emit(COMMANDS.name, message(1))
-        transaction.emit(COMMANDS.name, message(2))
-        assert await store.pool.fetchval("SELECT count(*) FROM outbox") == 0
+        assert await transaction.first_time("risk", "m")
+        transaction.emit(COMMANDS.name, pause(1))
+        raise ZeroDivisionError
+
+
+async def test_what_a_transaction_emits_is_in_outbox_and_events_after_its_commit_and_not_before(store: Store) -> None:
+    async with store.begin() as transaction:
+        transaction.emit(COMMANDS.name, pause(1))
+        transaction.emit(COMMANDS.name, pause(2, pos_id="p"))
+        assert await counts(store) == (0, 0, 0)
     rows = await store.pool.fetch("SELECT * FROM outbox ORDER BY outbox_id")
-    assert [(row["stream"], row["kind"], row["body"]) for row in rows] == [
-        (COMMANDS.name, "PAUSE_TRADING", message(number).to_json()) for number in (1, 2)
+    assert [(row["producer"], row["stream"], row["kind"], row["body"]) for row in rows] == [
+        ("test-1", COMMANDS.name, "PAUSE_TRADING", pause(1).to_json()),
+        ("test-1", COMMANDS.name, "PAUSE_TRADING", pause(2, pos_id="p").to_json()),
     ]
-    events = await store.pool.fetch("SELECT event_id, type, session_id, ts_event_ns, body FROM events ORDER BY 1")
-    assert [event["body"]["reason"] for event in events] == ["reason 1", "reason 2"]
+    events = await store.pool.fetch("SELECT * FROM events ORDER BY ts_event_ns")
+    assert [(row["event_id"], row["type"], row["session_id"], row["pos_id"]) for row in events] == [
+        (pause(1).event_id, "PAUSE_TRADING", "session", None),
+        (pause(2).event_id, "PAUSE_TRADING", "session", "p"),
+    ]
+    assert events[0]["body"]["reason"] == "reason 1"
+
+
+async def test_a_transaction_that_raises_leaves_no_row_of_any_kind(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await handle_and_fail(store)
+    assert await counts(store) == (0, 0, 0)
+    assert store.backlog.take() == []
+
+
+async def test_a_statement_that_fails_takes_the_emission_with_it(store: Store) -> None:
+    async def handle() -> None:
+        async with store.begin() as transaction:
+            transaction.emit(COMMANDS.name, pause(1))
+            await transaction.connection.execute("INSERT INTO kill_switch VALUES (false, true, 'x', 1)")
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await handle()
+    assert await counts(store) == (0, 0, 0)
+
+
+async def test_a_cancelled_transaction_leaves_nothing(store: Store) -> None:
+    started = asyncio.Event()
+
+    async def handle() -> None:
+        async with store.begin() as transaction:
+            await transaction.first_time("risk", "m")
+            transaction.emit(COMMANDS.name, pause(1))
+            started.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(handle())
+    await started.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert await counts(store) == (0, 0, 0)
+
+
+async def test_emitting_after_the_end_of_a_transaction_is_refused(store: Store) -> None:
+    async with store.begin() as transaction:
+        pass
+    with pytest.raises(RuntimeError, match="PAUSE_TRADING"):
+        transaction.emit(COMMANDS.name, pause(1))
+
+
+async def test_an_event_emitted_again_is_recorded_once_and_published_again(store: Store) -> None:
+    for _ in range(2):
+        async with store.begin() as transaction:
+            transaction.emit(COMMANDS.name, pause(1))
+    assert await counts(store) == (0, 2, 1)
+
+
+async def test_a_message_delivered_twice_is_handled_once(store: Store) -> None:
+    answers = []
+    for consumer in ("risk", "risk", "execution"):
+        async with store.begin() as transaction:
+            answers.append(await transaction.first_time(consumer, "m"))
+    assert answers == [True, False, True]
+
+
+async def test_a_message_whose_first_handling_failed_is_handled_again(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await handle_and_fail(store)
+    async with store.begin() as transaction:
+        assert await transaction.first_time("risk", "m")
+
+
+async def test_a_message_handled_at_once_by_two_processes_has_one_effect(
+    store: Store, database_url: str, migrated: str
+) -> None:
+    other = await Store.connect(database_url, namespace=migrated, producer="test-2")
+    handled: list[int] = []
+
+    async def handle(where: Store, number: int) -> None:
+        async with where.begin() as transaction:
+            if await transaction.first_time("execution", f"message {number}"):
+                handled.append(number)
+                transaction.emit(COMMANDS.name, pause(number))
+
+    try:
+        deliveries = [handle(where, number) for number in range(200) for where in (store, other, store)]
+        await asyncio.gather(*deliveries)
+    finally:
+        await other.close()
+    assert sorted(handled) == list(range(200))
+    assert await counts(store) == (200, 200, 200)
+
+
+async def test_the_one_who_waits_for_a_failed_first_handling_becomes_the_first(store: Store) -> None:
+    inside, fail = asyncio.Event(), asyncio.Event()
+
+    async def failing() -> None:
+        async with store.begin() as transaction:
+            assert await transaction.first_time("risk", "m")
+            inside.set()
+            await fail.wait()
+            raise ZeroDivisionError
+
+    async def waiting() -> bool:
+        await inside.wait()
+        async with store.begin() as transaction:
+            return await transaction.first_time("risk", "m")
+
+    first, second = asyncio.create_task(failing()), asyncio.create_task(waiting())
+    await inside.wait()
+    while not await store.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        assert not second.done()
+    fail.set()
+    assert await second
+    with pytest.raises(ZeroDivisionError):
+        await first
+
+
+async def test_the_lock_of_a_position_lets_one_transaction_in_at_a_time(
+    store: Store, database_url: str, migrated: str
+) -> None:
+    other = await Store.connect(database_url, namespace=migrated, producer="test-2")
+    inside = 0
+    most = 0
+
+    async def work(where: Store, pos_id: str) -> None:
+        nonlocal inside, most
+        async with where.begin() as transaction:
+            await transaction.lock(pos_id)
+            inside += 1
+            most = max(most, inside)
+            await transaction.connection.execute("SELECT pg_sleep(0.005)")
+            inside -= 1
+
+    try:
+        await asyncio.gather(*(work(where, "p") for where in (store, other) * 10))
+        assert most == 1
+        await asyncio.gather(*(work(store, f"p{number}") for number in range(8)))
+        assert most > 1, "different positions do not wait for each other"
+    finally:
+        await other.close()
+
+
+@pytest.mark.parametrize("table", ["order_history", "fills", "events", "risk_decisions", "signals"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET ts_event_ns = 1", "DELETE FROM {}"])
+async def test_append_only_tables_refuse_changes(store: Store, table: str, statement: str) -> None:
+    async with store.pool.acquire() as connection:
+        await connection.execute("SET session_replication_role = replica")  # no parent rows needed
+        await connection.execute(ROWS[table])
+        await connection.execute("RESET session_replication_role")
+        with pytest.raises(asyncpg.RaiseError, match=f"{table} is append-only"):
+            await connection.execute(statement.format(table))
+        assert await connection.fetchval(f"SELECT count(*) FROM {table} WHERE ts_event_ns = 7") == 1
+
+
+ROWS = {
+    "order_history": "INSERT INTO order_history (order_id, to_state, event, ts_event_ns) VALUES ('o', 's', 'e', 7)",
+    "fills": "INSERT INTO fills VALUES ('f', 'o', 'p', 1, 1, 0, 7)",
+    "events": "INSERT INTO events VALUES ('e', 's', 't', NULL, NULL, 7, '{}')",
+    "risk_decisions": "INSERT INTO risk_decisions VALUES ('e', 's', NULL, NULL, 'BLOCK', 'r', NULL, 7, '{}')",
+    "signals": "INSERT INTO signals VALUES ('e', 's', 'orb', 'X', 't', 7, '{}')",
+}
+
+
+async def test_jsonb_columns_take_and_give_python_objects(store: Store) -> None:
+    value = {"a": [1, None, True], "b": "Δ"}
+    await store.pool.execute("INSERT INTO risk_state VALUES ('s', $1, 1)", value)
+    assert await store.pool.fetchval("SELECT state FROM risk_state") == value

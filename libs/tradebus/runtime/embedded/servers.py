@@ -15,6 +15,7 @@ from types import TracebackType
 
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.rng import seed_for
 from tradebus.runtime.embedded import keeper
 from tradebus.runtime.embedded.folder import FolderLock, make_state_dir, read_json, write_private
 from tradebus.runtime.embedded.postgres import Postgres
@@ -25,6 +26,9 @@ _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.005
 _ANSWERED = b"!"
 _STOP_SECONDS = 40.0
+# Below what systems hand out for outgoing connections: those could sit on the port of a server that restarts, and a
+# client that tries to reach it could even be connected to itself.
+_PORTS = range(20_000, 30_000)
 _LOG_BYTES_MAX = 16 * 1024 * 1024
 
 
@@ -104,7 +108,7 @@ class EmbeddedServers:
         (state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         kept = state_dir / "access.json"
         known = read_json(kept)
-        ports = _free_ports([int(known.get("postgres_port", 0)), int(known.get("redis_port", 0))])
+        ports = _free_ports(state_dir, [int(known.get("postgres_port", 0)), int(known.get("redis_port", 0))])
         access = {
             "postgres_password": known.get("postgres_password") or secrets.token_urlsafe(24),
             "redis_password": known.get("redis_password") or secrets.token_urlsafe(24),
@@ -201,23 +205,30 @@ def _wait_ready(servers: Sequence[Postgres | Redis], process: subprocess.Popen[b
     _tell(process, _ANSWERED)
 
 
-def _free_ports(preferred: Sequence[int]) -> list[int]:
-    """Each preferred port where it is free, so that addresses outlive a restart; any free one otherwise."""
+def _free_ports(state_dir: Path, preferred: Sequence[int]) -> list[int]:
+    """Each preferred port where it is free, so that addresses outlive a restart; the folder's next free one else."""
+    first = seed_for(0, "port", str(state_dir)) % len(_PORTS)
+    ports = iter([*_PORTS[first:], *_PORTS[:first]])
     with ExitStack() as probes:
-        return [_probe(port, probes) for port in preferred]
+        return [wanted if wanted and _bind(wanted, probes) else _next_free(ports, probes) for wanted in preferred]
 
 
-def _probe(preferred: int, probes: ExitStack) -> int:
-    """Binds the port until `probes` closes, so that no two probes find the same one."""
-    for port in (preferred, 0):
-        probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return int(probe.getsockname()[1])
-    raise Unavailable("no free port on 127.0.0.1")
+def _next_free(ports: Iterator[int], probes: ExitStack) -> int:
+    for port in ports:
+        if _bind(port, probes):
+            return port
+    raise Unavailable(f"no free port among {_PORTS.start} to {_PORTS.stop - 1} of 127.0.0.1: end some servers")
+
+
+def _bind(port: int, probes: ExitStack) -> bool:
+    """Whether the port is free; holds it until `probes` closes, so that no two servers get one."""
+    probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 def _limit(log: Path) -> None:

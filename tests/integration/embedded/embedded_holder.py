@@ -1,0 +1,15 @@
+"""Starts the embedded servers in a folder, says where they are, and waits. Run, and killed, by tests."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from tradebus.runtime.embedded import EmbeddedServers
+
+with EmbeddedServers(Path(sys.argv[1])) as urls:
+    print(json.dumps({"database_url": urls.database_url, "redis_url": urls.redis_url}), flush=True)
+    if "fork" in sys.argv and os.fork() == 0:
+        time.sleep(3600)  # a child that has our pipe and outlives us
+    sys.stdin.read()

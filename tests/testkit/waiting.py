@@ -1,0 +1,16 @@
+"""Waiting for what must come. The bounds are upper ones, far off: nothing here measures."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(question: Callable[[], T], *, seconds: float = 30.0) -> T:
+    """The first true answer. Fails where there is none for long."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
+        time.sleep(0.02)
+    return answer
