@@ -48,7 +48,8 @@ class Feeder:
         progress: Progress,
         wait_for_session: bool,
     ) -> None:
-        self._feed, self._bus, self._sink, self._pace = feed, bus, sink, pace
+        self.feed = feed
+        self._bus, self._sink, self._pace = bus, sink, pace
         self._feed_store, self._progress = feed_store, progress
         self._instruments = instruments
         self._instrument_of = {item.symbol: item.instrument_id for item in instruments}
@@ -87,8 +88,8 @@ class Feeder:
         position = position_of(
             Streams(await streams_end_ns(self._bus), ended=bool(tail) and tail[-1].kind == END_OF_FEED),
             held_identity=row.identity if row else None,
-            identity=self._feed.identity,
-            first_open_ns=self._feed.days[0].open_ns,
+            identity=self.feed.identity,
+            first_open_ns=self.feed.days[0].open_ns,
         )
         if position.fresh:
             await self._begin()
@@ -96,15 +97,15 @@ class Feeder:
                 return
         else:
             await self._store_again(tail)
-        _log.info("feeding", identity=self._feed.identity, fresh=position.fresh, finished=position.finished)
+        _log.info("feeding", identity=self.feed.identity, fresh=position.fresh, finished=position.finished)
         if not position.finished:
             await self._feed_days(position, stop)
 
     async def _begin(self) -> None:
-        warmup = self._feed.warmup(self._instrument_of)
+        warmup = self.feed.warmup(self._instrument_of)
         await self._sink.store(Slice(0, 0, warmup[:0], warmup))
-        await self._feed_store.begin(FeedRow(self._feed.identity, self._feed.spec, self._progress.status()))
-        _log.info("feed begins", warmup_candles=len(warmup), **self._feed.spec)
+        await self._feed_store.begin(FeedRow(self.feed.identity, self.feed.spec, self._progress.status()))
+        _log.info("feed begins", warmup_candles=len(warmup), **self.feed.spec)
 
     async def _store_again(self, tail: list[Entry]) -> None:
         """The last slice's candles: a kill may have come after publishing and before storing them."""
@@ -129,7 +130,7 @@ class Feeder:
 
     async def _feed_days(self, position: Position, stop: asyncio.Event) -> None:
         start_ns, fresh = position.start_ns, position.fresh
-        for day in self._feed.days:
+        for day in self.feed.days:
             if day.close_ns <= start_ns:
                 self._progress.skip(day)
                 continue
@@ -173,7 +174,7 @@ class Feeder:
         return start_ns
 
     def _plan(self, day: FeedDay) -> DayPlan:
-        ticks = self._feed.ticks(day, self._instrument_of)
+        ticks = self.feed.ticks(day, self._instrument_of)
         return plan_day(ticks, sessions=self._sessions(day))
 
     def _sessions(self, day: FeedDay) -> Mapping[int, TradingSession]:

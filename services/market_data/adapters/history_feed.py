@@ -9,13 +9,11 @@ import numpy as np
 
 from services.market_data.adapters.history import History
 from services.market_data.domain.columns import MINUTE_NS, Columns, to_candles, to_ticks
-from services.market_data.domain.day import cumulated_volume
+from services.market_data.domain.day import cumulated_volume, expand_symbol
 from services.market_data.domain.hours import day_numbers, day_of, sessions_of
 from services.market_data.domain.symbols import Description, describe
 from services.market_data.ports import FeedDay
 from tradebus.contracts.records import Records
-from tradebus.indicators.path import expand_minutes
-from tradebus.kernel.rng import seed_for
 
 
 class HistoryFeed:
@@ -82,12 +80,14 @@ class HistoryFeed:
         return ticks[np.argsort(ticks["ts_event_ns"], kind="stable")]
 
     def _expanded(self, rows: Columns, code: int, instrument: int) -> Records:
-        """One symbol's path. It is drawn from the symbol's name: an id is another one in another namespace."""
-        name = rows.names[code]
         candles = to_candles(rows.where(rows.symbol == code), instrument_of=dict.fromkeys(rows.names, 0))
-        ticks = expand_minutes(candles, self._ticks_per_minute, seed_for(self._seed, name))
-        ticks["instrument"] = instrument
-        return ticks
+        return expand_symbol(
+            candles,
+            symbol=rows.names[code],
+            instrument=instrument,
+            ticks_per_minute=self._ticks_per_minute,
+            seed=self._seed,
+        )
 
     def _rows_of(self, number: int) -> Columns:
         return self._columns.where(self._day == number)

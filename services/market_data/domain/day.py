@@ -9,10 +9,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from services.market_data.domain.plan import DayPlan
+from services.market_data.domain.symbols import TICK_SIZE_PAISE
 from tradebus.calendar import TradingSession
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.aggregate import Aggregator
 from tradebus.indicators.candles import build_candles
+from tradebus.indicators.path import expand_minutes
+from tradebus.kernel.rng import seed_for
 
 _SESSION_MINUTES = 24 * 60
 
@@ -36,6 +39,18 @@ def plan_day(ticks: Records, *, sessions: Mapping[int, TradingSession]) -> DayPl
     candles = np.concatenate((minutes, whole, rest))
     order = np.lexsort((candles["instrument"], candles["timeframe_seconds"], candles["ts_close_ns"]))
     return DayPlan(ticks, candles[order])
+
+
+def expand_symbol(candles: Records, *, symbol: str, instrument: int, ticks_per_minute: int, seed: int) -> Records:
+    """The TICK records of one symbol's day of one-minute CANDLE records.
+
+    The path is drawn from the symbol's name, not from its id: an id is another one in another namespace.
+    """
+    nameless = candles.copy()
+    nameless["instrument"] = 0
+    ticks = expand_minutes(nameless, ticks_per_minute, seed_for(seed, symbol), tick_size_paise=TICK_SIZE_PAISE)
+    ticks["instrument"] = instrument
+    return ticks
 
 
 def cumulated_volume(ticks: Records) -> Records:

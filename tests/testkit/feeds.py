@@ -1,0 +1,162 @@
+"""What the market_data tests stand a feed up with: files, a downstream that keeps up, and lives that end abruptly."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import SecretStr
+
+from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED, TICKS
+from services.market_data.bootstrap import build
+from services.market_data.feeder import Feeder
+from services.market_data.settings import MarketDataSettings
+from tradebus.bus.port import Bus, Entry, Outgoing
+from tradebus.contracts.records import CANDLE, Records
+from tradebus.contracts.streams import ORDERS
+from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.ids import RandomIds
+from tradebus.store.store import Store
+
+MUHURAT = date(2023, 11, 12)  # one hour, 18:15 to 19:15: a whole session in 60 bars
+DAY_BEFORE = date(2023, 11, 10)
+
+
+def write_bars(path: Path, *starts: tuple[date, time, int], seed: int = 5) -> Path:
+    """A Parquet file of NIFTY bars: `minutes` bars from each start, a random walk."""
+    walk = np.random.default_rng(seed)
+    stamps = [
+        np.datetime64(f"{day}T{start:%H:%M}") + np.arange(minutes).astype("timedelta64[m]")
+        for day, start, minutes in starts
+    ]
+    ts = np.concatenate(stamps).astype("datetime64[us]")
+    closes = np.round((19_400 + walk.standard_normal(len(ts)).cumsum() * 4) * 20) / 20
+    opens = np.concatenate(([19_400.0], closes[:-1]))
+    highs = np.maximum(opens, closes) + walk.integers(0, 40, len(ts)) * 0.05
+    lows = np.minimum(opens, closes) - walk.integers(0, 40, len(ts)) * 0.05
+    volume = walk.integers(0, 900, len(ts))
+    columns = {"ts": ts, "open": opens, "high": highs, "low": lows, "close": closes, "volume": volume}
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def settings_for(**given: Any) -> MarketDataSettings:
+    """Settings without an environment. The URLs are not used: tests hand the connections in."""
+    urls = {"database_url": SecretStr("postgresql://unused"), "redis_url": SecretStr("redis://unused")}
+    return MarketDataSettings(**{**urls, "start_immediately": True, **given})
+
+
+async def keep_up(bus: Bus, stop: asyncio.Event) -> None:
+    """Everything downstream in one: answers each slice of candles with the orders watermark."""
+    after = {CANDLES: "0"}
+    while not stop.is_set():
+        for entry in await bus.follow([CANDLES], after=after, block_ms=50):
+            after[CANDLES] = entry.entry_id
+            if entry.kind == "candles":
+                await bus.publish([Outgoing(ORDERS.name, "watermark", watermark_ns=entry.watermark_ns)])
+
+
+@asynccontextmanager
+async def downstream(bus: Bus) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(keep_up(bus, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def run_to_end(
+    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock | None = None, seconds: float = 60
+) -> None:
+    """One life of the feed, until its end marker is out and its row says so."""
+    (feeder,) = await build(settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds())
+    assert isinstance(feeder, Feeder)
+    stop = asyncio.Event()
+    task = asyncio.create_task(feeder.run(stop))
+    try:
+        async with asyncio.timeout(seconds):
+            while not task.done() and not await ended(bus, store, identity=feeder.feed.identity):
+                await asyncio.sleep(0.02)
+    finally:
+        stop.set()
+        await task
+
+
+async def ended(bus: Bus, store: Store, *, identity: str) -> bool:
+    newest = await bus.tail(CANDLES, count=1)
+    if not newest or newest[-1].kind != END_OF_FEED:
+        return False
+    row = await store.pool.fetchrow("SELECT identity, status FROM feeds")
+    return bool(row["identity"] == identity and row["status"]["state"] == "finished")
+
+
+async def contents(bus: Bus) -> list[tuple[Any, ...]]:
+    """All that both streams hold, without what differs from run to run (the entries' ids)."""
+    entries: list[Entry] = [*await bus.tail(TICKS, count=50_000), *await bus.tail(CANDLES, count=50_000)]
+    return [(e.stream, e.kind, e.slice_start_ns, e.watermark_ns, e.body) for e in entries]
+
+
+def minute_bars(found: list[tuple[Any, ...]]) -> Records:
+    """The one-minute candles among the contents of the streams."""
+    bodies = [np.frombuffer(body, CANDLE) for stream, kind, _, _, body in found if kind == "candles"]
+    candles = np.concatenate([np.empty(0, CANDLE), *bodies])
+    return candles[candles["timeframe_seconds"] == 60]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this has any effect."""
+
+
+class Fuse:
+    """Ends a life at the n-th step. Every wrapped call is two steps: before it takes effect, and after."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    @property
+    def blown(self) -> bool:
+        return self._left <= 0
+
+    async def guard(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        self._burn()
+        result = await call()
+        self._burn()
+        return result
+
+    def _burn(self) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            raise Killed
+
+
+class FusedBus:
+    """A bus whose publishes burn the fuse."""
+
+    def __init__(self, bus: Bus, fuse: Fuse) -> None:
+        self._bus, self._fuse = bus, fuse
+
+    async def publish(self, outgoing: Any) -> None:
+        await self._fuse.guard(lambda: self._bus.publish(outgoing))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+
+async def life(settings: MarketDataSettings, *, bus: Bus, store: Store, steps: int, clock: Clock | None = None) -> bool:
+    """One life that ends after so many steps, as kill -9 would end it. True where the feed ended before that."""
+    fuse = Fuse(steps)
+    fused: Any = FusedBus(bus, fuse)
+    with suppress(Killed):
+        try:
+            await run_to_end(settings, bus=fused, store=store, clock=clock)
+            return True
+        finally:
+            store.pool.terminate()
+    return False
