@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numba import int64, types
 
 from tradebus.contracts.records import CANDLE_CORRECTED, Records
-from tradebus.indicators._compile import CANDLES, CANDLES_OUT, INT64S, kernel
+from tradebus.indicators._compile import CANDLES, CANDLES_OUT, INT64S, helper, kernel
 
 MINUTE_NS = 60_000_000_000
 
@@ -47,7 +47,7 @@ _CANDLE_IN = CANDLES.dtype
 Int64s = npt.NDArray[np.int64]
 
 
-@kernel(int64(_SESSION, int64, int64))
+@helper
 def windows_ended(session: np.void, timeframe_ns: int, now_ns: int) -> int:
     """How many windows of the session end at or before `now_ns`; the last one ends with the session."""
     if now_ns >= session["close_ns"]:
@@ -55,7 +55,7 @@ def windows_ended(session: np.void, timeframe_ns: int, now_ns: int) -> int:
     return int(max(0, now_ns - session["open_ns"]) // timeframe_ns)
 
 
-@kernel(int64(_ROW, _SESSION, int64, int64, int64, int64, CANDLES_OUT, int64))
+@helper
 def write_window(
     row: Records,
     session: np.void,
@@ -113,7 +113,7 @@ def check(candles: Records, opens: Int64s, closes: Int64s, instruments: int, min
     return 0
 
 
-@kernel(types.boolean(_MINUTE, _CANDLE_IN))
+@helper
 def store(minute: np.void, candle: np.void) -> bool:
     """Puts the candle in its place. False where it stood there already, figure for figure."""
     if (
@@ -137,7 +137,7 @@ def store(minute: np.void, candle: np.void) -> bool:
     return True
 
 
-@kernel(int64(_ROW, _SESSION, _INT64S, int64, int64, int64, INT64S, _INT64S, CANDLES_OUT, int64))
+@helper
 def begin_session(
     own: Records,
     session: np.void,

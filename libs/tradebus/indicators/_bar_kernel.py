@@ -4,7 +4,7 @@ import math
 
 from numba import float64, int64, types
 
-from tradebus.indicators._compile import FLOAT64S, INT64S, kernel
+from tradebus.indicators._compile import FLOAT64S, INT64S, helper, kernel
 from tradebus.indicators._series import Floats, Int64s
 
 ROW = types.Array(float64, 1, "C")
@@ -89,7 +89,7 @@ def atr_run(rows: Int64s, high: Floats, low: Floats, close: Floats, length: int,
     return -1
 
 
-@kernel(int64(INT64S, FLOAT64S, FLOAT64S, INT64S, ROWS))
+@helper
 def mean_refused(rows: Int64s, price: Floats, weight: Floats, opens: Int64s, states: Floats) -> int:
     """The first row that cannot be taken; -1 where there is none."""
     bad = -1

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import int64, types
 
 from tradebus.contracts.records import CANDLE_CORRECTED, Records
-from tradebus.indicators._compile import CANDLES, CANDLES_OUT, TICKS, kernel
+from tradebus.indicators._compile import CANDLES, CANDLES_OUT, TICKS, helper, kernel
 from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY
 
 SLOTS = 16
@@ -75,12 +75,12 @@ _INT64S = types.Array(int64, 1, "C")
 Int64s = npt.NDArray[np.int64]
 
 
-@kernel(int64(int64, int64))
+@helper
 def day_of(bar: int, bar_ns: int) -> int:
     return (bar * bar_ns + IST_OFFSET_NS) // NANOSECONDS_PER_DAY
 
 
-@kernel(int64(_ROW, _LEDGER, int64, int64))
+@helper
 def bar_volume(row: Records, ledger: np.void, position: int, bar_ns: int) -> int:
     """Volume of the bar at `position` of one instrument's ring; never negative."""
     slot = row[position]
@@ -101,14 +101,14 @@ def bar_volume(row: Records, ledger: np.void, position: int, bar_ns: int) -> int
     return int(max(0, slot["cumulative_last"] - base))
 
 
-@kernel(types.void(_SLOT, _LEDGER))
+@helper
 def evict(slot: np.void, ledger: np.void) -> None:
     if slot["bar"] > ledger["carry_bar"] and slot["cumulative_last"] > 0:
         ledger["carry_bar"] = slot["bar"]
         ledger["carry_cumulative"] = slot["cumulative_last"]
 
 
-@kernel(types.void(_SLOT, int64, int64, int64, int64, int64))
+@helper
 def start(slot: np.void, bar: int, ts_ns: int, price: int, cumulative: int, interest: int) -> None:
     slot["bar"] = bar
     slot["open_paise"] = slot["high_paise"] = slot["low_paise"] = slot["close_paise"] = price
@@ -125,7 +125,7 @@ def start(slot: np.void, bar: int, ts_ns: int, price: int, cumulative: int, inte
     slot["written_interest"] = 0
 
 
-@kernel(types.void(_SLOT, int64, int64, int64, int64))
+@helper
 def amend(slot: np.void, ts_ns: int, price: int, cumulative: int, interest: int) -> None:
     """Works one more tick into its bar. At equal times the earlier arrival opens and the later one closes."""
     slot["tick_count"] += 1
@@ -151,7 +151,7 @@ def amend(slot: np.void, ts_ns: int, price: int, cumulative: int, interest: int)
         slot["open_interest"] = interest
 
 
-@kernel(types.void(_SLOT))
+@helper
 def mark_written(slot: np.void) -> None:
     slot["written_open"] = slot["open_paise"]
     slot["written_high"] = slot["high_paise"]
@@ -160,7 +160,7 @@ def mark_written(slot: np.void) -> None:
     slot["written_interest"] = slot["open_interest"]
 
 
-@kernel(types.boolean(_SLOT))
+@helper
 def differs(slot: np.void) -> bool:
     """Whether a price or the open interest is no longer as written. A bar never written has prices of 0 there."""
     return bool(
@@ -172,7 +172,7 @@ def differs(slot: np.void) -> bool:
     )
 
 
-@kernel(int64(_ROW, int64, int64, int64))
+@helper
 def follower(row: Records, bar: int, boundary: int, bar_ns: int) -> int:
     """Position of the first closed bar after `bar` whose volume counts from it; -1 where there is none."""
     found, nearest = -1, boundary
@@ -185,7 +185,7 @@ def follower(row: Records, bar: int, boundary: int, bar_ns: int) -> int:
     return found
 
 
-@kernel(int64(_SLOTS, _LEDGERS, _INT64S, int64))
+@helper
 def settle(slots: Records, ledgers: Records, control: Int64s, listed: int) -> int:
     """Keeps in the list those bars whose published figures changed, followers included; how many they are."""
     instruments, boundary, bar_ns = slots.shape[0], control[BOUNDARY], control[BAR_NS]
@@ -254,7 +254,7 @@ def apply_ticks(ticks: Records, slots: Records, ledgers: Records, control: Int64
     return settle(slots, ledgers, control, listed) if listed else 0
 
 
-@kernel(types.void(CANDLES_OUT.dtype, _SLOT, int64, int64, int64))
+@helper
 def write(candle: np.void, slot: np.void, instrument: int, bar_ns: int, flags: int) -> None:
     candle["ts_open_ns"] = slot["bar"] * bar_ns
     candle["ts_close_ns"] = (slot["bar"] + 1) * bar_ns

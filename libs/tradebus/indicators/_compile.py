@@ -9,7 +9,7 @@ A kernel does not check array bounds. Every kernel therefore refuses an instrume
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from numba import types
@@ -28,6 +28,11 @@ INT64S = types.Array(types.int64, 1, "C", readonly=True)
 FLOAT64S = types.Array(types.float64, 1, "C", readonly=True)
 
 
+def helper(function: F) -> F:
+    """Compiled into the kernels of its file that call it; nothing of its own is loaded at import."""
+    return cast(F, numba.njit(error_model="numpy")(function))
+
+
 def kernel(signature: Any) -> Callable[[F], F]:
     """Compiles the decorated function for `signature` when its module is imported, or loads it from the cache.
 
@@ -36,7 +41,7 @@ def kernel(signature: Any) -> Callable[[F], F]:
 
     def compiled(function: F) -> F:
         try:
-            done: F = numba.njit(signature, cache=True, error_model="numpy")(function)
+            return cast(F, numba.njit(signature, cache=True, error_model="numpy")(function))
         except RuntimeError as error:
             if "cannot cache function" not in str(error):
                 raise
@@ -44,6 +49,5 @@ def kernel(signature: Any) -> Callable[[F], F]:
                 "compiled kernels cannot be kept: neither the package folder nor the user's cache folder is writable; "
                 "set NUMBA_CACHE_DIR to a writable folder"
             ) from error
-        return done
 
     return compiled

@@ -4,7 +4,7 @@ import math
 
 from numba import float64, int64, types
 
-from tradebus.indicators._compile import FLOAT64S, INT64S, kernel
+from tradebus.indicators._compile import FLOAT64S, INT64S, helper, kernel
 from tradebus.indicators._series import Floats, Int64s
 
 ROW = types.Array(float64, 1, "C")
@@ -19,7 +19,7 @@ def sma_width(length: int) -> int:
     return 2 + length
 
 
-@kernel(int64(INT64S, FLOAT64S, int64))
+@helper
 def refused(rows: Int64s, values: Floats, instruments: int) -> int:
     """The first row with an instrument outside the state or a value that is not finite; -1 where there is none."""
     for row in range(rows.shape[0]):

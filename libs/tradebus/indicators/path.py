@@ -14,13 +14,12 @@ walks a straight line with noise that is 0 at both ends.
 
 import math
 
-import numba
 import numpy as np
 import numpy.typing as npt
-from numba import float64, int64, types, uint64
+from numba import int64, types, uint64
 
 from tradebus.contracts.records import TICK, Records
-from tradebus.indicators._compile import CANDLES, INT64S, TICKS_OUT, kernel
+from tradebus.indicators._compile import CANDLES, INT64S, TICKS_OUT, helper, kernel
 from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY
 
 MINUTE_NS = 60_000_000_000
@@ -29,8 +28,6 @@ TICKS_PER_MINUTE_MAX = 60_000
 LIKELY_SHARE = 0.7
 NOISE_SHARE = 0.25  # of the candle's range, to either side, halfway between two turning points
 
-_TURNS = types.Array(int64, 1, "C")
-_TICK = numba.from_dtype(TICK)
 _CANDLE = CANDLES.dtype
 _GOLDEN, _MIX_ONE, _MIX_TWO = (
     np.uint64(0x9E3779B97F4A7C15),
@@ -43,7 +40,7 @@ _ORDER, _FIRST_TURN, _SECOND_TURN, _TICK_DRAWS = range(4)
 _INSTANT, _NOISE, _VOLUME = range(3)
 
 
-@kernel(uint64(uint64))
+@helper
 def mix(value: np.uint64) -> np.uint64:
     """SplitMix64's finaliser: neighbouring inputs give unrelated outputs."""
     value = (value ^ (value >> _S30)) * _MIX_ONE
@@ -51,13 +48,13 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> _S31)
 
 
-@kernel(float64(uint64, int64))
+@helper
 def draw(minute_seed: np.uint64, what: int) -> float:
     """A number in [0, 1) for one use in one minute."""
     return float(mix(minute_seed + np.uint64(what + 1) * _GOLDEN) >> _S11) * (1.0 / 9007199254740992.0)
 
 
-@kernel(types.void(uint64, _CANDLE, int64, _TURNS, _TURNS))
+@helper
 def turning_points(
     minute_seed: np.uint64, candle: np.void, count: int, places: npt.NDArray[np.int64], prices: npt.NDArray[np.int64]
 ) -> None:
@@ -73,7 +70,7 @@ def turning_points(
     prices[2] = candle["high_paise"] if low_first else candle["low_paise"]
 
 
-@kernel(int64(uint64, int64, int64, _TURNS, _TURNS, int64, int64, int64))
+@helper
 def price_at(
     minute_seed: np.uint64,
     number: int,
