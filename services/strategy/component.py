@@ -67,7 +67,7 @@ class StrategyComponent:
         self._handled: list[Entry] = []  # handled, not acknowledged, in order
         self._ackable = 0  # how many of them, from the front, may be acknowledged once the rows are stored
         self._candles_waiting = 0
-        self._flushed_ns = 0
+        self._flushed_ns = monotonic_ns()
         self._handlers_by_stream: dict[str, Callable[[Entry], Awaitable[Outcome]]] = {
             COMMANDS.name: handlers.on_command,
             SESSIONS.name: handlers.on_session,
@@ -98,7 +98,8 @@ class StrategyComponent:
             if self._handlers.active.wants_ticks and not self._hears_ticks:
                 await self._open_input()  # what it had not yet given out comes again
                 return number + 1
-        if not entries or self._is_due():
+        idle = not entries and not self._input.held()
+        if idle or self._is_due():
             await self._flush()
         return len(entries)
 
@@ -113,7 +114,7 @@ class StrategyComponent:
             streams.append(TICKS)
             gates.append(_TICK_GATE)
         subscription = await self._bus.subscribe(streams, group=GROUP, consumer=self._consumer)
-        self._input = MergedInput(subscription, gates=gates, paced=self._paced)
+        self._input = MergedInput(subscription, bus=self._bus, gates=gates, paced=self._paced)
 
     async def _handle(self, entry: Entry, subscription: Subscription) -> None:
         try:

@@ -1,0 +1,251 @@
+"""The strategy service's neighbours, played by the test: market data, execution, and whoever starts and kills it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from testkit.strategy_days import Day, Market
+
+from services.strategy.bootstrap import build
+from services.strategy.component import CANDLES, TICKS, StrategyComponent
+from services.strategy.settings import Settings
+from tradebus.bus.port import Bus, Outgoing
+from tradebus.contracts.base import Message
+from tradebus.contracts.commands import StartTrading
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.orders import PositionClosed, PositionOpened
+from tradebus.contracts.records import CANDLE, Records
+from tradebus.contracts.registry import parse
+from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.contracts.signals import EntrySignal, ExitSignal
+from tradebus.contracts.streams import COMMANDS, ORDERS, SIGNALS
+from tradebus.indicators.aggregate import Aggregator
+from tradebus.kernel.clock import EventClock
+from tradebus.kernel.ids import SequenceIds, derive_id
+from tradebus.store.candles import upsert_candles
+from tradebus.store.instruments import register_instruments
+from tradebus.store.outbox import Outbox
+from tradebus.store.store import Store
+from tradebus.strategies.protocol import Action, Candle, Decision
+
+INSTRUMENT = Instrument(
+    instrument_id=3, symbol="TEST", kind="INDEX", market_class="index", underlying="NIFTY", tick_size_paise=5
+)
+FILL_AFTER_NS = 150_000_000
+
+
+def records_of(candles: Sequence[Candle], *, instrument: int = 3) -> Records:
+    """The candles as 1-minute CANDLE records."""
+    records = np.zeros(len(candles), CANDLE)
+    for row, one in zip(records, candles, strict=True):
+        row["ts_open_ns"], row["ts_close_ns"] = one.ts_open_ns, one.ts_close_ns
+        row["open_paise"], row["high_paise"] = one.open_paise, one.high_paise
+        row["low_paise"], row["close_paise"], row["volume"] = one.low_paise, one.close_paise, one.volume
+    records["instrument"], records["timeframe_seconds"] = instrument, 60
+    return records
+
+
+def message_fields(cause: str, ts_ns: int, session_id: str, pos_id: str | None = None) -> dict[str, Any]:
+    return {
+        "event_id": derive_id(ts_ns, cause, session_id, pos_id or "", ts_ns),
+        "ts_event_ns": ts_ns,
+        "ts_recorded_ns": ts_ns,
+        "source": "test",
+        "trace_id": "trace",
+        "session_id": session_id,
+        "pos_id": pos_id,
+    }
+
+
+@dataclass
+class Stage:
+    """One namespace: its stores and bus, the service in it, and the market it sees."""
+
+    database_url: str
+    namespace: str
+    bus: Bus
+    store: Store  # the neighbours' own
+    paced: bool = True
+    flush_entries: int = 16
+    component: StrategyComponent | None = None
+    fills: bool = True
+    _stores: list[Store] = field(default_factory=list)
+    _aggregator: Aggregator = field(default_factory=lambda: Aggregator(4))
+    _markets: dict[tuple[str, str], Market] = field(default_factory=dict)
+    _owners: dict[tuple[str, str], EntrySignal] = field(default_factory=dict)
+    _pending: list[tuple[int, Message]] = field(default_factory=list)
+    _signals_read: dict[str, str] = field(default_factory=lambda: {SIGNALS.name: "0"})
+    _acted_on: set[str] = field(default_factory=set)
+    signals: list[Message] = field(default_factory=list)
+    watermark_ns: int = 0
+
+    async def prepare(self) -> None:
+        async with self.store.begin() as transaction:
+            await register_instruments(transaction.connection, [INSTRUMENT])
+
+    async def start_service(self) -> StrategyComponent:
+        """A new process of the service: its own store, the same names."""
+        store = await Store.connect(self.database_url, namespace=self.namespace, producer="strategy-1", pool_size=2)
+        self._stores.append(store)
+        settings = Settings(
+            database_url="postgresql://unused", redis_url="redis://unused", paced=self.paced,
+            flush_entries=self.flush_entries, flush_seconds=60,
+        )  # fmt: skip
+        (component,) = await build(settings, bus=self.bus, store=store, clock=EventClock(), ids=SequenceIds())
+        assert isinstance(component, StrategyComponent)
+        self.component = component
+        return component
+
+    async def kill_service(self) -> None:
+        """As kill -9: nothing is flushed, published or acknowledged; what it holds in memory is gone."""
+        self.component = None
+
+    async def close(self) -> None:
+        for store in self._stores:
+            await store.close()
+
+    async def turn_until(self, watermark_ns: int) -> None:
+        """Lets the service work until its watermark is out."""
+        assert self.component is not None
+        for _ in range(200):
+            await self._read_signals()
+            if self.watermark_ns >= watermark_ns:
+                return
+            await self.component.turn(block_ms=20)
+        raise AssertionError(f"no watermark {watermark_ns}; the last one is {self.watermark_ns}")
+
+    async def settle(self) -> None:
+        """Lets the service work until it has nothing more to do."""
+        assert self.component is not None
+        while await self.component.turn(block_ms=20):
+            pass
+
+    async def start_session(
+        self, strategies: Sequence[StrategySpec], *, session_id: str = "s1", status: str = "RUNNING"
+    ) -> SessionSpec:
+        """What the gateway does for START_TRADING, and the service's taking it up."""
+        spec = SessionSpec(
+            session_id=session_id, user_id=f"user-{session_id}", symbols=("TEST",), strategies=tuple(strategies),
+            capital_paise=100_000_000,
+        )  # fmt: skip
+        await self.store.pool.execute(
+            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
+            " VALUES ($1, $2, $3, 'paper', $4, 'c', 0)",
+            session_id, spec.user_id, status, spec.model_dump(mode="json"),
+        )  # fmt: skip
+        await self.command(StartTrading(**message_fields("start", 1, session_id), spec=spec))
+        return spec
+
+    async def command(self, message: Message) -> None:
+        async with self.store.begin() as transaction:
+            transaction.emit(COMMANDS.name, message)
+        await Outbox(self.store, self.bus).flush()
+        if self.component is not None:
+            await self.settle()
+
+    async def store_day(self, day: Day) -> None:
+        """Candles that were stored before the run."""
+        await upsert_candles(self.store.pool, records_of(day.candles))
+
+    async def publish_slice(self, day: Day, candle: Candle, *, ticks: Records | None = None) -> None:
+        """Market data's slice of one minute, and execution's answer to its ticks."""
+        minute = records_of([candle])
+        await upsert_candles(self.store.pool, minute)
+        higher = self._aggregator.apply(minute, session_open_ns=day.open_ns, session_close_ns=day.close_ns)
+        body = np.concatenate((minute, higher)).tobytes()
+        start, end = candle.ts_open_ns, candle.ts_close_ns
+        await self.bus.publish(
+            [
+                Outgoing(TICKS, "ticks", b"" if ticks is None else ticks.tobytes(), end - 1, start),
+                Outgoing(CANDLES, "candles", body, end, start),
+            ]
+        )
+        for key, market in self._markets.items():
+            held = market.position
+            market.supervise(candle)
+            if held is not None and market.position is None:
+                self._pending.append((end - 1, self._closed(self._owners[key], end - 1)))
+        await self._publish_orders(until_ns=end - 1)
+
+    async def act(self, candle: Candle) -> None:
+        """Execution takes the signals at the slice's end: entries fill, exits close, a little later."""
+        at_ns = candle.ts_close_ns + FILL_AFTER_NS
+        for signal in self.signals:
+            if signal.event_id in self._acted_on or not self.fills:
+                continue
+            self._acted_on.add(signal.event_id)
+            assert signal.session_id is not None
+            if isinstance(signal, EntrySignal):
+                key = (signal.session_id, signal.strategy)
+                action = Action.ENTER_LONG if signal.side.sign > 0 else Action.ENTER_SHORT
+                self._markets.setdefault(key, Market()).act(
+                    candle, Decision(action, "-", signal.stop_paise, signal.target_paise)
+                )
+                self._owners[key] = signal
+                self._pending.append((at_ns, self._opened(signal, at_ns)))
+            elif isinstance(signal, ExitSignal):
+                key = (signal.session_id, signal.strategy)
+                self._markets[key].position = None
+                self._pending.append((at_ns, self._closed(self._owners[key], at_ns)))
+        await self._publish_orders(until_ns=candle.ts_close_ns)
+
+    async def end_day(self, day: Day) -> None:
+        """Execution squares off what is open after the close."""
+        at_ns = day.close_ns + 2 * FILL_AFTER_NS
+        for key, market in self._markets.items():
+            if market.position is not None:
+                market.position = None
+                self._pending.append((at_ns, self._closed(self._owners[key], at_ns)))
+
+    async def play(self, day: Day, candles: Sequence[Candle] | None = None) -> None:
+        """A day, minute by minute, each step waiting for the service's watermark."""
+        for candle in day.candles if candles is None else candles:
+            await self.publish_slice(day, candle)
+            await self.turn_until(candle.ts_close_ns)
+            await self.act(candle)
+        if candles is None or (candles and candles[-1] is day.candles[-1]):
+            await self.end_day(day)
+
+    async def decisions(self, *, session_id: str = "s1", strategy: str = "orb") -> list[tuple[int, str, str, int]]:
+        rows = await self.store.pool.fetch(
+            "SELECT ts_event_ns, action, reason, price_paise FROM decisions"
+            " WHERE session_id = $1 AND strategy = $2 ORDER BY ts_event_ns",
+            session_id, strategy,
+        )  # fmt: skip
+        return [tuple(row) for row in rows]
+
+    async def _publish_orders(self, *, until_ns: int) -> None:
+        due = sorted((pair for pair in self._pending if pair[0] <= until_ns), key=lambda pair: pair[0])
+        self._pending = [pair for pair in self._pending if pair[0] > until_ns]
+        if due:
+            async with self.store.begin() as transaction:
+                for _, message in due:
+                    transaction.emit(ORDERS.name, message)
+        await Outbox(self.store, self.bus).flush(then=[Outgoing(ORDERS.name, "watermark", watermark_ns=until_ns)])
+
+    async def _read_signals(self) -> None:
+        for entry in await self.bus.follow([SIGNALS.name], after=self._signals_read, block_ms=0):
+            self._signals_read[SIGNALS.name] = entry.entry_id
+            if entry.kind == "watermark":
+                self.watermark_ns = max(self.watermark_ns, entry.watermark_ns or 0)
+            else:
+                self.signals.append(parse(entry.body))
+
+    def _opened(self, signal: EntrySignal, at_ns: int) -> PositionOpened:
+        assert signal.session_id is not None
+        return PositionOpened(
+            **message_fields("opened", at_ns, signal.session_id, signal.pos_id), strategy=signal.strategy,
+            symbol=signal.symbol, instrument=signal.instrument, side=signal.side, quantity=1,
+            average_price_paise=signal.price_paise, stop_paise=signal.stop_paise,
+        )  # fmt: skip
+
+    def _closed(self, signal: EntrySignal, at_ns: int) -> PositionClosed:
+        assert signal.session_id is not None
+        return PositionClosed(
+            **message_fields("closed", at_ns, signal.session_id, signal.pos_id), strategy=signal.strategy,
+            symbol=signal.symbol, instrument=signal.instrument, side=signal.side, quantity=1,
+            entry_price_paise=signal.price_paise, exit_price_paise=signal.price_paise, gross_pnl_paise=0,
+            charges_paise=0, net_pnl_paise=0, r_multiple=0.0, mae_r=0.0, mfe_r=0.0, reason="test",
+            opened_ts_ns=signal.ts_event_ns + FILL_AFTER_NS,
+        )  # fmt: skip

@@ -1,0 +1,413 @@
+"""The strategy service on real servers: what it decides, publishes and stores, and that no restart changes it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from strategy_harness import FILL_AFTER_NS, Stage, message_fields, records_of
+from testkit.strategy_days import Day, Market, generated_days
+
+from services.strategy.component import CANDLES, GROUP
+from tradebus.bus.port import Outgoing
+from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
+from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED
+from tradebus.contracts.sessions import SessionFailed, StrategySpec
+from tradebus.contracts.signals import EntrySignal, ExitSignal
+from tradebus.contracts.streams import COMMANDS, ORDERS, SESSIONS, SIGNALS
+from tradebus.kernel.ids import derive_id
+from tradebus.strategies.orb import Orb
+from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position
+
+ORB = StrategySpec(name="orb")
+DAYS = generated_days(3, seed=11)
+ROW = tuple[int, str, str, int]
+
+
+def expected_rows(
+    warmup: Sequence[Day], days: Sequence[Day], *, fills: bool = True
+) -> tuple[list[ROW], list[Decision]]:
+    """What the bare strategy decides, made anew each day from the candles before it."""
+    before = [candle for day in warmup for candle in day.candles]
+    opens = {candle.ts_close_ns: day for day in (*warmup, *days) for candle in day.candles}
+    positions: dict[int, Position | None] = {}
+    rows: list[ROW] = []
+    acting: list[Decision] = []
+
+    def context(candle: Candle, position: Position | None, warming_up: bool) -> Context:
+        day = opens[candle.ts_close_ns]
+        return Context("TEST", position, day.open_ns, day.close_ns, None, warming_up)
+
+    for day in days:
+        strategy, market = Orb(Orb.PARAMETERS()), Market()
+        for candle in before[-Orb.WARMUP_CANDLES :]:
+            strategy.on_candle(candle, context(candle, positions.get(candle.ts_close_ns), True))
+        for candle in day.candles:
+            market.supervise(candle)
+            positions[candle.ts_close_ns] = market.position
+            decision = strategy.on_candle(candle, context(candle, market.position, False))
+            if fills:
+                market.act(candle, decision)
+            rows.append((candle.ts_close_ns, decision.action.value, decision.reason, candle.close_paise))
+            if decision.action is not Action.HOLD:
+                acting.append(decision)
+        before += day.candles
+    return rows, acting
+
+
+async def test_a_run_decides_and_signals_exactly_what_the_strategy_says(stage: Stage) -> None:
+    await stage.store_day(DAYS[0])
+    await stage.start_service()
+    await stage.start_session([ORB])
+    for day in DAYS[1:]:
+        await stage.play(day)
+    await stage.settle()
+    rows, acting = expected_rows(DAYS[:1], DAYS[1:])
+    assert await stage.decisions() == rows
+    assert len(acting) > 10
+    assert [(type(one), one.reason) for one in stage.signals] == [
+        (ExitSignal if one.action is Action.EXIT else EntrySignal, one.reason) for one in acting
+    ]
+    for signal, decision in zip(stage.signals, acting, strict=True):
+        if isinstance(signal, EntrySignal):
+            ts_ns = signal.ts_event_ns
+            assert signal.pos_id == derive_id(ts_ns, "position", "s1", "orb", "TEST", ts_ns)
+            assert (signal.stop_paise, signal.target_paise) == (decision.stop_paise, decision.target_paise)
+            assert (signal.user_id, signal.instrument, signal.confidence) == ("user-s1", 3, decision.confidence)
+    stored = await stage.store.pool.fetch("SELECT event_id FROM signals ORDER BY ts_event_ns")
+    assert [row["event_id"] for row in stored] == [one.event_id for one in stage.signals]
+
+
+@pytest.mark.parametrize("kill_at", [1, 17, 60, 200, 301, 374])
+async def test_a_kill_and_restart_anywhere_changes_no_decision_and_no_id(stage: Stage, kill_at: int) -> None:
+    await stage.store_day(DAYS[0])
+    await stage.start_service()
+    await stage.start_session([ORB])
+    await stage.play(DAYS[1], DAYS[1].candles[:kill_at])
+    await stage.kill_service()
+    await stage.start_service()
+    await stage.play(DAYS[1], DAYS[1].candles[kill_at:])
+    await stage.settle()
+    rows, acting = expected_rows(DAYS[:1], DAYS[1:2])
+    assert await stage.decisions() == rows
+    # The outbox may publish again what it had just published; it is the same message then.
+    assert [one.reason for one in dict.fromkeys(stage.signals)] == [one.reason for one in acting]
+    assert await stage.store.pool.fetchval("SELECT count(*) FROM signals") == len(acting)
+
+
+async def test_a_service_killed_at_every_step_loses_nothing_and_waits_for_nobody(stage: Stage) -> None:
+    """Each life handles one entry, or has read the merged entries and handled none of them."""
+    await stage.store_day(DAYS[0])
+    await stage.start_service()
+    await stage.start_session([ORB])
+    candles = DAYS[1].candles[:40]
+    for number, candle in enumerate(candles):
+        if number % 3 == 1:
+            await stage.kill_service()
+            component = await stage.start_service()
+        await stage.publish_slice(DAYS[1], candle)
+        if number % 3 == 2:
+            assert component._input is not None
+            await component._input.next(block_ms=20)
+            await stage.kill_service()
+            component = await stage.start_service()
+        await stage.turn_until(candle.ts_close_ns)
+        await stage.act(candle)
+    await stage.settle()
+    rows, _ = expected_rows(DAYS[:1], [replace(DAYS[1], candles=candles)])
+    assert await stage.decisions() == rows
+
+
+async def test_a_signal_that_was_stored_but_not_published_is_published_by_the_next_life(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.store_day(DAYS[0])
+    component = await stage.start_service()
+    await stage.start_session([ORB])
+    rows, acting = expected_rows(DAYS[:1], DAYS[1:2])
+    first = next(number for number, row in enumerate(rows) if row[1] != "HOLD")
+    await stage.play(DAYS[1], DAYS[1].candles[:first])
+
+    async def lost(**_: object) -> None:
+        raise ConnectionError("the process ends here")
+
+    monkeypatch.setattr(component._outbox, "flush", lost)
+    with pytest.raises(ConnectionError):
+        await stage.play(DAYS[1], DAYS[1].candles[first : first + 1])
+    assert stage.signals == []
+    await stage.kill_service()
+    await stage.start_service()
+    await stage.turn_until(DAYS[1].candles[first].ts_close_ns)
+    assert [one.reason for one in stage.signals] == [acting[0].reason]
+    await stage.settle()
+    assert await stage.decisions() == rows[: first + 1]
+    assert await stage.store.pool.fetchval("SELECT count(*) FROM events WHERE stream = $1", SIGNALS.name) == 1
+
+
+@pytest.mark.parametrize("minute", [3, 150])
+async def test_a_session_started_in_the_middle_of_a_day_decides_as_one_from_its_start(
+    stage: Stage, minute: int
+) -> None:
+    stage.fills = False  # nobody has a position, so both see the same
+    await stage.store_day(DAYS[0])
+    await stage.start_service()
+    await stage.start_session([ORB])
+    await stage.play(DAYS[1], DAYS[1].candles[:minute])
+    await stage.start_session([ORB], session_id="s2")
+    await stage.play(DAYS[1], DAYS[1].candles[minute:])
+    await stage.settle()
+    whole = await stage.decisions()
+    assert whole == expected_rows(DAYS[:1], DAYS[1:2], fills=False)[0]
+    assert await stage.decisions(session_id="s2") == whole[minute:]
+
+
+async def test_a_five_minute_strategy_and_a_users_file_run_beside_the_orb(stage: Stage, tmp_path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from tradebus.strategies.protocol import Strategy, StrategyParameters, hold\n"
+        "class Mine(Strategy[StrategyParameters]):\n"
+        "    NAME = 'mine'\n"
+        "    TIMEFRAME_SECONDS = 900\n"
+        "    WARMUP_CANDLES = 10\n"
+        "    PARAMETERS = StrategyParameters\n"
+        "    count = 0\n"
+        "    def on_candle(self, candle, context):\n"
+        "        self.count += 1\n"
+        "        return hold(f'{self.count} {candle.open_paise} {candle.high_paise} {candle.volume}')\n"
+    )
+    await stage.store_day(DAYS[0])
+    await stage.start_service()
+    await stage.start_session([StrategySpec(name="ema_20_50"), StrategySpec(name="mine", path=str(mine)), ORB])
+    await stage.play(DAYS[1], DAYS[1].candles[:40])
+    await stage.kill_service()
+    await stage.start_service()
+    await stage.play(DAYS[1], DAYS[1].candles[40:60])
+    await stage.settle()
+    minutes = DAYS[1].candles
+    seen = await stage.decisions(strategy="mine")
+    for number, row in enumerate(seen):
+        group = minutes[15 * number : 15 * number + 15]
+        # Ten candles of the day before, then this day's, whatever was restarted in between.
+        figures = (
+            11 + number,
+            group[0].open_paise,
+            max(one.high_paise for one in group),
+            sum(one.volume for one in group),
+        )
+        assert row[:3] == (group[-1].ts_close_ns, "HOLD", " ".join(str(figure) for figure in figures))
+    assert len(seen) == 4
+    assert len(await stage.decisions(strategy="ema_20_50")) == 12
+    assert len(await stage.decisions()) == 60
+
+
+async def test_a_paused_session_decides_but_does_not_enter_even_after_a_restart(stage: Stage) -> None:
+    await stage.store_day(DAYS[0])
+    await stage.start_service()
+    await stage.start_session([ORB])
+    await stage.command(PauseTrading(**message_fields("pause", 2, "s1")))
+    await stage.store.pool.execute("UPDATE sessions SET status = 'PAUSED'")
+    await stage.play(DAYS[1], DAYS[1].candles[:200])
+    await stage.kill_service()
+    await stage.start_service()
+    await stage.play(DAYS[1], DAYS[1].candles[200:])
+    await stage.settle()
+    reasons = [row[2] for row in await stage.decisions()]
+    assert len(reasons) == 375
+    paused = [number for number, reason in enumerate(reasons) if reason.startswith("session_paused: ")]
+    assert min(paused) < 200 < max(paused)
+    assert stage.signals == []
+    await stage.command(ResumeTrading(**message_fields("resume", 3, "s1")))
+    await stage.play(DAYS[2])
+    await stage.settle()
+    assert stage.signals
+
+
+async def test_a_pause_given_while_the_session_was_starting_outlives_a_restart(stage: Stage) -> None:
+    await stage.start_service()
+    await stage.start_session([ORB], status="STARTING")
+    await stage.command(PauseTrading(**message_fields("pause", 2, "s1")))
+    await stage.kill_service()
+    component = await stage.start_service()
+    session = component._handlers.active.get("s1")
+    assert session is not None
+    assert session.paused
+
+
+@pytest.mark.parametrize("how", ["stop", "failed"])
+async def test_a_session_that_ends_decides_no_more_and_its_journal_is_whole_at_once(stage: Stage, how: str) -> None:
+    stage.flush_entries = 10_000
+    await stage.start_service()
+    await stage.start_session([ORB])
+    await stage.play(DAYS[1], DAYS[1].candles[:20])
+    if how == "stop":
+        await stage.command(StopTrading(**message_fields("stop", 2, "s1")))
+    else:
+        failed = SessionFailed(**message_fields("failed", 2, "s1"), reason="test")
+        await stage.bus.publish([Outgoing(SESSIONS.name, failed.TYPE, failed.to_json())])
+        await stage.settle()
+    assert len(await stage.decisions()) == 20
+    await stage.play(DAYS[1], DAYS[1].candles[20:40])
+    await stage.settle()
+    assert len(await stage.decisions()) == 20
+
+
+async def test_start_is_taken_up_once_and_one_that_ended_long_ago_is_not(stage: Stage) -> None:
+    await stage.start_service()
+    spec = await stage.start_session([ORB])
+    start = StartTrading(**message_fields("start", 1, "s1"), spec=spec)
+    await stage.command(start.model_copy(update={"event_id": "another"}))
+    rows = await stage.store.pool.fetch("SELECT session_id, service FROM session_participants")
+    assert [tuple(row) for row in rows] == [("s1", "strategy")]
+    await stage.start_session([ORB], session_id="s2", status="STOPPED")
+    assert await stage.store.pool.fetchval("SELECT count(*) FROM session_participants") == 1
+    assert stage.component is not None
+    assert stage.component._handlers.active.get("s2") is None
+
+
+async def test_a_session_that_cannot_be_loaded_goes_to_the_dead_letters_with_the_reason(stage: Stage) -> None:
+    await stage.start_service()
+    await stage.start_session([StrategySpec(name="orb", parameters={"range_minute": 3})])
+    (dead,) = await stage.bus.dead_letters(COMMANDS.name, count=10)
+    assert "parameter 'range_minute' is not known (did you mean 'range_minutes'?)" in dead.reason
+    assert await stage.store.pool.fetchval("SELECT count(*) FROM session_participants") == 0
+
+
+async def test_a_strategy_that_raises_is_journalled_and_the_others_go_on(stage: Stage, tmp_path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text(
+        "from tradebus.strategies.protocol import Strategy, StrategyParameters, hold\n"
+        "class Bad(Strategy[StrategyParameters]):\n"
+        "    NAME = 'bad'\n"
+        "    WARMUP_CANDLES = 0\n"
+        "    PARAMETERS = StrategyParameters\n"
+        "    count = 0\n"
+        "    def on_candle(self, candle, context):\n"
+        "        self.count += 1\n"
+        "        if self.count % 2:\n"
+        "            raise ZeroDivisionError('no price')\n"
+        "        return hold('fine') if self.count % 4 else 'nonsense'\n"
+    )
+    await stage.start_service()
+    await stage.start_session([StrategySpec(name="bad", path=str(bad)), ORB])
+    await stage.play(DAYS[1], DAYS[1].candles[:4])
+    await stage.settle()
+    assert [row[2] for row in await stage.decisions(strategy="bad")] == [
+        "strategy_error: ZeroDivisionError: no price",
+        "fine",
+        "strategy_error: ZeroDivisionError: no price",
+        "strategy_error: TypeError: answered str, not a Decision",
+    ]
+    assert len(await stage.decisions()) == 4
+
+
+async def test_a_session_whose_strategy_file_is_gone_stops_only_itself_at_a_restart(stage: Stage, tmp_path) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from tradebus.strategies.protocol import Strategy, StrategyParameters, hold\n"
+        "class Mine(Strategy[StrategyParameters]):\n"
+        "    NAME = 'mine'\n"
+        "    PARAMETERS = StrategyParameters\n"
+        "    def on_candle(self, candle, context):\n"
+        "        return hold('fine')\n"
+    )
+    await stage.start_service()
+    await stage.start_session([StrategySpec(name="mine", path=str(mine))])
+    await stage.start_session([ORB], session_id="s2")
+    await stage.kill_service()
+    mine.unlink()
+    await stage.start_service()
+    await stage.play(DAYS[1], DAYS[1].candles[:2])
+    await stage.settle()
+    assert await stage.decisions(strategy="mine") == []
+    assert len(await stage.decisions(session_id="s2")) == 2
+
+
+async def test_a_corrected_candle_decides_nothing_again(stage: Stage) -> None:
+    await stage.start_service()
+    await stage.start_session([ORB])
+    await stage.play(DAYS[1], DAYS[1].candles[:3])
+    corrected = records_of(DAYS[1].candles[1:2])
+    corrected["close_paise"] += 500
+    corrected["high_paise"] += 500
+    corrected["flags"] = CANDLE_CORRECTED
+    await stage.bus.publish([Outgoing(CANDLES, "candles", corrected.tobytes(), DAYS[1].candles[2].ts_close_ns)])
+    await stage.play(DAYS[1], DAYS[1].candles[3:5])
+    await stage.settle()
+    assert [row[3] for row in await stage.decisions()] == [one.close_paise for one in DAYS[1].candles[:5]]
+
+
+async def test_an_entry_that_nobody_can_read_is_set_aside_and_its_watermark_goes_on(stage: Stage) -> None:
+    await stage.start_service()
+    await stage.start_session([ORB])
+    end_ns = DAYS[1].candles[0].ts_close_ns
+    await stage.bus.publish(
+        [
+            Outgoing(CANDLES, "candles", b"x" * (CANDLE.itemsize + 1), end_ns),
+            Outgoing(ORDERS.name, "POSITION_OPENED", b'{"type":"POSITION_OPENED","ts_event_ns":5,"x":1}'),
+            Outgoing(ORDERS.name, "watermark", watermark_ns=end_ns),
+        ]
+    )
+    await stage.turn_until(end_ns)
+    await stage.settle()
+    assert len(await stage.bus.dead_letters(CANDLES, count=10)) == 1
+    assert len(await stage.bus.dead_letters(ORDERS.name, count=10)) == 1
+    await stage.play(DAYS[1], DAYS[1].candles[1:3])
+    await stage.settle()
+    assert len(await stage.decisions()) == 2
+
+
+async def test_what_is_not_acknowledged_is_what_is_not_stored(stage: Stage) -> None:
+    stage.flush_entries = 5
+    await stage.start_service()
+    await stage.start_session([ORB])
+    watching = await stage.bus.subscribe([CANDLES, ORDERS.name], group=GROUP, consumer="watching")
+    lags = []
+    for number, candle in enumerate(DAYS[1].candles[:25], start=1):
+        await stage.publish_slice(DAYS[1], candle)
+        await stage.turn_until(candle.ts_close_ns)
+        lags.append((await watching.lag())[CANDLES])
+        assert len(await stage.decisions()) == number - lags[-1]
+    assert set(lags) == {0, 1, 2, 3, 4}
+    await stage.settle()
+    assert (await watching.lag())[CANDLES] == 0
+    assert len(await stage.decisions()) == 25
+
+
+async def test_it_stores_what_it_holds_before_it_stops(stage: Stage) -> None:
+    component = await stage.start_service()
+    await stage.start_session([ORB])
+    candle = DAYS[1].candles[0]
+    await stage.publish_slice(DAYS[1], candle)
+    await stage.turn_until(candle.ts_close_ns)
+    assert await stage.decisions() == []
+    stop = asyncio.Event()
+    stop.set()
+    await component.run(stop)
+    assert len(await stage.decisions()) == 1
+
+
+async def test_without_pacing_everything_is_acknowledged(stage: Stage) -> None:
+    stage.paced = False
+    await stage.start_service()
+    await stage.start_session([ORB])
+    for candle in DAYS[1].candles[:30]:
+        await stage.publish_slice(DAYS[1], candle)
+    await stage.turn_until(DAYS[1].candles[29].ts_close_ns)
+    await stage.settle()
+    assert len(await stage.decisions()) == 30
+    watching = await stage.bus.subscribe([CANDLES, ORDERS.name], group=GROUP, consumer="watching")
+    assert await watching.lag() == {CANDLES: 0, ORDERS.name: 0}
+
+
+async def test_several_sessions_decide_on_their_own_positions(stage: Stage) -> None:
+    await stage.store_day(DAYS[0])
+    await stage.start_service()
+    await stage.start_session([ORB])
+    await stage.start_session([ORB], session_id="s2")
+    await stage.play(DAYS[1])
+    await stage.settle()
+    assert await stage.decisions() == await stage.decisions(session_id="s2") == expected_rows(DAYS[:1], DAYS[1:2])[0]
+    assert len({one.pos_id for one in stage.signals if isinstance(one, EntrySignal)}) == len(
+        [one for one in stage.signals if isinstance(one, EntrySignal)]
+    )
+    assert FILL_AFTER_NS < 60_000_000_000
