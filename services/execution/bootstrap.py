@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from services.execution.adapters.instruments import InstrumentKinds
 from services.execution.handlers import Execution
 from services.execution.keeper import Keeper
 from services.execution.sessions import Sessions
@@ -12,7 +13,6 @@ from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.runtime.shell import Component
-from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store
 
 
@@ -22,13 +22,12 @@ async def build(
     """Execution with the paper broker. Ids derive from their causes, so `ids` is not needed here."""
     sessions = Sessions(store)
     gateway = PaperGateway(store.pool, sessions.paper_settings)
-    instruments = await load_instruments(store.pool)
     keeper = Keeper(
         store,
         gateway,
         clock,
         owner=f"execution-{settings.instance}",
-        kind_of=lambda instrument: instruments.by_id(instrument).kind,
+        kinds=InstrumentKinds(store.pool),
         follower=gateway,
     )
     supervisor = Supervisor(keeper, gateway)

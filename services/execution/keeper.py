@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from services.execution.adapters import ledger
+from services.execution.adapters.instruments import InstrumentKinds
 from services.execution.adapters.ledger import Ledger, Stale
 from services.execution.domain import lifecycle
 from services.execution.domain.opening import Approval, open_trade, refuse_trade
@@ -37,7 +38,7 @@ Decide = Callable[[Trade, Step], None]
 
 
 class Keeper:
-    """One per execution instance. `kind_of` gives an instrument's kind (for charges), `owner` is the instance."""
+    """One per execution instance. `kinds` knows instruments' kinds (for charges), `owner` is the instance."""
 
     def __init__(
         self,
@@ -46,11 +47,11 @@ class Keeper:
         clock: Clock,
         *,
         owner: str,
-        kind_of: Callable[[int], str],
+        kinds: InstrumentKinds,
         follower: Follower | None,
     ) -> None:
         self._store, self._gateway, self._clock, self._follower = store, gateway, clock, follower
-        self._owner, self._kind_of = owner, kind_of
+        self._owner, self._kinds = owner, kinds
         self._ledger = Ledger(store.pool)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._position_of_tag: dict[str, str] = {}
@@ -60,12 +61,12 @@ class Keeper:
         """Takes an approval, once: a trade and its entry order, or our refusal of a stale one."""
         pos_id = approval.pos_id or ""
         step = self._step(approval.event_id)
+        kind = await self._kinds.of(approval.instrument)
         async with self._lock(pos_id):
             async with self._store.begin() as tx:
                 if not await tx.first_time(CONSUMER, approval.intent_id):
                     return
                 await tx.lock(pos_id)
-                kind = self._kind_of(approval.instrument)
                 if refusal is None:
                     trade = open_trade(approval, step, kind=kind, owner=self._owner)
                 else:

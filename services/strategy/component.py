@@ -180,14 +180,12 @@ class StrategyComponent:
         await subscription.dead_letter(entry, reason=reason)
 
     async def _skip_old_ticks(self) -> None:
-        """A group begins with every tick the stream still holds: all but the newest batch are passed by."""
+        """A group begins with every tick the stream still holds. Those came before anyone here wanted ticks."""
         newest = await self._bus.tail(TICKS, count=1)
         subscription = await self._bus.subscribe([TICKS], group=GROUP, consumer=self._consumer)
         while newest and (entries := await subscription.read(block_ms=0)):
-            reached = any(entry.entry_id == newest[0].entry_id for entry in entries)
-            old = [entry for entry in entries if age(entry) < age(newest[0])]
-            await subscription.ack(old)
-            if reached:
+            await subscription.ack([entry for entry in entries if age(entry) <= age(newest[0])])
+            if age(entries[-1]) >= age(newest[0]):
                 return
 
 

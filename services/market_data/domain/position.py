@@ -7,7 +7,7 @@ another feed may only follow in time, never overlap what is already there.
 from dataclasses import dataclass
 
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.time import ist_datetime, ist_midnight_ns
+from tradebus.kernel.time import ist_datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Position:
 def position_of(streams: Streams, *, held_identity: str | None, identity: str, first_open_ns: int) -> Position:
     """Decides. `held_identity` is whose content the streams hold. Raises InvalidInput where the feeds would overlap."""
     if streams.end_ns == 0:
-        return Position(ist_midnight_ns(first_open_ns), fresh=True, finished=False)
+        return Position(0, fresh=True, finished=False)  # from the beginning of time: no watermark can be behind it
     if held_identity == identity:
         return Position(streams.end_ns, fresh=False, finished=streams.ended)
     if streams.end_ns > first_open_ns:
