@@ -1,0 +1,280 @@
+"""Arbitrary interleavings of signals, reports, commands and ticks against a shadow book that knows only the limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from testkit.risk import (
+    OTHER,
+    SECOND,
+    STOCK,
+    at,
+    cancelled,
+    closed,
+    entry,
+    every_second,
+    exit_signal,
+    opened,
+    rejected,
+    situation,
+    spec,
+)
+
+from services.risk.domain.marking import held_instruments, select
+from services.risk.domain.state import RiskState, decode, encode
+from services.risk.domain.step import Step, on_command, on_fact, on_signal, on_ticks
+from services.risk.domain.terms import Situation
+from services.risk.domain.verdicts import Approval, Kind, Verdict
+from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StopTrading
+from tradebus.contracts.orders import OrderRole
+from tradebus.contracts.signals import Side
+from tradebus.kernel.time import ist_date
+
+CAPITAL = 10_000_000
+LIMITS: dict[str, Any] = {
+    "max_concurrent_trades": 3, "max_trades_per_symbol_per_day": 4, "cooldown_seconds": 20, "max_leverage": 1.5,
+    "max_exposure_pct": 0.8, "risk_per_trade_pct": 5.0, "daily_max_loss_paise": 200_000, "daily_max_loss_pct": None,
+    "consecutive_losses_limit": 3,
+    "max_lots_per_trade": 150,
+}  # fmt: skip
+SPEC = spec(capital_paise=CAPITAL, **LIMITS)
+EXPOSURE_MAX = int(CAPITAL * 1.5 * 0.8)
+SYMBOLS, STRATEGIES = (STOCK, OTHER), ("orb", "ema", "micro")
+
+
+@dataclass
+class Trade:
+    approval: Approval
+    opened: bool = False
+    exit_out: bool = False
+
+    @property
+    def exposure_paise(self) -> int:
+        return self.approval.holding.quantity * self.approval.holding.price_paise
+
+
+@dataclass
+class World:
+    """What happened so far, told by the verdicts and by what was done to them; knows nothing of RiskState's inside."""
+
+    paced: bool
+    restarts: bool
+    state: RiskState = field(default_factory=RiskState)
+    now_ns: int = at("09:20")
+    trades: dict[str, Trade] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    last_ns: dict[str, int] = field(default_factory=dict)
+    paused: bool = False
+    stopped: bool = False
+    killed: bool = False
+    halts: int = 0
+    number: int = 0
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def situation(self) -> Situation:
+        return situation(SPEC, data_ns=self.now_ns - 1, killed=self.killed, paced=self.paced)
+
+    def take(self, step: Step) -> tuple[Verdict, ...]:
+        self.state = decode(encode(step.state)) if self.restarts else step.state
+        for verdict in step.verdicts:
+            self.check(verdict)
+        self.verdicts += step.verdicts
+        return step.verdicts
+
+    def check(self, verdict: Verdict) -> None:
+        if verdict.approval is not None:
+            self.check_approval(verdict.approval)
+        elif verdict.kind is Kind.EXIT:
+            trade = self.trades[verdict.pos_id or ""]
+            assert not (trade.exit_out and trade.opened and self.state.holdings[verdict.pos_id or ""].exit_due)
+            trade.exit_out = True
+        elif verdict.kind is Kind.HALT:
+            self.halts += 1
+            assert self.halts == 1
+
+    def check_approval(self, approval: Approval) -> None:
+        new = approval.holding
+        assert (self.paused, self.stopped, self.killed, self.halts) == (False, False, False, 0)
+        assert len(self.trades) < LIMITS["max_concurrent_trades"]
+        for trade in self.trades.values():
+            other = trade.approval.holding
+            assert (other.strategy, other.symbol) != (new.strategy, new.symbol)
+            assert other.symbol != new.symbol or other.side is new.side
+        assert self.counts.get(new.symbol, 0) < LIMITS["max_trades_per_symbol_per_day"]
+        assert self.now_ns - self.last_ns.get(new.symbol, 0) >= LIMITS["cooldown_seconds"] * SECOND
+        exposure = sum(trade.exposure_paise for trade in self.trades.values()) + new.quantity * new.price_paise
+        assert exposure <= EXPOSURE_MAX
+        assert new.quantity * abs(new.price_paise - approval.stop_paise) <= CAPITAL * 5 // 100
+        assert 0 < new.quantity <= LIMITS["max_lots_per_trade"]
+        self.trades[new.pos_id] = Trade(approval)
+        self.counts[new.symbol] = self.counts.get(new.symbol, 0) + 1
+
+    def enter(self, symbol: int, strategy: int, side: Side, distance: int, price: int) -> None:
+        self.number += 1
+        stop = price - side.sign * distance
+        signal = entry(
+            f"p{self.number}", ts_ns=self.now_ns, instrument=SYMBOLS[symbol], strategy=STRATEGIES[strategy], side=side,
+            price_paise=price, stop_paise=stop,
+        )  # fmt: skip
+        verdicts = self.take(on_signal(self.state, signal, self.situation))
+        answers = [verdict.kind for verdict in verdicts if verdict.signal is signal]
+        assert answers in ([Kind.ALLOW], [Kind.REDUCE], [Kind.BLOCK])
+
+    def chosen(self, index: int, *, opened: bool | None = None) -> tuple[str, Trade] | None:
+        fitting = [item for item in self.trades.items() if opened is None or item[1].opened is opened]
+        return fitting[index % len(fitting)] if fitting else None
+
+    def open(self, index: int) -> None:
+        found = self.chosen(index, opened=False)
+        if found is None:
+            return
+        pos_id, trade = found
+        holding = trade.approval.holding
+        trade.opened = True
+        self.last_ns[holding.symbol] = self.now_ns
+        must_go = trade.exit_out or self.stopped or self.killed or bool(self.halts)
+        verdicts = self.take(
+            on_fact(
+                self.state,
+                opened(
+                    pos_id,
+                    ts_ns=self.now_ns,
+                    quantity=holding.quantity,
+                    price_paise=holding.price_paise,
+                    instrument=SYMBOLS[0] if holding.symbol == "SBIN" else OTHER,
+                    side=holding.side,
+                    strategy=holding.strategy,
+                ),
+                self.situation,
+            )
+        )
+        if must_go and not self.paced:
+            assert [verdict.kind for verdict in verdicts] == [Kind.EXIT]
+
+    def end_entry(self, index: int, *, refuse: bool) -> None:
+        found = self.chosen(index, opened=False)
+        if found is None:
+            return
+        pos_id, trade = found
+        end = rejected(pos_id, ts_ns=self.now_ns) if refuse else cancelled(pos_id, ts_ns=self.now_ns)
+        self.take(on_fact(self.state, end, self.situation))
+        del self.trades[pos_id]
+        symbol = trade.approval.holding.symbol
+        self.counts[symbol] -= 1
+
+    def close(self, index: int, pnl: int) -> None:
+        found = self.chosen(index, opened=True)
+        if found is None:
+            return
+        pos_id, trade = found
+        del self.trades[pos_id]
+        symbol = trade.approval.holding.symbol
+        self.last_ns[symbol] = self.now_ns
+        fact = closed(pos_id, ts_ns=self.now_ns, net_pnl_paise=pnl, instrument=STOCK if symbol == "SBIN" else OTHER)
+        self.take(on_fact(self.state, fact, self.situation))
+
+    def exit(self, index: int) -> None:
+        found = self.chosen(index)
+        if found is None:
+            return
+        pos_id, trade = found
+        out = trade.exit_out
+        verdicts = self.take(on_signal(self.state, exit_signal(pos_id, ts_ns=self.now_ns), self.situation))
+        asked = [verdict for verdict in verdicts if verdict.cause_id and verdict.pos_id == pos_id]
+        assert asked[0].kind is (Kind.IGNORED if out else Kind.EXIT)
+
+    def fail_exit(self, index: int) -> None:
+        found = self.chosen(index, opened=True)
+        if found is None:
+            return
+        found[1].exit_out = False
+        self.take(on_fact(self.state, rejected(found[0], ts_ns=self.now_ns, role=OrderRole.EXIT), self.situation))
+
+    def tick(self, symbol: int, prices: Sequence[int]) -> None:
+        batch = every_second(self.now_ns, SYMBOLS[symbol], prices)
+        self.now_ns += len(prices) * SECOND
+        own = select(batch, sorted(held_instruments(self.state)) or [0])
+        verdicts = self.take(on_ticks(self.state, own, self.situation, end_ns=self.now_ns))
+        if any(verdict.kind is Kind.HALT for verdict in verdicts):
+            assert all(trade.exit_out for trade in self.trades.values() if trade.opened)
+
+    def command(self, name: str) -> None:
+        models = {"pause": PauseTrading, "resume": ResumeTrading, "stop": StopTrading, "flatten": Flatten, "kill": Kill}
+        self.number += 1
+        message = models[name](
+            event_id=f"c{self.number}", ts_event_ns=self.now_ns, ts_recorded_ns=1, source="test", trace_id="t",
+            session_id=SPEC.session_id,
+        )  # fmt: skip
+        self.take(on_command(self.state, message, self.situation))
+        self.paused = {"pause": True, "resume": False}.get(name, self.paused)
+        self.stopped |= name == "stop"
+        self.killed |= name == "kill"
+        if name in ("stop", "flatten", "kill"):
+            assert all(trade.exit_out for trade in self.trades.values() if trade.opened)
+
+
+indexes = st.integers(0, 5)
+
+
+def entering(sides: st.SearchStrategy[Side], distances: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    return st.tuples(
+        st.just("enter"), st.integers(0, 1), st.integers(0, 2), sides, distances, st.integers(20_000, 60_000)
+    )
+
+
+RARE = st.one_of(
+    entering(st.sampled_from(Side), st.integers(100, 5_000)),
+    st.tuples(st.just("end_entry"), indexes),
+    st.tuples(st.just("exit"), indexes),
+    st.tuples(st.just("fail_exit"), indexes),
+    st.tuples(st.just("tick"), st.integers(0, 1), st.lists(st.integers(15_000, 65_000), min_size=1, max_size=5)),
+    st.tuples(st.just("command"), st.sampled_from(["pause", "resume", "flatten", "flatten", "stop", "kill"])),
+)
+USUAL = (
+    entering(st.just(Side.LONG), st.integers(100, 2_000)),
+    st.tuples(st.just("open"), indexes),
+    st.tuples(st.just("close"), indexes, st.integers(-60_000, 60_000)),
+)
+Story = list[tuple[int, tuple[Any, ...]]]
+STORIES = st.lists(st.tuples(st.integers(0, 40), st.one_of(*USUAL, *USUAL, *USUAL, RARE)), min_size=10, max_size=60)
+
+
+def play(story: Story, *, paced: bool, restarts: bool = False) -> World:
+    world = World(paced=paced, restarts=restarts)
+    for wait_seconds, (name, *arguments) in story:
+        world.now_ns += wait_seconds * SECOND
+        if name == "end_entry":
+            world.end_entry(arguments[0], refuse=bool(arguments[0] % 2))
+        else:
+            getattr(world, name)(*arguments)
+        live = world.state.live()
+        assert {holding.pos_id for holding in live} == set(world.trades)
+        assert world.state.day == ist_date(world.now_ns) or not world.verdicts
+    return world
+
+
+@given(STORIES, st.booleans())
+def test_no_interleaving_takes_the_session_beyond_a_limit_and_no_exit_is_blocked(story: Story, paced: bool) -> None:
+    play(story, paced=paced)
+
+
+@given(STORIES, st.booleans())
+def test_a_restart_after_every_message_changes_no_decision(story: Story, paced: bool) -> None:
+    without, with_restarts = play(story, paced=paced), play(story, paced=paced, restarts=True)
+    assert without.verdicts == with_restarts.verdicts
+    assert without.state == with_restarts.state
+
+
+@given(STORIES)
+def test_two_signals_of_one_instant_cannot_both_pass_a_limit_of_one(story: Story) -> None:
+    world = play(story, paced=False)
+    limit = situation(spec(capital_paise=CAPITAL, max_concurrent_trades=1, max_leverage=10.0), data_ns=world.now_ns)
+    state, approved = world.state, 0
+    for number, instrument in enumerate(SYMBOLS):
+        step = on_signal(state, entry(f"q{number}", ts_ns=world.now_ns, instrument=instrument), limit)
+        approved += sum(verdict.approval is not None for verdict in step.verdicts)
+        state = step.state
+    assert approved + len(world.trades) <= max(1, len(world.trades))
