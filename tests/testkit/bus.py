@@ -66,13 +66,13 @@ class RedisHarness:
 
     def __init__(self, redis_url: str) -> None:
         self._redis_url = redis_url
-        self._namespace = f"test_bus_{RandomIds().new_id()}"
+        self.namespace = f"test_bus_{RandomIds().new_id()}"
         self._buses: list[RedisBus] = []
 
     async def bus(self, *, max_entries: Mapping[str, int] | None = None, back_pressure_seconds: float = 60.0) -> Bus:
         made = await RedisBus.connect(
             self._redis_url,
-            namespace=self._namespace,
+            namespace=self.namespace,
             max_entries=max_entries,
             back_pressure_seconds=back_pressure_seconds,
         )
@@ -86,5 +86,5 @@ class RedisHarness:
         for each in self._buses:
             await each.close()
         with redis.Redis.from_url(self._redis_url) as client:
-            for key in list(client.scan_iter(f"{self._namespace}:*", count=1000)):
+            for key in list(client.scan_iter(f"{self.namespace}:*", count=1000)):
                 client.delete(key)

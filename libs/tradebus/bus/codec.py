@@ -36,11 +36,9 @@ def pack_add(key: str, outgoing: Outgoing, *, max_entries: int) -> bytes:
 
 def read_entry(stream: str, entry_id: bytes, fields: Sequence[bytes], *, deliveries: int = 1) -> Entry:
     """One entry from its flat fields. Never raises."""
-    if len(fields) == 4 and fields[0] == b"k" and fields[2] == b"b":  # the common sparse entry
-        return Entry(stream, entry_id.decode(), _kind(fields[1]), fields[3], None, None, deliveries)
     found = dict(zip(fields[::2], fields[1::2], strict=False))
+    watermark, slice_start = found.get(b"w"), found.get(b"s")
     try:
-        watermark, slice_start = found.get(b"w"), found.get(b"s")
         return Entry(
             stream,
             entry_id.decode(),
@@ -64,8 +62,11 @@ def _kind(raw: bytes) -> str:
 
 
 def _body(found: dict[bytes, bytes]) -> bytes:
-    if b"b" in found or b"k" in found:
-        return found.get(b"b", b"")
+    body = found.get(b"b")
+    if body is not None:
+        return body
+    if b"k" in found:
+        return b""
     return next(iter(found.values())) if len(found) == 1 else b""
 
 

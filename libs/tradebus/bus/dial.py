@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from redis.asyncio.connection import parse_url
 
-from tradebus.bus.link import Dropped, Link, RedisRefused, Reply, checked, pack
+from tradebus.bus.link import STALL_SECONDS, Dropped, Link, RedisRefused, Reply, checked, pack
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.rng import jittered
@@ -23,7 +23,14 @@ BACKOFF_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 class Dialler:
     """Knows where Redis is and how to be let in. Its texts never hold the password."""
 
-    def __init__(self, redis_url: str, *, retry_seconds: float, client_name: str = "tradebus") -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        retry_seconds: float,
+        stall_seconds: float = STALL_SECONDS,
+        client_name: str = "tradebus",
+    ) -> None:
         try:
             options: dict[str, Any] = dict(parse_url(redis_url))
             self._port = urlsplit(redis_url).port or 6379
@@ -31,7 +38,7 @@ class Dialler:
             raise InvalidInput(
                 "REDIS_URL: not a Redis address, write redis://[user:password@]host:port/database"
             ) from error
-        self.retry_seconds = retry_seconds
+        self.retry_seconds, self._stall_seconds = retry_seconds, stall_seconds
         self._path: str | None = options.get("path")
         self._host: str = options.get("host") or "127.0.0.1"
         self._ssl = _tls(options) if redis_url.startswith("rediss:") else None
@@ -56,14 +63,18 @@ class Dialler:
 
     async def _dial_once(self, pushed: Callable[[list[Reply]], None] | None) -> Link:
         loop = asyncio.get_running_loop()
+
+        def make() -> Link:
+            return Link(stall_seconds=self._stall_seconds, pushed=pushed)
+
         async with asyncio.timeout(HANDSHAKE_SECONDS):
             if self._path is not None:
-                _, link = await loop.create_unix_connection(lambda: Link(pushed), self._path)
+                _, link = await loop.create_unix_connection(make, self._path)
             else:
-                _, link = await loop.create_connection(lambda: Link(pushed), self._host, self._port, ssl=self._ssl)
+                _, link = await loop.create_connection(make, self._host, self._port, ssl=self._ssl)
             try:
                 checked(await link.send(b"".join(self._hello), replies=len(self._hello)))
-            except RedisRefused as error:
+            except (RedisRefused, Unavailable) as error:
                 link.cut()
                 raise Unavailable(f"Redis at {self.place} refuses the connection: {error}") from None
             except BaseException:

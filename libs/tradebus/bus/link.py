@@ -7,7 +7,7 @@ hiredis split the replies.
 Invariants:
 - The n-th request is answered by the n-th reply; requests may be written before earlier ones are answered.
 - A request whose link is lost before its reply raises `Dropped`: whether Redis carried it out is not known.
-- A link that has not answered for `STALL_SECONDS` beyond what a request may block is cut, so no caller waits for ever.
+- A link that has not answered for `stall_seconds` beyond what a request may block is cut, so no caller waits for ever.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ STALL_SECONDS = 10.0
 # Refusals that end by themselves: a server that is loading its data, or has just stopped being the primary.
 _PASSING = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
 # Refusals that a person must end: no memory, no disk, no permission.
-_MENDABLE = ("OOM", "MISCONF", "NOREPLICAS", "NOPERM", "NOAUTH")
+_MENDABLE = ("OOM", "MISCONF", "NOREPLICAS", "NOPERM")
 _INCOMPLETE = object()
 
 Reply = Any  # what hiredis makes of a reply: bytes, int, None, or a list of these
@@ -52,13 +52,14 @@ class _Call:
 class Link(asyncio.Protocol):
     """A live connection. `pushed` receives the messages of channels this link subscribed to."""
 
-    def __init__(self, pushed: Callable[[list[Reply]], None] | None = None) -> None:
+    def __init__(self, *, stall_seconds: float, pushed: Callable[[list[Reply]], None] | None = None) -> None:
         self._reader = hiredis.Reader(replyError=RedisRefused, notEnoughData=_INCOMPLETE)
         self._calls: deque[_Call] = deque()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._watch: asyncio.TimerHandle | None = None
         self._pushed = pushed
+        self._stall_seconds = stall_seconds
         self.closed = self._loop.create_future()
 
     @property
@@ -67,7 +68,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
-        self._watch = self._loop.call_later(1.0, self._cut_if_stalled)
+        self._watch = self._loop.call_later(self._stall_seconds / 10, self._cut_if_stalled)
 
     def data_received(self, data: bytes) -> None:
         reader, calls = self._reader, self._calls
@@ -101,7 +102,7 @@ class Link(asyncio.Protocol):
         if self._transport is None:
             raise Dropped("the connection to Redis is down")
         future: asyncio.Future[list[Reply]] = self._loop.create_future()
-        allowed_ns = int((STALL_SECONDS + block_ms / 1000) * NANOSECONDS_PER_SECOND)
+        allowed_ns = int((self._stall_seconds + block_ms / 1000) * NANOSECONDS_PER_SECOND)
         self._calls.append(_Call(future, replies, monotonic_ns() + allowed_ns))
         self._transport.write(request)
         return future
@@ -117,7 +118,7 @@ class Link(asyncio.Protocol):
         if self._calls and self._calls[0].deadline_ns < monotonic_ns():
             self._transport.abort()
             return
-        self._watch = self._loop.call_later(1.0, self._cut_if_stalled)
+        self._watch = self._loop.call_later(self._stall_seconds / 10, self._cut_if_stalled)
 
 
 def pack(*arguments: bytes | str | int) -> bytes:

@@ -87,7 +87,12 @@ class Measure:
 
     async def unacknowledged(self, key: str, group: str) -> int:
         """Entries of a stream that `group` has not acknowledged: unread and pending."""
-        (groups,) = await self._wire.persist(pack("XINFO", "GROUPS", key), replies=1)
+        try:
+            (groups,) = await self._wire.persist(pack("XINFO", "GROUPS", key), replies=1)
+        except RedisRefused as error:
+            if "no such key" in str(error):
+                return 0
+            raise
         for facts in map(_facts, groups):
             if facts[b"name"].decode() == group:
                 lag = facts[b"lag"]

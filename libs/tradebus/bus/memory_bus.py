@@ -107,6 +107,12 @@ class MemoryBus:
             self.stream(name).group(group)
         return MemorySubscription(self, streams, group=group, consumer=consumer)
 
+    async def leave(self, streams: Sequence[str], *, group: str) -> None:
+        for name in streams:
+            if name in self._streams:
+                self._streams[name].remove_group(group)
+        self.wake()
+
     async def last_watermark(self, stream: str) -> int | None:
         found = self._streams.get(stream)
         return None if found is None else found.last_watermark()

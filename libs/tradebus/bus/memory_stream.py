@@ -51,6 +51,10 @@ class MemoryStream:
         """The group's state; made at the beginning of the stream where it is missing."""
         return self._groups.setdefault(name, Group(position=self._first))
 
+    def remove_group(self, name: str) -> None:
+        """Forgets the group and what it had not acknowledged."""
+        self._groups.pop(name, None)
+
     @property
     def _first(self) -> int:
         return self._next - len(self._entries)

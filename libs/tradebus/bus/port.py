@@ -109,6 +109,12 @@ class Bus(Protocol):
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> Subscription: ...
 
+    async def leave(self, streams: Sequence[str], *, group: str) -> None:
+        """Removes the group from these streams, with all it had not acknowledged: publishers no longer wait for it.
+
+        Harmless where there is no such group. A subscription of it on one of them must not be read any more.
+        """
+
     async def last_watermark(self, stream: str) -> int | None:
         """The newest watermark on a stream, None where it has none."""
 

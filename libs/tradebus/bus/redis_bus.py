@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from tradebus.bus import codec
 from tradebus.bus.dial import Dialler, Retry, back_off
-from tradebus.bus.link import Dropped, Reply, checked, executed, pack
+from tradebus.bus.link import STALL_SECONDS, Dropped, RedisRefused, Reply, checked, executed, pack
 from tradebus.bus.measure import Measure
 from tradebus.bus.port import DeadLetter, Entry, Outgoing, dead_letter_stream
 from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, Credit, counts_of, limit_of, timed_out
@@ -53,13 +53,22 @@ class RedisBus:
         namespace: str,
         retry_seconds: float = 10.0,
         back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
         max_entries: Mapping[str, int] | None = None,
     ) -> "RedisBus":
         """Connects, trying for `retry_seconds`. `max_entries` overrides the stream table's bounds, by stream name.
 
+        A publish waits for a full stream for `back_pressure_seconds`; a connection that owes an answer for
+        `stall_seconds` is given up for a new one.
+
         Raises InvalidInput for a malformed URL, Unavailable where no Redis answers or lets this client in.
         """
-        dialler = Dialler(redis_url, retry_seconds=retry_seconds, client_name=f"tradebus:{namespace or 'default'}")
+        dialler = Dialler(
+            redis_url,
+            retry_seconds=retry_seconds,
+            stall_seconds=stall_seconds,
+            client_name=f"tradebus:{namespace or 'default'}",
+        )
         bus = cls(
             dialler,
             namespace=namespace,
@@ -153,6 +162,14 @@ class RedisBus:
         await subscription.create_groups()
         self._subscriptions.append(subscription)
         return subscription
+
+    async def leave(self, streams: Sequence[str], *, group: str) -> None:
+        for stream in streams:
+            try:
+                await self._wire.persist(pack("XGROUP", "DESTROY", self._prefix + stream, group), replies=1)
+            except RedisRefused as error:
+                if "requires the key to exist" not in str(error):
+                    raise
 
     async def last_watermark(self, stream: str) -> int | None:
         """Looks back from the newest entry; cheap on a paced stream, where nearly every entry carries one."""

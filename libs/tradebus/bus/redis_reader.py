@@ -48,6 +48,13 @@ class RedisReader:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
 
+    async def _make_again(self, error: RedisRefused) -> None:
+        """Makes groups that are gone, as from a Redis that lost its data. Raises any other error."""
+        if not str(error).startswith("NOGROUP"):
+            raise error
+        _log.warning("group %s is gone from Redis: made again from the beginning", self._group)
+        await self.create_groups()
+
     async def read(self, *, block_ms: int, count: int) -> list[Entry]:
         """See `tradebus.bus.port.Subscription.read`."""
         if self._reading:
@@ -64,10 +71,7 @@ class RedisReader:
                     retry = retry or Retry(self._dialler)
                     await retry.wait(error)
                 except RedisRefused as error:
-                    if not str(error).startswith("NOGROUP"):
-                        raise
-                    _log.warning("group %s is gone from Redis: made again from the beginning", self._group)
-                    await self.create_groups()
+                    await self._make_again(error)
         finally:
             self._reading = False
 
@@ -120,9 +124,12 @@ class RedisReader:
         for stream, held in self.held.items():
             after, listed = "-", 1
             while listed and len(found) < count:
-                page = await self.pending.idle(
-                    stream, after=after, count=count - len(found), held=held, min_idle_ms=min_idle_ms
-                )
+                left = count - len(found)
+                try:
+                    page = await self.pending.idle(stream, after=after, count=left, held=held, min_idle_ms=min_idle_ms)
+                except RedisRefused as error:
+                    await self._make_again(error)
+                    break
                 found += page.entries
                 after, listed = f"({page.last_id}", page.listed
         return self.hold(found)
