@@ -1,6 +1,6 @@
 """Runs the services as child processes: in order, restarted when they die, gone when we are gone.
 
-    start ─► all at once ─► each /readyz ─► watch: died? pause, start again; five times in a minute: give up
+    start(names) ─► at once ─► each /readyz ─► watch: died? pause, start again; five times in a minute: give up
     stop  ─► in reverse order, SIGTERM, SIGKILL after 10 s
 
 A service that ends with the code of a user's mistake is not started again: it would say the same. Nothing here knows
@@ -8,7 +8,7 @@ what the services do.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,13 +40,15 @@ class Supervisor:
             for child in self._children
         }
 
-    async def start(self) -> None:
-        """Returns once every service is ready. Raises what the first one that does not come up has to say."""
-        self._failed = asyncio.get_running_loop().create_future()
-        await asyncio.gather(*(child.start() for child in self._children))
+    async def start(self, names: Collection[str]) -> None:
+        """Returns once these services are ready. Raises what the first one that does not come up has to say."""
+        if self._failed is None:
+            self._failed = asyncio.get_running_loop().create_future()
+        children = [child for child in self._children if child.spec.name in names]
+        await asyncio.gather(*(child.start() for child in children))
         self._report()
-        await asyncio.gather(*(self._come_up(child) for child in self._children))
-        self._watches = [asyncio.create_task(self._watch(child)) for child in self._children]
+        await asyncio.gather(*(self._come_up(child) for child in children))
+        self._watches += [asyncio.create_task(self._watch(child)) for child in children]
 
     async def stop(self) -> None:
         """Ends the watching, then the services, the last one first."""

@@ -1,0 +1,83 @@
+"""Options of the commands → the data of START_TRADING, checked before anything is started."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tradebus.kernel.errors import InvalidInput, nearest
+
+
+def parse_day(text: str | None, *, option: str) -> date | None:
+    """`2024-01-31`. Raises InvalidInput naming the option."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"{option} {text!r}: not a date; write it as 2024-01-31") from error
+
+
+def parse_speed(text: str) -> str:
+    """ "max", or how many times faster than the clock. Raises InvalidInput."""
+    if text == "max":
+        return text
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1e6:
+        raise InvalidInput(f"--speed {text!r}: write max, or a number above 0 such as 60")
+    return text
+
+
+def parse_pairs(pairs: Sequence[str], *, option: str) -> dict[str, Any]:
+    """`length=5` → {"length": 5}: a value is JSON where it can be read as such, text otherwise. Raises InvalidInput."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise InvalidInput(f"{option} {pair!r}: write name=value")
+        if name in found:
+            raise InvalidInput(f"{option}: {name} is given twice")
+        try:
+            found[name.strip()] = json.loads(text)
+        except ValueError:
+            found[name.strip()] = text
+    return found
+
+
+def strategy_items(names: str | None, files: Sequence[Path], params: Sequence[str]) -> list[dict[str, Any]]:
+    """The `strategies` of a START_TRADING: names, a user's own files, and `--param [strategy.]name=value` for them.
+
+    Raises InvalidInput for none at all, or a parameter that fits no one strategy.
+    """
+    items: list[dict[str, Any]] = [{"name": name.strip()} for name in (names or "").split(",") if name.strip()]
+    items += [{"name": file.stem, "path": str(file.resolve())} for file in files]
+    if not items:
+        raise InvalidInput("--strategy: name at least one strategy, such as orb, or give --strategy-file")
+    by_name = {item["name"]: item for item in items}
+    for name, value in parse_pairs(params, option="--param").items():
+        strategy, dot, parameter = name.rpartition(".")
+        if not dot and len(items) > 1:
+            raise InvalidInput(f"--param {name}: with several strategies write strategy.{name}=…")
+        if dot and strategy not in by_name:
+            raise InvalidInput(f"--param {name}: no strategy {strategy!r} is started{nearest(strategy, by_name)}")
+        item = by_name[strategy] if dot else items[0]
+        item.setdefault("parameters", {})[parameter] = value
+    return items
+
+
+def require_strategies(items: Sequence[dict[str, Any]]) -> None:
+    """Raises InvalidInput for a strategy that cannot be started, in one line."""
+    from services.gateway.adapters.catalogue import strategy_errors
+    from tradebus.contracts.sessions import StrategySpec
+
+    problems = [
+        f"{item['name']}: {error.field}: {error.problem}"
+        for item in items
+        for error in strategy_errors(StrategySpec.model_validate(item))
+    ]
+    if problems:
+        raise InvalidInput(f"--strategy {'; '.join(problems)}")

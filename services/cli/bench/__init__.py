@@ -1,0 +1,1 @@
+"""Benchmarks: what a name measures is looked up when it is asked for."""

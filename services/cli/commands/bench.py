@@ -1,0 +1,31 @@
+"""`tradebus bench`: measurements, each beside its floor."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(bench)
+
+
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="ingest, latency, candles; all where none is named.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
+) -> None:
+    """Measure throughput and latency, each beside the floor of the same machine in the same run.
+
+    ingest: frame → Redis → candles → Postgres, ticks a second. latency: tick → order over all services. candles: the
+    compiled kernels.
+
+    Examples:
+
+    tradebus bench ingest latency candles
+
+    tradebus bench candles --json
+    """
+    from services.cli.bench.registry import run_benchmarks
+
+    run_benchmarks(names or [], json=json)

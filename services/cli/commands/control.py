@@ -1,0 +1,116 @@
+"""`tradebus start|stop|pause|resume|flatten`: commands to a running stack."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+User = Annotated[str, typer.Argument(help="Whose session.")]
+Stack = Annotated[str | None, typer.Option("--stack", help="Which stack, where several run: its name or namespace.")]
+Url = Annotated[
+    str | None, typer.Option("--url", help="The gateway's address, where it is not a stack of this machine.")
+]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the API token; TRADEBUS_API_TOKEN goes before it.")]
+Reason = Annotated[str, typer.Option(help="Kept with the command.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (start, stop, pause, resume, flatten):
+        app.command()(command)
+
+
+def start(
+    user: User,
+    strategy: Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")] = None,
+    symbol: Annotated[str, typer.Option(help="What to trade, several with commas.")] = "",
+    capital: Annotated[str, typer.Option(help="Rupees.")] = "1000000",
+    strategy_file: Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file.")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value.")] = None,
+    limit: Annotated[list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000.")] = None,
+    stack: Stack = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Start a paper session for a user on a running stack. Repeating it is harmless.
+
+    Examples:
+
+    tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000
+
+    tradebus start asha --strategy orb,ema_20_50 --symbol NIFTY,RELIANCE --limit daily_max_loss=5000 --json
+    """
+    from services.cli.arguments import parse_pairs, strategy_items
+
+    data: dict[str, Any] = {
+        "strategies": strategy_items(strategy, strategy_file or [], param or []),
+        "symbols": [part.strip() for part in symbol.split(",") if part.strip()],
+        "capital": capital,
+    }
+    limits = parse_pairs(limit or [], option="--limit")
+    if limits:
+        data["limits"] = limits
+    _send("START_TRADING", user, data, stack=stack, url=url, token_file=token_file, json=json)
+
+
+def stop(
+    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Close a user's positions and end the session. Repeating it is harmless.
+
+    Example: tradebus stop 123
+    """
+    _send("STOP_TRADING", user, {"reason": reason}, stack=stack, url=url, token_file=token_file, json=json)
+
+
+def pause(
+    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Make no new entries for a user; open positions stay supervised.
+
+    Example: tradebus pause 123 --reason lunch
+    """
+    _send("PAUSE_TRADING", user, {"reason": reason}, stack=stack, url=url, token_file=token_file, json=json)
+
+
+def resume(
+    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Let a paused session make entries again.
+
+    Example: tradebus resume 123
+    """
+    _send("RESUME_TRADING", user, {"reason": reason}, stack=stack, url=url, token_file=token_file, json=json)
+
+
+def flatten(
+    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Close every position of a user's session; the session goes on.
+
+    Example: tradebus flatten 123
+    """
+    _send("FLATTEN", user, {"reason": reason}, stack=stack, url=url, token_file=token_file, json=json)
+
+
+def _send(
+    action: str, user: str, data: dict[str, Any], *, stack: str | None, url: str | None, token_file: Path | None,
+    json: bool,
+) -> None:  # fmt: skip
+    from services.cli.output import print_json, run_async
+    from services.cli.place import find_gateway
+
+    async def send() -> dict[str, Any]:
+        async with find_gateway(stack, url=url, token_file=token_file) as client:
+            return await client.command(action, user_id=user, data=data)
+
+    reply = run_async(send())
+    if json:
+        print_json({"command": action, **reply})
+        return
+    print(f"{action} {reply['status']}: session {reply['session_id']} of user {user} is {reply['session_status']}")

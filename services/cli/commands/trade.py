@@ -1,0 +1,104 @@
+"""`tradebus trade`: a session over recorded history, through every service."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(trade)
+
+
+def trade(
+    history: Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks.")] = None,
+    symbol: Annotated[
+        str | None, typer.Option(help="What to trade: BANKNIFTY, RELIANCE, … or several with commas.")
+    ] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First day, as 2024-01-01.")] = None,
+    to: Annotated[str | None, typer.Option(help="Last day, included.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")] = None,
+    strategy_file: Annotated[
+        list[Path] | None, typer.Option(help="A strategy of your own: one Python file. May be given again.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="name=value, or strategy.name=value. May be given again.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000. May be given again.")
+    ] = None,
+    capital: Annotated[str, typer.Option(help="Rupees.")] = "1000000",
+    seed: Annotated[int, typer.Option(min=0, help="Of tick paths and paper fills: same seed, same run.")] = 1,
+    speed: Annotated[str, typer.Option(help="max, or how many times faster than the clock.")] = "max",
+    paper: Annotated[
+        bool, typer.Option("--paper/--live", help="Simulated fills; live is refused in this version.")
+    ] = True,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the run's tables and streams for looking into.")] = False,
+    json: Json = False,
+) -> None:
+    """Trade recorded days on paper, through every service, and print what came of it.
+
+    The same file, window, parameters and seed give the same decisions, fills and profit every time: the decision log's
+    hash says so.
+
+    Examples:
+
+    tradebus trade --history BANKNIFTY.parquet --symbol BANKNIFTY --from 2024-01-01 --to 2024-01-31 --strategy orb
+
+    tradebus trade --history NIFTY.csv --symbol NIFTY --strategy orb,ema_20_50 --param orb.risk_reward=2 --json
+
+    tradebus trade --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --limit daily_max_loss=5000
+    """
+    from services.cli.arguments import parse_day, parse_pairs, parse_speed, require_strategies, strategy_items
+    from services.cli.output import run_async
+    from services.cli.trading import Request, run_trade
+    from tradebus.kernel.errors import InvalidInput
+
+    if not paper:
+        raise InvalidInput(
+            "--live: live trading needs a broker's order gateway and its preflight checks, and this version has "
+            "neither; nothing was started"
+        )
+    if history is None:
+        _without_history()
+        return
+    items = strategy_items(strategy, strategy_file or [], param or [])
+    require_strategies(items)
+    data: dict[str, Any] = {
+        "strategies": items,
+        "capital": capital,
+        "limits": parse_pairs(limit or [], option="--limit"),
+        "paper": {"seed": seed},
+    }
+    request = Request(
+        history=history,
+        symbols=tuple(part.strip() for part in (symbol or "").split(",") if part.strip()),
+        from_date=parse_day(from_, option="--from"),
+        to_date=parse_day(to, option="--to"),
+        data=data,
+        seed=seed,
+        speed=parse_speed(speed),
+        keep=keep,
+        json=json,
+    )
+    run_async(run_trade(request))
+
+
+def _without_history() -> None:
+    """A live market: closed today, or out of reach."""
+    from tradebus.calendar import is_trading_day, next_trading_day
+    from tradebus.kernel.clock import WallClock
+    from tradebus.kernel.errors import InvalidInput
+    from tradebus.kernel.time import ist_date
+
+    today: date = ist_date(WallClock().now_ns())
+    if not is_trading_day(today):
+        print(f"{today}: the exchange is closed; the next trading day is {next_trading_day(today)}. Nothing to do.")
+        return
+    raise InvalidInput(
+        "--history: name a file of recorded candles; a broker's live feed is not in this version "
+        "(`tradebus up` trades a generated market in real time)"
+    )

@@ -1,0 +1,37 @@
+"""`tradebus up`: every service, waiting for commands, until Ctrl-C."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+
+
+def up(
+    port: Annotated[int, typer.Option(help="Where the gateway listens, on 127.0.0.1.")] = 8000,
+    api_port: Annotated[int, typer.Option(help="Where the market-data API listens, on 127.0.0.1.")] = 8002,
+    symbols: Annotated[str, typer.Option(help="The generated market's symbols, with commas.")] = "",
+    speed: Annotated[str, typer.Option(help="Of the generated market: 1 is real time.")] = "1",
+    seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
+) -> None:
+    """Start every service and wait for commands until Ctrl-C.
+
+    Prices come from a generated market, in real time, until a broker's feed is there. Sessions, orders and trades
+    stay in the book of record: start it again and they go on. Ctrl-C stops every session (its positions are closed)
+    before the services end; a second Ctrl-C does not wait for that.
+
+    Examples:
+
+    tradebus up
+
+    tradebus up --speed 60 --symbols NIFTY,BANKNIFTY
+
+    tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000      (in another terminal)
+    """
+    from services.cli.arguments import parse_speed
+    from services.cli.output import run_async
+    from services.cli.standing import run_up
+
+    run_async(run_up(port=port, api_port=api_port, symbols=symbols, speed=parse_speed(speed), seed=seed))

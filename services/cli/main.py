@@ -1,0 +1,66 @@
+"""The `tradebus` command. Each command's work is imported when it runs: `tradebus --help` answers at once.
+
+Exit codes: 0 done · 1 failed · 2 bad input, named in one line · 3 a server or service is not there · 130 interrupted.
+"""
+
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from services.cli.output import Verbosity
+from tradebus.kernel.errors import TradebusError
+
+_COMMANDS = ("demo", "trade", "up", "control", "status", "tail", "kill", "migrate", "bench")
+
+app = typer.Typer(
+    name="tradebus",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Trade NSE equity, futures and options through small services around a Redis bus.\n\n"
+    "Without a broker account: `tradebus demo` runs a whole generated day, `tradebus up` waits for your commands.\n\n"
+    "Postgres and Redis come along, unless DATABASE_URL and REDIS_URL name yours.",
+    epilog="Exit codes: 0 done · 1 failed · 2 bad input · 3 a server or service is not there · 130 interrupted.\n\n"
+    "State (servers, logs, tokens) lies in the folder TRADEBUS_STATE_DIR names; `tradebus status` shows it.",
+)
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Services log at level debug.")] = False,
+    silent: Annotated[bool, typer.Option("--silent", help="No progress and no remarks on stderr.")] = False,
+) -> None:
+    """Options of every command stand before its name: tradebus --silent demo."""
+    Verbosity.silent = silent
+    Verbosity.log_level = "debug" if verbose else "info"
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example: tradebus version
+    """
+    from importlib.metadata import version as installed
+
+    print(f"tradebus {installed('tradebus')}")
+
+
+for _name in _COMMANDS:
+    import_module(f"services.cli.commands.{_name}").register(app)
+
+
+def main() -> None:
+    """The entry point: a user's mistake is one line, a defect keeps its traceback."""
+    try:
+        app()
+    except TradebusError as error:
+        sys.stderr.write(f"tradebus: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A paced run from beginning to end: start the sessions, follow the feed to its end, stop them, read the book."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from typing import Any, Protocol
+
+from services.cli.client import GatewayClient
+from services.cli.output import Verbosity
+from services.cli.report import RunReport, read_report
+from services.cli.stack import Stack
+from services.market_data.adapters.bus_sink import END_OF_FEED
+from tradebus.bus.port import Bus
+from tradebus.bus.redis_bus import RedisBus
+from tradebus.contracts.streams import MD_CANDLES
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.time import ist_to_ns
+from tradebus.store.store import Store
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One session to run."""
+
+    user_id: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    report: RunReport
+    wall_seconds: float  # from the first command to the last session stopped
+
+
+class Watcher(Protocol):
+    """Shown the feed's status (its row's JSON) several times a second."""
+
+    async def show(self, status: dict[str, Any], store: Store) -> None:
+        """`status` is {} before the feed has begun."""
+
+
+async def run_paced(
+    stack: Stack, wanted: Sequence[Wanted], *, symbols: Sequence[str], from_date: date, to_date: date, watcher: Watcher
+) -> Outcome:
+    """Runs the stack's feed to its end. Raises what a service that is given up says, or a session that fails."""
+    await stack.start_first()
+    began_ns = monotonic_ns()
+    async with stack.client() as client:
+        replies = [
+            await client.command("START_TRADING", user_id=session.user_id, data=session.data) for session in wanted
+        ]
+        await stack.start_rest()
+        ids = [str(reply["session_id"]) for reply in replies]
+        namespace = stack.plan.namespace
+        store = await Store.connect(stack.servers.database_url, namespace=namespace, producer="cli", pool_size=1)
+        bus = await RedisBus.connect(stack.servers.redis_url, namespace=namespace)
+        try:
+            await stack.supervisor.while_healthy(_follow(client, ids, store, bus, watcher))
+            await stack.supervisor.while_healthy(_stop(client, wanted, ids))
+            wall_seconds = (monotonic_ns() - began_ns) / 1e9
+            # What services keep in hand (decisions are journalled in batches) is in the book once they have ended.
+            await stack.supervisor.stop()
+            report = await read_report(
+                store.pool,
+                symbols=symbols,
+                from_ns=ist_to_ns(from_date, time(0)),
+                to_ns=ist_to_ns(to_date + timedelta(days=1), time(0)),
+            )
+        finally:
+            await bus.close()
+            await store.close()
+    return Outcome(report, wall_seconds)
+
+
+async def _follow(client: GatewayClient, ids: Sequence[str], store: Store, bus: Bus, watcher: Watcher) -> None:
+    """Returns once the feed has ended and every service is done with all of it."""
+    for session_id in ids:
+        await client.until(session_id, "RUNNING", seconds=_START_SECONDS)
+    ended = False
+    while not ended:
+        await asyncio.sleep(_POLL_SECONDS)
+        newest = await bus.tail(MD_CANDLES.shard(0), count=1)
+        ended = bool(newest) and newest[-1].kind == END_OF_FEED
+        await watcher.show(await feed_status(store), store)
+
+
+async def _stop(client: GatewayClient, wanted: Sequence[Wanted], ids: Sequence[str]) -> None:
+    for session in wanted:
+        await client.command("STOP_TRADING", user_id=session.user_id, data={"reason": "end of feed"})
+    for session_id in ids:
+        await client.until(session_id, "STOPPED", seconds=_STOP_SECONDS)
+
+
+async def feed_status(store: Store) -> dict[str, Any]:
+    """Where the feed stands; {} before it has begun."""
+    return dict(await store.pool.fetchval("SELECT status FROM feeds WHERE shard = 0") or {})
+
+
+class ProgressBar:
+    """Days of event time, on stderr. Shows nothing where stderr is no terminal, or with --silent."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.fields[day]:>10}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} % · {task.fields[bars]:,} bars"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=Verbosity.silent or not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=1.0, day="", bars=0)
+
+    @contextmanager
+    def shown(self) -> Any:
+        with self._progress:
+            yield self
+
+    async def show(self, status: dict[str, Any], store: Store) -> None:
+        if status:
+            self._progress.update(
+                self._task, completed=status["fraction"], day=status.get("day", ""), bars=status.get("bars", 0)
+            )

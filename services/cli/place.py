@@ -1,0 +1,136 @@
+"""Where things are: the state folder, the servers, the running stacks."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from services.cli.rundir import RunState, alive_runs
+from tradebus.kernel.errors import InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from services.cli.client import GatewayClient
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Postgres and Redis, passwords inside: never printed."""
+
+    database_url: str
+    redis_url: str
+
+    def __repr__(self) -> str:
+        return "Servers(…)"
+
+
+def state_dir() -> Path:
+    from tradebus.config.settings import default_state_dir
+
+    return default_state_dir().resolve()
+
+
+@contextmanager
+def open_servers() -> Iterator[Servers]:
+    """DATABASE_URL and REDIS_URL; what is not set is embedded, or shared with a tradebus that embeds it already."""
+    from tradebus.runtime.embedded import running_servers, servers_from_environment
+
+    given = servers_in_environment()
+    if given is not None:
+        yield given
+        return
+    shared = running_servers(state_dir()) if not (_given("DATABASE_URL") or _given("REDIS_URL")) else None
+    if shared is not None and shared.database_url and shared.redis_url:
+        yield Servers(shared.database_url, shared.redis_url)
+        return
+    with servers_from_environment(state_dir()) as urls:
+        yield Servers(_with_password(urls.database_url, "DATABASE"), _with_password(urls.redis_url, "REDIS"))
+
+
+@contextmanager
+def open_database() -> Iterator[str]:
+    """DATABASE_URL, else the embedded server that runs, else one for as long as this lasts."""
+    from tradebus.runtime.embedded import EmbeddedServers, running_servers
+
+    given, shared = _given("DATABASE_URL"), running_servers(state_dir())
+    if given or (shared is not None and shared.database_url):
+        yield _with_password(given or (shared.database_url if shared else ""), "DATABASE")
+        return
+    with EmbeddedServers(state_dir(), redis=False) as urls:
+        yield urls.database_url
+
+
+def servers_in_environment() -> Servers | None:
+    """What DATABASE_URL and REDIS_URL (or their files) say, where both are set."""
+    database_url, redis_url = _given("DATABASE_URL"), _given("REDIS_URL")
+    if database_url and redis_url:
+        return Servers(_with_password(database_url, "DATABASE"), _with_password(redis_url, "REDIS"))
+    return None
+
+
+def find_servers() -> Servers:
+    """Servers that run already. Raises Unavailable where there are none."""
+    from tradebus.runtime.embedded import running_servers
+
+    found = servers_in_environment()
+    if found is not None:
+        return found
+    shared = running_servers(state_dir())
+    if shared is None:
+        raise Unavailable("nothing runs here: start it with `tradebus up`, or set DATABASE_URL and REDIS_URL")
+    return Servers(
+        _with_password(_given("DATABASE_URL") or shared.database_url, "DATABASE"),
+        _with_password(_given("REDIS_URL") or shared.redis_url, "REDIS"),
+    )
+
+
+def find_run(name: str | None) -> RunState:
+    """The running stack of that name (or namespace); without a name the one of `tradebus up`, else the newest.
+
+    Raises Unavailable where none runs.
+    """
+    runs = alive_runs(state_dir())
+    if name is not None:
+        runs = [run for run in runs if name in (run.name, run.namespace)]
+    if not runs:
+        what = f"no stack named {name!r} runs" if name is not None else "no stack runs"
+        raise Unavailable(f"{what} here ({state_dir()}): start one with `tradebus up`, or give --url")
+    return runs[0]
+
+
+def read_token(path: Path) -> SecretStr:
+    """The API token: TRADEBUS_API_TOKEN or its file where set, else the content of `path`. Raises InvalidInput."""
+    given = _given("TRADEBUS_API_TOKEN")
+    if given:
+        return SecretStr(given)
+    try:
+        return SecretStr(path.read_text().strip())
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot read the API token there ({error.strerror}); give --token-file") from error
+
+
+def _given(name: str) -> str:
+    from tradebus.config.settings import secrets_from_files
+
+    return os.environ.get(name) or secrets_from_files(os.environ).get(name, "")
+
+
+def _with_password(url: str, which: str) -> str:
+    from tradebus.config.settings import with_password
+
+    password = _given(f"{which}_PASSWORD")
+    return with_password(url, SecretStr(password) if password else None)
+
+
+def find_gateway(stack: str | None, *, url: str | None, token_file: Path | None) -> "GatewayClient":
+    """A client of the gateway at `url`, else of the running stack. Raises InvalidInput and Unavailable."""
+    from services.cli.client import GatewayClient
+    from services.gateway.settings import TOKEN_FILE
+
+    if url is not None:
+        return GatewayClient(url, read_token(token_file or state_dir() / TOKEN_FILE))
+    run = find_run(stack)
+    return GatewayClient(run.gateway_url, read_token(token_file or Path(run.token_file)))

@@ -1,0 +1,71 @@
+"""Reports for people: tables on stdout, files in the run's folder."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.report import Figures, RunReport, SessionReport
+from tradebus.kernel.money import format_rupees, paise_to_rupees
+from tradebus.kernel.time import utc_iso
+
+_MONEY = ("entry_value_paise", "exit_value_paise", "charges_paise", "net_pnl_paise")
+
+
+def print_report(report: RunReport, *, title: str, facts: dict[str, str]) -> None:
+    """One table per session where there are several, the total, then the facts."""
+    console = Console(file=sys.stdout, highlight=False)
+    table = Table(title=title, show_header=len(report.sessions) > 1, title_justify="left")
+    table.add_column("")
+    columns = [*((_heading(one), one.figures) for one in report.sessions)]
+    if len(columns) > 1:
+        columns.append(("all", report.total))
+    for heading, _ in columns:
+        table.add_column(heading, justify="right")
+    for name, cells in _rows([figures for _, figures in columns]):
+        table.add_row(name, *cells)
+    console.print(table)
+    for name, value in {"bars": f"{report.bars:,}", **facts, "decision log": report.decision_log_hash}.items():
+        console.print(f"{name:>13}  {value}", soft_wrap=True)
+
+
+def _heading(session: SessionReport) -> str:
+    return f"{session.user_id}: {', '.join(session.strategies)}"
+
+
+def _rows(columns: list[Figures]) -> list[tuple[str, list[str]]]:
+    rules = sorted({rule for figures in columns for rule in figures.blocks_by_rule})
+    counts = ("decisions", "approvals", "reductions", "blocks", "halts", "orders", "fills", "trades", "winners")
+    rows = [("signals", [f"{sum(figures.signals.values()):,}" for figures in columns])]
+    rows += [(name, [f"{getattr(figures, name):,}" for figures in columns]) for name in counts]
+    at = [name for name, _ in rows].index("blocks") + 1
+    rows[at:at] = [(f"  {rule}", [f"{one.blocks_by_rule.get(rule, 0):,}" for one in columns]) for rule in rules]
+    money = (("gross P&L", "gross_pnl_paise"), ("charges", "charges_paise"), ("net P&L", "net_pnl_paise"))
+    rows += [(name, [format_rupees(getattr(figures, field)) for figures in columns]) for name, field in money]
+    return rows
+
+
+def write_files(report: RunReport, figures: dict[str, Any], folder: Path) -> None:
+    """report.json (what --json prints) and trades.csv (one line per trade, rupees, UTC)."""
+    (folder / "report.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False, default=str) + "\n")
+    with (folder / "trades.csv").open("w", newline="") as file:
+        rows = [_trade_line(row) for row in report.trades]
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["pos_id"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _trade_line(row: dict[str, Any]) -> dict[str, Any]:
+    line: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in _MONEY:
+            line[name.removesuffix("_paise")] = "" if value is None else paise_to_rupees(value)
+        elif name.endswith("_ns"):
+            line[f"{name.removesuffix('_ns')}_utc"] = "" if value is None else utc_iso(value)
+        else:
+            line[name] = value
+    return line

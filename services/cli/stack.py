@@ -1,0 +1,183 @@
+"""One stack: servers, a namespace, every service as a child process, and what others need to find it.
+
+    servers ─► migrate ─► market_data, gateway ─► [commands] ─► execution, risk, strategy, market_data_api
+
+Sessions may be commanded before the services that take them up are there: they find the commands on the stream, all
+before the first tick, which makes a paced run of several sessions repeatable.
+"""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from services.cli.children import ServiceSpec, free_port
+from services.cli.client import GatewayClient
+from services.cli.output import Verbosity, say
+from services.cli.place import Servers, open_servers, read_token, state_dir
+from services.cli.rundir import RunState, ServiceState, prune_runs, runs_folder, write_run
+from services.cli.supervisor import Supervisor
+from services.gateway.settings import TOKEN_FILE
+from tradebus.config.settings import without_password
+from tradebus.kernel.clock import WallClock
+from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.time import utc_iso
+from tradebus.store.migrate import drop_namespace, migrate
+
+FIRST = ("market_data", "gateway")
+THEN = ("execution", "risk", "strategy", "market_data_api")
+# Stopped in reverse: the feed goes first, the gateway tells the outside until the end.
+ORDER = ("gateway", "execution", "risk", "strategy", "market_data", "market_data_api")
+_MODULES = {
+    **{name: f"services.{name}.main" for name in ("market_data", "gateway", "execution", "risk", "strategy")},
+    "market_data_api": "services.market_data.api_main",
+}
+# Set by the supervisor for its children, whatever our own environment says.
+_OURS = ("DATABASE_URL_FILE", "REDIS_URL_FILE", "DATABASE_PASSWORD", "REDIS_PASSWORD", "DATABASE_PASSWORD_FILE",
+         "REDIS_PASSWORD_FILE", "TRADEBUS_HEALTH_HOST")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `own_state`: kill file and token lie in the run's folder, so that runs do not touch each other."""
+
+    name: str
+    command: str
+    namespace: str
+    paced: bool
+    feed: Mapping[str, str] = field(default_factory=dict)
+    own_state: bool = True
+    gateway_port: int = 0  # 0: any free one
+    api_port: int = 0
+
+
+@dataclass(slots=True)
+class Stack:
+    """A stack that runs."""
+
+    plan: Plan
+    run_dir: Path
+    servers: Servers
+    supervisor: Supervisor
+    state: RunState
+
+    def client(self) -> GatewayClient:
+        return GatewayClient(self.state.gateway_url, read_token(Path(self.state.token_file)))
+
+    async def start_first(self) -> None:
+        """Feed and gateway: instruments are registered, commands are taken."""
+        await self.supervisor.start(FIRST)
+
+    async def start_rest(self) -> None:
+        """The services that take sessions up. A paced feed waits for the first session."""
+        await self.supervisor.start(THEN)
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        return {name: one.restarts for name, one in self.supervisor.services().items() if one.restarts}
+
+
+@asynccontextmanager
+async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
+    """Everything prepared and nothing started yet. At the end all services are stopped, and without `keep` the
+    namespace is removed from both servers. Raises Unavailable and InvalidInput in one line."""
+    root = state_dir()
+    run_dir = runs_folder(root) / plan.name
+    run_dir.mkdir(parents=True, exist_ok=True)
+    prune_runs(root)
+    with open_servers() as servers:
+        migrate(servers.database_url, namespace=plan.namespace)
+        stack = _prepared(plan, run_dir, servers, services_state=run_dir if plan.own_state else root)
+        try:
+            yield stack
+        finally:
+            await stack.supervisor.stop()
+            if not keep:
+                await remove_namespace(servers, plan.namespace)
+
+
+async def remove_namespace(servers: Servers, namespace: str) -> None:
+    """Drops the schema and deletes the keys of a namespace that has a name."""
+    if not namespace:
+        raise ValueError("the default namespace is never removed")
+    import redis.asyncio
+
+    drop_namespace(servers.database_url, namespace=namespace)
+    async with redis.asyncio.Redis.from_url(servers.redis_url) as client:
+        async for key in client.scan_iter(f"{namespace}:*", count=1000):
+            await client.unlink(key)
+
+
+def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Path) -> Stack:
+    ports = {name: free_port() for name in ORDER}
+    gateway_port = plan.gateway_port or free_port()
+    state = RunState(
+        name=plan.name,
+        command=plan.command,
+        namespace=plan.namespace,
+        supervisor_pid=os.getpid(),
+        started_utc=utc_iso(WallClock().now_ns()),
+        state_dir=str(services_state),
+        database_url=without_password(servers.database_url),
+        redis_url=without_password(servers.redis_url),
+        gateway_url=f"http://127.0.0.1:{gateway_port}",
+        token_file=str(services_state / TOKEN_FILE),
+    )
+    shared: dict[str, str | None] = {
+        **dict.fromkeys(_OURS),
+        "DATABASE_URL": servers.database_url,
+        "REDIS_URL": servers.redis_url,
+        "TRADEBUS_NAMESPACE": plan.namespace,
+        "TRADEBUS_PACED": "1" if plan.paced else "0",
+        "TRADEBUS_STATE_DIR": str(services_state),
+        "TRADEBUS_LOG_LEVEL": Verbosity.log_level,
+    }
+    own: dict[str, dict[str, str]] = {
+        "market_data": dict(plan.feed),
+        "market_data_api": {"MDS_PORT": str(plan.api_port or free_port())},
+        "gateway": {
+            "TRADEBUS_GATEWAY_PORT": str(gateway_port),
+            "TRADEBUS_SERVICE_URLS": json.dumps(
+                {name: f"http://127.0.0.1:{port}" for name, port in ports.items() if name != "gateway"}
+            ),
+        },
+    }
+    specs = [
+        ServiceSpec(
+            name,
+            [sys.executable, "-m", _MODULES[name]],
+            ports[name],
+            {**shared, **own.get(name, {}), "TRADEBUS_HEALTH_PORT": str(ports[name])},
+        )
+        for name in ORDER
+    ]
+
+    def changed(services: dict[str, ServiceState]) -> None:
+        write_run(run_dir, replace(state, services=services))
+
+    return Stack(plan, run_dir, servers, Supervisor(specs, run_dir=run_dir, changed=changed, say=say), state)
+
+
+def preferred_port(port: int) -> int:
+    """`port` where it is free, else any free one."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return free_port()
+    return port
+
+
+def require_alone(name: str) -> None:
+    """Raises Unavailable where that stack runs already."""
+    from services.cli.rundir import read_run
+
+    run = read_run(runs_folder(state_dir()) / name)
+    if run is not None and run.alive:
+        raise Unavailable(f"it runs already (process {run.supervisor_pid}, {run.gateway_url}); see `tradebus status`")

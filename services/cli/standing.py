@@ -1,0 +1,81 @@
+"""What `tradebus up` does: the default stack, until it is interrupted."""
+
+import asyncio
+
+from services.cli.output import say
+from services.cli.place import Servers, servers_in_environment, state_dir
+from services.cli.stack import Plan, Stack, open_stack, require_alone
+from tradebus.contracts.streams import COMMAND_CHANNEL
+from tradebus.kernel.errors import TradebusError
+
+_STOP_SECONDS = 20.0
+_EXAMPLE = (
+    '{"action":"START_TRADING","user_id":"123","data":{"strategies":["orb"],"symbols":["BANKNIFTY"],"capital":500000}}'
+)
+
+
+async def run_up(*, port: int, api_port: int, symbols: str, speed: str, seed: int) -> None:
+    """Returns never; raises what a service says that is given up, or CancelledError where it is interrupted."""
+    require_alone("default")
+    feed = {
+        "TRADEBUS_FEED": "generated", "TRADEBUS_SYMBOLS": symbols, "TRADEBUS_SPEED": speed, "TRADEBUS_SEED": str(seed),
+    }  # fmt: skip
+    plan = Plan(
+        name="default", command="up", namespace="", paced=False, feed=feed, own_state=False, gateway_port=port,
+        api_port=api_port,
+    )  # fmt: skip
+    async with open_stack(plan, keep=True) as stack:
+        await stack.start_first()
+        await stack.start_rest()
+        say(welcome(stack, api_port))
+        try:
+            await stack.supervisor.while_healthy(asyncio.Event().wait())
+        except asyncio.CancelledError:
+            await stop_sessions(stack)
+            raise
+
+
+async def stop_sessions(stack: Stack) -> None:
+    """Closes what is open while there is still somebody to close it. Says what could not be."""
+    try:
+        async with stack.client() as client:
+            alive = [
+                one for one in (await client.get("/api/sessions", limit=1000))["sessions"]
+                if one["status"] not in ("STOPPED", "FAILED")
+            ]  # fmt: skip
+            if not alive:
+                return
+            say(f"stopping {len(alive)} session(s), closing their positions; Ctrl-C again does not wait")
+            for one in alive:
+                await client.command("STOP_TRADING", user_id=one["user_id"], data={"reason": "tradebus up ended"})
+            for one in alive:
+                await client.until(one["session_id"], "STOPPED", seconds=_STOP_SECONDS)
+    except TradebusError as error:
+        say(f"not every session has stopped: {error}. What is open goes on at the next `tradebus up`")
+
+
+def welcome(stack: Stack, api_port: int) -> str:
+    """Where everything is, and how to begin."""
+    state = stack.state
+    return "\n".join([
+        f"dashboard and API  {state.gateway_url}  (token: {state.token_file})",
+        f"market data        http://127.0.0.1:{api_port}/v1",
+        f"Postgres           {state.database_url}",
+        f"Redis              {state.redis_url}",
+        f"logs               {stack.run_dir}",
+        "",
+        "Start a session, in another terminal, one of:",
+        "  tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000",
+        f"  {redis_cli(stack.servers)} PUBLISH {COMMAND_CHANNEL} '{_EXAMPLE}'",
+        f'  curl -H "Authorization: Bearer $(cat {state.token_file})" {state.gateway_url}/api/commands \\',
+        f"    -d '{_EXAMPLE}'",
+        "Watch it with `tradebus tail --follow`; Ctrl-C ends everything.",
+    ])  # fmt: skip
+
+
+def redis_cli(servers: Servers) -> str:
+    """redis-cli with the address; an embedded server's password is read from its file, not shown."""
+    if servers_in_environment() is not None:
+        return 'redis-cli -u "$REDIS_URL"'
+    reader = "import json,sys;print(json.load(open(sys.argv[1]))['redis_url'])"
+    return f'redis-cli -u "$(python3 -c "{reader}" {state_dir() / "servers.json"})"'

@@ -1,0 +1,61 @@
+"""What `tradebus status` shows."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.place import find_gateway, find_run, state_dir
+from services.cli.rundir import alive_runs
+from tradebus.kernel.errors import Unavailable
+
+
+async def read_status(stack: str | None, *, url: str | None, token_file: Path | None) -> dict[str, Any]:
+    """Stacks of this machine, and what the chosen one's gateway says. Raises Unavailable where nothing runs.
+
+    `gateway` says why there are no sessions where it does not answer.
+    """
+    found: dict[str, Any] = {"state_dir": str(state_dir()), "stacks": [asdict(run) for run in alive_runs(state_dir())]}
+    if url is None:
+        found["stack"] = find_run(stack).name
+    try:
+        async with find_gateway(stack, url=url, token_file=token_file) as client:
+            found["gateway"] = "ready"
+            found |= await client.get("/api/sessions", limit=20)
+            found |= await client.get("/api/portfolio")
+            found["health"] = await client.get("/api/health")
+    except Unavailable as error:
+        if url is not None:
+            raise
+        found["gateway"] = str(error)
+    return found
+
+
+def print_status(found: dict[str, Any]) -> None:
+    console = Console(file=sys.stdout, highlight=False)
+    for run in found["stacks"]:
+        chosen = " *" if run["name"] == found.get("stack") else ""
+        console.print(f"{run['name']}{chosen}  {run['gateway_url']}  since {run['started_utc'][:19]}Z", soft_wrap=True)
+        for name, service in run["services"].items():
+            state = f"process {service['pid']}" if service["pid"] else "down"
+            console.print(f"  {name:<16} {state:<16} restarts {service['restarts']}", soft_wrap=True)
+    if found["gateway"] != "ready":
+        console.print(found["gateway"], soft_wrap=True)
+        return
+    _print_rows(console, "sessions", found["sessions"], ("user_id", "session_id", "status", "trades", "net_pnl"))
+    positions = [one for session in found["portfolio"] for one in session["positions"]]
+    columns = ("user_id", "strategy", "symbol", "side", "quantity", "entry_price", "last_price", "unrealised_pnl")
+    _print_rows(console, "open positions", positions, columns)
+
+
+def _print_rows(console: Console, title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    if not rows:
+        console.print(f"no {title}")
+        return
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in columns))
+    console.print(table)

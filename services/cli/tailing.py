@@ -1,0 +1,147 @@
+"""What `tradebus tail` does: entries of a stream, decoded, dense and sparse alike."""
+
+import json as json_text
+import sys
+from typing import Any
+
+from services.cli.output import print_json
+from services.cli.place import find_run, find_servers
+from tradebus.bus.port import Bus, Entry
+from tradebus.bus.redis_bus import RedisBus
+from tradebus.contracts.records import CANDLE, TICK, decode
+from tradebus.contracts.streams import INTENTS, MD_CANDLES, MD_TICKS, STREAMS
+from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.kernel.money import format_rupees
+from tradebus.kernel.time import ist_datetime
+from tradebus.runtime.logs import STARS
+
+_BLOCK_MS = 1000
+_SHARDED = {MD_TICKS.name, MD_CANDLES.name, INTENTS.name}
+_DENSE = {"ticks": TICK, "candles": CANDLE}
+# What a line of a message shows, in this order, where the message has it.
+_SHOWN = ("user_id", "strategy", "symbol", "side", "role", "transaction", "quantity", "fill_quantity", "rule", "reason")
+_MONEY = ("price_paise", "trigger_paise", "fill_price_paise", "stop_paise", "net_pnl_paise")
+
+
+def stream_name(given: str) -> str:
+    """`candles` → `md.candles.v1.{0}`. Raises InvalidInput for an unknown one."""
+    short = {_short(stream.name): stream.name for stream in STREAMS}
+    full = {stream.name: stream.name for stream in STREAMS}
+    plain = given.removesuffix(".dead")
+    base = plain.partition(".{")[0]
+    name = short.get(plain) or full.get(base)
+    if name is None:
+        raise InvalidInput(f"stream {given!r} is unknown{nearest(given, short)}; known are {', '.join(sorted(short))}")
+    if name in _SHARDED:
+        name = plain if ".{" in plain else f"{name}.{{0}}"
+    return f"{name}.dead" if given.endswith(".dead") else name
+
+
+def _short(name: str) -> str:
+    """`md.candles.v1` → `candles`, `trading.commands.v1` → `inbox`."""
+    return {"trading.commands.v1": "inbox", "trading.events.v1": "events"}.get(name, name.split(".")[-2])
+
+
+async def run_tail(
+    stream: str, *, count: int, follow: bool, stack: str | None, namespace: str | None, json: bool
+) -> None:
+    """Prints until the entries are all shown, or for ever with `follow`."""
+    name = stream_name(stream)
+    if namespace is None:
+        namespace = find_run(stack).namespace
+    bus = await RedisBus.connect(find_servers().redis_url, namespace=namespace)
+    try:
+        newest = await bus.tail(name, count=max(1, count))
+        shown = newest[-count:] if count else []
+        if json and not follow:
+            print_json({"command": "tail", "stream": name, "entries": [entry_json(entry) for entry in shown]})
+            return
+        for entry in shown:
+            _print(entry, json=json)
+        if follow:
+            await _follow(bus, name, after=newest[-1].entry_id if newest else "0", json=json)
+    finally:
+        await bus.close()
+
+
+async def _follow(bus: Bus, name: str, *, after: str, json: bool) -> None:
+    position = {name: after}
+    while True:
+        for entry in await bus.follow([name], after=position, block_ms=_BLOCK_MS):
+            _print(entry, json=json)
+            position[name] = entry.entry_id
+
+
+def _print(entry: Entry, *, json: bool) -> None:
+    if json:
+        print_json(entry_json(entry))
+        return
+    for line in entry_lines(entry):
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry as it is, its body decoded: `message` for a sparse one, `records` for a dense one."""
+    found: dict[str, Any] = {"entry_id": entry.entry_id, "kind": entry.kind}
+    if entry.watermark_ns is not None:
+        found["watermark_ns"] = entry.watermark_ns
+    if entry.kind in _DENSE:
+        records = decode(entry.body, _DENSE[entry.kind])
+        found["records"] = [dict(zip(records.dtype.names or (), record, strict=True)) for record in records.tolist()]
+    elif entry.body:
+        found["message"] = _message(entry)
+    return found
+
+
+def entry_lines(entry: Entry) -> list[str]:
+    """A line for people; one per record for a dense entry."""
+    if entry.kind in _DENSE:
+        records = decode(entry.body, _DENSE[entry.kind]).tolist()
+        return [_tick_line(record) if entry.kind == "ticks" else _candle_line(record) for record in records]
+    if not entry.body:
+        at = f"{_time(entry.watermark_ns)}  " if entry.watermark_ns else ""
+        return [f"{at}{entry.kind}"]
+    message = _message(entry)
+    if not isinstance(message, dict):
+        return [f"{entry.entry_id}  {entry.kind}  {message}"]
+    parts = [str(message[name]) for name in _SHOWN if message.get(name) is not None]
+    parts += [
+        f"{name.removesuffix('_paise')} {format_rupees(message[name])}"
+        for name in _MONEY
+        if message.get(name) is not None
+    ]
+    parts += [f"{one['field']}: {one['problem']}" for one in message.get("errors", ())]
+    return [f"{_time(message.get('ts_event_ns', 0))}  {entry.kind:<22} {'  '.join(parts)}"]
+
+
+def _message(entry: Entry) -> Any:
+    """The JSON of a sparse entry. A command from outside may carry a token, and may be no JSON: neither is shown."""
+    try:
+        return _without_tokens(json_text.loads(entry.body))
+    except (ValueError, RecursionError):
+        return f"{len(entry.body)} bytes that are no JSON"
+
+
+def _without_tokens(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: STARS if "token" in key.lower() else _without_tokens(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_tokens(item) for item in value]
+    return value
+
+
+def _tick_line(record: Any) -> str:
+    ts_ns, price_paise, volume, instrument = record[0], record[2], record[3], record[8]
+    return f"{_time(ts_ns)}  {instrument:>5}  {price_paise / 100:>12,.2f}  volume {volume:,}"
+
+
+def _candle_line(record: Any) -> str:
+    ts_ns, instrument, timeframe = record[0], record[8], record[9]
+    prices = "  ".join(f"{price / 100:>12,.2f}" for price in record[2:6])
+    return f"{_time(ts_ns)}  {instrument:>5}  {timeframe // 60:>4}m  {prices}  volume {record[6]:,}"
+
+
+def _time(ts_ns: int) -> str:
+    """Indian time, to the millisecond."""
+    return ist_datetime(ts_ns).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -1,0 +1,109 @@
+"""What `tradebus trade` does: check everything, run a namespace of its own, report."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from services.cli.output import print_json, say
+from services.cli.paced import Outcome, ProgressBar, Wanted, run_paced
+from services.cli.present import print_report, write_files
+from services.cli.stack import Plan, Stack, open_stack
+from services.market_data.domain.validate import HistorySummary, check_history
+from tradebus.kernel.ids import RandomIds
+
+_USER = "trader"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options, parsed. `data` is START_TRADING's, without symbols."""
+
+    history: Path
+    symbols: tuple[str, ...]
+    from_date: date | None
+    to_date: date | None
+    data: dict[str, Any]
+    seed: int
+    speed: str
+    keep: bool
+    json: bool
+
+
+async def run_trade(request: Request) -> None:
+    """Prints the report. Raises InvalidInput before anything is started where the file is not sound."""
+    summary = check_history(request.history, request.symbols or None, request.from_date, request.to_date)
+    first, last = date.fromisoformat(summary.first[:10]), date.fromisoformat(summary.last[:10])
+    say(f"{request.history.name}: {summary.bars:,} bars on {summary.days} days, {first} to {last}")
+    plan = Plan(
+        name=(name := new_name("run")), command="trade", namespace=name, paced=True, feed=_feed(request, summary)
+    )
+    wanted = [Wanted(_USER, {**request.data, "symbols": list(summary.symbols)})]
+    async with open_stack(plan, keep=request.keep) as stack:
+        bar = ProgressBar()
+        with bar.shown():
+            outcome = await run_paced(
+                stack, wanted, symbols=summary.symbols, from_date=first, to_date=last, watcher=bar
+            )
+        figures = run_figures(stack, outcome, first=first, last=last, days=summary.days, seed=request.seed)
+        write_files(outcome.report, figures, stack.run_dir)
+        if not request.json:
+            print_report(
+                outcome.report,
+                title=f"{', '.join(summary.symbols)} · {first} to {last}",
+                facts=run_facts(stack, outcome, keep=request.keep),
+            )
+    if request.json:
+        print_json(figures)
+
+
+def _feed(request: Request, summary: HistorySummary) -> dict[str, str]:
+    return {
+        "TRADEBUS_FEED": "history",
+        "TRADEBUS_HISTORY": str(request.history.resolve()),
+        "TRADEBUS_SYMBOLS": ",".join(summary.symbols),
+        "TRADEBUS_FROM": request.from_date.isoformat() if request.from_date else "",
+        "TRADEBUS_TO": request.to_date.isoformat() if request.to_date else "",
+        "TRADEBUS_SPEED": request.speed,
+        "TRADEBUS_SEED": str(request.seed),
+    }
+
+
+def new_name(kind: str) -> str:
+    """`run_01a1f8ac0a4ef72f`: sorts by time."""
+    return f"{kind}_{RandomIds().new_id().replace('-', '')[:20]}"
+
+
+def run_figures(stack: Stack, outcome: Outcome, *, first: date, last: date, days: int, seed: int) -> dict[str, Any]:
+    """The JSON object of a paced run."""
+    report = outcome.report
+    return {
+        "command": stack.plan.command,
+        "run": stack.plan.name,
+        "symbols": sorted({symbol for session in report.sessions for symbol in session.symbols}),
+        "strategies": sorted({name for session in report.sessions for name in session.strategies}),
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "days": days,
+        "seed": seed,
+        "bars": report.bars,
+        **report.total.as_json(),
+        "decision_log_hash": report.decision_log_hash,
+        "wall_seconds": round(outcome.wall_seconds, 3),
+        "restarts": stack.restarts,
+        "sessions": [session.as_json() for session in report.sessions],
+        "run_dir": str(stack.run_dir),
+    }
+
+
+def run_facts(stack: Stack, outcome: Outcome, *, keep: bool) -> dict[str, str]:
+    """Where to look, for people."""
+    facts = {"wall time": f"{outcome.wall_seconds:.1f} s", "report": str(stack.run_dir / "report.json")}
+    facts["trades"] = str(stack.run_dir / "trades.csv")
+    facts["logs"] = str(stack.run_dir / "*.log")
+    if stack.restarts:
+        facts["restarts"] = ", ".join(f"{name} {count}" for name, count in stack.restarts.items())
+    if keep:
+        where = f"schema tradebus_{stack.plan.namespace} in Postgres, streams {stack.plan.namespace}:* in Redis"
+        facts["kept"] = f"{where} (embedded servers run while `tradebus up` does)"
+    return facts
