@@ -56,6 +56,8 @@ class Keeper:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._position_of_tag: dict[str, str] = {}
         self.alive: dict[str, Trade] = {}
+        self.by_instrument: dict[int, dict[str, Trade]] = {}  # the same trades
+        self.revision = 0  # goes up with every change of any trade
 
     async def open(self, approval: Approval, *, refusal: str | None) -> None:
         """Takes an approval, once: a trade and its entry order, or our refusal of a stale one."""
@@ -228,17 +230,26 @@ class Keeper:
         return trade
 
     def _remember(self, trade: Trade) -> None:
+        self.revision += 1
         if trade.ended:
             self._forget(trade.pos_id)
             return
         self.alive[trade.pos_id] = trade
+        self.by_instrument.setdefault(trade.instrument, {})[trade.pos_id] = trade
         for order in trade.orders:
             self._position_of_tag[order.tag] = trade.pos_id
 
     def _forget(self, pos_id: str) -> None:
+        self.revision += 1
         trade = self.alive.pop(pos_id, None)
-        for order in trade.orders if trade else ():
+        if trade is None:
+            return
+        for order in trade.orders:
             self._position_of_tag.pop(order.tag, None)
+        others = self.by_instrument[trade.instrument]
+        del others[pos_id]
+        if not others:
+            del self.by_instrument[trade.instrument]
 
     def _lock(self, pos_id: str) -> asyncio.Lock:
         """The position's process lock; it lives while somebody holds or awaits it."""

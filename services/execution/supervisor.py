@@ -28,13 +28,18 @@ class Supervisor:
         self._keeper, self._market = keeper, market
         self.now_ns = 0
         self._saved_ns = 0
+        self._last_at_ns: dict[int, int] = {}  # per instrument, of the last tick applied
+        self._deadlines = Deadlines()
 
     async def apply(self, ticks: Records, *, end_ns: int) -> None:
         """One batch: everything up to, not including, `end_ns`."""
-        for instrument in sorted({trade.instrument for trade in self._keeper.alive.values()}):
-            own = ticks[ticks["instrument"] == instrument]
-            if len(own):
-                await self._apply_instrument(instrument, columns(own))
+        instruments = self._keeper.by_instrument
+        if instruments and len(ticks):
+            for instrument in np.intersect1d(ticks["instrument"], np.fromiter(instruments, np.int32)).tolist():
+                own = ticks[ticks["instrument"] == instrument]
+                table = columns(own, after_ns=self._last_at_ns.get(instrument, 0))
+                self._last_at_ns[instrument] = int(table.at_ns[-1])
+                await self._apply_instrument(instrument, table)
         if self._keeper.alive:
             await self._pass_time(end_ns)
         self.now_ns = max(self.now_ns, end_ns)
@@ -50,7 +55,7 @@ class Supervisor:
         if self._market is not None:
             for report in await self._market.advance(end_ns - 1):
                 await self._keeper.report(report)
-        for trade in list(self._keeper.alive.values()):
+        for trade in self._deadlines.due(self._keeper, end_ns - 1):
             await self._meet_deadlines(trade, end_ns - 1)
 
     async def _apply_instrument(self, instrument: int, ticks: InstrumentTicks) -> None:
@@ -84,11 +89,8 @@ class Supervisor:
         return min(due) if due else None
 
     def _trades(self, instrument: int) -> list[Trade]:
-        return [
-            trade
-            for _, trade in sorted(self._keeper.alive.items())
-            if trade.instrument == instrument and self._keeper.owns(trade)
-        ]
+        trades = self._keeper.by_instrument.get(instrument, {})
+        return [trade for _, trade in sorted(trades.items()) if self._keeper.owns(trade)]
 
     async def _meet_deadlines(self, trade: Trade, now_ns: int) -> None:
         due = lifecycle.deadline_ns(trade)
@@ -96,12 +98,34 @@ class Supervisor:
             await self._keeper.change(trade.pos_id, _deadline(now_ns))
 
 
-def columns(ticks: Records) -> InstrumentTicks:
-    """One instrument's ticks as columns. A feed without receive times is ordered by its own."""
-    received = ticks["ts_received_ns"]
-    at_ns = np.where(received > 0, received, ticks["ts_event_ns"])
+class Deadlines:
+    """The earliest deadline of all trades, worked out again only when a trade has changed."""
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._earliest_ns: int | None = None
+
+    def due(self, keeper: Keeper, now_ns: int) -> list[Trade]:
+        """Trades whose deadline is at or before `now_ns`."""
+        if self._revision != keeper.revision:
+            self._revision = keeper.revision
+            found = [due for trade in keeper.alive.values() if (due := lifecycle.deadline_ns(trade)) is not None]
+            self._earliest_ns = min(found) if found else None
+        if self._earliest_ns is None or self._earliest_ns > now_ns:
+            return []
+        self._revision = -1
+        return list(keeper.alive.values())
+
+
+def columns(ticks: Records, *, after_ns: int) -> InstrumentTicks:
+    """One instrument's ticks as columns, each a nanosecond or more later than the one before.
+
+    Exchanges stamp to the second: ticks of one stamp keep the order they came in, a late one counts as it came.
+    """
+    order = np.arange(len(ticks))
+    event_ns = np.maximum(ticks["ts_event_ns"], after_ns + 1)
     return InstrumentTicks(
-        at_ns=np.maximum.accumulate(at_ns),
+        at_ns=np.maximum.accumulate(event_ns - order) + order,
         price_paise=ticks["price_paise"],
         bid_paise=ticks["bid_paise"],
         ask_paise=ticks["ask_paise"],

@@ -130,7 +130,7 @@ class OrderGateway(Protocol):
 class InstrumentTicks:
     """The ticks of one instrument out of a batch, as columns in arrival order. Arrays of equal length, paise and ns.
 
-    `at_ns` is the receive time: strictly what the market data service saw, never going back within an instrument.
+    `at_ns` is event time, strictly ascending: ticks that an exchange stamped alike keep the order they came in.
     """
 
     at_ns: npt.NDArray[np.int64]

@@ -34,6 +34,7 @@ class PaperGateway:
         self._book = PaperBook(pool)
         self._settings_of = settings_of
         self._followed: dict[int, dict[str, _Followed]] = defaultdict(dict)
+        self._next_effect_ns: int | None = None  # when the next cancellation or modification takes effect
 
     async def place(self, request: OrderRequest) -> Outcome:
         """Accepts into the book, once per tag; refuses what an exchange would."""
@@ -88,6 +89,8 @@ class PaperGateway:
 
     async def advance(self, now_ns: int) -> Sequence[BrokerOrder]:
         changed: list[BrokerOrder] = []
+        if self._next_effect_ns is None or self._next_effect_ns > now_ns:
+            return changed
         for instrument in list(self._followed):
             changed += await self._step(instrument, lambda order: catch_up(order, now_ns))
         return changed
@@ -131,6 +134,12 @@ class PaperGateway:
             followed.pop(order.broker_order_id, None)
         else:
             followed[order.broker_order_id] = (order, version)
+        effects = [effect for own in self._followed.values() for each, _ in own.values() for effect in _effects(each)]
+        self._next_effect_ns = min(effects, default=None)
+
+
+def _effects(order: PaperOrder) -> list[int]:
+    return [due for due in (order.cancel_effective_ns, order.change_effective_ns) if due is not None]
 
 
 def _same_book_line(before: PaperOrder, after: PaperOrder) -> bool:
