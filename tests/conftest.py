@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -34,13 +35,28 @@ _number = count(1)
 _run = RandomIds().new_id()[-8:]
 
 
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """A temporary folder that other users may pass through: where we are root, Postgres runs as one of them.
+
+    Not pytest's own: that one is closed to others again whenever another pytest starts on the machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="tradebus-tests-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[ServerUrls]:
-    with (
-        tempfile.TemporaryDirectory(prefix="tradebus-tests-") as folder,
-        servers_from_environment(Path(folder)) as urls,
-    ):
+    with _open_folder() as folder, servers_from_environment(folder / "state") as urls:
         yield urls
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """Where a test may run embedded servers of its own. It does not exist yet."""
+    with _open_folder() as folder:
+        yield folder / "state"
 
 
 @pytest.fixture

@@ -68,11 +68,6 @@ class Holder:
 
 
 @pytest.fixture
-def state_dir(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
 def holder(state_dir: Path) -> Iterator[Holder]:
     held = Holder(state_dir)
     yield held
@@ -406,21 +401,19 @@ def python_for(uid: int) -> str | None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_somebody_who_is_not_root_can_run_them_too(tmp_path: Path) -> None:
+def test_somebody_who_is_not_root_can_run_them_too(state_dir: Path) -> None:
     nobody = 65534
     if (program := python_for(nobody)) is None:
         pytest.skip("no Python that another user may run")
-    for parent in tmp_path.parents:
-        parent.chmod(parent.stat().st_mode | 0o011)
-    tmp_path.chmod(0o777)
+    state_dir.parent.chmod(0o777)
     ran = subprocess.run(
-        [program, str(HOLDER), str(tmp_path / "state")], input="", text=True, user=nobody, group=nobody,
+        [program, str(HOLDER), str(state_dir)], input="", text=True, user=nobody, group=nobody,
         extra_groups=[], capture_output=True, check=False, cwd="/",
         env=environment_for_others(),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert "postgresql://" in ran.stdout
-    assert (tmp_path / "state" / "postgres").stat().st_uid == nobody
-    with EmbeddedServers(tmp_path / "state") as urls:
+    assert (state_dir / "postgres").stat().st_uid == nobody
+    with EmbeddedServers(state_dir) as urls:
         write(urls, "by root, later")
-    assert (tmp_path / "state" / "postgres").stat().st_uid == nobody
+    assert (state_dir / "postgres").stat().st_uid == nobody

@@ -41,8 +41,8 @@ async def test_no_server_is_one_line_with_host_port_and_database(deaf_port: int)
     assert one_line(told.value).startswith(f"Postgres at 127.0.0.1:{deaf_port}, database 'book' does not answer")
 
 
-async def test_a_server_that_comes_late_is_waited_for(tmp_path: Path) -> None:
-    servers = EmbeddedServers(tmp_path / "state", redis=False)
+async def test_a_server_that_comes_late_is_waited_for(state_dir: Path) -> None:
+    servers = EmbeddedServers(state_dir, redis=False)
     with servers as urls:
         migrate(urls.database_url, namespace="")
     connecting = asyncio.create_task(
@@ -86,14 +86,14 @@ async def test_a_malformed_address_is_told_at_once(url: str) -> None:
         migrate(url, namespace="")
 
 
-async def test_a_server_killed_in_between_is_back_for_the_next_transaction(tmp_path: Path) -> None:
-    with EmbeddedServers(tmp_path / "state", redis=False) as urls:
+async def test_a_server_killed_in_between_is_back_for_the_next_transaction(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir, redis=False) as urls:
         migrate(urls.database_url, namespace="")
         store = await Store.connect(urls.database_url, namespace="", producer="test-1", retry_seconds=60)
         try:
             async with store.begin() as transaction:
                 await transaction.first_time("c", "before")
-            os.kill(int((tmp_path / "state/postgres/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            os.kill(int((state_dir / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
             # The connections learn of it one by one; a statement on one that has not fails, for the caller to repeat.
             async with asyncio.timeout(60):
                 while True:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -146,19 +145,13 @@ def test_no_server_is_one_line_after_a_while(database_url: str, monkeypatch: pyt
     assert "secret" not in str(told.value)
 
 
-@pytest.fixture(scope="module")
-def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Postgres 15."""
+def test_the_schema_is_made_by_postgres_15_too(state_dir: Path) -> None:
     programs = next((found for found in OLDER_POSTGRES if (found / "initdb").exists()), None)
     if programs is None:
         pytest.skip("no Postgres 15 is installed here")
-    with EmbeddedServers(tmp_path_factory.mktemp("older") / "state", redis=False, postgres_bin=programs) as urls:
-        yield urls.database_url
-
-
-def test_the_schema_is_made_by_postgres_15_too(older: str) -> None:
-    with psycopg.connect(older) as connection:
-        assert connection.info.server_version // 10_000 == 15
-    applied = migrate(older, namespace="old")
-    assert applied == [migration.name for migration in migrations()]
-    assert migrate(older, namespace="old") == []
+    with EmbeddedServers(state_dir, redis=False, postgres_bin=programs) as urls:
+        with psycopg.connect(urls.database_url) as connection:
+            assert connection.info.server_version // 10_000 == 15
+        applied = migrate(urls.database_url, namespace="old")
+        assert applied == [migration.name for migration in migrations()]
+        assert migrate(urls.database_url, namespace="old") == []

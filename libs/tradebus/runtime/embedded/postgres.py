@@ -10,6 +10,7 @@ from typing import Any
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded.folder import SystemUser, let_through, system_user, write_private
+from tradebus.runtime.embedded.logs import telling_line
 
 USER = "tradebus"
 _SETTINGS = {
@@ -127,6 +128,5 @@ class Postgres:
         finally:
             password_file.unlink()
         if made.returncode:
-            reason = (made.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise Unavailable(f"{self._data_dir}: cannot make the Postgres cluster: {reason}")
+            raise Unavailable(f"{self._data_dir}: cannot make the Postgres cluster: {telling_line(made.stderr)}")
         partial.rename(self._data_dir)

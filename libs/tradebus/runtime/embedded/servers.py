@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from time import sleep
 from types import TracebackType
@@ -18,6 +19,7 @@ from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.rng import seed_for
 from tradebus.runtime.embedded import keeper
 from tradebus.runtime.embedded.folder import FolderLock, make_state_dir, read_json, write_private
+from tradebus.runtime.embedded.logs import new_log, telling_line
 from tradebus.runtime.embedded.postgres import Postgres
 from tradebus.runtime.embedded.redis import Redis
 
@@ -29,7 +31,6 @@ _STOP_SECONDS = 40.0
 # Below what systems hand out for outgoing connections: those could sit on the port of a server that restarts, and a
 # client that tries to reach it could even be connected to itself.
 _PORTS = range(20_000, 30_000)
-_LOG_BYTES_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class EmbeddedServers:
             servers, urls = self._configure(state_dir)
             for server in servers:
                 server.prepare()
-                _limit(server.log)
+                new_log(server.log)
             self._keeper = _start_keeper(servers, lock_descriptor=lock.descriptor)
             undo.callback(self._end_keeper)
             _wait_ready(servers, self._keeper)
@@ -200,7 +201,8 @@ def _wait_ready(servers: Sequence[Postgres | Redis], process: subprocess.Popen[b
     while waiting := [server for server in waiting if not server.is_ready()]:
         if process.poll() is not None or monotonic_ns() > give_up_ns:
             server = waiting[0]
-            raise Unavailable(f"{server.NAME} did not start: {_last_line(server.log)} (log: {server.log})")
+            reason = telling_line(server.log.read_text(errors="replace"))
+            raise Unavailable(f"{server.NAME} did not start: {reason} (log: {server.log})")
         sleep(_POLL_SECONDS)
     _tell(process, _ANSWERED)
 
@@ -208,40 +210,22 @@ def _wait_ready(servers: Sequence[Postgres | Redis], process: subprocess.Popen[b
 def _free_ports(state_dir: Path, preferred: Sequence[int]) -> list[int]:
     """Each preferred port where it is free, so that addresses outlive a restart; the folder's next free one else."""
     first = seed_for(0, "port", str(state_dir)) % len(_PORTS)
-    ports = iter([*_PORTS[first:], *_PORTS[:first]])
-    with ExitStack() as probes:
-        return [wanted if wanted and _bind(wanted, probes) else _next_free(ports, probes) for wanted in preferred]
+    found: list[int] = []
+    for wanted in preferred:
+        candidates = chain([wanted] if wanted else [], _PORTS[first:], _PORTS[:first])
+        port = next((port for port in candidates if port not in found and _is_free(port)), None)
+        if port is None:
+            raise Unavailable(f"no free port from {_PORTS.start} to {_PORTS.stop - 1} on 127.0.0.1: end some servers")
+        found.append(port)
+    return found
 
 
-def _next_free(ports: Iterator[int], probes: ExitStack) -> int:
-    for port in ports:
-        if _bind(port, probes):
-            return port
-    raise Unavailable(f"no free port among {_PORTS.start} to {_PORTS.stop - 1} of 127.0.0.1: end some servers")
-
-
-def _bind(port: int, probes: ExitStack) -> bool:
-    """Whether the port is free; holds it until `probes` closes, so that no two servers get one."""
-    probe = probes.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        probe.bind(("127.0.0.1", port))
-    except OSError:
-        return False
+def _is_free(port: int) -> bool:
+    """Whether nobody listens there. (A connection of the server before, on its way out, is no hindrance.)"""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
     return True
-
-
-def _limit(log: Path) -> None:
-    """Starts a new log where the old one has grown large; one old one is kept."""
-    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
-        log.replace(log.with_suffix(".log.1"))
-
-
-def _last_line(log: Path) -> str:
-    """The most telling line at the end of a log."""
-    try:
-        lines = log.read_text(errors="replace").strip().splitlines()[-20:]
-    except FileNotFoundError:
-        return "it wrote no log"
-    telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror"))]
-    return (telling or lines or ["it wrote no log"])[-1]
