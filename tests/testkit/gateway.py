@@ -82,7 +82,7 @@ class Gateway:
 async def eventually(question: Callable[[], Any], *, seconds: float = 20.0) -> Any:
     """The first answer that is true. Fails where there is none for long: an upper bound, not a measurement."""
     async with asyncio.timeout(seconds):
-        while not (answer := await question()):  # noqa: ASYNC110 - asks other processes, which set no event
+        while not (answer := await question()):
             await asyncio.sleep(0.01)
         return answer
 

@@ -36,7 +36,7 @@ from services.cli.supervisor import Supervisor
 async def main():
     folder = Path(sys.argv[1])
     supervisor = Supervisor([service("a"), service("b")], run_dir=folder, changed=lambda _: None, say=print)
-    await supervisor.start()
+    await supervisor.start(("a", "b"))
     print(*(one.pid for one in supervisor.services().values()), flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
@@ -70,7 +70,7 @@ class Watched:
 async def running(folder: Path, *specs: ServiceSpec) -> AsyncIterator[Watched]:
     watched = Watched(folder, *specs)
     try:
-        await watched.supervisor.start()
+        await watched.supervisor.start(("a", "b"))
         yield watched
     finally:
         await watched.supervisor.stop()
@@ -118,7 +118,7 @@ async def test_a_service_that_does_not_come_up_says_why_and_the_others_end(tmp_p
     broken = service("b", "import sys\nprint('no Redis here')\nsys.exit(3)\n")
     watched = Watched(tmp_path, service("a"), broken)
     with pytest.raises(Unavailable, match=r"b did not come up .*no Redis here"):
-        await watched.supervisor.start()
+        await watched.supervisor.start(("a", "b"))
     pid = watched.pid("a")
     await watched.supervisor.stop()
     assert not is_alive(pid)
