@@ -17,7 +17,7 @@ import structlog
 from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED, TICKS
 from services.market_data.adapters.feed_store import FeedRow, FeedStore
 from services.market_data.domain.day import plan_day
-from services.market_data.domain.plan import DayPlan, Slice
+from services.market_data.domain.plan import DayPlan, slice_of_candles
 from services.market_data.domain.position import Position, Streams, position_of
 from services.market_data.ports import FeedDay, MarketFeed, Pace, SliceSink
 from services.market_data.progress import Progress
@@ -103,7 +103,7 @@ class Feeder:
 
     async def _begin(self) -> None:
         warmup = self.feed.warmup(self._instrument_of)
-        await self._sink.store(Slice(0, 0, warmup[:0], warmup))
+        await self._sink.store(slice_of_candles(warmup))
         await self._feed_store.begin(FeedRow(self.feed.identity, self.feed.spec, self._progress.status()))
         _log.info("feed begins", warmup_candles=len(warmup), **self.feed.spec)
 
@@ -111,8 +111,7 @@ class Feeder:
         """The last slice's candles: a kill may have come after publishing and before storing them."""
         for entry in tail:
             if entry.kind == "candles":
-                candles = decode(entry.body, CANDLE)
-                await self._sink.store(Slice(0, 0, candles[:0], candles))
+                await self._sink.store(slice_of_candles(decode(entry.body, CANDLE)))
 
     async def _session_started(self, stop: asyncio.Event) -> bool:
         """Waits for anybody to trade: a paced feed nobody follows would run into the void."""

@@ -57,12 +57,11 @@ class Progress:
         self._event_ns = day.close_ns
 
     def begin_day(self, day: FeedDay, plan: DayPlan, *, start_ns: int) -> None:
-        minutes = plan.candles[plan.candles["timeframe_seconds"] == 60]
-        self._bars += int((minutes["ts_close_ns"] <= start_ns).sum())
+        self._bars += int((plan.minutes["ts_close_ns"] <= start_ns).sum())
         self._state, self._day = "running", day.day.isoformat()
 
     async def published(self, piece: Slice) -> None:
-        self._bars += len(piece.minute_candles)
+        self._bars += len(piece.minutes)
         self._event_ns = piece.end_ns
         now_ns = monotonic_ns()
         if now_ns - self._announced_ns >= _EVERY_NS:

@@ -33,7 +33,7 @@ class BusSink:
             await self._bus.publish(entries)
 
     async def store(self, piece: Slice) -> None:
-        await upsert_candles(self._store.pool, piece.minute_candles)
+        await upsert_candles(self._store.pool, piece.minutes)
 
     def _stamped(self, ticks: Records) -> Records:
         if self._received is None or not len(ticks):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tradebus.contracts.records import Records
+from tradebus.contracts.records import TICK, Records
 
 Ints = npt.NDArray[np.int64]
 
@@ -23,12 +23,12 @@ class Slice:
     end_ns: int
     ticks: Records
     candles: Records
+    minutes: Records  # the one-minute candles among them, which are stored
 
-    @property
-    def minute_candles(self) -> Records:
-        """The candles that are stored."""
-        minutes: Records = self.candles[self.candles["timeframe_seconds"] == 60]
-        return minutes
+
+def slice_of_candles(candles: Records) -> Slice:
+    """Candles to store that belong to no step of this feed: a warm-up, or a slice read back."""
+    return Slice(0, 0, np.empty(0, TICK), candles, candles[candles["timeframe_seconds"] == 60])
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,26 @@ class DayPlan:
 
     ticks: Records
     candles: Records
+    minutes: Records = field(init=False, repr=False)
     _tick_ns: Ints = field(init=False, repr=False)
     _close_ns: Ints = field(init=False, repr=False)
+    _minute_close_ns: Ints = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        minutes = self.candles[self.candles["timeframe_seconds"] == 60]
+        object.__setattr__(self, "minutes", minutes)
         # Strided record fields are slow to search: contiguous copies, once a day.
         object.__setattr__(self, "_tick_ns", np.ascontiguousarray(self.ticks["ts_event_ns"]))
         object.__setattr__(self, "_close_ns", np.ascontiguousarray(self.candles["ts_close_ns"]))
+        object.__setattr__(self, "_minute_close_ns", np.ascontiguousarray(minutes["ts_close_ns"]))
 
     def cut(self, start_ns: int, end_ns: int) -> Slice:
         """The slice [start_ns, end_ns)."""
-        first, last = self._tick_ns.searchsorted((start_ns, end_ns))
-        opening, closing = self._close_ns.searchsorted((start_ns, end_ns), side="right")
-        return Slice(start_ns, end_ns, self.ticks[first:last], self.candles[opening:closing])
+        bounds = (start_ns, end_ns)
+        first, last = self._tick_ns.searchsorted(bounds)
+        opening, closing = self._close_ns.searchsorted(bounds, side="right")
+        early, late = self._minute_close_ns.searchsorted(bounds, side="right")
+        return Slice(start_ns, end_ns, self.ticks[first:last], self.candles[opening:closing], self.minutes[early:late])
 
     def next_event_ns(self, start_ns: int) -> int | None:
         """The earliest end of a slice from `start_ns` on that holds something; None where the day holds no more."""

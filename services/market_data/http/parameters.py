@@ -3,11 +3,14 @@
 Invariant (property-tested): a text that is accepted means one instant, for every caller; a naive time is Indian.
 """
 
+import re
 from datetime import date, datetime, time, timedelta
 
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST, NANOSECONDS_PER_SECOND, datetime_to_ns, ist_to_ns
 
+# The plus sign of an offset, where it was not escaped, arrives as a space.
+_LOST_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2100, 1, 1)
 
 
@@ -24,8 +27,7 @@ def instant_ns(text: str, *, name: str, ends_day: bool = False) -> int:
             day = date.fromisoformat(plain) + timedelta(days=1 if ends_day else 0)
             ts_ns = ist_to_ns(day, time(0))
         else:
-            # A plus sign that was not escaped arrives as a space.
-            moment = datetime.fromisoformat(plain if plain.count(" ") < 2 else "+".join(plain.rsplit(" ", 1)))
+            moment = datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", plain))
             ts_ns = datetime_to_ns(moment if moment.tzinfo else moment.replace(tzinfo=IST))
     except (ValueError, OverflowError):
         ts_ns = -1
