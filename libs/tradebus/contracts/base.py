@@ -9,9 +9,9 @@ from tradebus.kernel.time import utc_iso
 
 
 class Model(BaseModel):
-    """Frozen, and strict about names: an unknown field is an error, never ignored."""
+    """Frozen, and strict about names: an unknown field is an error, never ignored. No number is NaN or infinite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False, allow_inf_nan=False)
 
 
 class Message(Model):
@@ -36,9 +36,10 @@ class Message(Model):
     database_id: int | None = None
 
     def to_json(self) -> bytes:
-        """The wire form: the fields, plus `type` and `schema_version` in front."""
+        """The wire form: `type` and `schema_version`, then every field. What does not apply is null, never left out:
+        a limit that is switched off must not come back as the default it replaced."""
         return b'{"type":"%s","schema_version":%d,%s' % (
-            self.TYPE.encode(), self.VERSION, self.model_dump_json(exclude_none=True).encode()[1:],
+            self.TYPE.encode(), self.VERSION, self.model_dump_json().encode()[1:],
         )  # fmt: skip
 
     def public(self) -> dict[str, Any]:
@@ -47,7 +48,7 @@ class Message(Model):
             "type": self.TYPE,
             "schema_version": self.VERSION,
             "time_utc": utc_iso(self.ts_event_ns),
-            **self.model_dump(mode="json", exclude_none=True),
+            **self.model_dump(mode="json"),
         }
 
 
