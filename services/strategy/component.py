@@ -17,10 +17,11 @@ from dataclasses import dataclass
 import structlog
 
 from services.strategy.adapters.journal import Journal
+from services.strategy.adapters.tick_stream import TICKS, TickStream
 from services.strategy.domain.decisions import DecisionRow
 from services.strategy.handlers import Handlers, Outcome
-from tradebus.bus.port import Bus, Entry, Outgoing, Subscription, age
-from tradebus.contracts.streams import COMMANDS, MD_CANDLES, MD_TICKS, ORDERS, SESSIONS, SIGNALS
+from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
+from tradebus.contracts.streams import COMMANDS, MD_CANDLES, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.merge import Gate, MergedInput
@@ -30,10 +31,10 @@ _log = structlog.get_logger()
 
 GROUP = "strategy"
 CANDLES = MD_CANDLES.shard(0)
-TICKS = MD_TICKS.shard(0)
 _GATES = (Gate(CANDLES, 0, "watermark"), Gate(ORDERS.name, 2, "event"))
 _TICK_GATE = Gate(TICKS, 1, "watermark")
 _UNORDERED = (COMMANDS.name, SESSIONS.name)
+_BATCH = "candles"
 _BLOCK_MS = 100
 
 
@@ -55,11 +56,13 @@ class StrategyComponent:
         outbox: Outbox,
         journal: Journal,
         handlers: Handlers,
+        ticks: TickStream,
         consumer: str,
         paced: bool,
         limits: FlushLimits,
     ) -> None:
         self._bus, self._outbox, self._journal, self._handlers = bus, outbox, journal, handlers
+        self._ticks = ticks
         self._consumer, self._paced, self._limits = consumer, paced, limits
         self._input: MergedInput | None = None
         self._hears_ticks = False
@@ -67,7 +70,8 @@ class StrategyComponent:
         self._handled: list[Entry] = []  # handled, not acknowledged, in order
         self._ackable = 0  # how many of them, from the front, may be acknowledged once the rows are stored
         self._candles_waiting = 0
-        self._flushed_ns = monotonic_ns()
+        self._feed_ended = False  # the last candles entry said that no more come
+        self._flushed_ns = self._worked_ns = monotonic_ns()
         self._handlers_by_stream: dict[str, Callable[[Entry], Awaitable[Outcome]]] = {
             COMMANDS.name: handlers.on_command,
             SESSIONS.name: handlers.on_session,
@@ -95,24 +99,28 @@ class StrategyComponent:
         entries = await self._input.next(block_ms=block_ms)
         for number, entry in enumerate(entries):
             await self._handle(entry, self._input.subscription)
-            if self._handlers.active.wants_ticks and not self._hears_ticks:
-                await self._open_input()  # what it had not yet given out comes again
+            if self._handlers.active.wants_ticks != self._hears_ticks:
+                await self._open_input()  # what the old input had not yet given out comes again
                 return number + 1
-        idle = not entries and not self._input.held()
+        if entries:
+            self._worked_ns = monotonic_ns()
+        # An empty answer may come at once, when what was read waits for another stream: idle is only who waited.
+        idle = monotonic_ns() - self._worked_ns >= block_ms * 1_000_000
         if idle or self._is_due():
             await self._flush()
         return len(entries)
 
     async def _open_input(self) -> None:
-        """Subscribes. Ticks are listened to from the first strategy that wants them on, never without one."""
+        """Subscribes: to ticks only while some strategy wants them."""
         await self._flush()
         self._handled, self._ackable = [], 0
         self._hears_ticks = self._handlers.active.wants_ticks
         streams, gates = [CANDLES, ORDERS.name, *_UNORDERED], list(_GATES)
         if self._hears_ticks:
-            await self._skip_old_ticks()
             streams.append(TICKS)
             gates.append(_TICK_GATE)
+        else:
+            await self._ticks.leave()
         subscription = await self._bus.subscribe(streams, group=GROUP, consumer=self._consumer)
         self._input = MergedInput(subscription, bus=self._bus, gates=gates, paced=self._paced)
 
@@ -143,6 +151,7 @@ class StrategyComponent:
         self._handled.append(entry)
         if entry.stream == CANDLES:
             self._candles_waiting += 1
+            self._feed_ended = entry.kind != _BATCH
         if entry.stream == CANDLES or not self._paced:
             self._ackable = len(self._handled)
 
@@ -168,7 +177,9 @@ class StrategyComponent:
         if not self._handled:
             return False
         waited_ns = monotonic_ns() - self._flushed_ns
-        return self._candles_waiting >= self._limits.entries or waited_ns >= self._limits.seconds * 1e9
+        return (
+            self._feed_ended or self._candles_waiting >= self._limits.entries or waited_ns >= self._limits.seconds * 1e9
+        )
 
     async def _set_aside(self, entry: Entry, subscription: Subscription, error: Exception) -> None:
         """An entry nobody can handle must not stop the others: it goes to the dead letters, its watermark goes on."""
@@ -178,15 +189,6 @@ class StrategyComponent:
         if then:
             await self._outbox.flush(then=then)
         await subscription.dead_letter(entry, reason=reason)
-
-    async def _skip_old_ticks(self) -> None:
-        """A group begins with every tick the stream still holds. Those came before anyone here wanted ticks."""
-        newest = await self._bus.tail(TICKS, count=1)
-        subscription = await self._bus.subscribe([TICKS], group=GROUP, consumer=self._consumer)
-        while newest and (entries := await subscription.read(block_ms=0)):
-            await subscription.ack([entry for entry in entries if age(entry) <= age(newest[0])])
-            if age(entries[-1]) >= age(newest[0]):
-                return
 
 
 def _watermark_of(entry: Entry) -> list[Outgoing]:

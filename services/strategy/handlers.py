@@ -15,10 +15,11 @@ from prometheus_client import Counter
 
 from services.strategy.adapters.history import History
 from services.strategy.adapters.sessions import Sessions
+from services.strategy.adapters.tick_stream import TickStream
 from services.strategy.domain.decisions import DecisionRow, Signal, row_of, signal_of
 from services.strategy.domain.positions import PositionBook
 from services.strategy.domain.runner import Runner, Settled
-from services.strategy.domain.sessions import ActiveSessions, Listener, open_session
+from services.strategy.domain.sessions import ActiveSession, ActiveSessions, Listener, open_session
 from tradebus.bus.port import Entry
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.orders import PositionClosed, PositionOpened
@@ -48,9 +49,10 @@ class Handlers:
     """State of the service and its answer to each kind of entry. Raises ValueError for an entry nobody can read and
     InvalidInput for a session that cannot be traded: both go to the dead letters."""
 
-    def __init__(self, *, sessions: Sessions, history: History, clock: Clock, paced: bool) -> None:
+    def __init__(self, *, sessions: Sessions, history: History, ticks: TickStream, clock: Clock, paced: bool) -> None:
         self.active = ActiveSessions()
-        self._sessions, self._history, self._clock, self._paced = sessions, history, clock, paced
+        self._sessions, self._history, self._ticks = sessions, history, ticks
+        self._clock, self._paced = clock, paced
         self._book = PositionBook()
 
     async def resume(self) -> None:
@@ -58,7 +60,7 @@ class Handlers:
         for stored in await self._sessions.to_resume():
             session_id = stored.spec.session_id
             try:
-                await self._activate(stored.spec, paused=stored.paused)
+                self.active.add(await self._open(stored.spec, paused=stored.paused))
             except InvalidInput as error:
                 # A strategy file that is gone stops its own session, not the others; execution guards its positions.
                 _log.error("session not resumed: it decides nothing", session_id=session_id, reason=str(error))
@@ -124,20 +126,21 @@ class Handlers:
     async def _start(self, command: StartTrading) -> None:
         """Raises InvalidInput where the session's strategies or symbols cannot be loaded."""
         spec = command.spec
-        if not await self._sessions.may_trade(spec.session_id):
+        if self.active.get(spec.session_id) is not None or not await self._sessions.may_trade(spec.session_id):
             return
-        await self._activate(spec, paused=False)
+        session = await self._open(spec, paused=False)
+        if session.wants_ticks and not self.active.wants_ticks:
+            await self._ticks.take()
         await self._sessions.participate(command)
+        self.active.add(session)
         _log.info("session taken up", session_id=spec.session_id, strategies=[one.name for one in spec.strategies])
 
-    async def _activate(self, spec: SessionSpec, *, paused: bool) -> None:
-        if self.active.get(spec.session_id) is not None:
-            return
+    async def _open(self, spec: SessionSpec, *, paused: bool) -> ActiveSession:
         instruments = await self._sessions.instruments()
         session = open_session(spec, instruments=instruments, book=self._book, paused=paused)
         for message in await self._sessions.position_messages(spec.session_id):
             self._book.apply(message)
-        self.active.add(session)
+        return session
 
     def _end(self, session_id: str) -> Outcome:
         self._book.forget_session(session_id)

@@ -26,6 +26,10 @@ class ActiveSession:
     runners: list[Runner]
     paused: bool = False
 
+    @property
+    def wants_ticks(self) -> bool:
+        return any(runner.strategy.WANTS_TICKS for runner in self.runners)
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:

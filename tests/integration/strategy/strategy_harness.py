@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from testkit.strategy_days import Day, Market
 
+from services.strategy.adapters.tick_stream import TICKS
 from services.strategy.bootstrap import build
-from services.strategy.component import CANDLES, TICKS, StrategyComponent
+from services.strategy.component import CANDLES, StrategyComponent
 from services.strategy.settings import Settings
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
@@ -118,8 +119,9 @@ class Stage:
     async def settle(self) -> None:
         """Lets the service work until it has nothing more to do."""
         assert self.component is not None
-        while await self.component.turn(block_ms=20):
-            pass
+        quiet = 0
+        while quiet < 2:  # a turn may also come back empty because what it read waits for another stream
+            quiet = 0 if await self.component.turn(block_ms=20) else quiet + 1
 
     async def start_session(
         self, strategies: Sequence[StrategySpec], *, session_id: str = "s1", status: str = "RUNNING"
