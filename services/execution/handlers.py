@@ -208,19 +208,24 @@ class Execution:
 
     async def _keep_house(self, subscription: Subscription) -> None:
         await self._sessions.refresh_kill_switch()
-        for pos_id in await self._keeper.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
-            _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
-            await self._keeper.recover(pos_id, now_ns=self._supervisor.now_ns)
-        for trade in list(self._keeper.alive.values()):
-            for order in trade.orders:
-                if order.state is OrderState.UNKNOWN:
-                    await self._keeper.resolve(trade.pos_id, order.order_id, now_ns=self._supervisor.now_ns)
+        async with self._turn:  # no tick passes between taking a trade over and following its orders
+            for pos_id in await self._keeper.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
+                _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
+                await self._keeper.recover(pos_id, now_ns=self._supervisor.now_ns)
+            for trade in list(self._keeper.alive.values()):
+                for order in trade.orders:
+                    if order.state is OrderState.UNKNOWN:
+                        await self._keeper.resolve(trade.pos_id, order.order_id, now_ns=self._supervisor.now_ns)
         if not self._settings.paced:
-            for entry in await subscription.claim_idle(min_idle_ms=int(self._settings.orphan_seconds * 1000)):
-                async with self._turn:
-                    await self._handle(entry, subscription)
+            await self._claim_left(subscription)
             await self._outbox.sweep()
         await self._outbox.flush()
+
+    async def _claim_left(self, subscription: Subscription) -> None:
+        """Handles intents that another instance read and never finished."""
+        for entry in await subscription.claim_idle(min_idle_ms=int(self._settings.orphan_seconds * 1000)):
+            async with self._turn:
+                await self._handle(entry, subscription)
 
 
 def _intents_first(entry: Entry) -> bool:
