@@ -6,17 +6,25 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
+from tradebus.kernel.ids import RandomIds
 
 _TIMEOUT_SECONDS = 20.0
 _POLL_SECONDS = 0.02
+_RETRY_SECONDS = 0.2
 
 
 class GatewayClient:
-    """Raises Unavailable where nobody answers, InvalidInput for what the gateway refuses; both in one line."""
+    """Raises Unavailable where nobody answers, InvalidInput for what the gateway refuses; both in one line.
 
-    def __init__(self, url: str, token: SecretStr) -> None:
+    With `patience_seconds` a request is repeated for so long: a supervised gateway is started again when it dies.
+    Repeating is harmless, because every command carries an id.
+    """
+
+    def __init__(self, url: str, token: SecretStr, *, patience_seconds: float = 0.0) -> None:
         self._url = url.rstrip("/")
+        self._patience_seconds = patience_seconds
         self._http = httpx.AsyncClient(
             base_url=self._url,
             headers={"Authorization": f"Bearer {token.get_secret_value()}"},
@@ -36,7 +44,7 @@ class GatewayClient:
 
     async def command(self, action: str, *, user_id: str | None = None, data: dict[str, Any]) -> dict[str, Any]:
         """Sends one command; returns what became of it. Raises InvalidInput naming every bad field."""
-        body: dict[str, Any] = {"action": action, "data": data}
+        body: dict[str, Any] = {"action": action, "data": data, "command_id": RandomIds().new_id()}
         if user_id is not None:
             body["user_id"] = user_id
         reply = await self._json("POST", "/api/commands", json=body)
@@ -64,14 +72,7 @@ class GatewayClient:
         return session
 
     async def _json(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            answer = await self._http.request(method, path, **arguments)
-        except httpx.InvalidURL as error:
-            raise InvalidInput(f"--url {self._url}: {error}") from error
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"gateway at {self._url} does not answer ({type(error).__name__}); is `tradebus up` running?"
-            ) from error
+        answer = await self._answer(method, path, **arguments)
         if answer.status_code == 401:
             raise InvalidInput(f"gateway at {self._url}: the token is not accepted; give --token-file")
         if answer.status_code >= 500 or not answer.headers.get("content-type", "").startswith("application/json"):
@@ -80,3 +81,17 @@ class GatewayClient:
         if answer.status_code == 422 and "status" not in found:
             raise InvalidInput(f"gateway: {found.get('errors') or found.get('detail')}")
         return found
+
+    async def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        give_up_ns = monotonic_ns() + int(self._patience_seconds * 1e9)
+        while True:
+            try:
+                return await self._http.request(method, path, **arguments)
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise InvalidInput(f"--url {self._url}: {error}; write it as http://127.0.0.1:8000") from error
+            except httpx.HTTPError as error:
+                if monotonic_ns() > give_up_ns:
+                    raise Unavailable(
+                        f"gateway at {self._url} does not answer ({type(error).__name__}); is `tradebus up` running?"
+                    ) from error
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -35,6 +35,7 @@ _MODULES = {
     **{name: f"services.{name}.main" for name in ("market_data", "gateway", "execution", "risk", "strategy")},
     "market_data_api": "services.market_data.api_main",
 }
+_PATIENCE_SECONDS = 20.0
 # Set by the supervisor for its children, whatever our own environment says.
 _OURS = ("DATABASE_URL_FILE", "REDIS_URL_FILE", "DATABASE_PASSWORD", "REDIS_PASSWORD", "DATABASE_PASSWORD_FILE",
          "REDIS_PASSWORD_FILE", "TRADEBUS_HEALTH_HOST")  # fmt: skip
@@ -51,7 +52,7 @@ class Plan:
     feed: Mapping[str, str] = field(default_factory=dict)
     own_state: bool = True
     gateway_port: int = 0  # 0: any free one
-    api_port: int = 0
+    api_port: int | None = None  # of the market-data API; None: it does not run
 
 
 @dataclass(slots=True)
@@ -65,7 +66,8 @@ class Stack:
     state: RunState
 
     def client(self) -> GatewayClient:
-        return GatewayClient(self.state.gateway_url, read_token(Path(self.state.token_file)))
+        token = read_token(Path(self.state.token_file))
+        return GatewayClient(self.state.gateway_url, token, patience_seconds=_PATIENCE_SECONDS)
 
     async def start_first(self) -> None:
         """Feed and gateway: instruments are registered, commands are taken."""
@@ -73,7 +75,7 @@ class Stack:
 
     async def start_rest(self) -> None:
         """The services that take sessions up. A paced feed waits for the first session."""
-        await self.supervisor.start(THEN)
+        await self.supervisor.start(THEN if self.plan.api_port is not None else THEN[:-1])
 
     @property
     def restarts(self) -> dict[str, int]:
@@ -112,7 +114,8 @@ async def remove_namespace(servers: Servers, namespace: str) -> None:
 
 
 def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Path) -> Stack:
-    ports = {name: free_port() for name in ORDER}
+    names = ORDER if plan.api_port is not None else ORDER[:-1]
+    ports = {name: free_port() for name in names}
     gateway_port = plan.gateway_port or free_port()
     state = RunState(
         name=plan.name,
@@ -137,7 +140,7 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
     }
     own: dict[str, dict[str, str]] = {
         "market_data": dict(plan.feed),
-        "market_data_api": {"MDS_PORT": str(plan.api_port or free_port())},
+        "market_data_api": {"MDS_PORT": str(plan.api_port or 0)},
         "gateway": {
             "TRADEBUS_GATEWAY_PORT": str(gateway_port),
             "TRADEBUS_SERVICE_URLS": json.dumps(
@@ -152,7 +155,7 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
             ports[name],
             {**shared, **own.get(name, {}), "TRADEBUS_HEALTH_PORT": str(ports[name])},
         )
-        for name in ORDER
+        for name in names
     ]
 
     def changed(services: dict[str, ServiceState]) -> None:
