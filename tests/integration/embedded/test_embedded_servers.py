@@ -20,11 +20,10 @@ import redis
 from testkit.waiting import eventually
 
 import tradebus
-from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.runtime.embedded import (
     EmbeddedServers,
     ServerUrls,
-    default_state_dir,
     running_servers,
     servers_from_environment,
 )
@@ -360,16 +359,8 @@ def test_only_the_missing_server_is_embedded(state_dir: Path, monkeypatch: pytes
         assert urls.redis_url == "redis://:secret@elsewhere:6379/0"
     assert not (tmp_path / "unused").exists()
     monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "no such file"))
-    with pytest.raises(Unavailable, match="REDIS_URL_FILE: cannot read"), servers_from_environment(state_dir):
+    with pytest.raises(InvalidInput, match="REDIS_URL_FILE: cannot read"), servers_from_environment(state_dir):
         pass
-
-
-def test_the_state_folder_is_the_named_one_or_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRADEBUS_STATE_DIR", "/somewhere/else")
-    assert default_state_dir() == Path("/somewhere/else")
-    monkeypatch.delenv("TRADEBUS_STATE_DIR")
-    assert default_state_dir().name == "tradebus"
-    assert default_state_dir().is_absolute()
 
 
 def test_importing_the_package_brings_in_no_wheel_and_no_server_library() -> None:

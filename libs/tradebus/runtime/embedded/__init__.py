@@ -12,7 +12,6 @@ Invariants (each has a test in tests/integration/embedded):
 Importing this package is cheap; the wheels are looked up when a server starts.
 """
 
-from tradebus.runtime.embedded.folder import default_state_dir
 from tradebus.runtime.embedded.servers import (
     EmbeddedServers,
     ServerUrls,
@@ -20,4 +19,4 @@ from tradebus.runtime.embedded.servers import (
     servers_from_environment,
 )
 
-__all__ = ["EmbeddedServers", "ServerUrls", "default_state_dir", "running_servers", "servers_from_environment"]
+__all__ = ["EmbeddedServers", "ServerUrls", "running_servers", "servers_from_environment"]

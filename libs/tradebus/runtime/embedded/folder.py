@@ -21,16 +21,6 @@ _SHUTDOWN_WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 
 
-def default_state_dir() -> Path:
-    """TRADEBUS_STATE_DIR, or the platform's folder for a user's state."""
-    named = os.environ.get("TRADEBUS_STATE_DIR")
-    if named:
-        return Path(named)
-    import platformdirs  # imported here: only a run without a named folder needs it
-
-    return Path(platformdirs.user_state_dir("tradebus", appauthor=False))
-
-
 @dataclass(frozen=True, slots=True)
 class SystemUser:
     """Whom Postgres runs as where we are root, which it refuses to be."""

@@ -160,22 +160,15 @@ def running_servers(state_dir: Path) -> ServerUrls | None:
 @contextmanager
 def servers_from_environment(state_dir: Path) -> Iterator[ServerUrls]:
     """DATABASE_URL and REDIS_URL (or the files DATABASE_URL_FILE, REDIS_URL_FILE name); embeds what is not set."""
-    database_url, redis_url = _url_from_environment("DATABASE_URL"), _url_from_environment("REDIS_URL")
+    from tradebus.config.settings import secrets_from_files  # here: the settings library is slow to import
+
+    given = {**os.environ, **secrets_from_files(os.environ)}
+    database_url, redis_url = given.get("DATABASE_URL", ""), given.get("REDIS_URL", "")
     if database_url and redis_url:
         yield ServerUrls(database_url=database_url, redis_url=redis_url)
         return
     with EmbeddedServers(state_dir, postgres=not database_url, redis=not redis_url) as urls:
         yield ServerUrls(database_url=database_url or urls.database_url, redis_url=redis_url or urls.redis_url)
-
-
-def _url_from_environment(name: str) -> str:
-    if url := os.environ.get(name, ""):
-        return url
-    file = os.environ.get(f"{name}_FILE", "")
-    try:
-        return Path(file).read_text().strip() if file else ""
-    except OSError as error:
-        raise Unavailable(f"{name}_FILE: cannot read {file} ({error.strerror})") from error
 
 
 def _start_keeper(servers: Sequence[Postgres | Redis], *, lock_descriptor: int) -> subprocess.Popen[bytes]:
