@@ -1,0 +1,69 @@
+"""JSON Schema of the messages, from their models.
+
+Two forms: on the internal streams a message is its fields with `type` and `schema_version` in front; on the public
+channel and stream of events `time_utc` is added. Every field is always present; one that does not apply is null.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from tradebus.contracts.base import Message
+
+Schema = dict[str, Any]
+
+
+def definitions(messages: Mapping[str, type[Message]], *, refs: str, public: bool = False) -> dict[str, Schema]:
+    """The schema of each message, under its TYPE, and of the parts they share, under their names.
+
+    `refs` is where the result will lie, as in "#/$defs/{model}".
+    """
+    _, found = models_json_schema([(model, "serialization") for model in messages.values()], ref_template=refs)
+    parts = {name: _tidied(schema) for name, schema in found["$defs"].items()}
+    made = {name: _enveloped(parts.pop(model.__name__), model, public=public) for name, model in messages.items()}
+    return dict(sorted(parts.items())) | made
+
+
+def _tidied(schema: Schema) -> Schema:
+    """Without defaults and titles that repeat a name: what is written is always there."""
+    tidy = {key: value for key, value in schema.items() if key != "title"}
+    if "properties" in schema:
+        tidy["properties"] = {
+            name: {key: value for key, value in field.items() if key not in ("title", "default")}
+            for name, field in schema["properties"].items()
+        }
+        tidy["required"] = list(schema["properties"])
+    return tidy
+
+
+def _enveloped(schema: Schema, model: type[Message], *, public: bool) -> Schema:
+    head: Schema = {"type": {"const": model.TYPE}, "schema_version": {"const": model.VERSION}}
+    if public:
+        head["time_utc"] = {"type": "string", "format": "date-time", "description": "ts_event_ns spelled out"}
+    return schema | {
+        "description": (model.__doc__ or "").strip(),
+        "properties": head | schema["properties"],
+        "required": [*head, *schema["required"]],
+    }
+
+
+def describe(field: Schema, parts: Mapping[str, Schema]) -> str:
+    """A field's type in words, for people: "integer", "text or null", "LONG or SHORT", "list of Difference"."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return " or ".join(parts[name]["enum"]) if "enum" in parts[name] else name
+    if "anyOf" in field:
+        return " or ".join(describe(one, parts) for one in field["anyOf"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    if field.get("type") == "array":
+        return f"list of {describe(field['items'], parts)}"
+    words = {"string": "text", "null": "null", "integer": "integer", "number": "number", "object": "object"}
+    return words[field["type"]] + _bounds(field)
+
+
+def _bounds(field: Schema) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    found = [f"{sign} {field[name]}" for name, sign in signs.items() if name in field]
+    return f" ({', '.join(found)})" if found else ""

@@ -1,0 +1,78 @@
+"""Every message version that was ever published is read and written for ever as it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from testkit.messages import GOLDEN, golden_path, write_missing
+
+from tradebus.contracts.base import Message
+from tradebus.contracts.export import documents
+from tradebus.contracts.registry import MESSAGES, event_time_ns, parse
+
+MODELS = list(MESSAGES.values())
+SCHEMA: dict[str, Any] = json.loads(documents()["messages.schema.json"])
+ASYNCAPI: dict[str, Any] = json.loads(documents()["asyncapi.json"])
+every_message = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.TYPE)
+
+
+def golden(model: type[Message]) -> bytes:
+    return golden_path(model).read_bytes().removesuffix(b"\n")
+
+
+def test_every_message_has_a_golden_and_every_golden_a_message() -> None:
+    names = {path.name.partition(".")[0] for path in GOLDEN.iterdir()}
+    assert names == set(MESSAGES)
+    assert all(golden_path(model).exists() for model in MODELS), "run python -m testkit.messages for a new one"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.iterdir()), ids=lambda path: path.stem)
+def test_a_golden_is_read_and_written_back_byte_for_byte(path: Path) -> None:
+    body = path.read_bytes().removesuffix(b"\n")
+    message = parse(body)
+    assert message.to_json() == body
+    assert path.stem == f"{message.TYPE}.v{message.VERSION}"
+    assert event_time_ns(body) == message.ts_event_ns
+
+
+@every_message
+def test_a_golden_says_something_in_every_field_of_its_own(model: type[Message]) -> None:
+    fields = json.loads(golden(model))
+    assert list(fields) == ["type", "schema_version", *model.model_fields]
+    assert [name for name in model.model_fields if fields[name] is None] in ([], ["mae_r"])
+
+
+@every_message
+def test_a_golden_obeys_the_published_schema(model: type[Message]) -> None:
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    fields = json.loads(golden(model))
+    assert list(validator.iter_errors(fields)) == []
+    for broken in (fields | {"colour": "red"}, fields | {"schema_version": 2}, fields | {"type": "NOTHING"}):
+        assert list(validator.iter_errors(broken))
+    for name in fields:
+        assert list(validator.iter_errors({key: value for key, value in fields.items() if key != name}))
+
+
+@every_message
+def test_the_public_form_obeys_the_asyncapi_document(model: type[Message]) -> None:
+    message = parse(golden(model))
+    name = f"{model.TYPE}.public"
+    if name not in ASYNCAPI["components"]["schemas"]:
+        assert name.removesuffix(".public") in ASYNCAPI["channels"]["commands.v1"]["messages"]
+        return
+    schema = {"$ref": f"#/components/schemas/{name}", "components": ASYNCAPI["components"]}
+    validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    assert list(validator.iter_errors(message.public())) == []
+    assert message.public()["time_utc"] == "2024-01-01T03:55:00.000000Z"
+    assert list(validator.iter_errors(json.loads(golden(model)))), "without time_utc it is not the public form"
+
+
+def test_new_goldens_are_written_and_old_ones_left_alone(tmp_path: Path) -> None:
+    first, *others = MODELS
+    golden_path(first, tmp_path).write_bytes(b"as it was")
+    assert write_missing(tmp_path) == [golden_path(model, tmp_path) for model in others]
+    assert golden_path(first, tmp_path).read_bytes() == b"as it was"
+    assert write_missing(tmp_path) == []
+    assert all(golden_path(model, tmp_path).read_bytes() == golden_path(model).read_bytes() for model in others)
