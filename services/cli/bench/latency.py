@@ -1,0 +1,182 @@
+"""`tradebus bench latency`: from a tick frame's arrival to the order request on the broker's socket.
+
+    frames ─► market_data ─► strategy ─► risk ─► execution ─► broker's socket      (5,000 ticks a second throughout)
+
+Four processes, Redis between them, every decision committed durably before it is published. The floor is the same hops
+with the same commits and nothing else: four processes that pass a message on.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.cli.bench.latency_load import DURATION_SECONDS, INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
+from services.cli.bench.ports import BenchClock
+from services.cli.children import ServiceSpec, free_port
+from services.cli.supervisor import Supervisor
+from tradebus.bus.port import Outgoing
+from tradebus.bus.redis_bus import RedisBus
+from tradebus.contracts.commands import StartTrading
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
+from tradebus.contracts.streams import COMMANDS
+from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
+from tradebus.store.instruments import register_instruments
+from tradebus.store.migrate import migrate
+from tradebus.store.store import Store
+
+LEVEL_PAISE = 10_050
+_SESSION = "bench-session"
+_STRATEGY_FILE = Path(__file__).with_name("level_strategy.py")
+
+
+def measure() -> dict[str, Any]:
+    """Milliseconds: p50, p99 and the worst of the real chain and of its floor, in one run."""
+    with tempfile.TemporaryDirectory(prefix="tradebus-bench-") as folder, EmbeddedServers(Path(folder)) as urls:
+        floor = asyncio.run(_floor(urls, Path(folder)))
+        orders = asyncio.run(_orders(urls, Path(folder)))
+    return {
+        "orders": len(orders),
+        "ticks_per_second": TICKS_PER_SECOND,
+        "tick_to_order_ms": _percentiles(orders),
+        "floor_same_hops_ms": _percentiles(floor),
+        "ratio_p50_to_floor": float(np.median(orders) / np.median(floor)),
+    }
+
+
+def _percentiles(latencies_ns: list[int]) -> dict[str, float]:
+    p50, p99, worst = np.percentile(latencies_ns, (50, 99, 100)) / 1e6
+    return {"p50": float(p50), "p99": float(p99), "max": float(worst)}
+
+
+async def _orders(urls: ServerUrls, folder: Path) -> list[int]:
+    namespace, clock = "bench_latency", BenchClock.starting_now()
+    migrate(urls.database_url, namespace=namespace)
+    broker_port, frames_port = free_port(), free_port()
+    own = {
+        "BENCH_BROKER_PORT": str(broker_port),
+        "BENCH_FRAMES_PORT": str(frames_port),
+        "BENCH_OFFSET_NS": str(clock.offset_ns),
+        "BENCH_INSTRUMENTS": str(INSTRUMENTS),
+    }
+    modules = {
+        "market_data": "services.cli.bench.latency_feed",
+        "strategy": "services.strategy.main",
+        "risk": "services.risk.main",
+        "execution": "services.cli.bench.latency_execution",
+    }
+    specs = _specs(urls, namespace, {name: (module, own) for name, module in modules.items()}, folder)
+    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1")
+    bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
+    supervisor = _supervisor(specs, folder)
+
+    async def begin() -> None:
+        await supervisor.start(list(modules))
+        await _start_session(store, bus, clock)
+
+    try:
+        await _register(store)
+        return await drive(
+            begin, clock=clock, broker_port=broker_port, frames_port=frames_port, level_paise=LEVEL_PAISE
+        )
+    finally:
+        await supervisor.stop()
+        await bus.close()
+        await store.close()
+
+
+async def _floor(urls: ServerUrls, folder: Path) -> list[int]:
+    namespace, clock, broker_port = "bench_floor", BenchClock.starting_now(), free_port()
+    migrate(urls.database_url, namespace=namespace)
+    hops = {
+        f"floor-{number}": (
+            "services.cli.bench.latency_floor",
+            {"BENCH_HOP": str(number), "BENCH_BROKER_PORT": str(broker_port if number == 3 else 0)},
+        )
+        for number in range(4)
+    }
+    supervisor = _supervisor(_specs(urls, namespace, hops, folder), folder)
+    bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
+    try:
+        return await drive_floor(lambda: supervisor.start(list(hops)), bus=bus, clock=clock, broker_port=broker_port)
+    finally:
+        await supervisor.stop()
+        await bus.close()
+
+
+def _specs(
+    urls: ServerUrls, namespace: str, modules: Mapping[str, tuple[str, Mapping[str, str]]], folder: Path
+) -> list[ServiceSpec]:
+    shared = {
+        "DATABASE_URL": urls.database_url,
+        "REDIS_URL": urls.redis_url,
+        "TRADEBUS_NAMESPACE": namespace,
+        "TRADEBUS_PACED": "0",
+        "TRADEBUS_STATE_DIR": str(folder),
+        "TRADEBUS_LOG_LEVEL": "warning",
+    }
+    specs = []
+    for name, (module, own) in modules.items():
+        port = free_port()
+        environment = {**shared, **own, "TRADEBUS_HEALTH_PORT": str(port)}
+        specs.append(ServiceSpec(name, [sys.executable, "-m", module], port, environment))
+    return specs
+
+
+def _supervisor(specs: list[ServiceSpec], folder: Path) -> Supervisor:
+    return Supervisor(specs, run_dir=folder, changed=lambda _: None, say=lambda _: None)
+
+
+async def _register(store: Store) -> None:
+    async with store.begin() as tx:
+        await register_instruments(
+            tx.connection,
+            [
+                Instrument(
+                    instrument_id=number, symbol=f"BENCH{number}", kind="EQUITY", market_class="equity",
+                    underlying=f"BENCH{number}", tick_size_paise=5,
+                )
+                for number in range(INSTRUMENTS)
+            ],
+        )  # fmt: skip
+
+
+async def _start_session(store: Store, bus: RedisBus, clock: BenchClock) -> None:
+    """What the gateway does for START_TRADING: a session in the book, the command on the bus."""
+    now_ns = clock.now_ns()
+    spec = SessionSpec(
+        session_id=_SESSION,
+        user_id="bench",
+        symbols=tuple(f"BENCH{number}" for number in range(INSTRUMENTS)),
+        strategies=(
+            StrategySpec(name="bench_level", path=str(_STRATEGY_FILE), parameters={"level_paise": LEVEL_PAISE}),
+        ),
+        capital_paise=10**12,
+        limits=RiskLimits(
+            max_concurrent_trades=INSTRUMENTS, order_timeout_seconds=3_600, max_lots_per_trade=1, cooldown_seconds=0,
+            safe_trading_start="09:15", safe_trading_end="15:29", hard_trading_end="15:29",
+        ),
+    )  # fmt: skip
+    async with store.begin() as tx:
+        await tx.connection.execute(
+            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
+            " VALUES ($1, 'bench', 'RUNNING', 'paper', $2, 'bench', $3)",
+            _SESSION, json.loads(spec.model_dump_json()), now_ns,
+        )  # fmt: skip
+    command = StartTrading(
+        event_id="bench-start", ts_event_ns=now_ns, ts_recorded_ns=now_ns, source="bench", trace_id="bench",
+        user_id="bench", session_id=_SESSION, spec=spec,
+    )  # fmt: skip
+    await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
+    for _ in range(DURATION_SECONDS * 20):
+        if await store.pool.fetchval("SELECT count(*) FROM session_participants") == 3:
+            return
+        await asyncio.sleep(0.05)
+    raise Unavailable("bench latency: strategy, risk and execution did not take the session up")
