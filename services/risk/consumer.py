@@ -47,20 +47,20 @@ class RiskConsumer:
         self, risk: Risk, *, bus: Bus, outbox: Outbox, clock: Clock, ids: IdSource, instance: str, paced: bool,
         deliveries_max: int,
     ) -> None:  # fmt: skip
-        self._risk, self._bus, self._outbox, self._clock, self._ids = risk, bus, outbox, clock, ids
+        self.risk, self._bus, self.outbox, self._clock, self._ids = risk, bus, outbox, clock, ids
         self._instance, self._paced, self._deliveries_max = instance, paced, deliveries_max
         self._done: list[Entry] = []  # handled and published, not acknowledged yet
 
     async def run(self, stop: asyncio.Event) -> None:
-        await self._outbox.sweep()
-        await self._risk.kill_switch.look()
-        await self._risk.load()
+        await self.outbox.sweep()
+        await self.risk.kill_switch.look()
+        await self.risk.load()
         subscription = await self._bus.subscribe(STREAMS, group="risk", consumer=f"risk-{self._instance}")
         merged = MergedInput(subscription, bus=self._bus, gates=GATES, paced=self._paced)
-        _log.info("sessions taken up", sessions=len(self._risk.book.sessions))
+        _log.info("sessions taken up", sessions=len(self.risk.book.sessions))
         while not stop.is_set():
-            if self._risk.kill_switch.pending is not None:
-                await self._close_killed(self._risk.kill_switch.pending, stop)
+            if self.risk.kill_switch.pending is not None:
+                await self._close_killed(self.risk.kill_switch.pending, stop)
             for entry in await merged.next(block_ms=_BLOCK_MS):
                 if stop.is_set():
                     break  # not acknowledged: delivered again
@@ -75,17 +75,20 @@ class RiskConsumer:
             try:
                 if attempt:
                     await self._recover()
-                await self._risk.handle(entry)
+                await self.risk.handle(entry)
                 await self._finish(entry, subscription)
                 return
             except StateConflict:
                 raise
             except _PASSING as error:
                 _log.warning("trying again", stream=entry.stream, entry_id=entry.entry_id, error=str(error))
+            except ValueError as error:  # no message, or one that lacks what its kind needs: no retry mends it
+                await self._give_up(entry, subscription, reason=f"{type(error).__name__}: {error}")
+                return
             except Exception as error:  # noqa: BLE001 - whatever one message does, the service goes on
                 failures += 1
                 _log.exception("message failed", stream=entry.stream, entry_id=entry.entry_id, failures=failures)
-                if failures >= self._deliveries_max or isinstance(error, ValueError):
+                if failures >= self._deliveries_max:
                     await self._give_up(entry, subscription, reason=f"{type(error).__name__}: {error}")
                     return
             attempt += 1
@@ -99,17 +102,17 @@ class RiskConsumer:
             return
         gating = self._paced and entry.stream in (SIGNALS.name, TICKS_STREAM, ORDERS.name)
         if gating or entry.stream == TICKS_STREAM:
-            await self._outbox.flush()
+            await self.outbox.flush()
             self._done.append(entry)
         else:
             free = [] if self._paced else self._done
-            await self._outbox.flush(ack=(subscription, [*free, entry]))
+            await self.outbox.flush(ack=(subscription, [*free, entry]))
             if not self._paced:
                 self._done = []
 
     async def _publish_watermark(self, watermark_ns: int, subscription: Subscription, entries: Sequence[Entry]) -> None:
         watermark = Outgoing(INTENTS_STREAM, "watermark", watermark_ns=watermark_ns)
-        await self._outbox.flush(then=[watermark], ack=(subscription, entries))
+        await self.outbox.flush(then=[watermark], ack=(subscription, entries))
         self._done = []
 
     async def _acknowledge_free(self, subscription: Subscription) -> None:
@@ -121,7 +124,7 @@ class RiskConsumer:
         """To the dead letters; the others must not wait for the watermark that came with it."""
         DEAD_LETTERS.labels(entry.stream).inc()
         await self._recover()
-        await self._outbox.flush(ack=(subscription, self._done))  # entries of a stream are done with in order
+        await self.outbox.flush(ack=(subscription, self._done))  # entries of a stream are done with in order
         self._done = []
         await subscription.dead_letter(entry, reason=reason)
         if entry.stream == SIGNALS.name and entry.watermark_ns is not None:
@@ -129,8 +132,8 @@ class RiskConsumer:
 
     async def _recover(self) -> None:
         """Back to what the book says. What was committed without our hearing of it is published from the outbox."""
-        await self._outbox.sweep()
-        await self._risk.load()
+        await self.outbox.sweep()
+        await self.risk.load()
 
     async def _close_killed(self, reason: str, stop: asyncio.Event) -> None:
         """Closes everything because the switch was found engaged without a command."""
@@ -143,9 +146,9 @@ class RiskConsumer:
             try:
                 if attempt:
                     await self._recover()
-                await self._risk.on_kill(command)
-                await self._outbox.flush()
-                self._risk.kill_switch.pending = None
+                await self.risk.on_kill(command)
+                await self.outbox.flush()
+                self.risk.kill_switch.pending = None
                 _log.warning("kill switch engaged", reason=reason)
                 return
             except _PASSING as error:

@@ -10,6 +10,7 @@ from services.risk.domain.entries import block
 from services.risk.domain.exits import ignored
 from services.risk.domain.facts import OrderFact, concerns_risk
 from services.risk.domain.marking import held_instruments, mark, select
+from services.risk.domain.state import RiskState
 from services.risk.domain.step import Command, Step, on_command, on_fact, on_over, on_signal, on_ticks
 from services.risk.domain.terms import Situation
 from services.risk.domain.verdicts import Cause
@@ -147,11 +148,12 @@ class Risk:
     async def _on_ticks(self, entry: Entry) -> None:
         if entry.watermark_ns is None:
             raise ValueError("a tick batch without a watermark")
+        batch = decode(entry.body, TICK)
         self.data_ns = entry.watermark_ns
         self.book.cursor = Cursor(entry.watermark_ns, entry.entry_id)
         if not self.book.held:
             return
-        ticks = select(decode(entry.body, TICK), self.book.held)
+        ticks = select(batch, self.book.held)
         for session in list(self.book.sessions.values()):
             await self._mark(session, ticks, entry, watermark_ns=entry.watermark_ns)
 
@@ -178,12 +180,11 @@ class Risk:
         instruments = sorted(held_instruments(session.state))
         while entries := await self._bus.follow([TICKS_STREAM], after=after, block_ms=0):
             for entry in entries:
-                if entry.entry_id == before.entry_id or entry.watermark_ns is None:
+                if entry.entry_id == before.entry_id:
                     session.is_behind = False
                     return
                 after[TICKS_STREAM] = entry.entry_id
-                ticks = select(decode(entry.body, TICK), instruments)
-                session.state = mark(session.state, ticks, end_ns=entry.watermark_ns + 1, loss_limit_paise=None).state
+                session.state = _marked_by(session.state, entry, instruments)
         session.is_behind = False
 
     def _situation(self, session: Session) -> Situation:
@@ -200,3 +201,14 @@ class Risk:
     async def _load_instruments(self) -> None:
         master = await load_instruments(self._store.pool)
         self._instruments = {instrument.instrument_id: instrument for instrument in master}
+
+
+def _marked_by(state: RiskState, entry: Entry, instruments: list[int]) -> RiskState:
+    """The marks after one slice; a slice that cannot be read is among the dead letters and marks nothing."""
+    if entry.watermark_ns is None:
+        return state
+    try:
+        ticks = select(decode(entry.body, TICK), instruments)
+    except ValueError:
+        return state
+    return mark(state, ticks, end_ns=entry.watermark_ns + 1, loss_limit_paise=None).state

@@ -1,0 +1,248 @@
+"""Whatever is dropped when, nothing is decided twice, lost, or decided otherwise."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from testkit.risk import (
+    OTHER,
+    SECOND,
+    STOCK,
+    at,
+    closed,
+    entry,
+    every_second,
+    exit_signal,
+    fill,
+    opened,
+    spec,
+    ticks,
+)
+from testkit.risk_service import Around, Life
+
+from services.risk.adapters.ledger import StateConflict
+from services.risk.consumer import STREAMS
+from tradebus.bus.port import Entry
+from tradebus.bus.redis_bus import RedisBus
+from tradebus.contracts.base import Message
+from tradebus.contracts.streams import ORDERS, SIGNALS
+from tradebus.store.migrate import drop_namespace, migrate
+from tradebus.store.store import Store
+
+MINUTE = 60 * SECOND
+
+
+async def read_by_hand(life: Life) -> list[Entry]:
+    """What this life would read first, without its loop."""
+    await life.consumer.risk.load()
+    subscription = await life.bus.subscribe(STREAMS, group="risk", consumer="risk-1")
+    return await subscription.read(block_ms=1000)
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+async def test_dropped_between_commit_and_acknowledgement(around: Around, is_published: bool) -> None:
+    first = await around.life()
+    await around.session(spec())
+    await first.stop()
+    signal = entry("p1")
+    await around.publish(signal)
+    second = await around.life(run=False)
+    (delivered,) = await read_by_hand(second)
+    await second.consumer.risk.handle(delivered)
+    if is_published:
+        await second.consumer.outbox.flush()
+    await second.crash()
+    before = await around.state()
+    assert len(await around.intents()) == int(is_published)
+
+    await around.life()
+    later = entry("p2", ts_ns=at("10:01"), instrument=OTHER)
+    await around.publish(later)
+    await around.handled(later)
+    recorded = await around.store.pool.fetch("SELECT event_id, pos_id FROM events ORDER BY ts_event_ns")
+    published = await around.until(lambda: _published(around, {"p1", "p2"}))
+    assert {intent.event_id: intent.pos_id for intent in published} == {
+        row["event_id"]: row["pos_id"] for row in recorded
+    }
+    assert [line[3] for line in await around.journal()] == ["p1", "p2"]
+    assert (await around.state())["holdings"]["p1"] == before["holdings"]["p1"]
+    assert await around.store.pool.fetchval("SELECT version FROM risk_state") == 2
+
+
+async def _published(around: Around, positions: set[str]) -> list[Message]:
+    intents = await around.intents()
+    return intents if {intent.pos_id for intent in intents} == positions else []
+
+
+async def test_positions_limits_and_counts_survive(around: Around) -> None:
+    first = await around.life()
+    await around.session(spec(max_trades_per_symbol_per_day=1, consecutive_losses_limit=2))
+    await around.tell(entry("p1"), opened("p1"), closed("p1", net_pnl_paise=-5))
+    await first.crash()
+    second = await around.life()
+    await around.tell(entry("p2", ts_ns=at("11:00")))
+    await second.crash()
+    await around.life()
+    await around.tell(entry("p3", ts_ns=at("11:00"), instrument=OTHER), opened("p3", instrument=OTHER))
+    await around.tell(closed("p3", instrument=OTHER, net_pnl_paise=-5, ts_ns=at("11:30")))
+    assert [line[1:3] for line in await around.journal()] == [
+        ("ALLOW", "all_passed"),
+        ("BLOCK", "max_trades_per_symbol_per_day"),
+        ("ALLOW", "all_passed"),
+        ("HALT", "consecutive_losses_limit"),
+    ]
+
+
+async def test_marks_of_before_the_restart_count_after_it(around: Around) -> None:
+    first = await around.life()
+    await around.session(spec(daily_max_loss_paise=10_000))
+    await around.tell(entry("p1"), opened("p1"), entry("p2", instrument=OTHER), opened("p2", instrument=OTHER))
+    start = at("10:01")
+    for second, price in enumerate((49_990, 49_980, 49_951)):
+        moment = start + second * SECOND
+        await around.slice(every_second(moment, STOCK, [price]), start_ns=moment, end_ns=moment + SECOND)
+    await around.until(lambda: _lag_free(first))
+    await first.crash()
+
+    await around.life()
+    # -4,900 from before the restart; the second tick makes it -10,000 together.
+    await around.slice(every_second(start + 10 * SECOND, OTHER, [49_950, 49_949]), start_ns=start, end_ns=at("10:02"))
+    (halted,) = await around.until(around.refusals)
+    assert halted.ts_event_ns == start + 11 * SECOND
+
+
+async def _lag_free(life: Life) -> bool:
+    subscription = await life.bus.subscribe(STREAMS, group="risk", consumer="watcher")
+    return not any((await subscription.lag()).values())
+
+
+async def test_a_second_risk_service_cannot_overwrite_the_first_ones_decisions(around: Around) -> None:
+    first = await around.life()
+    await around.session(spec())
+    other = await around.life(run=False)
+    await other.consumer.risk.load()
+    await around.tell(entry("p1"))
+    await first.stop()
+    await around.publish(entry("p2", instrument=OTHER))
+    subscription = await other.bus.subscribe(STREAMS, group="risk", consumer="risk-2")
+    (delivered,) = await subscription.read(block_ms=1000)
+    with pytest.raises(StateConflict):
+        await other.consumer.take(delivered, subscription, asyncio.Event())
+    assert set((await around.state())["holdings"]) == {"p1"}
+
+
+async def test_a_database_that_drops_every_connection_costs_no_message(around: Around) -> None:
+    life = await around.life()
+    await around.session(spec())
+    for number in range(5):
+        await around.store.pool.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'risk-1'"
+        )
+        await around.tell(entry(f"p{number}", ts_ns=at(f"10:0{number}"), strategy=f"s{number}"))
+    assert len(await around.journal()) == 5
+    assert await around.bus.dead_letters(SIGNALS.name, count=10) == []
+    assert life.failure() is None
+
+
+@pytest.fixture
+async def twin(around: Around, tmp_path: Path) -> AsyncIterator[Around]:
+    """The same again in a namespace of its own."""
+    namespace = f"{around.namespace}_twin"
+    migrate(around.database_url, namespace=namespace)
+    bus = await RedisBus.connect(around.redis_url, namespace=namespace)
+    store = await Store.connect(around.database_url, namespace=namespace, producer="test-1")
+    twin = Around(
+        database_url=around.database_url, redis_url=around.redis_url, namespace=namespace, bus=bus, store=store,
+        state_dir=tmp_path,
+    )  # fmt: skip
+    await twin.prepare()
+    yield twin
+    for life in twin.lives:
+        await life.crash()
+    await store.close()
+    await bus.close()
+    drop_namespace(around.database_url, namespace=namespace)
+
+
+def _morning() -> list[tuple[int, list[Message], list[Message], Any]]:
+    """Slices of one minute: their end, the orders' reports within, the signals at the end, the ticks."""
+    story = []
+    for number in range(12):
+        start = at("10:00") + number * MINUTE
+        stock = every_second(start, STOCK, [50_000 - 10 * number + 5 * (second % 7) for second in range(60)])
+        other = every_second(start, OTHER, [50_000 - 55 * max(0, number - 4) for _ in range(60)])
+        reports: dict[int, list[Message]] = {
+            1: [fill("p0", quantity=40, price_paise=50_000, ts_ns=start + SECOND),
+                opened("p0", quantity=40, ts_ns=start + SECOND)],
+            2: [fill("p0", quantity=60, price_paise=50_010, ts_ns=start, number=2, last=True)],
+            3: [closed("p0", net_pnl_paise=-1_500, ts_ns=start + 30 * SECOND)],
+            5: [opened("p1", instrument=OTHER, ts_ns=start + 5 * SECOND), opened("p4", ts_ns=start + 6 * SECOND)],
+            10: [closed("p4", net_pnl_paise=700, ts_ns=start + 20 * SECOND)],
+        }  # fmt: skip
+        signals: dict[int, list[Message]] = {
+            0: [entry("p0", ts_ns=start + MINUTE), entry("p5", ts_ns=start + MINUTE, strategy="ema")],
+            2: [exit_signal("p0", ts_ns=start + MINUTE)],
+            4: [entry("p1", ts_ns=start + MINUTE, instrument=OTHER), entry("p4", ts_ns=start + MINUTE)],
+            6: [entry("p6", ts_ns=start + MINUTE), exit_signal("p9", ts_ns=start + MINUTE)],
+            9: [exit_signal("p4", ts_ns=start + MINUTE)],
+            11: [entry("p7", ts_ns=start + MINUTE)],
+        }
+        batch = np.concatenate([stock, other])
+        story.append((start + MINUTE, reports.get(number, []), signals.get(number, []), batch))
+    return story
+
+
+async def _play(around: Around, *, crash_after_ms: list[int | None]) -> None:
+    """A paced run. Where a number stands, the life is dropped that long after its slice was sent, and followed."""
+    first = await around.life(paced=True)
+    await around.session(spec(daily_max_loss_paise=20_000, max_lots_per_trade=100))
+    await around.slice(ticks(), start_ns=0, end_ns=at("10:00"))
+    await around.watermark(ORDERS.name, at("10:00") - 1)
+    await around.watermark(SIGNALS.name, at("10:00"))
+    life = first
+    for (end_ns, reports, signals, batch), crash_ms in zip(_morning(), crash_after_ms, strict=True):
+        await around.publish(*reports)
+        await around.watermark(ORDERS.name, end_ns - 1)
+        await around.slice(batch, start_ns=end_ns - MINUTE, end_ns=end_ns)
+        await around.publish(*signals)
+        await around.watermark(SIGNALS.name, end_ns)
+        if crash_ms is not None:
+            await asyncio.sleep(crash_ms / 1000)
+            await life.crash()
+            life = await around.life(paced=True)
+        await around.until(lambda end_ns=end_ns: _reached(around, end_ns))
+
+
+async def _reached(around: Around, watermark_ns: int) -> bool:
+    return watermark_ns in await around.watermarks()
+
+
+async def _outcome(around: Around) -> dict[str, Any]:
+    state = await around.state()
+    state.pop("marked_entry_id")
+    bodies = await around.store.pool.fetch("SELECT body FROM risk_decisions ORDER BY event_id")
+    return {
+        "intents": list(dict.fromkeys(intent.event_id for intent in await around.intents())),
+        "refusals": list(dict.fromkeys(refusal.event_id for refusal in await around.refusals())),
+        "journal": await around.journal(),
+        "bodies": [
+            row["body"] for row in await around.store.pool.fetch("SELECT body FROM risk_decisions ORDER BY event_id")
+        ],
+        "state": state,
+        "version": await around.store.pool.fetchval("SELECT version FROM risk_state"),
+    }
+
+
+async def test_a_paced_run_that_is_dropped_in_every_slice_decides_the_same(around: Around, twin: Around) -> None:
+    await _play(around, crash_after_ms=[None] * 12)
+    await _play(twin, crash_after_ms=[0, 2, 4, 6, 8, 10, 12, 1, 3, 5, 7, 9])
+    expected, found = await _outcome(around), await _outcome(twin)
+    assert found == expected
+    verdicts = [line[1:3] for line in expected["journal"]]
+    assert ("HALT", "daily_max_loss") in verdicts
+    assert ("EXIT", "exit_signal") in verdicts
+    assert ("BLOCK", "session_halted") in verdicts
+    assert ("IGNORED", "no_position") in verdicts
