@@ -10,6 +10,9 @@ from tradebus.runtime.embedded import EmbeddedServers
 
 with EmbeddedServers(Path(sys.argv[1])) as urls:
     print(json.dumps({"database_url": urls.database_url, "redis_url": urls.redis_url}), flush=True)
-    if "fork" in sys.argv and os.fork() == 0:
-        time.sleep(3600)  # a child that has our pipe and outlives us
+    if "fork" in sys.argv:
+        forked = os.fork()
+        if forked == 0:
+            time.sleep(3600)  # a child that has our pipe and outlives us
+        print(forked, flush=True)
     sys.stdin.read()

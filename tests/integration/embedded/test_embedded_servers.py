@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -66,9 +67,25 @@ class Holder:
                 continue
 
 
+@pytest.fixture(scope="module")
+def made_once() -> Iterator[Path]:
+    """A state folder as a first run leaves it. Copying it is quicker than making another."""
+    with tempfile.TemporaryDirectory(prefix="tradebus-tests-") as folder:
+        with EmbeddedServers(Path(folder) / "state"):
+            pass
+        yield Path(folder) / "state"
+
+
 @pytest.fixture
-def holder(state_dir: Path) -> Iterator[Holder]:
-    held = Holder(state_dir)
+def used_dir(state_dir: Path, made_once: Path) -> Path:
+    """A folder in which servers have run before."""
+    subprocess.run(["cp", "-a", str(made_once), str(state_dir)], check=True)
+    return state_dir
+
+
+@pytest.fixture
+def holder(used_dir: Path) -> Iterator[Holder]:
+    held = Holder(used_dir)
     yield held
     held.end()
 
@@ -152,6 +169,7 @@ def test_a_restart_keeps_data_passwords_and_addresses(state_dir: Path) -> None:
             assert read(found) == (["first"], ["first"])
 
 
+@pytest.mark.usefixtures("used_dir")
 def test_stopping_ends_every_process_and_frees_the_folder(state_dir: Path) -> None:
     servers = EmbeddedServers(state_dir)
     servers.start()
@@ -188,15 +206,18 @@ def test_a_starter_that_ends_without_stopping_takes_its_servers_with_it(holder: 
     eventually(lambda: gone(holder.children))
 
 
+@pytest.mark.usefixtures("used_dir")
 def test_a_forked_child_that_outlives_the_starter_does_not_keep_the_servers_up(state_dir: Path) -> None:
     held = Holder(state_dir, "fork")
+    assert held.process.stdout is not None
+    forked = psutil.Process(int(held.process.stdout.readline()))
     try:
-        forked = [child for child in psutil.Process(held.process.pid).children() if child not in held.children]
         servers = [*held.servers(), held.keeper()]
         held.kill()
         eventually(lambda: gone(servers))
+        assert forked.is_running()
     finally:
-        held.children += forked
+        forked.kill()
         held.end()
 
 
@@ -250,6 +271,7 @@ def test_a_second_start_on_a_folder_is_refused_in_one_line_that_names_the_holder
     write(holder.urls, "undisturbed")
 
 
+@pytest.mark.usefixtures("used_dir")
 def test_a_second_start_in_the_same_process_is_refused(state_dir: Path) -> None:
     with EmbeddedServers(state_dir) as urls:
         with pytest.raises(Unavailable, match=f"process {os.getpid()} already"):
@@ -285,6 +307,7 @@ def test_nothing_runs_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:
     assert running_servers(tmp_path / "no such folder") is None
 
 
+@pytest.mark.usefixtures("used_dir")
 def test_leftovers_of_a_crash_are_cleaned(state_dir: Path) -> None:
     with EmbeddedServers(state_dir) as urls:
         write(urls, "committed")
@@ -306,6 +329,7 @@ def test_a_cluster_whose_making_was_killed_is_made_again(state_dir: Path) -> Non
         write(urls, "first")
 
 
+@pytest.mark.usefixtures("used_dir")
 def test_a_port_taken_by_somebody_else_is_left_to_them(state_dir: Path) -> None:
     with EmbeddedServers(state_dir) as urls:
         write(urls, "committed")
@@ -318,6 +342,7 @@ def test_a_port_taken_by_somebody_else_is_left_to_them(state_dir: Path) -> None:
             assert read(again) == (["committed"], ["committed"])
 
 
+@pytest.mark.usefixtures("used_dir")
 def test_a_cluster_of_another_postgres_version_is_refused_untouched(state_dir: Path) -> None:
     with EmbeddedServers(state_dir, redis=False):
         pass
@@ -326,6 +351,7 @@ def test_a_cluster_of_another_postgres_version_is_refused_untouched(state_dir: P
         EmbeddedServers(state_dir, redis=False).start()
 
 
+@pytest.mark.usefixtures("used_dir")
 def test_a_server_that_cannot_start_is_one_line_with_its_reason_and_nothing_keeps_running(state_dir: Path) -> None:
     with EmbeddedServers(state_dir):
         pass
