@@ -3,7 +3,7 @@
 In a trend (fast EMA on one side of the slow one) price comes back to the fast EMA and turns again: enter in the
 trend's direction, stop beyond the pullback, leave when the trend is over.
 
-    tradebus trade --paper --history FILE --symbol NIFTY --strategy examples/strategies/ema_pullback.py
+    tradebus trade --history FILE --symbol NIFTY --strategy-file examples/strategies/ema_pullback.py
 """
 
 from pydantic import Field

@@ -424,3 +424,16 @@ async def test_several_sessions_decide_on_their_own_positions(stage: Stage) -> N
     assert await stage.decisions() == await stage.decisions(session_id="s2") == rows
     assert len({one.event_id for one in stage.signals}) == 2 * len(acting)
     assert [one.session_id for one in stage.signals] == ["s1", "s2"] * len(acting)
+
+
+async def test_when_the_feed_ends_the_journal_is_whole_at_once(stage: Stage) -> None:
+    stage.flush_entries = 10_000
+    await stage.start_service()
+    await stage.start_session([ORB])
+    await stage.play(DAYS[1], DAYS[1].candles[:5])
+    end_ns = DAYS[1].candles[4].ts_close_ns
+    assert len(await stage.decisions()) < 5
+    await stage.bus.publish([Outgoing(CANDLES, "end_of_feed", watermark_ns=end_ns, slice_start_ns=end_ns)])
+    assert stage.component is not None
+    while len(await stage.decisions()) < 5:
+        assert await stage.component.turn(block_ms=5000), "the end of the feed was never read"

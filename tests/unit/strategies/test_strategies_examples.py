@@ -24,6 +24,16 @@ def spec(name: str, **parameters: object) -> StrategySpec:
     return StrategySpec(name=name, path=str(EXAMPLES / f"{name}.py"), parameters=parameters)
 
 
+def test_the_guides_own_strategy_loads_and_trades(tmp_path):
+    text = (EXAMPLES.parents[1] / "docs" / "strategies.md").read_text()
+    path = tmp_path / "guide.py"
+    path.write_text(text.partition("```python\n")[2].partition("```")[0])
+    wanted = StrategySpec(name="guide", path=str(path), parameters={"length": 10})
+    strategy = create_strategy(validate_strategy(wanted), wanted.parameters)
+    steps = list(drive(strategy, [of_timeframe(day, 5) for day in generated_days(3, seed=1)]))
+    assert {Action.HOLD, Action.ENTER_LONG} == {one.decision.action for one in steps}
+
+
 def test_ema_pullback_trades_both_ways_with_stops_on_the_losing_side():
     wanted = spec("ema_pullback", fast=10, slow=30)
     strategy = create_strategy(validate_strategy(wanted), wanted.parameters)
