@@ -71,6 +71,11 @@ class CandleBuilder:
         return self._open_bar_ends_ns - self._bar_ns
 
     @property
+    def open_bars(self) -> int:
+        """Bars that have a tick and are not closed."""
+        return int(self._control[core.OPEN_BARS])
+
+    @property
     def counters(self) -> CandleCounters:
         return CandleCounters(*(int(figure) for figure in self._control[core.ACCEPTED : core.LIST]))
 
@@ -112,11 +117,10 @@ class CandleBuilder:
             return NO_CANDLES
         bar = now_ns // self._bar_ns
         self._open_bar_ends_ns = (bar + 1) * self._bar_ns
-        was_open = int(self._control[core.OPEN_BARS])
+        was_open = self.open_bars
         candles = np.empty(was_open, CANDLE)
         core.close_bars(self._slots, self._ledgers, self._control, bar, candles)
-        still_open = int(self._control[core.OPEN_BARS])
-        return candles[: was_open - still_open]
+        return candles[: was_open - self.open_bars]
 
     def seed(self, candles: Records, *, from_open: bool) -> None:
         """Takes up closed candles of an earlier run, on a fresh builder, before any tick.

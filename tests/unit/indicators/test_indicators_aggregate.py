@@ -226,6 +226,16 @@ def test_a_candle_of_the_next_day_closes_what_was_left_open() -> None:
     assert made.counters == AggregateCounters(2, 0, 1)
 
 
+def test_a_session_that_is_extended_while_it_runs_ends_at_its_new_close() -> None:
+    made = Aggregator(1, timeframes_seconds=(3600,))
+    made.apply(minutes((362, 10, 12, 9, 11, 5)), session_open_ns=OPEN_NS, session_close_ns=CLOSE_NS)
+    extended_ns = CLOSE_NS + 60 * MINUTE_NS
+    made.apply(minutes((366, 11, 11, 11, 11, 1)), session_open_ns=OPEN_NS, session_close_ns=extended_ns)
+    assert len(made.close_until(CLOSE_NS)) == 0
+    (hour,) = made.close_until(CLOSE_NS + 45 * MINUTE_NS)
+    assert (hour["ts_close_ns"], hour["volume"]) == (OPEN_NS + 7 * 60 * MINUTE_NS, 6)
+
+
 def test_minutes_outside_the_session_are_counted_and_left_out() -> None:
     made = Aggregator(1, timeframes_seconds=(180,))
     rows = minutes((-8, 99, 99, 99, 99, 1), (375, 99, 99, 99, 99, 1))

@@ -160,6 +160,7 @@ def test_any_interleaving_gives_what_the_oracle_gives(steps: list[object], start
             oracle.day_begun = ist_date(built.clock_ns)
     counted = built.counters
     assert counted.dropped_late + counted.dropped_ahead + counted.dropped_price == oracle.dropped
+    assert built.open_bars == sum(bar >= oracle.boundary for bars in oracle.bars.values() for bar in bars)
     assert counted.accepted == sum(len(bar) for bars in oracle.bars.values() for bar in bars.values())
 
 
@@ -270,6 +271,18 @@ def test_volume_counts_from_a_bar_long_gone_from_the_ring() -> None:
     assert candle["volume"] == 50
 
 
+def test_a_bar_that_leaves_the_ring_late_does_not_hide_a_later_one() -> None:
+    built = builder()
+    built.apply(ticks((0 * 60, 100, 500)))
+    built.close_until(at(3 * 60))
+    built.apply(ticks((3 * 60, 100, 800)))
+    built.close_until(at(19 * 60))
+    # Minute 19 takes the place of minute 3, then a late minute 16 that of minute 0.
+    built.apply(ticks((19 * 60, 100, 1000)))
+    (late,) = built.apply(ticks((16 * 60, 100, 850)))
+    assert late["volume"] == 50
+
+
 def test_a_new_day_starts_its_volume_anew() -> None:
     built = builder()
     built.apply(ticks((10, 100, 900)))
@@ -347,6 +360,22 @@ def test_a_late_tick_widens_a_seeded_candle_and_keeps_its_volume() -> None:
     assert ohlcv(amended) == (101, 140, 101, 101, 20)
     built.apply(ticks((121, 100, 35)))
     assert int(built.close_until(at(180))["volume"][0]) == 5
+
+
+def test_a_tick_from_the_middle_of_a_seeded_candle_corrects_nothing() -> None:
+    candles = build_candles(ticks((10, 100, 10, 0, 3), (50, 102, 20, 0, 7)), 1)
+    built = CandleBuilder(1, start_ns=at(60))
+    built.seed(candles, from_open=True)
+    assert len(built.apply(ticks((30, 101, 15, 0, 5)))) == 0
+
+
+def test_a_day_seeded_from_its_open_counts_from_nought_where_nothing_was_traded_yet() -> None:
+    candles = build_candles(ticks((10, 100, 0)), 1)
+    for from_open, expected in ((True, 30), (False, 0)):
+        built = CandleBuilder(1, start_ns=at(60))
+        built.seed(candles, from_open=from_open)
+        built.apply(ticks((70, 100, 30)))
+        assert int(built.close_until(at(120))["volume"][0]) == expected
 
 
 def test_seeding_refuses_open_unknown_and_repeated_candles() -> None:

@@ -270,10 +270,12 @@ def test_a_vwap_bank_refuses_an_earlier_session_whole() -> None:
     assert after.values.tolist() == [150.0, 50.0]
 
 
-def test_a_long_sum_does_not_drift() -> None:
-    values = np.random.default_rng(1).normal(1e6, 1e3, 200_000) + 0.1
-    expected = np.convolve(values, np.ones(50) / 50, mode="valid")
-    assert np.allclose(sma(values, 50).values[49:], expected, rtol=1e-12, atol=0)
+def test_the_rounding_of_a_large_value_does_not_outlast_its_window() -> None:
+    values = [1e16, *[0.1] * 40]
+    assert sma(values, 10).values[-1] == pytest.approx(0.1, rel=1e-12)
+    random = np.random.default_rng(1).normal(1e6, 1e3, 200_000) + 0.1
+    expected = np.convolve(random, np.ones(50) / 50, mode="valid")
+    assert np.allclose(sma(random, 50).values[49:], expected, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("length", [0, -3])
