@@ -3,7 +3,8 @@
 An id that names an effect (signal, intent, order, event) is derived from what caused it: the same cause gives the
 same id after a crash, a redelivery or a replay, which is what makes repeating harmless. The layout is UUIDv7 (RFC
 9562) with the 74 free bits taken from a BLAKE2 digest of the cause instead of a random source, so ids sort by time.
-Property: derive_id is a pure function of its arguments; different parts give different ids.
+Property: derive_id is a pure function of its arguments; different causes give different ids. A part is its text, so
+that the number 1, the text "1" and an enum of that value name the same cause, wherever it was read from.
 """
 
 import hashlib
@@ -20,17 +21,20 @@ def _uuid7(milliseconds: int, tail: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def joined(*parts: str | int) -> bytes:
+    """One text for one or more parts, another for any others: the separator is escaped where a part holds it."""
+    return "\x1f".join(str(part).replace("\x1e", "\x1e0").replace("\x1f", "\x1e1") for part in parts).encode()
+
+
 def derive_id(ts_event_ns: int, *cause: str | int) -> str:
-    """A UUIDv7 whose time is the event's and whose free bits are the digest of `cause`."""
-    digest = hashlib.blake2b("\x1f".join(str(part) for part in cause).encode(), digest_size=10).digest()
+    """A UUIDv7 whose time is the event's and whose free bits are the digest of `cause`, of one part or more."""
+    digest = hashlib.blake2b(joined(*cause), digest_size=10).digest()
     return _uuid7(ts_event_ns // 1_000_000, digest)
 
 
 def derive_tag(*cause: str | int) -> str:
     """A broker tag: 20 characters of [0-9a-z] (Kite's limit, the strictest of the three), unique per cause."""
-    number = int.from_bytes(
-        hashlib.blake2b("\x1f".join(str(part) for part in cause).encode(), digest_size=12).digest(), "big"
-    )
+    number = int.from_bytes(hashlib.blake2b(joined(*cause), digest_size=12).digest(), "big")
     letters = []
     for _ in range(18):
         number, rest = divmod(number, 36)

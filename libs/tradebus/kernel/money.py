@@ -1,21 +1,29 @@
 """Money and prices as integer paise. Decimal at the edges, int inside, float nowhere but indicator arrays."""
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 from tradebus.kernel.errors import InvalidInput
 
 PAISE_PER_RUPEE = 100
+RUPEES_MAX = 10**15  # ten crore crore: far above any amount, far below what 64 bits of paise hold
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)  # the default would round silently at 28 digits
 
 
 def rupees_to_paise(value: Decimal | int | str, *, name: str) -> int:
-    """Exact conversion. Raises InvalidInput naming `name` where the value is no number or is finer than a paisa."""
+    """Exact conversion. Raises InvalidInput naming `name` where the value is no number, is finer than a paisa or is
+    beyond ±RUPEES_MAX."""
     try:
-        amount = Decimal(str(value)) * PAISE_PER_RUPEE
-        whole = amount.to_integral_value()
+        rupees = Decimal(str(value))
     except InvalidOperation as error:
-        raise InvalidInput(f"{name}: {value!r} is not an amount in rupees") from error
-    if amount != whole:
-        raise InvalidInput(f"{name}: {value!r} is finer than one paisa")
+        raise InvalidInput(f"{name}: {str(value)[:40]!r} is not an amount in rupees") from error
+    if not rupees.is_finite():
+        raise InvalidInput(f"{name}: {str(value)[:40]!r} is not an amount in rupees")
+    if rupees.copy_abs() > RUPEES_MAX:  # copy_abs, unlike abs, neither rounds nor overflows
+        raise InvalidInput(f"{name}: {str(value)[:40]!r} is more than {RUPEES_MAX:,} rupees")
+    paise = rupees.scaleb(2, _EXACT)
+    whole = paise.to_integral_value()
+    if paise != whole:
+        raise InvalidInput(f"{name}: {str(value)[:40]!r} is finer than one paisa")
     return int(whole)
 
 

@@ -6,11 +6,12 @@ generated data come from numpy generators seeded with `seed_for`.
 
 import hashlib
 
+from tradebus.kernel.ids import joined
+
 
 def seed_for(seed: int, *what: str | int) -> int:
     """A 64-bit seed for one named use of a run's seed."""
-    text = "\x1f".join([str(seed), *(str(part) for part in what)])
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(joined(seed, *what), digest_size=8).digest(), "big")
 
 
 def uniform(seed: int, *what: str | int) -> float:
