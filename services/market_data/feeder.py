@@ -25,6 +25,7 @@ from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.calendar import TradingSession, session_for
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, decode
+from tradebus.contracts.sessions import SessionStarted
 from tradebus.contracts.streams import SESSIONS
 from tradebus.kernel.errors import Unavailable
 
@@ -123,7 +124,7 @@ class Feeder:
         while not stop.is_set():
             for entry in await self._bus.follow([SESSIONS.name], after=after, block_ms=_SESSION_POLL_MS):
                 after[SESSIONS.name] = entry.entry_id
-                if entry.kind == "SESSION_STARTED":
+                if entry.kind == SessionStarted.TYPE:
                     return True
         return False
 

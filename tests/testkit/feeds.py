@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from pydantic import SecretStr
 
 from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED, TICKS
+from services.market_data.adapters.history import load_history
 from services.market_data.bootstrap import build
+from services.market_data.domain.columns import to_candles
 from services.market_data.feeder import Feeder
 from services.market_data.settings import MarketDataSettings
 from tradebus.bus.port import Bus, Entry, Outgoing
@@ -21,8 +23,11 @@ from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.ids import RandomIds
+from tradebus.store.candles import read_candles
+from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store
 
+BAR_FIELDS = ["ts_open_ns", "open_paise", "high_paise", "low_paise", "close_paise", "volume"]
 MUHURAT = date(2023, 11, 12)  # one hour, 18:15 to 19:15: a whole session in 60 bars
 DAY_BEFORE = date(2023, 11, 10)
 
@@ -160,3 +165,29 @@ async def life(settings: MarketDataSettings, *, bus: Bus, store: Store, steps: i
         finally:
             store.pool.terminate()
     return False
+
+
+def paced(history: Path, **given: Any) -> MarketDataSettings:
+    """A paced run of the Muhurat hour of a file."""
+    return settings_for(
+        feed="history", history=history, symbols="NIFTY", from_date=MUHURAT, speed="max", paced=True,
+        ticks_per_minute=6, **given,
+    )  # fmt: skip
+
+
+def file_bars(history: Path, *, instrument: int, day: date = MUHURAT) -> Records:
+    """A day's bars as the file has them."""
+    columns = load_history(history, symbols=["NIFTY"], from_date=day, to_date=day).columns
+    return to_candles(columns, instrument_of={"NIFTY": instrument})
+
+
+async def stored(store: Store) -> Records:
+    """All bars of NIFTY that Postgres holds."""
+    master = await load_instruments(store.pool)
+    instrument = master.find("NIFTY").instrument_id
+    return await read_candles(store.pool, instrument=instrument, from_ns=0, to_ns=2**62)
+
+
+def same_bars(left: Records, right: Records) -> bool:
+    """Whether times, prices and volumes are equal, row by row."""
+    return all(np.array_equal(left[name], right[name]) for name in BAR_FIELDS)

@@ -43,7 +43,7 @@ class GeneratedFeed:
         self._synthetic = {symbol: _synthetic(item) for symbol, item in zip(symbols, self._descriptions, strict=True)}
         self._first, self._last = first, last
         self._ticks_per_minute, self._seed, self._warmup_minutes = ticks_per_minute, seed, warmup_minutes
-        self._made: dict[date, Mapping[str, Records]] = {}
+        self._closes: list[Mapping[int, int]] = []  # after each day of warm-up and feed made so far
         self._trading_days = _trading_days(first, last)
 
     @property
@@ -81,10 +81,10 @@ class GeneratedFeed:
 
     def warmup(self, instrument_of: Mapping[str, int]) -> Records:
         parts = [np.empty(0, CANDLE)]
+        made = [self._candles(day) for day in self._warmup_days]
         for symbol in self._symbols:
-            history = [self._candles(day)[symbol] for day in self._warmup_days]
-            if history:
-                candles = np.concatenate(history)[-self._warmup_minutes :]
+            if made:
+                candles = np.concatenate([day[symbol] for day in made])[-self._warmup_minutes :]
                 candles["instrument"] = instrument_of[symbol]
                 parts.append(candles)
         return np.concatenate(parts)
@@ -114,19 +114,15 @@ class GeneratedFeed:
         return days
 
     def _candles(self, wanted: date) -> Mapping[str, Records]:
-        """A day's bars by symbol. Days are made in order, because each opens where the one before closed."""
-        closes: dict[int, int] = {}
-        for day in (*self._warmup_days, *self._trading_days):
-            if day not in self._made:
-                self._made[day] = self._make(day, closes)
-            for symbol, candles in self._made[day].items():
-                if len(candles):
-                    closes[self._synthetic[symbol].instrument] = int(candles["close_paise"][-1])
-            if day == wanted:
-                break
-        return self._made[wanted]
+        """A day's bars by symbol. Closes are carried from the first day on: each day opens where the last closed."""
+        order = [*self._warmup_days, *self._trading_days]
+        for day in order[len(self._closes) : order.index(wanted)]:
+            self._make(day, order)
+        return self._make(wanted, order)
 
-    def _make(self, day: date, closes: Mapping[int, int]) -> Mapping[str, Records]:
+    def _make(self, day: date, order: Sequence[date]) -> Mapping[str, Records]:
+        number = order.index(day)
+        before = self._closes[number - 1] if number else {}
         sessions = self._sessions(day)
         open_ns = min(session.open_ns for session in sessions.values())
         close_ns = max(session.close_ns for session in sessions.values())
@@ -135,12 +131,16 @@ class GeneratedFeed:
             day_open_ns=open_ns,
             minutes=(close_ns - open_ns) // MINUTE_NS,
             seed=self._seed,
-            previous_close_paise=closes,
+            previous_close_paise=before,
         )
-        return {
+        made = {
             symbol: _inside(candles[candles["instrument"] == self._synthetic[symbol].instrument], session)
             for symbol, session in sessions.items()
         }
+        if number == len(self._closes):
+            last = {self._synthetic[name].instrument: int(bars["close_paise"][-1]) for name, bars in made.items()}
+            self._closes.append({**before, **last})
+        return made
 
     def _sessions(self, day: date) -> Mapping[str, TradingSession]:
         found = {item.symbol: session_for(day, item.market_class) for item in self._descriptions}

@@ -22,7 +22,10 @@ class HistoryFeed:
     def __init__(self, history: History, *, ticks_per_minute: int, seed: int) -> None:
         self._history = history
         self._columns = history.columns
-        self._day = day_numbers(history.columns.ts_ns)
+        days = day_numbers(history.columns.ts_ns)
+        # Rows by day, each day's in file order.
+        self._order = np.argsort(days, kind="stable")
+        self._numbers, self._starts = np.unique(days[self._order], return_index=True)
         self._ticks_per_minute = ticks_per_minute
         self._seed = seed
 
@@ -54,8 +57,8 @@ class HistoryFeed:
 
     @cached_property
     def days(self) -> Sequence[FeedDay]:
-        numbers = np.unique(self._day)
-        sessions = [sessions_of(numbers.tolist(), item.market_class).by_day for item in self.instruments]
+        numbers = self._numbers.tolist()
+        sessions = [sessions_of(numbers, item.market_class).by_day for item in self.instruments]
         return [
             FeedDay(
                 day_of(number),
@@ -63,7 +66,7 @@ class HistoryFeed:
                 max(by_day[number].close_ns for by_day in sessions if number in by_day),
                 self._bars(self._rows_of(number)),
             )
-            for number in numbers.tolist()
+            for number in numbers
         ]
 
     def warmup(self, instrument_of: Mapping[str, int]) -> Records:
@@ -90,9 +93,12 @@ class HistoryFeed:
         )
 
     def _rows_of(self, number: int) -> Columns:
-        return self._columns.where(self._day == number)
+        at = int(self._numbers.searchsorted(number))
+        end = int(self._starts[at + 1]) if at + 1 < len(self._starts) else len(self._order)
+        return self._columns.pick(self._order[self._starts[at] : end])
 
     @staticmethod
     def _bars(rows: Columns) -> int:
-        minutes = rows.ts_ns // MINUTE_NS
-        return len(np.unique(np.stack((rows.symbol, minutes)), axis=1).T) if rows.is_ticks else len(rows)
+        if not rows.is_ticks:
+            return len(rows)
+        return len(np.unique(np.stack((rows.symbol, rows.ts_ns // MINUTE_NS)), axis=1).T)

@@ -7,26 +7,21 @@ decided in `domain.columns`; here only what cannot be read at all is refused.
 """
 
 import csv
-import gzip
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from services.market_data.adapters.cells import first_line, first_refused, instants_us, numbers_of, times
+from services.market_data.adapters.csv_file import csv_header, read_csv
 from services.market_data.domain.columns import Columns, Floats, Ints
 from services.market_data.domain.layout import Layout, layout_of
 from services.market_data.domain.symbols import canonical, require_known
 from tradebus.kernel.errors import InvalidInput, nearest
-from tradebus.kernel.time import IST_OFFSET_SECONDS
-
-_US = 1_000_000
-_EXAMPLE = "write it as 2024-01-31 09:15:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +57,9 @@ def open_file(path: Path) -> HistoryFile:
     if not is_parquet and not name.endswith((".csv", ".csv.gz")):
         raise InvalidInput(f"history: {path} is neither .parquet nor .csv (or .csv.gz)")
     try:
-        names = pq.read_schema(path).names if is_parquet else _csv_header(path)
+        names = pq.read_schema(path).names if is_parquet else csv_header(path)
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"history: {path} cannot be read: {_first_line(error)}") from None
+        raise InvalidInput(f"history: {path} cannot be read: {first_line(error)}") from None
     return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
 
 
@@ -76,7 +71,7 @@ def read(file: HistoryFile, *, symbols: Sequence[str], from_ns: int, to_ns: int)
     try:
         return _Reader(file, from_us=from_ns // 1000, to_us=to_ns // 1000).read(symbols)
     except (pa.ArrowException, OSError) as error:
-        raise InvalidInput(f"{file.source}: cannot be read: {_first_line(error)}") from None
+        raise InvalidInput(f"{file.source}: cannot be read: {first_line(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ class _Reader:
 
     def _chunks(self) -> Iterator[_Chunk]:
         if self._parquet is None:
-            table = _read_csv(self.file)
+            table = read_csv(self.file.path, self.layout)
             yield self._chunk(0, table.column(self.layout.ts), table)
             return
         first_row = 0
@@ -136,7 +131,7 @@ class _Reader:
             first_row += length
 
     def _chunk(self, first_row: int, ts: pa.ChunkedArray, table: pa.Table | None, group: int = 0) -> _Chunk:
-        ts_us = _times(ts, first_row=first_row, source=self.file.source)
+        ts_us = times(ts, first_row=first_row, source=self.file.source)
         if len(ts_us):
             self._saw(int(ts_us.min()), int(ts_us.max()))
         return _Chunk(first_row, ts_us, table, group)
@@ -155,7 +150,7 @@ class _Reader:
                 low, high = column.statistics.min, column.statistics.max
                 if column.statistics.null_count or not column.statistics.has_min_max or not hasattr(low, "tzinfo"):
                     return False
-                first, last = (_instants_us(pa.chunked_array([pa.array([bound])]))[0] for bound in (low, high))
+                first, last = (instants_us(pa.chunked_array([pa.array([bound])]))[0] for bound in (low, high))
                 if first >= self.to_us or last < self.from_us:
                     self._saw(int(first), int(last))
                     return True
@@ -195,7 +190,11 @@ class _Reader:
     def _all_names(self) -> list[str]:
         """Every symbol of the whole file, read only when one was not found in the window."""
         if not self.file_names and self.layout.symbol is not None:
-            table = self._parquet.read(columns=[self.layout.symbol]) if self._parquet else _read_csv(self.file)
+            table = (
+                self._parquet.read(columns=[self.layout.symbol])
+                if self._parquet
+                else read_csv(self.file.path, self.layout)
+            )
             names = pc.unique(table.column(self.layout.symbol).cast(pa.string())).to_pylist()
             self.file_names = {canonical(name) for name in names if name}
         return sorted(self.file_names)
@@ -209,101 +208,9 @@ class _Reader:
         if optional and cells.null_count == len(cells):
             return None
         try:
-            return _numbers_of(cells)
+            return numbers_of(cells)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            index, cell = _first_refused(cells, _numbers_of)
+            index, cell = first_refused(cells, numbers_of)
             raise InvalidInput(
                 f"{self.file.source}: row {row[index]}: {column} {cell!r} is not a number: write rupees such as 101.35"
             ) from None
-
-
-def _times(ts: pa.ChunkedArray, *, first_row: int, source: str) -> Ints:
-    """Microseconds since the UTC epoch. Raises InvalidInput naming the first cell that is no time."""
-    if ts.null_count:
-        row = first_row + int(ts.is_null().to_numpy().argmax()) + 1
-        raise InvalidInput(f"{source}: row {row}: ts is empty: {_EXAMPLE}")
-    try:
-        return _instants_us(ts)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        index, cell = _first_refused(ts, _instants_us)
-        raise InvalidInput(f"{source}: row {first_row + index + 1}: ts {cell!r} is not a time: {_EXAMPLE}") from None
-
-
-def _instants_us(ts: pa.ChunkedArray) -> Ints:
-    """A time without a zone is Indian time."""
-    if pa.types.is_string(ts.type) or pa.types.is_large_string(ts.type):
-        try:
-            ts = ts.cast(pa.timestamp("us"))
-        except pa.ArrowInvalid:
-            ts = ts.cast(pa.timestamp("us", "UTC"))
-    elif not (pa.types.is_timestamp(ts.type) or pa.types.is_date(ts.type)):
-        raise pa.ArrowInvalid("not a time")
-    zone = ts.type.tz if pa.types.is_timestamp(ts.type) else None
-    stored = ts.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64()).to_numpy()
-    return np.asarray(stored if zone else stored - IST_OFFSET_SECONDS * _US, np.int64)
-
-
-def _numbers_of(cells: pa.ChunkedArray) -> Floats:
-    if pa.types.is_boolean(cells.type) or pa.types.is_temporal(cells.type):
-        raise pa.ArrowInvalid("not a number")
-    return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(), np.float64)
-
-
-def _first_refused(cells: pa.ChunkedArray, convert: Callable[[pa.ChunkedArray], object]) -> tuple[int, object]:
-    """The first cell that `convert` refuses, found by halving."""
-    low, high = 0, len(cells)
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            convert(cells.slice(low, middle - low))
-            low = middle
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            high = middle
-    return low, cells[low].as_py()
-
-
-def _csv_header(path: Path) -> list[str]:
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
-        return next(csv.reader(lines), [])
-
-
-def _read_csv(file: HistoryFile) -> pa.Table:
-    """Numbers as numbers; where some cell is none, all as text: its row can then be named, or lies outside anyway."""
-    try:
-        return _parse_csv(file, pa.float64(), threads=True)
-    except pa.ArrowInvalid:
-        return _parse_csv(file, pa.string(), threads=False)
-
-
-def _parse_csv(file: HistoryFile, number: pa.DataType, *, threads: bool) -> pa.Table:
-    layout = file.layout
-    types = dict.fromkeys(layout.values.values(), number)
-    types[layout.ts] = pa.string()
-    if layout.symbol:
-        types[layout.symbol] = pa.string()
-    ragged: list[Any] = []
-
-    def refuse(row: Any) -> str:
-        ragged.append(row)
-        return "error" if threads else "skip"
-
-    table = pacsv.read_csv(
-        file.path,
-        read_options=pacsv.ReadOptions(use_threads=threads),
-        parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
-        convert_options=pacsv.ConvertOptions(
-            column_types=types, include_columns=layout.wanted, strings_can_be_null=True, null_values=["", "nan", "NaN"]
-        ),
-    )
-    if ragged:
-        first = ragged[0]
-        raise InvalidInput(
-            f"{file.source}: row {first.number - 1}: it has {first.actual_columns} cells where the header has "
-            f"{first.expected_columns}: correct or remove the row"
-        )
-    return table
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

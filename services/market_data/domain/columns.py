@@ -45,8 +45,12 @@ class Columns:
 
     def where(self, mask: Mask) -> "Columns":
         """The rows for which `mask` is true."""
-        picked = {name: values[mask] for name, values in self.values.items()}
-        return Columns(self.row[mask], self.ts_ns[mask], self.symbol[mask], self.names, picked)
+        return self.pick(np.flatnonzero(mask))
+
+    def pick(self, rows: npt.NDArray[np.intp]) -> "Columns":
+        """The rows at these indices, in their order."""
+        values = {name: cells[rows] for name, cells in self.values.items()}
+        return Columns(self.row[rows], self.ts_ns[rows], self.symbol[rows], self.names, values)
 
 
 @dataclass(frozen=True, slots=True)
