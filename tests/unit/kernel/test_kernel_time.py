@@ -22,9 +22,8 @@ from tradebus.kernel.time import (
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 days = st.dates(date(1950, 1, 1), date(2200, 12, 31))
-instants = st.integers(
-    datetime_to_ns(datetime(1950, 1, 1, tzinfo=UTC)), datetime_to_ns(datetime(2200, 1, 1, tzinfo=UTC))
-)
+FIRST, LAST = datetime(1950, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+instants = st.integers(datetime_to_ns(FIRST), datetime_to_ns(LAST))
 
 
 @given(days, st.times())
