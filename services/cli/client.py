@@ -57,17 +57,17 @@ class GatewayClient:
         (found,) = (await self.get("/api/sessions", session_id=session_id))["sessions"]
         return dict(found)
 
-    async def until(self, session_id: str, status: str, *, seconds: float) -> dict[str, Any]:
-        """The session once it has that status. Raises Unavailable where it fails, or time runs out."""
+    async def until(self, session_id: str, *statuses: str, seconds: float) -> dict[str, Any]:
+        """The session once it has one of these statuses. Raises Unavailable where it fails, or time runs out."""
         try:
             async with asyncio.timeout(seconds):
-                while (session := await self.session(session_id))["status"] != status:
+                while (session := await self.session(session_id))["status"] not in statuses:
                     if session["status"] == "FAILED":
                         raise Unavailable(f"session {session_id} failed: {session['reason']}")
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise Unavailable(
-                f"session {session_id} is not {status} after {seconds:g} s; it is {session['status']}"
+                f"session {session_id} is not {statuses[0]} after {seconds:g} s; it is {session['status']}"
             ) from None
         return session
 

@@ -26,7 +26,11 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """The content of run.json. URLs carry no password; the token is named by its file."""
+    """The content of run.json. URLs carry no password; the token is named by its file.
+
+    `leaves_namespace`: its schema and streams are still in the servers, and are to be removed by whoever comes next
+    should this run not get there.
+    """
 
     name: str
     command: str
@@ -38,6 +42,7 @@ class RunState:
     redis_url: str
     gateway_url: str
     token_file: str
+    leaves_namespace: bool = False
     services: dict[str, ServiceState] = field(default_factory=dict)
 
     @property
@@ -87,6 +92,13 @@ def alive_runs(state_dir: Path) -> list[RunState]:
     names = sorted((entry.name for entry in folder.iterdir()), reverse=True) if folder.is_dir() else []
     found = [state for name in names if (state := read_run(folder / name)) is not None and state.alive]
     return sorted(found, key=lambda state: state.namespace != "")
+
+
+def unfinished_runs(state_dir: Path) -> list[tuple[Path, RunState]]:
+    """Runs that were killed before they could remove what they had made, with their folders."""
+    folder = runs_folder(state_dir)
+    found = [(entry, read_run(entry)) for entry in folder.iterdir()] if folder.is_dir() else []
+    return [(entry, run) for entry, run in found if run is not None and run.leaves_namespace and not run.alive]
 
 
 def prune_runs(state_dir: Path) -> None:

@@ -18,7 +18,7 @@ from services.cli.children import ServiceSpec, free_port
 from services.cli.client import GatewayClient
 from services.cli.output import Verbosity, say
 from services.cli.place import Servers, open_servers, read_token, state_dir
-from services.cli.rundir import RunState, ServiceState, prune_runs, runs_folder, write_run
+from services.cli.rundir import RunState, ServiceState, prune_runs, runs_folder, unfinished_runs, write_run
 from services.cli.supervisor import Supervisor
 from services.gateway.settings import TOKEN_FILE
 from tradebus.config.settings import without_password
@@ -91,14 +91,26 @@ async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
     run_dir.mkdir(parents=True, exist_ok=True)
     prune_runs(root)
     with open_servers() as servers:
+        await remove_leftovers(root, servers)
+        stack = _prepared(plan, run_dir, servers, services_state=run_dir if plan.own_state else root, keep=keep)
+        write_run(run_dir, stack.state)
         migrate(servers.database_url, namespace=plan.namespace)
-        stack = _prepared(plan, run_dir, servers, services_state=run_dir if plan.own_state else root)
         try:
             yield stack
         finally:
             await stack.supervisor.stop()
             if not keep:
                 await remove_namespace(servers, plan.namespace)
+                write_run(run_dir, replace(stack.state, leaves_namespace=False))
+
+
+async def remove_leftovers(root: Path, servers: Servers) -> None:
+    """What runs that were killed left in these servers."""
+    for folder, run in unfinished_runs(root):
+        if run.database_url == without_password(servers.database_url):
+            say(f"removing what {run.name} left: it was killed")
+            await remove_namespace(servers, run.namespace)
+            write_run(folder, replace(run, leaves_namespace=False))
 
 
 async def remove_namespace(servers: Servers, namespace: str) -> None:
@@ -113,7 +125,7 @@ async def remove_namespace(servers: Servers, namespace: str) -> None:
             await client.unlink(key)
 
 
-def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Path) -> Stack:
+def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Path, keep: bool) -> Stack:
     names = ORDER if plan.api_port is not None else ORDER[:-1]
     ports = {name: free_port() for name in names}
     gateway_port = plan.gateway_port or free_port()
@@ -128,6 +140,7 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
         redis_url=without_password(servers.redis_url),
         gateway_url=f"http://127.0.0.1:{gateway_port}",
         token_file=str(services_state / TOKEN_FILE),
+        leaves_namespace=not keep,
     )
     shared: dict[str, str | None] = {
         **dict.fromkeys(_OURS),

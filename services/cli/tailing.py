@@ -19,7 +19,7 @@ _BLOCK_MS = 1000
 _SHARDED = {MD_TICKS.name, MD_CANDLES.name, INTENTS.name}
 _DENSE = {"ticks": TICK, "candles": CANDLE}
 # What a line of a message shows, in this order, where the message has it.
-_SHOWN = ("user_id", "strategy", "symbol", "side", "role", "transaction", "quantity", "fill_quantity", "rule", "reason")
+_SHOWN = ("user_id", "strategy", "symbol", "side", "role", "transaction", "quantity", "rule", "reason")
 _MONEY = ("price_paise", "trigger_paise", "fill_price_paise", "stop_paise", "net_pnl_paise")
 
 

@@ -14,6 +14,8 @@ TokenFile = Annotated[Path | None, typer.Option(help="File with the API token; T
 Reason = Annotated[str, typer.Option(help="Kept with the command.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 
+_START_SECONDS = 60.0
+
 
 def register(app: typer.Typer) -> None:
     for command in (start, stop, pause, resume, flatten):
@@ -33,7 +35,7 @@ def start(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Start a paper session for a user on a running stack. Repeating it is harmless.
+    """Start a paper session for a user on a running stack, and wait until it runs. Repeating it is harmless.
 
     Examples:
 
@@ -107,7 +109,11 @@ def _send(
 
     async def send() -> dict[str, Any]:
         async with find_gateway(stack, url=url, token_file=token_file) as client:
-            return await client.command(action, user_id=user, data=data)
+            reply = await client.command(action, user_id=user, data=data)
+            if reply["session_status"] == "STARTING" and action == "START_TRADING":
+                session = await client.until(reply["session_id"], "RUNNING", "PAUSED", seconds=_START_SECONDS)
+                reply["session_status"] = session["status"]
+            return reply
 
     reply = run_async(send())
     if json:

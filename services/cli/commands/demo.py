@@ -14,7 +14,9 @@ def demo(
     day: Annotated[
         str | None, typer.Option(help="The trading day to generate, as 2026-11-20; the last one by default.")
     ] = None,
-    speed: Annotated[str, typer.Option(help="max, or how many times faster than the clock: 600 takes about 40 s.")] = "600",
+    speed: Annotated[
+        str, typer.Option(help="max, or how many times faster than the clock: 600 takes about 40 s.")
+    ] = "600",
     port: Annotated[int, typer.Option(help="Where the gateway listens; another one where it is taken.")] = 8000,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the tables and streams for looking into.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,

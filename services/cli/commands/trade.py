@@ -53,8 +53,6 @@ def trade(
     tradebus trade --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --limit daily_max_loss=5000
     """
     from services.cli.arguments import parse_day, parse_pairs, parse_speed, require_strategies, strategy_items
-    from services.cli.output import run_async
-    from services.cli.trading import Request, run_trade
     from tradebus.kernel.errors import InvalidInput
 
     if not paper:
@@ -65,6 +63,7 @@ def trade(
     if history is None:
         _without_history()
         return
+    first, last, pace = parse_day(from_, option="--from"), parse_day(to, option="--to"), parse_speed(speed)
     items = strategy_items(strategy, strategy_file or [], param or [])
     require_strategies(items)
     data: dict[str, Any] = {
@@ -73,14 +72,17 @@ def trade(
         "limits": parse_pairs(limit or [], option="--limit"),
         "paper": {"seed": seed},
     }
+    from services.cli.output import run_async
+    from services.cli.trading import Request, run_trade
+
     request = Request(
         history=history,
         symbols=tuple(part.strip() for part in (symbol or "").split(",") if part.strip()),
-        from_date=parse_day(from_, option="--from"),
-        to_date=parse_day(to, option="--to"),
+        from_date=first,
+        to_date=last,
         data=data,
         seed=seed,
-        speed=parse_speed(speed),
+        speed=pace,
         keep=keep,
         json=json,
     )

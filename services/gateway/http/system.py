@@ -19,7 +19,7 @@ from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, ORDERS
 from tradebus.kernel.time import utc_iso
 from tradebus.store.store import Store
 
-_WATERMARKED = (MD_TICKS.name, MD_CANDLES.name, ORDERS.name)
+_WATERMARKED = (MD_TICKS.shard(0), MD_CANDLES.shard(0), ORDERS.name)
 _PROBE_SECONDS = 2.0
 _COOKIE_SECONDS = 7 * 86_400
 

@@ -61,7 +61,7 @@ class Watched:
 
     async def pid_after_restart(self, name: str, *, restarts: int) -> int:
         async with asyncio.timeout(30):
-            while (state := self.supervisor.services()[name]).restarts < restarts or not state.pid:  # noqa: ASYNC110
+            while (state := self.supervisor.services()[name]).restarts < restarts or not state.pid:
                 await asyncio.sleep(0.01)
         return state.pid
 
@@ -152,7 +152,7 @@ def test_services_end_with_their_supervisor_when_it_is_killed(tmp_path: Path) ->
 
     async def gone() -> None:
         async with asyncio.timeout(30):
-            while any(is_alive(pid) for pid in pids):  # noqa: ASYNC110
+            while any(is_alive(pid) for pid in pids):
                 await asyncio.sleep(0.01)
 
     asyncio.run(gone())

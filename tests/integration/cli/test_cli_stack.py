@@ -1,0 +1,188 @@
+"""The command over whole stacks: `up` with everything a person does to it, `demo`, `migrate`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from testkit.waiting import eventually
+
+from services.cli.children import free_port
+from services.cli.rundir import RunState, is_alive, read_run, runs_folder
+from tradebus.contracts.streams import STREAMS
+from tradebus.runtime.embedded import ServerUrls
+from tradebus.store.migrate import drop_namespace, list_namespaces
+
+COMMAND = [sys.executable, "-m", "services.cli.main"]
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs the command against the test's servers, with a state folder of its own."""
+
+    environment: dict[str, str]
+    state: Path
+
+    def __call__(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        found = subprocess.run(
+            [*COMMAND, *arguments],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert found.returncode == code, (arguments, found.stdout[-2000:], found.stderr[-2000:])
+        assert "Traceback" not in found.stderr
+        return found
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self(*arguments, "--json").stdout.splitlines()[-1])
+        return found
+
+
+@pytest.fixture
+def shell(servers: ServerUrls, tmp_path: Path) -> Shell:
+    urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    environment = {**os.environ, **urls, "TRADEBUS_STATE_DIR": str(tmp_path / "state"), "COLUMNS": "200"}
+    return Shell(environment, tmp_path / "state")
+
+
+@pytest.fixture
+def stack(shell: Shell, servers: ServerUrls) -> Iterator[RunState]:
+    """`tradebus up`, sped up, on ports nobody has; the default namespace is emptied afterwards."""
+    arguments = ["up", "--speed", "60", "--port", str(free_port()), "--api-port", str(free_port()), "--seed", "3"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], env=shell.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+    ready = threading.Event()
+
+    def read() -> None:
+        for line in process.stderr or ():
+            said.append(line)
+            if "Ctrl-C ends everything" in line:
+                ready.set()
+        ready.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert ready.wait(90)
+    run = read_run(runs_folder(shell.state) / "default")
+    assert run is not None, "".join(said)
+    yield run
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130, "".join(said)
+    reader.join()
+    process.stderr.close()
+    assert not any(is_alive(service.pid) for service in run.services.values())
+    drop_namespace(servers.database_url, namespace="")
+    with redis.Redis.from_url(servers.redis_url) as client:
+        for stream in STREAMS:
+            client.delete(*client.scan_iter(f"{stream.name}*"), "nothing")
+
+
+def tailed(shell: Shell, kind: str) -> Callable[[], dict[str, Any] | None]:
+    """The newest public event of a type."""
+
+    def newest() -> dict[str, Any] | None:
+        entries = shell.json("tail", "events", "-n", "200")["entries"]
+        found = [entry["message"] for entry in entries if entry["kind"] == kind]
+        return found[-1] if found else None
+
+    return newest
+
+
+def test_a_person_starts_watches_pauses_and_stops_a_session(shell: Shell, stack: RunState) -> None:
+    started = shell.json("start", "123", "--strategy", "orb", "--symbol", "BANKNIFTY", "--capital", "5000000")
+    assert (started["status"], started["session_status"]) == ("accepted", "RUNNING")
+    again = shell.json("start", "123", "--strategy", "orb", "--symbol", "BANKNIFTY", "--capital", "5000000")
+    assert (again["status"], again["session_id"]) == ("repeated", started["session_id"])
+    refused = shell("start", "123", "--strategy", "orb", "--symbol", "NIFTY", code=2)
+    assert started["session_id"] in refused.stderr
+    assert (
+        "did you mean 'BANKNIFTY'" in shell("start", "9", "--strategy", "orb", "--symbol", "BANKNIFTI", code=2).stderr
+    )
+
+    status = shell.json("status")
+    assert {service["pid"] > 0 for service in status["stacks"][0]["services"].values()} == {True}
+    assert [session["status"] for session in status["sessions"]] == ["RUNNING"]
+    assert "RUNNING" in shell("status").stdout
+    assert shell.json("pause", "123")["session_status"] == "PAUSED"
+    assert shell.json("resume", "123")["session_status"] == "RUNNING"
+    assert shell.json("flatten", "123")["status"] == "accepted"
+    assert shell("stop", "123", "--reason", "enough").stdout.startswith("STOP_TRADING accepted")
+    event = eventually(tailed(shell, "SESSION_STOPPED"))
+    assert event is not None
+    assert (event["user_id"], event["reason"]) == ("123", "enough")
+    assert shell.json("stop", "123")["status"] == "repeated"
+    assert "it runs already" in shell("up", code=3).stderr
+
+
+def test_streams_are_readable_and_a_killed_service_comes_back(shell: Shell, stack: RunState) -> None:
+    candles = eventually(lambda: shell.json("tail", "candles", "-n", "3")["entries"])
+    assert {"open_paise", "instrument"} <= set(candles[-1]["records"][0])
+    assert "volume" in shell("tail", "ticks", "-n", "1").stdout
+    os.kill(stack.services["risk"].pid, signal.SIGKILL)
+
+    def restarted() -> bool:
+        run = read_run(runs_folder(shell.state) / "default")
+        return run is not None and run.services["risk"].restarts == 1 and run.services["risk"].pid > 0
+
+    eventually(restarted)
+    assert shell.json("start", "5", "--strategy", "ema_20_50", "--symbol", "NIFTY")["session_status"] == "RUNNING"
+
+
+def test_the_kill_switch_works_with_the_gateway_dead_and_is_released_by_a_person(shell: Shell, stack: RunState) -> None:
+    os.kill(stack.services["gateway"].pid, signal.SIGSTOP)
+    reached = shell.json("kill", "--reason", "feed is wrong")["stacks"]
+    assert [(one["stack"], one["file"], one["postgres"], one["redis"]) for one in reached] == [
+        ("default",) + ("done",) * 3
+    ]
+    os.kill(stack.services["gateway"].pid, signal.SIGCONT)
+    event = eventually(tailed(shell, "KILL_SWITCH"))
+    assert event is not None
+    assert event["reason"] == "feed is wrong"
+    assert "kill switch" in shell("start", "7", "--strategy", "orb", "--symbol", "NIFTY", code=2).stderr
+    shell("kill", "--reset")
+    assert shell.json("start", "7", "--strategy", "orb", "--symbol", "NIFTY")["session_status"] == "RUNNING"
+
+
+def test_a_demo_ends_by_itself_with_figures_and_leaves_files(shell: Shell, servers: ServerUrls) -> None:
+    figures = shell.json("--silent", "demo", "--speed", "max", "--day", "2026-11-19", "--port", "0")
+    assert figures["decisions"] > 500
+    assert figures["net_pnl_paise"] == figures["gross_pnl_paise"] - figures["charges_paise"]
+    assert [session["user_id"] for session in figures["sessions"]] == ["asha", "ravi"]
+    assert {session["status"] for session in figures["sessions"]} == {"STOPPED"}
+    assert figures["open_trades"] == 0
+    folder = Path(figures["run_dir"])
+    assert json.loads((folder / "report.json").read_text()) == figures
+    assert len((folder / "trades.csv").read_text().splitlines()) == figures["trades"] + 1
+    assert figures["run"] not in list_namespaces(servers.database_url)
+
+
+def test_migrate_applies_once(shell: Shell, servers: ServerUrls, namespace: str) -> None:
+    first = shell.json("migrate", "--namespace", namespace)
+    assert first["applied"]
+    assert shell.json("migrate", "--namespace", namespace)["applied"] == []
+    assert "nothing to do" in shell("migrate", "--namespace", namespace).stdout
+    drop_namespace(servers.database_url, namespace=namespace)
+
+
+def test_a_database_that_does_not_answer_is_one_line_without_its_password(shell: Shell) -> None:
+    shell.environment["DATABASE_URL"] = "postgresql://user:hunter2@127.0.0.1:1/x"
+    (line,) = shell("migrate", code=3).stderr.splitlines()
+    assert line.startswith("tradebus: ")
+    assert "127.0.0.1:1" in line
+    assert "hunter2" not in line

@@ -1,0 +1,163 @@
+"""The command line itself: help that teaches, exit codes, one line for a mistake. Nothing is started here."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.bench.registry import BENCHMARKS, find_benchmark
+from services.cli.main import app, main
+from services.cli.tailing import entry_json, entry_lines, stream_name
+from tradebus.bus.port import Entry
+from tradebus.contracts.streams import STREAMS
+from tradebus.kernel.errors import InvalidInput
+
+COMMANDS = [
+    "demo", "trade", "up", "start", "stop", "pause", "resume", "flatten", "status", "tail", "kill", "migrate", "bench",
+    "version",
+]  # fmt: skip
+WITH_FIGURES = [name for name in COMMANDS if name not in ("up", "version")]
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Finished]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """The command as a user runs it, without any server in its environment, in an empty state folder."""
+    for name in ("DATABASE_URL", "REDIS_URL", "DATABASE_URL_FILE", "REDIS_URL_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TRADEBUS_STATE_DIR", str(tmp_path))
+
+    def start(*arguments: str) -> Finished:
+        monkeypatch.setattr(sys, "argv", ["tradebus", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Finished(int(ended.value.code or 0), *capsys.readouterr())
+
+    return start
+
+
+def refused(found: Finished, code: int) -> str:
+    """The one line a mistake is answered with."""
+    assert found.code == code, found.stderr
+    (line,) = found.stderr.strip().splitlines()
+    assert line.startswith("tradebus: ")
+    return line
+
+
+def test_help_names_every_command_and_the_exit_codes(run: Run) -> None:
+    found = run("--help")
+    assert found.code == 0
+    assert all(name in found.stdout for name in COMMANDS)
+    assert "130 interrupted" in found.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_shows_an_example(name: str) -> None:
+    found = CliRunner().invoke(app, [name, "--help"])
+    assert found.exit_code == 0
+    assert f"tradebus {name}" in found.stdout
+    assert "Example" in found.stdout
+    assert ("--json" in found.stdout) == (name in WITH_FIGURES)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = {"numpy", "numba", "asyncpg", "fastapi", "httpx", "pyarrow", "redis"}
+    program = "import sys, services.cli.main; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert heavy.isdisjoint(found.stdout.split())
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["trade", "--nothing"], ["demo", "--seed", "x"], ["start"]])
+def test_a_mistyped_command_line_leaves_with_2(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["trade", "--live"], "--live"),
+        (["trade", "--history", "x.csv"], "--strategy"),
+        (["trade", "--history", "x.csv", "--strategy", "orbb"], "did you mean 'orb'"),
+        (["trade", "--history", "x.csv", "--strategy", "orb", "--param", "length"], "name=value"),
+        (["trade", "--history", "x.csv", "--strategy", "orb", "--speed", "fast"], "--speed"),
+        (["trade", "--history", "x.csv", "--strategy", "orb", "--from", "1.1.24"], "--from"),
+        (["trade", "--history", "x.csv", "--strategy", "orb"], "x.csv"),
+        (["demo", "--day", "2026-08-15"], "closed"),
+        (["tail", "ordrs"], "did you mean 'orders'"),
+        (["bench", "candels"], "did you mean 'candles'"),
+        (["kill", "--reason", ""], "--reason"),
+        (["kill", "--stack", "nothing"], "no such stack"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_with_2(run: Run, arguments: list[str], problem: str) -> None:
+    assert problem in refused(run(*arguments), 2)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["status"], ["stop", "123"], ["tail"], ["start", "1", "--strategy", "orb"], ["status", "--stack", "x"],
+     ["stop", "1", "--url", "http://127.0.0.1:1"]],
+)  # fmt: skip
+def test_what_is_not_there_is_one_line_and_leaves_with_3(
+    run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEBUS_API_TOKEN", "x" * 20)
+    refused(run(*arguments), 3)
+
+
+def test_kill_works_with_nothing_running_and_says_what_it_reached(run: Run, tmp_path: Path) -> None:
+    found = run("kill", "--reason", "enough", "--json")
+    assert found.code == 0
+    (stack,) = json.loads(found.stdout.splitlines()[-1])["stacks"]
+    assert stack["file"] == "done"
+    assert "nothing runs" in stack["postgres"]
+    assert (tmp_path / ".killswitch").read_text() == "enough\n"
+    assert run("kill", "--reset").code == 0
+    assert not (tmp_path / ".killswitch").exists()
+
+
+def test_a_trade_without_history_says_what_is_missing_or_that_the_market_is_closed(run: Run) -> None:
+    found = run("trade", "--strategy", "orb")
+    if found.code == 0:
+        assert "closed" in found.stdout
+    else:
+        assert "--history" in refused(found, 2)
+
+
+def test_every_benchmark_is_found_or_named_as_missing() -> None:
+    for name in BENCHMARKS:
+        assert callable(find_benchmark(name))
+
+
+def test_a_stream_is_found_by_its_short_and_its_full_name() -> None:
+    assert stream_name("orders") == stream_name("orders.v1") == "orders.v1"
+    assert stream_name("candles") == "md.candles.v1.{0}"
+    assert stream_name("md.ticks.v1.{3}") == "md.ticks.v1.{3}"
+    assert stream_name("signals.dead") == "signals.v1.dead"
+    for stream in STREAMS:
+        assert stream_name(stream.name).startswith(stream.name)
+    with pytest.raises(InvalidInput):
+        stream_name("nothing")
+
+
+def test_a_command_on_the_stream_is_shown_without_its_token() -> None:
+    body = json.dumps({"action": "START_TRADING", "data": {"access_token": "secret", "list": [{"Token": "secret"}]}})
+    entry = Entry("trading.commands.v1", "1-0", "", body.encode())
+    assert "secret" not in json.dumps(entry_json(entry)) + "".join(entry_lines(entry))
+    broken = Entry("trading.commands.v1", "1-0", "", b'{"access_token": "secret"')
+    assert "secret" not in json.dumps(entry_json(broken)) + "".join(entry_lines(broken))
