@@ -26,8 +26,7 @@ async def build(settings: RiskSettings, *, bus: Bus, store: Store, clock: Clock,
         outbox=Outbox(store, bus),
         clock=clock,
         ids=ids,
-        instance=settings.instance,
         paced=settings.paced,
-        deliveries_max=settings.deliveries_max,
+        attempts_max=settings.attempts_max,
     )
     return [consumer, kill_switch]

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 import asyncpg
 import structlog
 
-from services.risk.adapters.ledger import StateConflict
+from services.risk.adapters.ledger import CONSUMER, StateConflict
 from services.risk.handlers import TICKS_STREAM, Risk
 from services.risk.messages import INTENTS_STREAM
 from services.risk.metrics import DEAD_LETTERS
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.streams import COMMANDS, ORDERS, SESSIONS, SIGNALS
-from tradebus.kernel.clock import Clock
+from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.rng import jittered
@@ -31,6 +31,7 @@ from tradebus.store.outbox import Outbox
 GATES = (Gate(SIGNALS.name, 0, "event"), Gate(TICKS_STREAM, 1, "watermark"), Gate(ORDERS.name, 2, "event"))
 STREAMS = (SIGNALS.name, TICKS_STREAM, ORDERS.name, COMMANDS.name, SESSIONS.name)
 _BLOCK_MS = 200
+_SWEEP_EVERY_NS = 5_000_000_000
 _FIRST_DELAY_SECONDS, _LAST_DELAY_SECONDS = 0.05, 2.0
 # The server's trouble, not the message's.
 _PASSING = (
@@ -44,18 +45,19 @@ class RiskConsumer:
     """The component that decides. One per namespace: a second one would fail on the first state it saves."""
 
     def __init__(
-        self, risk: Risk, *, bus: Bus, outbox: Outbox, clock: Clock, ids: IdSource, instance: str, paced: bool,
-        deliveries_max: int,
+        self, risk: Risk, *, bus: Bus, outbox: Outbox, clock: Clock, ids: IdSource, paced: bool, attempts_max: int,
     ) -> None:  # fmt: skip
         self.risk, self._bus, self.outbox, self._clock, self._ids = risk, bus, outbox, clock, ids
-        self._instance, self._paced, self._deliveries_max = instance, paced, deliveries_max
+        self._paced, self._attempts_max = paced, attempts_max
+        self._swept_ns = 0
         self._done: list[Entry] = []  # handled and published, not acknowledged yet
 
     async def run(self, stop: asyncio.Event) -> None:
         await self.outbox.sweep()
         await self.risk.kill_switch.look()
         await self.risk.load()
-        subscription = await self._bus.subscribe(STREAMS, group="risk", consumer=f"risk-{self._instance}")
+        # One name for every instance: whoever comes next finds what the last one left.
+        subscription = await self._bus.subscribe(STREAMS, group=CONSUMER, consumer=CONSUMER)
         merged = MergedInput(subscription, bus=self._bus, gates=GATES, paced=self._paced)
         _log.info("sessions taken up", sessions=len(self.risk.book.sessions))
         while not stop.is_set():
@@ -66,11 +68,12 @@ class RiskConsumer:
                     break  # not acknowledged: delivered again
                 await self.take(entry, subscription, stop)
             await self._acknowledge_free(subscription)
+            await self._sweep_at_times()
         await self._acknowledge_free(subscription)
 
     async def take(self, entry: Entry, subscription: Subscription, stop: asyncio.Event) -> None:
         """Handles one entry to its end: handled, or among the dead letters. Returns early only when told to stop."""
-        attempt, failures = 0, entry.deliveries - 1
+        attempt, failures = 0, 0
         while True:
             try:
                 if attempt:
@@ -88,7 +91,7 @@ class RiskConsumer:
             except Exception as error:  # noqa: BLE001 - whatever one message does, the service goes on
                 failures += 1
                 _log.exception("message failed", stream=entry.stream, entry_id=entry.entry_id, failures=failures)
-                if failures >= self._deliveries_max:
+                if failures >= self._attempts_max:
                     await self._give_up(entry, subscription, reason=f"{type(error).__name__}: {error}")
                     return
             attempt += 1
@@ -119,6 +122,16 @@ class RiskConsumer:
         if self._done and not self._paced:
             await subscription.ack(self._done)
             self._done = []
+
+    async def _sweep_at_times(self) -> None:
+        """Publishes what an instance of another name left; own rows are published as they are committed."""
+        if self._paced or monotonic_ns() - self._swept_ns < _SWEEP_EVERY_NS:
+            return
+        self._swept_ns = monotonic_ns()
+        try:
+            await self.outbox.sweep()
+        except _PASSING as error:
+            _log.warning("outbox not swept, trying again", error=str(error))
 
     async def _give_up(self, entry: Entry, subscription: Subscription, *, reason: str) -> None:
         """To the dead letters; the others must not wait for the watermark that came with it."""

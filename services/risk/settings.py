@@ -13,5 +13,5 @@ class RiskSettings(ServiceSettings):
     # Execution refuses an approval it reads later than this after the signal.
     approval_valid_seconds: int = Field(default=120, ge=1, validation_alias="RISK_APPROVAL_VALID_SECONDS")
     # How often a message that fails is tried before it goes to the dead letters.
-    deliveries_max: int = Field(default=5, ge=1, validation_alias="RISK_DELIVERIES_MAX")
+    attempts_max: int = Field(default=5, ge=1, validation_alias="RISK_ATTEMPTS_MAX")
     kill_poll_seconds: float = Field(default=0.5, gt=0, validation_alias="RISK_KILL_POLL_SECONDS")

@@ -39,7 +39,7 @@ def decide_exit(state: RiskState, signal: ExitSignal) -> Verdict:
     if holding.closing_rule is not None:
         return ignored(signal, rule="already_closing", detail=f"an exit is out: {holding.closing_rule}")
     cause = Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
-    return _exit_of(holding, rule=EXIT_SIGNAL, detail=signal.reason, cause=cause)
+    return replace(_exit_of(holding, rule=EXIT_SIGNAL, detail=signal.reason, cause=cause), signal=signal)
 
 
 def ignored(signal: ExitSignal, *, rule: str, detail: str) -> Verdict:

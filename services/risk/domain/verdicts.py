@@ -41,7 +41,7 @@ class Approval:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`cause_id` is the message that led to it, None where a tick did. ALLOW and REDUCE carry signal and approval,
-    BLOCK and IGNORED the signal, EXIT the holding, HALT neither."""
+    BLOCK and IGNORED the signal, EXIT the holding (and the signal that asked), HALT neither."""
 
     kind: Kind
     rule: str

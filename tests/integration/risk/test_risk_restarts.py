@@ -38,7 +38,7 @@ MINUTE = 60 * SECOND
 async def read_by_hand(life: Life) -> list[Entry]:
     """What this life would read first, without its loop."""
     await life.consumer.risk.load()
-    subscription = await life.bus.subscribe(STREAMS, group="risk", consumer="risk-1")
+    subscription = await life.bus.subscribe(STREAMS, group="risk", consumer="risk")
     return await subscription.read(block_ms=1000)
 
 
@@ -228,9 +228,7 @@ async def _outcome(around: Around) -> dict[str, Any]:
         "intents": list(dict.fromkeys(intent.event_id for intent in await around.intents())),
         "refusals": list(dict.fromkeys(refusal.event_id for refusal in await around.refusals())),
         "journal": await around.journal(),
-        "bodies": [
-            row["body"] for row in await around.store.pool.fetch("SELECT body FROM risk_decisions ORDER BY event_id")
-        ],
+        "bodies": [row["body"] for row in bodies],
         "state": state,
         "version": await around.store.pool.fetchval("SELECT version FROM risk_state"),
     }

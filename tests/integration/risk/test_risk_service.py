@@ -202,7 +202,7 @@ async def test_a_message_nobody_can_read_goes_to_the_dead_letters_and_the_servic
 
 
 async def test_a_message_that_fails_again_and_again_is_given_up_with_the_reason(around: Around) -> None:
-    await around.life(deliveries_max=2)
+    await around.life(attempts_max=2)
     await around.session(spec())
     # A verdict's quantity beyond what the book can hold: a defect that no retry mends.
     await around.store.pool.execute("ALTER TABLE risk_decisions ADD CHECK (pos_id <> 'cursed')")
