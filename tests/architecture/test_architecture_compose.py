@@ -1,0 +1,263 @@
+"""docker-compose.yml, its Redis users and its secrets hold what docs/operations.md promises. Needs no Docker."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tradebus.bus.port import dead_letter_stream
+from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, EVENT_CHANNEL, EVENTS, STREAMS
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+MAKE_SECRETS = ROOT / "deploy" / "make-secrets"
+USERS = ROOT / "deploy" / "redis" / "users.acl"
+# What has no container of its own: the command line, and what runs without a bus.
+NOT_CONTAINERS = {"cli", "backtest"}
+SERVERS = {"redis", "postgres"}
+RUN_ONCE = {"migrate", "cli"}
+LIST_NAMES = ("COMMON", "READ", "GROUP")
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The part of YAML that the file keeps to: nested mappings, anchors, `<<: *anchor`. Other values stay text."""
+    anchors: dict[str, dict[str, Any]] = {}
+    root: dict[str, Any] = {}
+    open_blocks: list[tuple[int, dict[str, Any]]] = [(-1, root)]
+    last: tuple[dict[str, Any], str] | None = None
+    for line in text.splitlines():
+        bare = line.split(" #")[0].rstrip()
+        if not bare.strip() or bare.lstrip().startswith("#"):
+            continue
+        indent = len(bare) - len(bare.lstrip())
+        found = re.match(r"([A-Za-z_<][A-Za-z0-9_<-]*):(?: +(.*))?$", bare.strip())
+        if found is None:  # a list's item, or a value that goes on
+            assert last is not None, line
+            owner, key = last
+            owner[key] = f"{owner[key]} {bare.strip()}".strip() if isinstance(owner[key], str) else bare.strip()
+            continue
+        key, value = found[1], found[2] or ""
+        while open_blocks[-1][0] >= indent:
+            open_blocks.pop()
+        block = open_blocks[-1][1]
+        if key == "<<":
+            block.update(anchors[value.removeprefix("*")])
+        elif value == "" or value.startswith("&"):
+            block[key] = {}
+            if value:
+                anchors[value[1:]] = block[key]
+            open_blocks.append((indent, block[key]))
+        else:
+            block[key] = value
+        last = (block, key)
+    return root
+
+
+TEXT = COMPOSE.read_text()
+TREE = parse(TEXT)
+SERVICES: dict[str, dict[str, Any]] = TREE["services"]
+LONG_RUNNING = sorted(set(SERVICES) - RUN_ONCE)
+
+
+def test_every_service_folder_has_a_container_that_runs_its_module():
+    for main in ROOT.glob("services/*/*main.py"):
+        folder = main.parent.name
+        if folder in NOT_CONTAINERS:
+            continue
+        name = folder if main.stem == "main" else f"{folder}_{main.stem.removesuffix('_main')}"
+        assert f"services.{folder}.{main.stem}]" in SERVICES[name]["command"], name
+
+
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_a_container_is_watched_restarted_and_given_time_to_stop(name):
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
+    assert service["stop_grace_period"] in ("30s", "60s")
+    assert "max-size" in service["logging"]["options"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_container_has_no_more_rights_than_it_needs(name):
+    service = SERVICES[name]
+    assert service["read_only"] == "true"
+    assert service["cap_drop"] == "[ALL]"
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "privileged" not in service
+    assert int(service["pids_limit"]) > 0
+    if name in SERVERS:
+        assert service["user"] == name  # the image of our own services has its user set
+    else:
+        assert "USER 10001:10001" in (ROOT / "deploy/Dockerfile").read_text()
+
+
+def test_services_wait_for_migrations_and_the_command_line_for_nothing():
+    for name in set(SERVICES) - SERVERS - RUN_ONCE:
+        assert SERVICES[name]["depends_on"]["migrate"] == "{condition: service_completed_successfully}"
+        assert SERVICES[name]["depends_on"]["redis"] == "{condition: service_healthy}"
+    assert SERVICES["migrate"]["depends_on"] == {"postgres": "{condition: service_healthy}"}
+    assert SERVICES["cli"]["depends_on"] == "[]"
+
+
+def test_nothing_is_published_beyond_this_machine_and_the_bus_has_no_way_out():
+    published = [re.findall(r'"([^"]+)"', service.get("ports", "")) for service in SERVICES.values()]
+    ports = [port for some in published for port in some]
+    assert len(ports) == 3
+    assert all(port.startswith("127.0.0.1:${") for port in ports)
+    assert TREE["networks"]["bus"] == {"internal": "true"}
+    assert SERVICES["postgres"]["networks"] == "[bus]"
+
+
+def test_every_image_comes_from_a_variable_with_a_public_default():
+    images = re.findall(r"^ +image: (.+)$", TEXT, re.MULTILINE)
+    assert len(images) == 3
+    assert all(re.fullmatch(r"\$\{[A-Z_]+:-[a-z0-9.:-]+\}", image) for image in images)
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text()
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}", "dependencies"}
+    assert "--require-hashes" in dockerfile
+
+
+def test_secrets_are_files_and_nothing_secret_is_written_down():
+    used = set()
+    for name, service in SERVICES.items():
+        given = str(service.get("secrets", ""))
+        used |= set(re.findall(r"(?:source: |[\[ ,-])((?:api|database|redis)_[a-z_]+)", given)) - {"redis_password"}
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|TOKEN|SECRET", variable):
+                assert variable.endswith("_FILE"), f"{name}: {variable}"
+                assert value.startswith("/run/secrets/")
+        assert not re.search(r"://[^/@ ]*:[^/@ ]*@", str(service)), f"{name}: a URL with a password"
+    assert used <= set(TREE["secrets"])
+    for name, source in TREE["secrets"].items():
+        assert source == f'{{file: "${{TRADEBUS_SECRETS_DIR:-./secrets}}/{name}"}}'
+
+
+def test_only_examples_of_secrets_are_committed():
+    listed = subprocess.run(
+        ["git", "ls-files", "secrets"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    assert all(name.endswith((".example", "README.md")) for name in listed), listed
+    assert {path.name for path in (ROOT / "secrets").glob("*.example")} >= {
+        "api_token.example", "database_password.example", "redis_password.example",
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker command: the file was read without it")
+def test_docker_compose_reads_the_file():
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("docker has no compose")
+    run = subprocess.run(
+        ["docker", "compose", "-f", COMPOSE, "config", "--quiet"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert run.returncode == 0, run.stderr
+
+
+# Redis users
+
+
+def made(folder: Path) -> dict[str, str]:
+    """Runs make-secrets on a folder; the lines of redis_users by user."""
+    subprocess.run([MAKE_SECRETS, folder], check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
+    lines = (folder / "redis_users").read_text().splitlines()
+    return {line.split()[1]: line for line in lines}
+
+
+def selectors(line: str) -> list[tuple[list[str], list[str], list[str]]]:
+    """Key patterns, channels and commands of each pair of brackets."""
+    return [
+        (
+            [word[1:] for word in words if word[0] == "~"],
+            [word[1:] for word in words if word[0] == "&"],
+            [word[1:] for word in words if word[0] == "+"],
+        )
+        for words in (part.split() for part in re.findall(r"\(([^)]*)\)", line))
+    ]
+
+
+def may(line: str, command: str, key: str) -> bool:
+    return any(
+        command in commands and any(fnmatchcase(key, pattern) for pattern in keys)
+        for keys, _, commands in selectors(line)
+    )
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return made(tmp_path_factory.mktemp("secrets"))
+
+
+def test_redis_lets_only_its_producer_write_a_stream(users):
+    services = set(users) - {"default", "health", "app"}
+    assert services == set(SERVICES) - SERVERS - RUN_ONCE
+    for stream in STREAMS:
+        key = stream.shard(0) if f"~{stream.name}.*" in USERS.read_text() else stream.name
+        writers = {name for name in (*services, "app") if may(users[name], "xadd", key)}
+        assert writers == {"app" if stream.producer == "external" else stream.producer}, stream.name
+
+
+def test_a_service_may_bury_what_it_may_take(users):
+    for name in set(users) - {"default", "health", "app"}:
+        for keys, _, commands in selectors(users[name]):
+            if "xreadgroup" not in commands:
+                continue
+            for key in keys:
+                dead = dead_letter_stream(key.replace("*", "{0}"))
+                # The command inbox is never copied: its bodies may hold access tokens.
+                assert may(users[name], "xadd", dead) != (key == COMMAND_INBOX.name), f"{name}: {dead}"
+
+
+def test_an_application_may_command_and_listen_and_nothing_else(users):
+    assert selectors(users["app"]) == [
+        ([], [COMMAND_CHANNEL], ["publish"]),
+        ([], [EVENT_CHANNEL], ["subscribe", "unsubscribe"]),
+        ([COMMAND_INBOX.name], [], ["xadd"]),
+        ([EVENTS.name], [], ["xread", "xrange", "xrevrange", "xlen", "xinfo|stream", "xinfo|groups"]),
+    ]
+    assert users["health"].endswith("-@all +ping")
+
+
+def test_every_command_the_bus_sends_is_in_the_lists():
+    sent = {
+        "|".join(filter(None, found)).lower()
+        for path in (ROOT / "libs/tradebus/bus").glob("*.py")
+        for found in re.findall(
+            r'pack\(\s*"([A-Z]+)"(?:, "(CREATE|DESTROY|STREAM|GROUPS|SETNAME|[A-Z]+CONSUMER)")?', path.read_text()
+        )
+    } - {"auth"}  # which nobody needs to be allowed
+    text = USERS.read_text()
+    allowed = set(re.findall(r"\+([a-z]+(?:\|[a-z]+)?)", text))
+    assert len(sent) > 15
+    assert sent <= allowed, sent - allowed
+
+
+def test_making_secrets_again_changes_none_and_follows_a_new_password(tmp_path):
+    folder = tmp_path / "secrets"
+    first = made(folder)
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    assert made(folder) == first
+    assert {path.name: path.read_text() for path in folder.iterdir()} == before
+    passwords = [text.strip() for name, text in before.items() if name != "redis_users"]
+    assert len(set(passwords)) == len(passwords) == 10
+    assert all(re.fullmatch("[A-Za-z0-9]{48}", one) for one in passwords)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "redis_password_risk").chmod(0o600)
+    (folder / "redis_password_risk").write_text("a password of my own\n")
+    again = made(folder)
+    assert again.keys() == first.keys()
+    assert {name for name in first if first[name] != again[name]} == {"risk"}
+    assert "#" + sha256(b"a password of my own").hexdigest() in again["risk"]
+    assert (folder / "redis_password_risk").read_text() == "a password of my own\n"
+
+
+def test_an_empty_secret_is_refused_by_name(tmp_path):
+    (tmp_path / "api_token").touch()
+    run = subprocess.run([MAKE_SECRETS, tmp_path], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "api_token is empty" in run.stderr
