@@ -6,6 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks.")]
+Symbol = Annotated[str | None, typer.Option(help="What to trade: BANKNIFTY, RELIANCE, … or several with commas.")]
+From = Annotated[str | None, typer.Option("--from", help="First day, as 2024-01-01.")]
+To = Annotated[str | None, typer.Option(help="Last day, included.")]
+Names = Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")]
+Files = Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file. May be given again.")]
+Params = Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value. May be given again.")]
+Limits = Annotated[
+    list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000. May be given again.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of tick paths and paper fills: same seed, same run.")]
+Speed = Annotated[str, typer.Option(help="max, or how many times faster than the clock.")]
+Paper = Annotated[bool, typer.Option("--paper/--live", help="Simulated fills; live is refused in this version.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep the run's tables and streams for looking into.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 
 
@@ -14,31 +28,11 @@ def register(app: typer.Typer) -> None:
 
 
 def trade(
-    history: Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks.")] = None,
-    symbol: Annotated[
-        str | None, typer.Option(help="What to trade: BANKNIFTY, RELIANCE, … or several with commas.")
-    ] = None,
-    from_: Annotated[str | None, typer.Option("--from", help="First day, as 2024-01-01.")] = None,
-    to: Annotated[str | None, typer.Option(help="Last day, included.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")] = None,
-    strategy_file: Annotated[
-        list[Path] | None, typer.Option(help="A strategy of your own: one Python file. May be given again.")
-    ] = None,
-    param: Annotated[
-        list[str] | None, typer.Option(help="name=value, or strategy.name=value. May be given again.")
-    ] = None,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000. May be given again.")
-    ] = None,
+    history: History = None, symbol: Symbol = None, from_: From = None, to: To = None, strategy: Names = None,
+    strategy_file: Files = None, param: Params = None, limit: Limits = None,
     capital: Annotated[str, typer.Option(help="Rupees.")] = "1000000",
-    seed: Annotated[int, typer.Option(min=0, help="Of tick paths and paper fills: same seed, same run.")] = 1,
-    speed: Annotated[str, typer.Option(help="max, or how many times faster than the clock.")] = "max",
-    paper: Annotated[
-        bool, typer.Option("--paper/--live", help="Simulated fills; live is refused in this version.")
-    ] = True,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the run's tables and streams for looking into.")] = False,
-    json: Json = False,
-) -> None:
+    seed: Seed = 1, speed: Speed = "max", paper: Paper = True, keep: Keep = False, json: Json = False,
+) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
 
     The same file, window, parameters and seed give the same decisions, fills and profit every time: the decision log's
