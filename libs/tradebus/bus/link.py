@@ -107,6 +107,17 @@ class Link(asyncio.Protocol):
         self._transport.write(request)
         return future
 
+    def keep(self, given_up: "asyncio.Future[list[Reply]]") -> "asyncio.Future[list[Reply]]":
+        """Another future for the replies of one whose caller was cancelled. Fails where the link was lost meanwhile."""
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        for call in self._calls:
+            if call.future is given_up:
+                call.future = future
+                return future
+        future.set_exception(Dropped("the connection to Redis was lost"))
+        future.exception()
+        return future
+
     def cut(self) -> None:
         """Closes the connection at once."""
         if self._transport is not None:

@@ -82,12 +82,12 @@ class RedisReader:
                 command += ("BLOCK", block_ms)
             request = pack(*command, "STREAMS", *self._keys, *(">" for _ in self._keys))
             self._in_flight = await self._blocking.send(request, replies=1, block_ms=block_ms)
+        in_flight, self._in_flight = self._in_flight, None
         try:
-            replies = await asyncio.shield(self._in_flight)
-        except Dropped:
-            self._in_flight = None
+            replies = await in_flight
+        except asyncio.CancelledError:  # the reply is for the next caller (a shield would cost a turn of the loop)
+            self._in_flight = self._blocking.keep(in_flight) if in_flight.cancelled() else in_flight
             raise
-        self._in_flight = None
         return checked(replies)[0]
 
     def _take(self, reply: Reply) -> list[Entry]:

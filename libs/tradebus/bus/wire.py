@@ -24,6 +24,11 @@ class Wire:
             link = await self._redial()
         return link.send(request, replies=replies, block_ms=block_ms)
 
+    def keep(self, given_up: asyncio.Future[list[Reply]]) -> asyncio.Future[list[Reply]]:
+        """See `Link.keep`."""
+        assert self._link is not None
+        return self._link.keep(given_up)
+
     async def call(self, request: bytes, *, replies: int, block_ms: int = 0) -> list[Reply]:
         """The replies of a request. Raises Dropped where its outcome is unknown, RedisRefused where Redis says no."""
         return checked(await (await self.send(request, replies=replies, block_ms=block_ms)))
