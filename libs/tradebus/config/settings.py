@@ -5,6 +5,7 @@ Secrets are `SecretStr`: printing a settings object shows stars.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -19,9 +20,16 @@ _SECRETS = ("DATABASE_URL", "REDIS_URL", "DATABASE_PASSWORD", "REDIS_PASSWORD", 
 
 
 def default_state_dir() -> Path:
-    """The per-user folder for embedded servers, runs and tokens; TRADEBUS_STATE_DIR overrides it."""
+    """The per-user folder for embedded servers, runs and tokens; TRADEBUS_STATE_DIR overrides it.
+
+    Root's is in /var/lib: Postgres never runs as root, and must reach its data without root's home being opened.
+    """
     override = os.environ.get("TRADEBUS_STATE_DIR")
-    return Path(override) if override else Path(platformdirs.user_state_dir("tradebus"))
+    if override:
+        return Path(override)
+    if sys.platform.startswith("linux") and os.geteuid() == 0:
+        return Path("/var/lib/tradebus")
+    return Path(platformdirs.user_state_dir("tradebus"))
 
 
 class ServiceSettings(BaseSettings):

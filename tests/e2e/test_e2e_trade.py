@@ -1,0 +1,206 @@
+"""The whole stack as a user runs it: processes, Redis, Postgres, one command, and kill -9 in the middle."""
+
+import asyncio
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tradebus.calendar import session_for
+from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
+from tradebus.kernel.time import ist_datetime
+
+DAYS = (date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3))
+KILLED = ("market_data", "strategy", "risk", "execution")
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "index_1min" / "BANKNIFTY_1min_2012-2024.parquet"
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory) -> Path:
+    """Three generated days as the CSV a user would have."""
+    path = tmp_path_factory.mktemp("history") / "bars.csv"
+    instrument = SyntheticInstrument(
+        instrument=0, base_price_paise=4_800_000, annual_volatility=0.35, tick_size_paise=5, daily_volume=1_000_000
+    )
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["ts", "open", "high", "low", "close", "volume"])
+        for day in DAYS:
+            session = session_for(day, "derivative")
+            assert session is not None
+            for bar in generate_day([instrument], day_open_ns=session.open_ns, minutes=375, seed=5).tolist():
+                stamp = ist_datetime(bar[0]).strftime("%Y-%m-%d %H:%M:%S")
+                rows.writerow([stamp, *(price / 100 for price in bar[2:6]), bar[6]])
+    return path
+
+
+def environment(servers, state: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": servers.database_url,
+        "REDIS_URL": servers.redis_url,
+        "TRADEBUS_STATE_DIR": str(state),
+    }
+
+
+def command(history: Path, *more: str) -> list[str]:
+    return [
+        str(Path(sys.executable).with_name("tradebus")), "trade", "--history", str(history), "--symbol", "BANKNIFTY",
+        "--strategy", "orb,ema_20_50", "--speed", "max", "--json", *more,
+    ]  # fmt: skip
+
+
+def run(servers, state: Path, history: Path, *more: str) -> dict:
+    done = subprocess.run(
+        command(history, *more),
+        env=environment(servers, state),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def is_ready(log: Path) -> bool:
+    return log.exists() and '"event": "ready"' in log.read_text()
+
+
+def killer(state: Path, process: subprocess.Popen) -> list[str]:
+    """Kills the services in turn while the run goes on; returns whom it killed."""
+    killed: list[str] = []
+    deadline = time.monotonic() + 200
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.7)
+        for file in (state / "runs").glob("*/run.json"):
+            services = json.loads(file.read_text()).get("services", {})
+            name = KILLED[len(killed) % len(KILLED)]
+            pid = services.get(name, {}).get("pid", 0)
+            # Once each, and all of them ready before: a service that dies while the stack comes up is an error.
+            up = all(is_ready(file.parent / f"{each}.log") and services.get(each, {}).get("pid") for each in KILLED)
+            if pid and up and len(killed) < len(KILLED):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                killed.append(name)
+    return killed
+
+
+SAME = ("decision_log_hash", "net_pnl_paise", "decisions", "signals", "orders", "fills", "trades", "bars")
+
+
+def test_killed_or_not_and_run_twice_it_is_the_same_run(servers, tmp_path, history):
+    first = run(servers, tmp_path / "a", history)
+    assert first["days"] == len(DAYS)
+    assert first["bars"] == 375 * len(DAYS)
+    assert first["trades"] > 0
+    assert first["open_trades"] == 0
+    again = run(servers, tmp_path / "b", history)
+    assert {name: again[name] for name in SAME} == {name: first[name] for name in SAME}
+    state = tmp_path / "c"
+    with subprocess.Popen(
+        command(history), env=environment(servers, state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        killed = killer(state, process)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors[-2000:]
+    disturbed = json.loads(output.splitlines()[-1])
+    assert set(killed) == set(KILLED)
+    assert sum(disturbed["restarts"].values()) >= len(KILLED)
+    assert {name: disturbed[name] for name in SAME} == {name: first[name] for name in SAME}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda row: {**row, "close": "nan"}, ["bars.csv", "row 5"]),
+        (lambda row: {**row, "high": "1"}, ["bars.csv", "row 5"]),
+        (lambda row: {**row, "open": "-3"}, ["bars.csv", "row 5"]),
+        (lambda row: {**row, "ts": "2024-01-01 09:15:00"}, ["bars.csv", "row 5"]),
+        (lambda row: {name: value for name, value in row.items() if name != "low"}, ["bars.csv", "low"]),
+    ],
+)
+def test_a_bad_history_file_is_one_clear_line_and_nothing_is_started(servers, tmp_path, history, change, words):
+    with history.open() as file:
+        rows = list(csv.DictReader(file))
+    rows[4] = change(rows[4])
+    bad = tmp_path / "bars.csv"
+    with bad.open("w", newline="") as file:
+        names = list(rows[4])
+        writer = csv.DictWriter(file, fieldnames=names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    done = subprocess.run(
+        command(bad), env=environment(servers, tmp_path), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert all(word in line for word in words), line
+
+
+def test_unknown_names_are_answered_with_the_nearest(servers, tmp_path, history):
+    for more, word in (
+        (["--strategy", "orbb"], "orb"),
+        (["--param", "orb.reward_multipl=2"], "reward_multiple"),
+        (["--symbol", "BANKNIFTI"], "BANKNIFTY"),
+    ):
+        done = subprocess.run(
+            [*command(history), *more], env=environment(servers, tmp_path), capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 2, done.stderr
+        assert word in done.stderr.strip().splitlines()[-1]
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("DATABASE_URL", "postgresql://someone:hidden-word@127.0.0.1:1/none"),
+        ("REDIS_URL", "redis://:hidden-word@127.0.0.1:1/0"),
+    ],
+)
+def test_a_server_that_is_not_there_is_one_clear_line_without_its_password(servers, tmp_path, history, variable, url):
+    settings = {**environment(servers, tmp_path), variable: url}
+    done = subprocess.run(
+        command(history), env=settings, capture_output=True, text=True, timeout=120, check=False
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    assert "hidden-word" not in done.stderr + done.stdout
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not SHARED.exists(), reason="no shared market data beside the checkout")
+def test_two_recorded_days_trade_through_every_service(servers, tmp_path):
+    done = run(servers, tmp_path, SHARED, "--from", "2024-01-01", "--to", "2024-01-02")
+    assert done["bars"] == 750
+    assert done["trades"] > 0
+    assert done["open_trades"] == 0
+
+
+def test_the_demo_ends_by_itself_with_a_report(servers, tmp_path):
+    async def demo() -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("tradebus"), "demo", "--json", env=environment(servers, tmp_path),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await asyncio.wait_for(process.communicate(), 200)
+        assert process.returncode is not None
+        return process.returncode, output.decode(), errors.decode()
+
+    status, output, errors = asyncio.run(demo())
+    assert status == 0, errors[-2000:]
+    report = json.loads(output.splitlines()[-1])
+    assert report["trades"] > 0
+    assert len(report["sessions"]) == 2
