@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.cli.output import print_json
-from services.cli.place import find_servers, state_dir
+from services.cli.place import find_database, find_redis, state_dir
 from services.cli.rundir import alive_runs
 from services.gateway.killswitch import engage, release
 from services.gateway.messages import message
@@ -153,7 +153,7 @@ async def _release_row(target: Target, reason: str) -> None:
 
 async def _publish(target: Target, reason: str, now_ns: int) -> None:
     """Straight to risk and execution. Where the row was engaged too, this is its command a second time: harmless."""
-    bus = await RedisBus.connect(find_servers().redis_url, namespace=target.namespace, retry_seconds=_RETRY_SECONDS)
+    bus = await RedisBus.connect(find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS)
     try:
         command = message(Kill, now_ns=now_ns, cause=str(now_ns), reason=reason)
         await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
@@ -165,15 +165,13 @@ async def _publish(target: Target, reason: str, now_ns: int) -> None:
 async def _store(target: Target) -> Store:
     """As an instance of the gateway, so that a gateway publishes what this leaves in the outbox."""
     return await Store.connect(
-        find_servers().database_url, namespace=target.namespace, producer="gateway/kill", pool_size=1,
+        find_database(), namespace=target.namespace, producer="gateway/kill", pool_size=1,
         retry_seconds=_RETRY_SECONDS,
     )  # fmt: skip
 
 
 async def _bus_or_none(target: Target) -> RedisBus | None:
     try:
-        return await RedisBus.connect(
-            find_servers().redis_url, namespace=target.namespace, retry_seconds=_RETRY_SECONDS
-        )
+        return await RedisBus.connect(find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS)
     except Unavailable:
         return None

@@ -1,7 +1,7 @@
 """Where things are: the state folder, the servers, the running stacks."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from tradebus.kernel.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from services.cli.client import GatewayClient
+    from tradebus.runtime.embedded import ServerUrls
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +72,33 @@ def servers_in_environment() -> Servers | None:
     return None
 
 
-def find_servers() -> Servers:
-    """Servers that run already. Raises Unavailable where there are none."""
+def find_database() -> str:
+    """A Postgres that runs already: DATABASE_URL, else the embedded one. Raises Unavailable where there is none."""
+    return _find("DATABASE", lambda urls: urls.database_url)
+
+
+def find_redis() -> str:
+    """A Redis that runs already: REDIS_URL, else the embedded one. Raises Unavailable where there is none."""
+    return _find("REDIS", lambda urls: urls.redis_url)
+
+
+def _find(which: str, of: "Callable[[ServerUrls], str]") -> str:
     from tradebus.runtime.embedded import running_servers
 
-    found = servers_in_environment()
-    if found is not None:
-        return found
+    given = _given(f"{which}_URL")
+    if given:
+        return _with_password(given, which)
     shared = running_servers(state_dir())
-    if shared is None:
-        raise Unavailable("nothing runs here: start it with `tradebus up`, or set DATABASE_URL and REDIS_URL")
-    return Servers(
-        _with_password(_given("DATABASE_URL") or shared.database_url, "DATABASE"),
-        _with_password(_given("REDIS_URL") or shared.redis_url, "REDIS"),
-    )
+    if shared is None or not of(shared):
+        raise Unavailable(f"nothing runs here: start it with `tradebus up`, or set {which}_URL")
+    return of(shared)
+
+
+def find_namespace(stack: str | None) -> str:
+    """Of the running stack; without one the default namespace, where REDIS_URL says that it runs elsewhere."""
+    if stack is None and _given("REDIS_URL") and not alive_runs(state_dir()):
+        return ""
+    return find_run(stack).namespace
 
 
 def find_run(name: str | None) -> RunState:

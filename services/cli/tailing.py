@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from services.cli.output import print_json
-from services.cli.place import find_run, find_servers
+from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, Entry
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.records import CANDLE, TICK, decode
@@ -48,8 +48,8 @@ async def run_tail(
     """Prints until the entries are all shown, or for ever with `follow`."""
     name = stream_name(stream)
     if namespace is None:
-        namespace = find_run(stack).namespace
-    bus = await RedisBus.connect(find_servers().redis_url, namespace=namespace)
+        namespace = find_namespace(stack)
+    bus = await RedisBus.connect(find_redis(), namespace=namespace)
     try:
         newest = await bus.tail(name, count=max(1, count))
         shown = newest[-count:] if count else []

@@ -8,7 +8,10 @@ import typer
 User = Annotated[str, typer.Argument(help="Whose session.")]
 Stack = Annotated[str | None, typer.Option("--stack", help="Which stack, where several run: its name or namespace.")]
 Url = Annotated[
-    str | None, typer.Option("--url", help="The gateway's address, where it is not a stack of this machine.")
+    str | None,
+    typer.Option(
+        "--url", envvar="TRADEBUS_GATEWAY_URL", help="The gateway's address, where it is not a stack of this machine."
+    ),
 ]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the API token; TRADEBUS_API_TOKEN goes before it.")]
 Reason = Annotated[str, typer.Option(help="Kept with the command.")]

@@ -13,7 +13,10 @@ def register(app: typer.Typer) -> None:
 def status(
     stack: Annotated[str | None, typer.Option("--stack", help="Which stack, where several run.")] = None,
     url: Annotated[
-        str | None, typer.Option("--url", help="The gateway's address, where it is not of this machine.")
+        str | None,
+        typer.Option(
+            "--url", envvar="TRADEBUS_GATEWAY_URL", help="The gateway's address, where it is not of this machine."
+        ),
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the API token.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
