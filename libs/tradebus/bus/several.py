@@ -18,17 +18,18 @@ class SeveralSubscriptions:
         self._reading: dict[asyncio.Task[list[Entry]], Subscription] = {}
 
     async def read(self, *, block_ms: int, count: int = 256) -> list[Entry]:
-        """Whatever comes first. A subscription that has nothing yet goes on waiting for the next call."""
+        """Whatever comes first. A subscription that has nothing yet goes on waiting for the next call.
+
+        Where one fails its error is raised, and what another has read meanwhile comes with the next call.
+        """
         idle = [each for each in self._all if each not in self._reading.values()]
         for each in idle:
             self._reading[asyncio.ensure_future(each.read(block_ms=block_ms, count=count))] = each
         done, _ = await asyncio.wait(self._reading, timeout=block_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
-        entries: list[Entry] = []
-        for task in done:
+        failed = [task for task in done if task.exception() is not None]
+        for task in failed or done:
             del self._reading[task]
-        for task in done:
-            entries += task.result()
-        return entries
+        return [entry for task in failed or done for entry in task.result()]
 
     async def ack(self, entries: Sequence[Entry]) -> None:
         await self.publish_and_ack([], entries)
