@@ -4,7 +4,7 @@ Sparse out of dense: for each instrument with a living trade the next tick at wh
 array operations, and only that tick is handled. A batch without living trades costs nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 
 import numpy as np
 
@@ -30,12 +30,14 @@ class Supervisor:
         self._saved_ns = 0
         self._last_at_ns: dict[int, int] = {}  # per instrument, of the last tick applied
         self._deadlines = Deadlines()
+        self._watched_revision = -1
+        self._watched_now: Set[int] = frozenset()
 
     async def apply(self, ticks: Records, *, end_ns: int) -> None:
         """One batch: everything up to, not including, `end_ns`."""
         instruments = self._keeper.by_instrument
         if instruments and len(ticks):
-            for instrument in np.intersect1d(ticks["instrument"], np.fromiter(instruments, np.int32)).tolist():
+            for instrument in sorted(self._watched(instruments).intersection(ticks["instrument"].tolist())):
                 own = ticks[ticks["instrument"] == instrument]
                 table = columns(own, after_ns=self._last_at_ns.get(instrument, 0))
                 self._last_at_ns[instrument] = int(table.at_ns[-1])
@@ -43,6 +45,18 @@ class Supervisor:
         if self._keeper.alive:
             await self._pass_time(end_ns)
         self.now_ns = max(self.now_ns, end_ns)
+
+    def _watched(self, instruments: Mapping[int, Mapping[str, Trade]]) -> Set[int]:
+        """Instruments whose ticks can matter: all with a living trade where we fill from ticks ourselves, else those
+        with something held. Worked out again only when a trade has changed."""
+        if self._watched_revision != self._keeper.revision:
+            self._watched_revision = self._keeper.revision
+            self._watched_now = {
+                instrument
+                for instrument, trades in instruments.items()
+                if self._market is not None or any(trade.entry_quantity for trade in trades.values())
+            }
+        return self._watched_now
 
     def unsaved(self) -> list[Trade]:
         """Open trades whose extremes should be stored now: at most once a second of event time."""
