@@ -37,7 +37,7 @@ class Supervisor:
         """One batch: everything up to, not including, `end_ns`."""
         instruments = self._keeper.by_instrument
         if instruments and len(ticks):
-            for instrument in sorted(self._watched(instruments).intersection(ticks["instrument"].tolist())):
+            for instrument in sorted(self._watched(instruments) & set(ticks["instrument"].tolist())):
                 own = ticks[ticks["instrument"] == instrument]
                 table = columns(own, after_ns=self._last_at_ns.get(instrument, 0))
                 self._last_at_ns[instrument] = int(table.at_ns[-1])
