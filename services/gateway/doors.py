@@ -1,10 +1,12 @@
 """Where commands come in besides HTTP: the pub/sub channel and the durable stream. Every body goes to the handler."""
 
 import asyncio
+from functools import partial
 
 import structlog
 
 from services.gateway.handlers import CommandHandler
+from services.gateway.patience import patiently
 from tradebus.bus.port import Bus, Entry, Listener, Subscription
 
 _log = structlog.get_logger()
@@ -24,7 +26,7 @@ class ChannelDoor:
         stopper = asyncio.create_task(self._close_on(stop))
         try:
             async for body in self._listener:
-                await self._handler.handle(body)
+                await patiently(partial(self._handler.handle, body), stop)
         finally:
             stopper.cancel()
             await self._listener.aclose()
@@ -51,8 +53,9 @@ class InboxDoor:
             if reads % _CLAIM_EVERY_READS == 0:
                 entries += await self._subscription.claim_idle(min_idle_ms=_CLAIM_IDLE_MS)
             for entry in entries:
-                await self._handle(entry)
+                await self._handle(entry, stop)
 
-    async def _handle(self, entry: Entry) -> None:
-        await self._handler.handle(entry.body, delivery_id=f"inbox:{entry.entry_id}")
-        await self._subscription.ack([entry])
+    async def _handle(self, entry: Entry, stop: asyncio.Event) -> None:
+        carry_out = partial(self._handler.handle, entry.body, delivery_id=f"inbox:{entry.entry_id}")
+        if await patiently(carry_out, stop) is not None:
+            await self._subscription.ack([entry])

@@ -189,6 +189,8 @@ class CommandHandler:
         return _reply(Verdict.ACCEPTED if first else Verdict.REPEATED, command, None)
 
     async def _report(self, command: ExternalCommand, session: Session, types: tuple[str, ...]) -> Reply:
+        # The first time may have ended between commit and publishing.
+        await self._outbox.flush()
         said = await sessions.last_report(self._store.pool, session.session_id, types)
         await announce_again(self._bus, [said] if said is not None else [])
         _log.info("command repeated", action=command.action, user_id=session.user_id, session_id=session.session_id)

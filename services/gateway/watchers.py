@@ -11,6 +11,7 @@ from services.gateway.adapters.sessions import SQL, Changing
 from services.gateway.domain.lifecycle import PARTICIPANTS, Status
 from services.gateway.killswitch import announce, engage, reason_in
 from services.gateway.messages import message
+from services.gateway.patience import patiently
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StopTrading
 from tradebus.contracts.sessions import SessionFailed, SessionPaused, SessionStarted, SessionStopped
@@ -44,8 +45,7 @@ class SessionWatcher:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._wake.clear()
-            waiting = await self.check()
-            if not waiting:
+            if not await patiently(self.check, stop):
                 await _first_of(stop, self._wake, seconds=_IDLE_SECONDS)
             else:
                 await _first_of(stop, seconds=_POLL_SECONDS)
@@ -145,7 +145,7 @@ class KillWatcher:
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await self.check()
+            await patiently(self.check, stop)
             await _first_of(stop, seconds=_IDLE_SECONDS)
 
     async def check(self) -> bool:
@@ -172,7 +172,12 @@ class Sweeper:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await _first_of(stop, seconds=_SWEEP_SECONDS)
-            await self._outbox.sweep()
+            await patiently(self._publish, stop)
+
+    async def _publish(self) -> None:
+        """Also what this process committed and could not publish while Redis was away."""
+        await self._outbox.sweep()
+        await self._outbox.flush()
 
 
 async def _first_of(*events: asyncio.Event, seconds: float) -> None:

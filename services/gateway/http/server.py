@@ -18,6 +18,7 @@ from services.gateway.http.commands import command_routes
 from services.gateway.http.live import EventHub, live_routes
 from services.gateway.http.system import open_routes, system_routes
 from services.gateway.http.views import view_routes
+from services.gateway.patience import PASSING
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus, Subscription
 from tradebus.kernel.errors import Unavailable
@@ -47,9 +48,12 @@ def create_app(
         errors = [{"field": ".".join(map(str, one["loc"][1:])), "problem": one["msg"]} for one in error.errors()]
         return JSONResponse({"detail": "malformed request", "errors": errors}, 422)
 
-    @app.exception_handler(Unavailable)
-    async def unavailable(_request: Request, error: Unavailable) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 503)
+    async def unavailable(_request: Request, error: Exception) -> JSONResponse:
+        detail = str(error) if isinstance(error, Unavailable) else "Postgres or Redis does not answer; try again"
+        return JSONResponse({"detail": detail}, 503)
+
+    for passing in PASSING:
+        app.add_exception_handler(passing, unavailable)
 
     app.add_middleware(Guard, token=token, login_page=page)
     return app

@@ -267,3 +267,14 @@ async def add_trade(gateway: Gateway, session_id: str, *, state: str) -> None:
                15, 5, 0.5, 30, 't1', 'i1', 1, 1, 'execution-1')""",
         session_id, state,
     )  # fmt: skip
+
+
+async def test_commands_go_on_after_postgres_has_dropped_every_connection(gateway: Gateway) -> None:
+    await gateway.store.pool.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND application_name = $1",
+        gateway.store.producer,
+    )
+    await gateway.bus.broadcast(COMMAND_CHANNEL, json.dumps(START).encode())
+    (entry,) = await eventually(gateway.commands)
+    assert entry.kind == "START_TRADING"

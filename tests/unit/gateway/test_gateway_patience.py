@@ -1,0 +1,49 @@
+"""Servers that go away for a while."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from services.gateway.patience import patiently
+from tradebus.kernel.errors import Unavailable
+
+
+class Failing:
+    """Fails with these errors, one a call, then answers."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+
+async def test_what_passes_is_waited_for() -> None:
+    work = Failing(Unavailable("gone"), ConnectionResetError(), asyncpg.AdminShutdownError("restart"))
+    assert await patiently(work, asyncio.Event()) == "answer"
+    assert work.calls == 4
+
+
+async def test_a_defect_is_not_repeated() -> None:
+    work = Failing(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        await patiently(work, asyncio.Event())
+    assert work.calls == 1
+
+
+async def test_a_wrong_statement_is_a_defect() -> None:
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await patiently(Failing(asyncpg.UndefinedTableError("no such table")), asyncio.Event())
+
+
+async def test_being_told_to_stop_ends_the_waiting() -> None:
+    stop = asyncio.Event()
+    waiting = asyncio.create_task(patiently(Failing(*[Unavailable("gone")] * 100), stop))
+    await asyncio.sleep(0)
+    stop.set()
+    assert await waiting is None
