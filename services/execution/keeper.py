@@ -65,21 +65,23 @@ class Keeper:
         step = self._step(approval.event_id)
         kind = await self._kinds.of(approval.instrument)
         async with self._lock(pos_id):
-            async with self._store.begin() as tx:
-                if not await tx.first_time(CONSUMER, approval.intent_id):
-                    return
-                await tx.lock(pos_id)
-                if refusal is None:
-                    trade = open_trade(approval, step, kind=kind, owner=self._owner)
-                else:
-                    trade = refuse_trade(approval, step, kind=kind, owner=self._owner, reason=refusal)
-                await ledger.insert_trade(tx, trade, step)
-                await ledger.insert_intent(
-                    tx, approval, intent_id=approval.intent_id, kind="ENTRY", outcome=refusal or "TAKEN"
+            if refusal is None:
+                trade = open_trade(approval, step, kind=kind, owner=self._owner)
+                # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
+                taken = await ledger.open_trade(
+                    self._store.pool, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"
                 )
-                _emit(tx, step.messages)
-            self._remember(trade)
-            await self._cascade(trade.pos_id, step.requests)
+            else:
+                trade = refuse_trade(approval, step, kind=kind, owner=self._owner, reason=refusal)
+                async with self._store.begin() as tx:
+                    taken = await ledger.open_trade(
+                        tx.connection, trade, step, approval, consumer=CONSUMER, outcome=refusal
+                    )
+                    if taken:
+                        _emit(tx, step.messages)
+            if taken:
+                self._remember(trade)
+                await self._cascade(trade.pos_id, step.requests)
 
     async def change(
         self, pos_id: str, decide: Decide, *, message: Message | None = None, intent_id: str | None = None

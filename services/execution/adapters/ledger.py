@@ -10,6 +10,7 @@ from services.execution.domain.trade import Order, Trade
 from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
+from tradebus.kernel.ids import lock_key
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Transaction as StoreTransaction
 from tradebus.trading.states import OrderState, TradeState
@@ -21,16 +22,31 @@ class Stale(Exception):
     """Another instance changed the trade since it was read: forget it and read again."""
 
 
-async def insert_trade(tx: StoreTransaction, trade: Trade, step: Step) -> None:
-    """Stores a new trade with its orders and gives it its database id."""
-    t = trade
-    t.trade_id = await tx.connection.fetchval(
-        _SQL["insert_trade"], t.pos_id, t.session_id, t.user_id, t.strategy, t.symbol, t.instrument, t.side, t.state,
-        t.quantity_requested, t.expected_price_paise, t.initial_stop_paise, t.stop_paise, t.target_paise, t.lot_size,
-        t.tick_size_paise, t.max_slippage_pct, t.order_timeout_seconds, t.exit_reason, t.trace_id, t.intent_id,
-        t.created_ns, t.closed_ns, t.as_of_ns, t.owner,
+async def open_trade(
+    connection: asyncpg.Connection | asyncpg.Pool,
+    trade: Trade,
+    step: Step,
+    approval: Message,
+    *,
+    consumer: str,
+    outcome: str,
+) -> bool:
+    """Takes an approval: stores the trade with its entry order and gives it its database id. False where the intent was
+    taken before. A transaction of its own where the caller has none."""
+    t, o = trade, trade.entry_order()
+    lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
+    t.trade_id = await connection.fetchval(
+        _SQL["open_trade"], lock_key(t.pos_id), consumer, t.intent_id,
+        t.pos_id, t.session_id, t.user_id, t.strategy, t.symbol, t.instrument, t.side, t.state, t.quantity_requested,
+        t.expected_price_paise, t.initial_stop_paise, t.stop_paise, t.target_paise, t.lot_size, t.tick_size_paise,
+        t.max_slippage_pct, t.order_timeout_seconds, t.exit_reason, t.trace_id, t.created_ns, t.closed_ns, t.as_of_ns,
+        t.owner,
+        o.order_id, o.tag, o.transaction, o.order_type, o.quantity, o.price_paise, o.state, o.placed_ns, o.updated_ns,
+        o.reason,
+        *_columns(lines, 5),
+        outcome, approval.model_dump(mode="json", exclude_none=True),
     )  # fmt: skip
-    await _save_orders(tx, trade, step)
+    return t.trade_id is not None
 
 
 async def update_trade(tx: StoreTransaction, trade: Trade, step: Step) -> None:

@@ -1,9 +1,29 @@
--- name: insert_trade
-INSERT INTO trades (pos_id, session_id, user_id, strategy, symbol, instrument_id, side, state, quantity_requested,
-    expected_price_paise, initial_stop_paise, stop_paise, target_paise, lot_size, tick_size_paise, max_slippage_pct,
-    order_timeout_seconds, exit_reason, trace_id, intent_id, created_ns, closed_ns, as_of_ns, owner)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
-RETURNING trade_id
+-- name: open_trade
+-- One statement, one round trip, one durable commit: the lock, the inbox row, the trade, its entry order, the order's
+-- history and the intent. A row comes back only where the intent is taken for the first time.
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock($1)),
+first AS (
+    INSERT INTO inbox (consumer, message_id) SELECT $2, $3 FROM locked ON CONFLICT DO NOTHING RETURNING message_id
+), trade AS (
+    INSERT INTO trades (pos_id, session_id, user_id, strategy, symbol, instrument_id, side, state, quantity_requested,
+        expected_price_paise, initial_stop_paise, stop_paise, target_paise, lot_size, tick_size_paise,
+        max_slippage_pct, order_timeout_seconds, exit_reason, trace_id, intent_id, created_ns, closed_ns, as_of_ns,
+        owner)
+    SELECT $4, $5, $6, $7, $8, $9, $10, $11, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17, $18,
+        $19, $20, $21, $22, message_id, $23::bigint, $24::bigint, $25::bigint, $26 FROM first
+    RETURNING trade_id
+), entry AS (
+    INSERT INTO orders (order_id, pos_id, tag, role, sequence, transaction_type, order_type, quantity, price_paise,
+        state, placed_ns, updated_ns, reason)
+    SELECT $27, $4, $28, 'ENTRY', 1, $29, $30, $31::bigint, $32::bigint, $33, $34::bigint, $35::bigint, $36 FROM first
+), history AS (
+    INSERT INTO order_history (order_id, from_state, to_state, event, ts_event_ns)
+    SELECT line.* FROM first, unnest($37::text[], $38::text[], $39::text[], $40::text[], $41::bigint[]) AS line
+), intent AS (
+    INSERT INTO intents (intent_id, pos_id, session_id, kind, outcome, ts_event_ns, body)
+    SELECT message_id, $4, $5, 'ENTRY', $42, $23::bigint, $43 FROM first
+)
+SELECT trade_id FROM trade
 
 -- name: update_trade
 UPDATE trades SET state = $3, entry_quantity = $4, entry_value_paise = $5, exit_quantity = $6, exit_value_paise = $7,
