@@ -202,6 +202,16 @@ def test_redis_lets_only_its_producer_write_a_stream(users):
         assert writers == {"app" if stream.producer == "external" else stream.producer}, stream.name
 
 
+def test_a_service_may_measure_what_it_writes(users):
+    """Publishing asks how far the readers of a stream are, and after a lost reply looks for what it sent."""
+    for name in set(users) - {"default", "health", "app"}:
+        for keys, _, commands in selectors(users[name]):
+            for key in keys if "xadd" in commands else ():
+                if not key.endswith(dead_letter_stream("")):
+                    asked = ("xinfo|stream", "xinfo|groups", "xpending", "xrange", "xrevrange")
+                    assert all(may(users[name], one, key.replace("*", "{0}")) for one in asked), f"{name}: {key}"
+
+
 def test_a_service_may_bury_what_it_may_take(users):
     for name in set(users) - {"default", "health", "app"}:
         for keys, _, commands in selectors(users[name]):
@@ -218,7 +228,7 @@ def test_an_application_may_command_and_listen_and_nothing_else(users):
         ([], [COMMAND_CHANNEL], ["publish"]),
         ([], [EVENT_CHANNEL], ["subscribe", "unsubscribe"]),
         ([COMMAND_INBOX.name], [], ["xadd"]),
-        ([EVENTS.name], [], ["xread", "xrange", "xrevrange", "xlen", "xinfo|stream", "xinfo|groups"]),
+        ([EVENTS.name], [], ["xread", "xpending", "xrange", "xrevrange", "xlen", "xinfo|stream", "xinfo|groups"]),
     ]
     assert users["health"].endswith("-@all +ping")
 
