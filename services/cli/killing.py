@@ -165,7 +165,7 @@ async def _publish(target: Target, reason: str, now_ns: int) -> None:
 async def _store(target: Target) -> Store:
     """As an instance of the gateway, so that a gateway publishes what this leaves in the outbox."""
     return await Store.connect(
-        find_database(), namespace=target.namespace, producer="gateway/kill", pool_size=1,
+        find_database(), namespace=target.namespace, producer="gateway-kill", pool_size=1,
         retry_seconds=_RETRY_SECONDS,
     )  # fmt: skip
 

@@ -192,10 +192,10 @@ class Execution:
     async def _kill(self, message: Message) -> None:
         """Risk asks for the same exits; whoever comes first, the other finds nothing to do."""
         self._sessions.killed = True
+        # In the market's time: a command carries wall time, which a market that runs behind it would never reach.
+        at_ns = self._supervisor.now_ns or message.ts_event_ns
         for pos_id in list(self._keeper.alive):
-            await self._keeper.change(
-                pos_id, exit_at(reason="kill_switch", at_ns=max(message.ts_event_ns, self._supervisor.now_ns))
-            )
+            await self._keeper.change(pos_id, exit_at(reason="kill_switch", at_ns=at_ns))
 
     async def _housekeep(self, stop: asyncio.Event, subscription: Subscription) -> None:
         """Heartbeat, orphans, unknown outcomes, messages another instance left behind."""

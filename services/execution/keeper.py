@@ -57,6 +57,7 @@ class Keeper:
         self._position_of_tag: dict[str, str] = {}
         self.alive: dict[str, Trade] = {}
         self.by_instrument: dict[int, dict[str, Trade]] = {}  # the same trades
+        self.deadlines_ns: dict[str, int] = {}  # of the trades that have one
         self.revision = 0  # goes up with every change of any trade
 
     async def open(self, approval: Approval, *, refusal: str | None) -> None:
@@ -238,12 +239,18 @@ class Keeper:
             return
         self.alive[trade.pos_id] = trade
         self.by_instrument.setdefault(trade.instrument, {})[trade.pos_id] = trade
+        due_ns = lifecycle.deadline_ns(trade)
+        if due_ns is None:
+            self.deadlines_ns.pop(trade.pos_id, None)
+        else:
+            self.deadlines_ns[trade.pos_id] = due_ns
         for order in trade.orders:
             self._position_of_tag[order.tag] = trade.pos_id
 
     def _forget(self, pos_id: str) -> None:
         self.revision += 1
         trade = self.alive.pop(pos_id, None)
+        self.deadlines_ns.pop(pos_id, None)
         if trade is None:
             return
         for order in trade.orders:

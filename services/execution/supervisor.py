@@ -113,7 +113,7 @@ class Supervisor:
 
 
 class Deadlines:
-    """The earliest deadline of all trades, worked out again only when a trade has changed."""
+    """The earliest deadline of all trades."""
 
     def __init__(self) -> None:
         self._revision = -1
@@ -123,12 +123,10 @@ class Deadlines:
         """Trades whose deadline is at or before `now_ns`."""
         if self._revision != keeper.revision:
             self._revision = keeper.revision
-            found = [due for trade in keeper.alive.values() if (due := lifecycle.deadline_ns(trade)) is not None]
-            self._earliest_ns = min(found) if found else None
+            self._earliest_ns = min(keeper.deadlines_ns.values(), default=None)
         if self._earliest_ns is None or self._earliest_ns > now_ns:
             return []
-        self._revision = -1
-        return list(keeper.alive.values())
+        return [keeper.alive[pos_id] for pos_id, due_ns in sorted(keeper.deadlines_ns.items()) if due_ns <= now_ns]
 
 
 def columns(ticks: Records, *, after_ns: int) -> InstrumentTicks:

@@ -33,7 +33,7 @@ from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
 
 LEVEL_PAISE = 10_050
-_SESSION = "bench-session"
+SESSIONS = 20  # users, each with a share of the instruments
 _STRATEGY_FILE = Path(__file__).with_name("level_strategy.py")
 
 
@@ -79,7 +79,7 @@ async def _orders(urls: ServerUrls, folder: Path) -> list[int]:
 
     async def begin() -> None:
         await supervisor.start(list(modules))
-        await _start_session(store, bus, clock)
+        await _start_sessions(store, bus, clock)
 
     try:
         await _register(store)
@@ -148,13 +148,35 @@ async def _register(store: Store) -> None:
         )  # fmt: skip
 
 
-async def _start_session(store: Store, bus: RedisBus, clock: BenchClock) -> None:
-    """What the gateway does for START_TRADING: a session in the book, the command on the bus."""
+async def _start_sessions(store: Store, bus: RedisBus, clock: BenchClock) -> None:
+    """What the gateway does for START_TRADING: sessions in the book, the commands on the bus."""
     now_ns = clock.now_ns()
-    spec = SessionSpec(
-        session_id=_SESSION,
-        user_id="bench",
-        symbols=tuple(f"BENCH{number}" for number in range(INSTRUMENTS)),
+    specs = [_spec(number) for number in range(SESSIONS)]
+    for spec in specs:
+        async with store.begin() as tx:
+            await tx.connection.execute(
+                "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
+                " VALUES ($1, $2, 'RUNNING', 'paper', $3, $1, $4)",
+                spec.session_id, spec.user_id, json.loads(spec.model_dump_json()), now_ns,
+            )  # fmt: skip
+        command = StartTrading(
+            event_id=f"start-{spec.session_id}", ts_event_ns=now_ns, ts_recorded_ns=now_ns, source="bench",
+            trace_id="bench", user_id=spec.user_id, session_id=spec.session_id, spec=spec,
+        )  # fmt: skip
+        await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
+    for _ in range(DURATION_SECONDS * 20):
+        if await store.pool.fetchval("SELECT count(*) FROM session_participants") == 3 * SESSIONS:
+            return
+        await asyncio.sleep(0.05)
+    raise Unavailable("bench latency: strategy, risk and execution did not take the sessions up")
+
+
+def _spec(number: int) -> SessionSpec:
+    """One user's session on a share of the instruments."""
+    return SessionSpec(
+        session_id=f"bench-{number}",
+        user_id=f"user-{number}",
+        symbols=tuple(f"BENCH{instrument}" for instrument in range(number, INSTRUMENTS, SESSIONS)),
         strategies=(
             StrategySpec(name="bench_level", path=str(_STRATEGY_FILE), parameters={"level_paise": LEVEL_PAISE}),
         ),
@@ -164,19 +186,3 @@ async def _start_session(store: Store, bus: RedisBus, clock: BenchClock) -> None
             safe_trading_start="09:15", safe_trading_end="15:29", hard_trading_end="15:29",
         ),
     )  # fmt: skip
-    async with store.begin() as tx:
-        await tx.connection.execute(
-            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
-            " VALUES ($1, 'bench', 'RUNNING', 'paper', $2, 'bench', $3)",
-            _SESSION, json.loads(spec.model_dump_json()), now_ns,
-        )  # fmt: skip
-    command = StartTrading(
-        event_id="bench-start", ts_event_ns=now_ns, ts_recorded_ns=now_ns, source="bench", trace_id="bench",
-        user_id="bench", session_id=_SESSION, spec=spec,
-    )  # fmt: skip
-    await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
-    for _ in range(DURATION_SECONDS * 20):
-        if await store.pool.fetchval("SELECT count(*) FROM session_participants") == 3:
-            return
-        await asyncio.sleep(0.05)
-    raise Unavailable("bench latency: strategy, risk and execution did not take the session up")
