@@ -1,6 +1,6 @@
 """What a trade is and costs. Pure.
 
-    states     lifecycles of trades and orders as tables     position   quantities and profit from fills
-    charges    what a fill costs in India, by date           metrics    R, MAE, MFE, shortfall
-    sizing     how much may be traded                        trailing   stops that only tighten
+states     lifecycles of trades and orders as tables     position   quantities and profit from fills
+charges    what a fill costs in India, by date           metrics    R, MAE, MFE, shortfall
+sizing     how much may be traded                        trailing   stops that only tighten
 """

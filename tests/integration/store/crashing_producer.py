@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from testkit.messages import pause
+from testkit.pauses import pause
 
 from tradebus.contracts.streams import COMMANDS
 from tradebus.store.store import Store

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from testkit.messages import pause
+from testkit.pauses import pause
 
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.streams import COMMANDS, SESSIONS

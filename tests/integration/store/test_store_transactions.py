@@ -4,7 +4,7 @@ import asyncio
 
 import asyncpg
 import pytest
-from testkit.messages import pause
+from testkit.pauses import pause
 
 from tradebus.contracts.streams import COMMANDS
 from tradebus.store.store import Store
