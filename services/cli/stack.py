@@ -23,7 +23,7 @@ from services.cli.supervisor import Supervisor
 from services.gateway.settings import TOKEN_FILE
 from tradebus.config.settings import without_password
 from tradebus.kernel.clock import WallClock
-from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.time import utc_iso
 from tradebus.store.migrate import drop_namespace, migrate
 
@@ -100,7 +100,7 @@ async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
         finally:
             await stack.supervisor.stop()
             if not keep:
-                await remove_namespace(servers, plan.namespace)
+                await _clean_up(servers, plan.namespace)
                 write_run(run_dir, replace(stack.state, leaves_namespace=False))
 
 
@@ -111,6 +111,17 @@ async def remove_leftovers(root: Path, servers: Servers) -> None:
             say(f"removing what {run.name} left: it was killed")
             await remove_namespace(servers, run.namespace)
             write_run(folder, replace(run, leaves_namespace=False))
+
+
+async def _clean_up(servers: Servers, namespace: str) -> None:
+    """Removes the run's tables and keys. A server that is not there must not hide why the run ended; what is left is
+    removed by the next run."""
+    from redis.exceptions import RedisError
+
+    try:
+        await remove_namespace(servers, namespace)
+    except (RedisError, TradebusError, OSError) as error:
+        say(f"not everything of {namespace} could be removed ({type(error).__name__}); the next run removes it")
 
 
 async def remove_namespace(servers: Servers, namespace: str) -> None:
