@@ -59,7 +59,7 @@ def on_report(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> No
     for fill in report.fills:
         if fill.fill_id not in trade.fill_ids:
             _on_fill(trade, order, step, fill)
-    if report.status is BrokerStatus.CANCELLED and order.state is not OrderState.CANCELLED and not _complete(order):
+    if report.status is BrokerStatus.CANCELLED and not order.ended:
         asked = order.state is OrderState.CANCEL_PENDING
         move(order, step, OrderEvent.CANCELLED, report.as_of_ns)
         order.reason = report.reason
@@ -70,9 +70,10 @@ def on_report(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> No
 
 
 def on_absent(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
-    """The broker's book does not know the tag, certainly: the order never arrived."""
-    move(order, step, OrderEvent.NOT_FOUND, at_ns)
-    order.reason = "never reached the broker"
+    """The broker's book does not know the tag, certainly: the order never arrived, or was there and is gone."""
+    arrived = order.state not in _NOT_CANCELLABLE
+    move(order, step, OrderEvent.CANCELLED if arrived else OrderEvent.NOT_FOUND, at_ns)
+    order.reason = "no longer in the broker's book" if arrived else "never reached the broker"
     reports.cancelled(trade, order, step, at_ns, reason=order.reason)
     _after_end(trade, order, step, at_ns=at_ns, asked=False)
 
@@ -146,7 +147,7 @@ def deadline_ns(trade: Trade) -> int | None:
             continue
         if order.role is OrderRole.ENTRY:
             dues.append(order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
-        elif order.role is OrderRole.EXIT:
+        elif _closes(order):
             dues.append(order.updated_ns + EXIT_REPLACE_SECONDS * NANOSECONDS_PER_SECOND)
     if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
         # An exit was refused: try again, a second later each time.
@@ -155,16 +156,17 @@ def deadline_ns(trade: Trade) -> int | None:
 
 
 def on_deadline(trade: Trade, step: Step, *, now_ns: int) -> None:
-    """Entries that wait too long are timed out and cancelled; exits that do not fill are cancelled and replaced."""
+    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced."""
     due = deadline_ns(trade)
     if due is None or due > now_ns:
         return
-    entry, leaving = trade.live(OrderRole.ENTRY), trade.live(OrderRole.EXIT)
-    if entry is not None:
+    entry = trade.live(OrderRole.ENTRY)
+    leaving = next((order for order in trade.orders if not order.ended and _closes(order)), None)
+    if leaving is not None:
+        cancel(leaving, step, at_ns=due)
+    elif entry is not None:
         reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
         cancel(entry, step, at_ns=due)
-    elif leaving is not None:
-        cancel(leaving, step, at_ns=due)
     else:
         continue_exit(trade, step, at_ns=due)
 
@@ -242,6 +244,10 @@ def _on_exit_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> N
         trade.state = next_trade_state(trade.state, TradeEvent.EXIT_PARTIALLY_FILLED)
     if order.ended or trade.open_quantity == 0:
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
+        return
+    entry = trade.live(OrderRole.ENTRY)
+    if entry is not None and entry.state not in _NOT_CANCELLABLE:
+        cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
 
 
 def _after_end(trade: Trade, order: Order, step: Step, *, at_ns: int, asked: bool) -> None:
@@ -320,6 +326,12 @@ def _end_without_position(trade: Trade, *, at_ns: int) -> None:
     if not trade.ended:
         trade.state = next_trade_state(trade.state, TradeEvent.ENTRY_CANCELLED)
         trade.closed_ns = at_ns
+
+
+def _closes(order: Order) -> bool:
+    """An exit, or a stop that was hit: protection limits its price, so its rest may wait like an exit's."""
+    hit = order.role is OrderRole.STOP and order.state is OrderState.PARTIALLY_FILLED
+    return hit or order.role is OrderRole.EXIT
 
 
 def _complete(order: Order) -> bool:
