@@ -4,13 +4,14 @@ intents ─► open / exit      md.ticks ─► supervise      commands ─► t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
 from services.execution.keeper import CONSUMER, Keeper
+from services.execution.lane import Lane
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
 from services.execution.supervisor import Supervisor, exit_at
@@ -30,7 +31,6 @@ from tradebus.trading.states import OrderState
 
 _INTENTS, _TICKS = INTENTS.shard(0), MD_TICKS.shard(0)
 GATES = (Gate(_INTENTS, 0, "event"), Gate(_TICKS, 1, "slice_start"))
-_BLOCK_MS = 1000
 # What a restarted server, a dropped connection or a conflict raise: worth another attempt, nothing is lost.
 _TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
 _log = structlog.get_logger()
@@ -55,8 +55,7 @@ class Execution:
         self._settings, self._bus, self._store = settings, bus, store
         self._keeper, self._supervisor, self._sessions = keeper, supervisor, sessions
         self._outbox = Outbox(store, bus)
-        self._done: list[Entry] = []  # handled, to be acknowledged
-        self._held: list[Entry] = []  # ticks whose effect on extremes is not stored yet
+        self._several: SeveralSubscriptions | None = None
         self._turn = asyncio.Lock()
         self._handlers: dict[str, Callable[[Entry], Awaitable[None]]] = {
             _INTENTS: self._on_intent,
@@ -67,27 +66,44 @@ class Execution:
     async def run(self, stop: asyncio.Event) -> None:
         """Recovers first, then handles entries until told to stop."""
         await self._recover()
-        subscription = await self._subscribe()
-        merged = MergedInput(subscription, bus=self._bus, gates=GATES, paced=self._settings.paced)
-        keeping = asyncio.create_task(self._housekeep(stop, subscription))
-        try:
-            while not stop.is_set():
-                entries = await _until(stop, merged.next(block_ms=_BLOCK_MS))
-                await self._handle_all(entries, subscription, stop)
-                if keeping.done():
-                    keeping.result()
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
-            await self._acknowledge(subscription)
-            await subscription.close()
-
-    async def _subscribe(self) -> SeveralSubscriptions:
         # Intents are shared by all instances; every instance sees all ticks and commands.
         name = f"{CONSUMER}-{self._settings.instance}"
         shared = await self._bus.subscribe([_INTENTS], group=CONSUMER, consumer=name)
         own = await self._bus.subscribe([_TICKS, COMMANDS.name], group=name, consumer=name)
-        return SeveralSubscriptions({_INTENTS: shared, _TICKS: own, COMMANDS.name: own})
+        lanes = self._paced_lane(shared, own) if self._settings.paced else self._free_lanes(shared, own)
+        tasks = [asyncio.create_task(self._work(lane, stop)) for lane in lanes]
+        tasks.append(asyncio.create_task(self._housekeep(stop, lanes[0])))
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            if self._several is not None:
+                await self._several.close()
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def _paced_lane(self, shared: Subscription, own: Subscription) -> list[Lane]:
+        self._several = SeveralSubscriptions({_INTENTS: shared, _TICKS: own, COMMANDS.name: own})
+        merged = MergedInput(self._several, bus=self._bus, gates=GATES, paced=True)
+        return [Lane(self._several, self._outbox, lambda block_ms: merged.next(block_ms=block_ms))]
+
+    def _free_lanes(self, shared: Subscription, own: Subscription) -> list[Lane]:
+        return [Lane(shared, self._outbox), Lane(own, self._outbox)]
+
+    async def _work(self, lane: Lane, stop: asyncio.Event) -> None:
+        """Handles the lane's entries; free-running ticks are acknowledged together, everything else as it is done."""
+        while not stop.is_set():
+            for entry in await lane.next(stop):
+                if stop.is_set():
+                    break  # not acknowledged: delivered again
+                async with self._turn:
+                    await self._handle(entry, lane)
+            if lane.done:
+                await lane.acknowledge()
+        await lane.acknowledge()
 
     async def _recover(self) -> None:
         await self._outbox.sweep()
@@ -100,55 +116,41 @@ class Execution:
         if positions:
             _log.info("recovered", trades=len(positions))
 
-    async def _handle_all(self, entries: Sequence[Entry], subscription: Subscription, stop: asyncio.Event) -> None:
-        """One after the other; free-running ticks are acknowledged together, everything else as it is done."""
-        for entry in entries if self._settings.paced else sorted(entries, key=_intents_first):
-            if stop.is_set():
-                break  # not acknowledged: delivered again
-            async with self._turn:
-                await self._handle(entry, subscription)
-        if self._done:
-            await self._acknowledge(subscription)
-
-    async def _handle(self, entry: Entry, subscription: Subscription) -> None:
+    async def _handle(self, entry: Entry, lane: Lane) -> None:
         if entry.body and is_poison(entry, deliveries_max=self._settings.deliveries_max):
-            await subscription.dead_letter(entry, reason=f"not handled in {entry.deliveries} deliveries")
+            await lane.subscription.dead_letter(entry, reason=f"not handled in {entry.deliveries} deliveries")
             return
         try:
             await self._handlers[entry.stream](entry)
         except ValueError as error:
             _log.error("unreadable entry", stream=entry.stream, entry_id=entry.entry_id, error=str(error))
-            await subscription.dead_letter(entry, reason=str(error))
+            await lane.subscription.dead_letter(entry, reason=str(error))
             return
-        await self._finish(entry, subscription)
+        await self._finish(entry, lane)
 
-    async def _finish(self, entry: Entry, subscription: Subscription) -> None:
+    async def _finish(self, entry: Entry, lane: Lane) -> None:
         """Publishes what the entry led to and the watermark it completes; acknowledges last."""
         if entry.stream != _TICKS:
-            self._done.append(entry)
-        elif await self._stored(entry):
-            self._done += [*self._held, entry]
-            self._held.clear()
+            lane.done.append(entry)
+        elif await self._stored():
+            lane.store_held()
+            lane.done.append(entry)
+        else:
+            lane.hold(entry)
         if self._settings.paced and entry.watermark_ns is not None:
-            await self._acknowledge(subscription, [Outgoing(ORDERS.name, "watermark", watermark_ns=entry.watermark_ns)])
+            await lane.acknowledge([Outgoing(ORDERS.name, "watermark", watermark_ns=entry.watermark_ns)])
         elif entry.stream == _TICKS:
             await self._outbox.flush()  # what the ticks led to leaves at once, their acknowledgement may wait
         else:
-            await self._acknowledge(subscription)
+            await lane.acknowledge()
 
-    async def _stored(self, entry: Entry) -> bool:
-        """Whether the ticks' effect on open trades is stored; if not, the entry is held until it is."""
+    async def _stored(self) -> bool:
+        """Whether the ticks' effect on open trades is stored, or there is none."""
         unsaved = self._supervisor.unsaved()
         if unsaved:
             await self._keeper.save_extremes(unsaved)
-        elif any(trade.entry_quantity for trade in self._keeper.alive.values()):
-            self._held.append(entry)
-            return False
-        return True
-
-    async def _acknowledge(self, subscription: Subscription, then: Sequence[Outgoing] = ()) -> None:
-        entries, self._done = self._done, []
-        await self._outbox.flush(then=then, ack=(subscription, entries))
+            return True
+        return not self._keeper.holds_any
 
     async def _on_intent(self, entry: Entry) -> None:
         if not entry.body:
@@ -197,16 +199,16 @@ class Execution:
         for pos_id in list(self._keeper.alive):
             await self._keeper.change(pos_id, exit_at(reason="kill_switch", at_ns=at_ns))
 
-    async def _housekeep(self, stop: asyncio.Event, subscription: Subscription) -> None:
+    async def _housekeep(self, stop: asyncio.Event, lane: Lane) -> None:
         """Heartbeat, orphans, unknown outcomes, messages another instance left behind."""
         while not stop.is_set():
             try:
-                await self._keep_house(subscription)
+                await self._keep_house(lane)
             except _TRANSIENT as error:
                 _log.warning("housekeeping failed, trying again", error=str(error))
             await _sleep(stop, self._settings.housekeeping_seconds)
 
-    async def _keep_house(self, subscription: Subscription) -> None:
+    async def _keep_house(self, lane: Lane) -> None:
         await self._sessions.refresh_kill_switch()
         async with self._turn:  # no tick passes between taking a trade over and following its orders
             for pos_id in await self._keeper.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
@@ -217,20 +219,15 @@ class Execution:
                     if order.state is OrderState.UNKNOWN:
                         await self._keeper.resolve(trade.pos_id, order.order_id, now_ns=self._supervisor.now_ns)
         if not self._settings.paced:
-            await self._claim_left(subscription)
+            await self._claim_left(lane)
             await self._outbox.sweep()
         await self._outbox.flush()
 
-    async def _claim_left(self, subscription: Subscription) -> None:
+    async def _claim_left(self, lane: Lane) -> None:
         """Handles intents that another instance read and never finished."""
-        for entry in await subscription.claim_idle(min_idle_ms=int(self._settings.orphan_seconds * 1000)):
+        for entry in await lane.subscription.claim_idle(min_idle_ms=int(self._settings.orphan_seconds * 1000)):
             async with self._turn:
-                await self._handle(entry, subscription)
-
-
-def _intents_first(entry: Entry) -> bool:
-    """Sorts stably: an order must not wait behind ticks that came in the same read."""
-    return entry.stream != _INTENTS
+                await self._handle(entry, lane)
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:
@@ -238,17 +235,3 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
         return
-
-
-async def _until(stop: asyncio.Event, reading: Awaitable[list[Entry]]) -> list[Entry]:
-    """The entries, or nothing where the service is told to stop first; a read in flight is given up, not lost."""
-    task = asyncio.ensure_future(reading)
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else []
-    finally:
-        stopping.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)

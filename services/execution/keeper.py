@@ -57,6 +57,7 @@ class Keeper:
         self._position_of_tag: dict[str, str] = {}
         self.alive: dict[str, Trade] = {}
         self.by_instrument: dict[int, dict[str, Trade]] = {}  # the same trades
+        self._holding: set[str] = set()  # living trades with a fill
         self.deadlines_ns: dict[str, int] = {}  # of the trades that have one
         self.revision = 0  # goes up with every change of any trade
 
@@ -152,6 +153,11 @@ class Keeper:
     async def save_extremes(self, trades: Sequence[Trade]) -> None:
         await self._ledger.save_extremes(trades)
 
+    @property
+    def holds_any(self) -> bool:
+        """Whether any living trade has been filled."""
+        return bool(self._holding)
+
     def owns(self, trade: Trade) -> bool:
         return trade.owner == self._owner
 
@@ -239,6 +245,8 @@ class Keeper:
             return
         self.alive[trade.pos_id] = trade
         self.by_instrument.setdefault(trade.instrument, {})[trade.pos_id] = trade
+        if trade.entry_quantity:
+            self._holding.add(trade.pos_id)
         due_ns = lifecycle.deadline_ns(trade)
         if due_ns is None:
             self.deadlines_ns.pop(trade.pos_id, None)
@@ -251,6 +259,7 @@ class Keeper:
         self.revision += 1
         trade = self.alive.pop(pos_id, None)
         self.deadlines_ns.pop(pos_id, None)
+        self._holding.discard(pos_id)
         if trade is None:
             return
         for order in trade.orders:
