@@ -23,7 +23,7 @@ from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS, ORDERS
-from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
@@ -33,6 +33,8 @@ _INTENTS, _TICKS = INTENTS.shard(0), MD_TICKS.shard(0)
 GATES = (Gate(_INTENTS, 0, "event"), Gate(_TICKS, 1, "slice_start"))
 # What a restarted server, a dropped connection or a conflict raise: worth another attempt, nothing is lost.
 _TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
+# What an entry raises that will never be of use: unreadable, or about something nobody registered.
+_UNUSABLE = (ValueError, InvalidInput, asyncpg.ForeignKeyViolationError)
 _log = structlog.get_logger()
 
 _TAKEN = Counter("tradebus_execution_intents_total", "Intents taken", ["kind"])
@@ -56,6 +58,7 @@ class Execution:
         self._keeper, self._supervisor, self._sessions = keeper, supervisor, sessions
         self._outbox = Outbox(store, bus)
         self._several: SeveralSubscriptions | None = None
+        self._claimed: list[Entry] = []  # taken over from another instance, to be handled
         self._turn = asyncio.Lock()
         self._handlers: dict[str, Callable[[Entry], Awaitable[None]]] = {
             _INTENTS: self._on_intent,
@@ -72,7 +75,8 @@ class Execution:
         own = await self._bus.subscribe([_TICKS, COMMANDS.name], group=name, consumer=name)
         lanes = self._paced_lane(shared, own) if self._settings.paced else self._free_lanes(shared, own)
         tasks = [asyncio.create_task(self._work(lane, stop)) for lane in lanes]
-        tasks.append(asyncio.create_task(self._housekeep(stop, lanes[0])))
+        tasks.append(asyncio.create_task(self._repeat(stop, lambda: self._keep_house(lanes[0]))))
+        tasks.append(asyncio.create_task(self._repeat(stop, self._keeper.beat)))  # however long a turn takes
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
@@ -109,10 +113,14 @@ class Execution:
         await self._outbox.sweep()
         await self._sessions.load()
         self._supervisor.now_ns = (await self._bus.last_watermark(_TICKS) or 0) + 1
-        positions = await self._keeper.load_alive()
+        await self._keeper.beat()  # before the first trade: without a heart that stops, nobody would adopt it
+        await self._recover_strays()
+        await self._outbox.flush()
+
+    async def _recover_strays(self) -> None:
+        positions = await self._keeper.strays()
         for pos_id in positions:
             await self._keeper.recover(pos_id, now_ns=self._supervisor.now_ns)
-        await self._outbox.flush()
         if positions:
             _log.info("recovered", trades=len(positions))
 
@@ -122,8 +130,8 @@ class Execution:
             return
         try:
             await self._handlers[entry.stream](entry)
-        except ValueError as error:
-            _log.error("unreadable entry", stream=entry.stream, entry_id=entry.entry_id, error=str(error))
+        except _UNUSABLE as error:
+            _log.error("unusable entry", stream=entry.stream, entry_id=entry.entry_id, error=str(error))
             await lane.subscription.dead_letter(entry, reason=str(error))
             return
         await self._finish(entry, lane)
@@ -156,17 +164,15 @@ class Execution:
         if not entry.body:
             return
         message = parse(entry.body)
+        if not message.pos_id:
+            raise ValueError(f"{message.TYPE} without a pos_id")
         if isinstance(message, EntryApproved | EntryReduced):
             _TAKEN.labels("entry").inc()
             await self._keeper.open(message, refusal=self._refusal(message))
         elif isinstance(message, ExitApproved):
             _TAKEN.labels("exit").inc()
             decide = exit_at(reason=message.rule, at_ns=message.ts_event_ns)
-            known = await self._keeper.change(
-                message.pos_id or "", decide, message=message, intent_id=message.intent_id
-            )
-            if not known:
-                _log.warning("an exit for a position that is not in the book", pos_id=message.pos_id)
+            await self._keeper.exit(message, decide)
         else:
             raise ValueError(f"{message.TYPE} does not belong on {entry.stream}")
         _ALIVE.set(len(self._keeper.alive))
@@ -188,32 +194,32 @@ class Execution:
         message = parse(entry.body)
         if isinstance(message, StartTrading):
             await self._sessions.take_up(message)
-        elif isinstance(message, Kill):
+        elif isinstance(message, Kill) and await self._sessions.kill(message):
             await self._kill(message)
 
     async def _kill(self, message: Message) -> None:
         """Risk asks for the same exits; whoever comes first, the other finds nothing to do."""
-        self._sessions.killed = True
         # In the market's time: a command carries wall time, which a market that runs behind it would never reach.
         at_ns = self._supervisor.now_ns or message.ts_event_ns
         for pos_id in list(self._keeper.alive):
             await self._keeper.change(pos_id, exit_at(reason="kill_switch", at_ns=at_ns))
 
-    async def _housekeep(self, stop: asyncio.Event, lane: Lane) -> None:
-        """Heartbeat, orphans, unknown outcomes, messages another instance left behind."""
+    async def _repeat(self, stop: asyncio.Event, chore: Callable[[], Awaitable[None]]) -> None:
+        """A chore every so often. One that fails finds what it left when it is done again."""
         while not stop.is_set():
             try:
-                await self._keep_house(lane)
+                await chore()
             except _TRANSIENT as error:
                 _log.warning("housekeeping failed, trying again", error=str(error))
             await _sleep(stop, self._settings.housekeeping_seconds)
 
     async def _keep_house(self, lane: Lane) -> None:
-        await self._sessions.refresh_kill_switch()
+        """Kill switch, orphans, strays, unknown outcomes, messages another instance left behind."""
         async with self._turn:  # no tick passes between taking a trade over and following its orders
+            await self._sessions.refresh_kill_switch()
             for pos_id in await self._keeper.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
                 _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
-                await self._keeper.recover(pos_id, now_ns=self._supervisor.now_ns)
+            await self._recover_strays()
             for trade in list(self._keeper.alive.values()):
                 for order in trade.orders:
                     if order.state is OrderState.UNKNOWN:
@@ -225,9 +231,11 @@ class Execution:
 
     async def _claim_left(self, lane: Lane) -> None:
         """Handles intents that another instance read and never finished."""
-        for entry in await lane.subscription.claim_idle(min_idle_ms=int(self._settings.orphan_seconds * 1000)):
+        self._claimed += await lane.subscription.claim_idle(min_idle_ms=int(self._settings.orphan_seconds * 1000))
+        while self._claimed:
             async with self._turn:
-                await self._handle(entry, lane)
+                await self._handle(self._claimed[0], lane)
+            self._claimed.pop(0)  # not before: it is delivered once in a process's life
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

@@ -24,6 +24,7 @@ from services.execution.ports import Follower
 from tradebus.brokers.ports import BrokerOrder, Change, OrderGateway, OrderRequest, Outcome
 from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderType
+from tradebus.contracts.risk import ExitApproved
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock
 from tradebus.store.store import Store, Transaction
@@ -84,6 +85,37 @@ class Keeper:
             if taken:
                 self._remember(trade)
                 await self._cascade(trade.pos_id, step.requests)
+            else:
+                await self._refuse_if_exited(approval, kind=kind)
+
+    async def _refuse_if_exited(self, approval: Approval, *, kind: str) -> None:
+        """The approval was taken before, and nothing is to do; or its exit came first: then it is never opened."""
+        step = self._step(approval.event_id)
+        trade = refuse_trade(approval, step, kind=kind, owner=self._owner, reason="exit_came_first")
+        async with self._store.begin() as tx:
+            await tx.lock(trade.pos_id)
+            if not await ledger.reopen_claim(tx.connection, trade.pos_id):
+                return
+            if await ledger.open_trade(
+                tx.connection, trade, step, approval, consumer=CONSUMER, outcome="exit_came_first"
+            ):
+                _emit(tx, step.messages)
+
+    async def exit(self, message: ExitApproved, decide: Decide) -> None:
+        """Takes an approved exit, once. The instances share the intents, so it may come before its entry is taken:
+        then the position will not be opened."""
+        pos_id = message.pos_id or ""
+        while not await self.change(pos_id, decide, message=message, intent_id=message.intent_id):
+            async with self._store.begin() as tx:
+                await tx.lock(pos_id)
+                if not await ledger.claim_unopened(tx.connection, pos_id):
+                    continue  # opened at this moment
+                if await tx.first_time(CONSUMER, message.intent_id):
+                    await ledger.insert_intent(
+                        tx, message, intent_id=message.intent_id, kind="EXIT", outcome="BEFORE_ENTRY"
+                    )
+            _log.warning("an exit came before its entry", pos_id=pos_id)
+            return
 
     async def change(
         self, pos_id: str, decide: Decide, *, message: Message | None = None, intent_id: str | None = None
@@ -107,7 +139,9 @@ class Keeper:
             return
 
         def decide(trade: Trade, step: Step) -> None:
-            ours = next(own for own in trade.orders if own.tag == order.tag)
+            ours = next((own for own in trade.orders if own.tag == order.tag), None)
+            if ours is None:
+                raise Stale(pos_id)  # another instance placed it
             lifecycle.on_report(trade, ours, step, order)
 
         await self.change(pos_id, decide)
@@ -117,7 +151,7 @@ class Keeper:
         trade = await self._load(pos_id)
         if trade is None or trade.ended:
             return
-        await self.change(pos_id, _take_over(self._owner))
+        await self.change(pos_id, _only_own)
         for order in [order for order in trade.orders if not order.ended]:
             await self.resolve(pos_id, order.order_id, now_ns=now_ns)
         async with self._lock(pos_id):
@@ -141,13 +175,20 @@ class Keeper:
         elif lookup.definitive:
             await self.change(pos_id, _absent(order_id, now_ns))
 
-    async def load_alive(self) -> list[str]:
-        """Positions this instance owns."""
-        return await self._ledger.alive(self._owner)
+    async def strays(self) -> list[str]:
+        """Positions this instance owns and does not have in memory: of an earlier life, adopted, or forgotten in the
+        middle of something that failed. Forgets those that another instance owns now."""
+        owned = await self._ledger.alive(self._owner)
+        for pos_id in self.alive.keys() - set(owned):
+            self._forget(pos_id)
+        return [pos_id for pos_id in owned if pos_id not in self.alive]
+
+    async def beat(self) -> None:
+        """Says that this instance is alive."""
+        await self._ledger.heartbeat(self._owner)
 
     async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:
-        """Beats this instance's heart and takes over positions whose instance has none any more."""
-        await self._ledger.heartbeat(self._owner)
+        """Takes over the positions of instances whose heart has stopped. They are strays until recovered."""
         return await self._ledger.adopt_orphans(self._owner, silent_seconds=silent_seconds)
 
     async def save_extremes(self, trades: Sequence[Trade]) -> None:
@@ -163,14 +204,18 @@ class Keeper:
 
     async def _cascade(self, pos_id: str, requests: Sequence[Request]) -> None:
         queue = deque(requests)
-        while queue:
-            request = queue.popleft()
-            trade = self.alive.get(pos_id)
-            if trade is None:
-                return
-            decide = await self._send(trade, request)
-            if decide is not None:
-                queue.extend(await self._commit(pos_id, decide) or ())
+        try:
+            while queue:
+                request = queue.popleft()
+                trade = self.alive.get(pos_id)
+                if trade is None:
+                    return
+                decide = await self._send(trade, request)
+                if decide is not None:
+                    queue.extend(await self._commit(pos_id, decide) or ())
+        except BaseException:
+            self._forget(pos_id)  # a stray now: what was not sent is found when it is recovered
+            raise
 
     async def _commit(
         self, pos_id: str, decide: Decide, *, message: Message | None = None, intent_id: str | None = None
@@ -187,7 +232,8 @@ class Keeper:
                             return []
                         await ledger.insert_intent(tx, message, intent_id=intent_id, kind="EXIT", outcome="TAKEN")
                     await tx.lock(pos_id)
-                    before = trade.version
+                    before, taken_over = trade.version, trade.owner != self._owner
+                    trade.owner = self._owner  # whoever changes a trade owns it, and is followed in this by its orders
                     decide(trade, step)
                     await ledger.update_trade(tx, trade, step)
                     _emit(tx, step.messages)
@@ -199,12 +245,23 @@ class Keeper:
                 self._forget(pos_id)  # the copy in memory has moved, the book has not
                 raise
             self._remember(trade)
+            if taken_over:
+                await self._follow(trade)
             return step.requests
         raise Stale(pos_id)
+
+    async def _follow(self, trade: Trade) -> None:
+        if self._follower is None:
+            return
+        for order in trade.orders:
+            if not order.ended:
+                await self._follower.follow(trade.session_id, order.tag)
 
     async def _send(self, trade: Trade, request: Request) -> Decide | None:
         order = trade.order(request.order_id)
         if isinstance(request, Place):
+            if order.state is not OrderState.PENDING:
+                return None  # answered meanwhile: sent again it might be a second order
             placed = await self._gateway.place(_order_request(trade, order))
             return _placed(order.order_id, placed, order.placed_ns)
         if order.broker_order_id is None or order.ended or order.state is OrderState.UNKNOWN:
@@ -307,11 +364,8 @@ def _outdated(trade: Trade, order: Order, now_ns: int) -> bool:
     return order is trade.entry_order() and now_ns > late_ns
 
 
-def _take_over(owner: str) -> Decide:
-    def decide(trade: Trade, step: Step) -> None:
-        trade.owner = owner
-
-    return decide
+def _only_own(_trade: Trade, _step: Step) -> None:
+    """Changes nothing but the owner, as every change does."""
 
 
 def _go_on(trade: Trade, step: Step) -> None:

@@ -51,4 +51,8 @@ class Lane:
     async def acknowledge(self, then: Sequence[Outgoing] = ()) -> None:
         """Publishes what is committed and `then`, then acknowledges what is done."""
         entries, self.done = self.done, []
-        await self._outbox.flush(then=then, ack=(self.subscription, entries))
+        try:
+            await self._outbox.flush(then=then, ack=(self.subscription, entries))
+        except BaseException:
+            self.done = entries + self.done  # with the next
+            raise

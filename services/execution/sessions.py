@@ -3,8 +3,9 @@
 from typing import Any
 
 from services.execution.keeper import CONSUMER
-from tradebus.contracts.commands import StartTrading
+from tradebus.contracts.commands import Kill, StartTrading
 from tradebus.contracts.sessions import PaperSettings, SessionSpec
+from tradebus.kernel.errors import InvalidInput
 from tradebus.store.store import Store
 
 _ALIVE = "SELECT spec FROM sessions WHERE status NOT IN ('STOPPED', 'FAILED')"
@@ -41,10 +42,23 @@ class Sessions:
     async def refresh_kill_switch(self) -> None:
         self.killed = bool(await self._store.pool.fetchval("SELECT engaged FROM kill_switch"))
 
-    def paper_settings(self, session_id: str) -> PaperSettings:
-        """How the paper broker behaves for this session."""
-        spec = self._specs.get(session_id)
-        return spec.paper if spec else PaperSettings()
+    async def kill(self, command: Kill) -> bool:
+        """Whether the switch stands. An instance that is new to the bus reads old commands too: not where a person has
+        released it since."""
+        released = await self._store.pool.fetchval(
+            "SELECT NOT engaged AND changed_ns >= $1 FROM kill_switch", command.ts_event_ns
+        )
+        self.killed = not released
+        return self.killed
+
+    async def paper_settings(self, session_id: str) -> PaperSettings:
+        """How the paper broker behaves for this session. Raises InvalidInput for one that is not in the book."""
+        if session_id not in self._specs:  # an order may come before the command that started its session
+            spec = await self._store.pool.fetchval("SELECT spec FROM sessions WHERE session_id = $1", session_id)
+            if spec is None:
+                raise InvalidInput(f"session {session_id} is not in the book")
+            self._remember(spec)
+        return self._specs[session_id].paper
 
     def _remember(self, spec: Any) -> None:
         loaded = SessionSpec.model_validate(spec)

@@ -67,8 +67,9 @@ class Supervisor:
 
     async def _pass_time(self, end_ns: int) -> None:
         if self._market is not None:
-            for report in await self._market.advance(end_ns - 1):
-                await self._keeper.report(report)
+            while reports := await self._market.advance(end_ns - 1):
+                for report in reports:
+                    await self._keeper.report(report)
         for trade in self._deadlines.due(self._keeper, end_ns - 1):
             await self._meet_deadlines(trade, end_ns - 1)
 

@@ -152,7 +152,8 @@ class SimulatedMarket(Protocol):
         """The index, at or after `start`, of the first tick that can change an order of this instrument."""
 
     async def on_tick(self, instrument: int, ticks: InstrumentTicks, index: int) -> Sequence[BrokerOrder]:
-        """Applies one tick and returns the orders that changed, in the order in which they did."""
+        """Applies one tick and returns what changed; called again it goes on with the orders not looked at yet."""
 
     async def advance(self, now_ns: int) -> Sequence[BrokerOrder]:
-        """Time has passed without a tick: what was on its way takes effect. Returns the orders that changed."""
+        """Time has passed without a tick: what was on its way takes effect. Returns what changed; nothing changed
+        means that all is done."""

@@ -49,6 +49,16 @@ async def open_trade(
     return t.trade_id is not None
 
 
+async def claim_unopened(connection: asyncpg.Connection, pos_id: str) -> bool:
+    """Keeps a position from ever being opened. False where it is in the book. The caller holds its lock."""
+    return await connection.fetchval(_SQL["claim_unopened"], pos_id) is not None
+
+
+async def reopen_claim(connection: asyncpg.Connection, pos_id: str) -> bool:
+    """Gives a claim back that an exit took before its entry, so that the entry can be recorded as refused."""
+    return await connection.fetchval(_SQL["reopen_claim"], pos_id) is not None
+
+
 async def update_trade(tx: StoreTransaction, trade: Trade, step: Step) -> None:
     """Stores a changed trade, its orders, history and fills. Raises Stale."""
     t = trade

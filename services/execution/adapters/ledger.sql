@@ -1,9 +1,13 @@
 -- name: open_trade
 -- One statement, one round trip, one durable commit: the lock, the inbox row, the trade, its entry order, the order's
 -- history and the intent. A row comes back only where the intent is taken for the first time.
+-- `claimed`: an exit that came first holds the position's claim, and then nothing here is written.
 WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock($1)),
-first AS (
-    INSERT INTO inbox (consumer, message_id) SELECT $2, $3 FROM locked ON CONFLICT DO NOTHING RETURNING message_id
+claimed AS (
+    INSERT INTO inbox (consumer, message_id) SELECT 'execution.position', $4 FROM locked
+    ON CONFLICT DO NOTHING RETURNING message_id
+), first AS (
+    INSERT INTO inbox (consumer, message_id) SELECT $2, $3 FROM claimed ON CONFLICT DO NOTHING RETURNING message_id
 ), trade AS (
     INSERT INTO trades (pos_id, session_id, user_id, strategy, symbol, instrument_id, side, state, quantity_requested,
         expected_price_paise, initial_stop_paise, stop_paise, target_paise, lot_size, tick_size_paise,
@@ -24,6 +28,19 @@ first AS (
     SELECT message_id, $4, $5, 'ENTRY', $42, $23::bigint, $43 FROM first
 )
 SELECT trade_id FROM trade
+
+-- name: claim_unopened
+-- Keeps a position from being opened. No row where it is in the book. The caller holds the position's lock.
+WITH claimed AS (
+    INSERT INTO inbox (consumer, message_id) VALUES ('execution.position', $1) ON CONFLICT DO NOTHING
+)
+SELECT 1 WHERE NOT EXISTS (SELECT FROM trades WHERE pos_id = $1)
+
+-- name: reopen_claim
+-- Gives a claim back that an exit took before its entry. No row where there is none, or the trade is in the book.
+DELETE FROM inbox WHERE consumer = 'execution.position' AND message_id = $1
+    AND NOT EXISTS (SELECT FROM trades WHERE pos_id = $1)
+RETURNING 1
 
 -- name: update_trade
 UPDATE trades SET state = $3, entry_quantity = $4, entry_value_paise = $5, exit_quantity = $6, exit_value_paise = $7,

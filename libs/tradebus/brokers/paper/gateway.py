@@ -5,7 +5,7 @@ It follows in memory the orders it was given in this process's life, or asked to
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
@@ -25,12 +25,13 @@ from tradebus.brokers.ports import BrokerOrder, Change, InstrumentTicks, Lookup,
 from tradebus.contracts.sessions import PaperSettings
 
 _Followed = tuple[PaperOrder, int]
+SettingsOf = Callable[[str], Awaitable[PaperSettings]]
 
 
 class PaperGateway:
     """`settings_of` gives an account's behaviour (latency, slippage, partial fills)."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", settings_of: Callable[[str], PaperSettings]) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", settings_of: SettingsOf) -> None:
         self._book = PaperBook(pool)
         self._settings_of = settings_of
         self._followed: dict[int, dict[str, _Followed]] = defaultdict(dict)
@@ -41,7 +42,7 @@ class PaperGateway:
         problem = refusal(request)
         if problem is not None:
             return Outcome(Result.REFUSED, reason=problem)
-        await self._book.insert(accept(request, self._settings_of(request.account)))
+        await self._book.insert(accept(request, await self._settings_of(request.account)))
         # Read back: a request that came twice finds the order of the first.
         found = await self._book.by_tag(request.account, request.tag)
         if found is None:
@@ -88,27 +89,31 @@ class PaperGateway:
         return await self._step(instrument, lambda order: match(order, quote))
 
     async def advance(self, now_ns: int) -> Sequence[BrokerOrder]:
-        changed: list[BrokerOrder] = []
         if self._next_effect_ns is None or self._next_effect_ns > now_ns:
-            return changed
-        for instrument in list(self._followed):
-            changed += await self._step(instrument, lambda order: catch_up(order, now_ns))
-        return changed
+            return []
+        for instrument in sorted(self._followed):
+            changed = await self._step(instrument, lambda order: catch_up(order, now_ns))
+            if changed:
+                return changed
+        return []
 
     async def _step(self, instrument: int, move: Callable[[PaperOrder], PaperOrder]) -> list[BrokerOrder]:
-        changed: list[BrokerOrder] = []
-        # Orders in the order they entered the book, so that two of one tick report in the same order every time.
+        """The first order that changes, in the order they entered the book; the next call goes on with the others.
+
+        One at a time, so that what one leads to is done before the next is looked at, with a crash between or without.
+        """
         for broker_order_id, (before, version) in sorted(self._followed[instrument].items()):
             after = move(before)
-            if (
-                after.status == before.status
-                and len(after.fills) == len(before.fills)
-                and after.change == before.change
-            ):
+            if _same_book_line(before, after):
                 self._followed[instrument][broker_order_id] = (after, version)
-            elif await self._save(after, version=version):
-                changed.append(report(after))
-        return changed
+                continue
+            if await self._save(after, version=version):
+                return [report(after)]
+            found = await self._book.by_id(broker_order_id)
+            if found is not None:  # another instance was first: what it wrote is what happened
+                self._follow(*found)
+                return [report(found[0])]
+        return []
 
     async def _alter(self, account: str, broker_order_id: str, move: Callable[[PaperOrder], PaperOrder]) -> Outcome:
         found = await self._book.by_id(broker_order_id)
@@ -125,7 +130,6 @@ class PaperGateway:
         if await self._book.save(order, version=version):
             self._follow(order, version + 1)
             return True
-        self._followed[order.request.instrument].pop(order.broker_order_id, None)
         return False
 
     def _follow(self, order: PaperOrder, version: int) -> None:
