@@ -1,0 +1,158 @@
+"""What goes wrong around execution: a broker request that fails, old commands, approvals of nobody's."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from testkit.execution_service import (
+    APPROVALS,
+    MORNING,
+    SECOND,
+    Running,
+    approval,
+    intent,
+    slice_of,
+    spec,
+    until,
+)
+
+from services.execution.supervisor import exit_at
+from tradebus.brokers.paper.gateway import PaperGateway
+from tradebus.bus.port import Outgoing
+from tradebus.contracts.commands import Kill
+from tradebus.contracts.streams import COMMANDS
+
+MINUTE = 60 * SECOND
+
+
+@pytest.fixture
+def instance(database_url, redis_url, namespace):
+    return lambda name="a": Running(database_url, redis_url, namespace, instance=name, paced=False)
+
+
+class CancelFails(PaperGateway):
+    """The connection drops in the middle of one cancellation."""
+
+    async def cancel(self, account, broker_order_id, *, at_ns):
+        self.__class__ = PaperGateway
+        raise OSError("connection lost")
+
+
+class PlaceFails(PaperGateway):
+    """The connection drops in the middle of one placement."""
+
+    async def place(self, request):
+        self.__class__ = PaperGateway
+        raise OSError("connection lost")
+
+
+async def order_count(book, state: str) -> int:
+    return await book.pool.fetchval("SELECT count(*) FROM orders WHERE state = $1", state)
+
+
+async def closes(book, bus, running) -> None:
+    """Market data until the trade is closed."""
+    async with asyncio.timeout(20):
+        number = 1
+        while await book.pool.fetchval("SELECT state FROM trades") != "CLOSED":
+            assert not running.task.done(), running.task.exception()
+            await bus.publish([slice_of(MORNING + number * MINUTE, [10_000] * 20)])
+            number += 1
+            await asyncio.sleep(0.3)
+
+
+async def test_a_trade_whose_request_failed_in_a_chore_is_recovered_and_closed(book, bus, instance):
+    entry = approval(1, at_ns=MORNING)
+    async with instance() as running:
+        keeper = running.component._keeper
+        await bus.publish([intent(entry)])
+        await until(lambda: order_count(book, "OPEN"), running)
+        await bus.publish([slice_of(MORNING, [10_000] * 20)])
+        await until(lambda: order_count(book, "TRIGGER_PENDING"), running)
+        keeper._gateway.__class__ = CancelFails
+        async with running.component._turn:
+            with suppress(OSError):
+                await keeper.change(entry.pos_id, exit_at(reason="chore", at_ns=MORNING + MINUTE))
+        await closes(book, bus, running)
+    assert await book.pool.fetchval("SELECT exit_reason FROM trades") == "chore"
+
+
+async def test_an_intent_claimed_from_a_dead_instance_is_served_though_its_placing_fails_once(book, bus, instance):
+    dead = await bus.subscribe([APPROVALS], group="execution", consumer="execution-dead")
+    await bus.publish([intent(approval(1, at_ns=MORNING))])
+    assert len(await dead.read(block_ms=1000)) == 1
+    await dead.close()
+    async with instance() as running:
+        running.component._keeper._gateway.__class__ = PlaceFails
+        await until(lambda: order_count(book, "OPEN"), running)
+
+        async def acknowledged():
+            return (await dead.lag())[APPROVALS] == 0
+
+        await until(acknowledged, running)
+    assert await book.pool.fetchval("SELECT count(*) FROM paper_orders") == 1
+
+
+@pytest.mark.parametrize("wrong", [{"instrument": 77}, {"session_id": "nobody's"}, {"pos_id": None}])
+async def test_an_approval_about_nothing_registered_is_put_aside_and_the_next_is_served(book, bus, instance, wrong):
+    async with instance() as running:
+        bad = approval(1, at_ns=MORNING).model_copy(update=wrong)
+        await bus.publish([intent(bad), intent(approval(2, at_ns=MORNING))])
+        await until(lambda: order_count(book, "OPEN"), running)
+    assert len(await bus.dead_letters(APPROVALS, count=10)) == 1
+    assert await book.pool.fetchval("SELECT count(*) FROM trades") == 1
+
+
+async def test_an_order_that_overtakes_its_sessions_start_gets_the_sessions_paper_settings(book, bus, instance):
+    async with instance() as running:
+        await until(lambda: book.pool.fetchval("SELECT count(*) FROM execution_instances"), running)
+        late = spec("s2").model_copy(update={"user_id": "u2"})
+        await book.pool.execute(
+            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
+            " VALUES ('s2', 'u2', 'RUNNING', 'paper', $1, 'c2', 0)",
+            late.model_dump(mode="json"),
+        )
+        await bus.publish([intent(approval(1, at_ns=MORNING).model_copy(update={"session_id": "s2"}))])
+        await until(lambda: order_count(book, "OPEN"), running)
+    body = await book.pool.fetchval("SELECT body FROM paper_orders")
+    assert body["settings"] == late.paper.model_dump(mode="json")
+
+
+def kill(at_ns: int) -> Outgoing:
+    message = Kill(
+        event_id=f"kill{at_ns}", ts_event_ns=at_ns, ts_recorded_ns=1, source="gateway", trace_id="t", reason="r"
+    )
+    return Outgoing(COMMANDS.name, message.TYPE, message.to_json())
+
+
+async def test_a_kill_that_was_released_long_ago_keeps_no_new_instance_from_trading(book, bus, instance):
+    await book.pool.execute("INSERT INTO kill_switch VALUES (true, false, 'released', $1)", MORNING + 1)
+    await bus.publish([kill(MORNING)])
+    async with instance() as running:
+        running.component._settings = running.settings.model_copy(update={"housekeeping_seconds": 60.0})
+
+        async def read():
+            own = await bus.subscribe([COMMANDS.name], group="execution-a", consumer="looker")
+            return (await own.lag())[COMMANDS.name] == 0
+
+        await until(read, running)
+        assert not running.component._sessions.killed
+        await bus.publish([kill(MORNING + 2)])
+
+        async def killed():
+            return running.component._sessions.killed
+
+        await until(killed, running)
+
+
+async def test_the_heart_beats_while_a_turn_takes_long(book, instance):
+    heartbeat = "SELECT extract(epoch FROM heartbeat_at) FROM execution_instances"
+    async with instance() as running:
+        await until(lambda: book.pool.fetchval(heartbeat), running)
+        async with running.component._turn:
+            before = await book.pool.fetchval(heartbeat)
+
+            async def beaten():
+                return await book.pool.fetchval(heartbeat) > before
+
+            await until(beaten, running)
