@@ -197,20 +197,7 @@ def test_a_session_trades_to_position_closed_and_stop_ends_it_flat(application: 
     assert application.of(user, "ENTRY_SIGNAL")
     assert closed["gross_pnl_paise"] - closed["charges_paise"] == closed["net_pnl_paise"]
 
-    opened = application.until_kind(user, "POSITION_OPENED")
-    application.send("STOP_TRADING", user)
-    stopped = application.until_kind(user, "SESSION_STOPPED")
-    assert stopped["session_id"] == session_id
-    # Sessions and orders are two streams: their events keep an order each, not one together.
-    while len(application.of(user, "POSITION_CLOSED")) < stopped["trades"]:
-        application.until_kind(user, "POSITION_CLOSED")
-    closings = application.of(user, "POSITION_CLOSED")
-    assert opened["pos_id"] in {event["pos_id"] for event in closings}
-    assert {event["pos_id"] for event in application.of(user, "POSITION_OPENED")} == {
-        event["pos_id"] for event in closings
-    }
-    assert stopped["trades"] == len(closings)
-    assert stopped["net_pnl_paise"] == sum(event["net_pnl_paise"] for event in closings)
+    closings = stop_and_check(application, user)
     with stack.http(stack.secret("api_token")) as http:
         asked = {"session_id": session_id}
         (portfolio,) = http.get("/api/portfolio", params=asked).raise_for_status().json()["portfolio"]
@@ -219,6 +206,32 @@ def test_a_session_trades_to_position_closed_and_stop_ends_it_flat(application: 
         assert {one["pos_id"] for one in trades if one["state"] == "CLOSED"} == {one["pos_id"] for one in closings}
     with stack.http(None) as stranger:
         assert stranger.get("/api/portfolio").status_code == 401
+
+
+def test_stop_closes_the_position_that_is_open(application: Application):
+    # The market goes on while the command travels: now and then the position is closed before it arrives.
+    for attempt in range(10):
+        user = f"stopped-{attempt}"
+        application.send("START_TRADING", user, START)
+        application.until_kind(user, "POSITION_OPENED")
+        if "stop_trading" in {event["reason"] for event in stop_and_check(application, user)}:
+            return
+    raise AssertionError("no position was closed by STOP_TRADING in ten sessions")
+
+
+def stop_and_check(application: Application, user: str) -> list[Event]:
+    """Stops a user's session and holds what it told to its last word; returns its POSITION_CLOSED events."""
+    application.send("STOP_TRADING", user)
+    stopped = application.until_kind(user, "SESSION_STOPPED")
+    # Sessions and orders are two streams: their events keep an order each, not one together.
+    while len(application.of(user, "POSITION_CLOSED")) < stopped["trades"]:
+        application.until_kind(user, "POSITION_CLOSED")
+    closings = application.of(user, "POSITION_CLOSED")
+    opened = {event["pos_id"] for event in application.of(user, "POSITION_OPENED")}
+    assert opened == {event["pos_id"] for event in closings}
+    assert stopped["trades"] == len(closings)
+    assert stopped["net_pnl_paise"] == sum(event["net_pnl_paise"] for event in closings)
+    return closings
 
 
 def test_a_service_that_dies_is_started_again_and_trading_goes_on(application: Application, stack: Stack):
@@ -267,14 +280,20 @@ def test_containers_run_without_root_on_a_root_they_cannot_write(stack: Stack):
         assert shown.split()[-1] == "refused", service
 
 
-def test_the_kill_switch_works_with_the_gateway_and_execution_down(stack: Stack):
-    stack.compose("stop", "gateway", "execution")
+def kill(stack: Stack, *options: str) -> dict[str, str]:
+    """What `tradebus kill` says of the one stack there is."""
     run = subprocess.run(
-        ["docker", "compose", "-p", stack.project, "run", "--rm", "cli", "kill", "--json"],
+        ["docker", "compose", "-p", stack.project, "run", "--rm", "cli", "kill", "--json", *options],
         cwd=ROOT, env=stack.environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     (told,) = json.loads(run.stdout.strip().splitlines()[-1])["stacks"]
+    return dict(told)
+
+
+def test_the_kill_switch_works_with_the_gateway_and_execution_down(stack: Stack):
+    stack.compose("stop", "gateway", "execution")
+    told = kill(stack)
     assert (told["file"], told["postgres"], told["redis"]) == ("done", "done", "done")
     stack.compose("start", "gateway", "execution")
     for service in ("gateway", "execution"):
@@ -285,5 +304,10 @@ def test_the_kill_switch_works_with_the_gateway_and_execution_down(stack: Stack)
         rejected = application.until_kind("killed", "COMMAND_REJECTED", "SESSION_STARTED")
         assert rejected["type"] == "COMMAND_REJECTED"
         assert "kill" in json.dumps(rejected["errors"])
+        kill(stack, "--reset")
+        application.send("START_TRADING", "killed", START)
+        application.until_kind("killed", "SESSION_STARTED")
+        application.send("STOP_TRADING", "killed")
+        application.until_kind("killed", "SESSION_STOPPED")
     finally:
         application.close()
