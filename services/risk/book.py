@@ -84,11 +84,16 @@ class Book:
             if state is not self.sessions[name].state
         ]
         answers = [answer for name, step in steps.items() for answer in self._answers(name, step.verdicts)]
-        async with self._store.begin() as tx:
-            if not await ledger.record(tx, message_id, changes, [line for line, _ in answers]):
+        lines = [line for line, _ in answers]
+        if also is None:
+            if not await ledger.record(self._store, message_id, changes, lines, _messages(answers)):
                 return False
-            _emit(tx, answers)
-            if also is not None:
+        else:
+            async with self._store.begin() as tx:
+                if not await ledger.record_in(tx, message_id, changes, lines):
+                    return False
+                for stream, message in _messages(answers):
+                    tx.emit(stream, message)
                 await also(tx)
         for change in changes:
             session = self.sessions[change.session_id]
@@ -99,11 +104,8 @@ class Book:
     async def refuse(self, message_id: str, verdict: Verdict, *, session_id: str, user_id: str | None) -> None:
         """Journals and publishes a verdict on a session that is not here."""
         answers = [self._answer(verdict, session_id=session_id, user_id=user_id, limits=RiskLimits())]
-        async with self._store.begin() as tx:
-            if not await ledger.record(tx, message_id, [], [line for line, _ in answers]):
-                return
-            _emit(tx, answers)
-        self._made(answers)
+        if await ledger.record(self._store, message_id, [], [line for line, _ in answers], _messages(answers)):
+            self._made(answers)
 
     def forget_if_flat(self, session: Session) -> None:
         """Drops a session that is over, once nothing of it is open or on its way."""
@@ -154,7 +156,5 @@ class Book:
 _Answer = tuple[Line, tuple[str, Message] | None]
 
 
-def _emit(tx: Transaction, answers: Sequence[_Answer]) -> None:
-    for _, found in answers:
-        if found is not None:
-            tx.emit(*found)
+def _messages(answers: Sequence[_Answer]) -> list[tuple[str, Message]]:
+    return [found for _, found in answers if found is not None]

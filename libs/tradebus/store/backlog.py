@@ -29,6 +29,7 @@ class Backlog:
         self._committed: list[OutboxRow] = []
         self._published: list[int] = []
         self._known: set[int] = set()
+        self._tickets = 0  # negative: below every id
         # A commit whose outcome was never heard: its rows may be in the table, so a sweep is due before the next flush.
         self.is_doubtful = False
 
@@ -52,6 +53,29 @@ class Backlog:
         self._writing.pop(rows[0].outbox_id).set_result(None)
         self._known.difference_update(row.outbox_id for row in rows)
         self.is_doubtful = True
+
+    def expect(self) -> int:
+        """A statement that inserts and commits at once is under way: its ids come with the answer. Returns a ticket for
+        `arrived` or `lost`. Nothing is published before the answer: its rows may be earlier than any other's."""
+        self._tickets -= 1
+        self._writing[self._tickets] = asyncio.get_running_loop().create_future()
+        return self._tickets
+
+    def arrived(self, ticket: int, rows: Sequence[OutboxRow]) -> None:
+        """The statement committed and wrote these rows."""
+        self._known.update(row.outbox_id for row in rows)
+        self._committed.extend(rows)
+        self._writing.pop(ticket).set_result(None)
+
+    def lost(self, ticket: int) -> None:
+        """The statement failed, or nobody knows."""
+        self._writing.pop(ticket).set_result(None)
+        self.is_doubtful = True
+
+    async def answered(self) -> None:
+        """Returns when no such statement is under way: until then its rows cannot be told from what a crash left."""
+        while unanswered := [future for ticket, future in self._writing.items() if ticket < 0]:
+            await asyncio.wait(unanswered)
 
     async def settle(self) -> None:
         """Returns when no transaction with an earlier row than those committed so far is still committing."""

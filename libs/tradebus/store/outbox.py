@@ -75,6 +75,7 @@ class Outbox:
         """Ids of rows that nobody alive is going to publish, in order."""
         service = self._store.producer.partition("-")[0] + "-"
         rows = await self._store.pool.fetch(_SQL["outbox_of_service"], self._store.producer, service)
+        await self._store.backlog.answered()
         now_ns = monotonic_ns()
         others = [row["outbox_id"] for row in rows if not row["own"]]
         self._first_seen_ns = {row_id: self._first_seen_ns.get(row_id, now_ns) for row_id in others}

@@ -27,6 +27,8 @@ from tradebus.store.queries import load_queries
 
 _SQL = load_queries("tradebus.store", "store")
 _log = logging.getLogger("tradebus.store")
+# What require() raises (migration 0003).
+UNMET_REQUIREMENT = "TB001"
 # Published rows stay this long, then go in one statement: no handler waits for their deletion.
 _DELETE_AFTER_SECONDS = 0.5
 
@@ -67,15 +69,22 @@ class Transaction:
         rows = await self.connection.fetch(
             _SQL["write_emitted"],
             self._producer,
-            [item.stream for item in outgoing],
-            [item.kind for item in outgoing],
-            [item.body for item in outgoing],
-            [message.event_id for message in messages],
-            [message.session_id for message in messages],
-            [message.pos_id for message in messages],
-            [message.ts_event_ns for message in messages],
+            *emission_columns(messages, outgoing),
         )
         return [OutboxRow(row[0], item) for row, item in zip(rows, outgoing, strict=True)]
+
+
+def emission_columns(messages: Sequence[Message], outgoing: Sequence[Outgoing]) -> tuple[list[object], ...]:
+    """The columns of outbox and event rows, as the statements take them after the producer."""
+    return (
+        [item.stream for item in outgoing],
+        [item.kind for item in outgoing],
+        [item.body for item in outgoing],
+        [message.event_id for message in messages],
+        [message.session_id for message in messages],
+        [message.pos_id for message in messages],
+        [message.ts_event_ns for message in messages],
+    )
 
 
 class Store:
@@ -128,6 +137,33 @@ class Store:
             self.backlog.abandoned(rows)
             raise
         self.backlog.committed(rows)
+
+    async def record(
+        self, statement: str, *arguments: object, messages: Sequence[tuple[str, Message]]
+    ) -> asyncpg.Record:
+        """One statement as a whole transaction: a round trip and a commit, where `begin` takes four.
+
+        After its own parameters the statement takes emit()'s eight, and returns what emit() wrote as `outbox_ids` and
+        `emitted_ids` (or NULL). Raises what Postgres raises, and then nothing was written, or that is not known.
+        """
+        connection = await retrying(
+            self.pool.acquire, database_url=self._database_url, retry_seconds=self._retry_seconds
+        )
+        expected = self.backlog.expect()
+        try:
+            outgoing = {
+                message.event_id: Outgoing(stream, message.TYPE, message.to_json()) for stream, message in messages
+            }
+            emission = emission_columns([message for _, message in messages], list(outgoing.values()))
+            row = await connection.fetchrow(statement, *arguments, self.producer, *emission)
+        except BaseException:
+            self.backlog.lost(expected)
+            raise
+        finally:
+            await self.pool.release(connection)
+        found = zip(row["outbox_ids"] or (), row["emitted_ids"] or (), strict=True)
+        self.backlog.arrived(expected, [OutboxRow(row_id, outgoing[event_id]) for row_id, event_id in found])
+        return row
 
     def published(self, rows: Sequence[OutboxRow]) -> None:
         """The outbox calls this: the rows are on the bus and may be deleted, in a while, in one statement."""

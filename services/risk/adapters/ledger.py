@@ -5,15 +5,17 @@ together or not at all, and once; a state is only ever replaced by one that was 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import asyncpg
 
 from services.risk.domain.state import RiskState, decode, encode
+from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.store.queries import load_queries
-from tradebus.store.store import Transaction
+from tradebus.store.store import UNMET_REQUIREMENT, Store, Transaction, emission_columns
 
 _SQL = load_queries("services.risk.adapters", "ledger")
 CONSUMER = "risk"
@@ -68,10 +70,30 @@ async def take_up(tx: Transaction, session_id: str) -> None:
     await tx.connection.execute(_SQL["take_up"], session_id, encode(RiskState()))
 
 
-async def record(tx: Transaction, message_id: str, changes: Sequence[Change], lines: Sequence[Line]) -> bool:
-    """Writes a message's effect; False, and nothing written, where it was handled before. Raises StateConflict."""
-    row = await tx.connection.fetchrow(
-        _SQL["record"],
+async def record(
+    store: Store,
+    message_id: str,
+    changes: Sequence[Change],
+    lines: Sequence[Line],
+    messages: Sequence[tuple[str, Message]],
+) -> bool:
+    """Writes a message's effect, messages to publish included, in one statement. False, and nothing written, where it
+    was handled before. Raises StateConflict."""
+    with _conflict(changes):
+        row = await store.record(_SQL["record"], *_columns(message_id, changes, lines), messages=messages)
+    return bool(row["first_time"])
+
+
+async def record_in(tx: Transaction, message_id: str, changes: Sequence[Change], lines: Sequence[Line]) -> bool:
+    """As `record`, within a transaction that does more; the caller emits."""
+    nothing = ("", *emission_columns([], []))
+    with _conflict(changes):
+        row = await tx.connection.fetchrow(_SQL["record"], *_columns(message_id, changes, lines), *nothing)
+    return bool(row["first_time"])
+
+
+def _columns(message_id: str, changes: Sequence[Change], lines: Sequence[Line]) -> tuple[object, ...]:
+    return (
         CONSUMER,
         message_id,
         [change.session_id for change in changes],
@@ -87,12 +109,17 @@ async def record(tx: Transaction, message_id: str, changes: Sequence[Change], li
         [line.ts_event_ns for line in lines],
         [json.dumps(line.body) for line in lines],
     )
-    if not row["first_time"]:
-        return False
-    if row["saved"] != len(changes):
+
+
+@contextmanager
+def _conflict(changes: Sequence[Change]) -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != UNMET_REQUIREMENT:
+            raise
         names = ", ".join(change.session_id for change in changes)
-        raise StateConflict(f"risk_state of {names}: not the version this service has read")
-    return True
+        raise StateConflict(f"risk_state of {names}: not the version this service has read") from error
 
 
 async def engage_kill_switch(tx: Transaction, *, reason: str, changed_ns: int) -> bool:

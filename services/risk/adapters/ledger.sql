@@ -18,9 +18,9 @@ INSERT INTO session_participants (session_id, service) VALUES ($1, 'risk') ON CO
 
 -- name: record
 -- One message's whole effect in one statement: nothing at all where its inbox row ($1, $2) is there already.
--- $3 session ids, $4 states, $5 the versions they were made from; $6 … $14 the verdicts' columns.
+-- $3 session ids, $4 states, $5 the versions they were made from; $6 … $14 the verdicts' columns; $15 … $22 emit's.
 WITH first AS (
-    INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true
+    INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING NULL::text[] AS every
 ), saved AS (
     UPDATE risk_state SET state = new.state::jsonb, version = risk_state.version + 1
     FROM unnest($3::text[], $4::text[], $5::bigint[]) AS new (session_id, state, version)
@@ -37,7 +37,13 @@ WITH first AS (
     WHERE EXISTS (SELECT FROM first)
     ON CONFLICT (event_id) DO NOTHING
 )
-SELECT EXISTS (SELECT FROM first) AS first_time, (SELECT count(*) FROM saved) AS saved;
+SELECT EXISTS (SELECT FROM first) AS first_time,
+       require((SELECT count(*) FROM saved) = cardinality($3::text[]) OR NOT EXISTS (SELECT FROM first),
+               'risk_state is not at the version this service has read') AS is_saved,
+       array_agg(e.outbox_id ORDER BY e.outbox_id) AS outbox_ids,
+       array_agg(e.emitted_id ORDER BY e.outbox_id) AS emitted_ids
+-- Lateral: emit runs once for the row of `first`, and not at all where there is none.
+FROM first CROSS JOIN LATERAL emit($15, $16, $17, $18, $19, $20, $21, $22, first.every) e;
 
 -- name: engage_kill_switch
 -- A switch that a person released after the command was given stays released.

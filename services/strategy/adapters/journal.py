@@ -10,7 +10,7 @@ import asyncpg
 from services.strategy.domain.decisions import DecisionRow, Signal
 from tradebus.contracts.streams import SIGNALS
 from tradebus.store.queries import load_queries
-from tradebus.store.store import Store, Transaction
+from tradebus.store.store import Store
 
 _SQL = load_queries("services.strategy.sql", "journal")
 
@@ -28,15 +28,21 @@ class Journal:
 
     async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[Signal]) -> None:
         """Stores both in one transaction, and hands the signals that are new to the outbox."""
-        async with self._store.begin() as transaction:
-            await _emit_new(transaction, signals)
-            if rows:
-                await _insert_decisions(transaction.connection, rows)
+        once = {signal.event_id: signal for signal in signals}  # decided twice alike, it is one signal
+        await self._store.record(
+            _SQL["record"],
+            *_decisions(rows),
+            *_signals(list(once.values())),
+            messages=[(SIGNALS.name, signal) for signal in once.values()],
+        )
 
 
 async def _insert_decisions(connection: asyncpg.Connection | asyncpg.Pool, rows: Sequence[DecisionRow]) -> None:
-    await connection.execute(
-        _SQL["insert_decisions"],
+    await connection.execute(_SQL["insert_decisions"], *_decisions(rows))
+
+
+def _decisions(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
+    return (
         [row.session_id for row in rows],
         [row.strategy for row in rows],
         [row.instrument for row in rows],
@@ -47,9 +53,8 @@ async def _insert_decisions(connection: asyncpg.Connection | asyncpg.Pool, rows:
     )
 
 
-async def _emit_new(transaction: Transaction, signals: Sequence[Signal]) -> None:
-    inserted = await transaction.connection.fetch(
-        _SQL["insert_signals"],
+def _signals(signals: Sequence[Signal]) -> tuple[list[object], ...]:
+    return (
         [signal.event_id for signal in signals],
         [signal.session_id for signal in signals],
         [signal.strategy for signal in signals],
@@ -58,8 +63,3 @@ async def _emit_new(transaction: Transaction, signals: Sequence[Signal]) -> None
         [signal.ts_event_ns for signal in signals],
         [signal.to_json().decode() for signal in signals],
     )
-    new = {row["event_id"] for row in inserted}
-    for signal in signals:
-        if signal.event_id in new:
-            new.discard(signal.event_id)
-            transaction.emit(SIGNALS.name, signal)
