@@ -4,10 +4,13 @@ Small enough to need no web framework: GET only, one answer per connection, on a
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+
+from tradebus.kernel.errors import Unavailable
 
 _READ_TIMEOUT_SECONDS: Final = 5.0
 
@@ -20,8 +23,14 @@ class HealthServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
-        """Listens; returns the port (the system's choice where 0 was asked for). Raises OSError where it is taken."""
-        self._server = await asyncio.start_server(self._answer, self._host, self._port)
+        """Listens; returns the port (the system's choice where 0 was asked for). Raises Unavailable."""
+        try:
+            self._server = await asyncio.start_server(self._answer, self._host, self._port)
+        except OSError as error:
+            raise Unavailable(
+                f"TRADEBUS_HEALTH_PORT: {self._host}:{self._port} cannot be listened on"
+                f" ({os.strerror(error.errno) if error.errno else error}); choose another port"
+            ) from error
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:

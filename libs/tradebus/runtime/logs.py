@@ -3,24 +3,37 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 _SECRET_KEYS = re.compile(r"token|password|secret|authorization|credential", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
+# To the last @ before a slash or space: a password may hold one itself.
+_URL_PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]+@")
+_QUERY_SECRET = re.compile(r"([?&;][\w.-]*(?:token|password|secret|api_key)[\w.-]*=)[^&;\s]+", re.IGNORECASE)
 STARS = "***"
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replaces the values of secret-looking keys, and passwords inside URLs wherever they stand."""
+    """Replaces the values of secret-looking keys, at any depth, and secrets inside URLs wherever they stand."""
     for key, value in event.items():
-        if _SECRET_KEYS.search(key) and value is not None:
-            event[key] = STARS
-        elif isinstance(value, str):
-            event[key] = _URL_PASSWORD.sub(rf"\1:{STARS}@", value)
+        event[key] = _redacted(value, key)
     return event
+
+
+def _redacted(value: Any, key: object = None) -> Any:
+    if value is None:
+        return None
+    if isinstance(key, str) and _SECRET_KEYS.search(key):
+        return STARS
+    if isinstance(value, str):
+        return _QUERY_SECRET.sub(rf"\1{STARS}", _URL_PASSWORD.sub(rf"\1:{STARS}@", value))
+    if isinstance(value, Mapping):
+        return {name: _redacted(inner, name) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(inner) for inner in value]
+    return value
 
 
 def configure_logs(service: str, *, level: str) -> None:

@@ -102,22 +102,26 @@ class _Readiness:
 
 
 async def run_components(components: Sequence[Component], stop: asyncio.Event) -> None:
-    """Runs all until `stop`; the first that fails stops the others, and its error is raised."""
+    """Runs all until `stop` or until all have finished; the first that fails stops the others, and its error is raised.
+
+    One that does not return in ten seconds after `stop` is cancelled.
+    """
     tasks = [asyncio.create_task(component.run(stop), name=type(component).__name__) for component in components]
+    running = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
+    stopping = asyncio.create_task(stop.wait())
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not stop.is_set():
-            failed = [task for task in done if task.exception() is not None]
-            for task in failed:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
                 _log.error("component failed", component=task.get_name(), exc_info=task.exception())
-            if not failed:
-                await asyncio.wait(tasks)
         stop.set()
-        await asyncio.wait(tasks, timeout=_STOP_GRACE_SECONDS)
+        _, late = await asyncio.wait(tasks, timeout=_STOP_GRACE_SECONDS)
+        for task in late:
+            _log.warning("component did not stop in time", component=task.get_name())
     finally:
         stop.set()
-        for task in tasks:
-            task.cancel()
+        for waiting in (*tasks, running, stopping):
+            waiting.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):

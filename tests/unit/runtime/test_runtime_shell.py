@@ -1,0 +1,113 @@
+"""The shell: what the end of one component means for the others, and for the process."""
+
+import asyncio
+import socket
+
+import pytest
+
+from tradebus.kernel.errors import Unavailable
+from tradebus.runtime import shell
+from tradebus.runtime.health import HealthServer
+from tradebus.runtime.shell import run_components
+
+
+class Finishes:
+    async def run(self, stop: asyncio.Event) -> None:
+        return
+
+
+class Waits:
+    stopped = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.stopped = True
+
+
+class Fails:
+    """After a while, so that another has ended before."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        raise RuntimeError("broken")
+
+
+class Stuck:
+    async def run(self, stop: asyncio.Event) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_component_that_fails_after_another_has_finished_still_ends_the_service():
+    waiting = Waits()
+    with pytest.raises(RuntimeError, match="broken"):
+        async with asyncio.timeout(5):
+            await run_components([Finishes(), Fails(), waiting], asyncio.Event())
+    assert waiting.stopped
+
+
+async def test_a_component_that_finishes_leaves_the_others_running_until_told_to_stop():
+    stop, waiting = asyncio.Event(), Waits()
+    running = asyncio.create_task(run_components([Finishes(), waiting], stop))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not running.done()
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert waiting.stopped
+
+
+async def test_when_all_have_finished_the_service_ends():
+    await asyncio.wait_for(run_components([Finishes(), Finishes()], asyncio.Event()), 5)
+
+
+async def test_a_component_that_does_not_stop_is_cancelled(monkeypatch):
+    monkeypatch.setattr(shell, "_STOP_GRACE_SECONDS", 0.01)
+    stop = asyncio.Event()
+    stop.set()
+    await asyncio.wait_for(run_components([Stuck(), Waits()], stop), 5)
+
+
+async def test_a_failure_while_stopping_is_raised():
+    stop = asyncio.Event()
+    stop.set()
+    with pytest.raises(RuntimeError, match="broken"):
+        await asyncio.wait_for(run_components([Waits(), Fails()], stop), 5)
+
+
+async def test_a_health_port_that_is_taken_is_named_in_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Unavailable, match=f"TRADEBUS_HEALTH_PORT: 127.0.0.1:{port}"):
+            await HealthServer(host="127.0.0.1", port=port, ready=lambda: None).start()
+
+
+async def asked(path: bytes, problem: str | None) -> bytes:
+    server = HealthServer(host="127.0.0.1", port=0, ready=lambda: problem)
+    port = await server.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(path)
+        answer = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        return answer
+    finally:
+        await server.stop()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "problem", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n\r\n", "starting", b"200"),
+        (b"GET /readyz?x=1 HTTP/1.1\r\n\r\n", None, b"200"),
+        (b"GET /readyz HTTP/1.1\r\n\r\n", "starting", b"503"),
+        (b"GET /metrics HTTP/1.1\r\n\r\n", None, b"200"),
+        (b"GET /other HTTP/1.1\r\n\r\n", None, b"404"),
+    ],
+)
+async def test_the_health_port_answers(request_line, problem, status):
+    assert (await asked(request_line, problem)).split(b" ")[1] == status
+
+
+async def test_a_caller_that_speaks_no_http_gets_nothing_and_harms_nothing():
+    assert await asked(b"\xff\xfe\r\n\r\n", None) == b""
