@@ -10,11 +10,12 @@ import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
+from services.execution.decisions import exit_at
 from services.execution.keeper import CONSUMER, Keeper
 from services.execution.lane import Lane
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
-from services.execution.supervisor import Supervisor, exit_at
+from services.execution.supervisor import Supervisor
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription, is_poison
 from tradebus.bus.several import SeveralSubscriptions
 from tradebus.contracts.base import Message

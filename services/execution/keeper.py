@@ -8,34 +8,33 @@ A process lock and a Postgres advisory lock serialise a position; the row's vers
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 import structlog
 
+from services.execution import decisions
 from services.execution.adapters import ledger
 from services.execution.adapters.instruments import InstrumentKinds
 from services.execution.adapters.ledger import Ledger, Stale
+from services.execution.decisions import Decide
 from services.execution.domain import lifecycle
 from services.execution.domain.opening import Approval, open_trade, refuse_trade
 from services.execution.domain.step import Cancel, Modify, Place, Request, Step
-from services.execution.domain.trade import Order, Trade
+from services.execution.domain.trade import Trade
 from services.execution.ports import Follower
-from tradebus.brokers.ports import BrokerOrder, Change, OrderGateway, OrderRequest, Outcome
+from services.execution.protection import Protection
+from tradebus.brokers.ports import BrokerOrder, Change, OrderGateway
 from tradebus.contracts.base import Message
-from tradebus.contracts.orders import OrderType
 from tradebus.contracts.risk import ExitApproved
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock
 from tradebus.store.store import Store, Transaction
 from tradebus.trading.states import OrderState
 
-MARKET_PROTECTION_PCT = 3.0
 CONSUMER = "execution"
 _ATTEMPTS = 5
 _log = structlog.get_logger()
-
-Decide = Callable[[Trade, Step], None]
 
 
 class Keeper:
@@ -60,6 +59,8 @@ class Keeper:
         self.by_instrument: dict[int, dict[str, Trade]] = {}  # the same trades
         self._holding: set[str] = set()  # living trades with a fill
         self.deadlines_ns: dict[str, int] = {}  # of the trades that have one
+        self._protection = Protection()
+        self.market_ns = 0  # the event time of what is being handled; the supervisor sets it
         self.revision = 0  # goes up with every change of any trade
 
     async def open(self, approval: Approval, *, refusal: str | None) -> None:
@@ -137,26 +138,19 @@ class Keeper:
         if pos_id is None:
             _log.warning("an order that is not ours", broker_order_id=order.broker_order_id, account=order.account)
             return
-
-        def decide(trade: Trade, step: Step) -> None:
-            ours = next((own for own in trade.orders if own.tag == order.tag), None)
-            if ours is None:
-                raise Stale(pos_id)  # another instance placed it
-            lifecycle.on_report(trade, ours, step, order)
-
-        await self.change(pos_id, decide)
+        await self.change(pos_id, decisions.reported(order, unknown=Stale(pos_id)))
 
     async def recover(self, pos_id: str, *, now_ns: int) -> None:
         """Brings a trade of an earlier life in line with the broker's book and goes on where it stood."""
         trade = await self._load(pos_id)
         if trade is None or trade.ended:
             return
-        await self.change(pos_id, _only_own)
+        await self.change(pos_id, decisions.only_own)
         for order in [order for order in trade.orders if not order.ended]:
             await self.resolve(pos_id, order.order_id, now_ns=now_ns)
         async with self._lock(pos_id):
-            await self._cascade(pos_id, self._unfinished(self.alive.get(pos_id)))
-        await self.change(pos_id, _go_on)
+            await self._cascade(pos_id, await self._unfinished(self.alive.get(pos_id)))
+        await self.change(pos_id, decisions.go_on)
 
     async def resolve(self, pos_id: str, order_id: str, *, now_ns: int) -> None:
         """Looks an order up by its tag: the only way out of an unknown outcome."""
@@ -169,11 +163,11 @@ class Keeper:
             if self._follower is not None:
                 await self._follower.follow(trade.session_id, order.tag)
             await self.report(lookup.order)
-        elif lookup.definitive and order.state is OrderState.PENDING and not _outdated(trade, order, now_ns):
+        elif lookup.definitive and order.state is OrderState.PENDING and not decisions.outdated(trade, order, now_ns):
             async with self._lock(pos_id):
                 await self._cascade(pos_id, [Place(order_id)])
         elif lookup.definitive:
-            await self.change(pos_id, _absent(order_id, now_ns))
+            await self.change(pos_id, decisions.absent(order_id, now_ns))
 
     async def strays(self) -> list[str]:
         """Positions this instance owns and does not have in memory: of an earlier life, adopted, or forgotten in the
@@ -244,6 +238,7 @@ class Keeper:
             except BaseException:
                 self._forget(pos_id)  # the copy in memory has moved, the book has not
                 raise
+            self._protection.note(trade, now_ns=self.market_ns)
             self._remember(trade)
             if taken_over:
                 await self._follow(trade)
@@ -262,28 +257,30 @@ class Keeper:
         if isinstance(request, Place):
             if order.state is not OrderState.PENDING:
                 return None  # answered meanwhile: sent again it might be a second order
-            placed = await self._gateway.place(_order_request(trade, order))
-            return _placed(order.order_id, placed, order.placed_ns)
+            placed = await self._gateway.place(decisions.order_request(trade, order))
+            return decisions.placed(order.order_id, placed, order.placed_ns)
         if order.broker_order_id is None or order.ended or order.state is OrderState.UNKNOWN:
             return None  # what is not known is looked up first
         if isinstance(request, Cancel):
             outcome = await self._gateway.cancel(trade.session_id, order.broker_order_id, at_ns=request.at_ns)
-            return _cancelled(order.order_id, outcome, request.at_ns)
+            return decisions.cancelled(order.order_id, outcome, request.at_ns)
         change = Change(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
         outcome = await self._gateway.modify(trade.session_id, order.broker_order_id, change)
-        return _modified(request, outcome)
+        return decisions.modified(request, outcome)
 
-    def _unfinished(self, trade: Trade | None) -> list[Request]:
-        """Requests that a crash may have swallowed between commit and sending. All may be sent twice without harm."""
+    async def _unfinished(self, trade: Trade | None) -> list[Request]:
+        """Requests that a crash may have swallowed between commit and answer. All may be sent twice without harm."""
         if trade is None:
             return []
-        at_ns = max(order.updated_ns for order in trade.orders)
         found: list[Request] = []
         for order in trade.orders:
             if order.state is OrderState.CANCEL_PENDING:
                 found.append(Cancel(order.order_id, order.updated_ns))
             elif order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is None:
-                found.append(Modify(order.order_id, at_ns, order.quantity, order.trigger_paise or 0))
+                grown = await self._ledger.growth_unanswered(trade.entry_order(), order)
+                if grown is not None:
+                    at_ns, by = grown
+                    found.append(Modify(order.order_id, at_ns, order.quantity - by, order.trigger_paise or 0))
         return found
 
     def _step(self, cause_id: str | None) -> Step:
@@ -317,6 +314,7 @@ class Keeper:
         trade = self.alive.pop(pos_id, None)
         self.deadlines_ns.pop(pos_id, None)
         self._holding.discard(pos_id)
+        self._protection.forget(pos_id)
         if trade is None:
             return
         for order in trade.orders:
@@ -334,56 +332,6 @@ class Keeper:
         return lock
 
 
-def _order_request(trade: Trade, order: Order) -> OrderRequest:
-    protected = order.order_type in (OrderType.MARKET, OrderType.SL_M)
-    return OrderRequest(
-        account=trade.session_id,
-        tag=order.tag,
-        instrument=trade.instrument,
-        symbol=trade.symbol,
-        transaction=order.transaction,
-        order_type=order.order_type,
-        quantity=order.quantity,
-        lot_size=trade.lot_size,
-        tick_size_paise=trade.tick_size_paise,
-        at_ns=order.placed_ns,
-        price_paise=order.price_paise,
-        trigger_paise=order.trigger_paise,
-        market_protection_pct=MARKET_PROTECTION_PCT if protected else None,
-    )
-
-
 def _emit(tx: Transaction, messages: Sequence[Message]) -> None:
     for message in messages:
         tx.emit(ORDERS.name, message)
-
-
-def _outdated(trade: Trade, order: Order, now_ns: int) -> bool:
-    """An entry that never left is not sent after its time; stops and exits always are."""
-    late_ns = order.placed_ns + trade.order_timeout_seconds * 1_000_000_000
-    return order is trade.entry_order() and now_ns > late_ns
-
-
-def _only_own(_trade: Trade, _step: Step) -> None:
-    """Changes nothing but the owner, as every change does."""
-
-
-def _go_on(trade: Trade, step: Step) -> None:
-    if trade.exit_reason is not None and not trade.ended:
-        lifecycle.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
-
-
-def _absent(order_id: str, at_ns: int) -> Decide:
-    return lambda trade, step: lifecycle.on_absent(trade, trade.order(order_id), step, at_ns=at_ns)
-
-
-def _placed(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
-    return lambda trade, step: lifecycle.on_outcome(trade, trade.order(order_id), step, outcome, at_ns=at_ns)
-
-
-def _cancelled(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
-    return lambda trade, step: lifecycle.on_cancel_outcome(trade, trade.order(order_id), step, outcome, at_ns=at_ns)
-
-
-def _modified(request: Modify, outcome: Outcome) -> Decide:
-    return lambda trade, step: lifecycle.on_modify_outcome(trade, trade.order(request.order_id), step, outcome, request)

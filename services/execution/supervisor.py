@@ -4,14 +4,14 @@ Sparse out of dense: for each instrument with a living trade the next tick at wh
 array operations, and only that tick is handled. A batch without living trades costs nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 
+from services.execution import decisions
 from services.execution.domain import lifecycle
-from services.execution.domain.step import Step
 from services.execution.domain.trade import Trade
-from services.execution.keeper import Decide, Keeper
+from services.execution.keeper import Keeper
 from tradebus.brokers.ports import InstrumentTicks, SimulatedMarket
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
@@ -66,6 +66,7 @@ class Supervisor:
         return [trade for trade in self._keeper.alive.values() if trade.entry_quantity]
 
     async def _pass_time(self, end_ns: int) -> None:
+        self._keeper.market_ns = end_ns - 1
         if self._market is not None:
             while reports := await self._market.advance(end_ns - 1):
                 for report in reports:
@@ -83,14 +84,14 @@ class Supervisor:
                 note_extremes(trade, ticks, start, len(ticks) if index is None else index + 1)
             if index is None:
                 return
-            at_ns = int(ticks.at_ns[index])
+            at_ns = self._keeper.market_ns = int(ticks.at_ns[index])
             for trade in trades:
                 await self._meet_deadlines(trade, at_ns)
             if self._market is not None:
                 for report in await self._market.on_tick(instrument, ticks, index):
                     await self._keeper.report(report)
             for pos_id in at_target:  # harmless where the stop was hit by the same tick
-                await self._keeper.change(pos_id, exit_at(reason="target", at_ns=at_ns))
+                await self._keeper.change(pos_id, decisions.exit_at(reason="target", at_ns=at_ns))
             # The same tick again: it may fill an order that it caused to be placed with an earlier time. What has seen
             # it already does not see it twice (as_of_ns).
             start = index
@@ -110,7 +111,7 @@ class Supervisor:
     async def _meet_deadlines(self, trade: Trade, now_ns: int) -> None:
         due = lifecycle.deadline_ns(trade)
         if due is not None and due <= now_ns:
-            await self._keeper.change(trade.pos_id, _deadline(now_ns))
+            await self._keeper.change(trade.pos_id, decisions.deadline(now_ns))
 
 
 class Deadlines:
@@ -180,16 +181,3 @@ def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -
     trade.highest_paise = max(trade.highest_paise, int(prices.max()))
     trade.lowest_paise = min(trade.lowest_paise, int(prices.min()))
     trade.as_of_ns = int(ticks.at_ns[stop - 1])
-
-
-def exit_at(*, reason: str, at_ns: int) -> Decide:
-    """A change that asks for the exit."""
-
-    def decide(trade: Trade, step: Step) -> None:
-        lifecycle.request_exit(trade, step, reason=reason, at_ns=at_ns)
-
-    return decide
-
-
-def _deadline(now_ns: int) -> Callable[[Trade, Step], None]:
-    return lambda trade, step: lifecycle.on_deadline(trade, step, now_ns=now_ns)

@@ -130,6 +130,11 @@ class Ledger:
     async def alive_of_session(self, session_id: str) -> list[str]:
         return [row["pos_id"] for row in await self._pool.fetch(_SQL["select_alive_of_session"], session_id)]
 
+    async def growth_unanswered(self, entry: Order, stop: Order) -> tuple[int, int] | None:
+        """The time and quantity of the entry's fill by which the stop was to grow, where its answer is not recorded."""
+        row = await self._pool.fetchrow(_SQL["select_growth_unanswered"], entry.order_id, stop.order_id, stop.placed_ns)
+        return (row["at_ns"], row["quantity"]) if row else None
+
     async def position_of_tag(self, tag: str) -> str | None:
         found: str | None = await self._pool.fetchval(_SQL["select_pos_of_tag"], tag)
         return found

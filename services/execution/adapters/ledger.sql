@@ -95,6 +95,14 @@ SELECT pos_id FROM trades WHERE owner = $1 AND state NOT IN ('CLOSED', 'REJECTED
 -- name: select_alive_of_session
 SELECT pos_id FROM trades WHERE session_id = $1 AND state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED') ORDER BY pos_id
 
+-- name: select_growth_unanswered
+-- A stop grows by each fill of its entry ($1) after the one it was placed for, and every answer is in its history.
+SELECT ts_event_ns AS at_ns, quantity FROM fills
+WHERE order_id = $1 AND ts_event_ns > $3 AND NOT EXISTS (
+    SELECT FROM order_history WHERE order_id = $2 AND event = 'MODIFIED' AND ts_event_ns >= fills.ts_event_ns
+)
+ORDER BY ts_event_ns DESC LIMIT 1
+
 -- name: select_pos_of_tag
 SELECT pos_id FROM orders WHERE tag = $1
 

@@ -16,7 +16,7 @@ from testkit.execution_service import (
     until,
 )
 
-from services.execution.supervisor import exit_at
+from services.execution.decisions import exit_at
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Kill

@@ -5,11 +5,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.execution.decisions import order_request
 from services.execution.domain import lifecycle
 from services.execution.domain.opening import open_trade
 from services.execution.domain.step import Cancel, Place, Request, Step
 from services.execution.domain.trade import Order, Trade
-from services.execution.keeper import _order_request
 from tradebus.brokers.paper.book import report
 from tradebus.brokers.paper.matching import (
     PaperOrder,
@@ -80,7 +80,7 @@ class Chaos:
         if word.startswith("obeyed"):
             assert order.tag not in self.placed, "two broker orders for one intent"
             self.placed.append(order.tag)
-            self.write(accept(_order_request(self.trade, order), PAPER))
+            self.write(accept(order_request(self.trade, order), PAPER))
         outcome = self.answer(word)
         lifecycle.on_outcome(self.trade, order, step, outcome, at_ns=order.placed_ns)
 
@@ -197,7 +197,7 @@ def test_an_accepted_order_that_the_broker_no_longer_knows_has_ended():
 def test_a_refused_order_that_the_stream_calls_cancelled_stays_refused():
     step = Step(recorded_ns=1)
     trade = open_trade(approval(Side.LONG), step, kind="FUTURE", owner="o")
-    paper = accept(_order_request(trade, trade.entry_order()), PAPER)
+    paper = accept(order_request(trade, trade.entry_order()), PAPER)
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.REFUSED, reason="no"), at_ns=MORNING)
     gone = report(replace(paper, status=BrokerStatus.CANCELLED))
     lifecycle.on_report(trade, trade.entry_order(), Step(recorded_ns=1), gone)
@@ -208,14 +208,14 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     """Its trigger was hit, its limit (market protection) was not met again: nobody else would close the rest."""
     trade = placed_trade()
     entry = trade.entry_order()
-    whole = accept(_order_request(trade, entry), paper_filling(0.0))
+    whole = accept(order_request(trade, entry), paper_filling(0.0))
     paper = match(whole, Quote(at_ns=MORNING + SECOND, price_paise=10_000))
     step = Step(recorded_ns=1)
     lifecycle.on_report(trade, entry, step, report(paper))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
-    resting = accept(_order_request(trade, stop), paper_filling(1.0))
+    resting = accept(order_request(trade, stop), paper_filling(1.0))
     hit = match(resting, Quote(at_ns=MORNING + 3 * SECOND, price_paise=9_900))
     assert hit.status is BrokerStatus.OPEN
     lifecycle.on_report(trade, stop, step, report(hit))
@@ -234,12 +234,12 @@ def paper_filling(partial: float) -> PaperSettings:
 def test_an_entry_still_filling_when_its_stop_is_hit_is_cancelled():
     trade = placed_trade()
     entry, step = trade.entry_order(), Step(recorded_ns=1)
-    half = match(accept(_order_request(trade, entry), paper_filling(1.0)), Quote(MORNING + SECOND, 10_000))
+    half = match(accept(order_request(trade, entry), paper_filling(1.0)), Quote(MORNING + SECOND, 10_000))
     lifecycle.on_report(trade, entry, step, report(half))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
-    hit = match(accept(_order_request(trade, stop), paper_filling(1.0)), Quote(MORNING + 3 * SECOND, 9_900))
+    hit = match(accept(order_request(trade, stop), paper_filling(1.0)), Quote(MORNING + 3 * SECOND, 9_900))
     after = Step(recorded_ns=1)
     lifecycle.on_report(trade, stop, after, report(hit))
     assert [(type(request), request.order_id) for request in after.requests] == [(Cancel, entry.order_id)]

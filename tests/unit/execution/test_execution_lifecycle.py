@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.execution.decisions import order_request
 from services.execution.domain import lifecycle
 from services.execution.domain.opening import guard_price_paise, open_trade, refuse_trade
 from services.execution.domain.step import Cancel, Modify, Place, Step
 from services.execution.domain.trade import Trade
-from services.execution.keeper import _order_request
 from tradebus.brokers.paper.book import report
 from tradebus.brokers.paper.matching import (
     PaperOrder,
@@ -74,7 +74,7 @@ class Broker:
         if choice == "refuse":
             return Outcome(Result.REFUSED, reason="margin")
         if choice in ("accept", "accept_and_lose"):
-            self.book[order.tag] = accept(_order_request(trade, order), PAPER)
+            self.book[order.tag] = accept(order_request(trade, order), PAPER)
         return Outcome(Result.ACCEPTED, "b-" + order.tag) if choice == "accept" else Outcome(Result.UNKNOWN, reason="?")
 
     def tick(self, trade: Trade, at_ns: int, price: int, *, repeat: bool) -> None:
@@ -177,7 +177,7 @@ def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
     step = Step(recorded_ns=1)
     trade = open_trade(approval(), step, kind="FUTURE", owner="o")
     entry = trade.entry_order()
-    paper = match(accept(_order_request(trade, entry), PAPER), Quote(at_ns=MORNING + 2 * SECOND, price_paise=10_000))
+    paper = match(accept(order_request(trade, entry), PAPER), Quote(at_ns=MORNING + 2 * SECOND, price_paise=10_000))
     bad = paper.fills[0].__class__(paper.fills[0].fill_id, 150, 10_100, MORNING + 2 * SECOND)
     book = report(paper)
     worse = book.__class__(**{name: getattr(book, name) for name in book.__slots__} | {
