@@ -16,7 +16,7 @@ from tradebus.brokers.ports import InstrumentTicks, SimulatedMarket
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
-from tradebus.trading.states import TradeState
+from tradebus.trading.states import OrderState, TradeState
 
 _SAVE_EVERY_NS = NANOSECONDS_PER_SECOND
 
@@ -68,6 +68,7 @@ class Supervisor:
     async def _pass_time(self, end_ns: int) -> None:
         self._keeper.market_ns = end_ns - 1
         if self._market is not None:
+            await self._keep_extremes([trade for trade in self._keeper.alive.values() if _ending(trade)])
             while reports := await self._market.advance(end_ns - 1):
                 for report in reports:
                     await self._keeper.report(report)
@@ -88,6 +89,7 @@ class Supervisor:
             for trade in trades:
                 await self._meet_deadlines(trade, at_ns)
             if self._market is not None:
+                await self._keep_extremes(trades)
                 for report in await self._market.on_tick(instrument, ticks, index):
                     await self._keeper.report(report)
             for pos_id in at_target:  # harmless where the stop was hit by the same tick
@@ -95,6 +97,12 @@ class Supervisor:
             # The same tick again: it may fill an order that it caused to be placed with an earlier time. What has seen
             # it already does not see it twice (as_of_ns).
             start = index
+
+    async def _keep_extremes(self, trades: Iterable[Trade]) -> None:
+        """Stored before the market may close the trade: a crash between its word and ours must not lose them."""
+        held = [trade for trade in trades if trade.entry_quantity]
+        if held:
+            await self._keeper.save_extremes(held)
 
     def _next(self, instrument: int, trades: Iterable[Trade], ticks: InstrumentTicks, start: int) -> int | None:
         found = [target_index(trade, ticks, start) for trade in trades]
@@ -150,11 +158,17 @@ def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None
     """The first tick, at or after `start`, at which an open trade has reached its target."""
     if trade.target_paise is None or trade.state is not TradeState.POSITION_OPEN or trade.exit_reason is not None:
         return None
-    begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="right")))
+    # The last tick applied is looked at again: a crash may have come between its effects.
+    begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="left")))
     prices = ticks.price_paise[begin:]
     reached = prices >= trade.target_paise if trade.side is Side.LONG else prices <= trade.target_paise
     index = int(np.argmax(reached)) if len(reached) else 0
     return begin + index if len(reached) and reached[index] else None
+
+
+def _ending(trade: Trade) -> bool:
+    """Whether time alone may end the trade."""
+    return any(order.state is OrderState.CANCEL_PENDING for order in trade.orders)
 
 
 def _reached(trade: Trade, ticks: InstrumentTicks, index: int) -> bool:

@@ -20,6 +20,7 @@ from services.execution.decisions import exit_at
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Kill
+from tradebus.contracts.orders import Transaction
 from tradebus.contracts.streams import COMMANDS
 
 MINUTE = 60 * SECOND
@@ -44,6 +45,16 @@ class PlaceFails(PaperGateway):
     async def place(self, request):
         self.__class__ = PaperGateway
         raise OSError("connection lost")
+
+
+class DiesOnAnExit(PaperGateway):
+    """The process ends between a closing fill in the broker's book and our hearing of it."""
+
+    async def on_tick(self, instrument, ticks, index):
+        changed = await super().on_tick(instrument, ticks, index)
+        if any(report.fills and report.transaction is Transaction.SELL for report in changed):
+            raise RuntimeError("the power fails")
+        return changed
 
 
 async def order_count(book, state: str) -> int:
@@ -156,3 +167,41 @@ async def test_the_heart_beats_while_a_turn_takes_long(book, instance):
                 return await book.pool.fetchval(heartbeat) > before
 
             await until(beaten, running)
+
+
+async def test_a_closing_fill_heard_of_only_after_a_restart_leaves_the_same_extremes(book, bus, instance):
+    """Both trades see the same ticks; the second one's instance dies with its stop filled and nobody told."""
+    path = slice_of(MORNING, [10_000, 10_010, 10_020, 9_990, 9_980, 10_060, 9_940, 9_880, 9_870, 9_860])
+    extremes = "SELECT highest_paise, lowest_paise, mae_r, mfe_r, net_pnl_paise FROM trades"
+
+    async def run(running) -> None:
+        await bus.publish([intent(approval(1, at_ns=MORNING))])
+        await until(lambda: order_count(book, "OPEN"), running)
+        await bus.publish([path])
+
+    async def closed():
+        return await book.pool.fetchval("SELECT count(*) FROM trades WHERE state = 'CLOSED'")
+
+    async with instance() as running:
+        running.component._keeper._gateway.__class__ = DiesOnAnExit
+        await run(running)
+        async with asyncio.timeout(20):
+            while not running.task.done():
+                await asyncio.sleep(0.02)
+        assert not await closed()
+    async with instance() as running:
+        await until(closed, running)
+    disturbed = tuple(await book.pool.fetchrow(extremes))
+    for table in ("fills", "order_history", "events"):
+        await book.pool.execute(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
+    await book.pool.execute(
+        "TRUNCATE trades, orders, fills, order_history, events, outbox, inbox, intents, paper_orders, paper_fills"
+    )
+    async with instance("b") as running:
+        await until(
+            lambda: book.pool.fetchval("SELECT count(*) FROM execution_instances WHERE name LIKE '%b'"), running
+        )
+        await run(running)
+        await until(closed, running)
+    assert tuple(await book.pool.fetchrow(extremes)) == disturbed
+    assert disturbed[:2] == (10_060, 9_880)

@@ -61,10 +61,16 @@ async def ledger_lines(store) -> list[tuple]:
     rows = await store.pool.fetch(
         "SELECT 'fill' AS what, f.ts_event_ns, o.role, f.quantity, f.price_paise, f.charges_paise AS money"
         " FROM fills f JOIN orders o USING (order_id) UNION ALL"
-        " SELECT 'trade', closed_ns, state || coalesce(exit_reason, ''), exit_quantity, highest_paise, net_pnl_paise"
-        " FROM trades ORDER BY 2, 1, 3, 4, 5"
+        " SELECT 'trade', closed_ns, state || coalesce(exit_reason, ''), exit_quantity,"
+        " highest_paise - lowest_paise, net_pnl_paise FROM trades ORDER BY 2, 1, 3, 4, 5"
     )
     return [tuple(row) for row in rows]
+
+
+async def event_lines(store) -> list[tuple]:
+    rows = await store.pool.fetch("SELECT ts_event_ns, type, event_id, body FROM events ORDER BY 1, 2, 3")
+    unimportant = ("ts_recorded_ns", "database_id", "causation_id")  # of the attempt, not of what happened
+    return [(*row[:3], {key: value for key, value in row["body"].items() if key not in unimportant}) for row in rows]
 
 
 async def test_a_run_goes_through_target_stop_exit_and_timeout(book, bus, database_url, redis_url, namespace):
@@ -105,7 +111,7 @@ async def test_killed_at_any_await_it_ends_with_the_same_book(book, bus, databas
     async with asyncio.timeout(90):
         kills = await with_kills()
     assert kills > 3
-    disturbed = await ledger_lines(book)
+    disturbed, told = await ledger_lines(book), await event_lines(book)
     ids = {message.event_id for message in await messages(bus)}
     stored = {row["event_id"] for row in await book.pool.fetch("SELECT event_id FROM events")}
     assert ids == stored, "every event of the book was published"
@@ -123,6 +129,7 @@ async def test_killed_at_any_await_it_ends_with_the_same_book(book, bus, databas
         await play(fresh, steps, running=running)
     await fresh.close()
     assert disturbed == await ledger_lines(book)
+    assert told == await event_lines(book)
 
 
 async def test_two_instances_place_every_one_of_a_thousand_intents_once(book, bus, database_url, redis_url, namespace):
