@@ -39,7 +39,12 @@ async def connect_pool(
             init=_prepare,
             # Nothing here outlives its transaction, so returning a connection needs no round trip.
             reset=_no_reset,
-            server_settings={"search_path": schema, "application_name": producer},
+            # Our statements are point look-ups and inserts: planning them anew for every call costs more than it can gain.
+            server_settings={
+                "search_path": schema,
+                "application_name": producer,
+                "plan_cache_mode": "force_generic_plan",
+            },
         )
 
     pool = await retrying(open_pool, database_url=database_url, retry_seconds=retry_seconds)
