@@ -127,15 +127,21 @@ class Execution:
 
     async def _handle(self, entry: Entry, lane: Lane) -> None:
         if entry.body and is_poison(entry, deliveries_max=self._settings.deliveries_max):
-            await lane.subscription.dead_letter(entry, reason=f"not handled in {entry.deliveries} deliveries")
+            await self._put_aside(entry, lane, reason=f"not handled in {entry.deliveries} deliveries")
             return
         try:
             await self._handlers[entry.stream](entry)
         except _UNUSABLE as error:
-            _log.error("unusable entry", stream=entry.stream, entry_id=entry.entry_id, error=str(error))
-            await lane.subscription.dead_letter(entry, reason=str(error))
+            await self._put_aside(entry, lane, reason=str(error))
             return
         await self._finish(entry, lane)
+
+    async def _put_aside(self, entry: Entry, lane: Lane, *, reason: str) -> None:
+        """Into the dead letters. Others wait for its watermark all the same."""
+        _log.error("unusable entry", stream=entry.stream, entry_id=entry.entry_id, error=reason)
+        await lane.subscription.dead_letter(entry, reason=reason)
+        if self._settings.paced and entry.watermark_ns is not None:
+            await lane.acknowledge([Outgoing(ORDERS.name, "watermark", watermark_ns=entry.watermark_ns)])
 
     async def _finish(self, entry: Entry, lane: Lane) -> None:
         """Publishes what the entry led to and the watermark it completes; acknowledges last."""

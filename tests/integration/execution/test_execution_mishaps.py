@@ -8,12 +8,14 @@ from testkit.execution_service import (
     APPROVALS,
     MORNING,
     SECOND,
+    TICKS,
     Running,
     approval,
     intent,
     slice_of,
     spec,
     until,
+    until_watermark,
 )
 
 from services.execution.decisions import exit_at
@@ -205,3 +207,13 @@ async def test_a_closing_fill_heard_of_only_after_a_restart_leaves_the_same_extr
         await until(closed, running)
     assert tuple(await book.pool.fetchrow(extremes)) == disturbed
     assert disturbed[:2] == (10_060, 9_880)
+
+
+async def test_a_broken_slice_of_a_paced_run_is_put_aside_and_the_run_goes_on(
+    book, bus, database_url, redis_url, namespace
+):
+    async with Running(database_url, redis_url, namespace) as running:
+        end_ns = MORNING + MINUTE
+        await bus.publish([Outgoing(TICKS, "ticks", b"?", watermark_ns=end_ns - 1, slice_start_ns=0)])
+        await until_watermark(bus, end_ns - 1, running=running)
+    assert len(await bus.dead_letters(TICKS, count=10)) == 1
