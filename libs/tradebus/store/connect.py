@@ -39,7 +39,7 @@ async def connect_pool(
             init=_prepare,
             # Nothing here outlives its transaction, so returning a connection needs no round trip.
             reset=_no_reset,
-            # Our statements are point look-ups and inserts: planning them anew for every call costs more than it can gain.
+            # Our statements look up and insert by key: planning them anew for every call gains nothing.
             server_settings={
                 "search_path": schema,
                 "application_name": producer,
