@@ -12,7 +12,7 @@ from services.gateway.adapters.catalogue import catalogue_from
 from services.gateway.doors import ChannelDoor, InboxDoor
 from services.gateway.handlers import CommandHandler
 from services.gateway.http.live import EventHub
-from services.gateway.http.server import HttpServer, bind, create_app
+from services.gateway.http.server import create_app
 from services.gateway.relay import GROUP, STREAMS, Relay
 from services.gateway.settings import GatewaySettings, api_token
 from services.gateway.watchers import KillWatcher, SessionWatcher, Sweeper
@@ -20,6 +20,7 @@ from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, EVENT_CHANNEL
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.runtime.http_server import HttpServer, bind
 from tradebus.runtime.shell import Component
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
@@ -29,7 +30,7 @@ async def build(
     settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
 ) -> Sequence[Component]:
     """Everything connected and listening, nothing running yet. Raises Unavailable where the port is taken."""
-    listener = bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port, setting="TRADEBUS_GATEWAY_PORT")
     token = api_token(settings.state_dir, settings.api_token)
     outbox = Outbox(store, bus)
     await outbox.sweep()

@@ -13,7 +13,6 @@ from services.market_data.adapters.history_feed import HistoryFeed
 from services.market_data.domain.symbols import TICK_SIZE_PAISE, Description, require_known
 from services.market_data.feeder import Feeder, streams_end_ns
 from services.market_data.http.app import create_app
-from services.market_data.http.server import HttpServer, bind
 from services.market_data.http.tail import StreamTail
 from services.market_data.pacing import ClockPace, GridPace, OrdersGate, WallTimer
 from services.market_data.ports import MarketFeed, Pace
@@ -25,6 +24,7 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.runtime.http_server import HttpServer, bind
 from tradebus.runtime.shell import Component
 from tradebus.store.instruments import allocate_instrument_ids, register_instruments
 from tradebus.store.store import Store
@@ -61,7 +61,7 @@ async def build_api(
     """The HTTP API. Raises Unavailable where its port is taken."""
     tail = StreamTail(bus)
     await tail.read(block_ms=0)
-    listener = bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port, setting="MDS_PORT")
     _log.info("listening", host=settings.host, port=listener.getsockname()[1])
     return [tail, HttpServer(create_app(store, tail), listener)]
 

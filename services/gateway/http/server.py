@@ -1,12 +1,8 @@
-"""The application, and uvicorn as one of the gateway's components."""
+"""The gateway's application: every route, behind the guard."""
 
-import asyncio
-import contextlib
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -57,53 +53,3 @@ def create_app(
 
     app.add_middleware(Guard, token=token, login_page=page)
     return app
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Listens at once, so that a caller who connects before the application runs waits instead of being refused.
-
-    Raises Unavailable where the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(256)
-    except OSError as error:
-        listener.close()
-        raise Unavailable(
-            f"gateway: cannot listen on {host}:{port} ({error.strerror}); set TRADEBUS_GATEWAY_PORT to a free port"
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-class HttpServer:
-    """Serves the application until told to stop; open requests get some seconds to end."""
-
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
-        self._listener = listener
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3, ws_max_size=64 * 1024,
-            server_header=False,
-        )  # fmt: skip
-        self._server = _Server(config)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-            self._server.should_exit = True
-            await serving
-        finally:
-            stopping.cancel()
-            self._listener.close()
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the service shell's business."""
-        yield

@@ -13,10 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from services.gateway.http.auth import OPEN_PATHS
-from services.gateway.http.server import bind, create_app
+from services.gateway.http.server import create_app
 from services.gateway.http.views import VIEWS
 from services.gateway.settings import api_token
 from tradebus.kernel.errors import InvalidInput, Unavailable
+from tradebus.runtime.http_server import bind
 
 VIEW_PATHS = [f"/api/{name}" for name in (*VIEWS, "portfolio")]
 SYSTEM_PATHS = ["/", "/metrics", "/api/metrics", "/api/health", "/api/config"]
@@ -186,9 +187,9 @@ async def test_the_websocket_refuses_strangers(gateway: Gateway, query: str) -> 
 
 
 def test_a_taken_port_is_one_clear_line() -> None:
-    first = bind("127.0.0.1", 0)
-    with pytest.raises(Unavailable, match=r"cannot listen on 127.0.0.1"):
-        bind("127.0.0.1", first.getsockname()[1])
+    first = bind("127.0.0.1", 0, setting="TRADEBUS_GATEWAY_PORT")
+    with pytest.raises(Unavailable, match=r"cannot listen on 127.0.0.1.*TRADEBUS_GATEWAY_PORT"):
+        bind("127.0.0.1", first.getsockname()[1], setting="TRADEBUS_GATEWAY_PORT")
     first.close()
 
 

@@ -1,4 +1,4 @@
-"""uvicorn as a component of the service shell."""
+"""uvicorn as a component of the service shell, for services that serve more than their health port."""
 
 import asyncio
 import contextlib
@@ -10,11 +10,13 @@ from fastapi import FastAPI
 
 from tradebus.kernel.errors import Unavailable
 
+_WEBSOCKET_BYTES_MAX = 64 * 1024
 
-def bind(host: str, port: int) -> socket.socket:
+
+def bind(host: str, port: int, *, setting: str) -> socket.socket:
     """Listens at once: a caller who comes before the application runs waits instead of being refused.
 
-    Raises Unavailable where the address cannot be had.
+    Raises Unavailable, naming `setting`, where the address cannot be had.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,7 +25,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(512)
     except OSError as error:
         listener.close()
-        raise Unavailable(f"cannot listen on {host}:{port} ({error.strerror}): set MDS_PORT to a free port") from error
+        raise Unavailable(f"cannot listen on {host}:{port} ({error.strerror}): set {setting} to a free port") from error
     listener.setblocking(False)
     return listener
 
@@ -35,9 +37,10 @@ class HttpServer:
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3, server_header=False
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3,
+                ws_max_size=_WEBSOCKET_BYTES_MAX, server_header=False,
             )
-        )
+        )  # fmt: skip
 
     async def run(self, stop: asyncio.Event) -> None:
         serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
