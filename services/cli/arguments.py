@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import date
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,24 @@ def parse_pairs(pairs: Sequence[str], *, option: str) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip():
             raise InvalidInput(f"{option} {pair!r}: write name=value")
+        name = name.strip()
         if name in found:
             raise InvalidInput(f"{option}: {name} is given twice")
         try:
-            found[name.strip()] = json.loads(text)
+            found[name] = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        except OverflowError as error:
+            raise InvalidInput(f"{option} {name}: {error} is not a number that can be used") from error
         except ValueError:
-            found[name.strip()] = text
+            found[name] = text
     return found
+
+
+def _finite(text: str) -> float:
+    """1e400 and NaN, which Python reads as numbers and JSON cannot carry, raise OverflowError."""
+    value = float(text)
+    if not isfinite(value):
+        raise OverflowError(text)
+    return value
 
 
 def strategy_items(names: str | None, files: Sequence[Path], params: Sequence[str]) -> list[dict[str, Any]]:

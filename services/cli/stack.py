@@ -88,9 +88,15 @@ async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
     namespace is removed from both servers. Raises Unavailable and InvalidInput in one line."""
     root = state_dir()
     run_dir = runs_folder(root) / plan.name
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"{run_dir}: cannot be made ({error.strerror}); name another folder with TRADEBUS_STATE_DIR"
+        ) from error
     prune_runs(root)
     with open_servers() as servers:
+        await _require_redis(servers)
         await remove_leftovers(root, servers)
         stack = _prepared(plan, run_dir, servers, services_state=run_dir if plan.own_state else root, keep=keep)
         write_run(run_dir, stack.state)
@@ -102,6 +108,13 @@ async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
             if not keep:
                 await _clean_up(servers, plan.namespace)
                 write_run(run_dir, replace(stack.state, leaves_namespace=False))
+
+
+async def _require_redis(servers: Servers) -> None:
+    """Raises InvalidInput for an address that is none, Unavailable where nobody answers after some attempts."""
+    from tradebus.bus.redis_bus import RedisBus
+
+    await (await RedisBus.connect(servers.redis_url, namespace="")).close()
 
 
 async def remove_leftovers(root: Path, servers: Servers) -> None:

@@ -86,8 +86,12 @@ def secrets_from_files(environment: "os._Environ[str] | dict[str, str]") -> dict
 
 
 def with_password(url: str, password: SecretStr | None) -> str:
-    """`url` with the password put in, where one is given and the URL has none."""
-    parts = urlsplit(url)
+    """`url` with the password put in, where one is given and the URL has none. What is no URL stays as it is: whoever
+    connects with it says so, naming the variable."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
     if password is None or parts.password:
         return url
     user = parts.username or ""
@@ -96,8 +100,13 @@ def with_password(url: str, password: SecretStr | None) -> str:
 
 
 def without_password(url: str) -> str:
-    """`url` as it may be shown: scheme, host, port and path only."""
-    parts = urlsplit(url)
+    """`url` as it may be shown: scheme, host, port and path only; nothing of what is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not a URL)"
+    if not parts.scheme or not (parts.netloc or parts.path.startswith("/")):
+        return "(not a URL)"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

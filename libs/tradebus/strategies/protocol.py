@@ -30,9 +30,9 @@ from tradebus.contracts.signals import Side
 
 
 class StrategyParameters(BaseModel):
-    """Base of a strategy's typed parameters; an unknown name is refused."""
+    """Base of a strategy's typed parameters; an unknown name, NaN and infinity are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Action(StrEnum):

@@ -42,7 +42,7 @@ def trade(
 
     tradebus trade --history BANKNIFTY.parquet --symbol BANKNIFTY --from 2024-01-01 --to 2024-01-31 --strategy orb
 
-    tradebus trade --history NIFTY.csv --symbol NIFTY --strategy orb,ema_20_50 --param orb.risk_reward=2 --json
+    tradebus trade --history NIFTY.csv --symbol NIFTY --strategy orb,ema_20_50 --param orb.reward_multiple=2 --json
 
     tradebus trade --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --limit daily_max_loss=5000
     """

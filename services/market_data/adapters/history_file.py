@@ -49,6 +49,8 @@ class Window:
 
 def open_file(path: Path) -> HistoryFile:
     """Looks at the file's columns only. Raises InvalidInput where it cannot be one of ours."""
+    if path.is_dir():
+        raise InvalidInput(f"history: {path} is a folder: name one file in it")
     if not path.is_file():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InvalidInput(f"history: there is no file {path}{nearest(path.name, siblings)}")

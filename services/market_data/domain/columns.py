@@ -115,7 +115,14 @@ def _not_a_number(name: str, values: Floats) -> Flaw:
 def _not_positive(name: str, values: Floats) -> Flaw:
     # Half a paisa rounds to nothing, and a price of nothing is no price.
     bad = (values * PAISE_PER_RUPEE < 0.5) | (values > _LARGEST)
-    return Flaw(bad, lambda i: f"{name} {values[i]:.2f} is not a positive price")
+    return Flaw(
+        bad,
+        lambda i: (
+            f"{name} {values[i]:g} is more than a price can be"
+            if values[i] > _LARGEST
+            else f"{name} {values[i]:.2f} is not a positive price"
+        ),
+    )
 
 
 def _not_a_quantity(name: str, values: Floats) -> Flaw:

@@ -50,7 +50,7 @@ def layout_of(names: Sequence[str], *, source: str) -> Layout:
 
 def _missing(name: str, names: Sequence[str], *, source: str) -> str:
     use = "the start of the bar in Indian time" if name == "ts" else "rupees"
-    there = ", ".join(names)
+    there = ", ".join(names) or "no column at all"
     return (
         f"{source}: no column {name!r} ({use}){nearest(name, names)}; it has {there}. "
         "Bars need ts, open, high, low, close; ticks need ts, price"

@@ -36,7 +36,9 @@ def test_pairs_are_json_where_they_can_be() -> None:
     assert found == {"a": 5, "b": 0.5, "c": True, "d": "09:30", "e": "5", "f": ""}
 
 
-@pytest.mark.parametrize("pairs", [["a"], ["=5"], ["a=1", "a=2"]])
+@pytest.mark.parametrize(
+    "pairs", [["a"], ["=5"], ["a=1", "a=2"], ["a=1", "a =2"], ["a=1e400"], ["a=NaN"], ["a=[-Infinity]"]]
+)
 def test_a_malformed_pair_is_named(pairs: list[str]) -> None:
     with pytest.raises(InvalidInput, match="--param"):
         parse_pairs(pairs, option="--param")
@@ -72,5 +74,7 @@ def test_strategies_are_checked_before_anything_starts(tmp_path: Path) -> None:
         require_strategies([{"name": "orbb"}])
     with pytest.raises(InvalidInput, match=r"parameters\.no_such"):
         require_strategies([{"name": "orb", "parameters": {"no_such": 1}}])
+    with pytest.raises(InvalidInput, match=r"parameters\.reward_multiple"):
+        require_strategies([{"name": "orb", "parameters": {"reward_multiple": "inf"}}])
     with pytest.raises(InvalidInput, match=r"nothing\.py"):
         require_strategies([{"name": "nothing", "path": str(tmp_path / "nothing.py")}])

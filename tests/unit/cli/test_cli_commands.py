@@ -131,6 +131,41 @@ def test_kill_works_with_nothing_running_and_says_what_it_reached(run: Run, tmp_
     assert not (tmp_path / ".killswitch").exists()
 
 
+@pytest.mark.parametrize(
+    ("redis_url", "problem"),
+    [("nonsense-hunter2", "REDIS_URL"), ("redis://:hunter2@[x/0", "REDIS_URL"), ("http://:hunter2@x/", "REDIS_URL")],
+)
+def test_a_server_address_that_is_none_is_one_line_without_its_secret(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_url: str, problem: str
+) -> None:
+    history = tmp_path / "bars.csv"
+    history.write_text("ts,open,high,low,close\n2024-01-02 09:15:00,100,101,99,100\n")
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/nothing")
+    found = run("--silent", "trade", "--history", str(history), "--symbol", "NIFTY", "--strategy", "orb")
+    assert problem in refused(found, 2)
+    written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "hunter2" not in found.stderr + found.stdout + written
+
+
+@pytest.mark.parametrize("database_url", ["nonsense-hunter2", "postgresql://u:hunter2@[x/y", "mysql://u:hunter2@x/y"])
+def test_a_database_address_that_is_none_is_one_line_without_its_secret(
+    run: Run, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    line = refused(run("migrate"), 2)
+    assert "DATABASE_URL" in line
+    assert "hunter2" not in line
+
+
+def test_a_state_folder_that_cannot_be_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    history = tmp_path / "bars.csv"
+    history.write_text("ts,open,high,low,close\n2024-01-02 09:15:00,100,101,99,100\n")
+    monkeypatch.setenv("TRADEBUS_STATE_DIR", str(history))
+    arguments = ("--silent", "trade", "--history", str(history), "--symbol", "NIFTY", "--strategy", "orb")
+    assert "TRADEBUS_STATE_DIR" in refused(run(*arguments), 3)
+
+
 def test_a_trade_without_history_says_what_is_missing_or_that_the_market_is_closed(run: Run) -> None:
     found = run("trade", "--strategy", "orb")
     if found.code == 0:

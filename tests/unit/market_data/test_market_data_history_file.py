@@ -59,6 +59,7 @@ def test_sound_file_is_read_with_its_rows_and_utc_times(tmp_path: Path) -> None:
         (2, "2024-01-02 09:16:00,101,100,102,101,0", "high 100.00 is below low 102.00"),
         (2, "2024-01-02 09:16:00,103,102,100,101,0", "open 103.00 is outside low 100.00 to high 102.00"),
         (2, "2024-01-02 09:16:00,101,102,100,99,0", "close 99.00 is outside low 100.00 to high 102.00"),
+        (2, "2024-01-02 09:16:00,101,1e300,100,101,0", "high 1e+300 is more than a price can be"),
         (2, "2024-01-02 09:15:00,101,102,100,101,0", "ts is a duplicate"),
         (2, "2024-01-02 09:14:00,101,102,100,101,0", "ts is earlier than the row before it"),
         (2, "2024-01-02 09:16:30,101,102,100,101,0", "ts is not on a whole minute"),
@@ -90,7 +91,7 @@ def test_missing_column_is_named_with_those_there_are(tmp_path: Path, column: st
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("bars.csv", "", "no column 'ts'"),
+        ("bars.csv", "", "no column 'ts'.*it has no column at all"),
         ("bars.xlsx", "x", "neither .parquet nor .csv"),
         ("bars.parquet", "not parquet at all", "cannot be read"),
         ("bars.csv", "ts,open,high,low,close,CLOSE\n", "column 'close' occurs twice"),
@@ -101,6 +102,11 @@ def test_file_that_is_no_history_is_refused(tmp_path: Path, name: str, content: 
     path.write_text(content)
     with pytest.raises(InvalidInput, match=says):
         load(path)
+
+
+def test_folder_is_not_taken_for_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is a folder: name one file in it"):
+        load(tmp_path)
 
 
 def test_missing_file_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
