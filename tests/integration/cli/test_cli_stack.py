@@ -186,3 +186,14 @@ def test_a_database_that_does_not_answer_is_one_line_without_its_password(shell:
     assert line.startswith("tradebus: ")
     assert "127.0.0.1:1" in line
     assert "hunter2" not in line
+
+
+def test_a_redis_that_does_not_answer_ends_a_trade_with_one_line_without_its_password(shell: Shell) -> None:
+    history = shell.state / "bars.csv"
+    history.parent.mkdir(exist_ok=True)
+    history.write_text("ts,open,high,low,close\n2024-01-02 09:15:00,100,101,99,100\n")
+    shell.environment["REDIS_URL"] = "redis://:hunter2@127.0.0.1:1/0"
+    arguments = ("--silent", "trade", "--history", str(history), "--symbol", "NIFTY", "--strategy", "orb")
+    (line,) = shell(*arguments, code=3).stderr.splitlines()
+    assert line.startswith("tradebus: Redis at 127.0.0.1:1 does not answer")
+    assert "hunter2" not in line
