@@ -16,7 +16,8 @@ import redis
 from testkit.waiting import eventually
 
 from services.cli.children import free_port
-from services.cli.rundir import RunState, is_alive, read_run, runs_folder
+from services.cli.rundir import RunState, is_alive, read_run, runs_folder, write_run
+from tradebus.config.settings import without_password
 from tradebus.contracts.streams import STREAMS
 from tradebus.runtime.embedded import ServerUrls
 from tradebus.store.migrate import drop_namespace, list_namespaces
@@ -58,13 +59,19 @@ def shell(servers: ServerUrls, tmp_path: Path) -> Shell:
     return Shell(environment, tmp_path / "state")
 
 
+def listen_to_interrupts() -> None:
+    """A shell's background job ignores Ctrl-C, and so would every process it starts: not what a terminal's would."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def stack(shell: Shell, servers: ServerUrls) -> Iterator[RunState]:
     """`tradebus up`, sped up, on ports nobody has; the default namespace is emptied afterwards."""
     arguments = ["up", "--speed", "60", "--port", str(free_port()), "--api-port", str(free_port()), "--seed", "3"]
     process = subprocess.Popen(
-        [*COMMAND, *arguments], env=shell.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+        [*COMMAND, *arguments], env=shell.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        preexec_fn=listen_to_interrupts,
+    )  # fmt: skip
     assert process.stderr is not None
     said: list[str] = []
     ready = threading.Event()
@@ -188,9 +195,13 @@ def test_a_database_that_does_not_answer_is_one_line_without_its_password(shell:
     assert "hunter2" not in line
 
 
-def test_a_redis_that_does_not_answer_ends_a_trade_with_one_line_without_its_password(shell: Shell) -> None:
+def test_a_redis_that_does_not_answer_is_one_line_also_where_a_killed_run_left_things_in_it(shell: Shell) -> None:
+    database_url = without_password(shell.environment["DATABASE_URL"])
+    killed = RunState("run_x", "trade", "run_x", 2**22 + 1, "", "", database_url, "", "", "", leaves_namespace=True)
+    folder = runs_folder(shell.state) / killed.name
+    folder.mkdir(parents=True)
+    write_run(folder, killed)
     history = shell.state / "bars.csv"
-    history.parent.mkdir(exist_ok=True)
     history.write_text("ts,open,high,low,close\n2024-01-02 09:15:00,100,101,99,100\n")
     shell.environment["REDIS_URL"] = "redis://:hunter2@127.0.0.1:1/0"
     arguments = ("--silent", "trade", "--history", str(history), "--symbol", "NIFTY", "--strategy", "orb")
