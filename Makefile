@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-UNIT := tests/unit tests/architecture tests/contract/messages
+UNIT := tests/unit
 export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: help setup demo up test test-unit lint format bench lock clean
