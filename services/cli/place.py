@@ -19,10 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Postgres and Redis, passwords inside: never printed."""
+    """Postgres and Redis, passwords inside: never printed. Services may have a quicker way to them than people."""
 
     database_url: str
     redis_url: str
+    services_database_url: str = ""
+    services_redis_url: str = ""
+
+    @classmethod
+    def at(cls, urls: "ServerUrls") -> "Servers":
+        near = urls.for_services
+        return cls(
+            _with_password(urls.database_url, "DATABASE"),
+            _with_password(urls.redis_url, "REDIS"),
+            _with_password(near.database_url, "DATABASE"),
+            _with_password(near.redis_url, "REDIS"),
+        )
 
     def __repr__(self) -> str:
         return "Servers(…)"
@@ -45,10 +57,10 @@ def open_servers() -> Iterator[Servers]:
         return
     shared = running_servers(state_dir()) if not (_given("DATABASE_URL") or _given("REDIS_URL")) else None
     if shared is not None and shared.database_url and shared.redis_url:
-        yield Servers(shared.database_url, shared.redis_url)
+        yield Servers.at(shared)
         return
     with servers_from_environment(state_dir()) as urls:
-        yield Servers(_with_password(urls.database_url, "DATABASE"), _with_password(urls.redis_url, "REDIS"))
+        yield Servers.at(urls)
 
 
 @contextmanager

@@ -168,8 +168,8 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
     )
     shared: dict[str, str | None] = {
         **dict.fromkeys(_OURS),
-        "DATABASE_URL": servers.database_url,
-        "REDIS_URL": servers.redis_url,
+        "DATABASE_URL": servers.services_database_url or servers.database_url,
+        "REDIS_URL": servers.services_redis_url or servers.redis_url,
         "TRADEBUS_NAMESPACE": plan.namespace,
         "TRADEBUS_PACED": "1" if plan.paced else "0",
         "TRADEBUS_STATE_DIR": str(services_state),

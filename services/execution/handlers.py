@@ -4,7 +4,7 @@ intents ─► open / exit      md.ticks ─► supervise      commands ─► t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import structlog
@@ -76,6 +76,7 @@ class Execution:
         own = await self._bus.subscribe([_TICKS, COMMANDS.name], group=name, consumer=name)
         lanes = self._paced_lane(shared, own) if self._settings.paced else self._free_lanes(shared, own)
         tasks = [asyncio.create_task(self._work(lane, stop)) for lane in lanes]
+        tasks.append(asyncio.create_task(_interrupt(lanes, stop)))
         tasks.append(asyncio.create_task(self._repeat(stop, lambda: self._keep_house(lanes[0]))))
         tasks.append(asyncio.create_task(self._repeat(stop, self._keeper.beat)))  # however long a turn takes
         try:
@@ -243,6 +244,13 @@ class Execution:
             async with self._turn:
                 await self._handle(self._claimed[0], lane)
             self._claimed.pop(0)  # not before: it is delivered once in a process's life
+
+
+async def _interrupt(lanes: Sequence[Lane], stop: asyncio.Event) -> None:
+    """Ends the lanes' waits once the service is told to stop."""
+    await stop.wait()
+    for lane in lanes:
+        lane.interrupt()
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

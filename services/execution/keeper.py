@@ -73,13 +73,13 @@ class Keeper:
                 trade = open_trade(approval, step, kind=kind, owner=self._owner)
                 # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
                 taken = await ledger.open_trade(
-                    self._store.pool, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"
+                    self._store.alone, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"
                 )
             else:
                 trade = refuse_trade(approval, step, kind=kind, owner=self._owner, reason=refusal)
                 async with self._store.begin() as tx:
                     taken = await ledger.open_trade(
-                        tx.connection, trade, step, approval, consumer=CONSUMER, outcome=refusal
+                        tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome=refusal
                     )
                     if taken:
                         _emit(tx, step.messages)
@@ -98,7 +98,7 @@ class Keeper:
             if not await ledger.reopen_claim(tx.connection, trade.pos_id):
                 return
             if await ledger.open_trade(
-                tx.connection, trade, step, approval, consumer=CONSUMER, outcome="exit_came_first"
+                tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome="exit_came_first"
             ):
                 _emit(tx, step.messages)
 

@@ -23,21 +23,30 @@ class Lane:
         self._outbox = outbox
         self._read = read
         self.done: list[Entry] = []  # handled, to be acknowledged
+        self._waiting: asyncio.Task[object] | None = None  # in a read
+        self._interrupted = False
         self.held: list[Entry] = []  # ticks whose effect on extremes is not stored yet
 
     async def next(self, stop: asyncio.Event) -> list[Entry]:
         """Entries to handle, or nothing where the service is told to stop first: a read given up loses nothing."""
-        reading = self._read(_BLOCK_MS) if self._read else self.subscription.read(block_ms=_BLOCK_MS)
-        task = asyncio.ensure_future(reading)
-        stopping = asyncio.ensure_future(stop.wait())
+        if stop.is_set():
+            return []
+        self._waiting = asyncio.current_task()
         try:
-            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else []
+            return await (self._read(_BLOCK_MS) if self._read else self.subscription.read(block_ms=_BLOCK_MS))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._interrupted or (task is not None and task.uncancel() > 0):
+                raise  # not (only) `interrupt`: the service is torn down
+            return []
         finally:
-            stopping.cancel()
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+            self._waiting, self._interrupted = None, False
+
+    def interrupt(self) -> None:
+        """Ends the wait for entries now. (A second task per read that waits for the stop would slow every order.)"""
+        if self._waiting is not None and not self._interrupted:
+            self._interrupted = True
+            self._waiting.cancel()
 
     def hold(self, entry: Entry) -> None:
         """Acknowledged with the next that is stored."""

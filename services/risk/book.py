@@ -48,7 +48,7 @@ class Book:
     def __init__(self, settings: RiskSettings, *, store: Store, clock: Clock) -> None:
         self._settings, self._store, self._clock = settings, store, clock
         self.sessions: dict[str, Session] = {}
-        self.held: list[int] = []  # instruments whose ticks matter to any session
+        self._held: list[int] | None = []  # None: to be counted anew
         self.cursor = Cursor()
 
     async def load(self) -> None:
@@ -113,11 +113,18 @@ class Book:
             del self.sessions[session.terms.session_id]
         self.count()
 
+    @property
+    def held(self) -> list[int]:
+        """Instruments whose ticks matter to any session."""
+        if self._held is None:
+            self._held = sorted({number for one in self.sessions.values() for number in held_instruments(one.state)})
+            SESSIONS.set(len(self.sessions))
+            POSITIONS.set(sum(len(one.state.live()) for one in self.sessions.values()))
+        return self._held
+
     def count(self) -> None:
-        """Call after holdings may have changed."""
-        self.held = sorted({number for one in self.sessions.values() for number in held_instruments(one.state)})
-        SESSIONS.set(len(self.sessions))
-        POSITIONS.set(sum(len(one.state.live()) for one in self.sessions.values()))
+        """Call after holdings may have changed. The counting waits for the next ticks: an approval does not."""
+        self._held = None
 
     def _session(self, row: ledger.SessionRow) -> Session:
         terms = Terms.of(

@@ -4,6 +4,9 @@ signals, orders, commands, sessions ─► step (pure) ─► one transaction: i
 ticks ─► marks in memory; a transaction only where something was decided
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from services.risk.adapters.ledger import engage_kill_switch
 from services.risk.book import Book, Cursor, Session
 from services.risk.domain.entries import block
@@ -104,6 +107,7 @@ class Risk:
             await self._refuse_stranger(signal, signal.session_id)
             return
         await self._know(signal.instrument)
+        await self._judge_by_marks_before(signal.ts_event_ns, session)
         step = on_signal(session.state, signal, self._situation(session))
         await self.book.save(signal.event_id, {signal.session_id: step})
 
@@ -121,6 +125,8 @@ class Risk:
         if session is None or not concerns_risk(fact):
             return
         await self._know(fact.instrument)
+        # After the ticks of its instant: reports come third in the merge.
+        await self._judge_by_marks_before(fact.ts_event_ns + 1, session)
         step = on_fact(session.state, fact, self._situation(session))
         if step.state is not session.state:
             await self.book.save(fact.event_id, {session.terms.session_id: step})
@@ -164,7 +170,8 @@ class Risk:
         if session.is_behind:
             if watermark_ns <= session.state.marked_ns:
                 return  # delivered again: its marks are in the state
-            await self._catch_up(session, before=entry)
+            await self._catch_up(session, stop=lambda later: later.entry_id == entry.entry_id)
+            session.is_behind = False
         own = ticks if held.issuperset(self.book.held) else select(ticks, sorted(held))
         step = on_ticks(session.state, own, self._situation(session), end_ns=watermark_ns + 1)
         if step.verdicts:
@@ -173,19 +180,24 @@ class Risk:
             session.state = step.state
             self.book.count()
 
-    async def _catch_up(self, session: Session, *, before: Entry) -> None:
-        """Brings the marks of a loaded session to where this slice begins. What lies between was judged before the
-        restart, so marks are all there is to it; slices that left the stream meanwhile are done without."""
+    async def _judge_by_marks_before(self, end_ns: int, session: Session) -> None:
+        """Paced, a loaded session may be asked about before its next slice comes: judged by older marks than without
+        the restart, the answer could be another. The slices that end before the message's place in the merge were
+        handled before it then, so they are now."""
+        if session.is_behind and self._paced:
+            await self._catch_up(session, stop=lambda entry: (entry.watermark_ns or 0) >= end_ns)
+
+    async def _catch_up(self, session: Session, *, stop: Callable[[Entry], bool]) -> None:
+        """Brings the marks of a loaded session forward, to the first slice where `stop` holds. What lies between was
+        judged before the restart, so marks are all there is to it; slices that left the stream are done without."""
         after = {TICKS_STREAM: session.state.marked_entry_id}
         instruments = sorted(held_instruments(session.state))
         while entries := await self._bus.follow([TICKS_STREAM], after=after, block_ms=0):
             for entry in entries:
-                if entry.entry_id == before.entry_id:
-                    session.is_behind = False
+                if stop(entry):
                     return
                 after[TICKS_STREAM] = entry.entry_id
                 session.state = _marked_by(session.state, entry, instruments)
-        session.is_behind = False
 
     def _situation(self, session: Session) -> Situation:
         return Situation(
@@ -211,4 +223,5 @@ def _marked_by(state: RiskState, entry: Entry, instruments: list[int]) -> RiskSt
         ticks = select(decode(entry.body, TICK), instruments)
     except ValueError:
         return state
-    return mark(state, ticks, end_ns=entry.watermark_ns + 1, loss_limit_paise=None).state
+    marked = mark(state, ticks, end_ns=entry.watermark_ns + 1, loss_limit_paise=None).state
+    return replace(marked, marked_ns=entry.watermark_ns, marked_entry_id=entry.entry_id)

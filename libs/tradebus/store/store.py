@@ -24,6 +24,7 @@ from tradebus.kernel.ids import lock_key
 from tradebus.store.backlog import Backlog, OutboxRow
 from tradebus.store.connect import connect_pool, retrying
 from tradebus.store.queries import load_queries
+from tradebus.store.standing import StandingConnection
 
 _SQL = load_queries("tradebus.store", "store")
 _log = logging.getLogger("tradebus.store")
@@ -97,6 +98,7 @@ class Store:
         self._database_url = database_url
         self._retry_seconds = retry_seconds
         self._deletion: asyncio.Task[None] | None = None
+        self._standing = StandingConnection(pool, database_url=database_url, retry_seconds=retry_seconds)
 
     @classmethod
     async def connect(
@@ -104,7 +106,7 @@ class Store:
     ) -> "Store":
         """Raises Unavailable where the server does not answer in time, or the namespace was never migrated."""
         pool = await connect_pool(
-            database_url, namespace=namespace, producer=producer, pool_size=pool_size, retry_seconds=retry_seconds
+            database_url, namespace=namespace, producer=producer, pool_size=pool_size + 1, retry_seconds=retry_seconds
         )
         return cls(pool, producer=producer, database_url=database_url, retry_seconds=retry_seconds)
 
@@ -146,24 +148,24 @@ class Store:
         After its own parameters the statement takes emit()'s eight, and returns what emit() wrote as `outbox_ids` and
         `emitted_ids` (or NULL). Raises what Postgres raises, and then nothing was written, or that is not known.
         """
-        connection = await retrying(
-            self.pool.acquire, database_url=self._database_url, retry_seconds=self._retry_seconds
-        )
         expected = self.backlog.expect()
         try:
             outgoing = {
                 message.event_id: Outgoing(stream, message.TYPE, message.to_json()) for stream, message in messages
             }
             emission = emission_columns([message for _, message in messages], list(outgoing.values()))
-            row = await connection.fetchrow(statement, *arguments, self.producer, *emission)
+            row = await self._standing.fetchrow(statement, *arguments, self.producer, *emission)
+            assert row is not None  # an aggregate's row is always there
         except BaseException:
             self.backlog.lost(expected)
             raise
-        finally:
-            await self.pool.release(connection)
         found = zip(row["outbox_ids"] or (), row["emitted_ids"] or (), strict=True)
         self.backlog.arrived(expected, [OutboxRow(row_id, outgoing[event_id]) for row_id, event_id in found])
         return row
+
+    async def alone(self, statement: str, *arguments: object) -> asyncpg.Record | None:
+        """One statement as a whole transaction that emits nothing. Raises what Postgres raises."""
+        return await self._standing.fetchrow(statement, *arguments)
 
     def published(self, rows: Sequence[OutboxRow]) -> None:
         """The outbox calls this: the rows are on the bus and may be deleted, in a while, in one statement."""
@@ -176,6 +178,7 @@ class Store:
         if self._deletion is not None:
             self._deletion.cancel()
             await asyncio.wait([self._deletion])
+        await self._standing.close()
         await self._delete_published()
         await self.pool.close()
 

@@ -39,7 +39,8 @@ NAMESPACE = "bench_ingest"
 
 def measure() -> dict[str, Any]:
     """Figures by name; `ticks_per_second` is the one the budget is about."""
-    with tempfile.TemporaryDirectory(prefix="tradebus-bench-") as folder, EmbeddedServers(Path(folder)) as urls:
+    with tempfile.TemporaryDirectory(prefix="tradebus-bench-") as folder, EmbeddedServers(Path(folder)) as servers:
+        urls = servers.for_services
         migrate(urls.database_url, namespace=NAMESPACE)
         frames = make_frames()
         ticks = len(frames) * FRAME_TICKS

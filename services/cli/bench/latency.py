@@ -39,7 +39,8 @@ _STRATEGY_FILE = Path(__file__).with_name("level_strategy.py")
 
 def measure() -> dict[str, Any]:
     """Milliseconds: p50, p99 and the worst of the real chain and of its floor, in one run."""
-    with tempfile.TemporaryDirectory(prefix="tradebus-bench-") as folder, EmbeddedServers(Path(folder)) as urls:
+    with tempfile.TemporaryDirectory(prefix="tradebus-bench-") as folder, EmbeddedServers(Path(folder)) as servers:
+        urls = servers.for_services
         floor = asyncio.run(_floor(urls, Path(folder)))
         orders = asyncio.run(_orders(urls, Path(folder)))
     return {

@@ -1,6 +1,6 @@
 """Trades and orders in Postgres. Every write checks the version it read: whoever comes second loses and reads again."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -18,12 +18,15 @@ from tradebus.trading.states import OrderState, TradeState
 _SQL = load_queries("services.execution.adapters", "ledger")
 
 
+FetchRow = Callable[..., Awaitable[asyncpg.Record | None]]
+
+
 class Stale(Exception):
     """Another instance changed the trade since it was read: forget it and read again."""
 
 
 async def open_trade(
-    connection: asyncpg.Connection | asyncpg.Pool,
+    fetch_row: FetchRow,
     trade: Trade,
     step: Step,
     approval: Message,
@@ -32,10 +35,10 @@ async def open_trade(
     outcome: str,
 ) -> bool:
     """Takes an approval: stores the trade with its entry order and gives it its database id. False where the intent was
-    taken before. A transaction of its own where the caller has none."""
+    taken before. `fetch_row` runs one statement, within the caller's transaction or as one of its own."""
     t, o = trade, trade.entry_order()
     lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
-    t.trade_id = await connection.fetchval(
+    row = await fetch_row(
         _SQL["open_trade"], lock_key(t.pos_id), consumer, t.intent_id,
         t.pos_id, t.session_id, t.user_id, t.strategy, t.symbol, t.instrument, t.side, t.state, t.quantity_requested,
         t.expected_price_paise, t.initial_stop_paise, t.stop_paise, t.target_paise, t.lot_size, t.tick_size_paise,
@@ -46,7 +49,8 @@ async def open_trade(
         *_columns(lines, 5),
         outcome, approval.model_dump(mode="json", exclude_none=True),
     )  # fmt: skip
-    return t.trade_id is not None
+    t.trade_id = row["trade_id"] if row else None
+    return row is not None
 
 
 async def claim_unopened(connection: asyncpg.Connection, pos_id: str) -> bool:

@@ -4,12 +4,13 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from tradebus.runtime.embedded import EmbeddedServers
 
 with EmbeddedServers(Path(sys.argv[1])) as urls:
-    print(json.dumps({"database_url": urls.database_url, "redis_url": urls.redis_url}), flush=True)
+    print(json.dumps(asdict(urls)), flush=True)
     if "fork" in sys.argv:
         forked = os.fork()
         if forked == 0:

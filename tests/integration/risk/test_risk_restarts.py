@@ -234,9 +234,20 @@ async def _outcome(around: Around) -> dict[str, Any]:
     }
 
 
-async def test_a_paced_run_that_is_dropped_in_every_slice_decides_the_same(around: Around, twin: Around) -> None:
+@pytest.mark.parametrize(
+    "crash_after_ms",
+    [
+        [0, 2, 4, 6, 8, 10, 12, 1, 3, 5, 7, 9],
+        # Dropped between a slice and the message after it: the message is judged again, by the marks it had before.
+        [3, 2, 6, 9, 10, 8, 12, 1, 3, 20, 20, 20],
+        [6] * 12,
+    ],
+)
+async def test_a_paced_run_that_is_dropped_in_every_slice_decides_the_same(
+    around: Around, twin: Around, crash_after_ms: list[int | None]
+) -> None:
     await _play(around, crash_after_ms=[None] * 12)
-    await _play(twin, crash_after_ms=[0, 2, 4, 6, 8, 10, 12, 1, 3, 5, 7, 9])
+    await _play(twin, crash_after_ms=crash_after_ms)
     expected, found = await _outcome(around), await _outcome(twin)
     assert found == expected
     verdicts = [line[1:3] for line in expected["journal"]]

@@ -7,15 +7,16 @@ import signal
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded.folder import SystemUser, let_through, system_user, write_private
 from tradebus.runtime.embedded.logs import telling_line
+from tradebus.runtime.embedded.sockets import make_socket_folder, socket_folder
 
 USER = "tradebus"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # no socket file: none can go stale, no path can be too long
     "shared_buffers": "256MB",
     "max_connections": "100",
     "fsync": "on",
@@ -53,11 +54,19 @@ class Postgres:
         self._bin_dir = (bin_dir or wheel_bin()).resolve()
         self._port = port
         self._password = password
+        self._sockets = socket_folder(state_dir)
         self._user: SystemUser | None = None
 
     @property
     def url(self) -> str:
         return f"postgresql://{USER}:{self._password}@127.0.0.1:{self._port}/postgres"
+
+    @property
+    def socket_url(self) -> str:
+        """The same server over its socket file; `url` where it has none."""
+        if self._sockets is None:
+            return self.url
+        return f"postgresql://{USER}:{self._password}@/postgres?host={quote(str(self._sockets))}&port={self._port}"
 
     def prepare(self) -> None:
         """Makes the cluster where there is none. Only the holder of the folder's lock may call this."""
@@ -65,6 +74,8 @@ class Postgres:
         if self._user is not None:
             let_through(self._data_dir)
             let_through(self._bin_dir / "postgres")
+        if self._sockets is not None:
+            make_socket_folder(self._sockets, self._user)
         if self._data_dir.exists():
             self._check_version()
             # The lock says that no server of this folder lives; a stale file could name a process that is not ours.
@@ -74,7 +85,8 @@ class Postgres:
 
     def command(self) -> dict[str, Any]:
         """What the keeper runs."""
-        settings = {**_SETTINGS, "port": str(self._port)}
+        sockets = str(self._sockets) if self._sockets is not None else ""
+        settings = {**_SETTINGS, "port": str(self._port), "unix_socket_directories": sockets}
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         who = {} if self._user is None else {"uid": self._user.uid, "gid": self._user.gid}
         return {

@@ -7,9 +7,13 @@ import signal
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded.folder import write_private
+from tradebus.runtime.embedded.sockets import socket_folder
+
+_SOCKET = "redis.sock"
 
 
 def wheel_binary() -> Path:
@@ -35,10 +39,18 @@ class Redis:
         self._data_dir = state_dir / "redis"
         self._port = port
         self._password = password
+        self._sockets = socket_folder(state_dir)
 
     @property
     def url(self) -> str:
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+
+    @property
+    def socket_url(self) -> str:
+        """The same server over its socket file; `url` where it has none."""
+        if self._sockets is None:
+            return self.url
+        return f"unix://:{self._password}@{quote(str(self._sockets / _SOCKET))}?db=0"
 
     def prepare(self) -> None:
         """Writes the configuration: a file, because a command line shows the password to everyone."""
@@ -54,6 +66,9 @@ class Redis:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }
+        if self._sockets is not None:
+            self._sockets.mkdir(mode=0o700, exist_ok=True)  # Postgres, where it runs too, has made it already
+            settings |= {"unixsocket": f'"{self._sockets / _SOCKET}"', "unixsocketperm": "700"}
         write_private(self._data_dir / "redis.conf", "".join(f"{name} {value}\n" for name, value in settings.items()))
 
     def command(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import chain
 from pathlib import Path
 from time import sleep
@@ -35,10 +35,18 @@ _PORTS = range(20_000, 30_000)
 
 @dataclass(frozen=True, slots=True)
 class ServerUrls:
-    """Where the servers are. Both carry a password: `repr` leaves them out."""
+    """Where the servers are: by port for everybody, by socket file, where there are any, for services beside them.
+    All carry a password: `repr` leaves them out."""
 
     database_url: str
     redis_url: str
+    database_socket_url: str = ""
+    redis_socket_url: str = ""
+
+    @property
+    def for_services(self) -> "ServerUrls":
+        """The quickest way to each of them from this machine."""
+        return ServerUrls(self.database_socket_url or self.database_url, self.redis_socket_url or self.redis_url)
 
     def __repr__(self) -> str:
         return "ServerUrls(…)"
@@ -99,7 +107,7 @@ class EmbeddedServers:
             undo.callback(self._end_keeper)
             _wait_ready(servers, self._keeper)
             said = state_dir / "servers.json"
-            write_private(said, json.dumps({"database_url": urls.database_url, "redis_url": urls.redis_url}))
+            write_private(said, json.dumps(asdict(urls)))
             undo.callback(said.unlink, missing_ok=True)
             self._running = undo.pop_all()
         return urls
@@ -119,17 +127,17 @@ class EmbeddedServers:
         if access != known:
             write_private(kept, json.dumps(access))
         servers: list[Postgres | Redis] = []
-        database_url = redis_url = ""
+        postgres_urls = redis_urls = ("", "")
         if self._wants_postgres:
             password = str(access["postgres_password"])
             postgres = Postgres(state_dir, bin_dir=self._postgres_bin, port=ports[0], password=password)
             servers.append(postgres)
-            database_url = postgres.url
+            postgres_urls = (postgres.url, postgres.socket_url)
         if self._wants_redis:
             redis = Redis(state_dir, port=ports[1], password=str(access["redis_password"]))
             servers.append(redis)
-            redis_url = redis.url
-        return servers, ServerUrls(database_url=database_url, redis_url=redis_url)
+            redis_urls = (redis.url, redis.socket_url)
+        return servers, ServerUrls(postgres_urls[0], redis_urls[0], postgres_urls[1], redis_urls[1])
 
     def _end_keeper(self) -> None:
         assert self._keeper is not None
@@ -154,7 +162,7 @@ def running_servers(state_dir: Path) -> ServerUrls | None:
         lock.close()
     if not said:
         return None
-    return ServerUrls(database_url=str(said["database_url"]), redis_url=str(said["redis_url"]))
+    return ServerUrls(**{name: str(said.get(name, "")) for name in (field.name for field in fields(ServerUrls))})
 
 
 @contextmanager
@@ -168,7 +176,12 @@ def servers_from_environment(state_dir: Path) -> Iterator[ServerUrls]:
         yield ServerUrls(database_url=database_url, redis_url=redis_url)
         return
     with EmbeddedServers(state_dir, postgres=not database_url, redis=not redis_url) as urls:
-        yield ServerUrls(database_url=database_url or urls.database_url, redis_url=redis_url or urls.redis_url)
+        yield ServerUrls(
+            database_url=database_url or urls.database_url,
+            redis_url=redis_url or urls.redis_url,
+            database_socket_url=database_url or urls.database_socket_url,
+            redis_socket_url=redis_url or urls.redis_socket_url,
+        )
 
 
 def _start_keeper(servers: Sequence[Postgres | Redis], *, lock_descriptor: int) -> subprocess.Popen[bytes]:
