@@ -49,6 +49,14 @@ class Outcome:
     reason: str = ""
 
 
+class Product(StrEnum):
+    """How long a position may live: until the close, carried (derivatives), or delivered (shares)."""
+
+    INTRADAY = "INTRADAY"
+    CARRY = "CARRY"
+    DELIVERY = "DELIVERY"
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
     """A new order. `account` names whose; `tag` finds it again. Prices in paise, `at_ns` is when it was decided."""
@@ -66,6 +74,7 @@ class OrderRequest:
     price_paise: int | None = None
     trigger_paise: int | None = None
     market_protection_pct: float | None = None
+    product: Product = Product.INTRADAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,53 @@ TICK = np.dtype(
     ]
 )
 
+DEPTH_LEVELS = 5
+
+# Everything a broker's packet may say about an instrument. TICK is the part of it that the bus carries.
+# A field the packet lacked is 0 and its bit in `fields` is not set: 0 alone never means "absent".
+QUOTE = np.dtype(
+    [
+        ("ts_event_ns", "<i8"),  # exchange time; receive time where the exchange sent none
+        ("ts_received_ns", "<i8"),
+        ("ts_last_trade_ns", "<i8"),
+        ("price_paise", "<i8"),
+        ("average_price_paise", "<i8"),
+        ("open_paise", "<i8"),
+        ("high_paise", "<i8"),
+        ("low_paise", "<i8"),
+        ("previous_close_paise", "<i8"),
+        ("volume_cumulative", "<i8"),
+        ("open_interest", "<i8"),
+        ("open_interest_high", "<i8"),
+        ("open_interest_low", "<i8"),
+        ("total_buy_quantity", "<i8"),
+        ("total_sell_quantity", "<i8"),
+        ("bid_paise", "<i8", (DEPTH_LEVELS,)),  # best first
+        ("ask_paise", "<i8", (DEPTH_LEVELS,)),
+        ("bid_quantity", "<i4", (DEPTH_LEVELS,)),
+        ("ask_quantity", "<i4", (DEPTH_LEVELS,)),
+        ("bid_orders", "<i4", (DEPTH_LEVELS,)),
+        ("ask_orders", "<i4", (DEPTH_LEVELS,)),
+        ("last_quantity", "<i4"),
+        ("instrument", "<i4"),
+        ("fields", "<u4"),  # which of the above the packet carried: QUOTE_HAS_*
+        ("padding", "<u4"),
+    ]
+)
+
+QUOTE_HAS_PRICE = 1
+QUOTE_HAS_LAST_QUANTITY = 2
+QUOTE_HAS_AVERAGE_PRICE = 4
+QUOTE_HAS_DAY_PRICES = 8  # open, high, low
+QUOTE_HAS_PREVIOUS_CLOSE = 16
+QUOTE_HAS_VOLUME = 32
+QUOTE_HAS_OPEN_INTEREST = 64
+QUOTE_HAS_OPEN_INTEREST_RANGE = 128
+QUOTE_HAS_TOTAL_QUANTITIES = 256
+QUOTE_HAS_DEPTH = 512
+QUOTE_HAS_EXCHANGE_TIME = 1024
+QUOTE_HAS_LAST_TRADE_TIME = 2048
+
 CANDLE = np.dtype(
     [
         ("ts_open_ns", "<i8"),
@@ -52,3 +99,17 @@ def decode(body: bytes, dtype: np.dtype[Any]) -> Records:
     if len(body) % dtype.itemsize:
         raise ValueError(f"{len(body)} bytes are not a whole number of {dtype.itemsize}-byte records")
     return np.frombuffer(body, dtype=dtype)
+
+
+def ticks_of(quotes: Records) -> Records:
+    """The TICK records of the QUOTE records that carry a price, in their order."""
+    priced = quotes[(quotes["fields"] & QUOTE_HAS_PRICE) != 0]
+    ticks = np.zeros(len(priced), TICK)
+    for name in (
+        "ts_event_ns", "ts_received_ns", "price_paise", "volume_cumulative", "open_interest", "last_quantity",
+        "instrument",
+    ):  # fmt: skip
+        ticks[name] = priced[name]
+    ticks["bid_paise"] = priced["bid_paise"][:, 0]
+    ticks["ask_paise"] = priced["ask_paise"][:, 0]
+    return ticks

@@ -1,0 +1,68 @@
+"""A broker account's money and holdings, and its session."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Of the equity and derivatives segment, in paise."""
+
+    available_paise: int
+    used_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetPosition:
+    """`quantity` is signed units, short below 0; money in paise. `token` and `broker_segment` as in the master."""
+
+    token: str
+    broker_segment: str
+    symbol: str
+    product: str
+    quantity: int
+    buy_quantity: int
+    sell_quantity: int
+    average_price_paise: int
+    realised_paise: int
+    unrealised_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    symbol: str
+    isin: str
+    quantity: int
+    average_price_paise: int
+    last_price_paise: int
+
+
+class Account(Protocol):
+    """Raises BrokerError, and nothing else, for what broker or network may do."""
+
+    async def margins(self) -> Margins: ...
+
+    async def positions(self) -> Sequence[NetPosition]: ...
+
+    async def holdings(self) -> Sequence[Holding]: ...
+
+
+class SessionState(StrEnum):
+    VALID = "VALID"
+    EXPIRED = "EXPIRED"  # a login is needed
+    UNKNOWN = "UNKNOWN"  # nobody answered: neither
+
+
+class Session(Protocol):
+    """The login that everything else of a broker rests on."""
+
+    async def check(self) -> SessionState:
+        """Asks the broker (profile or funds). Never raises for what broker or network may do."""
+
+    def login_url(self) -> str | None:
+        """Where the user logs in with a browser; None where the broker's token is made elsewhere (Dhan)."""
+
+    async def complete_login(self, answer: str) -> str:
+        """Trades the login's answer (request token, code, token id) for an access token. Raises BrokerError."""

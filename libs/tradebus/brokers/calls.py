@@ -1,0 +1,144 @@
+"""Blocking SDK calls, off the event loop, under one policy for errors (SPEC 10).
+
+    read(...)   safe to repeat: 429, 5xx and timeouts are tried again, five times, 0.5 → 8 s with jitter
+    once(...)   an order: one attempt, whatever happens; the caller makes an Outcome of it
+    both        401 / 403: the token is refreshed once where that can be done, then everything halts until `renewed`
+
+Invariants (tested): a call made by `once` runs at most one time, except that a request the broker refused for its token
+(which did nothing) is sent again after a refresh; no secret is in any error; the loop is never blocked.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from tradebus.brokers.errors import BrokerError, NoAnswer, Throttled, TokenExpired
+from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.rng import jittered
+
+T = TypeVar("T")
+# Turns what an SDK raised (or a reply it swallowed an exception into) into one of tradebus.brokers.errors.
+Classify = Callable[[BaseException], BrokerError]
+REQUEST_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+ATTEMPTS = 5
+_FIRST_DELAY_SECONDS, _LAST_DELAY_SECONDS = 0.5, 8.0
+_GRACE_SECONDS = 2.0  # the SDK's own timeout should strike first
+
+
+class Pacer:
+    """At most `per_second` starts a second, evenly spaced: for the read limits of BROKERS 6."""
+
+    def __init__(self, per_second: float) -> None:
+        self._gap_ns = int(1e9 / per_second)
+        self._next_ns = 0
+
+    async def turn(self) -> None:
+        now_ns = monotonic_ns()
+        start_ns = max(now_ns, self._next_ns)
+        self._next_ns = start_ns + self._gap_ns
+        if start_ns > now_ns:
+            await asyncio.sleep((start_ns - now_ns) / 1e9)
+
+
+class SdkCalls:
+    """One per login. `refresh` gets a new token and puts it into the SDK, returning whether it could."""
+
+    def __init__(
+        self,
+        broker: str,
+        *,
+        classify: Classify,
+        redactor: Redactor,
+        refresh: Callable[[], Awaitable[bool]] | None = None,
+        workers: int = 4,
+        request_seconds: float = REQUEST_SECONDS,
+        first_delay_seconds: float = _FIRST_DELAY_SECONDS,
+        seed: int = 0,
+    ) -> None:
+        self.broker, self._classify, self._redactor, self._refresh = broker, classify, redactor, refresh
+        self._request_seconds, self._first_delay_seconds, self._seed = request_seconds, first_delay_seconds, seed
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{broker}-sdk")
+        self._refreshing = asyncio.Lock()
+        self._generation = 0  # goes up with every new token
+        self.halted: TokenExpired | None = None
+
+    async def read(self, what: str, call: Callable[[], T], *, pacer: Pacer | None = None) -> T:
+        """What the call returns. Raises BrokerError after the last attempt, or at once where repeating cannot help."""
+        delay_seconds = self._first_delay_seconds
+        for attempt in range(1, ATTEMPTS + 1):
+            if pacer is not None:
+                await pacer.turn()
+            try:
+                return await self.once(what, call)
+            except (Throttled, NoAnswer):
+                if attempt == ATTEMPTS:
+                    raise
+            await asyncio.sleep(jittered(delay_seconds, attempt, seed=self._seed))
+            delay_seconds = min(2 * delay_seconds, _LAST_DELAY_SECONDS)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def once(self, what: str, call: Callable[[], T]) -> T:
+        """What the call returns. Raises BrokerError."""
+        if self.halted is not None:
+            raise self.halted
+        generation = self._generation
+        try:
+            return await self._attempt(what, call)
+        except TokenExpired as error:
+            if not await self._refreshed(generation):
+                self.halted = error
+                raise
+        try:
+            return await self._attempt(what, call)
+        except TokenExpired as error:
+            self.halted = error
+            raise
+
+    def renewed(self) -> None:
+        """A new token is in place: calls may be made again."""
+        self._generation += 1
+        self.halted = None
+
+    def close(self) -> None:
+        """Takes no new calls; those under way end by their own timeout."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _attempt(self, what: str, call: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool, call)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self._request_seconds + _GRACE_SECONDS)
+        except TimeoutError:
+            if not future.done():  # ours: the SDK did not end by itself; its thread goes on and its result is dropped
+                future.add_done_callback(_retrieve)
+                raise NoAnswer(self.broker, f"{what}: no answer in {self._request_seconds:g} s") from None
+            raise self._told(what, future.exception() or TimeoutError()) from None
+        except asyncio.CancelledError:
+            future.add_done_callback(_retrieve)
+            raise
+        except Exception as error:  # noqa: BLE001 - SDKs raise what they like; `classify` knows all of it
+            raise self._told(what, error) from None
+
+    def _told(self, what: str, error: BaseException) -> BrokerError:
+        """The error by what to do about it, without secrets and without the SDK's own chain, which may hold some."""
+        classified = error if isinstance(error, BrokerError) else self._classify(error)
+        text = self._redactor.text(classified).removeprefix(f"{self.broker}: ")
+        return type(classified)(self.broker, text if text.startswith(what) else f"{what}: {text}")
+
+    async def _refreshed(self, generation: int) -> bool:
+        async with self._refreshing:
+            if self._generation != generation:
+                return True  # somebody else's call found out first
+            if self._refresh is None or not await self._refresh():
+                return False
+            self._generation += 1
+            return True
+
+
+def _retrieve(future: "asyncio.Future[T]") -> None:
+    """Looks at an abandoned call's end, so that the loop does not complain that nobody did."""
+    if not future.cancelled():
+        future.exception()

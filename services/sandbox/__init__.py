@@ -1,0 +1,1 @@
+"""The sandbox exchange: a simulated NSE that speaks the three brokers' own protocols."""
