@@ -74,7 +74,7 @@ class ReferenceData(Protocol):
     async def history(
         self, instrument: ListedInstrument, *, timeframe_seconds: int, from_ns: int, to_ns: int
     ) -> Records:
-        """CANDLE records with instrument 0, ascending, `from_ns` <= open < `to_ns`, in calls the broker allows."""
+        """CANDLE records with instrument 0, ascending, from_ns <= open < to_ns, in calls the broker allows."""
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
         """One QUOTE record per instrument that has a quote; `instrument` is the index in `instruments`."""

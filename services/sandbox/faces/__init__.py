@@ -1,0 +1,1 @@
+"""The exchange as each broker shows it."""

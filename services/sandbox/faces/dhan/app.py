@@ -1,0 +1,12 @@
+"""The exchange as Dhan shows it."""
+
+from fastapi import FastAPI
+
+from services.sandbox.ports import Exchange, Faults
+
+
+def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
+    """REST and sockets of Dhan over the exchange."""
+    app = FastAPI(title="sandbox: dhan", openapi_url=None)
+    app.state.exchange, app.state.faults = exchange, faults
+    return app

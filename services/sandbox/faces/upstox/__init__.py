@@ -1,0 +1,1 @@
+"""Upstox's face."""
