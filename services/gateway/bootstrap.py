@@ -9,6 +9,7 @@ every service's events ─► Relay ─► trading:events, trading.events.v1 ─
 from collections.abc import Sequence
 
 from services.gateway.adapters.catalogue import catalogue_from
+from services.gateway.adapters.logins import Logins
 from services.gateway.doors import ChannelDoor, InboxDoor
 from services.gateway.handlers import CommandHandler
 from services.gateway.http.live import EventHub
@@ -37,9 +38,10 @@ async def build(
     watcher = SessionWatcher(
         store=store, outbox=outbox, clock=clock, start_timeout_seconds=settings.session_start_timeout_seconds
     )
+    logins = Logins(settings)
     handler = CommandHandler(
-        bus=bus, store=store, outbox=outbox, clock=clock, ids=ids, catalogue=catalogue_from(store),
-        changed=watcher.changed,
+        bus=bus, store=store, outbox=outbox, clock=clock, ids=ids, catalogue=catalogue_from(store, logins),
+        keep_token=logins.keep_token, changed=watcher.changed,
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)
     await commands.ready()

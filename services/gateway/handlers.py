@@ -57,15 +57,17 @@ class Reply:
 
 
 class CommandHandler:
-    """`catalogue` loads what a session may name. `changed` is called when a session waits for its services."""
+    """`catalogue` loads what a session may name, `keep_token` stores the token a START carried (InvalidInput where it
+    cannot). `changed` is called when a session waits for its services."""
 
     def __init__(
         self, *, bus: Bus, store: Store, outbox: Outbox, clock: Clock, ids: IdSource,
-        catalogue: Callable[[], Awaitable[Catalogue]], changed: Callable[[], None],
+        catalogue: Callable[[], Awaitable[Catalogue]], keep_token: Callable[[SessionSpec, dict[str, Any]], None],
+        changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._bus, self._store, self._outbox = bus, store, outbox
         self._clock, self._ids = clock, ids
-        self._catalogue, self._changed = catalogue, changed
+        self._catalogue, self._keep_token, self._changed = catalogue, keep_token, changed
 
     async def handle(self, body: bytes, *, delivery_id: str | None = None) -> Reply:
         """Carries out one command. `delivery_id` names the delivery where the door has one that outlives a crash.
@@ -104,6 +106,9 @@ class CommandHandler:
                 Report(known) if known is not None
                 else decide_start(spec, alive=alive, killed_reason=await killed_reason(transaction))
             )  # fmt: skip
+            if isinstance(decision, Create) or (isinstance(decision, Report) and known is None):
+                # Before the commit: nobody is told of a login that is not there. A repeated START renews its token.
+                await asyncio.to_thread(self._keep_token, spec, command.data)
             if isinstance(decision, Create):
                 session = await self._create(transaction, spec, command_id=command_id)
         if isinstance(decision, Reject):

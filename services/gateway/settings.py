@@ -6,14 +6,14 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from tradebus.config.settings import ServiceSettings
+from tradebus.config.brokers import BrokerSettings
 from tradebus.kernel.errors import InvalidInput
 
 TOKEN_FILE = "api_token"  # noqa: S105 - the name of the file, in the state folder
 KILL_FILE = ".killswitch"
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(BrokerSettings):
     host: str = Field(default="127.0.0.1", validation_alias="TRADEBUS_GATEWAY_HOST")
     port: int = Field(default=8000, ge=0, le=65_535, validation_alias="TRADEBUS_GATEWAY_PORT")
     api_token: SecretStr | None = Field(default=None, validation_alias="TRADEBUS_API_TOKEN")

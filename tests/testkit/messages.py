@@ -24,7 +24,7 @@ _LIMITS: dict[str, Any] = {
 }  # fmt: skip
 _SPEC: dict[str, Any] = {
     "session_id": "018cc251-f400-7000-8000-00000000005e", "user_id": "123", "mode": "paper", "broker": "paper",
-    "credential": None, "symbols": ["BANKNIFTY", "NIFTY"],
+    "data_broker": None, "credential": None, "symbols": ["BANKNIFTY", "NIFTY"],
     "strategies": [{"name": "orb", "parameters": {"range_minutes": 15, "targets": [1.5, None]}, "path": None}],
     "capital_paise": 100_000_000, "limits": _LIMITS,
     "paper": {"seed": 1, "latency_ms": 150, "slippage_bps": 1.0, "partial_fill_probability": 0.2},

@@ -16,7 +16,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tradebus.kernel.errors import InvalidInput
 
-_SECRETS = ("DATABASE_URL", "REDIS_URL", "DATABASE_PASSWORD", "REDIS_PASSWORD", "TRADEBUS_API_TOKEN")
+_SECRETS = (
+    "DATABASE_URL", "REDIS_URL", "DATABASE_PASSWORD", "REDIS_PASSWORD", "TRADEBUS_API_TOKEN",
+    "TRADEBUS_CREDENTIALS_KEY",
+)  # fmt: skip
 
 
 def default_state_dir() -> Path:

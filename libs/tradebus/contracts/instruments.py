@@ -18,7 +18,8 @@ InstrumentKind = Literal["EQUITY", "INDEX", "FUTURE", "OPTION"]
 
 class Instrument(Model):
     """One row of `instruments`. `symbol` is canonical (the broker's tradingsymbol); `market_class` and `underlying`
-    say which dated session rules and lot size apply; `tick_size_paise` is the smallest price step."""
+    say which dated session rules and lot size apply; `tick_size_paise` is the smallest price step; `instrument_key` is
+    its name across brokers (InstrumentKey), None where it is no broker's."""
 
     instrument_id: int = Field(ge=0, le=2**31 - 1)
     symbol: str = Field(min_length=1)
@@ -28,6 +29,7 @@ class Instrument(Model):
     underlying: str
     tick_size_paise: int = Field(gt=0, le=2**31 - 1)
     expiry: date | None = None
+    instrument_key: str | None = None
 
 
 class InstrumentMaster:

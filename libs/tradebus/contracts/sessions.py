@@ -57,12 +57,15 @@ class PaperSettings(Model):
 
 
 class SessionSpec(Model):
-    """All that START_TRADING fixes for one session. Holds no secret: credentials are named, never carried."""
+    """All that START_TRADING fixes for one session. Holds no secret: credentials are named, never carried.
+
+    Orders go to `broker`, prices come from `data_broker` (None: a recorded or generated market)."""
 
     session_id: str
     user_id: str
     mode: Mode = Mode.PAPER
     broker: str = "paper"
+    data_broker: str | None = None
     credential: str | None = None
     symbols: tuple[str, ...] = Field(min_length=1)
     strategies: tuple[StrategySpec, ...] = Field(min_length=1)

@@ -76,5 +76,5 @@ def _check(row: Instrument, before: InstrumentMaster) -> None:
 def _columns(row: Instrument) -> tuple[object, ...]:
     return (
         row.instrument_id, row.symbol, row.exchange, row.kind, row.market_class, row.underlying,
-        row.tick_size_paise, row.expiry,
+        row.tick_size_paise, row.expiry, row.instrument_key,
     )  # fmt: skip

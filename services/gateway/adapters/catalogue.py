@@ -1,15 +1,20 @@
-"""What a session may name: the registered instruments, and the strategies this machine can find."""
+"""What a session may name: the registered instruments, the strategies and the logins this machine can find."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
 from pydantic import ValidationError
 
+from services.gateway.adapters.logins import Logins
 from services.gateway.domain.problems import child
 from services.gateway.domain.start import Catalogue
 from tradebus.contracts.sessions import FieldError, StrategySpec
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.store.instruments import load_instruments
+from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
+
+_SQL = load_queries("services.gateway.sql", "sessions")
 
 
 def strategy_errors(spec: StrategySpec) -> Collection[FieldError]:
@@ -40,11 +45,15 @@ def strategy_errors(spec: StrategySpec) -> Collection[FieldError]:
     return []
 
 
-def catalogue_from(store: Store) -> Callable[[], Awaitable[Catalogue]]:
+def catalogue_from(store: Store, logins: Logins) -> Callable[[], Awaitable[Catalogue]]:
     """Loads it afresh for every START: instruments are registered while the gateway runs, and starts are rare."""
 
     async def load() -> Catalogue:
         async with store.pool.acquire() as connection:
-            return Catalogue(instruments=await load_instruments(connection), check_strategy=strategy_errors)
+            instruments = await load_instruments(connection)
+            feed = await connection.fetchval(_SQL["feed_in_force"])
+        return Catalogue(
+            instruments=instruments, check_strategy=strategy_errors, reach=await asyncio.to_thread(logins.reach, feed)
+        )
 
     return load

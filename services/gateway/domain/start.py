@@ -2,6 +2,7 @@
 
 Invariants (property-tested): any tree of JSON values gives a request or at least one problem, and no exception; the
 access token is in neither; an amount is exact to the paisa or refused; paper is never put in place of another mode.
+What it says of brokers is read in `brokers`.
 """
 
 import re
@@ -9,30 +10,22 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from services.gateway.domain import brokers
+from services.gateway.domain.brokers import Reach, read_route
 from services.gateway.domain.limits import read_limits, read_paper
 from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
-from tradebus.contracts.sessions import FieldError, Mode, SessionSpec, StrategySpec
-from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.contracts.sessions import FieldError, SessionSpec, StrategySpec
+from tradebus.kernel.errors import InvalidInput
 
 MAX_SYMBOLS = 200
 MAX_STRATEGIES = 16
 MAX_NAME = 64
-BROKERS = ("paper",)
-LATER_BROKERS = ("kite", "dhan", "upstox")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_FIELDS = (
-    "broker", "access_token", "credential", "mode", "strategies", "symbols", "underlyings", "capital", "limits",
-    "risk_limits", "paper",
-)  # fmt: skip
-_MISSING_FOR_MODE = {
-    Mode.LIVE: "live trading needs a broker's order gateway and its preflight checks, and this version has neither; "
-    'nothing was started (ask for "paper" to trade on simulated fills)',
-    Mode.DRY_RUN: "a dry run needs a broker's order gateway, and this version has none; nothing was started",
-    Mode.REPLAY: "a replay needs a recorded day, and this version records none; nothing was started",
-    Mode.BACKTEST: "a backtest is run by `tradebus trade --history`, not by a command; nothing was started",
-}
+_FIELDS = (*brokers.FIELDS, "strategies", "symbols", "underlyings", "capital", "limits", "risk_limits", "paper")
+
+_NOWHERE = Reach()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +35,14 @@ class Catalogue:
 
     instruments: InstrumentMaster
     check_strategy: Callable[[StrategySpec], Collection[FieldError]]
+    reach: Reach = _NOWHERE
 
 
 def read_start(data: dict[str, Any], *, user_id: str, catalogue: Catalogue, problems: Problems) -> SessionSpec | None:
     """The spec that `data` asks for, with an empty `session_id`; None after adding to `problems`."""
     at = "data"
     problems.unknown_keys(at, data, _FIELDS)
-    broker = _broker(data, problems)
-    credential = _credential(data, problems)
-    mode = _mode(data, problems)
+    route = read_route(data, user_id=user_id, reach=catalogue.reach, problems=problems)
     strategies = _strategies(data, catalogue, problems)
     symbols = _symbols(data, catalogue, problems)
     capital = money_paise(data.get("capital"), at="data.capital", problems=problems, required=True)
@@ -59,49 +51,10 @@ def read_start(data: dict[str, Any], *, user_id: str, catalogue: Catalogue, prob
     if problems or capital is None or limits is None or paper is None:
         return None
     return SessionSpec(
-        session_id="", user_id=user_id, mode=mode, broker=broker, credential=credential, symbols=symbols,
-        strategies=strategies, capital_paise=capital, limits=limits, paper=paper,
+        session_id="", user_id=user_id, mode=route.mode, broker=route.broker, data_broker=route.data_broker,
+        credential=route.credential, symbols=symbols, strategies=strategies, capital_paise=capital, limits=limits,
+        paper=paper,
     )  # fmt: skip
-
-
-def _broker(data: dict[str, Any], problems: Problems) -> str:
-    value = data.get("broker", "paper")
-    if value in BROKERS:
-        return str(value)
-    if not isinstance(value, str):
-        problems.add("data.broker", f"must be text, not {kind_of(value)}")
-    elif value in LATER_BROKERS:
-        problems.add("data.broker", f"there is no order gateway for {value} in this version; known: {BROKERS[0]}")
-    else:
-        problems.add("data.broker", f"unknown broker{nearest(value, BROKERS) or '; known: ' + ', '.join(BROKERS)}")
-    return "paper"
-
-
-def _credential(data: dict[str, Any], problems: Problems) -> str | None:
-    """The name of a stored credential. A token that is carried instead is looked at and dropped here."""
-    token, credential = data.get("access_token"), data.get("credential")
-    if token is not None and (not isinstance(token, str) or not token):
-        problems.add("data.access_token", "must be text that is not empty")
-    if credential is None:
-        return None
-    if token is not None:
-        problems.add("data.credential", "give a credential's name or an access_token, not both")
-    if not isinstance(credential, str) or not _NAME.fullmatch(credential):
-        problems.add("data.credential", "must be a name of 1 to 64 letters, digits or . _ -")
-        return None
-    return credential
-
-
-def _mode(data: dict[str, Any], problems: Problems) -> Mode:
-    value = data.get("mode", Mode.PAPER.value)
-    names = [mode.value for mode in Mode]
-    if not isinstance(value, str):
-        problems.add("data.mode", f"must be text, not {kind_of(value)}")
-    elif value not in names:
-        problems.add("data.mode", f"unknown mode{nearest(value, names) or '; known: ' + ', '.join(names)}")
-    elif Mode(value) is not Mode.PAPER:
-        problems.add("data.mode", _MISSING_FOR_MODE[Mode(value)])
-    return Mode.PAPER
 
 
 def _strategies(data: dict[str, Any], catalogue: Catalogue, problems: Problems) -> tuple[StrategySpec, ...]:

@@ -71,3 +71,7 @@ WHERE NOT kill_switch.engaged;
 
 -- name: release_kill_switch
 UPDATE kill_switch SET engaged = false, reason = $1, changed_ns = $2 WHERE engaged RETURNING changed_ns;
+
+-- name: feed_in_force
+-- A broker's name, "generated" or "history".
+SELECT CASE WHEN spec ->> 'feed' = 'live' THEN spec ->> 'broker' ELSE spec ->> 'feed' END FROM feeds WHERE shard = 0;

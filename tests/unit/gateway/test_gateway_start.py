@@ -98,7 +98,7 @@ def test_another_mode_is_refused_and_never_becomes_paper(mode: str) -> None:
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
-    ({"broker": "kite"}, "data.broker", "no order gateway for kite"),
+    ({"broker": "kite"}, "data.broker", "kite takes real orders"),
     ({"broker": "papr"}, "data.broker", "did you mean 'paper'?"),
     ({"broker": 1}, "data.broker", "must be text"),
     ({"mode": "papr"}, "data.mode", "did you mean 'paper'?"),
@@ -144,6 +144,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"access_token": 5}, "data.access_token", "must be text"),
     ({"credential": "a b"}, "data.credential", "must be a name"),
     ({"credential": "a", "access_token": "t"}, "data.credential", "not both"),
+    ({"data_broker": "kite"}, "data.data_broker", "TRADEBUS_FEED=kite"),
+    ({"data_broker": "kits"}, "data.data_broker", "did you mean 'kite'?"),
+    ({"data_broker": 3}, "data.data_broker", "must be text"),
     ({"acces_token": "very-secret"}, "data.acces_token", "did you mean 'access_token'?"),
 ]
 
@@ -188,6 +191,9 @@ names = [
     "risk_limits",
     "paper",
     "credential",
+    "data_broker",
+    "access_token",
+    "client_id",
 ]
 
 

@@ -1,0 +1,63 @@
+"""Where the brokers are, and what opens the stored logins: settings that every service shares that talks to one.
+
+A URL points a whole broker (REST and sockets) at one address, which is what the sandbox offers; empty means the broker
+itself. Only a loopback address counts as a sandbox.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from tradebus.config.settings import ServiceSettings
+
+BROKER_NAMES = ("kite", "dhan", "upstox")
+
+
+class BrokerSettings(ServiceSettings):
+    """The environment: TRADEBUS_KITE_URL, …, and TRADEBUS_CREDENTIALS_KEY (or its _FILE)."""
+
+    kite_url: str = Field(default="", validation_alias="TRADEBUS_KITE_URL")
+    dhan_url: str = Field(default="", validation_alias="TRADEBUS_DHAN_URL")
+    upstox_url: str = Field(default="", validation_alias="TRADEBUS_UPSTOX_URL")
+    credentials_key: SecretStr | None = Field(default=None, validation_alias="TRADEBUS_CREDENTIALS_KEY")
+
+    @field_validator("kite_url", "dhan_url", "upstox_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not is_http_url(value):
+            raise ValueError("must be an address such as http://127.0.0.1:9401, or empty for the broker itself")
+        return value.rstrip("/")
+
+    @property
+    def broker_urls(self) -> Mapping[str, str]:
+        """By broker; "" where the broker itself is meant."""
+        return {"kite": self.kite_url, "dhan": self.dhan_url, "upstox": self.upstox_url}
+
+    @property
+    def sandboxed(self) -> frozenset[str]:
+        """The brokers whose orders go to a sandbox on this machine."""
+        return frozenset(name for name, url in self.broker_urls.items() if is_loopback(url))
+
+
+def is_http_url(url: str) -> bool:
+    """Whether it is an http(s) address with a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is of this machine, told by the address itself: a name could be pointed anywhere."""
+    host = urlsplit(url).hostname if is_http_url(url) else None
+    if host is None:
+        return False
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
