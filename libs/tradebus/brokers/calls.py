@@ -112,12 +112,16 @@ class SdkCalls:
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._request_seconds + _GRACE_SECONDS)
         except TimeoutError:
-            if not future.done():  # ours: the SDK did not end by itself; its thread goes on and its result is dropped
+            if not future.done():
+                # Ours: the SDK did not end by itself. A call that still waits for a thread must never start any more;
+                # one that runs goes on, and its result is dropped.
                 future.add_done_callback(_retrieve)
+                future.cancel()
                 raise NoAnswer(self.broker, f"{what}: no answer in {self._request_seconds:g} s") from None
             raise self._told(what, future.exception() or TimeoutError()) from None
         except asyncio.CancelledError:
             future.add_done_callback(_retrieve)
+            future.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - SDKs raise what they like; `classify` knows all of it
             raise self._told(what, error) from None

@@ -95,9 +95,16 @@ class BrokerFill:
     ts_event_ns: int
 
 
+UNLISTED_INSTRUMENT = -1  # in a BrokerOrder: an order, placed elsewhere, in something the session does not know
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
-    """An order as the broker's book has it."""
+    """An order as the broker's book has it.
+
+    A final status is only ever told together with its fills: they add up to `filled_quantity`. Where the broker's
+    fills are not all known yet the status is UNKNOWN, and whoever needs them looks the order up again.
+    """
 
     broker_order_id: str
     tag: str
@@ -132,7 +139,8 @@ class OrderGateway(Protocol):
 
     async def find_by_tag(self, account: str, tag: str) -> Lookup: ...
 
-    async def order_book(self, account: str) -> Sequence[BrokerOrder]: ...
+    async def order_book(self, account: str) -> Sequence[BrokerOrder] | None:
+        """Every order of the day; None where the book could not be read, which says nothing about any order."""
 
 
 @dataclass(frozen=True, slots=True)
