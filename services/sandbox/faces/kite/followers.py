@@ -1,0 +1,49 @@
+"""Orders that follow others: the stop of a cover order, the next leg of an iceberg.
+
+While somebody waits for an order's end, one task listens to that account's changes; it ends with the last wait.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from services.sandbox.ports import FINAL, Exchange, SandboxOrder
+
+AtEnd = Callable[[SandboxOrder], None]
+
+
+class Followers:
+    """Calls back once with every followed order when nothing more will happen to it; knows who belongs to whom."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._waiting: dict[str, dict[str, AtEnd]] = {}  # account: order: what to do
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._parents: dict[str, str] = {}
+
+    def parent(self, order_id: str) -> str | None:
+        """The order that this one belongs to."""
+        return self._parents.get(order_id)
+
+    def belongs(self, order_id: str, *, parent: str) -> None:
+        self._parents[order_id] = parent
+
+    def at_end(self, order: SandboxOrder, then: AtEnd) -> None:
+        """`then` is called with the order as it ended, at once where it has ended already."""
+        if order.status in FINAL:
+            then(order)
+            return
+        self._waiting.setdefault(order.account, {})[order.order_id] = then
+        task = self._tasks.get(order.account)
+        if task is None or task.done():
+            queue = self._exchange.listen_orders(order.account)
+            self._tasks[order.account] = asyncio.create_task(self._follow(order.account, queue))
+
+    async def _follow(self, account: str, queue: "asyncio.Queue[SandboxOrder]") -> None:
+        waiting = self._waiting[account]
+        try:
+            while waiting:
+                changed = await queue.get()
+                if changed.status in FINAL and (then := waiting.pop(changed.order_id, None)) is not None:
+                    then(changed)
+        finally:
+            self._exchange.unlisten(queue)

@@ -1,0 +1,156 @@
+"""The ticker: prices as binary frames and order updates as texts, on one socket at `/`.
+
+quotes of the exchange ─► whatever has arrived since the last turn, as one batch ─► one frame per connection
+"""
+
+import asyncio
+import json
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from services.sandbox.faces.kite import frames
+from services.sandbox.faces.kite.followers import Followers
+from services.sandbox.faces.kite.logins import Caller, Logins
+from services.sandbox.faces.kite.replies import ErrorType, KiteError, failure
+from services.sandbox.faces.kite.rows import postback_row
+from services.sandbox.faces.kite.streaming import StreamedOrders
+from services.sandbox.faces.kite.subscriptions import BadMessage, Indexes, Subscriptions
+from services.sandbox.faces.kite.words import stamp
+from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token
+from tradebus.contracts.records import Records
+
+CONNECTIONS_MAX = 3  # per API key
+_HEARTBEAT_SECONDS = 1.0
+_TOKEN_ENDED = 1008
+
+
+def ticker_routes(exchange: Exchange, faults: Faults, logins: Logins, followers: Followers) -> APIRouter:
+    router = APIRouter()
+    tokens = TokenTable(exchange)
+    connections: Counter[str] = Counter()
+
+    @router.websocket("/")
+    async def ticker(socket: WebSocket) -> None:
+        """403 at the handshake for a token that is not valid; the client's own text says no more."""
+        api_key = socket.query_params.get("api_key", "")
+        try:
+            caller = logins.check(api_key, socket.query_params.get("access_token", ""))
+            if connections[api_key] >= CONNECTIONS_MAX:
+                raise KiteError(ErrorType.NETWORK, f"at most {CONNECTIONS_MAX} connections per API key", code=429)
+        except KiteError as error:
+            await socket.send_denial_response(failure(error))
+            return
+        connections[api_key] += 1
+        try:
+            await socket.accept()
+            await Connection(exchange, socket, caller, logins, followers, tokens).run()
+        finally:
+            connections[api_key] -= 1
+
+    return router
+
+
+class TokenTable:
+    """Kite's tokens by instrument index, uint32 [instruments]; grows with the listing."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._tokens: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
+
+    def get(self) -> npt.NDArray[np.uint32]:
+        listed = self._exchange.instruments
+        if len(listed) != len(self._tokens):
+            self._tokens = np.array([instrument.kite_token for instrument in listed], np.uint32)
+        return self._tokens
+
+
+class _Left(Exception):
+    """The client has gone, or was sent away."""
+
+
+class Connection:
+    """One client."""
+
+    def __init__(
+        self, exchange: Exchange, socket: WebSocket, caller: Caller, logins: Logins, followers: Followers,
+        tokens: TokenTable,
+    ) -> None:  # fmt: skip
+        self._exchange, self._socket, self._caller = exchange, socket, caller
+        self._logins, self._followers, self._tokens = logins, followers, tokens
+        self._subscriptions = Subscriptions(exchange)
+        self._orders = StreamedOrders(exchange.orders(caller.account))
+
+    async def run(self) -> None:
+        """Until either side ends it."""
+        quotes = self._exchange.listen_quotes()
+        changes = self._exchange.listen_orders(self._caller.account)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read())
+                tasks.create_task(self._send_prices(quotes))
+                tasks.create_task(self._send_orders(changes))
+        except* (_Left, WebSocketDisconnect, RuntimeError):
+            pass  # RuntimeError is what the socket raises when one of us sends after the other side has left
+        finally:
+            self._exchange.unlisten(quotes)
+            self._exchange.unlisten(changes)
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise _Left
+            text = message.get("text") or (message.get("bytes") or b"").decode("utf-8", "replace")
+            try:
+                await self._send_batch(self._snapshot(self._subscriptions.apply(text)))
+            except BadMessage as error:
+                await self._send_text({"type": "error", "data": str(error)})
+
+    def _snapshot(self, instruments: Indexes) -> Records:
+        return self._exchange.quotes[instruments]
+
+    async def _send_prices(self, queue: "asyncio.Queue[Records]") -> None:
+        while True:
+            try:
+                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    batches = [await queue.get()]
+            except TimeoutError:
+                await self._socket.send_bytes(frames.HEARTBEAT)
+                await self._check_token()
+                continue
+            while not queue.empty():
+                batches.append(queue.get_nowait())
+            await self._send_batch(batches[0] if len(batches) == 1 else np.concatenate(batches))
+            await self._check_token()
+
+    async def _send_batch(self, quotes: Records) -> None:
+        self._subscriptions.extend(len(self._exchange.instruments))
+        for start in range(0, len(quotes), frames.PACKETS_MAX):
+            part = quotes[start : start + frames.PACKETS_MAX]
+            frame = frames.encode(part, self._subscriptions.modes, self._tokens.get())
+            if frame:
+                await self._socket.send_bytes(frame)
+
+    async def _check_token(self) -> None:
+        """A socket does not outlive its login."""
+        if not isinstance(self._exchange.authorise(BrokerName.KITE, self._caller.token), Token):
+            await self._send_text({"type": "error", "data": "Session has expired: log in again"})
+            await self._socket.close(_TOKEN_ENDED)
+            raise _Left
+
+    async def _send_orders(self, queue: "asyncio.Queue[SandboxOrder]") -> None:
+        while True:
+            order = await queue.get()
+            word = self._orders.word(order)
+            if word is None:
+                continue
+            checksum = self._logins.order_checksum(order.order_id, stamp(order.updated_ns))
+            parent = self._followers.parent(order.order_id)
+            data = postback_row(self._exchange, order, word=word, checksum=checksum, parent=parent)
+            await self._send_text({"type": "order", "id": "", "data": data})
+
+    async def _send_text(self, message: dict[str, object]) -> None:
+        await self._socket.send_text(json.dumps(message, separators=(",", ":")))
