@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from importlib import import_module
 
 # Importing such a module compiles what is not in the cache: every kernel has its one signature fixed.
-KERNEL_MODULES = ("tradebus.brokers.kite._frame_kernel",)
+KERNEL_MODULES = (
+    "tradebus.brokers.kite._frame_kernel",
+    "tradebus.brokers.upstox._wire_kernel",
+    "tradebus.brokers.upstox._row_kernel",
+)
 
 
 def compile_each() -> Iterator[str]:
