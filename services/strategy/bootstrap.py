@@ -13,7 +13,6 @@ from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.runtime.shell import Component
-from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
 # Not the instance's name: the state is one, so is its reader, and whoever starts next finds what was left.
@@ -21,7 +20,7 @@ CONSUMER = "strategy"
 
 
 async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
-    """The one component, with what was left from before a crash published and its input open.
+    """The one component, with the sessions it had taken up again and its input open.
 
     `ids` is not used: every id here derives from what caused it.
     """
@@ -31,7 +30,6 @@ async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids
     )
     component = StrategyComponent(
         bus=bus,
-        outbox=Outbox(store, bus),
         journal=Journal(store),
         handlers=handlers,
         ticks=ticks,

@@ -1,31 +1,33 @@
 """The loop of the strategy service: what is read, in which order, and when it is published, stored and acknowledged.
 
-    md.candles, (md.ticks), orders ─► merged order ─► handlers ─┬─ signals? journal + signals commit ─► published, acked
+    md.candles, (md.ticks), orders ─► merged order ─► handlers ─┬─ signals? published, stored, watermark, acked
     commands, sessions ─► as read ─► handlers ─► ack            └─ none? watermark published, ack waits for the journal
+
+A signal leaves before it is stored: it is decided again, with the same id, from an entry that is not acknowledged, and
+nobody acts on it before risk has committed its verdict (decision 9).
 
 Invariants (tested on real servers):
 - Every md.candles entry leads to its watermark on signals.v1, at once, after the signals it led to.
-- An entry is acknowledged only after its decisions are stored and its signals and watermark are published.
+- An entry is acknowledged only after its decisions and signals are stored and its signals and watermark published.
 - In a paced run orders and ticks are acknowledged only together with a later candles entry: their watermarks hold that
   entry's place in the merge, and must be read again where it is.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.tick_stream import TICKS, TickStream
-from services.strategy.domain.decisions import DecisionRow
+from services.strategy.domain.decisions import DecisionRow, Signal
 from services.strategy.handlers import Handlers, Outcome
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.contracts.streams import COMMANDS, MD_CANDLES, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.merge import Gate, MergedInput
-from tradebus.store.outbox import Outbox
 
 _log = structlog.get_logger()
 
@@ -53,7 +55,6 @@ class StrategyComponent:
         self,
         *,
         bus: Bus,
-        outbox: Outbox,
         journal: Journal,
         handlers: Handlers,
         ticks: TickStream,
@@ -61,7 +62,7 @@ class StrategyComponent:
         paced: bool,
         limits: FlushLimits,
     ) -> None:
-        self._bus, self._outbox, self._journal, self._handlers = bus, outbox, journal, handlers
+        self._bus, self._journal, self._handlers = bus, journal, handlers
         self._ticks = ticks
         self._consumer, self._paced, self._limits = consumer, paced, limits
         self._input: MergedInput | None = None
@@ -81,8 +82,7 @@ class StrategyComponent:
         }
 
     async def start(self) -> None:
-        """Publishes what a crash left, takes the sessions up again and opens the input."""
-        await self._outbox.sweep()
+        """Takes the sessions up again and opens the input."""
         await self._handlers.resume()
         await self._open_input()
 
@@ -138,6 +138,7 @@ class StrategyComponent:
         self._keep(entry, outcome)
         then = _watermark_of(entry)
         if outcome.signals:
+            await self._bus.publish(signals_out(outcome.signals))
             await self._journal.write_with_signals(self._rows, outcome.signals)
             await self._publish(then, stored=True)
         elif self._is_due():
@@ -156,9 +157,9 @@ class StrategyComponent:
             self._ackable = len(self._handled)
 
     async def _publish(self, then: list[Outgoing], *, stored: bool) -> None:
-        """Publishes what is committed and `then`; acknowledges what may be where the rows are `stored`."""
+        """Publishes `then`; acknowledges what may be where the rows are `stored`."""
         if not stored:
-            await self._outbox.flush(then=then)
+            await self._bus.publish(then)
             return
         self._rows = []
         acknowledged, self._handled = self._handled[: self._ackable], self._handled[self._ackable :]
@@ -166,7 +167,7 @@ class StrategyComponent:
         self._flushed_ns = monotonic_ns()
         if then or acknowledged:
             assert self._input is not None
-            await self._outbox.flush(then=then, ack=(self._input.subscription, acknowledged))
+            await self._input.subscription.publish_and_ack(then, acknowledged)
 
     async def _flush(self) -> None:
         if self._rows or self._ackable:
@@ -187,8 +188,14 @@ class StrategyComponent:
         _log.error("entry set aside", stream=entry.stream, entry_id=entry.entry_id, kind=entry.kind, reason=reason)
         then = _watermark_of(entry)
         if then:
-            await self._outbox.flush(then=then)
+            await self._bus.publish(then)
         await subscription.dead_letter(entry, reason=reason)
+
+
+def signals_out(signals: Sequence[Signal]) -> list[Outgoing]:
+    """The signals as they go on the bus; decided twice alike, it is one signal."""
+    once = {signal.event_id: signal for signal in signals}
+    return [Outgoing(SIGNALS.name, signal.TYPE, signal.to_json()) for signal in once.values()]
 
 
 def _watermark_of(entry: Entry) -> list[Outgoing]:

@@ -2,8 +2,8 @@
 
     frames ─► market_data ─► strategy ─► risk ─► execution ─► broker's socket      (5,000 ticks a second throughout)
 
-Four processes, Redis between them, every decision committed durably before it is published. The floor is the same hops
-with the same commits and nothing else: four processes that pass a message on.
+Four processes, Redis between them; the verdict and the order are committed durably before they are passed on. The floor
+is the same hops with the same commits and nothing else: four processes that pass a message on.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""One hop of `bench latency`'s floor: a message in, one durable row where the real service has one, the message out."""
+"""One hop of `bench latency`'s floor: a message in, one row, the message out; where the real service stores before it
+passes on, so does the hop."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.runtime.shell import Component, run_service
 from tradebus.store.store import Store
+
+_FEED, _STRATEGY = 0, 1
+_PASS_ON_FIRST = (_FEED, _STRATEGY)  # ticks are stored by nobody on their way, a signal with its verdict
 
 
 class HopSettings(ServiceSettings):
@@ -31,15 +35,17 @@ class Hop:
         subscription = await self._bus.subscribe([f"hop.{number}"], group="floor", consumer="floor")
         while not stop.is_set():
             for entry in await subscription.read(block_ms=200):
-                await self._store.pool.execute(
-                    "INSERT INTO inbox (consumer, message_id) VALUES ($1, $2)", f"hop{number}", entry.kind
-                )
-                if writer is None:
-                    out = Outgoing(f"hop.{number + 1}", entry.kind, entry.body)
-                    await subscription.publish_and_ack([out], [entry])
-                else:
+                out = [] if writer else [Outgoing(f"hop.{number + 1}", entry.kind, entry.body)]
+                if number in _PASS_ON_FIRST:
+                    await self._bus.publish(out)
+                    out = []
+                if number != _FEED:
+                    await self._store.alone(
+                        "INSERT INTO inbox (consumer, message_id) VALUES ($1, $2)", f"hop{number}", entry.kind
+                    )
+                if writer is not None:
                     writer.write(order_line(tag=entry.kind, at_ns=int(entry.body)))
-                    await subscription.ack([entry])
+                await subscription.publish_and_ack(out, [entry])
 
 
 async def build(settings: HopSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:

@@ -1,6 +1,6 @@
 """Decisions and signals, written.
 
-Invariant (tested on a real server): writing the same rows again changes nothing and emits nothing.
+Invariant (tested on a real server): writing the same rows again changes nothing.
 """
 
 from collections.abc import Sequence
@@ -27,14 +27,9 @@ class Journal:
             await _insert_decisions(self._store.pool, rows)
 
     async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[Signal]) -> None:
-        """Stores both in one transaction, and hands the signals that are new to the outbox."""
+        """Stores both in one statement, which is the whole transaction."""
         once = {signal.event_id: signal for signal in signals}  # decided twice alike, it is one signal
-        await self._store.record(
-            _SQL["record"],
-            *_decisions(rows),
-            *_signals(list(once.values())),
-            messages=[(SIGNALS.name, signal) for signal in once.values()],
-        )
+        await self._store.alone(_SQL["record"], *_decisions(rows), *_signals(list(once.values())), SIGNALS.name)
 
 
 async def _insert_decisions(connection: asyncpg.Connection | asyncpg.Pool, rows: Sequence[DecisionRow]) -> None:

@@ -91,7 +91,7 @@ async def test_a_kill_and_restart_anywhere_changes_no_decision_and_no_id(stage: 
     await stage.settle()
     rows, acting = expected_rows(DAYS[:1], [replace(DAYS[1], candles=candles)])
     assert await stage.decisions() == rows
-    # The outbox may publish again what it had just published; it is the same message then.
+    # What was published and not acknowledged is decided and published again; it is the same message then.
     assert [one.reason for one in dict.fromkeys(stage.signals)] == [one.reason for one in acting]
     assert await stage.store.pool.fetchval("SELECT count(*) FROM signals") == len(acting) > 2
 
@@ -133,8 +133,14 @@ async def test_a_service_killed_at_every_step_loses_nothing_and_waits_for_nobody
     assert await stage.decisions() == rows
 
 
-async def test_a_signal_that_was_stored_but_not_published_is_published_by_the_next_life(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+class DeafBus:
+    async def publish(self, _: object) -> None:
+        raise ConnectionError("the process ends here")
+
+
+@pytest.mark.parametrize(("what", "published"), [("publish", 0), ("store", 1)])
+async def test_a_life_that_ends_while_a_signal_is_published_or_stored_is_made_good_by_the_next(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, what: str, published: int
 ) -> None:
     await stage.store_day(DAYS[0])
     component = await stage.start_service()
@@ -143,17 +149,21 @@ async def test_a_signal_that_was_stored_but_not_published_is_published_by_the_ne
     first = next(number for number, row in enumerate(rows) if row[1] != "HOLD")
     await stage.play(DAYS[1], DAYS[1].candles[:first])
 
-    async def lost(**_: object) -> None:
+    async def lost(*_: object) -> None:
         raise ConnectionError("the process ends here")
 
-    monkeypatch.setattr(component._outbox, "flush", lost)
+    if what == "store":
+        monkeypatch.setattr(component._journal, "write_with_signals", lost)
+    else:
+        monkeypatch.setattr(component, "_bus", DeafBus())
     with pytest.raises(ConnectionError):
         await stage.play(DAYS[1], DAYS[1].candles[first : first + 1])
-    assert stage.signals == []
+    assert await stage.store.pool.fetchval("SELECT count(*) FROM signals") == 0
     await stage.kill_service()
     await stage.start_service()
     await stage.turn_until(DAYS[1].candles[first].ts_close_ns)
-    assert [one.reason for one in stage.signals] == [acting[0].reason]
+    assert [one.reason for one in stage.signals] == [acting[0].reason] * (1 + published)
+    assert len({one.event_id for one in stage.signals}) == 1, "decided again, it is the same signal"
     await stage.settle()
     assert await stage.decisions() == rows[: first + 1]
     assert await stage.store.pool.fetchval("SELECT count(*) FROM events WHERE stream = $1", SIGNALS.name) == 1
