@@ -1,12 +1,51 @@
-"""The exchange as Upstox shows it."""
+"""The exchange as Upstox shows it: REST /v2 and /v3, market feed, portfolio stream, instrument dumps.
+
+request ─► token, limits ─► fields (named complaints) ─► Exchange ─► rows (Upstox's words) ─► envelope
+"""
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as HttpRoute
 
+from services.sandbox.faces.upstox import account, books, gtt, history, market, options, orders, portfolio, quotes
+from services.sandbox.faces.upstox.catalogue import Catalogue
+from services.sandbox.faces.upstox.errors import UpstoxError, unknown_path
+from services.sandbox.faces.upstox.face import Face, answer, endpoint
+from services.sandbox.faces.upstox.feed_hub import FeedHub
+from services.sandbox.faces.upstox.gtt_book import GttBook
+from services.sandbox.faces.upstox.gtt_watch import GttWatch
+from services.sandbox.faces.upstox.limits import Limits
+from services.sandbox.faces.upstox.logins import Logins
+from services.sandbox.faces.upstox.sockets import http_routes, socket_routes
 from services.sandbox.ports import Exchange, Faults
+
+_PARTS = (account, books, gtt, history, market, options, orders, portfolio, quotes)
 
 
 def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
     """REST and sockets of Upstox over the exchange."""
-    app = FastAPI(title="sandbox: upstox", openapi_url=None)
-    app.state.exchange, app.state.faults = exchange, faults
+    app = FastAPI(title="sandbox: upstox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    gtts, limits = GttBook(exchange), Limits()
+    face = Face(
+        exchange=exchange, catalogue=Catalogue(exchange), logins=Logins(exchange), limits=limits, gtts=gtts,
+        gtt_watch=GttWatch(exchange, gtts), feed=FeedHub(exchange),
+    )  # fmt: skip
+    app.state.exchange, app.state.faults, app.state.limits = exchange, faults, limits
+    for part in _PARTS:
+        for method, path, kind, handler in part.ROUTES:
+            app.router.routes.append(HttpRoute(path, endpoint(face, kind, handler), methods=[method]))
+    app.router.routes.extend([*http_routes(face), *socket_routes(face)])
+    app.add_exception_handler(404, _unknown_path)
+    app.add_exception_handler(405, _wrong_method)
     return app
+
+
+async def _unknown_path(_request: Request, _error: Exception) -> Response:
+    error = unknown_path()
+    return answer(error.body, error.status)
+
+
+async def _wrong_method(_request: Request, _error: Exception) -> Response:
+    error = UpstoxError(405, "UDAPI10000", "This request is not supported by Upstox API")
+    return answer(error.body, error.status)

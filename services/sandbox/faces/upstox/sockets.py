@@ -1,0 +1,214 @@
+"""The sockets' paths: authorize, redirect to a single-use address on this host, market feed, portfolio stream.
+
+    GET /v3/feed/market-data-feed[/authorize]          ─► /market-data-feeder/v3/feeds?code=…
+    GET /v2/feed/portfolio-stream-feed[/authorize]     ─► /portfolio-stream-feeder/v2/updates?code=…&update_types=…
+
+The addresses take a code once, or the bearer token itself. The V2 market feed is off (410), as it is at Upstox.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
+
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse
+from starlette.routing import Route as HttpRoute
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from services.sandbox.faces.upstox.errors import UpstoxError
+from services.sandbox.faces.upstox.face import Call, Face, Route, answer, endpoint, success
+from services.sandbox.faces.upstox.feed_hub import Subscription, TooManyKeys
+from services.sandbox.faces.upstox.gtt_book import Gtt
+from services.sandbox.faces.upstox.limits import Kind
+from services.sandbox.faces.upstox.portfolio_stream import text_of_gtt, texts_of_order, wanted_types
+from services.sandbox.ports import SandboxOrder
+
+FEED_PATH = "/v3/feed/market-data-feed"
+STREAM_PATH = "/v2/feed/portfolio-stream-feed"
+_FEED_SOCKET = "/market-data-feeder/v3/feeds"
+_STREAM_SOCKET = "/portfolio-stream-feeder/v2/updates"
+_POLICY_VIOLATION = 1008
+_NORMAL = 1000
+
+
+def _feed_address(face: Face, connection: HTTPConnection, account: str) -> str:
+    return _address(connection, _FEED_SOCKET, {"code": face.logins.socket_codes.give(account)})
+
+
+def _stream_address(face: Face, connection: HTTPConnection, account: str) -> str:
+    types = connection.query_params.get("update_types", "order")
+    return _address(
+        connection, _STREAM_SOCKET, {"code": face.logins.socket_codes.give(account), "update_types": types}
+    )  # fmt: skip
+
+
+def _address(connection: HTTPConnection, path: str, query: dict[str, str]) -> str:
+    scheme = "wss" if connection.url.scheme in ("https", "wss") else "ws"
+    return f"{scheme}://{connection.headers.get('host', connection.url.netloc)}{path}?{urlencode(query)}"
+
+
+Address = Callable[[Face, HTTPConnection, str], str]
+
+
+def _authorize(address: Address) -> Callable[[Call], Awaitable[object]]:
+    async def handler(call: Call) -> object:
+        uri = address(call.face, call.request, call.account)
+        return success({"authorized_redirect_uri": uri, "authorizedRedirectUri": uri})
+
+    return handler
+
+
+def _redirect(address: Address) -> Callable[[Call], Awaitable[object]]:
+    async def handler(call: Call) -> object:
+        return RedirectResponse(address(call.face, call.request, call.account), 302)
+
+    return handler
+
+
+async def _gone(_call: Call) -> object:
+    raise UpstoxError(410, "UDAPI1137", "The V2 market data feed is switched off; use /v3/feed/market-data-feed")
+
+
+ROUTES: tuple[Route, ...] = (
+    ("GET", f"{FEED_PATH}/authorize", Kind.OTHER, _authorize(_feed_address)),
+    ("GET", FEED_PATH, Kind.OTHER, _redirect(_feed_address)),
+    ("GET", f"{STREAM_PATH}/authorize", Kind.OTHER, _authorize(_stream_address)),
+    ("GET", STREAM_PATH, Kind.OTHER, _redirect(_stream_address)),
+    ("GET", "/v2/feed/market-data-feed/authorize", Kind.OTHER, _gone),
+    ("GET", "/v2/feed/market-data-feed", Kind.OTHER, _gone),
+)
+
+
+def http_routes(face: Face) -> list[HttpRoute]:
+    return [HttpRoute(path, endpoint(face, kind, handler), methods=[method]) for method, path, kind, handler in ROUTES]
+
+
+def socket_routes(face: Face) -> list[WebSocketRoute]:
+    """A handshake at the public paths is redirected; the single-use addresses are the sockets themselves."""
+
+    async def feed(socket: WebSocket) -> None:
+        account = await _entered(face, socket)
+        if account is not None:
+            await _serve_feed(face, socket, account)
+
+    async def stream(socket: WebSocket) -> None:
+        account = await _entered(face, socket)
+        if account is not None:
+            wanted = wanted_types(socket.query_params.get("update_types", ""))
+            await _serve_stream(face, socket, account, wanted)
+
+    return [
+        WebSocketRoute(FEED_PATH, _redirecting(face, _feed_address)),
+        WebSocketRoute(STREAM_PATH, _redirecting(face, _stream_address)),
+        WebSocketRoute(_FEED_SOCKET, feed),
+        WebSocketRoute(_STREAM_SOCKET, stream),
+    ]
+
+
+def _redirecting(face: Face, address: Address) -> Callable[[WebSocket], Awaitable[None]]:
+    async def redirected(socket: WebSocket) -> None:
+        try:
+            account = face.logins.account_of(socket)
+        except UpstoxError as error:
+            await socket.send_denial_response(answer(error.body, error.status))
+            return
+        await socket.send_denial_response(RedirectResponse(address(face, socket, account), 302))
+
+    return redirected
+
+
+async def _entered(face: Face, socket: WebSocket) -> str | None:
+    """Whose socket it is, by its code or its token; accepted. None where it was refused."""
+    account = face.logins.socket_codes.take(socket.query_params.get("code", ""))
+    try:
+        account = account or face.logins.account_of(socket)
+    except UpstoxError as error:
+        await socket.send_denial_response(answer(error.body, error.status))
+        return None
+    await socket.accept()
+    return account
+
+
+async def _serve_feed(face: Face, socket: WebSocket, account: str) -> None:
+    subscription = face.feed.join(account)
+    try:
+        await _first_of(_read_feed(face, socket, subscription), _send_feed(socket, subscription))
+    finally:
+        face.feed.leave(subscription)
+
+
+async def _read_feed(face: Face, socket: WebSocket, subscription: Subscription) -> None:
+    """Requests come as JSON in binary frames; text frames are read too. Anything else is passed over."""
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        try:
+            request = json.loads(message.get("bytes") or message.get("text") or b"null")
+        except (ValueError, RecursionError):
+            continue
+        try:
+            face.feed.handle(subscription, request)
+        except TooManyKeys as problem:
+            await socket.close(_POLICY_VIOLATION, str(problem))
+            return
+
+
+async def _send_feed(socket: WebSocket, subscription: Subscription) -> None:
+    while True:
+        await socket.send_bytes(await subscription.next_frame())
+
+
+async def _serve_stream(face: Face, socket: WebSocket, account: str, wanted: frozenset[str]) -> None:
+    """Order updates of the account, whoever placed the orders; GTT orders where asked."""
+    texts: asyncio.Queue[SandboxOrder | Gtt] = face.exchange.listen_orders(account)  # type: ignore[assignment]
+
+    def changed(gtt: Gtt) -> None:
+        if gtt.account == account and "gtt_order" in wanted and not texts.full():
+            texts.put_nowait(gtt)
+
+    face.gtts.on_change.append(changed)
+    try:
+        await _first_of(_read_nothing(socket), _send_updates(face, socket, texts, wanted))
+    finally:
+        face.gtts.on_change.remove(changed)
+        face.exchange.unlisten(texts)  # type: ignore[arg-type]
+
+
+async def _read_nothing(socket: WebSocket) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _send_updates(
+    face: Face, socket: WebSocket, changes: "asyncio.Queue[SandboxOrder | Gtt]", wanted: frozenset[str]
+) -> None:
+    filled: dict[str, int] = {}
+    while True:
+        change = await changes.get()
+        if isinstance(change, Gtt):
+            texts = [text_of_gtt(face.exchange, change)]
+        else:
+            before = filled.get(change.order_id, 0)
+            texts = texts_of_order(face.exchange, change, wanted, filled_before=before)
+            filled[change.order_id] = change.filled_quantity
+        for text in texts:
+            await socket.send_text(text)
+
+
+async def _first_of(*works: Awaitable[None]) -> None:
+    """Runs until one of them ends; the others are cancelled. A client that has gone is no error."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        error = task.exception()
+        # RuntimeError is what the socket raises when one side sends after the other has left.
+        if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError | OSError):
+            raise error
