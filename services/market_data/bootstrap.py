@@ -10,14 +10,17 @@ from services.market_data.adapters.feed_store import FeedStore
 from services.market_data.adapters.generated_feed import GeneratedFeed
 from services.market_data.adapters.history import load_history
 from services.market_data.adapters.history_feed import HistoryFeed
+from services.market_data.adapters.live_source import LiveSource
 from services.market_data.domain.symbols import TICK_SIZE_PAISE, Description, require_known
 from services.market_data.feeder import Feeder, streams_end_ns
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
+from services.market_data.live import LiveFeeder
 from services.market_data.pacing import ClockPace, GridPace, OrdersGate, WallTimer
 from services.market_data.ports import MarketFeed, Pace
 from services.market_data.progress import Progress
 from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
+from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus
 from tradebus.calendar import is_trading_day, next_trading_day
 from tradebus.contracts.instruments import Instrument
@@ -33,9 +36,18 @@ _log = structlog.get_logger()
 
 
 async def build(
-    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+    settings: MarketDataSettings,
+    *,
+    bus: Bus,
+    store: Store,
+    clock: Clock,
+    ids: IdSource,
+    open_broker: OpenBroker = open_broker,
 ) -> Sequence[Component]:
-    """The feed. Raises InvalidInput before anything is stored or published where the history is not sound."""
+    """The feed. Raises InvalidInput before anything is stored or published where the history is not sound, a symbol is
+    unknown to the broker or its login is not stored; BrokerError where the broker does not answer."""
+    if settings.feed.is_live:
+        return [await _live(settings, bus=bus, store=store, clock=clock, open_broker=open_broker)]
     feed_store = FeedStore(store, namespace=settings.namespace)
     feed = await _feed(settings, bus=bus, feed_store=feed_store, clock=clock)
     instruments = await _register(store, feed.instruments)
@@ -53,6 +65,18 @@ async def build(
             wait_for_session=paced and not settings.start_immediately,
         )
     ]
+
+
+async def _live(
+    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, open_broker: OpenBroker
+) -> LiveFeeder:
+    market, speed = settings.clock_of_market(clock)
+    source = LiveSource(settings, open_broker)
+    feeder = LiveFeeder(
+        settings, settings.symbols or DEFAULT_SYMBOLS, source=source, bus=bus, store=store, clock=market, speed=speed
+    )
+    await feeder.prepare()
+    return feeder
 
 
 async def build_api(

@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED, TICKS
-from services.market_data.adapters.feed_store import FeedRow, FeedStore
+from services.market_data.adapters.feed_store import FeedRow, FeedStore, take_shard
 from services.market_data.domain.day import plan_day
 from services.market_data.domain.plan import DayPlan, slice_of_candles
 from services.market_data.domain.position import Position, Streams, position_of
@@ -29,7 +29,6 @@ from tradebus.contracts.sessions import SessionStarted
 from tradebus.contracts.streams import SESSIONS
 from tradebus.kernel.errors import Unavailable
 
-_STAND_BY_SECONDS = 1.0
 _SESSION_POLL_MS = 500
 _log = structlog.get_logger()
 
@@ -60,7 +59,7 @@ class Feeder:
         """Publishes the feed to its end, then waits for `stop`. Raises Unavailable where Redis or Postgres is lost:
         started again, it goes on where it was."""
         try:
-            if await self._take_shard(stop):
+            if await take_shard(self._feed_store, stop):
                 await self._feed_all(stop)
                 await stop.wait()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -68,20 +67,6 @@ class Feeder:
             raise Unavailable(f"Postgres: {reason}; started again, market_data goes on where it was") from error
         finally:
             await self._feed_store.release()
-
-    async def _take_shard(self, stop: asyncio.Event) -> bool:
-        waited = False
-        while not stop.is_set():
-            if await self._feed_store.try_take():
-                return True
-            if not waited:
-                _log.warning("another market_data feeds these streams: standing by")
-            waited = True
-            try:
-                await asyncio.wait_for(stop.wait(), _STAND_BY_SECONDS)
-            except TimeoutError:
-                continue
-        return False
 
     async def _feed_all(self, stop: asyncio.Event) -> None:
         row = await self._feed_store.read()

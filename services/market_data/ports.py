@@ -1,9 +1,9 @@
 """What the feed service needs from outside, and what a feed is.
 
 A recorded or generated market knows each of its days beforehand: it hands a whole day over, and the runner cuts it into
-slices (paced) or lets it out by the clock. A live broker feed has no day to hand over: it will be a second protocol
-beside `MarketFeed` that yields TICK batches as they arrive, worked by the same candle kernels and published through
-the same `SliceSink`.
+slices (paced) or lets it out by the clock. A live broker feed has no day to hand over: it is a protocol of its own
+(`tradebus.brokers.feed.MarketFeed`) whose batches are worked by the same candle kernels as they arrive (`live`) and
+published through the same `SliceSink`.
 """
 
 import asyncio

@@ -9,7 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.market_data.domain.symbols import INDICES
+from tradebus.config.brokers import BrokerSettings
 from tradebus.config.settings import ServiceSettings
+from tradebus.kernel.clock import Clock, ScaledClock
 
 DEFAULT_SYMBOLS = (*INDICES[:2], "RELIANCE", "TCS", "INFY")
 
@@ -17,9 +19,17 @@ DEFAULT_SYMBOLS = (*INDICES[:2], "RELIANCE", "TCS", "INFY")
 class FeedKind(StrEnum):
     HISTORY = "history"
     GENERATED = "generated"
+    KITE = "kite"
+    DHAN = "dhan"
+    UPSTOX = "upstox"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a broker's."""
+        return self not in (FeedKind.HISTORY, FeedKind.GENERATED)
 
 
-class MarketDataSettings(ServiceSettings):
+class MarketDataSettings(BrokerSettings):
     """The feed, its window and its speed."""
 
     feed: FeedKind = Field(default=FeedKind.GENERATED, validation_alias="TRADEBUS_FEED")
@@ -36,6 +46,13 @@ class MarketDataSettings(ServiceSettings):
     ticks_per_minute: int = Field(default=30, ge=4, le=600, validation_alias="TRADEBUS_TICKS_PER_MINUTE")
     slice_seconds: int = Field(default=60, ge=1, le=60, validation_alias="TRADEBUS_SLICE_SECONDS")
     start_immediately: bool = Field(default=False, validation_alias="TRADEBUS_START_IMMEDIATELY")
+    # A broker's feed: the stored login it uses, by name; empty means the broker's own.
+    credential: str = Field(default="", validation_alias="TRADEBUS_FEED_CREDENTIAL")
+    # A sandbox's market may lie elsewhere in time and run faster: "<event ns>@<wall ns>x<speed>". Empty: it is now.
+    market_clock: str = Field(default="", pattern=r"^(\d+@\d+x\d+(\.\d+)?)?$", validation_alias="TRADEBUS_MARKET_CLOCK")
+    # How long after a bar's end its last ticks may still arrive, and how long data may stay away in a session.
+    close_grace_ms: int = Field(default=250, ge=0, le=900, validation_alias="TRADEBUS_CLOSE_GRACE_MS")
+    feed_silent_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_FEED_SILENT_SECONDS")
     warmup_minutes: int = Field(default=1500, ge=0, le=100_000, validation_alias="TRADEBUS_WARMUP_MINUTES")
 
     @field_validator("symbols", mode="before")
@@ -48,12 +65,27 @@ class MarketDataSettings(ServiceSettings):
     def _empty_is_absent(cls, value: Any) -> Any:
         return None if value == "" else value
 
+    @property
+    def credential_name(self) -> str:
+        """The stored login of a broker's feed."""
+        return self.credential or self.feed.value
+
+    def clock_of_market(self, clock: Clock) -> tuple[Clock, float]:
+        """The market's clock, and how many times faster than `clock` it runs."""
+        if not self.market_clock:
+            return clock, 1.0
+        event, _, rest = self.market_clock.partition("@")
+        wall, _, speed = rest.partition("x")
+        return ScaledClock(clock, event_ns=int(event), wall_ns=int(wall), speed=float(speed)), float(speed)
+
     @model_validator(mode="after")
     def _consistent(self) -> "MarketDataSettings":
         if self.feed is FeedKind.HISTORY and self.history is None:
             raise ValueError("TRADEBUS_FEED=history needs TRADEBUS_HISTORY, the path of a file")
         if self.from_date and self.to_date and self.to_date < self.from_date:
             raise ValueError(f"TRADEBUS_TO {self.to_date} is before TRADEBUS_FROM {self.from_date}")
+        if self.feed.is_live and self.paced:
+            raise ValueError(f"TRADEBUS_FEED={self.feed} is live and waits for nobody: TRADEBUS_PACED=0")
         if 60 % self.slice_seconds:
             raise ValueError("TRADEBUS_SLICE_SECONDS must divide 60")
         return self

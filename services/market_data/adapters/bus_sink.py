@@ -35,6 +35,10 @@ class BusSink:
     async def store(self, piece: Slice) -> None:
         await upsert_candles(self._store.pool, piece.minutes)
 
+    async def mark(self, start_ns: int, end_ns: int) -> None:
+        """Says that time has passed without a tick: deadlines are kept in a market that is quiet."""
+        await self._bus.publish([Outgoing(TICKS, "ticks", b"", watermark_ns=end_ns - 1, slice_start_ns=start_ns)])
+
     def _stamped(self, ticks: Records) -> Records:
         if self._received is None or not len(ticks):
             return ticks

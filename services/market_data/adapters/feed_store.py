@@ -1,10 +1,12 @@
 """The feed's row in Postgres: whose content the streams hold, how far it has got, and who may write."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import structlog
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.ids import lock_key
@@ -12,6 +14,8 @@ from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
 _SQL = load_queries("services.market_data.adapters", "feeds")
+_STAND_BY_SECONDS = 1.0
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,19 @@ class FeedStore:
     async def session_runs(self) -> bool:
         """Whether any trading session has been taken up and not ended."""
         return bool(await self._store.pool.fetchval(_SQL["a_session_runs"]))
+
+
+async def take_shard(feed_store: FeedStore, stop: asyncio.Event) -> bool:
+    """Waits until this process is the shard's only producer; False where `stop` was set instead."""
+    waited = False
+    while not stop.is_set():
+        if await feed_store.try_take():
+            return True
+        if not waited:
+            _log.warning("another market_data feeds these streams: standing by")
+        waited = True
+        try:
+            await asyncio.wait_for(stop.wait(), _STAND_BY_SECONDS)
+        except TimeoutError:
+            continue
+    return False

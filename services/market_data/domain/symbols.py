@@ -53,6 +53,11 @@ def canonical(name: str) -> str:
     return _BY_ALIAS.get(plain, plain)
 
 
+def aliases_of(symbol: str) -> tuple[str, ...]:
+    """The other names of a canonical symbol."""
+    return _ALIASES.get(symbol, ())
+
+
 def describe(name: str) -> Description:
     """Kind, session class and underlying of a symbol. Raises InvalidInput for what cannot be a symbol at all."""
     symbol = canonical(name)

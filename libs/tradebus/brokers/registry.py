@@ -1,0 +1,107 @@
+"""Opens a broker by its name: whoever trades or reads prices knows the ports, never an adapter.
+
+    credential + address ─► open_broker("kite", …) ─► Broker: feed · orders · updates · reference · account · session
+
+An adapter's package, and with it the broker's SDK, is imported when it is opened and not before.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from tradebus.brokers.account import Account, Session
+from tradebus.brokers.credentials import Credential
+from tradebus.brokers.feed import MarketFeed, OrderUpdates
+from tradebus.brokers.ports import OrderGateway
+from tradebus.brokers.reference import ListedInstrument, ReferenceData
+from tradebus.kernel.errors import InvalidInput, nearest
+
+ListingOf = Callable[[int], ListedInstrument]
+InstrumentOf = Callable[[str, str], int | None]
+# Brings the access token that is stored by now, for a call that was refused with the old one.
+Refresh = Callable[[], Awaitable[str]]
+ADAPTERS = {"kite": "Kite", "dhan": "Dhan", "upstox": "Upstox"}
+# What each broker calls the public half of a login.
+CLIENT_ID = {"kite": "api_key", "dhan": "client_id", "upstox": "api_key"}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What orders need to know of instruments: `listing_of` raises KeyError for one that the broker does not list."""
+
+    listing_of: ListingOf
+    instrument_of: InstrumentOf
+    listings: Callable[[], Sequence[tuple[int, ListedInstrument]]]
+
+
+class Broker(Protocol):
+    """One login at one broker. Parts are made when they are asked for; all share the login's client."""
+
+    name: str
+    reference: ReferenceData
+    account: Account
+    session: Session
+
+    def feed(self) -> MarketFeed:
+        """A new feed, not connected yet."""
+
+    def orders(self, known: Known) -> OrderGateway: ...
+
+    def updates(self, known: Known) -> OrderUpdates: ...
+
+    def close(self) -> None: ...
+
+
+class OpenBroker(Protocol):
+    """`open_broker`, or a test's."""
+
+    def __call__(self, name: str, credential: Credential, *, url: str, refresh: Refresh | None = None) -> Broker: ...
+
+
+def open_broker(name: str, credential: Credential, *, url: str = "", refresh: Refresh | None = None) -> Broker:
+    """The broker behind its ports; nothing is sent yet. `url` points all of it at one address, "" means the real one.
+
+    Raises InvalidInput for an unknown broker, or a login that lacks what that broker needs.
+    """
+    return Adapter(name, credential, url=url, refresh=refresh)
+
+
+class Adapter:
+    """A login through the adapter package of its broker, which are all of one shape."""
+
+    def __init__(self, name: str, credential: Credential, *, url: str, refresh: Refresh | None) -> None:
+        if name not in ADAPTERS:
+            known = ", ".join(ADAPTERS)
+            raise InvalidInput(f"broker: {name!r} is unknown{nearest(name, ADAPTERS)}; known are {known}")
+        self.name = name
+        endpoints = self._part("Endpoints")
+        self._settings = self._part("Settings")(
+            **{CLIENT_ID[name]: credential.client_id}, api_secret=credential.api_secret,
+            access_token=credential.access_token, endpoints=endpoints.at(url) if url else endpoints(), refresh=refresh,
+        )  # fmt: skip
+        self._client = self._part("Client")(self._settings)
+        self.reference: ReferenceData = self._made("Reference")
+        self.account: Account = self._made("Account")
+        self.session: Session = self._made("Session")
+
+    def feed(self) -> MarketFeed:
+        feed: MarketFeed = self._made("Feed")
+        return feed
+
+    def orders(self, known: Known) -> OrderGateway:
+        orders: OrderGateway = self._made("Orders", listing_of=known.listing_of, instrument_of=known.instrument_of)
+        return orders
+
+    def updates(self, known: Known) -> OrderUpdates:
+        updates: OrderUpdates = self._made("OrderUpdates", instrument_of=known.instrument_of)
+        return updates
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _part(self, what: str) -> Any:
+        return getattr(import_module(f"tradebus.brokers.{self.name}"), ADAPTERS[self.name] + what)
+
+    def _made(self, what: str, **arguments: Any) -> Any:
+        return self._part(what)(self._settings, client=self._client, **arguments)

@@ -1,0 +1,190 @@
+"""A broker's live feed on real Redis and Postgres: what it registers, publishes and stores, and what it does when data
+stops."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from testkit.fake_broker import UNREACHABLE, FakeBroker, minute_candles, opening, quotes
+from testkit.feeds import settings_for
+
+from services.market_data.adapters.bus_sink import CANDLES, TICKS
+from services.market_data.bootstrap import build
+from services.market_data.live import LiveFeeder
+from tradebus.brokers.credentials import Credential, Credentials
+from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.bus.port import Bus, Outgoing
+from tradebus.contracts.records import CANDLE, TICK, decode
+from tradebus.kernel.clock import WallClock
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.ids import RandomIds
+from tradebus.kernel.time import ist_to_ns
+from tradebus.store.broker_instruments import read_broker_instruments
+from tradebus.store.candles import read_candles
+from tradebus.store.instruments import load_instruments
+from tradebus.store.store import Store
+
+SECOND = 1_000_000_000
+DAY = date(2026, 11, 25)
+TEN = ist_to_ns(DAY, time(10))
+SPEED = 60
+
+
+@dataclass
+class Live:
+    broker: FakeBroker
+    feeder: LiveFeeder
+    task: "asyncio.Task[None]"
+
+    async def quote(self, symbol_id: int, seconds: list[float], prices: list[int], *, volume: int = 0) -> None:
+        await eventually(lambda: self.broker.feeds and self.broker.feeds[-1].subscribed)
+        times = [TEN + int(second * SECOND) for second in seconds]
+        self.broker.feeds[-1].items.put_nowait(quotes(symbol_id, times, prices, volume=volume))
+
+
+async def eventually(question, seconds: float = 20.0):
+    async with asyncio.timeout(seconds):
+        while not (answer := question()):
+            await asyncio.sleep(0.01)
+        return answer
+
+
+def settings(state: Path, *, symbols="NIFTY,RELIANCE", speed=SPEED, **given):
+    Credentials(state).put("kite", Credential("kite", "key", access_token="tok"))
+    wall_ns = WallClock().now_ns()
+    return settings_for(
+        feed="kite", symbols=symbols, state_dir=state, market_clock=f"{TEN}@{wall_ns}x{speed}", warmup_minutes=360,
+        **given,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def running(broker: FakeBroker, state: Path, bus: Bus, store: Store, **given) -> AsyncIterator[Live]:
+    (feeder,) = await build(
+        settings(state, **given), bus=bus, store=store, clock=WallClock(), ids=RandomIds(), open_broker=opening(broker)
+    )
+    assert isinstance(feeder, LiveFeeder)
+    stop = asyncio.Event()
+    task = asyncio.create_task(feeder.run(stop))
+    try:
+        yield Live(broker, feeder, task)
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+
+async def entries(bus: Bus, stream: str, dtype) -> np.ndarray:
+    found = [decode(entry.body, dtype) for entry in await bus.tail(stream, count=10_000)]
+    return np.concatenate(found) if found else np.empty(0, dtype)
+
+
+async def test_instruments_are_registered_under_the_brokers_names(tmp_path, bus, store) -> None:
+    async with running(FakeBroker(), tmp_path, bus, store):
+        master = await load_instruments(store.pool)
+        future, stock = master.find("NIFTY"), master.find("RELIANCE.NS")
+        assert (future.symbol, future.kind, future.underlying) == ("NIFTY26NOVFUT", "FUTURE", "NIFTY")
+        assert (future.tick_size_paise, future.instrument_key) == (10, "NFO:NIFTY:2026-11-30:FUT")
+        assert (stock.symbol, stock.kind, stock.market_class) == ("RELIANCE", "EQUITY", "equity_fno")
+        rows = await read_broker_instruments(store.pool, "kite", listed_on=DAY)
+        assert [(row.symbol, row.token, row.lot_size, row.freeze_quantity) for row in rows] == [
+            ("NIFTY26NOVFUT", "501", 65, 1800), ("RELIANCE", "738561", 1, None),
+        ]  # fmt: skip
+        assert await read_broker_instruments(store.pool, "kite", listed_on=date(2026, 11, 26)) == []
+
+
+async def test_ticks_and_candles_go_out_and_bars_close_by_the_clock(tmp_path, bus, store) -> None:
+    async with running(FakeBroker(), tmp_path, bus, store, close_grace_ms=20) as live:
+        ids = {one.symbol: one.instrument_id for one in await load_instruments(store.pool)}
+        future = ids["NIFTY26NOVFUT"]
+        await live.quote(future, [1, 2, 3], [2_600_000, 2_600_500, 2_599_000])
+
+        async def minute():
+            candles = await entries(bus, CANDLES, CANDLE)
+            return [row for row in candles if row["timeframe_seconds"] == 60]
+
+        async with asyncio.timeout(20):
+            while not (closed := await minute()):
+                await asyncio.sleep(0.02)
+        assert closed[0]["instrument"] == future
+        assert [int(closed[0][name]) for name in ("open_paise", "high_paise", "low_paise", "close_paise")] == [
+            2_600_000, 2_600_500, 2_599_000, 2_599_000,
+        ]  # fmt: skip
+        ticks = await entries(bus, TICKS, TICK)
+        assert ticks["price_paise"].tolist() == [2_600_000, 2_600_500, 2_599_000]
+        assert ticks["bid_paise"].tolist() == [2_599_995, 2_600_495, 2_598_995]
+    kept = await read_candles(store.pool, instrument=future, from_ns=TEN, to_ns=TEN + 3600 * SECOND)
+    assert kept["close_paise"].tolist() == [2_599_000]
+
+
+async def test_watermarks_never_go_back_and_time_goes_on_without_ticks(tmp_path, bus, store) -> None:
+    async with running(FakeBroker(), tmp_path, bus, store) as live:
+        await live.quote(0, [5, 1, 7], [100, 105, 110])
+
+        async def marks():
+            return [entry.watermark_ns for entry in await bus.tail(TICKS, count=1000)]
+
+        async with asyncio.timeout(20):
+            while len(await marks()) < 4:
+                await asyncio.sleep(0.05)
+        found = await marks()
+        assert found == sorted(found)
+        assert any(not entry.body for entry in await bus.tail(TICKS, count=1000)), "a mark without ticks"
+
+
+async def test_history_warms_strategies_up_and_the_day_goes_on_from_it(tmp_path, bus, store) -> None:
+    broker = FakeBroker()
+    today = minute_candles(ist_to_ns(DAY, time(9, 15)), [2_600_000 + number for number in range(60)])
+    yesterday = minute_candles(ist_to_ns(date(2026, 11, 23), time(15)), [2_500_000] * 5)
+    broker.candles["NIFTY26NOVFUT"] = np.concatenate((yesterday, today))
+    async with running(broker, tmp_path, bus, store):
+        kept = await read_candles(store.pool, instrument=0, from_ns=0, to_ns=TEN + 3600 * SECOND)
+    assert kept["close_paise"].tolist()[:5] == [2_500_000] * 5
+    assert kept["ts_close_ns"].max() <= TEN + 600 * SECOND
+    assert len(kept) >= 5 + 45
+
+
+async def test_silence_in_session_drops_the_connection_and_another_one_comes(tmp_path, bus, store) -> None:
+    async with running(FakeBroker(), tmp_path, bus, store, feed_silent_seconds=0.2) as live:
+        await eventually(lambda: len(live.broker.feeds) >= 2)
+        await live.quote(0, [30], [2_600_000])
+        await eventually(lambda: live.feeder._ticks_end_ns)
+
+
+async def test_a_refused_login_is_read_again_and_the_feed_goes_on(tmp_path, bus, store, monkeypatch) -> None:
+    monkeypatch.setattr("services.market_data.reader._REFUSED_SECONDS", 0.05)
+    async with running(FakeBroker(), tmp_path, bus, store) as live:
+        await eventually(lambda: live.broker.feeds and live.broker.feeds[-1].subscribed)
+        Credentials(tmp_path).put("kite", Credential("kite", "key", access_token="renewed"))
+        live.broker.feeds[-1].items.put_nowait(FeedEvent(FeedEventKind.REFUSED, "403"))
+        live.broker.feeds[-1].items.put_nowait(None)
+        await eventually(lambda: len(live.broker.feeds) == 2)
+        assert live.broker.credentials[-1].access_token == "renewed"
+
+
+async def test_streams_of_another_market_are_refused(tmp_path, bus, store) -> None:
+    await bus.publish([Outgoing(TICKS, "ticks", b"", watermark_ns=TEN + 86_400 * SECOND, slice_start_ns=0)])
+    with pytest.raises(InvalidInput, match=r"hold another market up to 2026-11-26 10:00 .* TRADEBUS_NAMESPACE"):
+        async with running(FakeBroker(), tmp_path, bus, store):
+            pass
+
+
+async def test_an_unknown_symbol_or_login_is_one_clear_line(tmp_path, bus, store) -> None:
+    with pytest.raises(InvalidInput, match="'NIFTTY' is not in the broker's instrument master"):
+        async with running(FakeBroker(), tmp_path, bus, store, symbols="NIFTTY"):
+            pass
+    with pytest.raises(InvalidInput, match="credential 'nobody' is not stored here"):
+        async with running(FakeBroker(), tmp_path, bus, store, credential="nobody"):
+            pass
+
+
+async def test_without_history_the_feed_runs_all_the_same(tmp_path, bus, store) -> None:
+    broker = FakeBroker()
+    async with running(broker, tmp_path, bus, store) as live:
+        broker.error = UNREACHABLE
+        await live.quote(0, [2], [2_600_000])
+        await eventually(lambda: live.feeder._ticks_end_ns)

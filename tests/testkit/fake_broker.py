@@ -1,0 +1,289 @@
+"""A broker in this process behind the ports: a master, a history, a feed that is fed by hand, an order book."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+
+from tradebus.brokers.account import Holding, Margins, NetPosition, SessionState
+from tradebus.brokers.credentials import Credential
+from tradebus.brokers.errors import BrokerError, NoAnswer
+from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
+from tradebus.brokers.ports import (
+    BrokerFill,
+    BrokerOrder,
+    BrokerStatus,
+    Change,
+    Lookup,
+    OrderRequest,
+    Outcome,
+    Result,
+)
+from tradebus.brokers.reference import ListedInstrument
+from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
+from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.contracts.records import (
+    CANDLE,
+    QUOTE,
+    QUOTE_HAS_DEPTH,
+    QUOTE_HAS_EXCHANGE_TIME,
+    QUOTE_HAS_PRICE,
+    QUOTE_HAS_VOLUME,
+    Records,
+)
+
+NOVEMBER, DECEMBER = date(2026, 11, 30), date(2026, 12, 29)
+
+
+def listing(key: InstrumentKey, symbol: str, token: int, *, lot=1, tick=5, freeze=None) -> ListedInstrument:
+    return ListedInstrument(key, str(token), key.segment.value, symbol, lot, tick, freeze)
+
+
+MASTER = [
+    listing(InstrumentKey(Segment.INDEX, "NIFTY"), "NIFTY 50", 256265),
+    listing(InstrumentKey(Segment.NSE, "RELIANCE"), "RELIANCE", 738561),
+    listing(InstrumentKey(Segment.NSE, "SMALLCO"), "SMALLCO", 11),
+    listing(InstrumentKey(Segment.NFO, "NIFTY", DECEMBER), "NIFTY26DECFUT", 502, lot=65, tick=10, freeze=1800),
+    listing(InstrumentKey(Segment.NFO, "NIFTY", NOVEMBER), "NIFTY26NOVFUT", 501, lot=65, tick=10, freeze=1800),
+    listing(InstrumentKey(Segment.NFO, "RELIANCE", NOVEMBER), "RELIANCE26NOVFUT", 503, lot=500),
+    listing(
+        InstrumentKey(Segment.NFO, "NIFTY", NOVEMBER, 2_600_000, Right.CALL), "NIFTY26NOV26000CE", 504, lot=65,
+        freeze=1800,
+    ),
+]  # fmt: skip
+
+
+def quotes(instrument: int, times_ns: Sequence[int], prices: Sequence[int], *, volume: int = 0, timed=True) -> Records:
+    rows = np.zeros(len(prices), QUOTE)
+    rows["ts_event_ns"] = times_ns
+    rows["ts_received_ns"] = times_ns
+    rows["price_paise"] = prices
+    rows["bid_paise"][:, 0] = np.asarray(prices) - 5
+    rows["ask_paise"][:, 0] = np.asarray(prices) + 5
+    rows["volume_cumulative"] = volume + 10 * np.arange(1, len(prices) + 1)
+    rows["instrument"] = instrument
+    rows["fields"] = QUOTE_HAS_PRICE | QUOTE_HAS_VOLUME | QUOTE_HAS_DEPTH | (QUOTE_HAS_EXCHANGE_TIME if timed else 0)
+    return rows
+
+
+def minute_candles(start_ns: int, prices: Sequence[int]) -> Records:
+    rows = np.zeros(len(prices), CANDLE)
+    rows["ts_open_ns"] = start_ns + np.arange(len(prices)) * 60_000_000_000
+    rows["ts_close_ns"] = rows["ts_open_ns"] + 60_000_000_000
+    for name in ("open_paise", "high_paise", "low_paise", "close_paise"):
+        rows[name] = prices
+    rows["volume"] = 100
+    rows["timeframe_seconds"] = 60
+    return rows
+
+
+class FakeFeed:
+    def __init__(self, broker: "FakeBroker") -> None:
+        self.broker = broker
+        self.items: asyncio.Queue[Records | FeedEvent | None] = asyncio.Queue()
+        self.subscribed: dict[int, ListedInstrument] = {}
+
+    async def subscribe(self, instruments: Mapping[int, ListedInstrument], mode: FeedMode) -> None:
+        self.subscribed.update(instruments)
+        self.items.put_nowait(FeedEvent(FeedEventKind.CONNECTED, "fake"))
+
+    async def unsubscribe(self, instruments: Sequence[int]) -> None:
+        for instrument in instruments:
+            self.subscribed.pop(instrument, None)
+
+    async def batches(self) -> AsyncIterator[Records | FeedEvent]:
+        while (item := await self.items.get()) is not None:
+            yield item
+
+    async def close(self) -> None:
+        self.items.put_nowait(None)
+
+
+class FakeUpdates:
+    def __init__(self) -> None:
+        self.items: asyncio.Queue[BrokerOrder | FeedEvent | None] = asyncio.Queue()
+
+    async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
+        yield FeedEvent(FeedEventKind.CONNECTED, "fake")
+        while (item := await self.items.get()) is not None:
+            yield item
+
+    async def close(self) -> None:
+        self.items.put_nowait(None)
+
+
+class FakeReference:
+    def __init__(self, broker: "FakeBroker") -> None:
+        self.broker = broker
+
+    async def instruments(self) -> Sequence[ListedInstrument]:
+        if self.broker.error is not None:
+            raise self.broker.error
+        return self.broker.master
+
+    async def history(
+        self, instrument: ListedInstrument, *, timeframe_seconds: int, from_ns: int, to_ns: int
+    ) -> Records:
+        if self.broker.error is not None:
+            raise self.broker.error
+        found = self.broker.candles.get(instrument.symbol, np.empty(0, CANDLE))
+        return found[(found["ts_open_ns"] >= from_ns) & (found["ts_open_ns"] < to_ns)]
+
+    async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
+        return np.concatenate([quotes(index, [1], [10_000]) for index, _ in enumerate(instruments)])
+
+    async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
+        return [NOVEMBER, DECEMBER]
+
+    async def option_chain(self, underlying: ListedInstrument, expiry: date):
+        raise NotImplementedError
+
+
+class FakeAccount:
+    def __init__(self, broker: "FakeBroker") -> None:
+        self.broker = broker
+
+    async def margins(self) -> Margins:
+        return Margins(10**9, 0)
+
+    async def positions(self) -> Sequence[NetPosition]:
+        return self.broker.book.positions()
+
+    async def holdings(self) -> Sequence[Holding]:
+        return []
+
+
+class FakeSession:
+    async def check(self) -> SessionState:
+        return SessionState.VALID
+
+    def login_url(self) -> str | None:
+        return "http://127.0.0.1:1/login"
+
+    async def complete_login(self, answer: str) -> str:
+        return f"token-for-{answer}"
+
+
+class FakeBook:
+    """One account's orders at the broker. `lose` makes the next placements end without an answer, after or before
+    they reached the book; `readable` False makes the book unreadable."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, BrokerOrder] = {}
+        self.requests: list[OrderRequest] = []
+        self.lose: list[str] = []  # "after" or "before", one per placement
+        self.readable = True
+        self.known = None
+        self.hand_made: list[NetPosition] = []
+        self.definitive = True
+
+    async def place(self, request: OrderRequest) -> Outcome:
+        self.requests.append(request)
+        word = self.lose.pop(0) if self.lose else ""
+        if word == "before":
+            return Outcome(Result.UNKNOWN, reason="timeout")
+        number = f"B{len(self.orders) + 1:04d}"
+        waits = request.order_type in (OrderType.SL, OrderType.SL_M)
+        self.orders[number] = BrokerOrder(
+            number, request.tag, request.account, request.instrument, request.transaction,
+            BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN, request.quantity, 0, request.trigger_paise,
+            (), request.at_ns,
+        )  # fmt: skip
+        if word == "after":
+            return Outcome(Result.UNKNOWN, reason="timeout")
+        return Outcome(Result.ACCEPTED, number)
+
+    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+        order = self.orders[broker_order_id]
+        if order.status.final:
+            return Outcome(Result.REFUSED, reason="ended")
+        self.orders[broker_order_id] = replace(order, quantity=change.quantity, trigger_paise=change.trigger_paise)
+        return Outcome(Result.ACCEPTED, broker_order_id)
+
+    async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
+        order = self.orders[broker_order_id]
+        if order.status.final:
+            return Outcome(Result.REFUSED, reason="ended")
+        self.orders[broker_order_id] = replace(order, status=BrokerStatus.CANCELLED, as_of_ns=at_ns)
+        return Outcome(Result.ACCEPTED, broker_order_id)
+
+    async def find_by_tag(self, account: str, tag: str) -> Lookup:
+        found = [order for order in self.orders.values() if order.tag == tag]
+        return Lookup(found[0] if found else None, definitive=self.definitive)
+
+    async def order_book(self, account: str) -> Sequence[BrokerOrder] | None:
+        return list(self.orders.values()) if self.readable else None
+
+    def fill(self, broker_order_id: str, price_paise: int, *, at_ns: int, quantity: int | None = None) -> BrokerOrder:
+        order = self.orders[broker_order_id]
+        taken = order.quantity - order.filled_quantity if quantity is None else quantity
+        fill = BrokerFill(f"{broker_order_id}-{len(order.fills)}", taken, price_paise, at_ns)
+        filled = order.filled_quantity + taken
+        status = BrokerStatus.FILLED if filled == order.quantity else BrokerStatus.OPEN
+        self.orders[broker_order_id] = replace(
+            order, status=status, filled_quantity=filled, fills=(*order.fills, fill), as_of_ns=at_ns
+        )
+        return self.orders[broker_order_id]
+
+    def positions(self) -> list[NetPosition]:
+        net: dict[int, int] = {}
+        for order in self.orders.values():
+            sign = 1 if order.transaction is Transaction.BUY else -1
+            net[order.instrument] = net.get(order.instrument, 0) + sign * order.filled_quantity
+        found = [
+            NetPosition(*self._named(instrument), "INTRADAY", quantity, 0, 0, 0, 0, 0)
+            for instrument, quantity in net.items()
+        ]
+        return [*found, *self.hand_made]
+
+    def _named(self, instrument: int) -> tuple[str, str, str]:
+        row = self.known.listing_of(instrument)
+        return row.token, row.broker_segment, row.symbol
+
+
+class FakeBroker:
+    """Made by `open_fake(broker)`; keeps what the services asked of it."""
+
+    def __init__(self, name: str = "kite", master: Sequence[ListedInstrument] = MASTER) -> None:
+        self.name, self.master = name, list(master)
+        self.candles: dict[str, Records] = {}
+        self.error: BrokerError | None = None
+        self.feeds: list[FakeFeed] = []
+        self.streams: list[FakeUpdates] = []
+        self.book = FakeBook()
+        self.credentials: list[Credential] = []
+        self.reference, self.account, self.session = FakeReference(self), FakeAccount(self), FakeSession()
+
+    def feed(self) -> FakeFeed:
+        self.feeds.append(FakeFeed(self))
+        return self.feeds[-1]
+
+    def orders(self, known) -> FakeBook:
+        self.book.known = known
+        return self.book
+
+    def updates(self, known) -> FakeUpdates:
+        self.streams.append(FakeUpdates())
+        return self.streams[-1]
+
+    def close(self) -> None:
+        return None
+
+    def tell(self, order: BrokerOrder) -> None:
+        self.streams[-1].items.put_nowait(order)
+
+
+def opening(*brokers: FakeBroker):
+    """An `open_broker` that knows these."""
+    by_name = {broker.name: broker for broker in brokers}
+
+    def open_fake(name: str, credential: Credential, *, url: str = "", refresh=None) -> FakeBroker:
+        by_name[name].credentials.append(credential)
+        return by_name[name]
+
+    return open_fake
+
+
+UNREACHABLE = NoAnswer("kite", "no answer in 10 s")
