@@ -1,12 +1,68 @@
-"""The exchange as Dhan shows it."""
+"""The exchange as Dhan shows it: REST under /v2, market feed at `ws /`, order updates at `ws /orders`.
 
-from fastapi import FastAPI
+    request ─► desk (token, client id) ─► fields (DH-905 names what is wrong) ─► Exchange ─► rows in Dhan's words
 
-from services.sandbox.ports import Exchange, Faults
+auth.dhan.co's paths (/app/…), images.dhan.co's masters (/api-data/…) and the deep books (ws /twentydepth, /fulldepth)
+are served at the same address.
+"""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from services.sandbox.faces.dhan import (
+    alerts,
+    charts,
+    controls,
+    forever,
+    logins,
+    market,
+    masters,
+    orders,
+    portfolio,
+    super_routes,
+)
+from services.sandbox.faces.dhan.catalogue import Catalogues
+from services.sandbox.faces.dhan.depth import depth_routes
+from services.sandbox.faces.dhan.feed import feed_routes
+from services.sandbox.faces.dhan.feed_hub import FeedHub
+from services.sandbox.faces.dhan.order_stream import order_stream_routes
+from services.sandbox.faces.dhan.problems import DhanProblem, answer_problem
+from services.sandbox.faces.dhan.super_orders import SuperOrders
+from services.sandbox.faces.dhan.watching import Watcher
+from services.sandbox.ports import Exchange, Faults, Refusal
+
+_REST = (orders, super_routes, forever, alerts, portfolio, controls, charts, market)
 
 
 def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
     """REST and sockets of Dhan over the exchange."""
-    app = FastAPI(title="sandbox: dhan", openapi_url=None)
+    app = FastAPI(title="sandbox: dhan", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.exchange, app.state.faults = exchange, faults
+    app.state.catalogues = catalogues = Catalogues(exchange)
+    app.state.watcher = watcher = Watcher(exchange)
+    app.state.super_orders, app.state.consents = SuperOrders(exchange), logins.Consents()
+    app.state.alerts, app.state.pnl_exits = alerts.Alerts(exchange, watcher), controls.PnlExits(exchange, watcher)
+    for part in _REST:
+        app.include_router(part.router, prefix="/v2")
+    app.include_router(masters.router)
+    app.include_router(logins.router)
+    app.include_router(feed_routes(exchange, FeedHub(exchange)))
+    app.include_router(order_stream_routes(exchange, catalogues))
+    app.include_router(depth_routes(exchange))
+    app.add_exception_handler(DhanProblem, answer_problem)
+    app.add_exception_handler(Refusal, answer_problem)
+    app.add_exception_handler(RequestValidationError, _bad_path)
+    app.add_exception_handler(404, _unknown_path)
+    app.add_exception_handler(405, _unknown_path)
     return app
+
+
+async def _bad_path(request: Request, error: Exception) -> JSONResponse:
+    return await answer_problem(request, DhanProblem("DH-905", "a part of the path is not what it should be"))
+
+
+async def _unknown_path(request: Request, error: Exception) -> JSONResponse:
+    status = getattr(error, "status_code", 404)
+    body = DhanProblem("DH-905", f"{request.method} {request.url.path[:80]} is nothing that Dhan offers").body()
+    return JSONResponse(body, status_code=status)

@@ -1,0 +1,83 @@
+"""The market-feed socket: `ws://…/?version=2&token=…&clientId=…&authType=2`."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, WebSocket
+
+from services.sandbox.faces.dhan.desk import find
+from services.sandbox.faces.dhan.feed_connection import (
+    MESSAGE_INSTRUMENTS_MAX,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    FeedConnection,
+)
+from services.sandbox.faces.dhan.feed_hub import FeedHub
+from services.sandbox.faces.dhan.packets import disconnect
+from services.sandbox.faces.dhan.problems import DhanProblem
+from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
+from services.sandbox.ports import Exchange, SandboxInstrument
+
+TOO_MANY_INSTRUMENTS = 804
+
+
+def feed_routes(exchange: Exchange, hub: FeedHub) -> APIRouter:
+    router = APIRouter()
+
+    @router.websocket("/")
+    async def feed(socket: WebSocket) -> None:
+        """A bad login is told as Dhan does: the socket opens, says packet 50 and closes."""
+        await socket.accept()
+        query = socket.query_params
+        token = checked(exchange, query.get("token"), query.get("clientId"))
+        if isinstance(token, int):
+            await socket.send_bytes(disconnect(token))
+            await close(socket)
+            return
+        connection = FeedConnection(token, hub.listed)
+        hub.attach(connection)
+        try:
+            await side_by_side(_read(socket, exchange, hub, connection), _write(socket, connection))
+        finally:
+            hub.detach(connection)
+            await close(socket)
+
+    return router
+
+
+async def _read(socket: WebSocket, exchange: Exchange, hub: FeedHub, connection: FeedConnection) -> None:
+    async for told in texts(socket):
+        code = told.get("RequestCode")
+        if not isinstance(code, int) or (code not in SUBSCRIBE and code not in UNSUBSCRIBE):
+            continue
+        listed = told.get("InstrumentList")
+        if not isinstance(listed, list):
+            continue
+        if len(listed) > MESSAGE_INSTRUMENTS_MAX:
+            connection.end(TOO_MANY_INSTRUMENTS)
+            continue
+        found = [each for each in (named(exchange, one) for one in listed) if each is not None]
+        if code in UNSUBSCRIBE:
+            connection.remove(found, UNSUBSCRIBE[code])
+        elif connection.add(found, SUBSCRIBE[code]):
+            hub.snapshot(connection, found)
+        else:
+            connection.end(TOO_MANY_INSTRUMENTS)
+
+
+async def _write(socket: WebSocket, connection: FeedConnection) -> None:
+    while True:
+        await connection.changed.wait()
+        for packet in connection.take():
+            await socket.send_bytes(packet)
+        if connection.ended:
+            raise Left
+
+
+def named(exchange: Exchange, told: object) -> SandboxInstrument | None:
+    """The instrument of `{"ExchangeSegment", "SecurityId"}`; None for what is not listed, which Dhan passes over."""
+    if not isinstance(told, Mapping):
+        return None
+    try:
+        return find(exchange, str(told.get("ExchangeSegment")), told.get("SecurityId"))
+    except DhanProblem:
+        return None

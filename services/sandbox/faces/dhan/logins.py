@@ -1,0 +1,138 @@
+"""Tokens, profile and addresses: auth.dhan.co's paths and the /v2 ones beside them.
+
+Anybody may log in: the sandbox asks for a client id, a six-digit PIN and a TOTP of six digits, and believes them.
+"""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, Market
+from services.sandbox.faces.dhan.fields import Fields
+from services.sandbox.faces.dhan.order_rows import Row
+from services.sandbox.faces.dhan.problems import DhanProblem
+from services.sandbox.ports import BrokerName, Exchange, Token
+from tradebus.kernel.ids import derive_id
+from tradebus.kernel.time import ist_date, ist_datetime
+
+router = APIRouter()
+_IP_FLAGS = {"PRIMARY": "primary", "SECONDARY": "secondary"}
+
+
+class Consents:
+    """Logins under way: consent id to client, then token id to client. Each is good once."""
+
+    def __init__(self) -> None:
+        self.by_consent: dict[str, str] = {}
+        self.by_token_id: dict[str, str] = {}
+        self.addresses: dict[str, Row] = {}
+        self._made = 0
+
+    def new_id(self, now_ns: int, account: str) -> str:
+        self._made += 1
+        return derive_id(now_ns, "dhan-consent", account, self._made)
+
+
+@router.post("/app/generateAccessToken")
+async def generate_token(request: Request, exchange: Market) -> Row:
+    query = Fields(request.query_params)
+    account, pin, totp = query.text("dhanClientId"), query.text("pin"), query.text("totp")
+    if not (_digits(pin) and _digits(totp)):
+        raise DhanProblem("DH-901", "pin and totp must be six digits each")
+    return _granted(exchange, exchange.login(BrokerName.DHAN, account))
+
+
+@router.post("/app/generate-consent")
+async def generate_consent(request: Request, exchange: Market) -> Row:
+    account = Fields(request.query_params).text("client_id")
+    if not (request.headers.get("app_id") and request.headers.get("app_secret")):
+        raise DhanProblem("DH-901", "app_id and app_secret are required")
+    consents: Consents = request.app.state.consents
+    consent = consents.new_id(exchange.now_ns, account)
+    consents.by_consent[consent] = account
+    return {"consentAppId": consent, "consentAppStatus": "GENERATED", "status": "success"}
+
+
+@router.get("/login/consentApp-login")
+async def log_in_at_browser(request: Request, exchange: Market) -> Response:
+    """Where the client's browser would ask for its credentials; here it goes on at once with `tokenId`."""
+    consents: Consents = request.app.state.consents
+    account = consents.by_consent.pop(Fields(request.query_params).text("consentAppId"), None)
+    if account is None:
+        raise DhanProblem("DH-901", "consentAppId is not known, or was used already")
+    token_id = consents.new_id(exchange.now_ns, account)
+    consents.by_token_id[token_id] = account
+    return RedirectResponse(f"/login/done?tokenId={token_id}", status_code=302)
+
+
+@router.get("/login/done")
+async def logged_in(request: Request) -> Row:
+    return {"tokenId": Fields(request.query_params).text("tokenId")}
+
+
+@router.get("/app/consumeApp-consent")
+@router.post("/app/consumeApp-consent")
+async def consume_consent(request: Request, exchange: Market) -> Row:
+    consents: Consents = request.app.state.consents
+    account = consents.by_token_id.pop(Fields(request.query_params).text("tokenId"), None)
+    if account is None:
+        raise DhanProblem("DH-901", "tokenId is not known, or was used already")
+    return _granted(exchange, exchange.login(BrokerName.DHAN, account))
+
+
+@router.get("/v2/RenewToken")
+@router.post("/v2/RenewToken")
+async def renew(desk: AtDesk) -> Row:
+    """A new token for one that still lives; the old one ends."""
+    token = desk.exchange.login(BrokerName.DHAN, desk.account)
+    if token.value != desk.token.value:
+        desk.exchange.log_out(desk.token.value)
+    return _granted(desk.exchange, token)
+
+
+@router.get("/v2/profile")
+async def profile(desk: AtDesk) -> Row:
+    return {
+        "dhanClientId": desk.account,
+        "tokenValidity": f"{ist_datetime(desk.token.expires_ns):%d/%m/%Y %H:%M}",
+        "activeSegment": "Equity, Derivative, Currency, Commodity",
+        "ddpi": "Active",
+        "mtf": "Active",
+        "dataPlan": "Active",
+        "dataValidity": f"{ist_datetime(desk.token.expires_ns):%Y-%m-%d %H:%M:%S}.0",
+    }
+
+
+@router.post("/v2/ip/setIP")
+@router.put("/v2/ip/modifyIP")
+async def set_address(request: Request, desk: AtDesk, body: Body) -> Row:
+    """Remembered, not enforced: whoever reaches the sandbox may use it."""
+    flag, address = body.word("ipFlag", _IP_FLAGS), body.text("ip")
+    held = _addresses(request, desk)
+    held[f"{flag}IP"], held[f"modifyDate{flag.capitalize()}"] = address, ist_date(desk.exchange.now_ns).isoformat()
+    return {"message": "IP saved successfully", "status": "SUCCESS"}
+
+
+@router.get("/v2/ip/getIP")
+async def addresses(request: Request, desk: AtDesk) -> Row:
+    return _addresses(request, desk)
+
+
+def _addresses(request: Request, desk: Desk) -> Row:
+    consents: Consents = request.app.state.consents
+    none = {"modifyDateSecondary": None, "secondaryIP": None, "modifyDatePrimary": None, "primaryIP": None}
+    return consents.addresses.setdefault(desk.account, dict(none))
+
+
+def _granted(exchange: Exchange, token: Token) -> Row:
+    return {
+        "dhanClientId": token.account,
+        "dhanClientName": "SANDBOX CLIENT",
+        "dhanClientUcc": f"SBX{token.account[-6:]}",
+        "givenPowerOfAttorney": False,
+        "accessToken": token.value,
+        "expiryTime": f"{ist_datetime(token.expires_ns):%Y-%m-%dT%H:%M:%S}.000",
+    }
+
+
+def _digits(text: str) -> bool:
+    return len(text) == 6 and text.isdigit()

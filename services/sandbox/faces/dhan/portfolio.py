@@ -1,0 +1,228 @@
+"""/positions, /holdings, /fundlimit, /margincalculator, /ledger, /edis."""
+
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+
+from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, instrument_of
+from services.sandbox.faces.dhan.fields import Fields, rupees
+from services.sandbox.faces.dhan.order_requests import TRANSACTIONS, positive, product_of
+from services.sandbox.faces.dhan.order_rows import Row, position_derivative_fields
+from services.sandbox.faces.dhan.words import PRODUCT_BY_WORD, WORD_BY_PRODUCT, WORD_BY_SEGMENT
+from services.sandbox.ports import BrokerName, NewOrder, SandboxInstrument, SandboxPosition
+from tradebus.contracts.orders import OrderType
+from tradebus.kernel.time import ist_date
+
+router = APIRouter()
+
+
+@router.get("/positions")
+async def positions(desk: AtDesk) -> list[Row]:
+    return [
+        position_row(desk.account, position, desk.exchange.instruments[position.instrument])
+        for position in desk.exchange.positions(desk.account)
+    ]
+
+
+@router.delete("/positions")
+async def exit_all(desk: AtDesk) -> Row:
+    desk.exchange.exit_all(desk.account, BrokerName.DHAN)
+    return {"status": "SUCCESS", "message": "All orders and positions exited successfully"}
+
+
+@router.post("/positions/convert", status_code=202)
+async def convert(desk: AtDesk, body: Body) -> Row:
+    instrument = instrument_of(desk.exchange, body)
+    desk.exchange.convert_position(
+        desk.account, instrument.index, from_product=body.word("fromProductType", PRODUCT_BY_WORD),
+        to_product=body.word("toProductType", PRODUCT_BY_WORD), quantity=positive(body, "convertQty"),
+    )  # fmt: skip
+    return {"status": "SUCCESS", "message": "Position converted"}
+
+
+@router.get("/holdings")
+async def holdings(desk: AtDesk) -> list[Row]:
+    return [
+        {
+            "exchange": "ALL",
+            "tradingSymbol": instrument.dhan_symbol,
+            "securityId": str(instrument.exchange_token),
+            "isin": instrument.isin,
+            "totalQty": holding.quantity,
+            "dpQty": holding.quantity,
+            "t1Qty": 0,
+            "availableQty": holding.quantity,
+            "collateralQty": 0,
+            "avgCostPrice": rupees(holding.average_price_paise),
+            "lastTradedPrice": rupees(holding.last_price_paise),
+        }
+        for holding in desk.exchange.holdings(desk.account)
+        for instrument in [desk.exchange.instruments[holding.instrument]]
+    ]
+
+
+@router.get("/fundlimit")
+async def fund_limit(desk: AtDesk) -> Row:
+    margins = desk.exchange.margins(desk.account)
+    return {
+        "dhanClientId": desk.account,
+        "availabelBalance": rupees(margins.available_paise),  # as Dhan spells it
+        "sodLimit": rupees(margins.opening_paise),
+        "collateralAmount": 0.0,
+        "receiveableAmount": 0.0,
+        "utilizedAmount": rupees(margins.used_paise),
+        "blockedPayoutAmount": 0.0,
+        "withdrawableBalance": rupees(max(0, margins.available_paise)),
+    }
+
+
+@router.post("/margincalculator")
+async def margin(desk: AtDesk, body: Body) -> Row:
+    instrument, order = _priced_order(desk, body)
+    total = desk.exchange.required_margin_paise([order])[0]
+    available = desk.exchange.margins(desk.account).available_paise
+    value = order.price_paise * order.quantity
+    derivative = instrument.key.is_derivative
+    return {
+        "totalMargin": rupees(total),
+        "spanMargin": rupees(total if derivative else 0),
+        "exposureMargin": 0.0,
+        "availableBalance": rupees(available),
+        "variableMargin": rupees(0 if derivative else total),
+        "insufficientBalance": rupees(max(0, total - available)),
+        "brokerage": 0.0,
+        "leverage": f"{value / total if total else 1:.2f}",
+    }
+
+
+@router.post("/margincalculator/multi")
+async def margin_of_several(desk: AtDesk, body: Body) -> Row:
+    """The sum of each alone: the sandbox knows no hedge benefit."""
+    listed = body.items("scripList") if body.has("scripList") else body.items("scripts")
+    pairs = [_priced_order(desk, Fields(each)) for each in listed]
+    margins = desk.exchange.required_margin_paise([order for _, order in pairs])
+    derivative = sum(paise for (one, _), paise in zip(pairs, margins, strict=True) if one.key.is_derivative)
+    total = sum(margins)
+    return {
+        "total_margin": f"{rupees(total):.2f}",
+        "span_margin": f"{rupees(derivative):.2f}",
+        "exposure_margin": "0.00",
+        "equity_margin": f"{rupees(total - derivative):.2f}",
+        "fo_margin": f"{rupees(derivative):.2f}",
+        "commodity_margin": "0.00",
+        "currency": "INR",
+        "hedge_benefit": "",
+    }
+
+
+@router.get("/ledger")
+async def ledger(request: Request, desk: AtDesk) -> list[Row]:
+    """The opening balance as one voucher, where the span asked for has the day of it."""
+    query = Fields(request.query_params)
+    from_ns, to_ns = query.moment_ns("from-date"), query.moment_ns("to-date", whole_day_after=True)
+    opening = f"{rupees(desk.exchange.margins(desk.account).opening_paise):.2f}"
+    day = ist_date(desk.exchange.now_ns)
+    if not from_ns <= desk.exchange.now_ns < to_ns:
+        return []
+    return [
+        {
+            "dhanClientId": desk.account,
+            "narration": "OPENING BALANCE",
+            "voucherdate": f"{day:%b %d, %Y}",
+            "exchange": "NSE-CAPITAL",
+            "voucherdesc": "OPENING",
+            "vouchernumber": f"{day:%Y%m%d}0001",
+            "debit": "0.00",
+            "credit": opening,
+            "runbal": opening,
+        }
+    ]
+
+
+@router.get("/edis/tpin", status_code=202)
+async def tpin(desk: AtDesk) -> Row:
+    return {"dhanClientId": desk.account, "status": "SUCCESS"}
+
+
+@router.post("/edis/form")
+async def edis_form(desk: AtDesk, body: Body) -> Row:
+    """A form that leads nowhere: in the sandbox every holding may be sold."""
+    body.text("isin")
+    return {
+        "dhanClientId": desk.account,
+        "edisFormHtml": "<!DOCTYPE html> <html> <body> Holdings are approved already. </body> </html>",
+    }
+
+
+@router.get("/edis/inquire/{isin}")
+async def edis_inquiry(desk: AtDesk, isin: str) -> Row:
+    held = sum(
+        holding.quantity
+        for holding in desk.exchange.holdings(desk.account)
+        if isin == "ALL" or desk.exchange.instruments[holding.instrument].isin == isin
+    )
+    return {
+        "clientId": desk.account,
+        "isin": isin,
+        "totalQty": held,
+        "aprvdQty": held,
+        "status": "SUCCESS",
+        "remarks": "eDIS transaction done successfully",
+    }
+
+
+def position_row(account: str, position: SandboxPosition, instrument: SandboxInstrument) -> Row:
+    """One row of GET /positions: what was carried counts on its own side."""
+    carried = position.overnight_quantity
+    carry_buy, carry_sell = max(0, carried), max(0, -carried)
+    carry_value = abs(position.overnight_value_paise)
+    buy_quantity = carry_buy + position.day_buy_quantity
+    sell_quantity = carry_sell + position.day_sell_quantity
+    buy_value = (carry_value if carry_buy else 0) + position.day_buy_value_paise
+    sell_value = (carry_value if carry_sell else 0) + position.day_sell_value_paise
+    buy_average, sell_average = _average(buy_value, buy_quantity), _average(sell_value, sell_quantity)
+    net = position.quantity
+    return {
+        "dhanClientId": account,
+        "tradingSymbol": instrument.dhan_symbol,
+        "securityId": str(instrument.exchange_token),
+        "positionType": "LONG" if net > 0 else "SHORT" if net < 0 else "CLOSED",
+        "exchangeSegment": WORD_BY_SEGMENT[instrument.key.segment],
+        "productType": WORD_BY_PRODUCT[position.product],
+        "buyAvg": buy_average,
+        "buyQty": buy_quantity,
+        "costPrice": buy_average if net > 0 else sell_average if net < 0 else 0.0,
+        "sellAvg": sell_average,
+        "sellQty": sell_quantity,
+        "netQty": net,
+        "realizedProfit": rupees(position.realised_paise),
+        "unrealizedProfit": rupees(position.unrealised_paise),
+        "rbiReferenceRate": 1.0,
+        "multiplier": 1,
+        "carryForwardBuyQty": carry_buy,
+        "carryForwardSellQty": carry_sell,
+        "carryForwardBuyValue": rupees(carry_value if carry_buy else 0),
+        "carryForwardSellValue": rupees(carry_value if carry_sell else 0),
+        "dayBuyQty": position.day_buy_quantity,
+        "daySellQty": position.day_sell_quantity,
+        "dayBuyValue": rupees(position.day_buy_value_paise),
+        "daySellValue": rupees(position.day_sell_value_paise),
+        **position_derivative_fields(instrument),
+        "crossCurrency": False,
+    }
+
+
+def _average(value_paise: int, quantity: int) -> float:
+    return round(value_paise / quantity / 100, 4) if quantity else 0.0
+
+
+def _priced_order(desk: Desk, fields: Fields) -> tuple[SandboxInstrument, NewOrder]:
+    """The margin calculator's order: at the price given, or at the last one."""
+    instrument = instrument_of(desk.exchange, fields)
+    price = fields.paise("price") or int(desk.exchange.quotes["price_paise"][instrument.index])
+    order = NewOrder(
+        instrument=instrument.index, transaction=fields.word("transactionType", TRANSACTIONS),
+        order_type=OrderType.LIMIT, product=product_of(fields, instrument), quantity=positive(fields, "quantity"),
+        price_paise=price, source=BrokerName.DHAN,
+    )  # fmt: skip
+    return instrument, replace(order, trigger_paise=fields.paise("triggerPrice"))
