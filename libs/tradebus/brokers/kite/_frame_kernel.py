@@ -51,12 +51,12 @@ _FULL = QUOTE_HAS_OPEN_INTEREST | QUOTE_HAS_OPEN_INTEREST_RANGE | QUOTE_HAS_DEPT
 
 @helper
 def u16(frame: Bytes, at: int) -> int:
-    return (np.int64(frame[at]) << 8) | np.int64(frame[at + 1])
+    return int((np.int64(frame[at]) << 8) | np.int64(frame[at + 1]))
 
 
 @helper
 def u32(frame: Bytes, at: int) -> int:
-    return (
+    return int(
         (np.int64(frame[at]) << 24)
         | (np.int64(frame[at + 1]) << 16)
         | (np.int64(frame[at + 2]) << 8)
@@ -79,7 +79,7 @@ def instrument_of(table: Int64s, token: int) -> int:
         if table[row, 0] < 0:
             return -1
         row = (row + 1) & mask
-    return table[row, 1]
+    return int(table[row, 1])
 
 
 @helper
@@ -175,28 +175,22 @@ def write_packet(frame: Bytes, at: int, length: int, quote: Records, received_ns
     quote["padding"] = 0
 
 
-@kernel(types.UniTuple(int64, 2)(BYTES, TABLE, int64, QUOTES_OUT))
-def read_frame(frame: Bytes, table: Int64s, received_ns: int, out: Records) -> tuple[int, int]:
-    """Writes one record per readable packet of a subscribed instrument. Returns (records, packets skipped)."""
+@kernel(int64(BYTES, TABLE, int64, QUOTES_OUT))
+def read_frame(frame: Bytes, table: Int64s, received_ns: int, out: Records) -> int:
+    """Writes one record per readable packet of a subscribed instrument. Returns how many."""
     end = frame.shape[0]
     if end < 2:
-        return 0, 0
+        return 0
     packets = u16(frame, 0)
     at, written = 2, 0
-    for number in range(packets):
+    for _packet in range(packets):
         if at + 2 > end or written >= out.shape[0]:
-            return written, packets - written
+            return written
         length = u16(frame, at)
         at += 2
         if at + length > end:  # cut short: what is left of it says nothing
-            return written, packets - written
-        if (
-            length == FULL_BYTES
-            or length == QUOTE_BYTES
-            or length == LTP_BYTES
-            or length == INDEX_FULL_BYTES
-            or length == INDEX_QUOTE_BYTES
-        ):
+            return written
+        if length in (FULL_BYTES, QUOTE_BYTES, LTP_BYTES, INDEX_FULL_BYTES, INDEX_QUOTE_BYTES):
             instrument = instrument_of(table, u32(frame, at))
             if instrument >= 0:
                 quote = out[written]
@@ -204,4 +198,4 @@ def read_frame(frame: Bytes, table: Int64s, received_ns: int, out: Records) -> t
                 write_packet(frame, at, length, quote, received_ns)
                 written += 1
         at += length
-    return written, packets - written
+    return written

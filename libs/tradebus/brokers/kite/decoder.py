@@ -48,13 +48,13 @@ class KiteDecoder:
         if isinstance(frame, str):
             event = _event(frame)
             return Decoded(NO_QUOTES, (event,)) if event is not None else _NOTHING
-        if len(frame) < _PACKET_BYTES_MIN:
-            return _NOTHING if len(frame) < 2 else Decoded(NO_QUOTES, skipped=int.from_bytes(frame[:2], "big"))
-        body = np.frombuffer(frame, np.uint8)
-        packets = min(int.from_bytes(frame[:2], "big"), (len(frame) - 2) // _PACKET_BYTES_MIN)
-        quotes: Records = np.empty(packets, QUOTE)
-        written, skipped = self._read_frame(body, self._table, received_ns, quotes)
-        return Decoded(quotes[:written] if written < packets else quotes, skipped=skipped)
+        if len(frame) < 2:  # a heartbeat
+            return _NOTHING
+        packets = int.from_bytes(frame[:2], "big")
+        room = min(packets, (len(frame) - 2) // _PACKET_BYTES_MIN)
+        quotes: Records = np.empty(room, QUOTE)
+        written = self._read_frame(np.frombuffer(frame, np.uint8), self._table, received_ns, quotes)
+        return Decoded(quotes[:written] if written < room else quotes, skipped=packets - written)
 
 
 def message(text: str) -> tuple[str, object]:

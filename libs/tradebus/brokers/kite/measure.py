@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from tradebus.brokers.kite.decoder import KiteDecoder
-from tradebus.contracts.records import QUOTE
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 
@@ -28,9 +27,7 @@ _WIRE_NAMES = (
     "token", "price", "last_quantity", "average", "volume", "buy", "sell", "open", "high", "low", "close", "traded",
     "interest", "interest_high", "interest_low", "exchange",
 )  # fmt: skip
-_WIRE_PACKET = np.dtype(
-    [("length", ">u2"), *((name, ">u4") for name in _WIRE_NAMES), ("depth", _WIRE_LEVEL, (10,))]  # type: ignore[list-item]
-)
+_WIRE_PACKET = np.dtype([("length", ">u2"), *((name, ">u4") for name in _WIRE_NAMES), ("depth", _WIRE_LEVEL, (10,))])
 
 
 def full_frame(packets: int, *, seed: int = 1) -> tuple[bytes, dict[int, int]]:

@@ -1,0 +1,72 @@
+"""Money, positions and holdings of a Kite account. Equity and derivatives; commodities have a purse of their own."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from tradebus.brokers.account import Holding, Margins, NetPosition
+from tradebus.brokers.errors import Malformed
+from tradebus.brokers.kite.client import KiteClient, get
+from tradebus.brokers.kite.replies import Row, Unreadable, identity, optional_text, paise, row_of, rows_of, text, whole
+from tradebus.brokers.kite.settings import BROKER, KiteSettings
+
+T = TypeVar("T")
+
+
+class KiteAccount:
+    """Reads only. Raises BrokerError: money that cannot be read is never shown as 0."""
+
+    def __init__(self, settings: KiteSettings, *, client: KiteClient | None = None) -> None:
+        self._client = client or KiteClient(settings)
+
+    async def margins(self) -> Margins:
+        """`net` is what may be traded with, collateral included; `debits` is all that is used."""
+        return await self._read("margins", "user.margins", _margins)
+
+    async def positions(self) -> Sequence[NetPosition]:
+        """Kite's net list, closed positions of the day included (quantity 0)."""
+        return await self._read("positions", "portfolio.positions", _positions)
+
+    async def holdings(self) -> Sequence[Holding]:
+        """What was bought yesterday and is not delivered yet (T1) counts."""
+        return await self._read("holdings", "portfolio.holdings", _holdings)
+
+    async def _read(self, what: str, route: str, interpret: Callable[[Any], T]) -> T:
+        data = await self._client.read(what, lambda sdk: get(sdk, route))
+        try:
+            return interpret(data)
+        except Unreadable as error:
+            raise Malformed(BROKER, self._client.redactor.text(f"{what}: {error}")) from None
+
+
+def _margins(data: object) -> Margins:
+    equity = row_of(row_of(data, what="margins").get("equity"), what="equity")
+    return Margins(
+        available_paise=paise(equity, "net"),
+        used_paise=paise(row_of(equity.get("utilised"), what="utilised"), "debits"),
+    )
+
+
+def _positions(data: object) -> list[NetPosition]:
+    return [_position(row) for row in rows_of(row_of(data, what="positions").get("net"), what="net positions")]
+
+
+def _position(row: Row) -> NetPosition:
+    return NetPosition(
+        token=identity(row, "instrument_token"), broker_segment=text(row, "exchange"),
+        symbol=text(row, "tradingsymbol"), product=text(row, "product"), quantity=whole(row, "quantity"),
+        buy_quantity=whole(row, "buy_quantity"), sell_quantity=whole(row, "sell_quantity"),
+        average_price_paise=paise(row, "average_price"), realised_paise=paise(row, "realised"),
+        unrealised_paise=paise(row, "unrealised"),
+    )  # fmt: skip
+
+
+def _holdings(data: object) -> list[Holding]:
+    return [_holding(row) for row in rows_of(data, what="holdings")]
+
+
+def _holding(row: Row) -> Holding:
+    waiting = whole(row, "t1_quantity") if row.get("t1_quantity") is not None else 0
+    return Holding(
+        symbol=text(row, "tradingsymbol"), isin=optional_text(row, "isin"), quantity=whole(row, "quantity") + waiting,
+        average_price_paise=paise(row, "average_price"), last_price_paise=paise(row, "last_price"),
+    )  # fmt: skip

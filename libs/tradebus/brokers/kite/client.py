@@ -1,0 +1,122 @@
+"""One login at Kite: the official SDK behind the common policy for calls. Everything of one login shares it.
+
+Closed traps of the SDK: importing it starts on a Twisted reactor (so it is loaded when first needed, off the loop); it
+follows redirects; it forgets the HTTP status of what it cannot parse (`failures.inspect`); one odd row makes it lose a
+whole reply, and it turns Indian times into naive ones (`get` returns replies as they are, tradebus reads them itself).
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import structlog
+
+from tradebus.brokers.calls import CONNECT_SECONDS, REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.kite.failures import classify, inspect
+from tradebus.brokers.kite.settings import BROKER, KiteSettings
+from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.errors import InvalidInput
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+_WORKERS = 8  # orders must not wait behind slow reads
+
+
+class KiteClient:
+    """The SDK object, its calls, its token. Read limits of BROKERS 6 with a little room, since Kite counts by its own
+    seconds: `quotes_pacer`, `history_pacer`, `other_pacer`."""
+
+    def __init__(
+        self,
+        settings: KiteSettings,
+        *,
+        request_seconds: float = REQUEST_SECONDS,
+        first_delay_seconds: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        """Raises InvalidInput for an address that must not get a token."""
+        settings.endpoints.check()
+        if not settings.api_key:
+            raise InvalidInput("kite api_key: is missing; Kite shows it on the page of your app")
+        self.settings = settings
+        self.redactor = Redactor([settings.api_key, settings.api_secret, settings.access_token])
+        self.quotes_pacer, self.history_pacer, self.other_pacer = Pacer(0.95), Pacer(2.8), Pacer(9.5)
+        self._timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
+        self._making = threading.Lock()
+        self._sdk: Any = None
+        self.token = settings.access_token
+        refresh = self._refresh if settings.refresh is not None else None
+        self.calls = SdkCalls(
+            BROKER, classify=classify, redactor=self.redactor, refresh=refresh, workers=_WORKERS,
+            request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
+        )  # fmt: skip
+        # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
+        self.login_calls = SdkCalls(
+            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
+        )
+
+    async def read(self, what: str, use: Callable[[Any], T], *, pacer: Pacer | None = None) -> T:
+        """`use` is given the SDK, on a thread, and may be called again. Raises BrokerError."""
+        return await self.calls.read(what, lambda: use(self.sdk()), pacer=pacer or self.other_pacer)
+
+    async def once(self, what: str, use: Callable[[Any], T]) -> T:
+        """For orders: `use` is called once. Raises BrokerError."""
+        return await self.calls.once(what, lambda: use(self.sdk()))
+
+    def new_sdk(self) -> Any:
+        """An SDK object of its own. Blocks while the package is imported."""
+        from kiteconnect import KiteConnect  # type: ignore[import-untyped]
+
+        sdk = KiteConnect(
+            self.settings.api_key, access_token=self.token or None, root=self.settings.endpoints.rest,
+            timeout=self._timeout,
+        )  # fmt: skip
+        sdk.reqsession.max_redirects = 0
+        sdk.reqsession.hooks["response"].append(inspect)
+        return sdk
+
+    def sdk(self) -> Any:
+        """The SDK, pointing where the settings point. Raises InvalidInput where it does not any more."""
+        with self._making:
+            if self._sdk is None:
+                self._sdk = self.new_sdk()
+            if self._sdk.root != self.settings.endpoints.rest or self._sdk.disable_ssl:
+                raise InvalidInput("kite rest: the SDK points elsewhere, or does not verify TLS; nothing is sent")
+            return self._sdk
+
+    def use_token(self, token: str) -> None:
+        """A new login: calls go on with it, and sockets connect with it from their next connection on."""
+        self.redactor.learn(token)
+        with self._making:
+            self.token = token
+            if self._sdk is not None:
+                self._sdk.set_access_token(token)
+
+    def close(self) -> None:
+        """Takes no more calls."""
+        self.calls.close()
+        self.login_calls.close()
+
+    async def renew(self) -> bool:
+        """A new token from `settings.refresh`. False where there is none to be had."""
+        return self.settings.refresh is not None and await self._refresh()
+
+    async def _refresh(self) -> bool:
+        if self.settings.refresh is None:
+            return False
+        try:
+            token = await self.settings.refresh()
+        except Exception as error:  # noqa: BLE001 - somebody else's code; without a token the caller's error stands
+            _log.error("kite: no new token", reason=self.redactor.text(error))
+            return False
+        if not token:
+            return False
+        self.use_token(token)
+        return True
+
+
+def get(
+    sdk: Any, route: str, *, url_args: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
+) -> Any:
+    """The `data` of a reply as Kite sent it, through the SDK's own request and route, without its reformatting."""
+    return sdk._get(route, url_args=url_args, params=params)

@@ -1,0 +1,83 @@
+"""Kite's order updates: text frames on a ticker connection that subscribes to nothing.
+
+They are hints. Kite sends none for a plain placement and none for what happened while nobody was connected, may send
+one twice or late, and never says what the fills were: `fills_of` (KiteOrders.fills) gets those.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import structlog
+
+from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.brokers.kite.book import InstrumentOf, line_of, order_of
+from tradebus.brokers.kite.client import KiteClient
+from tradebus.brokers.kite.decoder import message
+from tradebus.brokers.kite.replies import Unreadable, row_of
+from tradebus.brokers.kite.settings import KiteSettings
+from tradebus.brokers.kite.ticker import Ticker
+from tradebus.brokers.ports import BrokerFill, BrokerOrder
+from tradebus.brokers.sockets import Send, SocketTiming
+from tradebus.kernel.clock import Clock, WallClock
+
+_log = structlog.get_logger()
+FillsOf = Callable[[str], Awaitable[Sequence[BrokerFill]]]
+
+
+class KiteOrderUpdates:
+    """Of one login. `account` is put into the orders; without it, Kite's user id is. Takes one of the three connections
+    that Kite allows an API key."""
+
+    def __init__(
+        self,
+        settings: KiteSettings,
+        *,
+        instrument_of: InstrumentOf,
+        account: str = "",
+        client: KiteClient | None = None,
+        fills_of: FillsOf | None = None,
+        timing: SocketTiming | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._client, self._clock = client or KiteClient(settings), clock or WallClock()
+        self._instrument_of, self._account, self._fills_of = instrument_of, account, fills_of
+        self._ticker = Ticker("kite orders", self._client, opened=_nothing, timing=timing)
+
+    async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
+        """Until it is closed or refused. Raises nothing for what Kite sends."""
+        async for item in self._ticker.frames():
+            if isinstance(item, FeedEvent):
+                yield item
+                continue
+            for frame in item:
+                update = await self._read(frame)
+                if update is not None:
+                    yield update
+
+    async def close(self) -> None:
+        await self._ticker.close()
+
+    async def _read(self, frame: bytes | str) -> BrokerOrder | FeedEvent | None:
+        if not isinstance(frame, str):
+            return None
+        kind, data = message(frame)
+        if kind in ("error", "message"):
+            return FeedEvent(FeedEventKind.NOTICE, self._client.redactor.text(f"{kind}: {data}")[:300])
+        if kind != "order":
+            return None
+        try:
+            line = line_of(row_of(data, what="order update"))
+        except Unreadable as error:
+            reason = self._client.redactor.text(error)
+            _log.error("kite: an order update cannot be read", reason=reason)
+            # Whoever follows orders must look at the book: something happened.
+            return FeedEvent(FeedEventKind.NOTICE, f"order update: {reason}"[:300])
+        fills: Sequence[BrokerFill] = ()
+        if line.filled_quantity > 0 and self._fills_of is not None:
+            fills = await self._fills_of(line.order_id)
+        account = self._account or line.user
+        now_ns = self._clock.now_ns()
+        return order_of(line, fills, account=account, instrument_of=self._instrument_of, now_ns=now_ns)
+
+
+async def _nothing(send: Send) -> None:
+    """Order updates come unasked."""

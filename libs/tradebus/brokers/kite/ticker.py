@@ -1,0 +1,73 @@
+"""One ticker connection of a login: where it goes, and what a refusal leads to.
+
+connected ─► frames ─► lost ─► connected …        refused (401, 403) ─► one new token ─► refused again: over
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlencode
+
+from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.brokers.kite.client import KiteClient
+from tradebus.brokers.sockets import Frame, ReconnectingSocket, Send, SocketAddress, SocketTiming
+
+# Kite sends a heartbeat of one byte every couple of seconds: five without anything is a dead connection.
+TIMING = SocketTiming(silent_seconds=5.0)
+
+
+class Ticker:
+    """`opened` is called with every connection, to subscribe. The URL holds the login and is never shown."""
+
+    def __init__(
+        self,
+        name: str,
+        client: KiteClient,
+        *,
+        opened: Callable[[Send], Awaitable[None]],
+        timing: SocketTiming | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._name, self._client, self._opened = name, client, opened
+        self._timing, self._seed = timing or TIMING, seed
+        self._socket = self._new_socket()
+        self._closed = False
+
+    async def frames(self) -> AsyncIterator[list[Frame] | FeedEvent]:
+        """As ReconnectingSocket's. Ends after `close`, or after a refusal that no new token mended."""
+        refreshed = False
+        while not self._closed:
+            async for item in self._socket.frames():
+                if isinstance(item, FeedEvent) and item.kind is FeedEventKind.CONNECTED:
+                    refreshed = False
+                if isinstance(item, FeedEvent) and item.kind is FeedEventKind.REFUSED:
+                    refused = item
+                    break
+                yield item
+            else:
+                return
+            if refreshed or not await self._client.renew():
+                yield refused
+                return
+            refreshed = True
+            self._socket = self._new_socket()
+
+    async def send(self, text: str) -> bool:
+        """Sends now where connected."""
+        return await self._socket.send(text)
+
+    async def drop(self) -> None:
+        """Gives this connection up; the next one follows."""
+        await self._socket.drop()
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._socket.close()
+
+    def _new_socket(self) -> ReconnectingSocket:
+        return ReconnectingSocket(
+            self._name, address=self._address, opened=self._opened, redactor=self._client.redactor,
+            timing=self._timing, seed=self._seed,
+        )  # fmt: skip
+
+    async def _address(self) -> SocketAddress:
+        query = urlencode({"api_key": self._client.settings.api_key, "access_token": self._client.token})
+        return SocketAddress(f"{self._client.settings.endpoints.ticker}?{query}")
