@@ -33,7 +33,7 @@ class SandboxInstrument:
     key: InstrumentKey
     symbol: str  # tradingsymbol at Kite and Upstox
     dhan_symbol: str
-    exchange_token: int  # Dhan's security id, and what Kite's token is made of
+    exchange_token: int  # Dhan's security id; Kite's is kite_token // 256 (the same but for an index)
     kite_token: int
     upstox_key: str  # "NSE_FO|50978"
     isin: str
@@ -287,6 +287,9 @@ class Exchange(Protocol):
 
     def by_kite_token(self, token: int) -> SandboxInstrument | None: ...
 
+    def price_band_paise(self, instrument: int) -> tuple[int, int]:
+        """The day's lowest and highest allowed price."""
+
     # logins
     def authorise(self, broker: BrokerName, token: str | None) -> Token | TokenProblem: ...
 
@@ -363,7 +366,8 @@ class FaultKind(StrEnum):
     DROP = "DROP"  # the connection is cut, nothing was done
     DELAY = "DELAY"
     ACCEPT_THEN_DROP = "ACCEPT_THEN_DROP"  # done, and the connection is cut instead of an answer
-    SERVER_ERROR = "SERVER_ERROR"
+    SERVER_ERROR = "SERVER_ERROR"  # nothing was done
+    ACCEPT_THEN_ERROR = "ACCEPT_THEN_ERROR"  # done, and a server error instead of an answer
     HTML = "HTML"
     EMPTY = "EMPTY"
     TRUNCATED = "TRUNCATED"

@@ -17,7 +17,6 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST, NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, datetime_to_ns
 
 _QUOTES_MAX, _PRICES_MAX = 500, 1000
-_BAND = 10  # percent around yesterday's close
 _COVER = 5  # percent around the last price
 # Interval: seconds, and how many days one call may span.
 _INTERVALS = {
@@ -107,6 +106,7 @@ def quote_row(exchange: Exchange, instrument: SandboxInstrument) -> Row:
     }  # fmt: skip
     if instrument.key.segment is Segment.INDEX:
         return row
+    lower_paise, upper_paise = exchange.price_band_paise(instrument.index)
     traded_ns = int(quote["ts_last_trade_ns"]) or int(quote["ts_event_ns"])
     return {
         **row, "last_trade_time": stamp(traded_ns), "last_quantity": int(quote["last_quantity"]),
@@ -114,8 +114,7 @@ def quote_row(exchange: Exchange, instrument: SandboxInstrument) -> Row:
         "volume": int(quote["volume_cumulative"]), "average_price": rupees(int(quote["average_price_paise"])),
         "oi": int(quote["open_interest"]), "oi_day_high": int(quote["open_interest_high"]),
         "oi_day_low": int(quote["open_interest_low"]),
-        "lower_circuit_limit": rupees(close_paise * (100 - _BAND) // 100),
-        "upper_circuit_limit": rupees(close_paise * (100 + _BAND) // 100),
+        "lower_circuit_limit": rupees(lower_paise), "upper_circuit_limit": rupees(upper_paise),
         "depth": {"buy": _levels(quote, "bid"), "sell": _levels(quote, "ask")},
     }  # fmt: skip
 

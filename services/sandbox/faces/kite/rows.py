@@ -5,6 +5,7 @@ from services.sandbox.ports import Exchange, SandboxInstrument, SandboxOrder, Sa
 
 Row = dict[str, object]
 _UNSENT = (SandboxStatus.VALIDATION_PENDING, SandboxStatus.AFTER_MARKET)
+_LIVE = (SandboxStatus.OPEN, SandboxStatus.TRIGGER_PENDING)
 # The stations an order passes on its way into a status, before the status itself.
 _WAY_INTO = {SandboxStatus.OPEN: "OPEN PENDING", SandboxStatus.CANCELLED: "CANCEL PENDING"}
 _WAY_INTO_AFTER_CHANGE = ("MODIFY VALIDATION PENDING", "MODIFY PENDING", "MODIFIED")
@@ -62,14 +63,15 @@ def history_rows(exchange: Exchange, order: SandboxOrder, *, parent: str | None 
 
 
 def _stations_into(status: SandboxStatus, seen: set[SandboxStatus]) -> tuple[str, ...]:
-    if status is SandboxStatus.OPEN and status in seen:
+    if status in _LIVE and status in seen:
         return _WAY_INTO_AFTER_CHANGE
     return (_WAY_INTO[status],) if status in _WAY_INTO else ()
 
 
 def _station(latest: Row, order: SandboxOrder, word: str, at_ns: int, *, asked: bool) -> Row:
     """The row as it was at the instant: what had been filled then, and the terms that held."""
-    filled = [trade for trade in order.trades if trade.at_ns <= at_ns]
+    now = word == latest["status"]
+    filled = [trade for trade in order.trades if now or trade.at_ns < at_ns]
     quantity = sum(trade.quantity for trade in filled)
     value_paise = sum(trade.quantity * trade.price_paise for trade in filled)
     terms = order.asked if asked else order.request
