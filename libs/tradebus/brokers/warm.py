@@ -11,6 +11,7 @@ from importlib import import_module
 # Importing such a module compiles what is not in the cache: every kernel has its one signature fixed.
 KERNEL_MODULES = (
     "tradebus.brokers.kite._frame_kernel",
+    "tradebus.brokers.dhan._feed_kernel",
     "tradebus.brokers.upstox._wire_kernel",
     "tradebus.brokers.upstox._row_kernel",
 )

@@ -1,0 +1,61 @@
+"""Money, positions and holdings at Dhan. Every method raises BrokerError and nothing else."""
+
+from collections.abc import Sequence
+
+from tradebus.brokers.account import Holding, Margins, NetPosition
+from tradebus.brokers.dhan.client import DhanClient
+from tradebus.brokers.dhan.failures import Said
+from tradebus.brokers.dhan.fields import Row, mapping_of, paise, paise_or_none, rows_of, text, text_or_none, whole
+from tradebus.brokers.dhan.settings import DhanSettings
+
+# How Dhan says that a list is empty.
+_NOTHING = frozenset({"DH-1111", "DH-907"})
+
+
+class DhanAccount:
+    def __init__(self, settings: DhanSettings, *, client: DhanClient | None = None) -> None:
+        self._client = client or DhanClient(settings)
+
+    async def margins(self) -> Margins:
+        row = mapping_of("funds", await self._client.read("funds", lambda sdk: sdk.get_fund_limits()))
+        # The field's name is misspelt at Dhan; should it ever be mended, the right one is there to be read.
+        name = "availabelBalance" if "availabelBalance" in row else "availableBalance"
+        return Margins(available_paise=paise("funds", row, name), used_paise=paise("funds", row, "utilizedAmount"))
+
+    async def positions(self) -> Sequence[NetPosition]:
+        """The day's, closed ones included."""
+        return [_position(row) for row in await self._rows("positions", "get_positions")]
+
+    async def holdings(self) -> Sequence[Holding]:
+        return [_holding(row) for row in await self._rows("holdings", "get_holdings")]
+
+    async def _rows(self, what: str, method: str) -> list[Row]:
+        try:
+            body = await self._client.read(what, lambda sdk: getattr(sdk, method)())
+        except Said as error:
+            if error.code not in _NOTHING:
+                raise
+            return []
+        return list(rows_of(what, body))
+
+
+def _position(row: Row) -> NetPosition:
+    what = f"position {text_or_none(row.get('tradingSymbol')) or text('position', row, 'securityId')}"
+    quantity, cost = whole(what, row, "netQty"), paise_or_none(row.get("costPrice"))
+    side = "buyAvg" if quantity >= 0 else "sellAvg"
+    return NetPosition(
+        token=text(what, row, "securityId"), broker_segment=text(what, row, "exchangeSegment"),
+        symbol=text_or_none(row.get("tradingSymbol")) or "", product=text(what, row, "productType"),
+        quantity=quantity, buy_quantity=whole(what, row, "buyQty"), sell_quantity=whole(what, row, "sellQty"),
+        average_price_paise=cost if cost else paise(what, row, side),
+        realised_paise=paise(what, row, "realizedProfit"), unrealised_paise=paise(what, row, "unrealizedProfit"),
+    )  # fmt: skip
+
+
+def _holding(row: Row) -> Holding:
+    what = f"holding {text('holding', row, 'tradingSymbol')}"
+    return Holding(
+        symbol=text(what, row, "tradingSymbol"), isin=text_or_none(row.get("isin")) or "",
+        quantity=whole(what, row, "totalQty"), average_price_paise=paise(what, row, "avgCostPrice"),
+        last_price_paise=paise_or_none(row.get("lastTradedPrice")) or 0,  # older replies have none
+    )  # fmt: skip

@@ -1,0 +1,148 @@
+"""One login at Dhan: the official SDK behind the common policy for calls. Everything of one login shares it.
+
+Closed traps of the SDK: it raises nothing and forgets HTTP statuses (`failures`); it waits 60 s, follows redirects and
+takes its address from a class attribute; its login calls have no timeout, open a browser and print; its list of
+instruments goes through a file in the working directory. What it cannot do goes through its own HTTP session.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+
+from tradebus.brokers.calls import CONNECT_SECONDS, REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.dhan.failures import before_call, classify, inspect, unwrapped
+from tradebus.brokers.dhan.settings import DhanSettings, check_header
+from tradebus.brokers.dhan.words import BROKER
+from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.errors import InvalidInput, TradebusError
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+_WORKERS = 8  # orders must not wait behind slow reads
+_MASTER_SECONDS = 120.0  # some 50 MB
+
+
+class DhanClient:
+    """The SDK object, its calls, its token. Read limits of BROKERS 6 with a little room, since Dhan counts by its own
+    seconds: `quotes_pacer`, `history_pacer`, `chain_pacer`, `other_pacer`."""
+
+    def __init__(
+        self,
+        settings: DhanSettings,
+        *,
+        request_seconds: float = REQUEST_SECONDS,
+        first_delay_seconds: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        """Raises InvalidInput for an address that must not get a token, or a login that cannot be one."""
+        settings.check()
+        self.settings = settings
+        self.redactor = Redactor([settings.access_token, settings.api_key, settings.api_secret])
+        self.quotes_pacer, self.history_pacer = Pacer(0.95), Pacer(4.5)
+        self.chain_pacer, self.other_pacer = Pacer(0.32), Pacer(18.0)
+        self._timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
+        self._making = threading.Lock()
+        self._sdk: Any = None
+        self.token = settings.access_token
+        refresh = self.renew if settings.refresh is not None else None
+        self.calls = SdkCalls(
+            BROKER, classify=classify, redactor=self.redactor, refresh=refresh, workers=_WORKERS,
+            request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
+        )  # fmt: skip
+        # Neither is halted for want of a login: the one makes it, the other needs none.
+        self.login_calls = SdkCalls(
+            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
+        )
+        self.download_calls = SdkCalls(
+            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=_MASTER_SECONDS,
+            first_delay_seconds=first_delay_seconds, seed=seed,
+        )  # fmt: skip
+
+    async def read(self, what: str, use: Callable[[Any], Any], *, pacer: Pacer | None = None) -> Any:
+        """The JSON body of what `use` asks of the SDK, on a thread; may ask again. Raises BrokerError."""
+        return await self.calls.read(what, lambda: self._asked(use), pacer=pacer or self.other_pacer)
+
+    async def once(self, what: str, use: Callable[[Any], Any]) -> Any:
+        """For orders: `use` is called once. Raises BrokerError."""
+        return await self.calls.once(what, lambda: self._asked(use))
+
+    async def download(self, what: str, url: str, parse: Callable[[bytes], T]) -> T:
+        """A public file, without the token, and what `parse` makes of it on the thread. Raises BrokerError."""
+        return await self.download_calls.read(what, lambda: parse(self._fetched(url)))
+
+    def sdk(self) -> Any:
+        """The SDK, pointing where the settings point. Raises InvalidInput where it does not any more."""
+        with self._making:
+            if self._sdk is None:
+                self._sdk = self._new_sdk()
+            http = self._sdk.dhan_http
+            if http.base_url != self.settings.endpoints.rest or http.session.verify is not True:
+                raise InvalidInput(
+                    "dhan rest: the SDK was pointed elsewhere, or told not to verify TLS; nothing is sent"
+                )
+            return self._sdk
+
+    def session_of(self, limit_seconds: float = REQUEST_SECONDS) -> Any:
+        """The SDK's HTTP session for one call on this thread, which it then judges as it does the SDK's own."""
+        session = self.sdk().dhan_http.session
+        before_call(limit_seconds)
+        return session
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds to connect, seconds between two bytes."""
+        return self._timeout
+
+    def use_token(self, token: str) -> None:
+        """A new login: calls go on with it, and sockets connect with it from their next connection on. Raises
+        InvalidInput for what cannot be a token."""
+        check_header("access_token", token)
+        self.redactor.learn(token)
+        with self._making:
+            self.token = token
+            if self._sdk is not None:
+                self._sdk.dhan_http.access_token = token
+                self._sdk.dhan_http.header = self._sdk.dhan_http.header | {"access-token": token}
+        self.calls.renewed()
+
+    async def renew(self) -> bool:
+        """A new token from `settings.refresh`. False where there is none to be had."""
+        if self.settings.refresh is None:
+            return False
+        try:
+            token = await self.settings.refresh()
+            if not token:
+                return False
+            self.use_token(token)
+        except (TradebusError, OSError, ValueError, LookupError) as error:
+            _log.error("dhan: no new token", reason=self.redactor.text(error))
+            return False
+        return True
+
+    def close(self) -> None:
+        """Takes no more calls."""
+        for calls in (self.calls, self.login_calls, self.download_calls):
+            calls.close()
+
+    def _asked(self, use: Callable[[Any], Any]) -> Any:
+        sdk = self.sdk()
+        before_call()
+        return unwrapped(use(sdk))
+
+    def _fetched(self, url: str) -> bytes:
+        session = self.session_of(_MASTER_SECONDS)
+        body: bytes = session.get(url, timeout=self._timeout, stream=True).content
+        return body
+
+    def _new_sdk(self) -> Any:
+        """An SDK object of its own. Blocks while the package is imported."""
+        from dhanhq import DhanContext, dhanhq  # type: ignore[import-untyped]
+
+        context = DhanContext(self.settings.client_id, self.token)
+        http = context.get_dhan_http()
+        http.base_url, http.timeout = self.settings.endpoints.rest, self._timeout
+        http.session.max_redirects = 0
+        http.session.hooks["response"].append(inspect)
+        return dhanhq(context)
