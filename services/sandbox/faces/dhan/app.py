@@ -26,6 +26,7 @@ from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.depth import depth_routes
 from services.sandbox.faces.dhan.feed import feed_routes
 from services.sandbox.faces.dhan.feed_hub import FeedHub
+from services.sandbox.faces.dhan.limits import Limits
 from services.sandbox.faces.dhan.order_stream import order_stream_routes
 from services.sandbox.faces.dhan.problems import DhanProblem, answer_problem
 from services.sandbox.faces.dhan.super_orders import SuperOrders
@@ -40,6 +41,7 @@ def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
     app = FastAPI(title="sandbox: dhan", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.exchange, app.state.faults = exchange, faults
     app.state.catalogues = catalogues = Catalogues(exchange)
+    app.state.limits = Limits()
     app.state.watcher = watcher = Watcher(exchange)
     app.state.super_orders, app.state.consents = SuperOrders(exchange), logins.Consents()
     app.state.alerts, app.state.pnl_exits = alerts.Alerts(exchange, watcher), controls.PnlExits(exchange, watcher)

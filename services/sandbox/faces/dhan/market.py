@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.desk import AtDesk, Body, find
 from services.sandbox.faces.dhan.fields import Fields, rupees
+from services.sandbox.faces.dhan.limits import Limits
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.words import SEGMENT_BY_WORD
@@ -18,8 +19,6 @@ from tradebus.kernel.time import ist_datetime
 router = APIRouter()
 INSTRUMENTS_MAX = 1000
 _NO_TRADE = "01/01/1980 00:00:00"
-# The band the sandbox keeps for shares and indices, as a share of the previous close; contracts may go down to a tick.
-_BAND = 0.10
 _SIDE_WORD = {Right.CALL: "ce", Right.PUT: "pe"}
 
 
@@ -38,7 +37,10 @@ async def day_prices(desk: AtDesk, body: Body) -> Row:
 
 @router.post("/marketfeed/quote")
 async def full_quotes(desk: AtDesk, body: Body) -> Row:
-    return _quotes(desk.exchange, body, full_quote)
+    return _quotes(
+        desk.exchange, body,
+        lambda instrument, quote: full_quote(quote, desk.exchange.price_band_paise(instrument.index)),
+    )  # fmt: skip
 
 
 @router.post("/optionchain/expirylist")
@@ -60,6 +62,8 @@ async def option_chain(request: Request, desk: AtDesk, body: Body) -> Row:
     days = {day.isoformat(): day for day in catalogue.expiries(underlying.key)}
     if wanted not in days:
         raise DhanProblem("811", "Invalid Expiry Date")
+    limits: Limits = request.app.state.limits
+    limits.take_chain(desk.account, f"{underlying.key}:{wanted}")
     strikes = catalogue.strikes(underlying.key, days[wanted])
     chain = {
         f"{strike / 100:.6f}": {
@@ -72,10 +76,9 @@ async def option_chain(request: Request, desk: AtDesk, body: Body) -> Row:
     return {"data": {"last_price": price, "oc": chain}, "status": "success"}
 
 
-def full_quote(instrument: SandboxInstrument, quote: Records) -> Row:
+def full_quote(quote: Records, band_paise: tuple[int, int]) -> Row:
     """One instrument of /marketfeed/quote. `quote` is one QUOTE record."""
     close, last = int(quote["previous_close_paise"]), int(quote["price_paise"])
-    lower, upper = band_paise(instrument, close)
     traded_ns = int(quote["ts_last_trade_ns"])
     return {
         "average_price": rupees(quote["average_price_paise"]),
@@ -84,25 +87,16 @@ def full_quote(instrument: SandboxInstrument, quote: Records) -> Row:
         "last_price": rupees(last),
         "last_quantity": int(quote["last_quantity"]),
         "last_trade_time": f"{ist_datetime(traded_ns):%d/%m/%Y %H:%M:%S}" if traded_ns else _NO_TRADE,
-        "lower_circuit_limit": rupees(lower),
+        "lower_circuit_limit": rupees(band_paise[0]),
         "net_change": rupees(last - close if close else 0),
         "ohlc": _day(quote),
         "oi": int(quote["open_interest"]),
         "oi_day_high": int(quote["open_interest_high"]),
         "oi_day_low": int(quote["open_interest_low"]),
         "sell_quantity": int(quote["total_sell_quantity"]),
-        "upper_circuit_limit": rupees(upper),
+        "upper_circuit_limit": rupees(band_paise[1]),
         "volume": int(quote["volume_cumulative"]),
     }
-
-
-def band_paise(instrument: SandboxInstrument, previous_close_paise: int) -> tuple[int, int]:
-    """Circuit limits, rounded inwards to the tick."""
-    tick = instrument.tick_size_paise
-    if instrument.key.is_option:
-        return tick, max(previous_close_paise * 10, 100 * tick) // tick * tick
-    lower = -int(-previous_close_paise * (1 - _BAND) // tick) * tick
-    return lower, int(previous_close_paise * (1 + _BAND)) // tick * tick
 
 
 def _quotes(exchange: Exchange, body: Fields, show: Callable[[SandboxInstrument, Records], Row]) -> Row:

@@ -40,6 +40,7 @@ class SuperOrder:
     trigger_id: str | None = None
     best_paise: int = 0  # the most favourable price seen since the stop stands; trailing counts from it
     cancelled: bool = False
+    left: str | None = None  # the leg that left at once, without a trigger
 
     @property
     def buys(self) -> bool:
@@ -89,8 +90,9 @@ class SuperOrders:
                 return not held.cancelled
             if order.filled_quantity == 0:
                 return False
-            self._protect(held, order.filled_quantity)
-            return True
+            if held.left is None:
+                self._protect(held, order.filled_quantity)
+            return held.trigger_id is not None
         trigger = self.trigger(held)
         if trigger is None or trigger.status is not TriggerStatus.ACTIVE:
             return False
@@ -131,17 +133,25 @@ class SuperOrders:
         """Of the whole: the entry's word until it is filled, then CLOSED once a leg has left."""
         order = self._exchange.order(held.account, held.entry_id)
         trigger = self.trigger(held)
-        if trigger is not None and trigger.status is TriggerStatus.TRIGGERED:
+        if held.left or (trigger is not None and trigger.status is TriggerStatus.TRIGGERED):
             return "CLOSED"
         return "CANCELLED" if held.cancelled and order.filled_quantity == 0 else status_word(order)
 
     def _protect(self, held: SuperOrder, quantity: int) -> None:
-        legs = self._legs(held, quantity)
-        if not legs:
-            held.cancelled = True
-            return
-        trigger = self._exchange.place_trigger(held.account, BrokerName.DHAN, held.entry.instrument, legs)
-        held.trigger_id, held.best_paise = trigger.trigger_id, self._price(held)
+        """Sets the legs up. One that the price has passed already leaves at once: it is the exit."""
+        legs, price = self._legs(held, quantity), self._price(held)
+        passed = next((leg for leg in legs if self._reached(held, leg, price)), None)
+        if passed is not None:
+            self._exchange.place(held.account, passed.order)
+            held.left = passed.name
+        elif legs:
+            trigger = self._exchange.place_trigger(held.account, BrokerName.DHAN, held.entry.instrument, legs)
+            held.trigger_id, held.best_paise = trigger.trigger_id, price
+
+    @staticmethod
+    def _reached(held: SuperOrder, leg: TriggerLeg, price: int) -> bool:
+        falls = held.buys == (leg.name == LEG_NAME[STOP_LOSS])  # a long's stop and a short's target lie below
+        return price <= leg.trigger_paise if falls else price >= leg.trigger_paise
 
     def _stand(self, held: SuperOrder) -> None:
         trigger = self.trigger(held)

@@ -93,7 +93,7 @@ def _row(desk: Desk, state: SuperOrders, held: SuperOrder) -> Row:
 
 
 def _leg_row(state: SuperOrders, held: SuperOrder, name: str, paise: int, filled: int) -> Row:
-    word = _leg_word(state.trigger(held), name, paise)
+    word = _leg_word(held, state.trigger(held), name, paise)
     exit_side = Transaction.SELL if held.buys else Transaction.BUY
     done = filled if word == "TRIGGERED" else 0
     return {
@@ -109,10 +109,12 @@ def _leg_row(state: SuperOrders, held: SuperOrder, name: str, paise: int, filled
     }
 
 
-def _leg_word(trigger: StandingTrigger | None, name: str, paise: int) -> str:
+def _leg_word(held: SuperOrder, trigger: StandingTrigger | None, name: str, paise: int) -> str:
     """INACTIVE until the entry is filled; the leg that did not leave is cancelled by the one that did."""
     if paise == 0:
         return "CANCELLED"
+    if held.left is not None:
+        return "TRIGGERED" if held.left == LEG_NAME[name] else "CANCELLED"
     if trigger is None:
         return "INACTIVE"
     if trigger.triggered_leg is not None:

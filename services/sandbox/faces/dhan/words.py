@@ -49,6 +49,7 @@ TRIGGER_STATUS = {
     TriggerStatus.EXPIRED: "EXPIRED",
     TriggerStatus.REJECTED: "REJECTED",
 }
+_DAY_OVER = "session has ended"  # the exchange's own reason for what it takes out of the book at the close
 # How the order-update stream abbreviates.
 STREAM_ORDER_TYPE = {OrderType.MARKET: "MKT", OrderType.LIMIT: "LMT", OrderType.SL: "SL", OrderType.SL_M: "SLM"}
 STREAM_PRODUCT = {Product.INTRADAY: "I", Product.CARRY: "M", Product.DELIVERY: "C"}
@@ -58,7 +59,7 @@ def status_word(order: SandboxOrder) -> str:
     """TRANSIT, PENDING, PART_TRADED, TRADED, CANCELLED, EXPIRED or REJECTED."""
     if order.status is SandboxStatus.OPEN and order.filled_quantity > 0:
         return "PART_TRADED"
-    if order.status is SandboxStatus.CANCELLED and "expired" in order.reason.lower():
+    if order.status is SandboxStatus.CANCELLED and _DAY_OVER in order.reason:
         return "EXPIRED"
     return _STATUS[order.status]
 
