@@ -7,8 +7,7 @@ from starlette.responses import RedirectResponse
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import invalid
-from services.sandbox.faces.upstox.face import Call, Route, success
-from services.sandbox.faces.upstox.limits import Kind
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import PRODUCTS, SEGMENTS, TRANSACTIONS, product_of, rupees
 from services.sandbox.ports import BrokerName, NewOrder
@@ -192,14 +191,14 @@ def _switches(call: Call) -> list[Row]:
 
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", "/v2/login/authorization/dialog", Kind.PUBLIC, dialog),
-    ("POST", "/v2/login/authorization/token", Kind.PUBLIC, token),
-    ("DELETE", "/v2/logout", Kind.OTHER, logout),
-    ("GET", "/v2/user/profile", Kind.OTHER, profile),
-    ("GET", "/v2/user/get-funds-and-margin", Kind.OTHER, funds),
-    ("GET", "/v3/user/get-funds-and-margin", Kind.OTHER, funds_v3),
-    ("POST", "/v2/charges/margin", Kind.OTHER, margin),
-    ("GET", "/v2/charges/brokerage", Kind.OTHER, brokerage),
-    ("GET", "/v2/user/kill-switch", Kind.OTHER, kill_switch),
-    ("POST", "/v2/user/kill-switch", Kind.OTHER, set_kill_switch),
+    ("GET", "/v2/login/authorization/dialog", Access.PUBLIC, dialog),
+    ("POST", "/v2/login/authorization/token", Access.PUBLIC, token),
+    ("DELETE", "/v2/logout", Access.TOKEN, logout),
+    ("GET", "/v2/user/profile", Access.TOKEN, profile),
+    ("GET", "/v2/user/get-funds-and-margin", Access.TOKEN, funds),
+    ("GET", "/v3/user/get-funds-and-margin", Access.TOKEN, funds_v3),
+    ("POST", "/v2/charges/margin", Access.TOKEN, margin),
+    ("GET", "/v2/charges/brokerage", Access.TOKEN, brokerage),
+    ("GET", "/v2/user/kill-switch", Access.TOKEN, kill_switch),
+    ("POST", "/v2/user/kill-switch", Access.TOKEN, set_kill_switch),
 )

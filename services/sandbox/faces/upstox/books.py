@@ -4,9 +4,8 @@ from datetime import date
 
 from services.sandbox.faces.upstox.book_rows import Row, history_rows, order_row, trade_row
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid
-from services.sandbox.faces.upstox.face import Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.fields import query
-from services.sandbox.faces.upstox.limits import Kind
 from services.sandbox.faces.upstox.words import rupees, segment_of
 from services.sandbox.ports import SandboxInstrument, SandboxOrder
 from tradebus.kernel.time import ist_date
@@ -108,10 +107,10 @@ def _day(text: str, name: str) -> date:
 
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", "/v2/order/retrieve-all", Kind.OTHER, order_book),
-    ("GET", "/v2/order/details", Kind.OTHER, order_details),
-    ("GET", "/v2/order/history", Kind.OTHER, order_history),
-    ("GET", "/v2/order/trades/get-trades-for-day", Kind.OTHER, trades_of_day),
-    ("GET", "/v2/order/trades", Kind.OTHER, trades_of_order),
-    ("GET", "/v2/charges/historical-trades", Kind.OTHER, historical_trades),
+    ("GET", "/v2/order/retrieve-all", Access.TOKEN, order_book),
+    ("GET", "/v2/order/details", Access.TOKEN, order_details),
+    ("GET", "/v2/order/history", Access.TOKEN, order_history),
+    ("GET", "/v2/order/trades/get-trades-for-day", Access.TOKEN, trades_of_day),
+    ("GET", "/v2/order/trades", Access.TOKEN, trades_of_order),
+    ("GET", "/v2/charges/historical-trades", Access.TOKEN, historical_trades),
 )

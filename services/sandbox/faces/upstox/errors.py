@@ -72,8 +72,11 @@ def of_token(problem: TokenProblem) -> UpstoxError:
     return UpstoxError(401, "UDAPI100050", _TOKENS[problem])
 
 
-def too_many() -> UpstoxError:
-    return UpstoxError(429, "UDAPI10005", "Too Many Request Sent")
+def error_body(status: int, text: str) -> object:
+    """How Upstox words an error that comes from before its services: too many requests, a server's failure."""
+    if status == 429:
+        return UpstoxError(status, "UDAPI10005", "Too Many Request Sent").body
+    return UpstoxError(status, "UDAPI100500", text).body
 
 
 def unknown_path() -> UpstoxError:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,9 +13,8 @@ from services.sandbox.faces.upstox.errors import UpstoxError, of_refusal
 from services.sandbox.faces.upstox.feed_hub import FeedHub
 from services.sandbox.faces.upstox.gtt_book import GttBook
 from services.sandbox.faces.upstox.gtt_watch import GttWatch
-from services.sandbox.faces.upstox.limits import Kind, Limits
 from services.sandbox.faces.upstox.logins import Logins
-from services.sandbox.ports import Exchange, Refusal
+from services.sandbox.ports import Exchange, Faults, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Face:
     exchange: Exchange
     catalogue: Catalogue
     logins: Logins
-    limits: Limits
+    faults: Faults
     gtts: GttBook
     gtt_watch: GttWatch
     feed: FeedHub
@@ -39,9 +39,16 @@ class Call:
     account: str
 
 
+class Access(Enum):
+    """Who may use a path: whoever has a token, or anybody."""
+
+    TOKEN = "TOKEN"  # noqa: S105 - a word, no token
+    PUBLIC = "PUBLIC"
+
+
 Handler = Callable[[Call], Awaitable[object]]
 Endpoint = Callable[[Request], Awaitable[Response]]
-Route = tuple[str, str, Kind, Handler]  # method, path, counted as, handler
+Route = tuple[str, str, Access, Handler]  # method, path, who may, handler
 
 
 def success(data: object, **more: object) -> dict[str, object]:
@@ -53,13 +60,12 @@ def answer(content: object, status: int = 200) -> Response:
     return Response(json.dumps(content, separators=(",", ":")), status, media_type="application/json")
 
 
-def endpoint(face: Face, kind: Kind, handler: Handler) -> Endpoint:
-    """The handler behind the token check, the limits and Upstox's error bodies. A Response passes as it is."""
+def endpoint(face: Face, access: Access, handler: Handler) -> Endpoint:
+    """The handler behind the token check and Upstox's error bodies. A Response passes as it is."""
 
     async def served(request: Request) -> Response:
         try:
-            account = "" if kind is Kind.PUBLIC else face.logins.account_of(request)
-            face.limits.take(account, kind, now_ns=face.exchange.now_ns)
+            account = "" if access is Access.PUBLIC else face.logins.account_of(request)
             found = await handler(Call(face, request, account))
         except UpstoxError as error:
             return answer(error.body, error.status)

@@ -2,10 +2,9 @@
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import invalid, of_refusal
-from services.sandbox.faces.upstox.face import Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.fields import Fields
 from services.sandbox.faces.upstox.gtt_book import ENTRY, IMMEDIATE, STOPLOSS, TARGET, Gtt, Rule
-from services.sandbox.faces.upstox.limits import Kind
 from services.sandbox.faces.upstox.order_fields import instrument_named, protection
 from services.sandbox.faces.upstox.words import PRODUCTS, TRANSACTIONS, product_of, product_word, rupees, segment_of
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument
@@ -31,7 +30,9 @@ async def place(call: Call) -> object:
         quantity=_quantity(asked), source=BrokerName.UPSTOX,
     )  # fmt: skip
     kind = asked.text("type")
-    gtt = call.face.gtts.place(account=call.account, kind=kind, order=order, rules=_rules(asked, kind, side))
+    rules = _rules(asked, kind, side)
+    _check_direction(rules[0], int(call.face.exchange.quotes["price_paise"][instrument.index]))
+    gtt = call.face.gtts.place(account=call.account, kind=kind, order=order, rules=rules)
     call.face.gtt_watch.ensure(call.account)
     return _done(gtt, started_ns)
 
@@ -121,14 +122,24 @@ def _rule(item: Fields, side: Transaction) -> Rule:
     )  # fmt: skip
 
 
+def _check_direction(entry: Rule, last_paise: int) -> None:
+    """An entry waits on the side of the market that it names."""
+    wrong = {"ABOVE": entry.trigger_paise < last_paise, "BELOW": entry.trigger_paise > last_paise}
+    if wrong.get(entry.trigger_type, False):
+        raise invalid(
+            "trigger_price", rupees(entry.trigger_paise),
+            f"the trigger price must be {entry.trigger_type} the last price of {rupees(last_paise)}", code="UDAPI1036",
+        )  # fmt: skip
+
+
 def _done(gtt: Gtt, started_ns: int) -> object:
     latency = (monotonic_ns() - started_ns) // 1_000_000 + 1
     return success({"gtt_order_ids": [gtt.gtt_id]}, metadata={"latency": latency})
 
 
 ROUTES: tuple[Route, ...] = (
-    ("POST", "/v3/order/gtt/place", Kind.ORDER, place),
-    ("PUT", "/v3/order/gtt/modify", Kind.ORDER, modify),
-    ("DELETE", "/v3/order/gtt/cancel", Kind.ORDER, cancel),
-    ("GET", "/v3/order/gtt", Kind.OTHER, details),
+    ("POST", "/v3/order/gtt/place", Access.TOKEN, place),
+    ("PUT", "/v3/order/gtt/modify", Access.TOKEN, modify),
+    ("DELETE", "/v3/order/gtt/cancel", Access.TOKEN, cancel),
+    ("GET", "/v3/order/gtt", Access.TOKEN, details),
 )

@@ -213,12 +213,13 @@ class GttBook:
         for number, rule in enumerate(rules):
             if rule.status is not RuleStatus.SCHEDULED:
                 continue
-            if trigger.status is TriggerStatus.TRIGGERED and trigger.triggered_leg in (number, None):
+            fired = trigger.triggered_leg in (number, None)
+            if trigger.status is TriggerStatus.TRIGGERED and fired:
                 rule.status, rule.order_id = RuleStatus.OPEN, trigger.order_id
+            elif trigger.status is TriggerStatus.REJECTED and fired:
+                rule.status, rule.order_id = RuleStatus.FAILED, trigger.order_id
             elif trigger.status is TriggerStatus.EXPIRED:
                 rule.status = RuleStatus.EXPIRED
-            elif trigger.status is TriggerStatus.REJECTED:
-                rule.status = RuleStatus.FAILED
             else:
                 rule.status = RuleStatus.CANCELLED
 

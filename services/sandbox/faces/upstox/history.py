@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.sandbox.faces.upstox.errors import invalid
-from services.sandbox.faces.upstox.face import Call, Route, success
-from services.sandbox.faces.upstox.limits import Kind
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import iso_stamp, rupees
 from tradebus.contracts.records import CANDLE, TIMEFRAMES_SECONDS, Records
@@ -161,12 +160,12 @@ def _routes() -> tuple[Route, ...]:
     """The longer paths first, for a key may hold anything but a slash."""
     v3, v2 = "/v3/historical-candle", "/v2/historical-candle"
     return (
-        ("GET", f"{v3}/intraday/{{key}}/{{unit}}/{{interval}}", Kind.PUBLIC, intraday),
-        ("GET", f"{v2}/intraday/{{key}}/{{interval}}", Kind.PUBLIC, intraday_v2),
-        ("GET", f"{v3}/{{key}}/{{unit}}/{{interval}}/{{to_date}}/{{from_date}}", Kind.PUBLIC, historical),
-        ("GET", f"{v3}/{{key}}/{{unit}}/{{interval}}/{{to_date}}", Kind.PUBLIC, historical),
-        ("GET", f"{v2}/{{key}}/{{interval}}/{{to_date}}/{{from_date}}", Kind.PUBLIC, historical_v2),
-        ("GET", f"{v2}/{{key}}/{{interval}}/{{to_date}}", Kind.PUBLIC, historical_v2),
+        ("GET", f"{v3}/intraday/{{key}}/{{unit}}/{{interval}}", Access.PUBLIC, intraday),
+        ("GET", f"{v2}/intraday/{{key}}/{{interval}}", Access.PUBLIC, intraday_v2),
+        ("GET", f"{v3}/{{key}}/{{unit}}/{{interval}}/{{to_date}}/{{from_date}}", Access.PUBLIC, historical),
+        ("GET", f"{v3}/{{key}}/{{unit}}/{{interval}}/{{to_date}}", Access.PUBLIC, historical),
+        ("GET", f"{v2}/{{key}}/{{interval}}/{{to_date}}/{{from_date}}", Access.PUBLIC, historical_v2),
+        ("GET", f"{v2}/{{key}}/{{interval}}/{{to_date}}", Access.PUBLIC, historical_v2),
     )
 
 

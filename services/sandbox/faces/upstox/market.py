@@ -3,8 +3,7 @@
 from datetime import date
 
 from services.sandbox.faces.upstox.errors import invalid
-from services.sandbox.faces.upstox.face import Call, Route, success
-from services.sandbox.faces.upstox.limits import Kind
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.market_state import CLASSES, status_at
 from services.sandbox.faces.upstox.words import milliseconds
 from tradebus.calendar import session_for
@@ -79,8 +78,8 @@ def _day(call: Call) -> date:
 
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", "/v2/market/status/{exchange}", Kind.OTHER, status),
-    ("GET", "/v2/market/timings/{date}", Kind.PUBLIC, timings),
-    ("GET", "/v2/market/holidays", Kind.PUBLIC, holidays),
-    ("GET", "/v2/market/holidays/{date}", Kind.PUBLIC, holiday),
+    ("GET", "/v2/market/status/{exchange}", Access.TOKEN, status),
+    ("GET", "/v2/market/timings/{date}", Access.PUBLIC, timings),
+    ("GET", "/v2/market/holidays", Access.PUBLIC, holidays),
+    ("GET", "/v2/market/holidays/{date}", Access.PUBLIC, holiday),
 )

@@ -6,8 +6,7 @@ from starlette.responses import Response
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import invalid, unknown_path
-from services.sandbox.faces.upstox.face import Call, Route, success
-from services.sandbox.faces.upstox.limits import Kind
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import rupees
 from services.sandbox.ports import SandboxInstrument
@@ -105,7 +104,7 @@ async def dump(call: Call) -> object:
 
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", "/v2/option/contract", Kind.OTHER, contracts),
-    ("GET", "/v2/option/chain", Kind.OTHER, chain),
-    ("GET", "/market-quote/instruments/exchange/{name}", Kind.PUBLIC, dump),
+    ("GET", "/v2/option/contract", Access.TOKEN, contracts),
+    ("GET", "/v2/option/chain", Access.TOKEN, chain),
+    ("GET", "/market-quote/instruments/exchange/{name}", Access.PUBLIC, dump),
 )

@@ -6,9 +6,8 @@ from dataclasses import replace
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.books import instrument_of, order_id_of
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid, of_refusal
-from services.sandbox.faces.upstox.face import Call, Route, answer, success
+from services.sandbox.faces.upstox.face import Access, Call, Route, answer, success
 from services.sandbox.faces.upstox.fields import Fields
-from services.sandbox.faces.upstox.limits import Kind
 from services.sandbox.faces.upstox.order_fields import change_of, new_order
 from services.sandbox.faces.upstox.words import segment_of
 from services.sandbox.ports import FINAL, BrokerName, NewOrder, Refusal, SandboxOrder, Why
@@ -198,13 +197,13 @@ def _latency(started_ns: int) -> dict[str, int]:
 
 
 ROUTES: tuple[Route, ...] = (
-    ("POST", "/v3/order/place", Kind.ORDER, place_v3),
-    ("PUT", "/v3/order/modify", Kind.ORDER, modify_v3),
-    ("DELETE", "/v3/order/cancel", Kind.ORDER, cancel_v3),
-    ("POST", "/v2/order/place", Kind.ORDER, place_v2),
-    ("PUT", "/v2/order/modify", Kind.ORDER, modify_v2),
-    ("DELETE", "/v2/order/cancel", Kind.ORDER, cancel_v2),
-    ("POST", "/v2/order/multi/place", Kind.ORDER, place_multi),
-    ("DELETE", "/v2/order/multi/cancel", Kind.ORDER, cancel_multi),
-    ("POST", "/v2/order/positions/exit", Kind.ORDER, exit_positions),
+    ("POST", "/v3/order/place", Access.TOKEN, place_v3),
+    ("PUT", "/v3/order/modify", Access.TOKEN, modify_v3),
+    ("DELETE", "/v3/order/cancel", Access.TOKEN, cancel_v3),
+    ("POST", "/v2/order/place", Access.TOKEN, place_v2),
+    ("PUT", "/v2/order/modify", Access.TOKEN, modify_v2),
+    ("DELETE", "/v2/order/cancel", Access.TOKEN, cancel_v2),
+    ("POST", "/v2/order/multi/place", Access.TOKEN, place_multi),
+    ("DELETE", "/v2/order/multi/cancel", Access.TOKEN, cancel_multi),
+    ("POST", "/v2/order/positions/exit", Access.TOKEN, exit_positions),
 )

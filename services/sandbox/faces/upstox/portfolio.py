@@ -2,8 +2,7 @@
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid
-from services.sandbox.faces.upstox.face import Call, Route, success
-from services.sandbox.faces.upstox.limits import Kind
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import PRODUCTS, TRANSACTIONS, exchange_of, product_of, product_word, rupees
 from services.sandbox.ports import SandboxHolding, SandboxInstrument, SandboxPosition
@@ -103,8 +102,8 @@ def _each(paise: int, quantity: int) -> float:
 
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", "/v2/portfolio/short-term-positions", Kind.OTHER, positions),
-    ("GET", "/v3/portfolio/mtf-positions", Kind.OTHER, mtf_positions),
-    ("GET", "/v2/portfolio/long-term-holdings", Kind.OTHER, holdings),
-    ("PUT", "/v2/portfolio/convert-position", Kind.OTHER, convert),
+    ("GET", "/v2/portfolio/short-term-positions", Access.TOKEN, positions),
+    ("GET", "/v3/portfolio/mtf-positions", Access.TOKEN, mtf_positions),
+    ("GET", "/v2/portfolio/long-term-holdings", Access.TOKEN, holdings),
+    ("PUT", "/v2/portfolio/convert-position", Access.TOKEN, convert),
 )

@@ -6,8 +6,7 @@ import numpy as np
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid
-from services.sandbox.faces.upstox.face import Call, Route, success
-from services.sandbox.faces.upstox.limits import Kind
+from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.words import iso_stamp_milliseconds, milliseconds, quote_symbol, rupees
 from services.sandbox.ports import SandboxInstrument
 from tradebus.contracts.records import DEPTH_LEVELS
@@ -173,11 +172,11 @@ def _newest(call: Call, item: SandboxInstrument, seconds: int, back: int) -> Row
 
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", "/v2/market-quote/quotes", Kind.OTHER, full_v2),
-    ("GET", "/v3/market-quote/quotes", Kind.OTHER, full_v3),
-    ("GET", "/v2/market-quote/ohlc", Kind.OTHER, ohlc_v2),
-    ("GET", "/v3/market-quote/ohlc", Kind.OTHER, ohlc_v3),
-    ("GET", "/v2/market-quote/ltp", Kind.OTHER, last_price_v2),
-    ("GET", "/v3/market-quote/ltp", Kind.OTHER, last_price_v3),
-    ("GET", "/v3/market-quote/option-greek", Kind.OTHER, option_greek),
+    ("GET", "/v2/market-quote/quotes", Access.TOKEN, full_v2),
+    ("GET", "/v3/market-quote/quotes", Access.TOKEN, full_v3),
+    ("GET", "/v2/market-quote/ohlc", Access.TOKEN, ohlc_v2),
+    ("GET", "/v3/market-quote/ohlc", Access.TOKEN, ohlc_v3),
+    ("GET", "/v2/market-quote/ltp", Access.TOKEN, last_price_v2),
+    ("GET", "/v3/market-quote/ltp", Access.TOKEN, last_price_v3),
+    ("GET", "/v3/market-quote/option-greek", Access.TOKEN, option_greek),
 )

@@ -13,17 +13,16 @@ from urllib.parse import urlencode
 
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
-from starlette.routing import Route as HttpRoute
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.sandbox.faces.upstox.errors import UpstoxError
-from services.sandbox.faces.upstox.face import Call, Face, Route, answer, endpoint, success
+from services.sandbox.faces.upstox.face import Access, Call, Face, Route, answer, success
 from services.sandbox.faces.upstox.feed_hub import Subscription, TooManyKeys
 from services.sandbox.faces.upstox.gtt_book import Gtt
-from services.sandbox.faces.upstox.limits import Kind
 from services.sandbox.faces.upstox.portfolio_stream import text_of_gtt, texts_of_order, wanted_types
-from services.sandbox.ports import SandboxOrder
+from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.ports import BrokerName, SandboxOrder
 
 FEED_PATH = "/v3/feed/market-data-feed"
 STREAM_PATH = "/v2/feed/portfolio-stream-feed"
@@ -72,17 +71,13 @@ async def _gone(_call: Call) -> object:
 
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", f"{FEED_PATH}/authorize", Kind.OTHER, _authorize(_feed_address)),
-    ("GET", FEED_PATH, Kind.OTHER, _redirect(_feed_address)),
-    ("GET", f"{STREAM_PATH}/authorize", Kind.OTHER, _authorize(_stream_address)),
-    ("GET", STREAM_PATH, Kind.OTHER, _redirect(_stream_address)),
-    ("GET", "/v2/feed/market-data-feed/authorize", Kind.OTHER, _gone),
-    ("GET", "/v2/feed/market-data-feed", Kind.OTHER, _gone),
+    ("GET", f"{FEED_PATH}/authorize", Access.TOKEN, _authorize(_feed_address)),
+    ("GET", FEED_PATH, Access.TOKEN, _redirect(_feed_address)),
+    ("GET", f"{STREAM_PATH}/authorize", Access.TOKEN, _authorize(_stream_address)),
+    ("GET", STREAM_PATH, Access.TOKEN, _redirect(_stream_address)),
+    ("GET", "/v2/feed/market-data-feed/authorize", Access.TOKEN, _gone),
+    ("GET", "/v2/feed/market-data-feed", Access.TOKEN, _gone),
 )
-
-
-def http_routes(face: Face) -> list[HttpRoute]:
-    return [HttpRoute(path, endpoint(face, kind, handler), methods=[method]) for method, path, kind, handler in ROUTES]
 
 
 def socket_routes(face: Face) -> list[WebSocketRoute]:
@@ -131,10 +126,19 @@ async def _entered(face: Face, socket: WebSocket) -> str | None:
     return account
 
 
+def _wrapped(face: Face, socket: WebSocket, account: str, stream: str) -> FaultySocket:
+    """Two protobuf messages one after the other are one message: stacked frames are legal on this wire."""
+    return FaultySocket(
+        socket, faults=face.faults, broker=BrokerName.UPSTOX, stream=stream, account=account, join=bytes.__add__
+    )
+
+
 async def _serve_feed(face: Face, socket: WebSocket, account: str) -> None:
     subscription = face.feed.join(account)
     try:
-        await _first_of(_read_feed(face, socket, subscription), _send_feed(socket, subscription))
+        await _first_of(
+            _read_feed(face, socket, subscription), _send_feed(_wrapped(face, socket, account, "feed"), subscription)
+        )
     finally:
         face.feed.leave(subscription)
 
@@ -156,7 +160,7 @@ async def _read_feed(face: Face, socket: WebSocket, subscription: Subscription) 
             return
 
 
-async def _send_feed(socket: WebSocket, subscription: Subscription) -> None:
+async def _send_feed(socket: FaultySocket, subscription: Subscription) -> None:
     while True:
         await socket.send_bytes(await subscription.next_frame())
 
@@ -171,7 +175,9 @@ async def _serve_stream(face: Face, socket: WebSocket, account: str, wanted: fro
 
     face.gtts.on_change.append(changed)
     try:
-        await _first_of(_read_nothing(socket), _send_updates(face, socket, texts, wanted))
+        await _first_of(
+            _read_nothing(socket), _send_updates(face, _wrapped(face, socket, account, "orders"), texts, wanted)
+        )
     finally:
         face.gtts.on_change.remove(changed)
         face.exchange.unlisten(texts)  # type: ignore[arg-type]
@@ -183,7 +189,7 @@ async def _read_nothing(socket: WebSocket) -> None:
 
 
 async def _send_updates(
-    face: Face, socket: WebSocket, changes: "asyncio.Queue[SandboxOrder | Gtt]", wanted: frozenset[str]
+    face: Face, socket: FaultySocket, changes: "asyncio.Queue[SandboxOrder | Gtt]", wanted: frozenset[str]
 ) -> None:
     filled: dict[str, int] = {}
     while True:
