@@ -7,6 +7,7 @@ before the loss is told; no attempt follows another sooner than the backoff; a b
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -127,11 +128,12 @@ class ReconnectingSocket:
             raise
 
     async def _live(self, connection: ClientConnection) -> AsyncIterator[list[Frame] | FeedEvent]:
-        await self._opened(connection.send)
-        yield FeedEvent(FeedEventKind.CONNECTED, self._name)
         inbox = _Inbox()
         reading = asyncio.create_task(inbox.fill(connection))
         try:
+            with contextlib.suppress(ConnectionClosed):  # what came before it closed is given out, and why it closed
+                await self._opened(connection.send)
+            yield FeedEvent(FeedEventKind.CONNECTED, self._name)
             while not self._closed.is_set():
                 frames = await inbox.take(self._timing.silent_seconds)
                 if frames:

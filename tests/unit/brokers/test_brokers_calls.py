@@ -1,0 +1,160 @@
+"""The policy that every blocking SDK call runs under."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from tradebus.brokers.calls import ATTEMPTS, SdkCalls
+from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
+from tradebus.brokers.redaction import Redactor
+
+TOKEN = "secret-token-0123"
+
+
+class SdkTrouble(Exception):
+    """What an SDK raises: its text decides what it is."""
+
+
+def classify(error: BaseException) -> BrokerError:
+    kinds = {"429": Throttled, "5xx": NoAnswer, "401": TokenExpired, "no": Refused}
+    return kinds.get(str(error).split(" ")[0], Malformed)("broker", str(error))
+
+
+class Answers:
+    """A call that gives, or raises, one thing after the other; the last one for ever."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers, self.calls = list(answers), 0
+
+    def __call__(self) -> object:
+        self.calls += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def calls(*, refresh: Callable[[], object] | None = None, **options: object) -> SdkCalls:
+    return SdkCalls(
+        "broker", classify=classify, redactor=Redactor([TOKEN]), refresh=refresh, first_delay_seconds=0.001, **options
+    )  # type: ignore[arg-type]
+
+
+async def test_a_read_that_is_throttled_is_tried_again_until_it_answers():
+    sdk = Answers(SdkTrouble("429"), SdkTrouble("5xx"), "data")
+    assert await calls().read("quotes", sdk) == "data"
+    assert sdk.calls == 3
+
+
+async def test_a_read_gives_up_after_its_last_attempt_and_says_what_was_asked():
+    sdk = Answers(SdkTrouble("5xx bad gateway"))
+    with pytest.raises(NoAnswer, match=r"broker: quotes: 5xx bad gateway"):
+        await calls().read("quotes", sdk)
+    assert sdk.calls == ATTEMPTS
+
+
+@pytest.mark.parametrize("text", ["no margin", "html page"])
+async def test_what_repeating_cannot_mend_is_asked_once(text: str):
+    sdk = Answers(SdkTrouble(text))
+    with pytest.raises((Refused, Malformed)):
+        await calls().read("funds", sdk)
+    assert sdk.calls == 1
+
+
+@pytest.mark.parametrize("text", ["429", "5xx", "no", "html"])
+async def test_an_order_is_sent_once_whatever_comes_back(text: str):
+    sdk = Answers(SdkTrouble(text))
+    with pytest.raises(BrokerError):
+        await calls().once("place", sdk)
+    assert sdk.calls == 1
+
+
+async def test_an_expired_token_is_refreshed_once_and_the_call_repeated():
+    refreshed = []
+
+    async def refresh() -> bool:
+        refreshed.append(True)
+        return True
+
+    sdk = Answers(SdkTrouble("401"), "data")
+    assert await calls(refresh=refresh).once("place", sdk) == "data"
+    assert (sdk.calls, len(refreshed)) == (2, 1)
+
+
+async def test_calls_that_find_the_token_expired_together_refresh_it_once():
+    refreshed = []
+    barrier = threading.Barrier(3)
+
+    async def refresh() -> bool:
+        refreshed.append(True)
+        await asyncio.sleep(0.01)
+        return True
+
+    class Once:
+        def __init__(self) -> None:
+            self.first = True
+
+        def __call__(self) -> str:
+            if self.first:
+                self.first = False
+                barrier.wait(timeout=5)
+                raise SdkTrouble("401")
+            return "data"
+
+    under_test = calls(refresh=refresh)
+    assert await asyncio.gather(*(under_test.once("funds", Once()) for _ in range(3))) == ["data"] * 3
+    assert len(refreshed) == 1
+
+
+async def test_without_a_new_token_everything_halts_until_a_person_logs_in():
+    under_test, sdk = calls(), Answers(SdkTrouble("401"))
+    for _ in range(3):
+        with pytest.raises(TokenExpired):
+            await under_test.read("funds", sdk)
+    assert sdk.calls == 1, "a halted login asks nothing more"
+    under_test.renewed()
+    assert await under_test.read("funds", Answers("data")) == "data"
+
+
+async def test_a_token_refused_again_after_its_refresh_halts():
+    async def refresh() -> bool:
+        return True
+
+    under_test, sdk = calls(refresh=refresh), Answers(SdkTrouble("401"))
+    with pytest.raises(TokenExpired):
+        await under_test.once("place", sdk)
+    with pytest.raises(TokenExpired):
+        await under_test.once("place", sdk)
+    assert sdk.calls == 2
+
+
+async def test_no_secret_is_in_an_error_nor_in_what_it_came_from():
+    with pytest.raises(BrokerError) as raised:
+        await calls().once("place", Answers(SdkTrouble(f"odd: GET /?token={TOKEN} failed")))
+    assert TOKEN not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+async def test_a_call_that_hangs_is_an_unknown_outcome_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch):
+    release = threading.Event()
+    monkeypatch.setattr("tradebus.brokers.calls._GRACE_SECONDS", 0.0)
+    under_test = calls(request_seconds=0.05)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.001)
+
+    ticking = asyncio.create_task(others())
+    try:
+        with pytest.raises(NoAnswer, match=r"no answer in 0\.05 s"):
+            await under_test.once("place", lambda: release.wait(5))
+    finally:
+        release.set()
+        ticking.cancel()
+    assert turns > 5
