@@ -66,7 +66,7 @@ class OptionChain:
 
 
 class ReferenceData(Protocol):
-    """Every method raises BrokerError (tradebus.brokers.errors), and nothing else, for what broker or network may do."""
+    """Raises BrokerError (tradebus.brokers.errors), and nothing else, for what broker or network may do."""
 
     async def instruments(self) -> Sequence[ListedInstrument]:
         """The master of the segments tradebus knows. Rows it cannot read are left out and counted in a log line."""
