@@ -26,9 +26,8 @@ from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.depth import depth_routes
 from services.sandbox.faces.dhan.feed import feed_routes
 from services.sandbox.faces.dhan.feed_hub import FeedHub
-from services.sandbox.faces.dhan.limits import Limits
 from services.sandbox.faces.dhan.order_stream import order_stream_routes
-from services.sandbox.faces.dhan.problems import DhanProblem, answer_problem
+from services.sandbox.faces.dhan.problems import DhanProblem, answer_problem, error_body
 from services.sandbox.faces.dhan.super_orders import SuperOrders
 from services.sandbox.faces.dhan.watching import Watcher
 from services.sandbox.ports import Exchange, Faults, Refusal
@@ -41,7 +40,7 @@ def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
     app = FastAPI(title="sandbox: dhan", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.exchange, app.state.faults = exchange, faults
     app.state.catalogues = catalogues = Catalogues(exchange)
-    app.state.limits = Limits()
+    app.state.error_body = error_body  # for what the middleware around this application says in Dhan's name
     app.state.watcher = watcher = Watcher(exchange)
     app.state.super_orders, app.state.consents = SuperOrders(exchange), logins.Consents()
     app.state.alerts, app.state.pnl_exits = alerts.Alerts(exchange, watcher), controls.PnlExits(exchange, watcher)
@@ -49,9 +48,9 @@ def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
         app.include_router(part.router, prefix="/v2")
     app.include_router(masters.router)
     app.include_router(logins.router)
-    app.include_router(feed_routes(exchange, FeedHub(exchange)))
-    app.include_router(order_stream_routes(exchange, catalogues))
-    app.include_router(depth_routes(exchange))
+    app.include_router(feed_routes(exchange, faults, FeedHub(exchange)))
+    app.include_router(order_stream_routes(exchange, faults, catalogues))
+    app.include_router(depth_routes(exchange, faults))
     app.add_exception_handler(DhanProblem, answer_problem)
     app.add_exception_handler(Refusal, answer_problem)
     app.add_exception_handler(RequestValidationError, _bad_path)

@@ -13,7 +13,8 @@ from fastapi import APIRouter, WebSocket
 from services.sandbox.faces.dhan.feed import named
 from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
 from services.sandbox.faces.dhan.words import SEGMENT_CODE
-from services.sandbox.ports import BrokerName, Exchange, SandboxInstrument, Token, TokenProblem
+from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument, Token, TokenProblem
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.records import DEPTH_LEVELS, Records
 
@@ -27,16 +28,16 @@ _LISTED = (Segment.NSE, Segment.NFO)
 _LOOK_AGAIN_SECONDS = 0.25
 
 
-def depth_routes(exchange: Exchange) -> APIRouter:
+def depth_routes(exchange: Exchange, faults: Faults) -> APIRouter:
     router = APIRouter()
 
     @router.websocket("/twentydepth")
     async def twenty(socket: WebSocket) -> None:
-        await _serve(socket, exchange, levels=20)
+        await _serve(socket, exchange, faults, levels=20)
 
     @router.websocket("/fulldepth")
     async def full(socket: WebSocket) -> None:
-        await _serve(socket, exchange, levels=200)
+        await _serve(socket, exchange, faults, levels=200)
 
     return router
 
@@ -77,22 +78,23 @@ class _Wanted:
         self.instruments: dict[int, SandboxInstrument] = {}
 
 
-async def _serve(socket: WebSocket, exchange: Exchange, *, levels: int) -> None:
+async def _serve(socket: WebSocket, exchange: Exchange, faults: Faults, *, levels: int) -> None:
     await socket.accept()
     token = checked(exchange, socket.query_params.get("token"), socket.query_params.get("clientId"))
     if isinstance(token, int):
         await socket.send_bytes(goodbye(token))
         await close(socket)
         return
+    out = FaultySocket(socket, faults=faults, broker=BrokerName.DHAN, stream="feed", account=token.account)
     wanted, quotes = _Wanted(levels), exchange.listen_quotes()
     try:
-        await side_by_side(_read(socket, exchange, wanted), _write(socket, exchange, wanted, token, quotes))
+        await side_by_side(_read(socket, out, exchange, wanted), _write(out, exchange, wanted, token, quotes))
     finally:
         exchange.unlisten(quotes)
         await close(socket)
 
 
-async def _read(socket: WebSocket, exchange: Exchange, wanted: _Wanted) -> None:
+async def _read(socket: WebSocket, out: FaultySocket, exchange: Exchange, wanted: _Wanted) -> None:
     async for told in texts(socket):
         listed = told.get("InstrumentList", [told])  # 200 levels: the one instrument stands in the message itself
         if told.get("RequestCode") not in (SUBSCRIBE, *UNSUBSCRIBE) or not isinstance(listed, list):
@@ -104,13 +106,13 @@ async def _read(socket: WebSocket, exchange: Exchange, wanted: _Wanted) -> None:
             continue
         wanted.instruments.update({each.index: each for each in found})
         if len(wanted.instruments) > _LIMITS[wanted.levels]:
-            await socket.send_bytes(goodbye(TOO_MANY_INSTRUMENTS))
+            await out.send_bytes(goodbye(TOO_MANY_INSTRUMENTS))
             raise Left
-        await _send(socket, found, exchange.quotes, wanted.levels)
+        await _send(out, found, exchange.quotes, wanted.levels)
 
 
 async def _write(
-    socket: WebSocket, exchange: Exchange, wanted: _Wanted, token: Token, quotes: "asyncio.Queue[Records]"
+    socket: FaultySocket, exchange: Exchange, wanted: _Wanted, token: Token, quotes: "asyncio.Queue[Records]"
 ) -> None:
     while True:
         if isinstance(exchange.authorise(BrokerName.DHAN, token.value), TokenProblem):
@@ -125,6 +127,6 @@ async def _write(
         await _send(socket, [wanted.instruments[index] for index in sorted(touched)], exchange.quotes, wanted.levels)
 
 
-async def _send(socket: WebSocket, instruments: Sequence[SandboxInstrument], quotes: Records, levels: int) -> None:
+async def _send(socket: FaultySocket, instruments: Sequence[SandboxInstrument], quotes: Records, levels: int) -> None:
     for each in instruments:
         await socket.send_bytes(packet(each, quotes[each.index], levels=levels))

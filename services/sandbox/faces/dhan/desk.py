@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from services.sandbox.faces.dhan.fields import Fields
-from services.sandbox.faces.dhan.limits import Limits
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.words import OTHER_SEGMENTS, SEGMENT_BY_WORD
 from services.sandbox.ports import BrokerName, Exchange, SandboxInstrument, Token, TokenProblem
@@ -31,7 +30,7 @@ def exchange_of(request: Request) -> Exchange:
 
 
 def authorised(request: Request) -> Desk:
-    """Raises DhanProblem DH-901 without a live token or with another's client id, 429 for one request too many."""
+    """Raises DhanProblem DH-901 without a live token, or where the client id named is not the token's."""
     exchange = exchange_of(request)
     token = exchange.authorise(BrokerName.DHAN, request.headers.get("access-token"))
     if isinstance(token, TokenProblem):
@@ -39,8 +38,6 @@ def authorised(request: Request) -> Desk:
     named = request.headers.get("client-id") or request.headers.get("dhanClientId")
     if named is not None and named != token.account:
         raise DhanProblem("DH-901", f"{_REFUSED_LOGIN} (client-id is not the token's)")
-    limits: Limits = request.app.state.limits
-    limits.take(token.account, request.method, request.url.path)
     return Desk(exchange, token.account, token)
 
 

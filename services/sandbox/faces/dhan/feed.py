@@ -15,12 +15,13 @@ from services.sandbox.faces.dhan.feed_hub import FeedHub
 from services.sandbox.faces.dhan.packets import disconnect
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
-from services.sandbox.ports import Exchange, SandboxInstrument
+from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument
 
 TOO_MANY_INSTRUMENTS = 804
 
 
-def feed_routes(exchange: Exchange, hub: FeedHub) -> APIRouter:
+def feed_routes(exchange: Exchange, faults: Faults, hub: FeedHub) -> APIRouter:
     router = APIRouter()
 
     @router.websocket("/")
@@ -33,10 +34,13 @@ def feed_routes(exchange: Exchange, hub: FeedHub) -> APIRouter:
             await socket.send_bytes(disconnect(token))
             await close(socket)
             return
+        out = FaultySocket(
+            socket, faults=faults, broker=BrokerName.DHAN, stream="feed", account=token.account, join=bytes.__add__
+        )
         connection = FeedConnection(token, hub.listed)
         hub.attach(connection)
         try:
-            await side_by_side(_read(socket, exchange, hub, connection), _write(socket, connection))
+            await side_by_side(_read(socket, exchange, hub, connection), _write(out, connection))
         finally:
             hub.detach(connection)
             await close(socket)
@@ -64,7 +68,7 @@ async def _read(socket: WebSocket, exchange: Exchange, hub: FeedHub, connection:
             connection.end(TOO_MANY_INSTRUMENTS)
 
 
-async def _write(socket: WebSocket, connection: FeedConnection) -> None:
+async def _write(socket: FaultySocket, connection: FeedConnection) -> None:
     while True:
         await connection.changed.wait()
         for packet in connection.take():

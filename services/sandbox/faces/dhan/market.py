@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request
 from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.desk import AtDesk, Body, find
 from services.sandbox.faces.dhan.fields import Fields, rupees
-from services.sandbox.faces.dhan.limits import Limits
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.words import SEGMENT_BY_WORD
@@ -62,8 +61,6 @@ async def option_chain(request: Request, desk: AtDesk, body: Body) -> Row:
     days = {day.isoformat(): day for day in catalogue.expiries(underlying.key)}
     if wanted not in days:
         raise DhanProblem("811", "Invalid Expiry Date")
-    limits: Limits = request.app.state.limits
-    limits.take_chain(desk.account, f"{underlying.key}:{wanted}")
     strikes = catalogue.strikes(underlying.key, days[wanted])
     chain = {
         f"{strike / 100:.6f}": {

@@ -9,7 +9,8 @@ from fastapi import APIRouter, WebSocket
 from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.order_rows import order_alert
 from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
-from services.sandbox.ports import BrokerName, Exchange, SandboxOrder, Token, TokenProblem
+from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token, TokenProblem
 
 LOGIN_CODE = 42
 _LOGIN_SECONDS = 10.0
@@ -17,7 +18,7 @@ _LOOK_AGAIN_SECONDS = 0.5
 _POLICY = 1008
 
 
-def order_stream_routes(exchange: Exchange, catalogues: Catalogues) -> APIRouter:
+def order_stream_routes(exchange: Exchange, faults: Faults, catalogues: Catalogues) -> APIRouter:
     router = APIRouter()
 
     @router.websocket("/orders")
@@ -29,9 +30,10 @@ def order_stream_routes(exchange: Exchange, catalogues: Catalogues) -> APIRouter
         except (Left, TimeoutError):
             await close(socket, _POLICY)
             return
+        out = FaultySocket(socket, faults=faults, broker=BrokerName.DHAN, stream="orders", account=token.account)
         changes = exchange.listen_orders(token.account)
         try:
-            await side_by_side(_read(socket), _write(socket, exchange, catalogues, token, changes))
+            await side_by_side(_read(socket), _write(out, exchange, catalogues, token, changes))
         finally:
             exchange.unlisten(changes)
             await close(socket)
@@ -58,7 +60,7 @@ async def _read(socket: WebSocket) -> None:
 
 
 async def _write(
-    socket: WebSocket, exchange: Exchange, catalogues: Catalogues, token: Token,
+    socket: FaultySocket, exchange: Exchange, catalogues: Catalogues, token: Token,
     changes: "asyncio.Queue[SandboxOrder]",
 ) -> None:  # fmt: skip
     while True:

@@ -65,13 +65,9 @@ async def answer_problem(request: Request, problem: Exception) -> JSONResponse:
     return JSONResponse(told.body(), status_code=told.status)
 
 
-def data_path(path: str) -> bool:
-    """Whether the path belongs to the data APIs, whose errors have their own numbers."""
-    return path.startswith(("/v2/marketfeed", "/v2/optionchain", "/v2/charts"))
-
-
-def too_many(path: str) -> DhanProblem:
-    """429."""
-    if data_path(path):
-        return DhanProblem("805", "Too many requests. Further requests may result in the user being blocked.")
-    return DhanProblem("DH-904", "Too many requests on server from single user breaching rate limits. Slow down.")
+def error_body(status: int, text: str) -> dict[str, object]:
+    """What stands in front of the face (limits, faults) says in Dhan's words."""
+    if status == 429:
+        return DhanProblem("DH-904", "Too many requests on server from single user breaching rate limits.").body()
+    code = next((code for code, (_, known) in _TYPES.items() if known == status), "DH-908")
+    return DhanProblem(code, text).body()
