@@ -1,0 +1,136 @@
+"""One account: cash, positions, holdings, the day's orders, and what of the cash is in use.
+
+Invariants (property-tested): what a position has realised plus what it would bring at a price is what its sells brought
+minus what its buys cost, plus its quantity at that price, to the paisa; a fill of an order whose margin was in use
+before never makes `available` negative unless a position was closed at a loss.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from services.sandbox.domain.orders import Order
+from tradebus.brokers.ports import Product
+
+Key = tuple[int, Product]
+
+
+@dataclass(slots=True)
+class Position:
+    """Of one instrument and product. `cost_paise` is what the open quantity cost (negative when short)."""
+
+    quantity: int = 0
+    cost_paise: int = 0
+    realised_paise: int = 0
+    overnight_quantity: int = 0
+    overnight_value_paise: int = 0
+    day_buy_quantity: int = 0
+    day_buy_value_paise: int = 0
+    day_sell_quantity: int = 0
+    day_sell_value_paise: int = 0
+
+    def fill(self, *, buys: bool, quantity: int, price_paise: int) -> None:
+        """One trade. What closes is taken at the average cost of what was open."""
+        if buys:
+            self.day_buy_quantity += quantity
+            self.day_buy_value_paise += quantity * price_paise
+        else:
+            self.day_sell_quantity += quantity
+            self.day_sell_value_paise += quantity * price_paise
+        self.move(quantity if buys else -quantity, price_paise)
+
+    def move(self, change: int, price_paise: int) -> None:
+        """Changes the open quantity at a price, realising what that closes. Counts nothing of the day."""
+        closes = min(abs(change), abs(self.quantity)) if change * self.quantity < 0 else 0
+        if closes:
+            sign = 1 if self.quantity > 0 else -1
+            part = self.cost_paise if closes == abs(self.quantity) else self.cost_paise * closes // abs(self.quantity)
+            self.realised_paise += sign * closes * price_paise - part
+            self.cost_paise -= part
+            self.quantity -= sign * closes
+        opens = abs(change) - closes
+        if opens:
+            sign = 1 if change > 0 else -1
+            self.quantity += sign * opens
+            self.cost_paise += sign * opens * price_paise
+
+    @property
+    def idle(self) -> bool:
+        """Nothing open and nothing done today."""
+        return not (self.quantity or self.day_buy_quantity or self.day_sell_quantity)
+
+
+@dataclass(slots=True)
+class Holding:
+    quantity: int
+    cost_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Margin of an instrument and product. A long position needs `long_share` of its price plus `long_fixed_paise` a
+    unit; a short one `short_fixed_paise` a unit."""
+
+    long_share: float
+    long_fixed_paise: int
+    short_fixed_paise: int
+
+
+RatesOf = Callable[[int, Product], Rates]
+
+
+@dataclass(slots=True)
+class Account:
+    """`cash_paise` is what settled; the day's realised profit joins it in the night."""
+
+    name: str
+    cash_paise: int
+    positions: dict[Key, Position] = field(default_factory=dict)
+    holdings: dict[int, Holding] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)  # of the day
+    open_orders: dict[str, Order] = field(default_factory=dict)
+    killed: bool = False
+
+    def position(self, instrument: int, product: Product) -> Position:
+        return self.positions.setdefault((instrument, product), Position())
+
+    def realised_paise(self) -> int:
+        return sum(position.realised_paise for position in self.positions.values())
+
+    def used_paise(self, rates_of: RatesOf, extra: Iterable[Order] = ()) -> int:
+        """What positions and open orders need, with `extra` orders as if they were open."""
+        waiting: dict[Key, list[Order]] = {}
+        for order in (*self.open_orders.values(), *extra):
+            waiting.setdefault((order.request.instrument, order.request.product), []).append(order)
+        keys = {key for key, position in self.positions.items() if position.quantity} | waiting.keys()
+        return sum(self._used_of(key, waiting.get(key, ()), rates_of(*key)) for key in keys)
+
+    def _used_of(self, key: Key, waiting: Iterable[Order], rates: Rates) -> int:
+        """The larger of what the long and the short side could come to need."""
+        position = self.positions.get(key)
+        quantity = position.quantity if position else 0
+        long_need = 0
+        if position and quantity > 0:
+            long_need = _share(rates.long_share, position.cost_paise) + rates.long_fixed_paise * quantity
+        short_units = max(0, -quantity)
+        covers, sold_from = max(0, -quantity), max(0, quantity)
+        # The dearest buys are counted as those that open, so that no order of filling needs more than was in use.
+        for order in sorted(waiting, key=lambda one: one.limit_paise):
+            units = order.remaining
+            if order.buys:
+                closing = min(units, covers)
+                covers -= closing
+                opening = units - closing
+                long_need += _share(rates.long_share, opening * order.limit_paise) + rates.long_fixed_paise * opening
+            else:
+                closing = min(units, sold_from)
+                sold_from -= closing
+                short_units += units - closing
+        short_need = rates.short_fixed_paise * short_units
+        if key[1] is Product.DELIVERY:
+            short_need = 0  # sold out of holdings
+        return max(long_need, short_need)
+
+
+def _share(share: float, value_paise: int) -> int:
+    """Rounded up to the paisa."""
+    return -int(-share * value_paise // 1) if share != 1.0 else value_paise

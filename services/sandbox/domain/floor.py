@@ -1,0 +1,245 @@
+"""The trading floor: market, orders and accounts, moved through time together.
+
+    advance ─► day's events that are due ─► Market.step ─► Desk.on_quotes, Triggers.on_quotes ─► Recorder, listener
+
+Property (tested): same seed, options and calls at the same market times give the same quotes, orders and trades.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import numpy as np
+
+from services.sandbox.domain.account import Account
+from services.sandbox.domain.bars import Recorder
+from services.sandbox.domain.close import DayEnd
+from services.sandbox.domain.day import DayEvent, Event, events_of, span_of
+from services.sandbox.domain.desk import Desk
+from services.sandbox.domain.margin import Margins
+from services.sandbox.domain.market import Market
+from services.sandbox.domain.market_clock import MarketClock
+from services.sandbox.domain.pricing import Floats
+from services.sandbox.domain.shape import Flags, Ints, Kind, Process, shape_of
+from services.sandbox.domain.triggers import Triggers
+from services.sandbox.options import MarketOptions
+from services.sandbox.ports import SandboxInstrument, SandboxOrder
+from tradebus.calendar import MarketClass, session_for
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+
+_WARM_STEP_NS = 20 * NANOSECONDS_PER_SECOND
+_WARM_STEP_LARGE_NS = 60 * NANOSECONDS_PER_SECOND
+_LARGE = 2_000
+
+
+class Floor:
+    """`order_changed` and `quotes_changed` hear what happens; `quotes_wanted` says whether anybody hears the latter."""
+
+    def __init__(
+        self,
+        instruments: Sequence[SandboxInstrument],
+        processes: Sequence[Process],
+        options: MarketOptions,
+        *,
+        wall_ns: Callable[[], int],
+        order_changed: Callable[[SandboxOrder], None],
+        quotes_changed: Callable[[Ints], None],
+    ) -> None:
+        self.instruments, self._options, self._quotes_changed = instruments, options, quotes_changed
+        self.clock = MarketClock(options.start_ns, step_ns=options.step_ns, speed=options.speed, wall_ns=wall_ns)
+        self.accounts: dict[str, Account] = {}
+        self.day: date = ist_date(options.start_ns)
+        span = span_of(self.day)
+        first_ns = min(options.start_ns, span[0]) if span else options.start_ns
+        shape = shape_of(instruments, processes)
+        self.market = Market(shape, processes, seed=options.seed, now_ns=first_ns)
+        self.margins = Margins(instruments)
+        self.desk = Desk(
+            instruments, self.market, self.margins, now=self.clock.now_ns, account_of=self.account,
+            changed=order_changed,
+        )  # fmt: skip
+        self.triggers = Triggers(instruments, now=self.clock.now_ns, last_paise=self.last_paise, place=self.desk.place)
+        self.recorder = Recorder(len(instruments), days_kept=options.days_kept)
+        self.day_end = DayEnd(
+            instruments, self.desk, accounts=lambda: list(self.accounts.values()), last_paise=self.last_paise,
+            spot_paise=self._spot_paise, now=self.clock.now_ns,
+        )  # fmt: skip
+        self._class_of = shape.market_class
+        self._events: list[DayEvent] = []
+        self._chance: tuple[int, Floats] = (0, np.zeros(0))
+        self.ticks = 0
+        self._begin_day(self.day)
+        self._events = [event for event in self._events if event.at_ns > options.start_ns]
+        self._warm(first_ns, options.start_ns)
+
+    def account(self, name: str) -> Account:
+        """The account; made with the opening cash where it is new."""
+        found = self.accounts.get(name)
+        if found is None:
+            found = self.accounts[name] = Account(name, self._options.opening_paise)
+        return found
+
+    def last_paise(self, instrument: int) -> int:
+        return int(self.market.quotes["price_paise"][instrument])
+
+    def _spot_paise(self, instrument: int) -> int:
+        return round(self.market.processes.value[self.market.shape.process[instrument]])
+
+    # time
+
+    def advance_to(self, to_ns: int) -> None:
+        """Steps until the clock stands at `to_ns`. While nothing trades, one step goes to the next event."""
+        while self.clock.step_at_ns < to_ns:
+            self.step(min(self._next_step_ns(), to_ns))
+
+    def _next_step_ns(self) -> int:
+        at_ns, step_ns = self.clock.step_at_ns, self.clock.step_ns
+        if self._any_open(at_ns):
+            return at_ns // step_ns * step_ns + step_ns
+        return self._events[0].at_ns if self._events else at_ns + step_ns
+
+    def next_open_ns(self) -> int | None:
+        """When trading begins next; None while it is going on."""
+        if self._any_open(self.clock.step_at_ns):
+            return None
+        for event in self._events:
+            if event.event is Event.OPEN:
+                return event.at_ns
+        return self._events[-1].at_ns if self._events else None
+
+    def step(self, to_ns: int) -> None:
+        """One step of the market, ending at `to_ns`; the day's events due by then first."""
+        from_ns = self.clock.step_at_ns
+        while self._events and self._events[0].at_ns <= to_ns:
+            event = self._events.pop(0)
+            self.clock.step_to(event.at_ns)
+            self._set_trading(event.at_ns)
+            self._happen(event)
+        self.clock.step_to(to_ns)
+        which = self._move(from_ns, to_ns)
+        if len(which):
+            self.desk.on_quotes(which)
+            self.triggers.on_quotes(which, self.market.quotes["price_paise"][which])
+            self._quotes_changed(which)
+
+    def _move(self, from_ns: int, to_ns: int) -> Ints:
+        """Moves the market where it is open. Returns whose quotes changed."""
+        self._set_trading(to_ns - 1)
+        trading = self.desk.trading | ((self.market.shape.kind == Kind.INDEX) & self._open(to_ns - 1))
+        if not trading.any():
+            return np.zeros(0, np.int64)
+        seconds = min(to_ns - from_ns, 120 * NANOSECONDS_PER_SECOND) / NANOSECONDS_PER_SECOND
+        which = self.market.step(
+            to_ns, seconds, trading=trading, chance=self._chances(to_ns - from_ns), fraction=self._fraction(to_ns)
+        )
+        self.recorder.record(which, self.market.quotes, to_ns)
+        self.ticks += len(which)
+        return which
+
+    def _set_trading(self, at_ns: int) -> None:
+        shape = self.market.shape
+        alive = (shape.expiry_ns == 0) | (shape.expiry_ns > at_ns)
+        self.desk.trading = self._open(at_ns) & alive & (shape.kind != Kind.INDEX)
+
+    def _open(self, at_ns: int) -> Flags:
+        """Whose class trades continuously at the instant."""
+        flags = np.zeros(len(MarketClass), np.bool_)
+        for number, market_class in enumerate(MarketClass):
+            session = session_for(self.day, market_class)
+            flags[number] = session is not None and session.contains(at_ns)
+        opened: Flags = flags[self._class_of]
+        return opened
+
+    def _any_open(self, at_ns: int) -> bool:
+        sessions = (session_for(self.day, market_class) for market_class in MarketClass)
+        return any(session is not None and session.contains(at_ns) for session in sessions)
+
+    def _fraction(self, at_ns: int) -> float:
+        session = session_for(self.day, MarketClass.DERIVATIVE)
+        if session is None:
+            return 0.5
+        return (at_ns - session.open_ns) / (session.close_ns - session.open_ns)
+
+    def _chances(self, span_ns: int) -> Floats:
+        """Each instrument's chance of a new quote in so much time, so that the wanted number comes out in all."""
+        if self._chance[0] != span_ns:
+            seconds, activity = span_ns / NANOSECONDS_PER_SECOND, self.market.shape.activity
+            rate = self._options.ticks_per_second or float(len(activity))
+            wanted = min(rate * seconds, len(activity) * 0.999)
+            scale = wanted / float(activity.sum())
+            for _ in range(30):  # those that reach certainty leave their share to the others
+                scale *= wanted / max(float(np.minimum(1.0, activity * scale).sum()), 1e-12)
+            self._chance = (span_ns, np.minimum(1.0, activity * scale))
+        return self._chance[1]
+
+    # the day
+
+    def _begin_day(self, day: date) -> None:
+        self.day = day
+        self._events = events_of(day)
+        span = span_of(day)
+        if span is not None:
+            self.recorder.begin_day(day, *span)
+        self.margins.begin_day(self._margin_reference())
+
+    def _margin_reference(self) -> Ints:
+        shape, close = self.market.shape, self.market.quotes["previous_close_paise"]
+        spot = np.rint(self.market.processes.value[shape.process]).astype(np.int64)
+        return np.where(shape.kind == Kind.OPTION, spot, close)
+
+    def _happen(self, event: DayEvent) -> None:
+        market_class = event.market_class
+        if event.event is Event.ROLLOVER:
+            self._roll(event.at_ns)
+            return
+        assert market_class is not None
+        match event.event:
+            case Event.OPEN:
+                self.desk.release_after_market(market_class)
+            case Event.STOPS_END:
+                self.day_end.end_stops(market_class)
+            case Event.SQUARE_OFF:
+                self.day_end.square_off(market_class)
+            case Event.AUCTION:
+                for instrument in self.instruments:
+                    if instrument.market_class == market_class:
+                        self.desk.auction(instrument.index)
+            case Event.CLOSE:
+                self.day_end.end_day_orders(market_class)
+            case Event.EXPIRY:
+                self.day_end.expire()
+
+    def _roll(self, at_ns: int) -> None:
+        self.day_end.roll()
+        traded = span_of(self.day) is not None
+        self._begin_day(ist_date(at_ns))
+        if traded:
+            self.market.begin_day(at_ns)
+            self.market.processes.night()
+            self.margins.begin_day(self._margin_reference())
+        self.triggers.expire()
+
+    def _warm(self, first_ns: int, start_ns: int) -> None:
+        """Plays the part of the day that was over before the start, in coarse steps."""
+        step_ns = _WARM_STEP_NS if len(self.instruments) < _LARGE else _WARM_STEP_LARGE_NS
+        everything = np.ones(len(self.instruments))
+        at_ns = first_ns
+        while at_ns < start_ns:
+            from_ns, at_ns = at_ns, min(at_ns + step_ns, start_ns)
+            trading = self._open(at_ns - 1) & (
+                (self.market.shape.expiry_ns == 0) | (self.market.shape.expiry_ns >= at_ns)
+            )
+            if trading.any():
+                seconds = (at_ns - from_ns) / NANOSECONDS_PER_SECOND
+                which = self.market.step(
+                    at_ns, seconds, trading=trading, chance=everything + 1, fraction=self._fraction(at_ns)
+                )
+                self.recorder.record(which, self.market.quotes, at_ns)
+        self._set_trading(start_ns)
+
+    def show(self, which: Ints) -> None:
+        """Quotes these anew at once, lets orders meet the quotes, tells the listener."""
+        self.market.requote(which, self.clock.now_ns())
+        self.recorder.record(which, self.market.quotes, self.clock.now_ns())
+        self.desk.on_quotes(which)
+        self.triggers.on_quotes(which, self.market.quotes["price_paise"][which])
+        self._quotes_changed(which)

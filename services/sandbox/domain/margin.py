@@ -1,0 +1,43 @@
+"""What a position or order needs: simple percentages in SPAN's place.
+
+share, intraday    a fifth of its price      share, delivery    all of it
+future             a share of yesterday's price: 12 % index, 20 % stock
+option bought      its premium               option sold        the same share of the underlying
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from services.sandbox.domain.account import Rates
+from services.sandbox.domain.shape import Ints, Kind, kind_of
+from services.sandbox.domain.underlyings import underlyings
+from services.sandbox.ports import SandboxInstrument
+from tradebus.brokers.ports import Product
+
+_INDEX_SHARE, _STOCK_SHARE, _INTRADAY_SHARE = 0.12, 0.20, 0.20
+
+
+class Margins:
+    """Rates by instrument. They rest on yesterday's closes, so they stand still during a day."""
+
+    def __init__(self, instruments: Sequence[SandboxInstrument]) -> None:
+        self._kinds = [kind_of(one) for one in instruments]
+        indices = {index.name for index in underlyings().indices}
+        self._shares = [_INDEX_SHARE if one.key.name in indices else _STOCK_SHARE for one in instruments]
+        self._reference: Ints = np.zeros(len(instruments), np.int64)
+
+    def begin_day(self, reference_paise: Ints) -> None:
+        """`reference_paise` [instruments]: yesterday's close of a future, the underlying's value of an option."""
+        self._reference = reference_paise
+
+    def rates(self, instrument: int, product: Product) -> Rates:
+        """Margin per unit and per rupee of price."""
+        kind, fixed = self._kinds[instrument], int(self._reference[instrument] * self._shares[instrument])
+        if kind is Kind.FUTURE:
+            return Rates(0.0, fixed, fixed)
+        if kind is Kind.OPTION:
+            return Rates(1.0, 0, fixed)
+        if product is Product.DELIVERY:
+            return Rates(1.0, 0, 0)
+        return Rates(_INTRADAY_SHARE, 0, int(self._reference[instrument] * _INTRADAY_SHARE))

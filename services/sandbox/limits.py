@@ -1,0 +1,96 @@
+"""How often a broker lets an account ask: per class of request, by the market's own calendar second, minute, hour, day.
+
+    orders      place, modify, cancel      quotes, history, chain      market data by request      other      the rest
+
+At a market speed above 1 a second is shorter than a wall second, so a client that keeps to wall time is never too fast
+for the calendar but can be for the market's: give `scale` to widen the counts.
+"""
+
+from dataclasses import dataclass
+
+from services.sandbox.ports import BrokerName
+from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_SECOND
+
+_SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3600, 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` requests in one calendar window of `seconds`."""
+
+    seconds: int
+    count: int
+
+
+def _limits(*pairs: tuple[int, int]) -> tuple[Limit, ...]:
+    return tuple(Limit(seconds, count) for seconds, count in pairs)
+
+
+_UPSTOX_OTHER = _limits((_SECOND, 50), (_MINUTE, 500), (1800, 2_000))
+LIMITS: dict[BrokerName, dict[str, tuple[Limit, ...]]] = {
+    BrokerName.KITE: {
+        "orders": _limits((_SECOND, 10), (_MINUTE, 400), (_DAY, 5_000)),
+        "quotes": _limits((_SECOND, 1)),
+        "history": _limits((_SECOND, 3)),
+        "other": _limits((_SECOND, 10)),
+    },
+    BrokerName.DHAN: {
+        "orders": _limits((_SECOND, 10), (_MINUTE, 250), (_HOUR, 1_000), (_DAY, 7_000)),
+        "quotes": _limits((_SECOND, 1)),
+        "history": _limits((_SECOND, 5), (_DAY, 100_000)),
+        "chain": _limits((3, 1)),
+        "other": _limits((_SECOND, 20)),
+    },
+    BrokerName.UPSTOX: {
+        "orders": _limits((_SECOND, 10), (_MINUTE, 500), (1800, 2_000)),
+        "quotes": _UPSTOX_OTHER,
+        "history": _UPSTOX_OTHER,
+        "chain": _UPSTOX_OTHER,
+        "other": _UPSTOX_OTHER,
+    },
+}
+_UNLIMITED = ("/login", "/connect", "/session", "/instruments", "/authorize", "/authorise")
+
+
+def class_of(broker: BrokerName, method: str, path: str) -> str | None:
+    """The class of a request; None where it is not counted (login, masters)."""
+    if any(part in path for part in _UNLIMITED) and "/orders" not in path:
+        return None
+    if method in ("POST", "PUT", "DELETE", "PATCH") and any(
+        part in path for part in ("/orders", "/order/", "/gtt", "/forever", "/super", "/alerts")
+    ):
+        return "orders"
+    if ("histor" in path and "/order" not in path) or path.rstrip("/").endswith("/charts/intraday"):
+        return "history"
+    if "chain" in path and broker is not BrokerName.KITE:
+        return "chain"
+    if "quote" in path or "marketfeed" in path or path.startswith("/instruments/"):
+        return "quotes"
+    return "other"
+
+
+class RateLimits:
+    """Counts per broker, account and class. `scale` multiplies every count (0 switches the limits off)."""
+
+    def __init__(self, *, scale: float = 1.0) -> None:
+        self.scale = scale
+        self._counts: dict[tuple[BrokerName, str, str, int], tuple[int, int]] = {}
+
+    def exceeded(self, broker: BrokerName, account: str, *, method: str, path: str, now_ns: int) -> Limit | None:
+        """Counts the request; the limit it breaks, if any. A refused request does not count."""
+        name = class_of(broker, method, path)
+        if name is None or not self.scale:
+            return None
+        # Chains are limited per underlying and expiry at Dhan; the face's body is not read here, so the class is.
+        limits = LIMITS[broker].get(name, LIMITS[broker]["other"])
+        counted = []
+        for limit in limits:
+            window = (now_ns + IST_OFFSET_NS) // NANOSECONDS_PER_SECOND // limit.seconds
+            key = (broker, account, name, limit.seconds)
+            at, count = self._counts.get(key, (window, 0))
+            count = count if at == window else 0
+            if count >= max(1, int(limit.count * self.scale)):
+                return limit
+            counted.append((key, (window, count + 1)))
+        self._counts.update(counted)
+        return None

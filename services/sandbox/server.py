@@ -1,0 +1,100 @@
+"""uvicorn for the faces, with a way to the TCP connection under a request, so that faults can cut or freeze it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+_CONNECTIONS: dict[tuple[Any, ...], "Connection"] = {}
+
+
+class Connection:
+    """One TCP connection of a client."""
+
+    def __init__(self, transport: asyncio.BaseTransport, protocol: object) -> None:
+        self._transport, self._protocol = transport, protocol
+
+    def cut(self) -> None:
+        """Ends it at once, without a closing word."""
+        if isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.abort()
+
+    def freeze(self) -> None:
+        """Leaves it open and deaf: nothing is read any more, so no ping is answered, and none is sent."""
+        if isinstance(self._transport, asyncio.ReadTransport) and not self._transport.is_closing():
+            self._transport.pause_reading()
+        if isinstance(self._protocol, WebSocketsSansIOProtocol):
+            self._protocol.stop_keepalive()
+
+
+def connection_of(scope: Mapping[str, Any]) -> Connection | None:
+    """The connection a request or socket came over; None where no server of this module carries it."""
+    return _CONNECTIONS.get(_key(scope.get("server"), scope.get("client")))
+
+
+def _key(server: object, client: object) -> tuple[Any, ...]:
+    return (*(server if isinstance(server, tuple) else ()), *(client if isinstance(client, tuple) else ()))
+
+
+def _register(transport: asyncio.BaseTransport, protocol: object, server: object, client: object) -> tuple[Any, ...]:
+    key = _key(server, client)
+    _CONNECTIONS[key] = Connection(transport, protocol)
+    return key
+
+
+class _Http(HttpToolsProtocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        _register(transport, self, self.server, self.client)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _CONNECTIONS.pop(_key(self.server, self.client), None)
+        super().connection_lost(exc)
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        _register(transport, self, self.server, self.client)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _CONNECTIONS.pop(_key(self.server, self.client), None)
+        super().connection_lost(exc)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the process' business."""
+        yield
+
+
+class FaceServer:
+    """Serves an application on a listening socket until told to stop."""
+
+    def __init__(self, app: Any, listener: socket.socket, *, ping_seconds: float | None = None) -> None:
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
+                server_header=False, http=_Http, ws=_WebSocket, ws_ping_interval=ping_seconds, ws_ping_timeout=40.0,
+                ws_per_message_deflate=False, backlog=512,
+            )
+        )  # fmt: skip
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Returns when `stop` is set and open requests have had a second to end."""
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            self._server.should_exit = True
+            await serving
+        finally:
+            stopping.cancel()
+            self._listener.close()
