@@ -15,6 +15,7 @@ from services.sandbox.faces.kite.orders import order_routes
 from services.sandbox.faces.kite.portfolio import portfolio_routes
 from services.sandbox.faces.kite.replies import (
     KiteError,
+    error_body,
     on_kite_error,
     on_refusal,
     on_unknown_route,
@@ -28,7 +29,7 @@ from services.sandbox.ports import Exchange, Faults, Refusal
 def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
     """REST and sockets of Kite over the exchange."""
     app = FastAPI(title="sandbox: kite", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.state.exchange, app.state.faults = exchange, faults
+    app.state.exchange, app.state.faults, app.state.error_body = exchange, faults, error_body
     logins, followers = Logins(exchange), Followers(exchange)
     app.include_router(login_routes(logins))
     app.include_router(order_routes(exchange, logins.caller, followers))

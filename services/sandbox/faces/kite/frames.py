@@ -69,6 +69,14 @@ def encode(quotes: Records, modes: npt.NDArray[np.uint8], tokens: npt.NDArray[np
     return b"".join((count.to_bytes(2, "big"), *(part.tobytes() for part in parts)))
 
 
+def joined(first: bytes, second: bytes) -> bytes:
+    """Two frames as one that holds the packets of both; a heartbeat holds none."""
+    if len(first) < 2 or len(second) < 2:
+        return max(first, second, key=len)
+    count = int.from_bytes(first[:2], "big") + int.from_bytes(second[:2], "big")
+    return count.to_bytes(2, "big") + first[2:] + second[2:] if count <= PACKETS_MAX else second
+
+
 def _packets(quotes: Records, tokens: npt.NDArray[np.uint32], layout: np.dtype[Any]) -> Records:
     packets = np.zeros(len(quotes), layout)
     packets["length"] = layout.itemsize - 2

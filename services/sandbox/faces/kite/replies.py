@@ -71,9 +71,18 @@ def success(data: object) -> Response:
     )
 
 
+def error_body(status: int, text: str) -> object:
+    """How Kite words what is wrong before a request reaches it: too many of them, or a failure behind its front."""
+    network = status in (429, 502, 503, 504)
+    return _body(ErrorType.NETWORK if network else ErrorType.GENERAL, text)
+
+
 def failure(error: KiteError) -> JSONResponse:
-    body = {"status": "error", "message": error.message, "data": None, "error_type": error.kind.value}
-    return JSONResponse(body, error.code)
+    return JSONResponse(_body(error.kind, error.message), error.code)
+
+
+def _body(kind: ErrorType, message: str) -> dict[str, object]:
+    return {"status": "error", "message": message, "data": None, "error_type": kind.value}
 
 
 async def on_kite_error(_request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.types import Scope
 
 from services.sandbox.faces.kite import frames
 from services.sandbox.faces.kite.followers import Followers
@@ -19,6 +20,7 @@ from services.sandbox.faces.kite.rows import postback_row
 from services.sandbox.faces.kite.streaming import StreamedOrders
 from services.sandbox.faces.kite.subscriptions import BadMessage, Indexes, Subscriptions
 from services.sandbox.faces.kite.words import stamp
+from services.sandbox.faults_socket import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token
 from tradebus.contracts.records import Records
 
@@ -46,7 +48,7 @@ def ticker_routes(exchange: Exchange, faults: Faults, logins: Logins, followers:
         connections[api_key] += 1
         try:
             await socket.accept()
-            await Connection(exchange, socket, caller, logins, followers, tokens).run()
+            await Connection(exchange, faults, socket, caller, logins, followers, tokens).run()
         finally:
             connections[api_key] -= 1
 
@@ -71,14 +73,49 @@ class _Left(Exception):
     """The client has gone, or was sent away."""
 
 
+class Outlet:
+    """Sends; raises _Left where the client has gone (starlette says so in several ways)."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+
+    @property
+    def scope(self) -> Scope:
+        return self._socket.scope
+
+    async def send_bytes(self, data: bytes) -> None:
+        try:
+            await self._socket.send_bytes(data)
+        except (WebSocketDisconnect, RuntimeError):
+            raise _Left from None
+
+    async def send_text(self, data: str) -> None:
+        try:
+            await self._socket.send_text(data)
+        except (WebSocketDisconnect, RuntimeError):
+            raise _Left from None
+
+    async def close(self, code: int) -> None:
+        try:
+            await self._socket.close(code)
+        except (WebSocketDisconnect, RuntimeError):
+            raise _Left from None
+
+
 class Connection:
     """One client."""
 
     def __init__(
-        self, exchange: Exchange, socket: WebSocket, caller: Caller, logins: Logins, followers: Followers,
-        tokens: TokenTable,
+        self, exchange: Exchange, faults: Faults, socket: WebSocket, caller: Caller, logins: Logins,
+        followers: Followers, tokens: TokenTable,
     ) -> None:  # fmt: skip
         self._exchange, self._socket, self._caller = exchange, socket, caller
+        account, kite = caller.account, BrokerName.KITE
+        outlet = self._outlet = Outlet(socket)
+        self._prices = FaultySocket(
+            outlet, faults=faults, broker=kite, stream="feed", account=account, join=frames.joined
+        )
+        self._texts = FaultySocket(outlet, faults=faults, broker=kite, stream="orders", account=account)
         self._logins, self._followers, self._tokens = logins, followers, tokens
         self._subscriptions = Subscriptions(exchange)
         self._orders = StreamedOrders(exchange.orders(caller.account))
@@ -92,8 +129,8 @@ class Connection:
                 tasks.create_task(self._read())
                 tasks.create_task(self._send_prices(quotes))
                 tasks.create_task(self._send_orders(changes))
-        except* (_Left, WebSocketDisconnect, RuntimeError):
-            pass  # RuntimeError is what the socket raises when one of us sends after the other side has left
+        except* _Left:
+            pass
         finally:
             self._exchange.unlisten(quotes)
             self._exchange.unlisten(changes)
@@ -118,7 +155,7 @@ class Connection:
                 async with asyncio.timeout(_HEARTBEAT_SECONDS):
                     batches = [await queue.get()]
             except TimeoutError:
-                await self._socket.send_bytes(frames.HEARTBEAT)
+                await self._prices.send_bytes(frames.HEARTBEAT)
                 await self._check_token()
                 continue
             while not queue.empty():
@@ -132,13 +169,13 @@ class Connection:
             part = quotes[start : start + frames.PACKETS_MAX]
             frame = frames.encode(part, self._subscriptions.modes, self._tokens.get())
             if frame:
-                await self._socket.send_bytes(frame)
+                await self._prices.send_bytes(frame)
 
     async def _check_token(self) -> None:
         """A socket does not outlive its login."""
         if not isinstance(self._exchange.authorise(BrokerName.KITE, self._caller.token), Token):
             await self._send_text({"type": "error", "data": "Session has expired: log in again"})
-            await self._socket.close(_TOKEN_ENDED)
+            await self._outlet.close(_TOKEN_ENDED)
             raise _Left
 
     async def _send_orders(self, queue: "asyncio.Queue[SandboxOrder]") -> None:
@@ -153,4 +190,4 @@ class Connection:
             await self._send_text({"type": "order", "id": "", "data": data})
 
     async def _send_text(self, message: dict[str, object]) -> None:
-        await self._socket.send_text(json.dumps(message, separators=(",", ":")))
+        await self._texts.send_text(json.dumps(message, separators=(",", ":")))
