@@ -20,7 +20,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 MAKE_SECRETS = ROOT / "deploy" / "make-secrets"
 USERS = ROOT / "deploy" / "redis" / "users.acl"
 # What has no container of its own: the command line, and what runs without a bus.
-NOT_CONTAINERS = {"cli", "backtest"}
+NOT_CONTAINERS = {"cli", "backtest", "sandbox"}
 SERVERS = {"redis", "postgres"}
 RUN_ONCE = {"migrate", "cli"}
 LIST_NAMES = ("COMMON", "READ", "GROUP")

@@ -6,6 +6,7 @@ Secrets are `SecretStr`: printing a settings object shows stars.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -114,10 +115,16 @@ def without_password(url: str) -> str:
 
 
 S = TypeVar("S", bound=BaseSettings)
+A = TypeVar("A")
 
 
 def load_settings(model: type[S]) -> S:
     """The settings from the environment. Raises InvalidInput with one line that names every bad variable, no value."""
+    return load(model)
+
+
+def load(model: Callable[[], A]) -> A:
+    """The same for whatever reads the environment when it is called."""
     try:
         return model()
     except ValidationError as error:

@@ -9,14 +9,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import structlog
 
 from tradebus.bus.port import Bus
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.config.settings import ServiceSettings, load_settings
+from tradebus.config.settings import ServiceSettings, load, load_settings
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError
 from tradebus.kernel.ids import IdSource, RandomIds
@@ -56,6 +56,54 @@ def run_service(name: str, settings: S | type[S], build: Build[S]) -> None:
     except TradebusError as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(error.exit_code)
+
+
+class AloneSettings(Protocol):
+    """What a process needs that has neither bus nor store."""
+
+    @property
+    def log_level(self) -> str: ...
+
+    @property
+    def health_host(self) -> str: ...
+
+    @property
+    def health_port(self) -> int: ...
+
+    @property
+    def parent_pid(self) -> int: ...
+
+
+A = TypeVar("A", bound=AloneSettings)
+
+
+def run_alone(name: str, settings: Callable[[], A], build: Callable[[A], Sequence[Component]]) -> None:
+    """Runs a process without bus and store until it is told to stop; otherwise as `run_service`. `settings` reads the
+    environment (a settings class)."""
+    try:
+        loaded = load(settings)
+        configure_logs(name, level=loaded.log_level)
+        _event_loop_run(_serve_alone(name, loaded, build))
+    except TradebusError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(error.exit_code)
+
+
+async def _serve_alone(name: str, settings: A, build: Callable[[A], Sequence[Component]]) -> None:
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    _stop_without_parent(settings.parent_pid)
+    state = _Readiness()
+    health = HealthServer(host=settings.health_host, port=settings.health_port, ready=lambda: state.problem)
+    port = await health.start()
+    try:
+        components = build(settings)
+        state.problem = None
+        _log.info("ready", health_port=port)
+        await run_components(components, stop)
+        _log.info("stopped")
+    finally:
+        await health.stop()
 
 
 def _event_loop_run(main: Awaitable[None]) -> None:

@@ -1,0 +1,13 @@
+"""The sandbox's process: python -m services.sandbox.main"""
+
+from services.sandbox.bootstrap import build_sandbox
+from services.sandbox.settings import SandboxSettings
+from tradebus.runtime.shell import run_alone
+
+
+def main() -> None:
+    run_alone("sandbox", SandboxSettings, build_sandbox)
+
+
+if __name__ == "__main__":
+    main()
