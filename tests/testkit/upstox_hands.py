@@ -1,0 +1,260 @@
+"""Two ways to the sandbox's Upstox face: the official SDK itself, and our adapter. Both say what they see as one type.
+
+The SDK's side has its own small tables of words, so that agreement is not an echo of the adapter's.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import upstox_client
+from upstox_client.rest import ApiException
+
+from services.sandbox.ports import SandboxInstrument
+from tradebus.brokers.calls import Pacer
+from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Product, Result
+from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.upstox import (
+    UpstoxAccount,
+    UpstoxClient,
+    UpstoxEndpoints,
+    UpstoxOrders,
+    UpstoxReference,
+    UpstoxSession,
+    UpstoxSettings,
+)
+from tradebus.contracts.orders import OrderType, Transaction
+
+T = TypeVar("T")
+API_KEY = "sandboxkey"
+VERSION = "2.0"
+PRODUCTS = {Product.INTRADAY: "I", Product.CARRY: "D", Product.DELIVERY: "D"}
+_STATUSES = {
+    "validation pending": BrokerStatus.PENDING, "after market order req received": BrokerStatus.PENDING,
+    "open": BrokerStatus.OPEN, "trigger pending": BrokerStatus.TRIGGER_PENDING, "complete": BrokerStatus.FILLED,
+    "cancelled": BrokerStatus.CANCELLED, "cancelled after market order": BrokerStatus.CANCELLED,
+    "rejected": BrokerStatus.REJECTED,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A new order in the terms of the tests. Prices in paise."""
+
+    instrument: SandboxInstrument
+    transaction: Transaction
+    order_type: OrderType
+    quantity: int
+    product: Product = Product.INTRADAY
+    price_paise: int | None = None
+    trigger_paise: int | None = None
+    tag: str = ""
+    protection_pct: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an order. `value_paise` is what its fills are worth: Σ quantity × price."""
+
+    order_id: str
+    tag: str
+    instrument: int
+    transaction: Transaction
+    status: BrokerStatus
+    quantity: int
+    filled_quantity: int
+    value_paise: int
+    trigger_paise: int | None
+    reason: str = field(compare=False, default="")
+
+
+class Hand(Protocol):
+    """Places, changes and looks up orders one way."""
+
+    def place(self, ask: Ask) -> Outcome: ...
+
+    def modify(
+        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
+    ) -> Outcome: ...
+
+    def cancel(self, order_id: str) -> Outcome: ...
+
+    def facts(self, order_id: str) -> Facts | None: ...
+
+    def find(self, tag: str) -> Facts | None: ...
+
+
+def listing_of(instrument: SandboxInstrument) -> ListedInstrument:
+    """As our adapter's master has it."""
+    return ListedInstrument(
+        instrument.key, instrument.upstox_key, instrument.upstox_key.partition("|")[0], instrument.symbol,
+        instrument.lot_size, instrument.tick_size_paise, instrument.freeze_quantity,
+    )  # fmt: skip
+
+
+def sdk_client(url: str, token: str) -> upstox_client.ApiClient:
+    """The official client, pointed at the sandbox.
+
+    `Configuration()` gives out copies of the first one ever made, so every address is set on the copy and looked at.
+    """
+    configuration = upstox_client.Configuration()
+    configuration.access_token = token
+    configuration.host = configuration.order_host = url
+    client = upstox_client.ApiClient(configuration)
+    assert client.configuration.host == client.configuration.order_host == url, "orders would go to the real host"
+    return client
+
+
+class SdkHand:
+    """The official client, unchanged. `instruments` are the exchange's, to name what a key stands for."""
+
+    def __init__(self, client: upstox_client.ApiClient, instruments: Sequence[SandboxInstrument]) -> None:
+        self.client = client
+        self._by_key = {item.upstox_key: item.index for item in instruments}
+        self.v3, self.v2 = upstox_client.OrderApiV3(client), upstox_client.OrderApi(client)
+
+    def place(self, ask: Ask) -> Outcome:
+        return _outcome(lambda: self.place_raw(self.request(ask)).data.order_ids[0])
+
+    def request(self, ask: Ask, **more: Any) -> upstox_client.PlaceOrderV3Request:
+        given = {
+            "quantity": ask.quantity, "product": PRODUCTS[ask.product], "validity": "DAY",
+            "price": (ask.price_paise or 0) / 100, "tag": ask.tag or None, "slice": False,
+            "instrument_token": ask.instrument.upstox_key, "order_type": ask.order_type.value,
+            "transaction_type": ask.transaction.value, "disclosed_quantity": 0,
+            "trigger_price": (ask.trigger_paise or 0) / 100, "is_amo": False,
+            "market_protection": ask.protection_pct,
+        }  # fmt: skip
+        return upstox_client.PlaceOrderV3Request(**{**given, **more})
+
+    def place_raw(self, request: upstox_client.PlaceOrderV3Request) -> Any:
+        return self.v3.place_order(request, _request_timeout=5)
+
+    def modify(
+        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
+    ) -> Outcome:
+        row = self.row(order_id)
+        order_type = row.order_type
+        request = upstox_client.ModifyOrderRequest(
+            quantity=quantity, validity=row.validity, order_id=order_id, order_type=order_type,
+            price=row.price if price_paise is None else price_paise / 100, disclosed_quantity=0,
+            trigger_price=row.trigger_price if trigger_paise is None else trigger_paise / 100,
+        )  # fmt: skip
+        return _outcome(lambda: self.v3.modify_order(request).data.order_id)
+
+    def cancel(self, order_id: str) -> Outcome:
+        return _outcome(lambda: self.v3.cancel_order(order_id).data.order_id)
+
+    def row(self, order_id: str) -> Any:
+        """The order as the SDK returns it."""
+        return self.v2.get_order_status(order_id=order_id).data
+
+    def rows(self) -> list[Any]:
+        return self.v2.get_order_book(VERSION).data
+
+    def facts(self, order_id: str) -> Facts | None:
+        return self._facts(lambda row: row.order_id == order_id)
+
+    def find(self, tag: str) -> Facts | None:
+        return self._facts(lambda row: row.tag == tag)
+
+    def _facts(self, wanted: Callable[[Any], bool]) -> Facts | None:
+        row = next((row for row in self.rows() if wanted(row)), None)
+        if row is None:
+            return None
+        trades = self.v2.get_trades_by_order(row.order_id, VERSION).data
+        assert sum(trade.quantity for trade in trades) == row.filled_quantity
+        return Facts(
+            row.order_id, row.tag or "", self._by_key[row.instrument_token], Transaction(row.transaction_type),
+            _STATUSES[row.status], row.quantity, row.filled_quantity,
+            sum(trade.quantity * round(trade.average_price * 100) for trade in trades),
+            round(row.trigger_price * 100) or None, row.status_message or "",
+        )  # fmt: skip
+
+
+class AdapterHand:
+    """Our adapter; `run` runs its coroutines."""
+
+    def __init__(
+        self, url: str, token: str, *, account: str, instruments: Sequence[SandboxInstrument],
+        run: Callable[[Coroutine[Any, Any, Any]], Any], request_seconds: float = 5.0,
+    ) -> None:  # fmt: skip
+        self._account, self.run = account, run
+        by_key = {item.upstox_key: item.index for item in instruments}
+        self.settings = UpstoxSettings(
+            api_key=API_KEY, api_secret="sandbox-secret", access_token=token, endpoints=UpstoxEndpoints.at(url)
+        )
+        self.client = UpstoxClient(self.settings, request_seconds=request_seconds, first_delay_seconds=0.02)
+        self.client.pacer = Pacer(1000)  # the sandbox counts by its own clock
+        self.reference = UpstoxReference(self.settings, client=self.client)
+        self.account = UpstoxAccount(self.settings, client=self.client)
+        self.session = UpstoxSession(self.settings, client=self.client)
+        self.orders = UpstoxOrders(
+            self.settings, client=self.client, listing_of=lambda index: listing_of(instruments[index]),
+            instrument_of=lambda _segment, key: by_key.get(key), settle_seconds=0.0,
+        )  # fmt: skip
+
+    def place(self, ask: Ask) -> Outcome:
+        item = ask.instrument
+        request = OrderRequest(
+            account=self._account, tag=ask.tag, instrument=item.index, symbol=item.symbol, transaction=ask.transaction,
+            order_type=ask.order_type, quantity=ask.quantity, lot_size=item.lot_size,
+            tick_size_paise=item.tick_size_paise, at_ns=0, price_paise=ask.price_paise,
+            trigger_paise=ask.trigger_paise, market_protection_pct=ask.protection_pct, product=ask.product,
+        )  # fmt: skip
+        outcome: Outcome = self.run(self.orders.place(request))
+        return outcome
+
+    def modify(
+        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
+    ) -> Outcome:
+        change = Change(quantity, price_paise, trigger_paise, at_ns=0)
+        outcome: Outcome = self.run(self.orders.modify(self._account, order_id, change))
+        return outcome
+
+    def cancel(self, order_id: str) -> Outcome:
+        outcome: Outcome = self.run(self.orders.cancel(self._account, order_id, at_ns=0))
+        return outcome
+
+    def facts(self, order_id: str) -> Facts | None:
+        book = self.run(self.orders.order_book(self._account))
+        assert book is not None, "the adapter could not read the book"
+        return next((facts_of(order) for order in book if order.broker_order_id == order_id), None)
+
+    def find(self, tag: str) -> Facts | None:
+        order = self.run(self.orders.find_by_tag(self._account, tag)).order
+        return None if order is None else facts_of(order)
+
+
+def facts_of(order: BrokerOrder) -> Facts:
+    """Of an order as our port tells it."""
+    return Facts(
+        order.broker_order_id, order.tag, order.instrument, order.transaction, order.status, order.quantity,
+        order.filled_quantity, sum(fill.quantity * fill.price_paise for fill in order.fills), order.trigger_paise,
+        order.reason,
+    )  # fmt: skip
+
+
+def _outcome(call: Callable[[], str]) -> Outcome:
+    """What an exception of the SDK means for an order."""
+    try:
+        return Outcome(Result.ACCEPTED, call())
+    except ApiException as error:
+        unknown = error.status >= 500 or error.status == 0
+        return Outcome(Result.UNKNOWN if unknown else Result.REFUSED, reason=str(error.body))
+    except Exception as error:  # the generated client lets out whatever its parts raise
+        return Outcome(Result.UNKNOWN, reason=type(error).__name__)
+
+
+class Loop:
+    """An event loop for the adapter's coroutines, run from a test's thread."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+
+    def __call__(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(coroutine)
+
+    def close(self) -> None:
+        self._runner.close()
