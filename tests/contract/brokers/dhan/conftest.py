@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-
-from testkit.dhan_desk import Desk, Market, dhan_market
+from testkit.dhan_market import Desk, Market, dhan_market
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +13,12 @@ def market() -> Iterator[Market]:
 
 
 @pytest.fixture(params=["sdk", "adapter"])
-def desk(market: Market, request: pytest.FixtureRequest) -> Iterator[Desk]:
+def desk(market: Market, request: pytest.FixtureRequest) -> Desk:
     """A new client, once acting through the official SDK and once through our adapter."""
-    made = market.desk(request.param)
-    yield made
-    made.adapter.client.close()
+    return market.desk(request.param)
+
+
+@pytest.fixture
+def one_desk(market: Market) -> Desk:
+    """A new client, for cases in which both hands act, or which only the SDK knows."""
+    return market.desk()

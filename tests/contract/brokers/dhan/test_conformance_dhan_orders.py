@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import pytest
+from testkit.dhan_market import STATUSES_OF_TYPE, Desk, bought
 
-from testkit.dhan_desk import STATUSES_OF_TYPE, Desk, bought
 from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
 
 TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.SL, OrderType.SL_M)
 PLACED = [
-    ("share", order_type, Product.INTRADAY, side) for order_type in TYPES for side in (Transaction.BUY, Transaction.SELL)
+    ("share", order_type, Product.INTRADAY, side)
+    for order_type in TYPES
+    for side in (Transaction.BUY, Transaction.SELL)
 ]
 PLACED += [("share", order_type, Product.DELIVERY, Transaction.BUY) for order_type in TYPES]
 PLACED += [
