@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import int64, types
 
-from tradebus.brokers.upstox._wire_kernel import FIRST_LEVEL, LEVELS_KEPT, MARKET, RAW_SLOTS
+from tradebus.brokers.upstox._wire_kernel import FIRST_LEVEL, LEVELS_KEPT, MARKET, RAW_SLOTS, whole
 from tradebus.contracts.records import (
     QUOTE,
     QUOTE_HAS_AVERAGE_PRICE,
@@ -67,14 +67,14 @@ Int64s = npt.NDArray[np.int64]
 @helper
 def _paise(rupees: float) -> int:
     if rupees > 0.0 and rupees < _RUPEES_MAX:
-        return int64(np.floor(rupees * 100.0 + 0.5))
-    return int64(0)
+        return whole(np.floor(rupees * 100.0 + 0.5))
+    return 0
 
 
 @helper
 def _units(value: float) -> int:
     """A quantity sent as a double; -1 where it is none."""
-    return int64(np.rint(value)) if value >= 0.0 and value < _UNITS_MAX else int64(-1)
+    return whole(np.rint(value)) if value >= 0.0 and value < _UNITS_MAX else -1
 
 
 @helper
@@ -172,7 +172,7 @@ def _fill_quantities(raw: np.void, row: np.void) -> int:
 @kernel(types.void(_RAWS, _QUOTES, _FIXED, int64, int64))
 def write_quotes(raw: Records, out: Records, instruments: Int64s, frame_ms: int, received_ns: int) -> None:
     """Writes every field of `out` [n] from the first n raw rows. `instruments`: by number of key."""
-    frame_ns = frame_ms * 1_000_000 if frame_ms > 0 and frame_ms < _MS_MAX else int64(0)
+    frame_ns = frame_ms * 1_000_000 if frame_ms > 0 and frame_ms < _MS_MAX else 0
     for place in range(len(out)):
         row, one = out[place], raw[place]
         row["instrument"] = instruments[one["key"]]

@@ -8,6 +8,9 @@ an entry with a field that it should not have is left out, and a frame that they
 unmatched group) is refused whole.
 """
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
 import numpy.typing as npt
 from numba import int64, types
@@ -85,27 +88,29 @@ _INT64S = types.Array(int64, 1, "C")
 _INT64S_2 = types.Array(int64, 2, "C")
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
+# Of a byte: unsigned and signed 64 bits together would become a float.
+whole = cast(Callable[[Any], int], int64)
 
 
 @helper
 def _varint(data: Bytes, at: int, end: int, longest: int) -> tuple[int, int]:
     """The value modulo 2^64 and the position after it; -1 where it is cut short or longer than `longest` bytes."""
-    value, shift = int64(0), int64(0)
+    value, shift = 0, 0
     while at < end and shift < 7 * longest:
-        byte = int64(data[at])
+        byte = whole(data[at])
         at += 1
         value |= (byte & 127) << shift
         if byte < 128:
             return value, at
         shift += 7
-    return int64(0), int64(-1)
+    return 0, -1
 
 
 @helper
 def _tag(data: Bytes, at: int, end: int) -> tuple[int, int]:
     tag, at = _varint(data, at, end, 5)
     if at < 0 or tag > 0xFFFFFFFF or tag < 8:
-        return int64(0), int64(-1)
+        return 0, -1
     return tag, at
 
 
@@ -114,14 +119,14 @@ def _size(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """Length and start of what is length-delimited; -1 where it does not end before `end`."""
     size, at = _varint(data, at, end, 5)
     if at < 0 or size > _INT32_MAX or at + size > end:
-        return int64(0), int64(-1)
+        return 0, -1
     return size, at
 
 
 @helper
 def _is_utf8(data: Bytes, at: int, end: int) -> bool:
     while at < end:
-        first = int64(data[at])
+        first = whole(data[at])
         at += 1
         if first < 0x80:
             continue
@@ -130,7 +135,7 @@ def _is_utf8(data: Bytes, at: int, end: int) -> bool:
         more = 1 if first < 0xE0 else (2 if first < 0xF0 else 3)
         if at + more > end:
             return False
-        second = int64(data[at])
+        second = whole(data[at])
         least = 0xA0 if first == 0xE0 else (0x90 if first == 0xF0 else 0x80)
         most = 0x9F if first == 0xED else (0x8F if first == 0xF4 else 0xBF)
         if second < least or second > most:
@@ -150,11 +155,11 @@ def _skip_plain(data: Bytes, at: int, end: int, wire: int) -> int:
         return at
     if wire in (_FIXED64, _FIXED32):
         at += 8 if wire == _FIXED64 else 4
-        return at if at <= end else int64(-1)
+        return at if at <= end else -1
     if wire == _LENGTH:
         size, at = _size(data, at, end)
         return at + size
-    return int64(-1)
+    return -1
 
 
 @helper
@@ -164,24 +169,24 @@ def _skip_group(data: Bytes, at: int, end: int, field: int, depth: int) -> int:
     opened[0], deep = field, 1
     while deep > 0:
         if depth + deep > _GROUPS_DEEP:
-            return int64(-1)
+            return -1
         tag, at = _tag(data, at, end)
         if at < 0:
-            return int64(-1)
+            return -1
         wire = tag & 7
         if wire == _END_GROUP:
             deep -= 1
             if opened[deep] != tag >> 3:
-                return int64(-1)
+                return -1
         elif wire == _GROUP:
             if deep == _GROUPS_DEEP:
-                return int64(-1)
+                return -1
             opened[deep] = tag >> 3
             deep += 1
         else:
             at = _skip_plain(data, at, end, wire)
             if at < 0:
-                return int64(-1)
+                return -1
     return at
 
 
@@ -245,7 +250,7 @@ def _leave_feed(slots: Int64s, number: int, seen: Int64s, raw: Int64s, rows: int
 
 @helper
 def _known(message: int, tag: int) -> int:
-    return int64(_TABLE[message, tag >> 3]) if tag >> 3 <= _FIELDS_MAX else int64(0)
+    return whole(_TABLE[message, tag >> 3]) if tag >> 3 <= _FIELDS_MAX else 0
 
 
 @helper
@@ -255,10 +260,10 @@ def _value(data: Bytes, at: int, end: int, message: int, tag: int, slots: Int64s
     kind, target = entry >> 8, entry & 255
     if wire == _FIXED64 and kind == _KIND_DOUBLE:
         if at + 8 > end:
-            return int64(-1)
-        bits = int64(0)
+            return -1
+        bits = 0
         for place in range(8):
-            bits |= int64(data[at + place]) << (8 * place)
+            bits |= whole(data[at + place]) << (8 * place)
         slots[target] = bits
         return at + 8
     if wire == _VARINT and kind == _KIND_VARINT:
@@ -267,7 +272,7 @@ def _value(data: Bytes, at: int, end: int, message: int, tag: int, slots: Int64s
     if wire == _LENGTH and kind == _KIND_TEXT:
         size, at = _size(data, at, end)
         if at < 0 or not _is_utf8(data, at, at + size):
-            return int64(-1)
+            return -1
         slots[target], slots[target + 1] = at, size
         return at + size
     if message in (FEEDS_ENTRY, STATUS_ENTRY):
@@ -279,9 +284,9 @@ def _value(data: Bytes, at: int, end: int, message: int, tag: int, slots: Int64s
 
 @helper
 def _hashed(data: Bytes, at: int, size: int) -> int:
-    value = int64(1469598103934665603)
+    value = 1469598103934665603
     for place in range(at, at + size):
-        value = (value ^ int64(data[place])) * int64(1099511628211)
+        value = (value ^ whole(data[place])) * 1099511628211
     return value ^ (value >> 29)
 
 
@@ -291,7 +296,7 @@ def _found(data: Bytes, at: int, size: int, table: Int64s, keys: Bytes, starts: 
     mask = len(table) - 1
     place = _hashed(data, at, size) & mask
     while table[place] >= 0:
-        number = table[place]
+        number: int = table[place]
         start = starts[number]
         if starts[number + 1] - start == size:
             same = 0
@@ -300,7 +305,7 @@ def _found(data: Bytes, at: int, size: int, table: Int64s, keys: Bytes, starts: 
             if same == size:
                 return number
         place = (place + 1) & mask
-    return int64(-1)
+    return -1
 
 
 @kernel(types.void(_INT64S, _BYTES, _FIXED))
@@ -328,7 +333,7 @@ def walk(
     slots[:] = 0
     figures[:] = 0
     message_of, end_of = np.empty(8, np.int64), np.empty(8, np.int64)
-    message, at, end, depth, rows = int64(RESPONSE), int64(0), int64(len(data)), int64(0), int64(0)
+    message, at, end, depth, rows = RESPONSE, 0, len(data), 0, 0
     while True:
         while at == end:
             if depth == 0:
@@ -341,7 +346,7 @@ def walk(
             elif message == OHLC:
                 _leave_bar(data, slots)
             elif message == FEEDS_ENTRY:
-                number = int64(-1)
+                number = -1
                 if slots[ODD_ENTRY] == 0:
                     number = _found(data, slots[KEY_AT], slots[KEY_SIZE], table, keys, starts)
                 figures[SKIPPED] += number < 0
@@ -353,16 +358,16 @@ def walk(
             message, end = message_of[depth], end_of[depth]
         tag, at = _tag(data, at, end)
         if at < 0:
-            return int64(-1)
+            return -1
         entry = _known(message, tag)
         if tag & 7 != _LENGTH or entry >> 8 != _KIND_MESSAGE:
             at = _value(data, at, end, message, tag, slots, depth)
             if at < 0:
-                return int64(-1)
+                return -1
             continue
         size, at = _size(data, at, end)
         if at < 0:
-            return int64(-1)
+            return -1
         _enter(entry & 255, slots)
         message_of[depth], end_of[depth] = message, end
         depth += 1

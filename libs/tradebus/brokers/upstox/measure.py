@@ -15,12 +15,12 @@ def measure_parse(*, seconds: float = 1.0, feeds_per_frame: int = _FEEDS_A_FRAME
 
     Raises ImportError where the SDK is not installed.
     """
-    from google.protobuf.json_format import MessageToDict
-    from upstox_client.feeder.proto import MarketDataFeedV3_pb2
+    from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+    from upstox_client.feeder.proto import MarketDataFeedV3_pb2  # type: ignore[import-untyped]
 
     frames, keys = full_frames(64, feeds_per_frame)
     decoder = UpstoxDecoder(keys)
-    parse = MarketDataFeedV3_pb2.FeedResponse.FromString  # type: ignore[attr-defined]
+    parse = MarketDataFeedV3_pb2.FeedResponse.FromString
     feeds = {
         "ours": _best(lambda frame: decoder.decode(frame, received_ns=1), frames, seconds),
         "sdk": _best(lambda frame: MessageToDict(parse(frame)), frames, seconds),

@@ -1,0 +1,73 @@
+"""Money, positions and holdings of an Upstox account. Equity and derivatives; commodities have a purse of their own."""
+
+from collections.abc import Sequence
+
+from tradebus.brokers.account import Holding, Margins, NetPosition
+from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
+from tradebus.brokers.upstox.replies import Row, optional_text, paise, row_of, rows_of, text, whole
+from tradebus.brokers.upstox.settings import UpstoxSettings
+from tradebus.brokers.upstox.words import segment_of
+
+
+class UpstoxAccount:
+    """Reads only. Raises BrokerError: money that cannot be read is never shown as 0. Upstox tells no funds at night
+    (about 00:00 to 05:30 IST)."""
+
+    def __init__(self, settings: UpstoxSettings, *, client: UpstoxClient | None = None) -> None:
+        self._client = client or UpstoxClient(settings)
+
+    async def margins(self) -> Margins:
+        return await self._client.read(
+            "margins", lambda sdk, raw: sdk.api("UserApi").get_user_fund_margin(API_VERSION, **raw), _margins
+        )
+
+    async def positions(self) -> Sequence[NetPosition]:
+        """Closed positions of the day included (quantity 0)."""
+        return await self._client.read(
+            "positions",
+            lambda sdk, raw: sdk.api("PortfolioApi").get_positions(API_VERSION, **raw),
+            lambda data: [_position(row) for row in rows_of(data, what="positions")],
+        )
+
+    async def holdings(self) -> Sequence[Holding]:
+        """What was bought yesterday and is not delivered yet (T1) counts."""
+        return await self._client.read(
+            "holdings",
+            lambda sdk, raw: sdk.api("PortfolioApi").get_holdings(API_VERSION, **raw),
+            lambda data: [_holding(row) for row in rows_of(data, what="holdings")],
+        )
+
+
+def _margins(data: object) -> Margins:
+    equity = row_of(row_of(data, what="margins").get("equity"), what="equity")
+    return Margins(available_paise=paise(equity, "available_margin"), used_paise=paise(equity, "used_margin"))
+
+
+def _position(row: Row) -> NetPosition:
+    token = text(row, "instrument_token")
+    return NetPosition(
+        token=token, broker_segment=segment_of(token), symbol=text(row, "trading_symbol", "tradingsymbol"),
+        product=text(row, "product"), quantity=whole(row, "quantity"),
+        buy_quantity=whole(row, "day_buy_quantity") + _overnight(row, "overnight_buy_quantity"),
+        sell_quantity=whole(row, "day_sell_quantity") + _overnight(row, "overnight_sell_quantity"),
+        average_price_paise=_price(row, "average_price"), realised_paise=paise(row, "realised"),
+        unrealised_paise=paise(row, "unrealised"),
+    )  # fmt: skip
+
+
+def _holding(row: Row) -> Holding:
+    return Holding(
+        symbol=text(row, "trading_symbol", "tradingsymbol"), isin=optional_text(row, "isin"),
+        quantity=whole(row, "quantity") + _overnight(row, "t1_quantity"),
+        average_price_paise=paise(row, "average_price"), last_price_paise=paise(row, "last_price"),
+    )  # fmt: skip
+
+
+def _overnight(row: Row, name: str) -> int:
+    """Null where there was nothing."""
+    return whole(row, name) if row.get(name) is not None else 0
+
+
+def _price(row: Row, name: str) -> int:
+    """Null for a position that is closed."""
+    return paise(row, name) if row.get(name) is not None else 0

@@ -1,0 +1,65 @@
+"""Upstox's option chain (BROKERS 8). `iv` is a percentage here; deep strikes have no last price but live quotes."""
+
+from datetime import date
+
+from tradebus.brokers.reference import ChainRow, OptionChain, OptionSide
+from tradebus.brokers.upstox.replies import Row, Unreadable, fraction, paise, row_of, rows_of, text, whole
+from tradebus.contracts.instrument_key import InstrumentKey
+
+
+def chain_of(data: object, *, underlying: InstrumentKey, expiry: date) -> OptionChain:
+    """By strike. Raises Unreadable naming the strike and field."""
+    rows: dict[int, ChainRow] = {}
+    spot = 0
+    for row in rows_of(data, what="option chain"):
+        strike = paise(row, "strike_price")
+        spot = max(spot, paise(row, "underlying_spot_price") if row.get("underlying_spot_price") is not None else 0)
+        try:
+            rows[strike] = ChainRow(strike, _side(row, "call_options"), _side(row, "put_options"))
+        except Unreadable as error:
+            raise Unreadable(f"strike {strike / 100:g}: {error}") from None
+    return OptionChain(underlying, expiry, spot, tuple(rows[strike] for strike in sorted(rows)))
+
+
+def expiries_of(data: object) -> list[date]:
+    """Of the contracts of an underlying, ascending. Raises Unreadable."""
+    found = set()
+    for row in rows_of(data, what="option contracts"):
+        try:
+            found.add(date.fromisoformat(text(row, "expiry")[:10]))
+        except ValueError as error:  # Unreadable is one
+            raise Unreadable(f"expiry: {error}") from None
+    return sorted(found)
+
+
+def _side(row: Row, name: str) -> OptionSide | None:
+    if not row.get(name):
+        return None
+    side = row_of(row[name], what=name)
+    if not side.get("instrument_key"):
+        return None
+    market = row_of(side.get("market_data"), what="market_data")
+    greeks = row_of(side.get("option_greeks") or {}, what="option_greeks")
+    volatility = fraction(greeks, "iv")
+    return OptionSide(
+        token=text(side, "instrument_key"), price_paise=_amount(paise(market, "ltp"), "ltp"),
+        bid_paise=_known(market, "bid_price", money=True), ask_paise=_known(market, "ask_price", money=True),
+        bid_quantity=_known(market, "bid_qty"), ask_quantity=_known(market, "ask_qty"),
+        volume=_amount(whole(market, "volume"), "volume"), open_interest=_amount(whole(market, "oi"), "oi"),
+        previous_open_interest=_known(market, "prev_oi"),
+        implied_volatility=None if volatility is None else volatility / 100, delta=fraction(greeks, "delta"),
+        gamma=fraction(greeks, "gamma"), theta=fraction(greeks, "theta"), vega=fraction(greeks, "vega"),
+    )  # fmt: skip
+
+
+def _known(market: Row, name: str, *, money: bool = False) -> int:
+    """0 where nobody bids or asks, and so Upstox says nothing."""
+    if market.get(name) is None:
+        return 0
+    return _amount(paise(market, name) if money else whole(market, name), name)
+
+
+def _amount(value: int, name: str) -> int:
+    if value < 0:
+        raise Unreadable(f"{name}: {value} is below 0")
+    return value

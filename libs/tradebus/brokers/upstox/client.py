@@ -1,0 +1,189 @@
+"""One login at Upstox: the official SDK behind the common policy for calls. Everything of one login shares it.
+
+Closed traps of the SDK: its Configuration hands out copies of the first one ever made, sandbox flag and order host
+included (here both hosts are set, and looked at again before every call); each ApiClient starts a thread pool (ended at
+once); the transport under it (`transport`); its reading of replies cuts 65.5 to 65, takes "false" for true, a text for
+a list, and loses fields (`use` asks for the bytes, tradebus reads them itself: `replies`).
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import structlog
+
+from tradebus.brokers.calls import CONNECT_SECONDS, REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.errors import Malformed
+from tradebus.brokers.redaction import Redactor
+from tradebus.brokers.upstox.failures import classify, judge, said_in
+from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
+from tradebus.brokers.upstox.transport import GuardedPool
+from tradebus.kernel.errors import InvalidInput
+
+T = TypeVar("T")
+API_VERSION = "2.0"
+_WORKERS = 8  # orders must not wait behind slow reads
+_log = structlog.get_logger()
+# Given the SDK and the arguments every call of it gets; returns what the SDK returns for them, the raw response.
+Use = Callable[["UpstoxSdk", Mapping[str, Any]], Any]
+
+
+class UpstoxSdk:
+    """The generated client of one login. Attributes make its parts: `sdk.api("OrderApiV3")`."""
+
+    def __init__(self, settings: UpstoxSettings, pool: GuardedPool, token: str) -> None:
+        """Blocks while the package is imported."""
+        import upstox_client  # type: ignore[import-untyped]
+
+        self._module = upstox_client
+        self.configuration = upstox_client.Configuration()  # a copy of the process's first one
+        self.configuration.sandbox = False
+        self.configuration.host = settings.endpoints.rest
+        self.configuration.order_host = settings.endpoints.orders
+        self.configuration.verify_ssl = True
+        self.configuration.access_token = token
+        self.client = upstox_client.ApiClient(self.configuration)
+        self.client.pool.terminate()
+        self.client.pool.join()
+        self.client.rest_client.pool_manager = pool
+        self._parts: dict[str, Any] = {}
+
+    def api(self, name: str) -> Any:
+        """One of the SDK's API classes over this login."""
+        if name not in self._parts:
+            self._parts[name] = getattr(self._module, name)(self.client)
+        return self._parts[name]
+
+    def model(self, name: str, **fields: Any) -> Any:
+        """One of the SDK's request models."""
+        return getattr(self._module, name)(**fields)
+
+    def check(self, settings: UpstoxSettings) -> None:
+        """Raises InvalidInput where the SDK does not point where the settings point any more."""
+        now = self.configuration
+        if self.client.configuration is not now or now.sandbox or not now.verify_ssl:
+            raise InvalidInput("upstox: the SDK's configuration was exchanged, or is its sandbox's; nothing is sent")
+        if (now.host, now.order_host) != (settings.endpoints.rest, settings.endpoints.orders):
+            raise InvalidInput(f"upstox: the SDK points at {now.host} and {now.order_host} for orders; nothing is sent")
+
+
+class UpstoxClient:
+    """The SDK object, its calls, its token. Read limits of BROKERS 6 (50 a second, 500 a minute): `pacer`."""
+
+    def __init__(
+        self,
+        settings: UpstoxSettings,
+        *,
+        request_seconds: float = REQUEST_SECONDS,
+        first_delay_seconds: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        """Raises InvalidInput for an address that must not get a token."""
+        settings.endpoints.check()
+        self.settings = settings
+        self.redactor = Redactor([settings.api_secret, settings.access_token])
+        self.pacer = Pacer(8.0)
+        self.token = settings.access_token
+        connect_seconds = min(CONNECT_SECONDS, request_seconds)
+        self.pool = GuardedPool(
+            settings.endpoints, connect_seconds=connect_seconds, request_seconds=request_seconds
+        )  # fmt: skip
+        self._arguments = {"_preload_content": False, "_request_timeout": (connect_seconds, request_seconds)}
+        self._making = threading.Lock()
+        self._sdk: UpstoxSdk | None = None
+        refresh = self._refresh if settings.refresh is not None else None
+        self.calls = SdkCalls(
+            BROKER, classify=classify, redactor=self.redactor, refresh=refresh, workers=_WORKERS,
+            request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
+        )  # fmt: skip
+        # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
+        self.login_calls = SdkCalls(
+            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
+        )
+
+    async def read(self, what: str, use: Use, interpret: Callable[[Any], Any] = lambda data: data) -> Any:
+        """What `interpret` makes, on a thread, of the `data` of a reply that is safe to ask for again.
+
+        Raises BrokerError; what `interpret` raises, Unreadable as a rule, is Malformed.
+        """
+        return await self.calls.read(what, lambda: interpret(self._data(use)), pacer=self.pacer)
+
+    async def once(self, what: str, use: Use) -> Any:
+        """The `data` of a reply to what is asked one time. Raises BrokerError."""
+        return await self.calls.once(what, lambda: self._data(use))
+
+    async def login(self, what: str, use: Use, interpret: Callable[[bytes, int], T]) -> T:
+        """What `interpret` makes of the body and status of a reply; tried also while other calls are halted. Raises
+        BrokerError."""
+
+        def asked() -> T:
+            response = self._called(use)
+            return interpret(response.data, response.status)
+
+        self.login_calls.renewed()
+        return await self.login_calls.once(what, asked)
+
+    async def fetch(self, what: str, url: str, interpret: Callable[[bytes], T]) -> T:
+        """What `interpret` makes, on a thread, of a public file. Raises BrokerError."""
+
+        def fetched() -> T:
+            response = self.pool.request("GET", url)
+            if response.status != 200:
+                raise judge(response.status, response.data)
+            return interpret(response.data)
+
+        return await self.calls.read(what, fetched, pacer=self.pacer)
+
+    def sdk(self) -> UpstoxSdk:
+        """The SDK, pointing where the settings point. Raises InvalidInput where it does not any more."""
+        with self._making:
+            if self._sdk is None:
+                self._sdk = UpstoxSdk(self.settings, self.pool, self.token)
+            self._sdk.check(self.settings)
+            return self._sdk
+
+    def use_token(self, token: str) -> None:
+        """A new login: calls go on with it, and sockets connect with it from their next connection on."""
+        self.redactor.learn(token)
+        with self._making:
+            self.token = token
+            if self._sdk is not None:
+                self._sdk.configuration.access_token = token
+
+    def close(self) -> None:
+        """Takes no more calls."""
+        self.calls.close()
+        self.login_calls.close()
+        self.pool.clear()
+
+    def _data(self, use: Use) -> Any:
+        response = self._called(use)
+        return data_in(response.data, response.status)
+
+    def _called(self, use: Use) -> Any:
+        return use(self.sdk(), self._arguments)
+
+    async def _refresh(self) -> bool:
+        if self.settings.refresh is None:
+            return False
+        try:
+            token = await self.settings.refresh()
+        except Exception as error:  # noqa: BLE001 - somebody else's code; without a token the caller's error stands
+            _log.error("upstox: no new token", reason=self.redactor.text(error))
+            return False
+        if not token:
+            return False
+        self.use_token(token)
+        return True
+
+
+def data_in(body: bytes, status: int) -> Any:
+    """The `data` of a success. Raises BrokerError for anything else that came with a 2xx."""
+    said = said_in(body)
+    if not isinstance(said, dict):
+        raise Malformed(BROKER, f"an answer that is no JSON object ({len(body)} bytes)")
+    if said.get("status") == "error":
+        raise judge(status, body)
+    if said.get("status") != "success" or "data" not in said:
+        raise Malformed(BROKER, f"an answer with the status {str(said.get('status'))[:40]!r}")
+    return said["data"]

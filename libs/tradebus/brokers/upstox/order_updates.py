@@ -1,0 +1,91 @@
+"""Upstox's portfolio stream behind the OrderUpdates port: hints, with the fills read where an update speaks of some.
+
+authorize ─► wss ─► flat JSON per update ─► order? ─► its trades, where it has fills ─► BrokerOrder
+"""
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.brokers.ports import BrokerFill, BrokerOrder
+from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.sockets import Frame, Send, SocketTiming
+from tradebus.brokers.upstox.authorised import AuthorisedSocket
+from tradebus.brokers.upstox.book import InstrumentOf, line_of, order_of
+from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
+from tradebus.brokers.upstox.failures import said_in
+from tradebus.brokers.upstox.orders import UpstoxOrders
+from tradebus.brokers.upstox.replies import Unreadable
+from tradebus.brokers.upstox.settings import UpstoxSettings
+from tradebus.kernel.clock import Clock, WallClock
+
+_ORDER = "order"
+_log = structlog.get_logger()
+
+
+class UpstoxOrderUpdates:
+    """One account's stream. An update that cannot be read is a NOTICE: read the book."""
+
+    def __init__(
+        self,
+        settings: UpstoxSettings,
+        *,
+        instrument_of: InstrumentOf,
+        account: str = "",
+        client: UpstoxClient | None = None,
+        timing: SocketTiming | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._client = client or UpstoxClient(settings)
+        self._instrument_of, self._account, self._clock = instrument_of, account, clock or WallClock()
+        self._orders = UpstoxOrders(
+            settings, listing_of=_unlisted, instrument_of=instrument_of, client=self._client, clock=self._clock
+        )
+        self._socket = AuthorisedSocket(
+            "upstox order updates", self._client,
+            lambda sdk, raw: sdk.api("WebsocketApi").get_portfolio_stream_feed_authorize(API_VERSION, **raw),
+            opened=_nothing_to_say, timing=timing,
+        )  # fmt: skip
+
+    async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
+        async for item in self._socket.frames():
+            if isinstance(item, FeedEvent):
+                yield item
+                continue
+            for frame in item:
+                update = await self.read(frame)
+                if update is not None:
+                    yield update
+
+    async def close(self) -> None:
+        await self._socket.socket.close()
+
+    async def read(self, frame: Frame) -> BrokerOrder | FeedEvent | None:
+        """One update; None for what is about no order. Never raises for what the broker may send."""
+        said = said_in(frame)
+        if not isinstance(said, dict):
+            return FeedEvent(FeedEventKind.NOTICE, "upstox order updates: a message that is no JSON object")
+        if said.get("update_type") != _ORDER:
+            return None
+        try:
+            line = line_of(said)
+        except Unreadable as error:
+            reason = self._client.redactor.text(error)
+            _log.error("upstox: an order update cannot be read", reason=reason)
+            return FeedEvent(FeedEventKind.NOTICE, f"upstox order updates: {reason}")
+        fills: tuple[BrokerFill, ...] = ()
+        if line.filled_quantity > 0:
+            fills = tuple(await self._orders.fills(line.order_id))
+        return order_of(
+            line, fills, account=self._account or str(said.get("user_id") or said.get("userId") or ""),
+            instrument_of=self._instrument_of, now_ns=self._clock.now_ns(),
+        )  # fmt: skip
+
+
+async def _nothing_to_say(send: Send) -> None:
+    del send
+
+
+def _unlisted(instrument: int) -> ListedInstrument:
+    raise LookupError(f"instrument {instrument}: updates place no orders")
