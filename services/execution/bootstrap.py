@@ -2,28 +2,54 @@
 
 from collections.abc import Sequence
 
+from services.execution.accounts import Accounts
 from services.execution.adapters.instruments import InstrumentKinds
+from services.execution.desk import Desk
 from services.execution.handlers import Execution
 from services.execution.keeper import Keeper
+from services.execution.reconciler import Reconciler
+from services.execution.router import OrderRouter
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
 from services.execution.supervisor import Supervisor
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.brokers.ports import OrderGateway
+from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.runtime.shell import Component
+from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
 
 async def build(
-    settings: ExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+    settings: ExecutionSettings,
+    *,
+    bus: Bus,
+    store: Store,
+    clock: Clock,
+    ids: IdSource,
+    open_broker: OpenBroker = open_broker,
 ) -> Sequence[Component]:
-    """Execution with the paper broker. Ids derive from their causes, so `ids` is not needed here."""
+    """Execution with the paper broker and, per session, a broker's. Ids derive from their causes, so `ids` is not
+    needed here."""
     sessions = Sessions(store)
     paper = PaperGateway(store.pool, sessions.paper_settings)
-    return [wire(settings, bus=bus, store=store, clock=clock, sessions=sessions, gateway=paper, paper=paper)]
+    accounts = Accounts(settings, store, open_broker, clock=clock)
+    router = OrderRouter(paper, accounts, sessions.spec)
+    return [
+        wire(
+            settings,
+            bus=bus,
+            store=store,
+            clock=clock,
+            sessions=sessions,
+            gateway=router,
+            paper=paper,
+            accounts=accounts,
+        )
+    ]
 
 
 def wire(
@@ -35,8 +61,10 @@ def wire(
     sessions: Sessions,
     gateway: OrderGateway,
     paper: PaperGateway | None,
+    accounts: Accounts | None = None,
 ) -> Execution:
-    """Execution in front of any order gateway. `paper` is given where that gateway fills from market data."""
+    """Execution in front of any order gateway. `paper` is given where that gateway fills from market data, `accounts`
+    where it reaches brokers."""
     keeper = Keeper(
         store,
         gateway,
@@ -46,4 +74,24 @@ def wire(
         follower=paper,
     )
     supervisor = Supervisor(keeper, paper)
-    return Execution(settings, bus=bus, store=store, keeper=keeper, supervisor=supervisor, sessions=sessions)
+    outbox = Outbox(store, bus)
+    desk: Desk | None = None
+    if accounts is not None:
+        desk = Desk(
+            accounts,
+            sessions,
+            lambda account: Reconciler(
+                account, settings, store=store, keeper=keeper, outbox=outbox, clock=clock,
+                market_ns=lambda: max(supervisor.now_ns, 1),
+            ),
+        )  # fmt: skip
+    return Execution(
+        settings,
+        bus=bus,
+        store=store,
+        keeper=keeper,
+        supervisor=supervisor,
+        sessions=sessions,
+        outbox=outbox,
+        desk=desk,
+    )

@@ -8,6 +8,7 @@ from services.execution.domain.trade import Order, Trade
 from tradebus.brokers.ports import BrokerOrder, OrderRequest, Outcome
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.trading.states import OrderState
 
 MARKET_PROTECTION_PCT = 3.0
 
@@ -68,6 +69,17 @@ def cancelled(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
 def modified(request: Modify, outcome: Outcome) -> Decide:
     """The answer to a modification."""
     return lambda trade, step: lifecycle.on_modify_outcome(trade, trade.order(request.order_id), step, outcome, request)
+
+
+def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | None) -> Decide:
+    """A stop rests at the broker with another quantity or trigger: it is told again what it is to be."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        order = trade.order(order_id)
+        if order.state in (OrderState.OPEN, OrderState.TRIGGER_PENDING) and trade.exit_reason is None:
+            step.requests.append(Modify(order_id, at_ns, quantity, trigger_paise or 0))
+
+    return decide
 
 
 def reported(order: BrokerOrder, *, unknown: Exception) -> Decide:

@@ -11,9 +11,10 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from services.execution.decisions import exit_at
+from services.execution.desk import Desk
 from services.execution.keeper import CONSUMER, Keeper
 from services.execution.lane import Lane
-from services.execution.sessions import Sessions
+from services.execution.sessions import PAPER, Sessions
 from services.execution.settings import ExecutionSettings
 from services.execution.supervisor import Supervisor
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription, is_poison
@@ -54,10 +55,12 @@ class Execution:
         keeper: Keeper,
         supervisor: Supervisor,
         sessions: Sessions,
+        outbox: Outbox,
+        desk: Desk | None = None,
     ) -> None:
         self._settings, self._bus, self._store = settings, bus, store
         self._keeper, self._supervisor, self._sessions = keeper, supervisor, sessions
-        self._outbox = Outbox(store, bus)
+        self._outbox, self._desk = outbox, desk
         self._several: SeveralSubscriptions | None = None
         self._claimed: list[Entry] = []  # taken over from another instance, to be handled
         self._turn = asyncio.Lock()
@@ -79,6 +82,8 @@ class Execution:
         tasks.append(asyncio.create_task(_interrupt(lanes, stop)))
         tasks.append(asyncio.create_task(self._repeat(stop, lambda: self._keep_house(lanes[0]))))
         tasks.append(asyncio.create_task(self._repeat(stop, self._keeper.beat)))  # however long a turn takes
+        if self._desk is not None:
+            tasks.append(asyncio.create_task(self._desk.run(stop)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
@@ -115,6 +120,9 @@ class Execution:
         await self._outbox.sweep()
         await self._sessions.load()
         self._supervisor.now_ns = (await self._bus.last_watermark(_TICKS) or 0) + 1
+        if self._desk is not None:
+            for spec in self._sessions.at_brokers:
+                self._desk.attach(spec, new=False)
         await self._keeper.beat()  # before the first trade: without a heart that stops, nobody would adopt it
         await self._recover_strays()
         await self._outbox.flush()
@@ -190,7 +198,7 @@ class Execution:
             return "kill_switch"
         if self._supervisor.now_ns > approval.valid_until_ns:
             return "stale_approval"
-        return None
+        return (self._desk.blocked(approval.session_id) or None) if self._desk is not None else None
 
     async def _on_ticks(self, entry: Entry) -> None:
         if entry.watermark_ns is None:
@@ -201,7 +209,10 @@ class Execution:
     async def _on_command(self, entry: Entry) -> None:
         message = parse(entry.body)
         if isinstance(message, StartTrading):
-            await self._sessions.take_up(message)
+            if message.spec.broker != PAPER and self._desk is not None:
+                self._desk.attach(message.spec, new=True)
+            else:
+                await self._sessions.take_up(message)
         elif isinstance(message, Kill) and await self._sessions.kill(message):
             await self._kill(message)
 
@@ -228,10 +239,14 @@ class Execution:
             for pos_id in await self._keeper.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
                 _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
             await self._recover_strays()
-            for trade in list(self._keeper.alive.values()):
-                for order in trade.orders:
-                    if order.state is OrderState.UNKNOWN:
-                        await self._keeper.resolve(trade.pos_id, order.order_id, now_ns=self._supervisor.now_ns)
+            unknown = {
+                (trade.pos_id, order.order_id)
+                for trade in self._keeper.alive.values()
+                for order in trade.orders
+                if order.state is OrderState.UNKNOWN
+            }
+            for pos_id, order_id in sorted(unknown | self._keeper.unsettled):
+                await self._keeper.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
         if not self._settings.paced:
             await self._claim_left(lane)
             await self._outbox.sweep()

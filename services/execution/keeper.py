@@ -59,6 +59,9 @@ class Keeper:
         self.by_instrument: dict[int, dict[str, Trade]] = {}  # the same trades
         self._holding: set[str] = set()  # living trades with a fill
         self.deadlines_ns: dict[str, int] = {}  # of the trades that have one
+        # Orders (position, id) whose look-up said nothing for certain: looked up again. After a crash a committed
+        # order whose request may have left is one of them.
+        self.unsettled: set[tuple[str, str]] = set()
         self._protection = Protection()
         self.market_ns = 0  # the event time of what is being handled; the supervisor sets it
         self.revision = 0  # goes up with every change of any trade
@@ -159,6 +162,10 @@ class Keeper:
             return
         order = trade.order(order_id)
         lookup = await self._gateway.find_by_tag(trade.session_id, order.tag)
+        if lookup.order is not None or lookup.definitive:
+            self.unsettled.discard((pos_id, order_id))
+        else:
+            self.unsettled.add((pos_id, order_id))
         if lookup.order is not None:
             if self._follower is not None:
                 await self._follower.follow(trade.session_id, order.tag)

@@ -10,6 +10,9 @@ from tradebus.store.store import Store
 
 _ALIVE = "SELECT spec FROM sessions WHERE status NOT IN ('STOPPED', 'FAILED')"
 _PARTICIPATE = "INSERT INTO session_participants (session_id, service) VALUES ($1, 'execution') ON CONFLICT DO NOTHING"
+_GIVE_UP = "UPDATE sessions SET reason = $2 WHERE session_id = $1 AND status = 'STARTING'"
+_REASON_MAX = 400
+PAPER = "paper"
 
 
 class Sessions:
@@ -39,6 +42,23 @@ class Sessions:
                 await tx.connection.execute(_PARTICIPATE, message.spec.session_id)
         self._specs[message.spec.session_id] = message.spec
 
+    def remember(self, spec: SessionSpec) -> None:
+        """Knows the session without having taken it up: its account is still to be opened."""
+        self._specs[spec.session_id] = spec
+
+    async def participate(self, session_id: str) -> None:
+        """Says durably that execution has the session, its account being open. Repeating it is harmless."""
+        await self._store.pool.execute(_PARTICIPATE, session_id)
+
+    async def give_up(self, session_id: str, *, reason: str) -> None:
+        """Says why a session that is starting cannot be taken up; the gateway ends it with that reason."""
+        await self._store.pool.execute(_GIVE_UP, session_id, f"execution: {reason}"[:_REASON_MAX])
+
+    @property
+    def at_brokers(self) -> list[SessionSpec]:
+        """The sessions whose orders go to a broker."""
+        return [spec for spec in self._specs.values() if spec.broker != PAPER]
+
     async def refresh_kill_switch(self) -> None:
         self.killed = bool(await self._store.pool.fetchval("SELECT engaged FROM kill_switch"))
 
@@ -53,12 +73,16 @@ class Sessions:
 
     async def paper_settings(self, session_id: str) -> PaperSettings:
         """How the paper broker behaves for this session. Raises InvalidInput for one that is not in the book."""
+        return (await self.spec(session_id)).paper
+
+    async def spec(self, session_id: str) -> SessionSpec:
+        """Raises InvalidInput for a session that is not in the book."""
         if session_id not in self._specs:  # an order may come before the command that started its session
             spec = await self._store.pool.fetchval("SELECT spec FROM sessions WHERE session_id = $1", session_id)
             if spec is None:
                 raise InvalidInput(f"session {session_id} is not in the book")
             self._remember(spec)
-        return self._specs[session_id].paper
+        return self._specs[session_id]
 
     def _remember(self, spec: Any) -> None:
         loaded = SessionSpec.model_validate(spec)

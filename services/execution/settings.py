@@ -2,13 +2,17 @@
 
 from pydantic import Field
 
-from tradebus.config.settings import ServiceSettings
+from tradebus.config.brokers import BrokerSettings
 
 
-class ExecutionSettings(ServiceSettings):
-    """`order_gateway` is "paper" until broker adapters are added."""
+class ExecutionSettings(BrokerSettings):
+    """Whose orders go where is in each session's spec."""
 
     housekeeping_seconds: float = Field(default=1.0, gt=0, validation_alias="EXECUTION_HOUSEKEEPING_SECONDS")
     orphan_seconds: float = Field(default=15.0, gt=0, validation_alias="EXECUTION_ORPHAN_SECONDS")
     # High: every restart delivers again what was waiting, and an intent is never given up for somebody else's crash.
     deliveries_max: int = Field(default=100, ge=1, validation_alias="EXECUTION_DELIVERIES_MAX")
+    # A broker's books are read this often, and after every connection of its order stream.
+    reconcile_seconds: float = Field(default=5.0, gt=0, validation_alias="EXECUTION_RECONCILE_SECONDS")
+    # Books that cannot be read for so long: no position is opened in the account until they can.
+    broker_lost_seconds: float = Field(default=120.0, gt=0, validation_alias="EXECUTION_BROKER_LOST_SECONDS")

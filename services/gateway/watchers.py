@@ -67,6 +67,8 @@ class SessionWatcher:
         missing = [name for name in PARTICIPANTS if name not in one.participants]
         if not missing:
             return await self._begin(one)
+        if one.reason:  # a service says that it cannot, and why
+            return await self._fail(one, missing, reason=one.reason)
         waited_ns = monotonic_ns() - self._first_seen_ns[one.session.session_id]
         return waited_ns > self._start_timeout_ns and await self._fail(one, missing)
 
@@ -84,9 +86,9 @@ class SessionWatcher:
         _log.info("session started", session_id=session.session_id, user_id=session.user_id, status=status)
         return True
 
-    async def _fail(self, one: Changing, missing: list[str]) -> bool:
+    async def _fail(self, one: Changing, missing: list[str], *, reason: str = "") -> bool:
         seconds = self._start_timeout_ns / 1e9
-        reason = f"not taken up within {seconds:g} s by {', '.join(missing)}: is the service running?"
+        reason = reason or f"not taken up within {seconds:g} s by {', '.join(missing)}: is the service running?"
         if not await self._end(one, Status.FAILED, reason):
             return False
         _log.error("session failed", session_id=one.session.session_id, missing=missing)

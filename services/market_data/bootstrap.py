@@ -71,7 +71,7 @@ async def _live(
     settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, open_broker: OpenBroker
 ) -> LiveFeeder:
     market, speed = settings.clock_of_market(clock)
-    source = LiveSource(settings, open_broker)
+    source = LiveSource(settings, open_broker, clock=market)
     feeder = LiveFeeder(
         settings, settings.symbols or DEFAULT_SYMBOLS, source=source, bus=bus, store=store, clock=market, speed=speed
     )

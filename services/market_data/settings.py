@@ -11,7 +11,6 @@ from pydantic_settings import NoDecode
 from services.market_data.domain.symbols import INDICES
 from tradebus.config.brokers import BrokerSettings
 from tradebus.config.settings import ServiceSettings
-from tradebus.kernel.clock import Clock, ScaledClock
 
 DEFAULT_SYMBOLS = (*INDICES[:2], "RELIANCE", "TCS", "INFY")
 
@@ -48,8 +47,6 @@ class MarketDataSettings(BrokerSettings):
     start_immediately: bool = Field(default=False, validation_alias="TRADEBUS_START_IMMEDIATELY")
     # A broker's feed: the stored login it uses, by name; empty means the broker's own.
     credential: str = Field(default="", validation_alias="TRADEBUS_FEED_CREDENTIAL")
-    # A sandbox's market may lie elsewhere in time and run faster: "<event ns>@<wall ns>x<speed>". Empty: it is now.
-    market_clock: str = Field(default="", pattern=r"^(\d+@\d+x\d+(\.\d+)?)?$", validation_alias="TRADEBUS_MARKET_CLOCK")
     # How long after a bar's end its last ticks may still arrive, and how long data may stay away in a session.
     close_grace_ms: int = Field(default=250, ge=0, le=900, validation_alias="TRADEBUS_CLOSE_GRACE_MS")
     feed_silent_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_FEED_SILENT_SECONDS")
@@ -69,14 +66,6 @@ class MarketDataSettings(BrokerSettings):
     def credential_name(self) -> str:
         """The stored login of a broker's feed."""
         return self.credential or self.feed.value
-
-    def clock_of_market(self, clock: Clock) -> tuple[Clock, float]:
-        """The market's clock, and how many times faster than `clock` it runs."""
-        if not self.market_clock:
-            return clock, 1.0
-        event, _, rest = self.market_clock.partition("@")
-        wall, _, speed = rest.partition("x")
-        return ScaledClock(clock, event_ns=int(event), wall_ns=int(wall), speed=float(speed)), float(speed)
 
     @model_validator(mode="after")
     def _consistent(self) -> "MarketDataSettings":

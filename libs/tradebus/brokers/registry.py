@@ -15,6 +15,7 @@ from tradebus.brokers.credentials import Credential
 from tradebus.brokers.feed import MarketFeed, OrderUpdates
 from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.reference import ListedInstrument, ReferenceData
+from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import InvalidInput, nearest
 
 ListingOf = Callable[[int], ListedInstrument]
@@ -56,45 +57,58 @@ class Broker(Protocol):
 class OpenBroker(Protocol):
     """`open_broker`, or a test's."""
 
-    def __call__(self, name: str, credential: Credential, *, url: str, refresh: Refresh | None = None) -> Broker: ...
+    def __call__(
+        self,
+        name: str,
+        credential: Credential,
+        *,
+        url: str,
+        refresh: Refresh | None = None,
+        clock: Clock | None = None,
+    ) -> Broker: ...
 
 
-def open_broker(name: str, credential: Credential, *, url: str = "", refresh: Refresh | None = None) -> Broker:
-    """The broker behind its ports; nothing is sent yet. `url` points all of it at one address, "" means the real one.
+def open_broker(
+    name: str, credential: Credential, *, url: str = "", refresh: Refresh | None = None, clock: Clock | None = None
+) -> Broker:
+    """The broker behind its ports; nothing is sent yet. `url` points all of it at one address, "" means the real one;
+    `clock` is the market's, where that is not the machine's.
 
     Raises InvalidInput for an unknown broker, or a login that lacks what that broker needs.
     """
-    return Adapter(name, credential, url=url, refresh=refresh)
+    return Adapter(name, credential, url=url, refresh=refresh, clock=clock or WallClock())
 
 
 class Adapter:
     """A login through the adapter package of its broker, which are all of one shape."""
 
-    def __init__(self, name: str, credential: Credential, *, url: str, refresh: Refresh | None) -> None:
+    def __init__(self, name: str, credential: Credential, *, url: str, refresh: Refresh | None, clock: Clock) -> None:
         if name not in ADAPTERS:
             known = ", ".join(ADAPTERS)
             raise InvalidInput(f"broker: {name!r} is unknown{nearest(name, ADAPTERS)}; known are {known}")
-        self.name = name
+        self.name, self._clock = name, clock
         endpoints = self._part("Endpoints")
         self._settings = self._part("Settings")(
             **{CLIENT_ID[name]: credential.client_id}, api_secret=credential.api_secret,
             access_token=credential.access_token, endpoints=endpoints.at(url) if url else endpoints(), refresh=refresh,
         )  # fmt: skip
         self._client = self._part("Client")(self._settings)
-        self.reference: ReferenceData = self._made("Reference")
+        self.reference: ReferenceData = self._made("Reference", clock=clock)
         self.account: Account = self._made("Account")
         self.session: Session = self._made("Session")
 
     def feed(self) -> MarketFeed:
-        feed: MarketFeed = self._made("Feed")
+        feed: MarketFeed = self._made("Feed", clock=self._clock)
         return feed
 
     def orders(self, known: Known) -> OrderGateway:
-        orders: OrderGateway = self._made("Orders", listing_of=known.listing_of, instrument_of=known.instrument_of)
+        orders: OrderGateway = self._made(
+            "Orders", listing_of=known.listing_of, instrument_of=known.instrument_of, clock=self._clock
+        )
         return orders
 
     def updates(self, known: Known) -> OrderUpdates:
-        updates: OrderUpdates = self._made("OrderUpdates", instrument_of=known.instrument_of)
+        updates: OrderUpdates = self._made("OrderUpdates", instrument_of=known.instrument_of, clock=self._clock)
         return updates
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from tradebus.config.settings import ServiceSettings
+from tradebus.kernel.clock import Clock, ScaledClock
 
 BROKER_NAMES = ("kite", "dhan", "upstox")
 
@@ -21,6 +22,8 @@ class BrokerSettings(ServiceSettings):
     kite_url: str = Field(default="", validation_alias="TRADEBUS_KITE_URL")
     dhan_url: str = Field(default="", validation_alias="TRADEBUS_DHAN_URL")
     upstox_url: str = Field(default="", validation_alias="TRADEBUS_UPSTOX_URL")
+    # A sandbox's market may lie elsewhere in time and run faster: "<event ns>@<wall ns>x<speed>". Empty: it is now.
+    market_clock: str = Field(default="", pattern=r"^(\d+@\d+x\d+(\.\d+)?)?$", validation_alias="TRADEBUS_MARKET_CLOCK")
     credentials_key: SecretStr | None = Field(default=None, validation_alias="TRADEBUS_CREDENTIALS_KEY")
 
     @field_validator("kite_url", "dhan_url", "upstox_url")
@@ -29,6 +32,14 @@ class BrokerSettings(ServiceSettings):
         if value and not is_http_url(value):
             raise ValueError("must be an address such as http://127.0.0.1:9401, or empty for the broker itself")
         return value.rstrip("/")
+
+    def clock_of_market(self, clock: Clock) -> tuple[Clock, float]:
+        """The market's clock, and how many times faster than `clock` it runs."""
+        if not self.market_clock:
+            return clock, 1.0
+        event, _, rest = self.market_clock.partition("@")
+        wall, _, speed = rest.partition("x")
+        return ScaledClock(clock, event_ns=int(event), wall_ns=int(wall), speed=float(speed)), float(speed)
 
     @property
     def broker_urls(self) -> Mapping[str, str]:

@@ -12,6 +12,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import Broker, OpenBroker
 from tradebus.contracts.records import CANDLE, Records
+from tradebus.kernel.clock import Clock
 
 _log = structlog.get_logger()
 
@@ -19,12 +20,12 @@ _log = structlog.get_logger()
 class LiveSource:
     """One broker. `open` makes it anew, with the login as it is stored then."""
 
-    def __init__(self, settings: MarketDataSettings, open_broker: OpenBroker) -> None:
+    def __init__(self, settings: MarketDataSettings, open_broker: OpenBroker, *, clock: Clock) -> None:
         self.name = settings.feed.value
         self._credential_name = settings.credential_name
         self._url = settings.broker_urls[self.name]
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
-        self._open_broker = open_broker
+        self._open_broker, self._clock = open_broker, clock
         self._broker: Broker | None = None
 
     @property
@@ -32,7 +33,9 @@ class LiveSource:
         """Raises InvalidInput where the login is not stored."""
         if self._broker is None:
             credential = self._credentials.get(self._credential_name)
-            self._broker = self._open_broker(self.name, credential, url=self._url, refresh=self._stored_token)
+            self._broker = self._open_broker(
+                self.name, credential, url=self._url, refresh=self._stored_token, clock=self._clock
+            )
         return self._broker
 
     def renew(self) -> None:

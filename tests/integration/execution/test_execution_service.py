@@ -194,7 +194,7 @@ async def test_a_request_that_was_committed_and_never_sent_is_found_missing_and_
     entry = approval(1, at_ns=MORNING)
     running = Running(database_url, redis_url, namespace)
     async with running:
-        running.component._keeper._gateway.__class__ = Powerless
+        running.component._keeper._gateway.paper.__class__ = Powerless
         await bus.publish([Outgoing(TICKS, "ticks", b"", watermark_ns=MORNING - 1, slice_start_ns=0)])
         await bus.publish([intent(entry), mark(MORNING)])
         await asyncio.wait_for(powerless.wait(), 10)

@@ -16,3 +16,6 @@ CREATE TABLE broker_instruments (
     listed_on       date NOT NULL,                 -- the day of the master it was read from
     PRIMARY KEY (broker, instrument_id)
 );
+
+-- An order stream may name an order by the broker's id alone.
+CREATE INDEX ON orders (broker_order_id) WHERE broker_order_id IS NOT NULL;

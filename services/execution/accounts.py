@@ -1,0 +1,128 @@
+"""Logins at brokers that take orders, opened when a session asks for one; sessions of one login share it.
+
+session ─► (broker, credential) ─► Account: gateway, updates, what the broker lists ─► Reconciler
+"""
+
+import asyncio
+from datetime import date
+
+import structlog
+
+from services.execution.adapters.listed import Listed
+from services.execution.settings import ExecutionSettings
+from tradebus.brokers.credentials import Credentials
+from tradebus.brokers.ports import OrderGateway, OrderRequest
+from tradebus.brokers.registry import Broker, OpenBroker
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.kernel.clock import Clock, monotonic_ns
+from tradebus.kernel.errors import InvalidInput, TradebusError
+from tradebus.kernel.time import ist_date
+from tradebus.store.store import Store
+
+_AGAIN_NS = 2_000_000_000
+_log = structlog.get_logger()
+
+
+class Account:
+    """One login. `blocked` says why no new position is opened through it, "" where one may be."""
+
+    def __init__(self, name: str, broker: Broker, listed: Listed) -> None:
+        self.name, self.broker, self.listed = name, broker, listed
+        self.gateway: OrderGateway = broker.orders(listed.known)
+        self.sessions: dict[str, SessionSpec] = {}
+        self.blocked = ""
+
+    def problem(self, request: OrderRequest) -> str | None:
+        """Why the request cannot be one order at this broker, None where it can."""
+        listing = self.listed.get(request.instrument)
+        if listing is None:
+            return f"{request.symbol} is not listed at {self.broker.name}"
+        if listing.freeze_quantity is not None and request.quantity > listing.freeze_quantity:
+            return (
+                f"quantity {request.quantity} is above the freeze quantity of {listing.freeze_quantity} of "
+                f"{listing.symbol}, and orders are not sliced in this version: set max_lots_per_trade"
+            )
+        if request.quantity % listing.lot_size:
+            return f"quantity {request.quantity} is not a multiple of {listing.symbol}'s lot of {listing.lot_size}"
+        for name, price in (("price", request.price_paise), ("trigger", request.trigger_paise)):
+            if price is not None and price % listing.tick_size_paise:
+                return f"{name} {price} paise is not on {listing.symbol}'s tick of {listing.tick_size_paise}"
+        return None
+
+
+class Accounts:
+    """`opened` gets each new account."""
+
+    def __init__(self, settings: ExecutionSettings, store: Store, open_broker: OpenBroker, *, clock: Clock) -> None:
+        self._store, self._open_broker, self._clock = store, open_broker, settings.clock_of_market(clock)[0]
+        self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
+        self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._by_session: dict[str, Account] = {}
+        self._opening = asyncio.Lock()
+        self._failed: dict[tuple[str, str], tuple[int, TradebusError]] = {}
+        self.opened: asyncio.Queue[Account] = asyncio.Queue()
+
+    async def of(self, spec: SessionSpec) -> Account:
+        """The session's account, opened where it is not yet. Raises InvalidInput and BrokerError; within two seconds
+        after a failure the same again, without asking anybody."""
+        found = self._by_session.get(spec.session_id)
+        if found is not None:
+            return found
+        key = (spec.broker, spec.credential or spec.broker)
+        async with self._opening:
+            account = self._accounts.get(key)
+            if account is None:
+                account = await self._opened(key)
+                self._accounts[key] = account
+                self.opened.put_nowait(account)
+            elif account.listed.day != self._today():
+                await account.listed.refresh(self._today())
+            account.sessions[spec.session_id] = spec
+            self._by_session[spec.session_id] = account
+        return account
+
+    def blocked(self, session_id: str | None) -> str:
+        """Why no entry is made for the session, "" where one may be."""
+        account = self._by_session.get(session_id or "")
+        return account.blocked if account is not None else ""
+
+    def all(self) -> list[Account]:
+        return list(self._accounts.values())
+
+    def close(self) -> None:
+        for account in self._accounts.values():
+            account.broker.close()
+
+    def _today(self) -> date:
+        """The market's day: a sandbox's may be another one than the machine's."""
+        return ist_date(self._clock.now_ns())
+
+    async def _opened(self, key: tuple[str, str]) -> Account:
+        failed = self._failed.get(key)
+        if failed is not None and monotonic_ns() - failed[0] < _AGAIN_NS:
+            raise failed[1]
+        try:
+            return await self._open(*key)
+        except TradebusError as error:
+            self._failed[key] = (monotonic_ns(), error)
+            raise
+
+    async def _open(self, name: str, credential_name: str) -> Account:
+        if name not in self._sandboxed:
+            # The gateway refuses such a session; whoever writes to the stream himself gets no further than this.
+            raise InvalidInput(f"{name}: orders go only to a sandbox on this machine (TRADEBUS_{name.upper()}_URL)")
+        credential = await asyncio.to_thread(self._credentials.get, credential_name)
+
+        async def stored_token() -> str:
+            return (await asyncio.to_thread(self._credentials.get, credential_name)).access_token
+
+        broker = self._open_broker(name, credential, url=self._urls[name], refresh=stored_token, clock=self._clock)
+        listed = Listed(self._store, broker)
+        try:
+            await listed.refresh(self._today())
+        except BaseException:
+            broker.close()
+            raise
+        _log.info("account opened", broker=name, credential_name=credential_name)
+        return Account(f"{name}:{credential_name}", broker, listed)

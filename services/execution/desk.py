@@ -1,0 +1,81 @@
+"""Sessions whose orders go to a broker: opens their accounts off the way of orders, and follows each account.
+
+START_TRADING ─► attach ─► account open? ─┬─ yes: takes part ─► Reconciler
+                                          └─ no: the session is told why, and ends
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from services.execution.accounts import Account, Accounts
+from services.execution.reconciler import Reconciler
+from services.execution.sessions import Sessions
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.kernel.errors import TradebusError
+
+_RETRY_SECONDS = 2.0
+_POSTGRES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_log = structlog.get_logger()
+
+
+class Desk:
+    """`follow` makes an account's reconciler."""
+
+    def __init__(self, accounts: Accounts, sessions: Sessions, follow: Callable[[Account], Reconciler]) -> None:
+        self._accounts, self._sessions, self._follow = accounts, sessions, follow
+        self._wanted: asyncio.Queue[tuple[SessionSpec, bool]] = asyncio.Queue()
+
+    def attach(self, spec: SessionSpec, *, new: bool) -> None:
+        """Opens the session's account soon. A `new` session that cannot be served ends; an old one is tried again."""
+        self._sessions.remember(spec)
+        self._wanted.put_nowait((spec, new))
+
+    def blocked(self, session_id: str | None) -> str:
+        """Why no entry is made for the session, "" where one may be."""
+        return self._accounts.blocked(session_id)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. Raises what a reconciler raises that it cannot live with."""
+        tasks: set[asyncio.Task[None]] = {
+            asyncio.create_task(self._attach_all()), asyncio.create_task(_until(stop))
+        }  # fmt: skip
+        opened = asyncio.create_task(self._accounts.opened.get())
+        try:
+            while not stop.is_set():
+                done, _ = await asyncio.wait({*tasks, opened}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {opened}:
+                    task.result()
+                if opened in done:
+                    tasks.add(asyncio.create_task(self._follow(opened.result()).run(stop)))
+                    opened = asyncio.create_task(self._accounts.opened.get())
+        finally:
+            for each in (*tasks, opened):
+                each.cancel()
+            await asyncio.gather(*tasks, opened, return_exceptions=True)
+            self._accounts.close()
+
+    async def _attach_all(self) -> None:
+        while True:
+            spec, new = await self._wanted.get()
+            try:
+                await self._accounts.of(spec)
+                await self._sessions.participate(spec.session_id)
+            except (*_POSTGRES, TradebusError) as error:
+                _log.error("account not opened", session_id=spec.session_id, broker=spec.broker, error=str(error))
+                if new and isinstance(error, TradebusError):
+                    await self._give_up(spec, str(error))
+                else:
+                    asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._wanted.put_nowait, (spec, new))
+
+    async def _give_up(self, spec: SessionSpec, reason: str) -> None:
+        try:
+            await self._sessions.give_up(spec.session_id, reason=reason)
+        except _POSTGRES as error:
+            _log.warning("the reason is not stored; the session ends without it", error=str(error))
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()

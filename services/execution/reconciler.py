@@ -1,0 +1,272 @@
+"""Follows one account: what its order stream says, and every few seconds what its books say.
+
+    order stream ─► report          (re)connected, or five seconds ─► order book, positions ─► judge ─┬─ hear, realign
+                                                                                                     └─ dispute
+
+The stream is a hint, the book is the truth. A difference that hearing settles is told with RECONCILED; one that stays
+is RECONCILE_MISMATCH, and no position is opened in the account until it is gone.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import asyncpg
+import structlog
+from prometheus_client import Counter, Gauge
+
+from services.execution import decisions
+from services.execution.accounts import Account
+from services.execution.adapters.book import OwnBook
+from services.execution.domain.reconciliation import (
+    Finding,
+    OwnOrder,
+    difference,
+    disputed_positions,
+    judge,
+    net_of,
+    strangers,
+)
+from services.execution.keeper import Keeper
+from services.execution.settings import ExecutionSettings
+from tradebus.brokers.errors import BrokerError
+from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.brokers.ports import BrokerOrder, BrokerStatus
+from tradebus.contracts.base import Message, event_id_for
+from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
+from tradebus.contracts.streams import ORDERS
+from tradebus.kernel.clock import Clock, monotonic_ns
+from tradebus.kernel.errors import TradebusError
+from tradebus.store.outbox import Outbox
+from tradebus.store.store import Store
+from tradebus.trading.states import OrderState
+
+_TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
+_PATIENCE = 2  # reconciliations in a row before a difference that may be under way counts
+_INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
+_AGAIN_SECONDS = 1.0
+_log = structlog.get_logger()
+
+_DISPUTES = Gauge("tradebus_execution_disputes", "Differences with a broker that nobody can explain", ["account"])
+_RECONCILED = Counter("tradebus_execution_reconciliations_total", "Looks into a broker's books", ["account", "result"])
+
+
+class Reconciler:
+    """One per account. `market_ns` gives the event time."""
+
+    def __init__(
+        self, account: Account, settings: ExecutionSettings, *, store: Store, keeper: Keeper, outbox: Outbox,
+        clock: Clock, market_ns: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._account, self._keeper, self._outbox = account, keeper, outbox
+        self._store, self._clock, self._market_ns = store, clock, market_ns
+        self._book = OwnBook(store.pool)
+        self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
+        self._due = asyncio.Event()
+        self._agreed = False  # with the broker, since the start or the last dispute
+        self._told: tuple[Difference, ...] = ()
+        self._settled: list[Difference] = []  # and not told yet
+        self._seen: dict[str, int] = {}  # how often in a row a difference was there
+        self._now: set[str] = set()  # those of the reconciliation under way
+        self._open_questions = 0  # differences that the next look decides about
+        self._noted: set[str] = set()  # others' orders that were mentioned
+        self._read_ns = monotonic_ns()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`. What Postgres or the broker will not give now is asked for again."""
+        hearing = asyncio.create_task(self._listen())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._due.clear()
+                try:
+                    await self.reconcile()
+                except _TRANSIENT as error:
+                    _log.warning("reconciliation failed, trying again", account=self._account.name, error=str(error))
+                due = asyncio.create_task(self._due.wait())
+                await asyncio.wait(
+                    (due, stopping, hearing), timeout=self._every_seconds, return_when=asyncio.FIRST_COMPLETED
+                )
+                due.cancel()
+                if hearing.done():
+                    hearing.result()
+        finally:
+            for task in (hearing, stopping):
+                task.cancel()
+            await asyncio.gather(hearing, stopping, return_exceptions=True)
+
+    async def hear(self, order: BrokerOrder) -> None:
+        """One word of the order stream. What it leaves out is looked up."""
+        if not order.tag:
+            order = replace(order, tag=await self._book.tag_of(order.broker_order_id) or "")
+        session_id = await self._book.session_of(order.tag) if order.tag else None
+        if session_id not in self._account.sessions:
+            return  # somebody else's
+        told = sum(fill.quantity for fill in order.fills)
+        if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
+            lookup = await self._account.gateway.find_by_tag(session_id or "", order.tag)
+            order = lookup.order or order
+        await self._keeper.report(order)
+        await self._outbox.flush()
+
+    async def reconcile(self) -> None:
+        """Reads the broker's books once and settles what can be settled. Raises what Postgres and the bus raise."""
+        account = self._account
+        for session_id in await self._book.ended(list(account.sessions)):
+            account.sessions.pop(session_id, None)
+        if not account.sessions:
+            return
+        book = await account.gateway.order_book(next(iter(account.sessions)))
+        if book is None:
+            self._unread()
+            return
+        self._read_ns = monotonic_ns()
+        self._open_questions = 0
+        self._settled += await self._settle_orders(book)
+        ours = await self._own(book)
+        disputed = self._still_disputed(book, ours)
+        marked, others = strangers(book, [order.tag for order in ours])
+        disputed += self._persisting(marked) + await self._positions(book, ours)
+        self._forget_settled()
+        notes = [note for note in others if note.what not in self._noted]
+        self._noted |= {note.what for note in others}
+        self._settled += notes
+        await self._tell(len(ours), disputed)
+
+    async def _listen(self) -> None:
+        while True:
+            updates = self._account.broker.updates(self._account.listed.known)
+            try:
+                async for item in updates.updates():
+                    if isinstance(item, FeedEvent):
+                        self._connection(item)
+                    else:
+                        await self.hear(item)
+            except _TRANSIENT as error:
+                _log.warning("order stream", account=self._account.name, error=str(error))
+                self._due.set()  # what was not handled is in the book
+            finally:
+                await updates.close()
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    def _connection(self, event: FeedEvent) -> None:
+        if event.kind is FeedEventKind.CONNECTED:
+            self._due.set()
+        level = _log.info if event.kind is FeedEventKind.CONNECTED else _log.warning
+        level("order stream", account=self._account.name, kind=event.kind.value, text=event.text)
+
+    async def _settle_orders(self, book: Sequence[BrokerOrder]) -> list[Difference]:
+        """Hears what the broker knows more of, and says again what it should know. Returns what was settled."""
+        by_tag = {order.tag: order for order in book if order.tag}
+        settled = []
+        for ours in await self._own(book):
+            theirs = by_tag.get(ours.tag)
+            if theirs is None:
+                await self._look_up_missing(ours)
+                continue
+            finding = judge(ours, theirs)
+            if finding is Finding.HEAR:
+                await self._keeper.report(theirs)
+                settled.append(difference(ours, theirs, action="taken over"))
+            elif finding is Finding.REALIGN and self._count(f"realign {ours.tag}") >= _PATIENCE:
+                at_ns = self._market_ns()
+                await self._keeper.change(
+                    ours.pos_id,
+                    decisions.realign(
+                        ours.order_id, at_ns, quantity=theirs.quantity, trigger_paise=theirs.trigger_paise
+                    ),
+                )
+                settled.append(difference(ours, theirs, action="sent again"))
+        await self._outbox.flush()
+        return settled
+
+    async def _look_up_missing(self, ours: OwnOrder) -> None:
+        """Live with us, accepted by the broker once, and not in its book: only a look-up by tag may say it is gone."""
+        known = ours.broker_order_id is not None and not ours.ended
+        if known and self._count(f"missing {ours.tag}") >= _PATIENCE:
+            await self._keeper.resolve(ours.pos_id, ours.order_id, now_ns=self._market_ns())
+
+    def _still_disputed(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
+        by_tag = {order.tag: order for order in book if order.tag}
+        found = [
+            difference(own, by_tag[own.tag], action="look at it")
+            for own in ours
+            if own.tag in by_tag and judge(own, by_tag[own.tag]) is Finding.DISPUTED
+        ]
+        return self._persisting(found)
+
+    async def _positions(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
+        """Only where nothing is under way: positions and orders are read one after the other."""
+        if any(own.state in (OrderState.PENDING, OrderState.UNKNOWN) for own in ours):
+            return []
+        try:
+            rows = await self._account.broker.account.positions()
+        except BrokerError as error:
+            _log.warning("positions cannot be read", account=self._account.name, error=str(error))
+            return []
+        known = self._account.listed.known
+        brokers: dict[int, int] = {}
+        for row in rows:
+            instrument = known.instrument_of(row.broker_segment, row.token)
+            if instrument is not None and row.product.upper() in _INTRADAY:
+                brokers[instrument] = brokers.get(instrument, 0) + row.quantity
+        tags = {own.tag for own in ours}
+        others = net_of([order for order in book if order.tag not in tags])
+        symbols: Mapping[int, str] = {instrument: row.symbol for instrument, row in known.listings()}
+        held = await self._book.net(list(self._account.sessions))
+        return self._persisting(disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols))
+
+    async def _own(self, book: Sequence[BrokerOrder]) -> list[OwnOrder]:
+        return await self._book.orders([order.tag for order in book if order.tag], list(self._account.sessions))
+
+    async def _tell(self, checked: int, disputed: list[Difference]) -> None:
+        account = self._account
+        _DISPUTES.labels(account.name).set(len(disputed))
+        _RECONCILED.labels(account.name, "disputed" if disputed else "agreed").inc()
+        if disputed:
+            account.blocked = "reconcile_mismatch"
+            if tuple(disputed) != self._told:
+                self._told, self._agreed = tuple(disputed), False
+                _log.error("book and broker disagree", account=account.name, differences=len(disputed))
+                await self._emit(ReconcileMismatch, differences=tuple(disputed))
+            return
+        if self._open_questions:
+            return
+        account.blocked = ""
+        if not self._agreed or self._settled:
+            self._agreed, self._told = True, ()
+            settled, self._settled = tuple(self._settled), []
+            await self._emit(Reconciled, orders_checked=checked, differences=settled)
+
+    async def _emit(self, model: type[Message], **fields: object) -> None:
+        at_ns, now_ns = self._market_ns(), self._clock.now_ns()
+        async with self._store.begin() as tx:
+            for session_id, spec in self._account.sessions.items():
+                event_id = event_id_for(model.TYPE, at_ns, session_id, now_ns)
+                envelope = {
+                    "event_id": event_id, "ts_event_ns": at_ns, "ts_recorded_ns": now_ns, "source": "execution",
+                    "trace_id": event_id, "user_id": spec.user_id, "session_id": session_id,
+                }  # fmt: skip
+                tx.emit(ORDERS.name, model.model_validate({**envelope, **fields}))
+        await self._outbox.flush()
+
+    def _unread(self) -> None:
+        _RECONCILED.labels(self._account.name, "unread").inc()
+        _log.warning("the order book cannot be read", account=self._account.name)
+        if monotonic_ns() - self._read_ns >= self._lost_ns:
+            self._account.blocked = "broker_lost"
+
+    def _count(self, what: str) -> int:
+        self._seen[what] = self._seen.get(what, 0) + 1
+        self._now.add(what)
+        return self._seen[what]
+
+    def _persisting(self, found: Sequence[Difference]) -> list[Difference]:
+        """Those that were there the last time too; the others leave open whether book and broker agree."""
+        lasting = [one for one in found if self._count(f"{one.what} {one.ours} {one.brokers}") >= _PATIENCE]
+        self._open_questions += len(found) - len(lasting)
+        return lasting
+
+    def _forget_settled(self) -> None:
+        self._seen = {what: times for what, times in self._seen.items() if what in self._now}
+        self._now = set()

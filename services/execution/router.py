@@ -1,0 +1,71 @@
+"""One order gateway in front of all: by the session of an order to the paper broker, or to a broker's account.
+
+Invariant: what cannot be sent is REFUSED with a reason that says so; nothing that may have been sent ever is.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from services.execution.accounts import Accounts
+from services.execution.sessions import PAPER
+from tradebus.brokers.ports import BrokerOrder, Change, Lookup, OrderGateway, OrderRequest, Outcome, Result
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.kernel.errors import TradebusError
+
+
+class OrderRouter:
+    """See `tradebus.brokers.ports.OrderGateway`; an account there is a session here. `spec_of` raises InvalidInput for
+    a session that is not in the book."""
+
+    def __init__(
+        self, paper: OrderGateway, accounts: Accounts, spec_of: Callable[[str], Awaitable[SessionSpec]]
+    ) -> None:
+        self.paper, self._accounts, self._spec_of = paper, accounts, spec_of
+
+    async def place(self, request: OrderRequest) -> Outcome:
+        spec = await self._spec_of(request.account)
+        if spec.broker == PAPER:
+            return await self.paper.place(request)
+        try:
+            account = await self._accounts.of(spec)
+        except TradebusError as error:
+            return _not_sent(error)
+        problem = account.problem(request)
+        if problem is not None:
+            return Outcome(Result.REFUSED, reason=f"not sent: {problem}")
+        return await account.gateway.place(request)
+
+    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+        try:
+            gateway = await self._gateway(account)
+        except TradebusError as error:
+            return _not_sent(error)
+        return await gateway.modify(account, broker_order_id, change)
+
+    async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
+        try:
+            gateway = await self._gateway(account)
+        except TradebusError as error:
+            return _not_sent(error)
+        return await gateway.cancel(account, broker_order_id, at_ns=at_ns)
+
+    async def find_by_tag(self, account: str, tag: str) -> Lookup:
+        try:
+            gateway = await self._gateway(account)
+        except TradebusError:
+            return Lookup(None, definitive=False)
+        return await gateway.find_by_tag(account, tag)
+
+    async def order_book(self, account: str) -> Sequence[BrokerOrder] | None:
+        try:
+            gateway = await self._gateway(account)
+        except TradebusError:
+            return None
+        return await gateway.order_book(account)
+
+    async def _gateway(self, session_id: str) -> OrderGateway:
+        spec = await self._spec_of(session_id)
+        return self.paper if spec.broker == PAPER else (await self._accounts.of(spec)).gateway
+
+
+def _not_sent(error: TradebusError) -> Outcome:
+    return Outcome(Result.REFUSED, reason=f"not sent: {error}")
