@@ -1,5 +1,5 @@
-"""Dhan on this machine: an HTTP server that answers what it is told to and keeps what it was asked, a socket server that
-does the same, and instruments, orders and requests to ask about."""
+"""Dhan on this machine: an HTTP server that answers what it is told to and keeps what it was asked, a socket server
+that does the same, and instruments, orders and requests to ask about."""
 
 import asyncio
 import json

@@ -276,7 +276,7 @@ def _read(data, at, segment, tick_paise, received_ns, out):  # type: ignore[no-u
 )
 def walk(
     data: npt.NDArray[np.uint8],
-    ends: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int64],
     received_ns: int,
     keys: npt.NDArray[np.int64],
     slots: npt.NDArray[np.int32],
@@ -286,14 +286,15 @@ def walk(
     out: Records,
     events: npt.NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Reads the messages of `data`, which end at `ends`. Returns records written, packets skipped, events written; a
-    negative first figure says that `out` is too short (`room_for` never is) and nothing of it holds.
+    """Reads the messages of `data`, as long as `lengths` says. Returns records written, packets skipped and events
+    written; a negative first figure says that `out` is too short (`room_for` never is) and nothing of it holds.
 
     `keys` (a power of two long, -1 where empty) and `slots` are the hash table of segment << 32 | security id to a row
     of `instruments` and `ticks_paise`. `blank` is one zeroed record; `events` [n, 3] takes code, segment and reason.
     """
     records, skipped, told, at = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    for end in ends:
+    for size in lengths:
+        end = min(at + size, len(data))
         while at < end:
             length, readable = _advance(data, at, end)
             code, segment = data[at], np.int64(data[at + 3]) if readable else np.int64(-1)

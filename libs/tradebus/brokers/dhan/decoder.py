@@ -5,7 +5,6 @@ subscribed, of unknown codes or of unknown segments are counted in `skipped`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
 
 import numpy as np
 
@@ -59,13 +58,13 @@ class DhanDecoder:
         """Messages that came one after another, in one step."""
         body = frames[0] if len(frames) == 1 else b"".join(frames)
         data = np.frombuffer(body, np.uint8)
-        ends = np.fromiter(accumulate(map(len, frames)), np.int64, len(frames))
+        lengths = np.fromiter(map(len, frames), np.int64, len(frames))
         # Most turns hold packets of one size: room for them first, for the smallest ones where that was too little.
         size = max(int(core.SIZES[body[0]]), core.HEADER_BYTES + 4) if body else 1
         for room in (len(body) // size, core.room_for(len(body))):
             quotes = np.empty(room, QUOTE)
             records, skipped, told = core.walk(
-                data, ends, received_ns, self._keys, self._slots, self._instruments, self._ticks_paise, self._blank,
+                data, lengths, received_ns, self._keys, self._slots, self._instruments, self._ticks_paise, self._blank,
                 quotes, self._events,
             )  # fmt: skip
             if records >= 0:

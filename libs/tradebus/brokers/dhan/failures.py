@@ -42,6 +42,14 @@ class _Verdict(threading.local):
 _verdict = _Verdict()
 
 
+class Judged(Exception):
+    """Ends a request whose answer `inspect` has judged. Without the answer's words: the SDK writes them to the log."""
+
+    def __init__(self, verdict: BrokerError) -> None:
+        super().__init__(f"the answer is judged: {type(verdict).__name__}")
+        self.verdict = verdict
+
+
 class Said(Refused):
     """A refusal with Dhan's code for it."""
 
@@ -66,6 +74,8 @@ def judge(status: int, code: str, message: str) -> BrokerError:
 
 def classify(error: BaseException) -> BrokerError:
     """The meaning of what was raised inside a call."""
+    if isinstance(error, Judged):
+        return error.verdict
     if isinstance(error, BrokerError):
         return error
     if isinstance(error, ImportError):
@@ -99,8 +109,8 @@ def unwrapped(reply: Any) -> Any:
 
 
 def inspect(response: Response, *_: Any, **__: Any) -> Response:
-    """A hook of the SDK's HTTP session: reads the body within limits. Raises BrokerError for everything but a 2xx, and
-    keeps it, for the SDK will swallow it."""
+    """A hook of the SDK's HTTP session: reads the body within limits. Raises Judged for everything but a 2xx, and keeps
+    the verdict, for the SDK will swallow it."""
     _verdict.answered = True
     try:
         _read_body(response)
@@ -108,7 +118,7 @@ def inspect(response: Response, *_: Any, **__: Any) -> Response:
     except (BrokerError, RequestException, OSError) as error:
         response.close()
         _verdict.error = classify(error)
-        raise _verdict.error from None
+        raise Judged(_verdict.error) from None
     return response
 
 
