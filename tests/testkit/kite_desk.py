@@ -25,11 +25,11 @@ class KiteDesk:
     def __init__(self, box: Any) -> None:
         self.box, self.url = box, box.kite_url
         self.loop = Loop()
+        self._listings: dict[tuple[str, str], ListedInstrument] = {}
+        self._tags = 0
         self.token = box.token("kite", ACCOUNT)
         self.sdk = SdkHand(self.url, self.token)
         self.adapter = AdapterHand(self.url, self.token, account=ACCOUNT, run=self.loop)
-        self._listings: dict[tuple[str, str], ListedInstrument] = {}
-        self._tags = 0
 
     def close(self) -> None:
         self.adapter.client.close()
@@ -159,6 +159,12 @@ class KiteDesk:
                 return facts
             self.advance(seconds)
         raise AssertionError(f"{order_id} is {facts.status}, not {status}")
+
+    def relogin(self) -> None:
+        """A new day's login for both hands."""
+        self.token = self.new_token(ACCOUNT)
+        self.sdk.kite.set_access_token(self.token)
+        self.adapter.client.use_token(self.token)
 
     def new_token(self, account: str) -> str:
         """A login of another account."""

@@ -6,8 +6,11 @@ While somebody waits for an order's end, one task listens to that account's chan
 import asyncio
 from collections.abc import Callable
 
-from services.sandbox.ports import FINAL, Exchange, SandboxOrder
+import structlog
 
+from services.sandbox.ports import FINAL, Exchange, Refusal, SandboxOrder
+
+_log = structlog.get_logger()
 AtEnd = Callable[[SandboxOrder], None]
 
 
@@ -30,7 +33,7 @@ class Followers:
     def at_end(self, order: SandboxOrder, then: AtEnd) -> None:
         """`then` is called with the order as it ended, at once where it has ended already."""
         if order.status in FINAL:
-            then(order)
+            self._go_on(then, order)
             return
         self._waiting.setdefault(order.account, {})[order.order_id] = then
         task = self._tasks.get(order.account)
@@ -44,6 +47,12 @@ class Followers:
             while waiting:
                 changed = await queue.get()
                 if changed.status in FINAL and (then := waiting.pop(changed.order_id, None)) is not None:
-                    then(changed)
+                    self._go_on(then, changed)
         finally:
             self._exchange.unlisten(queue)
+
+    def _go_on(self, then: AtEnd, ended: SandboxOrder) -> None:
+        try:
+            then(ended)
+        except Refusal as refusal:  # the order before stands all the same; there is no request to answer
+            _log.warning("sandbox kite: a following order was refused", after=ended.order_id, reason=refusal.text)
