@@ -87,10 +87,9 @@ class Listings:
         return self._places.get((segment, token))
 
     def at(self, place: int) -> ListedInstrument:
-        try:
-            return self.listed[place]
-        except IndexError:
-            raise KeyError(place) from None
+        if not 0 <= place < len(self.listed):
+            raise KeyError(place)
+        return self.listed[place]
 
 
 class Hand(Protocol):

@@ -157,7 +157,7 @@ def dhan_market(**options: Any) -> Iterator[Market]:
     """A still market without request limits."""
     run = Loop()
     try:
-        with sandbox(**({"speed": 0, "limit_scale": 0, "instruments": 600} | options)) as box:
+        with sandbox(**({"speed": 0, "limit_scale": 0, "instruments": 1200} | options)) as box:
             box.advance(2)
             market = Market(box, run)
             yield market

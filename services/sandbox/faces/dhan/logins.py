@@ -1,6 +1,6 @@
 """Tokens, profile and addresses: auth.dhan.co's paths and the /v2 ones beside them.
 
-Anybody may log in: the sandbox asks for a client id, a six-digit PIN and a TOTP of six digits, and believes them.
+Anybody may log in: the sandbox asks for a client id, a PIN and a TOTP, and believes them.
 """
 
 from fastapi import APIRouter, Request
@@ -36,8 +36,8 @@ class Consents:
 async def generate_token(request: Request, exchange: Market) -> Row:
     query = Fields(request.query_params)
     account, pin, totp = query.text("dhanClientId"), query.text("pin"), query.text("totp")
-    if not (_digits(pin) and _digits(totp)):
-        raise DhanProblem("DH-901", "pin and totp must be six digits each")
+    if not (_digits(pin, least=4, most=8) and _digits(totp, least=6, most=6)):
+        raise DhanProblem("DH-901", "pin must be four to eight digits, totp six")
     return _granted(exchange, exchange.login(BrokerName.DHAN, account))
 
 
@@ -134,5 +134,5 @@ def _granted(exchange: Exchange, token: Token) -> Row:
     }
 
 
-def _digits(text: str) -> bool:
-    return len(text) == 6 and text.isdigit()
+def _digits(text: str, *, least: int, most: int) -> bool:
+    return least <= len(text) <= most and text.isdigit()

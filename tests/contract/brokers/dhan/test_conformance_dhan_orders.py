@@ -9,11 +9,7 @@ from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
 
 TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.SL, OrderType.SL_M)
-PLACED = [
-    ("share", order_type, Product.INTRADAY, side)
-    for order_type in TYPES
-    for side in (Transaction.BUY, Transaction.SELL)
-]
+PLACED = [("share", order_type, Product.INTRADAY, side) for order_type in TYPES for side in Transaction]
 PLACED += [("share", order_type, Product.DELIVERY, Transaction.BUY) for order_type in TYPES]
 PLACED += [
     ("future", order_type, product, side)

@@ -1,0 +1,45 @@
+"""A night between two days: deliveries become holdings, positions are carried, logins end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from testkit.dhan_hands import code, data
+from testkit.dhan_market import Desk, Market, bought, dhan_market
+
+from tradebus.brokers.account import SessionState
+from tradebus.brokers.ports import BrokerStatus, Product
+from tradebus.contracts.orders import OrderType, Transaction
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Market]:
+    with dhan_market(start="2026-11-25T15:00:00", instruments=300, step_ms=60_000) as made:
+        yield made
+
+
+def test_deliveries_become_holdings_a_carried_future_is_carried_and_the_login_ends(one_desk: Desk) -> None:
+    market = one_desk.market
+    bought(one_desk, market.share, 6, Product.DELIVERY)
+    bought(one_desk, market.future, market.future.lot_size, Product.CARRY)
+    market.box.advance(18.75 * 3600)  # to a quarter to ten of the next morning
+    (row,) = data(one_desk.sdk.dhan.get_holdings())
+    (holding,) = market.run(one_desk.adapter.account.holdings())
+    assert (row["totalQty"], holding.quantity, row["isin"]) == (6, 6, holding.isin)
+    assert round(row["avgCostPrice"] * 100) == holding.average_price_paise
+    (row,), (net,) = _positions(one_desk)
+    lot = market.future.lot_size
+    assert (row["carryForwardBuyQty"], row["dayBuyQty"], row["netQty"], net.quantity) == (lot, 0, lot, lot)
+    assert data(one_desk.sdk.dhan.get_order_list()) == one_desk.adapter.book() == []
+    assert data(one_desk.sdk.dhan.edis_inquiry(holding.isin))["aprvdQty"] == 6
+    ask = one_desk.ask(market.share, OrderType.MARKET, transaction=Transaction.SELL, product=Product.DELIVERY)
+    sold = one_desk.place(ask)
+    one_desk.facts(sold, BrokerStatus.FILLED)
+    market.box.advance(6 * 3600)  # the login was a day ago
+    assert code(one_desk.sdk.dhan.get_holdings()) == "DH-901"
+    assert market.run(one_desk.adapter.session.check()) is SessionState.EXPIRED
+    assert Desk(market, one_desk.account, "sdk").sdk.facts(sold) is not None
+
+
+def _positions(desk: Desk) -> tuple[list[dict[str, Any]], list[Any]]:
+    return data(desk.sdk.dhan.get_positions()), list(desk.market.run(desk.adapter.account.positions()))
