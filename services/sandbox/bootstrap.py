@@ -33,9 +33,7 @@ def make_sandbox(settings: SandboxSettings) -> Sandbox:
     if settings.fault_seed is not None:
         rules += seeded_rules(settings.fault_seed, share=settings.fault_share)
     faults = RuleFaults(lambda: exchange.now_ns, rules)
-    return assemble(
-        exchange, host=settings.host, ports=settings.ports, faults=faults, limit_scale=settings.limit_scale
-    )
+    return assemble(exchange, host=settings.host, ports=settings.ports, faults=faults, limit_scale=settings.limit_scale)
 
 
 def make_exchange(settings: SandboxSettings) -> SandboxExchange:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from services.sandbox.exchange import SandboxExchange
 from tradebus.kernel.clock import monotonic_ns
@@ -48,6 +49,11 @@ class Driver:
             else:
                 wait_ns = (floor.clock.step_at_ns + floor.clock.step_ns - target) / options.speed
                 await _sleep(wait_ns / NANOSECONDS_PER_SECOND, stop)
+
+    def recent_lags_ns(self, steps: int) -> npt.NDArray[np.int64]:
+        """How late the last `steps` steps were, as many of them as are remembered; at least one."""
+        count = max(1, min(steps, self.steps, _LAGS_KEPT))
+        return self.lags_ns[(self.steps - 1 - np.arange(count)) % _LAGS_KEPT]
 
     def _note(self, lag_ns: float) -> None:
         self.lags_ns[self.steps % _LAGS_KEPT] = int(lag_ns)

@@ -27,11 +27,12 @@ class MarketOptions:
     opening_paise: int = PAISE_PER_CRORE
     skip_closed: bool = False
     days_kept: int = 5
+    orders_kept: int = 7_000  # ended orders an account may still look at in the day
 
     def __post_init__(self) -> None:
         for name, low, high in (
             ("seed", 0, 2**62), ("speed", 0, 100_000), ("instruments", 1, 50_000), ("opening_paise", 0, 10**17),
-            ("days_kept", 1, 60),
+            ("days_kept", 1, 60), ("orders_kept", 0, 10**6),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise InvalidInput(f"{name}: {getattr(self, name)} is not from {low} to {high}")

@@ -5,6 +5,7 @@ minus what its buys cost, plus its quantity at that price, to the paisa; a fill 
 before never makes `available` negative unless a position was closed at a loss.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -89,6 +90,24 @@ class Account:
     orders: dict[str, Order] = field(default_factory=dict)  # of the day
     open_orders: dict[str, Order] = field(default_factory=dict)
     killed: bool = False
+    orders_kept: int = 7_000  # ended ones; a broker takes no more a day
+    _ended: deque[str] = field(default_factory=deque)
+
+    def take(self, order: Order) -> None:
+        """A new order of the day."""
+        self.orders[order.order_id] = order
+
+    def has_ended(self, order: Order) -> None:
+        """Nothing more will happen to it; the oldest that have ended are forgotten beyond `orders_kept`."""
+        self.open_orders.pop(order.order_id, None)
+        self._ended.append(order.order_id)
+        if len(self._ended) > self.orders_kept:
+            self.orders.pop(self._ended.popleft(), None)
+
+    def begin_day(self) -> None:
+        """Yesterday's orders are gone but for those that still wait."""
+        self.orders = dict(self.open_orders)
+        self._ended.clear()
 
     def position(self, instrument: int, product: Product) -> Position:
         return self.positions.setdefault((instrument, product), Position())

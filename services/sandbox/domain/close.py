@@ -131,7 +131,7 @@ class DayEnd:
                         quantity=position.quantity, cost_paise=position.cost_paise,
                         overnight_quantity=position.quantity, overnight_value_paise=position.cost_paise,
                     )  # fmt: skip
-            account.orders = {order.order_id: order for order in account.open_orders.values()}
+            account.begin_day()
 
     def _deliver(self, account: Account, instrument: int, position: Position) -> None:
         account.cash_paise -= position.cost_paise

@@ -10,11 +10,13 @@ is in both its order and its position; a final order is in no book.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from heapq import heappop, heappush
 
 import numpy as np
 
 from services.sandbox.domain.account import Account
 from services.sandbox.domain.book import Book
+from services.sandbox.domain.checks import Checks
 from services.sandbox.domain.margin import Margins
 from services.sandbox.domain.market import Market
 from services.sandbox.domain.matching import Deal, deals, reached
@@ -24,7 +26,6 @@ from services.sandbox.domain.rules import (
     at_market,
     check_legal,
     check_values,
-    protected_paise,
 )
 from services.sandbox.domain.shape import Flags, Ints
 from services.sandbox.domain.watch import Watch
@@ -39,8 +40,7 @@ from services.sandbox.ports import (
     Validity,
     Why,
 )
-from tradebus.brokers.ports import Product
-from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.contracts.orders import OrderType
 from tradebus.kernel.time import ist_date
 
 _MINUTE_NS = 60_000_000_000
@@ -59,7 +59,8 @@ class Desk:
         account_of: Callable[[str], Account],
         changed: Callable[[SandboxOrder], None],
     ) -> None:
-        self._instruments, self._market, self._margins = instruments, market, margins
+        self._instruments, self._market = instruments, market
+        self._checks = Checks(instruments, market, margins)
         self._now, self._account_of, self._changed = now, account_of, changed
         self._books: dict[int, Book] = {}
         self.watch = Watch(len(instruments))
@@ -68,6 +69,7 @@ class Desk:
         self.market_cash_paise = 0  # what the market's side of all deals paid and got
         self.market_units: Ints = np.zeros(len(instruments), np.int64)
         self.after_market: dict[str, Order] = {}
+        self._timed: list[tuple[int, str, Order]] = []  # a heap of orders that live some minutes
 
     # requests
 
@@ -78,17 +80,20 @@ class Desk:
         if account.killed and not forced:
             raise Refusal(Why.KILL_SWITCH, "the kill switch of this account is on: no order is taken")
         check_values(asked, instrument)
-        self._check_time(asked, instrument, now_ns)
+        self._checks.check_time(asked, instrument, now_ns)
         order = self._new_order(account, asked, now_ns)
-        account.orders[order.order_id] = order
-        problem = None if forced else self._rejection(account, order, instrument)
+        account.take(order)
+        problem = None if forced else self._checks.rejection(account, order, instrument)
         if problem is not None:
             order.set_status(SandboxStatus.REJECTED, now_ns, problem[1])
+            account.has_ended(order)
         elif asked.after_market:
             account.open_orders[order.order_id] = self.after_market[order.order_id] = order
             order.set_status(SandboxStatus.AFTER_MARKET, now_ns)
         else:
             account.open_orders[order.order_id] = order
+            if asked.validity is Validity.TTL:
+                heappush(self._timed, (now_ns + asked.validity_minutes * _MINUTE_NS, order.order_id, order))
             self._enter(order, now_ns)
         return self._report(order)
 
@@ -111,8 +116,8 @@ class Desk:
         woken = order.status is SandboxStatus.OPEN and before.order_type in STOP_TYPES
         waits = wanted.order_type in STOP_TYPES and not woken  # a stop that has woken is a limit order
         order.request = wanted
-        order.limit_paise = self._limit(wanted, instrument)
-        problem = self._rejection(account, order, instrument, stop_waits=waits)
+        order.limit_paise = self._checks.limit(wanted, instrument)
+        problem = self._checks.rejection(account, order, instrument, stop_waits=waits)
         order.request, limit_after = before, order.limit_paise
         order.limit_paise = limit_before
         if problem is not None:
@@ -135,7 +140,7 @@ class Desk:
         self._book(order.request.instrument).remove(order)
         self.after_market.pop(order.order_id, None)
         order.set_status(status, self._now(), reason)
-        self._account_of(order.account).open_orders.pop(order.order_id, None)
+        self._account_of(order.account).has_ended(order)
         self._look_after(order.request.instrument)
         self._report(order)
 
@@ -148,8 +153,8 @@ class Desk:
                 continue
             del self.after_market[order.order_id]
             account = self._account_of(order.account)
-            order.limit_paise = self._limit(order.request, instrument)
-            problem = self._rejection(account, order, instrument)
+            order.limit_paise = self._checks.limit(order.request, instrument)
+            problem = self._checks.rejection(account, order, instrument)
             if problem is not None:
                 self.end(order, SandboxStatus.REJECTED, problem[1])
                 continue
@@ -165,7 +170,14 @@ class Desk:
 
     def limit_of(self, request: NewOrder) -> int:
         """The price a request could trade at now."""
-        return self._limit(request, self._instrument(request.instrument))
+        return self._checks.limit(request, self._instrument(request.instrument))
+
+    def end_timed(self, now_ns: int) -> None:
+        """Ends the orders whose minutes are over."""
+        while self._timed and self._timed[0][0] <= now_ns:
+            order = heappop(self._timed)[2]
+            if not order.final:
+                self.end(order, SandboxStatus.CANCELLED, "its time to live is over")
 
     # what the market does
 
@@ -207,107 +219,13 @@ class Desk:
 
     # inside
 
-    def _check_time(self, asked: NewOrder, instrument: SandboxInstrument, now_ns: int) -> None:
-        if self._market.halted[instrument.index]:
-            raise Refusal(Why.MARKET_CLOSED, f"trading in {instrument.symbol} is halted")
-        session_ends = self._market.shape.expiry_ns[instrument.index]
-        if session_ends and now_ns >= session_ends:
-            raise Refusal(Why.UNKNOWN_INSTRUMENT, f"{instrument.symbol} has expired")
-        if not asked.after_market:
-            check_legal(asked, instrument, now_ns)
-            return
-        try:
-            check_legal(replace(asked, market_protection_pct=-1), instrument, now_ns)
-        except Refusal as refusal:
-            if refusal.why is Why.MARKET_CLOSED:
-                return
-            raise
-        raise Refusal(Why.NOT_ALLOWED, "after-market orders are taken only while the market is closed")
-
     def _new_order(self, account: Account, asked: NewOrder, now_ns: int) -> Order:
         self._orders_made += 1
         day: date = ist_date(now_ns)
         order_id = f"{day:%y%m%d}{self._orders_made:09d}"
         order = Order(order_id, f"1{day:%y%m%d}{self._orders_made:09d}", account.name, asked, now_ns)
-        order.limit_paise = self._limit(asked, self._instruments[asked.instrument])
+        order.limit_paise = self._checks.limit(asked, self._instruments[asked.instrument])
         return order
-
-    def _limit(self, request: NewOrder, instrument: SandboxInstrument) -> int:
-        """The price it may trade at, once it trades."""
-        if not at_market(request.order_type):
-            return request.price_paise
-        number = instrument.index
-        stop = request.order_type is OrderType.SL_M
-        return protected_paise(
-            request, instrument,
-            reference_paise=request.trigger_paise if stop else self._reference(request),
-            lower_paise=int(self._market.lower[number]), upper_paise=int(self._market.upper[number]),
-        )  # fmt: skip
-
-    def _reference(self, request: NewOrder) -> int:
-        """What a market order's protection is measured from: the best price against it, else the last trade."""
-        quotes = self._market.quotes
-        side = "ask_paise" if request.transaction is Transaction.BUY else "bid_paise"
-        return int(quotes[side][request.instrument, 0]) or int(quotes["price_paise"][request.instrument])
-
-    def _rejection(
-        self, account: Account, order: Order, instrument: SandboxInstrument, *, stop_waits: bool = True
-    ) -> tuple[Why, str] | None:
-        """What the exchange's risk checks say against it."""
-        request, number = order.request, instrument.index
-        if request.quantity > instrument.freeze_quantity:
-            text = f"quantity {request.quantity} of {instrument.symbol} is above the freeze quantity of "
-            return Why.FREEZE_QUANTITY, f"{text}{instrument.freeze_quantity}"
-        lower, upper = int(self._market.lower[number]), int(self._market.upper[number])
-        for name, paise in (("price", request.price_paise), ("trigger price", request.trigger_paise)):
-            named = name == "price" and not at_market(request.order_type)
-            named = named or (name != "price" and request.order_type in STOP_TYPES)
-            if named and not lower <= paise <= upper:
-                text = f"{name} {paise / 100:.2f} of {instrument.symbol} is outside the day's band of "
-                return Why.PRICE_BAND, f"{text}{lower / 100:.2f} to {upper / 100:.2f}"
-        if stop_waits and request.order_type in STOP_TYPES and self._trigger_passed(request):
-            last = int(self._market.quotes["price_paise"][number])
-            way = "above" if order.buys else "below"
-            text = f"trigger price {request.trigger_paise / 100:.2f} must be {way} the last price {last / 100:.2f}"
-            return Why.TRIGGER_PRICE, text
-        return self._shortage(account, order, instrument)
-
-    def _trigger_passed(self, request: NewOrder) -> bool:
-        last = int(self._market.quotes["price_paise"][request.instrument])
-        return (
-            request.trigger_paise <= last if request.transaction is Transaction.BUY else request.trigger_paise >= last
-        )
-
-    def _shortage(self, account: Account, order: Order, instrument: SandboxInstrument) -> tuple[Why, str] | None:
-        """Shares to deliver or money that is missing."""
-        request = order.request
-        if request.product is Product.DELIVERY and not order.buys:
-            have = self.deliverable(account, instrument.index, leaving_out=order)
-            if order.remaining > have:
-                text = f"{order.remaining} {instrument.symbol} cannot be sold for delivery: {have} are held"
-                return Why.HOLDINGS, text
-        already = order.order_id in account.open_orders
-        before = account.used_paise(self._margins.rates)
-        used = before if already else account.used_paise(self._margins.rates, (order,))
-        available = account.cash_paise + account.realised_paise() - used
-        if available < 0 and (already or used > before):
-            text = f"insufficient funds: {-available / 100:.2f} more are needed"
-            return Why.MARGIN, text
-        return None
-
-    def deliverable(self, account: Account, instrument: int, *, leaving_out: Order | None = None) -> int:
-        """How many shares may be sold for delivery now."""
-        holding = account.holdings.get(instrument)
-        position = account.positions.get((instrument, Product.DELIVERY))
-        have = (holding.quantity if holding else 0) + (position.quantity if position else 0)
-        return have - sum(
-            one.remaining
-            for one in account.open_orders.values()
-            if one is not leaving_out
-            and not one.buys
-            and one.request.instrument == instrument
-            and one.request.product is Product.DELIVERY
-        )
 
     def _enter(self, order: Order, now_ns: int) -> None:
         """Into the book for the first time: a stop waits, anything else trades what it can and rests."""
@@ -379,7 +297,7 @@ class Desk:
         position = account.position(request.instrument, request.product)
         position.fill(buys=order.buys, quantity=quantity, price_paise=price_paise)
         if order.final:
-            account.open_orders.pop(order.order_id, None)
+            account.has_ended(order)
             self._book(request.instrument).remove(order)
             self._look_after(request.instrument)
 

@@ -75,7 +75,9 @@ class Floor:
         """The account; made with the opening cash where it is new."""
         found = self.accounts.get(name)
         if found is None:
-            found = self.accounts[name] = Account(name, self._options.opening_paise)
+            found = self.accounts[name] = Account(
+                name, self._options.opening_paise, orders_kept=self._options.orders_kept
+            )
         return found
 
     def last_paise(self, instrument: int) -> int:
@@ -115,6 +117,7 @@ class Floor:
             self._set_trading(event.at_ns)
             self._happen(event)
         self.clock.step_to(to_ns)
+        self.desk.end_timed(to_ns)
         which = self._move(from_ns, to_ns)
         if len(which):
             self.desk.on_quotes(which)
