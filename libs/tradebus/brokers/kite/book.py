@@ -57,11 +57,14 @@ def line_of(row: Row) -> BookLine:
         if side not in tuple(Transaction):
             raise Unreadable(f"transaction_type: {side!r:.20} is neither BUY nor SELL")
         tag = optional_text(row, "tag")
+        quantity, filled = whole(row, "quantity"), whole(row, "filled_quantity")
+        if quantity <= 0 or filled < 0:
+            raise Unreadable(f"quantity: {quantity}, of which {filled} are filled")
         trigger = paise(row, "trigger_price") if row.get("trigger_price") is not None else 0
         return BookLine(
             order_id=order_id, tag=tag, tags=frozenset({tag, *_more_tags(row)} - {""}), word=text(row, "status"),
-            transaction=Transaction(side), quantity=whole(row, "quantity"),
-            filled_quantity=whole(row, "filled_quantity"), trigger_paise=trigger if trigger > 0 else None,
+            transaction=Transaction(side), quantity=quantity,
+            filled_quantity=filled, trigger_paise=trigger if trigger > 0 else None,
             exchange=_shown(row, "exchange"), token=_shown(row, "instrument_token"),
             variety=_shown(row, "variety") or "regular", user=_shown(row, "user_id") or _shown(row, "placed_by"),
             reason=_shown(row, "status_message") or _shown(row, "status_message_raw"), as_of_ns=_as_of(row),
