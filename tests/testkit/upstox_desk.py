@@ -18,10 +18,12 @@ MARKET, LIMIT, SL, SL_M = OrderType.MARKET, OrderType.LIMIT, OrderType.SL, Order
 class Desk:
     """`hands` are the SDK's and ours, in that order."""
 
-    def __init__(self, box: Box, account: str, loop: Loop, *, request_seconds: float = 5.0) -> None:
+    def __init__(
+        self, box: Box, account: str, loop: Loop, *, token: str | None = None, request_seconds: float = 5.0
+    ) -> None:
         self.box, self.account, self.loop = box, account, loop
         self.instruments = box.exchange.instruments
-        self.token = box.token("upstox", account)
+        self.token = token or box.token("upstox", account)
         self.sdk = SdkHand(sdk_client(box.upstox_url, self.token), self.instruments)
         self.ours = AdapterHand(
             box.upstox_url, self.token, account=account, instruments=self.instruments, run=loop,
