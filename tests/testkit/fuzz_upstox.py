@@ -1,6 +1,6 @@
 """Broken Upstox frames by the thousand, each shown to our decoder and to the official classes.
 
-python -m tests.testkit.fuzz_upstox 1000000
+PYTHONPATH=tests python -m testkit.fuzz_upstox 1000000
 """
 
 import sys
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.testkit.upstox_frames import KEYS, full_feed, official_quotes, pb2
+from testkit.upstox_frames import KEYS, full_feed, official_quotes, pb2
 from tradebus.brokers.upstox.decoder import UpstoxDecoder
 
 _RECEIVED_NS = 1_795_146_300_500_000_000

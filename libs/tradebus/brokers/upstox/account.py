@@ -17,13 +17,13 @@ class UpstoxAccount:
         self._client = client or UpstoxClient(settings)
 
     async def margins(self) -> Margins:
-        return await self._client.read(
+        return await self._client.read_as(
             "margins", lambda sdk, raw: sdk.api("UserApi").get_user_fund_margin(API_VERSION, **raw), _margins
         )
 
     async def positions(self) -> Sequence[NetPosition]:
         """Closed positions of the day included (quantity 0)."""
-        return await self._client.read(
+        return await self._client.read_as(
             "positions",
             lambda sdk, raw: sdk.api("PortfolioApi").get_positions(API_VERSION, **raw),
             lambda data: [_position(row) for row in rows_of(data, what="positions")],
@@ -31,7 +31,7 @@ class UpstoxAccount:
 
     async def holdings(self) -> Sequence[Holding]:
         """What was bought yesterday and is not delivered yet (T1) counts."""
-        return await self._client.read(
+        return await self._client.read_as(
             "holdings",
             lambda sdk, raw: sdk.api("PortfolioApi").get_holdings(API_VERSION, **raw),
             lambda data: [_holding(row) for row in rows_of(data, what="holdings")],

@@ -101,11 +101,12 @@ class UpstoxClient:
             BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
         )
 
-    async def read(self, what: str, use: Use, interpret: Callable[[Any], Any] = lambda data: data) -> Any:
-        """What `interpret` makes, on a thread, of the `data` of a reply that is safe to ask for again.
+    async def read(self, what: str, use: Use) -> Any:
+        """The `data` of a reply that is safe to ask for again. Raises BrokerError."""
+        return await self.calls.read(what, lambda: self._data(use), pacer=self.pacer)
 
-        Raises BrokerError; what `interpret` raises, Unreadable as a rule, is Malformed.
-        """
+    async def read_as(self, what: str, use: Use, interpret: Callable[[Any], T]) -> T:
+        """What `interpret` makes of it, on a thread; what it raises, Unreadable as a rule, is Malformed."""
         return await self.calls.read(what, lambda: interpret(self._data(use)), pacer=self.pacer)
 
     async def once(self, what: str, use: Use) -> Any:

@@ -77,7 +77,8 @@ def _write_depth(record: Any, quote: Row) -> int:
             record[f"{side}_quantity"][place] = _count(level, "quantity", at_most=_INT32_MAX)
             if level.get("orders") is not None:
                 record[f"{side}_orders"][place] = _count(level, "orders", at_most=_INT32_MAX)
-    return QUOTE_HAS_DEPTH
+    quoted = bool(record["bid_quantity"].any() or record["ask_quantity"].any())  # an index has empty levels
+    return QUOTE_HAS_DEPTH if quoted else 0
 
 
 def _write_times(record: Any, quote: Row, received_ns: int) -> int:

@@ -79,7 +79,7 @@ class UpstoxReference:
                 each.token: start + place for place, each in enumerate(instruments[start : start + QUOTES_A_CALL])
             }
             keys = ",".join(places)
-            found = await self._client.read(
+            found = await self._client.read_as(
                 "quotes",
                 partial(_full_quotes, keys),
                 lambda data: row_of(data, what="quotes"),
@@ -90,7 +90,7 @@ class UpstoxReference:
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
         """Of its options."""
-        return await self._client.read(
+        return await self._client.read_as(
             "option contracts",
             lambda sdk, raw: sdk.api("OptionsApi").get_option_contracts(underlying.token, **raw),
             expiries_of,
@@ -98,7 +98,7 @@ class UpstoxReference:
 
     async def option_chain(self, underlying: ListedInstrument, expiry: date) -> OptionChain:
         """Raises Refused where the underlying has no options of that expiry."""
-        chain = await self._client.read(
+        chain = await self._client.read_as(
             "option chain",
             lambda sdk, raw: sdk.api("OptionsApi").get_put_call_option_chain(
                 underlying.token, expiry.isoformat(), **raw
@@ -112,7 +112,7 @@ class UpstoxReference:
     async def _candles(
         self, instrument: ListedInstrument, unit: str, interval: int, first: date, last: date, seconds: int
     ) -> Records:
-        return await self._client.read(
+        return await self._client.read_as(
             "history",
             lambda sdk, raw: sdk.api("HistoryV3Api").get_historical_candle_data1(
                 instrument.token, unit, str(interval), last.isoformat(), first.isoformat(), **raw
@@ -121,7 +121,7 @@ class UpstoxReference:
         )
 
     async def _today(self, instrument: ListedInstrument, unit: str, interval: int, seconds: int) -> Records:
-        return await self._client.read(
+        return await self._client.read_as(
             "candles of today",
             lambda sdk, raw: sdk.api("HistoryV3Api").get_intra_day_candle_data(
                 instrument.token, unit, str(interval), **raw
