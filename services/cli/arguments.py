@@ -9,6 +9,8 @@ from typing import Any
 
 from tradebus.kernel.errors import InvalidInput, nearest
 
+SANDBOX_SPEED_MAX = 120
+
 
 def parse_day(text: str | None, *, option: str) -> date | None:
     """`2024-01-31`. Raises InvalidInput naming the option."""
@@ -30,6 +32,26 @@ def parse_speed(text: str) -> str:
         speed = 0.0
     if not 0 < speed <= 1e6:
         raise InvalidInput(f"--speed {text!r}: write max, or a number above 0 such as 60")
+    return text
+
+
+def parse_market_speed(text: str) -> float:
+    """How many times faster than the clock the sandbox's market runs. Raises InvalidInput."""
+    if text == "max":
+        raise InvalidInput("--speed max: a market that is traded at through a broker runs by the clock; write 40")
+    speed = float(parse_speed(text))
+    if speed > SANDBOX_SPEED_MAX:
+        raise InvalidInput(f"--speed {text}: at most {SANDBOX_SPEED_MAX}: orders take real time to get there")
+    return speed
+
+
+def parse_broker(text: str, *, option: str) -> str:
+    """Raises InvalidInput with the nearest known broker."""
+    from tradebus.config.brokers import BROKER_NAMES
+
+    if text not in BROKER_NAMES:
+        known = ", ".join(BROKER_NAMES)
+        raise InvalidInput(f"{option} {text!r}: unknown broker{nearest(text, BROKER_NAMES)}; known are {known}")
     return text
 
 

@@ -19,8 +19,8 @@ from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import ist_to_ns
 from tradebus.store.store import Store
 
-_START_SECONDS = 60.0
-_STOP_SECONDS = 60.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
 
@@ -62,7 +62,7 @@ async def run_paced(
         bus = await RedisBus.connect(stack.servers.redis_url, namespace=namespace)
         try:
             await stack.supervisor.while_healthy(_follow(client, ids, store, bus, watcher))
-            await stack.supervisor.while_healthy(_stop(client, wanted, ids))
+            await stack.supervisor.while_healthy(stop_sessions(client, wanted, ids, reason="end of feed"))
             wall_seconds = (monotonic_ns() - began_ns) / 1e9
             # What services keep in hand (decisions are journalled in batches) is in the book once they have ended.
             await stack.supervisor.stop()
@@ -81,7 +81,7 @@ async def run_paced(
 async def _follow(client: GatewayClient, ids: Sequence[str], store: Store, bus: Bus, watcher: Watcher) -> None:
     """Returns once the feed has ended and every service is done with all of it."""
     for session_id in ids:
-        await client.until(session_id, "RUNNING", seconds=_START_SECONDS)
+        await client.until(session_id, "RUNNING", seconds=START_SECONDS)
     ended = False
     while not ended:
         await asyncio.sleep(_POLL_SECONDS)
@@ -90,11 +90,12 @@ async def _follow(client: GatewayClient, ids: Sequence[str], store: Store, bus: 
         await watcher.show(await feed_status(store), store)
 
 
-async def _stop(client: GatewayClient, wanted: Sequence[Wanted], ids: Sequence[str]) -> None:
+async def stop_sessions(client: GatewayClient, wanted: Sequence[Wanted], ids: Sequence[str], *, reason: str) -> None:
+    """Closes what is open and waits until every session has ended."""
     for session in wanted:
-        await client.command("STOP_TRADING", user_id=session.user_id, data={"reason": "end of feed"})
+        await client.command("STOP_TRADING", user_id=session.user_id, data={"reason": reason})
     for session_id in ids:
-        await client.until(session_id, "STOPPED", seconds=_STOP_SECONDS)
+        await client.until(session_id, "STOPPED", seconds=STOP_SECONDS)
 
 
 async def feed_status(store: Store) -> dict[str, Any]:

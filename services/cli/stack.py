@@ -43,13 +43,15 @@ _OURS = ("DATABASE_URL_FILE", "REDIS_URL_FILE", "DATABASE_PASSWORD", "REDIS_PASS
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `own_state`: kill file and token lie in the run's folder, so that runs do not touch each other."""
+    """What to run. `own_state`: kill file and token lie in the run's folder, so that runs do not touch each other.
+    `shared` is the environment of every service, `feed` market_data's alone."""
 
     name: str
     command: str
     namespace: str
     paced: bool
     feed: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, str] = field(default_factory=dict)
     own_state: bool = True
     gateway_port: int = 0  # 0: any free one
     api_port: int | None = None  # of the market-data API; None: it does not run
@@ -174,6 +176,7 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
         "TRADEBUS_PACED": "1" if plan.paced else "0",
         "TRADEBUS_STATE_DIR": str(services_state),
         "TRADEBUS_LOG_LEVEL": Verbosity.log_level,
+        **plan.shared,
     }
     own: dict[str, dict[str, str]] = {
         "market_data": dict(plan.feed),

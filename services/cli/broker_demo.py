@@ -1,0 +1,264 @@
+"""What `tradebus demo --broker` does: a morning at the sandbox exchange through one broker's face, orders through the
+same or another one's, and in the end the ledger held against the exchange's own book.
+
+    sandbox ─► its clock ─► stack ─► two sessions ─► the morning ─► flat ─► report ─► ledger = book?
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from services.cli.broker_book import compare
+from services.cli.children import ServiceSpec, free_port
+from services.cli.demonstration import STOCKS, SYMBOLS, last_trading_day
+from services.cli.output import Verbosity, print_json, say
+from services.cli.paced import START_SECONDS, Outcome, Wanted, stop_sessions
+from services.cli.place import state_dir
+from services.cli.present import print_report, write_files
+from services.cli.report import read_report
+from services.cli.rundir import runs_folder
+from services.cli.sandbox_admin import SandboxAdmin
+from services.cli.stack import Plan, Stack, open_stack, preferred_port
+from services.cli.supervisor import Supervisor
+from services.cli.trading import new_name, run_facts, run_figures
+from tradebus.brokers.credentials import Credential, Credentials
+from tradebus.calendar import is_trading_day, session_for
+from tradebus.kernel.clock import WallClock, monotonic_ns
+from tradebus.kernel.errors import InvalidInput, TradebusError
+from tradebus.kernel.money import format_rupees
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_datetime, ist_to_ns
+from tradebus.store.queries import load_queries
+from tradebus.store.store import Store
+
+FACES = ("kite", "dhan", "upstox", "admin")
+BEGIN = time(9, 8)  # while the services come up the market opens
+_SUMMARY_SECONDS = 5.0
+_SANDBOX_TICKS_PER_SECOND = 150  # of the market, over all instruments
+_INSTRUMENTS = 300
+_SQL = load_queries("services.cli.sql", "broker_demo")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerDemo:
+    """The options. Prices come from `broker`, orders go to `orders_broker`; `minutes` of the market from 09:15 on."""
+
+    broker: str
+    orders_broker: str
+    seed: int
+    day: date | None
+    speed: float
+    minutes: int
+    port: int
+    keep: bool
+    json: bool
+
+
+class BooksDiffer(TradebusError):
+    """The ledger is not what the exchange has."""
+
+
+async def run_broker_demo(wanted: BrokerDemo) -> None:
+    """Prints the report. Raises BooksDiffer where ledger and book are not equal, InvalidInput for a closed day."""
+    day = wanted.day or last_trading_day(ist_date(WallClock().now_ns()))
+    if not is_trading_day(day):
+        raise InvalidInput(f"--day {day}: the exchange is closed that day")
+    name = new_name("demo")
+    folder = runs_folder(state_dir()) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    async with _sandbox(wanted, day, folder) as ports, SandboxAdmin(f"http://127.0.0.1:{ports['admin']}") as admin:
+        clock = _MarketClock.of(await admin.clock())
+        async with open_stack(_plan(wanted, name, ports, clock), keep=wanted.keep) as stack:
+            say(f"dashboard and API: {stack.state.gateway_url}  (token: {stack.state.token_file})")
+            sessions = await _log_in(wanted, admin, Path(stack.state.state_dir))
+            outcome = await _trade(stack, wanted, sessions, clock, day)
+            differences = await _differences(stack, admin, sessions, outcome)
+            _show(stack, wanted, outcome, differences, day)
+    if differences:
+        raise BooksDiffer(f"ledger and exchange differ in {len(differences)} things, the first: {differences[0]}")
+
+
+@asynccontextmanager
+async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator[dict[str, int]]:
+    """The exchange as a process of its own; its ports by face."""
+    ports = {face: free_port() for face in FACES}
+    health = free_port()
+    environment: dict[str, str | None] = {
+        **{f"TRADEBUS_SANDBOX_{face.upper()}_PORT": str(port) for face, port in ports.items()},
+        "TRADEBUS_SANDBOX_SEED": str(wanted.seed), "TRADEBUS_SANDBOX_SPEED": f"{wanted.speed:g}",
+        "TRADEBUS_SANDBOX_START": datetime.combine(day, BEGIN).isoformat(),
+        "TRADEBUS_SANDBOX_INSTRUMENTS": str(_INSTRUMENTS),
+        "TRADEBUS_SANDBOX_TICKS_PER_SECOND": str(_SANDBOX_TICKS_PER_SECOND), "TRADEBUS_HEALTH_PORT": str(health),
+        "TRADEBUS_HEALTH_HOST": None, "TRADEBUS_LOG_LEVEL": Verbosity.log_level,
+    }  # fmt: skip
+    spec = ServiceSpec("sandbox", [sys.executable, "-m", "services.sandbox.main"], health, environment)
+    supervisor = Supervisor([spec], run_dir=folder, changed=lambda _: None, say=say)
+    try:
+        await supervisor.start(["sandbox"])
+        say(f"sandbox exchange: {', '.join(f'{face} http://127.0.0.1:{port}' for face, port in ports.items())}")
+        yield ports
+    finally:
+        await supervisor.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _MarketClock:
+    """The sandbox's clock, as every process of this machine can work it out."""
+
+    event_ns: int
+    wall_ns: int
+    speed: float
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> "_MarketClock":
+        return cls(int(told["now_ns"]), WallClock().now_ns(), float(told["speed"]))
+
+    @property
+    def text(self) -> str:
+        return f"{self.event_ns}@{self.wall_ns}x{self.speed:g}"
+
+    def now_ns(self) -> int:
+        return self.event_ns + int((WallClock().now_ns() - self.wall_ns) * self.speed)
+
+
+def _plan(wanted: BrokerDemo, name: str, ports: dict[str, int], clock: _MarketClock) -> Plan:
+    # What is seconds at an exchange is milliseconds here: limits on the age of things are widened with the speed.
+    age_seconds = str(max(60, int(4 * wanted.speed)))
+    shared = {f"TRADEBUS_{face.upper()}_URL": f"http://127.0.0.1:{ports[face]}" for face in FACES[:3]}
+    shared |= {
+        "TRADEBUS_MARKET_CLOCK": clock.text, "RISK_MAX_SIGNAL_AGE_SECONDS": age_seconds,
+        "RISK_APPROVAL_VALID_SECONDS": str(2 * int(age_seconds)),
+    }  # fmt: skip
+    feed = {
+        "TRADEBUS_FEED": wanted.broker, "TRADEBUS_SYMBOLS": ",".join(SYMBOLS), "TRADEBUS_FEED_CREDENTIAL": "feed",
+        "TRADEBUS_CLOSE_GRACE_MS": "60",
+    }  # fmt: skip
+    return Plan(
+        name=name, command="demo", namespace=name, paced=False, feed=feed, shared=shared,
+        gateway_port=preferred_port(wanted.port),
+    )  # fmt: skip
+
+
+async def _log_in(wanted: BrokerDemo, admin: SandboxAdmin, state: Path) -> list[Wanted]:
+    """An account for the feed and one for each user, with their logins stored; the sessions to start."""
+    credentials = Credentials(state)
+    sessions = []
+    for user in ("feed", "asha", "ravi"):
+        account, broker = account_of(user), wanted.broker if user == "feed" else wanted.orders_broker
+        token = await admin.log_in(account, broker)
+        credentials.put(user, Credential(broker, client_id=account, access_token=token, account=account))
+        if user != "feed":
+            sessions.append(Wanted(user, _session(wanted, user)))
+    return sessions
+
+
+def account_of(user: str) -> str:
+    """The user's account at the exchange."""
+    return f"{user.upper()}01"
+
+
+def _session(wanted: BrokerDemo, user: str) -> dict[str, Any]:
+    timeout_seconds = max(30, int(8 * wanted.speed))
+    shared = {
+        "mode": "live", "broker": wanted.orders_broker, "data_broker": wanted.broker, "credential": user,
+    }  # fmt: skip
+    limits = {"order_timeout_seconds": timeout_seconds, "cooldown_seconds": 60, "max_trades_per_symbol_per_day": 20}
+    if user == "asha":
+        return {
+            **shared, "strategies": [{"name": "orb", "parameters": {"volume_multiple": 1.1, "lock_minutes": 2}}],
+            "symbols": ["NIFTY", "BANKNIFTY"], "capital": 4_000_000, "limits": limits,
+        }  # fmt: skip
+    return {
+        **shared, "strategies": [{"name": "ema_20_50", "parameters": {"fast": 3, "slow": 8, "vwap_filter": False}}],
+        "symbols": ["BANKNIFTY", *STOCKS], "capital": 4_000_000, "limits": {**limits, "max_concurrent_trades": 4},
+    }  # fmt: skip
+
+
+async def _trade(
+    stack: Stack, wanted: BrokerDemo, sessions: Sequence[Wanted], clock: _MarketClock, day: date
+) -> Outcome:
+    """Runs the sessions over their part of the morning, and stops them."""
+    session = session_for(day, "derivative")
+    assert session is not None, "checked before"
+    end_ns = min(session.open_ns + wanted.minutes * 60 * NANOSECONDS_PER_SECOND, session.square_off_ns)
+    await stack.start_first()
+    began_ns = monotonic_ns()
+    async with stack.client() as client:
+        replies = [await client.command("START_TRADING", user_id=one.user_id, data=one.data) for one in sessions]
+        await stack.start_rest()
+        ids = [str(reply["session_id"]) for reply in replies]
+        store = await Store.connect(
+            stack.servers.database_url, namespace=stack.plan.namespace, producer="cli", pool_size=1
+        )
+        try:
+            for session_id in ids:
+                await stack.supervisor.while_healthy(client.until(session_id, "RUNNING", seconds=START_SECONDS))
+            await stack.supervisor.while_healthy(_until(clock, end_ns, session.open_ns, store))
+            await stack.supervisor.while_healthy(stop_sessions(client, sessions, ids, reason="end of demo"))
+            wall_seconds = (monotonic_ns() - began_ns) / 1e9
+            await stack.supervisor.stop()
+            symbols = [row["symbol"] for row in await store.pool.fetch(_SQL["symbols"])]
+            report = await read_report(
+                store.pool, symbols=symbols, from_ns=ist_to_ns(day, time(0)),
+                to_ns=ist_to_ns(day + timedelta(days=1), time(0)),
+            )  # fmt: skip
+        finally:
+            await store.close()
+    return Outcome(report, wall_seconds)
+
+
+async def _until(clock: _MarketClock, end_ns: int, open_ns: int, store: Store) -> None:
+    """Shows how it stands every few seconds, until the market's clock has reached the end."""
+    while (now_ns := clock.now_ns()) < end_ns:
+        share = max(0.0, (now_ns - open_ns) / (end_ns - open_ns))
+        users = [
+            f"{row['user_id']}: {row['closed']} trades, {row['open']} open, {format_rupees(row['net_pnl_paise'])}"
+            for row in await store.pool.fetch(_SQL["summary"])
+        ]
+        say(f"{share:>4.0%}  {ist_datetime(now_ns):%H:%M} at the exchange   {'   '.join(users)}")
+        await asyncio.sleep(min(_SUMMARY_SECONDS, max(0.1, (end_ns - now_ns) / clock.speed / 1e9)))
+
+
+async def _differences(stack: Stack, admin: SandboxAdmin, sessions: Sequence[Wanted], outcome: Outcome) -> list[str]:
+    """What the ledger and the exchange's book of each account do not agree on."""
+    store = await Store.connect(stack.servers.database_url, namespace=stack.plan.namespace, producer="cli", pool_size=1)
+    by_user = {one.user_id: one for one in outcome.report.sessions}
+    found = []
+    try:
+        for one in sessions:
+            session = by_user[one.user_id]
+            orders = await store.pool.fetch(_SQL["orders"], session.session_id)
+            fills = await store.pool.fetch(_SQL["fills"], session.session_id)
+            held = {row["key"]: row["net"] for row in await store.pool.fetch(_SQL["held"], session.session_id)}
+            theirs = await admin.account(account_of(one.user_id))
+            found += [
+                f"{one.user_id}: {text}"
+                for text in compare(orders, fills, held, session.figures.gross_pnl_paise, theirs)
+            ]
+    finally:
+        await store.close()
+    return found
+
+
+def _show(stack: Stack, wanted: BrokerDemo, outcome: Outcome, differences: Sequence[str], day: date) -> None:
+    figures = run_figures(stack, outcome, first=day, last=day, days=1, seed=wanted.seed)
+    figures |= {
+        "broker": wanted.broker, "orders_broker": wanted.orders_broker, "ledger_equals_book": not differences,
+        "differences": list(differences),
+    }  # fmt: skip
+    write_files(outcome.report, figures, stack.run_dir)
+    if wanted.json:
+        print_json(figures)
+        return
+    split = "" if wanted.broker == wanted.orders_broker else f", orders to {wanted.orders_broker}"
+    facts = run_facts(stack, outcome, keep=wanted.keep)
+    facts["books"] = "ledger = the exchange's book" if not differences else "DIFFERENT"
+    print_report(
+        outcome.report, title=f"Sandbox day {day}, seed {wanted.seed}, prices from {wanted.broker}{split}", facts=facts
+    )
+    for text in differences:
+        print(f"  {text}")

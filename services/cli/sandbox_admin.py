@@ -1,0 +1,51 @@
+"""The sandbox's own address, as the commands use it."""
+
+from typing import Any
+
+import httpx
+
+from tradebus.kernel.errors import InvalidInput, Unavailable
+
+_TIMEOUT_SECONDS = 20.0
+
+
+class SandboxAdmin:
+    """Raises Unavailable where nobody answers, InvalidInput for what the sandbox refuses; both in one line."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = httpx.AsyncClient(base_url=self._url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+
+    async def __aenter__(self) -> "SandboxAdmin":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._http.aclose()
+
+    async def clock(self) -> dict[str, Any]:
+        """now_ns, indian_time, speed."""
+        return dict(await self._asked("GET", "/clock"))
+
+    async def log_in(self, account: str, broker: str) -> str:
+        """A new access token."""
+        return str((await self._asked("POST", f"/accounts/{account}/login/{broker}"))["access_token"])
+
+    async def account(self, name: str) -> dict[str, Any]:
+        """Orders with their trades, positions, money in paise."""
+        return dict(await self._asked("GET", f"/accounts/{name}"))
+
+    async def _asked(self, method: str, path: str) -> Any:
+        try:
+            answer = await self._http.request(method, path)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise InvalidInput(f"sandbox {self._url}: {error}; write it as http://127.0.0.1:8100") from error
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"sandbox at {self._url} does not answer ({type(error).__name__}); is `tradebus sandbox` running?"
+            ) from error
+        if answer.status_code >= 400:
+            raise InvalidInput(f"sandbox at {self._url} answered {answer.status_code} to {method} {path}")
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise InvalidInput(f"{self._url} is not a sandbox's admin address: it answers no JSON") from error
