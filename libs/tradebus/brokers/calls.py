@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tradebus.brokers.errors import BrokerError, NoAnswer, Throttled, TokenExpired
+from tradebus.brokers.errors import BrokerError, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import jittered
@@ -107,8 +107,11 @@ class SdkCalls:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _attempt(self, what: str, call: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, call)
+        try:
+            started = self._pool.submit(call)
+        except RuntimeError:  # closed
+            raise Refused(self.broker, f"{what}: not asked, the connection was closed") from None
+        future = asyncio.wrap_future(started)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._request_seconds + _GRACE_SECONDS)
         except TimeoutError:
@@ -116,12 +119,12 @@ class SdkCalls:
                 # Ours: the SDK did not end by itself. A call that still waits for a thread must never start any more;
                 # one that runs goes on, and its result is dropped.
                 future.add_done_callback(_retrieve)
-                future.cancel()
+                started.cancel()
                 raise NoAnswer(self.broker, f"{what}: no answer in {self._request_seconds:g} s") from None
             raise self._told(what, future.exception() or TimeoutError()) from None
         except asyncio.CancelledError:
             future.add_done_callback(_retrieve)
-            future.cancel()
+            started.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - SDKs raise what they like; `classify` knows all of it
             raise self._told(what, error) from None
