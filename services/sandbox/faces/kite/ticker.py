@@ -23,6 +23,7 @@ from services.sandbox.faces.kite.words import stamp
 from services.sandbox.faults_socket import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token
 from tradebus.contracts.records import Records
+from tradebus.kernel.clock import monotonic_ns
 
 CONNECTIONS_MAX = 3  # per API key
 _HEARTBEAT_SECONDS = 1.0
@@ -150,26 +151,34 @@ class Connection:
         return self._exchange.quotes[instruments]
 
     async def _send_prices(self, queue: "asyncio.Queue[Records]") -> None:
+        sent_ns = monotonic_ns()
         while True:
+            batches: list[Records] = []
             try:
                 async with asyncio.timeout(_HEARTBEAT_SECONDS):
                     batches = [await queue.get()]
             except TimeoutError:
-                await self._prices.send_bytes(frames.HEARTBEAT)
-                await self._check_token()
-                continue
+                pass
             while not queue.empty():
                 batches.append(queue.get_nowait())
-            await self._send_batch(batches[0] if len(batches) == 1 else np.concatenate(batches))
+            if batches and await self._send_batch(batches[0] if len(batches) == 1 else np.concatenate(batches)):
+                sent_ns = monotonic_ns()
+            elif monotonic_ns() - sent_ns >= _HEARTBEAT_SECONDS * 1e9:  # also while only others' quotes move
+                await self._prices.send_bytes(frames.HEARTBEAT)
+                sent_ns = monotonic_ns()
             await self._check_token()
 
-    async def _send_batch(self, quotes: Records) -> None:
+    async def _send_batch(self, quotes: Records) -> bool:
+        """Whether there was anything in it for this socket."""
+        sent = False
         self._subscriptions.extend(len(self._exchange.instruments))
         for start in range(0, len(quotes), frames.PACKETS_MAX):
             part = quotes[start : start + frames.PACKETS_MAX]
             frame = frames.encode(part, self._subscriptions.modes, self._tokens.get())
             if frame:
                 await self._prices.send_bytes(frame)
+                sent = True
+        return sent
 
     async def _check_token(self) -> None:
         """A socket does not outlive its login."""
