@@ -8,6 +8,7 @@ before the loss is told; no attempt follows another sooner than the backoff; a b
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,6 +25,8 @@ from tradebus.kernel.rng import jittered
 Frame = bytes | str
 Send = Callable[[Frame], Awaitable[None]]
 _REFUSALS = (401, 403)
+_quiet = logging.getLogger("tradebus.sockets")
+_quiet.setLevel(logging.INFO)  # at DEBUG the library writes down addresses and headers, and with them tokens
 _FRAMES_HELD_MAX = 10_000  # a consumer this far behind stops the reading, and TCP the sender
 _HEALTHY_SECONDS = 30.0  # a connection that lived this long starts the backoff afresh
 
@@ -117,7 +120,7 @@ class ReconnectingSocket:
         secure = ssl.create_default_context() if address.url.startswith("wss:") else None
         try:
             return await connect(
-                address.url, additional_headers=dict(address.headers), ssl=secure, compression=None,
+                address.url, additional_headers=dict(address.headers), ssl=secure, compression=None, logger=_quiet,
                 open_timeout=self._timing.connect_seconds, ping_interval=self._timing.ping_seconds,
                 ping_timeout=self._timing.ping_seconds, close_timeout=1, max_size=self._max_frame_bytes,
             )  # fmt: skip

@@ -204,7 +204,7 @@ async def test_a_handshake_that_is_refused_ends_the_feed():
 
 
 async def test_no_token_is_in_any_event_or_log(caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     feed = DhanFeed(DhanSettings(CLIENT_ID, TOKEN, endpoints=DhanEndpoints.at("http://127.0.0.1:1")), timing=FAST)
     following = Following(feed.batches())
     await following.until(lambda: len(following.seen) >= 2)

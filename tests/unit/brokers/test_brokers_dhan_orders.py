@@ -165,7 +165,8 @@ async def test_dhans_own_no_is_a_refusal(dhan, orders, answer):
     "answer",
     [
         error("DH-908", 500), error("DH-909", 502), error("DH-910"), error("800", 500), error("DH-906", 500),
-        error("DH-999"), Answer(500, b""), Answer(502, b"<html>bad gateway</html>", "text/html"),
+        error("DH-999"), error("DH-907", 404), error("DH-1111", 500),
+        Answer(500, b""), Answer(502, b"<html>bad gateway</html>", "text/html"),
         Answer(403, b"<html>blocked</html>", "text/html"), Answer(400, b"<html>", "text/html"), Answer(404, b"{}"),
         Answer(408, b"{}"), Answer(200, b""), Answer(200, b"<html>ok</html>", "text/html"), Answer(200, b"null"),
         Answer(200, b"[]"), Answer(200, b"{}"), Answer(200, b'{"orderId": null}'), Answer(200, b'{"orderId": ""}'),

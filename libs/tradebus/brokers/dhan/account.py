@@ -4,12 +4,9 @@ from collections.abc import Sequence
 
 from tradebus.brokers.account import Holding, Margins, NetPosition
 from tradebus.brokers.dhan.client import DhanClient
-from tradebus.brokers.dhan.failures import Said
+from tradebus.brokers.dhan.failures import NothingThere
 from tradebus.brokers.dhan.fields import Row, mapping_of, paise, paise_or_none, rows_of, text, text_or_none, whole
 from tradebus.brokers.dhan.settings import DhanSettings
-
-# How Dhan says that a list is empty.
-_NOTHING = frozenset({"DH-1111", "DH-907"})
 
 
 class DhanAccount:
@@ -32,9 +29,7 @@ class DhanAccount:
     async def _rows(self, what: str, method: str) -> list[Row]:
         try:
             body = await self._client.read(what, lambda sdk: getattr(sdk, method)())
-        except Said as error:
-            if error.code not in _NOTHING:
-                raise
+        except NothingThere:
             return []
         return list(rows_of(what, body))
 

@@ -1,10 +1,12 @@
 """One login at Dhan: the official SDK behind the common policy for calls. Everything of one login shares it.
 
 Closed traps of the SDK: it raises nothing and forgets HTTP statuses (`failures`); it waits 60 s, follows redirects and
-takes its address from a class attribute; its login calls have no timeout, open a browser and print; its list of
-instruments goes through a file in the working directory. What it cannot do goes through its own HTTP session.
+takes its address from a class attribute; it writes every refusal to the root logger just as it came; its login calls
+have no timeout, open a browser and print; its instrument list goes through a file in the working directory. What it
+cannot do goes through its own HTTP session.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -20,6 +22,8 @@ from tradebus.kernel.errors import InvalidInput, TradebusError
 
 T = TypeVar("T")
 _log = structlog.get_logger()
+_quiet = logging.getLogger("tradebus.brokers.dhan.sdk")
+_quiet.setLevel(logging.CRITICAL)
 _WORKERS = 8  # orders must not wait behind slow reads
 _MASTER_SECONDS = 120.0  # some 50 MB
 
@@ -39,7 +43,9 @@ class DhanClient:
         """Raises InvalidInput for an address that must not get a token, or a login that cannot be one."""
         settings.check()
         self.settings = settings
-        self.redactor = Redactor([settings.access_token, settings.api_key, settings.api_secret])
+        self.redactor = Redactor(
+            [settings.access_token, settings.api_key, settings.api_secret, *settings.api_secret.split(":")]
+        )
         self.quotes_pacer, self.history_pacer = Pacer(0.95), Pacer(4.5)
         self.chain_pacer, self.other_pacer = Pacer(0.32), Pacer(18.0)
         self._timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
@@ -138,8 +144,9 @@ class DhanClient:
 
     def _new_sdk(self) -> Any:
         """An SDK object of its own. Blocks while the package is imported."""
-        from dhanhq import DhanContext, dhanhq  # type: ignore[import-untyped]
+        from dhanhq import DhanContext, dhan_http, dhanhq  # type: ignore[import-untyped]
 
+        dhan_http.logging = _quiet
         context = DhanContext(self.settings.client_id, self.token)
         http = context.get_dhan_http()
         http.base_url, http.timeout = self.settings.endpoints.rest, self._timeout

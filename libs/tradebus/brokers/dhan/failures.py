@@ -25,9 +25,8 @@ _CHUNK_BYTES = 1 << 16
 _TEXT_MAX = 300
 _TOKEN_CODES = frozenset({"DH-901", "807", "808", "809", "810"})
 _THROTTLE_CODES = frozenset({"DH-904", "805"})
-_REFUSAL_CODES = frozenset(
-    {"DH-902", "DH-903", "DH-905", "DH-906", "DH-907", "DH-1111", "804", "806", "811", "812", "813", "814"}
-)
+_REFUSAL_CODES = frozenset({"DH-902", "DH-903", "DH-905", "DH-906", "804", "806", "811", "812", "813", "814"})
+_NO_DATA, _NO_HOLDINGS = "DH-907", "DH-1111"
 _TOO_MANY, _REQUEST_TIMEOUT, _UNAUTHORISED = 429, 408, 401
 
 
@@ -51,9 +50,11 @@ class Judged(Exception):
 
 
 class Said(Refused):
-    """A refusal with Dhan's code for it."""
+    """A refusal in Dhan's own words, not ours."""
 
-    code: str = ""
+
+class NothingThere(Said):
+    """Dhan's way of saying that a list is empty."""
 
 
 def judge(status: int, code: str, message: str) -> BrokerError:
@@ -63,12 +64,14 @@ def judge(status: int, code: str, message: str) -> BrokerError:
         return TokenExpired(BROKER, f"{text}; log in again")
     if code in _THROTTLE_CODES or code.startswith("RL") or status == _TOO_MANY:
         return Throttled(BROKER, text)
+    if code == _NO_HOLDINGS:
+        return NothingThere(BROKER, text)
     if status >= 500 or status == _REQUEST_TIMEOUT or code in ("DH-908", "DH-909", "DH-910", "800"):
         return NoAnswer(BROKER, text)
+    if code == _NO_DATA:
+        return NothingThere(BROKER, text)
     if code in _REFUSAL_CODES:
-        refused = Said(BROKER, text)
-        refused.code = code
-        return refused
+        return Said(BROKER, text)
     return Malformed(BROKER, f"an error of an unknown kind: {text}")
 
 

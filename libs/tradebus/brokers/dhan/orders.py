@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from tradebus.brokers.dhan.client import DhanClient
-from tradebus.brokers.dhan.failures import Said
+from tradebus.brokers.dhan.failures import NothingThere, Said
 from tradebus.brokers.dhan.fields import Row, mapping_of, rows_of, text, text_or_none
 from tradebus.brokers.dhan.order_rows import InstrumentOf, Reader, filled_of, fills_by_order
 from tradebus.brokers.dhan.settings import DhanSettings
@@ -109,6 +109,8 @@ class DhanOrders:
         try:
             answer = mapping_of(what, await self._client.once(what, use))
             order_id = text(what, answer, "orderId")
+        except NothingThere as error:
+            return Outcome(Result.UNKNOWN, reason=str(error))  # no answer to a request to do something
         except (Refused, Throttled, TokenExpired) as error:
             return Outcome(Result.REFUSED, reason=str(error))  # each did nothing
         except BrokerError as error:

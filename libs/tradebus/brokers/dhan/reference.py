@@ -9,7 +9,7 @@ import structlog
 
 from tradebus.brokers.dhan import history
 from tradebus.brokers.dhan.client import DhanClient
-from tradebus.brokers.dhan.failures import Said
+from tradebus.brokers.dhan.failures import NothingThere
 from tradebus.brokers.dhan.fields import mapping_of, text_or_none
 from tradebus.brokers.dhan.master import parse_instruments
 from tradebus.brokers.dhan.quotes import QUOTES_PER_CALL, chain_of, quotes_of
@@ -21,7 +21,6 @@ from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.clock import Clock, WallClock
 
 _log = structlog.get_logger()
-_NO_DATA = "DH-907"
 
 
 class DhanReference:
@@ -119,9 +118,7 @@ class DhanReference:
             )  # fmt: skip
         try:
             return history.candles_of(await call, timeframe_seconds=timeframe_seconds)
-        except Said as error:
-            if error.code != _NO_DATA:
-                raise
+        except NothingThere:
             return history.joined([], from_ns=from_ns, to_ns=to_ns)
 
 

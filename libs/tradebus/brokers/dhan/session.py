@@ -97,11 +97,23 @@ class DhanSession:
         return token
 
     async def _login(self, what: str, method: str, path: str, query: Mapping[str, str]) -> Mapping[str, object]:
-        if "/app/" in path and "generateAccessToken" not in path and not self._settings.api_secret:
-            raise InvalidInput("dhan login: the consent login needs the app's key and secret; Dhan shows them to you")
-        headers = {"app_id": self._settings.api_key, "app_secret": self._settings.api_secret}
+        """A call of the login host. Raises InvalidInput where it needs the app's key and secret and has none."""
+        key, secret = self._app()
+        if not (key and secret) and "consent" in path:
+            raise InvalidInput(
+                "dhan login: the consent login needs the app's key and secret, which Dhan shows you; store them as "
+                "KEY:SECRET, or log in with PIN:TOTP or an access token"
+            )
+        headers = {"app_id": key, "app_secret": secret}
         url = f"{self._settings.endpoints.login}{path}"
         return await self._client.login_calls.once(what, lambda: self._asked(method, url, query, headers))
+
+    def _app(self) -> tuple[str, str]:
+        """The app's key and secret; where only one field is stored, it holds both."""
+        if self._settings.api_key:
+            return self._settings.api_key, self._settings.api_secret
+        key, _, secret = self._settings.api_secret.partition(":")
+        return key, secret
 
     def _asked(
         self, method: str, url: str, query: Mapping[str, str], headers: Mapping[str, str]

@@ -52,7 +52,8 @@ class DhanEndpoints:
 
 @dataclass(frozen=True, slots=True)
 class DhanSettings:
-    """`api_key` and `api_secret` are the app's, for the consent login only. `refresh` brings a new access token where
+    """`api_key` and `api_secret` are the app's, for the consent login only; a secret without a
+    key may hold both, KEY:SECRET. `refresh` brings a new access token where
     that can be done without a person; it is asked once per refusal."""
 
     client_id: str
