@@ -174,7 +174,7 @@ def _session(wanted: BrokerDemo, user: str) -> dict[str, Any]:
         }  # fmt: skip
     return {
         **shared, "strategies": [{"name": "ema_20_50", "parameters": {"fast": 3, "slow": 8, "vwap_filter": False}}],
-        "symbols": ["BANKNIFTY", *STOCKS], "capital": 4_000_000, "limits": {**limits, "max_concurrent_trades": 4},
+        "symbols": ["BANKNIFTY", *STOCKS], "capital": 1_500_000, "limits": {**limits, "max_concurrent_trades": 4},
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from services.execution.settings import ExecutionSettings
 from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.ports import OrderGateway, OrderRequest
 from tradebus.brokers.registry import Broker, OpenBroker
+from tradebus.calendar import freeze_quantity
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput, TradebusError
@@ -32,14 +33,17 @@ class Account:
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
 
-    def problem(self, request: OrderRequest) -> str | None:
+    def problem(self, request: OrderRequest, *, today: date) -> str | None:
         """Why the request cannot be one order at this broker, None where it can."""
         listing = self.listed.get(request.instrument)
         if listing is None:
             return f"{request.symbol} is not listed at {self.broker.name}"
-        if listing.freeze_quantity is not None and request.quantity > listing.freeze_quantity:
+        freeze = listing.freeze_quantity  # Kite's master has none: the exchange's own list does
+        if freeze is None and listing.key.is_derivative:
+            freeze = freeze_quantity(listing.key.name, today)
+        if freeze is not None and request.quantity > freeze:
             return (
-                f"quantity {request.quantity} is above the freeze quantity of {listing.freeze_quantity} of "
+                f"quantity {request.quantity} is above the freeze quantity of {freeze} of "
                 f"{listing.symbol}, and orders are not sliced in this version: set max_lots_per_trade"
             )
         if request.quantity % listing.lot_size:
@@ -76,8 +80,8 @@ class Accounts:
                 account = await self._opened(key)
                 self._accounts[key] = account
                 self.opened.put_nowait(account)
-            elif account.listed.day != self._today():
-                await account.listed.refresh(self._today())
+            elif account.listed.day != self.today():
+                await account.listed.refresh(self.today())
             account.sessions[spec.session_id] = spec
             self._by_session[spec.session_id] = account
         return account
@@ -94,7 +98,7 @@ class Accounts:
         for account in self._accounts.values():
             account.broker.close()
 
-    def _today(self) -> date:
+    def today(self) -> date:
         """The market's day: a sandbox's may be another one than the machine's."""
         return ist_date(self._clock.now_ns())
 
@@ -120,7 +124,7 @@ class Accounts:
         broker = self._open_broker(name, credential, url=self._urls[name], refresh=stored_token, clock=self._clock)
         listed = Listed(self._store, broker)
         try:
-            await listed.refresh(self._today())
+            await listed.refresh(self.today())
         except BaseException:
             broker.close()
             raise

@@ -29,6 +29,8 @@ class TokenExpired(BrokerError):
 class NoAnswer(BrokerError):
     """Timeout, dropped connection, 5xx: whether the broker did anything is not known."""
 
+    exit_code = 3
+
 
 class Malformed(BrokerError):
     """An answer that is not what the broker documents: HTML, empty, cut short, of other types."""

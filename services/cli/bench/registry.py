@@ -12,7 +12,11 @@ BENCHMARKS: dict[str, str] = {
     "ingest": "services.cli.bench.ingest:measure",
     "latency": "services.cli.bench.latency:measure",
     "candles": "tradebus.indicators.measure:measure_kernels",
+    "parse": "services.cli.bench.parse:measure",
+    "sandbox": "services.sandbox.measure:measure_sandbox",
 }
+_LONG = ("sandbox",)  # run when they are named
+DEFAULT = tuple(name for name in BENCHMARKS if name not in _LONG)
 
 
 def find_benchmark(name: str) -> Benchmark:
@@ -31,7 +35,7 @@ def find_benchmark(name: str) -> Benchmark:
 
 def run_benchmarks(names: Sequence[str], *, json: bool) -> None:
     """Every benchmark is looked up before the first one runs."""
-    chosen = {name: find_benchmark(name) for name in names or BENCHMARKS}
+    chosen = {name: find_benchmark(name) for name in names or DEFAULT}
     figures: dict[str, Any] = {}
     for name, benchmark in chosen.items():
         say(f"bench {name} …")

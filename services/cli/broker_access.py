@@ -1,0 +1,62 @@
+"""A broker for the commands that look at one: by name, address and stored login."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.cli.arguments import parse_broker
+from services.cli.output import Verbosity
+from services.cli.place import state_dir
+from tradebus.brokers.credentials import Credential, Credentials
+from tradebus.brokers.registry import Broker, open_broker
+from tradebus.config.brokers import is_http_url
+from tradebus.config.settings import secrets_from_files
+from tradebus.kernel.errors import InvalidInput
+from tradebus.runtime.logs import configure_logs
+
+# Their instrument masters are public files.
+_PUBLIC_MASTERS = ("dhan", "upstox")
+
+
+def credentials() -> Credentials:
+    """Those of the state folder, opened with TRADEBUS_CREDENTIALS_KEY where it is set."""
+    from pydantic import SecretStr
+
+    name = "TRADEBUS_CREDENTIALS_KEY"
+    key = os.environ.get(name) or secrets_from_files(os.environ).get(name)
+    return Credentials(state_dir(), key=SecretStr(key) if key else None)
+
+
+def broker_url(broker: str, url: str | None) -> str:
+    """The address given, else the broker's setting, else "" for the broker itself. Raises InvalidInput."""
+    found = url if url is not None else os.environ.get(f"TRADEBUS_{broker.upper()}_URL", "")
+    if found and not is_http_url(found):
+        raise InvalidInput(f"--url {found!r}: write it as http://127.0.0.1:8101")
+    return found.rstrip("/")
+
+
+def stored_login(broker: str, name: str | None, *, public: bool = False) -> Credential:
+    """The login by its name, else the broker's own; an empty one where that is enough (`public`). Raises
+    InvalidInput."""
+    kept = credentials()
+    chosen = name or broker
+    if public and name is None and chosen not in kept and broker in _PUBLIC_MASTERS:
+        return Credential(broker, client_id="none", access_token="none")  # noqa: S106 - none is needed
+    found = kept.get(chosen)
+    if found.broker != broker:
+        raise InvalidInput(f"--credential {chosen}: is a login at {found.broker}, not at {broker}")
+    return found
+
+
+@asynccontextmanager
+async def opened(
+    broker: str, *, url: str | None, credential: str | None, public: bool = False
+) -> AsyncIterator[Broker]:
+    """The broker, closed at the end. Raises InvalidInput for an unknown name, address or login."""
+    parse_broker(broker, option="--broker")
+    configure_logs("tradebus", level="debug" if Verbosity.log_level == "debug" else "warning")
+    found = open_broker(broker, stored_login(broker, credential, public=public), url=broker_url(broker, url))
+    try:
+        yield found
+    finally:
+        found.close()

@@ -1,0 +1,131 @@
+"""What `tradebus login` does: a token, by browser, from a file or from a sandbox, into the encrypted store.
+
+No secret is ever printed, and none is taken from the command line, which other users of the machine can read.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+
+from services.cli.arguments import parse_broker
+from services.cli.broker_access import broker_url, credentials
+from services.cli.output import Verbosity, print_json, say
+from services.cli.sandbox_admin import SandboxAdmin
+from tradebus.brokers.account import SessionState
+from tradebus.brokers.credentials import Credential
+from tradebus.brokers.registry import Broker, open_broker
+from tradebus.kernel.errors import InvalidInput, TradebusError
+from tradebus.runtime.logs import configure_logs
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRequest:
+    """The options."""
+
+    broker: str
+    url: str | None
+    name: str | None
+    client_id: str | None
+    secret_file: Path | None
+    answer_file: Path | None
+    token_file: Path | None
+    sandbox: str | None
+    account: str
+
+
+class NotLoggedIn(TradebusError):
+    """The broker does not take the token."""
+
+
+async def run_login(request: LoginRequest, *, json: bool) -> None:
+    """Stores the login and says what the broker thinks of it. Raises InvalidInput, BrokerError, NotLoggedIn."""
+    parse_broker(request.broker, option="--broker")
+    configure_logs("tradebus", level="debug" if Verbosity.log_level == "debug" else "warning")
+    kept, name = credentials(), request.name or request.broker
+    before = kept.get(name) if name in kept else Credential(request.broker)
+    if before.broker != request.broker:
+        raise InvalidInput(f"--credential {name}: is a login at {before.broker}; choose another name")
+    application = await _application(request, before)
+    credential = await _credential(request, application)
+    url = broker_url(request.broker, request.url)
+    state = await _state(credential, url)
+    if state is SessionState.EXPIRED:
+        raise NotLoggedIn(f"{request.broker}: the token is not accepted; nothing was stored")
+    kept.put(name, credential)
+    if json:
+        print_json({"command": "login", "broker": request.broker, "credential": name, "session": state})
+    else:
+        print(f"login at {request.broker} stored as {name!r} (encrypted); the session is {state}")
+
+
+async def _application(request: LoginRequest, before: Credential) -> Credential:
+    """The login's lasting half, with what was given now."""
+    found = before
+    if request.client_id is not None:
+        found = replace(found, client_id=request.client_id)
+    if request.secret_file is not None:
+        found = replace(found, api_secret=_content(request.secret_file, option="--secret-file"))
+    return found
+
+
+async def _credential(request: LoginRequest, application: Credential) -> Credential:
+    if request.sandbox is not None:
+        async with SandboxAdmin(request.sandbox) as admin:
+            token = await admin.log_in(request.account, request.broker)
+        return replace(
+            application, client_id=application.client_id or request.account, access_token=token,
+            account=request.account,
+        )  # fmt: skip
+    if request.token_file is not None:
+        return application.renewed(_content(request.token_file, option="--token-file"))
+    broker = open_broker(
+        request.broker, replace(application, access_token=""), url=broker_url(request.broker, request.url)
+    )
+    try:
+        return application.renewed(await broker.session.complete_login(await _answer(request, broker)))
+    finally:
+        broker.close()
+
+
+async def _answer(request: LoginRequest, broker: Broker) -> str:
+    """What the browser was sent back with."""
+    if request.answer_file is not None:
+        return _content(request.answer_file, option="--answer-file")
+    address = await _address(broker)
+    if address is not None:
+        say(f"Open in a browser and log in:\n  {address}")
+    ask = "Then paste the address it was sent back to" if address is not None else "Paste the access token"
+    return str(await asyncio.to_thread(typer.prompt, ask, hide_input=True, err=True)).strip()
+
+
+async def _address(broker: Broker) -> str | None:
+    url = broker.session.login_url()
+    consent = getattr(broker.session, "consent_url", None)  # Dhan makes an address for each login
+    if url is None and consent is not None:
+        try:
+            return str(await consent())
+        except TradebusError as error:
+            say(f"no browser login ({error})")
+    return url
+
+
+async def _state(credential: Credential, url: str) -> SessionState:
+    broker = open_broker(credential.broker, credential, url=url)
+    try:
+        return await broker.session.check()
+    finally:
+        broker.close()
+
+
+def _content(path: Path, *, option: str) -> str:
+    try:
+        text = (sys.stdin.read() if str(path) == "-" else path.expanduser().read_text()).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise InvalidInput(f"{option} {path}: cannot be read ({reason})") from error
+    if not text:
+        raise InvalidInput(f"{option} {path}: is empty")
+    return text
