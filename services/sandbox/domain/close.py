@@ -104,7 +104,9 @@ class DayEnd:
         for account in self._accounts():
             for (instrument, _), position in account.positions.items():
                 if position.quantity and self._instruments[instrument].key.expiry == today:
-                    position.move(-position.quantity, self._settlement(instrument))
+                    closes, price = position.quantity, self._settlement(instrument)
+                    position.fill(buys=closes < 0, quantity=abs(closes), price_paise=price)
+                    self._desk.settle_outside(instrument, closes, price)
 
     def _settlement(self, instrument: int) -> int:
         key, spot = self._instruments[instrument].key, self._spot(instrument)

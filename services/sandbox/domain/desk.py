@@ -217,6 +217,11 @@ class Desk:
             if good:
                 self._settle(Deal(order, None, order.remaining, price), now_ns)
 
+    def settle_outside(self, instrument: int, units: int, price_paise: int) -> None:
+        """The market's side of what was settled without an order: it takes `units` (negative: gives them)."""
+        self.market_units[instrument] += units
+        self.market_cash_paise -= units * price_paise
+
     # inside
 
     def _new_order(self, account: Account, asked: NewOrder, now_ns: int) -> Order:

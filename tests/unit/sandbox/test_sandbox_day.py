@@ -1,0 +1,362 @@
+"""The dated clock: sessions, closing auction, square-off, expiry, the night, tokens, triggers over days, history."""
+
+from datetime import date, datetime
+
+import numpy as np
+import pytest
+from testkit.exchange_hands import BUY, MARKET, SELL, SL, at, future, last, order_of, place, still
+
+from services.sandbox.domain.day import Event, events_of, span_of
+from services.sandbox.domain.market_clock import MarketClock
+from services.sandbox.ports import (
+    BrokerName,
+    ChangedOrder,
+    Refusal,
+    SandboxStatus,
+    Token,
+    TokenProblem,
+    TriggerLeg,
+    TriggerStatus,
+    Validity,
+    Why,
+)
+from tradebus.brokers.ports import Product
+from tradebus.kernel.time import IST, datetime_to_ns, ist_datetime
+
+COARSE = {"step_ms": 5000, "ticks_per_second": 60.0}
+
+
+def go(exchange, moment):
+    """Moves the market to an Indian time."""
+    to_ns = datetime_to_ns(datetime.fromisoformat(moment).replace(tzinfo=IST))
+    exchange.floor.advance_to(to_ns)
+    assert exchange.now_ns == to_ns
+
+
+def test_a_day_s_events_come_in_their_order():
+    events = [
+        (f"{ist_datetime(one.at_ns):%H:%M}", one.event, one.market_class) for one in events_of(date(2026, 11, 25))
+    ]
+    assert events == [
+        ("09:15", Event.OPEN, "equity"), ("09:15", Event.OPEN, "equity_fno"), ("09:15", Event.OPEN, "derivative"),
+        ("15:00", Event.SQUARE_OFF, "equity_fno"), ("15:15", Event.SQUARE_OFF, "equity"),
+        ("15:15", Event.STOPS_END, "equity_fno"), ("15:25", Event.SQUARE_OFF, "derivative"),
+        ("15:30", Event.CLOSE, "equity"), ("15:35", Event.AUCTION, "equity_fno"), ("15:35", Event.CLOSE, "equity_fno"),
+        ("15:40", Event.CLOSE, "derivative"), ("15:40", Event.EXPIRY, "derivative"), ("00:00", Event.ROLLOVER, None),
+    ]  # fmt: skip
+    assert span_of(date(2026, 11, 24)) is None  # a holiday
+    assert [one.event for one in events_of(date(2026, 11, 24))] == [Event.ROLLOVER]
+
+
+def test_before_the_open_nothing_trades_and_after_market_orders_wait_for_it():
+    exchange = still("2026-11-25T08:30:00", **COARSE)
+    one = future(exchange)
+    with pytest.raises(Refusal) as raised:
+        place(exchange, "A", one, BUY, 1)
+    assert raised.value.why is Why.MARKET_CLOSED
+    order = place(exchange, "A", one, BUY, 1, after_market=True)
+    assert order.status is SandboxStatus.AFTER_MARKET
+    order = exchange.modify("A", order.order_id, ChangedOrder(quantity=2 * one.lot_size))
+    go(exchange, "2026-11-25T09:16:00")
+    done = exchange.order("A", order.order_id)
+    assert done.filled_quantity == 2 * one.lot_size
+    assert [status for status, _, _ in done.history][:2] == [
+        SandboxStatus.VALIDATION_PENDING, SandboxStatus.AFTER_MARKET
+    ]  # fmt: skip
+
+
+def test_a_closed_market_stands_still():
+    exchange = still("2026-11-24T11:00:00", **COARSE)  # a holiday
+    before = exchange.quotes.copy()
+    exchange.advance(3600)
+    assert exchange.quotes.tobytes() == before.tobytes()
+    with pytest.raises(Refusal) as raised:
+        place(exchange, "A", future(exchange), BUY, 1)
+    assert raised.value.why is Why.MARKET_CLOSED
+
+
+def test_stops_of_fno_stocks_end_at_1515_and_those_of_futures_do_not():
+    exchange = still("2026-11-25T15:14:00", **COARSE)
+    infy, one = at(exchange, "NSE:INFY"), future(exchange)
+    orders = []
+    for each in (infy, one):
+        trigger = (last(exchange, each) * 102 // 100) // each.tick_size_paise * each.tick_size_paise
+        fields = {"order_type": SL, "trigger_paise": trigger, "price_paise": trigger, "product": Product.INTRADAY}
+        orders.append(place(exchange, "A", each, BUY, 1, **fields))
+    go(exchange, "2026-11-25T15:15:00")
+    ended, stays = (exchange.order("A", order.order_id) for order in orders)
+    assert ended.status is SandboxStatus.CANCELLED
+    assert "exchange cancels" in ended.reason
+    assert stays.status is SandboxStatus.TRIGGER_PENDING
+
+
+def test_the_closing_auction_pauses_takes_orders_and_trades_them_at_the_close():
+    exchange = still("2026-11-25T15:14:00", **COARSE)
+    infy = at(exchange, "NSE:INFY")
+    go(exchange, "2026-11-25T15:17:00")
+    with pytest.raises(Refusal) as raised:
+        place(exchange, "A", infy, BUY, 1, product=Product.DELIVERY)
+    assert raised.value.why is Why.MARKET_CLOSED
+    go(exchange, "2026-11-25T15:21:00")
+    close = last(exchange, infy)
+    taken = place(exchange, "A", infy, BUY, 5, product=Product.DELIVERY)
+    far = place(
+        exchange, "A", infy, BUY, 5, product=Product.DELIVERY, price_paise=close - 20 * infy.tick_size_paise
+    )  # fmt: skip
+    assert taken.status is SandboxStatus.OPEN
+    assert taken.filled_quantity == 0
+    with pytest.raises(Refusal) as raised:
+        place(exchange, "A", infy, SELL, 1, order_type=SL, trigger_paise=close - 100, price_paise=close - 100)
+    assert raised.value.why is Why.NOT_ALLOWED
+    go(exchange, "2026-11-25T15:35:00")
+    assert exchange.order("A", taken.order_id).average_price_paise == close
+    assert exchange.order("A", far.order_id).status is SandboxStatus.CANCELLED
+
+
+def test_futures_trade_until_1540_and_then_day_orders_end():
+    exchange = still("2026-11-25T15:36:00", **COARSE)
+    one = future(exchange)
+    assert place(exchange, "A", one, BUY, 1).status is SandboxStatus.COMPLETE
+    waiting = place(exchange, "A", one, BUY, 1, price_paise=last(exchange, one) - 2000 * one.tick_size_paise)
+    go(exchange, "2026-11-25T15:40:00")
+    ended = exchange.order("A", waiting.order_id)
+    assert ended.status is SandboxStatus.CANCELLED
+    assert "session has ended" in ended.reason
+    with pytest.raises(Refusal):
+        place(exchange, "A", one, BUY, 1)
+
+
+def test_intraday_positions_are_squared_off_and_carried_ones_are_not():
+    exchange = still("2026-11-25T15:24:00", **COARSE)
+    one = future(exchange)
+    place(exchange, "A", one, BUY, 2, product=Product.INTRADAY)
+    place(exchange, "A", one, BUY, 1, product=Product.CARRY)
+    resting = place(
+        exchange, "A", one, BUY, 1, product=Product.INTRADAY, price_paise=last(exchange, one) - 20_000
+    )  # fmt: skip
+    go(exchange, "2026-11-25T15:26:00")
+    held = {position.product: position.quantity for position in exchange.positions("A")}
+    assert held == {Product.INTRADAY: 0, Product.CARRY: one.lot_size}
+    assert exchange.order("A", resting.order_id).status is SandboxStatus.CANCELLED
+    closing = exchange.orders("A")[-1]
+    assert (closing.request.tag, closing.asked.order_type) == ("squareoff", MARKET)
+
+
+def test_the_night_settles_delivers_and_carries():
+    exchange = still("2026-11-25T14:00:00", **COARSE)
+    infy, one = at(exchange, "NSE:INFY"), future(exchange)
+    option = next(each for each in exchange.instruments if each.key.is_option and each.key.name == "NIFTY")
+    bought = place(exchange, "A", infy, BUY, 10, product=Product.DELIVERY)
+    held = place(exchange, "A", one, BUY, 1)
+    premium = place(exchange, "A", option, BUY, 1)
+    go(exchange, "2026-11-25T23:00:00")
+    settlement = last(exchange, one)
+    go(exchange, "2026-11-26T08:00:00")
+    assert exchange.orders("A") == ()
+    (holding,) = exchange.holdings("A")
+    assert (holding.instrument, holding.quantity) == (infy.index, 10)
+    assert holding.average_price_paise == bought.average_price_paise
+    positions = {position.instrument: position for position in exchange.positions("A")}
+    assert set(positions) == {one.index, option.index}
+    assert positions[one.index].overnight_quantity == positions[one.index].quantity == one.lot_size
+    assert positions[one.index].overnight_value_paise == settlement * one.lot_size
+    assert positions[option.index].overnight_value_paise == premium.average_price_paise * option.lot_size
+    marked = (settlement - held.average_price_paise) * one.lot_size
+    cash = exchange.options.opening_paise - 10 * bought.average_price_paise + marked
+    assert exchange.margins("A").opening_paise == cash
+    go(exchange, "2026-11-26T09:16:00")
+    assert place(exchange, "A", infy, SELL, 10, product=Product.DELIVERY).filled_quantity == 10
+    assert exchange.holdings("A")[0].quantity == 0
+    go(exchange, "2026-11-27T08:00:00")
+    assert exchange.holdings("A") == ()
+
+
+def test_a_new_day_begins_its_counters_anew_at_yesterday_s_close():
+    exchange = still("2026-11-25T15:00:00", **COARSE)
+    go(exchange, "2026-11-25T23:30:00")
+    closes = exchange.quotes["price_paise"].copy()
+    go(exchange, "2026-11-26T09:00:00")
+    assert (exchange.quotes["previous_close_paise"] == closes).all()
+    assert not exchange.quotes["volume_cumulative"].any()
+    go(exchange, "2026-11-26T09:20:00")
+    nifty = at(exchange, "INDEX:NIFTY")
+    assert exchange.quotes["open_paise"][nifty.index] != closes[nifty.index]  # the night's gap
+    assert exchange.quotes["volume_cumulative"].any()
+
+
+def test_on_expiry_day_contracts_are_settled_at_the_underlying_and_then_are_gone():
+    exchange = still("2026-12-01T15:30:00", instruments=1500, **COARSE)
+    options = [one for one in exchange.instruments if str(one.key).startswith("NFO:NIFTY:2026-12-01:")]
+    spot = last(exchange, at(exchange, "INDEX:NIFTY"))
+    call = next(one for one in options if one.key.right == "CE" and (one.key.strike_paise or 0) < spot)
+    put = next(one for one in options if one.key.right == "PE" and (one.key.strike_paise or 0) < spot)
+    paid = [place(exchange, "A", one, BUY, 1) for one in (call, put)]
+    assert all(order.status is SandboxStatus.COMPLETE for order in paid)
+    go(exchange, "2026-12-01T15:41:00")
+    value = round(exchange.floor.market.processes.value[exchange.floor.market.shape.process[call.index]])
+    realised = {position.instrument: position.realised_paise for position in exchange.positions("A")}
+    assert [position.quantity for position in exchange.positions("A")] == [0, 0]
+    worth = max(value - (call.key.strike_paise or 0), 0)
+    assert realised[call.index] == (worth - paid[0].average_price_paise) * call.lot_size
+    assert realised[put.index] <= 0
+    go(exchange, "2026-12-02T09:20:00")
+    with pytest.raises(Refusal) as raised:
+        place(exchange, "A", call, BUY, 1)
+    assert raised.value.why is Why.UNKNOWN_INSTRUMENT
+
+
+def test_an_order_with_minutes_to_live_ends_after_them():
+    exchange = still()
+    one = future(exchange)
+    price = last(exchange, one) - 5000 * one.tick_size_paise
+    order = place(exchange, "A", one, BUY, 1, price_paise=price, validity=Validity.TTL, validity_minutes=1)
+    exchange.advance(59)
+    assert exchange.order("A", order.order_id).status is SandboxStatus.OPEN
+    exchange.advance(2)
+    assert exchange.order("A", order.order_id).status is SandboxStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("broker", "until"),
+    [
+        (BrokerName.KITE, "2026-11-26T06:00:00"), (BrokerName.UPSTOX, "2026-11-26T03:30:00"),
+        (BrokerName.DHAN, "2026-11-26T10:00:00"),
+    ],
+)  # fmt: skip
+def test_tokens_end_at_their_broker_s_hour(broker, until):
+    exchange = still(**COARSE)
+    token = exchange.login(broker, "A")
+    assert f"{ist_datetime(token.expires_ns):%Y-%m-%dT%H:%M:%S}" == until
+    assert exchange.authorise(broker, token.value) == token
+    go(exchange, until)
+    assert exchange.authorise(broker, token.value) is TokenProblem.EXPIRED
+    fresh = exchange.login(broker, "A")
+    assert fresh.value != token.value
+    assert isinstance(exchange.authorise(broker, fresh.value), Token)
+    exchange.log_out(fresh.value)
+    assert exchange.authorise(broker, fresh.value) is TokenProblem.UNKNOWN
+    assert exchange.authorise(broker, None) is TokenProblem.MISSING
+
+
+def test_a_token_of_one_broker_is_none_at_another():
+    exchange = still()
+    token = exchange.login(BrokerName.KITE, "A")
+    assert exchange.authorise(BrokerName.DHAN, token.value) is TokenProblem.UNKNOWN
+
+
+def leg(exchange, one, share, transaction=SELL, name=""):
+    tick = one.tick_size_paise
+    price = int(last(exchange, one) * (1 + share)) // tick * tick
+    return TriggerLeg(price, order_of(one, transaction, 1, price_paise=price), name)
+
+
+def test_the_first_leg_that_is_reached_cancels_the_other():
+    exchange = still()
+    one = future(exchange)
+    place(exchange, "A", one, BUY, 1)
+    legs = [leg(exchange, one, 0.01, name="TARGET"), leg(exchange, one, -0.01, name="STOPLOSS")]
+    trigger = exchange.place_trigger("A", BrokerName.KITE, one.index, legs)
+    exchange.shock(one.index, 0.004)
+    assert exchange.triggers("A")[0].status is TriggerStatus.ACTIVE
+    exchange.shock(one.index, 0.01)
+    fired = exchange.triggers("A")[0]
+    assert (fired.trigger_id, fired.status, fired.triggered_leg) == (trigger.trigger_id, TriggerStatus.TRIGGERED, 0)
+    assert exchange.order("A", str(fired.order_id)).status is SandboxStatus.COMPLETE
+    exchange.shock(one.index, -0.03)
+    assert len(exchange.orders("A")) == 2
+    assert exchange.triggers("A")[0] == fired
+
+
+def test_a_standing_trigger_outlives_the_day_and_a_changed_one_fires_at_its_new_price():
+    exchange = still("2026-11-25T15:00:00", **COARSE)
+    one = future(exchange)
+    trigger = exchange.place_trigger("A", BrokerName.DHAN, one.index, [leg(exchange, one, -0.05, BUY)])
+    go(exchange, "2026-11-26T10:00:00")
+    assert exchange.triggers("A")[0].status is TriggerStatus.ACTIVE
+    exchange.modify_trigger("A", trigger.trigger_id, [leg(exchange, one, -0.004, BUY)])
+    exchange.shock(one.index, -0.008)
+    assert exchange.triggers("A")[0].status is TriggerStatus.TRIGGERED
+
+
+def test_a_trigger_that_cannot_place_its_order_is_rejected():
+    exchange = still()
+    one = future(exchange)
+    exchange.set_cash("A", 0)
+    exchange.place_trigger("A", BrokerName.UPSTOX, one.index, [leg(exchange, one, 0.005, BUY)])
+    exchange.shock(one.index, 0.01)
+    assert exchange.triggers("A")[0].status is TriggerStatus.REJECTED
+
+
+@pytest.mark.parametrize("shares", [(), (0.01, 0.02)])
+def test_legs_that_cannot_be_are_refused(shares):
+    exchange = still()
+    one = future(exchange)
+    with pytest.raises(Refusal):
+        exchange.place_trigger("A", BrokerName.KITE, one.index, [leg(exchange, one, share) for share in shares])
+
+
+def test_a_cancelled_trigger_never_fires():
+    exchange = still()
+    one = future(exchange)
+    trigger = exchange.place_trigger("A", BrokerName.KITE, one.index, [leg(exchange, one, 0.005)])
+    exchange.cancel_trigger("A", trigger.trigger_id)
+    exchange.shock(one.index, 0.01)
+    assert not exchange.orders("A")
+    with pytest.raises(Refusal) as raised:
+        exchange.cancel_trigger("A", trigger.trigger_id)
+    assert raised.value.why is Why.ORDER_ENDED
+
+
+def test_the_clock_never_passes_the_next_step_and_never_goes_back():
+    wall = [0]
+    clock = MarketClock(1_000, step_ns=100, speed=2.0, wall_ns=lambda: wall[0])
+    seen = []
+    for passed in (0, 10, 30, 80, 500):
+        wall[0] = passed
+        seen.append(clock.now_ns())
+    assert seen == [1_000, 1_020, 1_060, 1_099, 1_099]
+    clock.step_to(1_100)
+    assert clock.now_ns() == 1_100
+    clock.step_to(900)
+    assert clock.now_ns() == 1_100
+
+
+def test_history_joins_the_past_to_the_day_under_way():
+    exchange = still("2026-11-25T11:00:00", **COARSE)
+    nifty, one = at(exchange, "INDEX:NIFTY"), future(exchange)
+    exchange.advance(300)
+    from_ns = datetime_to_ns(datetime(2026, 11, 16, tzinfo=IST))
+    for each in (nifty, one, at(exchange, "NSE:INFY")):
+        bars = exchange.history(each.index, timeframe_seconds=60, from_ns=from_ns, to_ns=2**62)
+        times = bars["ts_open_ns"]
+        assert (np.diff(times) > 0).all()
+        assert times[-1] < exchange.now_ns
+        assert (bars["low_paise"] <= np.minimum(bars["open_paise"], bars["close_paise"])).all()
+        assert (bars["high_paise"] >= np.maximum(bars["open_paise"], bars["close_paise"])).all()
+        assert (bars["low_paise"] > 0).all()
+        today = datetime_to_ns(datetime(2026, 11, 25, tzinfo=IST))
+        earlier = bars[times < today]
+        assert earlier["close_paise"][-1] == exchange.quotes["previous_close_paise"][each.index]
+        days = {ist_datetime(int(at_ns)).date().isoformat() for at_ns in times}
+        assert "2026-11-24" not in days  # a holiday
+        assert {"2026-11-16", "2026-11-23", "2026-11-25"} <= days
+        again = exchange.history(each.index, timeframe_seconds=60, from_ns=from_ns, to_ns=2**62)
+        assert again.tobytes() == bars.tobytes()
+
+
+def test_longer_bars_are_made_of_the_minutes():
+    exchange = still("2026-11-25T11:00:00")
+    one = future(exchange)
+    from_ns, to_ns = (
+        datetime_to_ns(datetime(2026, 11, 20, tzinfo=IST)),
+        datetime_to_ns(datetime(2026, 11, 21, tzinfo=IST)),
+    )
+    minutes = exchange.history(one.index, timeframe_seconds=60, from_ns=from_ns, to_ns=to_ns)
+    assert len(minutes) == 385
+    quarters = exchange.history(one.index, timeframe_seconds=900, from_ns=from_ns, to_ns=to_ns)
+    assert len(quarters) == 26
+    assert quarters["volume"].sum() == minutes["volume"].sum()
+    assert quarters["high_paise"].max() == minutes["high_paise"].max()
+    (day,) = exchange.history(one.index, timeframe_seconds=86_400, from_ns=from_ns, to_ns=to_ns)
+    assert (day["open_paise"], day["close_paise"]) == (minutes["open_paise"][0], minutes["close_paise"][-1])
+    assert day["ts_open_ns"] == from_ns
