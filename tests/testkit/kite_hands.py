@@ -34,7 +34,7 @@ _STATUSES = {
     "TRIGGER PENDING": BrokerStatus.TRIGGER_PENDING, "COMPLETE": BrokerStatus.FILLED,
     "CANCELLED": BrokerStatus.CANCELLED, "CANCELLED AMO": BrokerStatus.CANCELLED, "REJECTED": BrokerStatus.REJECTED,
 }  # fmt: skip
-_UNKNOWN = (kite_errors.NetworkException, kite_errors.DataException, requests.RequestException)
+_UNKNOWN = (kite_errors.NetworkException, kite_errors.DataException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def _outcome(call: Callable[[], str]) -> Outcome:
     try:
         return Outcome(Result.ACCEPTED, call())
     except kite_errors.KiteException as error:
-        unknown = isinstance(error, _UNKNOWN) and error.code != 429
+        unknown = error.code >= 500 or (isinstance(error, _UNKNOWN) and error.code != 429)
         return Outcome(Result.UNKNOWN if unknown else Result.REFUSED, reason=str(error))
     except requests.RequestException as error:
         return Outcome(Result.UNKNOWN, reason=type(error).__name__)

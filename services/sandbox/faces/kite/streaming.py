@@ -30,6 +30,8 @@ class StreamedOrders:
         """The stream's status for this change; None where it says nothing."""
         before, now = self._seen.get(order.order_id, _NEW), _seen(order)
         self._seen[order.order_id] = now
+        if before == now:
+            return None
         if order.status in FINAL:
             return order.status.value
         if (before.filled_quantity, before.modifications) != (now.filled_quantity, now.modifications):

@@ -41,10 +41,12 @@ def ticker_routes(exchange: Exchange, faults: Faults, logins: Logins, followers:
         api_key = socket.query_params.get("api_key", "")
         try:
             caller = logins.check(api_key, socket.query_params.get("access_token", ""))
-            if connections[api_key] >= CONNECTIONS_MAX:
-                raise KiteError(ErrorType.NETWORK, f"at most {CONNECTIONS_MAX} connections per API key", code=429)
-        except KiteError as error:
-            await socket.send_denial_response(failure(error))
+        except KiteError:
+            await socket.close()  # before the handshake is done, this is a 403
+            return
+        if connections[api_key] >= CONNECTIONS_MAX:
+            text = f"at most {CONNECTIONS_MAX} connections per API key"
+            await socket.send_denial_response(failure(KiteError(ErrorType.NETWORK, text, code=429)))
             return
         connections[api_key] += 1
         try:

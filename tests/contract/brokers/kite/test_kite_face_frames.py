@@ -4,26 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kiteconnect import KiteTicker
+from testkit.kite_ticks import MODES, official_ticks, same
 
 from services.sandbox.faces.kite import frames
-from tradebus.brokers.kite.decoder import KiteDecoder
+from tradebus.brokers.kite import KiteDecoder
 from tradebus.contracts.records import DEPTH_LEVELS, QUOTE, Records
 
 TOKENS = np.array([408065, 738561, 256265, 260105, 12345 * 256 + 2, 54321 * 256 + 2], np.uint32)
 INDEXES = (2, 3)
 SECONDS = st.integers(1_600_000_000, 2_000_000_000)
 PAISE, COUNT = st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1)
-TICKER = KiteTicker("key", "token")
-RUPEES = (
-    ("last_price", "price_paise"), ("average_traded_price", "average_price_paise"),
-)  # fmt: skip
-COUNTS = (
-    ("last_traded_quantity", "last_quantity"), ("volume_traded", "volume_cumulative"),
-    ("total_buy_quantity", "total_buy_quantity"), ("total_sell_quantity", "total_sell_quantity"),
-    ("oi", "open_interest"), ("oi_day_high", "open_interest_high"), ("oi_day_low", "open_interest_low"),
-)  # fmt: skip
-DAY = (("open", "open_paise"), ("high", "high_paise"), ("low", "low_paise"), ("close", "previous_close_paise"))
 
 
 @st.composite
@@ -54,7 +44,7 @@ def test_the_official_parser_reads_back_what_was_encoded(quotes: Records, modes:
     if not wanted:
         assert frame == b""
         return
-    ticks = TICKER._parse_binary(frame)
+    ticks = official_ticks(frame)
     assert len(ticks) == len(wanted)
     for quote in wanted:
         mine = [tick for tick in ticks if _matches(tick, quote, int(chosen[quote["instrument"]]))]
@@ -62,24 +52,9 @@ def test_the_official_parser_reads_back_what_was_encoded(quotes: Records, modes:
 
 
 def _matches(tick: dict, quote: np.void, mode: int) -> bool:
-    if tick["instrument_token"] != TOKENS[quote["instrument"]]:
-        return False
     index = int(quote["instrument"]) in INDEXES
-    if tick["mode"] != {1: "ltp", 2: "quote", 3: "full"}[mode] or tick["tradable"] == index:
-        return False
-    checks = [round(tick[name] * 100) == quote[field] for name, field in RUPEES if name in tick]
-    checks += [tick[name] == quote[field] for name, field in COUNTS if name in tick]
-    checks += [round(tick["ohlc"][name] * 100) == quote[field] for name, field in DAY if "ohlc" in tick]
-    if mode == 3:
-        checks.append(tick["exchange_timestamp"].timestamp() == quote["ts_event_ns"] // 10**9)
-    if mode == 3 and not index:
-        checks.append(tick["last_trade_time"].timestamp() == quote["ts_last_trade_ns"] // 10**9)
-        for side, field in (("buy", "bid"), ("sell", "ask")):
-            levels = tick["depth"][side]
-            checks.append([round(level["price"] * 100) for level in levels] == quote[f"{field}_paise"].tolist())
-            checks.append([level["quantity"] for level in levels] == quote[f"{field}_quantity"].tolist())
-            checks.append([level["orders"] for level in levels] == quote[f"{field}_orders"].tolist())
-    return all(checks)
+    named = (tick["instrument_token"], tick["mode"], tick["tradable"])
+    return named == (TOKENS[quote["instrument"]], MODES[mode], not index) and same(tick, quote)
 
 
 @given(quotes=quote_batches())
@@ -119,6 +94,6 @@ def test_a_frame_is_exactly_as_long_as_its_counts_say(quotes: Records, modes: li
 def test_a_value_too_large_for_its_field_is_the_largest_that_fits(field: str, layout_max: int) -> None:
     quotes = np.zeros(1, QUOTE)
     quotes[field] = 2**40
-    tick = TICKER._parse_binary(frames.encode(quotes, np.full(len(TOKENS), frames.FULL, np.uint8), TOKENS))[0]
+    tick = official_ticks(frames.encode(quotes, np.full(len(TOKENS), frames.FULL, np.uint8), TOKENS))[0]
     named = {"price_paise": tick["last_price"] * 100, "volume_cumulative": tick["volume_traded"]}
     assert round(named.get(field, tick["total_buy_quantity"])) == layout_max

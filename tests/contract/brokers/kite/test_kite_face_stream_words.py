@@ -57,3 +57,8 @@ def test_a_triggered_stop_is_open() -> None:
 def test_the_same_state_again_says_nothing_new() -> None:
     partly = replace(PLACED, status=S.OPEN, filled_quantity=4)
     assert words(partly, replace(partly, number=3)) == ["UPDATE", None]
+
+
+def test_an_end_is_told_once() -> None:
+    complete = replace(PLACED, status=S.COMPLETE, filled_quantity=10)
+    assert words(PLACED, complete, complete) == [None, "COMPLETE", None]

@@ -1,0 +1,415 @@
+"""The ticker: the same frames through the official parser and through our decoder, and our feed over a real socket."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from kiteconnect import KiteTicker
+from testkit.kite_desk import ACCOUNT, BUY, FUTURE, OPTION, SELL, SHARE, KiteDesk
+from testkit.kite_hands import API_KEY, facts_of
+from testkit.kite_ticks import differences, official_ticks
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from services.sandbox.faces.kite.logins import SANDBOX_API_SECRET
+from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
+from tradebus.brokers.kite import KiteDecoder, KiteFeed, KiteOrderUpdates
+from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Result
+from tradebus.brokers.sockets import SocketTiming
+from tradebus.contracts.orders import OrderType
+from tradebus.contracts.records import Records
+
+INDEX = "NSE:NIFTY 50"
+WATCHED = (SHARE, FUTURE, OPTION, INDEX)
+MARKET, LIMIT, SL_M = OrderType.MARKET, OrderType.LIMIT, OrderType.SL_M
+SECONDS = 5.0
+QUICK = SocketTiming(first_delay_seconds=0.02, last_delay_seconds=0.05, silent_seconds=2.5)
+
+
+class Line:
+    """A plain WebSocket client of the ticker."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    def say(self, action: str, value: object) -> None:
+        self._socket.send(json.dumps({"a": action, "v": value}))
+
+    def text(self, text: str) -> None:
+        self._socket.send(text)
+
+    def frame(self) -> bytes:
+        """The next binary frame that holds packets."""
+        while True:
+            frame = self._socket.recv(SECONDS)
+            if isinstance(frame, bytes) and len(frame) > 1:
+                return frame
+
+    def heartbeat(self) -> bytes:
+        while True:
+            frame = self._socket.recv(SECONDS)
+            if isinstance(frame, bytes) and len(frame) == 1:
+                return frame
+
+    def message(self) -> dict[str, Any]:
+        """The next text."""
+        while True:
+            frame = self._socket.recv(SECONDS)
+            if isinstance(frame, str):
+                message: dict[str, Any] = json.loads(frame)
+                return message
+
+
+@contextmanager
+def line(desk: KiteDesk, token: str | None = None) -> Iterator[Line]:
+    url = f"{desk.url.replace('http', 'ws')}/?api_key={API_KEY}&access_token={token or desk.token}"
+    with connect(url, compression=None, close_timeout=0.2) as socket:
+        yield Line(socket)
+
+
+def decoded(desk: KiteDesk, frame: bytes) -> Records:
+    """Through our decoder, instruments by the sandbox's own index."""
+    decoder = KiteDecoder({one.kite_token: one.index for one in desk.box.exchange.instruments})
+    result = decoder.decode(frame, received_ns=1)
+    assert result.skipped == 0
+    return result.quotes
+
+
+def agreed(desk: KiteDesk, frame: bytes) -> list[dict[str, Any]]:
+    """The official parser's ticks, after checking that our decoder says the same of each."""
+    ticks, ours = official_ticks(frame), decoded(desk, frame)
+    assert len(ticks) == len(ours)
+    for tick, record in zip(ticks, ours, strict=True):
+        assert tick["instrument_token"] == desk.box.exchange.instruments[record["instrument"]].kite_token
+        assert not list(differences(tick, record))
+    return ticks
+
+
+@pytest.mark.parametrize("mode", ["ltp", "quote", "full"])
+@pytest.mark.parametrize("what", WATCHED, ids=lambda what: what.split(":")[-1])
+def test_a_snapshot_in_each_mode_is_the_market_both_ways(desk: KiteDesk, what: str, mode: str) -> None:
+    token = desk.instrument(what).kite_token
+    with line(desk) as ticker:
+        ticker.say("subscribe", [token])
+        assert [tick["mode"] for tick in agreed(desk, ticker.frame())] == ["quote"]
+        ticker.say("mode", [mode, [token]])
+        tick = agreed(desk, ticker.frame())[0]
+    assert (tick["mode"], tick["tradable"]) == (mode, what != INDEX)
+    assert not list(differences(tick, desk.quote(what)))
+
+
+def test_live_frames_follow_the_market_both_ways(desk: KiteDesk) -> None:
+    tokens = {desk.instrument(what).kite_token: what for what in WATCHED}
+    seen: set[str] = set()
+    with line(desk) as ticker:
+        ticker.say("mode", ["full", list(tokens)])
+        agreed(desk, ticker.frame())
+        for _ in range(20):
+            desk.advance(1.0)
+            if seen == set(WATCHED):
+                break
+            for tick in agreed(desk, ticker.frame()):
+                seen.add(tokens[tick["instrument_token"]])
+    assert seen == set(WATCHED)
+
+
+def test_modes_may_differ_in_one_frame(desk: KiteDesk) -> None:
+    share, future, index = (desk.instrument(what).kite_token for what in (SHARE, FUTURE, INDEX))
+    with line(desk) as ticker:
+        ticker.say("mode", ["ltp", [share]])
+        ticker.frame()
+        ticker.say("mode", ["full", [future, index]])
+        ticker.frame()
+        ticker.say("subscribe", [share, future, index])  # again: changes no mode, sends everything
+        modes = {tick["instrument_token"]: tick["mode"] for tick in agreed(desk, ticker.frame())}
+    assert modes == {share: "ltp", future: "full", index: "full"}
+
+
+def test_nothing_comes_of_what_was_unsubscribed(desk: KiteDesk) -> None:
+    share, future = desk.instrument(SHARE).kite_token, desk.instrument(FUTURE).kite_token
+    with line(desk) as ticker:
+        ticker.say("subscribe", [share, future])
+        assert len(agreed(desk, ticker.frame())) == 2
+        ticker.say("unsubscribe", [share])
+        ticker.say("subscribe", [future])
+        assert [tick["instrument_token"] for tick in agreed(desk, ticker.frame())] == [future]
+        desk.advance(5.0)
+        assert {tick["instrument_token"] for tick in agreed(desk, ticker.frame())} == {future}
+
+
+def test_a_still_market_has_a_heartbeat_that_neither_takes_for_a_tick(desk: KiteDesk) -> None:
+    with line(desk) as ticker:
+        beat = ticker.heartbeat()
+    assert official_ticks(beat) == []
+    assert len(decoded(desk, beat)) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "not json", "[]", '{"a":"dance","v":[1]}', '{"a":"subscribe","v":"408065"}', '{"a":"subscribe","v":["x"]}',
+     '{"a":"mode","v":["loud",[1]]}', '{"a":"mode","v":[]}', "[" * 5000],
+    ids=lambda text: text[:24] or "empty",
+)  # fmt: skip
+def test_a_message_nobody_understands_is_answered_with_an_error_and_the_line_goes_on(desk: KiteDesk, text: str) -> None:
+    with line(desk) as ticker:
+        ticker.text(text)
+        assert ticker.message()["type"] == "error"
+        ticker.say("subscribe", [12345, desk.instrument(SHARE).kite_token])
+        assert len(agreed(desk, ticker.frame())) == 1
+
+
+def test_an_error_text_reaches_the_official_error_callback(desk: KiteDesk) -> None:
+    with line(desk) as ticker:
+        ticker.say("mode", ["loud", [1]])
+        text = json.dumps(ticker.message())
+    told: list[tuple[int, str]] = []
+    official = KiteTicker("key", "token")
+    official.on_error = lambda _ws, code, reason: told.append((code, reason))
+    official._parse_text_message(text.encode())
+    assert told[0][0] == 0
+    assert "mode" in told[0][1]
+
+
+def test_a_wrong_token_is_refused_at_the_handshake_for_both(desk: KiteDesk) -> None:
+    with pytest.raises(InvalidStatus) as caught, line(desk, "nonsense"):
+        pass
+    assert caught.value.response.status_code == 403
+    settings, _ = desk.adapter.settings, [desk.listing(one) for one in WATCHED]
+    feed = KiteFeed(type(settings)(API_KEY, "", "nonsense", settings.endpoints), timing=QUICK)
+    events = desk.loop(_collect(feed, desk, stop=lambda _items: False))
+    assert [event.kind for event in events if isinstance(event, FeedEvent)] == [FeedEventKind.REFUSED]
+
+
+def test_a_fourth_connection_is_refused_until_one_has_left(desk: KiteDesk) -> None:
+    with line(desk), line(desk):
+        with line(desk):
+            with pytest.raises(InvalidStatus) as caught, line(desk):
+                pass
+            assert caught.value.response.status_code == 429
+        desk.sdk.kite.profile()
+        with line(desk) as ticker:
+            ticker.say("subscribe", [desk.instrument(SHARE).kite_token])
+            ticker.frame()
+
+
+def test_a_socket_does_not_outlive_its_login(desk: KiteDesk) -> None:
+    token = desk.new_token("SHORT")
+    with line(desk, token) as ticker:
+        ticker.say("subscribe", [desk.instrument(SHARE).kite_token])
+        ticker.frame()
+        desk.box.on_loop(desk.box.exchange.log_out, token)
+        desk.advance(1.0)
+        assert "log in" in ticker.message()["data"]
+        with pytest.raises(ConnectionClosed):
+            ticker.message()
+
+
+# our feed over the socket
+
+
+async def _collect(
+    feed: KiteFeed, desk: KiteDesk, *, stop: Callable[[list[Any]], bool], mode: FeedMode = FeedMode.FULL,
+    what: tuple[str, ...] = WATCHED,
+) -> list[Records | FeedEvent]:  # fmt: skip
+    """What the feed brings until `stop` is satisfied; the market moves on meanwhile."""
+    instruments = {desk.instrument(one).index: desk.listing(one) for one in what}
+    await feed.subscribe(instruments, mode)
+    items: list[Records | FeedEvent] = []
+    async with asyncio.timeout(SECONDS):
+        async for item in feed.batches():
+            items.append(item)
+            if stop(items):
+                break
+            await asyncio.to_thread(desk.advance, 1.0)
+    await feed.close()
+    return items
+
+
+def _records(items: list[Records | FeedEvent]) -> Records:
+    return np.concatenate([item for item in items if not isinstance(item, FeedEvent)])
+
+
+def _run_feed(desk: KiteDesk, stop: Callable[[list[Any]], bool], mode: FeedMode = FeedMode.FULL) -> list[Any]:
+    for one in WATCHED:
+        desk.listing(one)  # reads the dump before the loop is busy
+    feed = KiteFeed(desk.adapter.settings, client=desk.adapter.client, timing=QUICK)
+    items: list[Any] = desk.loop(_collect(feed, desk, stop=stop, mode=mode))
+    return items
+
+
+@pytest.mark.parametrize("mode", list(FeedMode))
+def test_our_feed_brings_every_instrument_in_each_mode(desk: KiteDesk, mode: FeedMode) -> None:
+    wanted = {desk.instrument(one).index for one in WATCHED}
+
+    def all_seen(items: list[Any]) -> bool:
+        return wanted <= {int(one) for item in items if not isinstance(item, FeedEvent) for one in item["instrument"]}
+
+    items = _run_feed(desk, all_seen, mode)
+    assert isinstance(items[0], FeedEvent)
+    assert items[0].kind is FeedEventKind.CONNECTED
+    assert (_records(items)["price_paise"] > 0).all()
+
+
+def test_our_feed_comes_back_with_its_subscriptions_after_a_cut(desk: KiteDesk) -> None:
+    desk.box.fault("DISCONNECT", broker="kite", endpoint="feed", skip=2, count=1)
+
+    def back(items: list[Any]) -> bool:
+        kinds = [item.kind for item in items if isinstance(item, FeedEvent)]
+        return kinds.count(FeedEventKind.CONNECTED) == 2 and not isinstance(items[-1], FeedEvent)
+
+    items = _run_feed(desk, back)
+    kinds = [item.kind for item in items if isinstance(item, FeedEvent)]
+    assert kinds == [FeedEventKind.CONNECTED, FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
+    assert set(items[-1]["instrument"].tolist()) <= {desk.instrument(one).index for one in WATCHED}
+
+
+@pytest.mark.parametrize("kind", ["SILENT", "HALF_OPEN"])
+def test_our_feed_leaves_a_line_that_brings_nothing(desk: KiteDesk, kind: str) -> None:
+    desk.box.fault(kind, broker="kite", endpoint="feed", skip=2, count=1)
+
+    def left(items: list[Any]) -> bool:
+        return isinstance(items[-1], FeedEvent) and items[-1].kind is FeedEventKind.DISCONNECTED
+
+    assert "no frame" in _run_feed(desk, left)[-1].text
+
+
+def test_stacked_frames_lose_nothing(desk: KiteDesk) -> None:
+    share, future = desk.instrument(SHARE).kite_token, desk.instrument(FUTURE).kite_token
+    desk.box.fault("STACKED", broker="kite", endpoint="feed", count=1)
+    with line(desk) as ticker:
+        ticker.say("mode", ["full", [share]])
+        ticker.say("mode", ["full", [future]])
+        ticks = agreed(desk, ticker.frame())
+    assert [tick["instrument_token"] for tick in ticks] == [share, future]
+
+
+def test_a_frame_cut_short_gives_our_decoder_whole_packets_only(desk: KiteDesk) -> None:
+    tokens = [desk.instrument(what).kite_token for what in WATCHED]
+    desk.box.fault("TRUNCATED_FRAME", broker="kite", endpoint="feed", count=1)
+    with line(desk) as ticker:
+        ticker.say("mode", ["full", tokens])
+        cut = ticker.frame()
+        ticker.say("subscribe", tokens)
+        whole = decoded(desk, ticker.frame())
+    decoder = KiteDecoder({one.kite_token: one.index for one in desk.box.exchange.instruments})
+    ours = decoder.decode(cut, received_ns=1).quotes
+    assert 0 < len(ours) < len(whole)
+    assert ours.tobytes() == whole[: len(ours)].tobytes()
+
+
+# order updates
+
+
+def _updates(desk: KiteDesk, act: Callable[[], None], count: int) -> tuple[list[dict[str, Any]], list[BrokerOrder]]:
+    """What the official text parser hands to on_order_update, and what our order stream yields, for the same acts."""
+    ours: list[BrokerOrder] = []
+    theirs: list[dict[str, Any]] = []
+    official = KiteTicker("key", "token")
+    official.on_order_update = lambda _ws, data: theirs.append(data)
+
+    async def follow(started: asyncio.Event, stream: KiteOrderUpdates) -> None:
+        async for item in stream.updates():
+            if isinstance(item, FeedEvent):
+                started.set()
+                continue
+            ours.append(item)
+            if len(ours) == count:
+                return
+
+    async def both() -> None:
+        stream = KiteOrderUpdates(
+            desk.adapter.settings, client=desk.adapter.client, account=ACCOUNT, timing=QUICK,
+            instrument_of=lambda _exchange, token: int(token), fills_of=desk.adapter.orders.fills,
+        )  # fmt: skip
+        started = asyncio.Event()
+        following = asyncio.create_task(follow(started, stream))
+        async with asyncio.timeout(SECONDS):
+            await started.wait()
+            await asyncio.to_thread(act)
+            await following
+        await stream.close()
+
+    with line(desk) as ticker:
+        coroutine: Coroutine[Any, Any, None] = both()
+        desk.loop(coroutine)
+        while len(theirs) < count:
+            official._parse_text_message(json.dumps(ticker.message()).encode())
+    return theirs, ours
+
+
+def test_a_fill_is_told_to_both_once_and_a_placement_is_not(desk: KiteDesk) -> None:
+    ask = desk.ask(SHARE, MARKET)
+    theirs, ours = _updates(desk, lambda: _accept(desk.sdk.place(ask).result), 1)
+    assert (theirs[0]["status"], theirs[0]["tag"]) == ("COMPLETE", ask.tag)
+    assert facts_of(ours[0]) == desk.agreed(theirs[0]["order_id"])
+    assert theirs[0]["unfilled_quantity"] == 0
+
+
+def test_an_orders_life_is_told_to_both_in_the_same_words(desk: KiteDesk) -> None:
+    ask = desk.ask(SHARE, LIMIT, side=SELL, price=-2)
+
+    def act() -> None:
+        order_id = desk.sdk.place(ask).broker_order_id or ""
+        desk.sdk.modify(order_id, quantity=3, price_paise=ask.price_paise)
+        desk.sdk.cancel(order_id)
+
+    theirs, ours = _updates(desk, act, 2)
+    assert [data["status"] for data in theirs] == ["UPDATE", "CANCELLED"]
+    assert [order.status for order in ours] == [BrokerStatus.OPEN, BrokerStatus.CANCELLED]
+    assert [order.quantity for order in ours] == [data["quantity"] for data in theirs] == [3, 3]
+
+
+def test_a_stop_that_was_triggered_and_filled_is_told_once(desk: KiteDesk) -> None:
+    ask = desk.ask(SHARE, SL_M, trigger=0.5)
+
+    def act() -> None:
+        desk.sdk.place(ask)
+        desk.shock(SHARE, 0.01)
+
+    theirs, ours = _updates(desk, act, 1)
+    assert [data["status"] for data in theirs] == ["COMPLETE"]
+    assert ours[-1].status is BrokerStatus.FILLED
+    assert facts_of(ours[-1]) == desk.agreed(theirs[-1]["order_id"])
+
+
+def test_a_rejection_is_told_with_its_reason(desk: KiteDesk) -> None:
+    ask = desk.ask(FUTURE, LIMIT, price=-15)
+    theirs, ours = _updates(desk, lambda: _accept(desk.sdk.place(ask).result), 1)
+    assert (theirs[0]["status"], ours[0].status) == ("REJECTED", BrokerStatus.REJECTED)
+    assert "band" in theirs[0]["status_message"]
+    assert ours[0].reason == theirs[0]["status_message"]
+
+
+def test_an_update_is_signed_with_the_apps_secret(desk: KiteDesk) -> None:
+    theirs, _ = _updates(desk, lambda: _accept(desk.sdk.place(desk.ask(SHARE, MARKET, side=BUY)).result), 1)
+    signed = f"{theirs[0]['order_id']}{theirs[0]['order_timestamp']}{SANDBOX_API_SECRET}"
+    assert theirs[0]["checksum"] == hashlib.sha256(signed.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["DUPLICATE", "SHUFFLE_UPDATES"])
+def test_updates_twice_or_out_of_order_are_told_as_they_come(desk: KiteDesk, kind: str) -> None:
+    """The stream is a hint: what both say of the order in the end is what its book says."""
+    desk.box.fault(kind, broker="kite", endpoint="orders", count=2)
+    ask = desk.ask(SHARE, LIMIT, side=SELL, price=-2)
+
+    def act() -> None:
+        order_id = desk.sdk.place(ask).broker_order_id or ""
+        desk.sdk.modify(order_id, quantity=3, price_paise=ask.price_paise)
+        desk.sdk.cancel(order_id)
+
+    theirs, ours = _updates(desk, act, 2)
+    expected = ["UPDATE", "UPDATE"] if kind == "DUPLICATE" else ["CANCELLED", "UPDATE"]
+    assert [data["status"] for data in theirs] == expected
+    assert sorted(order.status for order in ours) == sorted(
+        BrokerStatus.OPEN if word == "UPDATE" else BrokerStatus.CANCELLED for word in expected
+    )
+    assert desk.agreed(theirs[0]["order_id"]).status is BrokerStatus.CANCELLED
+
+
+def _accept(result: Result) -> None:
+    assert result is Result.ACCEPTED
