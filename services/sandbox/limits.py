@@ -49,22 +49,22 @@ LIMITS: dict[BrokerName, dict[str, tuple[Limit, ...]]] = {
         "other": _UPSTOX_OTHER,
     },
 }
-_UNLIMITED = ("/login", "/connect", "/session", "/instruments", "/authorize", "/authorise")
+_ORDER_PATHS = ("/orders", "/order/", "/gtt", "/forever", "/super", "/alerts")
+_UNLIMITED = ("/login", "/connect", "/session", "/instruments", "/authorize")
 
 
 def class_of(broker: BrokerName, method: str, path: str) -> str | None:
-    """The class of a request; None where it is not counted (login, masters)."""
-    if any(part in path for part in _UNLIMITED) and "/orders" not in path:
-        return None
-    if method in ("POST", "PUT", "DELETE", "PATCH") and any(
-        part in path for part in ("/orders", "/order/", "/gtt", "/forever", "/super", "/alerts")
-    ):
+    """The class of a request; None where it is not counted (logins, instrument masters)."""
+    is_order = any(part in path for part in _ORDER_PATHS)
+    if method != "GET" and is_order:
         return "orders"
-    if ("histor" in path and "/order" not in path) or path.rstrip("/").endswith("/charts/intraday"):
+    if not is_order and ("histor" in path or "/charts/" in path):
         return "history"
+    if not is_order and any(part in path for part in _UNLIMITED):
+        return None
     if "chain" in path and broker is not BrokerName.KITE:
         return "chain"
-    if "quote" in path or "marketfeed" in path or path.startswith("/instruments/"):
+    if "quote" in path or "marketfeed" in path:
         return "quotes"
     return "other"
 

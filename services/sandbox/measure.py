@@ -29,6 +29,7 @@ def measure_sandbox(
     accounts: int = 1_000,
     orders_per_second: float = 500.0,
     seed: int = 1,
+    settle_seconds: float = _SETTLE_SECONDS,
 ) -> dict[str, Any]:
     """Ticks and orders a second, lag of steps behind their time (ms), share of a core, resident memory at the start and
     at the end (bytes)."""
@@ -41,11 +42,13 @@ def measure_sandbox(
     )
     exchange = generated_exchange(options)
     crowd = Crowd(exchange, accounts=accounts, seed=seed)
-    return asyncio.run(_measured(exchange, crowd, seconds=seconds, orders_per_second=orders_per_second))
+    return asyncio.run(
+        _measured(exchange, crowd, seconds=seconds, orders_per_second=orders_per_second, settle_seconds=settle_seconds)
+    )
 
 
 async def _measured(
-    exchange: SandboxExchange, crowd: Crowd, *, seconds: float, orders_per_second: float
+    exchange: SandboxExchange, crowd: Crowd, *, seconds: float, orders_per_second: float, settle_seconds: float
 ) -> dict[str, Any]:
     driver, stop = Driver(exchange), asyncio.Event()
     listener = exchange.listen_quotes()
@@ -54,7 +57,7 @@ async def _measured(
         asyncio.create_task(crowd.run(stop, orders_per_second=orders_per_second)),
         asyncio.create_task(_drain(listener, stop)),
     ]
-    await asyncio.sleep(_SETTLE_SECONDS)
+    await asyncio.sleep(settle_seconds)
     began_ns, processor_before = monotonic_ns(), _processor_seconds()
     ticks_before, requests_before, trades_before = exchange.floor.ticks, crowd.requests, crowd.trades
     steps_before, memory_before = driver.steps, _resident_bytes()
