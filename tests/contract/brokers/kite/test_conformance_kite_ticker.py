@@ -1,0 +1,105 @@
+"""The official KiteTicker itself, on its own reactor in a process of its own (a reactor cannot be started twice)."""
+
+import json
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from testkit.kite_desk import FUTURE, OPTION, SHARE, KiteDesk
+from testkit.kite_hands import API_KEY
+
+from tradebus.contracts.orders import OrderType
+
+INDEX = "NSE:NIFTY 50"
+SECONDS = 10.0
+CLIENT = """
+import json, sys
+from kiteconnect import KiteTicker
+
+root, api_key, access_token, tokens = sys.argv[1], sys.argv[2], sys.stdin.readline().strip(), json.loads(sys.argv[3])
+ticker = KiteTicker(api_key, access_token, root=root, reconnect_max_tries=1)
+
+def say(kind, value):
+    print(json.dumps({"kind": kind, "value": value}, default=str), flush=True)
+
+def on_connect(ws, response):
+    ws.subscribe(tokens)
+    ws.set_mode(ws.MODE_FULL, tokens)
+
+def on_order_update(ws, data):
+    say("order", data)
+    ws.stop()
+
+def on_close(ws, code, reason):
+    say("close", reason)
+    ws.stop_retry()
+    ws.stop()
+
+ticker.on_connect, ticker.on_order_update, ticker.on_close = on_connect, on_order_update, on_close
+ticker.on_ticks = lambda ws, ticks: say("ticks", ticks)
+ticker.on_error = lambda ws, code, reason: say("error", [code, reason])
+ticker.connect()
+"""
+
+
+@contextmanager
+def official_ticker(desk: KiteDesk, token: str, tokens: list[int]) -> Iterator["subprocess.Popen[str]"]:
+    """The client, running. Its token comes by its standard input: a process list shows arguments."""
+    root = desk.url.replace("http", "ws")
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, root, API_KEY, json.dumps(tokens)], text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(f"{token}\n")
+    process.stdin.flush()
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(SECONDS)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def next_of(process: "subprocess.Popen[str]", kind: str) -> Any:
+    """What the client says next of this kind."""
+    assert process.stdout is not None
+    while True:
+        readable, _, _ = select.select([process.stdout], [], [], SECONDS)
+        assert readable, f"the official client said nothing of {kind}"
+        text = process.stdout.readline()
+        assert text, f"the official client ended without a word of {kind}"
+        line = json.loads(text)
+        if line["kind"] == kind:
+            return line["value"]
+
+
+def test_the_official_ticker_gets_ticks_in_full_mode_and_an_order_update(desk: KiteDesk) -> None:
+    tokens = {desk.instrument(what).kite_token: what for what in (SHARE, FUTURE, OPTION, INDEX)}
+    latest: dict[int, dict[str, Any]] = {}
+    with official_ticker(desk, desk.token, list(tokens)) as process:
+        while {tick["mode"] for tick in latest.values()} != {"full"} or set(latest) != set(tokens):
+            latest |= {tick["instrument_token"]: tick for tick in next_of(process, "ticks")}
+        ask = desk.ask(SHARE, OrderType.MARKET)
+        outcome = desk.sdk.place(ask)
+        update = next_of(process, "order")
+        assert process.wait(SECONDS) == 0
+    assert (update["order_id"], update["status"], update["tag"]) == (outcome.broker_order_id, "COMPLETE", ask.tag)
+    for token, what in tokens.items():
+        tick, market = latest[token], desk.quote(what)
+        assert round(tick["last_price"] * 100) == market["price_paise"]
+        assert round(tick["ohlc"]["close"] * 100) == market["previous_close_paise"]
+        if what not in (INDEX, SHARE):  # the share's book has changed by our own order
+            assert [round(level["price"] * 100) for level in tick["depth"]["buy"]] == market["bid_paise"].tolist()
+            assert (tick["volume_traded"], tick["oi"]) == (market["volume_cumulative"], market["open_interest"])
+
+
+def test_the_official_ticker_is_told_403_for_a_token_that_is_not_valid(desk: KiteDesk) -> None:
+    with official_ticker(desk, "nonsense", [1]) as process:
+        assert "403" in next_of(process, "error")[1]  # it would go on trying: a fault of its own
