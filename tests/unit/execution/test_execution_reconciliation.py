@@ -1,0 +1,112 @@
+"""Our book against a broker's: what agrees, what is heard, what is said again, what nobody can explain."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.execution.domain.reconciliation import (
+    Finding,
+    OwnOrder,
+    disputed_positions,
+    judge,
+    looks_ours,
+    net_of,
+    strangers,
+)
+from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
+from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.kernel.ids import derive_tag
+from tradebus.trading.states import TERMINAL_ORDER_STATES, OrderState
+
+TAG = derive_tag("p", "STOP", 1)
+
+
+def own(state=OrderState.OPEN, *, filled=0, quantity=100, trigger=None, role=OrderRole.ENTRY) -> OwnOrder:
+    return OwnOrder("p", "o", "s", TAG, role, state, quantity, filled, trigger, "B1", 3)
+
+
+def theirs(status=BrokerStatus.OPEN, *, filled=0, told=None, quantity=100, trigger=None, tag=TAG) -> BrokerOrder:
+    told = filled if told is None else told
+    fills = (BrokerFill("f", told, 10_000, 1),) if told else ()
+    return BrokerOrder("B1", tag, "s", 3, Transaction.BUY, status, quantity, filled, trigger, fills, 1)
+
+
+CASES = [
+    (own(), theirs(), Finding.AGREES),
+    (own(), theirs(filled=40), Finding.HEAR),
+    (own(), theirs(filled=40, told=0), Finding.AGREES),  # its fills are not told yet
+    (own(), theirs(BrokerStatus.CANCELLED), Finding.HEAR),
+    (own(), theirs(BrokerStatus.UNKNOWN), Finding.AGREES),
+    (own(OrderState.UNKNOWN), theirs(), Finding.HEAR),
+    (own(OrderState.PENDING), theirs(BrokerStatus.REJECTED), Finding.HEAR),
+    (own(OrderState.PARTIALLY_FILLED, filled=60), theirs(filled=40), Finding.DISPUTED),
+    (own(OrderState.FILLED, filled=100), theirs(BrokerStatus.FILLED, filled=100), Finding.AGREES),
+    (own(OrderState.CANCELLED), theirs(), Finding.DISPUTED),
+    (own(OrderState.CANCELLED), theirs(BrokerStatus.UNKNOWN), Finding.AGREES),
+    (own(OrderState.CANCELLED), theirs(BrokerStatus.CANCELLED, filled=20), Finding.HEAR),
+    (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
+     theirs(BrokerStatus.TRIGGER_PENDING, trigger=950), Finding.REALIGN),
+    (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
+     theirs(BrokerStatus.TRIGGER_PENDING, trigger=900, quantity=50), Finding.REALIGN),
+    (own(), theirs(quantity=50), Finding.DISPUTED),
+    (own(OrderState.CANCEL_PENDING), theirs(), Finding.AGREES),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mine", "other", "finding"), CASES)
+def test_each_pair_comes_to_one_thing(mine, other, finding) -> None:
+    assert judge(mine, other) is finding
+
+
+orders = st.builds(
+    own,
+    st.sampled_from(OrderState),
+    filled=st.integers(0, 100),
+    trigger=st.none() | st.just(900),
+    role=st.sampled_from(OrderRole),
+)
+reports = st.builds(theirs, st.sampled_from(BrokerStatus), filled=st.integers(0, 100), trigger=st.none() | st.just(900))
+
+
+@given(orders, reports)
+def test_fewer_fills_at_the_broker_are_never_explained_away_and_more_are_always_heard(mine, other) -> None:
+    finding = judge(mine, other)
+    if other.filled_quantity < mine.filled_quantity:
+        assert finding is Finding.DISPUTED
+    elif other.filled_quantity > mine.filled_quantity:
+        assert finding is Finding.HEAR
+
+
+@given(orders, reports)
+def test_an_end_with_us_that_lives_at_the_broker_is_a_dispute(mine, other) -> None:
+    lives = other.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.PENDING)
+    if mine.state in TERMINAL_ORDER_STATES and lives and mine.filled_quantity == other.filled_quantity:
+        assert judge(mine, other) is Finding.DISPUTED
+
+
+def test_others_orders_are_told_apart_from_lost_ones_of_ours() -> None:
+    manual = theirs(tag="")
+    lost, ended = theirs(tag=derive_tag("lost")), theirs(BrokerStatus.CANCELLED, tag=derive_tag("ended"))
+    disputed, others = strangers([theirs(), manual, lost, ended], [TAG])
+    assert [one.what for one in disputed] == [f"order {lost.tag}"]
+    assert [(one.what, one.action) for one in others] == [("order B1", "left alone")]
+
+
+@given(st.text(max_size=30))
+def test_only_our_own_form_of_tag_looks_ours(tag: str) -> None:
+    assert looks_ours(tag) == (len(tag) == 20 and tag[:2] == "tb")
+    assert looks_ours(derive_tag(tag))
+
+
+def test_a_position_is_explained_by_ours_or_by_ours_and_others() -> None:
+    symbols = {3: "X"}
+    for brokers, found in (({3: 100}, 0), ({3: 130}, 0), ({3: 90}, 1), ({}, 1), ({3: 100, 4: 5}, 1)):
+        assert len(disputed_positions(ours={3: 100}, others={3: 30}, brokers=brokers, symbols=symbols)) == found
+
+
+def test_net_counts_sells_against_buys_and_leaves_the_unlisted_out() -> None:
+    buy, sell = theirs(filled=60), replace(theirs(filled=20), transaction=Transaction.SELL)
+    foreign = replace(theirs(filled=60), instrument=UNLISTED_INSTRUMENT)
+    assert net_of([buy, sell, foreign]) == {3: 40}
