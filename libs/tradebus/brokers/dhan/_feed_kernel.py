@@ -10,6 +10,8 @@ and from ₹1,31,072 on, where f32 cannot tell a paisa, to the instrument's tick
 since 1970 (19,800 ahead of UTC). A packet with a price that is no number, below zero or beyond ₹10 crore gives nothing.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +38,8 @@ from tradebus.contracts.records import (
 from tradebus.indicators._compile import INT64S, helper, kernel
 from tradebus.kernel.time import IST_OFFSET_SECONDS
 
+Bytes = npt.NDArray[np.uint8]
+Int = Any  # inside a kernel: 64 signed bits
 TICKER, DEPTH, FULL_QUOTE, OPEN_INTEREST, PREVIOUS_CLOSE, MARKET_STATUS, FULL, DISCONNECT = 2, 3, 4, 5, 6, 7, 8, 50
 HEADER_BYTES = 8
 SIZES = np.zeros(256, np.int64)  # by code; 0 where the code is unknown
@@ -62,12 +66,12 @@ _BLANK = types.Array(numba.from_dtype(QUOTE), 1, "C", readonly=True)
 _EVENTS_OUT = types.Array(types.int64, 2, "C")
 
 
-def _loader(kind):  # type: ignore[no-untyped-def]
+def _loader(kind: Any) -> Any:
     """A compiled read of one little-endian value at a byte offset, without a look at bounds or alignment."""
 
     @intrinsic
-    def load(typingctx, data, at):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def load(typing_context: Any, data: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             array = context.make_array(signature.args[0])(context, builder, arguments[0])
             start = builder.gep(array.data, [arguments[1]])
             pointer = builder.bitcast(start, context.get_value_type(kind).as_pointer())
@@ -82,17 +86,17 @@ _load_u16, _load_u32, _load_f32 = _loader(types.uint16), _loader(types.uint32), 
 
 
 @helper
-def _u16(data: npt.NDArray[np.uint8], at: int) -> int:
+def _u16(data: Bytes, at: Int) -> Int:
     return np.int64(_load_u16(data, at))
 
 
 @helper
-def _u32(data: npt.NDArray[np.uint8], at: int) -> int:
+def _u32(data: Bytes, at: Int) -> Int:
     return np.int64(_load_u32(data, at))
 
 
 @helper
-def _paise(data: npt.NDArray[np.uint8], at: int, tick_paise: int) -> int:
+def _paise(data: Bytes, at: Int, tick_paise: Int) -> Int:
     """The price at `at`; -1 where it is none."""
     rupees = np.float64(_load_f32(data, at))
     if _u32(data, at) < _PAISA_CERTAIN_BELOW_BITS:  # as bits: one look for sign, size and NaN
@@ -104,13 +108,13 @@ def _paise(data: npt.NDArray[np.uint8], at: int, tick_paise: int) -> int:
 
 
 @helper
-def _quantity(data: npt.NDArray[np.uint8], at: int) -> int:
+def _quantity(data: Bytes, at: Int) -> Int:
     """A u32 for a column of 32 signed bits."""
     return min(_u32(data, at), _INT32_MAX)
 
 
 @helper
-def _plausible(data: npt.NDArray[np.uint8], at: int, end: int) -> bool:
+def _plausible(data: Bytes, at: Int, end: Int) -> Any:
     """A packet of a known code and segment starts at `at` and says its own size, or the message ends there."""
     if at == end:
         return True
@@ -121,7 +125,7 @@ def _plausible(data: npt.NDArray[np.uint8], at: int, end: int) -> bool:
 
 
 @helper
-def _advance(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, bool]:
+def _advance(data: Bytes, at: Int, end: Int) -> tuple[Int, bool]:
     """How far it is to the next packet (0: nobody can tell), and whether the packet here can be read."""
     if at + HEADER_BYTES > end:
         return 0, False
@@ -142,7 +146,7 @@ def _advance(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, bool]
 
 
 @helper
-def _index_of(keys: npt.NDArray[np.int64], slots: npt.NDArray[np.int32], key: int) -> int:
+def _index_of(keys: npt.NDArray[np.int64], slots: npt.NDArray[np.int32], key: Int) -> Int:
     """The slot of a subscribed (segment, security id); -1 where nobody asked for it."""
     mask = len(keys) - 1
     at = (key * _HASH) >> 20 & mask
@@ -160,7 +164,7 @@ def _index_of(keys: npt.NDArray[np.int64], slots: npt.NDArray[np.int32], key: in
 
 
 @helper
-def _read_time(data, at, received_ns, out):  # type: ignore[no-untyped-def]
+def _read_time(data: Bytes, at: Int, received_ns: Int, out: Any) -> Int:
     """The last trade's time is the exchange's time; without a trade it is the time of receipt."""
     seconds = _u32(data, at) - IST_OFFSET_SECONDS
     traded = seconds >= _YEAR_2000_SECONDS
@@ -170,21 +174,21 @@ def _read_time(data, at, received_ns, out):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _read_price(data, at, tick_paise, out):  # type: ignore[no-untyped-def]
+def _read_price(data: Bytes, at: Int, tick_paise: Int, out: Any) -> Int:
     price_paise = _paise(data, at, tick_paise)
     out.price_paise = price_paise
     return _bit(price_paise, QUOTE_HAS_PRICE)
 
 
 @helper
-def _bit(paise, bit):  # type: ignore[no-untyped-def]
+def _bit(paise: Int, bit: Int) -> Int:
     if paise < 0:
         return np.int64(_BAD)
     return np.int64(bit) if paise > 0 else np.int64(0)
 
 
 @helper
-def _read_traded(data, at, segment, out):  # type: ignore[no-untyped-def]
+def _read_traded(data: Bytes, at: Int, segment: Int, out: Any) -> Int:
     """From last quantity (u16) to total buy quantity, which quote and full share. An index has only the average."""
     average_paise = _paise(data, at + 6, 1)
     out.average_price_paise = average_paise
@@ -199,7 +203,7 @@ def _read_traded(data, at, segment, out):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _read_day(data, at, tick_paise, out):  # type: ignore[no-untyped-def]
+def _read_day(data: Bytes, at: Int, tick_paise: Int, out: Any) -> Int:
     """Open, close, high, low. `close` is the previous day's while the market is open."""
     opened, close = _paise(data, at, tick_paise), _paise(data, at + 4, tick_paise)
     high, low = _paise(data, at + 8, tick_paise), _paise(data, at + 12, tick_paise)
@@ -211,7 +215,7 @@ def _read_day(data, at, tick_paise, out):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _read_depth(data, at, tick_paise, out):  # type: ignore[no-untyped-def]
+def _read_depth(data: Bytes, at: Int, tick_paise: Int, out: Any) -> Int:
     worst = np.int64(0)
     for level in range(DEPTH_LEVELS):
         start = at + 20 * level
@@ -227,7 +231,7 @@ def _read_depth(data, at, tick_paise, out):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _read_full(data, at, segment, tick_paise, received_ns, out):  # type: ignore[no-untyped-def]
+def _read_full(data: Bytes, at: Int, segment: Int, tick_paise: Int, received_ns: Int, out: Any) -> Int:
     fields = np.int64(0)
     if segment != _INDEX_SEGMENT:
         out.open_interest = _u32(data, at + 34)
@@ -245,7 +249,7 @@ def _read_full(data, at, segment, tick_paise, received_ns, out):  # type: ignore
 
 
 @helper
-def _read(data, at, segment, tick_paise, received_ns, out):  # type: ignore[no-untyped-def]
+def _read(data: Bytes, at: Int, segment: Int, tick_paise: Int, received_ns: Int, out: Any) -> Int:
     """One packet that carries data into a record: zeroed, or every field of it written."""
     code = data[at]
     if code == FULL:
@@ -270,14 +274,14 @@ def _read(data, at, segment, tick_paise, received_ns, out):  # type: ignore[no-u
 
 
 @kernel(
-    types.UniTuple(types.int64, 3)(
+    types.UniTuple(types.int64, 3)(  # type: ignore[no-untyped-call]
         _BYTES, INT64S, types.int64, INT64S, _INT32S, INT64S, INT64S, _BLANK, _QUOTES_OUT, _EVENTS_OUT
     )
 )
 def walk(
-    data: npt.NDArray[np.uint8],
+    data: Bytes,
     lengths: npt.NDArray[np.int64],
-    received_ns: int,
+    received_ns: Int,
     keys: npt.NDArray[np.int64],
     slots: npt.NDArray[np.int32],
     instruments: npt.NDArray[np.int64],
@@ -285,7 +289,7 @@ def walk(
     blank: Records,
     out: Records,
     events: npt.NDArray[np.int64],
-) -> tuple[int, int, int]:
+) -> tuple[Int, Int, Int]:
     """Reads the messages of `data`, as long as `lengths` says. Returns records written, packets skipped and events
     written; a negative first figure says that `out` is too short (`room_for` never is) and nothing of it holds.
 
@@ -330,7 +334,7 @@ def walk(
 
 
 @kernel(types.void(types.Array(types.int64, 1, "C"), types.Array(types.int32, 1, "C"), types.int64, types.int64))
-def insert(keys: npt.NDArray[np.int64], slots: npt.NDArray[np.int32], key: int, slot: int) -> None:
+def insert(keys: npt.NDArray[np.int64], slots: npt.NDArray[np.int32], key: Int, slot: Int) -> None:
     """Puts a key into the hash table of `walk`, which has room for it."""
     mask = len(keys) - 1
     at = (key * _HASH) >> 20 & mask

@@ -79,7 +79,7 @@ def _prices(quote: np.void, values: dict[str, object], bit: int) -> None:
     amounts = {name: paise_or_none(value) for name, value in values.items()}
     if all(amount is not None and amount > 0 for amount in amounts.values()):
         for name, amount in amounts.items():
-            quote[name] = amount
+            quote[name] = amount or 0
         quote["fields"] |= bit
 
 
@@ -87,7 +87,7 @@ def _counts(quote: np.void, values: dict[str, object], bit: int) -> None:
     counts = {name: whole_or_none(value) for name, value in values.items()}
     if all(count is not None and count >= 0 for count in counts.values()):
         for name, count in counts.items():
-            quote[name] = min(count or 0, _INT32_MAX) if quote.dtype[name].itemsize == 4 else count
+            quote[name] = min(count or 0, _INT32_MAX) if quote.dtype[name].itemsize == 4 else count or 0
         quote["fields"] |= bit
 
 

@@ -62,13 +62,7 @@ class DhanReference:
         parts = [np.empty(0, QUOTE)]
         for first in range(0, len(instruments), QUOTES_PER_CALL):
             part = instruments[first : first + QUOTES_PER_CALL]
-            wanted: dict[str, list[int]] = {}
-            for listed in part:
-                wanted.setdefault(listed.broker_segment, []).append(_number(listed))
-            # The SDK writes the client id into the very dictionary it is given.
-            body = await self._client.read(
-                "quotes", lambda sdk, wanted=wanted: sdk.quote_data(dict(wanted)), pacer=self._client.quotes_pacer
-            )
+            body = await self._quotes(part)
             parts.append(quotes_of(body, part, first=first, received_ns=self._clock.now_ns()))
         return np.concatenate(parts)
 
@@ -93,6 +87,16 @@ class DhanReference:
             pacer=self._client.chain_pacer,
         )
         return chain_of(body, underlying, expiry)
+
+    async def _quotes(self, part: Sequence[ListedInstrument]) -> object:
+        wanted: dict[str, list[int]] = {}
+        for listed in part:
+            wanted.setdefault(listed.broker_segment, []).append(_number(listed))
+        # A copy for each attempt: the SDK writes the client id into the very dictionary it is given.
+        body: object = await self._client.read(
+            "quotes", lambda sdk: sdk.quote_data(dict(wanted)), pacer=self._client.quotes_pacer
+        )
+        return body
 
     async def _bars(self, listed: ListedInstrument, timeframe_seconds: int, from_ns: int, to_ns: int) -> Records:
         word = history.instrument_word(listed.key)
