@@ -11,7 +11,7 @@ import contextlib
 import logging
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -71,7 +71,7 @@ class ReconnectingSocket:
         self._closed = asyncio.Event()
         self._attempt = 0
 
-    async def frames(self) -> AsyncIterator[list[Frame] | FeedEvent]:
+    async def frames(self) -> AsyncGenerator[list[Frame] | FeedEvent, None]:
         """Lists of frames in arrival order, and what happened to the connection; ends after `close` or a refusal."""
         while not self._closed.is_set():
             started_ns = monotonic_ns()

@@ -8,6 +8,7 @@ Kite allows 3,000 instruments on a connection and three connections of an API ke
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -162,12 +163,10 @@ class KiteFeed:
 
     async def _pump(self, line: _Line) -> None:
         try:
-            async for item in line.ticker.frames():
-                if isinstance(item, FeedEvent):
-                    await self._arrived.put(item)
-                    continue
-                for arrived in self._decode(line, item):
-                    await self._arrived.put(arrived)
+            async with aclosing(line.ticker.frames()) as items:
+                async for item in items:
+                    for arrived in [item] if isinstance(item, FeedEvent) else self._decode(line, item):
+                        await self._arrived.put(arrived)
         finally:
             if not self._arrived.full():
                 self._arrived.put_nowait(None)  # wakes `batches`, which looks whether anybody is left

@@ -5,6 +5,7 @@ one twice or late, and never says what the fills were: `fills_of` (KiteOrders.fi
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 import structlog
 
@@ -44,14 +45,15 @@ class KiteOrderUpdates:
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
         """Until it is closed or refused. Raises nothing for what Kite sends."""
-        async for item in self._ticker.frames():
-            if isinstance(item, FeedEvent):
-                yield item
-                continue
-            for frame in item:
-                update = await self._read(frame)
-                if update is not None:
-                    yield update
+        async with aclosing(self._ticker.frames()) as items:
+            async for item in items:
+                if isinstance(item, FeedEvent):
+                    yield item
+                    continue
+                for frame in item:
+                    update = await self._read(frame)
+                    if update is not None:
+                        yield update
 
     async def close(self) -> None:
         await self._ticker.close()

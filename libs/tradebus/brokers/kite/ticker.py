@@ -3,7 +3,8 @@
 connected ─► frames ─► lost ─► connected …        refused (401, 403) ─► one new token ─► refused again: over
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from urllib.parse import urlencode
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
@@ -31,18 +32,20 @@ class Ticker:
         self._socket = self._new_socket()
         self._closed = False
 
-    async def frames(self) -> AsyncIterator[list[Frame] | FeedEvent]:
+    async def frames(self) -> AsyncGenerator[list[Frame] | FeedEvent, None]:
         """As ReconnectingSocket's. Ends after `close`, or after a refusal that no new token mended."""
         refreshed = False
         while not self._closed:
-            async for item in self._socket.frames():
-                if isinstance(item, FeedEvent) and item.kind is FeedEventKind.CONNECTED:
-                    refreshed = False
-                if isinstance(item, FeedEvent) and item.kind is FeedEventKind.REFUSED:
-                    refused = item
-                    break
-                yield item
-            else:
+            refused: FeedEvent | None = None
+            async with aclosing(self._socket.frames()) as items:
+                async for item in items:
+                    if isinstance(item, FeedEvent) and item.kind is FeedEventKind.REFUSED:
+                        refused = item
+                        break
+                    if isinstance(item, FeedEvent) and item.kind is FeedEventKind.CONNECTED:
+                        refreshed = False  # the token is good
+                    yield item
+            if refused is None:
                 return
             if refreshed or not await self._client.renew():
                 yield refused
