@@ -58,7 +58,7 @@ class GuardedPool(urllib3.PoolManager):
 
     def _body(self, response: urllib3.BaseHTTPResponse, started_ns: int) -> bytes:
         body = bytearray()
-        for chunk in response.stream(_CHUNK_BYTES, decode_content=True):
+        while chunk := response.read1(_CHUNK_BYTES, decode_content=True):  # `stream` would wait for a whole chunk
             body += chunk
             if len(body) > REPLY_BYTES_MAX:
                 raise Malformed(BROKER, f"an answer of more than {REPLY_BYTES_MAX // 2**20} MB")
