@@ -45,7 +45,7 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 def starting_prices(seed: int) -> Mapping[str, int]:
     """Where each underlying of the table begins, in paise."""
     found = {}
-    for one in (*underlyings().indices, *underlyings().equities):
+    for one in underlyings().every:
         draw = np.random.default_rng(seed_for(seed, "level", one.name)).standard_normal()
         found[one.name] = max(100, round(one.price_rupees * 100 * float(np.exp(0.02 * np.clip(draw, -2, 2)))))
     return found
@@ -253,6 +253,5 @@ def generated_exchange(options: MarketOptions, *, wall_ns: Callable[[], int] = m
     """An exchange with a generated listing and market."""
     prices = starting_prices(options.seed)
     listing = generate_listing(ist_date(options.start_ns), instruments=options.instruments, price_paise=prices)
-    table = underlyings()
-    processes = [process_of(one, float(prices[one.name])) for one in (*table.indices, *table.equities)]
+    processes = [process_of(one, float(prices[one.name])) for one in underlyings().every]
     return SandboxExchange(options, instruments=listing, processes=processes, wall_ns=wall_ns)

@@ -1,7 +1,7 @@
 """Wraps a face: first what is made to go wrong, then the broker's limits, then the face itself.
 
     request ─► Faults.for_request ─► DROP, DELAY, SERVER_ERROR, HTML, TOO_MANY: the face never sees it (DELAY: later)
-            ─► RateLimits ─► 429 (where the face keeps no `app.state.limits` of its own)
+            ─► RateLimits ─► 429
             ─► face ─► ACCEPT_THEN_DROP, ACCEPT_THEN_ERROR, EMPTY, TRUNCATED: done, not told
 
 A face may set `app.state.error_body`, a function (status, text) -> JSON value, for how its broker words an error.
@@ -12,7 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from services.sandbox.limits import RateLimits
+from services.sandbox.limits import RateLimits, class_of
 from services.sandbox.ports import BrokerName, Exchange, Fault, FaultKind, Faults, Token
 from services.sandbox.server import connection_of
 
@@ -37,7 +37,6 @@ class FaultyApp:
         self._app: App = app
         self._broker, self._exchange, self._faults, self._limits = broker, exchange, faults, limits
         state = getattr(app, "state", None)
-        self._counts = getattr(state, "limits", None) is None
         self._error_body: ErrorBody = getattr(state, "error_body", None) or _plain_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,8 +55,11 @@ class FaultyApp:
         if fault is not None and fault.kind in _BEFORE:
             await self._instead(scope, send, fault)
             return
-        if self._counts and self._limits.exceeded(
-            self._broker, account or "", method=method, path=path, now_ns=self._exchange.now_ns
+        detail = ""
+        if self._broker is BrokerName.DHAN and class_of(method, path) == "chain":
+            detail, receive = await _chain_asked(receive)
+        if self._limits.exceeded(
+            self._broker, account or "", method=method, path=path, now_ns=self._exchange.now_ns, detail=detail
         ):
             await self._error(send, 429, _TOO_MANY_TEXT)
         elif fault is None:
@@ -136,6 +138,26 @@ def _parameter(query: str, name: str) -> str | None:
         if key == name and value:
             return value
     return None
+
+
+async def _chain_asked(receive: Receive) -> tuple[str, Receive]:
+    """Which option chain a request asks for, and a `receive` that tells the face the same again."""
+    body, message = bytearray(), await receive()
+    while message["type"] == "http.request":
+        body.extend(message.get("body", b""))
+        if not message.get("more_body"):
+            break
+        message = await receive()
+    told = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+    async def again() -> Message:
+        return told.pop() if told else await receive()
+
+    try:
+        asked = json.loads(body)
+        return f"{asked['UnderlyingScrip']} {asked['Expiry']}", again
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "", again  # the face says what is wrong with it
 
 
 async def _cut(scope: Scope) -> None:

@@ -2,8 +2,8 @@
 
     orders      place, modify, cancel      quotes, history, chain      market data by request      other      the rest
 
-At a market speed above 1 a second is shorter than a wall second, so a client that keeps to wall time is never too fast
-for the calendar but can be for the market's: give `scale` to widen the counts.
+The seconds are the market's. Where it stands still (speed 0) a second never ends, so whoever drives it by hand sets
+`scale` 0 or moves the clock on. Dhan counts option chains by underlying and expiry: `detail` says which.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ _ORDER_PATHS = ("/orders", "/order/", "/gtt", "/forever", "/super", "/alerts")
 _UNLIMITED = ("/login", "/connect", "/session", "/instruments", "/authorize")
 
 
-def class_of(broker: BrokerName, method: str, path: str) -> str | None:
+def class_of(method: str, path: str) -> str | None:
     """The class of a request; None where it is not counted (logins, instrument masters)."""
     is_order = any(part in path for part in _ORDER_PATHS)
     if method != "GET" and is_order:
@@ -62,7 +62,7 @@ def class_of(broker: BrokerName, method: str, path: str) -> str | None:
         return "history"
     if not is_order and any(part in path for part in _UNLIMITED):
         return None
-    if "chain" in path and broker is not BrokerName.KITE:
+    if path.endswith(("/optionchain", "/option/chain")):
         return "chain"
     if "quote" in path or "marketfeed" in path:
         return "quotes"
@@ -76,17 +76,18 @@ class RateLimits:
         self.scale = scale
         self._counts: dict[tuple[BrokerName, str, str, int], tuple[int, int]] = {}
 
-    def exceeded(self, broker: BrokerName, account: str, *, method: str, path: str, now_ns: int) -> Limit | None:
+    def exceeded(
+        self, broker: BrokerName, account: str, *, method: str, path: str, now_ns: int, detail: str = ""
+    ) -> Limit | None:
         """Counts the request; the limit it breaks, if any. A refused request does not count."""
-        name = class_of(broker, method, path)
+        name = class_of(method, path)
         if name is None or not self.scale:
             return None
-        # Chains are limited per underlying and expiry at Dhan; the face's body is not read here, so the class is.
         limits = LIMITS[broker].get(name, LIMITS[broker]["other"])
         counted = []
         for limit in limits:
             window = (now_ns + IST_OFFSET_NS) // NANOSECONDS_PER_SECOND // limit.seconds
-            key = (broker, account, name, limit.seconds)
+            key = (broker, account, name + detail, limit.seconds)
             at, count = self._counts.get(key, (window, 0))
             count = count if at == window else 0
             if count >= max(1, int(limit.count * self.scale)):

@@ -30,9 +30,13 @@ class DayBars:
 
     @classmethod
     def empty(cls, day: date, open_ns: int, minutes: int, instruments: int) -> "DayBars":
-        small = [np.zeros((minutes, instruments), np.int32) for _ in range(4)]
-        large = [np.zeros((minutes, instruments), np.int64) for _ in range(2)]
-        return cls(day, open_ns, *small, *large)
+        def small() -> Small:
+            return np.zeros((minutes, instruments), np.int32)
+
+        def large() -> Ints:
+            return np.zeros((minutes, instruments), np.int64)
+
+        return cls(day, open_ns, small(), small(), small(), small(), large(), large())
 
     def candles(self, instrument: int) -> Records:
         """CANDLE records of the minutes that traded."""

@@ -84,7 +84,7 @@ class Floor:
         return int(self.market.quotes["price_paise"][instrument])
 
     def _spot_paise(self, instrument: int) -> int:
-        return round(self.market.processes.value[self.market.shape.process[instrument]])
+        return round(float(self.market.processes.value[self.market.shape.process[instrument]]))
 
     # time
 

@@ -120,8 +120,7 @@ def _option_keys(chains: list[Chain]) -> Iterator[InstrumentKey]:
 
 
 def _terms(name: str) -> Index | Equity:
-    table = underlyings()
-    return next(one for one in (*table.indices, *table.equities) if one.name == name)
+    return next(one for one in underlyings().every if one.name == name)
 
 
 def _dated(rule: Callable[[], int | None], *, otherwise: int) -> int:

@@ -48,6 +48,11 @@ class Underlyings(Model):
     indices: tuple[Index, ...]
     equities: tuple[Equity, ...]
 
+    @property
+    def every(self) -> tuple[Index | Equity, ...]:
+        """Indices, then equities."""
+        return (*self.indices, *self.equities)
+
 
 @lru_cache(maxsize=1)
 def underlyings() -> Underlyings:

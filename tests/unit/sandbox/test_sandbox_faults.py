@@ -108,7 +108,8 @@ def test_a_bad_rule_is_refused_by_field(bad):
     ],
 )  # fmt: skip
 def test_requests_are_counted_in_their_class(broker, method, path, name):
-    assert class_of(broker, method, path) == name
+    assert class_of(method, path) == name
+    assert name is None or LIMITS[broker].get(name)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3_000), st.sampled_from("AB")), max_size=120))
@@ -129,6 +130,15 @@ def test_limits_can_be_widened_and_switched_off():
         found = [limits.exceeded(KITE, "A", method="GET", path="/quote", now_ns=0) for _ in range(50)]
         assert sum(one is None for one in found) == allowed
     assert {limit.count for limit in LIMITS[KITE]["orders"]} == {10, 400, 5000}
+
+
+def test_dhan_counts_chains_by_underlying_and_expiry():
+    limits = RateLimits()
+    chain = {"method": "POST", "path": "/v2/optionchain"}
+    second = NANOSECONDS_PER_SECOND
+    asked = [(0, "13 a"), (second, "13 a"), (second, "13 b"), (second, "25 a"), (3 * second, "13 a")]
+    found = [limits.exceeded(DHAN, "A", now_ns=at_ns, detail=which, **chain) for at_ns, which in asked]
+    assert [one is None for one in found] == [True, False, True, True, True]
 
 
 # requests, over a real socket
