@@ -42,7 +42,9 @@ class Listed:
             one.instrument_id: one.instrument_key for one in await load_instruments(self._store.pool)
             if one.instrument_key
         }  # fmt: skip
-        rows = await read_broker_instruments(self._store.pool, self._broker.name, listed_on=today)
+        rows: Sequence[BrokerInstrument] = await read_broker_instruments(
+            self._store.pool, self._broker.name, listed_on=today
+        )
         if registered.keys() - {row.instrument_id for row in rows}:
             rows = await self._from_master(registered, today)
         self._by_id = {row.instrument_id: _listing(row) for row in rows}

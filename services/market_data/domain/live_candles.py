@@ -9,6 +9,7 @@ from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tradebus.calendar import session_for
 from tradebus.contracts.records import CANDLE, Records
@@ -16,6 +17,7 @@ from tradebus.indicators.aggregate import Aggregator
 from tradebus.indicators.candles import CandleBuilder
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 
+Ints = npt.NDArray[np.int64]
 _MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 _SESSION_MINUTES = 24 * 60
 # Longer than a turn takes: the clock is moved this far before ticks are worked in, the rest of the way after.
@@ -30,7 +32,8 @@ class Made(NamedTuple):
 
     @property
     def minutes(self) -> Records:
-        return self.candles[self.candles["timeframe_seconds"] == 60]
+        minutes: Records = self.candles[self.candles["timeframe_seconds"] == 60]
+        return minutes
 
 
 class LiveCandles:
@@ -96,9 +99,9 @@ class LiveCandles:
             minutes, session_open_ns=self.opens_ns[which], session_close_ns=self.closes_ns[which]
         )
 
-    def _in_session(self, instruments: Records, ts_ns: Records) -> Records:
+    def _in_session(self, instruments: Ints, ts_ns: Ints) -> npt.NDArray[np.bool_]:
         """Shape [rows], bool: a known instrument, inside its session."""
         known = (instruments >= 0) & (instruments < self._count)
         which = np.where(known, instruments, 0)
-        inside: Records = known & (ts_ns >= self.opens_ns[which]) & (ts_ns < self.closes_ns[which])
+        inside: npt.NDArray[np.bool_] = known & (ts_ns >= self.opens_ns[which]) & (ts_ns < self.closes_ns[which])
         return inside

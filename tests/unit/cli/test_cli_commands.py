@@ -19,7 +19,7 @@ from tradebus.kernel.errors import InvalidInput
 
 COMMANDS = [
     "demo", "trade", "up", "start", "stop", "pause", "resume", "flatten", "status", "tail", "kill", "migrate", "bench",
-    "version",
+    "instruments", "quote", "login", "sandbox", "version",
 ]  # fmt: skip
 WITH_FIGURES = [name for name in COMMANDS if name not in ("up", "version")]
 
@@ -100,6 +100,20 @@ def test_a_mistyped_command_line_leaves_with_2(run: Run, arguments: list[str]) -
         (["demo", "--day", "2026-08-15"], "closed"),
         (["tail", "ordrs"], "did you mean 'orders'"),
         (["bench", "candels"], "did you mean 'candles'"),
+        (["demo", "--broker", "kit"], "did you mean 'kite'"),
+        (["demo", "--broker", "kite", "--orders-broker", "x"], "--orders-broker"),
+        (["demo", "--orders-broker", "kite"], "needs --broker"),
+        (["demo", "--broker", "kite", "--speed", "max"], "--speed max"),
+        (["demo", "--broker", "kite", "--speed", "500"], "at most 120"),
+        (["demo", "--broker", "kite", "--day", "2026-08-15"], "closed"),
+        (["quote", "NIFTY", "--broker", "dhann"], "did you mean 'dhan'"),
+        (["quote", "NIFTY", "--broker", "kite"], "tradebus login"),
+        (["quote", "NIFTY", "--broker", "kite", "--url", "nowhere", "--credential", "x"], "'x' is not stored"),
+        (["instruments", "--broker", "upstox", "--url", "nowhere"], "--url 'nowhere'"),
+        (["login", "--broker", "kite", "--token-file", "/nowhere"], "--token-file /nowhere"),
+        (["login", "--broker", "kite", "--secret-file", "/nowhere"], "--secret-file /nowhere"),
+        (["login", "--broker", "kite", "--sandbox", "ftp://x"], "http://127.0.0.1:8100"),
+        (["sandbox", "--start", "tomorrow"], "--start"),
         (["kill", "--reason", ""], "--reason"),
         (["kill", "--stack", "nothing"], "no such stack"),
     ],
@@ -111,7 +125,7 @@ def test_bad_input_is_one_line_and_leaves_with_2(run: Run, arguments: list[str],
 @pytest.mark.parametrize(
     "arguments",
     [["status"], ["stop", "123"], ["tail"], ["start", "1", "--strategy", "orb"], ["status", "--stack", "x"],
-     ["stop", "1", "--url", "http://127.0.0.1:1"]],
+     ["stop", "1", "--url", "http://127.0.0.1:1"], ["login", "--broker", "kite", "--sandbox", "http://127.0.0.1:1"]],
 )  # fmt: skip
 def test_what_is_not_there_is_one_line_and_leaves_with_3(
     run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch
