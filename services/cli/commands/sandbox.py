@@ -37,7 +37,8 @@ def sandbox(
 
     tradebus sandbox --start 2026-11-25T09:10 --speed 20
 
-    curl -X POST 127.0.0.1:8100/faults -d '{"kind": "SERVER_ERROR", "endpoint": "orders", "count": 3}'
+    curl -X POST 127.0.0.1:8100/faults -H 'Content-Type: application/json' \\
+      -d '{"kind": "SERVER_ERROR", "endpoint": "POST /orders/*", "count": 3}'
     """
     from services.cli.output import run_async
     from services.cli.sandboxing import run_sandbox
