@@ -119,7 +119,7 @@ class UpstoxClient:
 
         def asked() -> T:
             response = self._called(use)
-            return interpret(response.data, response.status)
+            return interpret(response.data or b"", response.status)
 
         self.login_calls.renewed()
         return await self.login_calls.once(what, asked)
@@ -131,7 +131,7 @@ class UpstoxClient:
             response = self.pool.request("GET", url)
             if response.status != 200:
                 raise judge(response.status, response.data)
-            return interpret(response.data)
+            return interpret(response.data or b"")
 
         return await self.calls.read(what, fetched, pacer=self.pacer)
 
@@ -159,7 +159,7 @@ class UpstoxClient:
 
     def _data(self, use: Use) -> Any:
         response = self._called(use)
-        return data_in(response.data, response.status)
+        return data_in(response.data or b"", response.status)
 
     def _called(self, use: Use) -> Any:
         return use(self.sdk(), self._arguments)

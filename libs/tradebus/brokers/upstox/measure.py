@@ -1,4 +1,7 @@
-"""How fast frames become records, beside the official SDK's way on the same frames in the same run."""
+"""How fast frames become records, beside the official SDK's way on the same frames in the same run.
+
+`tradebus bench parse` prints what `measure_parse` returns. Nothing is asserted.
+"""
 
 from collections.abc import Callable
 
@@ -6,36 +9,48 @@ from tradebus.brokers.upstox.decoder import UpstoxDecoder
 from tradebus.brokers.upstox.synthetic import full_frames
 from tradebus.kernel.clock import monotonic_ns
 
-_FEEDS_A_FRAME = 20
+FRAME_FEEDS = (1, 20, 200)
+_FRAMES = 32
+_ROUNDS = 3
 
 
-def measure_parse(*, seconds: float = 1.0, feeds_per_frame: int = _FEEDS_A_FRAME) -> dict[str, float]:
-    """Full-mode feeds with depth decoded per second: `ours`, `sdk` (message classes, then a dict, as its streamer does)
-    and `message_classes` alone; `ratio` is ours over the SDK's. Frames are generated, the best of three runs counts.
+def measure_parse(*, seconds_per_figure: float = 0.3) -> dict[str, dict[str, float]]:
+    """By feeds in a frame, full-mode feeds with five levels a second: of ours (to records), of the SDK's way (its
+    message classes, then a dict, as its streamer does), of its message classes alone (nothing read), and the ratios.
 
     Raises ImportError where the SDK is not installed.
     """
     from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
     from upstox_client.feeder.proto import MarketDataFeedV3_pb2  # type: ignore[import-untyped]
 
-    frames, keys = full_frames(64, feeds_per_frame)
-    decoder = UpstoxDecoder(keys)
     parse = MarketDataFeedV3_pb2.FeedResponse.FromString
-    feeds = {
-        "ours": _best(lambda frame: decoder.decode(frame, received_ns=1), frames, seconds),
-        "sdk": _best(lambda frame: MessageToDict(parse(frame)), frames, seconds),
-        "message_classes": _best(parse, frames, seconds),
-    }
-    figures = {name: rate * feeds_per_frame for name, rate in feeds.items()}
-    return {**figures, "ratio": figures["ours"] / figures["sdk"]}
+    figures: dict[str, dict[str, float]] = {}
+    for feeds in FRAME_FEEDS:
+        frames, keys = full_frames(_FRAMES, feeds)
+        decoder = UpstoxDecoder(keys)
+        calls: dict[str, Callable[[bytes], object]] = {
+            "ours": lambda frame, decoder=decoder: decoder.decode(frame, received_ns=1),  # type: ignore[misc]
+            "sdk": lambda frame: MessageToDict(parse(frame)),
+            "classes": parse,
+        }
+        rate = {name: feeds * _frames_a_second(call, frames, seconds_per_figure) for name, call in calls.items()}
+        figures[f"upstox, {feeds} feeds a frame"] = {
+            "feeds": feeds,
+            "ours_per_second": rate["ours"],
+            "sdk_per_second": rate["sdk"],
+            "message_classes_per_second": rate["classes"],
+            "ours_to_sdk": rate["ours"] / rate["sdk"],
+            "ours_to_message_classes": rate["ours"] / rate["classes"],
+        }
+    return figures
 
 
-def _best(decode: Callable[[bytes], object], frames: list[bytes], seconds: float) -> float:
-    """Frames a second, the best of three runs of a third of `seconds` each."""
+def _frames_a_second(decode: Callable[[bytes], object], frames: list[bytes], seconds: float) -> float:
+    """The best of some rounds."""
     rates = []
-    for _ in range(3):
+    for _ in range(_ROUNDS):
         done, started_ns = 0, monotonic_ns()
-        while monotonic_ns() - started_ns < seconds / 3 * 1e9:
+        while monotonic_ns() - started_ns < seconds / _ROUNDS * 1e9:
             for frame in frames:
                 decode(frame)
             done += len(frames)

@@ -49,8 +49,9 @@ class UpstoxSession:
         Raises InvalidInput where it is neither or the API secret is missing, BrokerError where Upstox does not agree.
         """
         code, settings = _code(answer), self._client.settings
-        if not settings.api_secret:
-            raise InvalidInput("upstox api_secret: is missing; a login cannot be completed without it")
+        for name in ("api_key", "api_secret"):
+            if not getattr(settings, name):
+                raise InvalidInput(f"upstox {name}: is missing; a login cannot be completed without it")
         self._client.redactor.learn(code)
         token = await self._client.login(
             "login",
