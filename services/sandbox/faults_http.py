@@ -50,6 +50,8 @@ class FaultyApp:
             await self._socket(scope, receive, send, fault)
             return
         if fault is not None and fault.kind is FaultKind.DELAY:
+            # What arrived is done, though nobody may be there any more to hear of it: accept, then timeout.
+            _, receive = await _kept(receive)
             await asyncio.sleep(fault.seconds)
             fault = None
         if fault is not None and fault.kind in _BEFORE:
@@ -140,8 +142,8 @@ def _parameter(query: str, name: str) -> str | None:
     return None
 
 
-async def _chain_asked(receive: Receive) -> tuple[str, Receive]:
-    """Which option chain a request asks for, and a `receive` that tells the face the same again."""
+async def _kept(receive: Receive) -> tuple[bytes, Receive]:
+    """The body of a request, and a `receive` that tells the face the same again."""
     body, message = bytearray(), await receive()
     while message["type"] == "http.request":
         body.extend(message.get("body", b""))
@@ -153,6 +155,12 @@ async def _chain_asked(receive: Receive) -> tuple[str, Receive]:
     async def again() -> Message:
         return told.pop() if told else await receive()
 
+    return bytes(body), again
+
+
+async def _chain_asked(receive: Receive) -> tuple[str, Receive]:
+    """Which option chain a request asks for, and a `receive` that tells the face the same again."""
+    body, again = await _kept(receive)
     try:
         asked = json.loads(body)
         return f"{asked['UnderlyingScrip']} {asked['Expiry']}", again
