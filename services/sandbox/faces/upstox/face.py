@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from services.sandbox.faces.upstox.catalogue import Catalogue
@@ -69,6 +69,8 @@ def endpoint(face: Face, access: Access, handler: Handler) -> Endpoint:
             found = await handler(Call(face, request, account))
         except UpstoxError as error:
             return answer(error.body, error.status)
+        except ClientDisconnect:
+            return Response(status_code=400)  # left before the request was whole: nobody hears this
         except Refusal as refusal:
             refused = of_refusal(refusal)
             return answer(refused.body, refused.status)

@@ -184,12 +184,9 @@ class FeedHub:
         self._states = market_states(self._exchange.now_ns)
         try:
             while True:
-                try:
-                    batch = await asyncio.wait_for(queue.get(), _QUIET_SECONDS)
-                except TimeoutError:
-                    batch = None
+                batches = await _waiting(queue)
                 self._tell_states()
-                if batch is not None:
+                for batch in batches:
                     self.publish(batch)
         finally:
             self._exchange.unlisten(queue)
@@ -210,6 +207,18 @@ class FeedHub:
     def _rows(self, keys: Iterable[str]) -> npt.NDArray[np.int64]:
         found = (self._exchange.by_upstox_key(key) for key in dict.fromkeys(keys))
         return np.array([item.index for item in found if item is not None], np.int64)
+
+
+async def _waiting(queue: "asyncio.Queue[Records]") -> list[Records]:
+    """All batches that have come, in order; waits a while for the first."""
+    try:
+        async with asyncio.timeout(_QUIET_SECONDS):
+            batches = [await queue.get()]
+    except TimeoutError:
+        return []
+    while not queue.empty():
+        batches.append(queue.get_nowait())
+    return batches
 
 
 def _last_of_each(batch: Records, instruments: int) -> Records:

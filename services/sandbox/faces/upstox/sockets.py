@@ -115,14 +115,13 @@ def _redirecting(face: Face, address: Address) -> Callable[[WebSocket], Awaitabl
 
 
 async def _entered(face: Face, socket: WebSocket) -> str | None:
-    """Whose socket it is, by its code or its token; accepted. None where it was refused."""
+    """Whose socket it is, by its code or its token. None where it was refused."""
     account = face.logins.socket_codes.take(socket.query_params.get("code", ""))
     try:
         account = account or face.logins.account_of(socket)
     except UpstoxError as error:
         await socket.send_denial_response(answer(error.body, error.status))
         return None
-    await socket.accept()
     return account
 
 
@@ -136,9 +135,9 @@ def _wrapped(face: Face, socket: WebSocket, account: str, stream: str) -> Faulty
 async def _serve_feed(face: Face, socket: WebSocket, account: str) -> None:
     subscription = face.feed.join(account)
     try:
-        await _first_of(
-            _read_feed(face, socket, subscription), _send_feed(_wrapped(face, socket, account, "feed"), subscription)
-        )
+        await socket.accept()
+        out = _wrapped(face, socket, account, "feed")
+        await _first_of(_read_feed(face, socket, subscription), _send_feed(out, subscription))
     finally:
         face.feed.leave(subscription)
 
@@ -175,9 +174,9 @@ async def _serve_stream(face: Face, socket: WebSocket, account: str, wanted: fro
 
     face.gtts.on_change.append(changed)
     try:
-        await _first_of(
-            _read_nothing(socket), _send_updates(face, _wrapped(face, socket, account, "orders"), texts, wanted)
-        )
+        await socket.accept()
+        out = _wrapped(face, socket, account, "orders")
+        await _first_of(_read_nothing(socket), _send_updates(face, out, texts, wanted))
     finally:
         face.gtts.on_change.remove(changed)
         face.exchange.unlisten(texts)  # type: ignore[arg-type]

@@ -26,13 +26,13 @@ def loop() -> Iterator[Loop]:
 
 
 @pytest.fixture
-def open_desk(box: Box, loop: Loop) -> Iterator[Callable[[], Desk]]:
+def open_desk(box: Box, loop: Loop) -> Iterator[Callable[..., Desk]]:
     """Opens accounts with both hands; everything is closed after the test."""
     opened: list[Desk] = []
 
-    def open_one() -> Desk:
+    def open_one(**options: float) -> Desk:
         box.advance(1.0)  # a new second for the limits, which also count requests without a token
-        opened.append(Desk(box, f"UX{next(_numbers):04d}", loop))
+        opened.append(Desk(box, f"UX{next(_numbers):04d}", loop, **options))
         return opened[-1]
 
     yield open_one
@@ -41,5 +41,5 @@ def open_desk(box: Box, loop: Loop) -> Iterator[Callable[[], Desk]]:
 
 
 @pytest.fixture
-def desk(open_desk: Callable[[], Desk]) -> Desk:
+def desk(open_desk: Callable[..., Desk]) -> Desk:
     return open_desk()
