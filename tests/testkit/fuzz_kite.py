@@ -75,6 +75,7 @@ def fuzz_frames(count: int, seed: int = 1) -> dict[str, int]:
     decoder = KiteDecoder(known)
     instruments = np.array(sorted(known.values()))
     seen = {"frames": 0, "quotes": 0, "skipped": 0}
+    turn, rows = [], 0
     for frame in frames(count, seed):
         decoded = decoder.decode(frame, received_ns=7)
         quotes = decoded.quotes
@@ -85,6 +86,11 @@ def fuzz_frames(count: int, seed: int = 1) -> dict[str, int]:
         assert (quotes["price_paise"] >= 0).all()
         assert (quotes["last_quantity"] >= 0).all()
         assert (quotes["ts_event_ns"] > 0).all()
+        turn.append(frame)
+        rows += len(quotes)
+        if len(turn) == 64:
+            assert len(decoder.decode_all(turn, received_ns=7).quotes) == rows
+            turn, rows = [], 0
         seen["frames"] += 1
         seen["quotes"] += len(quotes)
         seen["skipped"] += decoded.skipped

@@ -173,6 +173,17 @@ def test_any_bytes_are_a_frame(frame):
     assert decoded.skipped + len(decoded.quotes) == (int.from_bytes(frame[:2], "big") if len(frame) > 1 else 0)
 
 
+@given(st.lists(st.one_of(st.binary(max_size=60), st.integers(0, 2**32), st.just('{"type":"message","data":"x"}'))))
+def test_a_turn_of_frames_equals_its_frames_one_by_one(parts):
+    frames = [mixed_frame(np.random.default_rng(p), TOKENS, count=p % 4) if isinstance(p, int) else p for p in parts]
+    decoder = KiteDecoder(EVERY)
+    together = decoder.decode_all(frames, received_ns=3)
+    single = [decoder.decode(frame, received_ns=3) for frame in frames]
+    assert together.quotes.tobytes() == b"".join(one.quotes.tobytes() for one in single)
+    assert together.skipped == sum(one.skipped for one in single)
+    assert together.events == tuple(event for one in single for event in one.events)
+
+
 def test_mutated_frames_never_raise():
     seen = fuzz_frames(20_000, seed=11)
     assert seen["frames"] == 20_000
@@ -221,7 +232,7 @@ def test_other_text_is_nothing(text):
 
 def test_the_measurement_gives_its_figures():
     figures = measure_parse(seconds_per_figure=0.001)
-    assert figures["kite, 200 packets a frame"]["packets"] == 200
+    assert figures["200 packets a frame"]["packets"] == 200
     assert all(value > 0 for figure in figures.values() for value in figure.values())
 
 

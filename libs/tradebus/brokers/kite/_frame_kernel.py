@@ -25,7 +25,7 @@ from tradebus.contracts.records import (
     QUOTE_HAS_VOLUME,
     Records,
 )
-from tradebus.indicators._compile import helper, kernel
+from tradebus.indicators._compile import INT64S, helper, kernel
 
 Bytes = npt.NDArray[np.uint8]
 Int64s = npt.NDArray[np.int64]
@@ -175,15 +175,14 @@ def write_packet(frame: Bytes, at: int, length: int, quote: Records, received_ns
     quote["padding"] = 0
 
 
-@kernel(int64(BYTES, TABLE, int64, QUOTES_OUT))
-def read_frame(frame: Bytes, table: Int64s, received_ns: int, out: Records) -> int:
-    """Writes one record per readable packet of a subscribed instrument. Returns how many."""
-    end = frame.shape[0]
-    if end < 2:
-        return 0
-    packets = u16(frame, 0)
-    at, written = 2, 0
-    for _packet in range(packets):
+@helper
+def read_one(frame: Bytes, begin: int, end: int, table: Int64s, received_ns: int, out: Records, written: int) -> int:
+    """Writes the readable packets of the frame in [begin, end) behind the first `written` records. Returns how many
+    records there are then."""
+    if end - begin < 2:
+        return written
+    at = begin + 2
+    for _packet in range(u16(frame, begin)):
         if at + 2 > end or written >= out.shape[0]:
             return written
         length = u16(frame, at)
@@ -198,4 +197,21 @@ def read_frame(frame: Bytes, table: Int64s, received_ns: int, out: Records) -> i
                 write_packet(frame, at, length, quote, received_ns)
                 written += 1
         at += length
+    return written
+
+
+@kernel(int64(BYTES, TABLE, int64, QUOTES_OUT))
+def read_frame(frame: Bytes, table: Int64s, received_ns: int, out: Records) -> int:
+    """Writes one record per readable packet of a subscribed instrument. Returns how many."""
+    return read_one(frame, 0, frame.shape[0], table, received_ns, out, 0)
+
+
+@kernel(int64(BYTES, INT64S, TABLE, int64, QUOTES_OUT))
+def read_frames(frames: Bytes, ends: Int64s, table: Int64s, received_ns: int, out: Records) -> int:
+    """The same of frames that lie one behind the other, each ending at its `ends`. Returns how many records."""
+    begin, written = 0, 0
+    for number in range(ends.shape[0]):
+        end = min(ends[number], frames.shape[0])
+        written = read_one(frames, begin, end, table, received_ns, out, written)
+        begin = end
     return written

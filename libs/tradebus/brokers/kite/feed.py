@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tradebus.brokers.feed import Decoded, FeedEvent, FeedMode
+from tradebus.brokers.feed import FeedEvent, FeedMode
 from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.kite.decoder import SEGMENTS, TOKEN_MAX, KiteDecoder
 from tradebus.brokers.kite.settings import KiteSettings
@@ -172,16 +172,10 @@ class KiteFeed:
                 self._arrived.put_nowait(None)  # wakes `batches`, which looks whether anybody is left
 
     def _decode(self, line: _Line, frames: Sequence[Frame]) -> list[Records | FeedEvent]:
-        received_ns = self._clock.now_ns()
-        found: list[Records | FeedEvent] = []
-        for frame in frames:
-            decoded: Decoded = line.decoder.decode(frame, received_ns=received_ns)
-            self.skipped += decoded.skipped
-            if len(decoded.quotes):
-                found.append(decoded.quotes)
-            for event in decoded.events:
-                found.append(FeedEvent(event.kind, self._client.redactor.text(event.text)))
-        return found
+        decoded = line.decoder.decode_all(frames, received_ns=self._clock.now_ns())
+        self.skipped += decoded.skipped
+        events = [FeedEvent(event.kind, self._client.redactor.text(event.text)) for event in decoded.events]
+        return [decoded.quotes, *events] if len(decoded.quotes) else list(events)
 
     async def _turn(self) -> list[Records | FeedEvent]:
         """All that has arrived; waits for the first."""

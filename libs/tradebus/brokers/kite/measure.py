@@ -17,6 +17,7 @@ from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 
 FRAME_PACKETS = (1, 10, 200, 1_000)
+TURN_FRAMES = 200
 ROUNDS = 7
 _FULL = struct.Struct(">2I5I4I5I")
 _LEVEL = struct.Struct(">IIHH")
@@ -30,10 +31,10 @@ _WIRE_NAMES = (
 _WIRE_PACKET = np.dtype([("length", ">u2"), *((name, ">u4") for name in _WIRE_NAMES), ("depth", _WIRE_LEVEL, (10,))])
 
 
-def full_frame(packets: int, *, seed: int = 1) -> tuple[bytes, dict[int, int]]:
-    """A full-mode frame with depth and the instruments by token that it speaks of."""
-    draw = np.random.default_rng(seed_for(seed, "kite frame", packets))
-    tokens = [(40_000 + number) * 256 + 2 for number in range(packets)]
+def full_frame(packets: int, *, first: int = 0, seed: int = 1) -> tuple[bytes, dict[int, int]]:
+    """A full-mode frame with depth and the instruments by token that it speaks of, from number `first` on."""
+    draw = np.random.default_rng(seed_for(seed, "kite frame", packets, first))
+    tokens = [(40_000 + first + number) * 256 + 2 for number in range(packets)]
     parts = [struct.pack(">H", packets)]
     for token in tokens:
         price = int(draw.integers(5_000, 3_000_000))
@@ -44,31 +45,32 @@ def full_frame(packets: int, *, seed: int = 1) -> tuple[bytes, dict[int, int]]:
         )  # fmt: skip
         levels = [_LEVEL.pack(counts[level + 4], price + 5 * level, level + 1, 0) for level in range(10)]
         parts += [struct.pack(">H", 184), packet, *levels]
-    return b"".join(parts), {token: number for number, token in enumerate(tokens)}
+    return b"".join(parts), {token: first + number for number, token in enumerate(tokens)}
 
 
 def measure_parse(*, seconds_per_figure: float = 0.3) -> dict[str, dict[str, float]]:
-    """By packets in a frame: packets a second of ours, of the SDK's parser and of the floor, and the ratios."""
-    sdk = _sdk_parser()
-    figures: dict[str, dict[str, float]] = {}
-    for packets in FRAME_PACKETS:
-        frame, instruments = full_frame(packets)
-        decoder = KiteDecoder(instruments)
-        calls: dict[str, Callable[[], object]] = {
-            "ours": lambda frame=frame, decoder=decoder: decoder.decode(frame, received_ns=1),  # type: ignore[misc]
-            "sdk": lambda frame=frame: sdk(frame),  # type: ignore[misc]
-            "floor": lambda frame=frame, packets=packets: _columns(frame, packets),  # type: ignore[misc]
-        }
-        rate = {name: packets / _seconds(call, seconds_per_figure) for name, call in calls.items()}
-        figures[f"kite, {packets} packets a frame"] = {
-            "packets": packets,
-            "ours_per_second": rate["ours"],
-            "sdk_per_second": rate["sdk"],
-            "floor_per_second": rate["floor"],
-            "ours_to_sdk": rate["ours"] / rate["sdk"],
-            "floor_to_sdk": rate["floor"] / rate["sdk"],
-        }
+    """By packets in a frame: packets a second of ours, of the SDK's parser and of the floor, and the ratios. The last
+    figure is of many small frames that arrived since the last turn."""
+    figures = {
+        f"{packets} packets a frame": _compared([full_frame(packets)[0]], packets, seconds_per_figure)
+        for packets in FRAME_PACKETS
+    }
+    small = [full_frame(1, first=number)[0] for number in range(TURN_FRAMES)]
+    figures[f"1 packet a frame, {TURN_FRAMES} frames a turn"] = _compared(small, 1, seconds_per_figure)
     return figures
+
+
+def _compared(frames: list[bytes], packets: int, seconds: float) -> dict[str, float]:
+    """`packets` is how many each frame has."""
+    decoder, sdk = KiteDecoder(full_frame(packets * len(frames))[1]), _sdk_parser()
+    total = packets * len(frames)
+    ours = total / _seconds(lambda: decoder.decode_all(frames, received_ns=1), seconds)
+    sdks = total / _seconds(lambda: [sdk(frame) for frame in frames], seconds)
+    floor = total / _seconds(lambda: [_columns(frame, packets) for frame in frames], seconds)
+    return {
+        "packets": packets, "ours_per_second": ours, "sdk_per_second": sdks, "floor_per_second": floor,
+        "ours_to_sdk": ours / sdks, "floor_to_sdk": floor / sdks,
+    }  # fmt: skip
 
 
 def _columns(frame: bytes, packets: int) -> list[Any]:
