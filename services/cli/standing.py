@@ -14,14 +14,14 @@ _EXAMPLE = (
 )
 
 
-async def run_up(*, port: int, api_port: int, symbols: str, speed: str, seed: int) -> None:
+async def run_up(*, port: int, api_port: int, symbols: str, speed: str, seed: int, feed: str = "generated") -> None:
     """Returns never; raises what a service says that is given up, or CancelledError where it is interrupted."""
     require_alone("default")
-    feed = {
-        "TRADEBUS_FEED": "generated", "TRADEBUS_SYMBOLS": symbols, "TRADEBUS_SPEED": speed, "TRADEBUS_SEED": str(seed),
+    environment = {
+        "TRADEBUS_FEED": feed, "TRADEBUS_SYMBOLS": symbols, "TRADEBUS_SPEED": speed, "TRADEBUS_SEED": str(seed),
     }  # fmt: skip
     plan = Plan(
-        name="default", command="up", namespace="", paced=False, feed=feed, own_state=False, gateway_port=port,
+        name="default", command="up", namespace="", paced=False, feed=environment, own_state=False, gateway_port=port,
         api_port=api_port,
     )  # fmt: skip
     async with open_stack(plan, keep=True) as stack:

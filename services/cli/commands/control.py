@@ -33,18 +33,24 @@ def start(
     strategy_file: Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value.")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000.")] = None,
+    mode: Annotated[str, typer.Option(help="paper; live is taken only where orders go to a sandbox.")] = "paper",
+    broker: Annotated[str | None, typer.Option(help="With --mode live: kite, dhan or upstox takes the orders.")] = None,
+    credential: Annotated[str | None, typer.Option(help="With --mode live: the stored login.")] = None,
     stack: Stack = None,
     url: Url = None,
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Start a paper session for a user on a running stack, and wait until it runs. Repeating it is harmless.
+    """Start a session for a user on a running stack, on paper unless --mode says otherwise, and wait until it runs.
+    Repeating it is harmless.
 
     Examples:
 
     tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000
 
     tradebus start asha --strategy orb,ema_20_50 --symbol NIFTY,RELIANCE --limit daily_max_loss=5000 --json
+
+    tradebus start ravi --strategy orb --symbol NIFTY --mode live --broker dhan --credential dhan     (a sandbox)
     """
     from services.cli.arguments import parse_pairs, strategy_items
 
@@ -53,6 +59,8 @@ def start(
         "symbols": [part.strip() for part in symbol.split(",") if part.strip()],
         "capital": capital,
     }
+    given = {"mode": None if mode == "paper" else mode, "broker": broker, "credential": credential}
+    data |= {name: value for name, value in given.items() if value is not None}
     limits = parse_pairs(limit or [], option="--limit")
     if limits:
         data["limits"] = limits

@@ -95,6 +95,6 @@ def _without_history() -> None:
         print(f"{today}: the exchange is closed; the next trading day is {next_trading_day(today)}. Nothing to do.")
         return
     raise InvalidInput(
-        "--history: name a file of recorded candles; a broker's live feed is not in this version "
-        "(`tradebus up` trades a generated market in real time)"
+        "--history: name a file of recorded candles; for live prices run `tradebus up --feed kite` (or dhan, upstox) "
+        "and `tradebus start`"
     )

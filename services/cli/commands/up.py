@@ -12,13 +12,16 @@ def register(app: typer.Typer) -> None:
 def up(
     port: Annotated[int, typer.Option(help="Where the gateway listens, on 127.0.0.1.")] = 8000,
     api_port: Annotated[int, typer.Option(help="Where the market-data API listens, on 127.0.0.1.")] = 8002,
-    symbols: Annotated[str, typer.Option(help="The generated market's symbols, with commas.")] = "",
+    symbols: Annotated[str, typer.Option(help="What to follow, with commas; two indices and three stocks.")] = "",
+    feed: Annotated[
+        str, typer.Option(help="generated, or a broker's live prices: kite, dhan, upstox (log in first).")
+    ] = "generated",
     speed: Annotated[str, typer.Option(help="Of the generated market: 1 is real time.")] = "1",
     seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
 ) -> None:
     """Start every service and wait for commands until Ctrl-C.
 
-    Prices come from a generated market, in real time, until a broker's feed is there. Sessions, orders and trades
+    Prices come from a generated market, in real time, or with --feed from a broker. Sessions, orders and trades
     stay in the book of record: start it again and they go on. Ctrl-C stops every session (its positions are closed)
     before the services end; a second Ctrl-C does not wait for that.
 
@@ -28,10 +31,14 @@ def up(
 
     tradebus up --speed 60 --symbols NIFTY,BANKNIFTY
 
+    tradebus login --broker kite --client-id KEY --secret-file kite.secret && tradebus up --feed kite
+
     tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000      (in another terminal)
     """
-    from services.cli.arguments import parse_speed
+    from services.cli.arguments import parse_broker, parse_speed
     from services.cli.output import run_async
     from services.cli.standing import run_up
 
-    run_async(run_up(port=port, api_port=api_port, symbols=symbols, speed=parse_speed(speed), seed=seed))
+    chosen = feed if feed == "generated" else parse_broker(feed, option="--feed")
+    pace = parse_speed(speed)
+    run_async(run_up(port=port, api_port=api_port, symbols=symbols, speed=pace, seed=seed, feed=chosen))

@@ -1,0 +1,121 @@
+"""START_TRADING for a broker: what is in force decides, a token it carries is stored encrypted and is nowhere else."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from testkit.gateway import START, Gateway
+
+from services.gateway.settings import GatewaySettings
+from tradebus.brokers.credentials import Credential, Credentials
+
+SECRET = "very-secret-access-token"
+LIVE = {**START["data"], "mode": "live", "broker": "dhan", "client_id": "1100", "access_token": SECRET}
+
+
+@pytest.fixture
+async def gateway(launch: Callable[[GatewaySettings], Any], gateway_settings: GatewaySettings) -> Gateway:
+    """One that knows a sandbox of Dhan, with Kite's live feed in force."""
+    settings = gateway_settings.model_copy(update={"dhan_url": "http://127.0.0.1:8102"})
+    found: Gateway = await launch(settings)
+    await in_force(found, {"feed": "live", "broker": "kite"})
+    return found
+
+
+async def in_force(gateway: Gateway, spec: dict[str, str]) -> None:
+    await gateway.store.pool.execute(
+        "INSERT INTO feeds (shard, identity, spec, status) VALUES (0, 'x', $1, '{}')"
+        " ON CONFLICT (shard) DO UPDATE SET spec = excluded.spec",
+        spec,
+    )
+
+
+def logins(gateway: Gateway) -> Credentials:
+    return Credentials(gateway.settings.state_dir)
+
+
+async def started(gateway: Gateway, **data: Any) -> dict[str, Any]:
+    return await gateway.command(**{**START, "data": {**LIVE, **data}})
+
+
+async def test_a_carried_token_is_stored_encrypted_and_named_in_the_spec(gateway: Gateway) -> None:
+    reply = await started(gateway)
+    assert reply["status"] == "accepted"
+    spec = json.loads(await gateway.store.pool.fetchval("SELECT spec::text FROM sessions"))
+    assert (spec["mode"], spec["broker"], spec["data_broker"], spec["credential"]) == (
+        "live",
+        "dhan",
+        "kite",
+        "123.dhan",
+    )
+    kept = logins(gateway).get("123.dhan")
+    assert (kept.client_id, kept.access_token, kept.account) == ("1100", SECRET, "123")
+    rows = await gateway.store.pool.fetchval("SELECT string_agg(body::text, '') FROM events")
+    told = b"".join(entry.body for entry in await gateway.commands()).decode()
+    files = [path.read_bytes() for path in gateway.settings.state_dir.rglob("*") if path.is_file()]
+    assert SECRET not in rows + told + json.dumps(spec)
+    assert not any(SECRET.encode() in body for body in files)
+
+
+async def test_repeating_a_start_with_a_new_token_renews_the_login(gateway: Gateway) -> None:
+    await started(gateway)
+    reply = await started(gateway, access_token="the-next-days-token")
+    assert reply["status"] == "repeated"
+    assert logins(gateway).get("123.dhan").access_token == "the-next-days-token"
+
+
+async def test_a_rejected_start_stores_nothing(gateway: Gateway) -> None:
+    reply = await started(gateway, capital=-1)
+    assert reply["status"] == "rejected"
+    assert logins(gateway).names() == []
+
+
+async def test_a_start_that_another_session_forbids_stores_nothing(gateway: Gateway) -> None:
+    await started(gateway)
+    reply = await started(gateway, access_token="of-somebody-else", capital=1)
+    assert reply["status"] == "rejected"
+    assert logins(gateway).get("123.dhan").access_token == SECRET
+
+
+async def test_a_stored_login_must_be_one_at_that_broker(gateway: Gateway) -> None:
+    logins(gateway).put("mine", Credential("kite", "key", access_token="t"))
+    data = {key: value for key, value in LIVE.items() if key not in ("access_token", "client_id")}
+    reply = await gateway.command(**{**START, "data": {**data, "credential": "mine"}})
+    assert reply["errors"][0] == {
+        "field": "data.credential",
+        "problem": "is a login at kite, and the orders are to go to dhan",
+    }
+    logins(gateway).put("mine", Credential("dhan", "key", access_token="t"))
+    assert (await gateway.command(**{**START, "data": {**data, "credential": "mine"}}))["status"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "problem"),
+    [
+        ({"feed": "generated"}, "data.data_broker", "the feed in force is generated"),
+        ({"feed": "live", "broker": "upstox"}, "data.data_broker", "the feed in force is upstox"),
+    ],
+)
+async def test_the_feed_in_force_decides_whose_prices(
+    gateway: Gateway, spec: dict[str, str], field: str, problem: str
+) -> None:
+    await in_force(gateway, spec)
+    reply = await started(gateway, data_broker="kite")
+    assert reply["status"] == "rejected"
+    assert [one for one in reply["errors"] if one["field"] == field and problem in one["problem"]]
+
+
+async def test_a_real_broker_gets_no_orders_and_nothing_becomes_paper(gateway: Gateway) -> None:
+    reply = await started(gateway, broker="upstox")
+    assert [one["field"] for one in reply["errors"]] == ["data.mode"]
+    assert await gateway.store.pool.fetchval("SELECT count(*) FROM sessions") == 0
+
+
+async def test_a_service_that_cannot_take_the_session_up_ends_it_with_its_reason(gateway: Gateway) -> None:
+    reply = await started(gateway)
+    await gateway.store.pool.execute(
+        "UPDATE sessions SET reason = 'execution: dhan: the login has ended' WHERE session_id = $1", reply["session_id"]
+    )
+    event = await gateway.event("SESSION_FAILED")
+    assert event["reason"] == "execution: dhan: the login has ended"
