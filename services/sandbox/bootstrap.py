@@ -13,6 +13,7 @@ from services.sandbox.assembly import Sandbox, assemble
 from services.sandbox.exchange import SandboxExchange, generated_exchange
 from services.sandbox.faults import FaultRule, RuleFaults, seeded_rules
 from services.sandbox.settings import SandboxSettings
+from services.sandbox.sources import exchange_from_files
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.shell import Component
 
@@ -38,7 +39,11 @@ def make_sandbox(settings: SandboxSettings) -> Sandbox:
 
 def make_exchange(settings: SandboxSettings) -> SandboxExchange:
     """The market that the settings ask for."""
-    return generated_exchange(settings.market)
+    if settings.master is None and settings.history is None:
+        return generated_exchange(settings.market)
+    return exchange_from_files(
+        settings.market, master=settings.master, history=settings.history, symbol=settings.history_symbol
+    )
 
 
 def rules_from(path: Path) -> tuple[FaultRule, ...]:

@@ -14,6 +14,7 @@ from services.sandbox.domain.floor import Floor
 from services.sandbox.domain.listing import generate_listing
 from services.sandbox.domain.logins import Logins
 from services.sandbox.domain.past import Past
+from services.sandbox.domain.paths import ValuePath
 from services.sandbox.domain.pricing import RATE, YEAR_SECONDS, option_greeks
 from services.sandbox.domain.shape import Ints, Kind, Process, process_of
 from services.sandbox.domain.underlyings import underlyings
@@ -61,6 +62,7 @@ class SandboxExchange:
         instruments: Sequence[SandboxInstrument],
         processes: Sequence[Process],
         wall_ns: Callable[[], int] = monotonic_ns,
+        paths: Mapping[str, ValuePath] | None = None,
     ) -> None:
         self.options = options
         self._instruments = tuple(instruments)
@@ -69,7 +71,7 @@ class SandboxExchange:
         self._updates = Updates()
         self.floor = Floor(
             self._instruments, processes, options, wall_ns=wall_ns,
-            order_changed=self._updates.order_changed, quotes_changed=self._quotes_changed,
+            order_changed=self._updates.order_changed, quotes_changed=self._quotes_changed, paths=paths,
         )  # fmt: skip
         market = self.floor.market
         self._read_only: Records = market.quotes.view()

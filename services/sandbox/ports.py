@@ -82,6 +82,7 @@ class ChangedOrder:
     order_type: OrderType | None = None
     validity: Validity | None = None
     disclosed_quantity: int | None = None
+    market_protection_pct: float | None = None
 
 
 class SandboxStatus(StrEnum):

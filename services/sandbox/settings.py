@@ -37,6 +37,7 @@ class SandboxSettings(BaseSettings):
     # A broker's instrument master instead of the generated listing; one-minute candles instead of generated prices.
     master: Path | None = Field(default=None, validation_alias="TRADEBUS_SANDBOX_MASTER")
     history: Path | None = Field(default=None, validation_alias="TRADEBUS_SANDBOX_HISTORY")
+    history_symbol: str | None = Field(default=None, validation_alias="TRADEBUS_SANDBOX_HISTORY_SYMBOL")
     # JSON: a list of fault rules as `POST /faults` takes them.
     faults: Path | None = Field(default=None, validation_alias="TRADEBUS_SANDBOX_FAULTS")
     fault_seed: int | None = Field(default=None, ge=0, validation_alias="TRADEBUS_SANDBOX_FAULT_SEED")
@@ -50,7 +51,7 @@ class SandboxSettings(BaseSettings):
     # A supervisor's child ends when this process is gone (0: nobody to watch).
     parent_pid: int = Field(default=0, ge=0, validation_alias="TRADEBUS_PARENT_PID")
 
-    @field_validator("master", "history", "faults", "ticks_per_second", "fault_seed", mode="before")
+    @field_validator("master", "history", "history_symbol", "faults", "ticks_per_second", "fault_seed", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return None if value == "" else value

@@ -334,7 +334,8 @@ class Desk:
 def _changed_request(request: NewOrder, change: ChangedOrder) -> NewOrder:
     fields = {
         name: getattr(change, name)
-        for name in ("quantity", "price_paise", "trigger_paise", "order_type", "validity", "disclosed_quantity")
+        for name in ("quantity", "price_paise", "trigger_paise", "order_type", "validity", "disclosed_quantity",
+                     "market_protection_pct")  # fmt: skip
         if getattr(change, name) is not None
     }
     changed = replace(request, **fields)

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from services.sandbox.ports import SandboxInstrument
 from tradebus.contracts.instrument_key import Segment
 
+KITE_SEGMENTS = {Segment.NSE: 1, Segment.NFO: 2, Segment.BSE: 4, Segment.BFO: 5, Segment.INDEX: 9}
+UPSTOX_SEGMENTS = {Segment.NSE: "NSE_EQ", Segment.NFO: "NSE_FO", Segment.BSE: "BSE_EQ", Segment.BFO: "BSE_FO"}
+
 
 class Directory:
     """Lookups over a listing that does not change."""

@@ -5,7 +5,7 @@
 Property (tested): same seed, options and calls at the same market times give the same quotes, orders and trades.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -18,6 +18,7 @@ from services.sandbox.domain.desk import Desk
 from services.sandbox.domain.margin import Margins
 from services.sandbox.domain.market import Market
 from services.sandbox.domain.market_clock import MarketClock
+from services.sandbox.domain.paths import ValuePath
 from services.sandbox.domain.pricing import Floats
 from services.sandbox.domain.shape import Flags, Ints, Kind, Process, shape_of
 from services.sandbox.domain.triggers import Triggers
@@ -43,6 +44,7 @@ class Floor:
         wall_ns: Callable[[], int],
         order_changed: Callable[[SandboxOrder], None],
         quotes_changed: Callable[[Ints], None],
+        paths: Mapping[str, ValuePath] | None = None,
     ) -> None:
         self.instruments, self._options, self._quotes_changed = instruments, options, quotes_changed
         self.clock = MarketClock(options.start_ns, step_ns=options.step_ns, speed=options.speed, wall_ns=wall_ns)
@@ -52,6 +54,7 @@ class Floor:
         first_ns = min(options.start_ns, span[0]) if span else options.start_ns
         shape = shape_of(instruments, processes)
         self.market = Market(shape, processes, seed=options.seed, now_ns=first_ns)
+        self.market.processes.follow(paths or {})
         self.margins = Margins(instruments)
         self.desk = Desk(
             instruments, self.market, self.margins, now=self.clock.now_ns, account_of=self.account,

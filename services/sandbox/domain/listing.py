@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 
+from services.sandbox.domain.directory import KITE_SEGMENTS, UPSTOX_SEGMENTS
 from services.sandbox.domain.symbols import dhan_symbol_of, symbol_of
 from services.sandbox.domain.underlyings import Equity, Index, underlyings
 from services.sandbox.ports import SandboxInstrument
@@ -29,8 +30,6 @@ from tradebus.calendar.rules import CONTRACTS
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.kernel.errors import InvalidInput
 
-_KITE_SEGMENT = {Segment.NSE: 1, Segment.NFO: 2, Segment.BSE: 4, Segment.BFO: 5, Segment.INDEX: 9}
-_UPSTOX_SEGMENT = {Segment.NSE: "NSE_EQ", Segment.NFO: "NSE_FO", Segment.BSE: "BSE_EQ", Segment.BFO: "BSE_FO"}
 _FIRST_TOKEN = {Segment.NFO: 35_001, Segment.BFO: 842_001}
 _FUTURE_MONTHS = 3
 _WEEKLIES = 5
@@ -64,13 +63,14 @@ class Chain:
 def generate_listing(day: date, *, instruments: int, price_paise: Mapping[str, int]) -> tuple[SandboxInstrument, ...]:
     """At least every index, stock and future; options until there are about `instruments`. `price_paise` says by
     underlying where the money is and which price ticks apply."""
-    maker = _Maker(day, price_paise)
+    maker = Maker(day, price_paise)
     for index in underlyings().indices:
         maker.add_index(index)
     for equity in underlyings().equities:
         maker.add_equity(equity)
     names = [(one.name, Segment(one.derivatives)) for one in underlyings().indices if one.derivatives]
     names += [(one.name, Segment.NFO) for one in underlyings().equities if one.lot_size]
+    names = [(name, segment) for name, segment in names if _has_rules(name, day)]
     for name, segment in names:
         for expiry in monthly_expiries(name, day, _FUTURE_MONTHS):
             maker.add(InstrumentKey(segment, name, expiry))
@@ -102,6 +102,15 @@ def option_expiries(name: str, day: date) -> list[date]:
     return sorted(found)
 
 
+def _has_rules(name: str, day: date) -> bool:
+    """Whether the calendar knows the underlying's contracts on that day."""
+    try:
+        monthly_expiries(name, day, _FUTURE_MONTHS)
+    except InvalidInput:
+        return False
+    return True
+
+
 def _chains(name: str, segment: Segment, day: date, price: int) -> Iterator[Chain]:
     terms = _terms(name)
     step = round(terms.strike_step_rupees * 100)
@@ -131,7 +140,9 @@ def _dated(rule: Callable[[], int | None], *, otherwise: int) -> int:
         return otherwise
 
 
-class _Maker:
+class Maker:
+    """Appends instruments to `found` in order."""
+
     def __init__(self, day: date, price_paise: Mapping[str, int]) -> None:
         self.day, self._price_paise = day, price_paise
         self.found: list[SandboxInstrument] = []
@@ -143,7 +154,7 @@ class _Maker:
     def add_index(self, index: Index) -> None:
         self._append(
             InstrumentKey(Segment.INDEX, index.name), symbol=index.kite_symbol, dhan_symbol=index.name,
-            exchange_token=index.dhan_id, kite_token=index.kite_exchange_token * 256 + _KITE_SEGMENT[Segment.INDEX],
+            exchange_token=index.dhan_id, kite_token=index.kite_exchange_token * 256 + KITE_SEGMENTS[Segment.INDEX],
             upstox_key=f"{index.exchange}_INDEX|{index.upstox_name}", isin="", lot_size=1,
             tick_size_paise=1 if index.derivatives is None else 5, freeze_quantity=0,
             market_class=MarketClass.INDEX.value,
@@ -157,8 +168,8 @@ class _Maker:
             if token is not None:
                 self._append(
                     InstrumentKey(segment, equity.name), symbol=equity.name, dhan_symbol=equity.name,
-                    exchange_token=token, kite_token=token * 256 + _KITE_SEGMENT[segment],
-                    upstox_key=f"{_UPSTOX_SEGMENT[segment]}|{equity.isin}", isin=equity.isin, lot_size=1,
+                    exchange_token=token, kite_token=token * 256 + KITE_SEGMENTS[segment],
+                    upstox_key=f"{UPSTOX_SEGMENTS[segment]}|{equity.isin}", isin=equity.isin, lot_size=1,
                     tick_size_paise=tick, freeze_quantity=_EQUITY_FREEZE_RUPEES * 100 // price,
                     market_class=market_class.value,
                 )  # fmt: skip
@@ -174,7 +185,7 @@ class _Maker:
             freeze = lot * _OPTION_FREEZE_LOTS
         self._append(
             key, symbol=symbol_of(key), dhan_symbol=dhan_symbol_of(key), exchange_token=token,
-            kite_token=token * 256 + _KITE_SEGMENT[key.segment], upstox_key=f"{_UPSTOX_SEGMENT[key.segment]}|{token}",
+            kite_token=token * 256 + KITE_SEGMENTS[key.segment], upstox_key=f"{UPSTOX_SEGMENTS[key.segment]}|{token}",
             isin="", lot_size=lot, tick_size_paise=self._tick(key, terms), freeze_quantity=freeze,
             market_class=MarketClass.DERIVATIVE.value,
         )  # fmt: skip

@@ -126,7 +126,7 @@ class Market:
     def step(self, now_ns: int, seconds: float, *, trading: Flags, chance: Floats, fraction: float) -> Ints:
         """Moves the market by `seconds` to `now_ns`. Of the instruments in `trading` each gets a new quote with its
         `chance`; returns which did, ascending."""
-        self.processes.step(seconds, fraction=fraction)
+        self.processes.step(seconds, now_ns=now_ns, fraction=fraction)
         drawn = self._generator.random(len(self.shape)) < chance
         which = np.flatnonzero(drawn & trading & ~self.halted)
         self.requote(which, now_ns, within_ns=int(seconds * NANOSECONDS_PER_SECOND), pace=season(fraction))

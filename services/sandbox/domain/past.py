@@ -5,7 +5,7 @@ enclose open and close; the same question has the same answer for ever.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from tradebus.kernel.rng import seed_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_midnight_ns
 
 _DAY_SECONDS = 86_400
+_DEPTH = timedelta(days=365 * 6)  # further back nothing is known
 _DAYS_MAX = 4_000
 
 
@@ -31,7 +32,7 @@ class Past:
     ) -> None:
         self._instruments, self._shape, self._seed = instruments, shape, seed
         self._names, self._volatility = processes.names, processes.volatility.copy()
-        self._values = processes.value.copy()
+        self._values, self._paths = processes.value.copy(), processes.paths
         self._closes: dict[int, dict[date, float]] = {}
         self._anchor_day = date.min
         self._anchor: Ints = np.zeros(0, np.int64)
@@ -62,7 +63,8 @@ class Past:
         return session.open_ns if session else int(at_ns)
 
     def _before(self, instrument: int, timeframe_seconds: int, from_ns: int, to_ns: int) -> Iterator[Records]:
-        day, last = ist_date(from_ns), min(ist_date(to_ns), self._anchor_day)
+        last = min(ist_date(to_ns), self._anchor_day)
+        day = max(ist_date(max(from_ns, 0)), self._anchor_day - _DEPTH)
         if session_for(day, self._instruments[instrument].market_class) is None:
             day = next_trading_day(day)
         while day < last:
@@ -78,8 +80,8 @@ class Past:
         if session is None:
             return np.zeros(0, CANDLE)
         opens = np.concatenate([np.arange(start, end, MINUTE_NS) for start, end in session.windows])
-        values = self._path(int(shape.process[instrument]), day, len(opens) + 1)
         times = np.append(opens, opens[-1] + MINUTE_NS)
+        values = self._values_at(int(shape.process[instrument]), day, times)
         edges = self._worth(instrument, values, times)
         if day == previous_trading_day(self._anchor_day):
             edges[-1] = self._anchor[instrument]
@@ -123,6 +125,13 @@ class Past:
         volatility = np.full(count, self._volatility[shape.process[instrument]] * 1.08)
         call = np.full(count, bool(shape.is_call[instrument]))
         return option_prices(forward, strike, years, volatility, call)
+
+    def _values_at(self, process: int, day: date, times: Ints) -> Floats:
+        """The underlying's: from its file where that covers the day, else made up."""
+        known = self._paths.get(process)
+        if known is not None and known.covers(int(times[0]), int(times[-1])):
+            return known.several(times)
+        return self._path(process, day, len(times))
 
     def _path(self, process: int, day: date, points: int) -> Floats:
         """The underlying's value at the edges of the day's minutes: a bridge from its open to its close."""

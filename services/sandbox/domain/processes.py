@@ -6,10 +6,11 @@ Volatility and activity are U-shaped over the session (`season`). Jumps are rare
 the basis between spot and forward wander around their means.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from services.sandbox.domain.paths import ValuePath
 from services.sandbox.domain.pricing import Floats
 from services.sandbox.domain.shape import Process
 from tradebus.kernel.rng import seed_for
@@ -44,15 +45,23 @@ class Processes:
         self._log_volatility = np.zeros(len(processes))
         self.basis: Floats = np.zeros(len(processes))
         self._generator = np.random.Generator(np.random.SFC64(seed_for(seed, "processes")))
-        self.forced = np.zeros(len(processes), np.bool_)  # moved by a file, not by chance
+        self.forced = np.zeros(len(processes), np.bool_)  # moved by a path, not by chance
+        self.paths: dict[int, ValuePath] = {}
 
     @property
     def implied_volatility(self) -> Floats:
         """At the money, annual."""
         return np.asarray(self.volatility * _RISK_PREMIUM * np.exp(self._log_volatility), np.float64)
 
-    def step(self, seconds: float, *, fraction: float) -> None:
-        """Moves everything by `seconds` of trading at this share of the session."""
+    def follow(self, paths: Mapping[str, ValuePath]) -> None:
+        """From now on the named ones take their values from these."""
+        for name, path in paths.items():
+            if name in self.names:
+                self.paths[self.names.index(name)] = path
+                self.forced[self.names.index(name)] = True
+
+    def step(self, seconds: float, *, now_ns: int, fraction: float) -> None:
+        """Moves everything by `seconds` of trading, to `now_ns`, at this share of the session."""
         count, draw = len(self.value), self._generator
         common, own = draw.standard_normal(), draw.standard_normal(count)
         deviation = self.volatility * np.sqrt(seconds / TRADING_SECONDS_PER_YEAR) * season(fraction)
@@ -63,6 +72,8 @@ class Processes:
         move += daily * (self._share * hit[-1] + self._own * hit[:-1])
         move -= np.log(self.value / self._anchor) * min(1.0, _VALUE_PULL_PER_SECOND * seconds)
         self.value = np.where(self.forced, self.value, self.value * np.exp(move))
+        for process, path in self.paths.items():
+            self.value[process] = path.at(now_ns)
         root = np.sqrt(seconds)
         self._log_volatility += -self._log_volatility * min(
             1.0, _VOLATILITY_PULL_PER_SECOND * seconds

@@ -23,7 +23,7 @@ from services.sandbox.ports import (
 from tradebus.brokers.ports import Product
 from tradebus.kernel.time import IST, datetime_to_ns, ist_datetime
 
-COARSE = {"step_ms": 5000, "ticks_per_second": 60.0}
+COARSE = {"step_ms": 20_000, "ticks_per_second": 60.0}
 
 
 def go(exchange, moment):
@@ -196,9 +196,9 @@ def test_on_expiry_day_contracts_are_settled_at_the_underlying_and_then_are_gone
     value = round(exchange.floor.market.processes.value[exchange.floor.market.shape.process[call.index]])
     realised = {position.instrument: position.realised_paise for position in exchange.positions("A")}
     assert [position.quantity for position in exchange.positions("A")] == [0, 0]
-    worth = max(value - (call.key.strike_paise or 0), 0)
-    assert realised[call.index] == (worth - paid[0].average_price_paise) * call.lot_size
-    assert realised[put.index] <= 0
+    for one, order, sign in ((call, paid[0], 1), (put, paid[1], -1)):
+        worth = max(sign * (value - (one.key.strike_paise or 0)), 0)
+        assert realised[one.index] == (worth - order.average_price_paise) * one.lot_size
     go(exchange, "2026-12-02T09:20:00")
     with pytest.raises(Refusal) as raised:
         place(exchange, "A", call, BUY, 1)
@@ -360,3 +360,13 @@ def test_longer_bars_are_made_of_the_minutes():
     (day,) = exchange.history(one.index, timeframe_seconds=86_400, from_ns=from_ns, to_ns=to_ns)
     assert (day["open_paise"], day["close_paise"]) == (minutes["open_paise"][0], minutes["close_paise"][-1])
     assert day["ts_open_ns"] == from_ns
+
+
+def test_history_from_the_beginning_of_time_begins_where_something_is_known():
+    exchange = still("2026-11-25T11:00:00", instruments=1)
+    nifty = at(exchange, "INDEX:NIFTY")
+    bars = exchange.history(nifty.index, timeframe_seconds=86_400, from_ns=-(10**18), to_ns=2**62)
+    assert 1400 < len(bars) < 1600
+    assert (np.diff(bars["ts_open_ns"]) > 0).all()
+    assert 500_000 < bars["close_paise"].min() <= bars["close_paise"].max() < 20_000_000
+    assert len(exchange.history(nifty.index, timeframe_seconds=60, from_ns=2**62, to_ns=0)) == 0

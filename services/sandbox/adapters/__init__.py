@@ -1,0 +1,1 @@
+"""Files the sandbox can be made from: instrument masters, history."""
