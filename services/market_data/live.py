@@ -21,7 +21,7 @@ from services.market_data.adapters.live_book import register_listed
 from services.market_data.adapters.live_source import LiveSource
 from services.market_data.domain.live_candles import LiveCandles
 from services.market_data.domain.live_ticks import ticks_at
-from services.market_data.domain.liveness import Liveness
+from services.market_data.domain.liveness import Gap, Liveness
 from services.market_data.domain.plan import Slice, slice_of_candles
 from services.market_data.domain.resolve import Listings, Resolved
 from services.market_data.feeder import streams_end_ns
@@ -71,6 +71,8 @@ class LiveFeeder:
         self._warm_ns = 0  # history is in the book up to here
         self._ticks_end_ns = self._candles_end_ns = 0
         self._storing: asyncio.Task[None] | None = None
+        self._gap = Gap()
+        self._repairing: asyncio.Task[None] | None = None
         self._bars = self._status_due_ns = self._published_ns = 0
 
     async def prepare(self) -> None:
@@ -114,8 +116,9 @@ class LiveFeeder:
             while not stop.is_set() and ist_date(self._clock.now_ns()) == self._day:
                 await self._wait(reader.arrived)
                 await self._turn(candles, reader, watch)
-            if self._storing is not None:
-                await self._storing
+            for task in (self._storing, self._repairing):
+                if task is not None:
+                    await task
         finally:
             for task in (reading, stopping):
                 task.cancel()
@@ -170,6 +173,7 @@ class LiveFeeder:
         await self._publish_ticks(made.ticks, candles, now_ns)
         await self._publish_candles(made.candles, made.minutes, now_ns - self._grace_ns)
         await self._watch(candles, reader, watch, quotes, now_ns)
+        await self._repair(reader.connections, made.ticks, now_ns)
         if monotonic_ns() >= self._status_due_ns:
             self._status_due_ns = monotonic_ns() + _STATUS_NS
             await self._feed_store.progress(self._status("running" if candles.open_ns <= now_ns else "waiting"))
@@ -216,6 +220,20 @@ class LiveFeeder:
             _log.warning("no data in session, connecting again", market_classes=silent, broker=self._source.name)
             await reader.drop()
             watch.opened(monotonic_ns())
+
+    async def _repair(self, connections: int, ticks: Records, now_ns: int) -> None:
+        """The minutes of a lost connection are asked of the broker's history, and put right in the book."""
+        span = self._gap.after(connections, bool(len(ticks)), now_ns)
+        if span is None:
+            return
+        if self._repairing is not None:
+            await self._repairing
+        _log.warning("minutes of a lost connection are read from history", minutes=(span[1] - span[0]) // _MINUTE_NS)
+        self._repairing = asyncio.create_task(self._fill(*span))
+
+    async def _fill(self, from_ns: int, to_ns: int) -> None:
+        minutes = await self._source.minutes(self._listings, from_ns=from_ns, to_ns=to_ns)
+        await self._sink.store(slice_of_candles(minutes))
 
     async def _require_own_streams(self, now_ns: int) -> None:
         row, end_ns = await self._feed_store.read(), await streams_end_ns(self._bus)

@@ -6,6 +6,33 @@ says; out of session nothing is; a feed that was just opened has the whole limit
 
 from collections.abc import Iterable
 
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+
+_MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
+
+
+class Gap:
+    """What a lost connection left out: from the minute of the last tick before it to the first whole minute after."""
+
+    def __init__(self) -> None:
+        self._connections = 0
+        self._last_tick_ns = 0
+        self._from_ns = self._back_ns = 0
+
+    def after(self, connections: int, ticked: bool, now_ns: int) -> tuple[int, int] | None:
+        """Told of every turn. The span [from, to) of whole minutes to read from history, once for each gap."""
+        if connections != self._connections:
+            if self._connections and self._last_tick_ns and not self._from_ns:
+                self._from_ns = self._last_tick_ns // _MINUTE_NS * _MINUTE_NS
+            self._connections, self._back_ns = connections, now_ns
+        if ticked:
+            self._last_tick_ns = now_ns
+        to_ns = self._back_ns // _MINUTE_NS * _MINUTE_NS + _MINUTE_NS
+        if not self._from_ns or not ticked or now_ns < to_ns + _MINUTE_NS // 2:
+            return None
+        span, self._from_ns = (self._from_ns, to_ns), 0
+        return span
+
 
 class Liveness:
     """Ages of data per market class, in monotonic nanoseconds of the machine."""

@@ -188,3 +188,22 @@ async def test_without_history_the_feed_runs_all_the_same(tmp_path, bus, store) 
         broker.error = UNREACHABLE
         await live.quote(0, [2], [2_600_000])
         await eventually(lambda: live.feeder._ticks_end_ns)
+
+
+async def test_the_minutes_of_a_lost_connection_are_put_right_from_history(tmp_path, bus, store) -> None:
+    broker = FakeBroker()
+    async with running(broker, tmp_path, bus, store) as live:
+        await live.quote(0, [1], [2_600_000])
+        await eventually(lambda: live.feeder._ticks_end_ns)
+        broker.candles["NIFTY26NOVFUT"] = minute_candles(TEN, [2_700_000] * 60)
+        broker.feeds[-1].items.put_nowait(FeedEvent(FeedEventKind.DISCONNECTED, "gone"))
+        broker.feeds[-1].items.put_nowait(FeedEvent(FeedEventKind.CONNECTED, "back"))
+        async with asyncio.timeout(20):
+            while True:
+                second = (live.feeder._clock.now_ns() - TEN) / SECOND
+                await live.quote(0, [second], [2_600_500])
+                kept = await read_candles(store.pool, instrument=0, from_ns=TEN, to_ns=TEN + 3600 * SECOND)
+                if 2_700_000 in kept["close_paise"]:
+                    break
+                await asyncio.sleep(0.05)
+    assert kept["close_paise"][0] == 2_700_000

@@ -12,7 +12,7 @@ from testkit.fake_broker import minute_candles, quotes
 from services.market_data.domain.day import plan_day
 from services.market_data.domain.live_candles import LiveCandles
 from services.market_data.domain.live_ticks import ticks_at
-from services.market_data.domain.liveness import Liveness
+from services.market_data.domain.liveness import Gap, Liveness
 from tradebus.calendar import session_for
 from tradebus.contracts.records import CANDLE_CORRECTED, TICK, Records
 from tradebus.kernel.time import ist_to_ns
@@ -147,3 +147,28 @@ def test_a_reopened_feed_starts_afresh(seconds: int) -> None:
     watch = Liveness(["derivative"], silent_ns=5 * SECOND)
     watch.opened(50 * SECOND)
     assert watch.silent({"derivative"}, (50 + seconds) * SECOND) == []
+
+
+def test_a_lost_connection_leaves_whole_minutes_to_be_read_once_it_is_back() -> None:
+    gap = Gap()
+    assert gap.after(1, True, NOON + 10 * SECOND) is None
+    assert gap.after(1, False, NOON + 100 * SECOND) is None  # quiet is no gap
+    assert gap.after(2, False, NOON + 130 * SECOND) is None  # back at 12:02:10
+    assert gap.after(2, True, NOON + 131 * SECOND) is None  # the minute under way is not whole yet
+    assert gap.after(2, True, NOON + 210 * SECOND) == (NOON, NOON + 180 * SECOND)
+    assert gap.after(2, True, NOON + 300 * SECOND) is None
+
+
+def test_the_first_connection_and_one_without_data_before_leave_no_gap() -> None:
+    gap = Gap()
+    for connections in (1, 2):
+        assert gap.after(connections, False, NOON) is None
+    assert gap.after(2, True, NOON + 600 * SECOND) is None
+
+
+def test_two_losses_in_a_row_are_one_gap() -> None:
+    gap = Gap()
+    gap.after(1, True, NOON)
+    gap.after(2, False, NOON + 60 * SECOND)
+    gap.after(3, False, NOON + 180 * SECOND)
+    assert gap.after(3, True, NOON + 300 * SECOND) == (NOON, NOON + 240 * SECOND)
