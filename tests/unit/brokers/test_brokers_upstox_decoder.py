@@ -12,6 +12,7 @@ from testkit.upstox_frames import KEYS, full_feed, full_frame, official_quotes, 
 
 from tradebus.brokers.feed import FeedEventKind
 from tradebus.brokers.upstox import UpstoxDecoder
+from tradebus.brokers.upstox.measure import measure_parse
 from tradebus.brokers.upstox.synthetic import full_frames
 from tradebus.contracts.records import (
     QUOTE_HAS_DAY_PRICES,
@@ -248,6 +249,12 @@ def test_generated_frames_for_measuring_are_what_the_official_classes_read():
         assert expected is not None
         assert ours[np.argsort(ours["instrument"])].tobytes() == expected.tobytes()
         assert (ours["fields"] & QUOTE_HAS_DEPTH).all()
+
+
+def test_parsing_is_measured_beside_the_sdk_on_the_same_frames():
+    figures = measure_parse(seconds_per_figure=0.003)
+    assert {figure["feeds"] for figure in figures.values()} == {1, 20, 200}
+    assert all(value > 0 for figure in figures.values() for value in figure.values())
 
 
 @pytest.mark.shared_data

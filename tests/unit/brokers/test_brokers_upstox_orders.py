@@ -1,5 +1,6 @@
 """Orders at Upstox: what is sent and where, and what each answer means. One of three outcomes, no order sent twice."""
 
+import logging
 import threading
 from datetime import date
 
@@ -272,7 +273,13 @@ async def test_orders_go_to_the_order_host_and_everything_else_to_the_other(upst
 async def test_a_configuration_turned_to_another_host_sends_nothing(upstox, client):
     gateway = gateway_over(client)
     with UpstoxServer() as other:
-        for change in ({"order_host": other.url}, {"host": other.url}, {"sandbox": True}, {"verify_ssl": False}):
+        for change in (
+            {"order_host": other.url},
+            {"host": other.url},
+            {"sandbox": True},
+            {"verify_ssl": False},
+            {"debug": True},
+        ):
             sdk = client.sdk()
             before = {name: getattr(sdk.configuration, name) for name in change}
             for name, value in change.items():
@@ -314,18 +321,25 @@ async def test_two_logins_keep_their_tokens(upstox):
         client.close()
 
 
-async def test_the_sdks_thread_pool_is_ended(client):
+async def test_the_sdk_leaves_no_threads_and_no_log_handlers(client):
     before = threading.active_count()
     client.sdk()
     assert threading.active_count() <= before
+    for name in ("urllib3", "upstox_client"):
+        assert not any(isinstance(handler, logging.StreamHandler) for handler in logging.getLogger(name).handlers)
 
 
-async def test_no_secret_is_in_a_reason(upstox, gateway):
+async def test_no_secret_is_in_a_reason(upstox, client, gateway):
+    other = gateway_over(client)
+    other._pace = OrderPace(10_000)
     upstox.replies[PLACE] = refusal(400, "UDAPI100038", f"bad token {TOKEN} and secret {SECRET}")
     outcome = await gateway.place(request())
     assert TOKEN not in outcome.reason
     assert SECRET not in outcome.reason
     assert TOKEN not in repr(gateway._client.settings)
+    for length in range(250, 320):  # where a long text is cut, a secret is not cut in two
+        upstox.replies[PLACE] = refusal(400, "UDAPI100038", f"{'x' * length} {TOKEN} more")
+        assert TOKEN[:8] not in (await other.place(request())).reason
 
 
 async def test_a_refused_token_is_refreshed_once_and_the_order_sent_again(upstox):

@@ -1,6 +1,7 @@
 """Upstox's sockets: a single-use address is asked for, with the token, before each connection."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from urllib.parse import urlsplit
 
 from tradebus.brokers.errors import BrokerError, Refused, TokenExpired
@@ -30,14 +31,15 @@ class AuthorisedSocket:
             name, address=self._address, opened=opened, redactor=client.redactor, timing=timing
         )
 
-    async def frames(self) -> AsyncIterator[list[Frame] | FeedEvent]:
+    async def frames(self) -> AsyncGenerator[list[Frame] | FeedEvent, None]:
         """As ReconnectingSocket.frames."""
-        async for item in self.socket.frames():
-            if self._refusal is not None:
-                yield FeedEvent(FeedEventKind.REFUSED, f"{self._name}: {self._refusal}")
-                await self.socket.close()
-                return
-            yield item
+        async with aclosing(self.socket.frames()) as items:
+            async for item in items:
+                if self._refusal is not None:
+                    yield FeedEvent(FeedEventKind.REFUSED, f"{self._name}: {self._refusal}")
+                    await self.socket.close()
+                    return
+                yield item
 
     async def _address(self) -> SocketAddress:
         """Raises OSError, which the socket answers by trying again later."""

@@ -42,6 +42,8 @@ class UpstoxSdk:
         self.configuration.order_host = settings.endpoints.orders
         self.configuration.verify_ssl = True
         self.configuration.access_token = token
+        for logger in self.configuration.logger.values():  # it prints to stderr past everybody's log settings
+            logger.removeHandler(self.configuration.logger_stream_handler)
         self.client = upstox_client.ApiClient(self.configuration)
         self.client.pool.terminate()
         self.client.pool.join()
@@ -61,8 +63,9 @@ class UpstoxSdk:
     def check(self, settings: UpstoxSettings) -> None:
         """Raises InvalidInput where the SDK does not point where the settings point any more."""
         now = self.configuration
-        if self.client.configuration is not now or now.sandbox or not now.verify_ssl:
-            raise InvalidInput("upstox: the SDK's configuration was exchanged, or is its sandbox's; nothing is sent")
+        if self.client.configuration is not now or now.sandbox or not now.verify_ssl or now.debug:
+            # `debug` prints every header, the token among them.
+            raise InvalidInput("upstox: the SDK's configuration was exchanged or altered; nothing is sent")
         if (now.host, now.order_host) != (settings.endpoints.rest, settings.endpoints.orders):
             raise InvalidInput(f"upstox: the SDK points at {now.host} and {now.order_host} for orders; nothing is sent")
 

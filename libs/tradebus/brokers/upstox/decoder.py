@@ -14,11 +14,12 @@ import numpy as np
 from tradebus.brokers.feed import Decoded, FeedEvent, FeedEventKind
 from tradebus.brokers.upstox._row_kernel import RAW, write_quotes
 from tradebus.brokers.upstox._wire_kernel import FIGURES, RAW_SLOTS, SLOTS, build_table, walk
-from tradebus.contracts.records import QUOTE
+from tradebus.contracts.records import QUOTE, Records
 
 MARKET_STATUSES = ("PRE_OPEN_START", "PRE_OPEN_END", "NORMAL_OPEN", "NORMAL_CLOSE", "CLOSING_START", "CLOSING_END")
 _STATUSES_MAX = 256
-_NOTHING = np.zeros(0, QUOTE)
+_BLOCK_ROWS = 256
+_NOTHING: Records = np.zeros(0, QUOTE)
 _NOTHING.setflags(write=False)
 
 
@@ -29,6 +30,7 @@ class UpstoxDecoder:
         self._slots = np.zeros(SLOTS, np.int64)
         self._figures = np.zeros(FIGURES, np.int64)
         self._statuses = np.zeros((_STATUSES_MAX, 3), np.int64)
+        self._block, self._used = _NOTHING, 0
         self.know(instruments or {})
 
     def know(self, instruments: Mapping[str, int]) -> None:
@@ -56,9 +58,17 @@ class UpstoxDecoder:
         events = self._market_statuses(frame, statuses) if statuses else ()
         if rows == 0:
             return Decoded(_NOTHING, events, skipped)
-        quotes = np.empty(rows, QUOTE)
+        quotes = self._room(rows)
         write_quotes(self._records, quotes, self._instruments, frame_ms, received_ns)
         return Decoded(quotes, events, skipped)
+
+    def _room(self, rows: int) -> Records:
+        """Records that nobody has: a part of a larger block, which costs less than an array of its own."""
+        if self._used + rows > len(self._block):
+            self._block, self._used = np.empty(max(_BLOCK_ROWS, rows), QUOTE), 0
+        room = self._block[self._used : self._used + rows]
+        self._used += rows
+        return room
 
     def _market_statuses(self, frame: bytes, count: int) -> tuple[FeedEvent, ...]:
         words = {}

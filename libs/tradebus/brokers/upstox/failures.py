@@ -23,27 +23,27 @@ def classify(error: BaseException) -> BrokerError:
     if isinstance(error, BrokerError):
         return error
     if isinstance(error, ImportError | TradebusError):  # before anything was sent
-        return Refused(BROKER, str(error)[:_TEXT_MAX])
+        return Refused(BROKER, _short(str(error)))
     status = getattr(error, "status", None)
     if type(error).__name__ == "ApiException" and isinstance(status, int):
         return judge(status, getattr(error, "body", None), reason=str(getattr(error, "reason", "")))
     if isinstance(error, HTTPError | OSError):  # TimeoutError is an OSError
-        return NoAnswer(BROKER, f"{type(error).__name__}: {error}"[:_TEXT_MAX])
-    return Malformed(BROKER, f"a reply that is not documented ({type(error).__name__}: {error})"[:_TEXT_MAX])
+        return NoAnswer(BROKER, _short(f"{type(error).__name__}: {error}"))
+    return Malformed(BROKER, _short(f"a reply that is not documented ({type(error).__name__}: {error})"))
 
 
 def judge(status: int, body: object, *, reason: str = "") -> BrokerError:
     """The meaning of an answer that is no success. `status` 0 is the SDK's own, for a connection that TLS ended."""
     code, message = worded(body)
     if status == 0:
-        return NoAnswer(BROKER, reason.replace("\n", ": ")[:_TEXT_MAX] or "no connection")
+        return NoAnswer(BROKER, _short(reason.replace("\n", ": ")) or "no connection")
     if code is None:
         text = f"status {status} without a word of Upstox's own"
         if status == _UNAUTHORISED:
             return TokenExpired(BROKER, f"{text}; log in again")
         late = status >= 500 or status in (_TOO_MANY, _REQUEST_TIMEOUT)
         return NoAnswer(BROKER, text) if late else Malformed(BROKER, text)
-    text = f"{code}: {message} ({status})"[:_TEXT_MAX]
+    text = f"{_short(code)}: {_short(message)} ({status})"
     if status >= 500 or status == _REQUEST_TIMEOUT:
         return NoAnswer(BROKER, text)
     if status == _TOO_MANY or code == _TOO_MANY_WORD:
@@ -77,3 +77,10 @@ def said_in(body: object) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _short(text: str) -> str:
+    """Cut between words: a secret cut in two would not be known as one any more."""
+    if len(text) <= _TEXT_MAX:
+        return text
+    return text[:_TEXT_MAX].rpartition(" ")[0] + " …"

@@ -5,6 +5,7 @@ authorize ─► wss ─► market_info ─► initial_feed (a snapshot) ─► 
 
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 
 import numpy as np
 import structlog
@@ -73,15 +74,16 @@ class UpstoxFeed:
         await self._say(self._requests("unsub", gone))
 
     async def batches(self) -> AsyncIterator[Records | FeedEvent]:
-        async for item in self._socket.frames():
-            if isinstance(item, FeedEvent):
-                yield item
-                continue
-            quotes, events = self._decoded(item)
-            for event in events:
-                yield event
-            if quotes is not None:
-                yield quotes
+        async with aclosing(self._socket.frames()) as items:
+            async for item in items:
+                if isinstance(item, FeedEvent):
+                    yield item
+                    continue
+                quotes, events = self._decoded(item)
+                for event in events:
+                    yield event
+                if quotes is not None:
+                    yield quotes
 
     async def close(self) -> None:
         await self._socket.socket.close()
@@ -96,7 +98,7 @@ class UpstoxFeed:
         batches, events = [], []
         for frame in frames:
             if isinstance(frame, str):
-                events.append(FeedEvent(FeedEventKind.NOTICE, self._client.redactor.text(frame[:200])))
+                events.append(FeedEvent(FeedEventKind.NOTICE, self._client.redactor.text(frame)[:200]))
                 continue
             decoded = self._decoder.decode(frame, received_ns=received_ns)
             self._skipped += decoded.skipped

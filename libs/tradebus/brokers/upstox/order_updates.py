@@ -4,6 +4,7 @@ authorize ─► wss ─► flat JSON per update ─► order? ─► its trades
 """
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import structlog
 
@@ -49,14 +50,15 @@ class UpstoxOrderUpdates:
         )  # fmt: skip
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
-        async for item in self._socket.frames():
-            if isinstance(item, FeedEvent):
-                yield item
-                continue
-            for frame in item:
-                update = await self.read(frame)
-                if update is not None:
-                    yield update
+        async with aclosing(self._socket.frames()) as items:
+            async for item in items:
+                if isinstance(item, FeedEvent):
+                    yield item
+                    continue
+                for frame in item:
+                    update = await self.read(frame)
+                    if update is not None:
+                        yield update
 
     async def close(self) -> None:
         await self._socket.socket.close()
@@ -76,7 +78,8 @@ class UpstoxOrderUpdates:
             return FeedEvent(FeedEventKind.NOTICE, f"upstox order updates: {reason}")
         fills: tuple[BrokerFill, ...] = ()
         if line.filled_quantity > 0:
-            fills = tuple(await self._orders.fills(line.order_id))
+            # One attempt: behind this update wait others, and what is unknown now is looked up by whoever needs it.
+            fills = tuple(await self._orders.fills(line.order_id, patient=False))
         return order_of(
             line, fills, account=self._account or str(said.get("user_id") or said.get("userId") or ""),
             instrument_of=self._instrument_of, now_ns=self._clock.now_ns(),

@@ -155,10 +155,12 @@ class UpstoxOrders:
             return None
         return [self._report(account, line, fills.get(line.order_id, ())) for line in lines]
 
-    async def fills(self, broker_order_id: str) -> Sequence[BrokerFill]:
-        """The fills of one order as far as Upstox tells them now; none where it does not answer."""
+    async def fills(self, broker_order_id: str, *, patient: bool = True) -> Sequence[BrokerFill]:
+        """The fills of one order as far as Upstox tells them now; none where it does not answer, asked once or, where
+        `patient`, as often as a read may be."""
+        ask = self._client.read if patient else self._client.once
         try:
-            rows = await self._client.read(
+            rows = await ask(
                 "order trades",
                 lambda sdk, raw: sdk.api("OrderApi").get_trades_by_order(broker_order_id, API_VERSION, **raw),
             )
