@@ -26,7 +26,7 @@ class KiteDesk:
         self.box, self.url = box, box.kite_url
         self.loop = Loop()
         self._listings: dict[tuple[str, str], ListedInstrument] = {}
-        self._tags = 0
+        self._tags = self._accounts = 0
         self.token = box.token("kite", ACCOUNT)
         self.sdk = SdkHand(self.url, self.token)
         self.adapter = AdapterHand(self.url, self.token, account=ACCOUNT, run=self.loop)
@@ -36,9 +36,11 @@ class KiteDesk:
         self.loop.close()
 
     def fresh(self) -> None:
-        """New quotes of everything, so that what earlier tests took from the book stands there again."""
+        """An account of its own, no faults, and new quotes: what earlier tests took from the book is there again."""
         self.box.on_loop(self.box.faults.clear)
         self.adapter.orders = self.adapter.new_orders()
+        self._accounts += 1
+        self.log_in(f"{ACCOUNT}{self._accounts}")
         self.advance(2.0)
 
     def advance(self, seconds: float) -> None:
@@ -160,9 +162,9 @@ class KiteDesk:
             self.advance(seconds)
         raise AssertionError(f"{order_id} is {facts.status}, not {status}")
 
-    def relogin(self) -> None:
-        """A new day's login for both hands."""
-        self.token = self.new_token(ACCOUNT)
+    def log_in(self, account: str) -> None:
+        """Both hands go on with this account."""
+        self.token = self.new_token(account)
         self.sdk.kite.set_access_token(self.token)
         self.adapter.client.use_token(self.token)
 

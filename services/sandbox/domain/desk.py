@@ -8,6 +8,7 @@ is in both its order and its position; a final order is in no book.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields as fields_of
 from dataclasses import replace
 from datetime import date
 from heapq import heappop, heappush
@@ -44,6 +45,7 @@ from tradebus.contracts.orders import OrderType
 from tradebus.kernel.time import ist_date
 
 _MINUTE_NS = 60_000_000_000
+_CHANGEABLE = tuple(field.name for field in fields_of(ChangedOrder))
 
 
 class Desk:
@@ -334,8 +336,7 @@ class Desk:
 def _changed_request(request: NewOrder, change: ChangedOrder) -> NewOrder:
     fields = {
         name: getattr(change, name)
-        for name in ("quantity", "price_paise", "trigger_paise", "order_type", "validity", "disclosed_quantity",
-                     "market_protection_pct")  # fmt: skip
+        for name in _CHANGEABLE
         if getattr(change, name) is not None
     }
     changed = replace(request, **fields)

@@ -66,8 +66,11 @@ def protection_asked(fields: Fields, order_type: OrderType) -> float:
 def change_asked(fields: Fields) -> ChangedOrder:
     """A modification: only what the request names."""
     order_type = fields.word("order_type", ORDER_TYPES) if fields.has("order_type") else None
-    if order_type is not None:
-        protection_asked(fields, order_type)
+    protection_pct = None
+    if fields.has("market_protection") and order_type not in _PRICED:
+        protection_pct = protection_asked(fields, OrderType.MARKET)
+        if protection_pct == 0:
+            raise bad_input("Invalid `market_protection`: 0 leaves the order without the protection it needs")
     return ChangedOrder(
         quantity=fields.integer("quantity", least=1) if fields.has("quantity") else None,
         price_paise=fields.paise("price") if fields.has("price") else None,
@@ -75,6 +78,7 @@ def change_asked(fields: Fields) -> ChangedOrder:
         order_type=order_type,
         validity=fields.word("validity", _VALIDITIES) if fields.has("validity") else None,
         disclosed_quantity=fields.integer("disclosed_quantity") if fields.has("disclosed_quantity") else None,
+        market_protection_pct=protection_pct,
     )
 
 

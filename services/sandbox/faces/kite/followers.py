@@ -22,6 +22,7 @@ class Followers:
         self._waiting: dict[str, dict[str, AtEnd]] = {}  # account: order: what to do
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._parents: dict[str, str] = {}
+        self._notes: dict[str, dict[str, object]] = {}
 
     def parent(self, order_id: str) -> str | None:
         """The order that this one belongs to."""
@@ -29,6 +30,13 @@ class Followers:
 
     def belongs(self, order_id: str, *, parent: str) -> None:
         self._parents[order_id] = parent
+
+    def meta(self, order_id: str) -> dict[str, object]:
+        """What Kite's `meta` says of it."""
+        return self._notes.get(order_id, {})
+
+    def note(self, order_id: str, meta: dict[str, object]) -> None:
+        self._notes[order_id] = meta
 
     def at_end(self, order: SandboxOrder, then: AtEnd) -> None:
         """`then` is called with the order as it ended, at once where it has ended already."""

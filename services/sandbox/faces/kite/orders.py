@@ -41,12 +41,12 @@ def order_routes(exchange: Exchange, authorise: Authorise, followers: Followers)
     @router.get("/orders")
     async def book(request: Request) -> Response:
         orders = exchange.orders(authorise(request).account)
-        return success([order_row(exchange, order, parent=followers.parent(order.order_id)) for order in orders])
+        return success([order_row(exchange, order, followers) for order in orders])
 
     @router.get("/orders/{order_id}")
     async def history(order_id: str, request: Request) -> Response:
         order = exchange.order(authorise(request).account, order_id)
-        return success(history_rows(exchange, order, parent=followers.parent(order_id)))
+        return success(history_rows(exchange, order, followers))
 
     @router.get("/orders/{order_id}/trades")
     async def order_trades(order_id: str, request: Request) -> Response:
@@ -82,7 +82,7 @@ class OrderDesk:
         if variety == "co":
             return {"order_id": self._place_cover(account, order, fields).order_id}
         if variety == "iceberg":
-            return {"order_id": self._place_legs(account, order, legs_asked(fields, order)).order_id}
+            return {"order_id": self._place_legs(account, order, legs_asked(fields, order), 0).order_id}
         if fields.text("autoslice", "false").lower() == "true":
             return self._place_slices(account, order)
         return {"order_id": self._exchange.place(account, order).order_id}
@@ -103,6 +103,8 @@ class OrderDesk:
         """An entry, followed by its stop as soon as the entry has ended with fills."""
         if order.order_type not in (OrderType.MARKET, OrderType.LIMIT):
             raise bad_input("Invalid `order_type`: a cover order is MARKET or LIMIT")
+        if self._exchange.instruments[order.instrument].key.is_option:
+            raise bad_input("Invalid `variety`: options take no stop-market order, so they cannot be covered")
         trigger_paise = fields.paise("trigger_price", None)
         entry = self._exchange.place(account, order)
 
@@ -117,16 +119,21 @@ class OrderDesk:
         self._followers.at_end(entry, protect)
         return entry
 
-    def _place_legs(self, account: str, order: NewOrder, quantities: list[int]) -> SandboxOrder:
-        """The first leg; the others follow one by one, each when the one before is complete."""
-        first = self._exchange.place(account, replace(order, quantity=quantities[0]))
+    def _place_legs(self, account: str, order: NewOrder, quantities: list[int], number: int) -> SandboxOrder:
+        """One leg of an iceberg; the next follows when it is complete."""
+        leg = self._exchange.place(account, replace(order, quantity=quantities[number]))
+        left = sum(quantities[number + 1 :])
+        self._followers.note(leg.order_id, {"iceberg": {
+            "leg": number + 1, "legs": len(quantities), "leg_quantity": quantities[0], "total_quantity": order.quantity,
+            "remaining_quantity": left,
+        }})  # fmt: skip
 
         def go_on(ended: SandboxOrder) -> None:
-            if ended.status is SandboxStatus.COMPLETE and len(quantities) > 1:
-                self._place_legs(account, order, quantities[1:])
+            if ended.status is SandboxStatus.COMPLETE and left > 0:
+                self._place_legs(account, order, quantities, number + 1)
 
-        self._followers.at_end(first, go_on)
-        return first
+        self._followers.at_end(leg, go_on)
+        return leg
 
     def _place_slices(self, account: str, order: NewOrder) -> Row:
         instrument = self._exchange.instruments[order.instrument]

@@ -1,5 +1,6 @@
 """Orders, trades and their history as Kite's order book shows them."""
 
+from services.sandbox.faces.kite.followers import Followers
 from services.sandbox.faces.kite.words import PRODUCT_WORDS, clock, exchange_of, rupees, stamp, status_word
 from services.sandbox.ports import Exchange, SandboxInstrument, SandboxOrder, SandboxStatus, SandboxTrade
 
@@ -18,8 +19,8 @@ def instrument_fields(instrument: SandboxInstrument) -> Row:
     }  # fmt: skip
 
 
-def order_row(exchange: Exchange, order: SandboxOrder, *, parent: str | None = None) -> Row:
-    """One order as it is now. `parent` is the order it belongs to (cover orders)."""
+def order_row(exchange: Exchange, order: SandboxOrder, ties: Followers) -> Row:
+    """One order as it is now. `ties` knows what it belongs to (cover orders, icebergs)."""
     now, instrument = order.request, exchange.instruments[order.request.instrument]
     with_exchange = order.status not in _UNSENT and bool(order.exchange_order_id)
     cancelled = now.quantity - order.filled_quantity if order.status is SandboxStatus.CANCELLED else 0
@@ -27,7 +28,8 @@ def order_row(exchange: Exchange, order: SandboxOrder, *, parent: str | None = N
     tag = order.asked.tag or None
     return {
         "account_id": order.account, "placed_by": order.account, "order_id": order.order_id,
-        "exchange_order_id": order.exchange_order_id if with_exchange else None, "parent_order_id": parent,
+        "exchange_order_id": order.exchange_order_id if with_exchange else None,
+        "parent_order_id": ties.parent(order.order_id),
         "status": status_word(order), "status_message": reason, "status_message_raw": reason,
         "order_timestamp": stamp(order.updated_ns),
         "exchange_update_timestamp": stamp(order.updated_ns) if with_exchange else None,
@@ -39,14 +41,15 @@ def order_row(exchange: Exchange, order: SandboxOrder, *, parent: str | None = N
         "trigger_price": rupees(now.trigger_paise), "average_price": rupees(order.average_price_paise),
         "filled_quantity": order.filled_quantity, "pending_quantity": order.pending_quantity,
         "cancelled_quantity": cancelled, "auction_number": None,
-        "market_protection": order.asked.market_protection_pct,
-        "meta": {}, "tag": tag, "tags": [tag] if tag else [], "guid": f"{order.order_id}X{order.number}",
+        "market_protection": now.market_protection_pct,
+        "meta": ties.meta(order.order_id), "tag": tag, "tags": [tag] if tag else [],
+        "guid": f"{order.order_id}X{order.number}",
     }  # fmt: skip
 
 
-def history_rows(exchange: Exchange, order: SandboxOrder, *, parent: str | None = None) -> list[Row]:
+def history_rows(exchange: Exchange, order: SandboxOrder, ties: Followers) -> list[Row]:
     """The order's stations, oldest first, with the stations in between that Kite names."""
-    latest = order_row(exchange, order, parent=parent)
+    latest = order_row(exchange, order, ties)
     rows: list[Row] = [_station(latest, order, "PUT ORDER REQ RECEIVED", order.placed_ns, asked=True)]
     seen: set[SandboxStatus] = set()
     for number, (status, at_ns, reason) in enumerate(order.history):
@@ -98,10 +101,10 @@ def trade_row(exchange: Exchange, order: SandboxOrder, trade: SandboxTrade) -> R
     }  # fmt: skip
 
 
-def postback_row(exchange: Exchange, order: SandboxOrder, *, word: str, checksum: str, parent: str | None) -> Row:
+def postback_row(exchange: Exchange, order: SandboxOrder, ties: Followers, *, word: str, checksum: str) -> Row:
     """What the order stream says of a change; `word` is the stream's status."""
     return {
-        **order_row(exchange, order, parent=parent),
+        **order_row(exchange, order, ties),
         "status": word, "user_id": order.account, "app_id": 1, "unfilled_quantity": order.pending_quantity,
         "checksum": checksum,
     }  # fmt: skip

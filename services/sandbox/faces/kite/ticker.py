@@ -196,8 +196,7 @@ class Connection:
             if word is None:
                 continue
             checksum = self._logins.order_checksum(order.order_id, stamp(order.updated_ns))
-            parent = self._followers.parent(order.order_id)
-            data = postback_row(self._exchange, order, word=word, checksum=checksum, parent=parent)
+            data = postback_row(self._exchange, order, self._followers, word=word, checksum=checksum)
             await self._send_text({"type": "order", "id": "", "data": data})
 
     async def _send_text(self, message: dict[str, object]) -> None:

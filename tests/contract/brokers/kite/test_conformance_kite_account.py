@@ -47,7 +47,7 @@ def test_an_open_position_is_the_same_both_ways(desk: KiteDesk, by: str) -> None
 
 @pytest.mark.parametrize("by", HANDS)
 def test_a_closed_position_stays_in_the_list_with_its_profit(desk: KiteDesk, by: str) -> None:
-    what = "NSE:TCS" if by == "sdk" else "NSE:RELIANCE"
+    what = "NSE:TCS"
     bought = desk.placed(by, desk.ask(what, MARKET))
     sold = desk.placed(by, desk.ask(what, MARKET, side=SELL))
     row, ours = position(desk, what, "MIS")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from kiteconnect import exceptions as kite_errors
-from testkit.kite_desk import BUY, SHARE, KiteDesk
+from testkit.kite_desk import ACCOUNT, BUY, SHARE, KiteDesk
 from testkit.sandbox import sandbox
 
 from tradebus.brokers.account import SessionState
@@ -62,7 +62,7 @@ def test_a_night_in_the_life_of_an_account(kite_desk: KiteDesk) -> None:
     with pytest.raises(TokenExpired):
         desk.loop(desk.adapter.account.holdings())
     assert desk.loop(desk.adapter.session.check()) is SessionState.EXPIRED
-    desk.relogin()
+    desk.log_in(ACCOUNT)
     desk.adapter.client.calls.renewed()
     assert desk.loop(desk.adapter.session.check()) is SessionState.VALID
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+from kiteconnect import exceptions as kite_errors
 from testkit.kite_desk import BUY, FUTURE, HANDS, OPTION, SELL, SHARE, KiteDesk
 
 from tradebus.brokers.ports import BrokerStatus, Product, Result
@@ -127,6 +128,19 @@ def test_a_stop_moves_to_its_new_trigger(desk: KiteDesk, order_type: OrderType, 
     assert changed.result is Result.ACCEPTED, changed.reason
     facts = desk.agreed(stop.order_id)
     assert (facts.status, facts.trigger_paise) == (WAITING, trigger)
+
+
+def test_an_order_changed_to_market_is_protected_as_asked(desk: KiteDesk) -> None:
+    resting = desk.placed("adapter", desk.ask(SHARE, LIMIT, price=-3))
+    kite = desk.sdk.kite
+    with pytest.raises(kite_errors.InputException, match="market_protection"):
+        kite.modify_order("regular", resting.order_id, order_type="MARKET", market_protection=0)
+    best = int(desk.quote(SHARE)["ask_paise"][0])
+    kite.modify_order("regular", resting.order_id, order_type="MARKET", market_protection=2)
+    assert desk.agreed(resting.order_id).status is FILLED
+    row = desk.sdk.row(resting.order_id)
+    assert (row["order_type"], row["market_protection"]) == ("LIMIT", 2)
+    assert row["price"] * 100 == pytest.approx(best * 1.02, abs=desk.instrument(SHARE).tick_size_paise)
 
 
 @pytest.mark.parametrize("by", HANDS)

@@ -138,3 +138,11 @@ def test_an_order_for_an_index_is_not_sent_by_the_adapter(desk: KiteDesk) -> Non
 def test_after_market_orders_are_refused_while_the_market_is_open(desk: KiteDesk) -> None:
     with pytest.raises(kite_errors.OrderException, match="closed"):
         desk.sdk.kite.place_order(**{**GOOD, "variety": "amo", "price": desk.price(SHARE, BUY, -1) / 100})
+
+
+def test_an_option_is_not_covered(desk: KiteDesk) -> None:
+    option = desk.instrument(OPTION)
+    with pytest.raises(kite_errors.InputException, match="option"):
+        desk.sdk.kite.place_order(
+            "co", "NFO", option.symbol, "BUY", option.lot_size, "MIS", "MARKET", trigger_price=1, market_protection=-1
+        )

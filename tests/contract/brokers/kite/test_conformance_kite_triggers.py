@@ -113,6 +113,7 @@ def test_an_iceberg_shows_one_leg_after_the_other(desk: KiteDesk) -> None:
     legs = [row for row in desk.sdk.kite.orders() if row["tag"] == tag]
     assert [row["quantity"] for row in legs] == [10, 10, 3]
     assert legs[0]["order_id"] == first
+    assert [leg["meta"]["iceberg"]["remaining_quantity"] for leg in legs] == [13, 3, 0]
     for leg in legs:
         assert desk.agreed(leg["order_id"]).status is FILLED
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.testclient import TestClient
+from testkit.kite_hands import Loop
 
 from services.sandbox.exchange import SandboxExchange, generated_exchange
 from services.sandbox.faces.kite.app import create_app
@@ -51,12 +52,36 @@ def exchange() -> SandboxExchange:
     return generated_exchange(MarketOptions(seed=3, speed=0, instruments=1))
 
 
+class Client:
+    """Asks the face without a socket in between."""
+
+    def __init__(self, exchange: SandboxExchange) -> None:
+        token = exchange.login(BrokerName.KITE, "FUZZ").value
+        self._loop = Loop()
+        self._http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(create_app(exchange, RuleFaults(lambda: 0))), base_url="http://face",
+            headers={"Authorization": f"token key:{token}"},
+        )  # fmt: skip
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return self._loop(self._http.request(method, path, **more))
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.request("POST", path, **more)
+
+    def close(self) -> None:
+        self._loop(self._http.aclose())
+        self._loop.close()
+
+
 @pytest.fixture(scope="module")
-def client(exchange: SandboxExchange) -> Iterator[TestClient]:
-    token = exchange.login(BrokerName.KITE, "FUZZ").value
-    headers = {"Authorization": f"token key:{token}"}
-    with TestClient(create_app(exchange, RuleFaults(lambda: 0)), headers=headers, follow_redirects=False) as client:
-        yield client
+def client(exchange: SandboxExchange) -> Iterator[Client]:
+    made = Client(exchange)
+    yield made
+    made.close()
 
 
 def check(answer: Any) -> None:
@@ -69,13 +94,13 @@ def check(answer: Any) -> None:
 
 @given(changes=st.dictionaries(st.sampled_from(sorted(ORDER)), ODD | st.none(), min_size=1, max_size=4),
        variety=st.sampled_from(["regular", "amo", "co", "iceberg", "auction", "bo"]))  # fmt: skip
-def test_orders_with_odd_fields(client: TestClient, changes: dict[str, str | None], variety: str) -> None:
+def test_orders_with_odd_fields(client: Client, changes: dict[str, str | None], variety: str) -> None:
     fields = {name: value for name, value in {**ORDER, **changes}.items() if value is not None}
     check(client.post(f"/orders/{variety}", data=fields))
 
 
 @given(body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_bodies_that_are_no_orders(client: TestClient, body: bytes) -> None:
+def test_bodies_that_are_no_orders(client: Client, body: bytes) -> None:
     for path in ("/margins/orders", "/margins/basket", "/charges/orders", "/orders/regular", "/gtt/triggers"):
         answer = client.post(path, content=body)
         check(answer)
@@ -83,7 +108,7 @@ def test_bodies_that_are_no_orders(client: TestClient, body: bytes) -> None:
 
 
 @given(condition=JSON, orders=JSON, kind=st.sampled_from(["single", "two-leg", "three"]))
-def test_triggers_of_odd_json(client: TestClient, condition: object, orders: object, kind: str) -> None:
+def test_triggers_of_odd_json(client: Client, condition: object, orders: object, kind: str) -> None:
     form = {"type": kind, "condition": json.dumps(condition), "orders": json.dumps(orders)}
     assert client.post("/gtt/triggers", data=form).status_code == 400
 
@@ -93,43 +118,43 @@ LEG_FIELDS = st.sampled_from(["transaction_type", "quantity", "order_type", "pro
 
 
 @given(values=ODD_VALUES, order=st.dictionaries(LEG_FIELDS, ODD, max_size=5))
-def test_triggers_with_odd_values(client: TestClient, values: list[object], order: dict[str, str]) -> None:
+def test_triggers_with_odd_values(client: Client, values: list[object], order: dict[str, str]) -> None:
     condition = {"exchange": "NSE", "tradingsymbol": "INFY", "trigger_values": values, "last_price": 1500}
     form = {"type": "single", "condition": json.dumps(condition), "orders": json.dumps([order])}
     check(client.post("/gtt/triggers", data=form))
 
 
 @given(where=PATHS, odd=st.text(st.characters(codec="utf-8"), max_size=25))
-def test_odd_paths_and_queries(client: TestClient, where: tuple[str, str], odd: str) -> None:
+def test_odd_paths_and_queries(client: Client, where: tuple[str, str], odd: str) -> None:
     method, path = where
     check(client.request(method, path.format(quote(odd, safe=""))))
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/orders/regular/1/2/3"])
-def test_a_path_nobody_knows_is_a_404_in_kites_envelope(client: TestClient, path: str) -> None:
+def test_a_path_nobody_knows_is_a_404_in_kites_envelope(client: Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()["error_type"]) == (404, "GeneralException")
 
 
-def test_a_method_that_is_not_there_is_a_405(client: TestClient) -> None:
-    assert client.patch("/orders").status_code == 405
+def test_a_method_that_is_not_there_is_a_405(client: Client) -> None:
+    assert client.request("PATCH", "/orders").status_code == 405
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "token", "token :", "token key:", "token :tok", "Bearer key:tok", "token key:tok:more", "é"]
 )
-def test_a_header_that_is_no_login_is_a_token_exception(client: TestClient, header: str | None) -> None:
+def test_a_header_that_is_no_login_is_a_token_exception(client: Client, header: str | None) -> None:
     headers = {"Authorization": (header or "").encode("latin-1")}
     answer = client.get("/user/profile", headers=headers)
     assert (answer.status_code, answer.json()["error_type"]) == (403, "TokenException")
 
 
-def test_a_body_of_megabytes_is_refused(client: TestClient) -> None:
+def test_a_body_of_megabytes_is_refused(client: Client) -> None:
     answer = client.post("/orders/regular", content=b"quantity=" + b"1" * 2_000_000)
     assert answer.status_code == 400
 
 
-def test_nothing_of_all_this_left_a_position(client: TestClient, exchange: SandboxExchange) -> None:
+def test_nothing_of_all_this_left_a_position(client: Client, exchange: SandboxExchange) -> None:
     """Orders that were well-formed by chance may stand; they are all the account has."""
     placed = {order.request.instrument for order in exchange.orders("FUZZ")}
     assert {position.instrument for position in exchange.positions("FUZZ")} <= placed
