@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -88,7 +89,7 @@ def _numbers(cells: pa.ChunkedArray) -> Floats:
     return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
 
-def _names(table: pa.Table, columns: _Columns, symbol: str | None, path: Path) -> "np.typing.NDArray[np.object_]":
+def _names(table: pa.Table, columns: _Columns, symbol: str | None, path: Path) -> npt.NDArray[np.object_]:
     if columns.symbol is None:
         if not symbol:
             raise InvalidInput(f"history: {path} has no column 'symbol': set TRADEBUS_SANDBOX_HISTORY_SYMBOL")
@@ -98,7 +99,8 @@ def _names(table: pa.Table, columns: _Columns, symbol: str | None, path: Path) -
     if spelled.null_count:
         raise InvalidInput(f"history: {path}: a symbol is empty: fill it in")
     own = np.array([_canonical(name) for name in spelled.dictionary.to_pylist()], object)
-    return own[spelled.indices.to_numpy(zero_copy_only=False)]
+    found: npt.NDArray[np.object_] = own[spelled.indices.to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _canonical(name: str) -> str:

@@ -334,11 +334,7 @@ class Desk:
 
 
 def _changed_request(request: NewOrder, change: ChangedOrder) -> NewOrder:
-    fields = {
-        name: getattr(change, name)
-        for name in _CHANGEABLE
-        if getattr(change, name) is not None
-    }
+    fields = {name: getattr(change, name) for name in _CHANGEABLE if getattr(change, name) is not None}
     changed = replace(request, **fields)
     if at_market(changed.order_type) and changed.market_protection_pct == 0:
         changed = replace(changed, market_protection_pct=-1)  # a modification to MARKET brings no protection of its own

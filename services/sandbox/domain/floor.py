@@ -94,13 +94,13 @@ class Floor:
     def advance_to(self, to_ns: int) -> None:
         """Steps until the clock stands at `to_ns`. While nothing trades, one step goes to the next event."""
         while self.clock.step_at_ns < to_ns:
-            self.step(min(self._next_step_ns(), to_ns))
+            self._step(min(self._next_step_ns(), to_ns))
 
     def _next_step_ns(self) -> int:
+        """The next instant of the steps' grid, or the next event where that comes first or nothing trades."""
         at_ns, step_ns = self.clock.step_at_ns, self.clock.step_ns
-        if self._any_open(at_ns):
-            return at_ns // step_ns * step_ns + step_ns
-        return self._events[0].at_ns if self._events else at_ns + step_ns
+        due_ns = self._events[0].at_ns if self._events else at_ns + step_ns
+        return min(due_ns, at_ns // step_ns * step_ns + step_ns) if self._any_open(at_ns) else due_ns
 
     def next_open_ns(self) -> int | None:
         """When trading begins next; None while it is going on."""
@@ -111,14 +111,9 @@ class Floor:
                 return event.at_ns
         return self._events[-1].at_ns if self._events else None
 
-    def step(self, to_ns: int) -> None:
-        """One step of the market, ending at `to_ns`; the day's events due by then first."""
+    def _step(self, to_ns: int) -> None:
+        """Moves the market to `to_ns`, which no event lies before, and then lets happen what is due."""
         from_ns = self.clock.step_at_ns
-        while self._events and self._events[0].at_ns <= to_ns:
-            event = self._events.pop(0)
-            self.clock.step_to(event.at_ns)
-            self._set_trading(event.at_ns)
-            self._happen(event)
         self.clock.step_to(to_ns)
         self.desk.end_timed(to_ns)
         which = self._move(from_ns, to_ns)
@@ -126,6 +121,9 @@ class Floor:
             self.desk.on_quotes(which)
             self.triggers.on_quotes(which, self.market.quotes["price_paise"][which])
             self._quotes_changed(which)
+        self._set_trading(to_ns)
+        while self._events and self._events[0].at_ns <= to_ns:
+            self._happen(self._events.pop(0))
 
     def _move(self, from_ns: int, to_ns: int) -> Ints:
         """Moves the market where it is open. Returns whose quotes changed."""

@@ -24,7 +24,10 @@ class ValuePath:
     def several(self, instants: Ints) -> Floats:
         """The values at several instants."""
         first = self.at_ns[0]
-        return np.interp((instants - first).astype(np.float64), (self.at_ns - first).astype(np.float64), self.value)
+        found: Floats = np.interp(
+            (instants - first).astype(np.float64), (self.at_ns - first).astype(np.float64), self.value
+        )
+        return found
 
     def before(self, now_ns: int) -> float:
         """The last value before an instant; the first one of all where there is none."""
