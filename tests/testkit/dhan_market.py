@@ -75,6 +75,11 @@ class Market:
             listing.tick_size_paise, lower, upper,
         )  # fmt: skip
 
+    def advance(self, seconds: int) -> None:
+        """Moves the clock in steps between which the sandbox's sockets get their turn: who lags loses batches."""
+        for _ in range(2 * seconds):
+            self.box.advance(0.5)
+
     def shock(self, listing: ListedInstrument, share: float) -> None:
         """Moves what it derives from by so much, and lets the quotes follow."""
         self.box.shock(self.place_in_exchange(listing), share)

@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import APIRouter, WebSocket
 
 from services.sandbox.faces.dhan.feed import named
-from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
+from services.sandbox.faces.dhan.sockets import Left, checked, close, send_off, side_by_side, texts
 from services.sandbox.faces.dhan.words import SEGMENT_CODE
 from services.sandbox.faults_socket import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument, Token, TokenProblem
@@ -82,8 +82,7 @@ async def _serve(socket: WebSocket, exchange: Exchange, faults: Faults, *, level
     await socket.accept()
     token = checked(exchange, socket.query_params.get("token"), socket.query_params.get("clientId"))
     if isinstance(token, int):
-        await socket.send_bytes(goodbye(token))
-        await close(socket)
+        await send_off(socket, goodbye(token))
         return
     out = FaultySocket(socket, faults=faults, broker=BrokerName.DHAN, stream="feed", account=token.account)
     wanted, quotes = _Wanted(levels), exchange.listen_quotes()

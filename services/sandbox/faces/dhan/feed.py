@@ -14,7 +14,7 @@ from services.sandbox.faces.dhan.feed_connection import (
 from services.sandbox.faces.dhan.feed_hub import FeedHub
 from services.sandbox.faces.dhan.packets import disconnect
 from services.sandbox.faces.dhan.problems import DhanProblem
-from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
+from services.sandbox.faces.dhan.sockets import Left, checked, close, send_off, side_by_side, texts
 from services.sandbox.faults_socket import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument
 
@@ -31,8 +31,7 @@ def feed_routes(exchange: Exchange, faults: Faults, hub: FeedHub) -> APIRouter:
         query = socket.query_params
         token = checked(exchange, query.get("token"), query.get("clientId"))
         if isinstance(token, int):
-            await socket.send_bytes(disconnect(token))
-            await close(socket)
+            await send_off(socket, disconnect(token))
             return
         out = FaultySocket(
             socket, faults=faults, broker=BrokerName.DHAN, stream="feed", account=token.account, join=bytes.__add__

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.order_rows import order_alert
@@ -27,7 +27,7 @@ def order_stream_routes(exchange: Exchange, faults: Faults, catalogues: Catalogu
         try:
             async with asyncio.timeout(_LOGIN_SECONDS):
                 token = await _login(socket, exchange)
-        except (Left, TimeoutError):
+        except (Left, TimeoutError, WebSocketDisconnect):
             await close(socket, _POLICY)
             return
         out = FaultySocket(socket, faults=faults, broker=BrokerName.DHAN, stream="orders", account=token.account)

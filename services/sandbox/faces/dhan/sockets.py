@@ -1,6 +1,7 @@
 """What the face's three sockets share: who logs in, and reading and writing side by side until either ends."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable
 
@@ -58,7 +59,12 @@ async def _whole(part: Awaitable[None]) -> None:
 
 async def close(socket: WebSocket, code: int = 1000) -> None:
     """Nothing where it is closed already."""
-    try:
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         await socket.close(code)
-    except RuntimeError:
-        return
+
+
+async def send_off(socket: WebSocket, last: bytes) -> None:
+    """Says a last packet, where somebody is still there to hear it, and closes."""
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+        await socket.send_bytes(last)
+    await close(socket)
