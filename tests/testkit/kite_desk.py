@@ -27,6 +27,7 @@ class KiteDesk:
         self.loop = Loop()
         self._listings: dict[tuple[str, str], ListedInstrument] = {}
         self._tags = self._accounts = 0
+        self._moved: dict[str, float] = {}
         self.token = box.token("kite", ACCOUNT)
         self.sdk = SdkHand(self.url, self.token)
         self.adapter = AdapterHand(self.url, self.token, account=ACCOUNT, run=self.loop)
@@ -39,16 +40,20 @@ class KiteDesk:
         """An account of its own, no faults, and new quotes: what earlier tests took from the book is there again."""
         self.box.on_loop(self.box.faults.clear)
         self.adapter.orders = self.adapter.new_orders()
+        for what, factor in self._moved.items():  # or the day's band would be reached in the end
+            self.box.shock(self.instrument(what).index, 1 / factor - 1)
+        self._moved.clear()
         self._accounts += 1
         self.log_in(f"{ACCOUNT}{self._accounts}")
         self.advance(2.0)
 
     def advance(self, seconds: float) -> None:
-        self.box.on_loop(self.box.exchange.advance, seconds)
+        self.box.advance(seconds)
 
     def shock(self, what: str, share: float) -> None:
-        """Moves the price of the instrument's underlying by `share` at once."""
-        self.box.on_loop(self.box.exchange.shock, self.instrument(what).index, share)
+        """Moves the price of the instrument's underlying by `share` at once; `fresh` moves it back."""
+        self.box.shock(self.instrument(what).index, share)
+        self._moved[what] = self._moved.get(what, 1.0) * (1 + share)
 
     def hand(self, name: str) -> Hand:
         return {"sdk": self.sdk, "adapter": self.adapter}[name]

@@ -88,7 +88,7 @@ def test_nothing_comes_of_what_was_unsubscribed(desk: KiteDesk) -> None:
         ticker.say("unsubscribe", [share])
         ticker.say("subscribe", [future])
         assert [tick["instrument_token"] for tick in agreed(desk, ticker.frame())] == [future]
-        desk.advance(5.0)
+        desk.advance(20.0)
         assert {tick["instrument_token"] for tick in agreed(desk, ticker.frame())} == {future}
 
 
