@@ -48,6 +48,7 @@ class Subscription:
     def __init__(self, account: str, instruments: int) -> None:
         self.account = account
         self.modes = np.full(instruments, _NONE, np.int8)
+        self.rows: dict[Mode, npt.NDArray[np.int64]] = {}
         self.signature = b""
         self.frames: deque[bytes] = deque(maxlen=_FRAMES_HELD_MAX)
         self.waiting = asyncio.Event()
@@ -81,7 +82,23 @@ class Subscription:
 
     def _take(self, following: npt.NDArray[np.int8]) -> None:
         self.modes = following
+        rows = ((mode, np.flatnonzero(following == mode.value)) for mode in Mode)
+        self.rows = {mode: found for mode, found in rows if len(found)}
         self.signature = following.tobytes() if (following != _NONE).any() else b""
+
+
+class _Audience:
+    """The subscriptions as they are: which instruments anybody wants in a mode, and who wants the same."""
+
+    def __init__(self, subscriptions: Iterable[Subscription], instruments: int) -> None:
+        self.anybody: dict[Mode, npt.NDArray[np.bool_]] = {}
+        groups: dict[bytes, list[Subscription]] = {}
+        for subscription in subscriptions:
+            for mode, rows in subscription.rows.items():
+                self.anybody.setdefault(mode, np.zeros(instruments, np.bool_))[rows] = True
+            if subscription.signature:
+                groups.setdefault(subscription.signature, []).append(subscription)
+        self.groups = list(groups.values())
 
 
 class FeedHub:
@@ -90,6 +107,7 @@ class FeedHub:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._subscriptions: set[Subscription] = set()
+        self._audience: _Audience | None = None  # None where a subscription has changed since
         self._wire: FeedWire | None = None
         self._listed: object = None
         self._running: asyncio.Task[None] | None = None
@@ -107,6 +125,7 @@ class FeedHub:
 
     def leave(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
+        self._audience = None
         if not self._subscriptions and self._running is not None:
             self._running.cancel()
             self._running = None
@@ -118,15 +137,15 @@ class FeedHub:
         """
         rows = self._rows(keys)
         subscription.set(rows, mode)
+        self._audience = None
         if len(rows):
             entries = self._encoder().encode(self._exchange.quotes[rows], mode)
-            snapshot = feed_frame(
-                entries.of(np.ones(len(rows), np.bool_)), now_ms=milliseconds(self._exchange.now_ns), live=False
-            )  # fmt: skip
-            subscription.push(snapshot)
+            now_ms = milliseconds(self._exchange.now_ns)
+            subscription.push(feed_frame(entries.all, now_ms=now_ms, live=False))
 
     def unsubscribe(self, subscription: Subscription, keys: Iterable[str]) -> None:
         subscription.clear(self._rows(keys))
+        self._audience = None
 
     def handle(self, subscription: Subscription, message: object) -> None:
         """One request of a client, already parsed. What is no request is passed over. Raises TooManyKeys."""
@@ -147,37 +166,25 @@ class FeedHub:
         """Sends one batch of quotes to whoever wants them."""
         wire = self._encoder()
         wire.follow(batch)
+        if self._audience is None:
+            self._audience = _Audience(self._subscriptions, len(self._exchange.instruments))
+        audience = self._audience
         batch = _last_of_each(batch, len(self._exchange.instruments))
         rows = batch["instrument"].astype(np.int64)
-        groups: dict[bytes, list[Subscription]] = {}
-        for subscription in self._subscriptions:
-            if subscription.signature:
-                groups.setdefault(subscription.signature, []).append(subscription)
-        wanted = {signature: members[0].modes[rows] for signature, members in groups.items()}
-        encoded = self._encode(wire, batch, list(wanted.values()))
+        encoded: dict[Mode, tuple[Entries, npt.NDArray[np.int64]]] = {}
+        for mode, anybody in audience.anybody.items():
+            at = np.flatnonzero(anybody[rows])
+            if len(at):
+                place_of = np.full(len(anybody), _NONE, np.int64)  # by instrument: where its entry is
+                place_of[rows[at]] = np.arange(len(at))
+                encoded[mode] = wire.encode(batch[at], mode), place_of
         now_ms = milliseconds(self._exchange.now_ns)
-        for signature, members in groups.items():
-            pieces: list[memoryview] = []
-            for mode, (entries, at) in encoded.items():
-                pieces += entries.of((wanted[signature] == mode.value)[at])
+        for members in audience.groups:
+            pieces = _pieces(members[0], encoded)
             if pieces:
                 frame = feed_frame(pieces, now_ms=now_ms, live=True)
                 for member in members:
                     member.push(frame)
-
-    def _encode(
-        self, wire: FeedWire, batch: Records, wanted: list[npt.NDArray[np.int8]]
-    ) -> dict[Mode, tuple[Entries, npt.NDArray[np.int64]]]:
-        """Per mode somebody wants: its entries, and which quotes of the batch they are."""
-        found = {}
-        for mode in Mode:
-            anybody = np.zeros(len(batch), np.bool_)
-            for modes in wanted:
-                anybody |= modes == mode.value
-            at = np.flatnonzero(anybody)
-            if len(at):
-                found[mode] = (wire.encode(batch[at], mode), at)
-        return found
 
     async def _run(self) -> None:
         queue = self._exchange.listen_quotes()
@@ -219,6 +226,17 @@ async def _waiting(queue: "asyncio.Queue[Records]") -> list[Records]:
     while not queue.empty():
         batches.append(queue.get_nowait())
     return batches
+
+
+def _pieces(subscription: Subscription, encoded: dict[Mode, tuple[Entries, npt.NDArray[np.int64]]]) -> list[memoryview]:
+    """Of what was encoded, what the subscription wants."""
+    pieces: list[memoryview] = []
+    for mode, rows in subscription.rows.items():
+        if mode in encoded:
+            entries, place_of = encoded[mode]
+            places = place_of[rows]
+            pieces += entries.of(places[places != _NONE])
+    return pieces
 
 
 def _last_of_each(batch: Records, instruments: int) -> Records:

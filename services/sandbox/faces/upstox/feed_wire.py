@@ -7,7 +7,6 @@ and units; absent and zero are the same on this wire.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -37,26 +36,36 @@ _MARKET_INFO = b"\x08\x02"
 _STATUSES = (
     "PRE_OPEN_START", "PRE_OPEN_END", "NORMAL_OPEN", "NORMAL_CLOSE", "CLOSING_START", "CLOSING_END"
 )  # fmt: skip
-_GREEKS_AGE_NS = 1_000_000_000
+_FEW = 100
+_GREEKS_AGE_NS = 5_000_000_000
+_GREEKS_RENEWED_MAX = 64  # per batch: each costs as much as a hundred feeds
 
 
-@dataclass(frozen=True, slots=True)
 class Entries:
-    """Encoded feeds of one mode: entry `i` is body[starts[i]:starts[i + 1]], of `instruments[i]`."""
+    """Encoded feeds of one mode: entry `i` is of the `i`th quote; they lie side by side."""
 
-    body: memoryview
-    starts: npt.NDArray[np.int64]
-    instruments: npt.NDArray[np.int64]
+    def __init__(self, body: memoryview, starts: npt.NDArray[np.int64]) -> None:
+        self._body, self._starts = body, starts
+        self._bounds: list[int] = []  # the same as a list, made when few are asked for
 
-    def of(self, wanted: npt.NDArray[np.bool_]) -> list[memoryview]:
-        """Entries where `wanted` [entries] holds, neighbours as one piece."""
-        if not wanted.any():
-            return []
-        if wanted.all():
-            return [self.body[int(self.starts[0]) : int(self.starts[-1])]]
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], wanted, [False]))))
-        bounds = self.starts[edges].tolist()
-        return [self.body[bounds[at] : bounds[at + 1]] for at in range(0, len(bounds), 2)]
+    @property
+    def all(self) -> list[memoryview]:
+        """Every entry, in one piece."""
+        return [self._body[int(self._starts[0]) : int(self._starts[-1])]]
+
+    def of(self, places: npt.NDArray[np.int64]) -> list[memoryview]:
+        """The entries at these places, in any order; of many, neighbours as one piece."""
+        if len(places) == len(self._starts) - 1:
+            return self.all
+        if len(places) <= _FEW:
+            bounds = self._bounds = self._bounds or self._starts.tolist()
+            return [self._body[bounds[place] : bounds[place + 1]] for place in places.tolist()]
+        places = np.sort(places)
+        breaks = np.flatnonzero(np.diff(places) != 1)
+        first = places[np.concatenate(([0], breaks + 1))]
+        last = places[np.concatenate((breaks, [len(places) - 1]))]
+        edges = zip(self._starts[first].tolist(), self._starts[last + 1].tolist(), strict=True)
+        return [self._body[begin:end] for begin, end in edges]
 
 
 class FeedWire:
@@ -98,15 +107,18 @@ class FeedWire:
         )  # fmt: skip
         if at < 0:
             raise ValueError("a quote names an instrument that the feed does not know")
-        return Entries(out.data, starts, instruments)
+        return Entries(out.data, starts)
 
     def _refresh_greeks(self, instruments: npt.NDArray[np.int64]) -> None:
-        """Greeks at most a second old (market time)."""
-        now_ns = self._exchange.now_ns
-        due = instruments[self._options[instruments] & (self._greeks_ns[instruments] + _GREEKS_AGE_NS <= now_ns)]
-        for row in np.unique(due).tolist():
+        """All that were never asked for, and the oldest of those that are more than some seconds of market time old."""
+        now_ns, made_ns = self._exchange.now_ns, self._greeks_ns
+        options = instruments[self._options[instruments]]
+        new = np.unique(options[made_ns[options] == 0])
+        old = np.unique(options[(made_ns[options] > 0) & (made_ns[options] + _GREEKS_AGE_NS <= now_ns)])
+        oldest = old[np.argsort(made_ns[old])][:_GREEKS_RENEWED_MAX]
+        for row in (*new.tolist(), *oldest.tolist()):
             found = self._exchange.greeks(row)
-            self._greeks_ns[row] = now_ns
+            made_ns[row] = now_ns
             if found is not None:
                 self._greeks[row] = (found.delta, found.theta, found.gamma, found.vega, found.implied_volatility)
 
