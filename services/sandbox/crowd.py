@@ -31,6 +31,7 @@ class Crowd:
     def __init__(self, exchange: SandboxExchange, *, accounts: int, seed: int) -> None:
         self._exchange = exchange
         self._names = [f"CROWD{number:05d}" for number in range(accounts)]
+        self.accounts = accounts
         self._open: list[list[str]] = [[] for _ in self._names]
         self._generator = np.random.default_rng(seed_for(seed, "crowd"))
         self._tradable = [one for one in exchange.instruments if one.key.segment is not Segment.INDEX]

@@ -18,7 +18,9 @@ from services.sandbox.options import PAISE_PER_CRORE, MarketOptions
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
-_SETTLE_SECONDS = 3.0  # before memory is first read: the crowd's first orders, arrays touched for the first time
+_SETTLE_SECONDS = 3.0  # before memory is first read
+_ENDED_KEPT = 5  # ended orders of each account
+_FIRST_REQUESTS_EACH = 30  # until every account has as many orders, open and ended, as it will ever have
 
 
 def measure_sandbox(
@@ -38,7 +40,7 @@ def measure_sandbox(
         instruments=instruments,
         ticks_per_second=ticks_per_second,
         opening_paise=100 * PAISE_PER_CRORE,
-        orders_kept=20,  # so that what is kept does not grow with the orders of the day
+        orders_kept=_ENDED_KEPT,  # so that what is kept does not grow with the orders of the day
     )
     exchange = generated_exchange(options)
     crowd = Crowd(exchange, accounts=accounts, seed=seed)
@@ -50,6 +52,8 @@ def measure_sandbox(
 async def _measured(
     exchange: SandboxExchange, crowd: Crowd, *, seconds: float, orders_per_second: float, settle_seconds: float
 ) -> dict[str, Any]:
+    for _ in range(_FIRST_REQUESTS_EACH * crowd.accounts):
+        crowd.act()
     driver, stop = Driver(exchange), asyncio.Event()
     listener = exchange.listen_quotes()
     tasks = [

@@ -70,6 +70,7 @@ class Desk:
         self._orders_made = self._trades_made = 0
         self.market_cash_paise = 0  # what the market's side of all deals paid and got
         self.market_units: Ints = np.zeros(len(instruments), np.int64)
+        self.traded: set[int] = set()  # since whoever listens to quotes was last told
         self.after_market: dict[str, Order] = {}
         self._timed: list[tuple[int, str, Order]] = []  # a heap of orders that live some minutes
 
@@ -268,7 +269,8 @@ class Desk:
         order.set_status(SandboxStatus.OPEN, now_ns)
         number = request.instrument
         if self._continuous(number, now_ns):
-            for deal in deals(order, self._book(number), self._market.quotes[number : number + 1]):
+            quoted_ns = int(self._market.quoted_ns[number])
+            for deal in deals(order, self._book(number), self._market.quotes[number : number + 1], quoted_ns):
                 self._settle(deal, now_ns)
         if order.final:
             return
@@ -292,8 +294,8 @@ class Desk:
             sign = 1 if deal.taker.buys else -1
             self.market_cash_paise += sign * deal.quantity * deal.price_paise
             self.market_units[number] -= sign * deal.quantity
-        one = np.array([number])
-        self._market.add_volume(one, np.array([deal.price_paise]), np.array([deal.quantity]))
+        self._market.trade(number, price_paise=deal.price_paise, quantity=deal.quantity, now_ns=now_ns)
+        self.traded.add(number)
         self._report(deal.taker)
 
     def _fill(self, order: Order, quantity: int, price_paise: int, now_ns: int) -> None:

@@ -120,10 +120,18 @@ class Floor:
         if len(which):
             self.desk.on_quotes(which)
             self.triggers.on_quotes(which, self.market.quotes["price_paise"][which])
-            self._quotes_changed(which)
+        self._tell(which)
         self._set_trading(to_ns)
         while self._events and self._events[0].at_ns <= to_ns:
             self._happen(self._events.pop(0))
+
+    def _tell(self, which: Ints) -> None:
+        """The listener, of these and of what the accounts have traded since."""
+        if self.desk.traded:
+            which = np.union1d(which, np.array(sorted(self.desk.traded), np.int64))
+            self.desk.traded.clear()
+        if len(which):
+            self._quotes_changed(which)
 
     def _move(self, from_ns: int, to_ns: int) -> Ints:
         """Moves the market where it is open. Returns whose quotes changed."""
@@ -246,4 +254,4 @@ class Floor:
         self.recorder.record(which, self.market.quotes, self.clock.now_ns())
         self.desk.on_quotes(which)
         self.triggers.on_quotes(which, self.market.quotes["price_paise"][which])
-        self._quotes_changed(which)
+        self._tell(which)

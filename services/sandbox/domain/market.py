@@ -62,6 +62,7 @@ class Market:
         self.lower: Ints = np.zeros(len(shape), np.int64)
         self.upper: Ints = np.zeros(len(shape), np.int64)
         self.halted: Flags = np.zeros(len(shape), np.bool_)
+        self.quoted_ns: Ints = np.zeros(len(shape), np.int64)  # since when the levels stand
         self._opened: Flags = np.zeros(len(shape), np.bool_)
         self._traded = shape.kind != Kind.INDEX
         self._derivative = shape.expiry_ns > 0
@@ -153,6 +154,19 @@ class Market:
         if len(depth):
             self._write_depth(depth, bid[traded], ask[traded])
         quotes["ts_received_ns"][which] = now_ns
+        self.quoted_ns[which] = quotes["ts_event_ns"][which]
+
+    def trade(self, instrument: int, *, price_paise: int, quantity: int, now_ns: int) -> None:
+        """A trade of the accounts: the last price, the day's range and its volume know of it, the levels do not."""
+        quote = self.quotes[instrument : instrument + 1]
+        quote["price_paise"] = price_paise
+        if not self._opened[instrument]:
+            self._opened[instrument] = True
+            quote["open_paise"] = quote["high_paise"] = quote["low_paise"] = price_paise
+        quote["high_paise"] = max(int(quote["high_paise"][0]), price_paise)
+        quote["low_paise"] = min(int(quote["low_paise"][0]), price_paise)
+        quote["ts_event_ns"] = quote["ts_last_trade_ns"] = quote["ts_received_ns"] = now_ns
+        self.add_volume(np.array([instrument]), np.array([price_paise]), np.array([quantity]))
 
     def _write_trade(self, which: Ints, last: Ints, at_ns: Ints, *, traded: Flags, pace: float) -> None:
         quotes, shape, draw = self.quotes, self.shape, self._generator

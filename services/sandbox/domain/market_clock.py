@@ -9,6 +9,7 @@ class MarketClock:
     def __init__(self, start_ns: int, *, step_ns: int, speed: float, wall_ns: Callable[[], int]) -> None:
         self._at_ns, self.step_ns, self.speed, self._wall_ns = start_ns, step_ns, speed, wall_ns
         self._wall_at_ns = wall_ns()
+        self._told_ns = start_ns
 
     @property
     def step_at_ns(self) -> int:
@@ -16,10 +17,10 @@ class MarketClock:
         return self._at_ns
 
     def now_ns(self) -> int:
-        if not self.speed:
-            return self._at_ns
         passed = int((self._wall_ns() - self._wall_at_ns) * self.speed)
-        return self._at_ns + min(max(passed, 0), self.step_ns - 1)
+        # An event may cut a step short: what has been told already is not taken back.
+        self._told_ns = max(self._told_ns, self._at_ns + min(max(passed, 0), self.step_ns - 1))
+        return self._told_ns
 
     def step_to(self, at_ns: int) -> None:
         """The next step's time."""

@@ -24,12 +24,11 @@ class Deal:
     price_paise: int
 
 
-def deals(order: Order, book: Book, quotes: Records) -> Iterator[Deal]:
-    """What the order trades now, best price first. `quotes` is the market's [1] record of the instrument: its levels
-    shrink by what is taken. The caller books each deal before it asks for the next."""
+def deals(order: Order, book: Book, quotes: Records, quoted_ns: int) -> Iterator[Deal]:
+    """What the order trades now, best price first. `quotes` is the market's [1] record of the instrument, whose levels
+    stand since `quoted_ns` and shrink by what is taken. The caller books each deal before it asks for the next."""
     side = "ask" if order.buys else "bid"
     prices, quantities = quotes[f"{side}_paise"][0], quotes[f"{side}_quantity"][0]
-    quoted_ns = int(quotes["ts_event_ns"][0])
     level = 0
     while order.remaining and not order.final:
         other = next((one for one in book.opposite(order) if one.account != order.account), None)
