@@ -47,7 +47,8 @@ class Asked:
 
 @dataclass
 class Answer:
-    """`drop` closes the connection without a word; `wait_seconds` before the answer; `claimed` is a false length."""
+    """`drop` closes the connection without a word; `wait_seconds` before the answer; `claimed` is a false length;
+    `drip_seconds` between two bytes of the body."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -55,6 +56,7 @@ class Answer:
     drop: bool = False
     wait_seconds: float = 0.0
     claimed: int | None = None
+    drip_seconds: float = 0.0
     location: str = ""
 
     @classmethod
@@ -109,7 +111,14 @@ def fake_dhan() -> Iterator[FakeDhan]:
             if answer.location:
                 self.send_header("Location", answer.location)
             self.end_headers()
-            self.wfile.write(answer.body)
+            step = 1 if answer.drip_seconds else max(1, len(answer.body))
+            try:
+                for at in range(0, len(answer.body), step):
+                    self.wfile.write(answer.body[at : at + step])
+                    dhan.give_up.wait(answer.drip_seconds)
+            except ConnectionError:
+                self.close_connection = True
+                return
             self.close_connection = answer.claimed is not None
 
         do_GET = do_POST = do_PUT = do_DELETE = _serve

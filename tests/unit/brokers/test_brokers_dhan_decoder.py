@@ -227,6 +227,20 @@ def test_instruments_come_and_go():
     assert decoder.decode(body, received_ns=1).skipped == 1
 
 
+def test_one_name_on_the_feed_belongs_to_one_instrument():
+    decoder = DhanDecoder({7: listed(1)})
+    with pytest.raises(InvalidInput, match="instrument 7"):
+        decoder.add({8: listed(1)})
+    with pytest.raises(InvalidInput, match="instrument 9"):
+        decoder.add({9: listed(2), 10: listed(2)})
+    decoder.add({7: listed(2), 8: listed(1)})
+    assert decode_with(decoder, packet(2, 2, 1, drawn())) == [8]
+
+
+def decode_with(decoder, message):
+    return decoder.decode(message, received_ns=1).quotes["instrument"].tolist()
+
+
 def test_unknown_codes_are_skipped_by_their_length():
     body = packet(2, 2, 1, drawn()) + unknown_packet(drawn()) + packet(2, 2, 2, drawn())
     decoded = decode(body)

@@ -119,6 +119,14 @@ async def test_after_a_lost_connection_everything_still_wanted_is_subscribed_aga
         assert following.kinds == [FeedEventKind.CONNECTED, FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
 
 
+async def test_a_feed_that_is_dropped_comes_back():
+    async with fake_sockets() as sockets, followed(sockets) as (feed, following):
+        await sockets.until(lambda: sockets.received and bool(sockets.received[0]))
+        await feed.drop()
+        await sockets.until(lambda: len(sockets.received) == 2 and bool(sockets.received[1]))
+        await following.until(lambda: following.kinds.count(FeedEventKind.CONNECTED) == 2)
+
+
 async def test_a_message_holds_a_hundred_and_connections_share_the_rest():
     many = {number: listed(number + 1) for number in range(450)}
     async with fake_sockets() as sockets, followed(sockets, many, connection_instruments=300) as (_, following):

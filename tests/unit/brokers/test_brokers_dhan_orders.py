@@ -1,5 +1,6 @@
 """Orders at Dhan through the SDK: what goes out, what comes of each answer, and what the order book says."""
 
+import json
 import logging
 from dataclasses import replace
 
@@ -191,6 +192,22 @@ async def test_an_answer_that_does_not_come_is_unknown(dhan):
     dhan.give_up.set()
     assert outcome.result is Result.UNKNOWN
     dhan.give_up.clear()
+
+
+async def test_an_answer_that_drips_is_given_up(dhan):
+    dhan.answers[PLACE] = Answer(body=json.dumps(ACCEPTED).encode(), drip_seconds=0.05)
+    client = dhan.client(request_seconds=0.3)
+    orders = DhanOrders(client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client)
+    outcome = await orders.place(request())
+    assert outcome.result is Result.UNKNOWN
+    assert "no whole answer in 0.3 s" in outcome.reason
+    client.close()
+
+
+async def test_an_answer_shorter_than_it_claims_is_no_answer(dhan, orders):
+    body = json.dumps(ACCEPTED).encode()
+    dhan.answers[PLACE] = Answer(body=body, claimed=len(body) + 2)
+    assert (await orders.place(request())).result is Result.UNKNOWN
 
 
 async def test_a_refused_token_is_renewed_once_and_the_order_sent_with_the_new_one(dhan):

@@ -90,10 +90,10 @@ class DhanClient:
                 )
             return self._sdk
 
-    def session_of(self, limit_seconds: float = REQUEST_SECONDS) -> Any:
+    def session_of(self, limit_seconds: float | None = None) -> Any:
         """The SDK's HTTP session for one call on this thread, which it then judges as it does the SDK's own."""
         session = self.sdk().dhan_http.session
-        before_call(limit_seconds)
+        before_call(limit_seconds or self._timeout[1])
         return session
 
     @property
@@ -134,7 +134,7 @@ class DhanClient:
 
     def _asked(self, use: Callable[[Any], Any]) -> Any:
         sdk = self.sdk()
-        before_call()
+        before_call(self._timeout[1])
         return unwrapped(use(sdk))
 
     def _fetched(self, url: str) -> bytes:

@@ -38,9 +38,16 @@ class DhanDecoder:
         self.add(instruments or {})
 
     def add(self, instruments: Mapping[int, ListedInstrument]) -> None:
-        """Takes instruments in. Raises InvalidInput, with none taken, for one that Dhan's feed cannot name."""
-        for listed in instruments.values():
-            feed_key(listed)
+        """Takes instruments in. Raises InvalidInput, with none taken, for one that Dhan's feed cannot name, or whose
+        name on the feed another one has."""
+        owners = {feed_key(listed): each for each, listed in self._listed.items() if each not in instruments}
+        for instrument, listed in instruments.items():
+            other = owners.setdefault(feed_key(listed), instrument)
+            if other != instrument:
+                raise InvalidInput(
+                    f"dhan feed: {listed.symbol} as instrument {instrument} is {listed.broker_segment} {listed.token}, "
+                    f"which instrument {other} is already; unsubscribe that first"
+                )
         self._listed |= instruments
         self._build()
 

@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 from requests import RequestException, Response
+from urllib3.exceptions import HTTPError
 
 from tradebus.brokers.calls import REQUEST_SECONDS
 from tradebus.brokers.dhan.words import BROKER
@@ -85,12 +86,12 @@ def classify(error: BaseException) -> BrokerError:
         return Refused(BROKER, f"the dhanhq package cannot be loaded: {error}")
     if isinstance(error, TradebusError):  # ours, before anything was sent
         return Refused(BROKER, str(error))
-    if isinstance(error, RequestException | OSError):  # TimeoutError is an OSError
+    if isinstance(error, RequestException | HTTPError | OSError):  # TimeoutError is an OSError
         return NoAnswer(BROKER, f"{type(error).__name__}: {error}"[:_TEXT_MAX])
     return Malformed(BROKER, f"a reply that is not documented ({type(error).__name__}: {error})"[:_TEXT_MAX])
 
 
-def before_call(limit_seconds: float = REQUEST_SECONDS) -> None:
+def before_call(limit_seconds: float) -> None:
     """Forgets the thread's last answer. The next one may take `limit_seconds` from its first byte to its last."""
     _verdict.error, _verdict.answered, _verdict.limit_seconds = None, False, limit_seconds
 
@@ -118,7 +119,7 @@ def inspect(response: Response, *_: Any, **__: Any) -> Response:
     try:
         _read_body(response)
         _judge_status(response)
-    except (BrokerError, RequestException, OSError) as error:
+    except (BrokerError, HTTPError, RequestException, OSError) as error:
         response.close()
         _verdict.error = classify(error)
         raise Judged(_verdict.error) from None
@@ -169,7 +170,7 @@ def _read_body(response: Response) -> None:
     limit_seconds = _verdict.limit_seconds
     started_ns = monotonic_ns()
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
+    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):  # what is there, without waiting for more
         body += chunk
         if len(body) > REPLY_BYTES_MAX:
             raise Malformed(BROKER, f"an answer of more than {REPLY_BYTES_MAX // 2**20} MB")

@@ -129,6 +129,11 @@ class DhanFeed:
         if not self._arrived.full():
             self._arrived.put_nowait(None)
 
+    async def drop(self) -> None:
+        """Gives every connection up; the next ones follow (for one that is open and dead)."""
+        for connection in self._connections:
+            await connection.socket.drop()
+
     async def _read(self, arrived: Sequence[Arrival]) -> AsyncIterator[Records | FeedEvent]:
         """Data and events of one turn in the order they came, data between two events as one batch."""
         frames: list[bytes] = []
