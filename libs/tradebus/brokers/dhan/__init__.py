@@ -3,6 +3,7 @@
 from tradebus.brokers.dhan.account import DhanAccount
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.decoder import DhanDecoder
+from tradebus.brokers.dhan.depth import DhanDepthDecoder
 from tradebus.brokers.dhan.feed import DhanFeed
 from tradebus.brokers.dhan.master import parse_instruments
 from tradebus.brokers.dhan.order_rows import status_of
@@ -16,6 +17,7 @@ __all__ = [
     "DhanAccount",
     "DhanClient",
     "DhanDecoder",
+    "DhanDepthDecoder",
     "DhanEndpoints",
     "DhanFeed",
     "DhanOrderUpdates",

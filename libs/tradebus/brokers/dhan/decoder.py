@@ -108,6 +108,11 @@ def _event(row: list[int]) -> FeedEvent:
     code, segment, reason = row
     if code == core.MARKET_STATUS:  # the packet has no body: it says only that the status changed
         return FeedEvent(FeedEventKind.MARKET_STATUS, f"{WORD_OF_NUMBER.get(segment, segment)}: market status changed")
+    return disconnection(reason)
+
+
+def disconnection(reason: int) -> FeedEvent:
+    """What Dhan's code for ending a connection means: REFUSED where the same login can never do better."""
     text, final = _REASONS.get(reason, ("an unknown reason", False))
     kind = FeedEventKind.REFUSED if final else FeedEventKind.DISCONNECTED
     return FeedEvent(kind, f"dhan-feed: disconnected with {reason}: {text}")
