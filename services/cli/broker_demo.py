@@ -22,7 +22,7 @@ from services.cli.place import state_dir
 from services.cli.present import print_report, write_files
 from services.cli.report import read_report
 from services.cli.rundir import runs_folder
-from services.cli.sandbox_admin import SandboxAdmin
+from services.cli.sandbox_admin import MarketClock, SandboxAdmin
 from services.cli.stack import Plan, Stack, open_stack, preferred_port
 from services.cli.supervisor import Supervisor
 from services.cli.trading import new_name, run_facts, run_figures
@@ -71,7 +71,7 @@ async def run_broker_demo(wanted: BrokerDemo) -> None:
     folder = runs_folder(state_dir()) / name
     folder.mkdir(parents=True, exist_ok=True)
     async with _sandbox(wanted, day, folder) as ports, SandboxAdmin(f"http://127.0.0.1:{ports['admin']}") as admin:
-        clock = _MarketClock.of(await admin.clock())
+        clock = await admin.market_clock()
         async with open_stack(_plan(wanted, name, ports, clock), keep=wanted.keep) as stack:
             say(f"dashboard and API: {stack.state.gateway_url}  (token: {stack.state.token_file})")
             sessions = await _log_in(wanted, admin, Path(stack.state.state_dir))
@@ -105,27 +105,7 @@ async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator
         await supervisor.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _MarketClock:
-    """The sandbox's clock, as every process of this machine can work it out."""
-
-    event_ns: int
-    wall_ns: int
-    speed: float
-
-    @classmethod
-    def of(cls, told: dict[str, Any]) -> "_MarketClock":
-        return cls(int(told["now_ns"]), WallClock().now_ns(), float(told["speed"]))
-
-    @property
-    def text(self) -> str:
-        return f"{self.event_ns}@{self.wall_ns}x{self.speed:g}"
-
-    def now_ns(self) -> int:
-        return self.event_ns + int((WallClock().now_ns() - self.wall_ns) * self.speed)
-
-
-def _plan(wanted: BrokerDemo, name: str, ports: dict[str, int], clock: _MarketClock) -> Plan:
+def _plan(wanted: BrokerDemo, name: str, ports: dict[str, int], clock: MarketClock) -> Plan:
     # What is seconds at an exchange is milliseconds here: limits on the age of things are widened with the speed.
     age_seconds = str(max(60, int(4 * wanted.speed)))
     shared = {f"TRADEBUS_{face.upper()}_URL": f"http://127.0.0.1:{ports[face]}" for face in FACES[:3]}
@@ -179,7 +159,7 @@ def _session(wanted: BrokerDemo, user: str) -> dict[str, Any]:
 
 
 async def _trade(
-    stack: Stack, wanted: BrokerDemo, sessions: Sequence[Wanted], clock: _MarketClock, day: date
+    stack: Stack, wanted: BrokerDemo, sessions: Sequence[Wanted], clock: MarketClock, day: date
 ) -> Outcome:
     """Runs the sessions over their part of the morning, and stops them."""
     session = session_for(day, "derivative")
@@ -211,7 +191,7 @@ async def _trade(
     return Outcome(report, wall_seconds)
 
 
-async def _until(clock: _MarketClock, end_ns: int, open_ns: int, store: Store) -> None:
+async def _until(clock: MarketClock, end_ns: int, open_ns: int, store: Store) -> None:
     """Shows how it stands every few seconds, until the market's clock has reached the end."""
     while (now_ns := clock.now_ns()) < end_ns:
         share = max(0.0, (now_ns - open_ns) / (end_ns - open_ns))

@@ -1,12 +1,31 @@
 """The sandbox's own address, as the commands use it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, Unavailable
 
 _TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class MarketClock:
+    """The sandbox's clock, as every process of this machine can work it out."""
+
+    event_ns: int
+    wall_ns: int
+    speed: float
+
+    @property
+    def text(self) -> str:
+        """As TRADEBUS_MARKET_CLOCK takes it."""
+        return f"{self.event_ns}@{self.wall_ns}x{self.speed:g}"
+
+    def now_ns(self) -> int:
+        return self.event_ns + int((WallClock().now_ns() - self.wall_ns) * self.speed)
 
 
 class SandboxAdmin:
@@ -22,9 +41,13 @@ class SandboxAdmin:
     async def __aexit__(self, *error: object) -> None:
         await self._http.aclose()
 
-    async def clock(self) -> dict[str, Any]:
-        """now_ns, indian_time, speed."""
-        return dict(await self._asked("GET", "/clock"))
+    async def market_clock(self) -> MarketClock:
+        """Raises InvalidInput for a market that stands still: nothing would ever happen in it."""
+        told = await self._asked("GET", "/clock")
+        clock = MarketClock(int(told["now_ns"]), WallClock().now_ns(), float(told["speed"]))
+        if not clock.speed:
+            raise InvalidInput(f"sandbox at {self._url}: its clock stands still; start it with --speed 1 or more")
+        return clock
 
     async def log_in(self, account: str, broker: str) -> str:
         """A new access token."""

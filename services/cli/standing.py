@@ -4,6 +4,7 @@ import asyncio
 
 from services.cli.output import say
 from services.cli.place import Servers, servers_in_environment, state_dir
+from services.cli.sandbox_admin import SandboxAdmin
 from services.cli.stack import Plan, Stack, open_stack, require_alone
 from tradebus.contracts.streams import COMMAND_CHANNEL
 from tradebus.kernel.errors import TradebusError
@@ -14,15 +15,25 @@ _EXAMPLE = (
 )
 
 
-async def run_up(*, port: int, api_port: int, symbols: str, speed: str, seed: int, feed: str = "generated") -> None:
-    """Returns never; raises what a service says that is given up, or CancelledError where it is interrupted."""
+async def run_up(
+    *, port: int, api_port: int, symbols: str, speed: str, seed: int, feed: str = "generated",
+    sandbox: str | None = None,
+) -> None:  # fmt: skip
+    """Returns never; raises what a service says that is given up, or CancelledError where it is interrupted.
+
+    `sandbox` is the admin address of a sandbox whose clock the market follows.
+    """
     require_alone("default")
+    shared = {}
+    if sandbox is not None:
+        async with SandboxAdmin(sandbox) as admin:
+            shared["TRADEBUS_MARKET_CLOCK"] = (await admin.market_clock()).text
     environment = {
         "TRADEBUS_FEED": feed, "TRADEBUS_SYMBOLS": symbols, "TRADEBUS_SPEED": speed, "TRADEBUS_SEED": str(seed),
     }  # fmt: skip
     plan = Plan(
-        name="default", command="up", namespace="", paced=False, feed=environment, own_state=False, gateway_port=port,
-        api_port=api_port,
+        name="default", command="up", namespace="", paced=False, feed=environment, shared=shared, own_state=False,
+        gateway_port=port, api_port=api_port,
     )  # fmt: skip
     async with open_stack(plan, keep=True) as stack:
         await stack.start_first()

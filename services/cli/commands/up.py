@@ -16,6 +16,9 @@ def up(
     feed: Annotated[
         str, typer.Option(help="generated, or a broker's live prices: kite, dhan, upstox (log in first).")
     ] = "generated",
+    sandbox: Annotated[
+        str | None, typer.Option(help="With --feed: a sandbox's admin address, whose clock the market follows.")
+    ] = None,
     speed: Annotated[str, typer.Option(help="Of the generated market: 1 is real time.")] = "1",
     seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
 ) -> None:
@@ -33,6 +36,8 @@ def up(
 
     tradebus login --broker kite --client-id KEY --secret-file kite.secret && tradebus up --feed kite
 
+    TRADEBUS_KITE_URL=http://127.0.0.1:8101 tradebus up --feed kite --sandbox http://127.0.0.1:8100
+
     tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000      (in another terminal)
     """
     from services.cli.arguments import parse_broker, parse_speed
@@ -41,4 +46,6 @@ def up(
 
     chosen = feed if feed == "generated" else parse_broker(feed, option="--feed")
     pace = parse_speed(speed)
-    run_async(run_up(port=port, api_port=api_port, symbols=symbols, speed=pace, seed=seed, feed=chosen))
+    run_async(
+        run_up(port=port, api_port=api_port, symbols=symbols, speed=pace, seed=seed, feed=chosen, sandbox=sandbox)
+    )
