@@ -17,7 +17,7 @@ from tradebus.brokers.ports import (
 )
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import UpstoxClient, UpstoxEndpoints, UpstoxOrders, UpstoxSettings
-from tradebus.brokers.upstox.pace import OrderPace
+from tradebus.brokers.upstox.pace import ORDER_WINDOWS, READ_WINDOWS, WindowPace
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import EventClock, monotonic_ns
@@ -331,7 +331,7 @@ async def test_the_sdk_leaves_no_threads_and_no_log_handlers(client):
 
 async def test_no_secret_is_in_a_reason(upstox, client, gateway):
     other = gateway_over(client)
-    other._pace = OrderPace(10_000)
+    other._pace = WindowPace(())
     upstox.replies[PLACE] = refusal(400, "UDAPI100038", f"bad token {TOKEN} and secret {SECRET}")
     outcome = await gateway.place(request())
     assert TOKEN not in outcome.reason
@@ -383,6 +383,26 @@ async def test_a_change_of_an_order_of_an_earlier_life_reads_it_first(upstox, ga
     assert outcome.result is Result.ACCEPTED
     body = upstox.asked[1].json
     assert (body["order_type"], body["validity"], body["price"], body["trigger_price"]) == ("SL", "IOC", 1500.0, 1495.0)
+
+
+async def test_a_change_that_names_no_price_keeps_it_or_moves_it_with_the_trigger(upstox, gateway):
+    upstox.replies |= {PLACE: PLACED, MODIFY: DONE}
+    await gateway.place(request(order_type=OrderType.SL, price_paise=148_900, trigger_paise=149_000))
+    for trigger, price in ((149_500, 1494.0), (149_700, 1496.0)):
+        assert (await gateway.modify("s1", ORDER_ID, Change(7, None, trigger, 0))).result is Result.ACCEPTED
+        assert upstox.asked[-1].json["price"] == price
+    await gateway.place(request())
+    await gateway.modify("s1", ORDER_ID, Change(7, None, None, 0))
+    assert upstox.asked[-1].json["price"] == 1500.1
+
+
+async def test_after_a_change_without_an_answer_the_order_is_looked_at(upstox, gateway):
+    upstox.replies |= {PLACE: PLACED, MODIFY: Reply({}, cut=0), DETAILS: success(row(price=1501.0))}
+    await gateway.place(request())
+    assert (await gateway.modify("s1", ORDER_ID, Change(7, 150_100, None, 0))).result is Result.UNKNOWN
+    upstox.replies[MODIFY] = DONE
+    assert (await gateway.modify("s1", ORDER_ID, Change(8, None, None, 0))).result is Result.ACCEPTED
+    assert upstox.asked[-1].json["price"] == 1501.0
 
 
 @pytest.mark.parametrize(
@@ -480,13 +500,19 @@ async def test_of_two_orders_with_one_tag_the_live_one_is_told(upstox, gateway):
     assert lookup.order.broker_order_id == "2"
 
 
-async def test_no_second_sees_more_order_calls_than_the_pace():
-    pace = OrderPace(5)
+async def test_no_window_sees_more_calls_than_it_may():
+    pace = WindowPace(((5, 0.2), (8, 0.5)))
     starts = []
-    for _ in range(7):
+    for _ in range(17):
         await pace.turn()
         starts.append(monotonic_ns())
-    assert all(starts[place + 5] - starts[place] >= 0.99e9 for place in range(2))
+    assert all(starts[place + 5] - starts[place] >= 0.19e9 for place in range(12))
+    assert all(starts[place + 8] - starts[place] >= 0.49e9 for place in range(9))
+
+
+def test_the_windows_are_below_what_upstox_allows():
+    assert all(count < 10 for count, seconds in ORDER_WINDOWS if seconds <= 1)
+    assert all(count < {1.0: 50, 60.0: 500}[seconds] for count, seconds in READ_WINDOWS)
 
 
 @pytest.mark.parametrize(

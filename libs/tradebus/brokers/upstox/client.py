@@ -16,6 +16,7 @@ from tradebus.brokers.calls import CONNECT_SECONDS, REQUEST_SECONDS, Pacer, SdkC
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.redaction import Redactor
 from tradebus.brokers.upstox.failures import classify, judge, said_in
+from tradebus.brokers.upstox.pace import READ_WINDOWS, WindowPace
 from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.brokers.upstox.transport import GuardedPool
 from tradebus.kernel.errors import InvalidInput
@@ -85,7 +86,7 @@ class UpstoxClient:
         settings.endpoints.check()
         self.settings = settings
         self.redactor = Redactor([settings.api_secret, settings.access_token])
-        self.pacer = Pacer(8.0)
+        self.pacer: Pacer = WindowPace(READ_WINDOWS)
         self.token = settings.access_token
         connect_seconds = min(CONNECT_SECONDS, request_seconds)
         self.pool = GuardedPool(

@@ -8,7 +8,6 @@ Upstox has no idempotency key, so nothing is ever sent twice (except after it re
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -17,27 +16,15 @@ from tradebus.brokers.ports import BrokerFill, BrokerOrder, BrokerStatus, Change
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox.book import BookLine, InstrumentOf, fills_by_order, line_of, order_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, Use
-from tradebus.brokers.upstox.pace import OrderPace
+from tradebus.brokers.upstox.pace import ORDER_WINDOWS, WindowPace
 from tradebus.brokers.upstox.replies import Unreadable, row_of, rows_of, text
 from tradebus.brokers.upstox.settings import UpstoxSettings
-from tradebus.brokers.upstox.tickets import change_ticket, order_ticket
-from tradebus.contracts.orders import OrderType
+from tradebus.brokers.upstox.tickets import DAY, Placed, change_ticket, order_ticket
 from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
 from tradebus.kernel.errors import TradebusError
 
 _log = structlog.get_logger()
-_DAY = "DAY"
 _REMEMBERED_MAX = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """What a modification has to say again of an order that was placed here."""
-
-    order_type: OrderType
-    protection_pct: float | None = None
-    validity: str = _DAY
-    disclosed_quantity: int = 0
 
 
 class UpstoxOrders:
@@ -61,11 +48,11 @@ class UpstoxOrders:
         self._client = client or UpstoxClient(settings)
         self._listing_of, self._instrument_of = listing_of, instrument_of
         self._settle_ns, self._clock = int(settle_seconds * 1e9), clock or WallClock()
-        self._pace = OrderPace()
+        self._pace = WindowPace(ORDER_WINDOWS)
         self._since_ns = monotonic_ns()
         self._under_way: set[str] = set()
         self._lost_ns: dict[str, int] = {}  # by tag: when its request ended without an answer
-        self._placed: dict[str, _Placed] = {}  # by order id
+        self._placed: dict[str, Placed] = {}  # by order id
 
     async def place(self, request: OrderRequest) -> Outcome:
         """One request. MARKET and SL-M always carry market protection: as asked for, or Upstox's own choice (-1)."""
@@ -86,7 +73,7 @@ class UpstoxOrders:
         if outcome.result is not Result.UNKNOWN:
             self._lost_ns.pop(request.tag, None)
         if outcome.broker_order_id is not None:
-            self._remember(outcome.broker_order_id, _Placed(request.order_type, request.market_protection_pct))
+            self._remember(outcome.broker_order_id, Placed.of(request))
         return outcome
 
     async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
@@ -97,21 +84,24 @@ class UpstoxOrders:
         del account  # an Upstox login is one account
         try:
             placed = self._placed.get(broker_order_id) or await self._as_placed(broker_order_id)
-            ticket = change_ticket(
-                broker_order_id, change, placed.order_type, validity=placed.validity,
-                disclosed_quantity=placed.disclosed_quantity, protection_pct=placed.protection_pct,
-            )  # fmt: skip
+            placed = placed.changed(change)
+            ticket = change_ticket(broker_order_id, change.quantity, placed)
         except (Refused, TokenExpired) as error:
             return Outcome(Result.REFUSED, reason=f"not sent: {error}")
         except (BrokerError, Unreadable) as error:
             return Outcome(Result.UNKNOWN, reason=self._client.redactor.text(f"not sent: {error}"))
         except TradebusError as error:
             return Outcome(Result.REFUSED, reason=f"not sent: {error}")
-        return await self._order_call(
+        outcome = await self._order_call(
             "modify order",
             lambda sdk, raw: sdk.api("OrderApiV3").modify_order(sdk.model("ModifyOrderRequest", **ticket), **raw),
             _order_id,
         )
+        if outcome.result is Result.ACCEPTED:
+            self._remember(broker_order_id, placed)
+        elif outcome.result is Result.UNKNOWN:
+            self._placed.pop(broker_order_id, None)  # it may have been changed: the next change looks
+        return outcome
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
         """One request. ACCEPTED says that the cancellation is under way."""
@@ -170,7 +160,7 @@ class UpstoxOrders:
             _log.warning("upstox: trades cannot be read", broker_order_id=broker_order_id, reason=reason)
             return ()
 
-    async def _as_placed(self, broker_order_id: str) -> _Placed:
+    async def _as_placed(self, broker_order_id: str) -> Placed:
         """From the order's own row (the SDK calls that its status; its details are the history). Raises BrokerError or
         Unreadable."""
         row = await self._client.read(
@@ -179,11 +169,14 @@ class UpstoxOrders:
         line = line_of(row_of(row, what="order"))
         if line.order_id != broker_order_id or line.order_type is None:
             raise Unreadable(f"order {broker_order_id}: its type cannot be read")
-        placed = _Placed(line.order_type, None, line.validity or _DAY, line.disclosed_quantity)
+        placed = Placed(
+            line.order_type, line.price_paise or None, line.trigger_paise or None, None, line.validity or DAY,
+            line.disclosed_quantity,
+        )  # fmt: skip
         self._remember(broker_order_id, placed)
         return placed
 
-    def _remember(self, broker_order_id: str, placed: _Placed) -> None:
+    def _remember(self, broker_order_id: str, placed: Placed) -> None:
         while len(self._placed) >= _REMEMBERED_MAX:
             self._placed.pop(next(iter(self._placed)))
         self._placed[broker_order_id] = placed

@@ -1,5 +1,6 @@
 """Orders and changes as fields of the SDK's request models, checked before anything leaves."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tradebus.brokers.ports import Change, OrderRequest
@@ -11,11 +12,37 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import paise_to_rupees
 
 AUTO_PROTECTION = -1.0
+DAY = "DAY"
 _TAG_CHARACTERS_MAX = 40
 _PROTECTION_MAX_PCT = 25.0
 _PROTECTED = (OrderType.MARKET, OrderType.SL_M)
 _PRICED = (OrderType.LIMIT, OrderType.SL)
 _TRIGGERED = (OrderType.SL, OrderType.SL_M)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a modification has to say again of an order. Prices in paise, None where the type has none."""
+
+    order_type: OrderType
+    price_paise: int | None
+    trigger_paise: int | None
+    protection_pct: float | None = None
+    validity: str = DAY
+    disclosed_quantity: int = 0
+
+    @classmethod
+    def of(cls, request: OrderRequest) -> "Placed":
+        return cls(request.order_type, request.price_paise, request.trigger_paise, request.market_protection_pct)
+
+    def changed(self, change: Change) -> "Placed":
+        """What the change does not name stays; a stop-limit's price keeps its distance to the trigger."""
+        trigger = self.trigger_paise if change.trigger_paise is None else change.trigger_paise
+        price = self.price_paise if change.price_paise is None else change.price_paise
+        moves = self.order_type is OrderType.SL and change.price_paise is None
+        if moves and price is not None and trigger is not None and self.trigger_paise is not None:
+            price += trigger - self.trigger_paise
+        return replace(self, price_paise=price, trigger_paise=trigger)
 
 
 def order_ticket(request: OrderRequest, listing: ListedInstrument) -> dict[str, Any]:
@@ -30,7 +57,7 @@ def order_ticket(request: OrderRequest, listing: ListedInstrument) -> dict[str, 
     if request.quantity <= 0:
         raise InvalidInput(f"quantity: {request.quantity} is not above 0")
     ticket: dict[str, Any] = {
-        "quantity": request.quantity, "product": PRODUCTS[request.product], "validity": "DAY", "tag": request.tag,
+        "quantity": request.quantity, "product": PRODUCTS[request.product], "validity": DAY, "tag": request.tag,
         "slice": False, "instrument_token": listing.token, "order_type": request.order_type.value,
         "transaction_type": request.transaction.value, "disclosed_quantity": 0, "is_amo": False,
     }  # fmt: skip
@@ -39,20 +66,16 @@ def order_ticket(request: OrderRequest, listing: ListedInstrument) -> dict[str, 
     )  # fmt: skip
 
 
-def change_ticket(
-    order_id: str, change: Change, order_type: OrderType, *, validity: str, disclosed_quantity: int,
-    protection_pct: float | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Fields of ModifyOrderRequest, which says the whole order again. Raises InvalidInput."""
-    if change.quantity <= 0:
-        raise InvalidInput(f"quantity: {change.quantity} is not above 0")
+def change_ticket(order_id: str, quantity: int, placed: Placed) -> dict[str, Any]:
+    """Fields of ModifyOrderRequest, which says the whole order again: `placed` as it shall be. Raises InvalidInput."""
+    if quantity <= 0:
+        raise InvalidInput(f"quantity: {quantity} is not above 0")
     ticket = {
-        "order_id": order_id, "quantity": change.quantity, "validity": validity, "order_type": order_type.value,
-        "disclosed_quantity": disclosed_quantity,
+        "order_id": order_id, "quantity": quantity, "validity": placed.validity,
+        "order_type": placed.order_type.value, "disclosed_quantity": placed.disclosed_quantity,
     }  # fmt: skip
-    return ticket | _prices(order_type, change.price_paise, change.trigger_paise) | protection(
-        order_type, protection_pct
-    )  # fmt: skip
+    prices = _prices(placed.order_type, placed.price_paise, placed.trigger_paise)
+    return ticket | prices | protection(placed.order_type, placed.protection_pct)
 
 
 def protection(order_type: OrderType, percent: float | None) -> dict[str, float]:
