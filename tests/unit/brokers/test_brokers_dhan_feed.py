@@ -203,6 +203,20 @@ async def test_too_many_connections_is_a_disconnection_and_not_the_end():
         assert FeedEventKind.REFUSED not in following.kinds
 
 
+async def test_a_defect_in_reading_ends_the_feed_with_it_and_not_in_silence():
+    feed = DhanFeed(DhanSettings(CLIENT_ID, TOKEN))
+    await feed.subscribe({0: INFY}, FeedMode.FULL)
+
+    async def broken():
+        raise ZeroDivisionError("a defect")
+        yield
+
+    feed._connections[0].socket.frames = broken
+    with pytest.raises(ZeroDivisionError):
+        async for _ in feed.batches():
+            pass
+
+
 async def test_a_handshake_that_is_refused_ends_the_feed():
     async with fake_sockets() as sockets:
         sockets.refuse = True

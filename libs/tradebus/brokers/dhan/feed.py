@@ -116,6 +116,8 @@ class DhanFeed:
                     arrived.append(self._arrived.get_nowait())
                 async for item in self._read(arrived):
                     yield item
+                if None in arrived:
+                    self._raise_defects()
                 if self._closed or (None in arrived and not any(map(_alive, self._connections))):
                     return
         finally:
@@ -217,9 +219,18 @@ class DhanFeed:
         try:
             async for item in frames_of(connection.socket, self._client):
                 await self._arrived.put(item)
-        finally:
-            connection.pump = None
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            await self._arrived.put(None)  # wakes `batches`, which then raises it
+            raise
         await self._arrived.put(None)
+
+    def _raise_defects(self) -> None:
+        """Raises what ended a pump, other than its connection's end: always a defect, never Dhan's doing."""
+        for connection in self._connections:
+            if connection.pump is not None and connection.pump.done():
+                connection.pump.result()
 
     async def _stop_pumps(self) -> None:
         pumps = [connection.pump for connection in self._connections if connection.pump is not None]
