@@ -66,6 +66,12 @@ class _WebSocket(WebSocketsSansIOProtocol):
         _CONNECTIONS.pop(_key(self.server, self.client), None)
         super().connection_lost(exc)
 
+    async def send(self, message: Any) -> None:
+        """A handshake answered with a redirect or a refusal is complete: uvicorn would log an error about it."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager

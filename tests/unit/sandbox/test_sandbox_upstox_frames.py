@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upstox_client.feeder.proto import MarketDataFeedV3_pb2
 
-from services.sandbox.faces.upstox.feed_hub import FeedHub, Subscription, TooManyKeys
+from services.sandbox.faces.upstox.feed_hub import FeedHub
 from services.sandbox.faces.upstox.feed_wire import FeedWire, Mode, feed_frame, market_info_frame
+from services.sandbox.faces.upstox.subscription import Subscription, TooManyKeys
 from services.sandbox.ports import Greeks, SandboxInstrument
 from services.sandbox.warm import KERNEL_MODULES
 from tradebus.contracts.instrument_key import InstrumentKey
@@ -132,7 +133,7 @@ def assert_market(part: Any, quote: np.void, *, levels: int) -> None:
 def test_a_connection_gets_what_it_wants_and_nothing_else(batch: Records, wanted: list[Mode | None]) -> None:
     hub = FeedHub(exchange_of(batch))
     subscription, other = (Subscription(name, len(KEYS)) for name in "ab")
-    hub._subscriptions = {subscription, other}
+    hub._subscriptions = {subscription: None, other: None}
     for key, mode in zip(UPSTOX_KEYS, wanted, strict=True):
         if mode is not None:
             hub.subscribe(subscription, [key], mode)
@@ -155,7 +156,7 @@ def test_of_an_instrument_that_is_there_twice_the_newer_quote_is_sent() -> None:
     batch["instrument"], batch["price_paise"] = [1, 2, 1], [100, 200, 300]
     hub = FeedHub(exchange_of())
     subscription = Subscription("a", len(KEYS))
-    hub._subscriptions = {subscription}
+    hub._subscriptions = {subscription: None}
     hub.subscribe(subscription, UPSTOX_KEYS, Mode.LTPC)
     hub.publish(batch)
     assert parsed(subscription.frames[-1]).feeds[UPSTOX_KEYS[1]].ltpc.ltp == 3.0

@@ -7,7 +7,6 @@ frames, as the exchange's own listeners do.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
@@ -22,69 +21,13 @@ from services.sandbox.faces.upstox.feed_wire import (
     market_info_frame,
     market_states,
 )
+from services.sandbox.faces.upstox.subscription import NONE, Subscription
 from services.sandbox.faces.upstox.words import milliseconds
 from services.sandbox.ports import Exchange
 from tradebus.contracts.records import Records
 
-_FRAMES_HELD_MAX = 1024
 _QUIET_SECONDS = 1.0  # how long a quiet market goes without a look at its state
-# Keys per connection: alone, and where it has keys in several modes (BROKERS 3.3).
-_KEYS_MAX = {
-    Mode.LTPC: (5000, 2000),
-    Mode.OPTION_GREEKS: (3000, 2000),
-    Mode.FULL: (2000, 1500),
-    Mode.FULL_D30: (50, 50),
-}
-_NONE = -1
-
-
-class TooManyKeys(Exception):
-    """More keys than a connection may have."""
-
-
-class Subscription:
-    """One connection: what it wants, and the frames that wait for it."""
-
-    def __init__(self, account: str, instruments: int) -> None:
-        self.account = account
-        self.modes = np.full(instruments, _NONE, np.int8)
-        self.rows: dict[Mode, npt.NDArray[np.int64]] = {}
-        self.signature = b""
-        self.frames: deque[bytes] = deque(maxlen=_FRAMES_HELD_MAX)
-        self.waiting = asyncio.Event()
-
-    def push(self, frame: bytes) -> None:
-        self.frames.append(frame)
-        self.waiting.set()
-
-    async def next_frame(self) -> bytes:
-        while not self.frames:
-            self.waiting.clear()
-            await self.waiting.wait()
-        return self.frames.popleft()
-
-    def set(self, rows: npt.NDArray[np.int64], mode: Mode) -> None:
-        """Raises TooManyKeys, changing nothing."""
-        following = self.modes.copy()
-        following[rows] = mode.value
-        counts = {kind: int(np.count_nonzero(following == kind.value)) for kind in Mode}
-        mixed = sum(count > 0 for count in counts.values()) > 1
-        for kind, count in counts.items():
-            most = _KEYS_MAX[kind][mixed]
-            if count > most:
-                raise TooManyKeys(f"{count} keys in this mode; a connection may have {most}")
-        self._take(following)
-
-    def clear(self, rows: npt.NDArray[np.int64]) -> None:
-        following = self.modes.copy()
-        following[rows] = _NONE
-        self._take(following)
-
-    def _take(self, following: npt.NDArray[np.int8]) -> None:
-        self.modes = following
-        rows = ((mode, np.flatnonzero(following == mode.value)) for mode in Mode)
-        self.rows = {mode: found for mode, found in rows if len(found)}
-        self.signature = following.tobytes() if (following != _NONE).any() else b""
+_CONNECTIONS_MAX = 5  # of one user: every account of the sandbox has Plus
 
 
 class _Audience:
@@ -106,7 +49,7 @@ class FeedHub:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: dict[Subscription, None] = {}  # in the order they came
         self._audience: _Audience | None = None  # None where a subscription has changed since
         self._wire: FeedWire | None = None
         self._listed: object = None
@@ -114,9 +57,12 @@ class FeedHub:
         self._states: tuple[str, ...] = ()
 
     def join(self, account: str) -> Subscription:
-        """A new connection; its first frame is the market's state."""
+        """A new connection; its first frame is the market's state. Beyond what a user may have, the oldest ends."""
+        of_user = [each for each in self._subscriptions if each.account == account and not each.ended]
+        for oldest in of_user[: max(0, len(of_user) + 1 - _CONNECTIONS_MAX)]:
+            oldest.end()
         subscription = Subscription(account, len(self._exchange.instruments))
-        self._subscriptions.add(subscription)
+        self._subscriptions[subscription] = None
         if self._running is None or self._running.done():
             self._wire = None
             self._running = asyncio.create_task(self._run(), name="upstox feed")
@@ -124,7 +70,7 @@ class FeedHub:
         return subscription
 
     def leave(self, subscription: Subscription) -> None:
-        self._subscriptions.discard(subscription)
+        self._subscriptions.pop(subscription, None)
         self._audience = None
         if not self._subscriptions and self._running is not None:
             self._running.cancel()
@@ -175,7 +121,7 @@ class FeedHub:
         for mode, anybody in audience.anybody.items():
             at = np.flatnonzero(anybody[rows])
             if len(at):
-                place_of = np.full(len(anybody), _NONE, np.int64)  # by instrument: where its entry is
+                place_of = np.full(len(anybody), NONE, np.int64)  # by instrument: where its entry is
                 place_of[rows[at]] = np.arange(len(at))
                 encoded[mode] = wire.encode(batch[at], mode), place_of
         now_ms = milliseconds(self._exchange.now_ns)
@@ -235,7 +181,7 @@ def _pieces(subscription: Subscription, encoded: dict[Mode, tuple[Entries, npt.N
         if mode in encoded:
             entries, place_of = encoded[mode]
             places = place_of[rows]
-            pieces += entries.of(places[places != _NONE])
+            pieces += entries.of(places[places != NONE])
     return pieces
 
 

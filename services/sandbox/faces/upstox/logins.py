@@ -19,30 +19,30 @@ _CODES_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    account: str
+    value: str
     made_ns: int
 
 
 class Codes:
-    """Hands out codes, each good for one use."""
+    """Hands out codes for something, each good for one use."""
 
     def __init__(self) -> None:
         self._ids = RandomIds()
         self._codes: dict[str, _Code] = {}
 
-    def give(self, account: str) -> str:
+    def give(self, value: str) -> str:
         if len(self._codes) >= _CODES_MAX:
             self._codes.pop(next(iter(self._codes)))
         code = self._ids.new_id().replace("-", "")
-        self._codes[code] = _Code(account, monotonic_ns())
+        self._codes[code] = _Code(value, monotonic_ns())
         return code
 
     def take(self, code: str) -> str | None:
-        """Whose it is, None where it is unknown, used or too old."""
+        """What it was given for, None where it is unknown, used or too old."""
         found = self._codes.pop(code, None)
         if found is None or monotonic_ns() - found.made_ns > _CODE_LIVES_NS:
             return None
-        return found.account
+        return found.value
 
 
 class Logins:
@@ -50,8 +50,8 @@ class Logins:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._codes = Codes()
-        self.socket_codes = Codes()
+        self._codes = Codes()  # for accounts
+        self._socket_codes = Codes()  # for tokens
 
     def dialog(self, *, client_id: str, redirect_uri: str, state: str, user: str) -> str:
         """Where the browser goes next. The sandbox asks no question: the user is `user`, else the application's."""
@@ -78,10 +78,26 @@ class Logins:
 
     def account_of(self, connection: HTTPConnection) -> str:
         """Raises UpstoxError 401."""
-        answer = self._exchange.authorise(BrokerName.UPSTOX, bearer(connection))
+        return self._token(bearer(connection)).account
+
+    def socket_code(self, connection: HTTPConnection) -> str:
+        """Lets whoever has it open one socket. Raises UpstoxError 401."""
+        return self._socket_codes.give(self._token(bearer(connection)).value)
+
+    def token_of_socket(self, connection: HTTPConnection) -> Token:
+        """By the code of the address, or by the token itself. Raises UpstoxError 401."""
+        code = connection.query_params.get("code", "")
+        return self._token(self._socket_codes.take(code) or bearer(connection))
+
+    def valid(self, token: Token) -> bool:
+        """Whether it still is."""
+        return isinstance(self._exchange.authorise(BrokerName.UPSTOX, token.value), Token)
+
+    def _token(self, value: str | None) -> Token:
+        answer = self._exchange.authorise(BrokerName.UPSTOX, value)
         if isinstance(answer, TokenProblem):
             raise of_token(answer)
-        return answer.account
+        return answer
 
 
 def bearer(connection: HTTPConnection) -> str | None:

@@ -17,7 +17,6 @@ _MOST = 500
 _MINUTE_NS = 60 * 1_000_000_000
 _INTERVALS_V2 = {"1d": 86_400, "I1": 60, "I30": 1800}
 _INTERVALS_V3 = {"1d": 86_400, "I1": 60, "I15": 900, "I30": 1800}
-_CIRCUIT = 0.2  # of the previous close: what the quote shows as the day's price band
 
 
 def _each(call: Call, field: str, row: Callable[[SandboxInstrument, np.void], Row]) -> object:
@@ -106,6 +105,7 @@ def _traded(item: SandboxInstrument, quote: np.void) -> Row:
 
 def _full(call: Call, item: SandboxInstrument, quote: np.void) -> Row:
     price, close = int(quote["price_paise"]), int(quote["previous_close_paise"])
+    lower, upper = call.face.exchange.price_band_paise(item.index)
     return {
         "ohlc": {
             "open": rupees(int(quote["open_paise"])), "high": rupees(int(quote["high_paise"])),
@@ -118,7 +118,7 @@ def _full(call: Call, item: SandboxInstrument, quote: np.void) -> Row:
         "oi": float(quote["open_interest"]), "net_change": rupees(price - close),
         "total_buy_quantity": float(quote["total_buy_quantity"]),
         "total_sell_quantity": float(quote["total_sell_quantity"]),
-        "lower_circuit_limit": rupees(close * (1 - _CIRCUIT)), "upper_circuit_limit": rupees(close * (1 + _CIRCUIT)),
+        "lower_circuit_limit": rupees(lower), "upper_circuit_limit": rupees(upper),
         "last_trade_time": str(milliseconds(int(quote["ts_last_trade_ns"]))),
         "oi_day_high": float(quote["open_interest_high"]), "oi_day_low": float(quote["open_interest_low"]),
     }  # fmt: skip

@@ -12,35 +12,36 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
 from starlette.requests import HTTPConnection
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from services.sandbox.faces.upstox.errors import UpstoxError
 from services.sandbox.faces.upstox.face import Access, Call, Face, Route, answer, success
-from services.sandbox.faces.upstox.feed_hub import Subscription, TooManyKeys
 from services.sandbox.faces.upstox.gtt_book import Gtt
 from services.sandbox.faces.upstox.portfolio_stream import text_of_gtt, texts_of_order, wanted_types
+from services.sandbox.faces.upstox.subscription import Subscription, TooManyKeys
 from services.sandbox.faults_socket import FaultySocket
-from services.sandbox.ports import BrokerName, SandboxOrder
+from services.sandbox.ports import BrokerName, SandboxOrder, Token
 
 FEED_PATH = "/v3/feed/market-data-feed"
 STREAM_PATH = "/v2/feed/portfolio-stream-feed"
 _FEED_SOCKET = "/market-data-feeder/v3/feeds"
 _STREAM_SOCKET = "/portfolio-stream-feeder/v2/updates"
 _POLICY_VIOLATION = 1008
-_NORMAL = 1000
 
 
-def _feed_address(face: Face, connection: HTTPConnection, account: str) -> str:
-    return _address(connection, _FEED_SOCKET, {"code": face.logins.socket_codes.give(account)})
+Address = Callable[[Face, HTTPConnection], str]
 
 
-def _stream_address(face: Face, connection: HTTPConnection, account: str) -> str:
+def _feed_address(face: Face, connection: HTTPConnection) -> str:
+    return _address(connection, _FEED_SOCKET, {"code": face.logins.socket_code(connection)})
+
+
+def _stream_address(face: Face, connection: HTTPConnection) -> str:
     types = connection.query_params.get("update_types", "order")
-    return _address(
-        connection, _STREAM_SOCKET, {"code": face.logins.socket_codes.give(account), "update_types": types}
-    )  # fmt: skip
+    query = {"code": face.logins.socket_code(connection), "update_types": types}
+    return _address(connection, _STREAM_SOCKET, query)
 
 
 def _address(connection: HTTPConnection, path: str, query: dict[str, str]) -> str:
@@ -48,12 +49,9 @@ def _address(connection: HTTPConnection, path: str, query: dict[str, str]) -> st
     return f"{scheme}://{connection.headers.get('host', connection.url.netloc)}{path}?{urlencode(query)}"
 
 
-Address = Callable[[Face, HTTPConnection, str], str]
-
-
 def _authorize(address: Address) -> Callable[[Call], Awaitable[object]]:
     async def handler(call: Call) -> object:
-        uri = address(call.face, call.request, call.account)
+        uri = address(call.face, call.request)
         return success({"authorized_redirect_uri": uri, "authorizedRedirectUri": uri})
 
     return handler
@@ -61,7 +59,7 @@ def _authorize(address: Address) -> Callable[[Call], Awaitable[object]]:
 
 def _redirect(address: Address) -> Callable[[Call], Awaitable[object]]:
     async def handler(call: Call) -> object:
-        return RedirectResponse(address(call.face, call.request, call.account), 302)
+        return RedirectResponse(address(call.face, call.request), 302)
 
     return handler
 
@@ -84,15 +82,15 @@ def socket_routes(face: Face) -> list[WebSocketRoute]:
     """A handshake at the public paths is redirected; the single-use addresses are the sockets themselves."""
 
     async def feed(socket: WebSocket) -> None:
-        account = await _entered(face, socket)
-        if account is not None:
-            await _serve_feed(face, socket, account)
+        token = await _entered(face, socket)
+        if token is not None:
+            await _serve_feed(face, socket, token)
 
     async def stream(socket: WebSocket) -> None:
-        account = await _entered(face, socket)
-        if account is not None:
+        token = await _entered(face, socket)
+        if token is not None:
             wanted = wanted_types(socket.query_params.get("update_types", ""))
-            await _serve_stream(face, socket, account, wanted)
+            await _serve_stream(face, socket, token, wanted)
 
     return [
         WebSocketRoute(FEED_PATH, _redirecting(face, _feed_address)),
@@ -105,41 +103,45 @@ def socket_routes(face: Face) -> list[WebSocketRoute]:
 def _redirecting(face: Face, address: Address) -> Callable[[WebSocket], Awaitable[None]]:
     async def redirected(socket: WebSocket) -> None:
         try:
-            account = face.logins.account_of(socket)
+            response: Response = RedirectResponse(address(face, socket), 302)
         except UpstoxError as error:
-            await socket.send_denial_response(answer(error.body, error.status))
-            return
-        await socket.send_denial_response(RedirectResponse(address(face, socket, account), 302))
+            response = answer(error.body, error.status)
+        await socket.send_denial_response(response)
 
     return redirected
 
 
-async def _entered(face: Face, socket: WebSocket) -> str | None:
-    """Whose socket it is, by its code or its token. None where it was refused."""
-    account = face.logins.socket_codes.take(socket.query_params.get("code", ""))
+async def _entered(face: Face, socket: WebSocket) -> Token | None:
+    """Whose socket it is. None where it was refused."""
     try:
-        account = account or face.logins.account_of(socket)
+        return face.logins.token_of_socket(socket)
     except UpstoxError as error:
         await socket.send_denial_response(answer(error.body, error.status))
         return None
-    return account
 
 
-def _wrapped(face: Face, socket: WebSocket, account: str, stream: str) -> FaultySocket:
+def _wrapped(face: Face, socket: WebSocket, token: Token, stream: str) -> FaultySocket:
     """Two protobuf messages one after the other are one message: stacked frames are legal on this wire."""
     return FaultySocket(
-        socket, faults=face.faults, broker=BrokerName.UPSTOX, stream=stream, account=account, join=bytes.__add__
+        socket, faults=face.faults, broker=BrokerName.UPSTOX, stream=stream, account=token.account, join=bytes.__add__
     )
 
 
-async def _serve_feed(face: Face, socket: WebSocket, account: str) -> None:
-    subscription = face.feed.join(account)
+async def _serve_feed(face: Face, socket: WebSocket, token: Token) -> None:
+    subscription = face.feed.join(token.account)
     try:
         await socket.accept()
-        out = _wrapped(face, socket, account, "feed")
-        await _first_of(_read_feed(face, socket, subscription), _send_feed(out, subscription))
+        out = _wrapped(face, socket, token, "feed")
+        await _first_of(_read_feed(face, socket, subscription), _send_feed(face, out, subscription, token))
+        await _end(socket)
     finally:
         face.feed.leave(subscription)
+
+
+async def _end(socket: WebSocket) -> None:
+    """Ends what the client has not ended: its token is over, or it has too many connections."""
+    if socket.client_state is WebSocketState.CONNECTED and socket.application_state is WebSocketState.CONNECTED:
+        await socket.close(_POLICY_VIOLATION)
 
 
 async def _read_feed(face: Face, socket: WebSocket, subscription: Subscription) -> None:
@@ -159,13 +161,15 @@ async def _read_feed(face: Face, socket: WebSocket, subscription: Subscription) 
             return
 
 
-async def _send_feed(socket: FaultySocket, subscription: Subscription) -> None:
-    while True:
-        await socket.send_bytes(await subscription.next_frame())
+async def _send_feed(face: Face, socket: FaultySocket, subscription: Subscription, token: Token) -> None:
+    """Until the connection has to end: a socket does not outlive its login."""
+    while (frame := await subscription.next_frame()) is not None and face.logins.valid(token):
+        await socket.send_bytes(frame)
 
 
-async def _serve_stream(face: Face, socket: WebSocket, account: str, wanted: frozenset[str]) -> None:
+async def _serve_stream(face: Face, socket: WebSocket, token: Token, wanted: frozenset[str]) -> None:
     """Order updates of the account, whoever placed the orders; GTT orders where asked."""
+    account = token.account
     texts: asyncio.Queue[SandboxOrder | Gtt] = face.exchange.listen_orders(account)  # type: ignore[assignment]
 
     def changed(gtt: Gtt) -> None:
@@ -175,8 +179,9 @@ async def _serve_stream(face: Face, socket: WebSocket, account: str, wanted: fro
     face.gtts.on_change.append(changed)
     try:
         await socket.accept()
-        out = _wrapped(face, socket, account, "orders")
-        await _first_of(_read_nothing(socket), _send_updates(face, out, texts, wanted))
+        out = _wrapped(face, socket, token, "orders")
+        await _first_of(_read_nothing(socket), _send_updates(face, out, texts, wanted, token))
+        await _end(socket)
     finally:
         face.gtts.on_change.remove(changed)
         face.exchange.unlisten(texts)  # type: ignore[arg-type]
@@ -188,11 +193,14 @@ async def _read_nothing(socket: WebSocket) -> None:
 
 
 async def _send_updates(
-    face: Face, socket: FaultySocket, changes: "asyncio.Queue[SandboxOrder | Gtt]", wanted: frozenset[str]
-) -> None:
+    face: Face, socket: FaultySocket, changes: "asyncio.Queue[SandboxOrder | Gtt]", wanted: frozenset[str],
+    token: Token,
+) -> None:  # fmt: skip
     filled: dict[str, int] = {}
     while True:
         change = await changes.get()
+        if not face.logins.valid(token):
+            return
         if isinstance(change, Gtt):
             texts = [text_of_gtt(face.exchange, change)]
         else:

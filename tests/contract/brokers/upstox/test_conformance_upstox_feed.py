@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import upstox_client
 from testkit.sandbox import Box
 from testkit.upstox_desk import Desk
-from testkit.upstox_hands import listing_of
+from testkit.upstox_hands import VERSION, listing_of
 from testkit.upstox_streams import SdkStream, market_stream, sdk_sockets_at
 from websocket import ABNF
 
@@ -214,6 +215,26 @@ def test_a_token_nobody_gave_out_opens_no_feed(desk: Desk) -> None:
     stream.wait(lambda: bool(stream.errors), "no error")
     assert "401 Unauthorized" in stream.errors[0]
     assert stream.heard == []
+
+
+def test_a_socket_does_not_outlive_its_login(desk: Desk) -> None:
+    stream = market_stream(desk.sdk.client, [desk.index().upstox_key], "ltpc")
+    stream.wait(lambda: len(stream.heard) >= 2, "no snapshot")
+    upstox_client.LoginApi(desk.sdk.client).logout(VERSION)
+    desk.pass_time(3)
+    stream.wait(lambda: bool(stream.closed), "still open")
+    assert stream.closed[0][0] == 1008
+
+
+def test_one_connection_too_many_ends_the_oldest(desk: Desk) -> None:
+    streams = []
+    for _ in range(6):
+        streams.append(market_stream(desk.sdk.client, [desk.index().upstox_key], "ltpc"))
+        streams[-1].wait(lambda: len(streams[-1].heard) >= 2, "no snapshot")
+    streams[0].wait(lambda: bool(streams[0].closed), "still open")
+    assert [bool(stream.closed) for stream in streams] == [True] + [False] * 5
+    for stream in streams[1:]:
+        stream.close()
 
 
 def newest(batches: list[Records], items: list[SandboxInstrument]) -> Records:

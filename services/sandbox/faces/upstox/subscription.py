@@ -1,0 +1,75 @@
+"""One connection to the market feed: what it wants, how much it may want, and the frames that wait for it."""
+
+import asyncio
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from services.sandbox.faces.upstox.feed_wire import Mode
+
+_FRAMES_HELD_MAX = 1024
+# Keys per connection: alone, and where it has keys in several modes (BROKERS 3.3).
+_KEYS_MAX = {
+    Mode.LTPC: (5000, 2000),
+    Mode.OPTION_GREEKS: (3000, 2000),
+    Mode.FULL: (2000, 1500),
+    Mode.FULL_D30: (50, 50),
+}
+NONE = -1
+
+
+class TooManyKeys(Exception):
+    """More keys than a connection may have."""
+
+
+class Subscription:
+    """One connection: what it wants, and the frames that wait for it."""
+
+    def __init__(self, account: str, instruments: int) -> None:
+        self.account = account
+        self.modes = np.full(instruments, NONE, np.int8)
+        self.rows: dict[Mode, npt.NDArray[np.int64]] = {}
+        self.signature = b""
+        self.frames: deque[bytes] = deque(maxlen=_FRAMES_HELD_MAX)
+        self.waiting = asyncio.Event()
+        self.ended = False
+
+    def push(self, frame: bytes) -> None:
+        self.frames.append(frame)
+        self.waiting.set()
+
+    async def next_frame(self) -> bytes | None:
+        """None where the connection has to end."""
+        while not self.frames and not self.ended:
+            self.waiting.clear()
+            await self.waiting.wait()
+        return None if self.ended else self.frames.popleft()
+
+    def end(self) -> None:
+        """Another connection of the user takes its place."""
+        self.ended = True
+        self.waiting.set()
+
+    def set(self, rows: npt.NDArray[np.int64], mode: Mode) -> None:
+        """Raises TooManyKeys, changing nothing."""
+        following = self.modes.copy()
+        following[rows] = mode.value
+        counts = {kind: int(np.count_nonzero(following == kind.value)) for kind in Mode}
+        mixed = sum(count > 0 for count in counts.values()) > 1
+        for kind, count in counts.items():
+            most = _KEYS_MAX[kind][mixed]
+            if count > most:
+                raise TooManyKeys(f"{count} keys in this mode; a connection may have {most}")
+        self._take(following)
+
+    def clear(self, rows: npt.NDArray[np.int64]) -> None:
+        following = self.modes.copy()
+        following[rows] = NONE
+        self._take(following)
+
+    def _take(self, following: npt.NDArray[np.int8]) -> None:
+        self.modes = following
+        rows = ((mode, np.flatnonzero(following == mode.value)) for mode in Mode)
+        self.rows = {mode: found for mode, found in rows if len(found)}
+        self.signature = following.tobytes() if (following != NONE).any() else b""
