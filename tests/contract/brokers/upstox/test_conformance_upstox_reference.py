@@ -1,9 +1,12 @@
 """Instruments, history, quotes, option chains, market days: what the SDK reads and what our adapter makes of it."""
 
+import csv
 import gzip
 import json
+import re
 import urllib.request
 from datetime import date, datetime, time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +29,9 @@ from tradebus.contracts.records import (
 from tradebus.kernel.time import IST, ist_to_ns
 
 DAY = date(2026, 11, 25)
+REAL_DUMP = (
+    Path(__file__).parents[4].parent / "shared" / "data" / "instruments" / "upstox_NSE_instruments_2026-08.csv.gz"
+)
 
 
 def dump(desk: Desk, name: str) -> bytes:
@@ -257,3 +263,25 @@ def test_the_market_says_when_it_is_open(desk: Desk) -> None:
     assert date(2026, 11, 24) in holidays
     assert len(api.get_holiday("2026-11-24").data) == 1
     assert api.get_holiday("2026-11-25").data == []
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not REAL_DUMP.exists(), reason="no real dump lies beside the checkout")
+def test_the_dump_is_laid_out_as_the_real_one(desk: Desk) -> None:
+    """Same columns, quotes and spelling of values, kind of row by kind of row."""
+
+    def shapes(lines: list[str]) -> dict[tuple[str, str], str]:
+        """By exchange and type: digits, letters and signs of the columns that have a spelling."""
+        found: dict[tuple[str, str], str] = {}
+        for row in csv.DictReader(lines):
+            if row["exchange"] in ("NSE_EQ", "NSE_FO", "NSE_INDEX"):
+                spelt = [re.sub(r"\d+", "9", row[name]) for name in ("expiry", "strike", "lot_size", "option_type")]
+                found.setdefault((row["exchange"], row["instrument_type"]), "|".join(spelt))
+        return found
+
+    real = gzip.decompress(REAL_DUMP.read_bytes()).decode().splitlines()
+    ours = gzip.decompress(dump(desk, "NSE.csv.gz")).decode().splitlines()
+    assert ours[0] == real[0]
+    assert set(shapes(ours)) <= set(shapes(real))
+    for kind in (("NSE_EQ", "EQUITY"), ("NSE_FO", "FUTIDX"), ("NSE_FO", "FUTSTK"), ("NSE_INDEX", "INDEX")):
+        assert shapes(ours)[kind] == shapes(real)[kind]
