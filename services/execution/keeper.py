@@ -201,7 +201,11 @@ class Keeper:
         return bool(self._holding)
 
     def owns(self, trade: Trade) -> bool:
-        return trade.owner == self._owner
+        return self.is_owner(trade.owner)
+
+    def is_owner(self, name: str) -> bool:
+        """Whether that instance is this one."""
+        return name == self._owner
 
     async def _cascade(self, pos_id: str, requests: Sequence[Request]) -> None:
         queue = deque(requests)

@@ -99,15 +99,16 @@ class Reconciler:
         """One word of the order stream. What it leaves out is looked up."""
         if not order.tag:
             order = replace(order, tag=await self._book.tag_of(order.broker_order_id) or "")
-        session_id = await self._book.session_of(order.tag) if order.tag else None
-        if session_id not in self._account.sessions:
-            return  # somebody else's
+        found = await self._book.orders([order.tag], []) if order.tag else []
+        if not found or not self._keeper.is_owner(found[0].owner):
+            return  # somebody else's, or another instance hears it too
         told = sum(fill.quantity for fill in order.fills)
         if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
-            lookup = await self._account.gateway.find_by_tag(session_id or "", order.tag)
+            lookup = await self._account.gateway.find_by_tag(found[0].session_id, order.tag)
             order = lookup.order or order
-        await self._keeper.report(order)
-        await self._outbox.flush()
+        if judge(found[0], order) is Finding.HEAR:
+            await self._keeper.report(order)
+            await self._outbox.flush()
 
     async def reconcile(self) -> None:
         """Reads the broker's books once and settles what can be settled. Raises what Postgres and the bus raise."""
@@ -160,6 +161,8 @@ class Reconciler:
         by_tag = {order.tag: order for order in book if order.tag}
         settled = []
         for ours in await self._own(book):
+            if not self._keeper.is_owner(ours.owner):
+                continue
             theirs = by_tag.get(ours.tag)
             if theirs is None:
                 await self._look_up_missing(ours)

@@ -48,7 +48,7 @@ class MarketDataSettings(BrokerSettings):
     # A broker's feed: the stored login it uses, by name; empty means the broker's own.
     credential: str = Field(default="", validation_alias="TRADEBUS_FEED_CREDENTIAL")
     # How long after a bar's end its last ticks may still arrive, and how long data may stay away in a session.
-    close_grace_ms: int = Field(default=250, ge=0, le=900, validation_alias="TRADEBUS_CLOSE_GRACE_MS")
+    close_grace_ms: int = Field(default=500, ge=0, le=900, validation_alias="TRADEBUS_CLOSE_GRACE_MS")
     feed_silent_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_FEED_SILENT_SECONDS")
     warmup_minutes: int = Field(default=1500, ge=0, le=100_000, validation_alias="TRADEBUS_WARMUP_MINUTES")
 

@@ -12,7 +12,7 @@ def measure() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for broker, figures in (("kite", measure_kite()), ("dhan", measure_dhan()), ("upstox", measure_upstox())):
         nested = {name: value for name, value in figures.items() if isinstance(value, dict)}
-        found |= {f"{broker}_{name}": value for name, value in nested.items()}
+        found |= {f"{broker}, {name.removeprefix(f'{broker}, ')}": value for name, value in nested.items()}
         if len(nested) < len(figures):
             found[broker] = {name: value for name, value in figures.items() if not isinstance(value, dict)}
     return found

@@ -27,10 +27,6 @@ class OwnBook:
         found: str | None = await self._pool.fetchval(_SQL["tag_of"], broker_order_id)
         return found
 
-    async def session_of(self, tag: str) -> str | None:
-        found: str | None = await self._pool.fetchval(_SQL["session_of_tag"], tag)
-        return found
-
     async def net(self, sessions: Sequence[str]) -> dict[int, int]:
         """Signed quantity held per instrument."""
         rows = await self._pool.fetch(_SQL["net"], list(sessions))

@@ -1,16 +1,13 @@
 -- name: orders_of_account
 -- Ours in the broker's book ($1 tags), and those of the account's sessions ($2) that have not ended.
 SELECT t.pos_id, o.order_id, t.session_id, o.tag, o.role, o.state, o.quantity, o.filled_quantity, o.trigger_paise,
-       o.broker_order_id, t.instrument_id AS instrument
+       o.broker_order_id, t.instrument_id AS instrument, t.owner
 FROM orders o JOIN trades t USING (pos_id)
 WHERE o.tag = ANY($1) OR (t.session_id = ANY($2) AND o.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED'))
 ORDER BY o.order_id
 
 -- name: tag_of
 SELECT tag FROM orders WHERE broker_order_id = $1
-
--- name: session_of_tag
-SELECT t.session_id FROM orders o JOIN trades t USING (pos_id) WHERE o.tag = $1
 
 -- name: net
 SELECT instrument_id, sum(CASE side WHEN 'LONG' THEN 1 ELSE -1 END * (entry_quantity - exit_quantity))::bigint AS net

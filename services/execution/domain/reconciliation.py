@@ -32,6 +32,7 @@ class OwnOrder:
     trigger_paise: int | None
     broker_order_id: str | None
     instrument: int
+    owner: str  # the execution instance that supervises the trade
 
     @property
     def ended(self) -> bool:

@@ -173,7 +173,7 @@ async def opened(life: Life, broker: FakeBroker, entry: EntryApproved) -> None:
 async def test_a_trade_goes_through_the_brokers_order_stream(listed, tmp_path, where) -> None:
     broker = FakeBroker()
     entry = approval(1)
-    async with trading(where, tmp_path, broker) as life:
+    async with trading(where, tmp_path, broker, reconcile_seconds=60) as life:
         await opened(life, broker, entry)
         stop = broker.book.requests[1]
         assert (stop.order_type, stop.quantity, stop.trigger_paise, stop.market_protection_pct) == (
@@ -181,7 +181,13 @@ async def test_a_trade_goes_through_the_brokers_order_stream(listed, tmp_path, w
         )  # fmt: skip
         await life.send(exit_of(entry, at_ns=TEN + 60 * SECOND))
         leaving = await life.one("SELECT * FROM orders WHERE role = 'STOP' AND state = 'CANCEL_PENDING'")
-        broker.tell(broker.book.orders[leaving["broker_order_id"]])
+        number = leaving["broker_order_id"]
+
+        async def cancelled():
+            return broker.book.orders[number].status is BrokerStatus.CANCELLED
+
+        await until(cancelled, life)
+        broker.tell(broker.book.orders[number])
         leaving = await life.until_state("EXIT", "OPEN")
         broker.tell(broker.book.fill(leaving["broker_order_id"], PRICE + 5_000, at_ns=TEN + 61 * SECOND))
         trade = await life.one("SELECT * FROM trades WHERE state = 'CLOSED'")

@@ -24,7 +24,7 @@ TAG = derive_tag("p", "STOP", 1)
 
 
 def own(state=OrderState.OPEN, *, filled=0, quantity=100, trigger=None, role=OrderRole.ENTRY) -> OwnOrder:
-    return OwnOrder("p", "o", "s", TAG, role, state, quantity, filled, trigger, "B1", 3)
+    return OwnOrder("p", "o", "s", TAG, role, state, quantity, filled, trigger, "B1", 3, "execution-1")
 
 
 def theirs(status=BrokerStatus.OPEN, *, filled=0, told=None, quantity=100, trigger=None, tag=TAG) -> BrokerOrder:
