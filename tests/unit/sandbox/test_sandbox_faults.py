@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from testkit.exchange_hands import still
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 
 from services.sandbox.faults import OF_FRAMES, OF_REQUESTS, FaultRule, RuleFaults, seeded_rules
 from services.sandbox.faults_http import FaultyApp, token_in
@@ -144,7 +146,7 @@ def test_dhan_counts_chains_by_underlying_and_expiry():
 # requests, over a real socket
 
 
-def face():
+def face(faults):
     app = FastAPI()
     app.state.done = 0
 
@@ -156,8 +158,12 @@ def face():
     @app.websocket("/feed")
     async def feed(socket: WebSocket) -> None:
         await socket.accept()
-        while True:
-            await socket.send_text(await socket.receive_text())
+        out = FaultySocket(socket, faults=faults, broker=KITE, stream="feed", account="A")
+        try:
+            while True:
+                await out.send_text(await socket.receive_text())
+        except (WebSocketDisconnect, RuntimeError):
+            return
 
     app.state.error_body = lambda status, text: {"status": "error", "code": status, "message": text}
     return app
@@ -167,8 +173,8 @@ class Served:
     """A face behind faults on a real port."""
 
     def __init__(self, *found):
-        self.exchange, self.app = still(), face()
-        self.faults = rules(*found)
+        self.exchange, self.faults = still(instruments=1), rules(*found)
+        self.app = face(self.faults)
         wrapped = FaultyApp(self.app, broker=KITE, exchange=self.exchange, faults=self.faults, limits=RateLimits())
         listener = bind("127.0.0.1", 0, setting="TEST")
         self.port = listener.getsockname()[1]
@@ -181,6 +187,10 @@ class Served:
     async def __aexit__(self, *_):
         self.stop.set()
         await self.task
+
+    @property
+    def feed(self):
+        return f"ws://127.0.0.1:{self.port}/feed"
 
     async def ask(self, path="/orders/regular"):
         """The raw reply; empty where the connection was cut."""
@@ -229,6 +239,40 @@ async def test_the_eleventh_order_of_a_market_second_is_one_too_many():
         assert b"429" in replies[-1]
         served.exchange.advance(1)
         assert b" 200 " in await served.ask()
+
+
+async def echoed(socket, text):
+    """What comes back to a text within a moment; None where nothing does."""
+    await socket.send(text)
+    try:
+        return await asyncio.wait_for(socket.recv(), 0.3)
+    except TimeoutError:
+        return None
+
+
+async def test_a_disconnected_socket_ends_without_a_closing_word():
+    async with Served({"kind": "DISCONNECT", "skip": 1}) as served, connect(served.feed) as socket:
+        assert await echoed(socket, "one") == "one"
+        with pytest.raises(ConnectionClosedError):
+            await echoed(socket, "two")
+
+
+async def test_a_silent_socket_still_answers_pings_and_a_half_open_one_does_not():
+    for kind, answers in (("SILENT", True), ("HALF_OPEN", False)):
+        async with Served({"kind": kind, "skip": 1}) as served, connect(served.feed, close_timeout=0.1) as socket:
+            assert await echoed(socket, "one") == "one"
+            assert await echoed(socket, "two") is None
+            pong = await socket.ping()
+            done, _ = await asyncio.wait([pong], timeout=0.5)
+            assert bool(done) == answers
+
+
+async def test_a_handshake_can_be_cut():
+    async with Served({"kind": "DROP", "endpoint": "WS /feed", "count": 1}) as served:
+        with pytest.raises((OSError, InvalidHandshake, EOFError)):
+            await connect(served.feed)
+        async with connect(served.feed) as socket:
+            assert await echoed(socket, "one") == "one"
 
 
 @pytest.mark.parametrize(
