@@ -86,18 +86,19 @@ def test_the_official_ticker_gets_ticks_in_full_mode_and_an_order_update(desk: K
     with official_ticker(desk, desk.token, list(tokens)) as process:
         while {tick["mode"] for tick in latest.values()} != {"full"} or set(latest) != set(tokens):
             latest |= {tick["instrument_token"]: tick for tick in next_of(process, "ticks")}
+        market = {token: desk.quote(what) for token, what in tokens.items()}
         ask = desk.ask(SHARE, OrderType.MARKET)
         outcome = desk.sdk.place(ask)
         update = next_of(process, "order")
         assert process.wait(SECONDS) == 0
     assert (update["order_id"], update["status"], update["tag"]) == (outcome.broker_order_id, "COMPLETE", ask.tag)
     for token, what in tokens.items():
-        tick, market = latest[token], desk.quote(what)
-        assert round(tick["last_price"] * 100) == market["price_paise"]
-        assert round(tick["ohlc"]["close"] * 100) == market["previous_close_paise"]
-        if what not in (INDEX, SHARE):  # the share's book has changed by our own order
-            assert [round(level["price"] * 100) for level in tick["depth"]["buy"]] == market["bid_paise"].tolist()
-            assert (tick["volume_traded"], tick["oi"]) == (market["volume_cumulative"], market["open_interest"])
+        tick, quote = latest[token], market[token]
+        assert round(tick["last_price"] * 100) == quote["price_paise"]
+        assert round(tick["ohlc"]["close"] * 100) == quote["previous_close_paise"]
+        if what != INDEX:
+            assert [round(level["price"] * 100) for level in tick["depth"]["buy"]] == quote["bid_paise"].tolist()
+            assert (tick["volume_traded"], tick["oi"]) == (quote["volume_cumulative"], quote["open_interest"])
 
 
 def test_the_official_ticker_is_told_403_for_a_token_that_is_not_valid(desk: KiteDesk) -> None:
