@@ -4,7 +4,8 @@
     commands, sessions ─► as read ─► handlers ─► ack            └─ none? watermark published, ack waits for the journal
 
 A signal leaves before it is stored: it is decided again, with the same id, from an entry that is not acknowledged, and
-nobody acts on it before risk has committed its verdict (decision 9).
+nobody acts on it before risk has committed its verdict (decision 9). What is decided then may be something else, where
+the session was stopped or paused meanwhile: so the next life first stores what this one had published.
 
 Invariants (tested on real servers):
 - Every md.candles entry leads to its watermark on signals.v1, at once, after the signals it led to.
@@ -20,8 +21,9 @@ from dataclasses import dataclass
 import structlog
 
 from services.strategy.adapters.journal import Journal
+from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.tick_stream import TICKS, TickStream
-from services.strategy.domain.decisions import DecisionRow, Signal
+from services.strategy.domain.decisions import DecisionRow, Signal, row_of_signal
 from services.strategy.handlers import Handlers, Outcome
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.contracts.streams import COMMANDS, MD_CANDLES, ORDERS, SESSIONS, SIGNALS
@@ -82,7 +84,10 @@ class StrategyComponent:
         }
 
     async def start(self) -> None:
-        """Takes the sessions up again and opens the input."""
+        """Stores what the last life published last, takes the sessions up again and opens the input."""
+        published = await perhaps_not_stored(self._bus)
+        if published:
+            await self._journal.write_with_signals([row_of_signal(one) for one in published], published)
         await self._handlers.resume()
         await self._open_input()
 

@@ -113,6 +113,31 @@ def row_of(decision: Decision, source: Source, moment: Moment) -> DecisionRow:
     )
 
 
+def row_of_signal(signal: Signal) -> DecisionRow:
+    """The journal row of the decision that sent this signal."""
+    return DecisionRow(
+        session_id=signal.session_id or "",
+        strategy=signal.strategy,
+        instrument=signal.instrument,
+        ts_event_ns=signal.ts_event_ns,
+        action=_action_of(signal).value,
+        reason=signal.reason,
+        price_paise=signal.price_paise,
+    )
+
+
+def _action_of(signal: Signal) -> Action:
+    match signal:
+        case EntrySignal():
+            return Action.ENTER_LONG if signal.side is Side.LONG else Action.ENTER_SHORT
+        case ExitSignal():
+            return Action.EXIT
+        case ArmLong():
+            return Action.ARM_LONG
+        case ArmShort():
+            return Action.ARM_SHORT
+
+
 def signal_of(
     decision: Decision, source: Source, moment: Moment, *, position: Position | None, recorded_ns: int
 ) -> Signal | None:

@@ -1,6 +1,7 @@
 """The strategy service on real servers: what it decides, publishes and stores, and that no restart changes it."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -167,6 +168,40 @@ async def test_a_life_that_ends_while_a_signal_is_published_or_stored_is_made_go
     await stage.settle()
     assert await stage.decisions() == rows[: first + 1]
     assert await stage.store.pool.fetchval("SELECT count(*) FROM events WHERE stream = $1", SIGNALS.name) == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["STOPPED", "PAUSED"])
+async def test_a_signal_that_was_published_is_stored_also_where_its_session_is_over_or_paused_when_the_next_life_begins(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Risk may have judged it by then: the book must have what was traded on, not what is decided now."""
+    await stage.store_day(DAYS[0])
+    component = await stage.start_service()
+    await stage.start_session([ORB])
+    rows, acting = expected_rows(DAYS[:1], DAYS[1:2])
+    first = next(number for number, row in enumerate(rows) if row[1] != "HOLD")
+    await stage.play(DAYS[1], DAYS[1].candles[:first])
+
+    async def lost(*_: object) -> None:
+        raise ConnectionError("the process ends here")
+
+    monkeypatch.setattr(component._journal, "write_with_signals", lost)
+    with pytest.raises(ConnectionError):
+        await stage.play(DAYS[1], DAYS[1].candles[first : first + 1])
+    await stage.kill_service()
+    await stage.store.pool.execute("UPDATE sessions SET status = $1", meanwhile)
+    await stage.start_service()
+    await stage.turn_until(DAYS[1].candles[first].ts_close_ns)
+    await stage.settle()
+    (published,) = stage.signals
+    assert isinstance(published, EntrySignal)
+    stored = await stage.store.pool.fetch("SELECT event_id, body FROM signals")
+    assert [(row["event_id"], row["body"]) for row in stored] == [(published.event_id, json.loads(published.to_json()))]
+    assert published.reason == acting[0].reason
+    assert (await stage.decisions())[-1] == rows[first]
+    assert await stage.store.pool.fetchval("SELECT event_id FROM events WHERE stream = $1", SIGNALS.name) == (
+        published.event_id
+    )
 
 
 async def test_a_session_started_in_the_middle_of_a_day_decides_as_one_from_its_start(stage: Stage) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.strategy.domain.decisions import Moment, Source, position_id, row_of, settle, signal_of
+from services.strategy.domain.decisions import Moment, Source, position_id, row_of, row_of_signal, settle, signal_of
 from services.strategy.domain.positions import PositionKey
 from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal, Side
 from tradebus.strategies.protocol import Action, Decision, Position, hold
@@ -46,6 +46,7 @@ def test_every_answer_makes_one_row_and_an_acting_row_one_signal(answer, has_pos
     row = row_of(decision, SOURCE, MOMENT)
     signal = signal_of(decision, SOURCE, MOMENT, position=position, recorded_ns=9)
     assert (signal is None) == (row.action == "HOLD")
+    assert signal is None or row_of_signal(signal) == row
     assert "\x00" not in row.reason
     assert len(row.reason) <= 500
     assert row.reason.encode()  # Postgres takes it, and there is one
