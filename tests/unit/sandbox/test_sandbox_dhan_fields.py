@@ -56,6 +56,17 @@ def test_an_amount_that_cannot_be_is_refused(value: object) -> None:
         Fields({"price": value}).paise("price")
 
 
+@given(st.integers(1, 10**7), st.integers(1, 400))
+def test_the_binary_noise_of_a_sum_of_floats_is_no_fraction_of_a_paisa(paise: int, ticks: int) -> None:
+    assert Fields({"price": paise / 100 + ticks * 0.05}).paise("price") == paise + 5 * ticks
+
+
+@pytest.mark.parametrize("text", ["²", "１３", "1" * 40, "-1", "1.5"])
+def test_what_only_looks_like_a_number_is_none(text: str) -> None:
+    with pytest.raises(DhanProblem, match="quantity"):
+        Fields({"quantity": text}).whole("quantity")
+
+
 def test_a_bare_date_is_its_indian_midnight_or_the_next() -> None:
     fields = Fields({"toDate": "2026-11-25"})
     assert f"{ist_datetime(fields.moment_ns('toDate')):%d %H:%M}" == "25 00:00"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from services.sandbox.faces.dhan.fields import Fields
+from services.sandbox.faces.dhan.fields import Fields, is_number
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.words import OTHER_SEGMENTS, SEGMENT_BY_WORD
 from services.sandbox.ports import BrokerName, Exchange, SandboxInstrument, Token, TokenProblem
@@ -72,6 +72,6 @@ def find(exchange: Exchange, word: str, number: object) -> SandboxInstrument | N
     if word not in SEGMENT_BY_WORD:
         raise DhanProblem("DH-905", f"exchangeSegment {word[:40]!r} is none of {', '.join(SEGMENT_BY_WORD)}")
     digits = str(number)
-    if not digits.isdigit() or len(digits) > 10:
+    if not is_number(digits):
         return None
     return exchange.by_exchange_token(SEGMENT_BY_WORD[word], int(digits))

@@ -1,5 +1,6 @@
 """Fields of a JSON body, read strictly: what is missing or of another type is a DH-905 that names the field."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -13,6 +14,7 @@ from tradebus.kernel.time import ist_datetime, ist_to_ns
 T = TypeVar("T")
 _CORRELATION = re.compile(r"[A-Za-z0-9 _-]{0,30}")
 _WHOLE_MAX = 2**31 - 1
+_BINARY_NOISE_PAISE = 1e-6
 
 
 class Fields:
@@ -47,7 +49,7 @@ class Fields:
         value = self._values.get(name)
         if value in (None, "") and default is not None:
             return default
-        number = int(value) if isinstance(value, str) and value.isdigit() and len(value) < 12 else value
+        number = int(value) if isinstance(value, str) and is_number(value) else value
         if isinstance(number, float) and number.is_integer():
             number = int(number)
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _WHOLE_MAX:
@@ -61,6 +63,8 @@ class Fields:
             return default
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise DhanProblem("DH-905", f"{name} must be an amount in rupees")
+        if isinstance(value, float) and abs(value * 100 - round_or_zero(value * 100)) < _BINARY_NOISE_PAISE:
+            value = round(value, 2)  # 1017.3000000000001 is what adding ticks to a float makes of 1017.3
         try:
             paise = rupees_to_paise(str(value), name=name)
         except InvalidInput as error:
@@ -105,6 +109,16 @@ class Fields:
         except ValueError:
             raise DhanProblem("DH-905", f"{name} {text[:40]!r} is not YYYY-MM-DD or YYYY-MM-DD HH:MM:SS") from None
         return ist_to_ns(moment.date(), moment.time())
+
+
+def is_number(text: str) -> bool:
+    """Plain digits, few enough for any id or quantity."""
+    return text.isascii() and text.isdigit() and len(text) < 12
+
+
+def round_or_zero(value: float) -> float:
+    """The nearest whole number; 0 for what is none (infinite, not a number)."""
+    return round(value) if math.isfinite(value) else 0.0
 
 
 def rupees(paise: SupportsInt) -> float:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, Market
-from services.sandbox.faces.dhan.fields import Fields
+from services.sandbox.faces.dhan.fields import Fields, is_number
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.ports import BrokerName, Exchange, Token
@@ -135,4 +135,4 @@ def _granted(exchange: Exchange, token: Token) -> Row:
 
 
 def _digits(text: str, *, least: int, most: int) -> bool:
-    return least <= len(text) <= most and text.isdigit()
+    return least <= len(text) <= most and is_number(text)
