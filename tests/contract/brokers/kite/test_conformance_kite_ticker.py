@@ -1,9 +1,10 @@
 """The official KiteTicker itself, on its own reactor in a process of its own (a reactor cannot be started twice)."""
 
 import json
-import select
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,52 +46,63 @@ ticker.connect()
 """
 
 
-@contextmanager
-def official_ticker(desk: KiteDesk, token: str, tokens: list[int]) -> Iterator["subprocess.Popen[str]"]:
-    """The client, running. Its token comes by its standard input: a process list shows arguments."""
-    root = desk.url.replace("http", "ws")
-    process = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, root, API_KEY, json.dumps(tokens)], text=True, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert process.stdin is not None
-    process.stdin.write(f"{token}\n")
-    process.stdin.flush()
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(SECONDS)
-        for pipe in (process.stdin, process.stdout):
+class OfficialTicker:
+    """The client in its process. Its token comes by its standard input: a process list shows arguments."""
+
+    def __init__(self, desk: KiteDesk, token: str, tokens: list[int]) -> None:
+        root = desk.url.replace("http", "ws")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CLIENT, root, API_KEY, json.dumps(tokens)], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{token}\n")
+        self.process.stdin.flush()
+
+    def says(self, kind: str) -> Any:
+        """What it says next of this kind."""
+        while True:
+            said = self._said.get(timeout=SECONDS)
+            if said["kind"] == kind:
+                return said["value"]
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(SECONDS)
+        self._listener.join(SECONDS)
+        for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
 
+    def _listen(self) -> None:
+        for line in self.process.stdout or ():
+            self._said.put(json.loads(line))
 
-def next_of(process: "subprocess.Popen[str]", kind: str) -> Any:
-    """What the client says next of this kind."""
-    assert process.stdout is not None
-    while True:
-        readable, _, _ = select.select([process.stdout], [], [], SECONDS)
-        assert readable, f"the official client said nothing of {kind}"
-        text = process.stdout.readline()
-        assert text, f"the official client ended without a word of {kind}"
-        line = json.loads(text)
-        if line["kind"] == kind:
-            return line["value"]
+
+@contextmanager
+def official_ticker(desk: KiteDesk, token: str, tokens: list[int]) -> Iterator[OfficialTicker]:
+    ticker = OfficialTicker(desk, token, tokens)
+    try:
+        yield ticker
+    finally:
+        ticker.end()
 
 
 def test_the_official_ticker_gets_ticks_in_full_mode_and_an_order_update(desk: KiteDesk) -> None:
     tokens = {desk.instrument(what).kite_token: what for what in (SHARE, FUTURE, OPTION, INDEX)}
     latest: dict[int, dict[str, Any]] = {}
-    with official_ticker(desk, desk.token, list(tokens)) as process:
+    with official_ticker(desk, desk.token, list(tokens)) as ticker:
         while {tick["mode"] for tick in latest.values()} != {"full"} or set(latest) != set(tokens):
-            latest |= {tick["instrument_token"]: tick for tick in next_of(process, "ticks")}
+            latest |= {tick["instrument_token"]: tick for tick in ticker.says("ticks")}
         market = {token: desk.quote(what) for token, what in tokens.items()}
         ask = desk.ask(SHARE, OrderType.MARKET)
         outcome = desk.sdk.place(ask)
-        update = next_of(process, "order")
-        assert process.wait(SECONDS) == 0
+        update = ticker.says("order")
+        assert ticker.process.wait(SECONDS) == 0
     assert (update["order_id"], update["status"], update["tag"]) == (outcome.broker_order_id, "COMPLETE", ask.tag)
     for token, what in tokens.items():
         tick, quote = latest[token], market[token]
@@ -102,5 +114,5 @@ def test_the_official_ticker_gets_ticks_in_full_mode_and_an_order_update(desk: K
 
 
 def test_the_official_ticker_is_told_403_for_a_token_that_is_not_valid(desk: KiteDesk) -> None:
-    with official_ticker(desk, "nonsense", [1]) as process:
-        assert "403" in next_of(process, "error")[1]  # it would go on trying: a fault of its own
+    with official_ticker(desk, "nonsense", [1]) as ticker:
+        assert "403" in ticker.says("error")[1]  # it would go on trying: a fault of its own
