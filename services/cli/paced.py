@@ -11,10 +11,10 @@ from services.cli.client import GatewayClient
 from services.cli.output import Verbosity
 from services.cli.report import RunReport, read_report
 from services.cli.stack import Stack
-from services.market_data.adapters.bus_sink import END_OF_FEED
-from tradebus.bus.port import Bus
+from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED
+from services.strategy.component import GROUP as STRATEGIES
+from tradebus.bus.port import Bus, Subscription
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.contracts.streams import MD_CANDLES
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import ist_to_ns
 from tradebus.store.store import Store
@@ -82,12 +82,20 @@ async def _follow(client: GatewayClient, ids: Sequence[str], store: Store, bus: 
     """Returns once the feed has ended and every service is done with all of it."""
     for session_id in ids:
         await client.until(session_id, "RUNNING", seconds=START_SECONDS)
+    decided = await bus.subscribe([CANDLES], group=STRATEGIES, consumer="cli")  # to look at how far the group is
     ended = False
     while not ended:
         await asyncio.sleep(_POLL_SECONDS)
-        newest = await bus.tail(MD_CANDLES.shard(0), count=1)
-        ended = bool(newest) and newest[-1].kind == END_OF_FEED
+        ended = await is_over(bus, decided)
         await watcher.show(await feed_status(store), store)
+
+
+async def is_over(bus: Bus, decided: Subscription) -> bool:
+    """Whether the feed has ended and the strategies have stored all they decided: they acknowledge no sooner. The feed
+    itself waits for everybody's watermark but not for the journal, and what a killed strategy had in hand is decided
+    again only while its session lives."""
+    newest = await bus.tail(CANDLES, count=1)
+    return bool(newest) and newest[-1].kind == END_OF_FEED and not sum((await decided.lag()).values())
 
 
 async def stop_sessions(client: GatewayClient, wanted: Sequence[Wanted], ids: Sequence[str], *, reason: str) -> None:
