@@ -11,7 +11,7 @@ from testkit.kite_desk import KiteDesk
 from testkit.kite_hands import API_KEY
 from tradebus.brokers.sockets import SocketTiming
 
-SECONDS = 5.0
+SECONDS = 15.0
 QUICK = SocketTiming(first_delay_seconds=0.02, last_delay_seconds=0.05, silent_seconds=2.5)
 
 

@@ -75,7 +75,7 @@ def impatient(desk: KiteDesk, name: str, seconds: float) -> Iterator[AdapterHand
 
 @pytest.mark.parametrize("by", HANDS)
 def test_an_order_that_was_not_answered_in_time_is_unknown_and_may_still_come(desk: KiteDesk, by: str) -> None:
-    desk.box.fault("DELAY", broker="kite", endpoint=PLACE, count=1, seconds=0.6)
+    desk.box.fault("DELAY", broker="kite", endpoint=PLACE, count=1, seconds=4.0)
     ask = desk.ask(SHARE, LIMIT, price=-2)
     with impatient(desk, by, 0.2) as hand:
         outcome: Outcome = hand.place(ask)

@@ -15,7 +15,7 @@ from testkit.kite_hands import API_KEY
 from tradebus.contracts.orders import OrderType
 
 INDEX = "NSE:NIFTY 50"
-SECONDS = 10.0
+SECONDS = 30.0
 CLIENT = """
 import json, sys
 from kiteconnect import KiteTicker
