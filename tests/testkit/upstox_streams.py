@@ -10,7 +10,7 @@ import upstox_client
 import websocket
 
 _REAL = "wss://api.upstox.com"
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 30.0
 
 
 @contextmanager

@@ -127,3 +127,16 @@ def test_a_book_that_can_never_be_read_says_nothing_for_certain(desk: Desk) -> N
     lookup = desk.loop(desk.ours.orders.find_by_tag(desk.account, ask.tag))
     assert (lookup.order, lookup.definitive) == (None, False)
     assert desk.loop(desk.ours.orders.order_book(desk.account)) is None
+
+
+def test_the_sdk_alone_sends_a_change_again_and_our_adapter_does_not(desk: Desk) -> None:
+    """Its transport repeats PUT and DELETE by itself when a connection is cut."""
+    sent = []
+    for hand in desk.hands:
+        ask, order_id = resting(desk, hand)
+        strike(desk, "ACCEPT_THEN_DROP", MODIFY)
+        hand.modify(order_id, quantity=3, price_paise=ask.price_paise)
+        order = desk.box.on_loop(desk.box.exchange.order, desk.account, order_id)
+        assert order.request.quantity == 3
+        sent.append(order.modifications)
+    assert sent == [2, 1]

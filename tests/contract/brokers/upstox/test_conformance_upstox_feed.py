@@ -256,7 +256,7 @@ def test_our_feed_shows_the_market_as_it_is(desk: Desk, watched: list[SandboxIns
         batches: list[Records] = []
         events: list[FeedEvent] = []
         moved = False
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for seen in feed.batches():
                 if isinstance(seen, FeedEvent):
                     events.append(seen)

@@ -14,7 +14,7 @@ from tradebus.brokers.ports import BrokerOrder, BrokerStatus
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.brokers.upstox import UpstoxFeed, UpstoxOrderUpdates
 
-TIMING = SocketTiming(first_delay_seconds=0.02, silent_seconds=0.3)
+TIMING = SocketTiming(first_delay_seconds=0.02, last_delay_seconds=0.2, silent_seconds=1.0)
 GONE = ["DISCONNECT", "SILENT", "HALF_OPEN"]
 SPOILT = ["TRUNCATED_FRAME", "DUPLICATE", "STACKED"]
 
@@ -35,7 +35,7 @@ def follow(desk: Desk, items: list[SandboxInstrument], *, until: Callable[[list[
         stop = asyncio.Event()
         running = asyncio.create_task(run_market(stop))
         stopped: list[int] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for told in feed.batches():
                 if isinstance(told, FeedEvent):
                     events.append(told)
@@ -96,7 +96,7 @@ def test_updates_may_repeat_and_overtake_each_other(desk: Desk, kind: str) -> No
             instrument_of=lambda _segment, key: by_key.get(key),
         )  # fmt: skip
         heard: list[BrokerOrder] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for update in stream.updates():
                 if isinstance(update, BrokerOrder):
                     heard.append(update)
@@ -128,7 +128,7 @@ def test_many_frames_at_once_are_read_in_order(desk: Desk) -> None:
         at_ns: list[int] = []
         expected: list[int] = []
         last = dict.fromkeys((item.index for item in items), 0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for told in feed.batches():
                 if isinstance(told, FeedEvent):
                     continue

@@ -36,7 +36,7 @@ def our_updates(desk: Desk, act: Callable[[], None], *, enough: Enough) -> list[
         )  # fmt: skip
         heard: list[BrokerOrder] = []
         acting: asyncio.Future[None] | None = None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             async for update in stream.updates():
                 if isinstance(update, FeedEvent):
                     assert update.kind is FeedEventKind.CONNECTED, update
