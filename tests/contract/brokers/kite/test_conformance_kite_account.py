@@ -234,3 +234,18 @@ def test_mutual_fund_orders_are_refused(desk: KiteDesk) -> None:
         desk.sdk.kite.place_mf_order("INF209K01157", "BUY", amount=5000)
     with pytest.raises(kite_errors.GeneralException):
         desk.sdk.kite.cancel_mf_order("1")
+
+
+def test_holdings_are_authorised_by_a_request_of_their_own(desk: KiteDesk) -> None:
+    headers = {"Authorization": f"token {API_KEY}:{desk.token}"}
+    answer = requests.post(f"{desk.url}/portfolio/holdings/authorise", headers=headers, timeout=5).json()
+    assert answer["data"]["request_id"].isalnum()
+
+
+def test_a_position_of_one_account_is_nothing_to_another(desk: KiteDesk) -> None:
+    desk.placed("sdk", desk.ask(SHARE, MARKET))
+    other = SdkHand(desk.url, desk.new_token("STRANGER"))
+    assert other.kite.orders() == other.kite.trades() == other.kite.positions()["net"] == []
+    mine = desk.sdk.kite.orders()[0]["order_id"]
+    with pytest.raises(kite_errors.OrderException):
+        other.kite.order_history(mine)
