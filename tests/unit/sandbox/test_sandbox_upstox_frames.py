@@ -1,5 +1,6 @@
 """Frames of the Upstox face: what the official classes read in them is what the quotes say, whatever the quotes say."""
 
+import asyncio
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -80,6 +81,16 @@ def parsed(frame: bytes) -> Any:
     return MarketDataFeedV3_pb2.FeedResponse.FromString(frame)
 
 
+def drained(subscription: Subscription) -> list[bytes]:
+    """The frames that wait for a connection."""
+
+    async def taken() -> list[bytes]:
+        found = [await subscription.next_frame() for _ in range(len(subscription.frames))]
+        return [frame for frame in found if frame is not None]
+
+    return asyncio.run(taken())
+
+
 def ltpc_of(feed: Any, mode: Mode) -> Any:
     if mode is Mode.LTPC:
         return feed.ltpc
@@ -139,16 +150,16 @@ def test_a_connection_gets_what_it_wants_and_nothing_else(batch: Records, wanted
             hub.subscribe(subscription, [key], mode)
     hub.subscribe(other, UPSTOX_KEYS, Mode.LTPC)
     for each in (subscription, other):
-        each.frames.clear()
+        drained(each)
     hub.publish(batch)
     expected = {
         UPSTOX_KEYS[number]: wanted[number].value for number in batch["instrument"] if wanted[number] is not None
     }  # fmt: skip
-    frames = [parsed(frame) for frame in subscription.frames]
+    frames = [parsed(frame) for frame in drained(subscription)]
     assert len(frames) == (1 if expected else 0)
     for frame in frames:
         assert {key: feed.requestMode for key, feed in frame.feeds.items()} == expected
-    assert set(parsed(other.frames[-1]).feeds) == {UPSTOX_KEYS[number] for number in batch["instrument"]}
+    assert set(parsed(drained(other)[-1]).feeds) == {UPSTOX_KEYS[number] for number in batch["instrument"]}
 
 
 def test_of_an_instrument_that_is_there_twice_the_newer_quote_is_sent() -> None:
@@ -159,7 +170,7 @@ def test_of_an_instrument_that_is_there_twice_the_newer_quote_is_sent() -> None:
     hub._subscriptions = {subscription: None}
     hub.subscribe(subscription, UPSTOX_KEYS, Mode.LTPC)
     hub.publish(batch)
-    assert parsed(subscription.frames[-1]).feeds[UPSTOX_KEYS[1]].ltpc.ltp == 3.0
+    assert parsed(drained(subscription)[-1]).feeds[UPSTOX_KEYS[1]].ltpc.ltp == 3.0
 
 
 def test_the_minute_under_way_is_built_from_its_quotes() -> None:
@@ -215,3 +226,12 @@ def test_every_kernel_module_of_the_sandbox_is_warmed() -> None:
     assert found == set(KERNEL_MODULES)
     for name in KERNEL_MODULES:
         import_module(name)
+
+
+def test_a_connection_that_does_not_keep_up_loses_its_oldest_frames() -> None:
+    subscription = Subscription("slow", 1)
+    for number in range(40):
+        subscription.push(bytes([number]) * 1_000_000)
+    assert [frame[0] for frame in drained(subscription)] == list(range(24, 40))
+    subscription.push(b"x" * 20_000_000)
+    assert len(drained(subscription)) == 1

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from services.sandbox.faces.upstox.feed_wire import Mode
 
-_FRAMES_HELD_MAX = 1024
+_BYTES_HELD_MAX = 16 * 1024 * 1024  # beyond it the oldest frames are dropped, but never the newest
 # Keys per connection: alone, and where it has keys in several modes (BROKERS 3.3).
 _KEYS_MAX = {
     Mode.LTPC: (5000, 2000),
@@ -31,12 +31,16 @@ class Subscription:
         self.modes = np.full(instruments, NONE, np.int8)
         self.rows: dict[Mode, npt.NDArray[np.int64]] = {}
         self.signature = b""
-        self.frames: deque[bytes] = deque(maxlen=_FRAMES_HELD_MAX)
+        self.frames: deque[bytes] = deque()
+        self._held_bytes = 0
         self.waiting = asyncio.Event()
         self.ended = False
 
     def push(self, frame: bytes) -> None:
         self.frames.append(frame)
+        self._held_bytes += len(frame)
+        while self._held_bytes > _BYTES_HELD_MAX and len(self.frames) > 1:
+            self._held_bytes -= len(self.frames.popleft())
         self.waiting.set()
 
     async def next_frame(self) -> bytes | None:
@@ -44,7 +48,11 @@ class Subscription:
         while not self.frames and not self.ended:
             self.waiting.clear()
             await self.waiting.wait()
-        return None if self.ended else self.frames.popleft()
+        if self.ended:
+            return None
+        frame = self.frames.popleft()
+        self._held_bytes -= len(frame)
+        return frame
 
     def end(self) -> None:
         """Another connection of the user takes its place."""
