@@ -50,6 +50,9 @@ class Book:
         self.sessions: dict[str, Session] = {}
         self._held: list[int] | None = []  # None: to be counted anew
         self.cursor = Cursor()
+        # Counted when somebody asks: not on the way of an approval, and right while no tick comes.
+        SESSIONS.set_function(lambda: len(self.sessions))
+        POSITIONS.set_function(lambda: sum(len(one.state.live()) for one in self.sessions.values()))
 
     async def load(self) -> None:
         """Takes every session up as the book has it."""
@@ -118,8 +121,6 @@ class Book:
         """Instruments whose ticks matter to any session."""
         if self._held is None:
             self._held = sorted({number for one in self.sessions.values() for number in held_instruments(one.state)})
-            SESSIONS.set(len(self.sessions))
-            POSITIONS.set(sum(len(one.state.live()) for one in self.sessions.values()))
         return self._held
 
     def count(self) -> None:

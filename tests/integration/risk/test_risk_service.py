@@ -1,6 +1,9 @@
 """The whole service: from streams to streams, through the book."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
+from prometheus_client import REGISTRY
 from testkit.risk import (
     OTHER,
     SECOND,
@@ -26,6 +29,10 @@ from tradebus.contracts.signals import ArmLong
 from tradebus.contracts.streams import ORDERS, SIGNALS
 
 NOTHING = ticks()
+STOPPED = SessionStopped(
+    event_id="over", ts_event_ns=at("10:00"), ts_recorded_ns=1, source="gateway", trace_id="t",
+    session_id="session-1", reason="command", trades=0, net_pnl_paise=0,
+)  # fmt: skip
 
 
 async def count_of(around: Around, number: int) -> list[object]:
@@ -79,6 +86,25 @@ async def test_starting_takes_part_once_however_often_it_is_said(around: Around)
     await around.handled(again)
     assert await around.participants("session-1") == ["risk"]
     assert set((await around.state())["holdings"]) == {"p1"}
+
+
+async def test_the_gauges_are_right_also_while_no_tick_comes(around: Around) -> None:
+    await around.life()
+    await around.session(spec())
+
+    async def sessions_and_positions() -> tuple[float | None, ...]:
+        return tuple(REGISTRY.get_sample_value(f"tradebus_risk_{name}") for name in ("sessions", "positions"))
+
+    await around.tell(entry("p1"), opened("p1", quantity=100))
+    await around.until(lambda: _is(sessions_and_positions, (1, 1)))
+    await around.tell(closed("p1"))
+    await around.until(lambda: _is(sessions_and_positions, (1, 0)))
+    await around.publish(STOPPED)
+    await around.until(lambda: _is(sessions_and_positions, (0, 0)))
+
+
+async def _is(question: Callable[[], Awaitable[object]], wanted: object) -> bool:
+    return await question() == wanted
 
 
 async def test_the_same_signal_twice_is_decided_once(around: Around) -> None:
@@ -163,12 +189,7 @@ async def test_sessions_are_apart_in_limits_profit_and_commands(around: Around) 
 async def test_signals_of_a_session_that_is_over_are_refused(around: Around) -> None:
     await around.life()
     await around.session(spec())
-    await around.publish(
-        SessionStopped(
-            event_id="over", ts_event_ns=at("10:00"), ts_recorded_ns=1, source="gateway", trace_id="t",
-            session_id="session-1", reason="command", trades=0, net_pnl_paise=0,
-        )
-    )  # fmt: skip
+    await around.publish(STOPPED)
     await around.publish(entry("p0", session_id="nobody"), exit_signal("p0", session_id="nobody"))
     await around.until(lambda: _more_than(around, 0))
     await around.publish(entry("p1"))
