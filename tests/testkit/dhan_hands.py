@@ -130,7 +130,8 @@ class SdkHand:
     def modify(
         self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
     ) -> Outcome:
-        word = ("STOP_LOSS" if price_paise else "STOP_LOSS_MARKET") if trigger_paise else "LIMIT"
+        plain, stop = ("LIMIT", "STOP_LOSS") if price_paise else ("MARKET", "STOP_LOSS_MARKET")
+        word = stop if trigger_paise else plain
         return outcome(
             self.dhan.modify_order(
                 order_id, word, "ENTRY_LEG", quantity, _rupees(price_paise), _rupees(trigger_paise), 0, "DAY"

@@ -23,6 +23,9 @@ STATUSES_OF_TYPE = {
 }
 
 
+_PATIENCE_SECONDS = 60  # of the market
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """An instrument's market, in paise."""
@@ -81,9 +84,15 @@ class Market:
             self.box.advance(0.5)
 
     def shock(self, listing: ListedInstrument, share: float) -> None:
-        """Moves what it derives from by so much, and lets the quotes follow."""
-        self.box.shock(self.place_in_exchange(listing), share)
-        self.box.advance(1)
+        """Moves what it derives from by so much, and lets the quote follow."""
+        place = self.place_in_exchange(listing)
+        self.box.shock(place, share)
+        shocked_ns = self.box.exchange.now_ns
+        for _ in range(_PATIENCE_SECONDS):
+            self.box.advance(1)
+            if self.box.exchange.quotes["ts_last_trade_ns"][place] > shocked_ns:
+                return
+        raise AssertionError(f"{listing.symbol} did not trade for {_PATIENCE_SECONDS} s")
 
     def _at_the_money(self) -> ListedInstrument:
         spot = self.touch(self.index).last

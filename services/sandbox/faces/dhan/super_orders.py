@@ -14,6 +14,7 @@ from services.sandbox.ports import (
     ChangedOrder,
     Exchange,
     NewOrder,
+    Refusal,
     SandboxOrder,
     StandingTrigger,
     TriggerLeg,
@@ -70,11 +71,14 @@ class SuperOrders:
         return held
 
     def of(self, account: str) -> list[SuperOrder]:
-        """In placement order, looked after first."""
-        found = [held for held in self._held.values() if held.account == account]
-        for held in found:
-            self.look(held.entry_id)
-        return found
+        """Of the day, in placement order, looked after first."""
+        today = {order.order_id for order in self._exchange.orders(account)}
+        for held in [each for each in self._held.values() if each.account == account]:
+            if held.entry_id in today:
+                self.look(held.entry_id)
+            else:
+                self._end_of_day(held)
+        return [held for held in self._held.values() if held.account == account]
 
     def trigger(self, held: SuperOrder) -> StandingTrigger | None:
         """The legs that stand or stood."""
@@ -83,8 +87,14 @@ class SuperOrders:
 
     def look(self, order_id: str) -> bool:
         """Does what is due: sets the legs up after the fill, trails the stop. False when nothing is left to do."""
-        held = self._held[order_id]
-        order = self._exchange.order(held.account, order_id)
+        held = self._held.get(order_id)
+        if held is None:
+            return False
+        try:
+            order = self._exchange.order(held.account, order_id)
+        except Refusal:  # it is another day
+            self._end_of_day(held)
+            return False
         if held.trigger_id is None:
             if held.cancelled or order.status not in FINAL:
                 return not held.cancelled
@@ -136,6 +146,13 @@ class SuperOrders:
         if held.left or (trigger is not None and trigger.status is TriggerStatus.TRIGGERED):
             return "CLOSED"
         return "CANCELLED" if held.cancelled and order.filled_quantity == 0 else status_word(order)
+
+    def _end_of_day(self, held: SuperOrder) -> None:
+        """A super order lives for its day, and so do its legs."""
+        trigger = self.trigger(held)
+        if trigger is not None and trigger.status is TriggerStatus.ACTIVE:
+            self._exchange.cancel_trigger(held.account, trigger.trigger_id)
+        del self._held[held.entry_id]
 
     def _protect(self, held: SuperOrder, quantity: int) -> None:
         """Sets the legs up. One that the price has passed already leaves at once: it is the exit."""

@@ -87,10 +87,10 @@ def test_a_stop_below_the_market_sells_when_the_market_falls_to_it(desk: Desk, o
         )
     )  # fmt: skip
     desk.facts(order_id, BrokerStatus.TRIGGER_PENDING, filled=0)
-    desk.market.shock(share, -0.005)
+    desk.market.shock(share, -0.008)
     found = desk.facts(order_id, BrokerStatus.FILLED, filled=10)
     assert found.value_paise <= 10 * trigger
-    desk.market.shock(share, 0.005)
+    desk.market.shock(share, 0.008)
 
 
 def test_a_waiting_limit_order_fills_when_the_market_comes_to_it(desk: Desk) -> None:
@@ -110,6 +110,22 @@ def test_a_limit_order_changed_to_the_touch_fills(desk: Desk) -> None:
     ask_paise = desk.market.touch(share).ask
     desk.must(desk.hand.modify(order_id, quantity=3, price_paise=ask_paise), Result.ACCEPTED)
     desk.facts(order_id, BrokerStatus.FILLED, filled=3)
+
+
+def test_a_waiting_limit_order_changed_to_the_market_fills(desk: Desk) -> None:
+    order_id = desk.place(desk.ask(desk.market.share, OrderType.LIMIT, quantity=3))
+    desk.must(desk.hand.modify(order_id, quantity=3), Result.ACCEPTED)
+    desk.facts(order_id, BrokerStatus.FILLED, filled=3)
+
+
+def test_a_stop_changed_to_a_limit_waits_as_one(desk: Desk) -> None:
+    share = desk.market.share
+    order_id = desk.place(desk.ask(share, OrderType.SL, quantity=3))
+    below = desk.market.touch(share).bid - 50 * share.tick_size_paise
+    desk.must(desk.hand.modify(order_id, quantity=3, price_paise=below), Result.ACCEPTED)
+    row = desk.sdk.dhan.get_order_by_id(order_id)["data"]
+    assert (row["orderType"], row["orderStatus"], row["price"]) == ("LIMIT", "PENDING", below / 100)
+    desk.facts(order_id, BrokerStatus.OPEN, quantity=3, filled=0)
 
 
 def test_a_market_order_is_shown_as_a_protected_limit_order(desk: Desk) -> None:

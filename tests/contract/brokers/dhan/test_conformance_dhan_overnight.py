@@ -22,12 +22,19 @@ def test_deliveries_become_holdings_a_carried_future_is_carried_and_the_login_en
     market = one_desk.market
     bought(one_desk, market.share, 6, Product.DELIVERY)
     bought(one_desk, market.future, market.future.lot_size, Product.CARRY)
+    touch, dhan = market.touch(market.share), one_desk.sdk.dhan
+    asked = ("1333", "NSE_EQ", "BUY", 1, "LIMIT", "INTRADAY", touch.ask / 100, touch.upper / 100, touch.lower / 100)
+    data(dhan.place_super_order(*asked))
+    assert len(data(dhan.get_super_order_list())) == 1
+    data(dhan.place_forever("1333", "NSE_EQ", "BUY", "CNC", "LIMIT", 1, touch.lower / 100, touch.lower / 100))
     market.box.advance(18.75 * 3600)  # to a quarter to ten of the next morning
-    (row,) = data(one_desk.sdk.dhan.get_holdings())
+    assert data(dhan.get_super_order_list()) == []  # they live a day; forever orders live on
+    assert [row["orderStatus"] for row in data(dhan.get_forever())] == ["PENDING"]
+    (row,) = data(dhan.get_holdings())
     (holding,) = market.run(one_desk.adapter.account.holdings())
     assert (row["totalQty"], holding.quantity, row["isin"]) == (6, 6, holding.isin)
     assert round(row["avgCostPrice"] * 100) == holding.average_price_paise
-    (row,), (net,) = _positions(one_desk)
+    (row,), (net,) = _positions(one_desk, market.future.token)
     lot = market.future.lot_size
     assert (row["carryForwardBuyQty"], row["dayBuyQty"], row["netQty"], net.quantity) == (lot, 0, lot, lot)
     assert data(one_desk.sdk.dhan.get_order_list()) == one_desk.adapter.book() == []
@@ -41,5 +48,6 @@ def test_deliveries_become_holdings_a_carried_future_is_carried_and_the_login_en
     assert Desk(market, one_desk.account, "sdk").sdk.facts(sold) is not None
 
 
-def _positions(desk: Desk) -> tuple[list[dict[str, Any]], list[Any]]:
-    return data(desk.sdk.dhan.get_positions()), list(desk.market.run(desk.adapter.account.positions()))
+def _positions(desk: Desk, token: str) -> tuple[list[dict[str, Any]], list[Any]]:
+    rows, ours = data(desk.sdk.dhan.get_positions()), desk.market.run(desk.adapter.account.positions())
+    return [row for row in rows if row["securityId"] == token], [each for each in ours if each.token == token]
