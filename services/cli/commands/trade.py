@@ -51,8 +51,8 @@ def trade(
 
     if not paper:
         raise InvalidInput(
-            "--live: live trading needs a broker's order gateway and its preflight checks, and this version has "
-            "neither; nothing was started"
+            "--live: recorded days are traded on paper; real orders need the preflight checks of live trading, and "
+            "this version has none (at a sandbox: `tradebus start --mode live`); nothing was started"
         )
     if history is None:
         _without_history()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, time
 
 import pytest
-from testkit.execution_service import APPROVALS, TICKS, intent, messages, slice_of, until
+from testkit.execution_service import TICKS, intent, messages, slice_of, until
 from testkit.fake_broker import MASTER, UNREACHABLE, FakeBroker, opening
 
 from services.execution.bootstrap import build
@@ -18,6 +18,7 @@ from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.risk import EntryApproved, ExitApproved
 from tradebus.contracts.sessions import PaperSettings, SessionSpec
 from tradebus.contracts.signals import Side
@@ -323,9 +324,14 @@ async def test_paper_and_two_brokers_at_once(listed, tmp_path, where) -> None:
             return await life.store.pool.fetchval("SELECT count(*) FROM orders WHERE state = 'OPEN'") == 3
 
         await until(all_open, life)
-        ticks = slice_of(TEN, [PRICE] * 3)
-        await life.bus.publish([Outgoing(TICKS, "ticks", ticks.body.replace(b"", b""), watermark_ns=ticks.watermark_ns,
-                                         slice_start_ns=ticks.slice_start_ns)])  # fmt: skip
+        ticks = decode(slice_of(TEN, [PRICE] * 3).body, TICK).copy()
+        ticks["instrument"] = FUTURE
+        end_ns = TEN + 60 * SECOND
+        await life.bus.publish([Outgoing(TICKS, "ticks", ticks.tobytes(), watermark_ns=end_ns, slice_start_ns=TEN)])
+        paper = await life.one(
+            "SELECT t.session_id FROM orders o JOIN trades t USING (pos_id) WHERE o.state = 'FILLED'"
+        )
+        assert paper["session_id"] == "s3", "the market's prices fill paper orders and nobody else's"
     assert [len(broker.book.requests) for broker in (kite, dhan)] == [1, 1]
     rows = await listed.pool.fetch("SELECT broker, token FROM broker_instruments ORDER BY broker")
     assert [tuple(row) for row in rows] == [("dhan", "D501"), ("kite", "501")]
@@ -363,4 +369,3 @@ async def test_a_book_that_cannot_be_read_says_nothing_and_blocks_in_time(listed
         broker.book.readable = False
         await asyncio.sleep(0.5)
         assert await life.store.pool.fetchval("SELECT count(*) FROM orders WHERE state = 'TRIGGER_PENDING'") == 1
-    assert APPROVALS
