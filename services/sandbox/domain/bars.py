@@ -64,8 +64,9 @@ class Recorder:
         self._days.append(DayBars.empty(day, open_ns, -(-(close_ns - open_ns) // MINUTE_NS), self._count))
         self._volume[:] = 0
 
-    def record(self, which: Ints, quotes: Records, now_ns: int) -> None:
-        """The quotes of `which` changed in the step that ended at `now_ns`."""
+    def record(self, which: Ints, quotes: Records, now_ns: int, *, came_from: Ints | None = None) -> None:
+        """The quotes of `which` changed in the step that ended at `now_ns`. Where one step is a whole minute,
+        `came_from` holds the prices before it: a bar then spans the way between."""
         if not self._days or not len(which):
             return
         today = self._days[-1]
@@ -75,10 +76,11 @@ class Recorder:
         price = quotes["price_paise"][which].astype(np.int32)
         before = today.open[minute, which]
         fresh = before == 0
-        today.open[minute, which] = np.where(fresh, price, before)
-        today.high[minute, which] = np.maximum(today.high[minute, which], price)
-        low = today.low[minute, which]
-        today.low[minute, which] = np.where(fresh, price, np.minimum(low, price))
+        first = price if came_from is None else came_from.astype(np.int32)
+        today.open[minute, which] = np.where(fresh, first, before)
+        today.high[minute, which] = np.maximum(today.high[minute, which], np.maximum(price, first))
+        low, reached = today.low[minute, which], np.minimum(price, first)
+        today.low[minute, which] = np.where(fresh, reached, np.minimum(low, reached))
         today.close[minute, which] = price
         volume = quotes["volume_cumulative"][which]
         today.volume[minute, which] += volume - self._volume[which]

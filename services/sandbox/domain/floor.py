@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 
 from services.sandbox.domain.account import Account
-from services.sandbox.domain.bars import Recorder
+from services.sandbox.domain.bars import MINUTE_NS, Recorder
 from services.sandbox.domain.close import DayEnd
 from services.sandbox.domain.day import DayEvent, Event, events_of, span_of
 from services.sandbox.domain.desk import Desk
@@ -26,10 +26,6 @@ from services.sandbox.options import MarketOptions
 from services.sandbox.ports import SandboxInstrument, SandboxOrder
 from tradebus.calendar import MarketClass, session_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
-
-_WARM_STEP_NS = 20 * NANOSECONDS_PER_SECOND
-_WARM_STEP_LARGE_NS = 60 * NANOSECONDS_PER_SECOND
-_LARGE = 2_000
 
 
 class Floor:
@@ -231,21 +227,19 @@ class Floor:
         self.triggers.expire()
 
     def _warm(self, first_ns: int, start_ns: int) -> None:
-        """Plays the part of the day that was over before the start, in coarse steps."""
-        step_ns = _WARM_STEP_NS if len(self.instruments) < _LARGE else _WARM_STEP_LARGE_NS
-        everything = np.ones(len(self.instruments))
+        """Plays the part of the day that was over before the start, in steps of a minute."""
+        market, certain = self.market, np.full(len(self.instruments), 2.0)
         at_ns = first_ns
         while at_ns < start_ns:
-            from_ns, at_ns = at_ns, min(at_ns + step_ns, start_ns)
-            trading = self._open(at_ns - 1) & (
-                (self.market.shape.expiry_ns == 0) | (self.market.shape.expiry_ns >= at_ns)
-            )
+            from_ns, at_ns = at_ns, min(at_ns + MINUTE_NS, start_ns)
+            alive = (market.shape.expiry_ns == 0) | (market.shape.expiry_ns >= at_ns)
+            trading = self._open(at_ns - 1) & alive
             if trading.any():
+                before = market.quotes["price_paise"].copy()
                 seconds = (at_ns - from_ns) / NANOSECONDS_PER_SECOND
-                which = self.market.step(
-                    at_ns, seconds, trading=trading, chance=everything + 1, fraction=self._fraction(at_ns)
-                )
-                self.recorder.record(which, self.market.quotes, at_ns)
+                which = market.step(at_ns, seconds, trading=trading, chance=certain, fraction=self._fraction(at_ns))
+                came_from = before[which] if from_ns > first_ns else None
+                self.recorder.record(which, market.quotes, at_ns, came_from=came_from)
         self._set_trading(start_ns)
 
     def show(self, which: Ints) -> None:

@@ -33,7 +33,9 @@ from tradebus.kernel.errors import InvalidInput
 _FIRST_TOKEN = {Segment.NFO: 35_001, Segment.BFO: 842_001}
 _FUTURE_MONTHS = 3
 _WEEKLIES = 5
-_STOCK_RING = 3  # a stock lists one strike for three of an index
+# One strike for so many of the front contracts of the three busiest indices.
+_BUSY, _FRONT_EXPIRIES = 0.8, 2
+_FAR_RING, _SMALL_INDEX_RING, _STOCK_RING, _FAR_STOCK_RING = 3, 8, 16, 32
 _RINGS_MAX = 400
 _EQUITY_FREEZE_RUPEES = 500_000_000
 _OPTION_FREEZE_LOTS = 40
@@ -114,10 +116,18 @@ def _has_rules(name: str, day: date) -> bool:
 def _chains(name: str, segment: Segment, day: date, price: int) -> Iterator[Chain]:
     terms = _terms(name)
     step = round(terms.strike_step_rupees * 100)
-    is_index = isinstance(terms, Index)
-    for expiry in option_expiries(name, day):
-        money = (2 * price + step) // (2 * step) * step
-        yield Chain(name, segment, expiry, step, money, 1 if is_index else _STOCK_RING)
+    money = (2 * price + step) // (2 * step) * step
+    for place, expiry in enumerate(option_expiries(name, day)):
+        yield Chain(name, segment, expiry, step, money, _every(terms, place))
+
+
+def _every(terms: Index | Equity, place: int) -> int:
+    """How many rings lie between two strikes of the underlying's expiry number `place`."""
+    if isinstance(terms, Equity):
+        return _FAR_STOCK_RING if place else _STOCK_RING
+    if terms.activity < _BUSY:
+        return _SMALL_INDEX_RING
+    return 1 if place < _FRONT_EXPIRIES else _FAR_RING
 
 
 def _option_keys(chains: list[Chain]) -> Iterator[InstrumentKey]:
