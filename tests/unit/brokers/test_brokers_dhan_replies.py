@@ -276,3 +276,19 @@ async def test_every_documented_reply_is_read_or_named_and_never_told_wrongly(dh
         assert not order.status.final
     for read in (account.margins, account.positions, account.holdings, lambda: reference.quotes([LISTED[0]])):
         await broker_error(read)
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the documented replies do not lie beside the checkout")
+@pytest.mark.parametrize("name", ["17-live-order-update", "classic_11_live_order_update"])
+def test_the_documented_order_update_is_read(client, name):
+    updates = DhanOrderUpdates(client.settings, instrument_of=instrument_of, client=client)
+    pages = json.loads((SHARED / "docs_samples" / f"{name}.json").read_text())
+    alerts = [page["body"] for page in pages if isinstance(page["body"], dict) and "Data" in page["body"]]
+    assert alerts
+    for alert in alerts:
+        order = updates._read(json.dumps(alert))
+        assert isinstance(order, BrokerOrder)
+        assert order.broker_order_id == alert["Data"]["OrderNo"]
+        assert (order.status, order.filled_quantity) == (BrokerStatus.CANCELLED, 0)
+        assert order.as_of_ns == 1_726_045_769 * 10**9
