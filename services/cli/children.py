@@ -7,15 +7,21 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 
 from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.rng import seed_for
 
 STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _PROBE_SECONDS = 2.0
 _TAIL_BYTES = 8192
 _PR_SET_PDEATHSIG = 1
+# Below those that systems give to outgoing connections: a port stays free until its service listens, and while that is
+# started again. Each process begins at a place of its own.
+_PORTS = range(10_000, 20_000)
+_PLACES = count(seed_for(0, "port", os.getpid()))
 # Loaded before the fork: between fork and exec nothing may be imported or locked.
 _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
@@ -99,15 +105,18 @@ class Child:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 nobody listens on now. Raises Unavailable where there is none."""
+    """A port of 127.0.0.1 nobody listens on now, another one at every call. Raises Unavailable where there is none."""
     import socket
 
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", 0))
-        except OSError as error:
-            raise Unavailable(f"no free port on 127.0.0.1 ({error.strerror})") from error
-        return int(probe.getsockname()[1])
+    for number in islice(_PLACES, len(_PORTS)):
+        port = _PORTS[number % len(_PORTS)]
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise Unavailable(f"no free port from {_PORTS.start} to {_PORTS.stop - 1} on 127.0.0.1: end some servers")
 
 
 def _dying_with(parent_pid: int) -> Callable[[], None] | None:
