@@ -17,7 +17,7 @@ NSE_EQ, NSE_FNO = 1, 2
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[Market]:
-    with dhan_market(start="2026-11-25T15:14:00", instruments=300, step_ms=1_000) as made:
+    with dhan_market(start="2026-11-25T15:14:00", instruments=300, step_ms=5_000) as made:
         yield made
 
 

@@ -35,7 +35,7 @@ nonsense = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     place=st.sampled_from(PLACES), spoiled=st.dictionaries(st.sampled_from(list(SOUND)), nonsense, max_size=4),
     dropped=st.sets(st.sampled_from(list(SOUND)), max_size=3),
