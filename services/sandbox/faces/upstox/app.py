@@ -1,5 +1,8 @@
 """The exchange as Upstox shows it: REST /v2 and /v3, market feed, portfolio stream, instrument dumps.
 
+Left out: trailing stops of GTT orders (the gap is kept and shown), borrowed money (MTF is a delivery); mutual funds,
+IPOs, payments, news and fundamentals are unknown paths.
+
 request ─► token ─► fields (named complaints) ─► Exchange ─► rows (Upstox's words) ─► envelope
 """
 

@@ -274,9 +274,10 @@ def test_the_dump_is_laid_out_as_the_real_one(desk: Desk) -> None:
         """By exchange and type: digits, letters and signs of the columns that have a spelling."""
         found: dict[tuple[str, str], str] = {}
         for row in csv.DictReader(lines):
-            if row["exchange"] in ("NSE_EQ", "NSE_FO", "NSE_INDEX"):
+            kind = (row["exchange"], row["instrument_type"])
+            if kind[0] in ("NSE_EQ", "NSE_FO", "NSE_INDEX") and kind not in found:
                 spelt = [re.sub(r"\d+", "9", row[name]) for name in ("expiry", "strike", "lot_size", "option_type")]
-                found.setdefault((row["exchange"], row["instrument_type"]), "|".join(spelt))
+                found[kind] = "|".join(spelt)
         return found
 
     real = gzip.decompress(REAL_DUMP.read_bytes()).decode().splitlines()
