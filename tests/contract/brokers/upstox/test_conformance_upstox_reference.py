@@ -286,3 +286,16 @@ def test_the_dump_is_laid_out_as_the_real_one(desk: Desk) -> None:
     assert set(shapes(ours)) <= set(shapes(real))
     for kind in (("NSE_EQ", "EQUITY"), ("NSE_FO", "FUTIDX"), ("NSE_FO", "FUTSTK"), ("NSE_INDEX", "INDEX")):
         assert shapes(ours)[kind] == shapes(real)[kind]
+
+
+@pytest.mark.parametrize("interval", [7, 30, 120])
+def test_candles_of_any_length_are_made_of_minutes(desk: Desk, interval: int) -> None:
+    day = date(2026, 11, 23)
+    minutes = candles_of_sdk(desk, desk.future(), "minutes", 1, day)[::-1]
+    longer = candles_of_sdk(desk, desk.future(), "minutes", interval, day)[::-1]
+    assert len(longer) == -(-len(minutes) // interval)
+    for number, row in enumerate(longer):
+        part = minutes[number * interval : (number + 1) * interval]
+        assert row[:2] == part[0][:2]
+        assert (row[2], row[3], row[4]) == (max(m[2] for m in part), min(m[3] for m in part), part[-1][4])
+        assert (row[5], row[6]) == (sum(m[5] for m in part), part[-1][6])
