@@ -180,8 +180,9 @@ class AdapterHand:
         self.account = DhanAccount(self.settings, client=self.client)
         self.session = DhanSession(self.settings, client=self.client)
         self.orders = DhanOrders(
-            self.settings, client=self.client, listing_of=listings.at, instrument_of=listings.place_of
-        )
+            self.settings, client=self.client, listing_of=listings.at, instrument_of=listings.place_of,
+            settle_seconds=0,
+        )  # fmt: skip
 
     def place(self, ask: Ask) -> Outcome:
         place = self._listings.place_of(ask.listing.broker_segment, ask.listing.token)

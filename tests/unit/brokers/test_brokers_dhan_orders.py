@@ -1,5 +1,6 @@
 """Orders at Dhan through the SDK: what goes out, what comes of each answer, and what the order book says."""
 
+import asyncio
 import json
 import logging
 from dataclasses import replace
@@ -47,10 +48,15 @@ def dhan(server):
 @pytest.fixture
 def orders(dhan):
     client = dhan.client()
-    yield DhanOrders(
-        client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client
-    )  # fmt: skip
+    yield orders_over(client)
     client.close()
+
+
+def orders_over(client, *, settle_seconds=0.0):
+    return DhanOrders(
+        client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client,
+        settle_seconds=settle_seconds,
+    )  # fmt: skip
 
 
 def error(code: str, status: int = 400, message: str = "no") -> Answer:
@@ -278,6 +284,35 @@ async def test_an_unreadable_book_makes_no_absence_certain(dhan, orders, book):
     lookup = await orders.find_by_tag("A", "tb0001")
     assert lookup.order is None
     assert not lookup.definitive
+
+
+async def test_a_tag_that_was_lost_a_moment_ago_is_not_certainly_absent(dhan):
+    client = dhan.client()
+    orders = orders_over(client, settle_seconds=0.2)
+    dhan.answers |= {PLACE: Answer(500, b""), BY_TAG: error("DH-907", 404), BOOK: Answer.of([])}
+    assert not (await orders.find_by_tag("A", "tb0001")).definitive  # one before us may just have sent it
+    await asyncio.sleep(0.25)
+    assert (await orders.find_by_tag("A", "tb0001")).definitive
+    assert (await orders.place(request())).result is Result.UNKNOWN
+    assert not (await orders.find_by_tag("A", "tb0001")).definitive
+    await asyncio.sleep(0.25)
+    assert (await orders.find_by_tag("A", "tb0001")).definitive
+    client.close()
+
+
+async def test_a_tag_that_is_being_placed_is_not_certainly_absent(dhan):
+    client = dhan.client()
+    orders = orders_over(client)
+    dhan.answers |= {
+        PLACE: Answer(200, json.dumps(ACCEPTED).encode(), wait_seconds=0.3),
+        BY_TAG: error("DH-907", 404),
+        BOOK: Answer.of([]),
+    }
+    placing = asyncio.create_task(orders.place(request()))
+    await asyncio.sleep(0.05)
+    assert not (await orders.find_by_tag("A", "tb0001")).definitive
+    assert (await placing).result is Result.ACCEPTED
+    client.close()
 
 
 async def test_another_orders_row_is_no_answer_to_a_search(dhan, orders):

@@ -2,7 +2,7 @@
 
 Invariants (property-tested): nothing that Dhan or the network does raises; REFUSED only by Dhan's own documented word
 (or ours, before anything was sent); whatever else is not a plain acceptance is UNKNOWN, to be looked up by tag; a tag
-is absent for certain only where the whole order book was read and lacks it.
+is absent for certain only where the whole order book was read, after it could settle, and lacks it.
 """
 
 import re
@@ -16,12 +16,13 @@ from tradebus.brokers.dhan.failures import NothingThere, Said
 from tradebus.brokers.dhan.fields import Row, mapping_of, rows_of, text, text_or_none
 from tradebus.brokers.dhan.order_rows import InstrumentOf, Reader, filled_of, fills_by_order
 from tradebus.brokers.dhan.settings import DhanSettings
+from tradebus.brokers.dhan.settling import Settling
 from tradebus.brokers.dhan.words import FEED_NUMBERS, INDEX, ORDER_TYPE_WORDS, PRODUCT_WORDS
 from tradebus.brokers.errors import BrokerError, Refused, Throttled, TokenExpired
 from tradebus.brokers.ports import BrokerFill, BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
 
 ListingOf = Callable[[int], ListedInstrument]
 _log = structlog.get_logger()
@@ -42,10 +43,12 @@ class DhanOrders:
         instrument_of: InstrumentOf,
         client: DhanClient | None = None,
         clock: Clock | None = None,
+        settle_seconds: float = 5.0,
     ) -> None:
         self._client = client or DhanClient(settings)
         self._listing_of, self._instrument_of = listing_of, instrument_of
         self._clock = clock or WallClock()
+        self._settling = Settling(settle_seconds)
 
     async def place(self, request: OrderRequest) -> Outcome:
         """One attempt. MARKET is protected by Dhan itself, which turns it into a limit order near the market."""
@@ -56,7 +59,7 @@ class DhanOrders:
         problem = _unfit(request, listed)
         if problem is not None:
             return Outcome(Result.REFUSED, reason=problem)
-        return await self._order("place", lambda sdk: _placed(sdk, request, listed))
+        return await self._settling.placed(request.tag, self._order("place", lambda sdk: _placed(sdk, request, listed)))
 
     async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
         """The quantity is the new total, as Dhan counts too. The type follows from price and trigger."""
@@ -74,16 +77,19 @@ class DhanOrders:
         return await self._order("cancel", lambda sdk: sdk.cancel_order(broker_order_id))
 
     async def find_by_tag(self, account: str, tag: str) -> Lookup:
-        """By Dhan's own search for a correlation id; where it finds none, by the whole order book."""
+        """By Dhan's own search for a correlation id; where it finds none, by the whole order book, which must have had
+        time to settle."""
         if not _TAG.fullmatch(tag):
             return Lookup(None, definitive=True)  # `place` refuses it too
         try:
             found = await self._by_tag(tag)
             if not found:
+                asked_ns = monotonic_ns()
                 book = [*rows_of("order book", await self._client.read("order book", lambda sdk: sdk.get_order_list()))]
                 found = [row for row in book if text_or_none(row.get("correlationId")) == tag]
                 if not found:
-                    return Lookup(None, definitive=all(map(_names_its_tag, book)))
+                    settled = self._settling.absent(tag, asked_ns=asked_ns)
+                    return Lookup(None, definitive=settled and all(map(_names_its_tag, book)))
             row = _the_one(found)
             fills = await self._fills(row)
             return Lookup(self._reader(account).order(row, fills), definitive=True)
