@@ -87,8 +87,10 @@ class FaceServer:
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1,
-                server_header=False, http=_Http, ws=_WebSocket, ws_ping_interval=ping_seconds, ws_ping_timeout=40.0,
+                # Below a warning uvicorn writes every socket's address, and with it the token in its query.
+                app, log_config=None, log_level="warning", access_log=False, lifespan="off",
+                timeout_graceful_shutdown=1, server_header=False, http=_Http, ws=_WebSocket, ws_ping_timeout=40.0,
+                ws_ping_interval=ping_seconds,
                 ws_per_message_deflate=False, backlog=512,
             )
         )  # fmt: skip
