@@ -5,6 +5,7 @@ import time
 
 import pytest
 from requests import Response
+from urllib3 import HTTPResponse
 
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused
 from tradebus.brokers.kite import failures
@@ -12,17 +13,17 @@ from tradebus.brokers.kite.failures import classify, inspect
 from tradebus.kernel.errors import InvalidInput
 
 
-class Dripping(io.RawIOBase):
+class Dripping(io.BytesIO):
     """One byte at a time, for ever."""
 
-    def read(self, size: int = -1) -> bytes:
+    def read1(self, size: int | None = -1) -> bytes:
         time.sleep(0.002)
         return b"x"
 
 
 def response(raw) -> Response:
     answer = Response()
-    answer.status_code, answer.raw = 200, raw
+    answer.status_code, answer.raw = 200, HTTPResponse(raw, preload_content=False)
     return answer
 
 

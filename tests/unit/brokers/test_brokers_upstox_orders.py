@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 from testkit.upstox_server import HTML, SECRET, TOKEN, Reply, UpstoxServer, refusal, success
 
+from tradebus.brokers.common.pace import WindowPace
 from tradebus.brokers.ports import (
     UNLISTED_INSTRUMENT,
     BrokerStatus,
@@ -17,7 +18,7 @@ from tradebus.brokers.ports import (
 )
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import UpstoxClient, UpstoxEndpoints, UpstoxOrders, UpstoxSettings
-from tradebus.brokers.upstox.pace import ORDER_WINDOWS, READ_WINDOWS, WindowPace
+from tradebus.brokers.upstox.pace import ORDER_WINDOWS, READ_WINDOWS
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import EventClock, monotonic_ns

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.upstox_server import HTML, Reply, UpstoxServer
 
+from tradebus.brokers.common.rows import Unreadable, whole
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.feed import FeedEvent
 from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Result
@@ -25,7 +26,7 @@ from tradebus.brokers.upstox import (
     status_of,
 )
 from tradebus.brokers.upstox.failures import classify, judge
-from tradebus.brokers.upstox.replies import Unreadable, moment_of, whole
+from tradebus.brokers.upstox.replies import moment_of
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput

@@ -5,24 +5,19 @@ follows redirects; it forgets the HTTP status of what it cannot parse (`failures
 whole reply, and it turns Indian times into naive ones (`get` returns replies as they are, tradebus reads them itself).
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import structlog
-
-from tradebus.brokers.calls import CONNECT_SECONDS, REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
+from tradebus.brokers.common.login import LoginClient
 from tradebus.brokers.kite.failures import classify, inspect
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
-from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.errors import InvalidInput
 
 T = TypeVar("T")
-_log = structlog.get_logger()
-_WORKERS = 8  # orders must not wait behind slow reads
 
 
-class KiteClient:
+class KiteClient(LoginClient):
     """The SDK object, its calls, its token. Read limits of BROKERS 6 with a little room, since Kite counts by its own
     seconds: `quotes_pacer`, `history_pacer`, `other_pacer`."""
 
@@ -38,22 +33,15 @@ class KiteClient:
         settings.endpoints.check()
         if not settings.api_key:
             raise InvalidInput("kite api_key: is missing; Kite shows it on the page of your app")
-        self.settings = settings
-        self.redactor = Redactor([settings.api_key, settings.api_secret, settings.access_token])
-        self.quotes_pacer, self.history_pacer, self.other_pacer = Pacer(0.95), Pacer(2.8), Pacer(9.5)
-        self._timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
-        self._making = threading.Lock()
-        self._sdk: Any = None
-        self.token = settings.access_token
-        refresh = self._refresh if settings.refresh is not None else None
-        self.calls = SdkCalls(
-            BROKER, classify=classify, redactor=self.redactor, refresh=refresh, workers=_WORKERS,
-            request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
+        super().__init__(
+            BROKER, token=settings.access_token,
+            secrets=[settings.api_key, settings.api_secret, settings.access_token], classify=classify,
+            refresh=settings.refresh, request_seconds=request_seconds, first_delay_seconds=first_delay_seconds,
+            seed=seed,
         )  # fmt: skip
-        # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
-        self.login_calls = SdkCalls(
-            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
-        )
+        self.settings = settings
+        self.quotes_pacer, self.history_pacer, self.other_pacer = Pacer(0.95), Pacer(2.8), Pacer(9.5)
+        self._sdk: Any = None
 
     async def read(self, what: str, use: Callable[[Any], T], *, pacer: Pacer | None = None) -> T:
         """`use` is given the SDK, on a thread, and may be called again. Raises BrokerError."""
@@ -69,7 +57,7 @@ class KiteClient:
 
         sdk = KiteConnect(
             self.settings.api_key, access_token=self.token or None, root=self.settings.endpoints.rest,
-            timeout=self._timeout,
+            timeout=self.timeout,
         )  # fmt: skip
         sdk.reqsession.max_redirects = 0
         sdk.reqsession.hooks["response"].append(inspect)
@@ -77,42 +65,16 @@ class KiteClient:
 
     def sdk(self) -> Any:
         """The SDK, pointing where the settings point. Raises InvalidInput where it does not any more."""
-        with self._making:
+        with self.making:
             if self._sdk is None:
                 self._sdk = self.new_sdk()
             if self._sdk.root != self.settings.endpoints.rest or self._sdk.disable_ssl:
                 raise InvalidInput("kite rest: the SDK points elsewhere, or does not verify TLS; nothing is sent")
             return self._sdk
 
-    def use_token(self, token: str) -> None:
-        """A new login: calls go on with it, and sockets connect with it from their next connection on."""
-        self.redactor.learn(token)
-        with self._making:
-            self.token = token
-            if self._sdk is not None:
-                self._sdk.set_access_token(token)
-
-    def close(self) -> None:
-        """Takes no more calls."""
-        self.calls.close()
-        self.login_calls.close()
-
-    async def renew(self) -> bool:
-        """A new token from `settings.refresh`. False where there is none to be had."""
-        return self.settings.refresh is not None and await self._refresh()
-
-    async def _refresh(self) -> bool:
-        if self.settings.refresh is None:
-            return False
-        try:
-            token = await self.settings.refresh()
-        except Exception as error:  # noqa: BLE001 - somebody else's code; without a token the caller's error stands
-            _log.error("kite: no new token", reason=self.redactor.text(error))
-            return False
-        if not token:
-            return False
-        self.use_token(token)
-        return True
+    def tell_sdk(self, token: str) -> None:
+        if self._sdk is not None:
+            self._sdk.set_access_token(token)
 
 
 def get(

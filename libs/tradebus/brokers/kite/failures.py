@@ -8,15 +8,16 @@ import json
 from typing import Any
 
 from requests import RequestException, Response
+from urllib3.exceptions import HTTPError
 
 from tradebus.brokers.calls import REQUEST_SECONDS
+from tradebus.brokers.common.bodies import whole_body
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.kite.settings import BROKER
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import TradebusError
 
 REPLY_BYTES_MAX = 64 * 1024 * 1024  # the whole instrument dump has about 10 MB
-_CHUNK_BYTES = 1 << 16
 _TEXT_MAX = 300
 # Kinds of error that mean: understood, and no.
 _REFUSALS = frozenset(
@@ -51,7 +52,7 @@ def classify(error: BaseException) -> BrokerError:
         return error
     if isinstance(error, ImportError | TradebusError):  # before anything was sent
         return Refused(BROKER, str(error)[:_TEXT_MAX])
-    if isinstance(error, RequestException | OSError):  # TimeoutError is an OSError
+    if isinstance(error, RequestException | HTTPError | OSError):  # TimeoutError is an OSError
         return NoAnswer(BROKER, f"{type(error).__name__}: {error}"[:_TEXT_MAX])
     status = getattr(error, "code", None)
     if type(error).__module__.startswith("kiteconnect") and isinstance(status, int):
@@ -81,19 +82,15 @@ def inspect(response: Response, *_: Any, **__: Any) -> Response:
 
 
 def _read_body(response: Response) -> None:
-    """The whole body, but no more than a limit and no longer than a request may take: a timeout between two bytes,
-    all that requests itself has, is none for an answer that drips."""
-    started_ns = monotonic_ns()
-    body = bytearray()
-    for chunk in response.iter_content(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > REPLY_BYTES_MAX:
-            response.close()
-            raise Malformed(BROKER, f"an answer of more than {REPLY_BYTES_MAX // 2**20} MB")
-        if monotonic_ns() - started_ns > REQUEST_SECONDS * 1e9:
-            response.close()
-            raise NoAnswer(BROKER, f"no whole answer in {REQUEST_SECONDS:g} s")
-    response._content = bytes(body)  # where requests keeps a body that was read
+    try:
+        body = whole_body(
+            response.raw, broker=BROKER, started_ns=monotonic_ns(), seconds_max=REQUEST_SECONDS,
+            bytes_max=REPLY_BYTES_MAX,
+        )  # fmt: skip
+    except BaseException:
+        response.close()
+        raise
+    response._content = body  # where requests keeps a body that was read
 
 
 def _worded(response: Response) -> tuple[str | None, str]:

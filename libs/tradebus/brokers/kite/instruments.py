@@ -9,10 +9,10 @@ import io
 from collections.abc import Mapping
 from datetime import date
 
+from tradebus.brokers.common.rows import Unreadable, paise_of
+from tradebus.brokers.common.words import INDEX_NAMES
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.decoder import SEGMENTS, TOKEN_MAX
-from tradebus.brokers.kite.reference_words import INDEX_NAMES
-from tradebus.brokers.kite.replies import Unreadable, paise_of
 from tradebus.brokers.kite.settings import BROKER
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment

@@ -7,18 +7,16 @@ seen through a numpy layout and copied to columns, which decodes nothing.
 import logging
 import struct
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import numpy as np
 
+from tradebus.brokers.common.timing import compared, seconds_a_call
 from tradebus.brokers.kite.decoder import KiteDecoder
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 
 FRAME_PACKETS = (1, 10, 200, 1_000)
 TURN_FRAMES = 200
-ROUNDS = 7
 _FULL = struct.Struct(">2I5I4I5I")
 _LEVEL = struct.Struct(">IIHH")
 _TEN_O_CLOCK = 1_795_581_000  # seconds, some trading morning
@@ -64,13 +62,10 @@ def _compared(frames: list[bytes], packets: int, seconds: float) -> dict[str, fl
     """`packets` is how many each frame has."""
     decoder, sdk = KiteDecoder(full_frame(packets * len(frames))[1]), _sdk_parser()
     total = packets * len(frames)
-    ours = total / _seconds(lambda: decoder.decode_all(frames, received_ns=1), seconds)
-    sdks = total / _seconds(lambda: [sdk(frame) for frame in frames], seconds)
-    floor = total / _seconds(lambda: [_columns(frame, packets) for frame in frames], seconds)
-    return {
-        "packets": packets, "ours_per_second": ours, "sdk_per_second": sdks, "floor_per_second": floor,
-        "ours_to_sdk": ours / sdks, "floor_to_sdk": floor / sdks,
-    }  # fmt: skip
+    ours = total / seconds_a_call(lambda: decoder.decode_all(frames, received_ns=1), seconds)
+    sdks = total / seconds_a_call(lambda: [sdk(frame) for frame in frames], seconds)
+    floor = total / seconds_a_call(lambda: [_columns(frame, packets) for frame in frames], seconds)
+    return compared(packets, ours=ours, sdk=sdks, floor=floor)
 
 
 def _columns(frame: bytes, packets: int) -> list[Any]:
@@ -88,19 +83,3 @@ def _sdk_parser() -> Callable[[bytes], object]:
     logging.getLogger("kiteconnect").setLevel(logging.CRITICAL)
     parser: Callable[[bytes], object] = KiteTicker("key", "token")._parse_binary
     return parser
-
-
-def _seconds(call: Callable[[], object], seconds: float) -> float:
-    """Seconds of one call: the median over rounds of enough calls to fill the time."""
-    call()
-    started_ns = monotonic_ns()
-    call()
-    once_ns = max(1, monotonic_ns() - started_ns)
-    repeats = max(1, int(seconds * 1e9 / ROUNDS / once_ns))
-    took_ns = []
-    for _ in range(ROUNDS):
-        started_ns = monotonic_ns()
-        for _ in range(repeats):
-            call()
-        took_ns.append((monotonic_ns() - started_ns) / repeats)
-    return median(took_ns) / 1e9

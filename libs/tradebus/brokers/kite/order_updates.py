@@ -9,11 +9,12 @@ from contextlib import aclosing
 
 import structlog
 
+from tradebus.brokers.common.book import InstrumentOf
+from tradebus.brokers.common.rows import Unreadable, row_of
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.kite.book import InstrumentOf, line_of, order_of
+from tradebus.brokers.kite.book import line_of, order_of
 from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.kite.decoder import message
-from tradebus.brokers.kite.replies import Unreadable, row_of
 from tradebus.brokers.kite.settings import KiteSettings
 from tradebus.brokers.kite.ticker import Ticker
 from tradebus.brokers.ports import BrokerFill, BrokerOrder

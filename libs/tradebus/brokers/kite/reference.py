@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import structlog
 
+from tradebus.brokers.common.candles import joined
+from tradebus.brokers.common.rows import Unreadable, row_of
 from tradebus.brokers.errors import Malformed, Refused
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.history import candles_of, interval_of, spans
 from tradebus.brokers.kite.instruments import parse_instruments
 from tradebus.brokers.kite.quotes import write_quote
-from tradebus.brokers.kite.replies import Unreadable, row_of
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
 from tradebus.brokers.reference import ChainRow, ListedInstrument, OptionChain, OptionSide
 from tradebus.contracts.instrument_key import Right, Segment
-from tradebus.contracts.records import CANDLE, QUOTE, Records
+from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
@@ -54,7 +55,7 @@ class KiteReference:
         """Raises InvalidInput for a timeframe Kite has not, BrokerError for the rest."""
         word, span_ns = interval_of(timeframe_seconds)
         where = {"instrument_token": instrument.token, "interval": word}
-        parts = [np.zeros(0, CANDLE)]
+        parts: list[Records] = []
         for start, end in spans(from_ns=from_ns, to_ns=to_ns, span_ns=span_ns):
             params = {"from": start, "to": end, "interval": word, "continuous": 0, "oi": 1}
             data = await self._client.read(
@@ -66,11 +67,7 @@ class KiteReference:
                 parts.append(candles_of(data, timeframe_seconds=timeframe_seconds))
             except Unreadable as error:
                 raise Malformed(BROKER, f"history of {instrument.key}: {error}") from None
-        candles = np.concatenate(parts)
-        _, newest = np.unique(candles["ts_open_ns"][::-1], return_index=True)  # sorted, the last of equals
-        candles = candles[::-1][newest]
-        wanted: Records = candles[(candles["ts_open_ns"] >= from_ns) & (candles["ts_open_ns"] < to_ns)]
-        return wanted
+        return joined(parts, from_ns=from_ns, to_ns=to_ns)
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
         """Raises BrokerError. An instrument that Kite leaves out has no quote."""

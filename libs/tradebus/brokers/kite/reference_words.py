@@ -4,16 +4,6 @@ from tradebus.contracts.instrument_key import Segment
 
 TRADED_SEGMENTS = frozenset({Segment.NSE, Segment.NFO, Segment.BSE, Segment.BFO})
 
-# Indices whose derivatives carry another name than the index itself. Others keep their own (INDIA VIX, NIFTY IT).
-INDEX_NAMES = {
-    "NIFTY 50": "NIFTY",
-    "NIFTY BANK": "BANKNIFTY",
-    "NIFTY FIN SERVICE": "FINNIFTY",
-    "NIFTY MID SELECT": "MIDCPNIFTY",
-    "NIFTY NEXT 50": "NIFTYNXT50",
-    "SNSX50": "SENSEX50",
-}
-
 # Timeframe seconds: Kite's word, and the days one call may span (BROKERS 6).
 INTERVALS = {
     60: ("minute", 60),

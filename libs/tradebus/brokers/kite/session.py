@@ -1,12 +1,13 @@
 """The login at Kite: a browser and TOTP give a request token, which is traded once for the day's access token."""
 
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from tradebus.brokers.account import SessionState
-from tradebus.brokers.errors import BrokerError, Malformed, TokenExpired
+from tradebus.brokers.common.rows import Unreadable, row_of, text
+from tradebus.brokers.common.session import brought_back, state_of
+from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.client import KiteClient, get
-from tradebus.brokers.kite.replies import Unreadable, row_of, text
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
 from tradebus.kernel.errors import InvalidInput
 
@@ -24,15 +25,8 @@ class KiteSession:
         if not self._client.token:
             return SessionState.EXPIRED
         self._client.login_calls.renewed()
-        try:
-            await self._client.login_calls.once("profile", lambda: _profile(self._client.sdk()))
-        except TokenExpired:
-            return SessionState.EXPIRED
-        except BrokerError:
-            return SessionState.UNKNOWN
-        if self._client.calls.halted is not None:
-            self._client.calls.renewed()
-        return SessionState.VALID
+        profile = self._client.login_calls.once("profile", lambda: _profile(self._client.sdk()))
+        return await state_of(self._client, profile)
 
     def login_url(self) -> str | None:
         """For the user's browser, which comes back to the app's redirect address with `request_token`."""
@@ -76,10 +70,7 @@ def _profile(sdk: Any) -> None:
 
 
 def _request_token(answer: str) -> str:
-    token = answer.strip()
-    if "request_token=" in token:
-        query = urlsplit(token).query or token
-        token = parse_qs(query).get("request_token", [""])[0]
+    token = brought_back(answer, "request_token")
     if not token.isalnum() or not token.isascii() or len(token) > 128:
         raise InvalidInput(
             "request_token: that is none; paste the address the browser was sent back to, or its request_token"

@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tradebus.brokers.common.addresses import REST_SCHEMES, SOCKET_SCHEMES, check_address, shown
 from tradebus.kernel.errors import InvalidInput
 
 BROKER = "kite"
-_PLAIN = {"http", "ws"}
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +27,15 @@ class KiteEndpoints:
     def check(self) -> None:
         """Raises InvalidInput where a token would go out unencrypted, or to another place than is written."""
         for name, url, schemes in (
-            ("rest", self.rest, ("https", "http")),
-            ("ticker", self.ticker, ("wss", "ws")),
-            ("login", self.login, ("https", "http")),
+            ("rest", self.rest, REST_SCHEMES),
+            ("ticker", self.ticker, SOCKET_SCHEMES),
+            ("login", self.login, REST_SCHEMES),
         ):
-            parts = urlsplit(url)
-            if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
-                raise InvalidInput(f"kite {name}: {_shown(url)} is no {schemes[0]}:// address")
-            if parts.scheme in _PLAIN and not _is_near(parts.hostname):
-                raise InvalidInput(
-                    f"kite {name}: {_shown(url)} is not encrypted; only a simulator on this machine or in this network "
-                    f"may be reached without TLS, write {schemes[0]}://"
-                )
-            if name == "rest" and (parts.path.strip("/") or parts.query):
-                # The SDK joins its own absolute paths on, which would silently replace this one.
-                raise InvalidInput(f"kite rest: {_shown(url)} has a path; write scheme, host and port only")
+            check_address(f"kite {name}", url, schemes)
+        parts = urlsplit(self.rest)
+        if parts.path.strip("/") or parts.query:
+            # The SDK joins its own absolute paths on, which would silently replace this one.
+            raise InvalidInput(f"kite rest: {shown(self.rest)} has a path; write scheme, host and port only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +47,3 @@ class KiteSettings:
     access_token: str = field(default="", repr=False)
     endpoints: KiteEndpoints = field(default_factory=KiteEndpoints)
     refresh: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
-
-
-def _is_near(host: str) -> bool:
-    """This machine, or a name without a dot: a service of the same private network (compose)."""
-    return host in _LOOPBACK or ("." not in host and ":" not in host)
-
-
-def _shown(url: str) -> str:
-    """Without a query or user name, which may hold secrets."""
-    return repr(url.partition("?")[0].rpartition("@")[2][:80])

@@ -1,5 +1,6 @@
 """Kite's words for an order (BROKERS 5, status map). Quantities decide fills, never a word."""
 
+from tradebus.brokers.common.book import decided
 from tradebus.brokers.ports import BrokerStatus
 
 _WORDS = {
@@ -24,13 +25,5 @@ _WORDS = {
 
 def status_of(word: str, *, quantity: int, filled_quantity: int) -> BrokerStatus:
     """The common status. Units. UNKNOWN for a word that is not documented, and where word and quantities disagree."""
-    if quantity <= 0 or not 0 <= filled_quantity <= quantity:
-        return BrokerStatus.UNKNOWN
-    if filled_quantity == quantity:
-        return BrokerStatus.FILLED
     status = _WORDS.get(" ".join(word.upper().split()), BrokerStatus.UNKNOWN)
-    if status is BrokerStatus.FILLED:  # says complete, and is not
-        return BrokerStatus.UNKNOWN
-    if status is BrokerStatus.REJECTED and filled_quantity > 0:
-        return BrokerStatus.UNKNOWN
-    return status
+    return decided(status, quantity=quantity, filled_quantity=filled_quantity)

@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
+from tradebus.brokers.common.addresses import SOCKET_SCHEMES, check_address
+from tradebus.brokers.common.rows import Unreadable, row_of, text
 from tradebus.brokers.errors import BrokerError, Refused, TokenExpired
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.sockets import Frame, ReconnectingSocket, Send, SocketAddress, SocketTiming
 from tradebus.brokers.upstox.client import UpstoxClient, Use
-from tradebus.brokers.upstox.replies import Unreadable, row_of, text
-from tradebus.brokers.upstox.settings import check_address
 from tradebus.kernel.errors import InvalidInput
 
 
@@ -48,7 +48,7 @@ class AuthorisedSocket:
             url = text(row, "authorized_redirect_uri", "authorizedRedirectUri")
             self._client.redactor.learn(url)
             self._client.redactor.learn(urlsplit(url).query)
-            check_address(self._name, url, ("wss", "ws"))
+            check_address(self._name, url, SOCKET_SCHEMES)
         except (Refused, TokenExpired) as error:
             self._refusal = error
             raise OSError(str(error)) from None

@@ -2,8 +2,9 @@
 
 from datetime import date
 
+from tradebus.brokers.common.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
 from tradebus.brokers.reference import ChainRow, OptionChain, OptionSide
-from tradebus.brokers.upstox.replies import Row, Unreadable, fraction, paise, row_of, rows_of, text, whole
+from tradebus.brokers.upstox.replies import fraction
 from tradebus.contracts.instrument_key import InstrumentKey
 
 

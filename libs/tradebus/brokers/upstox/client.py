@@ -6,25 +6,21 @@ once); the transport under it (`transport`); its reading of replies cuts 65.5 to
 a list, and loses fields (`use` asks for the bytes, tradebus reads them itself: `replies`).
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import structlog
-
-from tradebus.brokers.calls import CONNECT_SECONDS, REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
+from tradebus.brokers.common.login import LoginClient
+from tradebus.brokers.common.pace import WindowPace
 from tradebus.brokers.errors import Malformed
-from tradebus.brokers.redaction import Redactor
 from tradebus.brokers.upstox.failures import classify, judge, said_in
-from tradebus.brokers.upstox.pace import READ_WINDOWS, WindowPace
+from tradebus.brokers.upstox.pace import READ_WINDOWS
 from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.brokers.upstox.transport import GuardedPool
 from tradebus.kernel.errors import InvalidInput
 
 T = TypeVar("T")
 API_VERSION = "2.0"
-_WORKERS = 8  # orders must not wait behind slow reads
-_log = structlog.get_logger()
 # Given the SDK and the arguments every call of it gets; returns what the SDK returns for them, the raw response.
 Use = Callable[["UpstoxSdk", Mapping[str, Any]], Any]
 
@@ -71,7 +67,7 @@ class UpstoxSdk:
             raise InvalidInput(f"upstox: the SDK points at {now.host} and {now.order_host} for orders; nothing is sent")
 
 
-class UpstoxClient:
+class UpstoxClient(LoginClient):
     """The SDK object, its calls, its token. Read limits of BROKERS 6 (50 a second, 500 a minute): `pacer`."""
 
     def __init__(
@@ -84,26 +80,16 @@ class UpstoxClient:
     ) -> None:
         """Raises InvalidInput for an address that must not get a token."""
         settings.endpoints.check()
+        super().__init__(
+            BROKER, token=settings.access_token, secrets=[settings.api_secret, settings.access_token],
+            classify=classify, refresh=settings.refresh, request_seconds=request_seconds,
+            first_delay_seconds=first_delay_seconds, seed=seed,
+        )  # fmt: skip
         self.settings = settings
-        self.redactor = Redactor([settings.api_secret, settings.access_token])
         self.pacer: Pacer = WindowPace(READ_WINDOWS)
-        self.token = settings.access_token
-        connect_seconds = min(CONNECT_SECONDS, request_seconds)
-        self.pool = GuardedPool(
-            settings.endpoints, connect_seconds=connect_seconds, request_seconds=request_seconds
-        )  # fmt: skip
-        self._arguments = {"_preload_content": False, "_request_timeout": (connect_seconds, request_seconds)}
-        self._making = threading.Lock()
+        self.pool = GuardedPool(settings.endpoints, connect_seconds=self.timeout[0], request_seconds=self.timeout[1])
+        self._arguments = {"_preload_content": False, "_request_timeout": self.timeout}
         self._sdk: UpstoxSdk | None = None
-        refresh = self._refresh if settings.refresh is not None else None
-        self.calls = SdkCalls(
-            BROKER, classify=classify, redactor=self.redactor, refresh=refresh, workers=_WORKERS,
-            request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
-        )  # fmt: skip
-        # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
-        self.login_calls = SdkCalls(
-            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
-        )
 
     async def read(self, what: str, use: Use) -> Any:
         """The `data` of a reply that is safe to ask for again. Raises BrokerError."""
@@ -141,24 +127,18 @@ class UpstoxClient:
 
     def sdk(self) -> UpstoxSdk:
         """The SDK, pointing where the settings point. Raises InvalidInput where it does not any more."""
-        with self._making:
+        with self.making:
             if self._sdk is None:
                 self._sdk = UpstoxSdk(self.settings, self.pool, self.token)
             self._sdk.check(self.settings)
             return self._sdk
 
-    def use_token(self, token: str) -> None:
-        """A new login: calls go on with it, and sockets connect with it from their next connection on."""
-        self.redactor.learn(token)
-        with self._making:
-            self.token = token
-            if self._sdk is not None:
-                self._sdk.configuration.access_token = token
+    def tell_sdk(self, token: str) -> None:
+        if self._sdk is not None:
+            self._sdk.configuration.access_token = token
 
     def close(self) -> None:
-        """Takes no more calls."""
-        self.calls.close()
-        self.login_calls.close()
+        super().close()
         self.pool.clear()
 
     def _data(self, use: Use) -> Any:
@@ -167,19 +147,6 @@ class UpstoxClient:
 
     def _called(self, use: Use) -> Any:
         return use(self.sdk(), self._arguments)
-
-    async def _refresh(self) -> bool:
-        if self.settings.refresh is None:
-            return False
-        try:
-            token = await self.settings.refresh()
-        except Exception as error:  # noqa: BLE001 - somebody else's code; without a token the caller's error stands
-            _log.error("upstox: no new token", reason=self.redactor.text(error))
-            return False
-        if not token:
-            return False
-        self.use_token(token)
-        return True
 
 
 def data_in(body: bytes, status: int) -> Any:

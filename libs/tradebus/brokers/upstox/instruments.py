@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from tradebus.brokers.common.rows import Unreadable, paise_of
+from tradebus.brokers.common.words import INDEX_NAMES
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.reference import ListedInstrument
-from tradebus.brokers.upstox.replies import Unreadable, paise_of
 from tradebus.brokers.upstox.settings import BROKER
-from tradebus.brokers.upstox.words import INDEX_NAMES, SEGMENTS, segment_of
+from tradebus.brokers.upstox.words import SEGMENTS, segment_of
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.kernel.time import IST
 

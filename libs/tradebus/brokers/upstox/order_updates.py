@@ -8,16 +8,17 @@ from contextlib import aclosing
 
 import structlog
 
+from tradebus.brokers.common.book import InstrumentOf
+from tradebus.brokers.common.rows import Unreadable
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.ports import BrokerFill, BrokerOrder
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import Frame, Send, SocketTiming
 from tradebus.brokers.upstox.authorised import AuthorisedSocket
-from tradebus.brokers.upstox.book import InstrumentOf, line_of, order_of
+from tradebus.brokers.upstox.book import line_of, order_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
 from tradebus.brokers.upstox.failures import said_in
 from tradebus.brokers.upstox.orders import UpstoxOrders
-from tradebus.brokers.upstox.replies import Unreadable
 from tradebus.brokers.upstox.settings import UpstoxSettings
 from tradebus.kernel.clock import Clock, WallClock
 

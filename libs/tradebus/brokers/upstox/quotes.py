@@ -2,31 +2,20 @@
 
 from typing import Any
 
-from tradebus.brokers.upstox.replies import Row, Unreadable, moment_ns, paise, row_of, rows_of, whole
-from tradebus.contracts.records import (
-    DEPTH_LEVELS,
-    QUOTE_HAS_AVERAGE_PRICE,
-    QUOTE_HAS_DAY_PRICES,
-    QUOTE_HAS_DEPTH,
-    QUOTE_HAS_EXCHANGE_TIME,
-    QUOTE_HAS_LAST_TRADE_TIME,
-    QUOTE_HAS_OPEN_INTEREST,
-    QUOTE_HAS_OPEN_INTEREST_RANGE,
-    QUOTE_HAS_PREVIOUS_CLOSE,
-    QUOTE_HAS_PRICE,
-    QUOTE_HAS_TOTAL_QUANTITIES,
-    QUOTE_HAS_VOLUME,
-)
+from tradebus.brokers.common.rows import Row, Unreadable, paise, row_of, rows_of, whole
+from tradebus.brokers.upstox.replies import moment_ns
+from tradebus.contracts import records
+from tradebus.contracts.records import DEPTH_LEVELS
 
 _INT32_MAX = 2**31 - 1
 _MS_MAX = 9_000_000_000_000
 _COUNTS = (
-    (("volume",), ("volume_cumulative",), QUOTE_HAS_VOLUME),
-    (("oi",), ("open_interest",), QUOTE_HAS_OPEN_INTEREST),
-    (("oi_day_high", "oi_day_low"), ("open_interest_high", "open_interest_low"), QUOTE_HAS_OPEN_INTEREST_RANGE),
+    (("volume",), ("volume_cumulative",), records.QUOTE_HAS_VOLUME),
+    (("oi",), ("open_interest",), records.QUOTE_HAS_OPEN_INTEREST),
+    (("oi_day_high", "oi_day_low"), ("open_interest_high", "open_interest_low"), records.QUOTE_HAS_OPEN_INTEREST_RANGE),
     (
         ("total_buy_quantity", "total_sell_quantity"), ("total_buy_quantity", "total_sell_quantity"),
-        QUOTE_HAS_TOTAL_QUANTITIES,
+        records.QUOTE_HAS_TOTAL_QUANTITIES,
     ),
 )  # fmt: skip
 
@@ -39,14 +28,14 @@ def write_quote(record: Any, quote: Row, *, received_ns: int) -> None:
     fields = 0
     price = _price(quote, "last_price")
     record["price_paise"] = price
-    fields |= QUOTE_HAS_PRICE if price > 0 else 0
+    fields |= records.QUOTE_HAS_PRICE if price > 0 else 0
     if price > 0 and quote.get("net_change") is not None:
         close = price - paise(quote, "net_change")
         record["previous_close_paise"] = max(close, 0)
-        fields |= QUOTE_HAS_PREVIOUS_CLOSE if close > 0 else 0
+        fields |= records.QUOTE_HAS_PREVIOUS_CLOSE if close > 0 else 0
     average = _price(quote, "average_price")
     record["average_price_paise"] = average
-    fields |= QUOTE_HAS_AVERAGE_PRICE if average > 0 else 0
+    fields |= records.QUOTE_HAS_AVERAGE_PRICE if average > 0 else 0
     for names, targets, bit in _COUNTS:
         if all(quote.get(name) is not None for name in names):
             for name, target in zip(names, targets, strict=True):
@@ -64,7 +53,7 @@ def _write_day(record: Any, quote: Row) -> int:
     if not all(prices):
         return 0
     record["open_paise"], record["high_paise"], record["low_paise"] = prices
-    return QUOTE_HAS_DAY_PRICES
+    return records.QUOTE_HAS_DAY_PRICES
 
 
 def _write_depth(record: Any, quote: Row) -> int:
@@ -78,7 +67,7 @@ def _write_depth(record: Any, quote: Row) -> int:
             if level.get("orders") is not None:
                 record[f"{side}_orders"][place] = _count(level, "orders", at_most=_INT32_MAX)
     quoted = bool(record["bid_quantity"].any() or record["ask_quantity"].any())  # an index has empty levels
-    return QUOTE_HAS_DEPTH if quoted else 0
+    return records.QUOTE_HAS_DEPTH if quoted else 0
 
 
 def _write_times(record: Any, quote: Row, received_ns: int) -> int:
@@ -87,10 +76,10 @@ def _write_times(record: Any, quote: Row, received_ns: int) -> int:
     traded = quote.get("last_trade_time")
     traded_ms = int(traded) if isinstance(traded, str) and traded.isascii() and traded.isdigit() else 0
     record["ts_event_ns"] = received_ns if stamped_ns is None else stamped_ns
-    fields |= 0 if stamped_ns is None else QUOTE_HAS_EXCHANGE_TIME
+    fields |= 0 if stamped_ns is None else records.QUOTE_HAS_EXCHANGE_TIME
     if 0 < traded_ms < _MS_MAX:
         record["ts_last_trade_ns"] = record["ts_event_ns"] = traded_ms * 1_000_000
-        fields |= QUOTE_HAS_LAST_TRADE_TIME | QUOTE_HAS_EXCHANGE_TIME
+        fields |= records.QUOTE_HAS_LAST_TRADE_TIME | records.QUOTE_HAS_EXCHANGE_TIME
     return fields
 
 

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from tradebus.brokers.common.candles import joined
+from tradebus.brokers.common.rows import Unreadable, row_of
 from tradebus.brokers.errors import BrokerError, Refused
 from tradebus.brokers.reference import ListedInstrument, OptionChain
 from tradebus.brokers.upstox.chain import chain_of, expiries_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, UpstoxSdk
-from tradebus.brokers.upstox.history import candles_of, interval_of, joined, spans
+from tradebus.brokers.upstox.history import candles_of, interval_of, spans
 from tradebus.brokers.upstox.instruments import freeze_quantities, parse_instruments
 from tradebus.brokers.upstox.quotes import write_quote
-from tradebus.brokers.upstox.replies import Unreadable, row_of
 from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.clock import Clock, WallClock

@@ -1,12 +1,13 @@
 """The login at Upstox: OAuth in a browser gives a code, which is traded once for the day's access token."""
 
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from tradebus.brokers.account import SessionState
-from tradebus.brokers.errors import BrokerError, Malformed, TokenExpired
+from tradebus.brokers.common.rows import row_of, text
+from tradebus.brokers.common.session import brought_back, state_of
+from tradebus.brokers.errors import Malformed
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, data_in
 from tradebus.brokers.upstox.failures import said_in
-from tradebus.brokers.upstox.replies import row_of, text
 from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.kernel.errors import InvalidInput
 
@@ -23,19 +24,12 @@ class UpstoxSession:
         """Asks for the profile, also while calls are halted; where the token turns out to be good they go on."""
         if not self._client.token:
             return SessionState.EXPIRED
-        try:
-            await self._client.login(
-                "profile",
-                lambda sdk, raw: sdk.api("UserApi").get_profile(API_VERSION, **raw),
-                lambda body, status: text(row_of(data_in(body, status), what="profile"), "user_id"),
-            )
-        except TokenExpired:
-            return SessionState.EXPIRED
-        except BrokerError:
-            return SessionState.UNKNOWN
-        if self._client.calls.halted is not None:
-            self._client.calls.renewed()
-        return SessionState.VALID
+        profile = self._client.login(
+            "profile",
+            lambda sdk, raw: sdk.api("UserApi").get_profile(API_VERSION, **raw),
+            lambda body, status: text(row_of(data_in(body, status), what="profile"), "user_id"),
+        )
+        return await state_of(self._client, profile)
 
     def login_url(self) -> str | None:
         """For the user's browser, which comes back to the app's redirect address with `code`."""
@@ -76,9 +70,7 @@ def _access_token(body: bytes, status: int) -> str:
 
 
 def _code(answer: str) -> str:
-    code = answer.strip()
-    if "code=" in code:
-        code = parse_qs(urlsplit(code).query or code).get("code", [""])[0]
+    code = brought_back(answer, "code")
     if not code or not code.isascii() or any(character in code for character in " /?&=") or (
         len(code) > _CODE_CHARACTERS_MAX
     ):  # fmt: skip

@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tradebus.brokers.common.addresses import REST_SCHEMES, check_address, shown
 from tradebus.kernel.errors import InvalidInput
 
 BROKER = "upstox"
-_PLAIN = {"http", "ws"}
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _DUMPS = "/market-quote/instruments/exchange"
 
 
@@ -32,7 +31,7 @@ class UpstoxEndpoints:
         """Raises InvalidInput where a token would go out unencrypted, or to another place than is written."""
         for name in ("rest", "orders", "instruments", "login"):
             url: str = getattr(self, name)
-            check_address(f"upstox {name}", url, ("https", "http"))
+            check_address(f"upstox {name}", url, REST_SCHEMES)
             if name in ("rest", "orders") and (urlsplit(url).path or urlsplit(url).query):
                 raise InvalidInput(f"upstox {name}: {shown(url)} has a path; write scheme, host and port only")
 
@@ -49,25 +48,3 @@ class UpstoxSettings:
     endpoints: UpstoxEndpoints = field(default_factory=UpstoxEndpoints)
     plus: bool = False
     refresh: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
-
-
-def check_address(name: str, url: str, schemes: tuple[str, str]) -> None:
-    """`schemes`: the encrypted one and the plain one, which only a simulator near by may have. Raises InvalidInput."""
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
-        raise InvalidInput(f"{name}: {shown(url)} is no {schemes[0]}:// address")
-    if parts.scheme in _PLAIN and not _is_near(parts.hostname):
-        raise InvalidInput(
-            f"{name}: {shown(url)} is not encrypted; only a simulator on this machine or in this network may be "
-            f"reached without TLS, write {schemes[0]}://"
-        )
-
-
-def shown(url: str) -> str:
-    """Without a query or user name, which may hold secrets."""
-    return repr(url.partition("?")[0].rpartition("@")[2][:80])
-
-
-def _is_near(host: str) -> bool:
-    """This machine, or a name without a dot: a service of the same private network (compose)."""
-    return host in _LOOPBACK or ("." not in host and ":" not in host)

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import certifi
 import urllib3
 
-from tradebus.brokers.errors import Malformed, NoAnswer
-from tradebus.brokers.upstox.settings import BROKER, UpstoxEndpoints, shown
+from tradebus.brokers.common.addresses import shown
+from tradebus.brokers.common.bodies import whole_body
+from tradebus.brokers.upstox.settings import BROKER, UpstoxEndpoints
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 
 REPLY_BYTES_MAX = 64 * 1024 * 1024
-_CHUNK_BYTES = 1 << 16
 _ORDER_WORDS = ("/order/place", "/order/modify", "/order/cancel")
 
 
@@ -39,7 +39,10 @@ class GuardedPool(urllib3.PoolManager):
         started_ns = monotonic_ns()
         response = super().urlopen(method, url, redirect=False, **kw)
         try:
-            body = self._body(response, started_ns)
+            body = whole_body(
+                response, broker=BROKER, started_ns=started_ns, seconds_max=self._request_seconds,
+                bytes_max=REPLY_BYTES_MAX,
+            )  # fmt: skip
         except BaseException:
             response.close()
             raise
@@ -55,13 +58,3 @@ class GuardedPool(urllib3.PoolManager):
             allowed = [self._endpoints.rest, "://".join(urlsplit(self._endpoints.instruments)[:2])]
         if origin not in allowed:
             raise InvalidInput(f"upstox: {shown(url)} is not at {allowed[0]}; nothing is sent")
-
-    def _body(self, response: urllib3.BaseHTTPResponse, started_ns: int) -> bytes:
-        body = bytearray()
-        while chunk := response.read1(_CHUNK_BYTES, decode_content=True):  # `stream` would wait for a whole chunk
-            body += chunk
-            if len(body) > REPLY_BYTES_MAX:
-                raise Malformed(BROKER, f"an answer of more than {REPLY_BYTES_MAX // 2**20} MB")
-            if monotonic_ns() - started_ns > self._request_seconds * 1e9:
-                raise NoAnswer(BROKER, f"no whole answer in {self._request_seconds:g} s")
-        return bytes(body)

@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from tradebus.brokers.common.book import decided
 from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.instrument_key import Segment
 
@@ -12,13 +13,6 @@ SEGMENTS = MappingProxyType(
     {
         "NSE_EQ": Segment.NSE, "BSE_EQ": Segment.BSE, "NSE_FO": Segment.NFO, "BSE_FO": Segment.BFO,
         "NSE_INDEX": Segment.INDEX, "BSE_INDEX": Segment.INDEX,
-    }
-)  # fmt: skip
-# Indices whose derivatives carry another name than the index itself. Others keep their own (INDIA VIX, NIFTY IT).
-INDEX_NAMES = MappingProxyType(
-    {
-        "NIFTY 50": "NIFTY", "NIFTY BANK": "BANKNIFTY", "NIFTY FIN SERVICE": "FINNIFTY",
-        "NIFTY MID SELECT": "MIDCPNIFTY", "NIFTY NEXT 50": "NIFTYNXT50", "SNSX50": "SENSEX50",
     }
 )  # fmt: skip
 
@@ -45,16 +39,8 @@ _STATUSES = {
 
 def status_of(word: str, *, quantity: int, filled_quantity: int) -> BrokerStatus:
     """The common status. Units. UNKNOWN for a word that is not documented, and where word and quantities disagree."""
-    if quantity <= 0 or not 0 <= filled_quantity <= quantity:
-        return BrokerStatus.UNKNOWN
-    if filled_quantity == quantity:
-        return BrokerStatus.FILLED
     status = _STATUSES.get(" ".join(word.lower().split()), BrokerStatus.UNKNOWN)
-    if status is BrokerStatus.FILLED:  # says complete, and is not
-        return BrokerStatus.UNKNOWN
-    if status is BrokerStatus.REJECTED and filled_quantity > 0:
-        return BrokerStatus.UNKNOWN
-    return status
+    return decided(status, quantity=quantity, filled_quantity=filled_quantity)
 
 
 def segment_of(instrument_key: str) -> str:

@@ -1,0 +1,72 @@
+"""What the client of every broker is made of: one login's token, its calls, and how it comes to a new token."""
+
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+
+from tradebus.brokers.calls import CONNECT_SECONDS, Classify, SdkCalls
+from tradebus.brokers.redaction import Redactor
+
+Refresh = Callable[[], Awaitable[str]]
+_WORKERS = 8  # orders must not wait behind slow reads
+_log = structlog.get_logger()
+
+
+class LoginClient:
+    """Everything of one login shares it: `token` as it is now, `calls`, `redactor`, `timeout` (seconds to connect,
+    seconds between two bytes). The adapter adds its SDK, made and changed under `making`."""
+
+    def __init__(
+        self,
+        broker: str,
+        *,
+        token: str,
+        secrets: Iterable[str],
+        classify: Classify,
+        refresh: Refresh | None,
+        request_seconds: float,
+        first_delay_seconds: float,
+        seed: int,
+    ) -> None:
+        self._broker, self._refresh = broker, refresh
+        self.token, self.redactor = token, Redactor(secrets)
+        self.timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
+        self.making = threading.Lock()
+        self.calls = SdkCalls(
+            broker, classify=classify, redactor=self.redactor, refresh=None if refresh is None else self.renew,
+            workers=_WORKERS, request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
+        )  # fmt: skip
+        # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
+        self.login_calls = SdkCalls(
+            broker, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
+        )
+
+    def use_token(self, token: str) -> None:
+        """A new login: calls go on with it, and sockets connect with it from their next connection on."""
+        self.redactor.learn(token)
+        with self.making:
+            self.token = token
+            self.tell_sdk(token)
+
+    def tell_sdk(self, token: str) -> None:
+        """Puts a new token into the SDK, where there is one already. Called under `making`."""
+        raise NotImplementedError
+
+    async def renew(self) -> bool:
+        """A new token from the settings' `refresh`. False where there is none to be had."""
+        if self._refresh is None:
+            return False
+        try:
+            token = await self._refresh()
+            if token:
+                self.use_token(token)
+        except Exception as error:  # noqa: BLE001 - somebody else's code; without a token the caller's error stands
+            _log.error(f"{self._broker}: no new token", reason=self.redactor.text(error))
+            return False
+        return bool(token)
+
+    def close(self) -> None:
+        """Takes no more calls."""
+        self.calls.close()
+        self.login_calls.close()

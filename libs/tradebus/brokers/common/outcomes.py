@@ -1,0 +1,34 @@
+"""What came of a request about an order: one of three outcomes, never an exception."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tradebus.brokers.common.rows import Unreadable
+from tradebus.brokers.errors import BrokerError, Refused, Throttled, TokenExpired
+from tradebus.brokers.ports import Outcome, Result
+from tradebus.brokers.redaction import Redactor
+
+T = TypeVar("T")
+
+
+async def outcome_of(
+    what: str,
+    answer: Awaitable[T],
+    read: Callable[[T], str],
+    *,
+    redactor: Redactor,
+    unclear: tuple[type[BrokerError], ...] = (),
+) -> Outcome:
+    """`answer` is the one request, `read` finds the order id in what it brings. `unclear`: refusals that do not say
+    that nothing was done."""
+    try:
+        order_id = read(await answer)
+    except unclear as error:
+        return Outcome(Result.UNKNOWN, reason=str(error))
+    except (Refused, Throttled, TokenExpired) as error:  # the broker's own word: it did nothing
+        return Outcome(Result.REFUSED, reason=str(error))
+    except BrokerError as error:
+        return Outcome(Result.UNKNOWN, reason=str(error))
+    except Unreadable as error:
+        return Outcome(Result.UNKNOWN, reason=redactor.text(f"{what}: {error}"))
+    return Outcome(Result.ACCEPTED, broker_order_id=order_id)
