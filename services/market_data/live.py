@@ -115,6 +115,8 @@ class LiveFeeder:
             watch.opened(monotonic_ns())
             while not stop.is_set() and ist_date(self._clock.now_ns()) == self._day:
                 await self._wait(reader.arrived)
+                if reading.done():
+                    reading.result()  # a defect in the reader ends the service, which is started again
                 await self._turn(candles, reader, watch)
             for task in (self._storing, self._repairing):
                 if task is not None:

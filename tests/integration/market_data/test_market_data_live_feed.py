@@ -207,3 +207,15 @@ async def test_the_minutes_of_a_lost_connection_are_put_right_from_history(tmp_p
                     break
                 await asyncio.sleep(0.05)
     assert kept["close_paise"][0] == 2_700_000
+
+
+async def test_a_defect_in_the_feed_ends_the_service_instead_of_leaving_it_deaf(tmp_path, bus, store) -> None:
+    broker = FakeBroker()
+
+    def broken():
+        raise ZeroDivisionError("a defect")
+
+    broker.feed = broken
+    with pytest.raises(ZeroDivisionError):
+        async with running(broker, tmp_path, bus, store) as live:
+            await asyncio.wait([live.task], timeout=20)
