@@ -55,7 +55,9 @@ class Market:
         self.option = self._at_the_money()
 
     def desk(self, hand: str = "sdk") -> "Desk":
-        """A new client's, which acts with the hand named."""
+        """A new client's, which acts with the hand named, in books that nobody has taken from yet."""
+        for listing in (self.share, self.index):
+            self.box.shock(self.place_in_exchange(listing), 0.0)
         self._desks.append(Desk(self, str(next(self._accounts)), hand))
         return self._desks[-1]
 

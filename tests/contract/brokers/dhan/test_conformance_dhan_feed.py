@@ -1,6 +1,7 @@
 """The market feed: the official client and our decoder read the face's frames to the same numbers, the exchange's."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -187,6 +188,13 @@ def test_the_sixth_connection_ends_the_first(one_desk: Desk) -> None:
 def test_a_bad_login_is_told_its_reason(one_desk: Desk, token: str | None, client: str | None, reason: int) -> None:
     with tap(one_desk, token=token, client=client) as feed:
         assert feed.goodbye() == reason
+
+
+def test_no_token_is_in_the_sandboxs_log(one_desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), tap(one_desk) as feed:
+        feed.say(TICKER, [one_desk.market.share])
+        assert feed.frames()
+    assert one_desk.token not in caplog.text
 
 
 def test_a_login_that_ends_ends_the_feed(one_desk: Desk) -> None:

@@ -56,10 +56,12 @@ def test_a_limit_order_at_the_touch_takes_what_is_there_and_waits_with_the_rest(
     share, market = desk.market.share, desk.market
     quote = market.box.exchange.quotes[market.place_in_exchange(share)]
     offered = int(quote["ask_quantity"][0])
+    assert offered > 0
     ask = desk.ask(share, OrderType.LIMIT, quantity=offered + 7, price_paise=int(quote["ask_paise"][0]))
     order_id = desk.place(ask)
     found = desk.facts(order_id, BrokerStatus.OPEN, quantity=offered + 7, filled=offered)
     assert found.value_paise == offered * int(quote["ask_paise"][0])
+    assert desk.sdk.dhan.get_order_by_id(order_id)["data"]["orderStatus"] == "PART_TRADED"
     desk.must(desk.hand.cancel(order_id), Result.ACCEPTED)
     desk.facts(order_id, BrokerStatus.CANCELLED, quantity=offered + 7, filled=offered)
 

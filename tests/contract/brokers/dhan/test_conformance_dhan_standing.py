@@ -250,9 +250,9 @@ class TestAlerts:
 class TestProfitAndLoss:
     def test_at_the_loss_everything_is_left_and_the_switch_is_on(self, one_desk: Desk) -> None:
         dhan = one_desk.sdk.dhan
-        bought(one_desk, one_desk.market.share, 1000)
-        assert data(dhan.set_pnl_exit(1e6, 2000, ["INTRADAY"], enable_kill_switch=True))["pnlExitStatus"] == "ACTIVE"
-        assert data(dhan.get_pnl_exit())["loss"] == "2000.00"
+        bought(one_desk, one_desk.market.share, 100)
+        assert data(dhan.set_pnl_exit(1e6, 200, ["INTRADAY"], enable_kill_switch=True))["pnlExitStatus"] == "ACTIVE"
+        assert data(dhan.get_pnl_exit())["loss"] == "200.00"
         one_desk.market.shock(one_desk.market.share, -0.006)
         until(lambda: data(dhan.get_pnl_exit())["pnlExitStatus"] == "DISABLED", "exit")
         assert [row["netQty"] for row in data(dhan.get_positions())] == [0]
