@@ -40,8 +40,8 @@ class KiteDesk:
         """An account of its own, no faults, and new quotes: what earlier tests took from the book is there again."""
         self.box.on_loop(self.box.faults.clear)
         self.adapter.orders = self.adapter.new_orders()
-        for what, factor in self._moved.items():  # or the day's band would be reached in the end
-            self.box.shock(self.instrument(what).index, 1 / factor - 1)
+        for what in (SHARE, FUTURE):  # a shock, be it of 0, quotes all that hangs on the underlying anew
+            self.box.shock(self.instrument(what).index, 1 / self._moved.get(what, 1.0) - 1)
         self._moved.clear()
         self._accounts += 1
         self.log_in(f"{ACCOUNT}{self._accounts}")

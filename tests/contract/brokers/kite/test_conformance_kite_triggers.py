@@ -25,7 +25,7 @@ def test_a_stop_fills_after_its_trigger_is_reached(
 ) -> None:
     stop = desk.placed(by, desk.ask(what, order_type, side=side, trigger=1, price=5 if order_type is SL else None))
     assert stop.status is WAITING
-    desk.shock(what, 0.015 if side is BUY else -0.015)
+    desk.shock(what, 0.014 if side is BUY else -0.014)  # past the trigger, within the stop's protection
     filled = desk.until(stop.order_id, FILLED)
     words = [row["status"] for row in desk.sdk.kite.order_history(stop.order_id)]
     assert words[:3] == ["PUT ORDER REQ RECEIVED", "VALIDATION PENDING", "TRIGGER PENDING"]
@@ -151,7 +151,7 @@ def test_a_cover_order_has_a_stop_once_it_is_filled(desk: KiteDesk) -> None:
     stop = stops_of(desk, entry)[0]
     assert (stop["transaction_type"], stop["quantity"], stop["status"]) == ("SELL", 5, "TRIGGER PENDING")
     assert desk.agreed(stop["order_id"]).status is WAITING
-    desk.shock(SHARE, -0.02)
+    desk.shock(SHARE, -0.014)  # past the trigger, within the stop's protection
     assert desk.until(stop["order_id"], FILLED).filled_quantity == 5
 
 
