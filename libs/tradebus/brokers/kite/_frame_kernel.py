@@ -8,23 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import from_dtype, int64, types
 
-from tradebus.contracts.records import (
-    DEPTH_LEVELS,
-    QUOTE,
-    QUOTE_HAS_AVERAGE_PRICE,
-    QUOTE_HAS_DAY_PRICES,
-    QUOTE_HAS_DEPTH,
-    QUOTE_HAS_EXCHANGE_TIME,
-    QUOTE_HAS_LAST_QUANTITY,
-    QUOTE_HAS_LAST_TRADE_TIME,
-    QUOTE_HAS_OPEN_INTEREST,
-    QUOTE_HAS_OPEN_INTEREST_RANGE,
-    QUOTE_HAS_PREVIOUS_CLOSE,
-    QUOTE_HAS_PRICE,
-    QUOTE_HAS_TOTAL_QUANTITIES,
-    QUOTE_HAS_VOLUME,
-    Records,
-)
+from tradebus.contracts import records
+from tradebus.contracts.records import DEPTH_LEVELS, QUOTE, Records
 from tradebus.indicators._compile import INT64S, helper, kernel
 
 Bytes = npt.NDArray[np.uint8]
@@ -39,14 +24,14 @@ HASH_FACTOR = 2654435761  # Knuth's: spreads tokens, whose low byte is the segme
 _SECOND_NS = 1_000_000_000
 _INT32_MAX = 2**31 - 1
 _TRADED = (
-    QUOTE_HAS_LAST_QUANTITY
-    | QUOTE_HAS_AVERAGE_PRICE
-    | QUOTE_HAS_VOLUME
-    | QUOTE_HAS_TOTAL_QUANTITIES
-    | QUOTE_HAS_DAY_PRICES
-    | QUOTE_HAS_PREVIOUS_CLOSE
+    records.QUOTE_HAS_LAST_QUANTITY
+    | records.QUOTE_HAS_AVERAGE_PRICE
+    | records.QUOTE_HAS_VOLUME
+    | records.QUOTE_HAS_TOTAL_QUANTITIES
+    | records.QUOTE_HAS_DAY_PRICES
+    | records.QUOTE_HAS_PREVIOUS_CLOSE
 )
-_FULL = QUOTE_HAS_OPEN_INTEREST | QUOTE_HAS_OPEN_INTEREST_RANGE | QUOTE_HAS_DEPTH
+_FULL = records.QUOTE_HAS_OPEN_INTEREST | records.QUOTE_HAS_OPEN_INTEREST_RANGE | records.QUOTE_HAS_DEPTH
 
 
 @helper
@@ -150,7 +135,7 @@ def write_packet(frame: Bytes, at: int, length: int, quote: Records, received_ns
         if length == LTP_BYTES:
             quote["open_paise"] = quote["high_paise"] = quote["low_paise"] = quote["previous_close_paise"] = 0
         else:
-            fields |= QUOTE_HAS_DAY_PRICES | QUOTE_HAS_PREVIOUS_CLOSE
+            fields |= records.QUOTE_HAS_DAY_PRICES | records.QUOTE_HAS_PREVIOUS_CLOSE
             write_day(frame, quote, at + 16, at + 8, at + 12, at + 20)
     if length == FULL_BYTES:
         fields |= _FULL
@@ -162,11 +147,11 @@ def write_packet(frame: Bytes, at: int, length: int, quote: Records, received_ns
         exchange_seconds = u32(frame, at + 28)
     price = u32(frame, at + 4)
     if price > 0:  # nobody has traded it yet: that is no price
-        fields |= QUOTE_HAS_PRICE
+        fields |= records.QUOTE_HAS_PRICE
     if exchange_seconds > 0:
-        fields |= QUOTE_HAS_EXCHANGE_TIME
+        fields |= records.QUOTE_HAS_EXCHANGE_TIME
     if trade_seconds > 0:
-        fields |= QUOTE_HAS_LAST_TRADE_TIME
+        fields |= records.QUOTE_HAS_LAST_TRADE_TIME
     quote["price_paise"] = price
     quote["ts_event_ns"] = exchange_seconds * _SECOND_NS if exchange_seconds > 0 else received_ns
     quote["ts_received_ns"] = received_ns

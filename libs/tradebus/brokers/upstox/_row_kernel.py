@@ -10,21 +10,8 @@ import numpy.typing as npt
 from numba import int64, types
 
 from tradebus.brokers.upstox._wire_kernel import FIRST_LEVEL, LEVELS_KEPT, MARKET, RAW_SLOTS, whole
-from tradebus.contracts.records import (
-    QUOTE,
-    QUOTE_HAS_AVERAGE_PRICE,
-    QUOTE_HAS_DAY_PRICES,
-    QUOTE_HAS_DEPTH,
-    QUOTE_HAS_EXCHANGE_TIME,
-    QUOTE_HAS_LAST_QUANTITY,
-    QUOTE_HAS_LAST_TRADE_TIME,
-    QUOTE_HAS_OPEN_INTEREST,
-    QUOTE_HAS_PREVIOUS_CLOSE,
-    QUOTE_HAS_PRICE,
-    QUOTE_HAS_TOTAL_QUANTITIES,
-    QUOTE_HAS_VOLUME,
-    Records,
-)
+from tradebus.contracts import records
+from tradebus.contracts.records import QUOTE, Records
 from tradebus.indicators._compile import helper, kernel
 
 RAW = np.dtype(
@@ -100,7 +87,7 @@ def _fill_depth(raw: np.void, row: np.void) -> int:
         row["ask_paise"][level] = _paise(raw["ask"][level]) if good else 0
         row["bid_orders"][level] = 0
         row["ask_orders"][level] = 0
-    return QUOTE_HAS_DEPTH if good else 0
+    return records.QUOTE_HAS_DEPTH if good else 0
 
 
 @helper
@@ -115,20 +102,20 @@ def _fill_trade(raw: np.void, row: np.void, frame_ns: int, received_ns: int) -> 
     )
     row["price_paise"], row["previous_close_paise"], row["last_quantity"] = price, previous, 0
     if price > 0:
-        fields |= QUOTE_HAS_PRICE
+        fields |= records.QUOTE_HAS_PRICE
         if quantity >= 0 and quantity <= _INT32_MAX:
             row["last_quantity"] = quantity
-            fields |= QUOTE_HAS_LAST_QUANTITY
+            fields |= records.QUOTE_HAS_LAST_QUANTITY
     if previous > 0:
-        fields |= QUOTE_HAS_PREVIOUS_CLOSE
+        fields |= records.QUOTE_HAS_PREVIOUS_CLOSE
     row["ts_received_ns"] = received_ns
     row["ts_last_trade_ns"] = 0
     row["ts_event_ns"] = frame_ns if frame_ns > 0 else received_ns
     if frame_ns > 0:
-        fields |= QUOTE_HAS_EXCHANGE_TIME
+        fields |= records.QUOTE_HAS_EXCHANGE_TIME
     if at_ms > 0 and at_ms < _MS_MAX:
         row["ts_event_ns"] = row["ts_last_trade_ns"] = at_ms * 1_000_000
-        fields |= QUOTE_HAS_LAST_TRADE_TIME | QUOTE_HAS_EXCHANGE_TIME
+        fields |= records.QUOTE_HAS_LAST_TRADE_TIME | records.QUOTE_HAS_EXCHANGE_TIME
     return fields
 
 
@@ -139,10 +126,10 @@ def _fill_prices(raw: np.void, row: np.void) -> int:
     first, high, low = _paise(raw["day_open"]), _paise(raw["day_high"]), _paise(raw["day_low"])
     row["average_price_paise"] = average
     if average > 0:
-        fields |= QUOTE_HAS_AVERAGE_PRICE
+        fields |= records.QUOTE_HAS_AVERAGE_PRICE
     if first > 0 and high > 0 and low > 0:
         row["open_paise"], row["high_paise"], row["low_paise"] = first, high, low
-        fields |= QUOTE_HAS_DAY_PRICES
+        fields |= records.QUOTE_HAS_DAY_PRICES
     else:
         row["open_paise"], row["high_paise"], row["low_paise"] = 0, 0, 0
     return fields
@@ -159,13 +146,13 @@ def _fill_quantities(raw: np.void, row: np.void) -> int:
     row["open_interest_high"], row["open_interest_low"] = 0, 0
     if known and volume >= 0 and volume < _UNITS_MAX:
         row["volume_cumulative"] = volume
-        fields |= QUOTE_HAS_VOLUME
+        fields |= records.QUOTE_HAS_VOLUME
     if known and interest >= 0:
         row["open_interest"] = interest
-        fields |= QUOTE_HAS_OPEN_INTEREST
+        fields |= records.QUOTE_HAS_OPEN_INTEREST
     if full and buy >= 0 and sell >= 0:
         row["total_buy_quantity"], row["total_sell_quantity"] = buy, sell
-        fields |= QUOTE_HAS_TOTAL_QUANTITIES
+        fields |= records.QUOTE_HAS_TOTAL_QUANTITIES
     return fields
 
 

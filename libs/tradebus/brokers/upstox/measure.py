@@ -4,14 +4,14 @@
 """
 
 from collections.abc import Callable
+from functools import partial
 
+from tradebus.brokers.common.timing import seconds_a_call
 from tradebus.brokers.upstox.decoder import UpstoxDecoder
 from tradebus.brokers.upstox.synthetic import full_frames
-from tradebus.kernel.clock import monotonic_ns
 
 FRAME_FEEDS = (1, 20, 200)
 _FRAMES = 32
-_ROUNDS = 3
 
 
 def measure_parse(*, seconds_per_figure: float = 0.3) -> dict[str, dict[str, float]]:
@@ -33,7 +33,10 @@ def measure_parse(*, seconds_per_figure: float = 0.3) -> dict[str, dict[str, flo
             "sdk": lambda frame: MessageToDict(parse(frame)),
             "classes": parse,
         }
-        rate = {name: feeds * _frames_a_second(call, frames, seconds_per_figure) for name, call in calls.items()}
+        rate = {
+            name: feeds * len(frames) / seconds_a_call(partial(_each, call, frames), seconds_per_figure)
+            for name, call in calls.items()
+        }
         figures[f"upstox, {feeds} feeds a frame"] = {
             "feeds": feeds,
             "ours_per_second": rate["ours"],
@@ -45,14 +48,6 @@ def measure_parse(*, seconds_per_figure: float = 0.3) -> dict[str, dict[str, flo
     return figures
 
 
-def _frames_a_second(decode: Callable[[bytes], object], frames: list[bytes], seconds: float) -> float:
-    """The best of some rounds."""
-    rates = []
-    for _ in range(_ROUNDS):
-        done, started_ns = 0, monotonic_ns()
-        while monotonic_ns() - started_ns < seconds / _ROUNDS * 1e9:
-            for frame in frames:
-                decode(frame)
-            done += len(frames)
-        rates.append(done / ((monotonic_ns() - started_ns) / 1e9))
-    return max(rates)
+def _each(decode: Callable[[bytes], object], frames: list[bytes]) -> None:
+    for frame in frames:
+        decode(frame)
