@@ -70,7 +70,14 @@ class Crowd:
             self.trades += len(order.trades)
         except Refusal:
             if mine:
-                mine.pop(0)  # filled, cancelled or no longer to be had at that price
+                self._give_up(self._names[who], mine.pop(0))
+
+    def _give_up(self, account: str, order_id: str) -> None:
+        """What cannot be changed any more is cancelled, unless it has ended by itself."""
+        try:
+            self._exchange.cancel(account, order_id)
+        except Refusal:
+            return
 
     def _new_order(self) -> NewOrder:
         draw = self._generator

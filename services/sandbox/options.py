@@ -36,8 +36,8 @@ class MarketOptions:
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise InvalidInput(f"{name}: {getattr(self, name)} is not from {low} to {high}")
-        if self.step_ms is not None and not 10 <= self.step_ms <= 60_000:
-            raise InvalidInput(f"step_ms: {self.step_ms} is not from 10 to 60000")
+        if self.step_ms is not None and not 10 <= self.step_ms <= 600_000:
+            raise InvalidInput(f"step_ms: {self.step_ms} is not from 10 to 600000")
         if self.ticks_per_second is not None and not 0 < self.ticks_per_second <= 1e7:
             raise InvalidInput(f"ticks_per_second: {self.ticks_per_second} is not above 0")
 

@@ -27,6 +27,8 @@ from services.sandbox.ports import SandboxInstrument, SandboxOrder
 from tradebus.calendar import MarketClass, session_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 
+_MOVE_NS_MAX = 600 * NANOSECONDS_PER_SECOND  # one step never moves prices by more time than this
+
 
 class Floor:
     """`order_changed` and `quotes_changed` hear what happens; `quotes_wanted` says whether anybody hears the latter."""
@@ -135,7 +137,7 @@ class Floor:
         trading = self.desk.trading | ((self.market.shape.kind == Kind.INDEX) & self._open(to_ns - 1))
         if not trading.any():
             return np.zeros(0, np.int64)
-        seconds = min(to_ns - from_ns, 120 * NANOSECONDS_PER_SECOND) / NANOSECONDS_PER_SECOND
+        seconds = min(to_ns - from_ns, _MOVE_NS_MAX) / NANOSECONDS_PER_SECOND
         which = self.market.step(
             to_ns, seconds, trading=trading, chance=self._chances(to_ns - from_ns), fraction=self._fraction(to_ns)
         )

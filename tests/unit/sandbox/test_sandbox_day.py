@@ -4,6 +4,8 @@ from datetime import date, datetime
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from testkit.exchange_hands import BUY, MARKET, SELL, SL, at, future, last, order_of, place, still
 
 from services.sandbox.domain.day import Event, events_of, span_of
@@ -23,7 +25,7 @@ from services.sandbox.ports import (
 from tradebus.brokers.ports import Product
 from tradebus.kernel.time import IST, datetime_to_ns, ist_datetime
 
-COARSE = {"step_ms": 20_000, "ticks_per_second": 60.0}
+COARSE = {"step_ms": 120_000, "ticks_per_second": 60.0}
 
 
 def go(exchange, moment):
@@ -370,3 +372,44 @@ def test_history_from_the_beginning_of_time_begins_where_something_is_known():
     assert (np.diff(bars["ts_open_ns"]) > 0).all()
     assert 500_000 < bars["close_paise"].min() <= bars["close_paise"].max() < 20_000_000
     assert len(exchange.history(nifty.index, timeframe_seconds=60, from_ns=2**62, to_ns=0)) == 0
+
+
+TRADES = st.lists(
+    st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.booleans(), st.integers(1, 9)), min_size=1, max_size=8
+)
+
+
+@settings(max_examples=10)
+@given(st.lists(TRADES, min_size=1, max_size=3))
+def test_over_days_what_one_side_gains_the_other_loses_to_the_paisa(days):
+    exchange = still("2026-11-30T09:16:00", step_ms=600_000, ticks_per_second=30.0)
+    option = next(one for one in exchange.instruments if str(one.key).startswith("NFO:NIFTY:2026-12-01:"))
+    infy = at(exchange, "NSE:INFY")
+    choices = [
+        (future(exchange), Product.CARRY), (option, Product.CARRY), (infy, Product.DELIVERY), (infy, Product.INTRADAY)
+    ]  # fmt: skip
+    for trades in days:
+        for account, which, buys, size in trades:
+            one, product = choices[which]
+            try:
+                place(exchange, account, one, BUY if buys else SELL, size, product=product)
+            except Refusal:
+                continue  # the option has expired by the third day
+        assert worth(exchange) == 0
+        exchange.advance(3600)
+        assert worth(exchange) == 0
+        exchange.advance(23 * 3600)
+        assert worth(exchange) == 0
+
+
+def worth(exchange):
+    """What all accounts and the market together have more than the accounts began with."""
+    desk, price = exchange.floor.desk, exchange.quotes["price_paise"]
+    total = desk.market_cash_paise + int((desk.market_units * price).sum())
+    for account in exchange.floor.accounts.values():
+        total += account.cash_paise - exchange.options.opening_paise
+        for (instrument, _), position in account.positions.items():
+            total += position.realised_paise + position.quantity * int(price[instrument]) - position.cost_paise
+        for instrument, holding in account.holdings.items():
+            total += holding.quantity * int(price[instrument])
+    return total
