@@ -2,6 +2,10 @@
 
     request ─► desk (token, client id) ─► fields (DH-905 names what is wrong) ─► Exchange ─► rows in Dhan's words
 
+Left out: currency and commodity segments (nothing is listed there), alerts on indicators, bracket and cover orders
+(Dhan has moved them to super orders), hedge benefits in margins, charges, partners' logins, postbacks, US stocks.
+Yesterday's open interest and volume are not kept by the exchange: the day's lowest and 0 stand in for them.
+
 auth.dhan.co's paths (/app/…), images.dhan.co's masters (/api-data/…) and the deep books (ws /twentydepth, /fulldepth)
 are served at the same address.
 """
