@@ -1,7 +1,9 @@
 """The market feed: the official client and our decoder read the face's frames to the same numbers, the exchange's."""
 
 import asyncio
+import json
 import logging
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from dhanhq import FullDepth
 from testkit.dhan_market import Desk
 from testkit.dhan_streams import FULL, QUOTE, TICKER, SdkFeed, Tap, by_adapter, by_sdk, same, tap, until
+from websockets.sync.client import connect
 
 from tradebus.brokers.dhan import DhanDecoder, DhanFeed
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
@@ -290,3 +293,19 @@ def test_the_official_deep_book_client_reads_the_book(
         bid, ask = quote["bid_paise"][level] / 100, quote["ask_paise"][level] / 100
         assert f"price:{bid:.2f}, quantity:{quote['bid_quantity'][level]}," in book["depth"][level]
         assert f"price:{ask:.2f}, quantity:{quote['ask_quantity'][level]}," in book["depth"][level]
+
+
+@pytest.mark.parametrize("reason", [804, 807, 809])
+def test_a_deep_book_ends_with_its_reason(one_desk: Desk, reason: int) -> None:
+    token = "nobodys" if reason == 809 else one_desk.token
+    url = f"{one_desk.market.box.dhan_url.replace('http', 'ws')}/twentydepth"
+    with connect(f"{url}?token={token}&clientId={one_desk.account}&authType=2") as socket:
+        shares = [each for each in one_desk.market.listings.listed if each.broker_segment == "NSE_FNO"]
+        named = [{"ExchangeSegment": each.broker_segment, "SecurityId": each.token} for each in shares]
+        if reason != 809:
+            many = 51 if reason == 804 else 1
+            socket.send(json.dumps({"RequestCode": 23, "InstrumentCount": many, "InstrumentList": named[:many]}))
+        if reason == 807:
+            one_desk.market.box.on_loop(one_desk.market.box.exchange.log_out, one_desk.token)
+        frames = list(socket)  # until it is closed
+    assert struct.unpack("<hBBiI", frames[-1]) == (12, 50, 0, 0, reason)
