@@ -1,66 +1,21 @@
-"""Kite's REST address played by hand: one scripted reply per request, and what was asked."""
+"""Kite's REST address played by hand."""
 
-import json
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
+from testkit.scripted_server import Reply, ScriptedServer
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.kite import KiteClient, KiteEndpoints, KiteSettings
 
-JSON, HTML, CSV = "application/json", "text/html", "text/csv"
 TOKEN = "very-secret-access-token"
-
-
-@dataclass
-class Reply:
-    """`body` may be anything that JSON holds, or bytes as they are. `cut` closes the connection after so many bytes."""
-
-    body: Any = None
-    status: int = 200
-    content_type: str | None = JSON
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-
-    def bytes(self) -> bytes:
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-
-
-def success(data: Any) -> Reply:
-    return Reply({"status": "success", "data": data})
 
 
 def refusal(status: int, kind: str, message: str = "no") -> Reply:
     return Reply({"status": "error", "message": message, "data": None, "error_type": kind}, status)
 
 
-@dataclass
-class Asked:
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    form: dict[str, str]
-    headers: dict[str, str]
-
-
-class KiteServer:
-    """`replies` by "METHOD /path", the last of a list again and again; `otherwise` for the rest."""
-
+class KiteServer(ScriptedServer):
     def __init__(self) -> None:
-        self.replies: dict[str, Reply | list[Reply]] = {}
-        self.otherwise: Callable[[Asked], Reply] = lambda asked: refusal(404, "GeneralException", "Route not found")
-        self.asked: list[Asked] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(lambda asked: refusal(404, "GeneralException", "Route not found"))
 
     def settings(self, **changes: Any) -> KiteSettings:
         fields = {"api_key": "apikey", "api_secret": "api-secret-text", "access_token": TOKEN}
@@ -70,52 +25,3 @@ class KiteServer:
         client = KiteClient(self.settings(**changes), request_seconds=request_seconds, first_delay_seconds=0.001)
         client.quotes_pacer = client.history_pacer = client.other_pacer = Pacer(10_000)  # nobody counts here
         return client
-
-    def calls(self, method: str, path: str) -> list[Asked]:
-        return [asked for asked in self.asked if (asked.method, asked.path) == (method, path)]
-
-    def answer(self, asked: Asked) -> Reply:
-        self.asked.append(asked)
-        reply = self.replies.get(f"{asked.method} {asked.path}")
-        if isinstance(reply, list):
-            return reply.pop(0) if len(reply) > 1 else reply[0]
-        return reply if reply is not None else self.otherwise(asked)
-
-    def __enter__(self) -> "KiteServer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _handler(server: KiteServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # a reply leaves in one piece: two would wait for each other's acknowledgement
-
-        def do(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
-            form = {name: values[0] for name, values in parse_qs(body).items()}
-            asked = Asked(self.command, parts.path, parse_qs(parts.query), form, dict(self.headers))
-            reply = server.answer(asked)
-            sent = reply.bytes()
-            self.send_response(reply.status)
-            if reply.content_type is not None:
-                self.send_header("Content-Type", reply.content_type)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(sent)))
-            self.end_headers()
-            self.wfile.write(sent if reply.cut is None else sent[: reply.cut])
-            if reply.cut is not None:
-                self.close_connection = True
-
-        do_GET = do_POST = do_PUT = do_DELETE = do
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return None
-
-    return Handler

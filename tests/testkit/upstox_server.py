@@ -1,40 +1,14 @@
-"""Upstox's REST address played by hand: one scripted reply per request, and what was asked."""
+"""Upstox's REST address played by hand."""
 
-import json
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
+from testkit.scripted_server import Reply, ScriptedServer
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.upstox import UpstoxClient, UpstoxEndpoints, UpstoxSettings
 
 TOKEN = "very-secret-access-token"
 SECRET = "api-secret-text"
-HTML = b"<html><body>502 Bad Gateway</body></html>"
-
-
-@dataclass
-class Reply:
-    """`body` may be anything that JSON holds, or bytes as they are. `cut` closes the connection after so many bytes,
-    `drip_seconds` is waited between each byte."""
-
-    body: Any = None
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    cut: int | None = None
-    drip_seconds: float = 0.0
-
-    def bytes(self) -> bytes:
-        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-
-
-def success(data: Any, **more: Any) -> Reply:
-    return Reply({"status": "success", "data": data, **more})
+PAGE = b"<html><body>502 Bad Gateway</body></html>"
 
 
 def refusal(status: int, code: str, message: str = "no") -> Reply:
@@ -42,33 +16,9 @@ def refusal(status: int, code: str, message: str = "no") -> Reply:
     return Reply({"status": "error", "errors": [error]}, status)
 
 
-@dataclass
-class Asked:
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    body: str
-    headers: dict[str, str]
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class UpstoxServer:
-    """`replies` by "METHOD /path", the last of a list again and again; `otherwise` for the rest."""
-
+class UpstoxServer(ScriptedServer):
     def __init__(self) -> None:
-        self.replies: dict[str, Reply | list[Reply]] = {}
-        self.otherwise: Callable[[Asked], Reply] = lambda asked: refusal(404, "UDAPI100060", "Resource not Found.")
-        self.asked: list[Asked] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(lambda asked: refusal(404, "UDAPI100060", "Resource not Found."))
 
     def settings(self, **changes: Any) -> UpstoxSettings:
         fields = {"api_key": "apikey", "api_secret": SECRET, "access_token": TOKEN}
@@ -78,61 +28,3 @@ class UpstoxServer:
         client = UpstoxClient(self.settings(**changes), request_seconds=request_seconds, first_delay_seconds=0.001)
         client.pacer = Pacer(10_000)  # nobody counts here
         return client
-
-    def calls(self, method: str, path: str) -> list[Asked]:
-        return [asked for asked in self.asked if (asked.method, asked.path) == (method, path)]
-
-    def answer(self, asked: Asked) -> Reply:
-        self.asked.append(asked)
-        reply = self.replies.get(f"{asked.method} {asked.path}")
-        if isinstance(reply, list):
-            return reply.pop(0) if len(reply) > 1 else reply[0]
-        return reply if reply is not None else self.otherwise(asked)
-
-    def __enter__(self) -> "UpstoxServer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _handler(server: UpstoxServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # a reply leaves in one piece: two would wait for each other's acknowledgement
-
-        def do(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
-            asked = Asked(self.command, unquote(parts.path), parse_qs(parts.query), body, dict(self.headers))
-            reply = server.answer(asked)
-            sent = reply.bytes()
-            self.send_response(reply.status)
-            for name, value in ({"Content-Type": "application/json"} | reply.headers).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(sent)))
-            self.end_headers()
-            self._send(sent if reply.cut is None else sent[: reply.cut], reply.drip_seconds)
-            if reply.cut is not None:
-                self.close_connection = True
-
-        def _send(self, sent: bytes, drip_seconds: float) -> None:
-            if not drip_seconds:
-                self.wfile.write(sent)
-                return
-            try:
-                for place in range(len(sent)):
-                    self.wfile.write(sent[place : place + 1])
-                    self.wfile.flush()
-                    time.sleep(drip_seconds)
-            except OSError:  # the other side had enough
-                self.close_connection = True
-
-        do_GET = do_POST = do_PUT = do_DELETE = do
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return None
-
-    return Handler

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from testkit.kite_server import CSV, KiteServer, Reply
+from testkit.scripted_server import CSV, Reply
 
 from tradebus.brokers.account import Margins, SessionState
 from tradebus.brokers.errors import NoAnswer
@@ -33,12 +33,6 @@ from tradebus.kernel.time import NANOSECONDS_PER_DAY, ist_datetime
 MOCKS = Path(__file__).parents[3].parent / "shared" / "fixtures" / "kite" / "mocks"
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 5)
 documented = pytest.mark.skipif(not MOCKS.is_dir(), reason="Kite's samples are not beside this checkout")
-
-
-@pytest.fixture
-def kite():
-    with KiteServer() as server:
-        yield server
 
 
 def mock(kite, route: str, name: str) -> None:

@@ -4,7 +4,8 @@ import asyncio
 from datetime import date
 
 import pytest
-from testkit.kite_server import HTML, TOKEN, KiteServer, Reply, refusal, success
+from testkit.kite_server import TOKEN, refusal
+from testkit.scripted_server import HTML, Reply, success
 
 from tradebus.brokers.kite import KiteClient, KiteEndpoints, KiteOrders
 from tradebus.brokers.kite.limits import ORDERS_PER_SECOND, OrderPace
@@ -68,12 +69,6 @@ def trade(number: int, quantity: int, price: float, **changes) -> dict:
         "order_timestamp": "10:00:00", "exchange_timestamp": "2026-11-25 10:00:02",
     }  # fmt: skip
     return fields | changes
-
-
-@pytest.fixture
-def kite():
-    with KiteServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from testkit.kite_server import CSV, HTML, TOKEN, KiteServer, Reply, refusal, success
+from testkit.kite_server import TOKEN, KiteServer, refusal
+from testkit.scripted_server import CSV, HTML, Reply, success
 
 from tradebus.brokers.account import Holding, Margins, NetPosition, SessionState
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused, Throttled, TokenExpired

@@ -9,7 +9,8 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.kite_server import CSV, HTML, JSON, KiteServer, Reply
+from testkit.kite_server import KiteServer
+from testkit.scripted_server import CSV, HTML, JSON, Reply
 
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.kite import KiteAccount, KiteOrders, KiteReference, KiteSession, parse_instruments, status_of

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from testkit.scripted_server import Reply, success
 from testkit.upstox_frames import pb2
-from testkit.upstox_server import HTML, TOKEN, Reply, UpstoxServer, refusal, success
+from testkit.upstox_server import PAGE, TOKEN, UpstoxServer, refusal
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -85,19 +86,6 @@ async def sockets(upstox: UpstoxServer, handler: Callable[[Sockets, ServerConnec
 
         upstox.otherwise = authorised
         yield made
-
-
-@pytest.fixture
-def upstox():
-    with UpstoxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(upstox):
-    made = upstox.client()
-    yield made
-    made.close()
 
 
 def feed_over(client, **changes) -> UpstoxFeed:
@@ -260,7 +248,7 @@ async def test_a_refused_handshake_ends_the_feed(upstox, client):
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(HTML, 502), Reply(b""), success(None), success({"authorized_redirect_uri": None}), Reply({}, cut=0),
+        Reply(PAGE, 502), Reply(b""), success(None), success({"authorized_redirect_uri": None}), Reply({}, cut=0),
         success({"authorized_redirect_uri": "ws://feed.example.com/x"}), success({"authorized_redirect_uri": "http://x"}),
     ],
 )  # fmt: skip
@@ -377,7 +365,7 @@ async def test_order_updates_carry_the_fills_and_everything_else_is_passed_over(
 
 
 async def test_an_update_that_is_filled_without_its_trades_is_unknown(upstox, client):
-    upstox.replies[TRADES_OF] = Reply(HTML, 502)
+    upstox.replies[TRADES_OF] = Reply(PAGE, 502)
     updates = UpstoxOrderUpdates(client.settings, instrument_of=lambda *_: 7, client=client)
     order = await updates.read(json.dumps(ORDER))
     assert isinstance(order, BrokerOrder)

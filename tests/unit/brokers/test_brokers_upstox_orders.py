@@ -5,7 +5,8 @@ import threading
 from datetime import date
 
 import pytest
-from testkit.upstox_server import HTML, SECRET, TOKEN, Reply, UpstoxServer, refusal, success
+from testkit.scripted_server import HTML, Reply, success
+from testkit.upstox_server import PAGE, SECRET, TOKEN, UpstoxServer, refusal
 
 from tradebus.brokers.common.pace import WindowPace
 from tradebus.brokers.ports import (
@@ -79,19 +80,6 @@ def trade(number: int, quantity: int, price: float, **changes) -> dict:
         "exchange_timestamp": "25-Nov-2026 10:00:02", "order_timestamp": "25-Nov-2026 10:00:00",
     }  # fmt: skip
     return fields | changes
-
-
-@pytest.fixture
-def upstox():
-    with UpstoxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(upstox):
-    made = upstox.client()
-    yield made
-    made.close()
 
 
 def gateway_over(client: UpstoxClient, *, settle_seconds: float = 0.0) -> UpstoxOrders:
@@ -183,10 +171,10 @@ async def test_what_cannot_be_is_refused_before_anything_leaves(upstox, gateway,
         (refusal(500, "UDAPI100500", "Something went wrong"), Result.UNKNOWN),
         (refusal(503, "UDAPI100038", "try later"), Result.UNKNOWN),
         (refusal(200, "UDAPI100038", "an error with 200"), Result.UNKNOWN),
-        (Reply(HTML, 502, {"Content-Type": "text/html"}), Result.UNKNOWN),
-        (Reply(HTML, 200, {"Content-Type": "text/html"}), Result.UNKNOWN),
-        (Reply(HTML, 403, {"Content-Type": "text/html"}), Result.UNKNOWN),
-        (Reply(HTML, 429, {"Content-Type": "text/html"}), Result.UNKNOWN),
+        (Reply(PAGE, 502, HTML), Result.UNKNOWN),
+        (Reply(PAGE, 200, HTML), Result.UNKNOWN),
+        (Reply(PAGE, 403, HTML), Result.UNKNOWN),
+        (Reply(PAGE, 429, HTML), Result.UNKNOWN),
         (Reply(b"", 200), Result.UNKNOWN),
         (Reply(b"", 400), Result.UNKNOWN),
         (Reply(b"null", 200), Result.UNKNOWN),
@@ -219,7 +207,7 @@ async def test_only_upstoxs_own_no_is_a_refusal(upstox, gateway, reply, result):
 
 
 @pytest.mark.parametrize("kind", [MODIFY, CANCEL])
-@pytest.mark.parametrize("reply", [Reply(b"", cut=0), Reply(HTML, 502), Reply(HTML, 503)])
+@pytest.mark.parametrize("reply", [Reply(b"", cut=0), Reply(PAGE, 502), Reply(PAGE, 503)])
 async def test_a_change_that_was_not_answered_is_unknown_and_not_sent_again(upstox, gateway, kind, reply):
     upstox.replies |= {PLACE: PLACED, kind: reply}
     placed = await gateway.place(request())
@@ -243,7 +231,7 @@ async def test_a_slow_answer_is_unknown_and_ends_in_time(upstox):
 
 async def test_a_redirected_order_goes_nowhere(upstox, gateway):
     with UpstoxServer() as other:
-        upstox.replies[PLACE] = Reply(b"", 307, {"Location": f"{other.url}/v3/order/place"})
+        upstox.replies[PLACE] = Reply(b"", 307, headers={"Location": f"{other.url}/v3/order/place"})
         outcome = await gateway.place(request())
         assert outcome.result is Result.UNKNOWN
         assert not other.asked
@@ -410,7 +398,7 @@ async def test_after_a_change_without_an_answer_the_order_is_looked_at(upstox, g
     ("reply", "result"),
     [
         (refusal(400, "UDAPI100010", "Order id does not exist"), Result.REFUSED),
-        (Reply(HTML, 502), Result.UNKNOWN),
+        (Reply(PAGE, 502), Result.UNKNOWN),
         (success(row(order_type="ICEBERG")), Result.UNKNOWN),
         (success(row(order_id="another")), Result.UNKNOWN),
         (success([row()]), Result.UNKNOWN),
@@ -459,7 +447,7 @@ async def test_trades_newer_than_the_book_count(upstox, gateway):
 
 
 @pytest.mark.parametrize(
-    "reply", [Reply(HTML, 200), success({}), success([row(), "x"]), success([row(quantity="10")]), Reply(b"", 500)]
+    "reply", [Reply(PAGE, 200), success({}), success([row(), "x"]), success([row(quantity="10")]), Reply(b"", 500)]
 )
 async def test_a_book_that_cannot_be_read_whole_says_nothing(upstox, gateway, reply):
     upstox.replies[BOOK] = reply

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from testkit.upstox_server import HTML, SECRET, TOKEN, Reply, UpstoxServer, refusal, success
+from testkit.scripted_server import Reply, success
+from testkit.upstox_server import PAGE, SECRET, TOKEN, refusal
 
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credential
@@ -75,19 +76,6 @@ DECEMBER = date(2026, 12, 29)
 
 
 @pytest.fixture
-def upstox():
-    with UpstoxServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(upstox):
-    made = upstox.client()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def reference(client):
     return UpstoxReference(client.settings, client=client)
 
@@ -115,7 +103,7 @@ def test_the_json_dump_is_listed_by_the_same_keys_with_ticks_in_paise():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", HTML, b"{}", b"[1]", b"null", gzip.compress(CSV.encode())[:-9], b"\x1f\x8bjunk", b"[" * 100_000]
+    "body", [b"", PAGE, b"{}", b"[1]", b"null", gzip.compress(CSV.encode())[:-9], b"\x1f\x8bjunk", b"[" * 100_000]
 )
 def test_what_is_no_dump_is_malformed(body):
     with pytest.raises(Malformed, match="instruments"):
@@ -137,7 +125,7 @@ async def test_symbols_come_from_the_csv_and_freeze_quantities_from_the_json(ups
     upstox.replies |= {
         f"GET {DUMPS}/NSE.csv.gz": Reply(gzip.compress(CSV.encode())),
         f"GET {DUMPS}/NSE.json.gz": Reply(gzip.compress(json.dumps(ROWS).encode())),
-        f"GET {DUMPS}/BSE.csv.gz": Reply(gzip.compress(HEADER.encode())), f"GET {DUMPS}/BSE.json.gz": Reply(HTML, 403),
+        f"GET {DUMPS}/BSE.csv.gz": Reply(gzip.compress(HEADER.encode())), f"GET {DUMPS}/BSE.json.gz": Reply(PAGE, 403),
     }  # fmt: skip
     listed = {str(each.key): each for each in await reference.instruments()}
     assert listed["NFO:NIFTY:2026-12-29:FUT"].symbol == "NIFTY26DECFUT"
@@ -301,7 +289,7 @@ async def test_expiries_are_those_of_the_contracts(upstox, reference):
 
 async def test_reads_try_again_where_that_may_help_and_not_where_it_cannot(upstox, reference):
     upstox.replies["GET /v2/option/contract"] = [
-        Reply(HTML, 502),
+        Reply(PAGE, 502),
         refusal(429, "UDAPI10005"),
         Reply({}, cut=0),
         success([]),
@@ -312,7 +300,7 @@ async def test_reads_try_again_where_that_may_help_and_not_where_it_cannot(upsto
     with pytest.raises(Refused):
         await reference.expiries(NIFTY)
     assert len(upstox.asked) == 5
-    upstox.replies["GET /v2/option/contract"] = Reply(HTML, 502)
+    upstox.replies["GET /v2/option/contract"] = Reply(PAGE, 502)
     with pytest.raises(NoAnswer):
         await reference.expiries(NIFTY)
     assert len(upstox.asked) == 10
@@ -372,7 +360,7 @@ async def test_the_login_from_the_browsers_address_to_a_token_in_use(upstox):
     ("reply", "state"),
     [
         (success({"user_id": "AB1"}), SessionState.VALID), (refusal(401, "UDAPI100050"), SessionState.EXPIRED),
-        (Reply(HTML, 502), SessionState.UNKNOWN), (Reply(HTML, 200), SessionState.UNKNOWN),
+        (Reply(PAGE, 502), SessionState.UNKNOWN), (Reply(PAGE, 200), SessionState.UNKNOWN),
         (success(None), SessionState.UNKNOWN), (success({"user_id": None}), SessionState.UNKNOWN),
         (Reply(b"", cut=0), SessionState.UNKNOWN),
     ],
@@ -386,7 +374,7 @@ async def test_the_session_is_expired_only_where_upstox_says_so(upstox, client, 
     "reply",
     [
         refusal(401, "UDAPI100057", "Invalid Auth code"),
-        Reply(HTML, 200),
+        Reply(PAGE, 200),
         Reply({"access_token": None}),
         Reply({}),
         Reply(b"", 500),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from testkit.upstox_server import HTML, Reply, UpstoxServer
+from testkit.scripted_server import Reply
+from testkit.upstox_server import PAGE, UpstoxServer
 
 from tradebus.brokers.common.rows import Unreadable, whole
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
@@ -138,7 +139,7 @@ def _broken(draw, reply: Any) -> Reply:
     body = json.dumps(tree).encode()
     kind = draw(st.integers(0, 9))
     if kind == 0:
-        body = draw(st.sampled_from([b"", HTML, b"null", b"[]", b"{", b"\xff\xfe", b"[" * 5000, b"NaN", b"0"]))
+        body = draw(st.sampled_from([b"", PAGE, b"null", b"[]", b"{", b"\xff\xfe", b"[" * 5000, b"NaN", b"0"]))
     if kind == 1:
         body = body[: draw(st.integers(0, len(body)))]
     return Reply(body, status, cut=draw(st.integers(0, len(body))) if kind == 2 else None)
