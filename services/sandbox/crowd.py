@@ -20,7 +20,7 @@ from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
-_ORDERS_EACH = 5
+_ORDERS_EACH, _INSTRUMENTS_EACH = 5, 4
 _SLICE_SECONDS = 0.02
 _OPEN = (SandboxStatus.OPEN, SandboxStatus.TRIGGER_PENDING)
 
@@ -34,7 +34,9 @@ class Crowd:
         self.accounts = accounts
         self._open: list[list[str]] = [[] for _ in self._names]
         self._generator = np.random.default_rng(seed_for(seed, "crowd"))
-        self._tradable = [one for one in exchange.instruments if one.key.segment is not Segment.INDEX]
+        tradable = [one for one in exchange.instruments if one.key.segment is not Segment.INDEX]
+        chosen = self._generator.integers(len(tradable), size=(accounts, _INSTRUMENTS_EACH))
+        self._mine = [[tradable[number] for number in row] for row in chosen]
         self.requests = self.trades = 0
         for name in self._names:
             exchange.login(BrokerName.KITE, name)
@@ -60,7 +62,7 @@ class Crowd:
         self.requests += 1
         try:
             if len(mine) < _ORDERS_EACH:
-                order = self._exchange.place(self._names[who], self._new_order())
+                order = self._exchange.place(self._names[who], self._new_order(who))
                 if order.status in _OPEN:
                     mine.append(order.order_id)
             elif self._generator.random() < 0.5:
@@ -79,9 +81,9 @@ class Crowd:
         except Refusal:
             return
 
-    def _new_order(self) -> NewOrder:
+    def _new_order(self, who: int) -> NewOrder:
         draw = self._generator
-        one = self._tradable[int(draw.integers(len(self._tradable)))]
+        one = self._mine[who][int(draw.integers(_INSTRUMENTS_EACH))]
         quote = self._exchange.quotes[one.index]
         buys = bool(draw.random() < 0.5)
         lots = int(draw.integers(1, 4))
