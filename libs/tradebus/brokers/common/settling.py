@@ -19,19 +19,22 @@ class Settling:
     def __init__(self, settle_seconds: float) -> None:
         self._settle_ns = int(settle_seconds * 1e9)
         self._since_ns = monotonic_ns()
-        self._under_way: set[str] = set()
-        self._lost_ns: dict[str, int] = {}  # by tag: when its request ended without an answer
+        self._under_way: dict[str, int] = {}  # by tag: how many requests
+        self._left_ns: dict[str, int] = {}  # by tag: until when a request may have left
 
     async def placed(self, tag: str, placing: Awaitable[Outcome]) -> Outcome:
         """What comes of an order that is placed under the tag."""
-        self._under_way.add(tag)
+        self._under_way[tag] = self._under_way.get(tag, 0) + 1
+        refused = False
         try:
             outcome = await placing
+            refused = outcome.result is Result.REFUSED
         finally:
-            self._under_way.discard(tag)
-            self._lost_ns[tag] = monotonic_ns()
-        if outcome.result is not Result.UNKNOWN:
-            self._lost_ns.pop(tag, None)
+            self._under_way[tag] -= 1
+            if self._under_way[tag] == 0:
+                del self._under_way[tag]
+            if not refused:
+                self._left_ns[tag] = monotonic_ns()
         return outcome
 
     def under_way(self, tag: str) -> bool:
@@ -40,5 +43,5 @@ class Settling:
 
     def absent(self, tag: str, *, asked_ns: int) -> bool:
         """Whether a book that was asked for at `asked_ns` (monotonic), and lacks the tag, says so for certain."""
-        last_ns = max(self._since_ns, self._lost_ns.get(tag, 0))
+        last_ns = max(self._since_ns, self._left_ns.get(tag, 0))
         return tag not in self._under_way and asked_ns - last_ns >= self._settle_ns

@@ -1,0 +1,91 @@
+"""When a tag that the order book lacks is absent for certain: never while one is placed, and only some time after."""
+
+import asyncio
+
+import pytest
+
+from tradebus.brokers.common.settling import Settling
+from tradebus.brokers.ports import Outcome, Result
+from tradebus.kernel.clock import monotonic_ns
+
+TAG, SETTLE_SECONDS, SETTLE_NS = "tb1", 5.0, 5_000_000_000
+
+
+class Desk:
+    """A Settling, and the moment from which on the process before it is no excuse any more."""
+
+    def __init__(self) -> None:
+        self.settling = Settling(SETTLE_SECONDS)
+        self.made_ns = monotonic_ns()
+
+    async def placed(self, result: Result, *, after: asyncio.Event | None = None) -> None:
+        await asyncio.sleep(0.001)  # later than the process began
+        await self.settling.placed(TAG, self._answer(result, after))
+
+    def certain(self, tag: str = TAG) -> bool:
+        """Of a book that was asked for when the start of the process had settled, and nothing since."""
+        return self.settling.absent(tag, asked_ns=self.made_ns + SETTLE_NS)
+
+    def certain_later(self) -> bool:
+        """Of a book that was asked for when everything up to now has settled."""
+        return self.settling.absent(TAG, asked_ns=monotonic_ns() + SETTLE_NS)
+
+    async def _answer(self, result: Result, after: asyncio.Event | None) -> Outcome:
+        if after is not None:
+            await after.wait()
+        return Outcome(result)
+
+
+def test_the_process_before_this_one_may_have_placed_it():
+    desk = Desk()
+    assert not desk.settling.absent(TAG, asked_ns=monotonic_ns())
+    assert desk.certain()
+
+
+@pytest.mark.parametrize("result", [Result.ACCEPTED, Result.UNKNOWN])
+async def test_what_may_have_reached_the_broker_has_time_to_appear(result):
+    desk = Desk()
+    await desk.placed(result)
+    assert not desk.certain()
+    assert desk.certain("another")
+    assert desk.certain_later()
+
+
+async def test_a_refusal_leaves_nothing_behind():
+    desk = Desk()
+    await desk.placed(Result.REFUSED)
+    assert desk.certain()
+
+
+async def test_a_refusal_does_not_speak_for_the_request_before_it():
+    desk = Desk()
+    await desk.placed(Result.UNKNOWN)
+    await desk.placed(Result.REFUSED)
+    assert not desk.certain()
+
+
+async def test_a_request_that_was_given_up_may_have_left():
+    desk = Desk()
+    placing = asyncio.create_task(desk.placed(Result.ACCEPTED, after=asyncio.Event()))
+    while not desk.settling.under_way(TAG):
+        await asyncio.sleep(0)
+    placing.cancel()
+    await asyncio.gather(placing, return_exceptions=True)
+    assert not desk.settling.under_way(TAG)
+    assert not desk.certain()
+    assert desk.certain_later()
+
+
+async def test_nothing_is_certain_while_one_of_two_is_under_way():
+    desk, end = Desk(), asyncio.Event()
+    placing = asyncio.create_task(desk.placed(Result.REFUSED, after=end))
+    await desk.placed(Result.REFUSED)
+    while not desk.settling.under_way(TAG):
+        await asyncio.sleep(0)
+    await desk.placed(Result.REFUSED)
+    assert desk.settling.under_way(TAG)
+    assert not desk.certain_later()
+    end.set()
+    await placing
+    assert not desk.settling.under_way(TAG)
+    assert desk.certain_later()
