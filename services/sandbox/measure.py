@@ -25,7 +25,7 @@ _FIRST_REQUESTS_EACH = 30  # until every account has as many orders, open and en
 
 def measure_sandbox(
     *,
-    seconds: float = 60.0,
+    seconds: float = 300.0,
     instruments: int = 5_000,
     ticks_per_second: float = 25_000.0,
     accounts: int = 1_000,

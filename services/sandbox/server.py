@@ -14,19 +14,18 @@ _CONNECTIONS: dict[tuple[Any, ...], "Connection"] = {}
 
 
 class Connection:
-    """One TCP connection of a client."""
+    """One TCP connection of a client. uvloop's transports are asyncio's by behaviour, not by class."""
 
-    def __init__(self, transport: asyncio.BaseTransport, protocol: object) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: object) -> None:
         self._transport, self._protocol = transport, protocol
 
     def cut(self) -> None:
         """Ends it at once, without a closing word."""
-        if isinstance(self._transport, asyncio.WriteTransport):
-            self._transport.abort()
+        self._transport.abort()
 
     def freeze(self) -> None:
         """Leaves it open and deaf: nothing is read any more, so no ping is answered, and none is sent."""
-        if isinstance(self._transport, asyncio.ReadTransport) and not self._transport.is_closing():
+        if not self._transport.is_closing():
             self._transport.pause_reading()
         if isinstance(self._protocol, WebSocketsSansIOProtocol):
             self._protocol.stop_keepalive()
@@ -41,10 +40,8 @@ def _key(server: object, client: object) -> tuple[Any, ...]:
     return (*(server if isinstance(server, tuple) else ()), *(client if isinstance(client, tuple) else ()))
 
 
-def _register(transport: asyncio.BaseTransport, protocol: object, server: object, client: object) -> tuple[Any, ...]:
-    key = _key(server, client)
-    _CONNECTIONS[key] = Connection(transport, protocol)
-    return key
+def _register(transport: asyncio.Transport, protocol: object, server: object, client: object) -> None:
+    _CONNECTIONS[_key(server, client)] = Connection(transport, protocol)
 
 
 class _Http(HttpToolsProtocol):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import uvloop
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from hypothesis import given
 from hypothesis import strategies as st
@@ -265,6 +266,23 @@ async def test_a_silent_socket_still_answers_pings_and_a_half_open_one_does_not(
             pong = await socket.ping()
             done, _ = await asyncio.wait([pong], timeout=0.5)
             assert bool(done) == answers
+
+
+def test_connections_are_cut_and_frozen_on_uvloop_too():
+    async def all_three():
+        async with Served({"kind": "DROP", "endpoint": "POST *"}) as served:
+            assert await served.ask() == b""
+        for kind in ("DISCONNECT", "HALF_OPEN"):
+            async with Served({"kind": kind}) as served, connect(served.feed, close_timeout=0.1) as socket:
+                if kind == "DISCONNECT":
+                    with pytest.raises(ConnectionClosedError):
+                        await echoed(socket, "one")
+                else:
+                    assert await echoed(socket, "one") is None
+                    done, _ = await asyncio.wait([await socket.ping()], timeout=0.5)
+                    assert not done
+
+    uvloop.run(all_three())
 
 
 async def test_a_handshake_can_be_cut():
