@@ -33,10 +33,10 @@ up: .venv/run.stamp ## Every service, waiting for START_TRADING, until you press
 	$(BIN)/tradebus up
 
 test: .venv/dev.stamp ## The whole suite on embedded Postgres and Redis (Docker tests where an engine answers)
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --dist loadfile
 
 test-unit: .venv/dev.stamp ## Only what needs no server: under a minute
-	$(BIN)/pytest -q $(UNIT)
+	$(BIN)/pytest -q -n auto --dist loadfile $(UNIT)
 
 lint: .venv/dev.stamp ## ruff, mypy --strict, import rules
 	$(BIN)/ruff check .
