@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -57,7 +57,7 @@ class _Http(HttpToolsProtocol):
 class _WebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        _register(transport, self, self.server, self.client)
+        _register(cast(asyncio.Transport, transport), self, self.server, self.client)
 
     def connection_lost(self, exc: Exception | None) -> None:
         _CONNECTIONS.pop(_key(self.server, self.client), None)
