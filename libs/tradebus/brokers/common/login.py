@@ -48,6 +48,7 @@ class LoginClient:
         with self.making:
             self.token = token
             self.tell_sdk(token)
+        self.calls.renewed()
 
     def tell_sdk(self, token: str) -> None:
         """Puts a new token into the SDK, where there is one already. Called under `making`."""

@@ -18,23 +18,8 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import intrinsic
 
-from tradebus.contracts.records import (
-    DEPTH_LEVELS,
-    QUOTE,
-    QUOTE_HAS_AVERAGE_PRICE,
-    QUOTE_HAS_DAY_PRICES,
-    QUOTE_HAS_DEPTH,
-    QUOTE_HAS_EXCHANGE_TIME,
-    QUOTE_HAS_LAST_QUANTITY,
-    QUOTE_HAS_LAST_TRADE_TIME,
-    QUOTE_HAS_OPEN_INTEREST,
-    QUOTE_HAS_OPEN_INTEREST_RANGE,
-    QUOTE_HAS_PREVIOUS_CLOSE,
-    QUOTE_HAS_PRICE,
-    QUOTE_HAS_TOTAL_QUANTITIES,
-    QUOTE_HAS_VOLUME,
-    Records,
-)
+from tradebus.contracts import records
+from tradebus.contracts.records import DEPTH_LEVELS, QUOTE, Records
 from tradebus.indicators._compile import INT64S, helper, kernel
 from tradebus.kernel.time import IST_OFFSET_SECONDS
 
@@ -170,14 +155,14 @@ def _read_time(data: Bytes, at: Int, received_ns: Int, out: Any) -> Int:
     traded = seconds >= _YEAR_2000_SECONDS
     out.ts_event_ns = seconds * 1_000_000_000 if traded else received_ns
     out.ts_last_trade_ns = seconds * 1_000_000_000 if traded else 0
-    return np.int64(QUOTE_HAS_EXCHANGE_TIME | QUOTE_HAS_LAST_TRADE_TIME) if traded else np.int64(0)
+    return np.int64(records.QUOTE_HAS_EXCHANGE_TIME | records.QUOTE_HAS_LAST_TRADE_TIME) if traded else np.int64(0)
 
 
 @helper
 def _read_price(data: Bytes, at: Int, tick_paise: Int, out: Any) -> Int:
     price_paise = _paise(data, at, tick_paise)
     out.price_paise = price_paise
-    return _bit(price_paise, QUOTE_HAS_PRICE)
+    return _bit(price_paise, records.QUOTE_HAS_PRICE)
 
 
 @helper
@@ -192,14 +177,14 @@ def _read_traded(data: Bytes, at: Int, segment: Int, out: Any) -> Int:
     """From last quantity (u16) to total buy quantity, which quote and full share. An index has only the average."""
     average_paise = _paise(data, at + 6, 1)
     out.average_price_paise = average_paise
-    fields = _bit(average_paise, QUOTE_HAS_AVERAGE_PRICE)
+    fields = _bit(average_paise, records.QUOTE_HAS_AVERAGE_PRICE)
     if segment == _INDEX_SEGMENT:
         return fields
     out.last_quantity = _u16(data, at)
     out.volume_cumulative = _u32(data, at + 10)
     out.total_sell_quantity = _u32(data, at + 14)
     out.total_buy_quantity = _u32(data, at + 18)
-    return fields | (QUOTE_HAS_LAST_QUANTITY | QUOTE_HAS_VOLUME | QUOTE_HAS_TOTAL_QUANTITIES)
+    return fields | (records.QUOTE_HAS_LAST_QUANTITY | records.QUOTE_HAS_VOLUME | records.QUOTE_HAS_TOTAL_QUANTITIES)
 
 
 @helper
@@ -208,10 +193,10 @@ def _read_day(data: Bytes, at: Int, tick_paise: Int, out: Any) -> Int:
     opened, close = _paise(data, at, tick_paise), _paise(data, at + 4, tick_paise)
     high, low = _paise(data, at + 8, tick_paise), _paise(data, at + 12, tick_paise)
     out.open_paise, out.high_paise, out.low_paise, out.previous_close_paise = opened, high, low, close
-    fields = _bit(close, QUOTE_HAS_PREVIOUS_CLOSE)
+    fields = _bit(close, records.QUOTE_HAS_PREVIOUS_CLOSE)
     if (opened | high | low) < 0:
         return np.int64(_BAD)
-    return fields | (QUOTE_HAS_DAY_PRICES if opened > 0 and high > 0 and low > 0 else 0)
+    return fields | (records.QUOTE_HAS_DAY_PRICES if opened > 0 and high > 0 and low > 0 else 0)
 
 
 @helper
@@ -227,7 +212,7 @@ def _read_depth(data: Bytes, at: Int, tick_paise: Int, out: Any) -> Int:
         out.ask_orders[level] = _u16(data, start + 10)
         out.bid_paise[level] = bid_paise
         out.ask_paise[level] = ask_paise
-    return np.int64(QUOTE_HAS_DEPTH) if worst >= 0 else np.int64(_BAD)
+    return np.int64(records.QUOTE_HAS_DEPTH) if worst >= 0 else np.int64(_BAD)
 
 
 @helper
@@ -237,7 +222,7 @@ def _read_full(data: Bytes, at: Int, segment: Int, tick_paise: Int, received_ns:
         out.open_interest = _u32(data, at + 34)
         out.open_interest_high = _u32(data, at + 38)
         out.open_interest_low = _u32(data, at + 42)
-        fields = np.int64(QUOTE_HAS_OPEN_INTEREST | QUOTE_HAS_OPEN_INTEREST_RANGE)
+        fields = np.int64(records.QUOTE_HAS_OPEN_INTEREST | records.QUOTE_HAS_OPEN_INTEREST_RANGE)
     return (
         fields
         | _read_time(data, at + 14, received_ns, out)
@@ -268,9 +253,9 @@ def _read(data: Bytes, at: Int, segment: Int, tick_paise: Int, received_ns: Int,
         return _read_price(data, at + 8, tick_paise, out) | _read_depth(data, at + 12, tick_paise, out)
     if code == OPEN_INTEREST:
         out.open_interest = _u32(data, at + 8)
-        return np.int64(QUOTE_HAS_OPEN_INTEREST)
+        return np.int64(records.QUOTE_HAS_OPEN_INTEREST)
     out.previous_close_paise = _paise(data, at + 8, tick_paise)
-    return _bit(out.previous_close_paise, QUOTE_HAS_PREVIOUS_CLOSE)
+    return _bit(out.previous_close_paise, records.QUOTE_HAS_PREVIOUS_CLOSE)
 
 
 @kernel(
@@ -296,7 +281,7 @@ def walk(
     `keys` (a power of two long, -1 where empty) and `slots` are the hash table of segment << 32 | security id to a row
     of `instruments` and `ticks_paise`. `blank` is one zeroed record; `events` [n, 3] takes code, segment and reason.
     """
-    records, skipped, told, at = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    written, skipped, told, at = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     for size in lengths:
         end = min(at + size, len(data))
         while at < end:
@@ -306,18 +291,18 @@ def walk(
             if readable and code != DISCONNECT and code != MARKET_STATUS:
                 slot = _index_of(keys, slots, segment << 32 | _u32(data, at + 4))
             if slot >= 0:
-                if records >= len(out):
+                if written >= len(out):
                     return -1, skipped, told
                 if code != FULL or segment == _INDEX_SEGMENT:
-                    out[records] = blank[0]
-                record = out[records]
+                    out[written] = blank[0]
+                record = out[written]
                 fields = _read(data, at, segment, ticks_paise[slot], received_ns, record)
                 if fields >= 0:
                     record.ts_received_ns = received_ns
                     record.instrument = instruments[slot]
                     record.fields = fields
                     record.padding = 0
-                    records += 1
+                    written += 1
                 else:
                     skipped += 1
             elif readable and code in (DISCONNECT, MARKET_STATUS) and told < len(events):
@@ -330,7 +315,7 @@ def walk(
                 break
             at += length
         at = end
-    return records, skipped, told
+    return written, skipped, told
 
 
 @kernel(types.void(types.Array(types.int64, 1, "C"), types.Array(types.int32, 1, "C"), types.int64, types.int64))

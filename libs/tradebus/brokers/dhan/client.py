@@ -7,28 +7,23 @@ cannot do goes through its own HTTP session.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import structlog
-
-from tradebus.brokers.calls import CONNECT_SECONDS, REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.calls import REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.common.login import LoginClient
 from tradebus.brokers.dhan.failures import before_call, classify, inspect, unwrapped
 from tradebus.brokers.dhan.settings import DhanSettings, check_header
 from tradebus.brokers.dhan.words import BROKER
-from tradebus.brokers.redaction import Redactor
-from tradebus.kernel.errors import InvalidInput, TradebusError
+from tradebus.kernel.errors import InvalidInput
 
 T = TypeVar("T")
-_log = structlog.get_logger()
 _quiet = logging.getLogger("tradebus.brokers.dhan.sdk")
 _quiet.setLevel(logging.CRITICAL)
-_WORKERS = 8  # orders must not wait behind slow reads
 _MASTER_SECONDS = 120.0  # some 50 MB
 
 
-class DhanClient:
+class DhanClient(LoginClient):
     """The SDK object, its calls, its token. Read limits of BROKERS 6 with a little room, since Dhan counts by its own
     seconds: `quotes_pacer`, `history_pacer`, `chain_pacer`, `other_pacer`."""
 
@@ -42,25 +37,17 @@ class DhanClient:
     ) -> None:
         """Raises InvalidInput for an address that must not get a token, or a login that cannot be one."""
         settings.check()
+        super().__init__(
+            BROKER, token=settings.access_token,
+            secrets=[settings.access_token, settings.api_key, settings.api_secret, *settings.api_secret.split(":")],
+            classify=classify, refresh=settings.refresh, request_seconds=request_seconds,
+            first_delay_seconds=first_delay_seconds, seed=seed,
+        )  # fmt: skip
         self.settings = settings
-        self.redactor = Redactor(
-            [settings.access_token, settings.api_key, settings.api_secret, *settings.api_secret.split(":")]
-        )
         self.quotes_pacer, self.history_pacer = Pacer(0.95), Pacer(4.5)
         self.chain_pacer, self.other_pacer = Pacer(0.32), Pacer(18.0)
-        self._timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
-        self._making = threading.Lock()
         self._sdk: Any = None
-        self.token = settings.access_token
-        refresh = self.renew if settings.refresh is not None else None
-        self.calls = SdkCalls(
-            BROKER, classify=classify, redactor=self.redactor, refresh=refresh, workers=_WORKERS,
-            request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
-        )  # fmt: skip
-        # Neither is halted for want of a login: the one makes it, the other needs none.
-        self.login_calls = SdkCalls(
-            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
-        )
+        # Not halted for want of a login either: it needs none.
         self.download_calls = SdkCalls(
             BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=_MASTER_SECONDS,
             first_delay_seconds=first_delay_seconds, seed=seed,
@@ -80,7 +67,7 @@ class DhanClient:
 
     def sdk(self) -> Any:
         """The SDK, pointing where the settings point. Raises InvalidInput where it does not any more."""
-        with self._making:
+        with self.making:
             if self._sdk is None:
                 self._sdk = self._new_sdk()
             http = self._sdk.dhan_http
@@ -93,53 +80,31 @@ class DhanClient:
     def session_of(self, limit_seconds: float | None = None) -> Any:
         """The SDK's HTTP session for one call on this thread, which it then judges as it does the SDK's own."""
         session = self.sdk().dhan_http.session
-        before_call(limit_seconds or self._timeout[1])
+        before_call(limit_seconds or self.timeout[1])
         return session
 
-    @property
-    def timeout(self) -> tuple[float, float]:
-        """Seconds to connect, seconds between two bytes."""
-        return self._timeout
-
     def use_token(self, token: str) -> None:
-        """A new login: calls go on with it, and sockets connect with it from their next connection on. Raises
-        InvalidInput for what cannot be a token."""
+        """As of every client. Raises InvalidInput for what cannot be a token."""
         check_header("access_token", token)
-        self.redactor.learn(token)
-        with self._making:
-            self.token = token
-            if self._sdk is not None:
-                self._sdk.dhan_http.access_token = token
-                self._sdk.dhan_http.header = self._sdk.dhan_http.header | {"access-token": token}
-        self.calls.renewed()
+        super().use_token(token)
 
-    async def renew(self) -> bool:
-        """A new token from `settings.refresh`. False where there is none to be had."""
-        if self.settings.refresh is None:
-            return False
-        try:
-            token = await self.settings.refresh()
-            if not token:
-                return False
-            self.use_token(token)
-        except (TradebusError, OSError, ValueError, LookupError) as error:
-            _log.error("dhan: no new token", reason=self.redactor.text(error))
-            return False
-        return True
+    def tell_sdk(self, token: str) -> None:
+        if self._sdk is not None:
+            self._sdk.dhan_http.access_token = token
+            self._sdk.dhan_http.header = self._sdk.dhan_http.header | {"access-token": token}
 
     def close(self) -> None:
-        """Takes no more calls."""
-        for calls in (self.calls, self.login_calls, self.download_calls):
-            calls.close()
+        super().close()
+        self.download_calls.close()
 
     def _asked(self, use: Callable[[Any], Any]) -> Any:
         sdk = self.sdk()
-        before_call(self._timeout[1])
+        before_call(self.timeout[1])
         return unwrapped(use(sdk))
 
     def _fetched(self, url: str) -> bytes:
         session = self.session_of(_MASTER_SECONDS)
-        body: bytes = session.get(url, timeout=self._timeout, stream=True).content
+        body: bytes = session.get(url, timeout=self.timeout, stream=True).content
         return body
 
     def _new_sdk(self) -> Any:
@@ -149,7 +114,7 @@ class DhanClient:
         dhan_http.logging = _quiet
         context = DhanContext(self.settings.client_id, self.token)
         http = context.get_dhan_http()
-        http.base_url, http.timeout = self.settings.endpoints.rest, self._timeout
+        http.base_url, http.timeout = self.settings.endpoints.rest, self.timeout
         http.session.max_redirects = 0
         http.session.hooks["response"].append(inspect)
         return dhanhq(context)

@@ -16,13 +16,13 @@ from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
 
 from tradebus.brokers.calls import REQUEST_SECONDS
+from tradebus.brokers.common.bodies import whole_body
 from tradebus.brokers.dhan.words import BROKER
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import TradebusError
 
 REPLY_BYTES_MAX = 256 * 1024 * 1024  # the detailed instrument list has some 50 MB
-_CHUNK_BYTES = 1 << 16
 _TEXT_MAX = 300
 _TOKEN_CODES = frozenset({"DH-901", "807", "808", "809", "810"})
 _THROTTLE_CODES = frozenset({"DH-904", "805"})
@@ -165,15 +165,8 @@ def _worded(said: object) -> tuple[str, str]:
 
 
 def _read_body(response: Response) -> None:
-    """The whole body, but no more than a limit and no longer than a request may take: a timeout between two bytes,
-    all that requests itself has, is none for an answer that drips."""
-    limit_seconds = _verdict.limit_seconds
-    started_ns = monotonic_ns()
-    body = bytearray()
-    while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):  # what is there, without waiting for more
-        body += chunk
-        if len(body) > REPLY_BYTES_MAX:
-            raise Malformed(BROKER, f"an answer of more than {REPLY_BYTES_MAX // 2**20} MB")
-        if monotonic_ns() - started_ns > limit_seconds * 1e9:
-            raise NoAnswer(BROKER, f"no whole answer in {limit_seconds:g} s")
-    response._content = bytes(body)  # where requests keeps a body that was read
+    body = whole_body(
+        response.raw, broker=BROKER, started_ns=monotonic_ns(), seconds_max=_verdict.limit_seconds,
+        bytes_max=REPLY_BYTES_MAX,
+    )  # fmt: skip
+    response._content = body  # where requests keeps a body that was read

@@ -1,7 +1,5 @@
 """Candles of Dhan's charts as CANDLE records: columns in, true UTC seconds, rupees."""
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -28,14 +26,6 @@ def instrument_word(key: InstrumentKey) -> str:
     if not key.is_derivative:
         return "EQUITY"
     return ("OPT" if key.is_option else "FUT") + ("IDX" if key.name in INDEX_UNDERLYINGS else "STK")
-
-
-def spans(from_ns: int, to_ns: int, span_ns: int) -> Iterator[tuple[int, int]]:
-    """[from, to) in parts that one call may ask for."""
-    while from_ns < to_ns:
-        end_ns = min(to_ns, from_ns + span_ns)
-        yield from_ns, end_ns
-        from_ns = end_ns
 
 
 def intraday_text(ts_ns: int) -> str:
@@ -67,14 +57,6 @@ def candles_of(body: object, *, timeframe_seconds: int) -> Records:
     candles["timeframe_seconds"] = timeframe_seconds
     _, first = np.unique(candles["ts_open_ns"], return_index=True)
     return candles[first]
-
-
-def joined(parts: Sequence[Records], *, from_ns: int, to_ns: int) -> Records:
-    """One ascending array of what lies in the window."""
-    candles = np.concatenate([np.empty(0, CANDLE), *parts])
-    _, first = np.unique(candles["ts_open_ns"], return_index=True)
-    candles = candles[first]
-    return candles[(candles["ts_open_ns"] >= from_ns) & (candles["ts_open_ns"] < to_ns)]
 
 
 def _column(

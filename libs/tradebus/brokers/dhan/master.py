@@ -14,7 +14,8 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 
-from tradebus.brokers.dhan.words import BROKER, INDEX_NAMES, SEGMENT_WORDS
+from tradebus.brokers.common.words import INDEX_NAMES
+from tradebus.brokers.dhan.words import BROKER, SEGMENT_WORDS
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment

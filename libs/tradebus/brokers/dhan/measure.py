@@ -7,19 +7,17 @@ The SDK is given one packet a message, for it loses what is stacked behind the f
 
 import struct
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import numpy as np
 
+from tradebus.brokers.common.timing import compared, seconds_a_call
 from tradebus.brokers.dhan.decoder import DhanDecoder
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 
 MESSAGE_PACKETS = (1, 10, 200, 1_000)
-ROUNDS = 7
 FULL = struct.Struct("<BHBIfHIfIIIIIIffff")
 LEVEL = struct.Struct("<IIHHff")
 FULL_BYTES = 162
@@ -83,17 +81,10 @@ def _figures(
     seconds: float,
 ) -> dict[str, float]:
     decoder, body, few = DhanDecoder(listed), b"".join(made), made[:50]
-    ours = len(made) / _seconds(lambda: decoder.decode_all(messages, received_ns=1), seconds)
-    theirs = len(few) / _seconds(lambda: [sdk(packet) for packet in few], seconds)
-    floor = len(made) / _seconds(lambda: _columns(body), seconds)
-    return {
-        "packets": len(made),
-        "ours_per_second": ours,
-        "sdk_per_second": theirs,
-        "floor_per_second": floor,
-        "ours_to_sdk": ours / theirs,
-        "floor_to_sdk": floor / theirs,
-    }
+    ours = len(made) / seconds_a_call(lambda: decoder.decode_all(messages, received_ns=1), seconds)
+    theirs = len(few) / seconds_a_call(lambda: [sdk(packet) for packet in few], seconds)
+    floor = len(made) / seconds_a_call(lambda: _columns(body), seconds)
+    return compared(len(made), ours=ours, sdk=theirs, floor=floor)
 
 
 def sdk_parser() -> Callable[[bytes], Any]:
@@ -127,19 +118,3 @@ def _columns(message: bytes) -> list[Any]:
         depth[name].astype(np.float64 if depth.dtype[name].kind == "f" else np.int64)
         for name in _WIRE_LEVEL.names or ()
     ]
-
-
-def _seconds(call: Callable[[], object], seconds: float) -> float:
-    """Seconds of one call: the median over rounds of enough calls to fill the time."""
-    call()
-    started_ns = monotonic_ns()
-    call()
-    once_ns = max(1, monotonic_ns() - started_ns)
-    repeats = max(1, int(seconds * 1e9 / ROUNDS / once_ns))
-    took_ns = []
-    for _ in range(ROUNDS):
-        started_ns = monotonic_ns()
-        for _ in range(repeats):
-            call()
-        took_ns.append((monotonic_ns() - started_ns) / repeats)
-    return median(took_ns) / 1e9

@@ -5,9 +5,10 @@ is REJECTED and nothing was filled; a final status only together with all its fi
 known, is UNKNOWN. A row that does not name its order makes the whole reply Malformed: it might be anybody's.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tradebus.brokers.common.book import InstrumentOf
 from tradebus.brokers.dhan.fields import (
     Row,
     instant_ns_or_none,
@@ -21,7 +22,6 @@ from tradebus.brokers.errors import Malformed
 from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 from tradebus.contracts.orders import Transaction
 
-InstrumentOf = Callable[[str, str], int | None]
 _PENDING, _OPEN, _UNKNOWN = BrokerStatus.PENDING, BrokerStatus.OPEN, BrokerStatus.UNKNOWN
 _STATUS = {
     "transit": _PENDING,

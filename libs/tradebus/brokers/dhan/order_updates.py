@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from tradebus.brokers.common.book import InstrumentOf
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.connections import frames_of
 from tradebus.brokers.dhan.fields import mapping_of
-from tradebus.brokers.dhan.order_rows import InstrumentOf, Reader, small_letters
+from tradebus.brokers.dhan.order_rows import Reader, small_letters
 from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.feed import FeedEvent, FeedEventKind

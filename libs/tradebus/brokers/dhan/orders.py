@@ -11,14 +11,16 @@ from typing import Any
 
 import structlog
 
+from tradebus.brokers.common.book import InstrumentOf
+from tradebus.brokers.common.outcomes import outcome_of
+from tradebus.brokers.common.settling import SETTLE_SECONDS, Settling
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere, Said
 from tradebus.brokers.dhan.fields import Row, mapping_of, rows_of, text, text_or_none
-from tradebus.brokers.dhan.order_rows import InstrumentOf, Reader, filled_of, fills_by_order
+from tradebus.brokers.dhan.order_rows import Reader, filled_of, fills_by_order
 from tradebus.brokers.dhan.settings import DhanSettings
-from tradebus.brokers.dhan.settling import Settling
 from tradebus.brokers.dhan.words import FEED_NUMBERS, INDEX, ORDER_TYPE_WORDS, PRODUCT_WORDS
-from tradebus.brokers.errors import BrokerError, Refused, Throttled, TokenExpired
+from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.ports import BrokerFill, BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType
@@ -43,7 +45,7 @@ class DhanOrders:
         instrument_of: InstrumentOf,
         client: DhanClient | None = None,
         clock: Clock | None = None,
-        settle_seconds: float = 5.0,
+        settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self._client = client or DhanClient(settings)
         self._listing_of, self._instrument_of = listing_of, instrument_of
@@ -112,16 +114,11 @@ class DhanOrders:
 
     async def _order(self, what: str, use: Callable[[Any], Any]) -> Outcome:
         """One request, and what is known of it afterwards."""
-        try:
-            answer = mapping_of(what, await self._client.once(what, use))
-            order_id = text(what, answer, "orderId")
-        except NothingThere as error:
-            return Outcome(Result.UNKNOWN, reason=str(error))  # no answer to a request to do something
-        except (Refused, Throttled, TokenExpired) as error:
-            return Outcome(Result.REFUSED, reason=str(error))  # each did nothing
-        except BrokerError as error:
-            return Outcome(Result.UNKNOWN, reason=str(error))
-        return Outcome(Result.ACCEPTED, broker_order_id=order_id)
+        return await outcome_of(
+            what, self._client.once(what, use), lambda answer: text(what, mapping_of(what, answer), "orderId"),
+            redactor=self._client.redactor,
+            unclear=(NothingThere,),  # no answer to a request to do something
+        )  # fmt: skip
 
     async def _by_tag(self, tag: str) -> list[Row]:
         """What Dhan's search has; nothing where it says that it has nothing."""

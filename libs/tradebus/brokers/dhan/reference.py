@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import structlog
 
+from tradebus.brokers.common.candles import joined, spans
 from tradebus.brokers.dhan import history
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere
@@ -53,9 +54,9 @@ class DhanReference:
         span_ns = history.DAILY_SPAN_NS if daily else history.INTRADAY_SPAN_NS
         parts = [
             await self._bars(instrument, timeframe_seconds, start_ns, end_ns)
-            for start_ns, end_ns in history.spans(from_ns, to_ns, span_ns)
+            for start_ns, end_ns in spans(from_ns=from_ns, to_ns=to_ns, span_ns=span_ns)
         ]
-        return history.joined(parts, from_ns=from_ns, to_ns=to_ns)
+        return joined(parts, from_ns=from_ns, to_ns=to_ns)
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
         """In calls of 1,000, one a second."""
@@ -123,7 +124,7 @@ class DhanReference:
         try:
             return history.candles_of(await call, timeframe_seconds=timeframe_seconds)
         except NothingThere:
-            return history.joined([], from_ns=from_ns, to_ns=to_ns)
+            return joined([], from_ns=from_ns, to_ns=to_ns)
 
 
 def _number(listed: ListedInstrument) -> int:

@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from tradebus.brokers.common.addresses import REST_SCHEMES, SOCKET_SCHEMES, check_address, shown
 from tradebus.kernel.errors import InvalidInput
 
-_ENCRYPTED, _PLAIN = ("https", "wss"), ("http", "ws")
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 # Anything else would be refused by the HTTP client in words that repeat it.
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]*")
 
@@ -39,15 +38,9 @@ class DhanEndpoints:
         sockets = ("feed", "order_updates")
         for name in ("rest", "feed", "order_updates", "login", "master"):
             url: str = getattr(self, name)
-            parts = urlsplit(url)
-            known = (_ENCRYPTED[1], _PLAIN[1]) if name in sockets else (_ENCRYPTED[0], _PLAIN[0])
-            if parts.scheme not in known or not parts.hostname or parts.username is not None or parts.query:
-                raise InvalidInput(f"dhan {name}: {_shown(url)} is no {known[0]}:// address")
-            if parts.scheme in _PLAIN and not _is_near(parts.hostname):
-                raise InvalidInput(
-                    f"dhan {name}: {_shown(url)} is not encrypted; only a simulator on this machine or in this network "
-                    f"may be reached without TLS, write {known[0]}://"
-                )
+            check_address(f"dhan {name}", url, SOCKET_SCHEMES if name in sockets else REST_SCHEMES)
+            if urlsplit(url).query:
+                raise InvalidInput(f"dhan {name}: {shown(url)} has a query; write the address without it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +69,3 @@ def check_header(name: str, value: str) -> None:
     """Raises InvalidInput for what cannot stand in an HTTP header."""
     if not _HEADER_SAFE.fullmatch(value):
         raise InvalidInput(f"dhan {name}: holds a space, a line break or a character that is not ASCII; copy it again")
-
-
-def _is_near(host: str) -> bool:
-    """This machine, or a name without a dot: a service of the same private network (compose)."""
-    return host in _LOOPBACK or ("." not in host and ":" not in host)
-
-
-def _shown(url: str) -> str:
-    """Without a query or user name, which may hold secrets."""
-    return repr(url.partition("?")[0].rpartition("@")[2][:80])

@@ -24,15 +24,6 @@ ORDER_TYPE_WORDS = {
     OrderType.SL_M: "STOP_LOSS_MARKET",
 }
 STOP_WORDS = frozenset({"stop_loss", "stop_loss_market", "sl", "slm", "sl_m", "stl", "stm"})
-# Names under which an index' own row lists it, where its derivatives are listed under another.
-INDEX_NAMES = {
-    "NIFTY 50": "NIFTY",
-    "NIFTY BANK": "BANKNIFTY",
-    "NIFTY FIN SERVICE": "FINNIFTY",
-    "NIFTY MID SELECT": "MIDCPNIFTY",
-    "NIFTY NEXT 50": "NIFTYNXT50",
-    "SNSX50": "SENSEX50",
-}
 INDEX_UNDERLYINGS = frozenset(
     {"NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX", "BANKEX", "SENSEX50"}
 )

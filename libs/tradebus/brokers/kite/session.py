@@ -45,7 +45,6 @@ class KiteSession:
         self._client.login_calls.renewed()
         token: str = await self._client.login_calls.once("login", lambda: self._exchange(request_token))
         self._client.use_token(token)
-        self._client.calls.renewed()
         return token
 
     def _exchange(self, request_token: str) -> str:

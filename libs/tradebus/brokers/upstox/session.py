@@ -56,7 +56,6 @@ class UpstoxSession:
             _access_token,
         )  # fmt: skip
         self._client.use_token(token)
-        self._client.calls.renewed()
         return token
 
 
