@@ -2,7 +2,8 @@
 
     read(...)   safe to repeat: 429, 5xx and timeouts are tried again, five times, 0.5 → 8 s with jitter
     once(...)   an order: one attempt, whatever happens; the caller makes an Outcome of it
-    both        401 / 403: the token is refreshed once where that can be done, then everything halts until `renewed`
+    both        401 / 403: the token is refreshed once where that can be done, then everything halts until `renewed`, or
+                until a token that is brought later is taken: whoever logs in does so beside a running service
 
 Invariants (tested): a call made by `once` runs at most one time, except that a request the broker refused for its token
 (which did nothing) is sent again after a refresh; no secret is in any error; the loop is never blocked.
@@ -26,6 +27,7 @@ CONNECT_SECONDS = 5.0
 ATTEMPTS = 5
 _FIRST_DELAY_SECONDS, _LAST_DELAY_SECONDS = 0.5, 8.0
 _GRACE_SECONDS = 2.0  # the SDK's own timeout should strike first
+_HALT_SECONDS = 5.0  # between two questions of a halted login for a new token
 
 
 class Pacer:
@@ -64,6 +66,7 @@ class SdkCalls:
         self._refreshing = asyncio.Lock()
         self._generation = 0  # goes up with every new token
         self.halted: TokenExpired | None = None
+        self._ask_again_ns = 0
 
     async def read(self, what: str, call: Callable[[], T], *, pacer: Pacer | None = None) -> T:
         """What the call returns. Raises BrokerError after the last attempt, or at once where repeating cannot help."""
@@ -82,19 +85,19 @@ class SdkCalls:
 
     async def once(self, what: str, call: Callable[[], T]) -> T:
         """What the call returns. Raises BrokerError."""
-        if self.halted is not None:
+        if self.halted is not None and not await self._goes_on():
             raise self.halted
         generation = self._generation
         try:
             return await self._attempt(what, call)
         except TokenExpired as error:
             if not await self._refreshed(generation):
-                self.halted = error
+                self._halt(error)
                 raise
         try:
             return await self._attempt(what, call)
         except TokenExpired as error:
-            self.halted = error
+            self._halt(error)
             raise
 
     def renewed(self) -> None:
@@ -134,6 +137,18 @@ class SdkCalls:
         classified = error if isinstance(error, BrokerError) else self._classify(error)
         text = self._redactor.text(classified).removeprefix(f"{self.broker}: ")
         return type(classified)(self.broker, text if text.startswith(what) else f"{what}: {text}")
+
+    def _halt(self, error: TokenExpired) -> None:
+        self.halted, self._ask_again_ns = error, monotonic_ns() + int(_HALT_SECONDS * 1e9)
+
+    async def _goes_on(self) -> bool:
+        """Whether a token was brought since everything halted; it is asked for now and then, by one of the callers."""
+        if monotonic_ns() < self._ask_again_ns:
+            return self.halted is None
+        self._ask_again_ns = monotonic_ns() + int(_HALT_SECONDS * 1e9)
+        if await self._refreshed(self._generation):
+            self.halted = None
+        return self.halted is None
 
     async def _refreshed(self, generation: int) -> bool:
         async with self._refreshing:

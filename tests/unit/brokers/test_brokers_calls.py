@@ -130,6 +130,31 @@ async def test_a_token_refused_again_after_its_refresh_halts():
     assert sdk.calls == 2
 
 
+async def test_a_halted_login_takes_the_token_that_a_person_brings_later(monkeypatch: pytest.MonkeyPatch):
+    """`tradebus login` runs in a process of its own: a service finds the token where it is stored."""
+    stored = used = "of yesterday"
+
+    async def refresh() -> bool:
+        nonlocal used
+        used = stored
+        return True
+
+    def sdk() -> str:
+        if used != "of today":
+            raise SdkTrouble("401")
+        return "done"
+
+    monkeypatch.setattr("tradebus.brokers.calls._HALT_SECONDS", 0.02)
+    under_test = calls(refresh=refresh)
+    for _ in range(2):
+        with pytest.raises(TokenExpired):
+            await under_test.once("cancel", sdk)
+        await asyncio.sleep(0.03)
+    stored = "of today"
+    assert await under_test.once("cancel", sdk) == "done"
+    assert under_test.halted is None
+
+
 async def test_no_secret_is_in_an_error_nor_in_what_it_came_from():
     with pytest.raises(BrokerError) as raised:
         await calls().once("place", Answers(SdkTrouble(f"odd: GET /?token={TOKEN} failed")))
