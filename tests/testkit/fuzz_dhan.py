@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from testkit.mutations import changed
 from tradebus.brokers.dhan import DhanDecoder
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
@@ -77,26 +78,22 @@ def mixed_message(draw: np.random.Generator, known: list[tuple[int, int]], *, co
 
 
 def mutated(draw: np.random.Generator, message: bytes) -> bytes:
-    """One or more of: bytes changed, cut, doubled, inserted, removed, a length or a price overwritten."""
-    body = bytearray(message)
-    for _ in range(int(draw.integers(1, 5))):
-        at = int(draw.integers(0, len(body) + 1))
-        match int(draw.integers(0, 7)):
-            case 0 if at < len(body):
-                body[at] = int(draw.integers(0, 256))
-            case 1:
-                del body[at:]
-            case 2:
-                body += body[at:]
-            case 3:
-                body[at:at] = draw.bytes(int(draw.integers(1, 9)))
-            case 4 if at + 1 < len(body):
-                body[at : at + 2] = struct.pack("<H", int(draw.choice([0, 1, 7, 8, 10, 12, 16, 50, 154, 162, 65_535])))
-            case 5 if at + 3 < len(body):
-                body[at : at + 4] = struct.pack("<f", float(draw.choice([-1, 0, 1e30, np.nan, np.inf, -np.inf])))
-            case _:
-                del body[at : at + int(draw.integers(1, 9))]
-    return bytes(body[:100_000])
+    """A message that is broken in one way or several."""
+    return changed(draw, message, (_other_length, _other_price))
+
+
+def _other_length(draw: np.random.Generator, body: bytearray, at: int) -> bool:
+    if at + 1 >= len(body):
+        return False
+    body[at : at + 2] = struct.pack("<H", int(draw.choice([0, 1, 7, 8, 10, 12, 16, 50, 154, 162, 65_535])))
+    return True
+
+
+def _other_price(draw: np.random.Generator, body: bytearray, at: int) -> bool:
+    if at + 3 >= len(body):
+        return False
+    body[at : at + 4] = struct.pack("<f", float(draw.choice([-1, 0, 1e30, np.nan, np.inf, -np.inf])))
+    return True
 
 
 def frames(count: int, seed: int) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from testkit.mutations import changed
 from tradebus.brokers.kite import KiteDecoder
 from tradebus.contracts.records import QUOTE
 from tradebus.kernel.rng import seed_for
@@ -38,26 +39,21 @@ def mixed_frame(draw: np.random.Generator, tokens: list[int], *, count: int) -> 
 
 
 def mutated(draw: np.random.Generator, frame: bytes) -> bytes:
-    """One or more of: bytes changed, cut, doubled, inserted, the count or a length overwritten."""
-    body = bytearray(frame)
-    for _ in range(int(draw.integers(1, 5))):
-        at = int(draw.integers(0, len(body) + 1))
-        match int(draw.integers(0, 7)):
-            case 0 if at < len(body):
-                body[at] = int(draw.integers(0, 256))
-            case 1:
-                del body[at:]
-            case 2:
-                body += body[at:]
-            case 3:
-                body[at:at] = draw.bytes(int(draw.integers(1, 9)))
-            case 4:
-                body[0:2] = draw.bytes(2)
-            case 5 if at + 1 < len(body):
-                body[at : at + 2] = struct.pack(">H", int(draw.choice([0, 1, 7, 8, 9, 28, 32, 43, 44, 184, 65535])))
-            case _:
-                del body[at : at + int(draw.integers(1, 9))]
-    return bytes(body[:100_000])
+    """A frame that is broken in one way or several."""
+    return changed(draw, frame, (_other_count, _other_length))
+
+
+def _other_count(draw: np.random.Generator, body: bytearray, at: int) -> bool:
+    del at
+    body[0:2] = draw.bytes(2)
+    return True
+
+
+def _other_length(draw: np.random.Generator, body: bytearray, at: int) -> bool:
+    if at + 1 >= len(body):
+        return False
+    body[at : at + 2] = struct.pack(">H", int(draw.choice([0, 1, 7, 8, 9, 28, 32, 43, 44, 184, 65535])))
+    return True
 
 
 def frames(count: int, seed: int) -> Iterator[bytes]:

@@ -5,7 +5,6 @@
 
 from collections.abc import Callable
 from itertools import cycle
-from statistics import median
 
 import numpy as np
 from numba import int64
@@ -18,13 +17,12 @@ from tradebus.indicators.candles import CandleBuilder
 from tradebus.indicators.moving import EmaBank
 from tradebus.indicators.oscillators import RsiBank
 from tradebus.indicators.path import expand_minutes
-from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.timing import seconds_a_call
 
 MINUTE_NS = 60_000_000_000
 OPEN_NS = 28_411_905 * MINUTE_NS  # 09:15 on some trading day
 INSTRUMENTS = 1_000
 BATCHES = (1, 5, 200, 1_000, 5_000)
-ROUNDS = 7
 
 Figures = dict[str, float]
 
@@ -70,20 +68,8 @@ def report_lines(figures: dict[str, Figures]) -> list[str]:
 
 
 def _timed(call: Callable[[], object], batch: int, seconds: float) -> Figures:
-    """The median over rounds of enough calls to fill the time."""
-    call()
-    started_ns = monotonic_ns()
-    call()
-    once_ns = max(1, monotonic_ns() - started_ns)
-    calls = max(1, int(seconds * 1e9 / ROUNDS / once_ns))
-    took_ns = []
-    for _ in range(ROUNDS):
-        started_ns = monotonic_ns()
-        for _ in range(calls):
-            call()
-        took_ns.append((monotonic_ns() - started_ns) / calls)
-    per_call_ns = median(took_ns)
-    return {"per_second": batch / per_call_ns * 1e9, "microseconds_per_call": per_call_ns / 1e3, "batch": float(batch)}
+    a_call = seconds_a_call(call, seconds)
+    return {"per_second": batch / a_call, "microseconds_per_call": a_call * 1e6, "batch": float(batch)}
 
 
 def _tick_batches(size: int) -> list[Records]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tradebus.brokers.common.timing import compared, seconds_a_call
+from tradebus.brokers.common.timing import compared
 from tradebus.brokers.dhan.decoder import DhanDecoder
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.kernel.rng import seed_for
+from tradebus.kernel.timing import seconds_a_call
 
 MESSAGE_PACKETS = (1, 10, 200, 1_000)
 FULL = struct.Struct("<BHBIfHIfIIIIIIffff")

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tradebus.brokers.common.timing import compared, seconds_a_call
+from tradebus.brokers.common.timing import compared
 from tradebus.brokers.kite.decoder import KiteDecoder
 from tradebus.kernel.rng import seed_for
+from tradebus.kernel.timing import seconds_a_call
 
 FRAME_PACKETS = (1, 10, 200, 1_000)
 TURN_FRAMES = 200

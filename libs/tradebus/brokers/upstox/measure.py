@@ -6,9 +6,9 @@
 from collections.abc import Callable
 from functools import partial
 
-from tradebus.brokers.common.timing import seconds_a_call
 from tradebus.brokers.upstox.decoder import UpstoxDecoder
 from tradebus.brokers.upstox.synthetic import full_frames
+from tradebus.kernel.timing import seconds_a_call
 
 FRAME_FEEDS = (1, 20, 200)
 _FRAMES = 32
