@@ -10,8 +10,10 @@ Invariants (tested): a call made by `once` runs at most one time, except that a 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from tradebus.brokers.errors import BrokerError, NoAnswer, Refused, Throttled, TokenExpired
@@ -28,6 +30,19 @@ ATTEMPTS = 5
 _FIRST_DELAY_SECONDS, _LAST_DELAY_SECONDS = 0.5, 8.0
 _GRACE_SECONDS = 2.0  # the SDK's own timeout should strike first
 _HALT_SECONDS = 5.0  # between two questions of a halted login for a new token
+
+_threads: ContextVar[list["Future[object]"] | None] = ContextVar("_threads", default=None)
+
+
+@contextmanager
+def watched_threads() -> Iterator[list["Future[object]"]]:
+    """The threads that work for what is called inside: a call that is given up leaves one that goes on."""
+    started: list[Future[object]] = []
+    token = _threads.set(started)
+    try:
+        yield started
+    finally:
+        _threads.reset(token)
 
 
 class Pacer:
@@ -114,6 +129,9 @@ class SdkCalls:
             started = self._pool.submit(call)
         except RuntimeError:  # closed
             raise Refused(self.broker, f"{what}: not asked, the connection was closed") from None
+        watched = _threads.get()
+        if watched is not None:
+            watched.append(started)  # type: ignore[arg-type]  # nobody asks what it returns
         future = asyncio.wrap_future(started)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._request_seconds + _GRACE_SECONDS)

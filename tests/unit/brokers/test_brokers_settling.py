@@ -1,11 +1,17 @@
 """When a tag that the order book lacks is absent for certain: never while one is placed, and only some time after."""
 
 import asyncio
+import threading
 
 import pytest
 
+from tradebus.brokers import calls
+from tradebus.brokers.calls import SdkCalls
+from tradebus.brokers.common.outcomes import outcome_of
 from tradebus.brokers.common.settling import Settling
+from tradebus.brokers.errors import Malformed
 from tradebus.brokers.ports import Outcome, Result
+from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.clock import monotonic_ns
 
 TAG, SETTLE_SECONDS, SETTLE_NS = "tb1", 5.0, 5_000_000_000
@@ -88,4 +94,23 @@ async def test_nothing_is_certain_while_one_of_two_is_under_way():
     end.set()
     await placing
     assert not desk.settling.under_way(TAG)
+    assert desk.certain_later()
+
+
+async def test_nothing_is_certain_while_the_thread_of_a_given_up_request_may_still_send_it(monkeypatch):
+    """A name server or a connection that hangs holds a request back for longer than anybody waits for its answer."""
+    monkeypatch.setattr(calls, "_GRACE_SECONDS", 0.0)
+    redactor, connected = Redactor(), threading.Event()
+    sdk = SdkCalls(
+        "kite", classify=lambda error: Malformed("kite", str(error)), redactor=redactor, request_seconds=0.05
+    )
+    desk = Desk()
+    sending = outcome_of("place order", sdk.once("place", lambda: connected.wait(5)), str, redactor=redactor)
+    assert (await desk.settling.placed(TAG, sending)).result is Result.UNKNOWN
+    assert not desk.certain_later()
+    assert desk.settling.absent("another", asked_ns=monotonic_ns() + SETTLE_NS)
+    before_ns = monotonic_ns()
+    connected.set()
+    await asyncio.to_thread(sdk._pool.shutdown)
+    assert not desk.settling.absent(TAG, asked_ns=before_ns + SETTLE_NS)
     assert desk.certain_later()
