@@ -57,9 +57,10 @@ class Subscriptions:
         return action, message.get("v")
 
     def _mode_and_tokens(self, value: object) -> tuple[int, object]:
-        if not isinstance(value, list) or len(value) != 2 or value[0] not in _MODES:
+        word, tokens = value if isinstance(value, list) and len(value) == 2 else (None, None)
+        if not isinstance(word, str) or word not in _MODES:
             raise BadMessage(f"Invalid mode: one of {', '.join(_MODES)} and a list of tokens is needed")
-        return _MODES[value[0]], value[1]
+        return _MODES[word], tokens
 
     def _known(self, tokens: object) -> Indexes:
         if not isinstance(tokens, list) or not all(type(token) is int for token in tokens):

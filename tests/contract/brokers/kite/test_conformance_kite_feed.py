@@ -102,7 +102,7 @@ def test_a_still_market_has_a_heartbeat_that_neither_takes_for_a_tick(desk: Kite
 @pytest.mark.parametrize(
     "text",
     ["", "not json", "[]", '{"a":"dance","v":[1]}', '{"a":"subscribe","v":"408065"}', '{"a":"subscribe","v":["x"]}',
-     '{"a":"mode","v":["loud",[1]]}', '{"a":"mode","v":[]}', "[" * 5000],
+     '{"a":"mode","v":["loud",[1]]}', '{"a":"mode","v":[]}', '{"a":"mode","v":[[],[]]}', "[" * 5000],
     ids=lambda text: text[:24] or "empty",
 )  # fmt: skip
 def test_a_message_nobody_understands_is_answered_with_an_error_and_the_line_goes_on(desk: KiteDesk, text: str) -> None:
