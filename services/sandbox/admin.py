@@ -8,6 +8,7 @@ GET  /faults  POST  DELETE        POST /market/shock  POST /market/halt      GET
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
@@ -65,6 +66,12 @@ def create_admin(exchange: SandboxExchange, faults: RuleFaults) -> FastAPI:
     @app.exception_handler(Refusal)
     async def refused(_request: Request, refusal: Refusal) -> JSONResponse:
         return JSONResponse({"why": refusal.why, "error": refusal.text}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        # What was sent is not sent back: NaN and infinity have no JSON.
+        said = [{"loc": one["loc"], "type": one["type"], "msg": one["msg"]} for one in error.errors()]
+        return JSONResponse({"detail": said}, 422)
 
     return app
 

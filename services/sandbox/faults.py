@@ -7,8 +7,9 @@ that the same requests in the same order meet the same faults.
 from collections.abc import Callable, Sequence
 from datetime import date, time
 from fnmatch import fnmatchcase
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from services.sandbox.ports import BrokerName, Fault, FaultKind
 from tradebus.contracts.base import Model
@@ -22,6 +23,7 @@ OF_FRAMES = frozenset(
     }
 )  # fmt: skip
 OF_REQUESTS = frozenset(FaultKind) - OF_FRAMES
+_STREAMS = ("feed", "orders")
 
 
 class FaultRule(Model):
@@ -47,6 +49,17 @@ class FaultRule(Model):
     @classmethod
     def _naive(cls, value: time | None) -> time | None:
         return value.replace(tzinfo=None) if value else value
+
+    @model_validator(mode="after")
+    def _can_strike(self) -> Self:
+        """A rule that can never match would pass for a test that was survived."""
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError(f"since {self.since} is not before until {self.until}: times are of one day")
+        if self.kind in OF_FRAMES and not any(fnmatchcase(stream, self.endpoint) for stream in _STREAMS):
+            raise ValueError(f"{self.kind} strikes frames: its endpoint is feed, orders or *, not {self.endpoint!r}")
+        if self.kind in OF_REQUESTS and self.endpoint in _STREAMS:
+            raise ValueError(f"{self.kind} strikes requests, as POST /orders/* or WS /*, not the frames of a stream")
+        return self
 
 
 class _Counted:

@@ -73,6 +73,20 @@ def test_faults_are_added_listed_and_removed(admin):
     assert admin.delete("/faults").json() == []
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/faults", '{"kind": "DROP", "probability": NaN}'), ("/faults", '{"kind": "DELAY", "seconds": 1e400}'),
+        ("/accounts/A/funds", '{"cash_paise": Infinity}'), ("/clock/advance", '{"seconds": NaN}'),
+        ("/market/shock", '{"key": "NSE:INFY", "share": NaN}'),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_is_named_not_stumbled_over(admin, path, body):
+    reply = admin.post(path, content=body, headers={"content-type": "application/json"})
+    assert reply.status_code == 422
+    assert reply.json()["detail"][0]["loc"][1] in ("probability", "seconds", "cash_paise", "share")
+
+
 def test_the_market_is_shocked_and_halted(admin):
     key = "NSE:INFY"
     before = admin.get("/market/quote", params={"key": key}).json()["price_paise"]

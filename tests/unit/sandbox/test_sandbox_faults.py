@@ -55,6 +55,18 @@ def test_times_are_of_the_market_s_clock():
         assert decided(faults, 1) == [struck]
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"kind": "DROP", "since": "12:00", "until": "10:00"}, {"kind": "STACKED", "endpoint": "POST /orders/*"},
+        {"kind": "DROP", "endpoint": "feed"},
+    ],
+)  # fmt: skip
+def test_a_rule_that_could_never_strike_is_refused(rule):
+    with pytest.raises(ValidationError):
+        rules(rule)
+
+
 def test_the_same_seed_meets_the_same_faults_and_about_as_many_as_asked():
     rule = {"kind": "DROP", "probability": 0.2, "seed": 7}
     first, second = decided(rules(rule), 2000), decided(rules(rule), 2000)
