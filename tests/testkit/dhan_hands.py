@@ -3,13 +3,12 @@
 The SDK's side has its own small tables of words, so that agreement is not an echo of the adapter's.
 """
 
-import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from dhanhq import DhanContext, dhanhq
 
+from testkit.broker_hands import Facts, GatewayHand, Loop, facts_of
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.dhan import (
     DhanAccount,
@@ -20,11 +19,10 @@ from tradebus.brokers.dhan import (
     DhanSession,
     DhanSettings,
 )
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Product, Result
+from tradebus.brokers.ports import BrokerOrder, BrokerStatus, OrderRequest, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType, Transaction
 
-T = TypeVar("T")
 Reply = dict[str, Any]
 PRODUCTS = {Product.INTRADAY: "INTRADAY", Product.CARRY: "MARGIN", Product.DELIVERY: "CNC"}
 TYPES = {
@@ -56,22 +54,6 @@ class Ask:
     tag: str = "t"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of an order. `value_paise` is what its fills are worth: Σ quantity × price."""
-
-    order_id: str
-    tag: str
-    token: str
-    transaction: Transaction
-    status: BrokerStatus
-    quantity: int
-    filled_quantity: int
-    value_paise: int
-    trigger_paise: int | None
-    reason: str = field(compare=False, default="")
-
-
 class Listings:
     """The face's master by key and by Dhan's words; an instrument's small integer is its place in the list."""
 
@@ -90,22 +72,6 @@ class Listings:
         if not 0 <= place < len(self.listed):
             raise KeyError(place)
         return self.listed[place]
-
-
-class Hand(Protocol):
-    """Places, changes and looks up orders one way."""
-
-    def place(self, ask: Ask) -> Outcome: ...
-
-    def modify(
-        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
-    ) -> Outcome: ...
-
-    def cancel(self, order_id: str) -> Outcome: ...
-
-    def facts(self, order_id: str) -> Facts | None: ...
-
-    def find(self, tag: str) -> Facts | None: ...
 
 
 class SdkHand:
@@ -164,13 +130,14 @@ class SdkHand:
         )  # fmt: skip
 
 
-class AdapterHand:
+class AdapterHand(GatewayHand):
     """Our adapter; `run` runs its coroutines."""
 
     def __init__(
-        self, url: str, token: str, *, account: str, listings: Listings, run: "Loop", request_seconds: float = 5.0
+        self, url: str, token: str, *, account: str, listings: Listings, run: Loop, request_seconds: float = 5.0
     ) -> None:
-        self.account_name, self.run, self._listings = account, run, listings
+        super().__init__(account, run)
+        self._listings = listings
         self.settings = DhanSettings(client_id=account, access_token=token, endpoints=DhanEndpoints.at(url))
         self.client = DhanClient(self.settings, request_seconds=request_seconds, first_delay_seconds=0.01)
         # The sandbox counts by its own clock; the tests need not wait for Dhan's read limits.
@@ -194,35 +161,9 @@ class AdapterHand:
         )  # fmt: skip
         return self.run(self.orders.place(request))
 
-    def modify(
-        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
-    ) -> Outcome:
-        change = Change(quantity, price_paise, trigger_paise, at_ns=0)
-        return self.run(self.orders.modify(self.account_name, order_id, change))
-
-    def cancel(self, order_id: str) -> Outcome:
-        return self.run(self.orders.cancel(self.account_name, order_id, at_ns=0))
-
-    def book(self) -> list[Facts]:
-        """Every order of the day."""
-        book = self.run(self.orders.order_book(self.account_name))
-        assert book is not None, "the adapter could not read the book"
-        return [self.facts_of(order) for order in book]
-
-    def facts(self, order_id: str) -> Facts | None:
-        return next((each for each in self.book() if each.order_id == order_id), None)
-
-    def find(self, tag: str) -> Facts | None:
-        order = self.run(self.orders.find_by_tag(self.account_name, tag)).order
-        return None if order is None else self.facts_of(order)
-
     def facts_of(self, order: BrokerOrder) -> Facts:
         """Of an order as our port tells it."""
-        return Facts(
-            order.broker_order_id, order.tag, self._listings.at(order.instrument).token, order.transaction,
-            order.status, order.quantity, order.filled_quantity,
-            sum(fill.quantity * fill.price_paise for fill in order.fills), order.trigger_paise, order.reason,
-        )  # fmt: skip
+        return facts_of(order, self._listings.at(order.instrument).token)
 
 
 def outcome(reply: Reply) -> Outcome:
@@ -249,16 +190,3 @@ def code(reply: Reply) -> str:
 
 def _rupees(paise: int | None) -> float:
     return (paise or 0) / 100
-
-
-class Loop:
-    """An event loop for the adapter's coroutines, run from a test's thread."""
-
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-
-    def __call__(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(coroutine)
-
-    def close(self) -> None:
-        self._runner.close()

@@ -8,7 +8,8 @@ from typing import Any
 
 import requests
 
-from testkit.dhan_hands import AdapterHand, Ask, Facts, Hand, Listings, Loop, SdkHand
+from testkit.broker_hands import Facts, Hand, Loop
+from testkit.dhan_hands import AdapterHand, Ask, Listings, SdkHand
 from testkit.sandbox import Box, sandbox
 from tradebus.brokers.dhan import parse_instruments
 from tradebus.brokers.ports import BrokerStatus, Outcome, Product, Result

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from services.sandbox.ports import BrokerName, SandboxInstrument
-from testkit.kite_hands import AdapterHand, Ask, Facts, Hand, Loop, SdkHand
+from testkit.broker_hands import Facts, Hand, Loop
+from testkit.kite_hands import AdapterHand, Ask, SdkHand
 from tradebus.brokers.ports import BrokerStatus, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType, Transaction
@@ -146,7 +147,7 @@ class KiteDesk:
         outcome = self.hand(by).place(ask)
         assert outcome.result is Result.ACCEPTED, outcome.reason
         facts = self.agreed(outcome.broker_order_id)
-        assert (facts.tag, facts.transaction, facts.token) == (ask.tag, ask.transaction, ask.listing.token)
+        assert (facts.tag, facts.transaction, facts.instrument) == (ask.tag, ask.transaction, int(ask.listing.token))
         return facts
 
     def refused_by_both(self, ask: Callable[[], Ask]) -> Iterator[Outcome]:

@@ -3,15 +3,15 @@
 The SDK's side has its own small tables of words, so that agreement is not an echo of the adapter's.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import requests
 from kiteconnect import KiteConnect
 from kiteconnect import exceptions as kite_errors
 
+from testkit.broker_hands import Facts, GatewayHand
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.kite import (
     KiteAccount,
@@ -22,11 +22,10 @@ from tradebus.brokers.kite import (
     KiteSession,
     KiteSettings,
 )
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Product, Result
+from tradebus.brokers.ports import BrokerStatus, OrderRequest, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType, Transaction
 
-T = TypeVar("T")
 API_KEY = "sandboxkey"
 PRODUCTS = {Product.INTRADAY: "MIS", Product.CARRY: "NRML", Product.DELIVERY: "CNC"}
 _STATUSES = {
@@ -50,42 +49,6 @@ class Ask:
     trigger_paise: int | None = None
     tag: str = ""
     protection_pct: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of an order. `value_paise` is what its fills are worth: Σ quantity × price."""
-
-    order_id: str
-    tag: str
-    token: str
-    transaction: Transaction
-    status: BrokerStatus
-    quantity: int
-    filled_quantity: int
-    value_paise: int
-    trigger_paise: int | None
-    reason: str = field(compare=False, default="")
-
-    @property
-    def average_paise(self) -> float:
-        return self.value_paise / self.filled_quantity if self.filled_quantity else 0.0
-
-
-class Hand(Protocol):
-    """Places, changes and looks up orders one way."""
-
-    def place(self, ask: Ask) -> Outcome: ...
-
-    def modify(
-        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
-    ) -> Outcome: ...
-
-    def cancel(self, order_id: str) -> Outcome: ...
-
-    def facts(self, order_id: str) -> Facts | None: ...
-
-    def find(self, tag: str) -> Facts | None: ...
 
 
 class SdkHand:
@@ -140,21 +103,21 @@ class SdkHand:
         trades = self.kite.order_trades(row["order_id"])
         assert sum(trade["quantity"] for trade in trades) == row["filled_quantity"]
         return Facts(
-            row["order_id"], row["tag"] or "", str(row["instrument_token"]), Transaction(row["transaction_type"]),
+            row["order_id"], row["tag"] or "", row["instrument_token"], Transaction(row["transaction_type"]),
             _STATUSES[row["status"]], row["quantity"], row["filled_quantity"],
             sum(trade["quantity"] * round(trade["average_price"] * 100) for trade in trades),
             round(row["trigger_price"] * 100) or None, row["status_message"] or "",
         )  # fmt: skip
 
 
-class AdapterHand:
+class AdapterHand(GatewayHand):
     """Our adapter; `run` runs its coroutines."""
 
     def __init__(
         self, url: str, token: str, *, account: str, run: Callable[[Coroutine[Any, Any, Any]], Any],
         request_seconds: float = 5.0,
     ) -> None:  # fmt: skip
-        self._account, self.run = account, run
+        super().__init__(account, run)
         self._listings: dict[int, ListedInstrument] = {}
         settings = KiteSettings(API_KEY, "sandbox-secret", token, KiteEndpoints.at(url))
         self.client = KiteClient(settings, request_seconds=request_seconds, first_delay_seconds=0.02)
@@ -181,7 +144,7 @@ class AdapterHand:
 
     def place(self, ask: Ask) -> Outcome:
         request = OrderRequest(
-            account=self._account, tag=ask.tag, instrument=self.know(ask.listing), symbol=ask.listing.symbol,
+            account=self.account_name, tag=ask.tag, instrument=self.know(ask.listing), symbol=ask.listing.symbol,
             transaction=ask.transaction, order_type=ask.order_type, quantity=ask.quantity,
             lot_size=ask.listing.lot_size, tick_size_paise=ask.listing.tick_size_paise, at_ns=0,
             price_paise=ask.price_paise, trigger_paise=ask.trigger_paise, market_protection_pct=ask.protection_pct,
@@ -189,35 +152,6 @@ class AdapterHand:
         )  # fmt: skip
         outcome: Outcome = self.run(self.orders.place(request))
         return outcome
-
-    def modify(
-        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
-    ) -> Outcome:
-        change = Change(quantity, price_paise, trigger_paise, at_ns=0)
-        outcome: Outcome = self.run(self.orders.modify(self._account, order_id, change))
-        return outcome
-
-    def cancel(self, order_id: str) -> Outcome:
-        outcome: Outcome = self.run(self.orders.cancel(self._account, order_id, at_ns=0))
-        return outcome
-
-    def facts(self, order_id: str) -> Facts | None:
-        book = self.run(self.orders.order_book(self._account))
-        assert book is not None, "the adapter could not read the book"
-        return next((facts_of(order) for order in book if order.broker_order_id == order_id), None)
-
-    def find(self, tag: str) -> Facts | None:
-        order = self.run(self.orders.find_by_tag(self._account, tag)).order
-        return None if order is None else facts_of(order)
-
-
-def facts_of(order: BrokerOrder) -> Facts:
-    """Of an order as our port tells it; the instrument is its token here."""
-    return Facts(
-        order.broker_order_id, order.tag, str(order.instrument), order.transaction, order.status, order.quantity,
-        order.filled_quantity, sum(fill.quantity * fill.price_paise for fill in order.fills), order.trigger_paise,
-        order.reason,
-    )  # fmt: skip
 
 
 def _rupees(paise: int | None) -> float | None:
@@ -233,16 +167,3 @@ def _outcome(call: Callable[[], str]) -> Outcome:
         return Outcome(Result.UNKNOWN if unknown else Result.REFUSED, reason=str(error))
     except requests.RequestException as error:
         return Outcome(Result.UNKNOWN, reason=type(error).__name__)
-
-
-class Loop:
-    """An event loop for the adapter's coroutines, run from a test's thread."""
-
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-
-    def __call__(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(coroutine)
-
-    def close(self) -> None:
-        self._runner.close()

@@ -5,8 +5,9 @@ from itertools import count
 import numpy as np
 
 from services.sandbox.ports import SandboxInstrument
+from testkit.broker_hands import Facts, Hand, Loop
 from testkit.sandbox import Box
-from testkit.upstox_hands import AdapterHand, Ask, Facts, Hand, Loop, SdkHand, sdk_client
+from testkit.upstox_hands import AdapterHand, Ask, SdkHand, sdk_client
 from tradebus.brokers.ports import BrokerStatus, Outcome, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
 

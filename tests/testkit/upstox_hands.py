@@ -3,17 +3,17 @@
 The SDK's side has its own small tables of words, so that agreement is not an echo of the adapter's.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import upstox_client
 from upstox_client.rest import ApiException
 
 from services.sandbox.ports import SandboxInstrument
+from testkit.broker_hands import Facts, GatewayHand
 from tradebus.brokers.calls import Pacer
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Product, Result
+from tradebus.brokers.ports import BrokerStatus, OrderRequest, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import (
     UpstoxAccount,
@@ -26,7 +26,6 @@ from tradebus.brokers.upstox import (
 )
 from tradebus.contracts.orders import OrderType, Transaction
 
-T = TypeVar("T")
 API_KEY = "sandboxkey"
 VERSION = "2.0"
 PRODUCTS = {Product.INTRADAY: "I", Product.CARRY: "D", Product.DELIVERY: "D"}
@@ -51,38 +50,6 @@ class Ask:
     trigger_paise: int | None = None
     tag: str = ""
     protection_pct: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of an order. `value_paise` is what its fills are worth: Σ quantity × price."""
-
-    order_id: str
-    tag: str
-    instrument: int
-    transaction: Transaction
-    status: BrokerStatus
-    quantity: int
-    filled_quantity: int
-    value_paise: int
-    trigger_paise: int | None
-    reason: str = field(compare=False, default="")
-
-
-class Hand(Protocol):
-    """Places, changes and looks up orders one way."""
-
-    def place(self, ask: Ask) -> Outcome: ...
-
-    def modify(
-        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
-    ) -> Outcome: ...
-
-    def cancel(self, order_id: str) -> Outcome: ...
-
-    def facts(self, order_id: str) -> Facts | None: ...
-
-    def find(self, tag: str) -> Facts | None: ...
 
 
 def listing_of(instrument: SandboxInstrument) -> ListedInstrument:
@@ -173,14 +140,14 @@ class SdkHand:
         )  # fmt: skip
 
 
-class AdapterHand:
+class AdapterHand(GatewayHand):
     """Our adapter; `run` runs its coroutines."""
 
     def __init__(
         self, url: str, token: str, *, account: str, instruments: Sequence[SandboxInstrument],
         run: Callable[[Coroutine[Any, Any, Any]], Any], request_seconds: float = 5.0,
     ) -> None:  # fmt: skip
-        self._account, self.run = account, run
+        super().__init__(account, run)
         by_key = {item.upstox_key: item.index for item in instruments}
         self.settings = UpstoxSettings(
             api_key=API_KEY, api_secret="sandbox-secret", access_token=token, endpoints=UpstoxEndpoints.at(url)
@@ -198,42 +165,13 @@ class AdapterHand:
     def place(self, ask: Ask) -> Outcome:
         item = ask.instrument
         request = OrderRequest(
-            account=self._account, tag=ask.tag, instrument=item.index, symbol=item.symbol, transaction=ask.transaction,
-            order_type=ask.order_type, quantity=ask.quantity, lot_size=item.lot_size,
+            account=self.account_name, tag=ask.tag, instrument=item.index, symbol=item.symbol,
+            transaction=ask.transaction, order_type=ask.order_type, quantity=ask.quantity, lot_size=item.lot_size,
             tick_size_paise=item.tick_size_paise, at_ns=0, price_paise=ask.price_paise,
             trigger_paise=ask.trigger_paise, market_protection_pct=ask.protection_pct, product=ask.product,
         )  # fmt: skip
         outcome: Outcome = self.run(self.orders.place(request))
         return outcome
-
-    def modify(
-        self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
-    ) -> Outcome:
-        change = Change(quantity, price_paise, trigger_paise, at_ns=0)
-        outcome: Outcome = self.run(self.orders.modify(self._account, order_id, change))
-        return outcome
-
-    def cancel(self, order_id: str) -> Outcome:
-        outcome: Outcome = self.run(self.orders.cancel(self._account, order_id, at_ns=0))
-        return outcome
-
-    def facts(self, order_id: str) -> Facts | None:
-        book = self.run(self.orders.order_book(self._account))
-        assert book is not None, "the adapter could not read the book"
-        return next((facts_of(order) for order in book if order.broker_order_id == order_id), None)
-
-    def find(self, tag: str) -> Facts | None:
-        order = self.run(self.orders.find_by_tag(self._account, tag)).order
-        return None if order is None else facts_of(order)
-
-
-def facts_of(order: BrokerOrder) -> Facts:
-    """Of an order as our port tells it."""
-    return Facts(
-        order.broker_order_id, order.tag, order.instrument, order.transaction, order.status, order.quantity,
-        order.filled_quantity, sum(fill.quantity * fill.price_paise for fill in order.fills), order.trigger_paise,
-        order.reason,
-    )  # fmt: skip
 
 
 def _outcome(call: Callable[[], str]) -> Outcome:
@@ -245,16 +183,3 @@ def _outcome(call: Callable[[], str]) -> Outcome:
         return Outcome(Result.UNKNOWN if unknown else Result.REFUSED, reason=str(error.body))
     except Exception as error:  # the generated client lets out whatever its parts raise
         return Outcome(Result.UNKNOWN, reason=type(error).__name__)
-
-
-class Loop:
-    """An event loop for the adapter's coroutines, run from a test's thread."""
-
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-
-    def __call__(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(coroutine)
-
-    def close(self) -> None:
-        self._runner.close()

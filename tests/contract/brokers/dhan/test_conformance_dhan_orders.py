@@ -31,7 +31,7 @@ def test_an_order_is_placed_changed_and_cancelled(
     ask = desk.ask(listing, order_type, transaction=side, product=product, tag="placed 1")
     order_id = desk.place(ask)
     found = desk.facts(order_id, STATUSES_OF_TYPE[order_type], quantity=ask.quantity)
-    assert (found.tag, found.token, found.transaction) == ("placed 1", listing.token, side)
+    assert (found.tag, found.instrument, found.transaction) == ("placed 1", listing.token, side)
     assert found.trigger_paise == ask.trigger_paise
     tick = listing.tick_size_paise * (1 if side is Transaction.SELL else -1)
     changed = {

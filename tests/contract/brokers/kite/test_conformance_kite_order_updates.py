@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from kiteconnect import KiteTicker
+from testkit.broker_hands import facts_of
 from testkit.kite_desk import ACCOUNT, BUY, FUTURE, SELL, SHARE, KiteDesk
-from testkit.kite_hands import facts_of
 from testkit.kite_line import QUICK, SECONDS, line
 
 from services.sandbox.faces.kite.logins import SANDBOX_API_SECRET

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.kite_hands import Loop
+from testkit.broker_hands import Loop
 
 from services.sandbox.exchange import SandboxExchange, generated_exchange
 from services.sandbox.faces.kite.app import create_app

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
+from testkit.broker_hands import Loop
 from testkit.sandbox import Box, sandbox
 from testkit.upstox_desk import Desk
-from testkit.upstox_hands import Loop
 
 _numbers = count(1)
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 import upstox_client
+from testkit.broker_hands import Loop
 from testkit.sandbox import Box, sandbox
 from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL_M, Desk
-from testkit.upstox_hands import VERSION, Loop
+from testkit.upstox_hands import VERSION
 from upstox_client.rest import ApiException
 
 from services.sandbox.ports import BrokerName

@@ -6,8 +6,9 @@ Both hands meet each fault; what our adapter does not know it finds by the tag.
 from collections.abc import Callable
 
 import pytest
+from testkit.broker_hands import Hand
 from testkit.upstox_desk import BUY, LIMIT, MARKET, Desk
-from testkit.upstox_hands import Ask, Hand
+from testkit.upstox_hands import Ask
 from testkit.waiting import eventually
 
 from tradebus.brokers.ports import BrokerStatus, Outcome, Result

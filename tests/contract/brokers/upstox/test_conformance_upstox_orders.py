@@ -6,8 +6,9 @@ Each case runs with both hands; after each step both read the book and say the s
 from collections.abc import Callable
 
 import pytest
+from testkit.broker_hands import Facts, Hand
 from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL, SL_M, Desk
-from testkit.upstox_hands import Ask, Facts, Hand
+from testkit.upstox_hands import Ask
 
 from services.sandbox.ports import SandboxInstrument
 from tradebus.brokers.ports import BrokerStatus, Product, Result

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import upstox_client
+from testkit.broker_hands import facts_of
 from testkit.sandbox import Box
 from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL_M, Desk
-from testkit.upstox_hands import facts_of
 from testkit.upstox_streams import portfolio_stream, sdk_sockets_at
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
