@@ -21,7 +21,7 @@ from services.execution.decisions import Decide
 from services.execution.domain import lifecycle
 from services.execution.domain.opening import Approval, open_trade, refuse_trade
 from services.execution.domain.step import Cancel, Modify, Place, Request, Step
-from services.execution.domain.trade import Trade
+from services.execution.domain.trade import Order, Trade
 from services.execution.ports import Follower
 from services.execution.protection import Protection
 from tradebus.brokers.ports import BrokerOrder, Change, OrderGateway
@@ -29,6 +29,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.risk import ExitApproved
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock
+from tradebus.kernel.time import ist_date
 from tradebus.store.store import Store, Transaction
 from tradebus.trading.states import OrderState
 
@@ -170,6 +171,8 @@ class Keeper:
             if self._follower is not None:
                 await self._follower.follow(trade.session_id, order.tag)
             await self.report(lookup.order)
+        elif lookup.definitive and not await self._in_its_book(trade, order):
+            self.unsettled.add((pos_id, order_id))
         elif lookup.definitive and order.state is OrderState.PENDING and not decisions.outdated(trade, order, now_ns):
             async with self._lock(pos_id):
                 await self._cascade(pos_id, [Place(order_id)])
@@ -268,6 +271,10 @@ class Keeper:
         if isinstance(request, Place):
             if order.state is not OrderState.PENDING:
                 return None  # answered meanwhile: sent again it might be a second order
+            late = self.market_ns and trade.opened_ns and ist_date(self.market_ns) > ist_date(trade.opened_ns)
+            if late and not await self._in_its_book(trade, order):
+                self.unsettled.add((trade.pos_id, order.order_id))
+                return None
             placed = await self._gateway.place(decisions.order_request(trade, order))
             return decisions.placed(order.order_id, placed, order.placed_ns)
         if order.broker_order_id is None or order.ended or order.state is OrderState.UNKNOWN:
@@ -278,6 +285,20 @@ class Keeper:
         change = Change(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
         outcome = await self._gateway.modify(trade.session_id, order.broker_order_id, change)
         return decisions.modified(request, outcome)
+
+    async def _in_its_book(self, trade: Trade, order: Order) -> bool:
+        """Whether the broker's book is the one that the trade's orders are in, told by the entry that has filled.
+
+        A book begins anew every morning, and the name of a login may mean another account by now. Who takes such a
+        book's silence for the end of a stop sells what is not held.
+        """
+        entry = trade.entry_order()
+        if order is entry or not entry.filled_quantity:
+            return True
+        found = (await self._gateway.find_by_tag(trade.session_id, entry.tag)).order is not None
+        if not found:
+            _log.error("not the book of this trade, look at the account", pos_id=trade.pos_id, order_id=order.order_id)
+        return found
 
     async def _unfinished(self, trade: Trade | None) -> list[Request]:
         """Requests that a crash may have swallowed between commit and answer. All may be sent twice without harm."""

@@ -168,19 +168,22 @@ class FakeSession:
 
 class FakeBook:
     """One account's orders at the broker. `lose` makes the next placements end without an answer, after or before
-    they reached the book; `readable` False makes the book unreadable."""
+    they reached the book; `readable` False makes the book unreadable; `refused` is why nothing is placed."""
 
     def __init__(self) -> None:
         self.orders: dict[str, BrokerOrder] = {}
         self.requests: list[OrderRequest] = []
         self.lose: list[str] = []  # "after" or "before", one per placement
         self.readable = True
+        self.refused = ""
         self.known = None
         self.hand_made: list[NetPosition] = []
         self.definitive = True
 
     async def place(self, request: OrderRequest) -> Outcome:
         self.requests.append(request)
+        if self.refused:
+            return Outcome(Result.REFUSED, reason=self.refused)
         word = self.lose.pop(0) if self.lose else ""
         if word == "before":
             return Outcome(Result.UNKNOWN, reason="timeout")
