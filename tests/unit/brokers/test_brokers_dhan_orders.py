@@ -11,7 +11,6 @@ from testkit.dhan_desk import (
     LISTED,
     TOKEN,
     Answer,
-    fake_dhan,
     instrument_of,
     order_row,
     request,
@@ -30,19 +29,6 @@ BY_TAG, ORDER, ITS_TRADES = (
     "PUT /v2/orders/112111182198",
     "GET /v2/trades/112111182198",
 )
-
-
-@pytest.fixture(scope="module")
-def server():
-    with fake_dhan() as dhan:
-        yield dhan
-
-
-@pytest.fixture
-def dhan(server):
-    server.answers.clear()
-    server.asked.clear()
-    return server
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.dhan_desk import CALL, CLIENT_ID, FUTURE, INFY, NIFTY, NOVEMBER, TOKEN, Answer, fake_dhan
+from testkit.dhan_desk import CALL, CLIENT_ID, FUTURE, INFY, NIFTY, NOVEMBER, TOKEN, Answer
 
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import DhanAccount, DhanReference, DhanSession, parse_instruments
@@ -125,19 +125,6 @@ def test_the_real_lists_are_read():
 
 
 # Over HTTP
-
-
-@pytest.fixture(scope="module")
-def server():
-    with fake_dhan() as dhan:
-        yield dhan
-
-
-@pytest.fixture
-def dhan(server):
-    server.answers.clear()
-    server.asked.clear()
-    return server
 
 
 @pytest.fixture
