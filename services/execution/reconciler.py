@@ -98,7 +98,8 @@ class Reconciler:
     async def hear(self, order: BrokerOrder) -> None:
         """One word of the order stream. What it leaves out is looked up."""
         if not order.tag:
-            order = replace(order, tag=await self._book.tag_of(order.broker_order_id) or "")
+            tag = await self._book.tag_of(order.broker_order_id, list(self._account.sessions))
+            order = replace(order, tag=tag or "")
         found = await self._book.orders([order.tag], []) if order.tag else []
         if not found or not self._keeper.is_owner(found[0].owner):
             return  # somebody else's, or another instance hears it too

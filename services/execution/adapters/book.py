@@ -23,8 +23,8 @@ class OwnBook:
             for row in await self._pool.fetch(_SQL["orders_of_account"], list(tags), list(sessions))
         ]
 
-    async def tag_of(self, broker_order_id: str) -> str | None:
-        found: str | None = await self._pool.fetchval(_SQL["tag_of"], broker_order_id)
+    async def tag_of(self, broker_order_id: str, sessions: Sequence[str]) -> str | None:
+        found: str | None = await self._pool.fetchval(_SQL["tag_of"], broker_order_id, list(sessions))
         return found
 
     async def net(self, sessions: Sequence[str]) -> dict[int, int]:

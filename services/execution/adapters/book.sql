@@ -7,7 +7,9 @@ WHERE o.tag = ANY($1) OR (t.session_id = ANY($2) AND o.state NOT IN ('FILLED', '
 ORDER BY o.order_id
 
 -- name: tag_of
-SELECT tag FROM orders WHERE broker_order_id = $1
+-- The newest of these sessions' ($2) orders of that number: brokers may number alike, and a broker again.
+SELECT o.tag FROM orders o JOIN trades t USING (pos_id) WHERE o.broker_order_id = $1 AND t.session_id = ANY($2)
+ORDER BY o.placed_ns DESC LIMIT 1
 
 -- name: net
 SELECT instrument_id, sum(CASE side WHEN 'LONG' THEN 1 ELSE -1 END * (entry_quantity - exit_quantity))::bigint AS net

@@ -67,7 +67,7 @@ WITH lines AS (
 )
 INSERT INTO fills (fill_id, order_id, pos_id, quantity, price_paise, charges_paise, ts_event_ns)
 SELECT * FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
-ON CONFLICT (fill_id) DO NOTHING
+ON CONFLICT (order_id, fill_id) DO NOTHING
 
 -- name: insert_intent
 INSERT INTO intents (intent_id, pos_id, session_id, kind, outcome, ts_event_ns, body)
