@@ -70,7 +70,16 @@ async def run_broker_demo(wanted: BrokerDemo) -> None:
     name = new_name("demo")
     folder = runs_folder(state_dir()) / name
     folder.mkdir(parents=True, exist_ok=True)
-    async with _sandbox(wanted, day, folder) as ports, SandboxAdmin(f"http://127.0.0.1:{ports['admin']}") as admin:
+    async with _sandbox(wanted, day, folder) as (ports, exchange):
+        # An exchange that died has forgotten its books: the rest of the demo could only be wrong.
+        differences = await exchange.while_healthy(_demonstrate(wanted, name, ports, day))
+    if differences:
+        raise BooksDiffer(f"ledger and exchange differ in {len(differences)} things, the first: {differences[0]}")
+
+
+async def _demonstrate(wanted: BrokerDemo, name: str, ports: dict[str, int], day: date) -> list[str]:
+    """Trades the morning and shows it; what ledger and exchange differ in."""
+    async with SandboxAdmin(f"http://127.0.0.1:{ports['admin']}") as admin:
         clock = await admin.market_clock()
         async with open_stack(_plan(wanted, name, ports, clock), keep=wanted.keep) as stack:
             say(f"dashboard and API: {stack.state.gateway_url}  (token: {stack.state.token_file})")
@@ -78,13 +87,12 @@ async def run_broker_demo(wanted: BrokerDemo) -> None:
             outcome = await _trade(stack, wanted, sessions, clock, day)
             differences = await _differences(stack, admin, sessions, outcome)
             _show(stack, wanted, outcome, differences, day)
-    if differences:
-        raise BooksDiffer(f"ledger and exchange differ in {len(differences)} things, the first: {differences[0]}")
+    return differences
 
 
 @asynccontextmanager
-async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator[dict[str, int]]:
-    """The exchange as a process of its own; its ports by face."""
+async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator[tuple[dict[str, int], Supervisor]]:
+    """The exchange as a process of its own; its ports by face, and who watches it."""
     ports = {face: free_port() for face in FACES}
     health = free_port()
     environment: dict[str, str | None] = {
@@ -95,12 +103,14 @@ async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator
         "TRADEBUS_SANDBOX_TICKS_PER_SECOND": str(_SANDBOX_TICKS_PER_SECOND), "TRADEBUS_HEALTH_PORT": str(health),
         "TRADEBUS_HEALTH_HOST": None, "TRADEBUS_LOG_LEVEL": Verbosity.log_level,
     }  # fmt: skip
-    spec = ServiceSpec("sandbox", [sys.executable, "-m", "services.sandbox.main"], health, environment)
+    spec = ServiceSpec(
+        "sandbox", [sys.executable, "-m", "services.sandbox.main"], health, environment, restartable=False
+    )
     supervisor = Supervisor([spec], run_dir=folder, changed=lambda _: None, say=say)
     try:
         await supervisor.start(["sandbox"])
         say(f"sandbox exchange: {', '.join(f'{face} http://127.0.0.1:{port}' for face, port in ports.items())}")
-        yield ports
+        yield ports, supervisor
     finally:
         await supervisor.stop()
 

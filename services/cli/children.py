@@ -28,12 +28,14 @@ _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """What to run. `environment` is added to ours; a value of None removes the variable. Port 0: it has no /readyz."""
+    """What to run. `environment` is added to ours; a value of None removes the variable. Port 0: it has no /readyz.
+    What forgets everything with its process is not `restartable`."""
 
     name: str
     command: Sequence[str]
     health_port: int
     environment: Mapping[str, str | None] = field(default_factory=dict)
+    restartable: bool = True
 
 
 class Child:

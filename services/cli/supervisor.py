@@ -99,6 +99,8 @@ class Supervisor:
             delay_seconds = restart_delay(deaths, now=deaths[-1])
             if status == InvalidInput.exit_code:
                 return self._give_up(_error(child, status, "gave up"))
+            if not child.spec.restartable:
+                return self._give_up(_error(child, status, "died, and all it knew with it"))
             if delay_seconds is None:
                 return self._give_up(_error(child, status, f"died {DEATHS_MAX} times in {WINDOW_SECONDS:g} s"))
             self._say(f"{child.spec.name} {_ended(status)}; starting it again")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,14 @@ async def test_a_service_that_keeps_dying_is_given_up_with_its_last_words(tmp_pa
         os.kill(watched.pid("a"), signal.SIGKILL)
         with pytest.raises(Unavailable, match=r"a died 5 times in 60 s .*the disk is full"):
             await watched.supervisor.while_healthy(asyncio.sleep(600))
+
+
+async def test_what_forgets_everything_with_its_process_is_not_started_again(tmp_path: Path) -> None:
+    async with running(tmp_path, replace(service("a"), restartable=False), service("b")) as watched:
+        os.kill(watched.pid("a"), signal.SIGKILL)
+        with pytest.raises(Unavailable, match=r"a died, and all it knew with it \(was killed by signal 9\)"):
+            await watched.supervisor.while_healthy(asyncio.sleep(600))
+        assert watched.supervisor.services()["a"].restarts == 0
 
 
 async def test_a_users_mistake_is_not_tried_again(tmp_path: Path) -> None:
