@@ -75,8 +75,10 @@ async def _credential(request: LoginRequest, application: Credential) -> Credent
     if request.sandbox is not None:
         async with SandboxAdmin(request.sandbox) as admin:
             token = await admin.log_in(request.account, request.broker)
+        # Dhan's client id is the account itself: the one of a login kept before would belong to somebody else's token.
+        kept = "" if request.broker == "dhan" else application.client_id
         return replace(
-            application, client_id=application.client_id or request.account, access_token=token,
+            application, client_id=request.client_id or kept or request.account, access_token=token,
             account=request.account,
         )  # fmt: skip
     if request.token_file is not None:

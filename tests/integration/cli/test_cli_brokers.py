@@ -58,6 +58,15 @@ def test_a_sandbox_login_is_stored_encrypted_and_quotes_with_it(box: Box, state:
 
 
 @pytest.mark.parametrize("broker", BROKERS)
+def test_a_login_as_another_account_replaces_the_first(box: Box, state: Path, broker: str) -> None:
+    url = getattr(box, f"{broker}_url")
+    for account in ("CLI001", "CLI009"):
+        reply = told("login", "--broker", broker, "--sandbox", box.admin_url, "--account", account, "--url", url)
+        assert reply["session"] == "VALID"
+        assert Credentials(state).get(broker).account == account
+
+
+@pytest.mark.parametrize("broker", BROKERS)
 def test_instruments_are_found_by_part_of_their_key(box: Box, state: Path, broker: str) -> None:
     url = getattr(box, f"{broker}_url")
     told("login", "--broker", broker, "--sandbox", box.admin_url, "--account", "CLI001", "--url", url)
