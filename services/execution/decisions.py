@@ -82,6 +82,17 @@ def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | No
     return decide
 
 
+def cancel_again(order_id: str, at_ns: int) -> Decide:
+    """A cancellation was accepted, and the order rests at the broker as before."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        order = trade.order(order_id)
+        if order.state is OrderState.CANCEL_PENDING:
+            lifecycle.cancel(order, step, at_ns=at_ns)
+
+    return decide
+
+
 def reported(order: BrokerOrder, *, unknown: Exception) -> Decide:
     """What the broker says of an order. Raises `unknown` where this copy of the trade does not have it yet."""
 

@@ -172,6 +172,9 @@ class Reconciler:
             if finding is Finding.HEAR:
                 await self._keeper.report(theirs)
                 settled.append(difference(ours, theirs, action="taken over"))
+            elif finding is Finding.CANCEL and self._count(f"cancel {ours.tag}") >= _PATIENCE:
+                await self._keeper.change(ours.pos_id, decisions.cancel_again(ours.order_id, self._market_ns()))
+                settled.append(difference(ours, theirs, action="sent again"))
             elif finding is Finding.REALIGN and self._count(f"realign {ours.tag}") >= _PATIENCE:
                 at_ns = self._market_ns()
                 await self._keeper.change(

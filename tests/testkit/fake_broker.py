@@ -168,7 +168,8 @@ class FakeSession:
 
 class FakeBook:
     """One account's orders at the broker. `lose` makes the next placements end without an answer, after or before
-    they reached the book; `readable` False makes the book unreadable; `refused` is why nothing is placed."""
+    they reached the book; `readable` False makes the book unreadable; `refused` is why nothing is placed;
+    `cancels_lost` is how many cancellations are accepted and then forgotten."""
 
     def __init__(self) -> None:
         self.orders: dict[str, BrokerOrder] = {}
@@ -176,6 +177,7 @@ class FakeBook:
         self.lose: list[str] = []  # "after" or "before", one per placement
         self.readable = True
         self.refused = ""
+        self.cancels_lost = 0
         self.known = None
         self.hand_made: list[NetPosition] = []
         self.definitive = True
@@ -209,6 +211,9 @@ class FakeBook:
         order = self.orders[broker_order_id]
         if order.status.final:
             return Outcome(Result.REFUSED, reason="ended")
+        if self.cancels_lost:
+            self.cancels_lost -= 1
+            return Outcome(Result.ACCEPTED, broker_order_id)
         self.orders[broker_order_id] = replace(order, status=BrokerStatus.CANCELLED, as_of_ns=at_ns)
         return Outcome(Result.ACCEPTED, broker_order_id)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerOrder
+from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerOrder, BrokerStatus
 from tradebus.contracts.orders import Difference, OrderRole, Transaction
 from tradebus.trading.states import TERMINAL_ORDER_STATES, OrderState
 
@@ -42,6 +42,7 @@ class OwnOrder:
 class Finding(StrEnum):
     AGREES = "AGREES"
     HEAR = "HEAR"  # the broker knows more: report its order
+    CANCEL = "CANCEL"  # its cancellation was asked for, and it rests there as if it had not been
     REALIGN = "REALIGN"  # a resting stop has another quantity or trigger there: say again what it is to be
     DISPUTED = "DISPUTED"
 
@@ -60,6 +61,8 @@ def judge(ours: OwnOrder, theirs: BrokerOrder) -> Finding:
         return Finding.AGREES if theirs.status.final or not _lives(theirs) else Finding.DISPUTED
     if theirs.status.final:
         return Finding.HEAR
+    if ours.state is OrderState.CANCEL_PENDING and theirs.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
+        return Finding.CANCEL
     if ours.state in _RESTING and (
         theirs.quantity != ours.quantity or (ours.trigger_paise or None) != (theirs.trigger_paise or None)
     ):

@@ -277,6 +277,18 @@ async def test_a_stop_that_was_cancelled_by_hand_means_out(listed, tmp_path, whe
         assert leaving["quantity"] == 65
 
 
+async def test_a_cancellation_that_was_accepted_and_not_done_is_asked_for_again(listed, tmp_path, where) -> None:
+    """The exchange may turn down what the broker took on; until the stop is gone, nothing is sold."""
+    broker, entry = FakeBroker(), approval(1)
+    async with trading(where, tmp_path, broker) as life:
+        await opened(life, broker, entry)
+        broker.book.cancels_lost = 2
+        await life.send(exit_of(entry, at_ns=TEN + 60 * SECOND))
+        leaving = await life.until_state("EXIT", "OPEN")
+        assert leaving["quantity"] == 65
+    assert len(broker.book.requests) == 3
+
+
 async def test_a_position_nobody_can_explain_blocks_entries_until_it_is_gone(listed, tmp_path, where) -> None:
     broker = FakeBroker()
     broker.book.hand_made = [NetPosition("501", "NFO", "NIFTY26NOVFUT", "MIS", -65, 0, 65, 0, 0, 0)]

@@ -51,7 +51,10 @@ CASES = [
     (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
      theirs(BrokerStatus.TRIGGER_PENDING, trigger=900, quantity=50), Finding.REALIGN),
     (own(), theirs(quantity=50), Finding.DISPUTED),
-    (own(OrderState.CANCEL_PENDING), theirs(), Finding.AGREES),
+    (own(OrderState.CANCEL_PENDING), theirs(), Finding.CANCEL),
+    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCEL_PENDING), Finding.AGREES),
+    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.UNKNOWN), Finding.AGREES),
+    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCELLED), Finding.HEAR),
 ]  # fmt: skip
 
 
