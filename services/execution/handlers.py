@@ -184,14 +184,18 @@ class Execution:
             raise ValueError(f"{message.TYPE} without a pos_id")
         if isinstance(message, EntryApproved | EntryReduced):
             _TAKEN.labels("entry").inc()
-            await self._keeper.open(message, refusal=self._refusal(message))
+            await self._keeper.open(message, refusal=self._refusal(message), at_ns=self._effective_ns(message))
         elif isinstance(message, ExitApproved):
             _TAKEN.labels("exit").inc()
-            decide = exit_at(reason=message.rule, at_ns=message.ts_event_ns)
+            decide = exit_at(reason=message.rule, at_ns=self._effective_ns(message))
             await self._keeper.exit(message, decide)
         else:
             raise ValueError(f"{message.TYPE} does not belong on {entry.stream}")
         _ALIVE.set(len(self._keeper.alive))
+
+    def _effective_ns(self, message: Message) -> int:
+        """Paced, what was decided inside a slice takes effect at its end: the slice's ticks have gone by already."""
+        return max(message.ts_event_ns, self._supervisor.now_ns) if self._settings.paced else message.ts_event_ns
 
     def _refusal(self, approval: EntryApproved | EntryReduced) -> str | None:
         if self._sessions.killed:

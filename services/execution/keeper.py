@@ -67,14 +67,14 @@ class Keeper:
         self.market_ns = 0  # the event time of what is being handled; the supervisor sets it
         self.revision = 0  # goes up with every change of any trade
 
-    async def open(self, approval: Approval, *, refusal: str | None) -> None:
-        """Takes an approval, once: a trade and its entry order, or our refusal of a stale one."""
+    async def open(self, approval: Approval, *, refusal: str | None, at_ns: int) -> None:
+        """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one."""
         pos_id = approval.pos_id or ""
         step = self._step(approval.event_id)
         kind = await self._kinds.of(approval.instrument)
         async with self._lock(pos_id):
             if refusal is None:
-                trade = open_trade(approval, step, kind=kind, owner=self._owner)
+                trade = open_trade(approval, step, kind=kind, owner=self._owner, at_ns=at_ns)
                 # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
                 taken = await ledger.open_trade(
                     self._store.alone, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"

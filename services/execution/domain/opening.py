@@ -16,9 +16,13 @@ from tradebus.trading.states import OrderEvent, OrderState, TradeEvent, TradeSta
 Approval = EntryApproved | EntryReduced
 
 
-def open_trade(approval: Approval, step: Step, *, kind: str, owner: str) -> Trade:
-    """The trade, its entry order, and the request to place it. Pure: the same approval gives the same ids."""
-    trade = _trade(approval, kind=kind, owner=owner)
+def open_trade(approval: Approval, step: Step, *, kind: str, owner: str, at_ns: int | None = None) -> Trade:
+    """The trade, its entry order, and the request to place it. Pure: the same approval gives the same ids.
+
+    `at_ns` is when it takes effect, the approval's own instant where it is not given.
+    """
+    at_ns = approval.ts_event_ns if at_ns is None else at_ns
+    trade = _trade(approval, kind=kind, owner=owner, at_ns=at_ns)
     trade.state = next_trade_state(trade.state, TradeEvent.APPROVED)
     order = new_order(
         trade,
@@ -27,7 +31,7 @@ def open_trade(approval: Approval, step: Step, *, kind: str, owner: str) -> Trad
         transaction=trade.entry_transaction,
         order_type=OrderType.LIMIT,
         quantity=approval.quantity,
-        at_ns=approval.ts_event_ns,
+        at_ns=at_ns,
         price_paise=guard_price_paise(trade),
     )
     step.requests.append(Place(order.order_id))
@@ -100,7 +104,7 @@ def move(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
     step.history.append(Moved(order.order_id, before, order.state, event, at_ns))
 
 
-def _trade(approval: Approval, *, kind: str, owner: str) -> Trade:
+def _trade(approval: Approval, *, kind: str, owner: str, at_ns: int) -> Trade:
     target = approval.target_paise
     return Trade(
         pos_id=approval.pos_id or "",
@@ -124,6 +128,6 @@ def _trade(approval: Approval, *, kind: str, owner: str) -> Trade:
         trace_id=approval.trace_id,
         intent_id=approval.intent_id,
         created_ns=approval.ts_event_ns,
-        as_of_ns=approval.ts_event_ns,
+        as_of_ns=at_ns,
         owner=owner,
     )
