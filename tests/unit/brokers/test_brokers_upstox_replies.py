@@ -306,7 +306,7 @@ def test_an_order_update_with_anything_wrong_in_it_raises_nothing(server, client
         ("cancelled after market order", 10, 0, BrokerStatus.CANCELLED),
         ("REJECTED", 10, 0, BrokerStatus.REJECTED),
         ("complete", 10, 9, BrokerStatus.UNKNOWN),
-        ("rejected", 10, 3, BrokerStatus.UNKNOWN),
+        ("rejected", 10, 3, BrokerStatus.CANCELLED),
         ("frozen by compliance", 10, 0, BrokerStatus.UNKNOWN),
         ("", 10, 0, BrokerStatus.UNKNOWN),
         ("open", 10, 11, BrokerStatus.UNKNOWN),

@@ -54,7 +54,7 @@ def decided(status: BrokerStatus, *, quantity: int, filled_quantity: int) -> Bro
     if status is BrokerStatus.FILLED:  # says complete, and is not
         return BrokerStatus.UNKNOWN
     if status is BrokerStatus.REJECTED and filled_quantity > 0:
-        return BrokerStatus.UNKNOWN
+        return BrokerStatus.CANCELLED  # the rest was rejected; without an end it would hold the exit up
     return status
 
 
