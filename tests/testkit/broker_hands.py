@@ -3,12 +3,28 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderGateway, Outcome
-from tradebus.contracts.orders import Transaction
+from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderGateway, Outcome, Product
+from tradebus.contracts.orders import OrderType, Transaction
 
 T = TypeVar("T")
+Instrument = TypeVar("Instrument")
+
+
+@dataclass(frozen=True)  # no slots: an alias of a generic cannot make such a class
+class Ask(Generic[Instrument]):
+    """A new order in the terms of the tests. `instrument` as the broker's hands know it; prices in paise."""
+
+    instrument: Instrument
+    transaction: Transaction
+    order_type: OrderType
+    quantity: int
+    product: Product = Product.INTRADAY
+    price_paise: int | None = None
+    trigger_paise: int | None = None
+    tag: str = ""
+    protection_pct: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 The SDK's side has its own small tables of words, so that agreement is not an echo of the adapter's.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from dhanhq import DhanContext, dhanhq
 
+from testkit import broker_hands
 from testkit.broker_hands import Facts, GatewayHand, Loop, facts_of
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.dhan import (
@@ -38,20 +38,7 @@ _STATUSES = {
 }  # fmt: skip
 # Codes after which an order may nevertheless live: the server's own trouble, not its judgement.
 _UNDECIDED = frozenset({"DH-908", "DH-909", "DH-910", None})
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A new order in the terms of the tests. Prices in paise."""
-
-    listing: ListedInstrument
-    transaction: Transaction
-    order_type: OrderType
-    quantity: int
-    product: Product = Product.INTRADAY
-    price_paise: int | None = None
-    trigger_paise: int | None = None
-    tag: str = "t"
+Ask = broker_hands.Ask[ListedInstrument]
 
 
 class Listings:
@@ -86,7 +73,7 @@ class SdkHand:
     def place(self, ask: Ask) -> Outcome:
         return outcome(
             self.dhan.place_order(
-                security_id=ask.listing.token, exchange_segment=ask.listing.broker_segment,
+                security_id=ask.instrument.token, exchange_segment=ask.instrument.broker_segment,
                 transaction_type=ask.transaction.value, quantity=ask.quantity, order_type=TYPES[ask.order_type],
                 product_type=PRODUCTS[ask.product], price=_rupees(ask.price_paise),
                 trigger_price=_rupees(ask.trigger_paise), tag=ask.tag,
@@ -152,11 +139,11 @@ class AdapterHand(GatewayHand):
         )  # fmt: skip
 
     def place(self, ask: Ask) -> Outcome:
-        place = self._listings.place_of(ask.listing.broker_segment, ask.listing.token)
+        place = self._listings.place_of(ask.instrument.broker_segment, ask.instrument.token)
         request = OrderRequest(
             account=self.account_name, tag=ask.tag, instrument=-1 if place is None else place,
-            symbol=ask.listing.symbol, transaction=ask.transaction, order_type=ask.order_type, quantity=ask.quantity,
-            lot_size=ask.listing.lot_size, tick_size_paise=ask.listing.tick_size_paise, at_ns=0,
+            symbol=ask.instrument.symbol, transaction=ask.transaction, order_type=ask.order_type, quantity=ask.quantity,
+            lot_size=ask.instrument.lot_size, tick_size_paise=ask.instrument.tick_size_paise, at_ns=0,
             price_paise=ask.price_paise, trigger_paise=ask.trigger_paise, product=ask.product,
         )  # fmt: skip
         return self.run(self.orders.place(request))

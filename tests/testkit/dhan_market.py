@@ -120,7 +120,7 @@ class Desk:
         """An order of one lot that waits (or, at the market, fills): prices twenty ticks away unless given."""
         side, touch = given.get("transaction", Transaction.BUY), self.market.touch(listing)
         away = 20 * touch.tick * (1 if side is Transaction.BUY else -1)
-        made: dict[str, Any] = {"transaction": side, "quantity": listing.lot_size}
+        made: dict[str, Any] = {"transaction": side, "quantity": listing.lot_size, "tag": "t"}
         if order_type is OrderType.LIMIT:
             made["price_paise"] = (touch.bid if side is Transaction.BUY else touch.ask) - away
         if order_type in (OrderType.SL, OrderType.SL_M):

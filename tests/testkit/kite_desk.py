@@ -147,7 +147,7 @@ class KiteDesk:
         outcome = self.hand(by).place(ask)
         assert outcome.result is Result.ACCEPTED, outcome.reason
         facts = self.agreed(outcome.broker_order_id)
-        assert (facts.tag, facts.transaction, facts.instrument) == (ask.tag, ask.transaction, int(ask.listing.token))
+        assert (facts.tag, facts.transaction, facts.instrument) == (ask.tag, ask.transaction, int(ask.instrument.token))
         return facts
 
     def refused_by_both(self, ask: Callable[[], Ask]) -> Iterator[Outcome]:

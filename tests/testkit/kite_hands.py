@@ -4,13 +4,13 @@ The SDK's side has its own small tables of words, so that agreement is not an ec
 """
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import requests
 from kiteconnect import KiteConnect
 from kiteconnect import exceptions as kite_errors
 
+from testkit import broker_hands
 from testkit.broker_hands import Facts, GatewayHand
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.kite import (
@@ -34,21 +34,7 @@ _STATUSES = {
     "CANCELLED": BrokerStatus.CANCELLED, "CANCELLED AMO": BrokerStatus.CANCELLED, "REJECTED": BrokerStatus.REJECTED,
 }  # fmt: skip
 _UNKNOWN = (kite_errors.NetworkException, kite_errors.DataException)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A new order in the terms of the tests. Prices in paise."""
-
-    listing: ListedInstrument
-    transaction: Transaction
-    order_type: OrderType
-    quantity: int
-    product: Product = Product.INTRADAY
-    price_paise: int | None = None
-    trigger_paise: int | None = None
-    tag: str = ""
-    protection_pct: float | None = None
+Ask = broker_hands.Ask[ListedInstrument]
 
 
 class SdkHand:
@@ -65,7 +51,7 @@ class SdkHand:
         if ask.protection_pct is None and ask.order_type in (OrderType.MARKET, OrderType.SL_M):
             given["market_protection"] = -1
         return self.place_raw(
-            variety="regular", exchange=ask.listing.broker_segment, tradingsymbol=ask.listing.symbol,
+            variety="regular", exchange=ask.instrument.broker_segment, tradingsymbol=ask.instrument.symbol,
             transaction_type=ask.transaction.value, quantity=ask.quantity, product=PRODUCTS[ask.product],
             order_type=ask.order_type.value, **given,
         )  # fmt: skip
@@ -144,9 +130,9 @@ class AdapterHand(GatewayHand):
 
     def place(self, ask: Ask) -> Outcome:
         request = OrderRequest(
-            account=self.account_name, tag=ask.tag, instrument=self.know(ask.listing), symbol=ask.listing.symbol,
+            account=self.account_name, tag=ask.tag, instrument=self.know(ask.instrument), symbol=ask.instrument.symbol,
             transaction=ask.transaction, order_type=ask.order_type, quantity=ask.quantity,
-            lot_size=ask.listing.lot_size, tick_size_paise=ask.listing.tick_size_paise, at_ns=0,
+            lot_size=ask.instrument.lot_size, tick_size_paise=ask.instrument.tick_size_paise, at_ns=0,
             price_paise=ask.price_paise, trigger_paise=ask.trigger_paise, market_protection_pct=ask.protection_pct,
             product=ask.product,
         )  # fmt: skip

@@ -4,13 +4,13 @@ The SDK's side has its own small tables of words, so that agreement is not an ec
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import upstox_client
 from upstox_client.rest import ApiException
 
 from services.sandbox.ports import SandboxInstrument
+from testkit import broker_hands
 from testkit.broker_hands import Facts, GatewayHand
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.ports import BrokerStatus, OrderRequest, Outcome, Product, Result
@@ -24,7 +24,7 @@ from tradebus.brokers.upstox import (
     UpstoxSession,
     UpstoxSettings,
 )
-from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.contracts.orders import Transaction
 
 API_KEY = "sandboxkey"
 VERSION = "2.0"
@@ -35,21 +35,7 @@ _STATUSES = {
     "cancelled": BrokerStatus.CANCELLED, "cancelled after market order": BrokerStatus.CANCELLED,
     "rejected": BrokerStatus.REJECTED,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A new order in the terms of the tests. Prices in paise."""
-
-    instrument: SandboxInstrument
-    transaction: Transaction
-    order_type: OrderType
-    quantity: int
-    product: Product = Product.INTRADAY
-    price_paise: int | None = None
-    trigger_paise: int | None = None
-    tag: str = ""
-    protection_pct: float | None = None
+Ask = broker_hands.Ask[SandboxInstrument]
 
 
 def listing_of(instrument: SandboxInstrument) -> ListedInstrument:

@@ -35,9 +35,9 @@ REFUSED: dict[str, Make] = {
     "stop-market in an option": lambda desk: desk.ask(desk.market.option, SL_M),
     "delivery of a future": lambda desk: desk.ask(desk.market.future, LIMIT, product=Product.DELIVERY),
     "carried share": lambda desk: desk.ask(desk.market.share, LIMIT, product=Product.CARRY),
-    "an index": lambda desk: replace(desk.ask(desk.market.share, LIMIT), listing=desk.market.index),
+    "an index": lambda desk: replace(desk.ask(desk.market.share, LIMIT), instrument=desk.market.index),
     "an id that is not listed": lambda desk: replace(
-        desk.ask(desk.market.share, LIMIT), listing=replace(desk.market.share, token="4999999")
+        desk.ask(desk.market.share, LIMIT), instrument=replace(desk.market.share, token="4999999")
     ),
     "own id too long": lambda desk: desk.ask(desk.market.share, LIMIT, tag="t" * 31),
     "own id with other characters": lambda desk: desk.ask(desk.market.share, LIMIT, tag="a/b"),

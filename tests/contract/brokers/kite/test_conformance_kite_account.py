@@ -96,7 +96,7 @@ def test_the_margin_of_an_order_is_what_placing_it_uses(desk: KiteDesk) -> None:
     sdk = SdkHand(desk.url, token)
     ask = desk.ask(FUTURE, LIMIT, price=-3, product=Product.CARRY)
     needed = sdk.kite.order_margins([{
-        "exchange": "NFO", "tradingsymbol": ask.listing.symbol, "transaction_type": "BUY", "variety": "regular",
+        "exchange": "NFO", "tradingsymbol": ask.instrument.symbol, "transaction_type": "BUY", "variety": "regular",
         "product": "NRML", "order_type": "LIMIT", "quantity": ask.quantity, "price": ask.price_paise / 100,
         "trigger_price": 0,
     }])[0]  # fmt: skip
@@ -216,7 +216,7 @@ def test_a_token_that_is_not_valid_stops_both(desk: KiteDesk, token: str) -> Non
         desk.loop(ours.account.margins())
     assert desk.loop(ours.session.check()) is SessionState.EXPIRED
     ask = desk.ask(SHARE, LIMIT, side=BUY, price=-1)
-    ours.know(ask.listing)
+    ours.know(ask.instrument)
     assert ours.place(ask).result is sdk.place(ask).result is Result.REFUSED
     assert desk.agreed_by_tag(ask.tag) is None
 

@@ -130,7 +130,7 @@ def test_the_sdks_user_is_told_which_field_is_wrong(desk: KiteDesk, change: dict
 
 
 def test_an_order_for_an_index_is_not_sent_by_the_adapter(desk: KiteDesk) -> None:
-    for_index = replace(desk.ask(SHARE, LIMIT, price=-1), listing=desk.listing("NSE:NIFTY 50"))
+    for_index = replace(desk.ask(SHARE, LIMIT, price=-1), instrument=desk.listing("NSE:NIFTY 50"))
     outcome = desk.adapter.place(for_index)
     assert "cannot be traded" in outcome.reason
 
