@@ -115,13 +115,18 @@ def request_exit(trade: Trade, step: Step, *, reason: str, at_ns: int) -> None:
 
 
 def continue_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
-    """The next thing on the way out: cancel what can still fill, then sell what is held, then close."""
+    """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
+
+    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays.
+    """
     waiting = False
+    filling = trade.open_quantity > 0 and trade.live(OrderRole.ENTRY) is not None
     for order in trade.orders:
         if order.ended:
             continue
         waiting = True
-        if order.role is not OrderRole.EXIT and order.state not in _NOT_CANCELLABLE:
+        protects = filling and order.role is OrderRole.STOP
+        if order.role is not OrderRole.EXIT and order.state not in _NOT_CANCELLABLE and not protects:
             cancel(order, step, at_ns=at_ns)
     if waiting:
         return

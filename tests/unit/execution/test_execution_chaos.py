@@ -243,3 +243,23 @@ def test_an_entry_still_filling_when_its_stop_is_hit_is_cancelled():
     after = Step(recorded_ns=1)
     lifecycle.on_report(trade, stop, after, report(hit))
     assert [(type(request), request.order_id) for request in after.requests] == [(Cancel, entry.order_id)]
+
+
+def test_the_stop_stays_until_the_entry_can_fill_no_more():
+    """A cancellation whose answer is lost may hold the exit up for as long as the broker is silent."""
+    trade = placed_trade()
+    entry, step = trade.entry_order(), Step(recorded_ns=1)
+    half = match(accept(order_request(trade, entry), paper_filling(1.0)), Quote(MORNING + SECOND, 10_000))
+    lifecycle.on_report(trade, entry, step, report(half))
+    stop = trade.live(OrderRole.STOP)
+    assert stop is not None
+    lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
+    out = Step(recorded_ns=1)
+    lifecycle.request_exit(trade, out, reason="flatten", at_ns=MORNING + 2 * SECOND)
+    lost = Outcome(Result.UNKNOWN, reason="no answer")
+    lifecycle.on_cancel_outcome(trade, entry, out, lost, at_ns=MORNING + 2 * SECOND)
+    assert [(type(request), request.order_id) for request in out.requests] == [(Cancel, entry.order_id)]
+    assert (entry.state, stop.state) == (OrderState.UNKNOWN, OrderState.TRIGGER_PENDING)
+    gone, then = replace(report(half), status=BrokerStatus.CANCELLED), Step(recorded_ns=1)
+    lifecycle.on_report(trade, entry, then, gone)
+    assert [(type(request), request.order_id) for request in then.requests] == [(Cancel, stop.order_id)]
