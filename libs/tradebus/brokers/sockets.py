@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+from tradebus.brokers.common.addresses import is_here
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.clock import monotonic_ns
@@ -123,6 +124,7 @@ class ReconnectingSocket:
                 address.url, additional_headers=dict(address.headers), ssl=secure, compression=None, logger=_quiet,
                 open_timeout=self._timing.connect_seconds, ping_interval=self._timing.ping_seconds,
                 ping_timeout=self._timing.ping_seconds, close_timeout=1, max_size=self._max_frame_bytes,
+                proxy=None if is_here(address.url) else True,
             )  # fmt: skip
         except InvalidStatus as error:
             status = error.response.status_code

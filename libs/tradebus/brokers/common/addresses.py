@@ -21,6 +21,12 @@ def check_address(name: str, url: str, schemes: tuple[str, str]) -> None:
         )
 
 
+def is_here(url: str) -> bool:
+    """Whether the address is of this machine: no proxy of the environment may come between."""
+    host = urlsplit(url).hostname or ""
+    return host in _LOOPBACK or host.startswith("127.")
+
+
 def shown(url: str) -> str:
     """Without a query or user name, which may hold secrets."""
     return repr(url.partition("?")[0].rpartition("@")[2][:80])

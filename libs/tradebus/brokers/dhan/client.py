@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer, SdkCalls
+from tradebus.brokers.common.addresses import is_here
 from tradebus.brokers.common.login import LoginClient
 from tradebus.brokers.dhan.failures import before_call, classify, inspect, unwrapped
 from tradebus.brokers.dhan.settings import DhanSettings, check_header
@@ -116,5 +117,6 @@ class DhanClient(LoginClient):
         http = context.get_dhan_http()
         http.base_url, http.timeout = self.settings.endpoints.rest, self.timeout
         http.session.max_redirects = 0
+        http.session.trust_env = not is_here(self.settings.endpoints.rest)
         http.session.hooks["response"].append(inspect)
         return dhanhq(context)

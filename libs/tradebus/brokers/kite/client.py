@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
+from tradebus.brokers.common.addresses import is_here
 from tradebus.brokers.common.login import LoginClient
 from tradebus.brokers.kite.failures import classify, inspect
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
@@ -60,6 +61,7 @@ class KiteClient(LoginClient):
             timeout=self.timeout,
         )  # fmt: skip
         sdk.reqsession.max_redirects = 0
+        sdk.reqsession.trust_env = not is_here(self.settings.endpoints.rest)
         sdk.reqsession.hooks["response"].append(inspect)
         return sdk
 
