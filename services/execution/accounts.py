@@ -21,6 +21,7 @@ from tradebus.kernel.time import ist_date
 from tradebus.store.store import Store
 
 _AGAIN_NS = 2_000_000_000
+_FEED_BEHIND_SECONDS = 10.0  # of the machine: a feed that lives is not as late as this
 _log = structlog.get_logger()
 
 
@@ -58,7 +59,8 @@ class Accounts:
     """`opened` gets each new account."""
 
     def __init__(self, settings: ExecutionSettings, store: Store, open_broker: OpenBroker, *, clock: Clock) -> None:
-        self._store, self._open_broker, self._clock = store, open_broker, settings.clock_of_market(clock)[0]
+        self._store, self._open_broker = store, open_broker
+        self._clock, self._speed = settings.clock_of_market(clock)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._accounts: dict[tuple[str, str], Account] = {}
@@ -101,6 +103,10 @@ class Accounts:
     def today(self) -> date:
         """The market's day: a sandbox's may be another one than the machine's."""
         return ist_date(self._clock.now_ns())
+
+    def passed_ns(self) -> int:
+        """The event time that has certainly passed, though no tick may say so: brokers' markets do not wait for us."""
+        return self._clock.now_ns() - int(_FEED_BEHIND_SECONDS * self._speed * 1e9)
 
     async def _opened(self, key: tuple[str, str]) -> Account:
         failed = self._failed.get(key)

@@ -65,6 +65,10 @@ def wire(
 ) -> Execution:
     """Execution in front of any order gateway. `paper` is given where that gateway fills from market data, `accounts`
     where it reaches brokers."""
+
+    def passed_ns(session_id: str) -> int:
+        return accounts.passed_ns() if accounts is not None and sessions.is_at_broker(session_id) else 0
+
     keeper = Keeper(
         store,
         gateway,
@@ -72,6 +76,7 @@ def wire(
         owner=f"execution-{settings.instance}",
         kinds=InstrumentKinds(store.pool),
         follower=paper,
+        passed_ns=passed_ns,
     )
     supervisor = Supervisor(keeper, paper)
     outbox = Outbox(store, bus)

@@ -200,7 +200,7 @@ class Execution:
     def _refusal(self, approval: EntryApproved | EntryReduced) -> str | None:
         if self._sessions.killed:
             return "kill_switch"
-        if self._supervisor.now_ns > approval.valid_until_ns:
+        if max(self._supervisor.now_ns, self._keeper.passed_ns(approval.session_id or "")) > approval.valid_until_ns:
             return "stale_approval"
         return (self._desk.blocked(approval.session_id) or None) if self._desk is not None else None
 
@@ -237,7 +237,7 @@ class Execution:
             await _sleep(stop, self._settings.housekeeping_seconds)
 
     async def _keep_house(self, lane: Lane) -> None:
-        """Kill switch, orphans, strays, unknown outcomes, messages another instance left behind."""
+        """Kill switch, orphans, strays, unknown outcomes, missed deadlines, messages another instance left behind."""
         async with self._turn:  # no tick passes between taking a trade over and following its orders
             await self._sessions.refresh_kill_switch()
             for pos_id in await self._keeper.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
@@ -251,6 +251,7 @@ class Execution:
             }
             for pos_id, order_id in sorted(unknown | self._keeper.unsettled):
                 await self._keeper.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
+            await self._supervisor.meet_missed()
         if not self._settings.paced:
             await self._claim_left(lane)
             await self._outbox.sweep()

@@ -8,7 +8,7 @@ A process lock and a Postgres advisory lock serialise a position; the row's vers
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from weakref import WeakValueDictionary
 
 import structlog
@@ -50,7 +50,10 @@ class Keeper:
         owner: str,
         kinds: InstrumentKinds,
         follower: Follower | None,
+        passed_ns: Callable[[str], int],
     ) -> None:
+        """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
+        self.passed_ns = passed_ns
         self._store, self._gateway, self._clock, self._follower = store, gateway, clock, follower
         self._owner, self._kinds = owner, kinds
         self._ledger = Ledger(store.pool)
@@ -161,6 +164,7 @@ class Keeper:
         trade = self.alive.get(pos_id) or await self._load(pos_id)
         if trade is None:
             return
+        now_ns = max(now_ns, self.passed_ns(trade.session_id))
         order = trade.order(order_id)
         lookup = await self._gateway.find_by_tag(trade.session_id, order.tag)
         if lookup.order is not None or lookup.definitive:

@@ -59,6 +59,11 @@ class Sessions:
         """The sessions whose orders go to a broker."""
         return [spec for spec in self._specs.values() if spec.broker != PAPER]
 
+    def is_at_broker(self, session_id: str) -> bool:
+        """Whether its orders go to a broker. False for a session that is not known yet."""
+        spec = self._specs.get(session_id)
+        return spec is not None and spec.broker != PAPER
+
     async def refresh_kill_switch(self) -> None:
         self.killed = bool(await self._store.pool.fetchval("SELECT engaged FROM kill_switch"))
 

@@ -13,9 +13,10 @@ from services.execution.domain import lifecycle
 from services.execution.domain.trade import Trade
 from services.execution.keeper import Keeper
 from tradebus.brokers.ports import InstrumentTicks, SimulatedMarket
+from tradebus.calendar import MarketClass, session_for
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.states import OrderState, TradeState
 
 _SAVE_EVERY_NS = NANOSECONDS_PER_SECOND
@@ -45,6 +46,13 @@ class Supervisor:
         if self._keeper.alive:
             await self._pass_time(end_ns)
         self.now_ns = max(self.now_ns, end_ns)
+
+    async def meet_missed(self) -> None:
+        """Deadlines of trades at brokers, where the ticks that would tell of them have stopped in a session."""
+        for trade in list(self._keeper.alive.values()):
+            passed_ns = self._keeper.passed_ns(trade.session_id)
+            if passed_ns > self.now_ns and self._keeper.owns(trade) and _in_session(passed_ns):
+                await self._meet_deadlines(trade, passed_ns)
 
     def _watched(self, instruments: Mapping[int, Mapping[str, Trade]]) -> Set[int]:
         """Instruments whose ticks can matter: all with a living trade where we fill from ticks ourselves, else those
@@ -164,6 +172,12 @@ def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None
     reached = prices >= trade.target_paise if trade.side is Side.LONG else prices <= trade.target_paise
     index = int(np.argmax(reached)) if len(reached) else 0
     return begin + index if len(reached) and reached[index] else None
+
+
+def _in_session(ts_ns: int) -> bool:
+    """Whether anything is traded then: an exit that is refused out of hours is not tried all night."""
+    session = session_for(ist_date(ts_ns), MarketClass.DERIVATIVE)
+    return session is not None and session.open_ns <= ts_ns < session.close_ns
 
 
 def _ending(trade: Trade) -> bool:
