@@ -1,8 +1,12 @@
 """No secret reaches a log line."""
 
-import pytest
+import io
+import sys
 
-from tradebus.runtime.logs import redact
+import pytest
+import structlog
+
+from tradebus.runtime.logs import configure_logs, redact
 
 
 @pytest.mark.parametrize(
@@ -29,3 +33,19 @@ def test_a_secret_looking_key_is_replaced_at_any_depth():
 def test_what_is_no_secret_stays():
     event = {"event": "placed 5@100", "count": 3, "url": "http://host:80/a@b", "none": None, "list": [1, "a"]}
     assert redact(None, "info", dict(event)) == event
+
+
+def test_a_standard_error_that_was_closed_later_takes_no_log_down(monkeypatch):
+    first, second = io.StringIO(), io.StringIO()
+    before = structlog.get_config()
+    monkeypatch.setattr(sys, "stderr", first)
+    try:
+        configure_logs("test", level="info")
+        log = structlog.get_logger()
+        log.info("one")
+        first.close()
+        monkeypatch.setattr(sys, "stderr", second)
+        log.info("two")
+    finally:
+        structlog.configure(**before)
+    assert '"event": "two"' in second.getvalue()
