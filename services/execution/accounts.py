@@ -10,7 +10,9 @@ import structlog
 
 from services.execution.adapters.listed import Listed
 from services.execution.settings import ExecutionSettings
+from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credentials
+from tradebus.brokers.errors import TokenExpired
 from tradebus.brokers.ports import OrderGateway, OrderRequest
 from tradebus.brokers.registry import Broker, OpenBroker
 from tradebus.calendar import freeze_quantity
@@ -69,20 +71,25 @@ class Accounts:
         self._failed: dict[tuple[str, str], tuple[int, TradebusError]] = {}
         self.opened: asyncio.Queue[Account] = asyncio.Queue()
 
-    async def of(self, spec: SessionSpec) -> Account:
+    async def of(self, spec: SessionSpec, *, starting: bool = False) -> Account:
         """The session's account, opened where it is not yet. Raises InvalidInput and BrokerError; within two seconds
-        after a failure the same again, without asking anybody."""
+        after a failure the same again, without asking anybody. A session that is `starting` needs a login that the
+        broker takes; one that trades is not left alone because its login has ended."""
+        key = (spec.broker, spec.credential or spec.broker)
         found = self._by_session.get(spec.session_id)
         if found is not None:
+            if starting:
+                await _ask_whether_valid(found.broker, key[1])
             return found
-        key = (spec.broker, spec.credential or spec.broker)
         async with self._opening:
             account = self._accounts.get(key)
             if account is None:
-                account = await self._opened(key)
+                account = await self._opened(key, check=starting)
                 self._accounts[key] = account
                 self.opened.put_nowait(account)
-            elif account.listed.day != self.today():
+            elif starting:
+                await _ask_whether_valid(account.broker, key[1])
+            if account.listed.day != self.today():
                 await account.listed.refresh(self.today())
             account.sessions[spec.session_id] = spec
             self._by_session[spec.session_id] = account
@@ -108,17 +115,17 @@ class Accounts:
         """The event time that has certainly passed, though no tick may say so: brokers' markets do not wait for us."""
         return self._clock.now_ns() - int(_FEED_BEHIND_SECONDS * self._speed * 1e9)
 
-    async def _opened(self, key: tuple[str, str]) -> Account:
+    async def _opened(self, key: tuple[str, str], *, check: bool) -> Account:
         failed = self._failed.get(key)
         if failed is not None and monotonic_ns() - failed[0] < _AGAIN_NS:
             raise failed[1]
         try:
-            return await self._open(*key)
+            return await self._open(*key, check=check)
         except TradebusError as error:
             self._failed[key] = (monotonic_ns(), error)
             raise
 
-    async def _open(self, name: str, credential_name: str) -> Account:
+    async def _open(self, name: str, credential_name: str, *, check: bool) -> Account:
         if name not in self._sandboxed:
             # The gateway refuses such a session; whoever writes to the stream himself gets no further than this.
             raise InvalidInput(f"{name}: orders go only to a sandbox on this machine (TRADEBUS_{name.upper()}_URL)")
@@ -130,9 +137,18 @@ class Accounts:
         broker = self._open_broker(name, credential, url=self._urls[name], refresh=stored_token, clock=self._clock)
         listed = Listed(self._store, broker)
         try:
+            if check:
+                await _ask_whether_valid(broker, credential_name)
             await listed.refresh(self.today())
         except BaseException:
             broker.close()
             raise
         _log.info("account opened", broker=name, credential_name=credential_name)
         return Account(f"{name}:{credential_name}", broker, listed)
+
+
+async def _ask_whether_valid(broker: Broker, credential_name: str) -> None:
+    """Raises TokenExpired for a login that the broker does not take; silence is no refusal."""
+    if await broker.session.check() is SessionState.EXPIRED:
+        text = f"the login {credential_name!r} is not accepted: `tradebus login --broker {broker.name}`"
+        raise TokenExpired(broker.name, text)

@@ -61,7 +61,7 @@ class Desk:
         while True:
             spec, new = await self._wanted.get()
             try:
-                await self._accounts.of(spec)
+                await self._accounts.of(spec, starting=new)
                 await self._sessions.participate(spec.session_id)
             except (*_POSTGRES, TradebusError) as error:
                 _log.error("account not opened", session_id=spec.session_id, broker=spec.broker, error=str(error))

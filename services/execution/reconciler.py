@@ -120,7 +120,7 @@ class Reconciler:
             return
         book = await account.gateway.order_book(next(iter(account.sessions)))
         if book is None:
-            self._unread()
+            await self._unread()
             return
         self._read_ns = monotonic_ns()
         self._open_questions = 0
@@ -257,11 +257,19 @@ class Reconciler:
                 tx.emit(ORDERS.name, model.model_validate({**envelope, **fields}))
         await self._outbox.flush()
 
-    def _unread(self) -> None:
+    async def _unread(self) -> None:
         _RECONCILED.labels(self._account.name, "unread").inc()
         _log.warning("the order book cannot be read", account=self._account.name)
-        if monotonic_ns() - self._read_ns >= self._lost_ns:
-            self._account.blocked = "broker_lost"
+        if monotonic_ns() - self._read_ns < self._lost_ns:
+            return
+        self._account.blocked = "broker_lost"
+        lost = Difference(
+            what="order book", ours="needed", brokers=f"unread for {self._lost_ns / 1e9:g} s",
+            action="look whether the login has ended; no position is opened until the book is read",
+        )  # fmt: skip
+        if self._told != (lost,):
+            self._told, self._agreed = (lost,), False
+            await self._emit(ReconcileMismatch, differences=(lost,))
 
     def _count(self, what: str) -> int:
         self._seen[what] = self._seen.get(what, 0) + 1

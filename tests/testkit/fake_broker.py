@@ -156,8 +156,10 @@ class FakeAccount:
 
 
 class FakeSession:
+    state = SessionState.VALID
+
     async def check(self) -> SessionState:
-        return SessionState.VALID
+        return self.state
 
     def login_url(self) -> str | None:
         return "http://127.0.0.1:1/login"

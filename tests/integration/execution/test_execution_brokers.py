@@ -11,7 +11,7 @@ from testkit.fake_broker import MASTER, UNREACHABLE, FakeBroker, opening
 
 from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
-from tradebus.brokers.account import NetPosition
+from tradebus.brokers.account import NetPosition, SessionState
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.ports import BrokerStatus
 from tradebus.bus.port import Outgoing
@@ -84,7 +84,7 @@ async def listed(store) -> Store:
 class Life:
     """An execution instance in this process, in front of fake brokers."""
 
-    def __init__(self, where, state_dir, *brokers: FakeBroker, reconcile_seconds=0.1) -> None:
+    def __init__(self, where, state_dir, *brokers: FakeBroker, reconcile_seconds=0.1, lost_seconds=120) -> None:
         self.where, self.brokers = where, brokers
         database_url, redis_url, namespace = where
         for broker in brokers:
@@ -93,6 +93,7 @@ class Life:
         self.settings = ExecutionSettings(
             DATABASE_URL=database_url, REDIS_URL=redis_url, TRADEBUS_NAMESPACE=namespace, TRADEBUS_STATE_DIR=state_dir,
             EXECUTION_HOUSEKEEPING_SECONDS=0.1, EXECUTION_RECONCILE_SECONDS=reconcile_seconds,
+            EXECUTION_BROKER_LOST_SECONDS=lost_seconds,
             TRADEBUS_KITE_URL="http://127.0.0.1:1", TRADEBUS_DHAN_URL="http://127.0.0.1:2",
             TRADEBUS_MARKET_CLOCK=f"{TEN}@{WallClock().now_ns()}x1",
         )  # fmt: skip
@@ -361,6 +362,30 @@ async def test_a_login_that_does_not_work_ends_the_start_with_its_reason(listed,
         assert "credential 'nobody' is not stored here" in row["reason"]
 
 
+async def test_a_token_that_the_broker_refuses_starts_nothing_and_a_fresh_one_does(listed, tmp_path, where) -> None:
+    broker = FakeBroker()
+    async with Life(where, tmp_path, broker) as life:
+        broker.session.state = SessionState.EXPIRED
+        await life.start(spec())
+        row = await life.one("SELECT reason FROM sessions WHERE reason IS NOT NULL")
+        assert "the login 'mine' is not accepted" in row["reason"]
+    broker.session.state = SessionState.VALID
+    async with Life(where, tmp_path, broker) as life:
+        await life.started(spec("s2"))
+        await opened(life, broker, approval(1, session="s2"))
+
+
+async def test_a_trade_goes_on_after_a_restart_whatever_is_thought_of_its_login(listed, tmp_path, where) -> None:
+    broker = FakeBroker()
+    async with trading(where, tmp_path, broker) as life:
+        await opened(life, broker, approval(1))
+    broker.session.state = SessionState.EXPIRED
+    async with Life(where, tmp_path, broker):
+        async with asyncio.timeout(10):
+            while not broker.streams:
+                await asyncio.sleep(0.02)
+
+
 async def test_after_a_restart_the_account_is_opened_again_and_the_trade_goes_on(listed, tmp_path, where) -> None:
     broker = FakeBroker()
     entry = approval(1)
@@ -376,8 +401,20 @@ async def test_after_a_restart_the_account_is_opened_again_and_the_trade_goes_on
 
 async def test_a_book_that_cannot_be_read_says_nothing_and_blocks_in_time(listed, tmp_path, where) -> None:
     broker = FakeBroker()
-    async with trading(where, tmp_path, broker) as life:
+    async with trading(where, tmp_path, broker, lost_seconds=1) as life:
         await opened(life, broker, approval(1))
         broker.book.readable = False
         await asyncio.sleep(0.5)
         assert await life.store.pool.fetchval("SELECT count(*) FROM orders WHERE state = 'TRIGGER_PENDING'") == 1
+        [told] = await life.told("RECONCILE_MISMATCH")
+        assert told.differences[0].brokers == "unread for 1 s"
+        asked = len(broker.book.requests)
+        await life.send(approval(2, at_ns=TEN + SECOND))
+        await life.one("SELECT 1 FROM trades WHERE exit_reason = 'broker_lost'")
+        assert len(broker.book.requests) == asked
+        agreed = len(await life.told("RECONCILED"))
+        broker.book.readable = True
+        async with asyncio.timeout(10):
+            while len(await life.told("RECONCILED")) == agreed:
+                await asyncio.sleep(0.05)
+        assert len(await life.told("RECONCILE_MISMATCH")) == 1
