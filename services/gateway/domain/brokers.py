@@ -20,6 +20,7 @@ BROKERS = (PAPER, *LIVE_BROKERS)
 FIELDS = ("broker", "data_broker", "access_token", "client_id", "credential", "mode")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TOKEN = re.compile(r"[!-~]+")
 _TOKEN_MAX = 8192
 _MISSING_FOR_MODE = {
     Mode.DRY_RUN: "a dry run needs the preflight checks of live trading, and this version has none; nothing was "
@@ -123,6 +124,8 @@ def _credential(data: dict[str, Any], problems: Problems) -> str | None:
         problems.add("data.access_token", "must be text that is not empty")
     elif isinstance(token, str) and len(token) > _TOKEN_MAX:
         problems.add("data.access_token", f"must be at most {_TOKEN_MAX} characters")
+    elif isinstance(token, str) and not _TOKEN.fullmatch(token):
+        problems.add("data.access_token", "must be printable ASCII without spaces: no broker could be sent this")
     if credential is None:
         return None
     if token is not None:

@@ -84,6 +84,8 @@ BAD: list[tuple[dict[str, Any], Reach, str, str]] = [
     (LIVE, Reach("", frozenset({"kite"})), "data.data_broker", "not begun"),
     ({"mode": "live", "broker": "dhan", "access_token": "x", "client_id": 5}, SANDBOX, "data.client_id", "must be"),
     ({"access_token": "x" * 9000}, SANDBOX, "data.access_token", "at most 8192"),
+    ({"access_token": "one\ntwo"}, SANDBOX, "data.access_token", "printable ASCII"),
+    ({"access_token": "t\u00f6ken"}, SANDBOX, "data.access_token", "printable ASCII"),
 ]  # fmt: skip
 
 
