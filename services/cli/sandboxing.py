@@ -21,7 +21,8 @@ async def run_sandbox(given: dict[str, Any], *, json: bool) -> None:
         settings = SandboxSettings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise InvalidInput(f"--{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{name if name.isupper() else f'--{name}'}: {first['msg']}") from None
     box = make_sandbox(settings)
     urls = {name: f"http://{settings.host}:{port}" for name, port in box.ports.items()}
     moment = ist_datetime(box.exchange.now_ns)

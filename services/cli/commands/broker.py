@@ -8,7 +8,7 @@ import typer
 BrokerName = Annotated[str, typer.Option("--broker", help="kite, dhan or upstox.")]
 Url = Annotated[
     str | None,
-    typer.Option("--url", help="Another address than the broker's own: a sandbox. Else TRADEBUS_<BROKER>_URL."),
+    typer.Option("--url", help="Another address than the broker's own: a sandbox. Else TRADEBUS_KITE_URL and so on."),
 ]
 Login = Annotated[str | None, typer.Option("--credential", help="The stored login's name; the broker's by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]

@@ -11,16 +11,27 @@ def register(app: typer.Typer) -> None:
 
 
 def sandbox(
-    seed: Annotated[int, typer.Option(min=0, help="Of the generated prices: same seed, same market.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the generated prices: same seed, same market.", show_default="1")
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Where its clock begins, Indian time: 2026-11-25T09:10.")] = None,
     speed: Annotated[
-        float, typer.Option(min=0, max=100_000, help="Market seconds a second; 0 stands still until it is moved.")
-    ] = 1.0,
-    instruments: Annotated[int, typer.Option(min=1, max=50_000, help="About how many are listed.")] = 1200,
-    kite_port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 8101,
-    dhan_port: Annotated[int, typer.Option(min=0, max=65_535)] = 8102,
-    upstox_port: Annotated[int, typer.Option(min=0, max=65_535)] = 8103,
-    admin_port: Annotated[int, typer.Option(min=0, max=65_535, help="Clock, accounts, faults.")] = 8100,
+        float | None,
+        typer.Option(
+            min=0, max=100_000, help="Market seconds a second; 0 stands still until it is moved.", show_default="1"
+        ),
+    ] = None,
+    instruments: Annotated[
+        int | None, typer.Option(min=1, max=50_000, help="About how many are listed.", show_default="1200")
+    ] = None,
+    kite_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="0: any free one.", show_default="8101")
+    ] = None,
+    dhan_port: Annotated[int | None, typer.Option(min=0, max=65_535, show_default="8102")] = None,
+    upstox_port: Annotated[int | None, typer.Option(min=0, max=65_535, show_default="8103")] = None,
+    admin_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Clock, accounts, faults.", show_default="8100")
+    ] = None,
     master: Annotated[Path | None, typer.Option(help="A broker's master instead of a generated list.")] = None,
     history: Annotated[Path | None, typer.Option(help="Candles or ticks instead of made-up prices.")] = None,
     faults: Annotated[Path | None, typer.Option(help="JSON file: a list of fault rules.")] = None,
@@ -29,7 +40,8 @@ def sandbox(
     """Run a simulated NSE that speaks Kite's, Dhan's and Upstox's own protocols, until Ctrl-C.
 
     The brokers' official SDKs connect to it unchanged. It needs neither Postgres nor Redis. Accounts are made by
-    logging in: `tradebus login --broker kite --sandbox http://127.0.0.1:8100 --account AB1234`.
+    logging in: `tradebus login --broker kite --sandbox http://127.0.0.1:8100 --account AB1234`. Options not given are
+    taken from TRADEBUS_SANDBOX_… where those are set.
 
     Examples:
 

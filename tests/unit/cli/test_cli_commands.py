@@ -122,6 +122,15 @@ def test_bad_input_is_one_line_and_leaves_with_2(run: Run, arguments: list[str],
     assert problem in refused(run(*arguments), 2)
 
 
+@pytest.mark.parametrize("name", ["SEED", "START", "SPEED", "INSTRUMENTS", "KITE_PORT", "ADMIN_PORT", "MASTER"])
+def test_the_sandbox_takes_from_its_variables_what_no_option_gives(
+    run: Run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = f"TRADEBUS_SANDBOX_{name}"
+    monkeypatch.setenv(variable, "nonsense")
+    assert variable in refused(run("sandbox"), 2)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["status"], ["stop", "123"], ["tail"], ["start", "1", "--strategy", "orb"], ["status", "--stack", "x"],
