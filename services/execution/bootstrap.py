@@ -77,6 +77,7 @@ def wire(
         kinds=InstrumentKinds(store.pool),
         follower=paper,
         passed_ns=passed_ns,
+        silent_seconds=settings.orphan_seconds,
     )
     supervisor = Supervisor(keeper, paper)
     outbox = Outbox(store, bus)
@@ -87,7 +88,7 @@ def wire(
             sessions,
             lambda account: Reconciler(
                 account, settings, store=store, keeper=keeper, outbox=outbox, clock=clock,
-                market_ns=lambda: max(supervisor.now_ns, 1),
+                market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()),
             ),
         )  # fmt: skip
     return Execution(

@@ -110,6 +110,6 @@ def exit_at(*, reason: str, at_ns: int) -> Decide:
     return lambda trade, step: lifecycle.request_exit(trade, step, reason=reason, at_ns=at_ns)
 
 
-def deadline(now_ns: int) -> Decide:
+def deadline(now_ns: int, *, missed: bool = False) -> Decide:
     """Time has passed."""
-    return lambda trade, step: lifecycle.on_deadline(trade, step, now_ns=now_ns)
+    return lambda trade, step: lifecycle.on_deadline(trade, step, now_ns=now_ns, missed=missed)

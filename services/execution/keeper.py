@@ -28,7 +28,7 @@ from tradebus.brokers.ports import BrokerOrder, Change, OrderGateway
 from tradebus.contracts.base import Message
 from tradebus.contracts.risk import ExitApproved
 from tradebus.contracts.streams import ORDERS
-from tradebus.kernel.clock import Clock
+from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.time import ist_date
 from tradebus.store.store import Store, Transaction
 from tradebus.trading.states import OrderState
@@ -51,9 +51,11 @@ class Keeper:
         kinds: InstrumentKinds,
         follower: Follower | None,
         passed_ns: Callable[[str], int],
+        silent_seconds: float,
     ) -> None:
-        """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
-        self.passed_ns = passed_ns
+        """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell.
+        `silent_seconds`: so long after its last heartbeat the trades of an instance may be another's."""
+        self.passed_ns, self._silent_ns, self._beat_ns = passed_ns, int(silent_seconds * 1e9), 0
         self._store, self._gateway, self._clock, self._follower = store, gateway, clock, follower
         self._owner, self._kinds = owner, kinds
         self._ledger = Ledger(store.pool)
@@ -178,6 +180,8 @@ class Keeper:
         elif lookup.definitive and not await self._in_its_book(trade, order):
             self.unsettled.add((pos_id, order_id))
         elif lookup.definitive and order.state is OrderState.PENDING and not decisions.outdated(trade, order, now_ns):
+            if not self.owns(trade):
+                return  # its new owner sends it
             async with self._lock(pos_id):
                 await self._cascade(pos_id, [Place(order_id)])
         elif lookup.definitive:
@@ -189,11 +193,14 @@ class Keeper:
         owned = await self._ledger.alive(self._owner)
         for pos_id in self.alive.keys() - set(owned):
             self._forget(pos_id)
+        self.unsettled = {(pos_id, order_id) for pos_id, order_id in self.unsettled if pos_id in owned}
         return [pos_id for pos_id in owned if pos_id not in self.alive]
 
     async def beat(self) -> None:
         """Says that this instance is alive."""
+        asked_ns = monotonic_ns()
         await self._ledger.heartbeat(self._owner)
+        self._beat_ns = asked_ns
 
     async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:
         """Takes over the positions of instances whose heart has stopped. They are strays until recovered."""
@@ -275,6 +282,10 @@ class Keeper:
         if isinstance(request, Place):
             if order.state is not OrderState.PENDING:
                 return None  # answered meanwhile: sent again it might be a second order
+            if monotonic_ns() - self._beat_ns > self._silent_ns:
+                _log.error("silent for too long, the order may be another instance's to send", pos_id=trade.pos_id)
+                self.unsettled.add((trade.pos_id, order.order_id))
+                return None
             late = self.market_ns and trade.opened_ns and ist_date(self.market_ns) > ist_date(trade.opened_ns)
             if late and not await self._in_its_book(trade, order):
                 self.unsettled.add((trade.pos_id, order.order_id))

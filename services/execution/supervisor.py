@@ -52,7 +52,7 @@ class Supervisor:
         for trade in list(self._keeper.alive.values()):
             passed_ns = self._keeper.passed_ns(trade.session_id)
             if passed_ns > self.now_ns and self._keeper.owns(trade) and _in_session(passed_ns):
-                await self._meet_deadlines(trade, passed_ns)
+                await self._meet_deadlines(trade, passed_ns, missed=True)
 
     def _watched(self, instruments: Mapping[int, Mapping[str, Trade]]) -> Set[int]:
         """Instruments whose ticks can matter: all with a living trade where we fill from ticks ourselves, else those
@@ -124,10 +124,10 @@ class Supervisor:
         trades = self._keeper.by_instrument.get(instrument, {})
         return [trade for _, trade in sorted(trades.items()) if self._keeper.owns(trade)]
 
-    async def _meet_deadlines(self, trade: Trade, now_ns: int) -> None:
+    async def _meet_deadlines(self, trade: Trade, now_ns: int, *, missed: bool = False) -> None:
         due = lifecycle.deadline_ns(trade)
         if due is not None and due <= now_ns:
-            await self._keeper.change(trade.pos_id, decisions.deadline(now_ns))
+            await self._keeper.change(trade.pos_id, decisions.deadline(now_ns, missed=missed))
 
 
 class Deadlines:

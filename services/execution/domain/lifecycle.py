@@ -160,11 +160,15 @@ def deadline_ns(trade: Trade) -> int | None:
     return min(dues) if dues else None
 
 
-def on_deadline(trade: Trade, step: Step, *, now_ns: int) -> None:
-    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced."""
+def on_deadline(trade: Trade, step: Step, *, now_ns: int, missed: bool = False) -> None:
+    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced.
+
+    It happens when it is due; where that was `missed`, now: an order of then would be overdue at once.
+    """
     due = deadline_ns(trade)
     if due is None or due > now_ns:
         return
+    due = now_ns if missed else due
     entry = trade.live(OrderRole.ENTRY)
     leaving = next((order for order in trade.orders if not order.ended and _closes(order)), None)
     if leaving is not None:
