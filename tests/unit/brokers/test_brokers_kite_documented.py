@@ -3,6 +3,8 @@
 import asyncio
 import json
 import ssl
+from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from testkit.scripted_server import CSV, Reply
 
 from tradebus.brokers.account import Margins, SessionState
-from tradebus.brokers.errors import NoAnswer
+from tradebus.brokers.errors import BrokerError, NoAnswer
 from tradebus.brokers.kite import (
     KiteAccount,
     KiteEndpoints,
@@ -24,7 +26,7 @@ from tradebus.brokers.kite import (
     KiteSession,
     parse_instruments,
 )
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, OrderRequest, Result
+from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
@@ -88,6 +90,62 @@ async def test_the_answer_to_an_order(kite):
     mock(kite, "POST /orders/regular", "order_response.json")
     request = OrderRequest("s1", "tag1", 1, "INFY", Transaction.BUY, OrderType.LIMIT, 1, 1, 5, 0, price_paise=5)
     assert (await orders_of(kite).place(request)).broker_order_id == "151220000000000"
+
+
+@documented
+@pytest.mark.shared_data
+async def test_the_answers_to_a_change_and_a_cancellation(kite):
+    mock(kite, "PUT /orders/regular/1", "order_modify.json")
+    mock(kite, "DELETE /orders/regular/1", "order_cancel.json")
+    orders = orders_of(kite)
+    assert (await orders.modify("s1", "1", Change(1, 5, None, 1))).broker_order_id == "151220000000000"
+    assert (await orders.cancel("s1", "1", at_ns=1)).result is Result.ACCEPTED
+
+
+@documented
+@pytest.mark.shared_data
+async def test_minute_candles(kite):
+    mock(kite, "GET /instruments/historical/408065/minute", "historical_minute.json")
+    client = kite.client()
+    day_ns = 17_515 * NANOSECONDS_PER_DAY  # 15 December 2017
+    candles = await KiteReference(client.settings, client=client).history(
+        INFY, timeframe_seconds=60, from_ns=day_ns, to_ns=day_ns + NANOSECONDS_PER_DAY
+    )
+    rows = json.loads((MOCKS / "historical_minute.json").read_text())["data"]["candles"]
+    assert [int(paise) for paise in candles["close_paise"]] == [round(row[4] * 100) for row in rows]
+    assert list(candles["volume"]) == [row[5] for row in rows]
+
+
+async def read_or_named(read: Awaitable[object]) -> None:
+    with suppress(BrokerError):
+        await read
+
+
+@documented
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", sorted(path.name for path in MOCKS.glob("*.*") if path.suffix in (".json", ".csv")))
+async def test_any_documented_reply_to_any_question_is_read_or_named_and_never_told_wrongly(kite, name):
+    body = (MOCKS / name).read_bytes()
+    kite.otherwise = lambda _asked: Reply(body, content_type=CSV if name.endswith(".csv") else "application/json")
+    orders, client = orders_of(kite), kite.client()
+    request = OrderRequest("s1", "tag1", 1, "INFY", Transaction.BUY, OrderType.LIMIT, 1, 1, 5, 0, price_paise=5)
+    for outcome in (
+        await orders.place(request), await orders.modify("s1", "1", Change(1, 5, None, 1)),
+        await orders.cancel("s1", "1", at_ns=1),
+    ):  # fmt: skip
+        assert outcome.result is not Result.REFUSED
+        assert outcome.result is Result.UNKNOWN or b'"order_id"' in body
+    for order in await orders.order_book("s1") or ():
+        assert order.status is not BrokerStatus.FILLED or 0 < order.quantity == order.filled_quantity
+        assert order.status is not BrokerStatus.REJECTED or (b"REJECTED" in body and not order.filled_quantity)
+    await orders.find_by_tag("s1", "tag1")
+    account, reference = KiteAccount(client.settings, client=client), KiteReference(client.settings, client=client)
+    for read in (
+        account.margins(), account.positions(), account.holdings(), reference.quotes([INFY]), reference.instruments(),
+        reference.history(INFY, timeframe_seconds=60, from_ns=0, to_ns=NANOSECONDS_PER_DAY),
+    ):  # fmt: skip
+        await read_or_named(read)
+    assert await KiteSession(client.settings, client=client).check() is not SessionState.EXPIRED
 
 
 @documented
