@@ -51,9 +51,15 @@ def go_on(trade: Trade, step: Step) -> None:
         lifecycle.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
 
 
-def absent(order_id: str, at_ns: int) -> Decide:
-    """The broker does not know the order."""
-    return lambda trade, step: lifecycle.on_absent(trade, trade.order(order_id), step, at_ns=at_ns)
+def absent(order_id: str, at_ns: int, *, seen: OrderState) -> Decide:
+    """The broker does not know the order, which was `seen` so when it was looked up: what it said since is newer."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        order = trade.order(order_id)
+        if order.state is seen:
+            lifecycle.on_absent(trade, order, step, at_ns=at_ns)
+
+    return decide
 
 
 def placed(order_id: str, outcome: Outcome, at_ns: int) -> Decide:

@@ -64,6 +64,7 @@ class Execution:
         self._several: SeveralSubscriptions | None = None
         self._claimed: list[Entry] = []  # taken over from another instance, to be handled
         self._turn = asyncio.Lock()
+        self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}  # look-ups at brokers, by position and order
         self._handlers: dict[str, Callable[[Entry], Awaitable[None]]] = {
             _INTENTS: self._on_intent,
             _TICKS: self._on_ticks,
@@ -87,9 +88,10 @@ class Execution:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
-            for task in tasks:
+            for task in (*tasks, *self._asking.values()):
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._asking.values(), return_exceptions=True)
             if self._several is not None:
                 await self._several.close()
         for result in results:
@@ -249,13 +251,29 @@ class Execution:
                 for order in trade.orders
                 if order.state is OrderState.UNKNOWN
             }
-            for pos_id, order_id in sorted(unknown | self._keeper.unsettled):
-                await self._keeper.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
+            await self._look_up(sorted(unknown | self._keeper.unsettled))
             await self._supervisor.meet_missed()
         if not self._settings.paced:
             await self._claim_left(lane)
             await self._outbox.sweep()
         await self._outbox.flush()
+
+    async def _look_up(self, questions: Sequence[tuple[str, str]]) -> None:
+        """Asks for orders whose outcome is not known. Brokers are asked beside: one that hangs would hold up the exits
+        of everybody else, and the order's own lock is enough."""
+        for question, task in list(self._asking.items()):
+            if task.done():
+                del self._asking[question]
+                task.result()
+        for pos_id, order_id in questions:
+            trade = self._keeper.alive.get(pos_id)
+            if (pos_id, order_id) in self._asking:
+                continue
+            asking = self._keeper.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
+            if trade is not None and self._sessions.is_at_broker(trade.session_id):
+                self._asking[pos_id, order_id] = asyncio.create_task(asking)
+            else:
+                await asking
 
     async def _claim_left(self, lane: Lane) -> None:
         """Handles intents that another instance read and never finished."""

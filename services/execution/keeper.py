@@ -168,6 +168,7 @@ class Keeper:
             return
         now_ns = max(now_ns, self.passed_ns(trade.session_id))
         order = trade.order(order_id)
+        seen = order.state
         lookup = await self._gateway.find_by_tag(trade.session_id, order.tag)
         if lookup.order is not None or lookup.definitive:
             self.unsettled.discard((pos_id, order_id))
@@ -185,7 +186,7 @@ class Keeper:
             async with self._lock(pos_id):
                 await self._cascade(pos_id, [Place(order_id)])
         elif lookup.definitive:
-            await self.change(pos_id, decisions.absent(order_id, now_ns))
+            await self.change(pos_id, decisions.absent(order_id, now_ns, seen=seen))
 
     async def strays(self) -> list[str]:
         """Positions this instance owns and does not have in memory: of an earlier life, adopted, or forgotten in the

@@ -171,7 +171,7 @@ class FakeSession:
 class FakeBook:
     """One account's orders at the broker. `lose` makes the next placements end without an answer, after or before
     they reached the book; `readable` False makes the book unreadable; `refused` is why nothing is placed;
-    `cancels_lost` is how many cancellations are accepted and then forgotten."""
+    `answering` is cleared while look-ups hang; `cancels_lost` is how many cancellations are accepted and forgotten."""
 
     def __init__(self) -> None:
         self.orders: dict[str, BrokerOrder] = {}
@@ -180,6 +180,8 @@ class FakeBook:
         self.readable = True
         self.refused = ""
         self.cancels_lost = 0
+        self.answering = asyncio.Event()
+        self.answering.set()
         self.known = None
         self.hand_made: list[NetPosition] = []
         self.definitive = True
@@ -221,6 +223,7 @@ class FakeBook:
 
     async def find_by_tag(self, account: str, tag: str) -> Lookup:
         found = [order for order in self.orders.values() if order.tag == tag]
+        await self.answering.wait()
         return Lookup(found[0] if found else None, definitive=self.definitive)
 
     async def order_book(self, account: str) -> Sequence[BrokerOrder] | None:
