@@ -42,6 +42,7 @@ from tradebus.store.store import Store
 from tradebus.trading.states import OrderState
 
 _TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
+_HIT_PATIENCE = 3  # ten seconds and more; right after a change a stop may be called open while it waits
 _PATIENCE = 2  # reconciliations in a row before a difference that may be under way counts
 _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
 _AGAIN_SECONDS = 1.0
@@ -175,6 +176,11 @@ class Reconciler:
             elif finding is Finding.CANCEL and self._count(f"cancel {ours.tag}") >= _PATIENCE:
                 await self._keeper.change(ours.pos_id, decisions.cancel_again(ours.order_id, self._market_ns()))
                 settled.append(difference(ours, theirs, action="sent again"))
+            elif finding is Finding.HIT and self._count(f"hit {ours.tag}") >= _HIT_PATIENCE:
+                await self._keeper.change(
+                    ours.pos_id, decisions.exit_at(reason="stop_not_filled", at_ns=self._market_ns())
+                )
+                settled.append(difference(ours, theirs, action="cancelled, to be sold at the market"))
             elif finding is Finding.REALIGN and self._count(f"realign {ours.tag}") >= _PATIENCE:
                 at_ns = self._market_ns()
                 await self._keeper.change(

@@ -44,6 +44,7 @@ class Finding(StrEnum):
     HEAR = "HEAR"  # the broker knows more: report its order
     CANCEL = "CANCEL"  # its cancellation was asked for, and it rests there as if it had not been
     REALIGN = "REALIGN"  # a resting stop has another quantity or trigger there: say again what it is to be
+    HIT = "HIT"  # a stop was triggered and rests unfilled: the price has run past its protection
     DISPUTED = "DISPUTED"
 
 
@@ -67,6 +68,8 @@ def judge(ours: OwnOrder, theirs: BrokerOrder) -> Finding:
         theirs.quantity != ours.quantity or (ours.trigger_paise or None) != (theirs.trigger_paise or None)
     ):
         return Finding.REALIGN if ours.role is OrderRole.STOP else Finding.DISPUTED
+    if ours.state in _RESTING and ours.role is OrderRole.STOP and theirs.status is BrokerStatus.OPEN:
+        return Finding.HIT
     return Finding.AGREES
 
 

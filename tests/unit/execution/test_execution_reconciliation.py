@@ -50,6 +50,11 @@ CASES = [
      theirs(BrokerStatus.TRIGGER_PENDING, trigger=950), Finding.REALIGN),
     (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
      theirs(BrokerStatus.TRIGGER_PENDING, trigger=900, quantity=50), Finding.REALIGN),
+    (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP), theirs(trigger=900), Finding.HIT),
+    (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
+     theirs(BrokerStatus.TRIGGER_PENDING, trigger=900), Finding.AGREES),
+    (own(OrderState.PARTIALLY_FILLED, filled=40, trigger=900, role=OrderRole.STOP),
+     theirs(filled=40, trigger=900), Finding.AGREES),  # its deadline is the lifecycle's
     (own(), theirs(quantity=50), Finding.DISPUTED),
     (own(OrderState.CANCEL_PENDING), theirs(), Finding.CANCEL),
     (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCEL_PENDING), Finding.AGREES),

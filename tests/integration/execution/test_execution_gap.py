@@ -1,0 +1,41 @@
+"""The price jumps past a stop and its protection: the stop is triggered, rests at its limit, and sells nothing."""
+
+from dataclasses import replace
+
+import pytest
+from test_execution_brokers import TEN, Life, approval, opened, spec
+from test_execution_brokers import listed as listed
+from testkit.execution_service import until
+from testkit.fake_broker import FakeBroker
+
+from tradebus.brokers.ports import BrokerStatus
+from tradebus.contracts.orders import OrderType
+
+SECOND = 1_000_000_000
+
+pytestmark = pytest.mark.usefixtures("listed")
+
+
+@pytest.fixture
+def where(database_url, redis_url, namespace):
+    return database_url, redis_url, namespace
+
+
+async def test_a_stop_that_was_hit_and_does_not_fill_is_replaced_by_an_exit(tmp_path, where) -> None:
+    broker = FakeBroker()
+    async with Life(where, tmp_path, broker) as life:
+        await life.started(spec())
+        await opened(life, broker, approval(1))
+        stop = await life.until_state("STOP", "TRIGGER_PENDING")
+        number = stop["broker_order_id"]
+        broker.book.orders[number] = replace(
+            broker.book.orders[number], status=BrokerStatus.OPEN, as_of_ns=TEN + 2 * SECOND
+        )
+        leaving = await life.until_state("EXIT", "OPEN")
+        assert (leaving["order_type"], leaving["quantity"]) == (OrderType.MARKET, 65)
+        assert broker.book.orders[number].status is BrokerStatus.CANCELLED
+
+        async def reason():
+            return await life.store.pool.fetchval("SELECT exit_reason FROM trades")
+
+        assert await until(reason, life) == "stop_not_filled"
