@@ -93,7 +93,7 @@ def _clock(app: FastAPI, exchange: SandboxExchange) -> None:
     async def advance(body: Advance) -> dict[str, Any]:
         if exchange.options.speed:
             raise HTTPException(409, "the clock runs by itself: only at speed 0 can it be moved by hand")
-        exchange.advance(body.seconds)
+        await exchange.advance_in_turns(body.seconds)
         return clock()
 
 

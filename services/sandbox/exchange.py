@@ -42,6 +42,8 @@ from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 
+_TURN_SECONDS = 10  # of an open market, between two turns of others
+
 
 def starting_prices(seed: int) -> Mapping[str, int]:
     """Where each underlying of the table begins, in paise."""
@@ -69,6 +71,7 @@ class SandboxExchange:
         self._directory = Directory(self._instruments)
         self._logins = Logins(seed=options.seed)
         self._updates = Updates()
+        self._moving = asyncio.Lock()
         self.floor = Floor(
             self._instruments, processes, options, wall_ns=wall_ns,
             order_changed=self._updates.order_changed, quotes_changed=self._quotes_changed, paths=paths,
@@ -95,6 +98,15 @@ class SandboxExchange:
     def advance(self, seconds: float) -> None:
         """Moves the market by so many market seconds, in steps."""
         self.floor.advance_to(self.floor.clock.step_at_ns + int(seconds * NANOSECONDS_PER_SECOND))
+
+    async def advance_in_turns(self, seconds: float) -> None:
+        """The same, letting others have their turn on the way: a day takes minutes. Several calls follow each other."""
+        async with self._moving:
+            clock, turn_ns = self.floor.clock, _TURN_SECONDS * NANOSECONDS_PER_SECOND
+            until_ns = clock.step_at_ns + int(seconds * NANOSECONDS_PER_SECOND)
+            while clock.step_at_ns < until_ns:
+                self.floor.advance_to(min(until_ns, self.floor.next_open_ns() or clock.step_at_ns + turn_ns))
+                await asyncio.sleep(0)
 
     @property
     def instruments(self) -> Sequence[SandboxInstrument]:

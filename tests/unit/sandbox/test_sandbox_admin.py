@@ -1,5 +1,6 @@
 """The admin address, the settings, and the sandbox as a process and in a thread."""
 
+import asyncio
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from services.sandbox.options import MarketOptions
 from services.sandbox.settings import SandboxSettings
 from tradebus.config.settings import load_settings
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,6 +62,25 @@ def test_the_clock_is_read_and_moved_by_hand(admin, exchange):
     assert admin.post("/clock/advance", json={"seconds": 30}).json()["indian_time"] == "2026-11-25T10:00:30+05:30"
     assert admin.post("/clock/advance", json={"seconds": -1}).status_code == 422
     assert admin.get("/health").json()["status"] == "ok"
+
+
+async def test_who_asks_while_the_clock_is_moved_far_is_answered_on_the_way(exchange):
+    begin, seen = exchange.now_ns, set()
+    moving = [asyncio.create_task(exchange.advance_in_turns(seconds)) for seconds in (60, 30)]
+    while not all(task.done() for task in moving):
+        seen.add(exchange.now_ns)
+        await asyncio.sleep(0)
+    assert len(seen) > 6
+    assert exchange.now_ns == begin + 90 * NANOSECONDS_PER_SECOND
+
+
+async def test_moving_in_turns_over_a_night_comes_to_the_same_market():
+    one, other = still("2026-11-25T15:39:50"), still("2026-11-25T15:39:50")
+    seconds = 17 * 3600 + 35 * 60 + 20.5  # until the next morning's 09:15:10.5
+    await one.advance_in_turns(seconds)
+    other.advance(seconds)
+    assert one.now_ns == other.now_ns
+    assert (one.quotes == other.quotes).all()
 
 
 def test_faults_are_added_listed_and_removed(admin):
