@@ -20,7 +20,7 @@ def bench(
 
     ingest: frame → Redis → candles → Postgres, ticks a second. latency: tick → order over all services. candles: the
     compiled kernels. parse: brokers' frames → record batches, beside the SDKs. sandbox: the simulated exchange with
-    5,000 instruments and 1,000 accounts, for a minute.
+    5,000 instruments and 1,000 accounts, for five minutes.
 
     Examples:
 
