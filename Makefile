@@ -3,9 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UNIT := tests/unit
+COUNT ?= 1000000
+SEED ?= 1
 export PYTHONDONTWRITEBYTECODE ?=
 
-.PHONY: help setup demo up test test-unit lint format bench lock clean
+.PHONY: help setup demo up test test-unit fuzz lint format bench lock clean
 
 help: ## What can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +39,9 @@ test: .venv/dev.stamp ## The whole suite on embedded Postgres and Redis (Docker 
 
 test-unit: .venv/dev.stamp ## Only what needs no server: under a minute
 	$(BIN)/pytest -q -n auto --dist loadfile $(UNIT)
+
+fuzz: .venv/dev.stamp ## A million mutated frames through each broker's decoder (COUNT=, SEED=)
+	PYTHONPATH=tests $(BIN)/python -m testkit.fuzz $(COUNT) $(SEED)
 
 lint: .venv/dev.stamp ## ruff, mypy --strict, import rules
 	$(BIN)/ruff check .
