@@ -15,6 +15,9 @@ from tradebus.brokers.sockets import SocketTiming
 from tradebus.brokers.upstox import UpstoxFeed, UpstoxOrderUpdates
 
 TIMING = SocketTiming(first_delay_seconds=0.02, last_delay_seconds=0.2, silent_seconds=1.0)
+PATIENT = SocketTiming(
+    first_delay_seconds=0.02, last_delay_seconds=0.2, silent_seconds=20.0
+)  # a busy machine is no loss
 GONE = ["DISCONNECT", "SILENT", "HALF_OPEN"]
 SPOILT = ["TRUNCATED_FRAME", "DUPLICATE", "STACKED"]
 
@@ -24,11 +27,14 @@ def prices(desk: Desk, items: list[SandboxInstrument]) -> list[int]:
     return [int(quotes[item.index]) for item in items]
 
 
-def follow(desk: Desk, items: list[SandboxInstrument], *, until: Callable[[list[FeedEvent]], bool]) -> list[FeedEvent]:
+def follow(
+    desk: Desk, items: list[SandboxInstrument], *, until: Callable[[list[FeedEvent]], bool],
+    timing: SocketTiming = TIMING,
+) -> list[FeedEvent]:  # fmt: skip
     """Lets the market run until `until` holds for what the feed told, then until the feed shows where it stopped."""
 
     async def following() -> list[FeedEvent]:
-        feed = UpstoxFeed(desk.ours.settings, client=desk.ours.client, timing=TIMING)
+        feed = UpstoxFeed(desk.ours.settings, client=desk.ours.client, timing=timing)
         await feed.subscribe({item.index: listing_of(item) for item in items}, FeedMode.FULL)
         places = {item.index: number for number, item in enumerate(items)}
         seen, events, batches = [0] * len(items), [], 0
@@ -73,7 +79,7 @@ def test_a_feed_that_died_comes_back_subscribed(desk: Desk, kind: str) -> None:
 @pytest.mark.parametrize("kind", SPOILT)
 def test_a_feed_goes_on_over_spoilt_frames(desk: Desk, kind: str) -> None:
     desk.box.fault(kind, broker="upstox", endpoint="feed", account=desk.account, skip=2, count=2)
-    events = follow(desk, [desk.stock(), desk.index(), desk.options()[0]], until=lambda _: True)
+    events = follow(desk, [desk.stock(), desk.index(), desk.options()[0]], until=lambda _: True, timing=PATIENT)
     assert [event.kind for event in events if event.kind is FeedEventKind.DISCONNECTED] == []
 
 
