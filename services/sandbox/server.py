@@ -1,14 +1,14 @@
 """uvicorn for the faces, with a way to the TCP connection under a request, so that faults can cut or freeze it."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from tradebus.runtime.http_server import HttpServer
 
 _CONNECTIONS: dict[tuple[Any, ...], "Connection"] = {}
 
@@ -70,36 +70,12 @@ class _WebSocket(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the process' business."""
-        yield
-
-
-class FaceServer:
-    """Serves an application on a listening socket until told to stop."""
+class FaceServer(HttpServer):
+    """A face on a listening socket; open requests get a second to end."""
 
     def __init__(self, app: Any, listener: socket.socket, *, ping_seconds: float | None = None) -> None:
-        self._listener = listener
-        self._server = _Server(
-            uvicorn.Config(
-                # Below a warning uvicorn writes every socket's address, and with it the token in its query.
-                app, log_config=None, log_level="warning", access_log=False, lifespan="off",
-                timeout_graceful_shutdown=1, server_header=False, http=_Http, ws=_WebSocket, ws_ping_timeout=40.0,
-                ws_ping_interval=ping_seconds,
-                ws_per_message_deflate=False, backlog=512,
-            )
+        super().__init__(
+            app, listener, grace_seconds=1, http=_Http, ws=_WebSocket, ws_ping_timeout=40.0,
+            ws_ping_interval=ping_seconds, ws_per_message_deflate=False, ws_max_size=16 * 1024 * 1024, backlog=512,
+            log_level="warning",  # below it uvicorn writes every socket's address, and with it the token in its query
         )  # fmt: skip
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Returns when `stop` is set and open requests have had a second to end."""
-        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-            self._server.should_exit = True
-            await serving
-        finally:
-            stopping.cancel()
-            self._listener.close()

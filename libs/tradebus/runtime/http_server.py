@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 
 from tradebus.kernel.errors import Unavailable
 
@@ -33,14 +33,15 @@ def bind(host: str, port: int, *, setting: str) -> socket.socket:
 
 
 class HttpServer:
-    """Serves the application until told to stop; open requests get some seconds to end."""
+    """Serves the application until told to stop; open requests get `grace_seconds` to end. `options` are uvicorn's."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: Any, listener: socket.socket, *, grace_seconds: int = 3, **options: Any) -> None:
         self._listener = listener
+        settings = {"ws_max_size": _WEBSOCKET_BYTES_MAX, **options}
         self._server = _Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=3,
-                ws_max_size=_WEBSOCKET_BYTES_MAX, server_header=False,
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=grace_seconds,
+                server_header=False, **settings,
             )
         )  # fmt: skip
 

@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import structlog
@@ -49,13 +50,10 @@ class Build(Protocol[S_contra]):
 
 def run_service(name: str, settings: S | type[S], build: Build[S]) -> None:
     """Runs a service until it is told to stop. Leaves with 0, or with one clear line and the error's exit code."""
-    try:
+    with _one_line_for_errors(name):
         loaded = load_settings(settings) if isinstance(settings, type) else settings
         configure_logs(name, level=loaded.log_level)
         _event_loop_run(_serve(name, loaded, build))
-    except TradebusError as error:
-        sys.stderr.write(f"{name}: {error}\n")
-        sys.exit(error.exit_code)
 
 
 class AloneSettings(Protocol):
@@ -80,10 +78,17 @@ A = TypeVar("A", bound=AloneSettings)
 def run_alone(name: str, settings: Callable[[], A], build: Callable[[A], Sequence[Component]]) -> None:
     """Runs a process without bus and store until it is told to stop; otherwise as `run_service`. `settings` reads the
     environment (a settings class)."""
-    try:
+    with _one_line_for_errors(name):
         loaded = load(settings)
         configure_logs(name, level=loaded.log_level)
         _event_loop_run(_serve_alone(name, loaded, build))
+
+
+@contextmanager
+def _one_line_for_errors(name: str) -> Iterator[None]:
+    """Leaves with the error's exit code where a person can mend what is wrong."""
+    try:
+        yield
     except TradebusError as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(error.exit_code)
