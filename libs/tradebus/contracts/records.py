@@ -101,9 +101,15 @@ def decode(body: bytes, dtype: np.dtype[Any]) -> Records:
     return np.frombuffer(body, dtype=dtype)
 
 
+def with_price(quotes: Records) -> Records:
+    """The QUOTE records that carry a price, in their order; the same array where all do."""
+    has_price = (quotes["fields"] & QUOTE_HAS_PRICE) != 0
+    return quotes if has_price.all() else quotes[has_price]
+
+
 def ticks_of(quotes: Records) -> Records:
     """The TICK records of the QUOTE records that carry a price, in their order."""
-    priced = quotes[(quotes["fields"] & QUOTE_HAS_PRICE) != 0]
+    priced = with_price(quotes)
     ticks = np.zeros(len(priced), TICK)
     for name in (
         "ts_event_ns", "ts_received_ns", "price_paise", "volume_cumulative", "open_interest", "last_quantity",

@@ -6,12 +6,12 @@ market's clock by more than the tolerance; a quote without any exchange time hap
 
 import numpy as np
 
-from tradebus.contracts.records import QUOTE_HAS_EXCHANGE_TIME, QUOTE_HAS_PRICE, Records, ticks_of
+from tradebus.contracts.records import QUOTE_HAS_EXCHANGE_TIME, Records, ticks_of, with_price
 
 
 def ticks_at(quotes: Records, *, now_ns: int, ahead_ns: int) -> Records:
     """The ticks of what arrived by `now_ns` on the market's clock."""
-    priced = quotes[(quotes["fields"] & QUOTE_HAS_PRICE) != 0]
+    priced = with_price(quotes)
     ticks = ticks_of(priced)
     untimed = (priced["fields"] & QUOTE_HAS_EXCHANGE_TIME) == 0
     wrong = untimed | (ticks["ts_event_ns"] > now_ns + ahead_ns)
