@@ -1,6 +1,7 @@
 """What the client of every broker is made of: one login's token, its calls, and how it comes to a new token."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
@@ -13,7 +14,7 @@ _WORKERS = 8  # orders must not wait behind slow reads
 _log = structlog.get_logger()
 
 
-class LoginClient:
+class LoginClient(ABC):
     """Everything of one login shares it: `token` as it is now, `calls`, `redactor`, `timeout` (seconds to connect,
     seconds between two bytes). The adapter adds its SDK, made and changed under `making`."""
 
@@ -50,9 +51,9 @@ class LoginClient:
             self.tell_sdk(token)
         self.calls.renewed()
 
+    @abstractmethod
     def tell_sdk(self, token: str) -> None:
         """Puts a new token into the SDK, where there is one already. Called under `making`."""
-        raise NotImplementedError
 
     async def renew(self) -> bool:
         """A new token from the settings' `refresh`. False where there is none to be had."""
