@@ -111,6 +111,16 @@ async def until_watermark(bus, at_ns: int, *, running: Running | None = None, se
             await asyncio.sleep(0.005)
 
 
+async def play(bus, steps, *, running=None) -> None:
+    """A paced run: each slice, then what its end leads to, once execution is done with it."""
+    for step in steps:
+        slice_entry, *rest = step
+        await bus.publish([slice_entry])
+        await until_watermark(bus, slice_entry.watermark_ns, running=running)
+        await bus.publish(rest)
+        await until_watermark(bus, rest[-1].watermark_ns, running=running)
+
+
 async def messages(bus) -> list:
     return [parse(entry.body) for entry in await bus.tail(ORDERS.name, count=10_000) if entry.body]
 

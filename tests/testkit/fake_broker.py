@@ -21,7 +21,7 @@ from tradebus.brokers.ports import (
     Outcome,
     Result,
 )
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import ListedInstrument, OptionChain
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.records import (
@@ -137,8 +137,8 @@ class FakeReference:
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
         return [NOVEMBER, DECEMBER]
 
-    async def option_chain(self, underlying: ListedInstrument, expiry: date):
-        raise NotImplementedError
+    async def option_chain(self, underlying: ListedInstrument, expiry: date) -> OptionChain:
+        return OptionChain(underlying.key, expiry, 10_000, ())
 
 
 class FakeAccount:

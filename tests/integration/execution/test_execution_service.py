@@ -15,6 +15,7 @@ from testkit.execution_service import (
     intent,
     mark,
     messages,
+    play,
     slice_of,
     until_watermark,
 )  # fmt: skip
@@ -46,15 +47,6 @@ def day(number_of_trades: int = 4) -> list[list[Outgoing]]:
         start = end + 60 * SECOND
         steps.append([slice_of(end, [10_000] * 50), mark(start)])
     return steps
-
-
-async def play(bus, steps, *, running=None) -> None:
-    for step in steps:
-        slice_entry, *rest = step
-        await bus.publish([slice_entry])
-        await until_watermark(bus, slice_entry.watermark_ns, running=running)
-        await bus.publish(rest)
-        await until_watermark(bus, rest[-1].watermark_ns, running=running)
 
 
 async def ledger_lines(store) -> list[tuple]:

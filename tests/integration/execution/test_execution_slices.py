@@ -10,8 +10,8 @@ from testkit.execution_service import (
     intent,
     mark,
     messages,
+    play,
     slice_of,
-    until_watermark,
 )
 
 from tradebus.bus.port import Outgoing
@@ -30,11 +30,7 @@ async def test_an_entry_decided_inside_a_slice_is_placed_at_its_end_and_fills_in
         [slice_of(third, [10_000] * 50), mark(third + 60 * SECOND)],
     ]
     async with Running(database_url, redis_url, namespace) as running:
-        for ticks, *rest in steps:
-            await bus.publish([ticks])
-            await until_watermark(bus, ticks.watermark_ns, running=running)
-            await bus.publish(rest)
-            await until_watermark(bus, rest[-1].watermark_ns, running=running)
+        await play(bus, steps, running=running)
     [trade] = await book.pool.fetch("SELECT state, exit_reason, entry_quantity, exit_quantity FROM trades")
     assert tuple(trade) == ("CLOSED", "exit_signal", 100, 100)
     placed = await book.pool.fetch("SELECT role, placed_ns FROM orders WHERE role <> 'STOP' ORDER BY placed_ns")

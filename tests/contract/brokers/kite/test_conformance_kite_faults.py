@@ -80,7 +80,7 @@ def test_an_order_that_was_not_answered_in_time_is_unknown_and_may_still_come(de
     with impatient(desk, by, 0.2) as hand:
         outcome: Outcome = hand.place(ask)
     assert outcome.result is Result.UNKNOWN
-    assert desk.agreed_by_tag(ask.tag) is None  # for now
+    assert desk.agreed_by_tag(ask.tag) is None  # the order is still on its way
 
 
 @pytest.mark.parametrize("by", HANDS)
