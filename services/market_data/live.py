@@ -235,6 +235,8 @@ class LiveFeeder:
 
     async def _fill(self, from_ns: int, to_ns: int) -> None:
         minutes = await self._source.minutes(self._listings, from_ns=from_ns, to_ns=to_ns)
+        if self._storing is not None:  # what was seen of these minutes must not come after what is true of them
+            await asyncio.wait([self._storing])  # how it ended is its own turn's business
         await self._sink.store(slice_of_candles(minutes))
 
     async def _require_own_streams(self, now_ns: int) -> None:

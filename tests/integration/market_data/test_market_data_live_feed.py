@@ -209,6 +209,35 @@ async def test_the_minutes_of_a_lost_connection_are_put_right_from_history(tmp_p
     assert kept["close_paise"][0] == 2_700_000
 
 
+async def test_a_minute_that_is_stored_late_does_not_undo_what_history_put_right(tmp_path, bus, store, monkeypatch):
+    broker = FakeBroker()
+    async with running(broker, tmp_path, bus, store) as live:
+        store_now, repaired, stored = live.feeder._sink.store, set(), set()
+
+        async def late(piece) -> None:
+            minutes = piece.minutes
+            from_history = minutes["ts_open_ns"][minutes["close_paise"] == 2_700_000].tolist()
+            if not from_history:
+                await asyncio.sleep(0.9)  # the repair falls due half a minute, half a second here, after the bar's end
+            await store_now(piece)
+            repaired.update(from_history)
+            stored.update(minutes["ts_open_ns"].tolist() if not from_history else ())
+
+        monkeypatch.setattr(live.feeder._sink, "store", late)
+        await live.quote(0, [1], [2_600_000])
+        await eventually(lambda: live.feeder._ticks_end_ns)
+        broker.candles["NIFTY26NOVFUT"] = minute_candles(TEN, [2_700_000] * 60)
+        broker.feeds[-1].items.put_nowait(FeedEvent(FeedEventKind.DISCONNECTED, "gone"))
+        broker.feeds[-1].items.put_nowait(FeedEvent(FeedEventKind.CONNECTED, "back"))
+        async with asyncio.timeout(20):
+            while not repaired or not repaired <= stored:
+                await live.quote(0, [(live.feeder._clock.now_ns() - TEN) / SECOND], [2_600_500])
+                await asyncio.sleep(0.05)
+        kept = await read_candles(store.pool, instrument=0, from_ns=TEN, to_ns=TEN + 3600 * SECOND)
+    closes = dict(zip(kept["ts_open_ns"].tolist(), kept["close_paise"].tolist(), strict=True))
+    assert {closes[minute] for minute in repaired} == {2_700_000}
+
+
 async def test_a_defect_in_the_feed_ends_the_service_instead_of_leaving_it_deaf(tmp_path, bus, store) -> None:
     broker = FakeBroker()
 
