@@ -9,7 +9,7 @@ from rich.table import Table
 
 from services.cli.broker_access import opened
 from services.cli.output import print_json
-from services.market_data.domain.resolve import Listings
+from services.market_data.feeds.live.resolve import Listings
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import QUOTE_HAS_DEPTH, QUOTE_HAS_OPEN_INTEREST, QUOTE_HAS_VOLUME, Records
 from tradebus.kernel.clock import WallClock

@@ -11,7 +11,7 @@ from services.cli.client import GatewayClient
 from services.cli.output import Verbosity
 from services.cli.report import RunReport, read_report
 from services.cli.stack import Stack
-from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED
+from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from services.strategy.component import GROUP as STRATEGIES
 from tradebus.bus.port import Bus, Subscription
 from tradebus.bus.redis_bus import RedisBus

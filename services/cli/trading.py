@@ -9,7 +9,7 @@ from services.cli.output import print_json, say
 from services.cli.paced import Outcome, ProgressBar, Wanted, run_paced
 from services.cli.present import print_report, write_files
 from services.cli.stack import Plan, Stack, open_stack
-from services.market_data.domain.validate import HistorySummary, check_history
+from services.market_data.feeds.recorded.validate import HistorySummary, check_history
 from tradebus.kernel.ids import RandomIds
 
 _USER = "trader"

@@ -5,20 +5,20 @@ from datetime import date
 
 import structlog
 
-from services.market_data.adapters.bus_sink import BusSink
-from services.market_data.adapters.feed_store import FeedStore
-from services.market_data.adapters.generated_feed import GeneratedFeed
-from services.market_data.adapters.history import load_history
-from services.market_data.adapters.history_feed import HistoryFeed
-from services.market_data.adapters.live_source import LiveSource
-from services.market_data.domain.symbols import TICK_SIZE_PAISE, Description, require_known
-from services.market_data.feeder import Feeder, streams_end_ns
+from services.market_data.feeds.bus_sink import BusSink
+from services.market_data.feeds.feed_store import FeedStore
+from services.market_data.feeds.live.feeder import LiveFeeder
+from services.market_data.feeds.live.source import LiveSource
+from services.market_data.feeds.ports import MarketFeed, Pace
+from services.market_data.feeds.recorded.feeder import Feeder, streams_end_ns
+from services.market_data.feeds.recorded.generated_feed import GeneratedFeed
+from services.market_data.feeds.recorded.history import load_history
+from services.market_data.feeds.recorded.history_feed import HistoryFeed
+from services.market_data.feeds.recorded.pacing import ClockPace, GridPace, OrdersGate, WallTimer
+from services.market_data.feeds.recorded.progress import Progress
+from services.market_data.feeds.symbols import TICK_SIZE_PAISE, Description, require_known
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
-from services.market_data.live import LiveFeeder
-from services.market_data.pacing import ClockPace, GridPace, OrdersGate, WallTimer
-from services.market_data.ports import MarketFeed, Pace
-from services.market_data.progress import Progress
 from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
 from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import SecretStr
 
-from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED, TICKS
-from services.market_data.adapters.history import load_history
 from services.market_data.bootstrap import build
-from services.market_data.domain.columns import to_candles
-from services.market_data.feeder import Feeder
+from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
+from services.market_data.feeds.recorded.columns import to_candles
+from services.market_data.feeds.recorded.feeder import Feeder
+from services.market_data.feeds.recorded.history import load_history
 from services.market_data.settings import MarketDataSettings
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.records import CANDLE, Records

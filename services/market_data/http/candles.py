@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 
 import numpy as np
 
-from services.market_data.domain.hours import day_numbers, sessions_of
+from services.market_data.feeds.hours import day_numbers, sessions_of
 from services.market_data.http.tail import StreamTail
 from services.market_data.http.wire import candles_json
 from tradebus.contracts.instruments import Instrument

@@ -22,8 +22,8 @@ from testkit.feeds import (
     write_bars,
 )
 
-from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED, TICKS
 from services.market_data.bootstrap import build
+from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.streams import ORDERS, SESSIONS

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from testkit.feeds import MUHURAT, downstream, run_to_end, settings_for, write_bars
 
-from services.market_data.adapters.bus_sink import CANDLES, TICKS
+from services.market_data.feeds.bus_sink import CANDLES, TICKS
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
 from tradebus.bus.port import Bus, Outgoing

@@ -13,9 +13,9 @@ import pytest
 from testkit.fake_broker import UNREACHABLE, FakeBroker, minute_candles, opening, quotes
 from testkit.feeds import settings_for
 
-from services.market_data.adapters.bus_sink import CANDLES, TICKS
 from services.market_data.bootstrap import build
-from services.market_data.live import LiveFeeder
+from services.market_data.feeds.bus_sink import CANDLES, TICKS
+from services.market_data.feeds.live.feeder import LiveFeeder
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.bus.port import Bus, Outgoing
@@ -156,7 +156,7 @@ async def test_silence_in_session_drops_the_connection_and_another_one_comes(tmp
 
 
 async def test_a_refused_login_is_read_again_and_the_feed_goes_on(tmp_path, bus, store, monkeypatch) -> None:
-    monkeypatch.setattr("services.market_data.reader._REFUSED_SECONDS", 0.05)
+    monkeypatch.setattr("services.market_data.feeds.live.reader._REFUSED_SECONDS", 0.05)
     async with running(FakeBroker(), tmp_path, bus, store) as live:
         await eventually(lambda: live.broker.feeds and live.broker.feeds[-1].subscribed)
         Credentials(tmp_path).put("kite", Credential("kite", "key", access_token="renewed"))

@@ -22,8 +22,8 @@ from testkit.feeds import (
     write_bars,
 )
 
-from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED
 from services.market_data.bootstrap import build
+from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from tradebus.bus.port import Bus
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.kernel.clock import EventClock, WallClock

@@ -5,8 +5,8 @@ from datetime import date
 import numpy as np
 import pytest
 
-from services.market_data.adapters.generated_feed import GeneratedFeed
-from services.market_data.domain.day import plan_day
+from services.market_data.candles.day import plan_day
+from services.market_data.feeds.recorded.generated_feed import GeneratedFeed
 from tradebus.calendar import session_for
 from tradebus.kernel.errors import InvalidInput
 

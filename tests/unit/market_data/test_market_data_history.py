@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.feeds import write_bars
 
-from services.market_data.adapters.history import load_history
-from services.market_data.adapters.history_feed import HistoryFeed
-from services.market_data.domain.hours import day_numbers, day_of, sessions_of
-from services.market_data.domain.validate import check_history
+from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
+from services.market_data.feeds.recorded.history import load_history
+from services.market_data.feeds.recorded.history_feed import HistoryFeed
+from services.market_data.feeds.recorded.validate import check_history
 from tradebus.calendar import session_for
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns

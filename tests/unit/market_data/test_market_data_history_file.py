@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.market_data.adapters.history_file import Window, open_file, read
-from services.market_data.domain.columns import require_one_minute, require_sound
+from services.market_data.feeds.recorded.columns import require_one_minute, require_sound
+from services.market_data.feeds.recorded.history_file import Window, open_file, read
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.fake_broker import minute_candles, quotes
 
-from services.market_data.domain.day import plan_day
-from services.market_data.domain.live_candles import LiveCandles
-from services.market_data.domain.live_ticks import ticks_at
-from services.market_data.domain.liveness import Gap, Liveness
+from services.market_data.candles.day import plan_day
+from services.market_data.candles.live import LiveCandles
+from services.market_data.feeds.live.liveness import Gap, Liveness
+from services.market_data.feeds.live.ticks import ticks_at
 from tradebus.calendar import session_for
 from tradebus.contracts.records import CANDLE_CORRECTED, TICK, Records
 from tradebus.kernel.time import ist_to_ns

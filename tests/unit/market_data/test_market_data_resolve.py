@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.fake_broker import MASTER
 
-from services.market_data.domain.resolve import Listings
+from services.market_data.feeds.live.resolve import Listings
 from tradebus.contracts.instrument_key import Segment
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns

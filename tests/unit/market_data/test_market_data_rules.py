@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from testkit.feeds import settings_for
 
-from services.market_data.domain.position import Streams, position_of
-from services.market_data.domain.symbols import canonical, describe, known_symbols, require_known
+from services.market_data.feeds.position import Streams, position_of
+from services.market_data.feeds.symbols import canonical, describe, known_symbols, require_known
 from services.market_data.http.parameters import day, instant_ns
 from services.market_data.http.wire import candles_json, quote_json, rupees
 from tradebus.contracts.instruments import Instrument

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.market_data.domain.day import cumulated_volume, expand_symbol, plan_day
-from services.market_data.domain.plan import DayPlan, grid_end_ns
+from services.market_data.candles.day import cumulated_volume, expand_symbol, plan_day
+from services.market_data.candles.plan import DayPlan, grid_end_ns
 from tradebus.calendar import session_for
 from tradebus.contracts.records import CANDLE, TICK, TIMEFRAMES_SECONDS, Records
 from tradebus.kernel.time import ist_to_ns

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from services.market_data.adapters.history import History
-from services.market_data.domain.columns import MINUTE_NS, Columns, to_candles, to_ticks
-from services.market_data.domain.day import cumulated_volume, expand_symbol
-from services.market_data.domain.hours import day_numbers, day_of, sessions_of
-from services.market_data.domain.symbols import Description, describe
-from services.market_data.ports import FeedDay
+from services.market_data.candles.day import cumulated_volume, expand_symbol
+from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
+from services.market_data.feeds.ports import FeedDay
+from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, to_candles, to_ticks
+from services.market_data.feeds.recorded.history import History
+from services.market_data.feeds.symbols import Description, describe
 from tradebus.contracts.records import Records
 
 
 class HistoryFeed:
-    """See `services.market_data.ports.MarketFeed`. A day without a row is no day of this feed."""
+    """See `services.market_data.feeds.ports.MarketFeed`. A day without a row is no day of this feed."""
 
     def __init__(self, history: History, *, ticks_per_minute: int, seed: int) -> None:
         self._history = history

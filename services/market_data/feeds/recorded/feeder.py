@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 import structlog
 
-from services.market_data.adapters.bus_sink import CANDLES, END_OF_FEED, TICKS
-from services.market_data.adapters.feed_store import FeedRow, FeedStore, take_shard
-from services.market_data.domain.day import plan_day
-from services.market_data.domain.plan import DayPlan, slice_of_candles
-from services.market_data.domain.position import Position, Streams, position_of
-from services.market_data.ports import FeedDay, MarketFeed, Pace, SliceSink
-from services.market_data.progress import Progress
+from services.market_data.candles.day import plan_day
+from services.market_data.candles.plan import DayPlan, slice_of_candles
+from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
+from services.market_data.feeds.feed_store import FeedRow, FeedStore, take_shard
+from services.market_data.feeds.ports import FeedDay, MarketFeed, Pace, SliceSink
+from services.market_data.feeds.position import Position, Streams, position_of
+from services.market_data.feeds.recorded.progress import Progress
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.calendar import TradingSession, session_for
 from tradebus.contracts.instruments import Instrument

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from services.market_data.domain.resolve import Resolved
+from services.market_data.feeds.live.resolve import Resolved
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instruments import Instrument
 from tradebus.kernel.errors import InvalidInput

@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 from prometheus_client import Counter
 
-from services.market_data.adapters.live_source import LiveSource
+from services.market_data.feeds.live.source import LiveSource
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode, MarketFeed
 from tradebus.brokers.reference import ListedInstrument

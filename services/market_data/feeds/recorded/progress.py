@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from prometheus_client import Gauge
 
-from services.market_data.adapters.feed_store import FeedStore
-from services.market_data.domain.plan import DayPlan, Slice
-from services.market_data.ports import FeedDay
+from services.market_data.candles.plan import DayPlan, Slice
+from services.market_data.feeds.feed_store import FeedStore
+from services.market_data.feeds.ports import FeedDay
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, utc_iso

@@ -1,6 +1,6 @@
 """Slices onto the bus and into the book of record."""
 
-from services.market_data.domain.plan import Slice
+from services.market_data.candles.plan import Slice
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import Records
 from tradebus.contracts.streams import MD_CANDLES, MD_TICKS
@@ -14,7 +14,7 @@ END_OF_FEED = "end_of_feed"
 
 
 class BusSink:
-    """See `services.market_data.ports.SliceSink`.
+    """See `services.market_data.feeds.ports.SliceSink`.
 
     `received` is the clock that stamps ticks as they leave, None where a tick is received at its event time (paced: the
     stream's bytes must not depend on the wall clock).

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from services.market_data.domain.plan import DayPlan
-from services.market_data.domain.symbols import TICK_SIZE_PAISE
+from services.market_data.candles.plan import DayPlan
+from services.market_data.feeds.symbols import TICK_SIZE_PAISE
 from tradebus.calendar import TradingSession
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.aggregate import Aggregator

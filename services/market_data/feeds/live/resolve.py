@@ -8,7 +8,7 @@ because it cannot be traded.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.market_data.domain.symbols import aliases_of, canonical
+from services.market_data.feeds.symbols import aliases_of, canonical
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.calendar import MarketClass, session_for
 from tradebus.contracts.instrument_key import InstrumentKey, Segment

@@ -8,8 +8,8 @@ Closed hours take no time at any pace: each day begins when the one before has e
 
 import asyncio
 
-from services.market_data.domain.plan import DayPlan, grid_end_ns
-from services.market_data.ports import FeedDay
+from services.market_data.candles.plan import DayPlan, grid_end_ns
+from services.market_data.feeds.ports import FeedDay
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock

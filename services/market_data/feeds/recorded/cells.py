@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from services.market_data.domain.columns import Floats, Ints
+from services.market_data.feeds.recorded.columns import Floats, Ints
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST_OFFSET_SECONDS
 

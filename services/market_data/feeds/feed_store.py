@@ -13,7 +13,7 @@ from tradebus.kernel.ids import lock_key
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
-_SQL = load_queries("services.market_data.adapters", "feeds")
+_SQL = load_queries("services.market_data.feeds", "feeds")
 _STAND_BY_SECONDS = 1.0
 _log = structlog.get_logger()
 

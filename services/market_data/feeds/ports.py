@@ -2,8 +2,8 @@
 
 A recorded or generated market knows each of its days beforehand: it hands a whole day over, and the runner cuts it into
 slices (paced) or lets it out by the clock. A live broker feed has no day to hand over: it is a protocol of its own
-(`tradebus.brokers.feed.MarketFeed`) whose batches are worked by the same candle kernels as they arrive (`live`) and
-published through the same `SliceSink`.
+(`tradebus.brokers.feed.MarketFeed`) whose batches are worked by the same candle kernels as they arrive (`feeds.live`)
+and published through the same `SliceSink`.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
-from services.market_data.domain.plan import DayPlan, Slice
-from services.market_data.domain.symbols import Description
+from services.market_data.candles.plan import DayPlan, Slice
+from services.market_data.feeds.symbols import Description
 from tradebus.contracts.records import Records
 
 

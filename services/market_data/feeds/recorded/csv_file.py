@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from services.market_data.domain.layout import Layout
+from services.market_data.feeds.recorded.layout import Layout
 from tradebus.kernel.errors import InvalidInput
 
 

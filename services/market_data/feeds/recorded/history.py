@@ -1,6 +1,6 @@
 """A window of a history file, checked and cut to trading hours: all or nothing.
 
-file ─► rows of the window ─► every rule (domain.columns) ─► continuous trading only ─► History
+file ─► rows of the window ─► every rule (columns) ─► continuous trading only ─► History
      └► rows before it, as far as they are sound ─► warm-up
 """
 
@@ -11,10 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from services.market_data.adapters.history_file import HistoryFile, Window, open_file, read
-from services.market_data.domain.columns import MINUTE_NS, Columns, require_one_minute, require_sound, sound_suffix
-from services.market_data.domain.hours import day_numbers, sessions_of
-from services.market_data.domain.symbols import canonical, describe
+from services.market_data.feeds.hours import day_numbers, sessions_of
+from services.market_data.feeds.recorded.columns import (
+    MINUTE_NS,
+    Columns,
+    require_one_minute,
+    require_sound,
+    sound_suffix,
+)
+from services.market_data.feeds.recorded.history_file import HistoryFile, Window, open_file, read
+from services.market_data.feeds.symbols import canonical, describe
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
 

@@ -3,7 +3,7 @@
     open_file ─► read: times of each row group ─► rows inside the window ─► the other columns of those rows ─► Columns
 
 Row numbers survive every cut, so that an error names the row as it stands in the file. What a row's values must obey is
-decided in `domain.columns`; here only what cannot be read at all is refused.
+decided in `columns`; here only what cannot be read at all is refused.
 """
 
 import csv
@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.market_data.adapters.cells import first_line, first_refused, instants_us, numbers_of, times
-from services.market_data.adapters.csv_file import csv_header, read_csv
-from services.market_data.domain.columns import Columns, Floats, Ints
-from services.market_data.domain.layout import Layout, layout_of
-from services.market_data.domain.symbols import canonical, require_known
+from services.market_data.feeds.recorded.cells import first_line, first_refused, instants_us, numbers_of, times
+from services.market_data.feeds.recorded.columns import Columns, Floats, Ints
+from services.market_data.feeds.recorded.csv_file import csv_header, read_csv
+from services.market_data.feeds.recorded.layout import Layout, layout_of
+from services.market_data.feeds.symbols import canonical, require_known
 from tradebus.kernel.errors import InvalidInput, nearest
 
 

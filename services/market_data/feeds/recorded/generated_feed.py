@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from services.market_data.domain.columns import MINUTE_NS
-from services.market_data.domain.day import expand_symbol
-from services.market_data.domain.symbols import TICK_SIZE_PAISE, Description, describe
-from services.market_data.ports import FeedDay
+from services.market_data.candles.day import expand_symbol
+from services.market_data.feeds.ports import FeedDay
+from services.market_data.feeds.recorded.columns import MINUTE_NS
+from services.market_data.feeds.symbols import TICK_SIZE_PAISE, Description, describe
 from tradebus.calendar import TradingSession, is_trading_day, previous_trading_day, session_for
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
@@ -33,7 +33,7 @@ _EQUITY_DAILY_VOLUME = 6_000_000
 
 
 class GeneratedFeed:
-    """See `services.market_data.ports.MarketFeed`. Raises InvalidInput where no trading day lies in [first, last]."""
+    """See `feeds.ports.MarketFeed`. Raises InvalidInput where no trading day lies in [first, last]."""
 
     def __init__(
         self, symbols: Sequence[str], *, first: date, last: date, ticks_per_minute: int, seed: int, warmup_minutes: int

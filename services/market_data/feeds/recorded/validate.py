@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from services.market_data.adapters.history import load_history
-from services.market_data.domain.hours import day_numbers
+from services.market_data.feeds.hours import day_numbers
+from services.market_data.feeds.recorded.history import load_history
 from tradebus.kernel.time import ist_datetime
 
 

@@ -15,17 +15,17 @@ import numpy as np
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.market_data.adapters.bus_sink import BusSink
-from services.market_data.adapters.feed_store import FeedRow, FeedStore, take_shard
-from services.market_data.adapters.live_book import register_listed
-from services.market_data.adapters.live_source import LiveSource
-from services.market_data.domain.live_candles import LiveCandles
-from services.market_data.domain.live_ticks import ticks_at
-from services.market_data.domain.liveness import Gap, Liveness
-from services.market_data.domain.plan import Slice, slice_of_candles
-from services.market_data.domain.resolve import Listings, Resolved
-from services.market_data.feeder import streams_end_ns
-from services.market_data.reader import FeedReader
+from services.market_data.candles.live import LiveCandles
+from services.market_data.candles.plan import Slice, slice_of_candles
+from services.market_data.feeds.bus_sink import BusSink
+from services.market_data.feeds.feed_store import FeedRow, FeedStore, take_shard
+from services.market_data.feeds.live.book import register_listed
+from services.market_data.feeds.live.liveness import Gap, Liveness
+from services.market_data.feeds.live.reader import FeedReader
+from services.market_data.feeds.live.resolve import Listings, Resolved
+from services.market_data.feeds.live.source import LiveSource
+from services.market_data.feeds.live.ticks import ticks_at
+from services.market_data.feeds.recorded.feeder import streams_end_ns
 from services.market_data.settings import MarketDataSettings
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.reference import ListedInstrument

@@ -1,1 +1,0 @@
-"""What market_data decides, without I/O: which history is sound, what a day of it publishes, how slices are cut."""
