@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tradebus.contracts.signals import Side
 from tradebus.indicators import Atr, Ema
-from tradebus.strategies.levels import entry_levels
+from tradebus.strategies.built_in.levels import entry_levels
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Strategy, StrategyParameters, hold
 
 LAST_ENTRY_NS = 30 * 60 * 1_000_000_000

@@ -13,7 +13,7 @@ from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.errors import TokenExpired
-from tradebus.brokers.ports import OrderGateway, OrderRequest
+from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.registry import Broker, OpenBroker
 from tradebus.calendar import freeze_quantity
 from tradebus.contracts.sessions import SessionSpec
@@ -21,6 +21,7 @@ from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.time import ist_date
 from tradebus.store.store import Store
+from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
 _FEED_BEHIND_SECONDS = 10.0  # of the machine: a feed that lives is not as late as this

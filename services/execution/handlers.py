@@ -10,7 +10,6 @@ import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.execution.decisions import exit_at
 from services.execution.desk import Desk
 from services.execution.keeper import CONSUMER, Keeper
 from services.execution.lane import Lane
@@ -25,6 +24,7 @@ from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS, ORDERS
+from tradebus.execution.decisions import exit_at
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.store.outbox import Outbox

@@ -13,24 +13,24 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from services.execution import decisions
 from services.execution.adapters import ledger
 from services.execution.adapters.instruments import InstrumentKinds
 from services.execution.adapters.ledger import Ledger, Stale
-from services.execution.decisions import Decide
-from services.execution.domain import lifecycle
-from services.execution.domain.opening import Approval, open_trade, refuse_trade
-from services.execution.domain.step import Cancel, Modify, Place, Request, Step
-from services.execution.domain.trade import Order, Trade
 from services.execution.ports import Follower
 from services.execution.protection import Protection
-from tradebus.brokers.ports import BrokerOrder, Change, OrderGateway
+from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.base import Message
 from tradebus.contracts.risk import ExitApproved
 from tradebus.contracts.streams import ORDERS
+from tradebus.execution import decisions, lifecycle
+from tradebus.execution.decisions import Decide
+from tradebus.execution.opening import Approval, open_trade, refuse_trade
+from tradebus.execution.step import Cancel, Modify, Place, Request, Step
+from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.time import ist_date
 from tradebus.store.store import Store, Transaction
+from tradebus.trading.orders import BrokerOrder, Change
 from tradebus.trading.states import OrderState
 
 CONSUMER = "execution"

@@ -5,8 +5,8 @@ From the fill to the stop's acceptance, and from the stop's end to the moment th
 
 from prometheus_client import Gauge, Histogram
 
-from services.execution.domain.trade import Order, Trade
 from tradebus.contracts.orders import OrderRole
+from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
 

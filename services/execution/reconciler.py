@@ -15,10 +15,17 @@ import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.execution import decisions
 from services.execution.accounts import Account
 from services.execution.adapters.book import OwnBook
-from services.execution.domain.reconciliation import (
+from services.execution.keeper import Keeper
+from services.execution.settings import ExecutionSettings
+from tradebus.brokers.errors import BrokerError
+from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.contracts.base import Message, event_id_for
+from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
+from tradebus.contracts.streams import ORDERS
+from tradebus.execution import decisions
+from tradebus.execution.reconciliation import (
     Finding,
     OwnOrder,
     difference,
@@ -27,18 +34,11 @@ from services.execution.domain.reconciliation import (
     net_of,
     strangers,
 )
-from services.execution.keeper import Keeper
-from services.execution.settings import ExecutionSettings
-from tradebus.brokers.errors import BrokerError
-from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus
-from tradebus.contracts.base import Message, event_id_for
-from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
-from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.errors import TradebusError
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 from tradebus.trading.states import OrderState
 
 _TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)

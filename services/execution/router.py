@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from services.execution.accounts import Accounts
 from services.execution.sessions import PAPER
-from tradebus.brokers.ports import BrokerOrder, Change, Lookup, OrderGateway, OrderRequest, Outcome, Result
+from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError
+from tradebus.trading.orders import BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
 
 
 class OrderRouter:

@@ -6,18 +6,15 @@ array operations, and only that tick is handled. A batch without living trades c
 
 from collections.abc import Iterable, Mapping, Set
 
-import numpy as np
-
-from services.execution import decisions
-from services.execution.domain import lifecycle
-from services.execution.domain.trade import Trade
 from services.execution.keeper import Keeper
-from tradebus.brokers.ports import InstrumentTicks, SimulatedMarket
+from tradebus.brokers.ports import SimulatedMarket
 from tradebus.calendar import MarketClass, session_for
 from tradebus.contracts.records import Records
-from tradebus.contracts.signals import Side
+from tradebus.execution import decisions, lifecycle
+from tradebus.execution.trade import Trade
+from tradebus.execution.watching import columns, deadline_index, ending, note_extremes, reached_target, target_index
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
-from tradebus.trading.states import OrderState, TradeState
+from tradebus.trading.orders import InstrumentTicks
 
 _SAVE_EVERY_NS = NANOSECONDS_PER_SECOND
 
@@ -76,7 +73,7 @@ class Supervisor:
     async def _pass_time(self, end_ns: int) -> None:
         self._keeper.market_ns = end_ns - 1
         if self._market is not None:
-            await self._keep_extremes([trade for trade in self._keeper.alive.values() if _ending(trade)])
+            await self._keep_extremes([trade for trade in self._keeper.alive.values() if ending(trade)])
             while reports := await self._market.advance(end_ns - 1):
                 for report in reports:
                     await self._keeper.report(report)
@@ -88,7 +85,7 @@ class Supervisor:
         while True:
             trades = self._trades(instrument)
             index = self._next(instrument, trades, ticks, start)
-            at_target = [trade.pos_id for trade in trades if index is not None and _reached(trade, ticks, index)]
+            at_target = [trade.pos_id for trade in trades if index is not None and reached_target(trade, ticks, index)]
             for trade in trades:
                 note_extremes(trade, ticks, start, len(ticks) if index is None else index + 1)
             if index is None:
@@ -147,65 +144,7 @@ class Deadlines:
         return [keeper.alive[pos_id] for pos_id, due_ns in sorted(keeper.deadlines_ns.items()) if due_ns <= now_ns]
 
 
-def columns(ticks: Records, *, after_ns: int) -> InstrumentTicks:
-    """One instrument's ticks as columns, each a nanosecond or more later than the one before.
-
-    Exchanges stamp to the second: ticks of one stamp keep the order they came in, a late one counts as it came.
-    """
-    order = np.arange(len(ticks))
-    event_ns = np.maximum(ticks["ts_event_ns"], after_ns + 1)
-    return InstrumentTicks(
-        at_ns=np.maximum.accumulate(event_ns - order) + order,
-        price_paise=ticks["price_paise"],
-        bid_paise=ticks["bid_paise"],
-        ask_paise=ticks["ask_paise"],
-    )
-
-
-def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
-    """The first tick, at or after `start`, at which an open trade has reached its target."""
-    if trade.target_paise is None or trade.state is not TradeState.POSITION_OPEN or trade.exit_reason is not None:
-        return None
-    # The last tick applied is looked at again: a crash may have come between its effects.
-    begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="left")))
-    prices = ticks.price_paise[begin:]
-    reached = prices >= trade.target_paise if trade.side is Side.LONG else prices <= trade.target_paise
-    index = int(np.argmax(reached)) if len(reached) else 0
-    return begin + index if len(reached) and reached[index] else None
-
-
 def _in_session(ts_ns: int) -> bool:
     """Whether anything is traded then: an exit that is refused out of hours is not tried all night."""
     session = session_for(ist_date(ts_ns), MarketClass.DERIVATIVE)
     return session is not None and session.open_ns <= ts_ns < session.close_ns
-
-
-def _ending(trade: Trade) -> bool:
-    """Whether time alone may end the trade."""
-    return any(order.state is OrderState.CANCEL_PENDING for order in trade.orders)
-
-
-def _reached(trade: Trade, ticks: InstrumentTicks, index: int) -> bool:
-    return target_index(trade, ticks, index) == index
-
-
-def deadline_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
-    """The first tick, at or after `start`, at or beyond the trade's next deadline."""
-    due = lifecycle.deadline_ns(trade)
-    if due is None:
-        return None
-    index = max(start, int(np.searchsorted(ticks.at_ns, due)))
-    return index if index < len(ticks) else None
-
-
-def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -> None:
-    """Takes the prices of [start, stop) after the opening into the trade's extremes, each tick once."""
-    if trade.opened_ns is None or trade.highest_paise is None or trade.lowest_paise is None or trade.ended:
-        return
-    begin = max(start, int(np.searchsorted(ticks.at_ns, max(trade.opened_ns, trade.as_of_ns), side="right")))
-    if begin >= stop:
-        return
-    prices = ticks.price_paise[begin:stop]
-    trade.highest_paise = max(trade.highest_paise, int(prices.max()))
-    trade.lowest_paise = min(trade.lowest_paise, int(prices.min()))
-    trade.as_of_ns = int(ticks.at_ns[stop - 1])

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 
 from services.risk.adapters import ledger
 from services.risk.adapters.ledger import Change, Line
-from services.risk.domain.marking import held_instruments
-from services.risk.domain.state import RiskState
-from services.risk.domain.step import Step
-from services.risk.domain.terms import Terms
-from services.risk.domain.verdicts import Verdict
 from services.risk.messages import journalled, published
 from services.risk.metrics import POSITIONS, SESSIONS, VERDICTS
 from services.risk.settings import RiskSettings
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import RiskLimits
 from tradebus.kernel.clock import Clock
+from tradebus.risk.marking import held_instruments
+from tradebus.risk.state import RiskState
+from tradebus.risk.step import Step
+from tradebus.risk.terms import Terms
+from tradebus.risk.verdicts import Verdict
 from tradebus.store.store import Store, Transaction
 
 

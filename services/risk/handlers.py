@@ -9,14 +9,6 @@ from dataclasses import replace
 
 from services.risk.adapters.ledger import engage_kill_switch
 from services.risk.book import Book, Cursor, Session
-from services.risk.domain.entries import block
-from services.risk.domain.exits import ignored
-from services.risk.domain.facts import OrderFact, concerns_risk
-from services.risk.domain.marking import held_instruments, mark, select
-from services.risk.domain.state import RiskState
-from services.risk.domain.step import Command, Step, on_command, on_fact, on_over, on_signal, on_ticks
-from services.risk.domain.terms import Situation
-from services.risk.domain.verdicts import Cause
 from services.risk.kill_switch import KillSwitch
 from services.risk.metrics import ARMED
 from tradebus.bus.port import Bus, Entry
@@ -36,6 +28,14 @@ from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionStopped
 from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal
 from tradebus.contracts.streams import MD_TICKS
+from tradebus.risk.entries import block
+from tradebus.risk.exits import ignored
+from tradebus.risk.facts import OrderFact, concerns_risk
+from tradebus.risk.marking import held_instruments, mark, select
+from tradebus.risk.state import RiskState
+from tradebus.risk.step import Command, Step, on_command, on_fact, on_over, on_signal, on_ticks
+from tradebus.risk.terms import Situation
+from tradebus.risk.verdicts import Cause
 from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store, Transaction
 

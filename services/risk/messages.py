@@ -3,14 +3,14 @@
 from typing import Any
 
 from services.risk.adapters.ledger import Line
-from services.risk.domain.state import Holding
-from services.risk.domain.verdicts import Approval, Kind, Verdict
 from tradebus.contracts.base import Message, event_id_for
 from tradebus.contracts.risk import EntryApproved, EntryBlocked, EntryReduced, ExitApproved, SessionHalted
 from tradebus.contracts.sessions import RiskLimits
 from tradebus.contracts.signals import EntrySignal
 from tradebus.contracts.streams import INTENTS, RISK
 from tradebus.kernel.ids import derive_id
+from tradebus.risk.state import Holding
+from tradebus.risk.verdicts import Approval, Kind, Verdict
 
 INTENTS_STREAM = INTENTS.shard(0)
 _SOURCE = "risk"

@@ -13,12 +13,12 @@ from services.sandbox.ports import (
     SandboxOrder,
     SandboxStatus,
 )
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.trading.orders import Product
 
 _ORDERS_EACH, _INSTRUMENTS_EACH = 5, 4
 _SLICE_SECONDS = 0.02

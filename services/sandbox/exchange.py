@@ -36,11 +36,11 @@ from services.sandbox.ports import (
     TriggerLeg,
 )
 from services.sandbox.updates import Updates
-from tradebus.brokers.ports import Product
 from tradebus.contracts.records import Records
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import seed_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.trading.orders import Product
 
 _TURN_SECONDS = 10  # of an open market, between two turns of others
 

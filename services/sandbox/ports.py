@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import InstrumentKey
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.records import Records
+from tradebus.trading.orders import Product
 
 
 class BrokerName(StrEnum):

@@ -23,13 +23,13 @@ import structlog
 from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.tick_stream import TICKS, TickStream
-from services.strategy.domain.decisions import DecisionRow, Signal, row_of_signal
 from services.strategy.handlers import Handlers, Outcome
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.contracts.streams import COMMANDS, MD_CANDLES, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.merge import Gate, MergedInput
+from tradebus.strategies.lane.decisions import DecisionRow, Signal, row_of_signal
 
 _log = structlog.get_logger()
 

@@ -16,10 +16,6 @@ from prometheus_client import Counter
 from services.strategy.adapters.history import History
 from services.strategy.adapters.sessions import Sessions
 from services.strategy.adapters.tick_stream import TickStream
-from services.strategy.domain.decisions import DecisionRow, Signal, row_of, signal_of
-from services.strategy.domain.positions import PositionBook
-from services.strategy.domain.runner import Runner, Settled
-from services.strategy.domain.sessions import ActiveSession, ActiveSessions, Listener, open_session
 from tradebus.bus.port import Entry
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.orders import PositionClosed, PositionOpened
@@ -28,6 +24,10 @@ from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionSpec, SessionStopped
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies.lane.decisions import DecisionRow, Signal, row_of, signal_of
+from tradebus.strategies.lane.positions import PositionBook
+from tradebus.strategies.lane.runner import Runner, Settled
+from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, Listener, open_session
 from tradebus.strategies.protocol import Candle, Tick
 
 _log = structlog.get_logger()

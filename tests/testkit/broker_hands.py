@@ -5,8 +5,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderGateway, Outcome, Product
+from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, Outcome, Product
 
 T = TypeVar("T")
 Instrument = TypeVar("Instrument")

@@ -13,10 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from websockets.asyncio.server import ServerConnection, serve
 
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanSettings
-from tradebus.brokers.ports import OrderRequest
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import OrderRequest
 
 CLIENT_ID = "1000000001"
 TOKEN = "eyJhbGciOiJIUzUxMiJ9.c2VjcmV0LXRva2Vu.c2lnbmF0dXJl-secret"

@@ -19,9 +19,9 @@ from tradebus.brokers.dhan import (
     DhanSession,
     DhanSettings,
 )
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, OrderRequest, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, OrderRequest, Outcome, Product, Result
 
 Reply = dict[str, Any]
 PRODUCTS = {Product.INTRADAY: "INTRADAY", Product.CARRY: "MARGIN", Product.DELIVERY: "CNC"}

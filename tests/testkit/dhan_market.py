@@ -12,9 +12,9 @@ from testkit.broker_hands import Facts, Hand, Loop
 from testkit.dhan_hands import AdapterHand, Ask, Listings, SdkHand
 from testkit.sandbox import Box, sandbox
 from tradebus.brokers.dhan import parse_instruments
-from tradebus.brokers.ports import BrokerStatus, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Outcome, Product, Result
 
 STATUSES_OF_TYPE = {
     OrderType.MARKET: BrokerStatus.FILLED,

@@ -8,8 +8,8 @@ import numpy as np
 from services.sandbox.exchange import SandboxExchange, generated_exchange
 from services.sandbox.options import MarketOptions
 from services.sandbox.ports import NewOrder, SandboxInstrument, SandboxOrder
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import Product
 
 START = "2026-11-25T10:00:00"
 BUY, SELL = Transaction.BUY, Transaction.SELL

@@ -11,16 +11,6 @@ from tradebus.brokers.account import Holding, Margins, NetPosition, SessionState
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, NoAnswer
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
-from tradebus.brokers.ports import (
-    BrokerFill,
-    BrokerOrder,
-    BrokerStatus,
-    Change,
-    Lookup,
-    OrderRequest,
-    Outcome,
-    Result,
-)
 from tradebus.brokers.reference import ListedInstrument, OptionChain
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.contracts.orders import OrderType, Transaction
@@ -33,6 +23,7 @@ from tradebus.contracts.records import (
     QUOTE_HAS_VOLUME,
     Records,
 )
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Change, Lookup, OrderRequest, Outcome, Result
 
 NOVEMBER, DECEMBER = date(2026, 11, 30), date(2026, 12, 29)
 

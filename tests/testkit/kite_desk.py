@@ -8,11 +8,11 @@ import numpy as np
 from services.sandbox.ports import BrokerName, SandboxInstrument
 from testkit.broker_hands import Facts, Hand, Loop
 from testkit.kite_hands import AdapterHand, Ask, SdkHand
-from tradebus.brokers.ports import BrokerStatus, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.ids import derive_tag
 from tradebus.kernel.money import round_to_tick
+from tradebus.trading.orders import BrokerStatus, Outcome, Product, Result
 
 ACCOUNT = "AB1234"
 BUY, SELL = Transaction.BUY, Transaction.SELL

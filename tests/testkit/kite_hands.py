@@ -22,9 +22,9 @@ from tradebus.brokers.kite import (
     KiteSession,
     KiteSettings,
 )
-from tradebus.brokers.ports import BrokerStatus, OrderRequest, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, OrderRequest, Outcome, Product, Result
 
 API_KEY = "sandboxkey"
 PRODUCTS = {Product.INTRADAY: "MIS", Product.CARRY: "NRML", Product.DELIVERY: "CNC"}

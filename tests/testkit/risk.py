@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from services.risk.domain.terms import Situation, Terms
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import (
     OrderCancelled,
@@ -24,6 +23,7 @@ from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
 from tradebus.contracts.signals import EntrySignal, ExitSignal, Side
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_to_ns
+from tradebus.risk.terms import Situation, Terms
 
 DAY = date(2024, 1, 10)
 SECOND = NANOSECONDS_PER_SECOND

@@ -8,8 +8,8 @@ from services.sandbox.ports import SandboxInstrument
 from testkit.broker_hands import Facts, Hand, Loop
 from testkit.sandbox import Box
 from testkit.upstox_hands import AdapterHand, Ask, SdkHand, sdk_client
-from tradebus.brokers.ports import BrokerStatus, Outcome, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Outcome, Product, Result
 
 _tags = count(1)
 BUY, SELL = Transaction.BUY, Transaction.SELL

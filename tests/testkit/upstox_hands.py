@@ -13,7 +13,6 @@ from services.sandbox.ports import SandboxInstrument
 from testkit import broker_hands
 from testkit.broker_hands import Facts, GatewayHand
 from tradebus.brokers.calls import Pacer
-from tradebus.brokers.ports import BrokerStatus, OrderRequest, Outcome, Product, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import (
     UpstoxAccount,
@@ -25,6 +24,7 @@ from tradebus.brokers.upstox import (
     UpstoxSettings,
 )
 from tradebus.contracts.orders import Transaction
+from tradebus.trading.orders import BrokerStatus, OrderRequest, Outcome, Product, Result
 
 API_KEY = "sandboxkey"
 VERSION = "2.0"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from tradebus.brokers.ports import BrokerOrder
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import Records
+from tradebus.trading.orders import BrokerOrder
 
 
 class FeedMode(StrEnum):

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput, nearest
-from tradebus.strategies.ema_20_50 import Ema2050
+from tradebus.strategies.built_in.ema_20_50 import Ema2050
+from tradebus.strategies.built_in.orb import Orb
 from tradebus.strategies.loader import check_class, load_file
-from tradebus.strategies.orb import Orb
 from tradebus.strategies.protocol import Strategy, StrategyParameters
 
 ENTRY_POINT_GROUP = "tradebus.strategies"

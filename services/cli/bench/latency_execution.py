@@ -9,12 +9,12 @@ from services.cli.bench.ports import order_line
 from services.execution.bootstrap import wire
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
-from tradebus.brokers.ports import BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.runtime.shell import Component, run_service
 from tradebus.store.store import Store
+from tradebus.trading.orders import BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
 
 
 class BrokerSettings(ExecutionSettings):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.execution.domain.reconciliation import OwnOrder
 from tradebus.contracts.orders import OrderRole
+from tradebus.execution.reconciliation import OwnOrder
 from tradebus.store.queries import load_queries
 from tradebus.trading.states import OrderState
 

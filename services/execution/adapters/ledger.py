@@ -5,11 +5,11 @@ from typing import Any
 
 import asyncpg
 
-from services.execution.domain.step import Step
-from services.execution.domain.trade import Order, Trade
 from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
+from tradebus.execution.step import Step
+from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import lock_key
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Transaction as StoreTransaction

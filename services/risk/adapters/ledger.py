@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from services.risk.domain.state import RiskState, decode, encode
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec
+from tradebus.risk.state import RiskState, decode, encode
 from tradebus.store.queries import load_queries
 from tradebus.store.store import UNMET_REQUIREMENT, Store, Transaction, emission_columns
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from services.sandbox.domain.orders import Order
-from tradebus.brokers.ports import Product
+from tradebus.trading.orders import Product
 
 Key = tuple[int, Product]
 

@@ -12,8 +12,8 @@ from services.sandbox.domain.market import Market
 from services.sandbox.domain.orders import STOP_TYPES, Order
 from services.sandbox.domain.rules import at_market, check_legal, protected_paise
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Why
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import Product
 
 
 class Checks:

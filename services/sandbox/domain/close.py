@@ -7,11 +7,11 @@ from services.sandbox.domain.desk import Desk
 from services.sandbox.domain.orders import STOP_TYPES, Order
 from services.sandbox.domain.shape import Kind, kind_of
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument, SandboxOrder, SandboxStatus
-from tradebus.brokers.ports import Product
 from tradebus.calendar import MarketClass
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_date
+from tradebus.trading.orders import Product
 
 
 class DayEnd:

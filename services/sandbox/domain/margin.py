@@ -13,7 +13,7 @@ from services.sandbox.domain.account import Rates
 from services.sandbox.domain.shape import Ints, Kind, kind_of
 from services.sandbox.domain.underlyings import underlyings
 from services.sandbox.ports import SandboxInstrument
-from tradebus.brokers.ports import Product
+from tradebus.trading.orders import Product
 
 _INDEX_SHARE, _STOCK_SHARE, _INTRADAY_SHARE = 0.12, 0.20, 0.20
 

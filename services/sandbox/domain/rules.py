@@ -6,10 +6,10 @@ holdings, band, freeze) becomes a REJECTED order in the book.
 
 from services.sandbox.domain.orders import STOP_TYPES
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Validity, Why
-from tradebus.brokers.ports import Product
 from tradebus.calendar import order_legal
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.trading.orders import Product
 
 MODIFICATIONS_MAX = 25
 _NEEDS_PRICE = (OrderType.LIMIT, OrderType.SL)

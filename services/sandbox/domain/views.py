@@ -16,9 +16,9 @@ from services.sandbox.ports import (
     SandboxPosition,
     Why,
 )
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import Transaction
 from tradebus.contracts.records import Records
+from tradebus.trading.orders import Product
 
 
 class Views:

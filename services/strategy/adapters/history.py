@@ -10,12 +10,12 @@ come from the one aggregator; none of them closes after the instant asked for.
 import numpy as np
 import numpy.typing as npt
 
-from services.strategy.domain.hours import SessionHours
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.aggregate import aggregate_batch
 from tradebus.kernel.time import NANOSECONDS_PER_DAY, ist_midnight_ns
 from tradebus.store.candles import read_candles
 from tradebus.store.store import Store
+from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.protocol import Candle
 
 _SESSION_MINUTES_MAX = 400  # no regular session has more: bounds what a warm-up of daily candles reads

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from services.strategy.domain.decisions import DecisionRow, Signal
 from tradebus.contracts.streams import SIGNALS
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
+from tradebus.strategies.lane.decisions import DecisionRow, Signal
 
 _SQL = load_queries("services.strategy.sql", "journal")
 

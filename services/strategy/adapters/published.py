@@ -2,10 +2,10 @@
 
 import structlog
 
-from services.strategy.domain.decisions import Signal
 from tradebus.bus.port import Bus
 from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import SIGNALS
+from tradebus.strategies.lane.decisions import Signal
 
 _log = structlog.get_logger()
 _WATERMARK = "watermark"

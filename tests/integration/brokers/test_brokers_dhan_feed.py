@@ -13,10 +13,10 @@ from testkit.fuzz_dhan import header, listed, packet
 
 from tradebus.brokers.dhan import DhanEndpoints, DhanFeed, DhanOrderUpdates, DhanSettings
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.kernel.errors import InvalidInput
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 FAST = SocketTiming(first_delay_seconds=0.01, last_delay_seconds=0.02, connect_seconds=2)
 

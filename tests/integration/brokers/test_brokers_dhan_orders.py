@@ -18,9 +18,9 @@ from testkit.dhan_desk import (
 )
 
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanOrders, DhanSettings
-from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerStatus, Change, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, Change, Product, Result
 
 ACCEPTED = {"orderId": "112111182198", "orderStatus": "TRANSIT"}
 PLACE, BOOK, TRADES = "POST /v2/orders", "GET /v2/orders", "GET /v2/trades/"

@@ -12,7 +12,7 @@ from tradebus.brokers.dhan import DhanAccount, DhanOrders, DhanOrderUpdates, Dha
 from tradebus.brokers.dhan.history import candles_of
 from tradebus.brokers.dhan.quotes import chain_of, quotes_of
 from tradebus.brokers.errors import BrokerError, NoAnswer, Throttled
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, Outcome, Result
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, Outcome, Result
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "fixtures" / "dhan"
 WORDS = ["TRANSIT", "PENDING", "CLOSED", "TRIGGERED", "REJECTED", "CANCELLED", "PART_TRADED", "TRADED", "EXPIRED",

@@ -26,11 +26,11 @@ from tradebus.brokers.kite import (
     KiteSession,
     parse_instruments,
 )
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import NANOSECONDS_PER_DAY, ist_datetime
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, OrderRequest, Result
 
 MOCKS = Path(__file__).parents[3].parent / "shared" / "fixtures" / "kite" / "mocks"
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 5)

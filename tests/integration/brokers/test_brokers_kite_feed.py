@@ -12,11 +12,11 @@ from testkit.kite_ticker import KiteTickerServer
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
 from tradebus.brokers.kite import KiteFeed, KiteOrderUpdates
-from tradebus.brokers.ports import BrokerFill, BrokerOrder, BrokerStatus
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.kernel.errors import InvalidInput
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus
 
 TOKEN = "secret-access+token/1"
 QUICK = SocketTiming(first_delay_seconds=0.01, last_delay_seconds=0.02, connect_seconds=2.0)

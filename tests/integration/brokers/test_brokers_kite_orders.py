@@ -9,20 +9,13 @@ from testkit.scripted_server import HTML, Reply, success
 
 from tradebus.brokers.kite import KiteClient, KiteEndpoints, KiteOrders
 from tradebus.brokers.kite.limits import ORDERS_PER_SECOND, OrderPace
-from tradebus.brokers.ports import (
-    UNLISTED_INSTRUMENT,
-    BrokerStatus,
-    Change,
-    OrderRequest,
-    Product,
-    Result,
-)
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import EventClock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import datetime_to_ns, ist_datetime
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, Change, OrderRequest, Product, Result
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 5)
 FUTURE = ListedInstrument(

@@ -15,10 +15,10 @@ from testkit.scripted_server import CSV, HTML, JSON, Reply
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.kite import KiteAccount, KiteOrders, KiteReference, KiteSession, parse_instruments, status_of
 from tradebus.brokers.kite.limits import OrderPace
-from tradebus.brokers.ports import BrokerStatus, OrderRequest, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, OrderRequest, Result
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 5)
 TAG = "tb0123456789abcdefgh"

@@ -14,7 +14,6 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.brokers.upstox import UpstoxFeed, UpstoxOrderUpdates
@@ -22,6 +21,7 @@ from tradebus.brokers.upstox.limits import check_limits
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 QUICK = SocketTiming(first_delay_seconds=0.001, last_delay_seconds=0.01)
 AUTHORIZE, STREAM = "GET /v3/feed/market-data-feed/authorize", "GET /v2/feed/portfolio-stream-feed/authorize"

@@ -9,14 +9,6 @@ from testkit.scripted_server import HTML, Reply, success
 from testkit.upstox_server import PAGE, SECRET, TOKEN, UpstoxServer, refusal
 
 from tradebus.brokers.common.pace import WindowPace
-from tradebus.brokers.ports import (
-    UNLISTED_INSTRUMENT,
-    BrokerStatus,
-    Change,
-    OrderRequest,
-    Product,
-    Result,
-)
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import UpstoxClient, UpstoxEndpoints, UpstoxOrders, UpstoxSettings
 from tradebus.brokers.upstox.pace import ORDER_WINDOWS, READ_WINDOWS
@@ -25,6 +17,7 @@ from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import EventClock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import datetime_to_ns, ist_datetime
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, Change, OrderRequest, Product, Result
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "NSE_EQ|INE009A01021", "NSE_EQ", "INFY", 1, 10)
 FUTURE = ListedInstrument(

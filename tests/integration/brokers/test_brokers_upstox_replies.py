@@ -16,7 +16,6 @@ from testkit.upstox_server import PAGE, UpstoxServer
 from tradebus.brokers.common.rows import Unreadable, whole
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.feed import FeedEvent
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import (
     UpstoxAccount,
@@ -32,6 +31,7 @@ from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_datetime
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Result
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "NSE_EQ|INE009A01021", "NSE_EQ", "INFY", 1, 10)
 ORDER = OrderRequest(

@@ -13,7 +13,6 @@ from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import NetPosition, SessionState
 from tradebus.brokers.credentials import Credential, Credentials
-from tradebus.brokers.ports import BrokerStatus
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.commands import StartTrading
@@ -28,6 +27,7 @@ from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.kernel.time import ist_to_ns
 from tradebus.store.instruments import register_instruments
 from tradebus.store.store import Store
+from tradebus.trading.orders import BrokerStatus
 
 SECOND = 1_000_000_000
 TEN = ist_to_ns(date(2026, 11, 25), time(10))

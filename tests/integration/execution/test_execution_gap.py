@@ -8,8 +8,8 @@ from test_execution_brokers import listed as listed
 from testkit.execution_service import until
 from testkit.fake_broker import FakeBroker
 
-from tradebus.brokers.ports import BrokerStatus
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import BrokerStatus
 
 SECOND = 1_000_000_000
 

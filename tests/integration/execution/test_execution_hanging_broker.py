@@ -8,8 +8,8 @@ from test_execution_brokers import listed as listed
 from testkit.execution_service import until
 from testkit.fake_broker import MASTER, FakeBroker
 
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus
 from tradebus.contracts.orders import Transaction
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 SECOND = 1_000_000_000
 

@@ -18,12 +18,12 @@ from testkit.execution_service import (
     until_watermark,
 )
 
-from services.execution.decisions import exit_at
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.orders import Transaction
 from tradebus.contracts.streams import COMMANDS
+from tradebus.execution.decisions import exit_at
 
 MINUTE = 60 * SECOND
 

@@ -13,11 +13,11 @@ from test_execution_brokers import listed as listed
 from testkit.execution_service import TICKS, slice_of
 from testkit.fake_broker import FakeBroker
 
-from tradebus.brokers.ports import BrokerStatus
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.records import TICK, decode
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.time import ist_to_ns
+from tradebus.trading.orders import BrokerStatus
 
 SECOND = 1_000_000_000
 NEXT_MORNING = ist_to_ns(date(2026, 11, 26), time(9, 15))

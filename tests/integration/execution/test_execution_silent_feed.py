@@ -9,8 +9,8 @@ from testkit.execution_service import until
 from testkit.fake_broker import FakeBroker
 
 from services.execution import accounts
-from tradebus.brokers.ports import BrokerStatus
 from tradebus.kernel.clock import WallClock
+from tradebus.trading.orders import BrokerStatus
 
 SECOND = 1_000_000_000
 

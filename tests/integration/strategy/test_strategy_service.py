@@ -17,7 +17,7 @@ from tradebus.contracts.sessions import SessionFailed, StrategySpec
 from tradebus.contracts.signals import EntrySignal, ExitSignal
 from tradebus.contracts.streams import COMMANDS, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.ids import derive_id
-from tradebus.strategies.orb import Orb
+from tradebus.strategies.built_in.orb import Orb
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position
 
 ORB = StrategySpec(name="orb")

@@ -10,9 +10,9 @@ from tradebus.brokers.calls import SdkCalls
 from tradebus.brokers.common.outcomes import outcome_of
 from tradebus.brokers.common.settling import Settling
 from tradebus.brokers.errors import Malformed
-from tradebus.brokers.ports import Outcome, Result
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.clock import monotonic_ns
+from tradebus.trading.orders import Outcome, Result
 
 TAG, SETTLE_SECONDS, SETTLE_NS = "tb1", 5.0, 5_000_000_000
 

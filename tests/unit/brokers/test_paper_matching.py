@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.brokers.paper.matching import Quote, accept, match, refusal, request_cancel, request_change
-from tradebus.brokers.paper.touch import next_touch
-from tradebus.brokers.ports import BrokerStatus, Change, InstrumentTicks, OrderRequest
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
+from tradebus.trading.matching.paper import Quote, accept, match, refusal, request_cancel, request_change
+from tradebus.trading.matching.touch import next_touch
+from tradebus.trading.orders import BrokerStatus, Change, InstrumentTicks, OrderRequest
 
 MILLISECOND = 1_000_000
 SETTINGS = PaperSettings(seed=7, latency_ms=100, slippage_bps=2.0, partial_fill_probability=0.5)

@@ -5,13 +5,17 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.execution.decisions import order_request
-from services.execution.domain import lifecycle
-from services.execution.domain.opening import open_trade
-from services.execution.domain.step import Cancel, Place, Request, Step
-from services.execution.domain.trade import Order, Trade
 from tradebus.brokers.paper.book import report
-from tradebus.brokers.paper.matching import (
+from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.contracts.risk import EntryApproved
+from tradebus.contracts.sessions import PaperSettings
+from tradebus.contracts.signals import Side
+from tradebus.execution import lifecycle
+from tradebus.execution.decisions import order_request
+from tradebus.execution.opening import open_trade
+from tradebus.execution.step import Cancel, Place, Request, Step
+from tradebus.execution.trade import Order, Trade
+from tradebus.trading.matching.paper import (
     PaperOrder,
     Quote,
     accept,
@@ -20,11 +24,7 @@ from tradebus.brokers.paper.matching import (
     request_cancel,
     request_change,
 )
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Change, Outcome, Result
-from tradebus.contracts.orders import OrderRole, Transaction
-from tradebus.contracts.risk import EntryApproved
-from tradebus.contracts.sessions import PaperSettings
-from tradebus.contracts.signals import Side
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, Outcome, Result
 from tradebus.trading.states import OrderState, TradeState
 
 SECOND = 1_000_000_000

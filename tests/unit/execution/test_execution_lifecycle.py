@@ -3,13 +3,17 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.execution.decisions import order_request
-from services.execution.domain import lifecycle
-from services.execution.domain.opening import guard_price_paise, open_trade, refuse_trade
-from services.execution.domain.step import Cancel, Modify, Place, Step
-from services.execution.domain.trade import Trade
 from tradebus.brokers.paper.book import report
-from tradebus.brokers.paper.matching import (
+from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.contracts.risk import EntryApproved
+from tradebus.contracts.sessions import PaperSettings
+from tradebus.contracts.signals import Side
+from tradebus.execution import lifecycle
+from tradebus.execution.decisions import order_request
+from tradebus.execution.opening import guard_price_paise, open_trade, refuse_trade
+from tradebus.execution.step import Cancel, Modify, Place, Step
+from tradebus.execution.trade import Trade
+from tradebus.trading.matching.paper import (
     PaperOrder,
     Quote,
     accept,
@@ -18,11 +22,7 @@ from tradebus.brokers.paper.matching import (
     request_cancel,
     request_change,
 )
-from tradebus.brokers.ports import BrokerStatus, Change, Outcome, Result
-from tradebus.contracts.orders import OrderRole, Transaction
-from tradebus.contracts.risk import EntryApproved
-from tradebus.contracts.sessions import PaperSettings
-from tradebus.contracts.signals import Side
+from tradebus.trading.orders import BrokerStatus, Change, Outcome, Result
 from tradebus.trading.states import TradeState
 
 SECOND = 1_000_000_000

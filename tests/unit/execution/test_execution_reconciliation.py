@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.execution.domain.reconciliation import (
+from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.execution.reconciliation import (
     Finding,
     OwnOrder,
     disputed_positions,
@@ -15,9 +16,8 @@ from services.execution.domain.reconciliation import (
     net_of,
     strangers,
 )
-from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
-from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.kernel.ids import derive_tag
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 from tradebus.trading.states import TERMINAL_ORDER_STATES, OrderState
 
 TAG = derive_tag("p", "STOP", 1)

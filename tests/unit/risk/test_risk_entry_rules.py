@@ -18,13 +18,13 @@ from testkit.risk import (
     situation,
 )
 
-from services.risk.domain.rules import ENTRY_RULES
-from services.risk.domain.state import RiskState
-from services.risk.domain.step import on_command, on_fact, on_signal
-from services.risk.domain.terms import Situation
-from services.risk.domain.verdicts import Kind, Verdict
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StopTrading
 from tradebus.contracts.signals import EntrySignal, Side
+from tradebus.risk.rules import ENTRY_RULES
+from tradebus.risk.state import RiskState
+from tradebus.risk.step import on_command, on_fact, on_signal
+from tradebus.risk.terms import Situation
+from tradebus.risk.verdicts import Kind, Verdict
 
 
 def command(model: type[Any], number: int = 1) -> Any:

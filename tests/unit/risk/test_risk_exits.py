@@ -20,13 +20,13 @@ from testkit.risk import (
     ticks,
 )
 
-from services.risk.domain.facts import concerns_risk
-from services.risk.domain.state import RiskState
-from services.risk.domain.step import Step, on_command, on_fact, on_over, on_signal, on_ticks
-from services.risk.domain.terms import Situation
-from services.risk.domain.verdicts import Cause, Kind
 from tradebus.contracts.commands import Flatten, Kill, StopTrading
 from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.risk.facts import concerns_risk
+from tradebus.risk.state import RiskState
+from tradebus.risk.step import Step, on_command, on_fact, on_over, on_signal, on_ticks
+from tradebus.risk.terms import Situation
+from tradebus.risk.verdicts import Cause, Kind
 
 NOTHING = ticks()
 

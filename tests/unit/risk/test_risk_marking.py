@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.risk import DAY, OTHER, SECOND, STOCK, at, closed, every_second, opened, situation, ticks
 
-from services.risk.domain.marking import held_instruments, mark, select
-from services.risk.domain.state import Holding, RiskState
-from services.risk.domain.step import on_fact, on_ticks
-from services.risk.domain.verdicts import Kind
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
+from tradebus.risk.marking import held_instruments, mark, select
+from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.step import on_fact, on_ticks
+from tradebus.risk.verdicts import Kind
 
 START = at("10:00")
 

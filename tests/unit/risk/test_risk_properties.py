@@ -22,15 +22,15 @@ from testkit.risk import (
     spec,
 )
 
-from services.risk.domain.marking import held_instruments, select
-from services.risk.domain.state import RiskState, decode, encode
-from services.risk.domain.step import Step, on_command, on_fact, on_signal, on_ticks
-from services.risk.domain.terms import Situation
-from services.risk.domain.verdicts import Approval, Kind, Verdict
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StopTrading
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Side
 from tradebus.kernel.time import ist_date
+from tradebus.risk.marking import held_instruments, select
+from tradebus.risk.state import RiskState, decode, encode
+from tradebus.risk.step import Step, on_command, on_fact, on_signal, on_ticks
+from tradebus.risk.terms import Situation
+from tradebus.risk.verdicts import Approval, Kind, Verdict
 
 CAPITAL = 10_000_000
 LIMITS: dict[str, Any] = {

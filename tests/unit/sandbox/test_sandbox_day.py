@@ -22,8 +22,8 @@ from services.sandbox.ports import (
     Validity,
     Why,
 )
-from tradebus.brokers.ports import Product
 from tradebus.kernel.time import IST, datetime_to_ns, ist_datetime
+from tradebus.trading.orders import Product
 
 COARSE = {"step_ms": 120_000, "ticks_per_second": 60.0}
 

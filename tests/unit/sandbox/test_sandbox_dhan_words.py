@@ -22,9 +22,9 @@ from services.sandbox.ports import (
     SandboxPosition,
     SandboxStatus,
 )
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import InstrumentKey, Right
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import Product
 
 SHARE = SandboxInstrument(0, InstrumentKey.parse("NSE:INFY"), "INFY", "INFY", 1594, 0, "", "INE0", 1, 5, 100, "equity")
 INDEX = replace(SHARE, index=1, key=InstrumentKey.parse("INDEX:NIFTY"), dhan_symbol="NIFTY", exchange_token=13)

@@ -9,7 +9,7 @@ from testkit.exchange_hands import BUY, LIMIT, MARKET, SELL, SL, at, best, futur
 from services.sandbox.domain.book import Book
 from services.sandbox.domain.orders import Order
 from services.sandbox.ports import FINAL, ChangedOrder, NewOrder, Refusal, SandboxStatus, Validity
-from tradebus.brokers.ports import Product
+from tradebus.trading.orders import Product
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from testkit.exchange_hands import (
 )
 
 from services.sandbox.ports import BrokerName, ChangedOrder, Refusal, SandboxStatus, Validity, Why
-from tradebus.brokers.ports import Product
+from tradebus.trading.orders import Product
 
 
 @pytest.fixture

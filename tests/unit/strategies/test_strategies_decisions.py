@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.strategy.domain.decisions import Moment, Source, position_id, row_of, row_of_signal, settle, signal_of
-from services.strategy.domain.positions import PositionKey
 from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal, Side
+from tradebus.strategies.lane.decisions import Moment, Source, position_id, row_of, row_of_signal, settle, signal_of
+from tradebus.strategies.lane.positions import PositionKey
 from tradebus.strategies.protocol import Action, Decision, Position, hold
 
 SOURCE = Source(PositionKey("session", "orb", "NIFTY"), "user", 7)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from testkit.strategy_days import MINUTE_NS, Day, Step, drive, generated_days, mirrored_days, of_timeframe
 
 from tradebus.contracts.signals import Side
-from tradebus.strategies.ema_20_50 import Ema2050, Ema2050Parameters
+from tradebus.strategies.built_in.ema_20_50 import Ema2050, Ema2050Parameters
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position
 
 ENTRIES = (Action.ENTER_LONG, Action.ENTER_SHORT)

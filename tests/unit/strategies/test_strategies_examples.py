@@ -12,10 +12,10 @@ from testkit.strategy_days import drive, generated_days, of_timeframe
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
-from tradebus.strategies.levels import entry_levels
+from tradebus.strategies.built_in.levels import entry_levels
+from tradebus.strategies.built_in.windows import SumWindow
 from tradebus.strategies.protocol import Action
 from tradebus.strategies.registry import create_strategy, validate_strategy
-from tradebus.strategies.windows import SumWindow
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "strategies"
 

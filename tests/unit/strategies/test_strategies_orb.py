@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from testkit.strategy_days import MINUTE_NS, Day, Step, drive, generated_days, mirrored_days
 
 from tradebus.contracts.signals import Side
-from tradebus.strategies.orb import Orb
-from tradebus.strategies.orb_parameters import OrbParameters
-from tradebus.strategies.orb_setups import MOMENTUM, ORB
+from tradebus.strategies.built_in.orb import Orb
+from tradebus.strategies.built_in.orb_parameters import OrbParameters
+from tradebus.strategies.built_in.orb_setups import MOMENTUM, ORB
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position
 
 ENTRIES = (Action.ENTER_LONG, Action.ENTER_SHORT)

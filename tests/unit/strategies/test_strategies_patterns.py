@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.strategies import patterns
+from tradebus.strategies.built_in import patterns
 from tradebus.strategies.protocol import Candle
 
 PIVOT = 10_000_000

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.strategy.domain.positions import PositionBook, PositionKey
 from tradebus.contracts.orders import PositionClosed, PositionOpened
 from tradebus.contracts.signals import Side
+from tradebus.strategies.lane.positions import PositionBook, PositionKey
 
 KEY = PositionKey("session", "orb", "NIFTY")
 

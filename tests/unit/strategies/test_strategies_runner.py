@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.strategy_days import Day, generated_days, of_timeframe
 
-from services.strategy.domain.decisions import Source
-from services.strategy.domain.hours import SessionHours
-from services.strategy.domain.positions import PositionBook, PositionKey
-from services.strategy.domain.runner import Runner
-from services.strategy.domain.sessions import ActiveSession, ActiveSessions, open_session
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies.lane.decisions import Source
+from tradebus.strategies.lane.hours import SessionHours
+from tradebus.strategies.lane.positions import PositionBook, PositionKey
+from tradebus.strategies.lane.runner import Runner
+from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
 from tradebus.strategies.protocol import Candle, Context, Decision, Strategy, StrategyParameters, Tick, hold
 from tradebus.strategies.registry import BUILT_IN
 

@@ -12,8 +12,8 @@ from typing import Protocol
 import structlog
 
 from tradebus.brokers.common.rows import Row, Unreadable
-from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 from tradebus.contracts.orders import Transaction
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 
 InstrumentOf = Callable[[str, str], int | None]  # by the broker's segment and token
 FillsByOrder = Mapping[str, tuple[BrokerFill, ...]]

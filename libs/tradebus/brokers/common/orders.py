@@ -11,8 +11,8 @@ from tradebus.brokers.common.login import LoginClient
 from tradebus.brokers.common.rows import Row, Unreadable, rows_of
 from tradebus.brokers.common.settling import Settling
 from tradebus.brokers.errors import BrokerError
-from tradebus.brokers.ports import BrokerFill, BrokerOrder, BrokerStatus, Lookup
 from tradebus.kernel.clock import monotonic_ns
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Lookup
 
 Line = TypeVar("Line", bound=BookLine)
 _log = structlog.get_logger()

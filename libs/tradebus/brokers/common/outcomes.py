@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from tradebus.brokers.common.rows import Unreadable
 from tradebus.brokers.errors import BrokerError, Refused, Throttled, TokenExpired
-from tradebus.brokers.ports import Outcome, Result
 from tradebus.brokers.redaction import Redactor
+from tradebus.trading.orders import Outcome, Result
 
 T = TypeVar("T")
 

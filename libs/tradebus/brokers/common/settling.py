@@ -10,8 +10,8 @@ from collections.abc import Awaitable
 from concurrent.futures import Future
 
 from tradebus.brokers.calls import watched_threads
-from tradebus.brokers.ports import Outcome, Result
 from tradebus.kernel.clock import monotonic_ns
+from tradebus.trading.orders import Outcome, Result
 
 SETTLE_SECONDS = 5.0
 

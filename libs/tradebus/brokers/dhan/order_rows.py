@@ -19,8 +19,8 @@ from tradebus.brokers.dhan.fields import (
 )
 from tradebus.brokers.dhan.words import BROKER, STOP_WORDS
 from tradebus.brokers.errors import Malformed
-from tradebus.brokers.ports import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 from tradebus.contracts.orders import Transaction
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 
 _PENDING, _OPEN, _UNKNOWN = BrokerStatus.PENDING, BrokerStatus.OPEN, BrokerStatus.UNKNOWN
 _STATUS = {

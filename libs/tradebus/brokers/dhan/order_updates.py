@@ -14,9 +14,9 @@ from tradebus.brokers.dhan.order_rows import Reader, small_letters
 from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.ports import BrokerOrder
 from tradebus.brokers.sockets import Frame, ReconnectingSocket, Send, SocketAddress, SocketTiming
 from tradebus.kernel.clock import Clock, WallClock
+from tradebus.trading.orders import BrokerOrder
 
 _log = structlog.get_logger()
 _LOGIN_CODE = 42

@@ -21,10 +21,10 @@ from tradebus.brokers.dhan.order_rows import Reader, filled_of, fills_by_order
 from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.dhan.words import FEED_NUMBERS, INDEX, ORDER_TYPE_WORDS, PRODUCT_WORDS
 from tradebus.brokers.errors import BrokerError
-from tradebus.brokers.ports import BrokerFill, BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
+from tradebus.trading.orders import BrokerFill, BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
 
 ListingOf = Callable[[int], ListedInstrument]
 _log = structlog.get_logger()

@@ -1,8 +1,8 @@
 """Dhan's words for what tradebus has words for: segments, products, order types."""
 
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import Product
 
 BROKER = "dhan"
 # Dhan's word for a segment and its number on the feed. The others (currency, commodity) are unknown here.

@@ -11,8 +11,8 @@ from tradebus.brokers.common.rows import Row, Unreadable, paise, text, whole
 from tradebus.brokers.kite.replies import identity, moment_ns, optional_text
 from tradebus.brokers.kite.settings import BROKER
 from tradebus.brokers.kite.status import status_of
-from tradebus.brokers.ports import BrokerFill, BrokerOrder
 from tradebus.contracts.orders import Transaction
+from tradebus.trading.orders import BrokerFill, BrokerOrder
 
 _TIMES = ("exchange_update_timestamp", "exchange_timestamp", "order_timestamp")
 

@@ -17,9 +17,9 @@ from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.kite.decoder import message
 from tradebus.brokers.kite.settings import KiteSettings
 from tradebus.brokers.kite.ticker import Ticker
-from tradebus.brokers.ports import BrokerFill, BrokerOrder
 from tradebus.brokers.sockets import Send, SocketTiming
 from tradebus.kernel.clock import Clock, WallClock
+from tradebus.trading.orders import BrokerFill, BrokerOrder
 
 _log = structlog.get_logger()
 FillsOf = Callable[[str], Awaitable[Sequence[BrokerFill]]]

@@ -21,10 +21,10 @@ from tradebus.brokers.kite.limits import CHANGES_PER_ORDER, ORDERS_PER_MINUTE, O
 from tradebus.brokers.kite.replies import identity
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
 from tradebus.brokers.kite.tickets import change_ticket, order_ticket
-from tradebus.brokers.ports import BrokerFill, BrokerOrder, Change, OrderRequest, Outcome, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError
+from tradebus.trading.orders import BrokerFill, BrokerOrder, Change, OrderRequest, Outcome, Result
 
 REGULAR = "regular"
 

@@ -1,7 +1,7 @@
 """Kite's words for an order (BROKERS 5, status map). Quantities decide fills, never a word."""
 
 from tradebus.brokers.common.book import decided
-from tradebus.brokers.ports import BrokerStatus
+from tradebus.trading.orders import BrokerStatus
 
 _WORDS = {
     "PUT ORDER REQ RECEIVED": BrokerStatus.PENDING,

@@ -5,11 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 from tradebus.brokers.kite.reference_words import TRADED_SEGMENTS
-from tradebus.brokers.ports import Change, OrderRequest, Product
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import paise_to_rupees
+from tradebus.trading.orders import Change, OrderRequest, Product
 
 AUTO_PROTECTION = -1
 _TAG = re.compile(r"[A-Za-z0-9]{1,20}")

@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 from pydantic import TypeAdapter
 
-from tradebus.brokers.paper.matching import PaperOrder
-from tradebus.brokers.ports import BrokerOrder
+from tradebus.trading.matching.paper import PaperOrder
+from tradebus.trading.orders import BrokerOrder
 
 _ORDER = TypeAdapter(PaperOrder)
 

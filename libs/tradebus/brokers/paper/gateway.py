@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import asyncpg
 
 from tradebus.brokers.paper.book import PaperBook, report
-from tradebus.brokers.paper.matching import (
+from tradebus.contracts.sessions import PaperSettings
+from tradebus.trading.matching.paper import (
     PaperOrder,
     Quote,
     accept,
@@ -20,9 +21,8 @@ from tradebus.brokers.paper.matching import (
     request_cancel,
     request_change,
 )
-from tradebus.brokers.paper.touch import next_touch
-from tradebus.brokers.ports import BrokerOrder, Change, InstrumentTicks, Lookup, OrderRequest, Outcome, Result
-from tradebus.contracts.sessions import PaperSettings
+from tradebus.trading.matching.touch import next_touch
+from tradebus.trading.orders import BrokerOrder, Change, InstrumentTicks, Lookup, OrderRequest, Outcome, Result
 
 _Followed = tuple[PaperOrder, int]
 SettingsOf = Callable[[str], Awaitable[PaperSettings]]

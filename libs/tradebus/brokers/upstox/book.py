@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from tradebus.brokers.common.book import BookLine, FillsByOrder, InstrumentOf, fills_in, order_in
 from tradebus.brokers.common.rows import Row, Unreadable, paise, text, whole
-from tradebus.brokers.ports import BrokerFill, BrokerOrder
 from tradebus.brokers.upstox.replies import moment_ns, moment_of, optional_text
 from tradebus.brokers.upstox.settings import BROKER
 from tradebus.brokers.upstox.words import segment_of, status_of
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerFill, BrokerOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ import structlog
 from tradebus.brokers.common.book import InstrumentOf
 from tradebus.brokers.common.rows import Unreadable
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.ports import BrokerFill, BrokerOrder
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import Frame, Send, SocketTiming
 from tradebus.brokers.upstox.authorised import AuthorisedSocket
@@ -21,6 +20,7 @@ from tradebus.brokers.upstox.failures import said_in
 from tradebus.brokers.upstox.orders import UpstoxOrders
 from tradebus.brokers.upstox.settings import UpstoxSettings
 from tradebus.kernel.clock import Clock, WallClock
+from tradebus.trading.orders import BrokerFill, BrokerOrder
 
 _ORDER = "order"
 _log = structlog.get_logger()

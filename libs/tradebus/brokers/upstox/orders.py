@@ -16,7 +16,6 @@ from tradebus.brokers.common.pace import WindowPace
 from tradebus.brokers.common.rows import Row, Unreadable, row_of, text
 from tradebus.brokers.common.settling import SETTLE_SECONDS, Settling
 from tradebus.brokers.errors import BrokerError, Refused, TokenExpired
-from tradebus.brokers.ports import BrokerFill, BrokerOrder, Change, OrderRequest, Outcome, Result
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox.book import UpstoxLine, fills_by_order, line_of, order_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, Use
@@ -25,6 +24,7 @@ from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.brokers.upstox.tickets import DAY, Placed, change_ticket, order_ticket
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError
+from tradebus.trading.orders import BrokerFill, BrokerOrder, Change, OrderRequest, Outcome, Result
 
 _REMEMBERED_MAX = 20_000
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tradebus.brokers.ports import Change, OrderRequest
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox.words import PRODUCTS
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import paise_to_rupees
+from tradebus.trading.orders import Change, OrderRequest
 
 AUTO_PROTECTION = -1.0
 DAY = "DAY"

@@ -3,8 +3,8 @@
 from types import MappingProxyType
 
 from tradebus.brokers.common.book import decided
-from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.instrument_key import Segment
+from tradebus.trading.orders import BrokerStatus, Product
 
 PRODUCTS = MappingProxyType({Product.INTRADAY: "I", Product.CARRY: "D", Product.DELIVERY: "D"})
 

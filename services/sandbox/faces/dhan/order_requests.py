@@ -6,9 +6,9 @@ from services.sandbox.faces.dhan.fields import Fields
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.words import ORDER_TYPE_BY_WORD, PRODUCT_BY_WORD
 from services.sandbox.ports import BrokerName, ChangedOrder, NewOrder, SandboxInstrument, Validity
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import Product
 
 TRANSACTIONS = {each.value: each for each in Transaction}
 VALIDITIES = {"DAY": Validity.DAY, "IOC": Validity.IOC}

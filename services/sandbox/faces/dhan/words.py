@@ -1,9 +1,9 @@
 """Dhan's words for what the exchange knows: segments, products, order types, statuses. Tables, nothing else."""
 
 from services.sandbox.ports import SandboxOrder, SandboxStatus, TriggerStatus
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import Product
 
 SEGMENT_BY_WORD = {
     "NSE_EQ": Segment.NSE,

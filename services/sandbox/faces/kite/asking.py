@@ -4,9 +4,9 @@ from services.sandbox.faces.kite.fields import Fields
 from services.sandbox.faces.kite.replies import bad_input
 from services.sandbox.faces.kite.words import ORDER_TYPES, PRODUCT_WORDS, PRODUCTS, TRANSACTIONS
 from services.sandbox.ports import BrokerName, ChangedOrder, Exchange, NewOrder, SandboxInstrument, Validity
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import Product
 
 _VALIDITIES = {str(validity): validity for validity in Validity}
 _TTL_MINUTES_MAX = 1439

@@ -11,10 +11,10 @@ from services.sandbox.faces.kite.replies import success
 from services.sandbox.faces.kite.rows import Row
 from services.sandbox.faces.kite.words import PRODUCT_WORDS, exchange_of, kind_of, rupees
 from services.sandbox.ports import Exchange, NewOrder
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import Charges, charges_paise
+from tradebus.trading.orders import Product
 
 
 def margin_routes(exchange: Exchange, authorise: Authorise) -> APIRouter:

@@ -4,10 +4,10 @@ Prices leave as rupees in JSON numbers: paise / 100 is the double nearest to the
 """
 
 from services.sandbox.ports import SandboxInstrument, SandboxOrder, SandboxStatus
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_datetime
+from tradebus.trading.orders import Product
 
 PRODUCTS = {"MIS": Product.INTRADAY, "NRML": Product.CARRY, "CNC": Product.DELIVERY}
 PRODUCT_WORDS = {product: word for word, product in PRODUCTS.items()}

@@ -11,10 +11,10 @@ from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import PRODUCTS, SEGMENTS, TRANSACTIONS, product_of, rupees
 from services.sandbox.ports import BrokerName, NewOrder
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import charges_paise
+from tradebus.trading.orders import Product
 
 Row = dict[str, object]
 _PRODUCT_WORDS = {word: word for word in PRODUCTS}

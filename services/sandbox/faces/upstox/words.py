@@ -6,10 +6,10 @@ Invariant (tested): every status of the exchange has exactly one word, and price
 from types import MappingProxyType
 
 from services.sandbox.ports import SandboxInstrument, SandboxOrder, SandboxStatus, Validity
-from tradebus.brokers.ports import Product
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_datetime
+from tradebus.trading.orders import Product
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 

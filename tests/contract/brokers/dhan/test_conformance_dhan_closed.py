@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from testkit.dhan_market import Desk, Market, dhan_market
 
-from tradebus.brokers.ports import BrokerStatus, Result
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Result
 
 LIMIT, MARKET, SELL = OrderType.LIMIT, OrderType.MARKET, Transaction.SELL
 

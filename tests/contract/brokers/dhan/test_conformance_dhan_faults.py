@@ -11,8 +11,8 @@ from testkit.dhan_streams import until
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanOrders, DhanSettings
 from tradebus.brokers.errors import TokenExpired
-from tradebus.brokers.ports import BrokerStatus, Result
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import BrokerStatus, Result
 
 LIMIT = OrderType.LIMIT
 DONE = ["ACCEPT_THEN_DROP", "ACCEPT_THEN_ERROR", "EMPTY", "TRUNCATED"]

@@ -6,8 +6,8 @@ import pytest
 from testkit.dhan_hands import code
 from testkit.dhan_market import Desk, Market, dhan_market
 
-from tradebus.brokers.ports import Result
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import Result
 
 
 @pytest.fixture(scope="module")

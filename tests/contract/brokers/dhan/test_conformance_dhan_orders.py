@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from testkit.dhan_market import STATUSES_OF_TYPE, Desk, bought
 
-from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.SL, OrderType.SL_M)
 PLACED = [("share", order_type, Product.INTRADAY, side) for order_type in TYPES for side in Transaction]

@@ -8,8 +8,8 @@ from testkit.dhan_hands import code, data
 from testkit.dhan_market import Desk, Market, bought, dhan_market
 
 from tradebus.brokers.account import SessionState
-from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Product
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from testkit.dhan_streams import TICKER, by_sdk, tap
 
 from tradebus.brokers.dhan import DhanDecoder
 from tradebus.brokers.feed import FeedEventKind
-from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 NSE_EQ, NSE_FNO = 1, 2
 

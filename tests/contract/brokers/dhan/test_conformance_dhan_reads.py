@@ -12,10 +12,10 @@ from testkit.dhan_market import Desk, bought
 
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import parse_instruments
-from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_midnight_ns, utc_iso
+from tradebus.trading.orders import BrokerStatus, Product
 
 DAY_NS = 86_400_000_000_000
 

@@ -7,8 +7,8 @@ import pytest
 from testkit.dhan_hands import Ask, code
 from testkit.dhan_market import Desk, Market, bought
 
-from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 LIMIT, MARKET, SL, SL_M = OrderType.LIMIT, OrderType.MARKET, OrderType.SL, OrderType.SL_M
 SELL = Transaction.SELL

@@ -8,8 +8,8 @@ from testkit.dhan_hands import code, data
 from testkit.dhan_market import Desk, bought
 from testkit.dhan_streams import until
 
-from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Product
 
 BUY, SELL = Transaction.BUY, Transaction.SELL
 

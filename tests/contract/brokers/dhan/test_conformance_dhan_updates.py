@@ -11,9 +11,9 @@ from testkit.dhan_streams import SdkUpdates, until
 
 from tradebus.brokers.dhan import DhanOrderUpdates
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 LIMIT = OrderType.LIMIT
 

@@ -11,8 +11,8 @@ from testkit.dhan_hands import data
 from testkit.dhan_market import Desk, Market, bought
 from testkit.dhan_streams import SdkUpdates, until
 
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import Product
 
 pytestmark = pytest.mark.shared_data
 FIXTURES = Path(__file__).parents[4].parent / "shared" / "fixtures" / "dhan"

@@ -13,8 +13,8 @@ from testkit.kite_hands import API_KEY, AdapterHand, SdkHand
 from services.sandbox.faces.kite.logins import SANDBOX_API_SECRET
 from tradebus.brokers.account import NetPosition, SessionState
 from tradebus.brokers.errors import TokenExpired
-from tradebus.brokers.ports import Product, Result
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import Product, Result
 
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 

@@ -11,8 +11,8 @@ from testkit.kite_hands import AdapterHand, SdkHand
 from testkit.sandbox import sandbox
 
 from tradebus.brokers.errors import Malformed, NoAnswer, Throttled
-from tradebus.brokers.ports import BrokerStatus, Outcome, Result
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import BrokerStatus, Outcome, Result
 
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 PLACE, MODIFY, CANCEL = "POST /orders/*", "PUT /orders/*", "DELETE /orders/*"

@@ -10,8 +10,8 @@ from testkit.sandbox import sandbox
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.errors import TokenExpired
 from tradebus.brokers.kite import KiteOrders
-from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 HOUR = 3600.0
 CNC = Product.DELIVERY

@@ -15,8 +15,8 @@ from testkit.kite_line import QUICK, SECONDS, line
 from services.sandbox.faces.kite.logins import SANDBOX_API_SECRET
 from tradebus.brokers.feed import FeedEvent
 from tradebus.brokers.kite import KiteOrderUpdates
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus, Result
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, Result
 
 MARKET, LIMIT, SL_M = OrderType.MARKET, OrderType.LIMIT, OrderType.SL_M
 

@@ -6,8 +6,8 @@ import pytest
 from kiteconnect import exceptions as kite_errors
 from testkit.kite_desk import BUY, FUTURE, HANDS, OPTION, SELL, SHARE, KiteDesk
 
-from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 MARKET, LIMIT, SL, SL_M = OrderType.MARKET, OrderType.LIMIT, OrderType.SL, OrderType.SL_M
 MIS, NRML, CNC = Product.INTRADAY, Product.CARRY, Product.DELIVERY

@@ -9,8 +9,8 @@ from kiteconnect import exceptions as kite_errors
 from testkit.kite_desk import BUY, FUTURE, HANDS, OPTION, SELL, SHARE, KiteDesk
 from testkit.kite_hands import Ask
 
-from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import BrokerStatus, Product
 
 MARKET, LIMIT, SL, SL_M = OrderType.MARKET, OrderType.LIMIT, OrderType.SL, OrderType.SL_M
 CNC, NRML = Product.DELIVERY, Product.CARRY

@@ -7,8 +7,8 @@ from kiteconnect import KiteConnect
 from kiteconnect import exceptions as kite_errors
 from testkit.kite_desk import BUY, FUTURE, HANDS, OPTION, SELL, SHARE, KiteDesk
 
-from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Product
 
 MARKET, LIMIT, SL, SL_M = OrderType.MARKET, OrderType.LIMIT, OrderType.SL, OrderType.SL_M
 FILLED, WAITING = BrokerStatus.FILLED, BrokerStatus.TRIGGER_PENDING

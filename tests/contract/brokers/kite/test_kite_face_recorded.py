@@ -12,8 +12,8 @@ from testkit.kite_desk import BUY, FUTURE, SHARE, KiteDesk
 from testkit.kite_hands import API_KEY
 
 from services.sandbox.faces.kite.logins import SANDBOX_API_SECRET
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.orders import Product
 
 FOLDER = Path(__file__).parents[4].parent / "shared" / "fixtures" / "kite"
 RECORDED = FOLDER / "sdk_requests.json"

@@ -6,8 +6,8 @@ import pytest
 
 from services.sandbox.faces.kite.streaming import StreamedOrders
 from services.sandbox.ports import NewOrder, SandboxOrder, SandboxStatus
-from tradebus.brokers.ports import Product
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import Product
 
 S = SandboxStatus
 REQUEST = NewOrder(

@@ -6,8 +6,8 @@ from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL, Desk
 from testkit.upstox_hands import VERSION
 from upstox_client.rest import ApiException
 
-from tradebus.brokers.ports import BrokerStatus, Product
 from tradebus.contracts.orders import Transaction
+from tradebus.trading.orders import BrokerStatus, Product
 
 
 def portfolio(desk: Desk) -> upstox_client.PortfolioApi:

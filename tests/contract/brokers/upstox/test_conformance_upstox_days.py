@@ -13,7 +13,7 @@ from upstox_client.rest import ApiException
 from services.sandbox.ports import BrokerName
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.errors import TokenExpired
-from tradebus.brokers.ports import BrokerStatus, Product, Result
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 ACCOUNT = "UXDAYS"
 

@@ -11,7 +11,7 @@ from testkit.upstox_desk import BUY, LIMIT, MARKET, Desk
 from testkit.upstox_hands import Ask
 from testkit.waiting import eventually
 
-from tradebus.brokers.ports import BrokerStatus, Outcome, Result
+from tradebus.trading.orders import BrokerStatus, Outcome, Result
 
 PLACE, MODIFY, CANCEL, BOOK = (
     "POST /v3/order/place", "PUT /v3/order/modify", "DELETE /v3/order/cancel", "GET /v2/order/retrieve-all"

@@ -6,7 +6,7 @@ from testkit.upstox_desk import BUY, MARKET, Desk
 from upstox_client.rest import ApiException
 
 from services.sandbox.ports import SandboxInstrument
-from tradebus.brokers.ports import BrokerStatus
+from tradebus.trading.orders import BrokerStatus
 
 
 def rule(strategy: str, trigger_type: str, paise: int, **more: float) -> upstox_client.GttRule:

@@ -11,8 +11,8 @@ from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL, SL_M, Desk
 from testkit.upstox_hands import Ask
 
 from services.sandbox.ports import SandboxInstrument
-from tradebus.brokers.ports import BrokerStatus, Product, Result
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 CARRIED = Product.CARRY
 INSTRUMENTS: dict[str, Callable[[Desk], SandboxInstrument]] = {

@@ -10,7 +10,7 @@ from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL, SL_M, Desk
 from testkit.upstox_hands import Ask
 from upstox_client.rest import ApiException
 
-from tradebus.brokers.ports import Product, Result
+from tradebus.trading.orders import Product, Result
 
 
 def half_lot(desk: Desk) -> Ask:

@@ -10,9 +10,9 @@ from testkit.upstox_hands import listing_of
 
 from services.sandbox.ports import SandboxInstrument
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.brokers.upstox import UpstoxFeed, UpstoxOrderUpdates
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 TIMING = SocketTiming(first_delay_seconds=0.02, last_delay_seconds=0.2, silent_seconds=1.0)
 PATIENT = SocketTiming(

@@ -11,9 +11,9 @@ from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL_M, Desk
 from testkit.upstox_streams import portfolio_stream, sdk_sockets_at
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.ports import BrokerOrder, BrokerStatus
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.brokers.upstox import UpstoxOrderUpdates
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""Execution: the life of a trade from approval to its last word, and its reconciliation. Pure."""

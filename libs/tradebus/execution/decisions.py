@@ -1,0 +1,121 @@
+"""What is asked of a broker for an order, and what its answers mean for the trade, as changes a keeper can commit."""
+
+from collections.abc import Callable
+
+from tradebus.contracts.orders import OrderType
+from tradebus.execution import lifecycle
+from tradebus.execution.step import Modify, Step
+from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.trading.orders import BrokerOrder, OrderRequest, Outcome
+from tradebus.trading.states import OrderState
+
+MARKET_PROTECTION_PCT = 3.0
+
+Decide = Callable[[Trade, Step], None]
+
+
+def order_request(trade: Trade, order: Order) -> OrderRequest:
+    """The order as the gateway's port wants it."""
+    protected = order.order_type in (OrderType.MARKET, OrderType.SL_M)
+    return OrderRequest(
+        account=trade.session_id,
+        tag=order.tag,
+        instrument=trade.instrument,
+        symbol=trade.symbol,
+        transaction=order.transaction,
+        order_type=order.order_type,
+        quantity=order.quantity,
+        lot_size=trade.lot_size,
+        tick_size_paise=trade.tick_size_paise,
+        at_ns=order.placed_ns,
+        price_paise=order.price_paise,
+        trigger_paise=order.trigger_paise,
+        market_protection_pct=MARKET_PROTECTION_PCT if protected else None,
+    )
+
+
+def outdated(trade: Trade, order: Order, now_ns: int) -> bool:
+    """An entry that never left is not sent after its time; stops and exits always are."""
+    late_ns = order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND
+    return order is trade.entry_order() and now_ns > late_ns
+
+
+def only_own(_trade: Trade, _step: Step) -> None:
+    """Changes nothing but the owner, as every change does."""
+
+
+def go_on(trade: Trade, step: Step) -> None:
+    """An exit goes on where a crash stopped it. Where all its orders have ended its deadline does, in its time."""
+    if trade.exit_reason is not None and not trade.ended and any(not order.ended for order in trade.orders):
+        lifecycle.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
+
+
+def absent(order_id: str, at_ns: int, *, seen: OrderState) -> Decide:
+    """The broker does not know the order, which was `seen` so when it was looked up: what it said since is newer."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        order = trade.order(order_id)
+        if order.state is seen:
+            lifecycle.on_absent(trade, order, step, at_ns=at_ns)
+
+    return decide
+
+
+def placed(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
+    """The answer to a placement."""
+    return lambda trade, step: lifecycle.on_outcome(trade, trade.order(order_id), step, outcome, at_ns=at_ns)
+
+
+def cancelled(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
+    """The answer to a cancellation."""
+    return lambda trade, step: lifecycle.on_cancel_outcome(trade, trade.order(order_id), step, outcome, at_ns=at_ns)
+
+
+def modified(request: Modify, outcome: Outcome) -> Decide:
+    """The answer to a modification."""
+    return lambda trade, step: lifecycle.on_modify_outcome(trade, trade.order(request.order_id), step, outcome, request)
+
+
+def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | None) -> Decide:
+    """A stop rests at the broker with another quantity or trigger: it is told again what it is to be."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        order = trade.order(order_id)
+        if order.state in (OrderState.OPEN, OrderState.TRIGGER_PENDING) and trade.exit_reason is None:
+            step.requests.append(Modify(order_id, at_ns, quantity, trigger_paise or 0))
+
+    return decide
+
+
+def cancel_again(order_id: str, at_ns: int) -> Decide:
+    """A cancellation was accepted, and the order rests at the broker as before."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        order = trade.order(order_id)
+        if order.state is OrderState.CANCEL_PENDING:
+            lifecycle.cancel(order, step, at_ns=at_ns)
+
+    return decide
+
+
+def reported(order: BrokerOrder, *, unknown: Exception) -> Decide:
+    """What the broker says of an order. Raises `unknown` where this copy of the trade does not have it yet."""
+
+    def decide(trade: Trade, step: Step) -> None:
+        ours = next((own for own in trade.orders if own.tag == order.tag), None)
+        if ours is None:
+            raise unknown
+        lifecycle.on_report(trade, ours, step, order)
+
+    return decide
+
+
+def exit_at(*, reason: str, at_ns: int) -> Decide:
+    """A change that asks for the exit."""
+    return lambda trade, step: lifecycle.request_exit(trade, step, reason=reason, at_ns=at_ns)
+
+
+def deadline(now_ns: int, *, missed: bool = False) -> Decide:
+    """Time has passed."""
+    return lambda trade, step: lifecycle.on_deadline(trade, step, now_ns=now_ns, missed=missed)

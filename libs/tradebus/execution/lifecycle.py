@@ -1,0 +1,367 @@
+"""The life of a trade after its approval: answers, fills, stops, targets, timeouts, exits.
+
+Invariants (property-tested):
+- At most one live order per role; an exit is sent only when no entry, stop or other exit can still fill.
+- Every filled lot of an open position is covered by a stop request in the same step, unless the position is being
+  exited.
+- The exit's quantity is what is held at that moment: nothing here can open or reverse a position.
+- A trade closes only when it is flat and all its orders have ended; then profit = Σ sells − Σ buys − charges, exactly.
+- Hearing the same fill or answer twice changes nothing.
+"""
+
+from tradebus.contracts.orders import OrderRole, OrderType
+from tradebus.execution import reports
+from tradebus.execution.opening import move, new_order
+from tradebus.execution.result import settle
+from tradebus.execution.step import Cancel, Modify, NewFill, Place, Step
+from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.trading.charges import charges_paise
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result
+from tradebus.trading.states import OrderEvent, OrderState, TradeEvent, next_trade_state
+
+EXIT_REPLACE_SECONDS = 15
+
+# An order whose answer is awaited is cancelled once the answer is there.
+_NOT_CANCELLABLE = (OrderState.PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN)
+
+
+def on_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, *, at_ns: int) -> None:
+    """The answer to a place request."""
+    if outcome.result is Result.ACCEPTED:
+        _acknowledge(trade, order, step, broker_order_id=outcome.broker_order_id, at_ns=at_ns)
+        if trade.exit_reason is not None:
+            continue_exit(trade, step, at_ns=at_ns)
+    elif outcome.result is Result.REFUSED:
+        _refused(trade, order, step, reason=outcome.reason, at_ns=at_ns)
+    else:
+        move(order, step, OrderEvent.OUTCOME_LOST, at_ns)
+        order.reason = outcome.reason
+        reports.unknown(trade, order, step, at_ns, reason=outcome.reason)
+        _trade_event(trade, order, _UNKNOWN)
+
+
+def on_report(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> None:
+    """What the broker's book or order stream says of an order: fills first, then its end. Safe to hear again."""
+    if order.state in (OrderState.PENDING, OrderState.UNKNOWN) and report.status is not BrokerStatus.REJECTED:
+        _acknowledge(trade, order, step, broker_order_id=report.broker_order_id, at_ns=order.placed_ns)
+        if trade.exit_reason is not None and not report.status.final:
+            continue_exit(trade, step, at_ns=max(order.updated_ns, report.as_of_ns))
+        elif order.role is OrderRole.STOP and not report.status.final and report.quantity != order.quantity:
+            # It grew with the position while its own answer was outstanding.
+            step.requests.append(
+                Modify(
+                    order.order_id, order.updated_ns, report.quantity, previous_trigger_paise=order.trigger_paise or 0
+                )
+            )
+    if report.status.final and 0 < report.quantity != order.quantity:
+        order.quantity = report.quantity  # it ended before our modification reached it
+    for fill in report.fills:
+        if fill.fill_id not in trade.fill_ids:
+            _on_fill(trade, order, step, fill)
+    if report.status is BrokerStatus.CANCELLED and not order.ended:
+        asked = order.state is OrderState.CANCEL_PENDING
+        move(order, step, OrderEvent.CANCELLED, report.as_of_ns)
+        order.reason = report.reason
+        reports.cancelled(trade, order, step, report.as_of_ns, reason=report.reason or "cancelled by the exchange")
+        _after_end(trade, order, step, at_ns=report.as_of_ns, asked=asked)
+    elif report.status is BrokerStatus.REJECTED and not order.ended:
+        _refused(trade, order, step, reason=report.reason, at_ns=report.as_of_ns)
+
+
+def on_absent(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
+    """The broker's book does not know the tag, certainly: the order never arrived, or was there and is gone."""
+    arrived = order.state not in _NOT_CANCELLABLE
+    move(order, step, OrderEvent.CANCELLED if arrived else OrderEvent.NOT_FOUND, at_ns)
+    order.reason = "no longer in the broker's book" if arrived else "never reached the broker"
+    reports.cancelled(trade, order, step, at_ns, reason=order.reason)
+    _after_end(trade, order, step, at_ns=at_ns, asked=False)
+
+
+def on_cancel_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, *, at_ns: int) -> None:
+    """The answer to a cancel request. Accepted says only that it is under way; refused or lost must be looked up."""
+    if order.ended or outcome.result is Result.ACCEPTED:
+        return
+    event = OrderEvent.CANCEL_REFUSED if outcome.result is Result.REFUSED else OrderEvent.OUTCOME_LOST
+    move(order, step, event, at_ns)
+    reports.unknown(trade, order, step, at_ns, reason=outcome.reason)
+
+
+def on_modify_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, request: Modify) -> None:
+    """The answer to a modification of the stop. A stop that cannot follow the position means: get out."""
+    if order.ended:
+        return
+    if outcome.result is Result.ACCEPTED:
+        move(order, step, OrderEvent.MODIFIED, request.at_ns)
+        reports.stop_moved(
+            trade,
+            order,
+            step,
+            request.at_ns,
+            previous_trigger_paise=request.previous_trigger_paise,
+            previous_quantity=request.previous_quantity,
+        )
+    else:
+        request_exit(trade, step, reason="stop_not_moved", at_ns=request.at_ns)
+
+
+def request_exit(trade: Trade, step: Step, *, reason: str, at_ns: int) -> None:
+    """Somebody wants out. The first reason stays; asking again is harmless."""
+    if trade.ended or trade.exit_reason is not None:
+        return
+    trade.exit_reason = reason
+    trade.state = next_trade_state(trade.state, TradeEvent.EXIT_REQUESTED)
+    continue_exit(trade, step, at_ns=at_ns)
+
+
+def continue_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
+    """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
+
+    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays.
+    """
+    waiting = False
+    filling = trade.open_quantity > 0 and trade.live(OrderRole.ENTRY) is not None
+    for order in trade.orders:
+        if order.ended:
+            continue
+        waiting = True
+        protects = filling and order.role is OrderRole.STOP
+        if order.role is not OrderRole.EXIT and order.state not in _NOT_CANCELLABLE and not protects:
+            cancel(order, step, at_ns=at_ns)
+    if waiting:
+        return
+    if trade.open_quantity != 0:
+        _send_exit(trade, step, at_ns=at_ns)
+    elif trade.entry_quantity == 0:
+        _end_without_position(trade, at_ns=at_ns)
+    else:
+        _close(trade, step, at_ns=at_ns)
+
+
+def cancel(order: Order, step: Step, *, at_ns: int) -> None:
+    """Asks for the cancellation of an order."""
+    move(order, step, OrderEvent.CANCEL_REQUESTED, at_ns)
+    step.requests.append(Cancel(order.order_id, at_ns))
+
+
+def deadline_ns(trade: Trade) -> int | None:
+    """When `on_deadline` is due next; None where nothing waits."""
+    dues = []
+    for order in trade.orders:
+        if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
+            continue
+        if order.role is OrderRole.ENTRY:
+            dues.append(order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
+        elif _closes(order):
+            dues.append(order.updated_ns + EXIT_REPLACE_SECONDS * NANOSECONDS_PER_SECOND)
+    if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
+        # An exit was refused: try again, a second later each time.
+        dues.append(trade.orders[-1].updated_ns + NANOSECONDS_PER_SECOND)
+    return min(dues) if dues else None
+
+
+def on_deadline(trade: Trade, step: Step, *, now_ns: int, missed: bool = False) -> None:
+    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced.
+
+    It happens when it is due; where that was `missed`, now: an order of then would be overdue at once.
+    """
+    due = deadline_ns(trade)
+    if due is None or due > now_ns:
+        return
+    due = now_ns if missed else due
+    entry = trade.live(OrderRole.ENTRY)
+    leaving = next((order for order in trade.orders if not order.ended and _closes(order)), None)
+    if leaving is not None:
+        cancel(leaving, step, at_ns=due)
+    elif entry is not None:
+        reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
+        cancel(entry, step, at_ns=due)
+    else:
+        continue_exit(trade, step, at_ns=due)
+
+
+def _acknowledge(trade: Trade, order: Order, step: Step, *, broker_order_id: str | None, at_ns: int) -> None:
+    first = order.broker_order_id is None
+    order.broker_order_id = broker_order_id or order.broker_order_id
+    if order.ended:
+        return
+    waits = order.role is OrderRole.STOP
+    move(order, step, OrderEvent.TRIGGER_WAITING if waits else OrderEvent.ACKNOWLEDGED, at_ns)
+    if first:
+        reports.placed(trade, order, step, at_ns)
+    _trade_event(trade, order, _ACCEPTED)
+
+
+def _refused(trade: Trade, order: Order, step: Step, *, reason: str, at_ns: int) -> None:
+    move(order, step, OrderEvent.REJECTED, at_ns)
+    order.reason = reason
+    reports.rejected(trade, order, step, at_ns, reason=reason)
+    _after_end(trade, order, step, at_ns=at_ns, asked=False)
+
+
+def _on_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+    trade.fill_ids.add(fill.fill_id)
+    charges = charges_paise(
+        day=ist_date(fill.ts_event_ns),
+        kind=trade.kind,
+        transaction=order.transaction,
+        quantity=fill.quantity,
+        price_paise=fill.price_paise,
+        order_value_before_paise=order.filled_value_paise,
+    ).total_paise
+    order.filled_quantity += fill.quantity
+    order.filled_value_paise += fill.quantity * fill.price_paise
+    move(order, step, OrderEvent.FINAL_FILL if _complete(order) else OrderEvent.PARTIAL_FILL, fill.ts_event_ns)
+    trade.charges_paise += charges
+    step.fills.append(NewFill(order.order_id, fill, charges))
+    reports.filled(trade, order, step, fill)
+    if order.role is OrderRole.ENTRY:
+        _on_entry_fill(trade, order, step, fill)
+    else:
+        _on_exit_fill(trade, order, step, fill)
+
+
+def _on_entry_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+    first = trade.entry_quantity == 0
+    trade.entry_quantity += fill.quantity
+    trade.entry_value_paise += fill.quantity * fill.price_paise
+    trade.state = next_trade_state(trade.state, TradeEvent.ENTRY_FILLED)
+    if first:
+        trade.opened_ns = fill.ts_event_ns
+        trade.highest_paise = trade.lowest_paise = fill.price_paise
+        reports.opened(trade, step, fill.ts_event_ns)
+    slippage_pct = _adverse_pct(trade, fill.price_paise)
+    if slippage_pct > trade.max_slippage_pct:
+        reports.slipped(trade, order, step, fill, slippage_pct=slippage_pct)
+        request_exit(trade, step, reason="slippage", at_ns=fill.ts_event_ns)
+    if trade.exit_reason is not None:
+        continue_exit(trade, step, at_ns=fill.ts_event_ns)
+    else:
+        _protect(trade, step, at_ns=fill.ts_event_ns)
+
+
+def _on_exit_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+    # An order back to flat after both exit and stop filled trades in the entry's direction: it undoes an exit.
+    sign = 1 if order.transaction is trade.exit_transaction else -1
+    trade.exit_quantity += sign * fill.quantity
+    trade.exit_value_paise += sign * fill.quantity * fill.price_paise
+    if trade.exit_reason is None:
+        trade.exit_reason = "stop" if order.role is OrderRole.STOP else "exit"
+    if trade.open_quantity < 0:
+        trade.state = next_trade_state(trade.state, TradeEvent.EXIT_OVERFILLED)
+    elif trade.open_quantity > 0 or not all(other.ended for other in trade.orders):
+        trade.state = next_trade_state(trade.state, TradeEvent.EXIT_PARTIALLY_FILLED)
+    if order.ended or trade.open_quantity == 0:
+        continue_exit(trade, step, at_ns=fill.ts_event_ns)
+        return
+    entry = trade.live(OrderRole.ENTRY)
+    if entry is not None and entry.state not in _NOT_CANCELLABLE:
+        cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
+
+
+def _after_end(trade: Trade, order: Order, step: Step, *, at_ns: int, asked: bool) -> None:
+    """An order ended without filling whole: by our wish, the broker's refusal or the exchange's own will."""
+    if order.role is OrderRole.ENTRY:
+        if trade.entry_quantity == 0:
+            rejected = order.state is OrderState.REJECTED
+            trade.state = next_trade_state(
+                trade.state, TradeEvent.ENTRY_REJECTED if rejected else TradeEvent.ENTRY_CANCELLED
+            )
+            trade.closed_ns = at_ns
+            trade.exit_reason = trade.exit_reason or order.reason
+            return
+        trade.state = next_trade_state(trade.state, TradeEvent.ENTRY_REMAINDER_CANCELLED)
+    elif order.role is OrderRole.STOP:
+        trade.state = next_trade_state(trade.state, TradeEvent.STOP_ANSWERED)
+        if not asked and trade.exit_reason is None:
+            reason = "stop_refused" if order.state is OrderState.REJECTED else "stop_cancelled_by_exchange"
+            request_exit(trade, step, reason=reason, at_ns=at_ns)
+            return
+    elif order.state is OrderState.REJECTED:
+        # `deadline_ns` asks again a second later; asking at once would hammer a broker that refuses.
+        trade.state = next_trade_state(trade.state, TradeEvent.EXIT_REJECTED)
+        return
+    if trade.exit_reason is not None:
+        continue_exit(trade, step, at_ns=at_ns)
+
+
+def _protect(trade: Trade, step: Step, *, at_ns: int) -> None:
+    """Covers what is held by a stop: a new one, or the live one made larger."""
+    stop = trade.live(OrderRole.STOP)
+    if stop is None:
+        order = new_order(
+            trade,
+            step,
+            role=OrderRole.STOP,
+            transaction=trade.exit_transaction,
+            order_type=OrderType.SL_M,
+            quantity=trade.open_quantity,
+            at_ns=at_ns,
+            trigger_paise=trade.stop_paise,
+        )
+        step.requests.append(Place(order.order_id))
+    elif stop.quantity != trade.open_quantity + stop.filled_quantity:
+        previous = stop.quantity
+        stop.quantity = trade.open_quantity + stop.filled_quantity
+        if stop.state is not OrderState.UNKNOWN:  # else when its look-up finds it smaller (on_report)
+            step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))
+
+
+def _send_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
+    held = trade.open_quantity
+    order = new_order(
+        trade,
+        step,
+        role=OrderRole.EXIT,
+        transaction=trade.exit_transaction if held > 0 else trade.entry_transaction,
+        order_type=OrderType.MARKET,
+        quantity=abs(held),
+        at_ns=at_ns,
+    )
+    trade.state = next_trade_state(trade.state, TradeEvent.EXIT_REQUESTED)
+    step.requests.append(Place(order.order_id))
+
+
+def _close(trade: Trade, step: Step, *, at_ns: int) -> None:
+    if trade.ended:
+        return
+    trade.state = next_trade_state(trade.state, TradeEvent.EXIT_FILLED)
+    trade.closed_ns = at_ns
+    gross_pnl_paise = settle(trade)
+    reports.closed(trade, step, at_ns, gross_pnl_paise=gross_pnl_paise)
+
+
+def _end_without_position(trade: Trade, *, at_ns: int) -> None:
+    if not trade.ended:
+        trade.state = next_trade_state(trade.state, TradeEvent.ENTRY_CANCELLED)
+        trade.closed_ns = at_ns
+
+
+def _closes(order: Order) -> bool:
+    """An exit, or a stop that was hit: protection limits its price, so its rest may wait like an exit's."""
+    hit = order.role is OrderRole.STOP and order.state is OrderState.PARTIALLY_FILLED
+    return hit or order.role is OrderRole.EXIT
+
+
+def _complete(order: Order) -> bool:
+    return order.filled_quantity >= order.quantity
+
+
+def _adverse_pct(trade: Trade, price_paise: int) -> float:
+    return 100.0 * trade.side.sign * (price_paise - trade.expected_price_paise) / trade.expected_price_paise
+
+
+_ACCEPTED = {
+    OrderRole.ENTRY: TradeEvent.ENTRY_ACCEPTED,
+    OrderRole.STOP: TradeEvent.STOP_ANSWERED,
+    OrderRole.EXIT: TradeEvent.EXIT_ACCEPTED,
+}
+_UNKNOWN = {
+    OrderRole.ENTRY: TradeEvent.ENTRY_UNKNOWN,
+    OrderRole.STOP: TradeEvent.STOP_ANSWERED,
+    OrderRole.EXIT: TradeEvent.EXIT_UNKNOWN,
+}
+
+
+def _trade_event(trade: Trade, order: Order, events: dict[OrderRole, TradeEvent]) -> None:
+    trade.state = next_trade_state(trade.state, events[order.role])

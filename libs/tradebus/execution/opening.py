@@ -1,0 +1,133 @@
+"""From an approval to a trade with its entry order.
+
+The entry is a LIMIT at the guard price: the signal's price moved against us by the slippage limit, so a fill beyond
+the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage guard).
+"""
+
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.risk import EntryApproved, EntryReduced
+from tradebus.execution import reports
+from tradebus.execution.step import Moved, Place, Step
+from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.ids import derive_id, derive_tag
+from tradebus.kernel.money import round_to_tick
+from tradebus.trading.states import OrderEvent, OrderState, TradeEvent, TradeState, next_order_state, next_trade_state
+
+Approval = EntryApproved | EntryReduced
+
+
+def open_trade(approval: Approval, step: Step, *, kind: str, owner: str, at_ns: int | None = None) -> Trade:
+    """The trade, its entry order, and the request to place it. Pure: the same approval gives the same ids.
+
+    `at_ns` is when it takes effect, the approval's own instant where it is not given.
+    """
+    at_ns = approval.ts_event_ns if at_ns is None else at_ns
+    trade = _trade(approval, kind=kind, owner=owner, at_ns=at_ns)
+    trade.state = next_trade_state(trade.state, TradeEvent.APPROVED)
+    order = new_order(
+        trade,
+        step,
+        role=OrderRole.ENTRY,
+        transaction=trade.entry_transaction,
+        order_type=OrderType.LIMIT,
+        quantity=approval.quantity,
+        at_ns=at_ns,
+        price_paise=guard_price_paise(trade),
+    )
+    step.requests.append(Place(order.order_id))
+    return trade
+
+
+def refuse_trade(approval: Approval, step: Step, *, kind: str, owner: str, reason: str) -> Trade:
+    """Our own refusal of an approval (stale, kill switch): recorded as a cancelled trade whose order never left."""
+    trade = open_trade(approval, step, kind=kind, owner=owner)
+    step.requests.clear()
+    order = trade.entry_order()
+    move(order, step, OrderEvent.NOT_FOUND, approval.ts_event_ns)
+    order.reason = reason
+    trade.state = next_trade_state(trade.state, TradeEvent.BLOCKED)
+    trade.exit_reason = reason
+    trade.closed_ns = approval.ts_event_ns
+    reports.cancelled(trade, order, step, approval.ts_event_ns, reason=reason)
+    return trade
+
+
+def guard_price_paise(trade: Trade) -> int:
+    """The worst price an entry may have, on the tick, never beyond the limit."""
+    tick = trade.tick_size_paise
+    # Hundredths of a basis point keep the percentage exact to four decimals.
+    limit = round(trade.max_slippage_pct * 10_000)
+    expected = trade.expected_price_paise
+    if trade.entry_transaction is Transaction.BUY:
+        return max(tick, expected * (1_000_000 + limit) // (1_000_000 * tick) * tick)
+    return max(tick, -(-expected * (1_000_000 - limit) // (1_000_000 * tick)) * tick)
+
+
+def new_order(
+    trade: Trade,
+    step: Step,
+    *,
+    role: OrderRole,
+    transaction: Transaction,
+    order_type: OrderType,
+    quantity: int,
+    at_ns: int,
+    price_paise: int | None = None,
+    trigger_paise: int | None = None,
+) -> Order:
+    """Adds an order to the trade. Its id and tag derive from the position, role and number: made twice, it is one."""
+    sequence = 1 + sum(1 for order in trade.orders if order.role is role)
+    order = Order(
+        order_id=derive_id(at_ns, "order", trade.pos_id, role, sequence),
+        tag=derive_tag(trade.pos_id, role, sequence),
+        role=role,
+        sequence=sequence,
+        transaction=transaction,
+        order_type=order_type,
+        quantity=quantity,
+        price_paise=price_paise,
+        trigger_paise=trigger_paise,
+        state=OrderState.PENDING,
+        placed_ns=at_ns,
+        updated_ns=at_ns,
+    )
+    trade.orders.append(order)
+    step.history.append(Moved(order.order_id, None, OrderState.PENDING, "CREATED", at_ns))
+    return order
+
+
+def move(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
+    """Moves an order along its table and notes it in the history. Raises IllegalTransition."""
+    before = order.state
+    order.state = next_order_state(before, event)
+    order.updated_ns = max(order.updated_ns, at_ns)
+    step.history.append(Moved(order.order_id, before, order.state, event, at_ns))
+
+
+def _trade(approval: Approval, *, kind: str, owner: str, at_ns: int) -> Trade:
+    target = approval.target_paise
+    return Trade(
+        pos_id=approval.pos_id or "",
+        session_id=approval.session_id or "",
+        user_id=approval.user_id or "",
+        strategy=approval.strategy,
+        symbol=approval.symbol,
+        instrument=approval.instrument,
+        kind=kind,
+        side=approval.side,
+        state=TradeState.SIGNAL_GENERATED,
+        quantity_requested=approval.quantity,
+        expected_price_paise=approval.price_paise,
+        initial_stop_paise=round_to_tick(approval.stop_paise, approval.tick_size_paise),
+        stop_paise=round_to_tick(approval.stop_paise, approval.tick_size_paise),
+        target_paise=None if target is None else round_to_tick(target, approval.tick_size_paise),
+        lot_size=approval.lot_size,
+        tick_size_paise=approval.tick_size_paise,
+        max_slippage_pct=approval.max_slippage_pct,
+        order_timeout_seconds=approval.order_timeout_seconds,
+        trace_id=approval.trace_id,
+        intent_id=approval.intent_id,
+        created_ns=approval.ts_event_ns,
+        as_of_ns=at_ns,
+        owner=owner,
+    )

@@ -1,0 +1,144 @@
+"""The book of record against a broker's order book and positions. Pure: two views in, what to do out.
+
+Invariants (property-tested): what agrees is left alone; nothing that a report may settle is called a dispute before it
+was heard; an order that ended with us and lives at the broker, or has filled less there than with us, is a dispute; a
+position is a dispute only where nothing is under way and neither ours nor somebody else's orders explain it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tradebus.contracts.orders import Difference, OrderRole, Transaction
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerOrder, BrokerStatus
+from tradebus.trading.states import TERMINAL_ORDER_STATES, OrderState
+
+_TAG_LENGTH, _TAG_START = 20, "tb"
+_RESTING = (OrderState.OPEN, OrderState.TRIGGER_PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOrder:
+    """A line of `orders`, with what its trade adds. Quantities in units, prices in paise."""
+
+    pos_id: str
+    order_id: str
+    session_id: str
+    tag: str
+    role: OrderRole
+    state: OrderState
+    quantity: int
+    filled_quantity: int
+    trigger_paise: int | None
+    broker_order_id: str | None
+    instrument: int
+    owner: str  # the execution instance that supervises the trade
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TERMINAL_ORDER_STATES
+
+
+class Finding(StrEnum):
+    AGREES = "AGREES"
+    HEAR = "HEAR"  # the broker knows more: report its order
+    CANCEL = "CANCEL"  # its cancellation was asked for, and it rests there as if it had not been
+    REALIGN = "REALIGN"  # a resting stop has another quantity or trigger there: say again what it is to be
+    HIT = "HIT"  # a stop was triggered and rests unfilled: the price has run past its protection
+    DISPUTED = "DISPUTED"
+
+
+def judge(ours: OwnOrder, theirs: BrokerOrder) -> Finding:
+    """What one order's two views come to."""
+    if ours.filled_quantity > theirs.filled_quantity:
+        return Finding.DISPUTED
+    if sum(fill.quantity for fill in theirs.fills) > ours.filled_quantity:
+        return Finding.HEAR
+    if theirs.filled_quantity > ours.filled_quantity:
+        return Finding.AGREES  # its fills are not told yet
+    if ours.state in (OrderState.PENDING, OrderState.UNKNOWN):
+        return Finding.HEAR
+    if ours.ended:
+        return Finding.AGREES if theirs.status.final or not _lives(theirs) else Finding.DISPUTED
+    if theirs.status.final:
+        return Finding.HEAR
+    if ours.state is OrderState.CANCEL_PENDING and theirs.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
+        return Finding.CANCEL
+    if ours.state in _RESTING and (
+        theirs.quantity != ours.quantity or (ours.trigger_paise or None) != (theirs.trigger_paise or None)
+    ):
+        return Finding.REALIGN if ours.role is OrderRole.STOP else Finding.DISPUTED
+    if ours.state in _RESTING and ours.role is OrderRole.STOP and theirs.status is BrokerStatus.OPEN:
+        return Finding.HIT
+    return Finding.AGREES
+
+
+def _lives(theirs: BrokerOrder) -> bool:
+    """Whether it can still fill: an unknown word, or an end whose fills are not told yet, does not say so."""
+    return theirs.status.value in ("OPEN", "TRIGGER_PENDING", "PENDING")
+
+
+def difference(ours: OwnOrder, theirs: BrokerOrder, *, action: str) -> Difference:
+    return Difference(
+        what=f"order {ours.tag}",
+        ours=f"{ours.state} {ours.filled_quantity}/{ours.quantity}{_at(ours.trigger_paise)}",
+        brokers=f"{theirs.status} {theirs.filled_quantity}/{theirs.quantity}{_at(theirs.trigger_paise)}",
+        action=action,
+    )
+
+
+def _at(trigger_paise: int | None) -> str:
+    return f" trigger {trigger_paise}" if trigger_paise else ""
+
+
+def looks_ours(tag: str) -> bool:
+    """Whether a tag has the form of ours (tradebus.kernel.ids.derive_tag)."""
+    return len(tag) == _TAG_LENGTH and tag.startswith(_TAG_START)
+
+
+def strangers(book: Sequence[BrokerOrder], own_tags: Iterable[str]) -> tuple[list[Difference], list[Difference]]:
+    """Orders of the broker's book that are not in ours: (those that bear our mark and may trade, which is a dispute;
+    those of others, which are left alone)."""
+    known = set(own_tags)
+    disputed: list[Difference] = []
+    others: list[Difference] = []
+    for order in book:
+        if order.tag in known and order.tag:
+            continue
+        shown = f"{order.status} {order.filled_quantity}/{order.quantity}"
+        if looks_ours(order.tag) and (order.filled_quantity or not order.status.final):
+            disputed.append(Difference(what=f"order {order.tag}", ours="none", brokers=shown, action="look at it"))
+        elif not looks_ours(order.tag):
+            others.append(
+                Difference(what=f"order {order.broker_order_id}", ours="none", brokers=shown, action="left alone")
+            )
+    return disputed, others
+
+
+def net_of(book: Iterable[BrokerOrder]) -> dict[int, int]:
+    """Signed quantity per instrument that these orders have filled; unlisted instruments are left out."""
+    net: dict[int, int] = {}
+    for order in book:
+        if order.instrument != UNLISTED_INSTRUMENT and order.filled_quantity:
+            sign = 1 if order.transaction is Transaction.BUY else -1
+            net[order.instrument] = net.get(order.instrument, 0) + sign * order.filled_quantity
+    return net
+
+
+def disputed_positions(
+    *, ours: Mapping[int, int], others: Mapping[int, int], brokers: Mapping[int, int], symbols: Mapping[int, str]
+) -> list[Difference]:
+    """Instruments whose net quantity at the broker is neither ours alone nor ours with that of others' orders."""
+    found = []
+    for instrument in sorted({*ours, *brokers}):
+        mine, theirs = ours.get(instrument, 0), brokers.get(instrument, 0)
+        if theirs not in (mine, mine + others.get(instrument, 0)):
+            found.append(
+                Difference(
+                    what=f"position {symbols.get(instrument, instrument)}",
+                    ours=str(mine),
+                    brokers=str(theirs),
+                    action="look at it",
+                )
+            )
+    return found

@@ -1,0 +1,194 @@
+"""The messages execution publishes about a trade. Ids derive from the order and what happened to it."""
+
+from typing import Any
+
+from tradebus.contracts import orders as messages
+from tradebus.contracts.base import event_id_for
+from tradebus.execution.step import Step
+from tradebus.execution.trade import Order, Trade
+from tradebus.trading.orders import BrokerFill
+
+_SOURCE = "execution"
+
+
+def placed(trade: Trade, order: Order, step: Step, ts_ns: int) -> None:
+    """ORDER_PLACED, or STOP_PLACED for a protective stop."""
+    if order.role is messages.OrderRole.STOP and order.trigger_paise is not None:
+        _order(messages.StopPlaced, trade, order, step, ts_ns, trigger_paise=order.trigger_paise)
+        return
+    _order(
+        messages.OrderPlaced,
+        trade,
+        order,
+        step,
+        ts_ns,
+        price_paise=order.price_paise,
+        trigger_paise=order.trigger_paise,
+    )
+
+
+def filled(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+    """ORDER_FILLED when the order is complete, ORDER_PARTIALLY_FILLED before."""
+    shared: dict[str, Any] = {
+        "fill_id": fill.fill_id,
+        "fill_quantity": fill.quantity,
+        "fill_price_paise": fill.price_paise,
+        "filled_quantity": order.filled_quantity,
+        "cause": fill.fill_id,
+    }
+    if order.filled_quantity >= order.quantity:
+        shared["average_price_paise"] = order.average_price_paise
+        _order(messages.OrderFilled, trade, order, step, fill.ts_event_ns, **shared)
+    else:
+        _order(messages.OrderPartiallyFilled, trade, order, step, fill.ts_event_ns, **shared)
+
+
+def rejected(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
+    _order(messages.OrderRejected, trade, order, step, ts_ns, reason=reason)
+
+
+def cancelled(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
+    _order(messages.OrderCancelled, trade, order, step, ts_ns, filled_quantity=order.filled_quantity, reason=reason)
+
+
+def timed_out(trade: Trade, order: Order, step: Step, ts_ns: int, *, timeout_seconds: int) -> None:
+    _order(
+        messages.OrderTimeout,
+        trade,
+        order,
+        step,
+        ts_ns,
+        filled_quantity=order.filled_quantity,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+def unknown(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
+    _order(messages.OrderUnknown, trade, order, step, ts_ns, reason=reason)
+
+
+def slipped(trade: Trade, order: Order, step: Step, fill: BrokerFill, *, slippage_pct: float) -> None:
+    _order(
+        messages.OrderSlippage,
+        trade,
+        order,
+        step,
+        fill.ts_event_ns,
+        expected_price_paise=trade.expected_price_paise,
+        fill_price_paise=fill.price_paise,
+        slippage_pct=slippage_pct,
+        max_slippage_pct=trade.max_slippage_pct,
+        cause=fill.fill_id,
+    )
+
+
+def stop_moved(
+    trade: Trade, order: Order, step: Step, ts_ns: int, *, previous_trigger_paise: int, previous_quantity: int
+) -> None:
+    _order(
+        messages.StopMoved,
+        trade,
+        order,
+        step,
+        ts_ns,
+        trigger_paise=order.trigger_paise or 0,
+        previous_trigger_paise=previous_trigger_paise,
+        previous_quantity=previous_quantity,
+        cause=f"{order.quantity}@{order.trigger_paise}",
+    )
+
+
+def opened(trade: Trade, step: Step, ts_ns: int) -> None:
+    """POSITION_OPENED, once, at the first fill; further entry fills are ORDER_FILLED and ORDER_PARTIALLY_FILLED."""
+    _position(
+        messages.PositionOpened,
+        trade,
+        step,
+        ts_ns,
+        quantity=trade.entry_quantity,
+        average_price_paise=trade.entry_price_paise,
+        stop_paise=trade.stop_paise,
+        target_paise=trade.target_paise,
+    )
+
+
+def closed(trade: Trade, step: Step, ts_ns: int, *, gross_pnl_paise: int) -> None:
+    _position(
+        messages.PositionClosed,
+        trade,
+        step,
+        ts_ns,
+        quantity=trade.entry_quantity,
+        entry_price_paise=trade.entry_price_paise,
+        exit_price_paise=trade.exit_price_paise,
+        gross_pnl_paise=gross_pnl_paise,
+        charges_paise=trade.charges_paise,
+        net_pnl_paise=gross_pnl_paise - trade.charges_paise,
+        r_multiple=trade.r_multiple,
+        mae_r=trade.mae_r,
+        mfe_r=trade.mfe_r,
+        reason=trade.exit_reason or "exit",
+        opened_ts_ns=trade.opened_ns,
+    )
+
+
+def _order(
+    model: type[messages._OrderEvent],
+    trade: Trade,
+    order: Order,
+    step: Step,
+    ts_ns: int,
+    *,
+    cause: str = "",
+    **fields: Any,
+) -> None:
+    step.messages.append(
+        model(
+            **_envelope(model.TYPE, trade, step, ts_ns, order.order_id, cause),
+            order_id=order.order_id,
+            broker_order_id=order.broker_order_id,
+            tag=order.tag,
+            role=order.role,
+            strategy=trade.strategy,
+            symbol=trade.symbol,
+            instrument=trade.instrument,
+            transaction=order.transaction,
+            order_type=order.order_type,
+            quantity=order.quantity,
+            **fields,
+        )
+    )
+
+
+def _position(
+    model: type[messages.PositionOpened] | type[messages.PositionClosed],
+    trade: Trade,
+    step: Step,
+    ts_ns: int,
+    **fields: Any,
+) -> None:
+    step.messages.append(
+        model(
+            **_envelope(model.TYPE, trade, step, ts_ns, trade.pos_id, str(trade.entry_quantity)),
+            strategy=trade.strategy,
+            symbol=trade.symbol,
+            instrument=trade.instrument,
+            side=trade.side,
+            **fields,
+        )
+    )
+
+
+def _envelope(message_type: str, trade: Trade, step: Step, ts_ns: int, *cause: str) -> dict[str, Any]:
+    return {
+        "event_id": event_id_for(message_type, ts_ns, *cause),
+        "ts_event_ns": ts_ns,
+        "ts_recorded_ns": step.recorded_ns,
+        "source": _SOURCE,
+        "trace_id": trade.trace_id,
+        "causation_id": step.cause_id,
+        "user_id": trade.user_id,
+        "session_id": trade.session_id,
+        "pos_id": trade.pos_id,
+        "database_id": trade.trade_id,
+    }

@@ -1,0 +1,63 @@
+"""What one decision on a trade leads to: messages to publish and requests to send, in order.
+
+Messages and state commit together; only then are the requests sent, and each answer is the next decision.
+"""
+
+from dataclasses import dataclass, field
+
+from tradebus.contracts.base import Message
+from tradebus.trading.orders import BrokerFill
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    order_id: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """Bring the broker's quantity and trigger in line with ours."""
+
+    order_id: str
+    at_ns: int
+    previous_quantity: int
+    previous_trigger_paise: int
+
+
+Request = Place | Cancel | Modify
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One line of an order's history."""
+
+    order_id: str
+    from_state: str | None
+    to_state: str
+    event: str
+    ts_event_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewFill:
+    order_id: str
+    fill: BrokerFill
+    charges_paise: int
+
+
+@dataclass(slots=True)
+class Step:
+    """Collects the consequences of one decision."""
+
+    recorded_ns: int
+    cause_id: str | None = None
+    messages: list[Message] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    history: list[Moved] = field(default_factory=list)
+    fills: list[NewFill] = field(default_factory=list)

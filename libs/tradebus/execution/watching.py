@@ -1,0 +1,71 @@
+"""Which tick of a batch matters to a trade: its target, its deadline, its extremes. Array operations, no I/O.
+
+Sparse out of dense: the next tick at which anything can happen is found without looking at the others one by one.
+"""
+
+import numpy as np
+
+from tradebus.contracts.records import Records
+from tradebus.contracts.signals import Side
+from tradebus.execution import lifecycle
+from tradebus.execution.trade import Trade
+from tradebus.trading.orders import InstrumentTicks
+from tradebus.trading.states import OrderState, TradeState
+
+
+def columns(ticks: Records, *, after_ns: int) -> InstrumentTicks:
+    """One instrument's ticks as columns, each a nanosecond or more later than the one before.
+
+    Exchanges stamp to the second: ticks of one stamp keep the order they came in, a late one counts as it came.
+    """
+    order = np.arange(len(ticks))
+    event_ns = np.maximum(ticks["ts_event_ns"], after_ns + 1)
+    return InstrumentTicks(
+        at_ns=np.maximum.accumulate(event_ns - order) + order,
+        price_paise=ticks["price_paise"],
+        bid_paise=ticks["bid_paise"],
+        ask_paise=ticks["ask_paise"],
+    )
+
+
+def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
+    """The first tick, at or after `start`, at which an open trade has reached its target."""
+    if trade.target_paise is None or trade.state is not TradeState.POSITION_OPEN or trade.exit_reason is not None:
+        return None
+    # The last tick applied is looked at again: a crash may have come between its effects.
+    begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="left")))
+    prices = ticks.price_paise[begin:]
+    is_reached = prices >= trade.target_paise if trade.side is Side.LONG else prices <= trade.target_paise
+    index = int(np.argmax(is_reached)) if len(is_reached) else 0
+    return begin + index if len(is_reached) and is_reached[index] else None
+
+
+def ending(trade: Trade) -> bool:
+    """Whether time alone may end the trade."""
+    return any(order.state is OrderState.CANCEL_PENDING for order in trade.orders)
+
+
+def reached_target(trade: Trade, ticks: InstrumentTicks, index: int) -> bool:
+    return target_index(trade, ticks, index) == index
+
+
+def deadline_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
+    """The first tick, at or after `start`, at or beyond the trade's next deadline."""
+    due = lifecycle.deadline_ns(trade)
+    if due is None:
+        return None
+    index = max(start, int(np.searchsorted(ticks.at_ns, due)))
+    return index if index < len(ticks) else None
+
+
+def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -> None:
+    """Takes the prices of [start, stop) after the opening into the trade's extremes, each tick once."""
+    if trade.opened_ns is None or trade.highest_paise is None or trade.lowest_paise is None or trade.ended:
+        return
+    begin = max(start, int(np.searchsorted(ticks.at_ns, max(trade.opened_ns, trade.as_of_ns), side="right")))
+    if begin >= stop:
+        return
+    prices = ticks.price_paise[begin:stop]
+    trade.highest_paise = max(trade.highest_paise, int(prices.max()))
+    trade.lowest_paise = min(trade.lowest_paise, int(prices.min()))
+    trade.as_of_ns = int(ticks.at_ns[stop - 1])

@@ -1,0 +1,40 @@
+"""What a verdict changes in the state. Pure; the same verdicts on the same state give the same state."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tradebus.risk.exits import all_due
+from tradebus.risk.state import RiskState
+from tradebus.risk.verdicts import Kind, Verdict
+
+
+def apply(state: RiskState, verdicts: Iterable[Verdict]) -> RiskState:
+    """The state after `verdicts`, in order. BLOCK and IGNORED change nothing."""
+    for verdict in verdicts:
+        match verdict.kind:
+            case Kind.ALLOW | Kind.REDUCE:
+                state = _reserve(state, verdict)
+            case Kind.EXIT:
+                state = _exit(state, verdict)
+            case Kind.HALT:
+                state = all_due(replace(state, halted_rule=verdict.rule), rule=verdict.rule)
+            case Kind.BLOCK | Kind.IGNORED:
+                pass
+    return state
+
+
+def _reserve(state: RiskState, verdict: Verdict) -> RiskState:
+    if verdict.approval is None:
+        raise ValueError(f"{verdict.kind} without an approval")
+    holding = verdict.approval.holding
+    trades = {**state.trades, holding.symbol: state.trades.get(holding.symbol, 0) + 1}
+    return replace(state.with_holding(holding), trades=trades)
+
+
+def _exit(state: RiskState, verdict: Verdict) -> RiskState:
+    if verdict.holding is None:
+        raise ValueError("EXIT without a holding")
+    holding = state.holdings[verdict.holding.pos_id]
+    # An exit that overtakes its entry may find nothing to close: it is said again when the entry opens.
+    due = None if holding.open else verdict.rule
+    return state.with_holding(replace(holding, closing_rule=verdict.rule, exit_due=due))

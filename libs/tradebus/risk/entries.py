@@ -1,0 +1,110 @@
+"""Getting in: the rules in their order, then the size.
+
+Invariants, property-tested: an approval never takes the session beyond a limit, reservations counted; the same state
+and signal give the same answer; a quantity is whole lots.
+"""
+
+from dataclasses import replace
+
+from tradebus.calendar import lot_size
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.signals import EntrySignal
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.money import round_to_tick
+from tradebus.kernel.time import ist_date
+from tradebus.risk.rules import Ask, first_objection
+from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.terms import Situation, hours_of
+from tradebus.risk.verdicts import Approval, Finding, Kind, Verdict
+from tradebus.trading.sizing import Sized, position_size
+
+ALL_PASSED = "all_passed"
+
+
+def decide_entry(state: RiskState, signal: EntrySignal, situation: Situation) -> tuple[Verdict, ...]:
+    """ALLOW, REDUCE or BLOCK; where the entry shows that the day's limit is reached, a HALT before the BLOCK."""
+    if signal.pos_id is None:
+        raise ValueError(f"{signal.TYPE} {signal.event_id} has no pos_id")
+    instrument = situation.instruments.get(signal.instrument)
+    if instrument is None:
+        return (block(signal, "unknown_instrument", f"instrument {signal.instrument} is not registered"),)
+    try:
+        ask = _ask(state, signal, situation, instrument)
+        objection = first_objection(ask)
+        if objection is not None:
+            return _objected(signal, objection)
+        lot = lot_size(instrument.underlying, ist_date(signal.ts_event_ns), kind=instrument.kind)
+    except InvalidInput as error:
+        return (block(signal, "unknown_contract", str(error)),)
+    return (_sized(ask, signal.pos_id, instrument, lot),)
+
+
+def block(signal: EntrySignal, rule: str, detail: str) -> Verdict:
+    return Verdict(Kind.BLOCK, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal)
+
+
+def _ask(state: RiskState, signal: EntrySignal, situation: Situation, instrument: Instrument) -> Ask:
+    tick, target = instrument.tick_size_paise, signal.target_paise
+    return Ask(
+        signal=signal,
+        state=state,
+        situation=situation,
+        hours=hours_of(instrument, situation.terms.limits, ts_ns=signal.ts_event_ns),
+        price_paise=round_to_tick(signal.price_paise, tick),
+        stop_paise=round_to_tick(signal.stop_paise, tick),
+        target_paise=None if target is None else round_to_tick(target, tick),
+    )
+
+
+def _objected(signal: EntrySignal, found: Finding) -> tuple[Verdict, ...]:
+    blocked = block(signal, found.rule, found.detail)
+    if found.kind is not Kind.HALT:
+        return (blocked,)
+    halt = Verdict(Kind.HALT, found.rule, found.detail, signal.ts_event_ns, signal.event_id, signal.trace_id)
+    return (halt, blocked)
+
+
+def _sized(ask: Ask, pos_id: str, instrument: Instrument, lot: int) -> Verdict:
+    sized = _size(ask, lot)
+    signal = ask.signal
+    if sized.quantity < lot:
+        return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}")
+    approval = Approval(
+        holding=_reservation(ask, pos_id, sized.quantity),
+        stop_paise=ask.stop_paise,
+        target_paise=ask.target_paise,
+        lot_size=lot,
+        tick_size_paise=instrument.tick_size_paise,
+        quantity_requested=sized.requested,
+        valid_until_ns=signal.ts_event_ns + ask.situation.terms.approval_valid_ns,
+    )
+    allowed = Verdict(
+        Kind.ALLOW, ALL_PASSED, "", signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal,
+        approval=approval,
+    )  # fmt: skip
+    if not sized.reduced:
+        return allowed
+    return replace(allowed, kind=Kind.REDUCE, rule=sized.rule, detail=f"{sized.quantity} of {sized.requested}")
+
+
+def _size(ask: Ask, lot: int) -> Sized:
+    terms, limits = ask.situation.terms, ask.situation.terms.limits
+    return position_size(
+        capital_paise=terms.capital_paise,
+        price_paise=ask.price_paise,
+        stop_paise=ask.stop_paise,
+        lot_size=lot,
+        risk_per_trade_pct=limits.risk_per_trade_pct,
+        max_leverage=limits.max_leverage,
+        max_exposure_pct=limits.max_exposure_pct,
+        open_exposure_paise=sum(holding.exposure_paise for holding in ask.state.live()),
+        max_lots_per_trade=limits.max_lots_per_trade,
+    )
+
+
+def _reservation(ask: Ask, pos_id: str, quantity: int) -> Holding:
+    signal = ask.signal
+    return Holding(
+        pos_id=pos_id, strategy=signal.strategy, symbol=signal.symbol, instrument=signal.instrument, side=signal.side,
+        quantity=quantity, price_paise=ask.price_paise, trace_id=signal.trace_id, approved_ns=signal.ts_event_ns,
+    )  # fmt: skip

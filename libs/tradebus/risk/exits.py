@@ -1,0 +1,91 @@
+"""Getting out. Exits are never blocked.
+
+Whatever wants positions closed marks them `exit_due`; `due_exits` turns the marks into verdicts once a position is
+open. An exit signal is approved at once.
+
+Invariants, property-tested:
+- an exit signal for a position that is open, or whose entry is in flight, is approved whatever the session's state,
+- no second exit is approved while one is out; execution's word that the exit failed makes the way free again,
+- a halt, a stop, a flatten or a kill closes every open position, and every entry in flight as soon as it opens.
+"""
+
+from dataclasses import replace
+
+from tradebus.contracts.signals import ExitSignal
+from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.terms import Situation
+from tradebus.risk.verdicts import Cause, Kind, Verdict
+
+KILL_SWITCH = "kill_switch"
+STOP_TRADING = "stop_trading"
+FLATTEN = "flatten"
+HARD_TRADING_END = "hard_trading_end"
+EXIT_SIGNAL = "exit_signal"
+
+_REASONS = {
+    KILL_SWITCH: "the kill switch is engaged",
+    STOP_TRADING: "the session is being stopped",
+    FLATTEN: "the session was told to be flat",
+    HARD_TRADING_END: "the day's last moment to be flat",
+    EXIT_SIGNAL: "asked for while its entry was in flight",
+}
+
+
+def decide_exit(state: RiskState, signal: ExitSignal) -> Verdict:
+    """EXIT for a position that is there and not closing, else IGNORED with the reason."""
+    holding = state.holdings.get(signal.pos_id or "")
+    if holding is None or not holding.live:
+        return ignored(signal, rule="no_position", detail=f"no position {signal.pos_id} is open or on its way")
+    if holding.closing_rule is not None:
+        return ignored(signal, rule="already_closing", detail=f"an exit is out: {holding.closing_rule}")
+    cause = Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
+    return replace(_exit_of(holding, rule=EXIT_SIGNAL, detail=signal.reason, cause=cause), signal=signal)
+
+
+def ignored(signal: ExitSignal, *, rule: str, detail: str) -> Verdict:
+    return Verdict(Kind.IGNORED, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal)
+
+
+def due_exits(state: RiskState, cause: Cause) -> tuple[Verdict, ...]:
+    """An EXIT for every open position that is marked."""
+    return tuple(
+        _exit_of(holding, rule=holding.exit_due, detail=_REASONS.get(holding.exit_due, "halted"), cause=cause)
+        for holding in state.open()
+        if holding.exit_due is not None
+    )
+
+
+def all_due(state: RiskState, *, rule: str) -> RiskState:
+    """Marks every position and every entry in flight that has no exit out. The first rule that asked stays."""
+    holdings = {pos_id: _due(holding, rule=rule) for pos_id, holding in state.holdings.items()}
+    return replace(state, holdings=holdings)
+
+
+def hard_end_due(state: RiskState, *, now_ns: int) -> RiskState:
+    """Marks, once, every open position whose last moment has come."""
+    due = {
+        holding.pos_id: replace(_due(holding, rule=HARD_TRADING_END), hard_end_ns=None)
+        for holding in state.open()
+        if holding.hard_end_ns is not None and holding.hard_end_ns <= now_ns
+    }
+    return replace(state, holdings={**state.holdings, **due}) if due else state
+
+
+def due_when_opened(state: RiskState, holding: Holding, situation: Situation) -> str | None:
+    """The rule by which a position that has just opened must not be there; None where it may stay."""
+    if holding.exit_due is not None:
+        return holding.exit_due
+    if situation.killed:
+        return KILL_SWITCH
+    return STOP_TRADING if state.stopping else state.halted_rule
+
+
+def _due(holding: Holding, *, rule: str) -> Holding:
+    if not holding.live or holding.closing_rule is not None:
+        return holding
+    return replace(holding, exit_due=holding.exit_due or rule)
+
+
+def _exit_of(holding: Holding, *, rule: str, detail: str, cause: Cause) -> Verdict:
+    trace_id = cause.trace_id or holding.trace_id
+    return Verdict(Kind.EXIT, rule, detail, cause.ts_event_ns, cause.event_id, trace_id, holding=holding)

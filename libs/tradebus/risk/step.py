@@ -1,0 +1,128 @@
+"""One message, or one batch of ticks: what it changes and what is decided.
+
+    absorb (facts, commands) ─► decide (verdicts) ─► apply ─► exits that are due ─► apply
+
+Invariants, property-tested: a step is a function of its arguments; a step made again on its own result by a message
+it has handled approves nothing more than once (the inbox keeps it from being made at all).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StopTrading
+from tradebus.contracts.orders import PositionClosed
+from tradebus.contracts.records import Records
+from tradebus.contracts.signals import EntrySignal, ExitSignal
+from tradebus.kernel.time import ist_date
+from tradebus.risk.apply import apply
+from tradebus.risk.entries import decide_entry
+from tradebus.risk.exits import (
+    FLATTEN,
+    KILL_SWITCH,
+    STOP_TRADING,
+    all_due,
+    decide_exit,
+    due_exits,
+    hard_end_due,
+)
+from tradebus.risk.facts import OrderFact, absorb_fact
+from tradebus.risk.marking import Breach, mark
+from tradebus.risk.rules import is_timely, loss_finding, streak_finding
+from tradebus.risk.state import RiskState
+from tradebus.risk.terms import Situation
+from tradebus.risk.verdicts import Cause, Finding, Kind, Verdict
+
+Command = StopTrading | PauseTrading | ResumeTrading | Flatten | Kill
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    state: RiskState
+    verdicts: tuple[Verdict, ...] = ()
+
+
+def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Situation) -> Step:
+    """A strategy asks. ValueError for an entry without a pos_id."""
+    if is_timely(signal.ts_event_ns, situation):
+        state = state.on_day(ist_date(signal.ts_event_ns))
+    if isinstance(signal, ExitSignal):
+        verdicts: tuple[Verdict, ...] = (decide_exit(state, signal),)
+    else:
+        verdicts = decide_entry(state, signal, situation)
+    return _with_due(
+        Step(apply(state, verdicts), verdicts), Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
+    )
+
+
+def on_fact(state: RiskState, fact: OrderFact, situation: Situation) -> Step:
+    """Execution reports. A close may halt the session. ValueError for a fact without a pos_id."""
+    state = absorb_fact(state, fact, situation)
+    cause = Cause(fact.ts_event_ns, fact.event_id, fact.trace_id)
+    verdicts: tuple[Verdict, ...] = ()
+    if isinstance(fact, PositionClosed):
+        verdicts = _halt(state, _after_close(state, situation), cause)
+    step = Step(apply(state, verdicts), verdicts)
+    return step if situation.paced else _with_due(step, cause)
+
+
+def on_command(state: RiskState, command: Command, situation: Situation) -> Step:
+    """A person or an application commands. Exits take effect in event time, whenever the command was written."""
+    match command:
+        case PauseTrading():
+            return Step(replace(state, paused=True))
+        case ResumeTrading():
+            return Step(replace(state, paused=False))
+        case StopTrading():
+            state = all_due(replace(state, stopping=True), rule=STOP_TRADING)
+        case Flatten():
+            state = all_due(state, rule=FLATTEN)
+        case Kill():
+            state = all_due(state, rule=KILL_SWITCH)
+    cause = Cause(situation.now_ns(command.ts_event_ns), command.event_id, command.trace_id)
+    return _with_due(Step(state), cause)
+
+
+def on_over(state: RiskState, cause: Cause) -> Step:
+    """The session is over. Positions that are there nevertheless are closed."""
+    return _with_due(Step(all_due(replace(state, stopping=True), rule=STOP_TRADING)), cause)
+
+
+def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: int) -> Step:
+    """Marks to market. `ticks` are of held instruments (marking.select), before `end_ns`, the end of their slice.
+
+    Exits take effect at that end; a halt carries the instant of the tick that caused it.
+    """
+    state = state.on_day(ist_date(end_ns - 1))
+    limit = situation.terms.max_loss if state.halted_rule is None else None
+    marked = mark(state, ticks, end_ns=end_ns, loss_limit_paise=limit.limit_paise if limit else None)
+    verdicts: tuple[Verdict, ...] = ()
+    if marked.breach is not None:
+        verdicts = _halt(marked.state, _breached(marked.breach, situation), Cause(marked.breach.ts_ns))
+    state = hard_end_due(apply(marked.state, verdicts), now_ns=end_ns)
+    return _with_due(Step(state, verdicts), Cause(end_ns))
+
+
+def _with_due(step: Step, cause: Cause) -> Step:
+    exits = due_exits(step.state, cause)
+    return Step(apply(step.state, exits), (*step.verdicts, *exits)) if exits else step
+
+
+def _after_close(state: RiskState, situation: Situation) -> Sequence[Finding]:
+    """While other positions are open their marks are as old as the last batch: the next one, which counts this close
+    at its own instant, judges the loss exactly."""
+    streak = streak_finding(situation.terms, state)
+    loss = None if state.open() else loss_finding(situation.terms, total_paise=state.total_paise())
+    return [found for found in (loss, streak) if found is not None]
+
+
+def _breached(breach: Breach, situation: Situation) -> Sequence[Finding]:
+    found = loss_finding(situation.terms, total_paise=breach.total_paise)
+    return [] if found is None else [found]
+
+
+def _halt(state: RiskState, findings: Sequence[Finding], cause: Cause) -> tuple[Verdict, ...]:
+    """The first finding halts the session, once a day."""
+    if not findings or state.halted_rule is not None:
+        return ()
+    found = findings[0]
+    return (Verdict(Kind.HALT, found.rule, found.detail, cause.ts_event_ns, cause.event_id, cause.trace_id),)

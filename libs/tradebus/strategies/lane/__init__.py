@@ -1,0 +1,1 @@
+"""From candles and ticks to what sessions decide."""

@@ -1,0 +1,1 @@
+"""How a paper order meets the market."""

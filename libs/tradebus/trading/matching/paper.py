@@ -1,0 +1,204 @@
+"""How a paper order meets the market. Pure: an order and a tick in, the order afterwards and its fills out.
+
+Rules, all in event time:
+- A request takes effect `latency_ms` after it was decided; until then the market does not know it.
+- MARKET fills at the first tick from then on; LIMIT when the market is at its price or better; SL and SL-M wake when
+  the market reaches the trigger and then behave like LIMIT and MARKET.
+- The price of a market fill is the opposite quote where the tick has one, else the tick's price worsened by
+  `slippage_bps`, rounded to the tick size against us. A limit order never fills beyond its limit.
+- A fill takes the whole remainder, or with `partial_fill_probability` about half of it in whole lots; the rest waits
+  for the next tick. The draw depends on seed, instrument, time and direction only, so it repeats.
+
+Invariants (property-tested): filled never exceeds quantity; a limit is never exceeded; nothing fills before it is in
+effect, after it is final, or outside the tick's price by more than the slippage.
+"""
+
+from dataclasses import dataclass, replace
+
+from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.contracts.sessions import PaperSettings
+from tradebus.kernel import rng
+from tradebus.kernel.ids import derive_id
+from tradebus.kernel.money import round_down_to_lot
+from tradebus.trading.orders import BrokerFill, BrokerStatus, Change, OrderRequest
+
+_BASIS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One tick as matching sees it. Quotes are 0 where the feed has none."""
+
+    at_ns: int
+    price_paise: int
+    bid_paise: int = 0
+    ask_paise: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PaperOrder:
+    """An order in the paper book."""
+
+    broker_order_id: str
+    request: OrderRequest
+    settings: PaperSettings
+    status: BrokerStatus
+    quantity: int
+    price_paise: int | None
+    trigger_paise: int | None
+    effective_ns: int
+    as_of_ns: int
+    fills: tuple[BrokerFill, ...] = ()
+    cancel_effective_ns: int | None = None
+    change: Change | None = None
+    change_effective_ns: int | None = None
+    triggered: bool = False
+    reason: str = ""
+
+    @property
+    def filled_quantity(self) -> int:
+        return sum(fill.quantity for fill in self.fills)
+
+    @property
+    def remaining(self) -> int:
+        return self.quantity - self.filled_quantity
+
+
+def accept(request: OrderRequest, settings: PaperSettings) -> PaperOrder:
+    """The order as it enters the book."""
+    waits = request.order_type in (OrderType.SL, OrderType.SL_M)
+    return PaperOrder(
+        broker_order_id=derive_id(request.at_ns, "paper", request.account, request.tag),
+        request=request,
+        settings=settings,
+        status=BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN,
+        quantity=request.quantity,
+        price_paise=request.price_paise,
+        trigger_paise=request.trigger_paise,
+        effective_ns=request.at_ns + settings.latency_ms * 1_000_000,
+        as_of_ns=request.at_ns,
+    )
+
+
+def refusal(request: OrderRequest) -> str | None:
+    """Why an exchange would not take the request, None where it would."""
+    needs_price = request.order_type in (OrderType.LIMIT, OrderType.SL)
+    needs_trigger = request.order_type in (OrderType.SL, OrderType.SL_M)
+    if request.quantity <= 0 or request.quantity % request.lot_size:
+        return f"quantity {request.quantity} is not a multiple of the lot of {request.lot_size}"
+    if needs_price and not request.price_paise:
+        return f"{request.order_type} needs a price"
+    if needs_trigger and not request.trigger_paise:
+        return f"{request.order_type} needs a trigger"
+    for name, price in (("price", request.price_paise), ("trigger", request.trigger_paise)):
+        if price is not None and (price <= 0 or price % request.tick_size_paise):
+            return f"{name} {price} paise is not a positive multiple of the tick of {request.tick_size_paise}"
+    if request.order_type in (OrderType.MARKET, OrderType.SL_M) and not request.market_protection_pct:
+        return f"{request.order_type} without market protection is refused"
+    return None
+
+
+def request_cancel(order: PaperOrder, *, at_ns: int) -> PaperOrder:
+    """The order with a cancellation on its way. A final order is returned as it is."""
+    if order.status.final or order.cancel_effective_ns is not None:
+        return order
+    latency_ns = order.settings.latency_ms * 1_000_000
+    return replace(order, status=BrokerStatus.CANCEL_PENDING, cancel_effective_ns=at_ns + latency_ns)
+
+
+def request_change(order: PaperOrder, change: Change) -> PaperOrder:
+    """The order with a modification on its way."""
+    latency_ns = order.settings.latency_ms * 1_000_000
+    return replace(order, change=change, change_effective_ns=change.at_ns + latency_ns)
+
+
+def catch_up(order: PaperOrder, now_ns: int) -> PaperOrder:
+    """Lets what was on its way take effect: first a modification, then a cancellation, each at its time."""
+    if order.change is not None and order.change_effective_ns is not None and order.change_effective_ns <= now_ns:
+        filled = order.filled_quantity
+        order = replace(
+            order,
+            quantity=max(order.change.quantity, filled),
+            price_paise=order.change.price_paise,
+            trigger_paise=order.change.trigger_paise,
+            change=None,
+            change_effective_ns=None,
+        )
+        if order.remaining == 0 and not order.status.final:
+            order = replace(order, status=BrokerStatus.FILLED if filled else BrokerStatus.CANCELLED)
+    if order.cancel_effective_ns is not None and order.cancel_effective_ns <= now_ns and not order.status.final:
+        order = replace(
+            order,
+            status=BrokerStatus.CANCELLED,
+            as_of_ns=max(order.as_of_ns, order.cancel_effective_ns),
+            reason="cancelled on request",
+        )
+    return order
+
+
+def match(order: PaperOrder, quote: Quote) -> PaperOrder:
+    """The order after one tick."""
+    order = catch_up(order, quote.at_ns)
+    if order.status.final or quote.at_ns < order.effective_ns or quote.at_ns <= order.as_of_ns:
+        return order
+    order = replace(order, as_of_ns=quote.at_ns)
+    if order.trigger_paise is not None and not order.triggered:
+        if not _touches_trigger(order, quote.price_paise):
+            return order
+        order = replace(order, triggered=True)
+    price_paise = _fill_price(order, quote)
+    if price_paise is None:
+        return replace(order, status=_open_status(order))
+    quantity = _fill_quantity(order, quote.at_ns)
+    number = len(order.fills) + 1
+    fill = BrokerFill(
+        fill_id=derive_id(quote.at_ns, "fill", order.broker_order_id, number),
+        quantity=quantity,
+        price_paise=price_paise,
+        ts_event_ns=quote.at_ns,
+    )
+    order = replace(order, fills=(*order.fills, fill))
+    return replace(order, status=BrokerStatus.FILLED if order.remaining == 0 else _open_status(order))
+
+
+def _open_status(order: PaperOrder) -> BrokerStatus:
+    return BrokerStatus.CANCEL_PENDING if order.cancel_effective_ns is not None else BrokerStatus.OPEN
+
+
+def _touches_trigger(order: PaperOrder, price_paise: int) -> bool:
+    trigger = order.trigger_paise or 0  # never 0: `refusal` and `request_change` demand one
+    return price_paise <= trigger if order.request.transaction is Transaction.SELL else price_paise >= trigger
+
+
+def _fill_price(order: PaperOrder, quote: Quote) -> int | None:
+    buy = order.request.transaction is Transaction.BUY
+    quoted = quote.ask_paise if buy else quote.bid_paise
+    market = quoted if quoted > 0 else _worsened(quote.price_paise, order, buy=buy)
+    limit = order.price_paise
+    if limit is None:
+        return market
+    best = quoted if quoted > 0 else quote.price_paise
+    # Slippage may cost up to the limit, never more.
+    reached = best <= limit if buy else best >= limit
+    if not reached:
+        return None
+    return min(market, limit) if buy else max(market, limit)
+
+
+def _worsened(price_paise: int, order: PaperOrder, *, buy: bool) -> int:
+    """The price moved by the slippage and rounded to the tick, both against us; integers all the way."""
+    tick = order.request.tick_size_paise
+    hundredths = round(order.settings.slippage_bps * 100)
+    scale = _BASIS * 100
+    if buy:
+        return -(-price_paise * (scale + hundredths) // (scale * tick)) * tick
+    return max(tick, price_paise * (scale - hundredths) // (scale * tick) * tick)
+
+
+def _fill_quantity(order: PaperOrder, at_ns: int) -> int:
+    lot = order.request.lot_size
+    lots = order.remaining // lot
+    draw = rng.uniform(order.settings.seed, "partial", order.request.instrument, at_ns, order.request.transaction)
+    if lots < 2 or draw >= order.settings.partial_fill_probability:
+        return order.remaining
+    return round_down_to_lot(order.remaining // 2, lot) or lot

@@ -1,0 +1,48 @@
+"""Where in a batch of ticks a paper order can change: one vectorised look instead of one match per tick.
+
+Invariant (property-tested against `match`): ticks before the returned index leave the order as it is, apart from
+`as_of_ns`.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from tradebus.contracts.orders import Transaction
+from tradebus.trading.matching.paper import PaperOrder
+from tradebus.trading.orders import InstrumentTicks
+
+
+def next_touch(order: PaperOrder, ticks: InstrumentTicks, start: int) -> int | None:
+    """The index, at or after `start`, of the first tick that can change `order`; None where none can."""
+    if order.status.final:
+        return None
+    candidates = [
+        _first_from(ticks, start, due) for due in (order.cancel_effective_ns, order.change_effective_ns) if due
+    ]
+    # From its first effective tick on; `as_of_ns` excludes what was applied already.
+    begin = max(start, int(np.searchsorted(ticks.at_ns, max(order.effective_ns, order.as_of_ns + 1))))
+    candidates.append(_first_reached(order, ticks, begin))
+    found = [index for index in candidates if index is not None]
+    return min(found) if found else None
+
+
+def _first_from(ticks: InstrumentTicks, start: int, due_ns: int) -> int | None:
+    index = max(start, int(np.searchsorted(ticks.at_ns, due_ns)))
+    return index if index < len(ticks) else None
+
+
+def _first_reached(order: PaperOrder, ticks: InstrumentTicks, begin: int) -> int | None:
+    if begin >= len(ticks):
+        return None
+    buy = order.request.transaction is Transaction.BUY
+    prices = ticks.price_paise[begin:]
+    if order.trigger_paise is not None and not order.triggered:
+        reached = prices >= order.trigger_paise if buy else prices <= order.trigger_paise
+    elif order.price_paise is not None:
+        quotes = ticks.ask_paise[begin:] if buy else ticks.bid_paise[begin:]
+        best: npt.NDArray[np.int64] = np.where(quotes > 0, quotes, prices)
+        reached = best <= order.price_paise if buy else best >= order.price_paise
+    else:
+        return begin
+    index = int(np.argmax(reached))
+    return begin + index if reached[index] else None

@@ -1,1 +1,0 @@
-"""What execution decides, without I/O."""

@@ -1,1 +1,0 @@
-"""What risk knows and decides, without I/O: state, rules, facts, marking to market."""
