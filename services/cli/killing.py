@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.cli.output import print_json
 from services.cli.place import find_database, find_redis, state_dir
-from services.cli.rundir import alive_runs
+from services.cli.stack.rundir import alive_runs
 from services.gateway.killswitch import engage, release
 from services.gateway.messages import message
 from services.gateway.settings import KILL_FILE

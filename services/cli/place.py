@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from services.cli.rundir import RunState, alive_runs
+from services.cli.stack.rundir import RunState, alive_runs
 from tradebus.kernel.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import numpy as np
 
 from services.cli.bench.latency_load import DURATION_SECONDS, INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
 from services.cli.bench.ports import BenchClock
-from services.cli.children import ServiceSpec, free_port
-from services.cli.supervisor import Supervisor
+from services.cli.stack.children import ServiceSpec, free_port
+from services.cli.stack.supervisor import Supervisor
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.commands import StartTrading

@@ -35,7 +35,7 @@ def instruments(
 
     tradebus instruments --broker upstox -q NFO:NIFTY --limit 50 --json | jq .instruments
     """
-    from services.cli.looking import show_instruments
+    from services.cli.brokers.looking import show_instruments
     from services.cli.output import run_async
 
     run_async(show_instruments(broker, url=url, credential=credential, query=query, limit=limit, json=json))
@@ -56,7 +56,7 @@ def quote(
 
     tradebus quote NFO:NIFTY:2026-12-29:26000:CE --broker dhan --url http://127.0.0.1:8102 --json
     """
-    from services.cli.looking import show_quotes
+    from services.cli.brokers.looking import show_quotes
     from services.cli.output import run_async
 
     run_async(show_quotes(broker, symbols, url=url, credential=credential, json=json))
@@ -93,7 +93,7 @@ def login(
 
     tradebus login --broker kite --sandbox http://127.0.0.1:8100 --account AB1234 --url http://127.0.0.1:8101
     """
-    from services.cli.logging_in import LoginRequest, run_login
+    from services.cli.brokers.logging_in import LoginRequest, run_login
     from services.cli.output import run_async
 
     run_async(

@@ -60,7 +60,7 @@ def demo(
     if broker is None:
         if orders_broker is not None:
             raise InvalidInput("--orders-broker: needs --broker, whose prices are traded at")
-        from services.cli.demonstration import run_demo
+        from services.cli.runs.demonstration import run_demo
 
         pace = parse_speed(speed or "600")
         run_async(run_demo(seed=seed, day=chosen, speed=pace, port=port, keep=keep, json=json))
@@ -69,7 +69,7 @@ def demo(
         parse_broker(broker, option="--broker"), parse_broker(orders_broker or broker, option="--orders-broker")
     )  # fmt: skip
     pace_of_market = parse_market_speed(speed or "40")
-    from services.cli.broker_demo import BrokerDemo, run_broker_demo
+    from services.cli.runs.broker_demo import BrokerDemo, run_broker_demo
 
     wanted = BrokerDemo(prices, orders, seed, chosen, pace_of_market, minutes, port, keep, json)
     run_async(run_broker_demo(wanted))

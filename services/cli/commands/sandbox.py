@@ -52,8 +52,8 @@ def sandbox(
     curl -X POST 127.0.0.1:8100/faults -H 'Content-Type: application/json' \\
       -d '{"kind": "SERVER_ERROR", "endpoint": "POST /orders/*", "count": 3}'
     """
+    from services.cli.brokers.sandboxing import run_sandbox
     from services.cli.output import run_async
-    from services.cli.sandboxing import run_sandbox
 
     given: dict[str, Any] = {
         "seed": seed, "start": start, "speed": speed, "instruments": instruments, "kite_port": kite_port,

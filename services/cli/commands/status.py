@@ -32,7 +32,7 @@ def status(
     tradebus status --json | jq .sessions
     """
     from services.cli.output import print_json, run_async
-    from services.cli.standing_status import print_status, read_status
+    from services.cli.stack.status import print_status, read_status
 
     found: dict[str, Any] = run_async(read_status(stack, url=url, token_file=token_file))
     if json:

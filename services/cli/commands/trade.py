@@ -67,7 +67,7 @@ def trade(
         "paper": {"seed": seed},
     }
     from services.cli.output import run_async
-    from services.cli.trading import Request, run_trade
+    from services.cli.runs.trading import Request, run_trade
 
     request = Request(
         history=history,

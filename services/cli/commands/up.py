@@ -42,7 +42,7 @@ def up(
     """
     from services.cli.arguments import parse_broker, parse_speed
     from services.cli.output import run_async
-    from services.cli.standing import run_up
+    from services.cli.stack.standing import run_up
 
     chosen = feed if feed == "generated" else parse_broker(feed, option="--feed")
     pace = parse_speed(speed)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cli.paced import is_over
+from services.cli.runs.paced import is_over
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from services.strategy.component import GROUP
 from tradebus.bus.port import Bus, Outgoing

@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from services.cli.children import free_port
+from services.cli.stack.children import free_port
 
 OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")  # Linux
 

@@ -15,8 +15,8 @@ import pytest
 import redis
 from testkit.waiting import eventually
 
-from services.cli.children import free_port
-from services.cli.rundir import RunState, is_alive, read_run, runs_folder, write_run
+from services.cli.stack.children import free_port
+from services.cli.stack.rundir import RunState, is_alive, read_run, runs_folder, write_run
 from tradebus.config.settings import without_password
 from tradebus.contracts.streams import STREAMS
 from tradebus.runtime.embedded import ServerUrls

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.children import Child, ServiceSpec, free_port
-from services.cli.rundir import ServiceState, is_alive
-from services.cli.supervisor import Supervisor
+from services.cli.stack.children import Child, ServiceSpec, free_port
+from services.cli.stack.rundir import ServiceState, is_alive
+from services.cli.stack.supervisor import Supervisor
 from tradebus.kernel.errors import InvalidInput, Unavailable
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, "tests/integration/cli")
 from test_cli_supervisor import SERVICE, service
-from services.cli.supervisor import Supervisor
+from services.cli.stack.supervisor import Supervisor
 async def main():
     folder = Path(sys.argv[1])
     supervisor = Supervisor([service("a"), service("b")], run_dir=folder, changed=lambda _: None, say=print)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.broker_book import compare
+from services.cli.reports.broker_book import compare
 
 
 def order(tag="t1", **changed: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.decision_log import decision_log_hash, log_line
+from services.cli.reports.decision_log import decision_log_hash, log_line
 
 Row = tuple[int, str, int | None]
 rows = st.lists(st.tuples(st.integers(0, 3), st.text(max_size=3), st.none() | st.integers()), max_size=8)

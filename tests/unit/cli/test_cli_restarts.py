@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.restarts import DEATHS_MAX, FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS, WINDOW_SECONDS, restart_delay
+from services.cli.stack.restarts import (
+    DEATHS_MAX,
+    FIRST_DELAY_SECONDS,
+    LAST_DELAY_SECONDS,
+    WINDOW_SECONDS,
+    restart_delay,
+)
 
 moments = st.lists(st.floats(0, 1000), max_size=12).map(sorted)
 

@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from services.cli.children import ServiceSpec, free_port
 from services.cli.client import GatewayClient
 from services.cli.output import Verbosity, say
 from services.cli.place import Servers, open_servers, read_token, state_dir
-from services.cli.rundir import RunState, ServiceState, prune_runs, runs_folder, unfinished_runs, write_run
-from services.cli.supervisor import Supervisor
+from services.cli.stack.children import ServiceSpec, free_port
+from services.cli.stack.rundir import RunState, ServiceState, prune_runs, runs_folder, unfinished_runs, write_run
+from services.cli.stack.supervisor import Supervisor
 from services.gateway.settings import TOKEN_FILE
 from tradebus.config.settings import without_password
 from tradebus.kernel.clock import WallClock
@@ -219,7 +219,7 @@ def preferred_port(port: int) -> int:
 
 def require_alone(name: str) -> None:
     """Raises Unavailable where that stack runs already."""
-    from services.cli.rundir import read_run
+    from services.cli.stack.rundir import read_run
 
     run = read_run(runs_folder(state_dir()) / name)
     if run is not None and run.alive:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.output import print_json, say
-from services.cli.paced import Outcome, ProgressBar, Wanted, run_paced
-from services.cli.present import print_report, write_files
-from services.cli.stack import Plan, Stack, open_stack
+from services.cli.reports.present import print_report, write_files
+from services.cli.runs.paced import Outcome, ProgressBar, Wanted, run_paced
+from services.cli.stack.assembly import Plan, Stack, open_stack
 from services.market_data.feeds.recorded.validate import HistorySummary, check_history
 from tradebus.kernel.ids import RandomIds
 

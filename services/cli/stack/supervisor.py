@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from services.cli.children import Child, ServiceSpec
-from services.cli.restarts import DEATHS_MAX, WINDOW_SECONDS, restart_delay
-from services.cli.rundir import ServiceState
+from services.cli.stack.children import Child, ServiceSpec
+from services.cli.stack.restarts import DEATHS_MAX, WINDOW_SECONDS, restart_delay
+from services.cli.stack.rundir import ServiceState
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, TradebusError, Unavailable
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from services.cli.client import GatewayClient
 from services.cli.output import Verbosity
-from services.cli.report import RunReport, read_report
-from services.cli.stack import Stack
+from services.cli.reports.report import RunReport, read_report
+from services.cli.stack.assembly import Stack
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from services.strategy.component import GROUP as STRATEGIES
 from tradebus.bus.port import Bus, Subscription

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.broker_access import opened
+from services.cli.brokers.access import opened
 from services.cli.output import print_json
 from services.market_data.feeds.live.resolve import Listings
 from tradebus.brokers.reference import ListedInstrument

@@ -13,19 +13,19 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from services.cli.broker_book import compare
-from services.cli.children import ServiceSpec, free_port
-from services.cli.demonstration import STOCKS, SYMBOLS, last_trading_day
+from services.cli.brokers.sandbox_admin import MarketClock, SandboxAdmin
 from services.cli.output import Verbosity, print_json, say
-from services.cli.paced import START_SECONDS, Outcome, Wanted, stop_sessions
 from services.cli.place import state_dir
-from services.cli.present import print_report, write_files
-from services.cli.report import read_report
-from services.cli.rundir import runs_folder
-from services.cli.sandbox_admin import MarketClock, SandboxAdmin
-from services.cli.stack import Plan, Stack, open_stack, preferred_port
-from services.cli.supervisor import Supervisor
-from services.cli.trading import new_name, run_facts, run_figures
+from services.cli.reports.broker_book import compare
+from services.cli.reports.present import print_report, write_files
+from services.cli.reports.report import read_report
+from services.cli.runs.demonstration import STOCKS, SYMBOLS, last_trading_day
+from services.cli.runs.paced import START_SECONDS, Outcome, Wanted, stop_sessions
+from services.cli.runs.trading import new_name, run_facts, run_figures
+from services.cli.stack.assembly import Plan, Stack, open_stack, preferred_port
+from services.cli.stack.children import ServiceSpec, free_port
+from services.cli.stack.rundir import runs_folder
+from services.cli.stack.supervisor import Supervisor
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.calendar import is_trading_day, session_for
 from tradebus.kernel.clock import WallClock, monotonic_ns
@@ -40,7 +40,7 @@ BEGIN = time(9, 8)  # while the services come up the market opens
 _SUMMARY_SECONDS = 5.0
 _SANDBOX_TICKS_PER_SECOND = 150  # of the market, over all instruments
 _INSTRUMENTS = 300
-_SQL = load_queries("services.cli.sql", "broker_demo")
+_SQL = load_queries("services.cli.reports.sql", "broker_demo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from services.cli.output import print_json, say
-from services.cli.paced import Wanted, run_paced
-from services.cli.present import print_report, write_files
-from services.cli.stack import Plan, open_stack, preferred_port
-from services.cli.trading import new_name, run_facts, run_figures
+from services.cli.reports.present import print_report, write_files
+from services.cli.runs.paced import Wanted, run_paced
+from services.cli.runs.trading import new_name, run_facts, run_figures
+from services.cli.stack.assembly import Plan, open_stack, preferred_port
 from tradebus.calendar import is_trading_day
 from tradebus.kernel.clock import WallClock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from services.cli.brokers.sandbox_admin import SandboxAdmin
 from services.cli.output import say
 from services.cli.place import Servers, servers_in_environment, state_dir
-from services.cli.sandbox_admin import SandboxAdmin
-from services.cli.stack import Plan, Stack, open_stack, require_alone
+from services.cli.stack.assembly import Plan, Stack, open_stack, require_alone
 from tradebus.contracts.streams import COMMAND_CHANNEL
 from tradebus.kernel.errors import TradebusError
 

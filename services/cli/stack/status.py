@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.place import find_gateway, find_run, state_dir
-from services.cli.rundir import alive_runs
+from services.cli.stack.rundir import alive_runs
 from tradebus.kernel.errors import Unavailable
 
 

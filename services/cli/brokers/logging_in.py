@@ -11,9 +11,9 @@ from pathlib import Path
 import typer
 
 from services.cli.arguments import parse_broker
-from services.cli.broker_access import broker_url, credentials
+from services.cli.brokers.access import broker_url, credentials
+from services.cli.brokers.sandbox_admin import SandboxAdmin
 from services.cli.output import Verbosity, print_json, say
-from services.cli.sandbox_admin import SandboxAdmin
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.registry import Broker, open_broker

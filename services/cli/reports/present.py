@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.report import Figures, RunReport, SessionReport
+from services.cli.reports.report import Figures, RunReport, SessionReport
 from tradebus.kernel.money import format_rupees, paise_to_rupees
 from tradebus.kernel.time import utc_iso
 

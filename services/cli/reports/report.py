@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 
-from services.cli.decision_log import decision_log_hash
+from services.cli.reports.decision_log import decision_log_hash
 from tradebus.store.queries import load_queries
 
-_SQL = load_queries("services.cli.sql", "report")
+_SQL = load_queries("services.cli.reports.sql", "report")
 _LOG = {"decision": "log_decisions", "risk": "log_risk", "fill": "log_fills", "trade": "log_trades"}
 
 

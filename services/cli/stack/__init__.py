@@ -1,0 +1,1 @@
+"""A stack of child processes: put together, watched, started again, found by others."""
