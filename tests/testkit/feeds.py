@@ -50,6 +50,19 @@ def write_bars(path: Path, *starts: tuple[date, time, int], seed: int = 5) -> Pa
     return path
 
 
+def write_ticks(path: Path, *starts: tuple[date, time, int], seed: int = 5) -> Path:
+    """A Parquet file of ticks `ts, price, volume`: so many from each start, one to nine seconds apart."""
+    walk = np.random.default_rng(seed)
+    stamps = [
+        np.datetime64(f"{day}T{start:%H:%M}") + walk.integers(1, 10, count).cumsum().astype("timedelta64[s]")
+        for day, start, count in starts
+    ]
+    ts = np.concatenate(stamps).astype("datetime64[us]")
+    prices = np.round((19_400 + walk.standard_normal(len(ts)).cumsum()) * 20) / 20
+    pq.write_table(pa.table({"ts": ts, "price": prices, "volume": walk.integers(0, 90, len(ts))}), path)
+    return path
+
+
 def settings_for(**given: Any) -> MarketDataSettings:
     """Settings without an environment. The URLs are not used: tests hand the connections in."""
     urls = {"database_url": SecretStr("postgresql://unused"), "redis_url": SecretStr("redis://unused")}

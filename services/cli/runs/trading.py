@@ -34,7 +34,7 @@ async def run_trade(request: Request) -> None:
     """Prints the report. Raises InvalidInput before anything is started where the file is not sound."""
     summary = check_history(request.history, request.symbols or None, request.from_date, request.to_date)
     first, last = date.fromisoformat(summary.first[:10]), date.fromisoformat(summary.last[:10])
-    say(f"{request.history.name}: {summary.bars:,} bars on {summary.days} days, {first} to {last}")
+    say(f"{request.history.name}: {summary}")
     plan = Plan(
         name=(name := new_name("run")), command="trade", namespace=name, paced=True, feed=_feed(request, summary)
     )

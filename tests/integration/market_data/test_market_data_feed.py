@@ -6,6 +6,8 @@ from datetime import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from testkit.feeds import (
     DAY_BEFORE,
@@ -20,6 +22,7 @@ from testkit.feeds import (
     settings_for,
     stored,
     write_bars,
+    write_ticks,
 )
 
 from services.market_data.bootstrap import build
@@ -51,6 +54,20 @@ async def test_paced_day_gives_the_files_bars_back_on_the_bus_and_in_the_store(
     kept = await stored(store)
     assert same_bars(kept[-60:], bars)
     assert same_bars(kept[:-60], file_bars(history, instrument=0, day=DAY_BEFORE)[-20:])
+
+
+async def test_paced_ticks_go_out_as_they_are_with_the_bars_they_make(tmp_path: Path, bus: Bus, store: Store) -> None:
+    path = write_ticks(tmp_path / "ticks.parquet", (DAY_BEFORE, time(14, 40), 100), (MUHURAT, time(18, 15), 300))
+    async with downstream(bus):
+        await run_to_end(paced(path, warmup_minutes=5), bus=bus, store=store)
+    bodies = [decode(entry.body, TICK) for entry in await bus.tail(TICKS, count=1000)]
+    prices = [price for body in bodies for price in body["price_paise"].tolist()]
+    assert prices == np.rint(pq.read_table(path)["price"].to_numpy()[100:] * 100).astype(int).tolist()
+    bars = minute_bars(await contents(bus))
+    assert int(bars["tick_count"].sum()) == len(prices) == 300
+    kept = await stored(store)
+    assert same_bars(kept[5:], bars)
+    assert (kept["ts_open_ns"][:5] < ist_to_ns(MUHURAT, time(0))).all()
 
 
 async def test_slices_of_both_streams_are_contiguous_and_carry_their_watermarks(

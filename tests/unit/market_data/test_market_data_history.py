@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.feeds import write_bars
+from testkit.feeds import write_bars, write_ticks
 
+from services.market_data.candles.day import plan_day
 from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.validate import check_history
 from tradebus.calendar import session_for
+from tradebus.contracts.records import Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
 
@@ -151,6 +153,69 @@ def test_tick_file_is_played_as_it_is(tmp_path: Path) -> None:
     assert ticks["volume_cumulative"].tolist() == [7, 7, 9]
     assert ticks["instrument"].tolist() == [4, 4, 4]
     assert feed.days[0].bars == 2
+
+
+def bars_by_hand(ticks: Records) -> list[tuple[int, int, int, int, int, int]]:
+    """Minute, open, high, low, close and volume of ticks in event order."""
+    minutes = ticks["ts_event_ns"] // 60_000_000_000
+    found = []
+    for minute in np.unique(minutes):
+        own = ticks[minutes == minute]
+        prices = own["price_paise"]
+        found.append((
+            int(minute), int(prices[0]), int(prices.max()), int(prices.min()), int(prices[-1]),
+            int(own["last_quantity"].sum()),
+        ))  # fmt: skip
+    return found
+
+
+def as_bars(candles: Records) -> list[tuple[int, int, int, int, int, int]]:
+    names = ("open_paise", "high_paise", "low_paise", "close_paise", "volume")
+    return [(int(row["ts_open_ns"]) // 60_000_000_000, *(int(row[name]) for name in names)) for row in candles]
+
+
+@given(st.integers(0, 1_000))
+def test_tick_file_makes_the_bars_of_its_minutes(tmp_path_factory, seed: int) -> None:
+    folder = tmp_path_factory.mktemp("ticks")
+    path = write_ticks(folder / "t.parquet", (MONDAY, time(9, 15), 40), (TUESDAY, time(15, 20), 200), seed=seed)
+    feed = feed_of(path)
+    for day in feed.days:
+        ticks = feed.ticks(day, {"NIFTY": 0})
+        session = session_for(day.day, "derivative")
+        assert session is not None
+        made = plan_day(ticks, sessions={0: session}).minutes
+        assert as_bars(made) == bars_by_hand(ticks)
+        assert len(made) == day.bars
+
+
+def test_ticks_before_the_window_warm_up_as_the_bars_they_make(tmp_path: Path) -> None:
+    path = write_ticks(
+        tmp_path / "t.parquet", (date(2023, 12, 29), time(15, 0), 90), (MONDAY, time(9, 15), 90),
+        (TUESDAY, time(9, 15), 60),
+    )  # fmt: skip
+    whole = feed_of(path)
+    before = [row for day in whole.days[:2] for row in bars_by_hand(whole.ticks(day, {"NIFTY": 0}))]
+    for count in (3, len(before) - 1, 1_000):
+        history = load_history(path, symbols=["NIFTY"], from_date=TUESDAY, to_date=None, warmup_minutes=count)
+        warmup = HistoryFeed(history, ticks_per_minute=6, seed=1).warmup({"NIFTY": 3})
+        assert as_bars(warmup) == before[-count:]
+        assert set(warmup["instrument"].tolist()) == {3}
+    nothing_before = load_history(path, symbols=["NIFTY"], from_date=None, to_date=None, warmup_minutes=10)
+    assert len(HistoryFeed(nothing_before, ticks_per_minute=6, seed=1).warmup({"NIFTY": 3})) == 0
+
+
+def test_what_a_file_holds_is_said_as_it_is(tmp_path: Path) -> None:
+    bars = write_bars(tmp_path / "b.parquet", (TUESDAY, time(9, 14), 378))
+    assert str(check_history(bars, "NIFTY", None, None)) == (
+        "375 bars on 1 day, 2024-01-02 to 2024-01-02; 3 rows outside trading sessions left out"
+    )
+    ticks = tmp_path / "t.csv"
+    ticks.write_text(
+        "ts,price\n2024-01-01 09:15:01,99\n2024-01-01 09:15:31,100\n2024-01-02 09:15:01,100\n2024-01-02 16:00,1"
+    )
+    assert str(check_history(ticks, "NIFTY", None, None)) == (
+        "3 ticks in 2 minutes on 2 days, 2024-01-01 to 2024-01-02; 1 row outside trading sessions left out"
+    )
 
 
 @given(

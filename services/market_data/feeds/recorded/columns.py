@@ -174,6 +174,14 @@ def require_one_minute(columns: Columns, *, source: str) -> None:
             raise InvalidInput(f"{source}: the bars of {name} are {apart} seconds apart: give one-minute bars")
 
 
+def minutes_held(columns: Columns) -> int:
+    """How many one-minute bars the rows are, or make where they are ticks."""
+    if not columns.is_ticks:
+        return len(columns)
+    pairs = np.stack((columns.symbol, columns.ts_ns // MINUTE_NS))
+    return int(np.unique(pairs, axis=1).shape[1])
+
+
 def to_candles(columns: Columns, *, instrument_of: Mapping[str, int]) -> Records:
     """CANDLE records of the one-minute bars, in file order. Prices to the nearest paisa."""
     records = np.zeros(len(columns), CANDLE)

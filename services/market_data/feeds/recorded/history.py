@@ -45,8 +45,8 @@ def load_history(
 ) -> History:
     """The window [from_date, to_date] of `symbols` (empty: all that the file holds).
 
-    `warmup_minutes` bounds the bars per symbol before the window. Raises InvalidInput in one line that names the file,
-    and the row where there is one.
+    `warmup_minutes` bounds the bars per symbol before the window, or the minutes that hold ticks. Raises InvalidInput
+    in one line that names the file, and the row where there is one.
     """
     if from_date and to_date and to_date < from_date:
         raise InvalidInput(f"history: --to {to_date} is before --from {from_date}")
@@ -89,11 +89,14 @@ def in_session(columns: Columns) -> Columns:
 
 
 def _newest(columns: Columns, count: int) -> Columns:
-    """The last `count` rows of each symbol. Ticks warm nobody up: strategies replay bars."""
+    """The rows of the last `count` minutes of each symbol that hold any: `count` bars, or the ticks of so many."""
     keep = np.zeros(len(columns), bool)
-    if count and not columns.is_ticks:
+    if count and len(columns):
+        minutes = columns.ts_ns // MINUTE_NS
         for code in range(len(columns.names)):
-            keep[np.flatnonzero(columns.symbol == code)[-count:]] = True
+            mine = columns.symbol == code
+            held = np.unique(minutes[mine])
+            keep |= mine & (minutes >= (held[-count:][0] if len(held) else 0))
     return columns.where(keep)
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from services.market_data.candles.day import cumulated_volume, expand_symbol
 from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.ports import FeedDay
-from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, to_candles, to_ticks
+from services.market_data.feeds.recorded.columns import Columns, minutes_held, to_candles, to_ticks
 from services.market_data.feeds.recorded.history import History
 from services.market_data.feeds.symbols import Description, describe
-from tradebus.contracts.records import Records
+from tradebus.contracts.records import CANDLE, Records
+from tradebus.indicators.candles import build_candles
 
 
 class HistoryFeed:
@@ -64,19 +65,21 @@ class HistoryFeed:
                 day_of(number),
                 min(by_day[number].open_ns for by_day in sessions if number in by_day),
                 max(by_day[number].close_ns for by_day in sessions if number in by_day),
-                self._bars(self._rows_of(number)),
+                minutes_held(self._rows_of(number)),
             )
             for number in numbers
         ]
 
     def warmup(self, instrument_of: Mapping[str, int]) -> Records:
-        candles = to_candles(self._history.warmup, instrument_of=instrument_of)
+        before = self._history.warmup
+        made = _bars_of if before.is_ticks else to_candles
+        candles = made(before, instrument_of=instrument_of)
         return candles[np.argsort(candles["ts_open_ns"], kind="stable")]
 
     def ticks(self, day: FeedDay, instrument_of: Mapping[str, int]) -> Records:
         rows = self._rows_of(int(day_numbers(np.asarray([day.open_ns]))[0]))
         if rows.is_ticks:
-            ticks = cumulated_volume(to_ticks(rows, instrument_of=instrument_of))
+            ticks = _ticks_of(rows, instrument_of=instrument_of)
         else:
             parts = [self._expanded(rows, code, instrument_of[name]) for code, name in enumerate(rows.names)]
             ticks = np.concatenate(parts)
@@ -97,8 +100,18 @@ class HistoryFeed:
         end = int(self._starts[at + 1]) if at + 1 < len(self._starts) else len(self._order)
         return self._columns.pick(self._order[self._starts[at] : end])
 
-    @staticmethod
-    def _bars(rows: Columns) -> int:
-        if not rows.is_ticks:
-            return len(rows)
-        return len(np.unique(np.stack((rows.symbol, rows.ts_ns // MINUTE_NS)), axis=1).T)
+
+def _ticks_of(rows: Columns, *, instrument_of: Mapping[str, int]) -> Records:
+    """TICK records of one day's rows, in file order."""
+    return cumulated_volume(to_ticks(rows, instrument_of=instrument_of))
+
+
+def _bars_of(rows: Columns, *, instrument_of: Mapping[str, int]) -> Records:
+    """The one-minute CANDLE records that ticks of several days make, each day's from its own beginning."""
+    days = day_numbers(rows.ts_ns)
+    parts = [np.empty(0, CANDLE)]
+    for day in np.unique(days):
+        ticks = _ticks_of(rows.where(days == day), instrument_of=instrument_of)
+        ascending = ticks[np.argsort(ticks["ts_event_ns"], kind="stable")]
+        parts.append(build_candles(ascending, max(instrument_of.values()) + 1))
+    return np.concatenate(parts)

@@ -8,20 +8,34 @@ from pathlib import Path
 import numpy as np
 
 from services.market_data.feeds.hours import day_numbers
+from services.market_data.feeds.recorded.columns import minutes_held
 from services.market_data.feeds.recorded.history import load_history
 from tradebus.kernel.time import ist_datetime
 
 
 @dataclass(frozen=True, slots=True)
 class HistorySummary:
-    """A window that can be run as it is. `bars` counts bars, or ticks in a tick file, inside trading sessions."""
+    """A window that can be run as it is. `rows` are one-minute bars, or ticks where `is_ticks`, inside trading
+    sessions; `bars` the one-minute bars they are or make."""
 
+    is_ticks: bool
+    rows: int
     bars: int
     days: int
     dropped_outside_session: int
     first: str  # Indian time of the first and last row kept, ISO 8601
     last: str
     symbols: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """`375 bars on 1 day, 2024-01-02 to 2024-01-02; 5 rows outside trading sessions left out`."""
+        days = f"{self.days:,} day{'s' if self.days != 1 else ''}, {self.first[:10]} to {self.last[:10]}"
+        what = f"{self.rows:,} ticks in {self.bars:,} minutes" if self.is_ticks else f"{self.bars:,} bars"
+        outside = self.dropped_outside_session
+        left_out = (
+            f"; {outside:,} row{'s' if outside != 1 else ''} outside trading sessions left out" if outside else ""
+        )
+        return f"{what} on {days}{left_out}"
 
 
 def check_history(
@@ -35,7 +49,9 @@ def check_history(
     history = load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date)
     ts_ns = history.columns.ts_ns
     return HistorySummary(
-        bars=len(ts_ns),
+        is_ticks=history.columns.is_ticks,
+        rows=len(ts_ns),
+        bars=minutes_held(history.columns),
         days=len(np.unique(day_numbers(ts_ns))),
         dropped_outside_session=history.dropped_outside_session,
         first=ist_datetime(int(ts_ns.min())).isoformat(),
