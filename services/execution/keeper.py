@@ -20,18 +20,22 @@ from services.execution.ports import Follower
 from services.execution.protection import Protection
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.base import Message
-from tradebus.contracts.risk import ExitApproved
+from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution import decisions, lifecycle
 from tradebus.execution.decisions import Decide
-from tradebus.execution.opening import Approval, open_trade, refuse_trade
+from tradebus.execution.opening import open_trade, refuse_trade
 from tradebus.execution.step import Cancel, Modify, Place, Request, Step
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.time import ist_date
+from tradebus.runtime.rendering import fact_of, message_of
 from tradebus.store.store import Store, Transaction
+from tradebus.trading import facts
 from tradebus.trading.orders import BrokerOrder, Change
 from tradebus.trading.states import OrderState
+
+Approval = EntryApproved | EntryReduced
 
 CONSUMER = "execution"
 _ATTEMPTS = 5
@@ -73,25 +77,27 @@ class Keeper:
         self.revision = 0  # goes up with every change of any trade
 
     async def open(self, approval: Approval, *, refusal: str | None, at_ns: int) -> None:
-        """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one."""
+        """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one.
+        Raises ValueError for one that names no session."""
+        fact = _approved(approval)
         pos_id = approval.pos_id or ""
-        step = self._step(approval.event_id)
+        step = Step(cause_id=approval.event_id)
         kind = await self._kinds.of(approval.instrument)
         async with self._lock(pos_id):
             if refusal is None:
-                trade = open_trade(approval, step, kind=kind, owner=self._owner, at_ns=at_ns)
+                trade = open_trade(fact, step, kind=kind, owner=self._owner, at_ns=at_ns)
                 # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
                 taken = await ledger.open_trade(
                     self._store.alone, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"
                 )
             else:
-                trade = refuse_trade(approval, step, kind=kind, owner=self._owner, reason=refusal)
+                trade = refuse_trade(fact, step, kind=kind, owner=self._owner, reason=refusal)
                 async with self._store.begin() as tx:
                     taken = await ledger.open_trade(
                         tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome=refusal
                     )
                     if taken:
-                        _emit(tx, step.messages)
+                        self._emit(tx, step)
             if taken:
                 self._remember(trade)
                 await self._cascade(trade.pos_id, step.requests)
@@ -100,8 +106,8 @@ class Keeper:
 
     async def _refuse_if_exited(self, approval: Approval, *, kind: str) -> None:
         """The approval was taken before, and nothing is to do; or its exit came first: then it is never opened."""
-        step = self._step(approval.event_id)
-        trade = refuse_trade(approval, step, kind=kind, owner=self._owner, reason="exit_came_first")
+        step = Step(cause_id=approval.event_id)
+        trade = refuse_trade(_approved(approval), step, kind=kind, owner=self._owner, reason="exit_came_first")
         async with self._store.begin() as tx:
             await tx.lock(trade.pos_id)
             if not await ledger.reopen_claim(tx.connection, trade.pos_id):
@@ -109,7 +115,7 @@ class Keeper:
             if await ledger.open_trade(
                 tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome="exit_came_first"
             ):
-                _emit(tx, step.messages)
+                self._emit(tx, step)
 
     async def exit(self, message: ExitApproved, decide: Decide) -> None:
         """Takes an approved exit, once. The instances share the intents, so it may come before its entry is taken:
@@ -244,7 +250,7 @@ class Keeper:
             trade = self.alive.get(pos_id) or await self._load(pos_id)
             if trade is None:
                 return None
-            step = self._step(message.event_id if message else None)
+            step = Step(cause_id=message.event_id if message else None)
             try:
                 async with self._store.begin() as tx:
                     if intent_id is not None and message is not None:
@@ -256,7 +262,7 @@ class Keeper:
                     trade.owner = self._owner  # whoever changes a trade owns it, and is followed in this by its orders
                     decide(trade, step)
                     await ledger.update_trade(tx, trade, step)
-                    _emit(tx, step.messages)
+                    self._emit(tx, step)
             except Stale:
                 _log.info("trade changed elsewhere, reading again", pos_id=pos_id, version=before)
                 self._forget(pos_id)
@@ -331,8 +337,10 @@ class Keeper:
                     found.append(Modify(order.order_id, at_ns, order.quantity - by, order.trigger_paise or 0))
         return found
 
-    def _step(self, cause_id: str | None) -> Step:
-        return Step(recorded_ns=self._clock.now_ns(), cause_id=cause_id)
+    def _emit(self, tx: Transaction, step: Step) -> None:
+        recorded_ns = self._clock.now_ns()
+        for fact in step.facts:
+            tx.emit(ORDERS.name, message_of(fact, source=CONSUMER, recorded_ns=recorded_ns))
 
     async def _load(self, pos_id: str) -> Trade | None:
         trade = await self._ledger.load(pos_id)
@@ -380,6 +388,7 @@ class Keeper:
         return lock
 
 
-def _emit(tx: Transaction, messages: Sequence[Message]) -> None:
-    for message in messages:
-        tx.emit(ORDERS.name, message)
+def _approved(message: Approval) -> facts.EntryApproved:
+    fact = fact_of(message)
+    assert isinstance(fact, facts.EntryApproved)  # EntryReduced is one
+    return fact

@@ -5,18 +5,16 @@ the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage g
 """
 
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
-from tradebus.contracts.risk import EntryApproved, EntryReduced
 from tradebus.execution import reports
 from tradebus.execution.step import Moved, Place, Step
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id, derive_tag
 from tradebus.kernel.money import round_to_tick
+from tradebus.trading.facts import EntryApproved
 from tradebus.trading.states import OrderEvent, OrderState, TradeEvent, TradeState, next_order_state, next_trade_state
 
-Approval = EntryApproved | EntryReduced
 
-
-def open_trade(approval: Approval, step: Step, *, kind: str, owner: str, at_ns: int | None = None) -> Trade:
+def open_trade(approval: EntryApproved, step: Step, *, kind: str, owner: str, at_ns: int | None = None) -> Trade:
     """The trade, its entry order, and the request to place it. Pure: the same approval gives the same ids.
 
     `at_ns` is when it takes effect, the approval's own instant where it is not given.
@@ -38,7 +36,7 @@ def open_trade(approval: Approval, step: Step, *, kind: str, owner: str, at_ns: 
     return trade
 
 
-def refuse_trade(approval: Approval, step: Step, *, kind: str, owner: str, reason: str) -> Trade:
+def refuse_trade(approval: EntryApproved, step: Step, *, kind: str, owner: str, reason: str) -> Trade:
     """Our own refusal of an approval (stale, kill switch): recorded as a cancelled trade whose order never left."""
     trade = open_trade(approval, step, kind=kind, owner=owner)
     step.requests.clear()
@@ -104,12 +102,12 @@ def move(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
     step.history.append(Moved(order.order_id, before, order.state, event, at_ns))
 
 
-def _trade(approval: Approval, *, kind: str, owner: str, at_ns: int) -> Trade:
+def _trade(approval: EntryApproved, *, kind: str, owner: str, at_ns: int) -> Trade:
     target = approval.target_paise
     return Trade(
         pos_id=approval.pos_id or "",
-        session_id=approval.session_id or "",
-        user_id=approval.user_id or "",
+        session_id=approval.session_id,
+        user_id=approval.user_id,
         strategy=approval.strategy,
         symbol=approval.symbol,
         instrument=approval.instrument,

@@ -1,23 +1,22 @@
-"""The messages execution publishes about a trade. Ids derive from the order and what happened to it."""
+"""What execution says about a trade. Ids derive from the order and what happened to it."""
 
 from typing import Any
 
-from tradebus.contracts import orders as messages
-from tradebus.contracts.base import event_id_for
+from tradebus.contracts.orders import OrderRole
 from tradebus.execution.step import Step
 from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.ids import derive_id
+from tradebus.trading import facts
 from tradebus.trading.orders import BrokerFill
-
-_SOURCE = "execution"
 
 
 def placed(trade: Trade, order: Order, step: Step, ts_ns: int) -> None:
     """ORDER_PLACED, or STOP_PLACED for a protective stop."""
-    if order.role is messages.OrderRole.STOP and order.trigger_paise is not None:
-        _order(messages.StopPlaced, trade, order, step, ts_ns, trigger_paise=order.trigger_paise)
+    if order.role is OrderRole.STOP and order.trigger_paise is not None:
+        _order(facts.StopPlaced, trade, order, step, ts_ns, trigger_paise=order.trigger_paise)
         return
     _order(
-        messages.OrderPlaced,
+        facts.OrderPlaced,
         trade,
         order,
         step,
@@ -38,22 +37,22 @@ def filled(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
     }
     if order.filled_quantity >= order.quantity:
         shared["average_price_paise"] = order.average_price_paise
-        _order(messages.OrderFilled, trade, order, step, fill.ts_event_ns, **shared)
+        _order(facts.OrderFilled, trade, order, step, fill.ts_event_ns, **shared)
     else:
-        _order(messages.OrderPartiallyFilled, trade, order, step, fill.ts_event_ns, **shared)
+        _order(facts.OrderPartiallyFilled, trade, order, step, fill.ts_event_ns, **shared)
 
 
 def rejected(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
-    _order(messages.OrderRejected, trade, order, step, ts_ns, reason=reason)
+    _order(facts.OrderRejected, trade, order, step, ts_ns, reason=reason)
 
 
 def cancelled(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
-    _order(messages.OrderCancelled, trade, order, step, ts_ns, filled_quantity=order.filled_quantity, reason=reason)
+    _order(facts.OrderCancelled, trade, order, step, ts_ns, filled_quantity=order.filled_quantity, reason=reason)
 
 
 def timed_out(trade: Trade, order: Order, step: Step, ts_ns: int, *, timeout_seconds: int) -> None:
     _order(
-        messages.OrderTimeout,
+        facts.OrderTimeout,
         trade,
         order,
         step,
@@ -64,12 +63,12 @@ def timed_out(trade: Trade, order: Order, step: Step, ts_ns: int, *, timeout_sec
 
 
 def unknown(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
-    _order(messages.OrderUnknown, trade, order, step, ts_ns, reason=reason)
+    _order(facts.OrderUnknown, trade, order, step, ts_ns, reason=reason)
 
 
 def slipped(trade: Trade, order: Order, step: Step, fill: BrokerFill, *, slippage_pct: float) -> None:
     _order(
-        messages.OrderSlippage,
+        facts.OrderSlippage,
         trade,
         order,
         step,
@@ -86,7 +85,7 @@ def stop_moved(
     trade: Trade, order: Order, step: Step, ts_ns: int, *, previous_trigger_paise: int, previous_quantity: int
 ) -> None:
     _order(
-        messages.StopMoved,
+        facts.StopMoved,
         trade,
         order,
         step,
@@ -101,7 +100,7 @@ def stop_moved(
 def opened(trade: Trade, step: Step, ts_ns: int) -> None:
     """POSITION_OPENED, once, at the first fill; further entry fills are ORDER_FILLED and ORDER_PARTIALLY_FILLED."""
     _position(
-        messages.PositionOpened,
+        facts.PositionOpened,
         trade,
         step,
         ts_ns,
@@ -114,7 +113,7 @@ def opened(trade: Trade, step: Step, ts_ns: int) -> None:
 
 def closed(trade: Trade, step: Step, ts_ns: int, *, gross_pnl_paise: int) -> None:
     _position(
-        messages.PositionClosed,
+        facts.PositionClosed,
         trade,
         step,
         ts_ns,
@@ -133,7 +132,7 @@ def closed(trade: Trade, step: Step, ts_ns: int, *, gross_pnl_paise: int) -> Non
 
 
 def _order(
-    model: type[messages._OrderEvent],
+    fact: type[facts.OrderFact],
     trade: Trade,
     order: Order,
     step: Step,
@@ -142,9 +141,9 @@ def _order(
     cause: str = "",
     **fields: Any,
 ) -> None:
-    step.messages.append(
-        model(
-            **_envelope(model.TYPE, trade, step, ts_ns, order.order_id, cause),
+    step.facts.append(
+        fact(
+            **_envelope(fact.TYPE, trade, step, ts_ns, order.order_id, cause),
             order_id=order.order_id,
             broker_order_id=order.broker_order_id,
             tag=order.tag,
@@ -161,15 +160,15 @@ def _order(
 
 
 def _position(
-    model: type[messages.PositionOpened] | type[messages.PositionClosed],
+    fact: type[facts.PositionOpened] | type[facts.PositionClosed],
     trade: Trade,
     step: Step,
     ts_ns: int,
     **fields: Any,
 ) -> None:
-    step.messages.append(
-        model(
-            **_envelope(model.TYPE, trade, step, ts_ns, trade.pos_id, str(trade.entry_quantity)),
+    step.facts.append(
+        fact(
+            **_envelope(fact.TYPE, trade, step, ts_ns, trade.pos_id, str(trade.entry_quantity)),
             strategy=trade.strategy,
             symbol=trade.symbol,
             instrument=trade.instrument,
@@ -179,12 +178,10 @@ def _position(
     )
 
 
-def _envelope(message_type: str, trade: Trade, step: Step, ts_ns: int, *cause: str) -> dict[str, Any]:
+def _envelope(fact_type: str, trade: Trade, step: Step, ts_ns: int, *cause: str) -> dict[str, Any]:
     return {
-        "event_id": event_id_for(message_type, ts_ns, *cause),
+        "event_id": derive_id(ts_ns, fact_type, *cause),
         "ts_event_ns": ts_ns,
-        "ts_recorded_ns": step.recorded_ns,
-        "source": _SOURCE,
         "trace_id": trade.trace_id,
         "causation_id": step.cause_id,
         "user_id": trade.user_id,

@@ -1,11 +1,11 @@
-"""What one decision on a trade leads to: messages to publish and requests to send, in order.
+"""What one decision on a trade leads to: facts to publish and requests to send, in order.
 
-Messages and state commit together; only then are the requests sent, and each answer is the next decision.
+Facts and state commit together; only then are the requests sent, and each answer is the next decision.
 """
 
 from dataclasses import dataclass, field
 
-from tradebus.contracts.base import Message
+from tradebus.trading.facts import Fact
 from tradebus.trading.orders import BrokerFill
 
 
@@ -53,11 +53,10 @@ class NewFill:
 
 @dataclass(slots=True)
 class Step:
-    """Collects the consequences of one decision."""
+    """Collects the consequences of one decision. `cause_id` is the event that led to it."""
 
-    recorded_ns: int
     cause_id: str | None = None
-    messages: list[Message] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     history: list[Moved] = field(default_factory=list)
     fills: list[NewFill] = field(default_factory=list)

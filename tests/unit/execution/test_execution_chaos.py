@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from tradebus.brokers.paper.book import report
 from tradebus.contracts.orders import OrderRole, Transaction
-from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
@@ -15,6 +14,7 @@ from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Place, Request, Step
 from tradebus.execution.trade import Order, Trade
+from tradebus.trading.facts import EntryApproved
 from tradebus.trading.matching.paper import (
     PaperOrder,
     Quote,
@@ -36,7 +36,7 @@ WORDS = ("obeyed", "obeyed", "obeyed", "refused", "lost", "obeyed_and_lost")
 def approval(side: Side) -> EntryApproved:
     stop, target = (9_900, 10_100) if side is Side.LONG else (10_100, 9_900)
     return EntryApproved(
-        event_id="e", ts_event_ns=MORNING, ts_recorded_ns=1, source="risk", trace_id="t", session_id="s", user_id="u",
+        event_id="e", ts_event_ns=MORNING, trace_id="t", session_id="s", user_id="u",
         pos_id="p", signal_id="g", strategy="orb", symbol="X", instrument=1, side=side, rule="all_passed",
         intent_id="i", quantity=200, lot_size=25, tick_size_paise=5, price_paise=10_000, stop_paise=stop,
         target_paise=target, valid_until_ns=MORNING + 60 * SECOND, max_slippage_pct=0.5, order_timeout_seconds=30,
@@ -50,7 +50,7 @@ class Chaos:
         self.draw, self.book, self.told = draw, dict[str, PaperOrder](), list[BrokerOrder]()
         self.placed: list[str] = []
         self.calm = False
-        step = Step(recorded_ns=1)
+        step = Step()
         self.trade = open_trade(approval(side), step, kind="FUTURE", owner="o")
         self.send(step.requests)
 
@@ -58,7 +58,7 @@ class Chaos:
         return "obeyed" if self.calm else self.draw(st.sampled_from(WORDS))
 
     def change(self, decide) -> None:
-        step = Step(recorded_ns=1)
+        step = Step()
         decide(self.trade, step)
         assert_sound(self.trade)
         self.send(step.requests)
@@ -67,7 +67,7 @@ class Chaos:
         queue = list(requests)
         while queue:
             request = queue.pop(0)
-            order, step = self.trade.order(request.order_id), Step(recorded_ns=1)
+            order, step = self.trade.order(request.order_id), Step()
             if isinstance(request, Place):
                 self.place(order, step)
             elif order.broker_order_id is not None and not order.ended and order.state is not OrderState.UNKNOWN:
@@ -181,7 +181,7 @@ def test_late_doubled_and_contradictory_words_end_in_the_brokers_truth(data, sid
 
 
 def placed_trade() -> Trade:
-    step = Step(recorded_ns=1)
+    step = Step()
     trade = open_trade(approval(Side.LONG), step, kind="FUTURE", owner="o")
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
     return trade
@@ -189,18 +189,18 @@ def placed_trade() -> Trade:
 
 def test_an_accepted_order_that_the_broker_no_longer_knows_has_ended():
     trade = placed_trade()
-    lifecycle.on_absent(trade, trade.entry_order(), Step(recorded_ns=1), at_ns=MORNING + SECOND)
+    lifecycle.on_absent(trade, trade.entry_order(), Step(), at_ns=MORNING + SECOND)
     assert trade.entry_order().state is OrderState.CANCELLED
     assert trade.state is TradeState.CANCELLED
 
 
 def test_a_refused_order_that_the_stream_calls_cancelled_stays_refused():
-    step = Step(recorded_ns=1)
+    step = Step()
     trade = open_trade(approval(Side.LONG), step, kind="FUTURE", owner="o")
     paper = accept(order_request(trade, trade.entry_order()), PAPER)
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.REFUSED, reason="no"), at_ns=MORNING)
     gone = report(replace(paper, status=BrokerStatus.CANCELLED))
-    lifecycle.on_report(trade, trade.entry_order(), Step(recorded_ns=1), gone)
+    lifecycle.on_report(trade, trade.entry_order(), Step(), gone)
     assert trade.state is TradeState.REJECTED
 
 
@@ -210,7 +210,7 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     entry = trade.entry_order()
     whole = accept(order_request(trade, entry), paper_filling(0.0))
     paper = match(whole, Quote(at_ns=MORNING + SECOND, price_paise=10_000))
-    step = Step(recorded_ns=1)
+    step = Step()
     lifecycle.on_report(trade, entry, step, report(paper))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
@@ -221,7 +221,7 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     lifecycle.on_report(trade, stop, step, report(hit))
     due = lifecycle.deadline_ns(trade)
     assert due == MORNING + (3 + lifecycle.EXIT_REPLACE_SECONDS) * SECOND
-    late = Step(recorded_ns=1)
+    late = Step()
     lifecycle.on_deadline(trade, late, now_ns=due)
     assert [type(request) for request in late.requests] == [Cancel]
     assert stop.state is OrderState.CANCEL_PENDING
@@ -233,14 +233,14 @@ def paper_filling(partial: float) -> PaperSettings:
 
 def test_an_entry_still_filling_when_its_stop_is_hit_is_cancelled():
     trade = placed_trade()
-    entry, step = trade.entry_order(), Step(recorded_ns=1)
+    entry, step = trade.entry_order(), Step()
     half = match(accept(order_request(trade, entry), paper_filling(1.0)), Quote(MORNING + SECOND, 10_000))
     lifecycle.on_report(trade, entry, step, report(half))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
     hit = match(accept(order_request(trade, stop), paper_filling(1.0)), Quote(MORNING + 3 * SECOND, 9_900))
-    after = Step(recorded_ns=1)
+    after = Step()
     lifecycle.on_report(trade, stop, after, report(hit))
     assert [(type(request), request.order_id) for request in after.requests] == [(Cancel, entry.order_id)]
 
@@ -248,18 +248,18 @@ def test_an_entry_still_filling_when_its_stop_is_hit_is_cancelled():
 def test_the_stop_stays_until_the_entry_can_fill_no_more():
     """A cancellation whose answer is lost may hold the exit up for as long as the broker is silent."""
     trade = placed_trade()
-    entry, step = trade.entry_order(), Step(recorded_ns=1)
+    entry, step = trade.entry_order(), Step()
     half = match(accept(order_request(trade, entry), paper_filling(1.0)), Quote(MORNING + SECOND, 10_000))
     lifecycle.on_report(trade, entry, step, report(half))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
-    out = Step(recorded_ns=1)
+    out = Step()
     lifecycle.request_exit(trade, out, reason="flatten", at_ns=MORNING + 2 * SECOND)
     lost = Outcome(Result.UNKNOWN, reason="no answer")
     lifecycle.on_cancel_outcome(trade, entry, out, lost, at_ns=MORNING + 2 * SECOND)
     assert [(type(request), request.order_id) for request in out.requests] == [(Cancel, entry.order_id)]
     assert (entry.state, stop.state) == (OrderState.UNKNOWN, OrderState.TRIGGER_PENDING)
-    gone, then = replace(report(half), status=BrokerStatus.CANCELLED), Step(recorded_ns=1)
+    gone, then = replace(report(half), status=BrokerStatus.CANCELLED), Step()
     lifecycle.on_report(trade, entry, then, gone)
     assert [(type(request), request.order_id) for request in then.requests] == [(Cancel, stop.order_id)]

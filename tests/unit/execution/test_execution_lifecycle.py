@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from tradebus.brokers.paper.book import report
 from tradebus.contracts.orders import OrderRole, Transaction
-from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
@@ -13,6 +12,7 @@ from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import guard_price_paise, open_trade, refuse_trade
 from tradebus.execution.step import Cancel, Modify, Place, Step
 from tradebus.execution.trade import Trade
+from tradebus.trading.facts import EntryApproved
 from tradebus.trading.matching.paper import (
     PaperOrder,
     Quote,
@@ -32,7 +32,7 @@ PAPER = PaperSettings(seed=3, latency_ms=100, slippage_bps=1.0, partial_fill_pro
 
 def approval(side=Side.LONG, *, quantity=150, price=10_000, stop=9_900, target=10_100, slippage=0.5):
     return EntryApproved(
-        event_id="e", ts_event_ns=MORNING, ts_recorded_ns=1, source="risk", trace_id="t", session_id="s", user_id="u",
+        event_id="e", ts_event_ns=MORNING, trace_id="t", session_id="s", user_id="u",
         pos_id="p", signal_id="g", strategy="orb", symbol="X", instrument=1, side=side, rule="all_passed",
         intent_id="i", quantity=quantity, lot_size=25, tick_size_paise=5, price_paise=price, stop_paise=stop,
         target_paise=target, valid_until_ns=MORNING + 60 * SECOND, max_slippage_pct=slippage, order_timeout_seconds=30,
@@ -52,7 +52,7 @@ class Broker:
         while requests:
             request = requests.pop(0)
             order = trade.order(request.order_id)
-            after = Step(recorded_ns=1)
+            after = Step()
             if isinstance(request, Place):
                 lifecycle.on_outcome(trade, order, after, self.place(trade, order), at_ns=order.placed_ns)
             elif order.tag in self.book and not order.ended:
@@ -95,7 +95,7 @@ class Broker:
                     self.step(trade, lambda s, o=order, a=after: lifecycle.on_report(trade, o, s, report(a)))
 
     def step(self, trade: Trade, decide) -> None:
-        step = Step(recorded_ns=1)
+        step = Step()
         decide(step)
         check(trade)
         self.charges += sum(new.charges_paise for new in step.fills)
@@ -128,7 +128,7 @@ def check(trade: Trade) -> None:
 )
 def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, path, exit_at, repeat):
     stop, target = (9_900, 10_100) if side is Side.LONG else (10_100, 9_900)
-    step = Step(recorded_ns=1)
+    step = Step()
     trade = open_trade(approval(side, stop=stop, target=target), step, kind="FUTURE", owner="o")
     broker = Broker(data.draw)
     broker.answer(trade, step)
@@ -156,25 +156,25 @@ def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, p
 
 
 def test_a_stale_approval_becomes_a_cancelled_trade_that_never_left():
-    step = Step(recorded_ns=1)
+    step = Step()
     trade = refuse_trade(approval(), step, kind="FUTURE", owner="o", reason="stale_approval")
     assert trade.state is TradeState.CANCELLED
     assert step.requests == []
-    assert [message.TYPE for message in step.messages] == ["ORDER_CANCELLED"]
+    assert [fact.TYPE for fact in step.facts] == ["ORDER_CANCELLED"]
 
 
 def test_an_entry_that_waits_too_long_is_timed_out_and_cancelled():
-    step = Step(recorded_ns=1)
+    step = Step()
     trade = open_trade(approval(), step, kind="FUTURE", owner="o")
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
-    late = Step(recorded_ns=1)
+    late = Step()
     lifecycle.on_deadline(trade, late, now_ns=MORNING + 31 * SECOND)
-    assert [message.TYPE for message in late.messages] == ["ORDER_TIMEOUT"]
+    assert [fact.TYPE for fact in late.facts] == ["ORDER_TIMEOUT"]
     assert isinstance(late.requests[0], Cancel)
 
 
 def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
-    step = Step(recorded_ns=1)
+    step = Step()
     trade = open_trade(approval(), step, kind="FUTURE", owner="o")
     entry = trade.entry_order()
     paper = match(accept(order_request(trade, entry), PAPER), Quote(at_ns=MORNING + 2 * SECOND, price_paise=10_000))
@@ -182,9 +182,9 @@ def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
     book = report(paper)
     worse = book.__class__(**{name: getattr(book, name) for name in book.__slots__} | {
         "fills": (bad,), "filled_quantity": 150, "status": BrokerStatus.FILLED})  # fmt: skip
-    after = Step(recorded_ns=1)
+    after = Step()
     lifecycle.on_report(trade, entry, after, worse)
-    types = [message.TYPE for message in after.messages]
+    types = [fact.TYPE for fact in after.facts]
     assert "ORDER_SLIPPAGE" in types
     assert trade.exit_reason == "slippage"
     assert trade.live(OrderRole.EXIT) is not None
@@ -193,7 +193,7 @@ def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
 
 def test_the_guard_price_is_on_the_tick_and_within_the_limit():
     for side, stop in ((Side.LONG, 9_900), (Side.SHORT, 10_100)):
-        trade = open_trade(approval(side, price=10_003, stop=stop), Step(recorded_ns=1), kind="FUTURE", owner="o")
+        trade = open_trade(approval(side, price=10_003, stop=stop), Step(), kind="FUTURE", owner="o")
         guard = guard_price_paise(trade)
         assert guard % 5 == 0
         assert abs(guard - 10_003) * 100 / 10_003 <= 0.5

@@ -19,18 +19,18 @@ ACCEPTED, LOST, REFUSED = (Outcome(result, "b", "?") for result in (Result.ACCEP
 
 
 def placed() -> Trade:
-    trade = open_trade(approval(Side.LONG), Step(recorded_ns=1), kind="FUTURE", owner="o")
+    trade = open_trade(approval(Side.LONG), Step(), kind="FUTURE", owner="o")
     answer(trade, trade.entry_order(), ACCEPTED)
     return trade
 
 
 def answer(trade: Trade, order: Order, outcome: Outcome) -> None:
-    lifecycle.on_outcome(trade, order, Step(recorded_ns=1), outcome, at_ns=order.placed_ns)
+    lifecycle.on_outcome(trade, order, Step(), outcome, at_ns=order.placed_ns)
 
 
 def fill(trade: Trade, order: Order, *, at_ns: int, price: int) -> None:
     paper = match(accept(order_request(trade, order), paper_filling(0.0)), Quote(at_ns, price))
-    lifecycle.on_report(trade, order, Step(recorded_ns=1), report(paper))
+    lifecycle.on_report(trade, order, Step(), report(paper))
 
 
 def held() -> Trade:
@@ -64,7 +64,7 @@ def test_a_stop_whose_answer_was_lost_counts_until_it_is_found():
     answer(trade, stop, LOST)
     assert protection.note(trade, now_ns=MORNING + SECOND) is None
     resting = report(accept(order_request(trade, stop), paper_filling(0.0)))
-    lifecycle.on_report(trade, stop, Step(recorded_ns=1), resting)
+    lifecycle.on_report(trade, stop, Step(), resting)
     assert protection.note(trade, now_ns=MORNING + 4 * SECOND) == 3
 
 
