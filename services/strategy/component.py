@@ -24,12 +24,13 @@ from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.tick_stream import TICKS, TickStream
 from services.strategy.handlers import Handlers, Outcome
+from services.strategy.messages import SignalMessage, row_of_message
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.contracts.streams import COMMANDS, MD_CANDLES, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.merge import Gate, MergedInput
-from tradebus.strategies.lane.decisions import DecisionRow, Signal, row_of_signal
+from tradebus.strategies.lane.decisions import DecisionRow
 
 _log = structlog.get_logger()
 
@@ -87,7 +88,7 @@ class StrategyComponent:
         """Stores what the last life published last, takes the sessions up again and opens the input."""
         published = await perhaps_not_stored(self._bus)
         if published:
-            await self._journal.write_with_signals([row_of_signal(one) for one in published], published)
+            await self._journal.write_with_signals([row_of_message(one) for one in published], published)
         await self._handlers.resume()
         await self._open_input()
 
@@ -197,7 +198,7 @@ class StrategyComponent:
         await subscription.dead_letter(entry, reason=reason)
 
 
-def signals_out(signals: Sequence[Signal]) -> list[Outgoing]:
+def signals_out(signals: Sequence[SignalMessage]) -> list[Outgoing]:
     """The signals as they go on the bus; decided twice alike, it is one signal."""
     once = {signal.event_id: signal for signal in signals}
     return [Outgoing(SIGNALS.name, signal.TYPE, signal.to_json()) for signal in once.values()]

@@ -16,19 +16,21 @@ from prometheus_client import Counter
 from services.strategy.adapters.history import History
 from services.strategy.adapters.sessions import Sessions
 from services.strategy.adapters.tick_stream import TickStream
+from services.strategy.messages import SignalMessage, signal_message
 from tradebus.bus.port import Entry
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
-from tradebus.contracts.orders import PositionClosed, PositionOpened
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionSpec, SessionStopped
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
-from tradebus.strategies.lane.decisions import DecisionRow, Signal, row_of, signal_of
+from tradebus.runtime.rendering import fact_of
+from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.runner import Runner, Settled
 from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, Listener, open_session
 from tradebus.strategies.protocol import Candle, Tick
+from tradebus.trading.facts import PositionClosed, PositionOpened
 
 _log = structlog.get_logger()
 _DECISIONS = Counter("tradebus_strategy_decisions_total", "Decisions journalled", ["action"])
@@ -41,7 +43,7 @@ class Outcome:
     """What an entry led to."""
 
     rows: list[DecisionRow] = field(default_factory=list)
-    signals: list[Signal] = field(default_factory=list)
+    signals: list[SignalMessage] = field(default_factory=list)
     session_ended: bool = False
 
 
@@ -91,9 +93,9 @@ class Handlers:
 
     async def on_order(self, entry: Entry) -> Outcome:
         if entry.kind in _POSITION_KINDS:
-            message = parse(entry.body)
-            if isinstance(message, PositionOpened | PositionClosed) and self.active.get(message.session_id) is not None:
-                self._book.apply(message)
+            fact = fact_of(parse(entry.body))
+            if isinstance(fact, PositionOpened | PositionClosed) and self.active.get(fact.session_id) is not None:
+                self._book.apply(fact)
         return Outcome()
 
     async def on_candles(self, entry: Entry) -> Outcome:
@@ -138,8 +140,8 @@ class Handlers:
     async def _open(self, spec: SessionSpec, *, paused: bool) -> ActiveSession:
         instruments = await self._sessions.instruments()
         session = open_session(spec, instruments=instruments, book=self._book, paused=paused)
-        for message in await self._sessions.position_messages(spec.session_id):
-            self._book.apply(message)
+        for fact in await self._sessions.positions(spec.session_id):
+            self._book.apply(fact)
         return session
 
     def _end(self, session_id: str) -> Outcome:
@@ -173,9 +175,9 @@ class Handlers:
     def _take(self, settled: Settled, runner: Runner, outcome: Outcome) -> None:
         decision, moment = settled.decision, settled.moment
         outcome.rows.append(row_of(decision, runner.source, moment))
-        signal = signal_of(decision, runner.source, moment, position=settled.position, recorded_ns=self._clock.now_ns())
+        signal = signal_of(decision, runner.source, moment, position=settled.position)
         if signal is not None:
-            outcome.signals.append(signal)
+            outcome.signals.append(signal_message(signal, recorded_ns=self._clock.now_ns()))
         _DECISIONS.labels(decision.action.value).inc()
         self._report(settled.failure, runner)
 

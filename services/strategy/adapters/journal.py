@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from services.strategy.messages import SignalMessage
 from tradebus.contracts.streams import SIGNALS
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
-from tradebus.strategies.lane.decisions import DecisionRow, Signal
+from tradebus.strategies.lane.decisions import DecisionRow
 
 _SQL = load_queries("services.strategy.sql", "journal")
 
@@ -26,7 +27,7 @@ class Journal:
         if rows:
             await _insert_decisions(self._store.pool, rows)
 
-    async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[Signal]) -> None:
+    async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[SignalMessage]) -> None:
         """Stores both in one statement, which is the whole transaction."""
         once = {signal.event_id: signal for signal in signals}  # decided twice alike, it is one signal
         await self._store.alone(_SQL["record"], *_decisions(rows), *_signals(list(once.values())), SIGNALS.name)
@@ -48,7 +49,7 @@ def _decisions(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
     )
 
 
-def _signals(signals: Sequence[Signal]) -> tuple[list[object], ...]:
+def _signals(signals: Sequence[SignalMessage]) -> tuple[list[object], ...]:
     return (
         [signal.event_id for signal in signals],
         [signal.session_id for signal in signals],

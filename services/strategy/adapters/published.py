@@ -2,10 +2,10 @@
 
 import structlog
 
+from services.strategy.messages import SignalMessage
 from tradebus.bus.port import Bus
 from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import SIGNALS
-from tradebus.strategies.lane.decisions import Signal
 
 _log = structlog.get_logger()
 _WATERMARK = "watermark"
@@ -13,10 +13,10 @@ _WATERMARK = "watermark"
 _LOOKED_BACK = 2000
 
 
-async def perhaps_not_stored(bus: Bus) -> list[Signal]:
+async def perhaps_not_stored(bus: Bus) -> list[SignalMessage]:
     """The signals at the end of the stream that no watermark follows, oldest first: a watermark leaves only once the
     signals before it are stored."""
-    found: list[Signal] = []
+    found: list[SignalMessage] = []
     for entry in reversed(await bus.tail(SIGNALS.name, count=_LOOKED_BACK)):
         if entry.kind == _WATERMARK:
             break
@@ -25,6 +25,6 @@ async def perhaps_not_stored(bus: Bus) -> list[Signal]:
         except ValueError as error:  # of another version: it must not keep this one from starting
             _log.error("signal not readable", entry_id=entry.entry_id, kind=entry.kind, reason=str(error)[:200])
             continue
-        if isinstance(message, Signal):
+        if isinstance(message, SignalMessage):
             found.append(message)
     return found[::-1]

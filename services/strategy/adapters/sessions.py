@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.instruments import InstrumentMaster
-from tradebus.contracts.orders import PositionClosed, PositionOpened
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import COMMANDS, ORDERS
+from tradebus.runtime.rendering import fact_of
 from tradebus.store.instruments import load_instruments
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
+from tradebus.trading.facts import PositionClosed, PositionOpened
 
 _SQL = load_queries("services.strategy.sql", "sessions")
 _CONSUMER = "strategy"
@@ -47,8 +48,8 @@ class Sessions:
     async def instruments(self) -> InstrumentMaster:
         return await load_instruments(self._store.pool)
 
-    async def position_messages(self, session_id: str) -> list[PositionOpened | PositionClosed]:
+    async def positions(self, session_id: str) -> list[PositionOpened | PositionClosed]:
         """Every opening and closing of the session's positions so far."""
         rows = await self._store.pool.fetch(_SQL["position_messages"], session_id, ORDERS.name)
-        messages = (parse(row["body"].encode()) for row in rows)
-        return [message for message in messages if isinstance(message, PositionOpened | PositionClosed)]
+        facts = (fact_of(parse(row["body"].encode())) for row in rows)
+        return [fact for fact in facts if isinstance(fact, PositionOpened | PositionClosed)]

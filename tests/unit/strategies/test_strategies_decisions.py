@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal, Side
+from tradebus.contracts.signals import Side
 from tradebus.strategies.lane.decisions import Moment, Source, position_id, row_of, row_of_signal, settle, signal_of
 from tradebus.strategies.lane.positions import PositionKey
 from tradebus.strategies.protocol import Action, Decision, Position, hold
+from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal
 
 SOURCE = Source(PositionKey("session", "orb", "NIFTY"), "user", 7)
 MOMENT = Moment("candle", 1_700_000_000_000_000_000, 1_000)
@@ -44,7 +45,7 @@ def test_every_answer_makes_one_row_and_an_acting_row_one_signal(answer, has_pos
     position = POSITION if has_position else None
     decision = settle(answer, MOMENT, position=position, paused=paused)
     row = row_of(decision, SOURCE, MOMENT)
-    signal = signal_of(decision, SOURCE, MOMENT, position=position, recorded_ns=9)
+    signal = signal_of(decision, SOURCE, MOMENT, position=position)
     assert (signal is None) == (row.action == "HOLD")
     assert signal is None or row_of_signal(signal) == row
     assert "\x00" not in row.reason
@@ -96,7 +97,7 @@ def test_a_paused_session_sends_no_entry_but_exits_go_on(action):
 
 
 def signal(decision: Decision, moment: Moment = MOMENT, source: Source = SOURCE) -> Any:
-    return signal_of(decision, source, moment, position=POSITION, recorded_ns=9)
+    return signal_of(decision, source, moment, position=POSITION)
 
 
 def test_the_same_cause_gives_the_same_ids_and_another_cause_others():
@@ -123,4 +124,4 @@ def test_strategies_on_one_candle_share_its_trace_and_each_action_has_its_messag
     assert (type(first), type(second), type(exit_signal)) == (ArmLong, ArmShort, ExitSignal)
     assert (first.side, second.side) == (Side.LONG, Side.SHORT)
     assert first.trace_id == second.trace_id == exit_signal.trace_id
-    assert (first.ts_recorded_ns, first.ts_event_ns, first.user_id) == (9, MOMENT.ts_event_ns, "user")
+    assert (first.ts_event_ns, first.user_id) == (MOMENT.ts_event_ns, "user")

@@ -1,4 +1,4 @@
-"""What a strategy's answer becomes: a journal row, and a signal where there is one to send.
+"""What a strategy's answer becomes: a journal row, and a signal (a fact of `trading.facts`) where there is one to send.
 
     strategy's answer ─► checked (a broken answer is a HOLD that says so) ─► suppressed? ─► row + signal
 
@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tradebus.contracts.base import event_id_for
-from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal, Side
+from tradebus.contracts.signals import Side
 from tradebus.kernel.ids import derive_id
 from tradebus.strategies.lane.positions import PositionKey
 from tradebus.strategies.protocol import Action, Decision, Position, hold
-
-Signal = ArmLong | ArmShort | EntrySignal | ExitSignal
+from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal, Signal
 
 _REASON_CHARACTERS_MAX: Final = 500
 _ENTRY_SIDE: Final = {Action.ENTER_LONG: Side.LONG, Action.ENTER_SHORT: Side.SHORT}
@@ -116,7 +115,7 @@ def row_of(decision: Decision, source: Source, moment: Moment) -> DecisionRow:
 def row_of_signal(signal: Signal) -> DecisionRow:
     """The journal row of the decision that sent this signal."""
     return DecisionRow(
-        session_id=signal.session_id or "",
+        session_id=signal.session_id,
         strategy=signal.strategy,
         instrument=signal.instrument,
         ts_event_ns=signal.ts_event_ns,
@@ -138,13 +137,11 @@ def _action_of(signal: Signal) -> Action:
             return Action.ARM_SHORT
 
 
-def signal_of(
-    decision: Decision, source: Source, moment: Moment, *, position: Position | None, recorded_ns: int
-) -> Signal | None:
+def signal_of(decision: Decision, source: Source, moment: Moment, *, position: Position | None) -> Signal | None:
     """The signal a settled decision sends, None for HOLD."""
     if decision.action is Action.HOLD:
         return None
-    shared = _Shared(source, moment, recorded_ns, _storable(decision.reason))
+    shared = _Shared(source, moment, _storable(decision.reason))
     if decision.action is Action.ARM_LONG:
         return ArmLong(**shared.fields(ArmLong.TYPE), side=Side.LONG, confidence=decision.confidence)
     if decision.action is Action.ARM_SHORT:
@@ -173,7 +170,6 @@ def position_id(key: PositionKey, ts_event_ns: int) -> str:
 class _Shared:
     source: Source
     moment: Moment
-    recorded_ns: int
     reason: str
 
     def fields(self, message_type: str) -> dict[str, Any]:
@@ -182,8 +178,6 @@ class _Shared:
         return {
             "event_id": event_id_for(message_type, ts_ns, key.session_id, key.strategy, key.symbol, ts_ns),
             "ts_event_ns": ts_ns,
-            "ts_recorded_ns": self.recorded_ns,
-            "source": "strategy",
             # One trace per market event: every strategy that acts on this candle or tick shares it.
             "trace_id": derive_id(ts_ns, moment.cause, key.symbol, ts_ns),
             "user_id": self.source.user_id,

@@ -1,6 +1,6 @@
-"""Which position a strategy had at an instant, from execution's own messages.
+"""Which position a strategy had at an instant, from what execution reports.
 
-Invariants (property-tested): `at(key, t)` depends only on the set of messages given, not on their order or repetition;
+Invariants (property-tested): `at(key, t)` depends only on the set of facts given, not on their order or repetition;
 a position is seen from the first nanosecond after it opened to the nanosecond it closed, so that a candle that closes
 at `t` sees what was done before `t` and nothing that is done at `t`, in a live run and in a rebuilt one alike.
 """
@@ -9,8 +9,8 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tradebus.contracts.orders import PositionClosed, PositionOpened
 from tradebus.strategies.protocol import Position
+from tradebus.trading.facts import PositionClosed, PositionOpened
 
 
 class PositionKey(NamedTuple):
@@ -41,25 +41,25 @@ class PositionBook:
     def __init__(self) -> None:
         self._spans: dict[PositionKey, _Spans] = {}
 
-    def apply(self, message: PositionOpened | PositionClosed) -> None:
-        """Takes one message; repeating it changes nothing. A message without session or position says nothing here."""
-        if message.session_id is None or message.pos_id is None:
+    def apply(self, fact: PositionOpened | PositionClosed) -> None:
+        """Takes one fact; repeating it changes nothing. One that names no position says nothing here."""
+        if fact.pos_id is None:
             return
-        key = PositionKey(message.session_id, message.strategy, message.symbol)
+        key = PositionKey(fact.session_id, fact.strategy, fact.symbol)
         spans = self._spans.setdefault(key, _Spans())
-        span = spans.by_id.get(message.pos_id)
-        if isinstance(message, PositionOpened):
-            opened = _opened(message, message.pos_id)
+        span = spans.by_id.get(fact.pos_id)
+        if isinstance(fact, PositionOpened):
+            opened = _opened(fact, fact.pos_id)
             if span is None:
-                spans.by_id[message.pos_id] = spans.open[message.pos_id] = opened
-            else:  # its end was heard first, or this is a repetition: the opening message is what counts
+                spans.by_id[fact.pos_id] = spans.open[fact.pos_id] = opened
+            else:  # its end was heard first, or this is a repetition: the opening fact is what counts
                 span.opened_ns, span.position = opened.opened_ns, opened.position
         elif span is None or span.closed_ns is None:
-            span = span or _opened_before(message, message.pos_id)
-            span.closed_ns = message.ts_event_ns
-            spans.by_id[message.pos_id] = span
-            spans.open.pop(message.pos_id, None)
-            insort(spans.closed, (message.ts_event_ns, message.pos_id))
+            span = span or _opened_before(fact, fact.pos_id)
+            span.closed_ns = fact.ts_event_ns
+            spans.by_id[fact.pos_id] = span
+            spans.open.pop(fact.pos_id, None)
+            insort(spans.closed, (fact.ts_event_ns, fact.pos_id))
 
     def at(self, key: PositionKey, ts_ns: int) -> Position | None:
         """The position open just before `ts_ns`: the oldest, where there are several."""
@@ -76,11 +76,11 @@ class PositionBook:
             del self._spans[key]
 
 
-def _opened(message: PositionOpened, pos_id: str) -> _Span:
-    position = Position(pos_id, message.side, message.quantity, message.average_price_paise, message.ts_event_ns)
-    return _Span(message.ts_event_ns, position)
+def _opened(fact: PositionOpened, pos_id: str) -> _Span:
+    position = Position(pos_id, fact.side, fact.quantity, fact.average_price_paise, fact.ts_event_ns)
+    return _Span(fact.ts_event_ns, position)
 
 
-def _opened_before(message: PositionClosed, pos_id: str) -> _Span:
-    position = Position(pos_id, message.side, message.quantity, message.entry_price_paise, message.opened_ts_ns)
-    return _Span(message.opened_ts_ns, position)
+def _opened_before(fact: PositionClosed, pos_id: str) -> _Span:
+    position = Position(pos_id, fact.side, fact.quantity, fact.entry_price_paise, fact.opened_ts_ns)
+    return _Span(fact.opened_ts_ns, position)
