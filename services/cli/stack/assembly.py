@@ -18,6 +18,7 @@ from services.cli.client import GatewayClient
 from services.cli.output import Verbosity, say
 from services.cli.place import Servers, open_servers, read_token, state_dir
 from services.cli.stack.children import ServiceSpec, free_port
+from services.cli.stack.restarts import RUN, STANDING, STANDING_VITAL, RestartPolicy
 from services.cli.stack.rundir import RunState, ServiceState, prune_runs, runs_folder, unfinished_runs, write_run
 from services.cli.stack.supervisor import Supervisor
 from services.gateway.settings import TOKEN_FILE
@@ -31,6 +32,8 @@ FIRST = ("market_data", "gateway")
 THEN = ("execution", "risk", "strategy", "market_data_api")
 # Stopped in reverse: the feed goes first, the gateway tells the outside until the end.
 ORDER = ("gateway", "execution", "risk", "strategy", "market_data", "market_data_api")
+# What a position is watched, protected and closed through, and KILL arrives by.
+_VITAL = ("execution", "risk", "market_data", "gateway")
 _MODULES = {
     **{name: f"services.{name}.main" for name in ("market_data", "gateway", "execution", "risk", "strategy")},
     "market_data_api": "services.market_data.api_main",
@@ -55,6 +58,7 @@ class Plan:
     own_state: bool = True
     gateway_port: int = 0  # 0: any free one
     api_port: int | None = None  # of the market-data API; None: it does not run
+    standing: bool = False  # it holds positions and never ends by itself: no service is given up
 
 
 @dataclass(slots=True)
@@ -73,11 +77,13 @@ class Stack:
 
     async def start_first(self) -> None:
         """Feed and gateway: instruments are registered, commands are taken."""
-        await self.supervisor.start(FIRST)
+        await self.supervisor.start(FIRST, required=() if self.plan.standing else None)
 
     async def start_rest(self) -> None:
-        """The services that take sessions up. A paced feed waits for the first session."""
-        await self.supervisor.start(THEN if self.plan.api_port is not None else THEN[:-1])
+        """The services that take sessions up. A paced feed waits for the first session. Without execution a standing
+        stack is none; it goes on without the others until they come."""
+        names = THEN if self.plan.api_port is not None else THEN[:-1]
+        await self.supervisor.start(names, required=("execution",) if self.plan.standing else None)
 
     @property
     def restarts(self) -> dict[str, int]:
@@ -194,6 +200,7 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
             [sys.executable, "-m", _MODULES[name]],
             ports[name],
             {**shared, **own.get(name, {}), "TRADEBUS_HEALTH_PORT": str(ports[name])},
+            policy=_policy(plan, name),
         )
         for name in names
     ]
@@ -204,8 +211,24 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
     return Stack(plan, run_dir, servers, Supervisor(specs, run_dir=run_dir, changed=changed, say=say), state)
 
 
+def _policy(plan: Plan, name: str) -> RestartPolicy:
+    if not plan.standing:
+        return RUN
+    return STANDING_VITAL if name in _VITAL else STANDING
+
+
 def preferred_port(port: int) -> int:
     """`port` where it is free, else any free one."""
+    return port if _is_free(port) else free_port()
+
+
+def require_free(port: int, *, option: str) -> None:
+    """Raises Unavailable where somebody listens there already."""
+    if port and not _is_free(port):
+        raise Unavailable(f"{option}: 127.0.0.1:{port} is taken; choose another port")
+
+
+def _is_free(port: int) -> bool:
     import socket
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -213,8 +236,8 @@ def preferred_port(port: int) -> int:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            return free_port()
-    return port
+            return False
+    return True
 
 
 def require_alone(name: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 
+from services.cli.stack.restarts import RUN, RestartPolicy
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.rng import seed_for
 
@@ -29,13 +30,14 @@ _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """What to run. `environment` is added to ours; a value of None removes the variable. Port 0: it has no /readyz.
-    What forgets everything with its process is not `restartable`."""
+    What forgets everything with its process is not `restartable`; `policy` says how the others are started again."""
 
     name: str
     command: Sequence[str]
     health_port: int
     environment: Mapping[str, str | None] = field(default_factory=dict)
     restartable: bool = True
+    policy: RestartPolicy = RUN
 
 
 class Child:
@@ -46,6 +48,7 @@ class Child:
         self.log = log
         self._stop_seconds = stop_seconds
         self.restarts = 0
+        self.failing = ""  # what its last life ended with, until one lives long enough
         self._process: asyncio.subprocess.Process | None = None
         self._log_start = 0
 

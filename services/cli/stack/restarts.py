@@ -1,23 +1,35 @@
 """When to start a dead service again.
 
-Invariants (property-tested): the pause grows with every death in the window, from FIRST to LAST; the fifth death
-within a minute is the last one; deaths long ago do not count.
+Invariants (property-tested): the pause grows with every short life in a row, from FIRST_DELAY_SECONDS to what the
+policy allows, and never past it; a service is given up exactly at the policy's number of short lives in a row, never
+where the policy has none. One life of STEADY_SECONDS begins the count anew.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-WINDOW_SECONDS = 60.0
-DEATHS_MAX = 5
+STEADY_SECONDS = 60.0
 FIRST_DELAY_SECONDS = 0.05
-LAST_DELAY_SECONDS = 2.0
+_GROWTH = 4.0
 
 
-def restart_delay(deaths_at: Sequence[float], *, now: float) -> float | None:
-    """Seconds to wait before the next start, given the moments of death so far (the last one included); None: give up.
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """`lives_max`: short lives in a row after which a service is given up; None: never."""
 
-    All in seconds of one monotonic clock.
-    """
-    recent = sum(1 for moment in deaths_at if now - moment < WINDOW_SECONDS)
-    if recent >= DEATHS_MAX:
-        return None
-    return min(LAST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 4.0 ** max(0, recent - 1))
+    delay_seconds_max: float
+    lives_max: int | None = None
+
+    def delay(self, short_lives: int) -> float | None:
+        """Seconds to wait before the next start after so many short lives in a row (1 or more); None: give up."""
+        if self.lives_max is not None and short_lives >= self.lives_max:
+            return None
+        # Exponents that cannot overflow: the bound is reached long before.
+        return min(self.delay_seconds_max, FIRST_DELAY_SECONDS * _GROWTH ** min(short_lives - 1, 20))
+
+
+# A run that ends by itself waits for each of its services: one that keeps dying would hold it for ever.
+RUN = RestartPolicy(delay_seconds_max=2.0, lives_max=5)
+# A standing stack holds positions: what keeps dying is tried again for ever, and everything else goes on.
+STANDING = RestartPolicy(delay_seconds_max=30.0)
+# What positions are closed through must be back soon, whatever it died of.
+STANDING_VITAL = RestartPolicy(delay_seconds_max=2.0)

@@ -16,12 +16,14 @@ RUN_FILE = "run.json"
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """One child process. `pid` 0 while it is being started again."""
+    """One child process. `pid` 0 while it is being started again; `failing` says what it died of, until it has lived a
+    minute again."""
 
     pid: int
     health_port: int
     restarts: int
     log: str
+    failing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import asyncio
 from services.cli.brokers.sandbox_admin import SandboxAdmin
 from services.cli.output import say
 from services.cli.place import Servers, servers_in_environment, state_dir
-from services.cli.stack.assembly import Plan, Stack, open_stack, require_alone
+from services.cli.stack.assembly import Plan, Stack, open_stack, require_alone, require_free
 from tradebus.contracts.streams import COMMAND_CHANNEL
 from tradebus.kernel.errors import TradebusError
 
@@ -19,11 +19,14 @@ async def run_up(
     *, port: int, api_port: int, symbols: str, speed: str, seed: int, feed: str = "generated",
     sandbox: str | None = None,
 ) -> None:  # fmt: skip
-    """Returns never; raises what a service says that is given up, or CancelledError where it is interrupted.
+    """Returns never; raises what execution or a user's mistake says at the start, or CancelledError where it is
+    interrupted. A service that dies later is started again for as long as it takes.
 
     `sandbox` is the admin address of a sandbox whose clock the market follows.
     """
     require_alone("default")
+    for option, wanted in (("--port", port), ("--api-port", api_port)):
+        require_free(wanted, option=option)
     shared = {}
     if sandbox is not None:
         async with SandboxAdmin(sandbox) as admin:
@@ -33,7 +36,7 @@ async def run_up(
     }  # fmt: skip
     plan = Plan(
         name="default", command="up", namespace="", paced=False, feed=environment, shared=shared, own_state=False,
-        gateway_port=port, api_port=api_port,
+        gateway_port=port, api_port=api_port, standing=True,
     )  # fmt: skip
     async with open_stack(plan, keep=True) as stack:
         await stack.start_first()

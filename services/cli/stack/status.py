@@ -41,7 +41,10 @@ def print_status(found: dict[str, Any]) -> None:
         console.print(f"{run['name']}{chosen}  {run['gateway_url']}  since {run['started_utc'][:19]}Z", soft_wrap=True)
         for name, service in run["services"].items():
             state = f"process {service['pid']}" if service["pid"] else "down"
-            console.print(f"  {name:<16} {state:<16} restarts {service['restarts']}", soft_wrap=True)
+            failing = f"  it {service['failing']} (log: {service['log']})" if service["failing"] else ""
+            console.print(
+                f"  {name:<16} {state:<16} restarts {service['restarts']}{failing}", soft_wrap=True, markup=False
+            )
     if found["gateway"] != "ready":
         console.print(found["gateway"], soft_wrap=True)
         return

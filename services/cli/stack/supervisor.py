@@ -1,10 +1,10 @@
 """Runs the services as child processes: in order, restarted when they die, gone when we are gone.
 
-    start(names) ─► at once ─► each /readyz ─► watch: died? pause, start again; five times in a minute: give up
+    start(names) ─► at once ─► each /readyz ─► watch: died? pause, start again; the pause grows from death to death
     stop  ─► in reverse order, SIGTERM, SIGKILL after 10 s
 
-A service that ends with the code of a user's mistake is not started again: it would say the same. Nothing here knows
-what the services do.
+A service's restart policy says whether it is ever given up. Where it may be, one that ends with the code of a user's
+mistake is not started again at all: it would say the same. Nothing here knows what the services do.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.cli.stack.children import Child, ServiceSpec
-from services.cli.stack.restarts import DEATHS_MAX, WINDOW_SECONDS, restart_delay
+from services.cli.stack.restarts import STEADY_SECONDS
 from services.cli.stack.rundir import ServiceState
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, TradebusError, Unavailable
 
 T = TypeVar("T")
 _READY_SECONDS = 60.0
+# A first death may be somebody's kill; from here on it is called what it is.
+_KEEPS_DYING = 3
 
 
 class Supervisor:
@@ -36,18 +37,25 @@ class Supervisor:
 
     def services(self) -> dict[str, ServiceState]:
         return {
-            child.spec.name: ServiceState(child.pid, child.spec.health_port, child.restarts, str(child.log))
+            child.spec.name: ServiceState(
+                child.pid, child.spec.health_port, child.restarts, str(child.log), child.failing
+            )
             for child in self._children
         }
 
-    async def start(self, names: Collection[str]) -> None:
-        """Returns once these services are ready. Raises what the first one that does not come up has to say."""
+    async def start(self, names: Collection[str], *, required: Collection[str] | None = None) -> None:
+        """Returns once these services are ready. Raises what the first one that does not come up has to say.
+
+        With `required`, only these must come up: another one that does not is named and tried again like one that died
+        later. A user's mistake is raised whosever it is.
+        """
         if self._failed is None:
             self._failed = asyncio.get_running_loop().create_future()
         children = [child for child in self._children if child.spec.name in names]
         await asyncio.gather(*(child.start() for child in children))
         self._report()
-        await asyncio.gather(*(self._come_up(child) for child in children))
+        must = {child.spec.name for child in children} if required is None else set(required)
+        await asyncio.gather(*(self._begin(child, must_come_up=child.spec.name in must) for child in children))
         self._watches += [asyncio.create_task(self._watch(child)) for child in children]
 
     async def stop(self) -> None:
@@ -90,31 +98,58 @@ class Supervisor:
             ending.cancel()
             getting_ready.cancel()
 
+    async def _begin(self, child: Child, *, must_come_up: bool) -> None:
+        try:
+            await self._come_up(child)
+        except Unavailable as error:
+            if must_come_up:
+                raise
+            self._say(f"{error}; everything else goes on")
+
     async def _watch(self, child: Child) -> None:
-        deaths: list[float] = []
+        short_lives = 0
         while True:
+            short_lives = 1 if await self._lives_long(child) else short_lives + 1
             status = await child.wait()
-            deaths.append(monotonic_ns() / 1e9)
+            child.failing = f"{_ended(status)}: {child.last_words()}"
             self._report()
-            delay_seconds = restart_delay(deaths, now=deaths[-1])
-            if status == InvalidInput.exit_code:
-                return self._give_up(_error(child, status, "gave up"))
+            delay_seconds = child.spec.policy.delay(short_lives)
             if not child.spec.restartable:
                 return self._give_up(_error(child, status, "died, and all it knew with it"))
+            if child.spec.policy.lives_max is not None and status == InvalidInput.exit_code:
+                return self._give_up(_error(child, status, "gave up"))
             if delay_seconds is None:
-                return self._give_up(_error(child, status, f"died {DEATHS_MAX} times in {WINDOW_SECONDS:g} s"))
-            self._say(f"{child.spec.name} {_ended(status)}; starting it again")
+                return self._give_up(_error(child, status, f"died {short_lives} times in a row"))
+            self._say(_death(child, status, short_lives, delay_seconds))
             await asyncio.sleep(delay_seconds)
-            child.restarts += 1
-            await child.start()
+            try:
+                await child.start()
+                child.restarts += 1
+            except OSError as error:  # no memory, no process, no file to be had now: counts as a death
+                self._say(f"{child.spec.name} cannot be started ({error})")
             self._report()
+
+    async def _lives_long(self, child: Child) -> bool:
+        """True as soon as it has lived STEADY_SECONDS, False where it ends before."""
+        try:
+            await asyncio.wait_for(child.wait(), STEADY_SECONDS)
+        except TimeoutError:
+            if child.failing:
+                self._say(f"{child.spec.name} stays up again")
+                child.failing = ""
+                self._report()
+            return True
+        return False
 
     def _give_up(self, error: TradebusError) -> None:
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(error)
 
     def _report(self) -> None:
-        self._changed(self.services())
+        try:
+            self._changed(self.services())
+        except OSError as error:  # a full disk: what others read of us is old, and the services go on
+            self._say(f"the state of the stack cannot be written ({error})")
 
 
 def _error(child: Child, status: int, what: str) -> TradebusError:
@@ -124,3 +159,12 @@ def _error(child: Child, status: int, what: str) -> TradebusError:
 
 def _ended(status: int) -> str:
     return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+def _death(child: Child, status: int, short_lives: int, delay_seconds: float) -> str:
+    if short_lives < _KEEPS_DYING:
+        return f"{child.spec.name} {_ended(status)}; starting it again"
+    return (
+        f"{child.spec.name} keeps dying ({short_lives} times in a row), the last time it {_ended(status)}: "
+        f"{child.last_words()} (log: {child.log}); next start in {delay_seconds:.2g} s, everything else goes on"
+    )

@@ -5,76 +5,30 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from testkit.child_services import STUBBORN, Watched, running, service
 
-from services.cli.stack.children import Child, ServiceSpec, free_port
-from services.cli.stack.rundir import ServiceState, is_alive
-from services.cli.stack.supervisor import Supervisor
+from services.cli.stack.children import Child
+from services.cli.stack.restarts import RestartPolicy
+from services.cli.stack.rundir import is_alive
 from tradebus.kernel.errors import InvalidInput, Unavailable
 
 ROOT = Path(__file__).parents[3]
-SERVICE = """
-import http.server, os, sys
-class Ready(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers()
-    def log_message(self, *args): pass
-print("up", os.environ["NAME"], flush=True)
-http.server.HTTPServer(("127.0.0.1", int(os.environ["TRADEBUS_HEALTH_PORT"])), Ready).serve_forever()
-"""
-STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: print('told', flush=True))\n" + SERVICE
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-sys.path.insert(0, "tests/integration/cli")
-from test_cli_supervisor import SERVICE, service
-from services.cli.stack.supervisor import Supervisor
+sys.path.insert(0, "tests")
+from testkit.child_services import running, service
 async def main():
-    folder = Path(sys.argv[1])
-    supervisor = Supervisor([service("a"), service("b")], run_dir=folder, changed=lambda _: None, say=print)
-    await supervisor.start(("a", "b"))
-    print(*(one.pid for one in supervisor.services().values()), flush=True)
-    await asyncio.sleep(600)
+    async with running(Path(sys.argv[1]), service("a"), service("b")) as watched:
+        print(watched.pid("a"), watched.pid("b"), flush=True)
+        await asyncio.Event().wait()
 asyncio.run(main())
 """
-
-
-def service(name: str, program: str = SERVICE) -> ServiceSpec:
-    port = free_port()
-    return ServiceSpec(name, [sys.executable, "-c", program], port, {"NAME": name, "TRADEBUS_HEALTH_PORT": str(port)})
-
-
-class Watched:
-    """A supervisor and what it reported."""
-
-    def __init__(self, folder: Path, *specs: ServiceSpec) -> None:
-        self.reports: list[dict[str, ServiceState]] = []
-        self.said: list[str] = []
-        self.supervisor = Supervisor(specs, run_dir=folder, changed=self.reports.append, say=self.said.append)
-
-    def pid(self, name: str) -> int:
-        return self.supervisor.services()[name].pid
-
-    async def pid_after_restart(self, name: str, *, restarts: int) -> int:
-        async with asyncio.timeout(30):
-            while (state := self.supervisor.services()[name]).restarts < restarts or not state.pid:
-                await asyncio.sleep(0.01)
-        return state.pid
-
-
-@asynccontextmanager
-async def running(folder: Path, *specs: ServiceSpec) -> AsyncIterator[Watched]:
-    watched = Watched(folder, *specs)
-    try:
-        await watched.supervisor.start(("a", "b"))
-        yield watched
-    finally:
-        await watched.supervisor.stop()
+STANDING = RestartPolicy(delay_seconds_max=0.1)
 
 
 async def test_services_are_up_when_start_returns_and_gone_when_stop_does(tmp_path: Path) -> None:
@@ -96,31 +50,75 @@ async def test_a_killed_service_is_started_again_and_counted(tmp_path: Path) -> 
         assert watched.reports[-1]["a"].restarts == 2
 
 
-async def test_a_service_that_keeps_dying_is_given_up_with_its_last_words(tmp_path: Path) -> None:
-    program = "import sys\nprint('the disk is full')\nsys.exit(1)\n"
-    async with running(tmp_path, service("a")) as watched:
-        watched.supervisor._children[0].spec = ServiceSpec("a", [sys.executable, "-c", program], 0)
+async def test_a_run_gives_a_service_that_keeps_dying_up_with_its_last_words(tmp_path: Path) -> None:
+    dying = tmp_path / "dying"
+    async with running(tmp_path, service("a", dying=dying)) as watched:
+        dying.write_text("1 the disk is full")
         os.kill(watched.pid("a"), signal.SIGKILL)
-        with pytest.raises(Unavailable, match=r"a died 5 times in 60 s .*the disk is full"):
-            await watched.supervisor.while_healthy(asyncio.sleep(600))
+        with pytest.raises(Unavailable, match=r"a died 5 times in a row .*the disk is full"):
+            await watched.supervisor.while_healthy(asyncio.Event().wait())
+
+
+@pytest.mark.parametrize("status", [1, 2, -signal.SIGSEGV], ids=["error", "users mistake", "segfault"])
+async def test_a_standing_stack_outlives_a_service_that_keeps_dying_and_names_it(tmp_path: Path, status: int) -> None:
+    dying = tmp_path / "dying"
+    keeps_dying = replace(service("a", dying=dying), policy=STANDING)
+    async with running(tmp_path, keeps_dying, replace(service("b"), policy=STANDING)) as watched:
+        other, goes_on = watched.pid("b"), asyncio.create_task(watched.supervisor.while_healthy(asyncio.Event().wait()))
+        dying.write_text(f"{int(status)} strategy mine.py: bad")
+        os.kill(watched.pid("a"), signal.SIGKILL)
+        await watched.after_restart("a", restarts=8)
+        assert not goes_on.done()
+        assert watched.pid("b") == other
+        assert "strategy mine.py: bad" in watched.state("a").failing
+        ended = f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        loud = [line for line in watched.said if "a keeps dying" in line]
+        assert ended in loud[-1]
+        assert "strategy mine.py: bad" in loud[-1]
+        dying.unlink()
+        restarts = watched.state("a").restarts
+        assert is_alive(await watched.pid_after_restart("a", restarts=restarts))
+        goes_on.cancel()
+
+
+async def test_a_standing_stack_starts_without_what_does_not_come_up_yet_and_takes_it_when_it_does(
+    tmp_path: Path,
+) -> None:
+    dying = tmp_path / "dying"
+    dying.write_text("3 Redis does not answer")
+    late = replace(service("b", dying=dying), policy=STANDING)
+    async with running(tmp_path, service("a"), late, required=("a",)) as watched:
+        assert "b did not come up" in watched.said[0]
+        assert "Redis does not answer" in watched.said[0]
+        dying.unlink()
+        assert is_alive(await watched.pid_after_restart("b", restarts=1))
+
+
+async def test_a_users_mistake_ends_a_start_whosever_it_is(tmp_path: Path) -> None:
+    dying = tmp_path / "dying"
+    dying.write_text("2 TRADEBUS_SPEED: not a number")
+    watched = Watched(tmp_path, service("a"), service("b", dying=dying))
+    with pytest.raises(InvalidInput, match="TRADEBUS_SPEED: not a number"):
+        await watched.supervisor.start(("a", "b"), required=("a",))
+    await watched.supervisor.stop()
 
 
 async def test_what_forgets_everything_with_its_process_is_not_started_again(tmp_path: Path) -> None:
     async with running(tmp_path, replace(service("a"), restartable=False), service("b")) as watched:
         os.kill(watched.pid("a"), signal.SIGKILL)
         with pytest.raises(Unavailable, match=r"a died, and all it knew with it \(was killed by signal 9\)"):
-            await watched.supervisor.while_healthy(asyncio.sleep(600))
+            await watched.supervisor.while_healthy(asyncio.Event().wait())
         assert watched.supervisor.services()["a"].restarts == 0
 
 
-async def test_a_users_mistake_is_not_tried_again(tmp_path: Path) -> None:
-    program = "import sys\nprint('history: row 7 is bad')\nsys.exit(2)\n"
-    async with running(tmp_path, service("a")) as watched:
-        watched.supervisor._children[0].spec = ServiceSpec("a", [sys.executable, "-c", program], 0)
+async def test_a_run_does_not_try_a_users_mistake_again(tmp_path: Path) -> None:
+    dying = tmp_path / "dying"
+    async with running(tmp_path, service("a", dying=dying)) as watched:
+        dying.write_text("2 history: row 7 is bad")
         os.kill(watched.pid("a"), signal.SIGKILL)
         with pytest.raises(InvalidInput, match="row 7 is bad"):
-            await watched.supervisor.while_healthy(asyncio.sleep(600))
-        assert watched.supervisor.services()["a"].restarts == 1
+            await watched.supervisor.while_healthy(asyncio.Event().wait())
+        assert watched.state("a").restarts == 1
 
 
 async def test_a_service_that_does_not_come_up_says_why_and_the_others_end(tmp_path: Path) -> None:

@@ -3,43 +3,32 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.stack.restarts import (
-    DEATHS_MAX,
-    FIRST_DELAY_SECONDS,
-    LAST_DELAY_SECONDS,
-    WINDOW_SECONDS,
-    restart_delay,
-)
+from services.cli.stack.restarts import FIRST_DELAY_SECONDS, RUN, STANDING, STANDING_VITAL, RestartPolicy
 
-moments = st.lists(st.floats(0, 1000), max_size=12).map(sorted)
+policies = st.builds(
+    RestartPolicy, delay_seconds_max=st.floats(FIRST_DELAY_SECONDS, 1e6), lives_max=st.none() | st.integers(1, 100)
+)
 
 
 def test_the_first_death_is_answered_at_once() -> None:
-    assert restart_delay([10.0], now=10.0) == FIRST_DELAY_SECONDS
+    assert RUN.delay(1) == STANDING.delay(1) == STANDING_VITAL.delay(1) == FIRST_DELAY_SECONDS
 
 
-def test_the_fifth_death_within_a_minute_is_the_last() -> None:
-    assert restart_delay([0, 10, 20, 30, 40], now=40) is None
-    assert restart_delay([0, 10, 20, 30], now=30) is not None
+def test_a_run_gives_up_at_the_fifth_short_life_and_a_standing_stack_never() -> None:
+    assert RUN.delay(4) is not None
+    assert RUN.delay(5) is None
+    assert STANDING.delay(10_000) == STANDING.delay_seconds_max
+    assert STANDING_VITAL.delay(10_000) == STANDING_VITAL.delay_seconds_max <= 2
 
 
-def test_deaths_long_ago_do_not_count() -> None:
-    assert restart_delay([0, 1, 2, 3, 500], now=500) == FIRST_DELAY_SECONDS
-
-
-@given(moments)
-def test_a_pause_is_bounded_and_refused_exactly_after_too_many_recent_deaths(deaths: list[float]) -> None:
-    now = deaths[-1] if deaths else 0.0
-    recent = sum(1 for moment in deaths if now - moment < WINDOW_SECONDS)
-    delay = restart_delay(deaths, now=now)
-    assert (delay is None) == (recent >= DEATHS_MAX)
+@given(policies, st.integers(1, 10_000))
+def test_a_pause_is_bounded_grows_and_is_refused_exactly_at_the_policys_number(
+    policy: RestartPolicy, short_lives: int
+) -> None:
+    delay = policy.delay(short_lives)
+    assert (delay is None) == (policy.lives_max is not None and short_lives >= policy.lives_max)
     if delay is not None:
-        assert FIRST_DELAY_SECONDS <= delay <= LAST_DELAY_SECONDS
-
-
-def test_the_pause_grows_from_death_to_death() -> None:
-    delays = [restart_delay([0.0] * count, now=0.0) for count in range(1, DEATHS_MAX)]
-    known = [delay for delay in delays if delay is not None]
-    assert len(known) == DEATHS_MAX - 1
-    assert known == sorted(known)
-    assert known[0] < known[-1]
+        assert FIRST_DELAY_SECONDS <= delay <= policy.delay_seconds_max
+        before = policy.delay(max(1, short_lives - 1))
+        assert before is not None
+        assert before <= delay
