@@ -9,14 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.risk.adapters import ledger
-from services.risk.adapters.ledger import Change, Line
-from services.risk.messages import journalled, published
+from services.risk.adapters.ledger import Change
+from services.risk.messages import outgoing
 from services.risk.metrics import POSITIONS, SESSIONS, VERDICTS
 from services.risk.settings import RiskSettings
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import RiskLimits
 from tradebus.kernel.clock import Clock
 from tradebus.risk.marking import held_instruments
+from tradebus.risk.published import Line, journalled, published
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import Step
 from tradebus.risk.terms import Terms
@@ -104,7 +105,7 @@ class Book:
         self._made(answers)
         return True
 
-    async def refuse(self, message_id: str, verdict: Verdict, *, session_id: str, user_id: str | None) -> None:
+    async def refuse(self, message_id: str, verdict: Verdict, *, session_id: str, user_id: str) -> None:
         """Journals and publishes a verdict on a session that is not here."""
         answers = [self._answer(verdict, session_id=session_id, user_id=user_id, limits=RiskLimits())]
         if await ledger.record(self._store, message_id, [], [line for line, _ in answers], _messages(answers)):
@@ -149,11 +150,10 @@ class Book:
             for verdict in verdicts
         ]
 
-    def _answer(self, verdict: Verdict, *, session_id: str, user_id: str | None, limits: RiskLimits) -> "_Answer":
-        found = published(
-            verdict, session_id=session_id, user_id=user_id, limits=limits, now_ns=self._clock.now_ns()
-        )  # fmt: skip
-        return journalled(verdict, found[1] if found else None, session_id=session_id), found
+    def _answer(self, verdict: Verdict, *, session_id: str, user_id: str, limits: RiskLimits) -> "_Answer":
+        fact = published(verdict, session_id=session_id, user_id=user_id, limits=limits)
+        line = journalled(verdict, fact, session_id=session_id)
+        return line, None if fact is None else outgoing(fact, recorded_ns=self._clock.now_ns())
 
     def _made(self, answers: Sequence["_Answer"]) -> None:
         for line, _ in answers:

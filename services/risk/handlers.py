@@ -10,36 +10,39 @@ from dataclasses import replace
 from services.risk.adapters.ledger import engage_kill_switch
 from services.risk.book import Book, Cursor, Session
 from services.risk.kill_switch import KillSwitch
+from services.risk.messages import command_of
 from services.risk.metrics import ARMED
 from tradebus.bus.port import Bus, Entry
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.orders import (
-    OrderCancelled,
-    OrderFilled,
-    OrderPartiallyFilled,
-    OrderRejected,
-    PositionClosed,
-    PositionOpened,
-)
 from tradebus.contracts.records import TICK, Records, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionStopped
-from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal
 from tradebus.contracts.streams import MD_TICKS
+from tradebus.risk.commands import Command
 from tradebus.risk.entries import block
 from tradebus.risk.exits import ignored
-from tradebus.risk.facts import OrderFact, concerns_risk
 from tradebus.risk.marking import held_instruments, mark, select
+from tradebus.risk.reports import Report, concerns_risk
 from tradebus.risk.state import RiskState
-from tradebus.risk.step import Command, Step, on_command, on_fact, on_over, on_signal, on_ticks
+from tradebus.risk.step import Step, on_command, on_fact, on_over, on_signal, on_ticks
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause
+from tradebus.runtime.rendering import fact_of
 from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store, Transaction
+from tradebus.trading import facts
 
 TICKS_STREAM = MD_TICKS.shard(0)
+# What strategies and execution say that concerns risk.
+_FACTS = frozenset(
+    fact.TYPE
+    for fact in (
+        facts.ArmLong, facts.ArmShort, facts.EntrySignal, facts.ExitSignal, facts.PositionOpened, facts.PositionClosed,
+        facts.OrderFilled, facts.OrderPartiallyFilled, facts.OrderCancelled, facts.OrderRejected,
+    )
+)  # fmt: skip
 
 
 class Risk:
@@ -74,34 +77,38 @@ class Risk:
         async def engage(tx: Transaction) -> None:
             stands.append(await engage_kill_switch(tx, reason=command.reason, changed_ns=command.ts_event_ns))
 
-        await self.book.save(command.event_id, self._steps(command), also=engage)
+        await self.book.save(command.event_id, self._steps(command_of(command)), also=engage)
         self.kill_switch.command(engaged=any(stands))
 
     async def _on_message(self, message: Message) -> None:
+        if message.TYPE in _FACTS:
+            await self._on_fact(fact_of(message))
+            return
         match message:
-            case EntrySignal() | ExitSignal():
-                await self._on_signal(message)
-            case ArmLong() | ArmShort():
-                ARMED.labels(message.strategy).inc()
-            case (
-                PositionOpened() | PositionClosed() | OrderFilled() | OrderPartiallyFilled() | OrderCancelled()
-                | OrderRejected()
-            ):  # fmt: skip
-                await self._on_fact(message)
             case StartTrading():
                 await self.book.take_up(message.event_id, message.spec.session_id)
             case Kill():
                 await self.on_kill(message)
             case StopTrading() | PauseTrading() | ResumeTrading() | Flatten():
-                await self.book.save(message.event_id, self._steps(message))
+                await self.book.save(message.event_id, self._steps(command_of(message), message.session_id or ""))
             case SessionStopped() | SessionFailed():
                 await self._on_over(message)
             case _:
                 pass  # of no concern to risk
 
-    async def _on_signal(self, signal: EntrySignal | ExitSignal) -> None:
-        if signal.session_id is None:
-            raise ValueError(f"{signal.TYPE} {signal.event_id} has no session_id")
+    async def _on_fact(self, fact: facts.Fact) -> None:
+        match fact:
+            case facts.EntrySignal() | facts.ExitSignal():
+                await self._on_signal(fact)
+            case facts.ArmLong() | facts.ArmShort():
+                ARMED.labels(fact.strategy).inc()
+            case (
+                facts.PositionOpened() | facts.PositionClosed() | facts.OrderFilled() | facts.OrderPartiallyFilled()
+                | facts.OrderCancelled() | facts.OrderRejected()
+            ):  # fmt: skip
+                await self._on_report(fact)
+
+    async def _on_signal(self, signal: facts.EntrySignal | facts.ExitSignal) -> None:
         session = self.book.sessions.get(signal.session_id)
         if session is None:
             await self._refuse_stranger(signal, signal.session_id)
@@ -111,25 +118,25 @@ class Risk:
         step = on_signal(session.state, signal, self._situation(session))
         await self.book.save(signal.event_id, {signal.session_id: step})
 
-    async def _refuse_stranger(self, signal: EntrySignal | ExitSignal, session_id: str) -> None:
+    async def _refuse_stranger(self, signal: facts.EntrySignal | facts.ExitSignal, session_id: str) -> None:
         """A signal of a session that is over, or that risk was never told of."""
         rule, detail = "unknown_session", f"session {session_id} is not running"
-        if isinstance(signal, EntrySignal):
+        if isinstance(signal, facts.EntrySignal):
             verdict = block(signal, rule, detail)
         else:
             verdict = ignored(signal, rule=rule, detail=detail)
         await self.book.refuse(signal.event_id, verdict, session_id=session_id, user_id=signal.user_id)
 
-    async def _on_fact(self, fact: OrderFact) -> None:
-        session = self.book.sessions.get(fact.session_id or "")
-        if session is None or not concerns_risk(fact):
+    async def _on_report(self, report: Report) -> None:
+        session = self.book.sessions.get(report.session_id)
+        if session is None or not concerns_risk(report):
             return
-        await self._know(fact.instrument)
+        await self._know(report.instrument)
         # After the ticks of its instant: reports come third in the merge.
-        await self._judge_by_marks_before(fact.ts_event_ns + 1, session)
-        step = on_fact(session.state, fact, self._situation(session))
+        await self._judge_by_marks_before(report.ts_event_ns + 1, session)
+        step = on_fact(session.state, report, self._situation(session))
         if step.state is not session.state:
-            await self.book.save(fact.event_id, {session.terms.session_id: step})
+            await self.book.save(report.event_id, {session.terms.session_id: step})
             self.book.forget_if_flat(session)
 
     async def _on_over(self, message: SessionStopped | SessionFailed) -> None:
@@ -143,13 +150,13 @@ class Risk:
             await self.book.save(message.event_id, {session.terms.session_id: step})
         self.book.forget_if_flat(session)
 
-    def _steps(self, command: Command) -> dict[str, Step]:
+    def _steps(self, command: Command, session_id: str | None = None) -> dict[str, Step]:
         """A command's steps: of its session, or of every session where it names none."""
-        steps = {}
-        for name, session in self.book.sessions.items():
-            if isinstance(command, Kill) or command.session_id == name:
-                steps[name] = on_command(session.state, command, self._situation(session))
-        return steps
+        return {
+            name: on_command(session.state, command, self._situation(session))
+            for name, session in self.book.sessions.items()
+            if session_id is None or session_id == name
+        }
 
     async def _on_ticks(self, entry: Entry) -> None:
         if entry.watermark_ns is None:

@@ -1,4 +1,4 @@
-"""What risk reads: valid signals, order events and ticks of one session, with as little said as possible."""
+"""What risk reads: valid signals, reports, commands and ticks of one session, with as little said as possible."""
 
 from collections.abc import Sequence
 from datetime import date, time
@@ -7,23 +7,24 @@ from typing import Any
 import numpy as np
 
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.orders import (
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.records import TICK, Records
+from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
+from tradebus.contracts.signals import Side
+from tradebus.kernel.ids import derive_id
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_to_ns
+from tradebus.risk.commands import Command, CommandKind
+from tradebus.risk.terms import Situation, Terms
+from tradebus.trading.facts import (
+    EntrySignal,
+    ExitSignal,
     OrderCancelled,
     OrderFilled,
     OrderPartiallyFilled,
     OrderRejected,
-    OrderRole,
-    OrderType,
     PositionClosed,
     PositionOpened,
-    Transaction,
 )
-from tradebus.contracts.records import TICK, Records
-from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
-from tradebus.contracts.signals import EntrySignal, ExitSignal, Side
-from tradebus.kernel.ids import derive_id
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_to_ns
-from tradebus.risk.terms import Situation, Terms
 
 DAY = date(2024, 1, 10)
 SECOND = NANOSECONDS_PER_SECOND
@@ -67,8 +68,6 @@ def _envelope(kind: str, ts_ns: int, pos_id: str, *cause: str | int, session_id:
     return {
         "event_id": derive_id(ts_ns, kind, session_id, pos_id, *cause),
         "ts_event_ns": ts_ns,
-        "ts_recorded_ns": ts_ns,
-        "source": "test",
         "trace_id": f"trace-{pos_id}",
         "user_id": "user-1",
         "session_id": session_id,
@@ -106,7 +105,7 @@ def opened(
     return PositionOpened(
         **_envelope("POSITION_OPENED", ts_ns or at("10:00:01"), pos_id, quantity, session_id=session_id),
         strategy=strategy, symbol=instrument.symbol, instrument=instrument.instrument_id, side=side,
-        quantity=quantity, average_price_paise=price_paise, stop_paise=49_500,
+        quantity=quantity, average_price_paise=price_paise, stop_paise=49_500, target_paise=None,
     )  # fmt: skip
 
 
@@ -129,9 +128,9 @@ def _order(
 ) -> dict[str, Any]:  # fmt: skip
     return {
         **_envelope(kind, ts_ns, pos_id, role, number, session_id=session_id),
-        "order_id": f"{pos_id}-{role}", "tag": f"{pos_id}-{role}", "role": role, "strategy": "orb",
-        "symbol": instrument.symbol, "instrument": instrument.instrument_id, "transaction": transaction,
-        "order_type": OrderType.MARKET, "quantity": 100,
+        "order_id": f"{pos_id}-{role}", "broker_order_id": None, "tag": f"{pos_id}-{role}", "role": role,
+        "strategy": "orb", "symbol": instrument.symbol, "instrument": instrument.instrument_id,
+        "transaction": transaction, "order_type": OrderType.MARKET, "quantity": 100,
     }  # fmt: skip
 
 
@@ -166,6 +165,10 @@ def rejected(
 ) -> OrderRejected:  # fmt: skip
     fields = _order("ORDER_REJECTED", pos_id, ts_ns or at("10:00:01"), role, Transaction.BUY, 1, session_id, instrument)
     return OrderRejected(**fields, reason="no margin")
+
+
+def command(kind: CommandKind, *, ts_ns: int, number: int = 1) -> Command:
+    return Command(kind=kind, ts_event_ns=ts_ns, event_id=f"command-{number}", trace_id="command")
 
 
 def ticks(*rows: tuple[int, int, int]) -> Records:

@@ -16,29 +16,29 @@ from tradebus.bus.port import Bus, Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading
-from tradebus.contracts.orders import (
-    OrderCancelled,
-    OrderFilled,
-    OrderPartiallyFilled,
-    OrderRejected,
-    PositionClosed,
-    PositionOpened,
-)
 from tradebus.contracts.records import Records
 from tradebus.contracts.registry import parse
-from tradebus.contracts.sessions import SessionFailed, SessionSpec, SessionStopped
-from tradebus.contracts.signals import ArmLong, EntrySignal, ExitSignal
+from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import COMMANDS, ORDERS, RISK, SESSIONS, SIGNALS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import RandomIds, derive_id
+from tradebus.runtime.rendering import message_of
 from tradebus.store.instruments import register_instruments
 from tradebus.store.store import Store
+from tradebus.trading.facts import Fact, SignalFact
 
-_STREAM_OF: dict[type[Message], str] = {
-    EntrySignal: SIGNALS.name, ExitSignal: SIGNALS.name, ArmLong: SIGNALS.name, SessionStopped: SESSIONS.name,
-    SessionFailed: SESSIONS.name, PositionOpened: ORDERS.name, PositionClosed: ORDERS.name, OrderFilled: ORDERS.name,
-    OrderPartiallyFilled: ORDERS.name, OrderCancelled: ORDERS.name, OrderRejected: ORDERS.name,
-}  # fmt: skip
+Said = Message | Fact
+
+
+def message(said: Said) -> Message:
+    return message_of(said, source="test", recorded_ns=said.ts_event_ns) if isinstance(said, Fact) else said
+
+
+def stream_of(said: Said) -> str:
+    """Where its producer publishes it."""
+    if isinstance(said, SignalFact):
+        return SIGNALS.name
+    return ORDERS.name if isinstance(said, Fact) else SESSIONS.name
 
 
 class Life:
@@ -125,16 +125,15 @@ class Around:
         await self.bus.publish([Outgoing(COMMANDS.name, model.TYPE, command.to_json())])
         return command
 
-    async def publish(self, *messages: Message) -> None:
-        for message in messages:
-            stream = _STREAM_OF[type(message)]
-            await self.bus.publish([Outgoing(stream, message.TYPE, message.to_json())])
+    async def publish(self, *said: Said) -> None:
+        for one in said:
+            await self.bus.publish([Outgoing(stream_of(one), one.TYPE, message(one).to_json())])
 
-    async def tell(self, *messages: Message) -> None:
+    async def tell(self, *said: Said) -> None:
         """One after the other, each taken in before the next is sent: streams have no order among each other."""
-        for message in messages:
-            await self.publish(message)
-            await self.handled(message)
+        for one in said:
+            await self.publish(one)
+            await self.handled(one)
 
     async def slice(self, batch: Records, *, start_ns: int, end_ns: int) -> None:
         """One tick slice [start, end)."""
@@ -181,9 +180,9 @@ class Around:
             await asyncio.sleep(0.01)
         raise AssertionError(f"never came; risk: {[life.failure() for life in self.lives]}")
 
-    async def handled(self, *messages: Message) -> None:
-        """Waits until risk has taken these messages in."""
-        ids = [message.event_id for message in messages]
+    async def handled(self, *said: Said) -> None:
+        """Waits until risk has taken these in."""
+        ids = [one.event_id for one in said]
 
         async def all_in() -> bool:
             count = await self.store.pool.fetchval(

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from tradebus.calendar import lot_size
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.signals import EntrySignal
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
@@ -16,6 +15,7 @@ from tradebus.risk.rules import Ask, first_objection
 from tradebus.risk.state import Holding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.risk.verdicts import Approval, Finding, Kind, Verdict
+from tradebus.trading.facts import EntrySignal
 from tradebus.trading.sizing import Sized, position_size
 
 ALL_PASSED = "all_passed"

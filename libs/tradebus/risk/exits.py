@@ -11,10 +11,10 @@ Invariants, property-tested:
 
 from dataclasses import replace
 
-from tradebus.contracts.signals import ExitSignal
 from tradebus.risk.state import Holding, RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Kind, Verdict
+from tradebus.trading.facts import ExitSignal
 
 KILL_SWITCH = "kill_switch"
 STOP_TRADING = "stop_trading"

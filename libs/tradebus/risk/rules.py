@@ -13,12 +13,12 @@ both pass a limit.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tradebus.contracts.signals import EntrySignal
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_time
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import Hours, Situation, Terms
 from tradebus.risk.verdicts import Finding, Kind
+from tradebus.trading.facts import EntrySignal
 
 
 @dataclass(frozen=True, slots=True)

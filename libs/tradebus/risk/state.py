@@ -3,15 +3,12 @@
 Invariants, property-tested:
 - a holding is pending (approved, not open), open, or closed and waiting for the ticks up to its close to be marked,
 - `trades` counts, per symbol, this day's approvals that opened or still may,
-- the day only goes forward; a new day forgets realised profit, streak, trade counts and the halt, never a holding,
-- encoding and decoding give the same state back.
+- the day only goes forward; a new day forgets realised profit, streak, trade counts and the halt, never a holding.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-
-from pydantic import TypeAdapter
 
 from tradebus.contracts.signals import Side
 
@@ -129,16 +126,3 @@ class RiskState:
 
     def without_holding(self, pos_id: str) -> "RiskState":
         return replace(self, holdings={key: value for key, value in self.holdings.items() if key != pos_id})
-
-
-_ADAPTER = TypeAdapter(RiskState)
-
-
-def encode(state: RiskState) -> str:
-    """The state as JSON, for `risk_state.state`."""
-    return _ADAPTER.dump_json(state, exclude_defaults=True).decode()
-
-
-def decode(text: str | bytes) -> RiskState:
-    """Raises ValueError where `text` is no encoded state."""
-    return _ADAPTER.validate_json(text)

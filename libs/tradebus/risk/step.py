@@ -1,6 +1,6 @@
 """One message, or one batch of ticks: what it changes and what is decided.
 
-    absorb (facts, commands) ─► decide (verdicts) ─► apply ─► exits that are due ─► apply
+    absorb (reports, commands) ─► decide (verdicts) ─► apply ─► exits that are due ─► apply
 
 Invariants, property-tested: a step is a function of its arguments; a step made again on its own result by a message
 it has handled approves nothing more than once (the inbox keeps it from being made at all).
@@ -9,12 +9,10 @@ it has handled approves nothing more than once (the inbox keeps it from being ma
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StopTrading
-from tradebus.contracts.orders import PositionClosed
 from tradebus.contracts.records import Records
-from tradebus.contracts.signals import EntrySignal, ExitSignal
 from tradebus.kernel.time import ist_date
 from tradebus.risk.apply import apply
+from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.entries import decide_entry
 from tradebus.risk.exits import (
     FLATTEN,
@@ -25,14 +23,13 @@ from tradebus.risk.exits import (
     due_exits,
     hard_end_due,
 )
-from tradebus.risk.facts import OrderFact, absorb_fact
 from tradebus.risk.marking import Breach, mark
+from tradebus.risk.reports import Report, absorb
 from tradebus.risk.rules import is_timely, loss_finding, streak_finding
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Finding, Kind, Verdict
-
-Command = StopTrading | PauseTrading | ResumeTrading | Flatten | Kill
+from tradebus.trading.facts import EntrySignal, ExitSignal, PositionClosed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +51,9 @@ def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Sit
     )
 
 
-def on_fact(state: RiskState, fact: OrderFact, situation: Situation) -> Step:
+def on_fact(state: RiskState, fact: Report, situation: Situation) -> Step:
     """Execution reports. A close may halt the session. ValueError for a fact without a pos_id."""
-    state = absorb_fact(state, fact, situation)
+    state = absorb(state, fact, situation)
     cause = Cause(fact.ts_event_ns, fact.event_id, fact.trace_id)
     verdicts: tuple[Verdict, ...] = ()
     if isinstance(fact, PositionClosed):
@@ -67,16 +64,16 @@ def on_fact(state: RiskState, fact: OrderFact, situation: Situation) -> Step:
 
 def on_command(state: RiskState, command: Command, situation: Situation) -> Step:
     """A person or an application commands. Exits take effect in event time, whenever the command was written."""
-    match command:
-        case PauseTrading():
+    match command.kind:
+        case CommandKind.PAUSE:
             return Step(replace(state, paused=True))
-        case ResumeTrading():
+        case CommandKind.RESUME:
             return Step(replace(state, paused=False))
-        case StopTrading():
+        case CommandKind.STOP:
             state = all_due(replace(state, stopping=True), rule=STOP_TRADING)
-        case Flatten():
+        case CommandKind.FLATTEN:
             state = all_due(state, rule=FLATTEN)
-        case Kill():
+        case CommandKind.KILL:
             state = all_due(state, rule=KILL_SWITCH)
     cause = Cause(situation.now_ns(command.ts_event_ns), command.event_id, command.trace_id)
     return _with_due(Step(state), cause)

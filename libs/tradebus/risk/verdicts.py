@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tradebus.contracts.signals import EntrySignal, ExitSignal
 from tradebus.risk.state import Holding
+from tradebus.trading.facts import EntrySignal, ExitSignal
 
 
 class Kind(StrEnum):

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from services.risk.adapters.codec import decode, encode
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec
-from tradebus.risk.state import RiskState, decode, encode
+from tradebus.risk.published import Line
+from tradebus.risk.state import RiskState
 from tradebus.store.queries import load_queries
 from tradebus.store.store import UNMET_REQUIREMENT, Store, Transaction, emission_columns
 
@@ -40,21 +42,6 @@ class Change:
     session_id: str
     state: RiskState
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of `risk_decisions`. `body` holds nothing that differs between two runs over the same events."""
-
-    event_id: str
-    session_id: str
-    signal_id: str | None
-    pos_id: str | None
-    verdict: str
-    rule: str
-    quantity: int | None
-    ts_event_ns: int
-    body: dict[str, str | int | None]
 
 
 async def load_sessions(pool: asyncpg.Pool, session_id: str | None = None) -> list[SessionRow]:

@@ -21,7 +21,7 @@ from testkit.risk import (
     spec,
     ticks,
 )
-from testkit.risk_service import Around, Life
+from testkit.risk_service import Around, Life, Said
 
 from services.risk.adapters.ledger import StateConflict
 from services.risk.consumer import STREAMS
@@ -167,14 +167,14 @@ async def twin(around: Around, tmp_path: Path) -> AsyncIterator[Around]:
     drop_namespace(around.database_url, namespace=namespace)
 
 
-def _morning() -> list[tuple[int, list[Message], list[Message], Any]]:
+def _morning() -> list[tuple[int, list[Said], list[Said], Any]]:
     """Slices of one minute: their end, the orders' reports within, the signals at the end, the ticks."""
     story = []
     for number in range(12):
         start = at("10:00") + number * MINUTE
         stock = every_second(start, STOCK, [50_000 - 10 * number + 5 * (second % 7) for second in range(60)])
         other = every_second(start, OTHER, [50_000 - 55 * max(0, number - 4) for _ in range(60)])
-        reports: dict[int, list[Message]] = {
+        reports: dict[int, list[Said]] = {
             1: [fill("p0", quantity=40, price_paise=50_000, ts_ns=start + SECOND),
                 opened("p0", quantity=40, ts_ns=start + SECOND)],
             2: [fill("p0", quantity=60, price_paise=50_010, ts_ns=start, number=2, last=True)],
@@ -182,7 +182,7 @@ def _morning() -> list[tuple[int, list[Message], list[Message], Any]]:
             5: [opened("p1", instrument=OTHER, ts_ns=start + 5 * SECOND), opened("p4", ts_ns=start + 6 * SECOND)],
             10: [closed("p4", net_pnl_paise=700, ts_ns=start + 20 * SECOND)],
         }  # fmt: skip
-        signals: dict[int, list[Message]] = {
+        signals: dict[int, list[Said]] = {
             0: [entry("p0", ts_ns=start + MINUTE), entry("p5", ts_ns=start + MINUTE, strategy="ema")],
             2: [exit_signal("p0", ts_ns=start + MINUTE)],
             4: [entry("p1", ts_ns=start + MINUTE, instrument=OTHER), entry("p4", ts_ns=start + MINUTE)],

@@ -12,25 +12,21 @@ from testkit.risk import (
     at,
     cancelled,
     closed,
+    command,
     entry,
     opened,
     rejected,
     situation,
 )
 
-from tradebus.contracts.commands import PauseTrading, ResumeTrading, StopTrading
-from tradebus.contracts.signals import EntrySignal, Side
+from tradebus.contracts.signals import Side
+from tradebus.risk.commands import CommandKind
 from tradebus.risk.rules import ENTRY_RULES
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_command, on_fact, on_signal
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Kind, Verdict
-
-
-def command(model: type[Any], number: int = 1) -> Any:
-    return model(
-        event_id=f"c{number}", ts_event_ns=1, ts_recorded_ns=1, source="test", trace_id="t", session_id="session-1"
-    )
+from tradebus.trading.facts import EntrySignal
 
 
 def ask(signal: EntrySignal, now: Situation | None = None, state: RiskState | None = None) -> Verdict:
@@ -68,14 +64,14 @@ def test_an_engaged_kill_switch_blocks() -> None:
 
 
 def test_a_stopping_session_blocks() -> None:
-    state = on_command(RiskState(), command(StopTrading), situation()).state
+    state = on_command(RiskState(), command(CommandKind.STOP, ts_ns=1), situation()).state
     assert ask(entry(), state=state).rule == "session_stopping"
 
 
 def test_a_paused_session_blocks_until_it_is_resumed() -> None:
-    paused = on_command(RiskState(), command(PauseTrading), situation()).state
+    paused = on_command(RiskState(), command(CommandKind.PAUSE, ts_ns=1), situation()).state
     assert ask(entry(), state=paused).rule == "session_paused"
-    resumed = on_command(paused, command(ResumeTrading), situation()).state
+    resumed = on_command(paused, command(CommandKind.RESUME, ts_ns=1), situation()).state
     assert ask(entry(), state=resumed).kind is Kind.ALLOW
 
 
@@ -307,4 +303,4 @@ def test_the_order_of_the_rules_is_the_documented_one() -> None:
 
 def test_an_entry_without_a_pos_id_is_a_defect() -> None:
     with pytest.raises(ValueError, match="pos_id"):
-        ask(entry().model_copy(update={"pos_id": None}))
+        ask(replace(entry(), pos_id=None))

@@ -11,6 +11,7 @@ from testkit.risk import (
     at,
     cancelled,
     closed,
+    command,
     entry,
     exit_signal,
     fill,
@@ -20,9 +21,9 @@ from testkit.risk import (
     ticks,
 )
 
-from tradebus.contracts.commands import Flatten, Kill, StopTrading
 from tradebus.contracts.orders import OrderRole, Transaction
-from tradebus.risk.facts import concerns_risk
+from tradebus.risk.commands import CommandKind
+from tradebus.risk.reports import concerns_risk
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import Step, on_command, on_fact, on_over, on_signal, on_ticks
 from tradebus.risk.terms import Situation
@@ -31,12 +32,8 @@ from tradebus.risk.verdicts import Cause, Kind
 NOTHING = ticks()
 
 
-def command(model: type[Any]) -> Any:
-    # Commands are written by the wall clock, which is years ahead of a history run.
-    return model(
-        event_id="c", ts_event_ns=at("10:00", date(2026, 1, 5)), ts_recorded_ns=1, source="test", trace_id="command",
-        session_id="session-1",
-    )  # fmt: skip
+# Commands are written by the wall clock, which is years ahead of a history run.
+WRITTEN_NS = at("10:00", date(2026, 1, 5))
 
 
 def pending(now: Situation | None = None) -> RiskState:
@@ -101,12 +98,13 @@ def test_an_exit_that_overtook_its_entry_is_said_again_when_the_entry_opens() ->
 
 
 @pytest.mark.parametrize(
-    ("model", "rule"), [(StopTrading, "stop_trading"), (Flatten, "flatten"), (Kill, "kill_switch")]
+    ("kind", "rule"),
+    [(CommandKind.STOP, "stop_trading"), (CommandKind.FLATTEN, "flatten"), (CommandKind.KILL, "kill_switch")],
 )
-def test_stop_flatten_and_kill_close_what_is_open_and_what_opens_later(model: type[Any], rule: str) -> None:
+def test_stop_flatten_and_kill_close_what_is_open_and_what_opens_later(kind: CommandKind, rule: str) -> None:
     now = situation(data_ns=at("10:05") - 1)
     both = on_signal(open_position(now), entry("p2", instrument=OTHER, ts_ns=at("10:05")), now).state
-    step = on_command(both, command(model), now)
+    step = on_command(both, command(kind, ts_ns=WRITTEN_NS), now)
     assert summary(step) == [("EXIT", rule, "p1")]
     assert step.verdicts[0].ts_event_ns == at("10:05")  # event time, not the command's
     assert step.verdicts[0].trace_id == "command"
@@ -115,7 +113,7 @@ def test_stop_flatten_and_kill_close_what_is_open_and_what_opens_later(model: ty
 
 
 def test_after_a_flatten_the_session_goes_on() -> None:
-    state = on_command(pending(), command(Flatten), situation()).state
+    state = on_command(pending(), command(CommandKind.FLATTEN, ts_ns=WRITTEN_NS), situation()).state
     state = on_fact(state, cancelled("p1"), situation()).state
     assert on_signal(state, entry("p2", ts_ns=at("10:30")), situation()).verdicts[0].kind is Kind.ALLOW
 
@@ -276,7 +274,7 @@ def test_a_new_day_forgets_the_counts_and_the_halt_and_keeps_positions() -> None
 
 def test_a_fact_without_a_pos_id_is_a_defect() -> None:
     with pytest.raises(ValueError, match="pos_id"):
-        on_fact(RiskState(), opened().model_copy(update={"pos_id": None}), situation())
+        on_fact(RiskState(), replace(opened(), pos_id=None), situation())
 
 
 def test_a_report_of_an_unknown_trade_changes_nothing() -> None:

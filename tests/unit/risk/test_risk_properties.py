@@ -13,6 +13,7 @@ from testkit.risk import (
     at,
     cancelled,
     closed,
+    command,
     entry,
     every_second,
     exit_signal,
@@ -22,15 +23,19 @@ from testkit.risk import (
     spec,
 )
 
-from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StopTrading
+from services.risk.adapters.codec import decode, encode
 from tradebus.contracts.orders import OrderRole
+from tradebus.contracts.registry import parse
 from tradebus.contracts.signals import Side
 from tradebus.kernel.time import ist_date
+from tradebus.risk.commands import CommandKind
 from tradebus.risk.marking import held_instruments, select
-from tradebus.risk.state import RiskState, decode, encode
+from tradebus.risk.published import Line, journalled, published
+from tradebus.risk.state import RiskState
 from tradebus.risk.step import Step, on_command, on_fact, on_signal, on_ticks
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Approval, Kind, Verdict
+from tradebus.runtime.rendering import fact_of, message_of
 
 CAPITAL = 10_000_000
 LIMITS: dict[str, Any] = {
@@ -202,13 +207,9 @@ class World:
             assert all(trade.exit_out for trade in self.trades.values() if trade.opened)
 
     def command(self, name: str) -> None:
-        models = {"pause": PauseTrading, "resume": ResumeTrading, "stop": StopTrading, "flatten": Flatten, "kill": Kill}
         self.number += 1
-        message = models[name](
-            event_id=f"c{self.number}", ts_event_ns=self.now_ns, ts_recorded_ns=1, source="test", trace_id="t",
-            session_id=SPEC.session_id,
-        )  # fmt: skip
-        self.take(on_command(self.state, message, self.situation))
+        given = command(CommandKind(name.upper()), ts_ns=self.now_ns, number=self.number)
+        self.take(on_command(self.state, given, self.situation))
         self.paused = {"pause": True, "resume": False}.get(name, self.paused)
         self.stopped |= name == "stop"
         self.killed |= name == "kill"
@@ -266,6 +267,22 @@ def test_a_restart_after_every_message_changes_no_decision(story: Story, paced: 
     without, with_restarts = play(story, paced=paced), play(story, paced=paced, restarts=True)
     assert without.verdicts == with_restarts.verdicts
     assert without.state == with_restarts.state
+
+
+@given(STORIES, st.booleans())
+def test_what_is_told_and_journalled_has_one_id_and_survives_the_wire(story: Story, paced: bool) -> None:
+    world = play(story, paced=paced)
+    lines: dict[str, Line] = {}
+    for verdict in world.verdicts:
+        fact = published(verdict, session_id=SPEC.session_id, user_id=SPEC.user_id, limits=SPEC.limits)
+        line = journalled(verdict, fact, session_id=SPEC.session_id)
+        assert lines.setdefault(line.event_id, line) == line  # a repeat is the same decision
+        if fact is None:
+            assert verdict.kind is Kind.IGNORED
+            continue
+        assert (fact.event_id, fact.rule, fact.pos_id) == (line.event_id, line.rule, line.pos_id)
+        assert fact_of(parse(message_of(fact, source="risk", recorded_ns=1).to_json())) == fact
+    assert len(lines) == len(world.verdicts)
 
 
 @given(STORIES)

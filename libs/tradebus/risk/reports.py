@@ -8,33 +8,32 @@ Invariants, property-tested:
 
 from dataclasses import replace
 
-from tradebus.contracts.orders import (
-    OrderCancelled,
-    OrderFilled,
-    OrderPartiallyFilled,
-    OrderRejected,
-    OrderRole,
-    PositionClosed,
-    PositionOpened,
-    Transaction,
-)
+from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
 from tradebus.risk.exits import due_when_opened
 from tradebus.risk.state import Holding, RiskState
 from tradebus.risk.terms import Situation, hours_of
+from tradebus.trading.facts import (
+    OrderCancelled,
+    OrderFilled,
+    OrderPartiallyFilled,
+    OrderRejected,
+    PositionClosed,
+    PositionOpened,
+)
 
-OrderFact = PositionOpened | PositionClosed | OrderFilled | OrderPartiallyFilled | OrderCancelled | OrderRejected
+Report = PositionOpened | PositionClosed | OrderFilled | OrderPartiallyFilled | OrderCancelled | OrderRejected
 
 
-def concerns_risk(fact: OrderFact) -> bool:
+def concerns_risk(fact: Report) -> bool:
     """False for what changes nothing here: the end of a stop order, which the exit or the close reports anyway."""
     return not (isinstance(fact, OrderCancelled | OrderRejected) and fact.role is OrderRole.STOP)
 
 
-def absorb_fact(state: RiskState, fact: OrderFact, situation: Situation) -> RiskState:
-    """The state after `fact`. A fact without a pos_id is a defect of its producer: ValueError."""
+def absorb(state: RiskState, fact: Report, situation: Situation) -> RiskState:
+    """The state after `fact`. A report without a pos_id is a defect of its producer: ValueError."""
     if fact.pos_id is None:
         raise ValueError(f"{fact.TYPE} {fact.event_id} has no pos_id")
     state = state.on_day(ist_date(fact.ts_event_ns))
