@@ -126,7 +126,7 @@ def _fill_volume(row: Any, body: Any) -> int:
     if 0 <= body.vtt < 10**15:
         row["volume_cumulative"] = body.vtt
         bits |= records.QUOTE_HAS_VOLUME
-    if 0 <= body.oi < 1e15:
+    if 0.5 < body.oi < 1e15:
         row["open_interest"] = round(body.oi)
         bits |= records.QUOTE_HAS_OPEN_INTEREST
     return bits

@@ -57,7 +57,7 @@ QUOTE = np.dtype(
     ]
 )
 
-QUOTE_HAS_PRICE = 1
+QUOTE_HAS_PRICE = 1  # what the packet shows; whether it is of today its times say (`ticks_since`)
 QUOTE_HAS_LAST_QUANTITY = 2
 QUOTE_HAS_AVERAGE_PRICE = 4
 QUOTE_HAS_DAY_PRICES = 8  # open, high, low
@@ -69,6 +69,7 @@ QUOTE_HAS_TOTAL_QUANTITIES = 256
 QUOTE_HAS_DEPTH = 512
 QUOTE_HAS_EXCHANGE_TIME = 1024
 QUOTE_HAS_LAST_TRADE_TIME = 2048
+_OF_TRADES = QUOTE_HAS_LAST_QUANTITY | QUOTE_HAS_VOLUME  # an index has neither
 
 CANDLE = np.dtype(
     [
@@ -118,4 +119,26 @@ def ticks_of(quotes: Records) -> Records:
         ticks[name] = priced[name]
     ticks["bid_paise"] = priced["bid_paise"][:, 0]
     ticks["ask_paise"] = priced["ask_paise"][:, 0]
+    return ticks
+
+
+def ticks_since(quotes: Records, since_ns: int, *, now_ns: int) -> Records:
+    """The TICK records of the QUOTE records whose price was made at or after `since_ns` (the day's midnight), with that
+    instant as event time, in their order.
+
+    A price is as old as its trade, however new its packet: before the day's first trade brokers go on showing an
+    earlier day's. A packet that does not tell when the trade was has the exchange's time or `now_ns`, where the day's
+    volume says that there was one; what is not traded (an index) has the exchange's.
+    """
+    fields = quotes["fields"]
+    traded = (fields & QUOTE_HAS_LAST_TRADE_TIME) != 0
+    stamped = (fields & QUOTE_HAS_EXCHANGE_TIME) != 0
+    valued = stamped & ((fields & _OF_TRADES) == 0)
+    at_ns = np.where(traded, quotes["ts_last_trade_ns"], np.where(stamped, quotes["ts_event_ns"], now_ns))
+    sound = traded | valued | (quotes["volume_cumulative"] > 0)
+    counts = ((fields & QUOTE_HAS_PRICE) != 0) & sound & (at_ns >= since_ns)
+    if not counts.all():
+        quotes, at_ns = quotes[counts], at_ns[counts]
+    ticks = ticks_of(quotes)
+    ticks["ts_event_ns"] = at_ns
     return ticks

@@ -147,6 +147,14 @@ def test_an_index_carries_no_volume_quantities_or_open_interest():
     assert quote["fields"] & records.QUOTE_HAS_PRICE
 
 
+@pytest.mark.parametrize(("segment", "said"), [(1, False), (2, True), (4, False), (8, True)])
+def test_a_share_has_no_open_interest_and_a_new_contract_has_none_yet(segment, said):
+    body = bytearray(packet(8, segment, 3, drawn()))
+    body[34:46] = bytes(12)
+    interest = records.QUOTE_HAS_OPEN_INTEREST | records.QUOTE_HAS_OPEN_INTEREST_RANGE
+    assert decode(bytes(body)).quotes[0]["fields"] & interest == (interest if said else 0)
+
+
 def ticker(price, seconds, *, security_id=1, segment=2):
     return header(2, segment, security_id) + struct.pack("<fI", price, seconds)
 

@@ -171,6 +171,18 @@ def test_an_omitted_zero_is_a_zero_and_not_an_old_value():
     assert row["ts_event_ns"] == 2_000_000
 
 
+@pytest.mark.parametrize("interest", [None, 0.0, -1.0, float("nan")])
+def test_an_open_interest_that_was_not_sent_is_not_one_of_nothing(interest):
+    message = pb2.FeedResponse(currentTs=1)
+    body = message.feeds[FUTURE].fullFeed.marketFF
+    body.ltpc.ltp, body.ltpc.ltt = 10.0, 5
+    if interest is not None:
+        body.oi = interest
+    (row,) = UpstoxDecoder({FUTURE: 0}).decode(message.SerializeToString(), received_ns=1).quotes
+    assert not row["fields"] & QUOTE_HAS_OPEN_INTEREST
+    assert row["open_interest"] == 0
+
+
 def test_a_feed_without_any_time_is_as_of_its_arrival():
     message = pb2.FeedResponse()
     message.feeds[FUTURE].ltpc.ltp = 11.0

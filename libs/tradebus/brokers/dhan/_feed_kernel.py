@@ -34,7 +34,7 @@ for _code, _size in (
 ):  # fmt: skip
     SIZES[_code] = _size
 _SEGMENT_MAX = 8
-_INDEX_SEGMENT = 0
+_INDEX_SEGMENT, _NSE_FNO, _BSE_FNO = 0, 2, 8
 _SMALLEST_RECORD_BYTES = 12
 _PRICE_MAX_RUPEES = 1e8
 _PAISA_CERTAIN_BELOW_BITS = 0x48000000  # of ₹1,31,072 as an f32: from here on one step of it is more than a paisa
@@ -219,10 +219,12 @@ def _read_depth(data: Bytes, at: Int, tick_paise: Int, out: Any) -> Int:
 def _read_full(data: Bytes, at: Int, segment: Int, tick_paise: Int, received_ns: Int, out: Any) -> Int:
     fields = np.int64(0)
     if segment != _INDEX_SEGMENT:
-        out.open_interest = _u32(data, at + 34)
+        interest = _u32(data, at + 34)
+        out.open_interest = interest
         out.open_interest_high = _u32(data, at + 38)
         out.open_interest_low = _u32(data, at + 42)
-        fields = np.int64(records.QUOTE_HAS_OPEN_INTEREST | records.QUOTE_HAS_OPEN_INTEREST_RANGE)
+        if interest > 0 or segment in (_NSE_FNO, _BSE_FNO):  # a share has none: its 0 says nothing
+            fields = np.int64(records.QUOTE_HAS_OPEN_INTEREST | records.QUOTE_HAS_OPEN_INTEREST_RANGE)
     return (
         fields
         | _read_time(data, at + 14, received_ns, out)

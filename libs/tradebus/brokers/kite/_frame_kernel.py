@@ -20,6 +20,8 @@ TABLE = types.Array(int64, 2, "C", readonly=True)
 QUOTES_OUT = types.Array(from_dtype(QUOTE), 1, "C")
 
 LTP_BYTES, INDEX_QUOTE_BYTES, INDEX_FULL_BYTES, QUOTE_BYTES, FULL_BYTES = 8, 28, 32, 44, 184
+SKIPPED_SHIFT = 32  # in what the kernels return
+PACKETS_MAX = 3_000  # a connection has no more instruments
 HASH_FACTOR = 2654435761  # Knuth's: spreads tokens, whose low byte is the segment, over the table
 _SECOND_NS = 1_000_000_000
 _INT32_MAX = 2**31 - 1
@@ -31,7 +33,8 @@ _TRADED = (
     | records.QUOTE_HAS_DAY_PRICES
     | records.QUOTE_HAS_PREVIOUS_CLOSE
 )
-_FULL = records.QUOTE_HAS_OPEN_INTEREST | records.QUOTE_HAS_OPEN_INTEREST_RANGE | records.QUOTE_HAS_DEPTH
+_INTEREST = records.QUOTE_HAS_OPEN_INTEREST | records.QUOTE_HAS_OPEN_INTEREST_RANGE
+_NFO, _BFO = 2, 5  # segments that have open interest
 
 
 @helper
@@ -95,8 +98,10 @@ def write_no_traded(quote: Records) -> None:
 
 
 @helper
-def write_full(frame: Bytes, at: int, quote: Records) -> None:
-    quote["open_interest"] = u32(frame, at + 48)
+def write_full(frame: Bytes, at: int, quote: Records) -> int:
+    """Returns the bits of `fields`. A share has no open interest: its 0 says nothing."""
+    interest, segment = u32(frame, at + 48), frame[at + 3]
+    quote["open_interest"] = interest
     quote["open_interest_high"] = u32(frame, at + 52)
     quote["open_interest_low"] = u32(frame, at + 56)
     for level in range(DEPTH_LEVELS):
@@ -107,6 +112,8 @@ def write_full(frame: Bytes, at: int, quote: Records) -> None:
         quote["ask_quantity"][level] = count32(frame, ask)
         quote["ask_paise"][level] = u32(frame, ask + 4)
         quote["ask_orders"][level] = u16(frame, ask + 8)
+    known = interest > 0 or segment in (_NFO, _BFO)
+    return records.QUOTE_HAS_DEPTH | (_INTEREST if known else 0)
 
 
 @helper
@@ -138,9 +145,8 @@ def write_packet(frame: Bytes, at: int, length: int, quote: Records, received_ns
             fields |= records.QUOTE_HAS_DAY_PRICES | records.QUOTE_HAS_PREVIOUS_CLOSE
             write_day(frame, quote, at + 16, at + 8, at + 12, at + 20)
     if length == FULL_BYTES:
-        fields |= _FULL
         trade_seconds, exchange_seconds = u32(frame, at + 44), u32(frame, at + 60)
-        write_full(frame, at, quote)
+        fields |= write_full(frame, at, quote)
     else:
         write_no_full(quote)
     if length == INDEX_FULL_BYTES:
@@ -161,19 +167,24 @@ def write_packet(frame: Bytes, at: int, length: int, quote: Records, received_ns
 
 
 @helper
-def read_one(frame: Bytes, begin: int, end: int, table: Int64s, received_ns: int, out: Records, written: int) -> int:
+def read_one(
+    frame: Bytes, begin: int, end: int, table: Int64s, received_ns: int, out: Records, written: int
+) -> tuple[int, int]:
     """Writes the readable packets of the frame in [begin, end) behind the first `written` records. Returns how many
-    records there are then."""
+    records there are then, and how many packets of the frame gave none: where it ends before they do, those that are
+    left of the number it announced, or one where no frame has that many."""
+    skipped = 0
     if end - begin < 2:
-        return written
-    at = begin + 2
-    for _packet in range(u16(frame, begin)):
+        return written, skipped
+    at, packets = begin + 2, u16(frame, begin)
+    for packet in range(packets):
+        missing = packets - packet if packets <= PACKETS_MAX else 1
         if at + 2 > end or written >= out.shape[0]:
-            return written
+            return written, skipped + missing
         length = u16(frame, at)
         at += 2
         if at + length > end:  # cut short: what is left of it says nothing
-            return written
+            return written, skipped + missing
         if length in (FULL_BYTES, QUOTE_BYTES, LTP_BYTES, INDEX_FULL_BYTES, INDEX_QUOTE_BYTES):
             instrument = instrument_of(table, u32(frame, at))
             if instrument >= 0:
@@ -181,22 +192,29 @@ def read_one(frame: Bytes, begin: int, end: int, table: Int64s, received_ns: int
                 quote["instrument"] = instrument
                 write_packet(frame, at, length, quote, received_ns)
                 written += 1
+            else:
+                skipped += 1
+        else:
+            skipped += 1
         at += length
-    return written
+    return written, skipped
 
 
 @kernel(int64(BYTES, TABLE, int64, QUOTES_OUT))
 def read_frame(frame: Bytes, table: Int64s, received_ns: int, out: Records) -> int:
-    """Writes one record per readable packet of a subscribed instrument. Returns how many."""
-    return read_one(frame, 0, frame.shape[0], table, received_ns, out, 0)
+    """Writes one record per readable packet of a subscribed instrument. Returns how many, and above its low 32 bits how
+    many packets gave none: one whole number, because a pair costs a small frame a third of its time."""
+    written, skipped = read_one(frame, 0, frame.shape[0], table, received_ns, out, 0)
+    return skipped << SKIPPED_SHIFT | written
 
 
 @kernel(int64(BYTES, INT64S, TABLE, int64, QUOTES_OUT))
 def read_frames(frames: Bytes, ends: Int64s, table: Int64s, received_ns: int, out: Records) -> int:
-    """The same of frames that lie one behind the other, each ending at its `ends`. Returns how many records."""
-    begin, written = 0, 0
+    """The same of frames that lie one behind the other, each ending at its `ends`."""
+    begin, written, skipped = 0, 0, 0
     for number in range(ends.shape[0]):
         end = min(ends[number], frames.shape[0])
-        written = read_one(frames, begin, end, table, received_ns, out, written)
+        written, unread = read_one(frames, begin, end, table, received_ns, out, written)
+        skipped += unread
         begin = end
-    return written
+    return skipped << SKIPPED_SHIFT | written

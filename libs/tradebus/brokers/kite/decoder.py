@@ -21,6 +21,7 @@ SEGMENTS = {1: "NSE", 2: "NFO", 4: "BSE", 5: "BFO", 9: "INDICES"}  # the low byt
 TOKEN_MAX = 2**32 - 1
 NO_QUOTES: Records = np.zeros(0, QUOTE)
 _PACKET_BYTES_MIN = 2 + 8
+_SKIPPED_SHIFT, _WRITTEN = 32, 0xFFFF_FFFF  # how the kernels return two counts as one number
 _NOTHING = Decoded(NO_QUOTES)
 
 
@@ -50,10 +51,10 @@ class KiteDecoder:
             return Decoded(NO_QUOTES, (event,)) if event is not None else _NOTHING
         if len(frame) < 2:  # a heartbeat
             return _NOTHING
-        packets, room = _announced(frame)
-        quotes: Records = np.empty(room, QUOTE)
-        written = self._read_frame(np.frombuffer(frame, np.uint8), self._table, received_ns, quotes)
-        return Decoded(quotes[:written] if written < room else quotes, skipped=packets - written)
+        quotes: Records = np.empty(_room(frame), QUOTE)
+        counts = self._read_frame(np.frombuffer(frame, np.uint8), self._table, received_ns, quotes)
+        written = counts & _WRITTEN
+        return Decoded(quotes[:written] if written < len(quotes) else quotes, skipped=counts >> _SKIPPED_SHIFT)
 
     def decode_all(self, frames: Sequence[bytes | str], *, received_ns: int) -> Decoded:
         """All that has arrived since the last turn as one batch, in one compiled call."""
@@ -61,15 +62,13 @@ class KiteDecoder:
             return self.decode(frames[0], received_ns=received_ns)
         events = [event for frame in frames if isinstance(frame, str) if (event := _event(frame)) is not None]
         bodies = [frame for frame in frames if isinstance(frame, bytes) and len(frame) >= 2]
-        announced = [_announced(body) for body in bodies]
-        quotes: Records = np.empty(sum(room for _, room in announced), QUOTE)
-        written = 0
-        if len(quotes):
+        quotes: Records = np.empty(sum(_room(body) for body in bodies), QUOTE)
+        counts = 0
+        if bodies:
             ends = np.cumsum([len(body) for body in bodies], dtype=np.int64)
             body = np.frombuffer(b"".join(bodies), np.uint8)
-            written = self._read_frames(body, ends, self._table, received_ns, quotes)
-        skipped = sum(packets for packets, _ in announced) - written
-        return Decoded(quotes[:written], tuple(events), skipped)
+            counts = self._read_frames(body, ends, self._table, received_ns, quotes)
+        return Decoded(quotes[: counts & _WRITTEN], tuple(events), counts >> _SKIPPED_SHIFT)
 
 
 def message(text: str) -> tuple[str, object]:
@@ -83,10 +82,9 @@ def message(text: str) -> tuple[str, object]:
     return parsed["type"], parsed.get("data")
 
 
-def _announced(frame: bytes) -> tuple[int, int]:
-    """How many packets a frame says it has, and how many of those it can have."""
-    packets = int.from_bytes(frame[:2], "big")
-    return packets, min(packets, (len(frame) - 2) // _PACKET_BYTES_MIN)
+def _room(frame: bytes) -> int:
+    """How many records a frame can hold: as many packets as it announces, and no more than have room in it."""
+    return min(int.from_bytes(frame[:2], "big"), (len(frame) - 2) // _PACKET_BYTES_MIN)
 
 
 def _event(text: str) -> FeedEvent | None:

@@ -1,6 +1,7 @@
 """Raw rows of a frame to QUOTE records. Who calls it and what it promises: `decoder.py`.
 
-Rupees become the nearest paisa. proto3 leaves a zero out, so a price of 0 and a missing one are the same: absent. What
+Rupees become the nearest paisa. proto3 leaves a zero out, so a price or an open interest of 0 and a missing one are the
+same: absent. What
 cannot be (not a number, negative, beyond what a record holds) is absent too, and never something near it.
 """
 
@@ -147,7 +148,7 @@ def _fill_quantities(raw: np.void, row: np.void) -> int:
     if known and volume >= 0 and volume < _UNITS_MAX:
         row["volume_cumulative"] = volume
         fields |= records.QUOTE_HAS_VOLUME
-    if known and interest >= 0:
+    if known and interest > 0:
         row["open_interest"] = interest
         fields |= records.QUOTE_HAS_OPEN_INTEREST
     if full and buy >= 0 and sell >= 0:
