@@ -191,7 +191,8 @@ class Orb(Strategy[OrbParameters]):
         return (ratio > self.parameters.put_call_bullish_above) - (ratio < self.parameters.put_call_bearish_below)
 
     def _remember(self, candle: Candle) -> None:
+        range_paise = patterns.range_paise(candle)
         self._volumes.push(candle.volume)
-        self._ranges.push(patterns.range_paise(candle))
-        self._recent_ranges.push(patterns.range_paise(candle))
+        self._ranges.push(range_paise)
+        self._recent_ranges.push(range_paise)
         self._day.before_previous, self._day.previous = self._day.previous, candle

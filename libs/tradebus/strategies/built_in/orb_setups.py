@@ -30,7 +30,7 @@ _CONFIDENCE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one a candle: not frozen, because a frozen value costs a microsecond more to make
 class Participation:
     """Whether the candle was carried by volume; for a series without volume, whether its range expanded instead."""
 
@@ -38,7 +38,7 @@ class Participation:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
     """All a setup may look at when a candle has closed. Prices in paise; averages are those before the candle."""
 

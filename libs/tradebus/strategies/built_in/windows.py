@@ -16,10 +16,11 @@ class SumWindow:
         return len(self._values) == self.length
 
     def push(self, value: int) -> None:
+        values = self._values
+        values.append(value)
+        if len(values) > self.length:
+            value -= values.popleft()
         self.total += value
-        self._values.append(value)
-        if len(self._values) > self.length:
-            self.total -= self._values.popleft()
 
     def ratio_of(self, value: int) -> float:
         """`value` as a multiple of the window's mean; 0 where that mean is 0. Only meaningful when `full`."""

@@ -30,7 +30,7 @@ class Source:
     instrument: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one a decision, as DecisionRow: not frozen, because a frozen value takes longer to make
 class Moment:
     """What was decided on: the closed candle or the tick, and when it counts."""
 
@@ -39,7 +39,7 @@ class Moment:
     price_paise: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DecisionRow:
     """One line of the decision journal."""
 
@@ -192,4 +192,6 @@ class _Shared:
 
 def _storable(reason: str) -> str:
     """As Postgres takes it: no NUL, no half of a surrogate pair, bounded."""
+    if reason.isascii() and "\x00" not in reason:
+        return reason[:_REASON_CHARACTERS_MAX]
     return reason.replace("\x00", "")[:_REASON_CHARACTERS_MAX].encode("utf-8", "replace").decode()

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tradebus.calendar import session_for
-from tradebus.kernel.time import ist_date, ist_midnight_ns
+from tradebus.kernel.time import NANOSECONDS_PER_DAY, ist_date, ist_midnight_ns
 
 
 class Hours(NamedTuple):
@@ -17,14 +17,17 @@ class SessionHours:
     def __init__(self, market_class: str) -> None:
         self._market_class = market_class
         self._days: dict[int, Hours | None] = {}
+        self._today: tuple[int, int, Hours | None] = (0, 0, None)  # the day asked for last: [start, end), hours
 
     def of(self, ts_ns: int) -> Hours | None:
         """None on a day without a session."""
-        midnight_ns = ist_midnight_ns(ts_ns)
-        try:
-            return self._days[midnight_ns]
-        except KeyError:
-            session = session_for(ist_date(ts_ns), self._market_class)
-            hours = Hours(session.open_ns, session.close_ns) if session is not None else None
-            self._days[midnight_ns] = hours
+        start_ns, end_ns, hours = self._today
+        if start_ns <= ts_ns < end_ns:
             return hours
+        midnight_ns = ist_midnight_ns(ts_ns)
+        if midnight_ns not in self._days:
+            session = session_for(ist_date(ts_ns), self._market_class)
+            self._days[midnight_ns] = Hours(session.open_ns, session.close_ns) if session is not None else None
+        hours = self._days[midnight_ns]
+        self._today = (midnight_ns, midnight_ns + NANOSECONDS_PER_DAY, hours)
+        return hours

@@ -21,7 +21,7 @@ from tradebus.strategies.protocol import Action, Candle, Context, Decision, Posi
 PositionAt = Callable[[int], Position | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled:
     """A decision that counts, what it was decided on and the position it saw. `failure`: the traceback to log once."""
 
