@@ -212,7 +212,7 @@ def test_our_feed_comes_back_with_its_subscriptions_after_a_cut(desk: KiteDesk) 
         kinds = [item.kind for item in items if isinstance(item, FeedEvent)]
         return kinds.count(FeedEventKind.CONNECTED) == 2 and not isinstance(items[-1], FeedEvent)
 
-    watched = {desk.instrument(one).index for one in WATCHED}  # the call at the money is another one as the market moves
+    watched = {desk.instrument(one).index for one in WATCHED}  # the call at the money may be another soon
     items = _run_feed(desk, back)
     kinds = [item.kind for item in items if isinstance(item, FeedEvent)]
     assert kinds == [FeedEventKind.CONNECTED, FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
