@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from services.market_data.domain.live_candles import LiveCandles
-from services.market_data.domain.live_ticks import ticks_at
 from testkit.fuzz_dhan import listed
 from testkit.fuzz_kite import frame_of
 from testkit.upstox_frames import pb2
 
+from services.market_data.candles.live import LiveCandles
+from services.market_data.feeds.live.ticks import ticks_at
 from tradebus.brokers.dhan import DhanDecoder
 from tradebus.brokers.kite import KiteDecoder
 from tradebus.brokers.upstox import UpstoxDecoder
