@@ -55,6 +55,28 @@ def parse_broker(text: str, *, option: str) -> str:
     return text
 
 
+def parse_feed(text: str) -> str:
+    """What `up` may follow: "generated", or a broker. Raises InvalidInput."""
+    from tradebus.config.brokers import BROKER_NAMES
+
+    plain = text.strip().lower() or "generated"
+    if plain == "history":
+        raise InvalidInput("--feed history: recorded days are traded by `tradebus trade --history FILE`")
+    if plain != "generated" and plain not in BROKER_NAMES:
+        known = ("generated", *BROKER_NAMES)
+        raise InvalidInput(f"--feed {text!r}: no such feed{nearest(plain, known)}; there are {', '.join(known)}")
+    return plain
+
+
+def parse_namespace(text: str | None) -> str | None:
+    """None where not given, which "" is not. Raises InvalidInput for a name that no schema can have."""
+    from tradebus.store.namespaces import schema_name
+
+    if text is not None:
+        schema_name(text)
+    return text
+
+
 def parse_pairs(pairs: Sequence[str], *, option: str) -> dict[str, Any]:
     """`length=5` → {"length": 5}: a value is JSON where it can be read as such, text otherwise. Raises InvalidInput."""
     found: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.cli.output import print_json
 from services.cli.place import find_database, find_redis, state_dir
-from services.cli.stack.rundir import alive_runs
+from services.cli.stack.rundir import alive_runs, read_run, runs_folder
 from services.gateway.killswitch import engage, release
 from services.gateway.messages import message
 from services.gateway.settings import KILL_FILE
@@ -50,7 +50,9 @@ async def run_kill(*, reason: str, reset: bool, stack: str | None, json: bool) -
     """Prints what was reached. Raises Unavailable where nothing was, InvalidInput for a reason that is no line."""
     if not reason.strip() or len(reason) > 200 or not reason.isprintable():
         raise InvalidInput("--reason: write one line of at most 200 characters")
-    results = [await (_reset(one, reason) if reset else _engage(one, reason)) for one in targets(stack)]
+    results = [
+        await (_reset(one, reason) if reset else _engage(one, reason)) for one in targets(stack, state=state_dir())
+    ]
     reached = [way for result in results for way, what in result.ways.items() if what == DONE]
     if json:
         shown = [{"stack": one.target.name, "namespace": one.target.namespace, **one.ways} for one in results]
@@ -66,11 +68,15 @@ async def run_kill(*, reason: str, reset: bool, stack: str | None, json: bool) -
         raise Unavailable("the kill switch could not be reached in any way; see the lines above")
 
 
-def targets(stack: str | None) -> list[Target]:
-    """The stacks that run; the default one also where it is down, or runs elsewhere on the same servers."""
-    found = [Target(run.name, Path(run.state_dir), run.namespace) for run in alive_runs(state_dir())]
+def targets(stack: str | None, *, state: Path) -> list[Target]:
+    """The stacks that run; where the default one is down it is meant too, as it was when it last ran here, and the one
+    that runs elsewhere on the same servers."""
+    found = [Target(run.name, Path(run.state_dir), run.namespace) for run in alive_runs(state)]
     if "default" not in {one.name for one in found}:
-        found.insert(0, Target("default", state_dir(), ""))
+        last = read_run(runs_folder(state) / "default")
+        if last is not None and last.namespace:
+            found.insert(0, Target(f"default ({last.namespace})", Path(last.state_dir), last.namespace))
+        found.insert(0, Target("default", state, ""))
     if stack is None:
         return found
     chosen = [one for one in found if stack in (one.name, one.namespace)]

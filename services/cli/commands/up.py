@@ -12,21 +12,35 @@ def register(app: typer.Typer) -> None:
 def up(
     port: Annotated[int, typer.Option(help="Where the gateway listens, on 127.0.0.1.")] = 8000,
     api_port: Annotated[int, typer.Option(help="Where the market-data API listens, on 127.0.0.1.")] = 8002,
-    symbols: Annotated[str, typer.Option(help="What to follow, with commas; two indices and three stocks.")] = "",
+    symbols: Annotated[
+        str,
+        typer.Option(envvar="TRADEBUS_SYMBOLS", help="What to follow, with commas; two indices and three stocks."),
+    ] = "",
     feed: Annotated[
-        str, typer.Option(help="generated, or a broker's live prices: kite, dhan, upstox (log in first).")
+        str,
+        typer.Option(
+            envvar="TRADEBUS_FEED", help="generated, or a broker's live prices: kite, dhan, upstox (log in first)."
+        ),
     ] = "generated",
     sandbox: Annotated[
         str | None, typer.Option(help="With --feed: a sandbox's admin address, whose clock the market follows.")
     ] = None,
-    speed: Annotated[str, typer.Option(help="Of the generated market: 1 is real time.")] = "1",
-    seed: Annotated[int, typer.Option(min=0, help="Of the generated market.")] = 1,
+    speed: Annotated[str, typer.Option(envvar="TRADEBUS_SPEED", help="Of the generated market: 1 is real time.")] = "1",
+    seed: Annotated[int, typer.Option(envvar="TRADEBUS_SEED", min=0, help="Of the generated market.")] = 1,
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TRADEBUS_NAMESPACE",
+            help="Whose tables and streams; of the feed where not given: the generated market's, live, sandbox.",
+        ),
+    ] = None,
 ) -> None:
     """Start every service and wait for commands until Ctrl-C.
 
     Prices come from a generated market, in real time, or with --feed from a broker. Sessions, orders and trades
     stay in the book of record: start it again and they go on. Ctrl-C stops every session (its positions are closed)
-    before the services end; a second Ctrl-C does not wait for that.
+    before the services end; a second Ctrl-C does not wait for that. The generated market, brokers' prices and a sandbox
+    each have tables and streams of their own, so that practice is never among what was real.
 
     Examples:
 
@@ -40,12 +54,16 @@ def up(
 
     tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000      (in another terminal)
     """
-    from services.cli.arguments import parse_broker, parse_speed
+    from services.cli.arguments import parse_feed, parse_namespace, parse_speed
     from services.cli.output import run_async
-    from services.cli.stack.standing import run_up
+    from services.cli.stack.standing import Standing, run_up
 
-    chosen = feed if feed == "generated" else parse_broker(feed, option="--feed")
-    pace = parse_speed(speed)
+    chosen = parse_feed(feed)
     run_async(
-        run_up(port=port, api_port=api_port, symbols=symbols, speed=pace, seed=seed, feed=chosen, sandbox=sandbox)
-    )
+        run_up(
+            Standing(
+                port=port, api_port=api_port, symbols=symbols, speed=parse_speed(speed), seed=seed, feed=chosen,
+                sandbox=sandbox, namespace=parse_namespace(namespace),
+            )
+        )
+    )  # fmt: skip

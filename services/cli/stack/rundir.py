@@ -93,7 +93,7 @@ def alive_runs(state_dir: Path) -> list[RunState]:
     folder = runs_folder(state_dir)
     names = sorted((entry.name for entry in folder.iterdir()), reverse=True) if folder.is_dir() else []
     found = [state for name in names if (state := read_run(folder / name)) is not None and state.alive]
-    return sorted(found, key=lambda state: state.namespace != "")
+    return sorted(found, key=lambda state: state.name != "default")
 
 
 def unfinished_runs(state_dir: Path) -> list[tuple[Path, RunState]]:

@@ -1,6 +1,7 @@
 """What `tradebus up` does: the default stack, until it is interrupted."""
 
 import asyncio
+from dataclasses import dataclass
 
 from services.cli.brokers.sandbox_admin import SandboxAdmin
 from services.cli.output import say
@@ -13,35 +14,56 @@ _STOP_SECONDS = 20.0
 _EXAMPLE = (
     '{"action":"START_TRADING","user_id":"123","data":{"strategies":["orb"],"symbols":["BANKNIFTY"],"capital":500000}}'
 )
+# Which tables and streams a feed has where nobody names others. Brokers share theirs: they bring one market, and a
+# position taken on the prices of one is supervised on those of another.
+GENERATED_NAMESPACE, LIVE_NAMESPACE, SANDBOX_NAMESPACE = "", "live", "sandbox"
 
 
-async def run_up(
-    *, port: int, api_port: int, symbols: str, speed: str, seed: int, feed: str = "generated",
-    sandbox: str | None = None,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The options of `up`. `sandbox` is the admin address of a sandbox whose clock the market follows; `namespace` None
+    means the feed's own."""
+
+    port: int
+    api_port: int
+    symbols: str
+    speed: str
+    seed: int
+    feed: str = "generated"
+    sandbox: str | None = None
+    namespace: str | None = None
+
+    @property
+    def chosen_namespace(self) -> str:
+        if self.namespace is not None:
+            return self.namespace
+        if self.feed == "generated":
+            return GENERATED_NAMESPACE
+        return LIVE_NAMESPACE if self.sandbox is None else SANDBOX_NAMESPACE
+
+
+async def run_up(options: Standing) -> None:
     """Returns never; raises what execution or a user's mistake says at the start, or CancelledError where it is
-    interrupted. A service that dies later is started again for as long as it takes.
-
-    `sandbox` is the admin address of a sandbox whose clock the market follows.
-    """
+    interrupted. A service that dies later is started again for as long as it takes."""
     require_alone("default")
-    for option, wanted in (("--port", port), ("--api-port", api_port)):
+    for option, wanted in (("--port", options.port), ("--api-port", options.api_port)):
         require_free(wanted, option=option)
     shared = {}
-    if sandbox is not None:
-        async with SandboxAdmin(sandbox) as admin:
+    if options.sandbox is not None:
+        async with SandboxAdmin(options.sandbox) as admin:
             shared["TRADEBUS_MARKET_CLOCK"] = (await admin.market_clock()).text
     environment = {
-        "TRADEBUS_FEED": feed, "TRADEBUS_SYMBOLS": symbols, "TRADEBUS_SPEED": speed, "TRADEBUS_SEED": str(seed),
+        "TRADEBUS_FEED": options.feed, "TRADEBUS_SYMBOLS": options.symbols, "TRADEBUS_SPEED": options.speed,
+        "TRADEBUS_SEED": str(options.seed),
     }  # fmt: skip
     plan = Plan(
-        name="default", command="up", namespace="", paced=False, feed=environment, shared=shared, own_state=False,
-        gateway_port=port, api_port=api_port, standing=True,
+        name="default", command="up", namespace=options.chosen_namespace, paced=False, feed=environment, shared=shared,
+        own_state=False, gateway_port=options.port, api_port=options.api_port, standing=True,
     )  # fmt: skip
     async with open_stack(plan, keep=True) as stack:
         await stack.start_first()
         await stack.start_rest()
-        say(welcome(stack, api_port))
+        say(welcome(stack, options.api_port))
         try:
             await stack.supervisor.while_healthy(asyncio.Event().wait())
         except asyncio.CancelledError:
@@ -71,6 +93,7 @@ async def stop_sessions(stack: Stack) -> None:
 def welcome(stack: Stack, api_port: int) -> str:
     """Where everything is, and how to begin."""
     state = stack.state
+    channel = f"{state.namespace}:{COMMAND_CHANNEL}" if state.namespace else COMMAND_CHANNEL
     return "\n".join([
         f"dashboard and API  {state.gateway_url}  (token: {state.token_file})",
         f"market data        http://127.0.0.1:{api_port}/v1",
@@ -80,7 +103,7 @@ def welcome(stack: Stack, api_port: int) -> str:
         "",
         "Start a session, in another terminal, one of:",
         "  tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000",
-        f"  {redis_cli(stack.servers)} PUBLISH {COMMAND_CHANNEL} '{_EXAMPLE}'",
+        f"  {redis_cli(stack.servers)} PUBLISH {channel} '{_EXAMPLE}'",
         f'  curl -H "Authorization: Bearer $(cat {state.token_file})" {state.gateway_url}/api/commands \\',
         f"    -d '{_EXAMPLE}'",
         "Watch it with `tradebus tail --follow`; Ctrl-C ends everything.",

@@ -179,6 +179,28 @@ def test_a_demo_ends_by_itself_with_figures_and_leaves_files(shell: Shell, serve
     assert figures["run"] not in list_namespaces(servers.database_url)
 
 
+@pytest.mark.parametrize(
+    ("given", "options", "namespace"),
+    [
+        ({"TRADEBUS_FEED": "kite"}, (), "live"),
+        ({}, ("--feed", "kite"), "live"),
+        ({"TRADEBUS_FEED": "kite", "TRADEBUS_NAMESPACE": "mine"}, (), "mine"),
+        ({"TRADEBUS_NAMESPACE": "mine"}, ("--feed", "kite"), "mine"),
+    ],
+)
+def test_up_follows_the_feed_it_is_told_in_a_namespace_of_that_feed(
+    shell: Shell, servers: ServerUrls, given: dict[str, str], options: tuple[str, ...], namespace: str
+) -> None:
+    """No login is stored, which only a broker's feed minds."""
+    shell.environment.update(given)
+    refused = shell("up", "--port", str(free_port()), "--api-port", str(free_port()), *options, code=2)
+    assert "'kite' is not stored here" in refused.stderr
+    run = read_run(runs_folder(shell.state) / "default")
+    assert run is not None
+    assert run.namespace == namespace
+    drop_namespace(servers.database_url, namespace=namespace)
+
+
 def test_migrate_applies_once(shell: Shell, servers: ServerUrls, namespace: str) -> None:
     first = shell.json("migrate", "--namespace", namespace)
     assert first["applied"]

@@ -11,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.bench.registry import BENCHMARKS, find_benchmark
+from services.cli.killing import targets
 from services.cli.main import app, main
+from services.cli.stack.rundir import RunState, runs_folder, write_run
 from services.cli.tailing import entry_json, entry_lines, stream_name
 from tradebus.bus.port import Entry
 from tradebus.contracts.streams import STREAMS
@@ -219,3 +221,28 @@ def test_a_command_on_the_stream_is_shown_without_its_token() -> None:
     assert "secret" not in json.dumps(entry_json(entry)) + "".join(entry_lines(entry))
     broken = Entry("trading.commands.v1", "1-0", "", b'{"access_token": "secret"')
     assert "secret" not in json.dumps(entry_json(broken)) + "".join(entry_lines(broken))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"TRADEBUS_FEED": "kit"}, "--feed 'kit': no such feed (did you mean 'kite'?)"),
+        ({"TRADEBUS_FEED": "history"}, "tradebus trade --history FILE"),
+        ({"TRADEBUS_SPEED": "fast"}, "--speed 'fast'"),
+        ({"TRADEBUS_NAMESPACE": "My Own"}, "namespace 'My Own'"),
+    ],
+)
+def test_what_the_environment_asks_of_up_is_judged_as_an_option_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert says in refused(run("up"), 2)
+
+
+def test_kill_means_the_stack_that_ran_last_and_the_default_one(tmp_path: Path) -> None:
+    folder = runs_folder(tmp_path) / "default"
+    folder.mkdir(parents=True)
+    write_run(folder, RunState("default", "up", "live", 2**22 + 1, "", str(tmp_path), "", "", "", ""))
+    assert [target.namespace for target in targets(None, state=tmp_path)] == ["", "live"]
+    assert [target.namespace for target in targets("live", state=tmp_path)] == ["live"]
