@@ -3,15 +3,20 @@
 from pydantic import Field
 
 from tradebus.config.settings import ServiceSettings
+from tradebus.risk.terms import APPROVAL_VALID_SECONDS, MAX_SIGNAL_AGE_SECONDS
 
 
 class RiskSettings(ServiceSettings):
     """All durations but `kill_poll_seconds` are event time."""
 
     # A signal further from the market data than this, either way, is refused.
-    max_signal_age_seconds: int = Field(default=60, ge=1, validation_alias="RISK_MAX_SIGNAL_AGE_SECONDS")
+    max_signal_age_seconds: int = Field(
+        default=MAX_SIGNAL_AGE_SECONDS, ge=1, validation_alias="RISK_MAX_SIGNAL_AGE_SECONDS"
+    )
     # Execution refuses an approval it reads later than this after the signal.
-    approval_valid_seconds: int = Field(default=120, ge=1, validation_alias="RISK_APPROVAL_VALID_SECONDS")
+    approval_valid_seconds: int = Field(
+        default=APPROVAL_VALID_SECONDS, ge=1, validation_alias="RISK_APPROVAL_VALID_SECONDS"
+    )
     # How often a message that fails is tried before it goes to the dead letters.
     attempts_max: int = Field(default=5, ge=1, validation_alias="RISK_ATTEMPTS_MAX")
     kill_poll_seconds: float = Field(default=0.5, gt=0, validation_alias="RISK_KILL_POLL_SECONDS")

@@ -14,6 +14,9 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import RiskLimits, SessionSpec
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
 
+MAX_SIGNAL_AGE_SECONDS = 60  # further from the market data than this, either way, a signal is refused
+APPROVAL_VALID_SECONDS = 120  # later than this after the signal an approval is refused
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:

@@ -7,6 +7,7 @@ candle of any timeframe closes inside its instrument's session.
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from services.market_data.candles.plan import DayPlan
 from services.market_data.feeds.symbols import TICK_SIZE_PAISE
@@ -41,14 +42,21 @@ def plan_day(ticks: Records, *, sessions: Mapping[int, TradingSession]) -> DayPl
     return DayPlan(ticks, candles[order])
 
 
-def expand_symbol(candles: Records, *, symbol: str, instrument: int, ticks_per_minute: int, seed: int) -> Records:
+def expand_symbol(
+    candles: Records, *, symbol: str, instrument: int, ticks_per_minute: int, seed: int,
+    volumes_before: npt.NDArray[np.int64] | None = None,
+) -> Records:  # fmt: skip
     """The TICK records of one symbol's day of one-minute CANDLE records.
 
-    The path is drawn from the symbol's name, not from its id: an id is another one in another namespace.
+    The path is drawn from the symbol's name, not from its id: an id is another one in another namespace. Where the
+    candles do not begin with the day, `volumes_before` is the day's volume before each.
     """
     nameless = candles.copy()
     nameless["instrument"] = 0
-    ticks = expand_minutes(nameless, ticks_per_minute, seed_for(seed, symbol), tick_size_paise=TICK_SIZE_PAISE)
+    ticks = expand_minutes(
+        nameless, ticks_per_minute, seed_for(seed, symbol), tick_size_paise=TICK_SIZE_PAISE,
+        volumes_before=volumes_before,
+    )  # fmt: skip
     ticks["instrument"] = instrument
     return ticks
 

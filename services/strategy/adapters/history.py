@@ -1,24 +1,18 @@
-"""Stored candles, as a strategy of any timeframe is replayed them.
+"""What is needed to rebuild a strategy's state, read from the book (`tradebus.strategies.lane.replay` makes candles).
 
-    candles_1m before the day (the newest that are needed) ─┐
-    candles_1m of the day                                  ─┴─► within session hours ─► its timeframe ─► Candle objects
-
-Invariant (tested on a real server): the candles are those that market data published for the same minutes, because both
-come from the one aggregator; none of them closes after the instant asked for.
+Invariant (tested on a real server): the candles are those that market data published for the same minutes; none of them
+closes after the instant asked for.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from tradebus.contracts.records import CANDLE, Records
-from tradebus.indicators.aggregate import aggregate_batch
-from tradebus.kernel.time import NANOSECONDS_PER_DAY, ist_midnight_ns
+from tradebus.contracts.records import CANDLE
+from tradebus.kernel.time import ist_midnight_ns
 from tradebus.store.candles import read_candles
 from tradebus.store.store import Store
 from tradebus.strategies.lane.hours import SessionHours
+from tradebus.strategies.lane.replay import candles_before, minutes_needed
 from tradebus.strategies.protocol import Candle
-
-_SESSION_MINUTES_MAX = 400  # no regular session has more: bounds what a warm-up of daily candles reads
 
 
 class History:
@@ -33,44 +27,13 @@ class History:
         """The newest `warmup_candles` candles of earlier days, then those of the day of `ts_ns` that close at or
         before it, in time order."""
         day_ns = ist_midnight_ns(ts_ns)
-        # One candle more than needed: the oldest minutes read may be the end of a candle that is not whole.
-        minutes = (warmup_candles + 1) * min(timeframe_seconds // 60, _SESSION_MINUTES_MAX) if warmup_candles else 0
+        minutes = minutes_needed(timeframe_seconds, warmup_candles)
         pool = self._store.pool
         earlier = np.zeros(0, CANDLE)
         if minutes:
             earlier = await read_candles(pool, instrument=instrument, from_ns=0, to_ns=day_ns, limit=minutes)
         today = await read_candles(pool, instrument=instrument, from_ns=day_ns, to_ns=ts_ns)
-        warmup = _of_timeframe(earlier, timeframe_seconds, until_ns=day_ns, hours=hours)
-        so_far = _of_timeframe(today, timeframe_seconds, until_ns=ts_ns, hours=hours)
-        return _as_candles(warmup[max(0, len(warmup) - warmup_candles) :]) + _as_candles(so_far)
-
-
-def _of_timeframe(minutes: Records, timeframe_seconds: int, *, until_ns: int, hours: SessionHours) -> Records:
-    """The candles of a timeframe that close at or before `until_ns`, from 1-minute ones of any days."""
-    opens, closes = _session_of_each(minutes, hours)
-    inside = (minutes["ts_open_ns"] >= opens) & (minutes["ts_open_ns"] < closes) & (minutes["ts_close_ns"] <= until_ns)
-    minutes, opens, closes = minutes[inside], opens[inside], closes[inside]
-    if timeframe_seconds == 60 or not len(minutes):
-        return minutes
-    return aggregate_batch(
-        minutes, timeframe_seconds, session_open_ns=opens, session_close_ns=closes, until_ns=until_ns
-    )
-
-
-def _session_of_each(minutes: Records, hours: SessionHours) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The session instants of each row's day; an empty session, which holds no minute, where the day is closed."""
-    opens, closes = np.zeros(len(minutes), np.int64), np.zeros(len(minutes), np.int64)
-    start = 0
-    while start < len(minutes):
-        first_ns = int(minutes["ts_open_ns"][start])
-        end_ns = ist_midnight_ns(first_ns) + NANOSECONDS_PER_DAY
-        end = int(np.searchsorted(minutes["ts_open_ns"], end_ns))
-        session = hours.of(first_ns)
-        if session is not None:
-            opens[start:end], closes[start:end] = session
-        start = end
-    return opens, closes
-
-
-def _as_candles(records: Records) -> list[Candle]:
-    return [Candle(*row[:7]) for row in records.tolist()]
+        return candles_before(
+            earlier, today, day_ns=day_ns, ts_ns=ts_ns, timeframe_seconds=timeframe_seconds,
+            warmup_candles=warmup_candles, hours=hours,
+        )  # fmt: skip

@@ -5,7 +5,6 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradebus.brokers.paper.book import report
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
@@ -21,6 +20,7 @@ from tradebus.trading.matching.paper import (
     accept,
     catch_up,
     match,
+    report,
     request_cancel,
     request_change,
 )

@@ -4,7 +4,6 @@ from prometheus_client import REGISTRY
 from test_execution_chaos import MORNING, SECOND, approval, paper_filling
 
 from services.execution.protection import Protection, is_unprotected
-from tradebus.brokers.paper.book import report
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
@@ -12,7 +11,7 @@ from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Step
 from tradebus.execution.trade import Order, Trade
-from tradebus.trading.matching.paper import Quote, accept, match
+from tradebus.trading.matching.paper import Quote, accept, match, report
 from tradebus.trading.orders import Outcome, Result
 
 ACCEPTED, LOST, REFUSED = (Outcome(result, "b", "?") for result in (Result.ACCEPTED, Result.UNKNOWN, Result.REFUSED))

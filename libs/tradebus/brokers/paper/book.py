@@ -7,7 +7,6 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from tradebus.trading.matching.paper import PaperOrder
-from tradebus.trading.orders import BrokerOrder
 
 _ORDER = TypeAdapter(PaperOrder)
 
@@ -78,25 +77,6 @@ class PaperBook:
             "SELECT body FROM paper_orders WHERE account = $1 ORDER BY broker_order_id", account
         )
         return [_load(row["body"]) for row in rows]
-
-
-def report(order: PaperOrder) -> BrokerOrder:
-    """The order as the port shows it."""
-    return BrokerOrder(
-        broker_order_id=order.broker_order_id,
-        tag=order.request.tag,
-        account=order.request.account,
-        instrument=order.request.instrument,
-        transaction=order.request.transaction,
-        status=order.status,
-        # A modification on its way counts as made, unless the order ended before it.
-        quantity=order.quantity if order.change is None or order.status.final else order.change.quantity,
-        filled_quantity=order.filled_quantity,
-        trigger_paise=order.trigger_paise,
-        fills=order.fills,
-        as_of_ns=order.as_of_ns,
-        reason=order.reason,
-    )
 
 
 def _dump(order: PaperOrder) -> Any:

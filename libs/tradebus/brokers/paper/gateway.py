@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
-from tradebus.brokers.paper.book import PaperBook, report
+from tradebus.brokers.paper.book import PaperBook
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.trading.matching.paper import (
     PaperOrder,
@@ -18,6 +18,7 @@ from tradebus.trading.matching.paper import (
     catch_up,
     match,
     refusal,
+    report,
     request_cancel,
     request_change,
 )

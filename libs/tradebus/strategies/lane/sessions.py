@@ -62,6 +62,9 @@ class ActiveSessions:
     def get(self, session_id: str | None) -> ActiveSession | None:
         return self._sessions.get(session_id) if session_id is not None else None
 
+    def all(self) -> list[ActiveSession]:
+        return list(self._sessions.values())
+
     @property
     def wants_ticks(self) -> bool:
         return bool(self._by_tick)

@@ -20,7 +20,7 @@ from tradebus.contracts.sessions import PaperSettings
 from tradebus.kernel import rng
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.money import round_down_to_lot
-from tradebus.trading.orders import BrokerFill, BrokerStatus, Change, OrderRequest
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Change, OrderRequest
 
 _BASIS = 10_000
 
@@ -159,6 +159,25 @@ def match(order: PaperOrder, quote: Quote) -> PaperOrder:
     )
     order = replace(order, fills=(*order.fills, fill))
     return replace(order, status=BrokerStatus.FILLED if order.remaining == 0 else _open_status(order))
+
+
+def report(order: PaperOrder) -> BrokerOrder:
+    """The order as a broker shows it."""
+    return BrokerOrder(
+        broker_order_id=order.broker_order_id,
+        tag=order.request.tag,
+        account=order.request.account,
+        instrument=order.request.instrument,
+        transaction=order.request.transaction,
+        status=order.status,
+        # A modification on its way counts as made, unless the order ended before it.
+        quantity=order.quantity if order.change is None or order.status.final else order.change.quantity,
+        filled_quantity=order.filled_quantity,
+        trigger_paise=order.trigger_paise,
+        fills=order.fills,
+        as_of_ns=order.as_of_ns,
+        reason=order.reason,
+    )
 
 
 def _open_status(order: PaperOrder) -> BrokerStatus:

@@ -1,0 +1,162 @@
+"""The engine: a recorded market through strategies, risk, execution and matching, in one thread and simulated time.
+
+    day ─► slices ─► execution(ticks) ─► facts ─┐
+                     strategies(ticks, candles) ─┴─► risk ─► intents ─► execution ─► facts of the next slice
+
+A slice is done as the six processes do it (docs/decisions/0001): execution applies its ticks first; strategies decide
+on them and on the candles that close in it; risk hears facts and signals by event time, its marks at the slice's end;
+what risk approves takes effect at that end. So the same market, sessions and seed give the same decision log in both.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradebus.contracts.instruments import InstrumentMaster
+from tradebus.contracts.records import TICK, Records
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.engine.execution import EngineExecution
+from tradebus.engine.history import MinuteHistory
+from tradebus.engine.market import MarketDay, Slice, slice_ends
+from tradebus.engine.record import Record
+from tradebus.engine.risk import EngineRisk
+from tradebus.engine.strategies import EngineStrategies
+from tradebus.engine.tape import Tape
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.risk.commands import Command, CommandKind
+from tradebus.risk.terms import APPROVAL_VALID_SECONDS, MAX_SIGNAL_AGE_SECONDS
+from tradebus.trading.facts import EntrySignal, ExitSignal, Fact, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the services are told by their settings. The defaults are theirs."""
+
+    slice_seconds: int = 60
+    max_signal_age_seconds: int = MAX_SIGNAL_AGE_SECONDS
+    approval_valid_seconds: int = APPROVAL_VALID_SECONDS
+
+
+class Engine:
+    """One run. `sessions` in the order they were started; `record` fills as the days pass."""
+
+    def __init__(
+        self, sessions: Sequence[SessionSpec], instruments: InstrumentMaster, *, history: MinuteHistory,
+        settings: EngineSettings,
+    ) -> None:  # fmt: skip
+        self.record = Record()
+        self._slice_ns = settings.slice_seconds * NANOSECONDS_PER_SECOND
+        self._tapes: dict[int, Tape] = {}
+        self._ends: list[int] = []
+        by_id = {instrument.instrument_id: instrument for instrument in instruments}
+        self.strategies = EngineStrategies(sessions, instruments, history=history, record=self.record)
+        self._risk = EngineRisk(
+            sessions, by_id, tape_of=self._tape, record=self.record,
+            max_signal_age_seconds=settings.max_signal_age_seconds,
+            approval_valid_seconds=settings.approval_valid_seconds,
+        )  # fmt: skip
+        self._execution = EngineExecution(
+            sessions, {name: one.kind for name, one in by_id.items()}, tape_of=self._tape, record=self.record
+        )
+        self._facts: list[Fact] = []  # reported and not heard yet
+        self._reached_ns = 0
+
+    def run(self, days: Iterable[MarketDay]) -> Iterator[MarketDay]:
+        """Runs the days, ascending; gives each one when it is done. What is open after the last stays open."""
+        for day in days:
+            self._run_day(day)
+            yield day
+
+    def stop(self, command: Command) -> None:
+        """Stops every session, as STOP_TRADING does."""
+        self._risk.on_command(command)
+
+    def _run_day(self, day: MarketDay) -> None:
+        self._tapes.clear()
+        self._ends = slice_ends(day, self._slice_ns)
+        self.strategies.begin_day(day.candles)
+        self.record.bars += day.bars
+        step = Slice(day, 0, self._reached_ns, self._ends[0])
+        for number, end_ns in enumerate(self._ends):
+            step = Slice(day, number, self._reached_ns, end_ns)
+            self._run_slice(step)
+            self._reached_ns = end_ns
+        self._execution.end_day(step)
+
+    def _run_slice(self, step: Slice) -> None:
+        execution, risk = self._execution, self._risk
+        execution.apply(step)
+        self._hear(execution.drain())
+        signals: list[Signal] = []
+        if self.strategies.wants_ticks:
+            signals += self.strategies.on_ticks(self._ticks(step), step)
+        signals += self.strategies.on_candles(step.end_ns)
+        self._judge(signals, step)
+        for intent in risk.drain():
+            execution.take(intent, step)
+        self._hear(execution.drain())
+
+    def _hear(self, facts: Sequence[Fact]) -> None:
+        """Strategies see positions by their instants, so they may hear of them at once; risk hears in its order."""
+        for fact in facts:
+            self.strategies.on_fact(fact)
+        self._facts += facts
+
+    def _judge(self, signals: Sequence[Signal], step: Slice) -> None:
+        """Gives risk what the slice brought: by event time; of one instant signals, the slice's marks, facts.
+
+        A stream keeps its order: an entry is ordered by its own time only against the heads of the other streams. Facts
+        of the slice's end come from what the last decisions led to, and are heard with the next slice.
+        """
+        risk, marks_ns = self._risk, step.end_ns - 1
+        facts, self._facts = self._facts, []
+        waiting = len(facts)
+        next_fact = next_signal = 0
+        marked = False
+        while True:
+            fact_ns = facts[next_fact].ts_event_ns if next_fact < waiting else None
+            signal_ns = signals[next_signal].ts_event_ns if next_signal < len(signals) else None
+            if (
+                signal_ns is not None
+                and (marked or signal_ns <= marks_ns)
+                and (fact_ns is None or signal_ns <= fact_ns)
+            ):
+                self._signal(signals[next_signal])
+                next_signal += 1
+            elif not marked and (fact_ns is None or marks_ns <= fact_ns):
+                risk.on_ticks(step)
+                marked = True
+            elif fact_ns is not None and fact_ns < step.end_ns:
+                risk.on_fact(facts[next_fact])
+                next_fact += 1
+            elif signal_ns is not None:
+                self._signal(signals[next_signal])
+                next_signal += 1
+            else:
+                break
+        self._facts = facts[next_fact:]
+
+    def _signal(self, signal: Signal) -> None:
+        if self.record.signal(signal) and isinstance(signal, EntrySignal | ExitSignal):
+            self._risk.on_signal(signal)
+
+    def _tape(self, instrument: int, step: Slice) -> Tape:
+        tape = self._tapes.get(instrument)
+        if tape is None:
+            tape = self._tapes[instrument] = Tape(step.day, instrument, self._ends, from_slice=step.number)
+        return tape
+
+    def _ticks(self, step: Slice) -> Records:
+        parts = []
+        for instrument in self.strategies.tick_instruments:
+            tape = self._tape(instrument, step)
+            first, last = tape.span(step.number)
+            parts.append(tape.records[first:last])
+        ticks = np.concatenate(parts) if parts else np.zeros(0, TICK)
+        return ticks if len(parts) < 2 else ticks[np.argsort(ticks["ts_event_ns"], kind="stable")]
+
+
+def stop_command(at_ns: int) -> Command:
+    """STOP_TRADING, as it is sent when the market has ended."""
+    return Command(kind=CommandKind.STOP, ts_event_ns=at_ns, event_id="stop", trace_id="stop")

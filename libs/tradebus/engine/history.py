@@ -1,0 +1,40 @@
+"""The one-minute candles of a run, for strategies that are made anew each day: what the service reads from Postgres.
+
+Memory is bounded by what the market holds: candles are views of it, nothing is kept beside them.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tradebus.contracts.records import CANDLE, Records
+from tradebus.kernel.time import ist_midnight_ns
+from tradebus.strategies.lane.hours import SessionHours
+from tradebus.strategies.lane.replay import candles_before, minutes_needed
+from tradebus.strategies.protocol import Candle
+
+_NONE: Records = np.zeros(0, CANDLE)
+
+
+class MinuteHistory:
+    """`minutes` are each instrument's CANDLE records of one minute, ascending: the warm-up and all days of the run."""
+
+    def __init__(self, minutes: Mapping[int, Records]) -> None:
+        self._minutes = minutes
+        # A strided record field is slow to search.
+        self._opens = {name: np.ascontiguousarray(rows["ts_open_ns"]) for name, rows in minutes.items()}
+
+    def before(
+        self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
+    ) -> list[Candle]:
+        """The newest `warmup_candles` of earlier days, then those of the day of `ts_ns` closed by then, in order."""
+        rows = self._minutes.get(instrument, _NONE)
+        if not len(rows):
+            return []
+        opens, day_ns = self._opens[instrument], ist_midnight_ns(ts_ns)
+        day_at, now_at = np.searchsorted(opens, (day_ns, ts_ns)).tolist()
+        first = max(0, day_at - minutes_needed(timeframe_seconds, warmup_candles))
+        return candles_before(
+            rows[first:day_at], rows[day_at:now_at], day_ns=day_ns, ts_ns=ts_ns,
+            timeframe_seconds=timeframe_seconds, warmup_candles=warmup_candles, hours=hours,
+        )  # fmt: skip

@@ -1,0 +1,121 @@
+"""Strategies in the engine: the lane's runners, every decision into the record, every signal out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tradebus.contracts.instruments import InstrumentMaster
+from tradebus.contracts.records import Records
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.engine.history import MinuteHistory
+from tradebus.engine.market import Slice
+from tradebus.engine.record import Record
+from tradebus.strategies.lane.decisions import row_of, signal_of
+from tradebus.strategies.lane.positions import PositionBook
+from tradebus.strategies.lane.runner import Runner, Settled
+from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
+from tradebus.strategies.protocol import Candle, Tick
+from tradebus.trading.facts import Fact, PositionClosed, PositionOpened, Signal
+
+
+class EngineStrategies:
+    """Raises InvalidInput for a session whose strategies or symbols cannot be traded."""
+
+    def __init__(
+        self, sessions: Sequence[SessionSpec], instruments: InstrumentMaster, *, history: MinuteHistory, record: Record
+    ) -> None:
+        self._history, self._record = history, record
+        self._book = PositionBook()
+        self._active = ActiveSessions()
+        self._numbers: dict[int, int] = {}  # of runners, in the record
+        for spec in sessions:
+            session = open_session(spec, instruments=instruments, book=self._book, paused=False)
+            self._active.add(session)
+            for runner in session.runners:
+                self._numbers[id(runner)] = record.decisions.add_source(runner.source)
+        self._rows: list[tuple[int, ...]] = []  # of the day's candles, those not decided on yet
+        self._at = 0
+
+    @property
+    def timeframes_seconds(self) -> frozenset[int]:
+        """Those that some strategy listens to."""
+        return frozenset(runner.timeframe_seconds for session in self._sessions() for runner in session.runners)
+
+    @property
+    def wants_ticks(self) -> bool:
+        return self._active.wants_ticks
+
+    @property
+    def tick_instruments(self) -> list[int]:
+        return sorted(self._active.tick_instruments)
+
+    def begin_day(self, candles: Records) -> None:
+        """The day's candles, ascending by (close, timeframe, instrument)."""
+        self._rows, self._at = candles.tolist(), 0
+
+    def on_fact(self, fact: Fact) -> None:
+        if isinstance(fact, PositionOpened | PositionClosed):
+            self._book.apply(fact)
+
+    def on_candles(self, end_ns: int) -> list[Signal]:
+        """Decides on the candles that close at or before `end_ns` and were not decided on yet."""
+        signals: list[Signal] = []
+        rows, at = self._rows, self._at
+        while at < len(rows) and rows[at][1] <= end_ns:
+            row = rows[at]
+            at += 1
+            listeners = self._active.on_candle_of(row[9], row[8])
+            if not listeners:
+                continue
+            candle = Candle(*row[:7])
+            for listener in listeners:
+                runner = listener.runner
+                if runner.needs_rebuild(candle.ts_open_ns):
+                    self._rebuild(runner, candle.ts_open_ns)
+                settled = runner.on_candle(candle, paused=False)
+                if settled is not None:
+                    self._take(settled, runner, signals)
+        self._at = at
+        return signals
+
+    def on_ticks(self, ticks: Records, step: Slice) -> list[Signal]:
+        """Decides on the slice's ticks, in their order."""
+        signals: list[Signal] = []
+        # As in a paced run: the slice's first instant was promised away by the last watermark.
+        floor_ns = step.start_ns + 1
+        for row in ticks[np.isin(ticks["instrument"], self.tick_instruments)].tolist():
+            tick = Tick(ts_event_ns=row[0], price_paise=row[2], volume_cumulative=row[3])
+            for listener in self._active.on_tick_of(row[8]):
+                runner = listener.runner
+                if runner.needs_rebuild(tick.ts_event_ns):
+                    self._rebuild(runner, tick.ts_event_ns)
+                settled = runner.on_tick(tick, ts_event_ns=max(tick.ts_event_ns, floor_ns), paused=False)
+                if settled is not None:
+                    self._take(settled, runner, signals)
+        return signals
+
+    def _sessions(self) -> list[ActiveSession]:
+        return self._active.all()
+
+    def _rebuild(self, runner: Runner, ts_ns: int) -> None:
+        candles = self._history.before(
+            ts_ns,
+            instrument=runner.source.instrument,
+            timeframe_seconds=runner.timeframe_seconds,
+            warmup_candles=runner.strategy.WARMUP_CANDLES,
+            hours=runner.hours,
+        )
+        self._note(runner.rebuild(ts_ns, candles), runner)
+
+    def _take(self, settled: Settled, runner: Runner, signals: list[Signal]) -> None:
+        decision, moment = settled.decision, settled.moment
+        row = row_of(decision, runner.source, moment)
+        self._record.decisions.add(self._numbers[id(runner)], row.ts_event_ns, row.action, row.reason, row.price_paise)
+        signal = signal_of(decision, runner.source, moment, position=settled.position)
+        if signal is not None:
+            signals.append(signal)
+        self._note(settled.failure, runner)
+
+    def _note(self, failure: str | None, runner: Runner) -> None:
+        if failure is not None:
+            self._record.failed(runner.source.key, failure)
