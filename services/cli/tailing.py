@@ -2,22 +2,24 @@
 
 import json as json_text
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from services.cli.output import print_json
 from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, Entry
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.contracts.records import CANDLE, TICK, decode
-from tradebus.contracts.streams import INTENTS, MD_CANDLES, MD_TICKS, STREAMS
+from tradebus.contracts.catalogue import RECORDS, SHARDED
+from tradebus.contracts.records import decode
+from tradebus.contracts.streams import STREAMS
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import ist_datetime
 from tradebus.runtime.logs import STARS
 
 _BLOCK_MS = 1000
-_SHARDED = {MD_TICKS.name, MD_CANDLES.name, INTENTS.name}
-_DENSE = {"ticks": TICK, "candles": CANDLE}
+_SHARDED = {stream.name for stream in SHARDED}
+_DENSE = {layout.kind: layout.dtype for layout in RECORDS}
 # What a line of a message shows, in this order, where the message has it.
 _SHOWN = ("user_id", "strategy", "symbol", "side", "role", "transaction", "quantity", "rule", "reason")
 _MONEY = ("price_paise", "trigger_paise", "fill_price_paise", "stop_paise", "net_pnl_paise")
@@ -88,7 +90,10 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         found["watermark_ns"] = entry.watermark_ns
     if entry.kind in _DENSE:
         records = decode(entry.body, _DENSE[entry.kind])
-        found["records"] = [dict(zip(records.dtype.names or (), record, strict=True)) for record in records.tolist()]
+        columns = [records[name].tolist() for name in records.dtype.names or ()]
+        found["records"] = [
+            dict(zip(records.dtype.names or (), row, strict=True)) for row in zip(*columns, strict=True)
+        ]
     elif entry.body:
         found["message"] = _message(entry)
     return found
@@ -98,7 +103,7 @@ def entry_lines(entry: Entry) -> list[str]:
     """A line for people; one per record for a dense entry."""
     if entry.kind in _DENSE:
         records = decode(entry.body, _DENSE[entry.kind]).tolist()
-        return [_tick_line(record) if entry.kind == "ticks" else _candle_line(record) for record in records]
+        return [_LINES[entry.kind](record) for record in records]
     if not entry.body:
         at = f"{_time(entry.watermark_ns)}  " if entry.watermark_ns else ""
         return [f"{at}{entry.kind}"]
@@ -106,6 +111,7 @@ def entry_lines(entry: Entry) -> list[str]:
     if not isinstance(message, dict):
         return [f"{entry.entry_id}  {entry.kind}  {message}"]
     parts = [str(message[name]) for name in _SHOWN if message.get(name) is not None]
+    parts += [str(one) for one in message.get("symbols", ())]
     parts += [
         f"{name.removesuffix('_paise')} {format_rupees(message[name])}"
         for name in _MONEY
@@ -140,6 +146,17 @@ def _candle_line(record: Any) -> str:
     ts_ns, instrument, timeframe = record[0], record[8], record[9]
     prices = "  ".join(f"{price / 100:>12,.2f}" for price in record[2:6])
     return f"{_time(ts_ns)}  {instrument:>5}  {timeframe // 60:>4}m  {prices}  volume {record[6]:,}"
+
+
+def _quote_line(record: Any) -> str:
+    """Last price, best bid and ask with their quantities, totals of the book."""
+    ts_ns, price_paise, bids, asks, instrument = record[0], record[3], record[15], record[16], record[22]
+    best = f"{record[17][0]:,} @ {bids[0] / 100:,.2f} / {asks[0] / 100:,.2f} @ {record[18][0]:,}"
+    book = f"book {record[13]:,} / {record[14]:,}"
+    return f"{_time(ts_ns)}  {instrument:>5}  {price_paise / 100:>12,.2f}  {best}  {book}  OI {record[10]:,}"
+
+
+_LINES: dict[str, Callable[[Any], str]] = {"ticks": _tick_line, "quotes": _quote_line, "candles": _candle_line}
 
 
 def _time(ts_ns: int) -> str:

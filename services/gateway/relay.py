@@ -1,6 +1,6 @@
 """Everything the services say, told to the outside.
 
-    signals, intents, risk, orders, sessions ─► public form ─► trading:events (pub/sub) ─► trading.events.v1, ack
+    signals, intents, risk, orders, sessions, gaps ─► public form ─► trading:events (pub/sub) ─► trading.events.v1, ack
 
 Invariants (tested on real servers): an event of any of these streams reaches the durable stream, also when the
 gateway is killed on the way; one stream's events keep their order; a bare watermark is acknowledged and not told.
@@ -14,10 +14,10 @@ import structlog
 from services.gateway.announce import public_entry
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.contracts.registry import parse
-from tradebus.contracts.streams import EVENT_CHANNEL, INTENTS, ORDERS, RISK, SESSIONS, SIGNALS
+from tradebus.contracts.streams import EVENT_CHANNEL, INTENTS, MD_GAPS, ORDERS, RISK, SESSIONS, SIGNALS
 
 _log = structlog.get_logger()
-STREAMS = (SIGNALS.name, INTENTS.shard(0), RISK.name, ORDERS.name, SESSIONS.name)
+STREAMS = (SIGNALS.name, INTENTS.shard(0), RISK.name, ORDERS.name, SESSIONS.name, MD_GAPS.name)
 GROUP = "gateway"
 WATERMARK = "watermark"
 _BLOCK_MS = 250

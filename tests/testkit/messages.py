@@ -51,6 +51,9 @@ EXAMPLES: dict[str, Any] = {
     "expected_price_paise": 4_812_355, "slippage_pct": 0.61, "previous_trigger_paise": 4_795_000,
     "previous_quantity": 15, "entry_price_paise": 4_812_380, "exit_price_paise": 4_837_065,
     "gross_pnl_paise": 740_550, "charges_paise": 12_345, "r_multiple": 1.99, "mae_r": None, "mfe_r": 2.05,
+    "broker": "kite", "instruments": [2], "symbols": ["BANKNIFTY"], "gap_id": "018cc251-f400-7abc-8def-000000000009",
+    "exchange": "NFO", "market_class": "derivative", "from_ns": 1_704_081_120_000_000_000,
+    "to_ns": 1_704_081_240_000_000_000, "candles": 2, "candles_corrected": 1,
     "opened_ts_ns": 1_704_081_300_150_000_000, "orders_checked": 12,
     "differences": [{"what": "order tb01", "ours": "OPEN 30", "brokers": "COMPLETE 30", "action": "adopted the fill"}],
 }  # fmt: skip

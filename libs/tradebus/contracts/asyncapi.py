@@ -149,12 +149,17 @@ def record_fields(record: RecordLayout) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": places[name][0].name,
+            "type": _type_name(places[name][0]),
             "offset": places[name][1],
             "description": record.meanings[name],
         }
         for name in names
     ]
+
+
+def _type_name(dtype: Any) -> str:
+    """`int64`, `int64[5]`."""
+    return f"{dtype.base.name}{list(dtype.shape)}" if dtype.shape else str(dtype.name)
 
 
 def _ref(place: str, name: str) -> dict[str, str]:

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tradebus.contracts import commands, orders, risk, sessions, signals
+from tradebus.contracts import commands, market, orders, risk, sessions, signals
 from tradebus.contracts.base import Message
-from tradebus.contracts.records import CANDLE, TICK
+from tradebus.contracts.records import CANDLE, QUOTE, TICK
 from tradebus.contracts.streams import (
     COMMANDS,
     INTENTS,
     MD_CANDLES,
+    MD_GAPS,
+    MD_QUOTES,
     MD_TICKS,
     ORDERS,
     RISK,
@@ -25,7 +27,7 @@ from tradebus.contracts.streams import (
 )
 
 # Streams that live in shards, `<name>.{0}`, `<name>.{1}` …
-SHARDED: tuple[Stream, ...] = (MD_TICKS, MD_CANDLES, INTENTS)
+SHARDED: tuple[Stream, ...] = (MD_TICKS, MD_QUOTES, MD_CANDLES, INTENTS)
 
 MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     COMMANDS.name: (
@@ -36,6 +38,7 @@ MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
         sessions.SessionStarted, sessions.SessionStopped, sessions.SessionPaused, sessions.SessionResumed,
         sessions.SessionFailed, sessions.CommandRejected, sessions.KillSwitch,
     ),
+    MD_GAPS.name: (market.DataGap, market.CandlesRestored, market.DataRecovered),
     SIGNALS.name: (signals.ArmLong, signals.ArmShort, signals.EntrySignal, signals.ExitSignal),
     INTENTS.name: (risk.EntryApproved, risk.EntryReduced, risk.ExitApproved),
     RISK.name: (risk.EntryBlocked, risk.SessionHalted),
@@ -75,6 +78,38 @@ RECORDS: tuple[RecordLayout, ...] = (
         },
     ),
     RecordLayout(
+        "quotes",
+        MD_QUOTES,
+        QUOTE,
+        {
+            "ts_event_ns": "exchange time; the time of receipt where the exchange sent none",
+            "ts_received_ns": "when the frame arrived here",
+            "ts_last_trade_ns": "when the last trade was made",
+            "price_paise": "last traded price",
+            "average_price_paise": "of the day, by volume",
+            "open_paise": "of the day",
+            "high_paise": "of the day",
+            "low_paise": "of the day",
+            "previous_close_paise": "the close of the trading day before",
+            "volume_cumulative": "the exchange's volume of the day in units",
+            "open_interest": "in units",
+            "open_interest_high": "of the day",
+            "open_interest_low": "of the day",
+            "total_buy_quantity": "units wanted in the whole book",
+            "total_sell_quantity": "units offered in the whole book",
+            "bid_paise": "five levels, best first; 0 where there is no more",
+            "ask_paise": "five levels, best first; 0 where there is no more",
+            "bid_quantity": "units per level",
+            "ask_quantity": "units per level",
+            "bid_orders": "orders per level",
+            "ask_orders": "orders per level",
+            "last_quantity": "units of the last trade",
+            "instrument": "instruments.instrument_id",
+            "fields": "which of the above the packet carried, as bits QUOTE_HAS_*; what it lacked is 0",
+            "padding": "nothing",
+        },
+    ),
+    RecordLayout(
         "candles",
         MD_CANDLES,
         CANDLE,
@@ -90,7 +125,7 @@ RECORDS: tuple[RecordLayout, ...] = (
             "instrument": "instruments.instrument_id",
             "timeframe_seconds": "60, 180, 300, 900, 1800, 3600 or 86400",
             "tick_count": "ticks the bar was made of",
-            "flags": "1: the bar replaces one that was published before (CANDLE_CORRECTED)",
+            "flags": "1: the bar replaces one that was published before, or was missing (CANDLE_CORRECTED)",
         },
     ),
 )

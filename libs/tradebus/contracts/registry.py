@@ -3,13 +3,13 @@
 import json
 import re
 
-from tradebus.contracts import commands, orders, risk, sessions, signals
+from tradebus.contracts import commands, market, orders, risk, sessions, signals
 from tradebus.contracts.base import Message
 
 
 def _messages() -> dict[str, type[Message]]:
     found: dict[str, type[Message]] = {}
-    for module in (commands, sessions, signals, risk, orders):
+    for module in (commands, sessions, market, signals, risk, orders):
         for item in vars(module).values():
             if isinstance(item, type) and issubclass(item, Message) and "TYPE" in vars(item):
                 found[item.TYPE] = item

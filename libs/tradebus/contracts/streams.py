@@ -1,6 +1,6 @@
 """The stream table: what flows where, who alone produces it, how long it is.
 
-    market_data ─► md.ticks, md.candles      strategy, rl_inference ─► signals.{source}
+    market_data ─► md.ticks, md.quotes, md.candles, md.gaps      strategy, rl_inference ─► signals.{source}
     risk ─► intents, risk                    execution ─► orders
     gateway ─► commands, sessions, events
 
@@ -35,7 +35,10 @@ class Stream:
 
 
 MD_TICKS = Stream("md.ticks.v1", "market_data", Density.DENSE, 50_000)
+# Of instruments that are followed in full: depth, totals and ranges. Wide records, so fewer entries are kept.
+MD_QUOTES = Stream("md.quotes.v1", "market_data", Density.DENSE, 10_000)
 MD_CANDLES = Stream("md.candles.v1", "market_data", Density.DENSE, 50_000)
+MD_GAPS = Stream("md.gaps.v1", "market_data", Density.SPARSE, 20_000)
 SIGNALS = Stream("signals.v1", "strategy", Density.SPARSE, 100_000)
 INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)
 RISK = Stream("risk.v1", "risk", Density.SPARSE, 100_000)
@@ -47,6 +50,7 @@ EVENTS = Stream("trading.events.v1", "gateway", Density.SPARSE, 200_000)
 COMMAND_INBOX = Stream("trading.commands.v1", "external", Density.SPARSE, 10_000)
 
 STREAMS: tuple[Stream, ...] = (
-    MD_TICKS, MD_CANDLES, SIGNALS, INTENTS, RISK, ORDERS, COMMANDS, SESSIONS, EVENTS, COMMAND_INBOX,
+    MD_TICKS, MD_QUOTES, MD_CANDLES, MD_GAPS, SIGNALS, INTENTS, RISK, ORDERS, COMMANDS, SESSIONS, EVENTS,
+    COMMAND_INBOX,
 )  # fmt: skip
 STREAM_BY_NAME: dict[str, Stream] = {stream.name: stream for stream in STREAMS}

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from testkit.messages import sample
 from typer.testing import CliRunner
 
 from services.cli.bench.registry import BENCHMARKS, find_benchmark
@@ -16,7 +18,9 @@ from services.cli.main import app, main
 from services.cli.stack.rundir import RunState, runs_folder, write_run
 from services.cli.tailing import entry_json, entry_lines, stream_name
 from tradebus.bus.port import Entry
-from tradebus.contracts.streams import STREAMS
+from tradebus.contracts.market import DataGap
+from tradebus.contracts.records import QUOTE
+from tradebus.contracts.streams import MD_GAPS, MD_QUOTES, STREAMS
 from tradebus.kernel.errors import InvalidInput
 
 COMMANDS = [
@@ -221,6 +225,22 @@ def test_a_command_on_the_stream_is_shown_without_its_token() -> None:
     assert "secret" not in json.dumps(entry_json(entry)) + "".join(entry_lines(entry))
     broken = Entry("trading.commands.v1", "1-0", "", b'{"access_token": "secret"')
     assert "secret" not in json.dumps(entry_json(broken)) + "".join(entry_lines(broken))
+
+
+def test_quotes_and_gaps_are_shown_decoded() -> None:
+    quotes = np.zeros(1, QUOTE)
+    quotes["ts_event_ns"], quotes["instrument"], quotes["price_paise"] = 1_704_081_300_000_000_000, 7, 2_600_050
+    quotes["bid_paise"][0, 0], quotes["ask_paise"][0, 0] = 2_600_000, 2_600_100
+    quotes["bid_quantity"][0, 0], quotes["ask_quantity"][0, 0] = 130, 65
+    quotes["total_buy_quantity"], quotes["total_sell_quantity"], quotes["open_interest"] = 9_000, 8_000, 1_200
+    entry = Entry(MD_QUOTES.shard(0), "1-0", "quotes", quotes.tobytes())
+    (line,) = entry_lines(entry)
+    assert "26,000.50  130 @ 26,000.00 / 26,001.00 @ 65  book 9,000 / 8,000  OI 1,200" in line
+    (record,) = entry_json(entry)["records"]
+    assert record["bid_paise"] == [2_600_000, 0, 0, 0, 0]
+    assert stream_name("quotes") == "md.quotes.v1.{0}"
+    (gap,) = entry_lines(Entry(MD_GAPS.name, "1-0", "DATA_GAP", sample(DataGap).to_json()))
+    assert gap.endswith("DATA_GAP               target_hit  BANKNIFTY")
 
 
 @pytest.mark.parametrize(
