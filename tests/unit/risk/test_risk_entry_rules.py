@@ -21,7 +21,7 @@ from testkit.risk import (
 
 from tradebus.contracts.signals import Side
 from tradebus.risk.commands import CommandKind
-from tradebus.risk.rules import ENTRY_RULES
+from tradebus.risk.rules.registry import ENTRY_RULES
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_command, on_fact, on_signal
 from tradebus.risk.terms import Situation
