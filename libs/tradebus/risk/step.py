@@ -24,8 +24,8 @@ from tradebus.risk.exits import (
 )
 from tradebus.risk.marking import Breach, mark
 from tradebus.risk.reports import Report, absorb
+from tradebus.risk.rules.data import is_timely
 from tradebus.risk.rules.losses import loss_finding, streak_finding
-from tradebus.risk.rules.timing import is_timely
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Finding, Kind, Verdict
@@ -99,6 +99,14 @@ def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: 
         verdicts = _halt(marked.state, _breached(marked.breach, situation), Cause(marked.breach.ts_ns))
     state = hard_end_due(apply(marked.state, verdicts), now_ns=end_ns)
     return _with_due(Step(state, verdicts), Cause(end_ns))
+
+
+def on_time(state: RiskState, *, now_ns: int) -> Step:
+    """The market's clock has reached `now_ns` and no data says so: what is due by then is due. Not for a paced run,
+    where data alone is time."""
+    state = state.at(now_ns)
+    due = hard_end_due(state, now_ns=now_ns)
+    return Step(state) if due is state else _with_due(Step(due), Cause(now_ns))
 
 
 def _with_due(step: Step, cause: Cause) -> Step:

@@ -1,7 +1,7 @@
 """The rules an entry must pass, in this order; the first that objects decides and gives its name. Sizing comes last.
 
-    kill_switch ─► session_stopping ─► session_halted ─► session_paused ─► stale_signal ─► market_closed ─►
-    safe_trading_start ─► safe_trading_end ─► hard_trading_end ─► invalid_stop ─► invalid_target ─►
+    kill_switch ─► session_stopping ─► session_halted ─► session_paused ─► stale_signal ─► data_gap ─►
+    market_closed ─► safe_trading_start ─► safe_trading_end ─► hard_trading_end ─► invalid_stop ─► invalid_target ─►
     daily_max_loss / daily_max_loss_pct ─► consecutive_losses_limit ─► duplicate_position ─► opposite_position ─►
     max_concurrent_trades ─► max_trades_per_symbol_per_day ─► cooldown_seconds ─► sizing
 
@@ -10,7 +10,7 @@ Reservations (approved, not yet opened) count as positions in every rule, so tha
 both pass a limit.
 """
 
-from tradebus.risk.rules import frequency, losses, positions, prices, session, timing
+from tradebus.risk.rules import data, frequency, losses, positions, prices, session, timing
 from tradebus.risk.rules.ask import Ask, Rule
 from tradebus.risk.verdicts import Finding
 
@@ -19,7 +19,8 @@ ENTRY_RULES: tuple[Rule, ...] = (
     session.session_stopping,
     session.session_halted,
     session.session_paused,
-    timing.stale_signal,
+    data.stale_signal,
+    data.data_gap,
     timing.market_closed,
     timing.safe_trading_start,
     timing.safe_trading_end,
