@@ -11,8 +11,7 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
-from tradebus.risk.rules.ask import Ask
-from tradebus.risk.rules.registry import first_objection
+from tradebus.risk.rules import Ask, first_objection
 from tradebus.risk.state import Holding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.risk.verdicts import Approval, Finding, Kind, Verdict
@@ -50,7 +49,6 @@ def _ask(state: RiskState, signal: EntrySignal, situation: Situation, instrument
         signal=signal,
         state=state,
         situation=situation,
-        live=state.live(),
         hours=hours_of(instrument, situation.terms.limits, ts_ns=signal.ts_event_ns),
         price_paise=round_to_tick(signal.price_paise, tick),
         stop_paise=round_to_tick(signal.stop_paise, tick),
@@ -99,7 +97,7 @@ def _size(ask: Ask, lot: int) -> Sized:
         risk_per_trade_pct=limits.risk_per_trade_pct,
         max_leverage=limits.max_leverage,
         max_exposure_pct=limits.max_exposure_pct,
-        open_exposure_paise=sum(holding.exposure_paise for holding in ask.live),
+        open_exposure_paise=sum(holding.exposure_paise for holding in ask.state.live()),
         max_lots_per_trade=limits.max_lots_per_trade,
     )
 
