@@ -86,12 +86,12 @@ def servers_in_environment() -> Servers | None:
 
 def find_database() -> str:
     """A Postgres that runs already: DATABASE_URL, else the embedded one. Raises Unavailable where there is none."""
-    return _find("DATABASE", lambda urls: urls.database_url)
+    return _find("DATABASE", lambda urls: urls.for_services.database_url)
 
 
 def find_redis() -> str:
     """A Redis that runs already: REDIS_URL, else the embedded one. Raises Unavailable where there is none."""
-    return _find("REDIS", lambda urls: urls.redis_url)
+    return _find("REDIS", lambda urls: urls.for_services.redis_url)
 
 
 def _find(which: str, of: "Callable[[ServerUrls], str]") -> str:

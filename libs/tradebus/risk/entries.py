@@ -11,7 +11,8 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
-from tradebus.risk.rules import Ask, first_objection
+from tradebus.risk.rules.ask import Ask
+from tradebus.risk.rules.registry import first_objection
 from tradebus.risk.state import Holding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.risk.verdicts import Approval, Finding, Kind, Verdict
@@ -49,6 +50,7 @@ def _ask(state: RiskState, signal: EntrySignal, situation: Situation, instrument
         signal=signal,
         state=state,
         situation=situation,
+        live=state.live(),
         hours=hours_of(instrument, situation.terms.limits, ts_ns=signal.ts_event_ns),
         price_paise=round_to_tick(signal.price_paise, tick),
         stop_paise=round_to_tick(signal.stop_paise, tick),
@@ -97,7 +99,7 @@ def _size(ask: Ask, lot: int) -> Sized:
         risk_per_trade_pct=limits.risk_per_trade_pct,
         max_leverage=limits.max_leverage,
         max_exposure_pct=limits.max_exposure_pct,
-        open_exposure_paise=sum(holding.exposure_paise for holding in ask.state.live()),
+        open_exposure_paise=sum(holding.exposure_paise for holding in ask.live),
         max_lots_per_trade=limits.max_lots_per_trade,
     )
 

@@ -71,6 +71,12 @@ def hard_end_due(state: RiskState, *, now_ns: int) -> RiskState:
     return replace(state, holdings={**state.holdings, **due}) if due else state
 
 
+def next_due_ns(state: RiskState) -> int | None:
+    """When the clock alone will next close a position; None where it closes none."""
+    ends = [holding.hard_end_ns for holding in state.holdings.values() if holding.open]
+    return min((end_ns for end_ns in ends if end_ns is not None), default=None)
+
+
 def due_when_opened(state: RiskState, holding: Holding, situation: Situation) -> str | None:
     """The rule by which a position that has just opened must not be there; None where it may stay."""
     if holding.exit_due is not None:

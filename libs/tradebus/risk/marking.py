@@ -19,6 +19,7 @@ from tradebus.contracts.records import Records
 from tradebus.risk.state import Holding, RiskState
 
 _Integers = npt.NDArray[np.int64]
+_FEW_TICKS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,53 @@ def mark(state: RiskState, ticks: Records, *, end_ns: int, loss_limit_paise: int
     ending = [holding for holding in held if holding.closed_ns is not None and holding.closed_ns < end_ns]
     if not ending and not ticks.size:
         return Marked(state, None)
+    if ticks.size <= _FEW_TICKS:
+        return _mark_few(state, ticks, held, ending, loss_limit_paise)
+    return _mark_many(state, ticks, held, ending, loss_limit_paise)
+
+
+def _mark_few(
+    state: RiskState, ticks: Records, held: Sequence[Holding], ending: Sequence[Holding], limit_paise: int | None
+) -> Marked:
+    """Step by step: for a handful of ticks that is faster than arrays."""
+    marks = {holding.pos_id: holding.mark_paise for holding in held}
+    profits = {holding.pos_id: holding.unrealised_paise for holding in held}
+    closes = sorted(ending, key=_closed_ns)
+    total, breach, closed = _profit_at_start(state, held), None, 0
+    columns = (ticks["ts_event_ns"].tolist(), ticks["instrument"].tolist(), ticks["price_paise"].tolist())
+    for ts_ns, instrument, price_paise in zip(*columns, strict=True):
+        while closed < len(closes) and _closed_ns(closes[closed]) < ts_ns:
+            total += closes[closed].net_pnl_paise - profits[closes[closed].pos_id]
+            breach = breach or _breach(_closed_ns(closes[closed]), total, limit_paise)
+            closed += 1
+        for holding in held:
+            if holding.instrument != instrument or not _is_held_at(holding, ts_ns):
+                continue
+            profit = holding.pnl_paise(price_paise)
+            total += profit - profits[holding.pos_id]
+            profits[holding.pos_id], marks[holding.pos_id] = profit, price_paise
+        breach = breach or _breach(ts_ns, total, limit_paise)
+    for holding in closes[closed:]:
+        total += holding.net_pnl_paise - profits[holding.pos_id]
+        breach = breach or _breach(_closed_ns(holding), total, limit_paise)
+    return Marked(_with_marks(state, marks, ended={holding.pos_id for holding in ending}), breach)
+
+
+def _closed_ns(holding: Holding) -> int:
+    return holding.closed_ns or 0
+
+
+def _is_held_at(holding: Holding, ts_ns: int) -> bool:
+    return (holding.opened_ns or 0) <= ts_ns and (holding.closed_ns is None or ts_ns <= holding.closed_ns)
+
+
+def _breach(ts_ns: int, total_paise: int, limit_paise: int | None) -> Breach | None:
+    return Breach(ts_ns, total_paise) if limit_paise is not None and total_paise <= -limit_paise else None
+
+
+def _mark_many(
+    state: RiskState, ticks: Records, held: Sequence[Holding], ending: Sequence[Holding], limit_paise: int | None
+) -> Marked:
     count = len(ticks)
     steps: _Integers = np.zeros(count + len(ending), dtype=np.int64)
     marks = {holding.pos_id: _step(holding, ticks, steps) for holding in held}
@@ -66,9 +114,9 @@ def mark(state: RiskState, ticks: Records, *, end_ns: int, loss_limit_paise: int
         last = replace(holding, mark_paise=marks[holding.pos_id])
         steps[row] = holding.net_pnl_paise - last.unrealised_paise
     breach = None
-    if loss_limit_paise is not None:
+    if limit_paise is not None:
         times = np.concatenate([ticks["ts_event_ns"], np.array([holding.closed_ns for holding in ending], np.int64)])
-        breach = _first_breach(_profit_at_start(state, held), steps, times, loss_limit_paise)
+        breach = _first_breach(_profit_at_start(state, held), steps, times, limit_paise)
     return Marked(_with_marks(state, marks, ended={holding.pos_id for holding in ending}), breach)
 
 
@@ -109,7 +157,9 @@ def _first_breach(start_paise: int, steps: _Integers, times: _Integers, limit_pa
 
 def _with_marks(state: RiskState, marks: dict[str, int], *, ended: set[str]) -> RiskState:
     holdings = {
-        pos_id: replace(holding, mark_paise=marks[pos_id]) if pos_id in marks else holding
+        pos_id: holding
+        if (mark := marks.get(pos_id, holding.mark_paise)) == holding.mark_paise
+        else replace(holding, mark_paise=mark)
         for pos_id, holding in state.holdings.items()
         if pos_id not in ended
     }

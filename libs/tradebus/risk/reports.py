@@ -36,7 +36,7 @@ def absorb(state: RiskState, fact: Report, situation: Situation) -> RiskState:
     """The state after `fact`. A report without a pos_id is a defect of its producer: ValueError."""
     if fact.pos_id is None:
         raise ValueError(f"{fact.TYPE} {fact.event_id} has no pos_id")
-    state = state.on_day(ist_date(fact.ts_event_ns))
+    state = state.at(fact.ts_event_ns)
     if isinstance(fact, PositionOpened):
         return _opened(state, fact.pos_id, fact, situation)
     if isinstance(fact, PositionClosed):

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from tradebus.contracts.signals import Side
+from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY, ist_date
 
 _BEFORE_ALL_DAYS = date(1970, 1, 1)
+_EPOCH_ORDINAL = _BEFORE_ALL_DAYS.toordinal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +116,11 @@ class RiskState:
         """The day's realised net profit and the open positions' gross profit at their last marks."""
         return sum(self.realised.values()) + sum(holding.unrealised_paise for holding in self.open())
 
-    def on_day(self, day: date) -> "RiskState":
-        """The state as of `day`; a day that is not later changes nothing."""
-        if day <= self.day:
+    def at(self, ts_ns: int) -> "RiskState":
+        """The state as of the Indian date of that instant; a day that is not later changes nothing."""
+        if (ts_ns + IST_OFFSET_NS) // NANOSECONDS_PER_DAY + _EPOCH_ORDINAL <= self.day.toordinal():
             return self
+        day = ist_date(ts_ns)
         kept = {holding.pos_id: holding for holding in self.live()}
         return replace(self, day=day, realised={}, consecutive_losses=0, trades={}, halted_rule=None, holdings=kept)
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tradebus.contracts.records import Records
-from tradebus.kernel.time import ist_date
 from tradebus.risk.apply import apply
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.entries import decide_entry
@@ -25,7 +24,8 @@ from tradebus.risk.exits import (
 )
 from tradebus.risk.marking import Breach, mark
 from tradebus.risk.reports import Report, absorb
-from tradebus.risk.rules import is_timely, loss_finding, streak_finding
+from tradebus.risk.rules.data import is_timely
+from tradebus.risk.rules.losses import loss_finding, streak_finding
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Finding, Kind, Verdict
@@ -41,7 +41,7 @@ class Step:
 def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Situation) -> Step:
     """A strategy asks. ValueError for an entry without a pos_id."""
     if is_timely(signal.ts_event_ns, situation):
-        state = state.on_day(ist_date(signal.ts_event_ns))
+        state = state.at(signal.ts_event_ns)
     if isinstance(signal, ExitSignal):
         verdicts: tuple[Verdict, ...] = (decide_exit(state, signal),)
     else:
@@ -89,7 +89,9 @@ def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: 
 
     Exits take effect at that end; a halt carries the instant of the tick that caused it.
     """
-    state = state.on_day(ist_date(end_ns - 1))
+    state = state.at(end_ns - 1)
+    if not state.holdings:
+        return Step(state)
     limit = situation.terms.max_loss if state.halted_rule is None else None
     marked = mark(state, ticks, end_ns=end_ns, loss_limit_paise=limit.limit_paise if limit else None)
     verdicts: tuple[Verdict, ...] = ()
@@ -97,6 +99,14 @@ def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: 
         verdicts = _halt(marked.state, _breached(marked.breach, situation), Cause(marked.breach.ts_ns))
     state = hard_end_due(apply(marked.state, verdicts), now_ns=end_ns)
     return _with_due(Step(state, verdicts), Cause(end_ns))
+
+
+def on_time(state: RiskState, *, now_ns: int) -> Step:
+    """The market's clock has reached `now_ns` and no data says so: what is due by then is due. Not for a paced run,
+    where data alone is time."""
+    state = state.at(now_ns)
+    due = hard_end_due(state, now_ns=now_ns)
+    return Step(state) if due is state else _with_due(Step(due), Cause(now_ns))
 
 
 def _with_due(step: Step, cause: Cause) -> Step:

@@ -70,6 +70,8 @@ class Situation:
     # Market data comes in slices that others wait for (docs/decisions/0001): what execution's reports of a slice lead
     # to takes effect at its end, because execution has promised to report nothing earlier any more.
     paced: bool
+    # Instruments of which market data is missing: from the word of a gap to the word that it is filled.
+    gaps: frozenset[int] = frozenset()
 
     def now_ns(self, otherwise_ns: int) -> int:
         """The event time of a decision that no market event caused: the first instant no data has been seen for."""

@@ -197,13 +197,27 @@ async def test_a_timeframe_that_dhan_lacks_is_refused_with_those_it_has(referenc
 
 @pytest.mark.parametrize(
     "change",
-    [{"open": [1.0]}, {"open": None}, {"timestamp": "x"}, {"high": [1.0, None]}, {"low": [1.0, -1.0]},
-     {"close": [1.0, float("nan")]}, {"volume": [1]}, {"open_interest": [True, 1]}, {"timestamp": [1, 1e300]}],
+    [{"open": [1.0]}, {"open": None}, {"timestamp": "x"}, {"volume": [1]}, {"high": 102.0}, {"close": [None, None]}],
 )  # fmt: skip
 async def test_columns_that_do_not_fit_are_malformed(dhan, reference, change):
     dhan.answers["POST /v2/charts/intraday"] = Answer.of(CANDLES | change)
     with pytest.raises(Malformed, match="history"):
         await reference.history(FUTURE, timeframe_seconds=60, from_ns=FROM_NS, to_ns=TO_NS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"high": [102.0, None]}, {"low": [99.95, -1.0]}, {"close": [101.0, float("nan")]}, {"volume": [1, "many"]},
+     {"open_interest": [1, True]}, {"timestamp": [1_795_578_300, 1e300]}, {"high": [102.0, 99.0]},
+     {"open": [100.05, 0], "high": [102.0, 0], "low": [99.95, 0], "close": [101, 0]}, {"low": [99.95, 0.001]}],
+)  # fmt: skip
+async def test_a_row_that_is_no_candle_is_left_out_and_said(dhan, reference, capsys, change):
+    dhan.answers["POST /v2/charts/intraday"] = Answer.of(CANDLES | change)
+    candles = await reference.history(FUTURE, timeframe_seconds=60, from_ns=FROM_NS, to_ns=TO_NS)
+    assert candles["close_paise"].tolist() == [10_100]
+    said = capsys.readouterr().out
+    assert "rows=1" in said
+    assert "candle 1" in said
 
 
 QUOTE_ROW = {
@@ -231,6 +245,15 @@ async def test_quotes_carry_what_the_reply_carries(dhan, reference):
     assert (first["bid_paise"][0], first["ask_paise"][0], first["ask_orders"][0]) == (150_000, 150_050, 2)
     assert (first["previous_close_paise"], first["open_interest_low"]) == (149_505, 8)
     assert quotes[1]["fields"] == records.QUOTE_HAS_PRICE
+
+
+async def test_quotes_of_other_instruments_are_refused(dhan, reference):
+    dhan.answers["POST /v2/marketfeed/quote"] = Answer.of({"data": {"NSE_FNO": {"1594": QUOTE_ROW}}})
+    with pytest.raises(Malformed, match="NSE_FNO 1594"):
+        await reference.quotes([INFY])
+    both = {"data": {"NSE_EQ": {"1594": QUOTE_ROW, "1595": QUOTE_ROW}}}
+    dhan.answers["POST /v2/marketfeed/quote"] = Answer.of(both)
+    assert (await reference.quotes([INFY]))["instrument"].tolist() == [0]
 
 
 async def test_a_trade_that_never_was_has_no_time(dhan, reference):
@@ -272,6 +295,15 @@ async def test_a_chain_is_by_strike_and_a_side_may_be_missing(dhan, reference):
     assert side.implied_volatility == pytest.approx(0.0975)
     assert (side.delta, side.previous_open_interest) == (0.53, 402_220)
     assert chain.underlying_price_paise == 2_601_040
+
+
+@pytest.mark.parametrize("odd", [{"x": {"ce": SIDE}}, {"-1": {}}, {"26000": []}, {"26000.0": {"ce": SIDE}}])
+async def test_a_strike_that_is_none_or_comes_again_is_left_out_and_said(dhan, reference, capsys, odd):
+    oc = {"26000.000000": {"pe": SIDE}} | odd
+    dhan.answers["POST /v2/optionchain"] = Answer.of({"data": {"last_price": 26_010.4, "oc": oc}, "status": "success"})
+    chain = await reference.option_chain(NIFTY, NOVEMBER)
+    assert [(row.strike_paise, row.call) for row in chain.rows] == [(2_600_000, None)]
+    assert "rows=1" in capsys.readouterr().out
 
 
 async def test_expiries_are_dates_in_order(dhan, reference):

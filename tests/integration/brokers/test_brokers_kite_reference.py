@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from tradebus.contracts.records import (
 )
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.time import NANOSECONDS_PER_DAY, datetime_to_ns, ist_datetime
+from tradebus.kernel.time import NANOSECONDS_PER_DAY, datetime_to_ns, ist_datetime, ist_to_ns
 
 SHARED = Path(__file__).parents[3].parent / "shared"
 HEADER = (
@@ -194,10 +194,19 @@ async def test_a_timeframe_kite_has_not_is_named(kite):
         ["2026-11-02T09:15:00+0530", "10", 11, 8, 10, 5], "text", None,
     ],
 )  # fmt: skip
-async def test_a_candle_that_is_none_is_named(kite, row):
-    kite.replies["GET /instruments/historical/408065/day"] = success({"candles": [candle(2, "09:15:00", 10), row]})
-    with pytest.raises(Malformed, match="candle 1"):
-        await reference(kite).history(INFY, timeframe_seconds=86_400, from_ns=0, to_ns=NANOSECONDS_PER_DAY)
+async def test_a_row_that_is_no_candle_is_left_out_and_said(kite, capsys, row):
+    good = candle(2, "09:15:00", 10)
+    kite.replies["GET /instruments/historical/408065/day"] = success({"candles": [row, good, row]})
+    open_ns = ist_to_ns(date(2026, 11, 2), time(9, 15))
+    asked = {"timeframe_seconds": 86_400, "from_ns": open_ns, "to_ns": open_ns + NANOSECONDS_PER_DAY}
+    candles = await reference(kite).history(INFY, **asked)
+    assert candles["close_paise"].tolist() == [1_000]
+    said = capsys.readouterr().out
+    assert "rows=2" in said
+    assert "candle 0" in said
+    kite.replies["GET /instruments/historical/408065/day"] = success({"candles": [row]})
+    with pytest.raises(Malformed, match=r"none of its 1 rows is a candle; candle 0"):
+        await reference(kite).history(INFY, **asked)
 
 
 def quote(price: float, **changes) -> dict:
@@ -206,7 +215,7 @@ def quote(price: float, **changes) -> dict:
         "sell": [{"price": price + 0.05, "quantity": 130, "orders": 3}] * 5,
     }
     fields = {
-        "instrument_token": 1, "timestamp": "2026-11-25 10:00:00", "last_trade_time": None, "last_price": price,
+        "timestamp": "2026-11-25 10:00:00", "last_trade_time": None, "last_price": price,
         "last_quantity": 65, "volume": 1000, "oi": 500, "ohlc": {"open": 1, "high": 3, "low": 0.5, "close": 2},
         "depth": depth,
     }  # fmt: skip
@@ -232,6 +241,32 @@ async def test_five_hundred_quotes_a_call(kite):
     kite.replies["GET /quote"] = success({})
     assert len(await reference(kite).quotes([INFY] * 1_001)) == 0
     assert [len(asked.query["i"]) for asked in kite.asked] == [500, 500, 1]
+
+
+@pytest.mark.parametrize("token", [408_066, "408066", True, [408_065]])
+async def test_a_quote_of_another_instrument_is_refused_and_spoils_no_other(kite, capsys, token):
+    tcs = ListedInstrument(InstrumentKey(Segment.NSE, "TCS"), "2953217", "NSE", "TCS", 1, 5)
+    kite.replies["GET /quote"] = success(
+        {"NSE:INFY": quote(1412.95, instrument_token=token), "NSE:TCS": quote(3000, instrument_token=2_953_217)}
+    )
+    assert (await reference(kite).quotes([INFY, tcs]))["instrument"].tolist() == [1]
+    assert "another instrument" in capsys.readouterr().out
+    with pytest.raises(Malformed, match=r"NSE:INFY: instrument_token.*408065 was asked for"):
+        await reference(kite).quotes([INFY])
+
+
+async def test_a_quote_of_another_contract_is_no_side_of_a_chain(kite):
+    kite.replies["GET /quote"] = success({
+        "NSE:NIFTY 50": quote(26012.35, instrument_token=256_265), "NFO:NIFTY26DEC26000CE": quote(210.5),
+        "NFO:NIFTY26DEC26000PE": quote(190.05, instrument_token=1),
+    })  # fmt: skip
+    source = reference(kite)
+    index = next(row for row in await source.instruments() if row.key == NIFTY)
+    at_money = (await source.option_chain(index, DECEMBER)).rows[0]
+    assert (at_money.call.price_paise, at_money.put) == (21_050, None)
+    kite.replies["GET /quote"] = success({"NSE:NIFTY 50": quote(26012.35, instrument_token=260_105)})
+    with pytest.raises(Malformed, match=r"option chain: quote of INDEX:NIFTY: instrument_token"):
+        await source.option_chain(index, DECEMBER)
 
 
 async def test_a_quote_that_is_none_is_named(kite):

@@ -199,6 +199,19 @@ async def test_candles_that_cannot_be_are_malformed(upstox, reference, data):
         await reference.history(INFY, timeframe_seconds=60, from_ns=0, to_ns=NANOSECONDS_PER_DAY)
 
 
+async def test_a_row_that_is_no_candle_is_left_out_and_said(upstox, reference, capsys):
+    when = "2026-11-20T09:15:00+05:30"
+    odd = [[], [when, 0, 0, 0, 0, 0, 0], [when, 1, 0.5, 1, 1, 5, 0], ["09:15", 1, 2, 1, 1, 5, 0], None]
+    good = [candle("2026-11-20T09:16:00+05:30", 2.0), candle(when, 1.0)]
+    upstox.otherwise = lambda asked: success({"candles": [*odd, *good] if "intraday" not in asked.path else []})
+    from_ns = ist_to_ns(date(2026, 11, 20), clock_time(9, 15))
+    candles = await reference.history(INFY, timeframe_seconds=60, from_ns=from_ns, to_ns=from_ns + 120 * 10**9)
+    assert candles["close_paise"].tolist() == [100, 200]
+    said = capsys.readouterr().out
+    assert "rows=5" in said
+    assert "candle 0" in said
+
+
 def quote(key: str, **changes) -> dict:
     fields = {
         "ohlc": {"open": 1495.0, "high": 1510.5, "low": 1490.05, "close": 1500.1}, "instrument_token": key,
@@ -249,6 +262,16 @@ async def test_a_quote_that_cannot_be_read_is_none_and_the_others_are(upstox, re
     assert (await reference.quotes([INFY, NIFTY]))["instrument"].tolist() == [1]
 
 
+async def test_a_quote_of_another_instrument_is_refused_and_spoils_no_other(upstox, reference, capsys):
+    other = {"NSE_EQ:INFY": quote("NSE_EQ|INE467B01029")}
+    upstox.replies["GET /v2/market-quote/quotes"] = success(other | {"b": quote(NIFTY.token)})
+    assert (await reference.quotes([INFY, NIFTY]))["instrument"].tolist() == [1]
+    assert "none that was asked for" in capsys.readouterr().out
+    upstox.replies["GET /v2/market-quote/quotes"] = success(other)
+    with pytest.raises(Malformed, match="INE467B01029"):
+        await reference.quotes([INFY])
+
+
 async def test_the_option_chain_by_strike_with_a_fraction_for_volatility(upstox, reference):
     side = {
         "instrument_key": "NSE_FO|2",
@@ -272,6 +295,32 @@ async def test_the_option_chain_by_strike_with_a_fraction_for_volatility(upstox,
     assert (call.price_paise, call.bid_paise, call.ask_paise, call.open_interest) == (0, 205, 0, 650)
     assert call.implied_volatility == 0.125
     assert (call.delta, call.theta) == (0.45, -2.5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"expiry": "2026-12-01"}, {"underlying_key": "NSE_INDEX|Nifty Bank"}, {"strike_price": "x"},
+     {"call_options": {"instrument_key": "NSE_FO|2", "market_data": None}}],
+)  # fmt: skip
+async def test_a_chains_row_of_another_one_is_left_out_and_said(upstox, reference, capsys, change):
+    row = {
+        "strike_price": 26000.0, "underlying_spot_price": 26000.15, "expiry": "2026-12-29",
+        "underlying_key": NIFTY.token, "call_options": None, "put_options": None,
+    }  # fmt: skip
+    upstox.replies["GET /v2/option/chain"] = success([row | {"strike_price": 25900.0} | change, row])
+    chain = await reference.option_chain(NIFTY, DECEMBER)
+    assert [each.strike_paise for each in chain.rows] == [2_600_000]
+    assert "rows=1" in capsys.readouterr().out
+    upstox.replies["GET /v2/option/chain"] = success([row | change])
+    with pytest.raises(Malformed, match="row 0"):
+        await reference.option_chain(NIFTY, DECEMBER)
+
+
+async def test_contracts_of_another_underlying_are_malformed(upstox, reference):
+    other = {"expiry": "2026-12-29", "underlying_key": "NSE_INDEX|Nifty Bank"}
+    upstox.replies["GET /v2/option/contract"] = success([other])
+    with pytest.raises(Malformed, match="underlying_key"):
+        await reference.expiries(NIFTY)
 
 
 async def test_an_expiry_without_options_is_refused_by_name(upstox, reference):

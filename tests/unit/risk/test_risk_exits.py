@@ -23,9 +23,10 @@ from testkit.risk import (
 
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.risk.commands import CommandKind
+from tradebus.risk.exits import next_due_ns
 from tradebus.risk.reports import concerns_risk
 from tradebus.risk.state import RiskState
-from tradebus.risk.step import Step, on_command, on_fact, on_over, on_signal, on_ticks
+from tradebus.risk.step import Step, on_command, on_fact, on_over, on_signal, on_ticks, on_time
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Kind
 
@@ -159,6 +160,19 @@ def test_the_hard_end_closes_every_position_once() -> None:
     assert summary(step) == [("EXIT", "hard_trading_end", "p1")]
     assert step.verdicts[0].ts_event_ns == at("15:00")
     assert on_ticks(step.state, NOTHING, now, end_ns=at("15:01")).verdicts == ()
+
+
+def test_the_hard_end_comes_by_the_clock_where_no_data_comes() -> None:
+    now = situation(hard_trading_end="15:00")
+    state = open_position(now)
+    assert next_due_ns(state) == at("15:00")
+    assert on_time(state, now_ns=at("15:00") - 1) == Step(state)
+    step = on_time(state, now_ns=at("15:00"))
+    assert summary(step) == [("EXIT", "hard_trading_end", "p1")]
+    assert step.verdicts[0].ts_event_ns == at("15:00")
+    assert next_due_ns(step.state) is None
+    assert on_time(step.state, now_ns=at("15:01")).verdicts == ()
+    assert on_ticks(step.state, NOTHING, now, end_ns=at("15:02")).verdicts == ()
 
 
 def test_without_a_hard_end_of_its_own_the_session_takes_the_markets_square_off() -> None:

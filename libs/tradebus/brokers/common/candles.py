@@ -1,15 +1,31 @@
-"""Candles as CANDLE records, and the calls that fetch them."""
+"""Candles as CANDLE records, and the calls that fetch them.
+
+A row that cannot be a candle (prices of 0, a high below the low, a text for a number) is left out and counted; the
+others of its reply are as good as without it.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import structlog
 
 from tradebus.brokers.common.rows import Unreadable, paise, row_of, whole
+from tradebus.brokers.errors import Malformed
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 _NAMES = ("time", "open", "high", "low", "close", "volume", "oi")
 OpenedNs = Callable[[object], int]  # a broker's time of a candle; raises Unreadable
+_log = structlog.get_logger()
+
+
+class Sifted(NamedTuple):
+    """What a reply came to: CANDLE records of its sound rows, how many others it had, what the first of those was."""
+
+    candles: Records
+    left_out: int = 0
+    first: str = ""
 
 
 def spans(*, from_ns: int, to_ns: int, span_ns: int) -> Iterator[tuple[int, int]]:
@@ -20,19 +36,33 @@ def spans(*, from_ns: int, to_ns: int, span_ns: int) -> Iterator[tuple[int, int]
         from_ns = end_ns
 
 
-def candles_in(data: object, *, timeframe_seconds: int, opened_ns: OpenedNs) -> Records:
-    """CANDLE records in the reply's order, instrument 0, of rows `[time, open, high, low, close, volume, open
-    interest]`, the last of which may be missing. Raises Unreadable naming the row."""
+def candles_in(data: object, *, timeframe_seconds: int, opened_ns: OpenedNs) -> Sifted:
+    """In the reply's order, instrument 0, of rows `[time, open, high, low, close, volume, open interest]`, the last of
+    which may be missing. Raises Unreadable where there are no rows to be had."""
     rows = row_of(data, what="history").get("candles")
     if not isinstance(rows, list):
         raise Unreadable("history: there is no list of candles")
     candles: Records = np.zeros(len(rows), CANDLE)
+    kept, first = 0, ""
     for number, row in enumerate(rows):
         try:
-            _write(candles[number], row, timeframe_seconds, opened_ns)
+            _write(candles[kept], row, timeframe_seconds, opened_ns)
         except Unreadable as error:
-            raise Unreadable(f"candle {number}: {error}") from None
-    return candles
+            first = first or f"candle {number}: {error}"
+            continue
+        kept += 1
+    return Sifted(candles[:kept], len(rows) - kept, first)
+
+
+def sound(parts: Sequence[Sifted], *, broker: str, what: str) -> list[Records]:
+    """The parts' candles; what was left out is said. Raises Malformed where all that came was left out."""
+    left_out = sum(part.left_out for part in parts)
+    if left_out:
+        first = next(part.first for part in parts if part.left_out)
+        if not any(len(part.candles) for part in parts):
+            raise Malformed(broker, f"{what}: none of its {left_out} rows is a candle; {first}")
+        _log.warning(f"{broker}: rows that are no candles left out", what=what, rows=left_out, first=first)
+    return [part.candles for part in parts]
 
 
 def joined(parts: Sequence[Records], *, from_ns: int, to_ns: int) -> Records:

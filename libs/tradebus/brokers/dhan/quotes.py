@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
+import structlog
 
 from tradebus.brokers.dhan.fields import (
     Row,
@@ -22,13 +23,15 @@ from tradebus.brokers.reference import ChainRow, ListedInstrument, OptionChain, 
 from tradebus.contracts import records
 from tradebus.contracts.records import DEPTH_LEVELS, QUOTE, Records
 
+_log = structlog.get_logger()
 QUOTES_PER_CALL = 1_000
 _INT32_MAX = 2**31 - 1
 
 
 def quotes_of(body: object, instruments: Sequence[ListedInstrument], *, first: int, received_ns: int) -> Records:
     """Records of the instruments that have a quote; `instrument` counts from `first`. Raises Malformed where the reply
-    is none; a field that is missing or odd leaves its bit unset."""
+    is none, or speaks of nothing but instruments that were not asked for; a field that is missing or odd leaves its bit
+    unset."""
     by_segment = mapping_of("quotes", mapping_of("quotes", body).get("data"))
     quotes = np.zeros(len(instruments), QUOTE)
     kept = []
@@ -39,6 +42,9 @@ def quotes_of(body: object, instruments: Sequence[ListedInstrument], *, first: i
             _fill(quotes[number], row, is_index=listed.broker_segment == INDEX, received_ns=received_ns)
             quotes[number]["instrument"] = first + number
             kept.append(number)
+    others = [f"{word} {token}" for word, rows in by_segment.items() if isinstance(rows, dict) for token in rows]
+    if others and not kept:
+        raise Malformed(BROKER, f"quotes: of {', '.join(others[:3])}, and none that was asked for")
     return quotes[kept]
 
 
@@ -112,18 +118,32 @@ def _depth(quote: np.void, depth: object) -> None:
 
 
 def chain_of(body: object, underlying: ListedInstrument, expiry: date) -> OptionChain:
-    """Raises Malformed. A side that is missing, null or empty is not listed."""
+    """A side that is missing, null or empty is not listed; a strike that cannot be read, or comes again, is left out
+    and said. Raises Malformed where all are, or the reply is none."""
     inner = mapping_of("option chain", mapping_of("option chain", body).get("data"))
-    rows = []
+    rows: dict[int, ChainRow] = {}
+    odd: list[Malformed] = []
     for strike, sides in mapping_of("option chain", inner.get("oc") or {}).items():
         strike_paise = paise_or_none(strike)
-        if strike_paise is None or strike_paise <= 0 or not isinstance(sides, dict):
-            raise Malformed(BROKER, f"option chain: {strike[:20]!r} is no strike with its two sides")
-        rows.append(ChainRow(strike_paise, _side(sides.get("ce"), strike), _side(sides.get("pe"), strike)))
+        try:
+            if strike_paise is None or strike_paise <= 0 or strike_paise in rows or not isinstance(sides, dict):
+                raise Malformed(
+                    BROKER, f"option chain: {strike[:20]!r} is no strike with its two sides, or comes again"
+                )
+            rows[strike_paise] = ChainRow(
+                strike_paise, _side(sides.get("ce"), strike), _side(sides.get("pe"), strike)
+            )  # fmt: skip
+        except Malformed as error:
+            odd.append(error)
+    if odd:
+        if not rows:
+            raise odd[0]
+        _log.error(
+            "dhan: strikes of an option chain left out", chain=str(underlying.key), rows=len(odd), first=str(odd[0])
+        )
     return OptionChain(
-        underlying.key, expiry, paise("option chain", inner, "last_price"),
-        tuple(sorted(rows, key=lambda row: row.strike_paise)),
-    )  # fmt: skip
+        underlying.key, expiry, paise("option chain", inner, "last_price"), tuple(rows[each] for each in sorted(rows))
+    )
 
 
 def _side(side: object, strike: str) -> OptionSide | None:

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import structlog
 
-from tradebus.brokers.common.candles import joined, spans
+from tradebus.brokers.common.candles import Sifted, joined, sound, spans
 from tradebus.brokers.dhan import history
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere
@@ -56,7 +56,8 @@ class DhanReference:
             await self._bars(instrument, timeframe_seconds, start_ns, end_ns)
             for start_ns, end_ns in spans(from_ns=from_ns, to_ns=to_ns, span_ns=span_ns)
         ]
-        return joined(parts, from_ns=from_ns, to_ns=to_ns)
+        kept = sound(parts, broker=BROKER, what=f"history of {instrument.key}")
+        return joined(kept, from_ns=from_ns, to_ns=to_ns)
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
         """In calls of 1,000, one a second."""
@@ -99,7 +100,7 @@ class DhanReference:
         )
         return body
 
-    async def _bars(self, listed: ListedInstrument, timeframe_seconds: int, from_ns: int, to_ns: int) -> Records:
+    async def _bars(self, listed: ListedInstrument, timeframe_seconds: int, from_ns: int, to_ns: int) -> Sifted:
         word = history.instrument_word(listed.key)
         with_interest = listed.key.is_derivative
         if timeframe_seconds == history.DAY_SECONDS:
@@ -124,7 +125,7 @@ class DhanReference:
         try:
             return history.candles_of(await call, timeframe_seconds=timeframe_seconds)
         except NothingThere:
-            return joined([], from_ns=from_ns, to_ns=to_ns)
+            return Sifted(joined([], from_ns=from_ns, to_ns=to_ns))
 
 
 def _number(listed: ListedInstrument) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from tradebus.brokers.common import candles
 from tradebus.brokers.kite.reference_words import INTERVALS
 from tradebus.brokers.kite.replies import moment_of
-from tradebus.contracts.records import Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, ist_datetime
 
@@ -30,8 +29,8 @@ def spans(*, from_ns: int, to_ns: int, span_ns: int) -> Iterator[tuple[str, str]
         yield _written(start_ns), _written(last_ns)
 
 
-def candles_of(data: object, *, timeframe_seconds: int) -> Records:
-    """CANDLE records in the reply's order, instrument 0. Raises Unreadable naming the row."""
+def candles_of(data: object, *, timeframe_seconds: int) -> candles.Sifted:
+    """In the reply's order, instrument 0. Raises Unreadable where it is no history."""
     return candles.candles_in(
         data, timeframe_seconds=timeframe_seconds, opened_ns=lambda value: moment_of(value, name="time")
     )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from tradebus.brokers.common.candles import joined
+from tradebus.brokers.common.candles import Sifted, joined, sound
 from tradebus.brokers.common.rows import Unreadable, row_of
 from tradebus.brokers.errors import Malformed, Refused
 from tradebus.brokers.kite.client import KiteClient, get
@@ -55,7 +55,7 @@ class KiteReference:
         """Raises InvalidInput for a timeframe Kite has not, BrokerError for the rest."""
         word, span_ns = interval_of(timeframe_seconds)
         where = {"instrument_token": instrument.token, "interval": word}
-        parts: list[Records] = []
+        parts: list[Sifted] = []
         for start, end in spans(from_ns=from_ns, to_ns=to_ns, span_ns=span_ns):
             params = {"from": start, "to": end, "interval": word, "continuous": 0, "oi": 1}
             data = await self._client.read(
@@ -67,12 +67,22 @@ class KiteReference:
                 parts.append(candles_of(data, timeframe_seconds=timeframe_seconds))
             except Unreadable as error:
                 raise Malformed(BROKER, f"history of {instrument.key}: {error}") from None
-        return joined(parts, from_ns=from_ns, to_ns=to_ns)
+        kept = sound(parts, broker=BROKER, what=f"history of {instrument.key}")
+        return joined(kept, from_ns=from_ns, to_ns=to_ns)
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
-        """Raises BrokerError. An instrument that Kite leaves out has no quote."""
+        """Raises BrokerError, also where no quote that came can be read. An instrument that Kite leaves out has no
+        quote, and neither has one whose quote is of another instrument or cannot be read, which is said."""
+        quoted, odd = await self._quotes_of(instruments)
+        if odd and not len(quoted):
+            raise Malformed(BROKER, next(iter(odd.values())))
+        return quoted
+
+    async def _quotes_of(self, instruments: Sequence[ListedInstrument]) -> tuple[Records, dict[int, str]]:
+        """The quotes, and what is wrong with those that came and are none, by number."""
         records: Records = np.zeros(len(instruments), QUOTE)
         has_quote = np.zeros(len(instruments), np.bool_)
+        odd: dict[int, str] = {}
         for first in range(0, len(instruments), QUOTES_PER_CALL):
             some = instruments[first : first + QUOTES_PER_CALL]
             data = await self._client.read(
@@ -80,10 +90,13 @@ class KiteReference:
                 pacer=self._client.quotes_pacer,
             )  # fmt: skip
             for number, listing in enumerate(some, start=first):
-                has_quote[number] = self._write(records[number], data, listing)
+                try:
+                    has_quote[number] = self._write(records[number], data, listing)
+                except Unreadable as error:
+                    odd[number] = f"quote of {listing.key}: {error}"
+                    _log.error("kite: a quote left out", reason=odd[number])
                 records[number]["instrument"] = number
-        quoted: Records = records[has_quote]
-        return quoted
+        return records[has_quote], odd
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
         """Of the underlying's options that are listed, ascending. Raises BrokerError."""
@@ -94,13 +107,13 @@ class KiteReference:
         options = [option for option in await self._options(underlying) if option.key.expiry == expiry]
         if not options:
             raise Refused(BROKER, f"option chain: no options of {underlying.key} expire on {expiry.isoformat()}")
-        quotes = await self.quotes([underlying, *options])
+        quotes, odd = await self._quotes_of([underlying, *options])
         by_number = {int(quote["instrument"]): quote for quote in quotes}
         if 0 not in by_number:
-            raise Malformed(BROKER, f"option chain: no quote of {underlying.key} itself")
+            raise Malformed(BROKER, f"option chain: {odd.get(0) or f'no quote of {underlying.key} itself'}")
         sides: dict[int, dict[Right, OptionSide]] = {}
         for number, option in enumerate(options, start=1):
-            if option.key.strike_paise is not None and option.key.right is not None:
+            if option.key.strike_paise is not None and option.key.right is not None and number not in odd:
                 side = _side(option, by_number.get(number))
                 sides.setdefault(option.key.strike_paise, {})[option.key.right] = side
         rows = [ChainRow(strike, both.get(Right.CALL), both.get(Right.PUT)) for strike, both in sorted(sides.items())]
@@ -121,13 +134,15 @@ class KiteReference:
         ]  # fmt: skip
 
     def _write(self, record: Any, data: dict[str, Any], listing: ListedInstrument) -> bool:
+        """Whether there is a quote. Raises Unreadable for one that is of another instrument or cannot be read."""
         quote = data.get(_quote_name(listing))
         if quote is None:
             return False
-        try:
-            write_quote(record, row_of(quote, what="quote"), received_ns=self._clock.now_ns())
-        except Unreadable as error:
-            raise Malformed(BROKER, f"quote of {listing.key}: {error}") from None
+        row = row_of(quote, what="quote")
+        token = row.get("instrument_token")  # a name can be another instrument's tomorrow, a token is one's own
+        if token is not None and str(token) != listing.token:
+            raise Unreadable(f"instrument_token: {token!r:.30} is another instrument's, {listing.token} was asked for")
+        write_quote(record, row, received_ns=self._clock.now_ns())
         return True
 
 

@@ -2,30 +2,52 @@
 
 from datetime import date
 
+import structlog
+
 from tradebus.brokers.common.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
-from tradebus.brokers.reference import ChainRow, OptionChain, OptionSide
+from tradebus.brokers.reference import ChainRow, ListedInstrument, OptionChain, OptionSide
 from tradebus.brokers.upstox.replies import fraction
-from tradebus.contracts.instrument_key import InstrumentKey
+
+_log = structlog.get_logger()
 
 
-def chain_of(data: object, *, underlying: InstrumentKey, expiry: date) -> OptionChain:
-    """By strike. Raises Unreadable naming the strike and field."""
+def chain_of(data: object, *, underlying: ListedInstrument, expiry: date) -> OptionChain:
+    """By strike. A row that cannot be read, or is of another underlying or expiry, is left out and said. Raises
+    Unreadable where all are."""
     rows: dict[int, ChainRow] = {}
+    odd: list[str] = []
     spot = 0
-    for row in rows_of(data, what="option chain"):
-        strike = paise(row, "strike_price")
-        spot = max(spot, paise(row, "underlying_spot_price") if row.get("underlying_spot_price") is not None else 0)
+    for number, row in enumerate(rows_of(data, what="option chain")):
         try:
+            require_of(row, underlying=underlying, expiry=expiry)
+            strike = paise(row, "strike_price")
+            value = paise(row, "underlying_spot_price") if row.get("underlying_spot_price") is not None else 0
             rows[strike] = ChainRow(strike, _side(row, "call_options"), _side(row, "put_options"))
         except Unreadable as error:
-            raise Unreadable(f"strike {strike / 100:g}: {error}") from None
-    return OptionChain(underlying, expiry, spot, tuple(rows[strike] for strike in sorted(rows)))
+            odd.append(f"row {number} (strike {row.get('strike_price')!r:.20}): {error}")
+            continue
+        spot = max(spot, value)
+    if odd:
+        if not rows:
+            raise Unreadable(odd[0])
+        _log.error("upstox: rows of an option chain left out", chain=str(underlying.key), rows=len(odd), first=odd[0])
+    return OptionChain(underlying.key, expiry, spot, tuple(rows[strike] for strike in sorted(rows)))
 
 
-def expiries_of(data: object) -> list[date]:
-    """Of the contracts of an underlying, ascending. Raises Unreadable."""
+def require_of(row: Row, *, underlying: ListedInstrument, expiry: date | None = None) -> None:
+    """Raises Unreadable for a row that says that it is of another underlying or expiry."""
+    said = row.get("underlying_key")
+    if said is not None and said != underlying.token:
+        raise Unreadable(f"underlying_key: {said!r:.40} is not {underlying.token}, which was asked for")
+    if expiry is not None and row.get("expiry") is not None and str(row["expiry"])[:10] != expiry.isoformat():
+        raise Unreadable(f"expiry: {row['expiry']!r:.30} is not {expiry.isoformat()}, which was asked for")
+
+
+def expiries_of(data: object, *, underlying: ListedInstrument) -> list[date]:
+    """Of the contracts of an underlying, ascending. Raises Unreadable, also for another underlying's."""
     found = set()
     for row in rows_of(data, what="option contracts"):
+        require_of(row, underlying=underlying)
         try:
             found.add(date.fromisoformat(text(row, "expiry")[:10]))
         except ValueError as error:  # Unreadable is one

@@ -9,9 +9,8 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from tradebus.brokers.common.candles import candles_in
+from tradebus.brokers.common.candles import Sifted, candles_in
 from tradebus.brokers.upstox.replies import moment_of
-from tradebus.contracts.records import Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
 
@@ -46,9 +45,9 @@ def spans(*, from_ns: int, to_ns: int, days: int) -> Iterator[tuple[date, date]]
         first = last + timedelta(days=1)
 
 
-def candles_of(data: object, *, timeframe_seconds: int) -> Records:
-    """CANDLE records, ascending, instrument 0. Raises Unreadable naming the row."""
-    candles = candles_in(
+def candles_of(data: object, *, timeframe_seconds: int) -> Sifted:
+    """Ascending, instrument 0. Raises Unreadable where it is no history."""
+    sifted = candles_in(
         data, timeframe_seconds=timeframe_seconds, opened_ns=lambda value: moment_of(value, name="time")
     )
-    return candles[np.argsort(candles["ts_open_ns"], kind="stable")]
+    return sifted._replace(candles=sifted.candles[np.argsort(sifted.candles["ts_open_ns"], kind="stable")])

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from tradebus.brokers.common.candles import joined
+from tradebus.brokers.common.candles import Sifted, joined, sound
 from tradebus.brokers.common.rows import Unreadable, row_of
-from tradebus.brokers.errors import BrokerError, Refused
+from tradebus.brokers.errors import BrokerError, Malformed, Refused
 from tradebus.brokers.reference import ListedInstrument, OptionChain
 from tradebus.brokers.upstox.chain import chain_of, expiries_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, UpstoxSdk
@@ -67,14 +67,17 @@ class UpstoxReference:
             await self._candles(instrument, unit, interval, first, last, timeframe_seconds)
             for first, last in spans(from_ns=from_ns, to_ns=to_ns, days=days)
         ]
-        newest_ns = max((int(part["ts_open_ns"][-1]) for part in parts if len(part)), default=0)
+        newest_ns = max((int(part.candles["ts_open_ns"][-1]) for part in parts if len(part.candles)), default=0)
         if ist_date(newest_ns) < ist_date(to_ns - 1):  # it may be the day under way, which the history leaves out
             parts.append(await self._today(instrument, unit, interval, timeframe_seconds))
-        return joined(parts, from_ns=from_ns, to_ns=to_ns)
+        kept = sound(parts, broker=BROKER, what=f"history of {instrument.key}")
+        return joined(kept, from_ns=from_ns, to_ns=to_ns)
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
+        """Raises BrokerError, also where no quote that came can be read or is of what was asked for."""
         records = np.zeros(len(instruments), QUOTE)
         known = np.zeros(len(instruments), np.bool_)
+        odd = ""
         for start in range(0, len(instruments), QUOTES_A_CALL):
             places = {
                 each.token: start + place for place, each in enumerate(instruments[start : start + QUOTES_A_CALL])
@@ -86,7 +89,9 @@ class UpstoxReference:
                 lambda data: row_of(data, what="quotes"),
             )
             for quote in found.values():
-                self._take(records, known, places, quote)
+                odd = self._take(records, known, places, quote) or odd
+        if odd and not known.any():
+            raise Malformed(BROKER, odd)
         return records[known]
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
@@ -94,7 +99,7 @@ class UpstoxReference:
         return await self._client.read_as(
             "option contracts",
             lambda sdk, raw: sdk.api("OptionsApi").get_option_contracts(underlying.token, **raw),
-            expiries_of,
+            partial(expiries_of, underlying=underlying),
         )
 
     async def option_chain(self, underlying: ListedInstrument, expiry: date) -> OptionChain:
@@ -104,7 +109,7 @@ class UpstoxReference:
             lambda sdk, raw: sdk.api("OptionsApi").get_put_call_option_chain(
                 underlying.token, expiry.isoformat(), **raw
             ),
-            lambda data: chain_of(data, underlying=underlying.key, expiry=expiry),
+            lambda data: chain_of(data, underlying=underlying, expiry=expiry),
         )
         if not chain.rows:
             raise Refused(BROKER, f"option chain: {underlying.key} has no options that expire on {expiry}")
@@ -112,7 +117,7 @@ class UpstoxReference:
 
     async def _candles(
         self, instrument: ListedInstrument, unit: str, interval: int, first: date, last: date, seconds: int
-    ) -> Records:
+    ) -> Sifted:
         return await self._client.read_as(
             "history",
             lambda sdk, raw: sdk.api("HistoryV3Api").get_historical_candle_data1(
@@ -121,7 +126,7 @@ class UpstoxReference:
             lambda data: candles_of(data, timeframe_seconds=seconds),
         )
 
-    async def _today(self, instrument: ListedInstrument, unit: str, interval: int, seconds: int) -> Records:
+    async def _today(self, instrument: ListedInstrument, unit: str, interval: int, seconds: int) -> Sifted:
         return await self._client.read_as(
             "candles of today",
             lambda sdk, raw: sdk.api("HistoryV3Api").get_intra_day_candle_data(
@@ -130,18 +135,24 @@ class UpstoxReference:
             lambda data: candles_of(data, timeframe_seconds=seconds),
         )
 
-    def _take(self, records: Records, known: npt.NDArray[np.bool_], places: dict[str, int], quote: object) -> None:
-        """Writes one quote to its instrument's place; one that cannot be read is none."""
+    def _take(self, records: Records, known: npt.NDArray[np.bool_], places: dict[str, int], quote: object) -> str:
+        """Writes one quote to the place of the instrument that it names. Returns what is wrong with it, which is said;
+        such a one is none."""
         try:
             row = row_of(quote, what="quote")
-            place = places.get(str(row.get("instrument_token")))
+            token = row.get("instrument_token")
+            place = places.get(str(token))
             if place is None:
-                return
+                raise Unreadable(f"instrument_token: {token!r:.40} is none that was asked for")
+            records[place] = 0
             write_quote(records[place], row, received_ns=self._clock.now_ns())
             records[place]["instrument"] = place
             known[place] = True
         except Unreadable as error:
-            _log.error("upstox: a quote cannot be read", reason=self._client.redactor.text(error))
+            reason: str = self._client.redactor.text(f"quotes: {error}")
+            _log.error("upstox: a quote left out", reason=reason)
+            return reason
+        return ""
 
 
 def _full_quotes(keys: str, sdk: UpstoxSdk, raw: Mapping[str, Any]) -> Any:

@@ -1,11 +1,13 @@
 """The state folder: where it is, who may have it, and whose system user the Postgres data belongs to.
 
-state_dir/  lock  servers.json  access.json  postgres/  redis/  logs/
+state_dir/  lock  servers.json  access.json  postgres/  redis/  logs/  sockets/  programs/
+
+Nobody but its owner and root may be able to put anything there, or another folder in its place: passwords are said to
+what is found in it. No permission of a folder above it is ever changed.
 """
 
 import fcntl
 import json
-import logging
 import os
 import stat
 from dataclasses import dataclass
@@ -15,7 +17,6 @@ from typing import Any
 
 from tradebus.kernel.errors import Unavailable
 
-_log = logging.getLogger("tradebus.embedded")
 # How long the servers of a run that was killed may take to end, before the folder is reported as taken.
 _SHUTDOWN_WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.02
@@ -104,7 +105,10 @@ def _is_alive(pid: int) -> bool:
 
 
 def make_state_dir(state_dir: Path) -> Path:
-    """The folder, made where it is missing, closed to others, as an absolute path without links."""
+    """The folder, made where it is missing, closed to others, as an absolute path without links.
+
+    Raises Unavailable where it cannot be made, and where somebody else could change what lies in it.
+    """
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
         if not os.access(state_dir, os.W_OK | os.X_OK):
@@ -113,7 +117,27 @@ def make_state_dir(state_dir: Path) -> Path:
         raise Unavailable(
             f"{state_dir}: cannot keep state here ({error.strerror}); name another folder with TRADEBUS_STATE_DIR"
         ) from error
-    return state_dir.resolve()
+    found = state_dir.resolve()
+    for folder in (found, *found.parents):
+        _require_out_of_reach(folder, state_dir=found)
+    if os.geteuid() == 0 and ((found / "lock").exists() or not any(found.iterdir())):
+        # Nothing but ours lies there, so it is nobody's home: Postgres, as another user, passes through to its data.
+        found.chmod(stat.S_IMODE(found.stat().st_mode) | stat.S_IXOTH)
+    return found
+
+
+def _require_out_of_reach(folder: Path, *, state_dir: Path) -> None:
+    told = folder.stat()
+    if told.st_uid not in (0, os.geteuid()):
+        whose = f"belongs to {name_of(told.st_uid)}"
+    elif told.st_mode & stat.S_IWOTH and not told.st_mode & stat.S_ISVTX:
+        whose = "can be written by everybody"
+    else:
+        return
+    raise Unavailable(
+        f"{folder}: {whose}, who could put false servers where yours are ({state_dir}); "
+        "run as that user, or name another folder with TRADEBUS_STATE_DIR"
+    )
 
 
 def system_user(data_dir: Path) -> SystemUser | None:
@@ -134,13 +158,36 @@ def system_user(data_dir: Path) -> SystemUser | None:
     raise Unavailable("Postgres refuses to run as root and this machine has no user 'postgres' or 'nobody': add one")
 
 
-def let_through(path: Path) -> None:
-    """Lets other users pass (not list) the folders above `path`: Postgres, as another user, must reach its files."""
-    for parent in path.parents:
-        mode = stat.S_IMODE(parent.stat().st_mode)
-        if not mode & stat.S_IXOTH:
-            _log.warning("%s: opened for passing through, so that Postgres can reach %s", parent, path)
-            parent.chmod(mode | stat.S_IXOTH)
+def name_of(uid: int) -> str:
+    """A user for an error text."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def closed_folder_above(path: Path, user: SystemUser) -> Path | None:
+    """The first folder on the way to `path` that this user may not pass through; None where there is none."""
+    for parent in reversed(path.parents):
+        found = parent.stat()
+        may_pass = (
+            stat.S_IXUSR if found.st_uid == user.uid else stat.S_IXGRP if found.st_gid == user.gid else stat.S_IXOTH
+        )
+        if not found.st_mode & may_pass:
+            return parent
+    return None
+
+
+def require_passable(path: Path, user: SystemUser) -> None:
+    """Raises Unavailable where Postgres, as this user, cannot reach its files."""
+    closed = closed_folder_above(path, user)
+    if closed is not None:
+        raise Unavailable(
+            f"{closed}: {name_of(user.uid)}, whom Postgres runs as, may not pass through it to {path}; "
+            f"name a folder outside it with TRADEBUS_STATE_DIR (a folder of your own may be opened: chmod o+x)"
+        )
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,9 +1,10 @@
 """Runs the servers and ends them when the process that asked for them is gone. Standard library only.
 
-Started as a script with a pipe on standard input: one JSON line says what to run, one byte says "they answered" (from
-then on a server that dies is started again), end of file says stop. It is the servers' parent and in a session of its
-own, so a Ctrl-C in the terminal reaches the services first and the servers only through it. On Linux the kernel ends
-the servers should the keeper itself be killed; elsewhere the folder's lock still keeps a second set out.
+Started as a script with a pipe on standard input: one JSON line says what to run, one byte "they answered" (from then
+on a server that dies is started again for as long as it takes, with growing pauses), end of file says stop. It is
+the servers' parent and in a session of its own, so a Ctrl-C in the terminal reaches the services first and the servers
+only through it. On Linux the kernel ends the servers should the keeper itself be killed; elsewhere the folder's lock
+still keeps a second set out.
 """
 
 import ctypes
@@ -18,8 +19,8 @@ from typing import Any
 
 _TICK_SECONDS = 0.2
 _STOP_SECONDS = 25.0
-_RESTARTS = 40  # in a row, _TICK_SECONDS apart, without staying up in between
 _STEADY_TICKS = 25
+_PAUSE_TICKS_MAX = 10
 _PR_SET_PDEATHSIG = 1
 
 
@@ -29,7 +30,8 @@ class Server:
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
         self.ticks_up = 0
-        self.restarts = 0
+        self.short_lives = 0
+        self.pause_ticks = 0
         self.process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -49,16 +51,21 @@ class Server:
             )  # fmt: skip
 
     def tend(self, *, restart: bool) -> bool:
-        """Starts a dead server again. False: it cannot be kept up."""
+        """Starts a dead server again, at once the first time. False: it is dead, and nobody said `restart`."""
         if self.process.poll() is None:
             self.ticks_up += 1
-            if self.ticks_up > _STEADY_TICKS:
-                self.restarts = 0
             return True
-        if not restart or self.restarts == _RESTARTS:
+        if not restart:
             return False
-        self.ticks_up, self.restarts = 0, self.restarts + 1
-        self.process = self._spawn()
+        if self.pause_ticks > 0:
+            self.pause_ticks -= 1
+            return True
+        self.short_lives = 0 if self.ticks_up > _STEADY_TICKS else self.short_lives + 1
+        self.ticks_up, self.pause_ticks = 0, min(self.short_lives, _PAUSE_TICKS_MAX)
+        try:
+            self.process = self._spawn()
+        except OSError as error:  # no process or no file to be had now: the next attempt may find one
+            sys.stderr.write(f"{self.spec['argv'][0]}: cannot be started: {error}\n")
         return True
 
     def stop(self) -> None:
@@ -89,8 +96,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    servers = [Server(spec) for spec in json.loads(_read_line())]
-    answered, kept_up = False, True
+    order = json.loads(_read_line())
+    servers = [Server(spec) for spec in order["servers"]]
+    answered, kept_up = bool(order["answered"]), True
     while kept_up and not stopping and os.getppid() == starter:
         readable, _, _ = select.select([0], [], [], _TICK_SECONDS)
         if readable:

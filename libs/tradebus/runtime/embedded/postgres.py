@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tradebus.kernel.errors import Unavailable
-from tradebus.runtime.embedded.folder import SystemUser, let_through, system_user, write_private
+from tradebus.runtime.embedded.folder import SystemUser, require_passable, system_user, write_private
 from tradebus.runtime.embedded.logs import telling_line
+from tradebus.runtime.embedded.programs import reachable_programs
 from tradebus.runtime.embedded.sockets import make_socket_folder, socket_folder
 
 USER = "tradebus"
@@ -22,7 +23,9 @@ _SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "jit": "off",  # short statements only: compiling them costs more than running them
-    "max_wal_size": "2GB",
+    # What pg_wal grows to and stays at: segments are kept for reuse up to this.
+    "max_wal_size": "256MB",
+    "min_wal_size": "80MB",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -54,7 +57,7 @@ class Postgres:
         self._bin_dir = (bin_dir or wheel_bin()).resolve()
         self._port = port
         self._password = password
-        self._sockets = socket_folder(state_dir)
+        self._sockets = socket_folder(state_dir, "postgres")
         self._user: SystemUser | None = None
 
     @property
@@ -72,8 +75,8 @@ class Postgres:
         """Makes the cluster where there is none. Only the holder of the folder's lock may call this."""
         self._user = system_user(self._data_dir)
         if self._user is not None:
-            let_through(self._data_dir)
-            let_through(self._bin_dir / "postgres")
+            require_passable(self._data_dir / "PG_VERSION" if self._data_dir.exists() else self._data_dir, self._user)
+            self._bin_dir = reachable_programs(self._bin_dir, self._user, keep_in=self._state_dir / "programs")
         if self._sockets is not None:
             make_socket_folder(self._sockets, self._user)
         if self._data_dir.exists():

@@ -11,9 +11,7 @@ from urllib.parse import quote
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded.folder import write_private
-from tradebus.runtime.embedded.sockets import socket_folder
-
-_SOCKET = "redis.sock"
+from tradebus.runtime.embedded.sockets import REDIS_SOCKET, make_socket_folder, socket_folder
 
 
 def wheel_binary() -> Path:
@@ -39,7 +37,7 @@ class Redis:
         self._data_dir = state_dir / "redis"
         self._port = port
         self._password = password
-        self._sockets = socket_folder(state_dir)
+        self._sockets = socket_folder(state_dir, "redis")
 
     @property
     def url(self) -> str:
@@ -50,7 +48,7 @@ class Redis:
         """The same server over its socket file; `url` where it has none."""
         if self._sockets is None:
             return self.url
-        return f"unix://:{self._password}@{quote(str(self._sockets / _SOCKET))}?db=0"
+        return f"unix://:{self._password}@{quote(str(self._sockets / REDIS_SOCKET))}?db=0"
 
     def prepare(self) -> None:
         """Writes the configuration: a file, because a command line shows the password to everyone."""
@@ -67,8 +65,8 @@ class Redis:
             "daemonize": "no",
         }
         if self._sockets is not None:
-            self._sockets.mkdir(mode=0o700, exist_ok=True)  # Postgres, where it runs too, has made it already
-            settings |= {"unixsocket": f'"{self._sockets / _SOCKET}"', "unixsocketperm": "700"}
+            make_socket_folder(self._sockets, None)
+            settings |= {"unixsocket": f'"{self._sockets / REDIS_SOCKET}"', "unixsocketperm": "700"}
         write_private(self._data_dir / "redis.conf", "".join(f"{name} {value}\n" for name, value in settings.items()))
 
     def command(self) -> dict[str, Any]:

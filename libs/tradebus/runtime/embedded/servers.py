@@ -4,10 +4,8 @@ import json
 import os
 import secrets
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import chain
 from pathlib import Path
@@ -17,17 +15,16 @@ from types import TracebackType
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.rng import seed_for
-from tradebus.runtime.embedded import keeper
 from tradebus.runtime.embedded.folder import FolderLock, make_state_dir, read_json, write_private
+from tradebus.runtime.embedded.keeping import Keeping
 from tradebus.runtime.embedded.logs import new_log, telling_line
 from tradebus.runtime.embedded.postgres import Postgres
 from tradebus.runtime.embedded.redis import Redis
+from tradebus.runtime.embedded.sockets import REDIS_SOCKET, clear_socket_folders, require_own_socket, socket_folder
 
 # Long: after a crash Postgres replays its log and Redis its file before they answer.
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.005
-_ANSWERED = b"!"
-_STOP_SECONDS = 40.0
 # Below what systems hand out for outgoing connections: those could sit on the port of a server that restarts, and a
 # client that tries to reach it could even be connected to itself.
 _PORTS = range(20_000, 30_000)
@@ -66,12 +63,12 @@ class EmbeddedServers:
         self._wants_postgres = postgres
         self._wants_redis = redis
         self._postgres_bin = postgres_bin
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._started = False
         self._running = ExitStack()
 
     def start(self) -> ServerUrls:
         """Returns once both answer. Raises Unavailable in one line: the folder is taken, or a server does not start."""
-        if self._keeper is not None:
+        if self._started:
             raise RuntimeError("already started")
         try:
             return self._start()
@@ -100,15 +97,18 @@ class EmbeddedServers:
             undo.callback(lock.close)
             lock.acquire()
             servers, urls = self._configure(state_dir)
+            clear_socket_folders(state_dir)
             for server in servers:
                 server.prepare()
                 new_log(server.log)
-            self._keeper = _start_keeper(servers, lock_descriptor=lock.descriptor)
-            undo.callback(self._end_keeper)
-            _wait_ready(servers, self._keeper)
+            kept = Keeping([server.command() for server in servers], lock_descriptor=lock.descriptor)
+            undo.callback(kept.stop)
+            _wait_ready(servers, kept)
             said = state_dir / "servers.json"
             write_private(said, json.dumps(asdict(urls)))
             undo.callback(said.unlink, missing_ok=True)
+            undo.callback(setattr, self, "_started", False)
+            self._started = True
             self._running = undo.pop_all()
         return urls
 
@@ -139,20 +139,12 @@ class EmbeddedServers:
             redis_urls = (redis.url, redis.socket_url)
         return servers, ServerUrls(postgres_urls[0], redis_urls[0], postgres_urls[1], redis_urls[1])
 
-    def _end_keeper(self) -> None:
-        assert self._keeper is not None
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.close()
-        try:
-            self._keeper.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
-        self._keeper = None
-
 
 def running_servers(state_dir: Path) -> ServerUrls | None:
-    """The servers another process runs in this folder now, None where none does."""
+    """The servers another process runs in this folder now, None where none does.
+
+    Raises Unavailable where somebody else than who runs them could answer at their socket files.
+    """
     if not (state_dir / "lock").exists():
         return None
     lock = FolderLock(state_dir)
@@ -162,7 +154,11 @@ def running_servers(state_dir: Path) -> ServerUrls | None:
         lock.close()
     if not said:
         return None
-    return ServerUrls(**{name: str(said.get(name, "")) for name in (field.name for field in fields(ServerUrls))})
+    urls = ServerUrls(**{name: str(said.get(name, "")) for name in (field.name for field in fields(ServerUrls))})
+    folder = socket_folder(state_dir.resolve(), "redis")
+    if folder is not None and urls.redis_socket_url:
+        require_own_socket(folder / REDIS_SOCKET, owner_uid=(state_dir / "lock").stat().st_uid)
+    return urls
 
 
 @contextmanager
@@ -184,33 +180,16 @@ def servers_from_environment(state_dir: Path) -> Iterator[ServerUrls]:
         )
 
 
-def _start_keeper(servers: Sequence[Postgres | Redis], *, lock_descriptor: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", keeper.__file__],
-        stdin=subprocess.PIPE, bufsize=0, pass_fds=(lock_descriptor,), start_new_session=True, cwd="/",
-    )  # fmt: skip
-    specs = [{**server.command(), "keep_fds": [lock_descriptor]} for server in servers]
-    _tell(process, json.dumps(specs).encode() + b"\n")
-    return process
-
-
-def _tell(process: subprocess.Popen[bytes], what: bytes) -> None:
-    """Writes to the keeper's pipe. One that died shows as such when the servers are waited for."""
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):
-        process.stdin.write(what)
-
-
-def _wait_ready(servers: Sequence[Postgres | Redis], process: subprocess.Popen[bytes]) -> None:
+def _wait_ready(servers: Sequence[Postgres | Redis], kept: Keeping) -> None:
     give_up_ns = monotonic_ns() + int(_READY_SECONDS * 1e9)
     waiting = list(servers)
     while waiting := [server for server in waiting if not server.is_ready()]:
-        if process.poll() is not None or monotonic_ns() > give_up_ns:
+        if kept.has_ended or monotonic_ns() > give_up_ns:
             server = waiting[0]
             reason = telling_line(server.log.read_text(errors="replace"))
             raise Unavailable(f"{server.NAME} did not start: {reason} (log: {server.log})")
         sleep(_POLL_SECONDS)
-    _tell(process, _ANSWERED)
+    kept.servers_answered()
 
 
 def _free_ports(state_dir: Path, preferred: Sequence[int]) -> list[int]:

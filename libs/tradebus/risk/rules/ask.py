@@ -1,0 +1,49 @@
+"""What a rule looks at, and how it says no."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tradebus.kernel.money import format_rupees
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_time
+from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.terms import Hours, Situation
+from tradebus.risk.verdicts import Finding, Kind
+from tradebus.trading.facts import EntrySignal
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An entry signal with everything the rules look at. Prices are rounded to the instrument's tick; `live` are the
+    positions open or on their way."""
+
+    signal: EntrySignal
+    state: RiskState
+    situation: Situation
+    hours: Hours | None
+    live: list[Holding]
+    price_paise: int
+    stop_paise: int
+    target_paise: int | None
+
+    @property
+    def now_ns(self) -> int:
+        return self.signal.ts_event_ns
+
+
+Rule = Callable[[Ask], Finding | None]
+
+
+def block(rule: str, detail: str) -> Finding:
+    return Finding(Kind.BLOCK, rule, detail)
+
+
+def money(paise: int) -> str:
+    return format_rupees(paise)
+
+
+def seconds(duration_ns: int) -> str:
+    return f"{duration_ns / NANOSECONDS_PER_SECOND:g} s"
+
+
+def clock(ts_ns: int) -> str:
+    return f"{ist_time(ts_ns):%H:%M:%S}"

@@ -1,0 +1,25 @@
+"""What the market data behind an entry is worth."""
+
+from tradebus.risk.rules.ask import Ask, block, seconds
+from tradebus.risk.terms import Situation
+from tradebus.risk.verdicts import Finding
+
+
+def stale_signal(ask: Ask) -> Finding | None:
+    """Too far behind the market data, or so far ahead of it that one of the two clocks is wrong."""
+    if is_timely(ask.now_ns, ask.situation):
+        return None
+    age, limit = seconds(ask.situation.data_ns - ask.now_ns), seconds(ask.situation.terms.max_signal_age_ns)
+    return block("stale_signal", f"{age} older than the market data; limit {limit} either way")
+
+
+def data_gap(ask: Ask) -> Finding | None:
+    """A decision made while prices were missing is made again once they are known."""
+    if ask.signal.instrument not in ask.situation.gaps:
+        return None
+    return block("data_gap", f"market data of {ask.signal.symbol} is missing: entries wait until it is filled")
+
+
+def is_timely(ts_ns: int, situation: Situation) -> bool:
+    """Whether an instant is near the market data's. Everything is, before the first data."""
+    return not situation.data_ns or abs(situation.data_ns - ts_ns) <= situation.terms.max_signal_age_ns
