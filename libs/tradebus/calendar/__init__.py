@@ -1,37 +1,62 @@
-"""Dated market rules. Takes a date, never today.
+"""Dated market rules, per contract. Takes a date, never today.
 
-sessions   when the market trades          expiries   when contracts expire
-lots       lots, freezes, ticks            legality   what the exchange refuses
+sessions   when the market trades          expiries   when contracts expire       legality   what the exchange refuses
+terms      one contract's terms, its hours lots       lots, freezes, ticks        rules      what holds in this process
 """
 
 from tradebus.calendar.expiries import front_month_expiry, monthly_expiry, nearest_expiry, weekly_expiry
-from tradebus.calendar.legality import Legality, market_protection_required, order_legal, stops_cancelled_ns
-from tradebus.calendar.lots import freeze_quantity, lot_size, tick_size_paise
-from tradebus.calendar.rules import MarketClass, parse_holidays
+from tradebus.calendar.legality import (
+    Legality,
+    ProposedOrder,
+    market_protection_required,
+    order_legal,
+    protection_band,
+    protective_limit_paise,
+    time_legal,
+    values_legal,
+)
+from tradebus.calendar.lots import freeze_quantity, lot_size, market_of, tick_size_paise
+from tradebus.calendar.rows import Market, MarketClass, Phase
+from tradebus.calendar.rules import forgotten_on_install, parse_holidays
 from tradebus.calendar.sessions import (
+    PhaseWindow,
     TradingSession,
     holiday_label,
     holidays_known,
+    is_regular_day,
     is_settlement_day,
     is_trading_day,
     market_class_of,
     next_trading_day,
     previous_trading_day,
     session_for,
+    settlement_day,
+    stops_cancelled_ns,
 )
+from tradebus.calendar.terms import Contract, Listed, contract_of, range_reset_ns, session_of
 
 __all__ = [
+    "Contract",
     "Legality",
+    "Listed",
+    "Market",
     "MarketClass",
+    "Phase",
+    "PhaseWindow",
+    "ProposedOrder",
     "TradingSession",
+    "contract_of",
+    "forgotten_on_install",
     "freeze_quantity",
     "front_month_expiry",
     "holiday_label",
     "holidays_known",
+    "is_regular_day",
     "is_settlement_day",
     "is_trading_day",
     "lot_size",
     "market_class_of",
+    "market_of",
     "market_protection_required",
     "monthly_expiry",
     "nearest_expiry",
@@ -39,8 +64,15 @@ __all__ = [
     "order_legal",
     "parse_holidays",
     "previous_trading_day",
+    "protection_band",
+    "protective_limit_paise",
+    "range_reset_ns",
     "session_for",
+    "session_of",
+    "settlement_day",
     "stops_cancelled_ns",
     "tick_size_paise",
+    "time_legal",
+    "values_legal",
     "weekly_expiry",
 ]

@@ -1,30 +1,33 @@
 """When contracts expire (SPEC 4).
 
 A monthly contract expires on the last named weekday of its month, a weekly one on the named weekday of its week; where
-the exchange is closed then, on the settlement day before. In the week of the monthly expiry there is no weekly one.
+the exchange is closed then, on the regular trading day before. The week of the monthly expiry has no weekly one.
 
 These are the rules. Where a broker's instrument master is at hand, its expiry dates win: the exchange has moved whole
-months at short notice. Invariants, property-tested: an expiry is a settlement day, expiries of consecutive months
+months at short notice. Invariants, property-tested: an expiry is a regular trading day, expiries of consecutive months
 ascend, and the front month's expiry is never before the day asked about.
 """
 
 from datetime import date, timedelta
 from functools import lru_cache
 
-from tradebus.calendar.rules import CONTRACTS, in_force
-from tradebus.calendar.sessions import is_settlement_day
+from tradebus.calendar.rules import current, forgotten_on_install, in_force
+from tradebus.calendar.sessions import is_regular_day
 
 
+@forgotten_on_install
 @lru_cache(maxsize=4096)
 def monthly_expiry(underlying: str, *, year: int, month: int) -> date:
     """The expiry of the monthly contract. Raises InvalidInput where the underlying had none yet."""
     first = date(year, month, 1)
-    rules = CONTRACTS.monthly_expiry.get(underlying) or CONTRACTS.monthly_expiry["*"]
+    rules = current().monthly_expiry.get(underlying) or current().monthly_expiry["*"]
     weekday = in_force(rules, first, what=f"monthly expiry of {underlying}").weekday
     last = _month_after(first) - timedelta(days=1)
-    return _settlement_day_at_or_before(last - timedelta(days=(last.weekday() - weekday) % 7))
+    return _regular_day_at_or_before(last - timedelta(days=(last.weekday() - weekday) % 7))
 
 
+@forgotten_on_install
+@lru_cache(maxsize=4096)
 def front_month_expiry(underlying: str, day: date) -> date:
     """The nearest monthly expiry that is not before `day`: on expiry day the contract is still the front month."""
     month = day.replace(day=1)
@@ -37,7 +40,7 @@ def front_month_expiry(underlying: str, day: date) -> date:
 
 def weekly_expiry(underlying: str, day: date) -> date | None:
     """The expiry, weekly or monthly, of options of the week `day` is in; None where the underlying has no weeklies."""
-    rules = CONTRACTS.weekly_expiry.get(underlying)
+    rules = current().weekly_expiry.get(underlying)
     monday = day - timedelta(days=day.weekday())
     if not rules or monday < rules[0].first:
         return None
@@ -45,7 +48,7 @@ def weekly_expiry(underlying: str, day: date) -> date | None:
     if monthly is not None:
         return monthly
     weekday = in_force(rules, monday, what=f"weekly expiry of {underlying}").weekday
-    return None if weekday is None else _settlement_day_at_or_before(monday + timedelta(days=int(weekday)))
+    return None if weekday is None else _regular_day_at_or_before(monday + timedelta(days=int(weekday)))
 
 
 def nearest_expiry(underlying: str, day: date) -> date:
@@ -67,8 +70,8 @@ def _monthly_expiry_in_week(underlying: str, monday: date) -> date | None:
     return None
 
 
-def _settlement_day_at_or_before(day: date) -> date:
-    while not is_settlement_day(day):
+def _regular_day_at_or_before(day: date) -> date:
+    while not is_regular_day(day):
         day -= timedelta(days=1)
     return day
 

@@ -1,17 +1,24 @@
-"""Contract terms: lot size, freeze quantity, price tick (SPEC 4).
+"""The calendar's general rules of contract terms: lot size, freeze quantity, price tick (SPEC 4).
 
 A lot size belongs to a contract, not to a day: while the exchange changes it, near contracts keep the old one.
 `lot_size` answers for the front-month future, which is exact for it, and an approximation for far months, quarterly
-options and weeklies in a month of change. Where a broker's instrument master is at hand, its lot and tick win.
+options and weeklies in a month of change. Where a broker's instrument master is at hand its lot, tick and freeze win:
+`terms.contract_of` does that.
 """
 
 from datetime import date
 
 from tradebus.calendar.expiries import front_month_expiry
-from tradebus.calendar.rules import CONTRACTS, in_force
+from tradebus.calendar.rows import Market, TickBand
+from tradebus.calendar.rules import begun, current, in_force
 from tradebus.kernel.errors import InvalidInput, nearest
 
 _CONTRACT_KINDS = ("FUTURE", "OPTION", "INDEX")
+
+
+def market_of(underlying: str) -> Market:
+    """Whether contracts on the underlying are index or stock derivatives."""
+    return Market.INDEX if underlying in current().indices else Market.STOCK
 
 
 def lot_size(underlying: str, day: date, *, kind: str | None = None) -> int:
@@ -20,13 +27,12 @@ def lot_size(underlying: str, day: date, *, kind: str | None = None) -> int:
     `kind` is the instrument's (EQUITY, INDEX, FUTURE, OPTION). Raises InvalidInput for a future or option on an
     underlying whose lots are not listed (the broker's instrument master has them) and for dates before it was listed.
     """
-    rules = CONTRACTS.lot_size.get(underlying)
+    rules = current().lot_size.get(underlying)
     if rules is None:
         if kind in _CONTRACT_KINDS:
-            known = CONTRACTS.lot_size
             raise InvalidInput(
                 f"underlying: no lot size is listed for {underlying!r}; take it from the broker's instrument master"
-                f"{nearest(underlying, known)}"
+                f"{nearest(underlying, current().lot_size)}"
             )
         return 1
     if kind == "EQUITY":
@@ -37,22 +43,17 @@ def lot_size(underlying: str, day: date, *, kind: str | None = None) -> int:
 
 def freeze_quantity(underlying: str, day: date) -> int | None:
     """The largest quantity of one order in the underlying's contracts, in units; None where none is listed."""
-    rules = CONTRACTS.freeze_quantity.get(underlying)
+    rules = current().freeze_quantity.get(underlying)
     return in_force(rules, day, what=f"freeze quantity of {underlying}").quantity if rules else None
 
 
 def tick_size_paise(*, kind: str, underlying: str, day: date, price_paise: int | None = None) -> int:
-    """The price step of an instrument. A stock's and its future's depend on its price since 2024-06-10.
+    """The price step of an instrument. A stock's and its contracts' depend on their price since 2024-06-10, an index
+    future's on the level of the index since 2025-04-15.
 
     Raises InvalidInput where the price is needed and missing.
     """
-    if kind == "OPTION":
-        return CONTRACTS.option_tick_paise
-    index_rules = CONTRACTS.index_future_tick_paise.get(underlying)
-    if index_rules is not None and kind in ("FUTURE", "INDEX"):
-        return in_force(index_rules, day, what=f"tick size of {underlying}").tick_size_paise
-    bands = in_force(CONTRACTS.stock_tick_bands, day, what=f"tick size of {underlying}").bands
-    for band in bands:
+    for band in _bands(kind, underlying, day):
         if band.below_paise is None:
             return band.tick_size_paise
         if price_paise is None:
@@ -60,3 +61,14 @@ def tick_size_paise(*, kind: str, underlying: str, day: date, price_paise: int |
         if price_paise < band.below_paise:
             return band.tick_size_paise
     raise AssertionError("the last band has no upper end")
+
+
+def _bands(kind: str, underlying: str, day: date) -> tuple[TickBand, ...]:
+    book, market, what = current(), market_of(underlying), f"tick size of {underlying}"
+    if kind == "OPTION":
+        return in_force(book.option_ticks[market], day, what=what).bands
+    if kind in ("FUTURE", "INDEX") and market is Market.INDEX:
+        every = book.index_future_ticks
+        own = begun(every.get(underlying, ()), day)
+        return (own or in_force(every["*"], day, what=what)).bands
+    return in_force(book.tables.stock_ticks, day, what=what).bands

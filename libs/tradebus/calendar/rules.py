@@ -1,177 +1,167 @@
-"""The dated rules that lie beside this file as JSON, read once and validated.
+"""The dated rules that hold in this process: those that lie beside this file, and what a person overrides.
+
+    holidays.json     when the exchange is closed, what does not settle
+    hours.json        hours, auctions, special sessions        contracts.json    expiries, lots
+    prices.json       price steps, freeze quantities           order_rules.json  what the exchange refuses
+
+Pure: nothing here reads a setting. A process that wants other rules gives them to `install` before it asks anything.
 
 Invariants: the rules of one key are in ascending order of their first date, so the rule in force is the last one that
 has begun; every holiday with a shortened session names that session's hours; windows of a session do not overlap.
-A file that breaks one of these raises ValueError at import: it is shipped, so this is a defect, not a user's mistake.
-
-    holidays.json     when the exchange is closed          hours.json        trading hours, special sessions
-    contracts.json    expiries, lots, freezes, ticks       order_rules.json  what the exchange refuses
+A shipped file that breaks one of these raises ValueError at import: that is a defect, not a user's mistake.
 """
 
-import json
-from collections.abc import Sequence
-from datetime import date, time
-from enum import IntEnum, StrEnum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
-from typing import Annotated, Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
+from tradebus.calendar.located_json import Path, line_of, parse_located
+from tradebus.calendar.rows import (
+    ClosingAuctionRow,
+    ExpiringHoursRow,
+    FreezeRow,
+    FutureTicksRow,
+    HolidayRow,
+    HolidaySession,
+    HoursRow,
+    IndexRow,
+    LotRow,
+    Market,
+    MarketClass,
+    MonthlyExpiryRow,
+    OptionTicksRow,
+    OrderTypesRow,
+    PreOpenRow,
+    PriceProtectionRow,
+    RangeResetRow,
+    Row,
+    SettlementHolidayRow,
+    SpecialSessionRow,
+    TickBandsRow,
+    WeeklyExpiryRow,
+    YearRange,
+)
 from tradebus.contracts.base import Model
-from tradebus.contracts.orders import OrderType
 from tradebus.kernel.errors import InvalidInput
 
-
-class Weekday(IntEnum):
-    MONDAY = 0
-    TUESDAY = 1
-    WEDNESDAY = 2
-    THURSDAY = 3
-    FRIDAY = 4
+_FILES = ("holidays.json", "hours.json", "contracts.json", "prices.json", "order_rules.json")
+_ROW_FIELDS = ("source", "last_checked")
 
 
-class MarketClass(StrEnum):
-    EQUITY = "equity"  # cash stocks without futures and options
-    EQUITY_FNO = "equity_fno"  # cash stocks with futures and options: closing auction since 2026-08-03
-    DERIVATIVE = "derivative"
-    INDEX = "index"
+class Tables(Model):
+    """Everything a file of rules may hold. Rows of one key stand in ascending order of their date."""
+
+    about: str = ""
+    holidays_complete: YearRange | None = None
+    square_off_minutes_before_close: int | None = Field(default=None, gt=0)
+    last_entry_minutes_before_close: int | None = Field(default=None, gt=0)
+    hours: tuple[HoursRow, ...] = ()
+    expiring_hours: tuple[ExpiringHoursRow, ...] = ()
+    pre_open: tuple[PreOpenRow, ...] = ()
+    closing_auction: tuple[ClosingAuctionRow, ...] = ()
+    range_resets: tuple[RangeResetRow, ...] = ()
+    special_sessions: tuple[SpecialSessionRow, ...] = ()
+    holidays: tuple[HolidayRow, ...] = ()
+    settlement_holidays: tuple[SettlementHolidayRow, ...] = ()
+    indices: tuple[IndexRow, ...] = ()
+    monthly_expiry: tuple[MonthlyExpiryRow, ...] = ()
+    weekly_expiry: tuple[WeeklyExpiryRow, ...] = ()
+    lot_size: tuple[LotRow, ...] = ()
+    freeze_quantity: tuple[FreezeRow, ...] = ()
+    index_future_ticks: tuple[FutureTicksRow, ...] = ()
+    stock_ticks: tuple[TickBandsRow, ...] = ()
+    option_ticks: tuple[OptionTicksRow, ...] = ()
+    market_protection: tuple[OrderTypesRow, ...] = ()
+    option_refused_types: tuple[OrderTypesRow, ...] = ()
+    option_price_protection: tuple[PriceProtectionRow, ...] = ()
+
+    def rows(self, table: str) -> tuple[Row, ...]:
+        found: tuple[Row, ...] = getattr(self, table)
+        return found
 
 
-class HolidaySession(StrEnum):
-    CLOSED = "closed"
-    EARLY_CLOSE = "early_close"  # no ordinary session, but a short special one
+TABLES: tuple[str, ...] = tuple(
+    name for name, field in Tables.model_fields.items() if getattr(field.annotation, "__origin__", None) is tuple
+)
+R = TypeVar("R", bound=Row)
 
 
-class Holiday(Model):
-    date: date
-    label: str
-    session: HolidaySession
+@dataclass(frozen=True)
+class RuleBook:
+    """The rules as they are asked for: by key, ascending."""
 
-
-Window = tuple[time, time]
-
-
-class HoursRule(Model):
-    market_class: MarketClass
-    first: date = Field(alias="from")
-    open: time
-    close: time
-
-
-class SpecialSession(Model):
-    """Hours of one day that differ from its weekday; `windows` None means the ordinary hours."""
-
-    date: date
-    label: str
-    windows: tuple[Window, ...] | None
-
-    @model_validator(mode="after")
-    def _windows_ascend(self) -> Self:
-        edges = [edge for window in self.windows or () for edge in window]
-        if edges != sorted(set(edges)):
-            raise ValueError(f"{self.date}: windows overlap or run backwards")
-        return self
-
-
-class YearRange(Model):
-    first_year: int
-    last_year: int
-
-
-class Hours(Model):
-    about: str
+    tables: Tables
+    holidays: Mapping[date, HolidayRow]
     holidays_complete: YearRange
-    hours: tuple[HoursRule, ...]
-    square_off_minutes_before_close: int = Field(gt=0)
-    last_entry_minutes_before_close: int = Field(gt=0)
-    special_sessions: tuple[SpecialSession, ...]
+    settlement_holidays: frozenset[date]
+    special_sessions: Mapping[date, SpecialSessionRow]
+    hours: Mapping[MarketClass, Sequence[HoursRow]]
+    expiring_hours: Mapping[Market, Sequence[ExpiringHoursRow]]
+    pre_open: Mapping[MarketClass, Sequence[PreOpenRow]]
+    closing_auction: Mapping[MarketClass, Sequence[ClosingAuctionRow]]
+    range_resets: Mapping[Market, Sequence[RangeResetRow]]
+    square_off_minutes: int
+    last_entry_minutes: int
+    indices: frozenset[str]
+    monthly_expiry: Mapping[str, Sequence[MonthlyExpiryRow]]
+    weekly_expiry: Mapping[str, Sequence[WeeklyExpiryRow]]
+    lot_size: Mapping[str, Sequence[LotRow]]
+    freeze_quantity: Mapping[str, Sequence[FreezeRow]]
+    index_future_ticks: Mapping[str, Sequence[FutureTicksRow]]
+    option_ticks: Mapping[Market, Sequence[OptionTicksRow]]
+
+    @classmethod
+    def of(cls, tables: Tables) -> "RuleBook":
+        """Raises ValueError where the rules together break an invariant of this module."""
+        _check(tables)
+        assert tables.holidays_complete is not None
+        assert tables.square_off_minutes_before_close is not None
+        assert tables.last_entry_minutes_before_close is not None
+        return cls(
+            tables=tables,
+            holidays={row.date: row for row in tables.holidays},
+            holidays_complete=tables.holidays_complete,
+            settlement_holidays=frozenset(row.date for row in tables.settlement_holidays),
+            special_sessions={row.date: row for row in tables.special_sessions},
+            hours=_grouped(tables.hours),
+            expiring_hours=_grouped(tables.expiring_hours),
+            pre_open=_grouped(tables.pre_open),
+            closing_auction=_grouped(tables.closing_auction),
+            range_resets=_grouped(tables.range_resets),
+            square_off_minutes=tables.square_off_minutes_before_close,
+            last_entry_minutes=tables.last_entry_minutes_before_close,
+            indices=frozenset(row.underlying for row in tables.indices),
+            monthly_expiry=_grouped(tables.monthly_expiry),
+            weekly_expiry=_grouped(tables.weekly_expiry),
+            lot_size=_grouped(tables.lot_size),
+            freeze_quantity=_grouped(tables.freeze_quantity),
+            index_future_ticks=_grouped(tables.index_future_ticks),
+            option_ticks=_grouped(tables.option_ticks),
+        )
 
 
-def _contract_month(value: object) -> date:
-    return date.fromisoformat(f"{value}-01")
+def _grouped(rows: Iterable[R]) -> dict[Any, list[R]]:
+    found: dict[Any, list[R]] = {}
+    for row in rows:
+        found.setdefault(row.key, []).append(row)
+    return found
 
 
-def _weekday(value: object) -> Weekday | None:
-    if value is None:
-        return None
-    if str(value) not in Weekday.__members__:
-        raise ValueError(f"{value!r} is no weekday")
-    return Weekday[str(value)]
-
-
-ContractMonth = Annotated[date, BeforeValidator(_contract_month)]
-WeekdayName = Annotated[Weekday, BeforeValidator(_weekday)]
-
-
-class MonthlyExpiryRule(Model):
-    first: ContractMonth = Field(alias="first_contract")
-    weekday: WeekdayName
-
-
-class WeeklyExpiryRule(Model):
-    first: date = Field(alias="from")  # a Monday: a week has one expiry
-    weekday: Annotated[Weekday | None, BeforeValidator(_weekday)]
-
-    @model_validator(mode="after")
-    def _begins_a_week(self) -> Self:
-        if self.first.weekday() != Weekday.MONDAY:
-            raise ValueError(f"{self.first}: a weekly expiry rule begins on a Monday")
-        return self
-
-
-class LotRule(Model):
-    first: ContractMonth = Field(alias="first_contract")
-    lot_size: int = Field(gt=0)
-
-
-class FreezeRule(Model):
-    first: date = Field(alias="from")
-    quantity: int = Field(gt=0)
-
-
-class TickRule(Model):
-    first: date = Field(alias="from")
-    tick_size_paise: int = Field(gt=0)
-
-
-class TickBand(Model):
-    below_paise: int | None
-    tick_size_paise: int = Field(gt=0)
-
-
-class TickBandsRule(Model):
-    first: date = Field(alias="from")
-    bands: tuple[TickBand, ...]
-
-
-class Contracts(Model):
-    about: str
-    monthly_expiry: dict[str, tuple[MonthlyExpiryRule, ...]]
-    weekly_expiry: dict[str, tuple[WeeklyExpiryRule, ...]]
-    lot_size: dict[str, tuple[LotRule, ...]]
-    freeze_quantity: dict[str, tuple[FreezeRule, ...]]
-    index_future_tick_paise: dict[str, tuple[TickRule, ...]]
-    option_tick_paise: int
-    stock_tick_bands: tuple[TickBandsRule, ...]
-
-
-class DatedOrderTypes(Model):
-    first: date = Field(alias="from")
-    order_types: frozenset[OrderType]
-
-
-class ClosingAuction(DatedOrderTypes):
-    market_class: MarketClass
-    stops_cancelled_at: time
-    order_entry_from: time
-    order_entry_until: time
-
-
-class OrderRules(Model):
-    about: str
-    market_protection: DatedOrderTypes
-    option_stop_market: DatedOrderTypes
-    closing_auction: ClosingAuction
+def _check(tables: Tables) -> None:
+    for market_class in MarketClass:
+        if not any(row.market_class is market_class for row in tables.hours):
+            raise ValueError(f"hours: {market_class} has no hours")
+    special = {row.date for row in tables.special_sessions if row.windows}
+    for holiday in tables.holidays:
+        if (holiday.session is HolidaySession.EARLY_CLOSE) != (holiday.date in special):
+            raise ValueError(f"{holiday.date}: a holiday is early_close if and only if it has a special session")
+    for name in ("holidays_complete", "square_off_minutes_before_close", "last_entry_minutes_before_close"):
+        if getattr(tables, name) is None:
+            raise ValueError(f"{name} is not said")
 
 
 class _Dated(Protocol):
@@ -184,59 +174,129 @@ D = TypeVar("D", bound=_Dated)
 
 def in_force(rules: Sequence[D], day: date, *, what: str) -> D:
     """The last rule that has begun on `day`. Raises InvalidInput naming `what` where none had yet."""
-    for rule in reversed(rules):
-        if rule.first <= day:
-            return rule
-    raise InvalidInput(f"{what}: no rule is known for {day}; the first begins on {rules[0].first}")
-
-
-def parse_holidays(text: str | bytes) -> dict[date, Holiday]:
-    """Reads the shape `{"NSE": [{"date", "label", "session"}]}`. Raises InvalidInput naming what is wrong."""
-    try:
-        rows = TypeAdapter(dict[str, tuple[Holiday, ...]]).validate_json(text)["NSE"]
-    except KeyError as error:
-        raise InvalidInput("holidays: no list under the key 'NSE'") from error
-    except ValueError as error:
-        raise InvalidInput(f"holidays: {' '.join(str(error).split())}") from error
-    found: dict[date, Holiday] = {}
-    for row in rows:
-        if row.date in found:
-            raise InvalidInput(f"holidays: {row.date} is listed twice")
-        found[row.date] = row
+    found = begun(rules, day)
+    if found is None:
+        raise InvalidInput(f"{what}: no rule is known for {day}; the first begins on {rules[0].first}")
     return found
 
 
-def _read(name: str) -> Any:
-    return json.loads(files("tradebus.calendar").joinpath(name).read_text(encoding="utf-8"))
+def begun(rules: Sequence[D], day: date) -> D | None:
+    """The last rule that has begun on `day`, None where none has."""
+    for rule in reversed(rules):
+        if rule.first <= day:
+            return rule
+    return None
 
 
-def _ascending(rules: Sequence[_Dated], what: str) -> None:
-    firsts = [rule.first for rule in rules]
-    if not firsts or firsts != sorted(set(firsts)):
-        raise ValueError(f"{what}: rules must be listed by ascending date, at least one")
+def parse_tables(text: str, *, name: str) -> tuple[Tables, dict[Path, int]]:
+    """The rules of a file's text, and the line of each value by its path (table, number, field).
+
+    Raises InvalidInput naming file and line: what is no JSON, an unknown field or table, a bad value, a rule that
+    overlaps another, dates that run backwards.
+    """
+    raw, lines = parse_located(text, name=name)
+    if not isinstance(raw, dict):
+        raise InvalidInput(f'{name}, line 1: not an object of rules such as {{"hours": [...]}}')
+    if "NSE" in raw and "holidays" not in raw:  # the published shape of a holiday list
+        raw["holidays"] = raw.pop("NSE")
+        lines = {("holidays", *path[1:]) if path[:1] == ("NSE",) else path: line for path, line in lines.items()}
+    common = {field: raw.pop(field) for field in _ROW_FIELDS if field in raw}
+    for rows in raw.values():
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict):
+                for field, value in common.items():
+                    row.setdefault(field, value)
+    try:
+        tables = Tables.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidInput(_first_problem(error, lines, name)) from None
+    for table in TABLES:
+        _check_order(tables.rows(table), table, lines, name)
+    return tables, lines
 
 
-def check(holidays: dict[date, Holiday], hours: Hours, contracts: Contracts) -> None:
-    """Raises ValueError where the rules break an invariant of this module."""
-    for market_class in MarketClass:
-        _ascending([rule for rule in hours.hours if rule.market_class is market_class], market_class)
-    tables: tuple[dict[str, Any], ...] = (
-        contracts.monthly_expiry, contracts.weekly_expiry, contracts.lot_size,
-        contracts.freeze_quantity, contracts.index_future_tick_paise,
-    )  # fmt: skip
-    for table in tables:
-        for underlying, rules in table.items():
-            _ascending(rules, underlying)
-    _ascending(contracts.stock_tick_bands, "stock_tick_bands")
-    special = {session.date for session in hours.special_sessions if session.windows}
-    for holiday in holidays.values():
-        if (holiday.session is HolidaySession.EARLY_CLOSE) != (holiday.date in special):
-            raise ValueError(f"{holiday.date}: a holiday is early_close if and only if it has a special session")
+def _first_problem(error: ValidationError, lines: dict[Path, int], name: str) -> str:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    first = min(problems, key=lambda one: line_of(lines, one["loc"]))
+    field = ".".join(str(part) for part in first["loc"])
+    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{name}, line {line_of(lines, first['loc'])}: {field}: {first['msg']}{more}"
 
 
-HOLIDAYS: dict[date, Holiday] = parse_holidays(json.dumps(_read("holidays.json")))
-HOURS = Hours.model_validate(_read("hours.json"))
-CONTRACTS = Contracts.model_validate(_read("contracts.json"))
-ORDER_RULES = OrderRules.model_validate(_read("order_rules.json"))
-SPECIAL_SESSIONS: dict[date, SpecialSession] = {session.date: session for session in HOURS.special_sessions}
-check(HOLIDAYS, HOURS, CONTRACTS)
+def _check_order(rows: Sequence[Row], table: str, lines: dict[Path, int], name: str) -> None:
+    last: dict[object, tuple[Row, int]] = {}
+    for number, row in enumerate(rows):
+        line = lines[table, number]
+        before = last.get(row.key)
+        if before is not None and row.begins <= before[0].begins:
+            same = row.begins == before[0].begins
+            problem = "overlaps the rule of" if same else f"runs backwards: {before[0].begins} stands in"
+            raise InvalidInput(f"{name}, line {line}: {table} of {row.key or table}: {row.begins} {problem} line "
+                               f"{before[1]}")  # fmt: skip
+        last[row.key] = (row, line)
+
+
+def merged(shipped: Tables, other: Tables) -> Tables:
+    """`other` over `shipped`: a row of the same key and first date takes the place of the shipped one. A holiday that
+    is `open` is none, a special session without windows ([]) does not take place."""
+    given: dict[str, Any] = {name: getattr(other, name) or getattr(shipped, name) for name in Tables.model_fields}
+    for table in TABLES:
+        rows = {(row.key, row.begins): row for row in (*shipped.rows(table), *other.rows(table))}
+        given[table] = tuple(sorted(rows.values(), key=lambda row: (str(row.key), row.begins)))
+    given["holidays"] = tuple(row for row in given["holidays"] if row.session is not HolidaySession.OPEN)
+    given["special_sessions"] = tuple(row for row in given["special_sessions"] if row.windows != ())
+    return Tables.model_construct(**given)
+
+
+def parse_holidays(text: str | bytes) -> dict[date, HolidayRow]:
+    """Reads the shape `{"NSE": [{"date", "label", "session"}]}`. Raises InvalidInput naming what is wrong."""
+    try:
+        given = TypeAdapter(dict[str, tuple[dict[str, Any], ...]]).validate_json(text)["NSE"]
+        rows = {"NSE": tuple({"source": "given", "last_checked": date.min, **row} for row in given)}
+        found: dict[date, HolidayRow] = {}
+        for holiday in TypeAdapter(dict[str, tuple[HolidayRow, ...]]).validate_python(rows)["NSE"]:
+            if holiday.date in found:
+                raise InvalidInput(f"holidays: {holiday.date} is listed twice")
+            found[holiday.date] = holiday
+    except KeyError as error:
+        raise InvalidInput("holidays: no list under the key 'NSE'") from error
+    except ValidationError as error:
+        raise InvalidInput(f"holidays: {' '.join(str(error).split())}") from error
+    return found
+
+
+def _shipped() -> Tables:
+    found = Tables()
+    for name in _FILES:
+        text = files("tradebus.calendar").joinpath(name).read_text(encoding="utf-8")
+        found = merged(found, parse_tables(text, name=name)[0])
+    return found
+
+
+class Clearable(Protocol):
+    def cache_clear(self) -> None: ...
+
+
+C = TypeVar("C", bound=Clearable)
+_caches: list[Callable[[], None]] = []
+SHIPPED = RuleBook.of(_shipped())
+_installed = [SHIPPED]
+
+
+def current() -> RuleBook:
+    """The rules of this process."""
+    return _installed[0]
+
+
+def install(book: RuleBook) -> None:
+    """Makes `book` the rules of this process. For the first lines of a process: what others have worked out of the
+    rules before, outside this package, they keep."""
+    _installed[0] = book
+    for clear in _caches:
+        clear()
+
+
+def forgotten_on_install(cached: C) -> C:
+    """Put on a cache of answers that the rules gave: it is emptied when others are installed."""
+    _caches.append(cached.cache_clear)
+    return cached

@@ -11,15 +11,20 @@ from typing import Literal
 from pydantic import Field
 
 from tradebus.contracts.base import Model
+from tradebus.contracts.instrument_key import Right
 from tradebus.kernel.errors import InvalidInput, nearest
 
 InstrumentKind = Literal["EQUITY", "INDEX", "FUTURE", "OPTION"]
 
 
 class Instrument(Model):
-    """One row of `instruments`. `symbol` is canonical (the broker's tradingsymbol); `market_class` and `underlying`
-    say which dated session rules and lot size apply; `tick_size_paise` is the smallest price step; `instrument_key` is
-    its name across brokers (InstrumentKey), None where it is no broker's."""
+    """One row of `instruments`. `symbol` is canonical (the broker's tradingsymbol); `market_class`, `underlying` and
+    `expiry` say which dated rules apply; `instrument_key` is its name across brokers (InstrumentKey), None where it is
+    no broker's.
+
+    Its terms are those of the broker's master of `terms_on`, None where no master said them: `tick_size_paise` is the
+    smallest price step, `lot_size` and `freeze_quantity` are units, None where the calendar's dated rule has to say
+    (`tradebus.calendar.contract_of`). A strike in paise and a right are an option's."""
 
     instrument_id: int = Field(ge=0, le=2**31 - 1)
     symbol: str = Field(min_length=1)
@@ -30,6 +35,11 @@ class Instrument(Model):
     tick_size_paise: int = Field(gt=0, le=2**31 - 1)
     expiry: date | None = None
     instrument_key: str | None = None
+    strike_paise: int | None = Field(default=None, gt=0)
+    right: Right | None = None
+    lot_size: int | None = Field(default=None, gt=0, le=2**31 - 1)
+    freeze_quantity: int | None = Field(default=None, gt=0)
+    terms_on: date | None = None
 
 
 class InstrumentMaster:

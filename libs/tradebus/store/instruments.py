@@ -76,5 +76,6 @@ def _check(row: Instrument, before: InstrumentMaster) -> None:
 def _columns(row: Instrument) -> tuple[object, ...]:
     return (
         row.instrument_id, row.symbol, row.exchange, row.kind, row.market_class, row.underlying,
-        row.tick_size_paise, row.expiry, row.instrument_key,
+        row.tick_size_paise, row.expiry, row.instrument_key, row.strike_paise, row.right, row.lot_size,
+        row.freeze_quantity, row.terms_on,
     )  # fmt: skip

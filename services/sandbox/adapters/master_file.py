@@ -19,7 +19,7 @@ from services.sandbox.domain.underlyings import Equity, Index, underlyings
 from services.sandbox.ports import SandboxInstrument
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.calendar import MarketClass, freeze_quantity
-from tradebus.calendar.rules import CONTRACTS
+from tradebus.calendar.rules import current
 from tradebus.contracts.instrument_key import Segment
 from tradebus.kernel.errors import InvalidInput
 
@@ -124,10 +124,10 @@ def _away(row: ListedInstrument, price_paise: int, terms: Index | Equity) -> flo
 def _instrument(row: ListedInstrument, index: int, master: Master) -> SandboxInstrument:
     key = row.key
     token = int(row.token.partition("|")[2]) if "|" in row.token else int(row.token) // 256
-    if key.name in CONTRACTS.freeze_quantity:
-        freeze = freeze_quantity(key.name, master.day) or row.lot_size * _FREEZE_LOTS
-    else:
-        freeze = row.freeze_quantity or row.lot_size * _FREEZE_LOTS
+    freeze = row.freeze_quantity  # the master's own wins over the general rule
+    if freeze is None and key.name in current().freeze_quantity:
+        freeze = freeze_quantity(key.name, master.day)
+    freeze = freeze or row.lot_size * _FREEZE_LOTS
     return SandboxInstrument(
         index=index, key=key, symbol=row.symbol, dhan_symbol=dhan_symbol_of(key), exchange_token=token,
         kite_token=token * 256 + KITE_SEGMENTS[key.segment], upstox_key=f"{UPSTOX_SEGMENTS[key.segment]}|{token}",

@@ -10,7 +10,7 @@ from services.sandbox.domain.account import Account
 from services.sandbox.domain.margin import Margins
 from services.sandbox.domain.market import Market
 from services.sandbox.domain.orders import STOP_TYPES, Order
-from services.sandbox.domain.rules import at_market, check_legal, protected_paise
+from services.sandbox.domain.rules import at_market, check_legal, protected_paise, rejection_of
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Why
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.trading.orders import Product
@@ -41,13 +41,19 @@ class Checks:
         raise Refusal(Why.NOT_ALLOWED, "after-market orders are taken only while the market is closed")
 
     def rejection(
-        self, account: Account, order: Order, instrument: SandboxInstrument, *, stop_waits: bool = True
+        self,
+        account: Account,
+        order: Order,
+        instrument: SandboxInstrument,
+        now_ns: int,
+        *,
+        stop_waits: bool = True,
     ) -> tuple[Why, str] | None:
         """What the exchange's risk checks say against it."""
         request, number = order.request, instrument.index
-        if request.quantity > instrument.freeze_quantity:
-            text = f"quantity {request.quantity} of {instrument.symbol} is above the freeze quantity of "
-            return Why.FREEZE_QUANTITY, f"{text}{instrument.freeze_quantity}"
+        turned_down = rejection_of(request, instrument, now_ns)
+        if turned_down is not None:
+            return turned_down
         lower, upper = int(self._market.lower[number]), int(self._market.upper[number])
         for name, paise in (("price", request.price_paise), ("trigger price", request.trigger_paise)):
             named = name == "price" and not at_market(request.order_type)

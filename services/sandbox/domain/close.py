@@ -7,11 +7,13 @@ from services.sandbox.domain.desk import Desk
 from services.sandbox.domain.orders import STOP_TYPES, Order
 from services.sandbox.domain.shape import Kind, kind_of
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument, SandboxOrder, SandboxStatus
-from tradebus.calendar import MarketClass
+from tradebus.calendar import Market, MarketClass, TradingSession, market_of
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_date
 from tradebus.trading.orders import Product
+
+_RANGE_PCT = 3.0  # of futures, around the price when the closing auction begins
 
 
 class DayEnd:
@@ -31,37 +33,70 @@ class DayEnd:
         self._last, self._spot, self._now = last_paise, spot_paise, now
         self._kinds = [kind_of(one) for one in instruments]
 
-    def _of_class(self, account: Account, market_class: MarketClass) -> list[Order]:
+    def _concerns(self, instrument: int, market_class: MarketClass, market: Market | None) -> bool:
+        """Whether it is of the class and, where a market is named, expires there today."""
+        listed = self._instruments[instrument]
+        if listed.market_class != market_class:
+            return False
+        return market is None or (listed.key.expiry == ist_date(self._now()) and market_of(listed.key.name) is market)
+
+    def _orders(self, account: Account, market_class: MarketClass, market: Market | None = None) -> list[Order]:
         return [
             order
             for order in list(account.open_orders.values())
-            if self._instruments[order.request.instrument].market_class == market_class
+            if self._concerns(order.request.instrument, market_class, market)
+            and order.status is not SandboxStatus.AFTER_MARKET
         ]
 
-    def end_stops(self, market_class: MarketClass) -> None:
-        """The exchange takes back the stops that have not triggered."""
+    def begin_auction(self, session: TradingSession) -> None:
+        """The exchange takes back the stops that have not triggered, and the limit orders that do not go on."""
         for account in self._accounts():
-            for order in self._of_class(account, market_class):
+            for order in self._orders(account, session.market_class):
                 if order.status is SandboxStatus.TRIGGER_PENDING and order.request.order_type in STOP_TYPES:
                     text = "the exchange cancels untriggered stop orders when continuous trading ends"
                     self._desk.end(order, SandboxStatus.CANCELLED, text)
+                elif not session.carries_limit_orders:
+                    text = "the exchange cancels what has not traded when continuous trading ends"
+                    self._desk.end(order, SandboxStatus.CANCELLED, text)
+                elif not self._inside(order, session.auction_band_pct or 0.0):
+                    text = "the price is outside the closing auction's band"
+                    self._desk.end(order, SandboxStatus.CANCELLED, text)
 
-    def end_day_orders(self, market_class: MarketClass) -> None:
+    def _inside(self, order: Order, band_pct: float) -> bool:
+        """Whether every price of the order lies so close around the last one."""
+        last = self._last(order.request.instrument)
+        prices = (order.limit_paise, order.request.trigger_paise)
+        return all(abs(price - last) * 100 <= last * band_pct for price in prices if price)
+
+    def reset_range(self, market: Market) -> None:
+        """The market's futures get a new operating range; orders outside it end, stops too."""
+        for account in self._accounts():
+            for order in self._orders(account, MarketClass.DERIVATIVE):
+                number = order.request.instrument
+                if (
+                    self._kinds[number] is not Kind.FUTURE
+                    or market_of(self._instruments[number].key.name) is not market
+                ):
+                    continue
+                if not self._inside(order, _RANGE_PCT):
+                    text = "the price is outside the operating range set anew at the closing auction"
+                    self._desk.end(order, SandboxStatus.CANCELLED, text)
+
+    def end_day_orders(self, market_class: MarketClass, market: Market | None) -> None:
         """At the close; after-market orders for the next day stay."""
         for account in self._accounts():
-            for order in self._of_class(account, market_class):
-                if order.status is not SandboxStatus.AFTER_MARKET:
-                    self._desk.end(order, SandboxStatus.CANCELLED, "the day's session has ended")
+            for order in self._orders(account, market_class, market):
+                self._desk.end(order, SandboxStatus.CANCELLED, "the day's session has ended")
 
-    def square_off(self, market_class: MarketClass) -> None:
+    def square_off(self, market_class: MarketClass, market: Market | None) -> None:
         """The broker closes intraday positions; open intraday orders end first."""
         for account in self._accounts():
-            for order in self._of_class(account, market_class):
-                if order.request.product is Product.INTRADAY and order.status is not SandboxStatus.AFTER_MARKET:
+            for order in self._orders(account, market_class, market):
+                if order.request.product is Product.INTRADAY:
                     self._desk.end(order, SandboxStatus.CANCELLED, "intraday square-off")
             for (instrument, product), position in list(account.positions.items()):
-                of_class = self._instruments[instrument].market_class == market_class
-                if product is Product.INTRADAY and position.quantity and of_class:
+                concerned = self._concerns(instrument, market_class, market)
+                if product is Product.INTRADAY and position.quantity and concerned:
                     self.close_position(account, instrument, product, position, tag="squareoff")
 
     def close_position(
@@ -98,12 +133,11 @@ class DayEnd:
         ]
         return tuple(self._desk.order(account.name, order_id) for order_id in ids)
 
-    def expire(self) -> None:
-        """Contracts of the day are settled in cash at the underlying's value."""
-        today = ist_date(self._now())
+    def expire(self, market: Market) -> None:
+        """The market's contracts of the day are settled in cash at the underlying's value."""
         for account in self._accounts():
             for (instrument, _), position in account.positions.items():
-                if position.quantity and self._instruments[instrument].key.expiry == today:
+                if position.quantity and self._concerns(instrument, MarketClass.DERIVATIVE, market):
                     closes, price = position.quantity, self._settlement(instrument)
                     position.fill(buys=closes < 0, quantity=abs(closes), price_paise=price)
                     self._desk.settle_outside(instrument, closes, price)

@@ -1,23 +1,23 @@
 """What happens at which instant of a trading day, by the dated calendar.
 
-open ─► after-market orders enter      15:15 ─► stops of F&O stocks end      square-off ─► intraday positions close
-class close ─► day orders end (F&O stocks: after the auction)      close of F&O ─► expiry      midnight ─► rollover
+open ─► after-market orders enter      square-off ─► intraday positions close      class close ─► day orders end
+continuous trading of F&O stocks ends ─► their stops end, futures get a new range; auction ─► they match, day orders end
+close of an expiring contract, which may be before its class' ─► its orders end, expiry      midnight ─► rollover
 """
 
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from enum import StrEnum
 
-from tradebus.calendar import MarketClass, session_for, stops_cancelled_ns
-from tradebus.calendar.rules import ORDER_RULES
+from tradebus.calendar import Market, MarketClass, session_for
+from tradebus.calendar.rules import begun, current
 from tradebus.kernel.time import ist_to_ns
-
-_AUCTION_MATCH_NS = 7 * 60_000_000_000  # after order entry ends: 15:28 + 7 minutes
 
 
 class Event(StrEnum):
     OPEN = "OPEN"
-    STOPS_END = "STOPS_END"
+    AUCTION_BEGINS = "AUCTION_BEGINS"
+    RANGE_RESET = "RANGE_RESET"
     SQUARE_OFF = "SQUARE_OFF"
     AUCTION = "AUCTION"
     CLOSE = "CLOSE"
@@ -27,32 +27,54 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class DayEvent:
+    """`market` names whose contracts alone it is about: of SQUARE_OFF, CLOSE and EXPIRY those that expire that day."""
+
     at_ns: int
     number: int  # among events of one instant
     event: Event
     market_class: MarketClass | None = None
+    market: Market | None = None
 
 
 def events_of(day: date) -> list[DayEvent]:
     """Ascending. A day without a session has only its end."""
-    found: list[DayEvent] = []
-    for market_class in MarketClass:
-        session = session_for(day, market_class)
-        if session is None or market_class is MarketClass.INDEX:
-            continue
-        found.append(DayEvent(session.open_ns, 0, Event.OPEN, market_class))
-        found.append(DayEvent(session.square_off_ns, 1, Event.SQUARE_OFF, market_class))
-        stops = stops_cancelled_ns(day, market_class)
-        end_ns = session.close_ns
-        if stops is not None:
-            found.append(DayEvent(stops, 2, Event.STOPS_END, market_class))
-            end_ns = ist_to_ns(day, ORDER_RULES.closing_auction.order_entry_until) + _AUCTION_MATCH_NS
-            found.append(DayEvent(end_ns, 3, Event.AUCTION, market_class))
-        found.append(DayEvent(end_ns, 4, Event.CLOSE, market_class))
-        if market_class is MarketClass.DERIVATIVE:
-            found.append(DayEvent(end_ns, 5, Event.EXPIRY, market_class))
+    found = [event for market_class in MarketClass for event in _of_class(day, market_class)]
+    found += [event for market in Market for event in _of_expiring(day, market)]
     found.append(DayEvent(ist_to_ns(day + timedelta(days=1), time()), 6, Event.ROLLOVER))
     return sorted(found, key=lambda one: (one.at_ns, one.number))
+
+
+def _of_class(day: date, market_class: MarketClass) -> list[DayEvent]:
+    session = session_for(day, market_class)
+    if session is None or market_class is MarketClass.INDEX:
+        return []
+    found = [
+        DayEvent(session.open_ns, 0, Event.OPEN, market_class),
+        DayEvent(session.square_off_ns, 1, Event.SQUARE_OFF, market_class),
+    ]
+    if session.stops_cancelled_ns is not None:
+        found.append(DayEvent(session.stops_cancelled_ns, 2, Event.AUCTION_BEGINS, market_class))
+        found.append(DayEvent(session.end_ns, 3, Event.AUCTION, market_class))
+        found += [
+            DayEvent(session.stops_cancelled_ns, 2, Event.RANGE_RESET, MarketClass.DERIVATIVE, market)
+            for market, rules in current().range_resets.items()
+            if begun(rules, day) is not None
+        ]
+    found.append(DayEvent(session.end_ns, 4, Event.CLOSE, market_class))
+    return found
+
+
+def _of_expiring(day: date, market: Market) -> list[DayEvent]:
+    """Of contracts on their last day."""
+    whole = session_for(day, MarketClass.DERIVATIVE)
+    own = session_for(day, MarketClass.DERIVATIVE, expiring=market)
+    if whole is None or own is None:
+        return []
+    found = [DayEvent(own.close_ns, 5, Event.EXPIRY, MarketClass.DERIVATIVE, market)]
+    if own.close_ns < whole.close_ns:
+        found.append(DayEvent(own.square_off_ns, 1, Event.SQUARE_OFF, MarketClass.DERIVATIVE, market))
+        found.append(DayEvent(own.close_ns, 4, Event.CLOSE, MarketClass.DERIVATIVE, market))
+    return found
 
 
 def span_of(day: date) -> tuple[int, int] | None:

@@ -82,11 +82,11 @@ class Desk:
         instrument = self._instrument(asked.instrument)
         if account.killed and not forced:
             raise Refusal(Why.KILL_SWITCH, "the kill switch of this account is on: no order is taken")
-        check_values(asked, instrument)
+        check_values(asked, instrument, now_ns)
         self._checks.check_time(asked, instrument, now_ns)
         order = self._new_order(account, asked, now_ns)
         account.take(order)
-        problem = None if forced else self._checks.rejection(account, order, instrument)
+        problem = None if forced else self._checks.rejection(account, order, instrument, now_ns)
         if problem is not None:
             order.set_status(SandboxStatus.REJECTED, now_ns, problem[1])
             account.has_ended(order)
@@ -109,7 +109,7 @@ class Desk:
             raise Refusal(Why.TOO_MANY_MODIFICATIONS, text)
         instrument = self._instrument(order.request.instrument)
         wanted = _changed_request(order.request, change)
-        check_values(wanted, instrument)
+        check_values(wanted, instrument, now_ns)
         if order.status is not SandboxStatus.AFTER_MARKET:
             check_legal(replace(wanted, market_protection_pct=wanted.market_protection_pct or -1), instrument, now_ns)
         if wanted.quantity <= order.filled_quantity:
@@ -120,7 +120,7 @@ class Desk:
         waits = wanted.order_type in STOP_TYPES and not woken  # a stop that has woken is a limit order
         order.request = wanted
         order.limit_paise = self._checks.limit(wanted, instrument)
-        problem = self._checks.rejection(account, order, instrument, stop_waits=waits)
+        problem = self._checks.rejection(account, order, instrument, now_ns, stop_waits=waits)
         order.request, limit_after = before, order.limit_paise
         order.limit_paise = limit_before
         if problem is not None:
@@ -157,7 +157,7 @@ class Desk:
             del self.after_market[order.order_id]
             account = self._account_of(order.account)
             order.limit_paise = self._checks.limit(order.request, instrument)
-            problem = self._checks.rejection(account, order, instrument)
+            problem = self._checks.rejection(account, order, instrument, now_ns)
             if problem is not None:
                 self.end(order, SandboxStatus.REJECTED, problem[1])
                 continue

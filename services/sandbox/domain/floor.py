@@ -205,18 +205,24 @@ class Floor:
         match event.event:
             case Event.OPEN:
                 self.desk.release_after_market(market_class)
-            case Event.STOPS_END:
-                self.day_end.end_stops(market_class)
+            case Event.AUCTION_BEGINS:
+                session = session_for(self.day, market_class)
+                assert session is not None
+                self.day_end.begin_auction(session)
+            case Event.RANGE_RESET:
+                assert event.market is not None
+                self.day_end.reset_range(event.market)
             case Event.SQUARE_OFF:
-                self.day_end.square_off(market_class)
+                self.day_end.square_off(market_class, event.market)
             case Event.AUCTION:
                 for instrument in self.instruments:
                     if instrument.market_class == market_class:
                         self.desk.auction(instrument.index)
             case Event.CLOSE:
-                self.day_end.end_day_orders(market_class)
+                self.day_end.end_day_orders(market_class, event.market)
             case Event.EXPIRY:
-                self.day_end.expire()
+                assert event.market is not None
+                self.day_end.expire(event.market)
 
     def _roll(self, at_ns: int) -> None:
         self.day_end.roll()

@@ -26,7 +26,7 @@ from tradebus.calendar import (
     tick_size_paise,
     weekly_expiry,
 )
-from tradebus.calendar.rules import CONTRACTS
+from tradebus.calendar.rules import current
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.kernel.errors import InvalidInput
 
@@ -196,13 +196,11 @@ class Maker:
         self._append(
             key, symbol=symbol_of(key), dhan_symbol=dhan_symbol_of(key), exchange_token=token,
             kite_token=token * 256 + KITE_SEGMENTS[key.segment], upstox_key=f"{UPSTOX_SEGMENTS[key.segment]}|{token}",
-            isin="", lot_size=lot, tick_size_paise=self._tick(key, terms), freeze_quantity=freeze,
+            isin="", lot_size=lot, tick_size_paise=self._tick(key), freeze_quantity=freeze,
             market_class=MarketClass.DERIVATIVE.value,
         )  # fmt: skip
 
-    def _tick(self, key: InstrumentKey, terms: Index | Equity) -> int:
-        if isinstance(terms, Index) and not key.is_option and key.name not in CONTRACTS.index_future_tick_paise:
-            return terms.future_tick_paise
+    def _tick(self, key: InstrumentKey) -> int:
         kind = "OPTION" if key.is_option else "FUTURE"
         price = self._price_paise[key.name]
         return tick_size_paise(kind=kind, underlying=key.name, day=self.day, price_paise=price)
@@ -210,4 +208,4 @@ class Maker:
 
 def _lot(name: str, expiry: date) -> int | None:
     """A contract's lot is the one of the month it expires in; None for stocks, whose lots are in the table."""
-    return lot_size(name, expiry, kind="FUTURE") if name in CONTRACTS.lot_size else None
+    return lot_size(name, expiry, kind="FUTURE") if name in current().lot_size else None

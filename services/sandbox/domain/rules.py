@@ -5,14 +5,15 @@ holdings, band, freeze) becomes a REJECTED order in the book.
 """
 
 from services.sandbox.domain.orders import STOP_TYPES
+from services.sandbox.domain.shape import contract_of
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Validity, Why
-from tradebus.calendar import order_legal
+from tradebus.calendar import ProposedOrder, time_legal, values_legal
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.kernel.time import ist_date
 from tradebus.trading.orders import Product
 
 MODIFICATIONS_MAX = 25
-_NEEDS_PRICE = (OrderType.LIMIT, OrderType.SL)
 _AT_MARKET = (OrderType.MARKET, OrderType.SL_M)
 _TTL_MINUTES_MAX = 1440
 # The exchange's own choice of protection: below this price in paise, so many percent.
@@ -20,23 +21,32 @@ _AUTO_OPTION = ((1_000, 5.0), (10_000, 3.0), (50_000, 2.0))
 _AUTO_OTHER = ((10_000, 2.0),)
 _AUTO_REST = 1.0
 _LEGALITY = {
+    "not_tradable": Why.NOT_ALLOWED,
+    "contract_expired": Why.UNKNOWN_INSTRUMENT,
+    "pre_open": Why.NOT_ALLOWED,
+    "closing_auction": Why.NOT_ALLOWED,
     "market_protection": Why.MARKET_PROTECTION,
     "option_stop_market": Why.NOT_ALLOWED,
-    "closing_auction": Why.NOT_ALLOWED,
+    "quantity": Why.BAD_VALUE,
+    "lot_size": Why.LOT_SIZE,
+    "freeze_quantity": Why.FREEZE_QUANTITY,
+    "price": Why.BAD_VALUE,
+    "trigger": Why.TRIGGER_PRICE,
+    "tick_size": Why.TICK_SIZE,
+    "stop_limit": Why.TRIGGER_PRICE,
+    "price_protection": Why.PRICE_BAND,
 }
+_REJECTS = ("freeze_quantity", "price_protection")  # the order enters the book of the day, as a rejected one
 
 
-def check_values(order: NewOrder, instrument: SandboxInstrument) -> None:
+def check_values(order: NewOrder, instrument: SandboxInstrument, now_ns: int) -> None:
     """Quantity, prices, product and validity of a new or changed order. Raises Refusal."""
     if instrument.key.segment is Segment.INDEX:
         raise Refusal(Why.NOT_ALLOWED, f"{instrument.symbol} is an index and cannot be traded")
-    _check_quantity(order, instrument)
-    if order.order_type in _NEEDS_PRICE:
-        _check_price("price", order.price_paise, instrument, Why.BAD_VALUE)
-    if order.order_type in STOP_TYPES:
-        _check_price("trigger price", order.trigger_paise, instrument, Why.TRIGGER_PRICE)
-    if order.order_type is OrderType.SL:
-        _check_stop_limit(order)
+    found = values_legal(contract_of(instrument), _proposed(order, protected=True), day=ist_date(now_ns))
+    if found is not None and found.rule not in _REJECTS:
+        raise Refusal(_LEGALITY[found.rule], found.detail)
+    _check_disclosed(order)
     if not -1 <= order.market_protection_pct <= 100 or -1 < order.market_protection_pct < 0:
         raise Refusal(Why.BAD_VALUE, "market protection must be -1 (automatic), 0 or up to 100 percent")
     if order.validity is Validity.TTL and not 1 <= order.validity_minutes <= _TTL_MINUTES_MAX:
@@ -46,31 +56,29 @@ def check_values(order: NewOrder, instrument: SandboxInstrument) -> None:
     _check_product(order, instrument)
 
 
-def _check_quantity(order: NewOrder, instrument: SandboxInstrument) -> None:
-    if order.quantity <= 0:
-        raise Refusal(Why.BAD_VALUE, f"quantity must be positive, not {order.quantity}")
-    if order.quantity % instrument.lot_size:
-        text = f"quantity {order.quantity} of {instrument.symbol} is not a multiple of the lot of {instrument.lot_size}"
-        raise Refusal(Why.LOT_SIZE, text)
+def rejection_of(order: NewOrder, instrument: SandboxInstrument, now_ns: int) -> tuple[Why, str] | None:
+    """What the exchange turns down of an order that was taken: above the freeze quantity, beyond price protection."""
+    found = values_legal(contract_of(instrument), _proposed(order, protected=True), day=ist_date(now_ns))
+    return (_LEGALITY[found.rule], found.detail) if found is not None and found.rule in _REJECTS else None
+
+
+def _proposed(order: NewOrder, *, protected: bool) -> ProposedOrder:
+    return ProposedOrder(
+        role=OrderRole.EXIT,  # the exchange knows no roles: what closes a position is what it always takes
+        transaction=order.transaction,
+        order_type=order.order_type,
+        quantity=order.quantity,
+        price_paise=order.price_paise or None,
+        trigger_paise=order.trigger_paise or None,
+        has_protection=protected,
+    )
+
+
+def _check_disclosed(order: NewOrder) -> None:
     disclosed = order.disclosed_quantity
     if disclosed < 0 or disclosed > order.quantity or 0 < disclosed * 10 < order.quantity:
         text = f"disclosed quantity {disclosed} must be 0 or from a tenth of the quantity up to all of it"
         raise Refusal(Why.BAD_VALUE, text)
-
-
-def _check_price(name: str, paise: int, instrument: SandboxInstrument, why: Why) -> None:
-    if paise <= 0:
-        raise Refusal(why, f"{name} is needed and must be positive")
-    if paise % instrument.tick_size_paise:
-        text = f"{name} {paise / 100:.2f} of {instrument.symbol} is not a multiple of the tick of "
-        raise Refusal(Why.TICK_SIZE, f"{text}{instrument.tick_size_paise / 100:.2f}")
-
-
-def _check_stop_limit(order: NewOrder) -> None:
-    if order.transaction is Transaction.BUY and order.price_paise < order.trigger_paise:
-        raise Refusal(Why.TRIGGER_PRICE, "trigger price of a buy stop-limit order must not be above its price")
-    if order.transaction is Transaction.SELL and order.price_paise > order.trigger_paise:
-        raise Refusal(Why.TRIGGER_PRICE, "trigger price of a sell stop-limit order must not be below its price")
 
 
 def _check_product(order: NewOrder, instrument: SandboxInstrument) -> None:
@@ -82,16 +90,11 @@ def _check_product(order: NewOrder, instrument: SandboxInstrument) -> None:
 
 def check_legal(order: NewOrder, instrument: SandboxInstrument, now_ns: int) -> None:
     """The dated rules of the calendar at this instant. Raises Refusal."""
-    legality = order_legal(
-        market_class=instrument.market_class,
-        role=OrderRole.EXIT,  # the exchange knows no roles: what closes a position is what it always takes
-        order_type=order.order_type,
-        has_protection=order.market_protection_pct != 0,
-        ts_ns=now_ns,
-        is_option=instrument.key.is_option,
-    )
-    if not legality.allowed:
-        raise Refusal(_LEGALITY.get(legality.rule, Why.MARKET_CLOSED), legality.detail)
+    proposed = _proposed(order, protected=order.market_protection_pct != 0)
+    found = time_legal(contract_of(instrument), proposed, ts_ns=now_ns)
+    found = found or values_legal(contract_of(instrument), proposed, day=ist_date(now_ns))
+    if found is not None and found.rule not in _REJECTS:
+        raise Refusal(_LEGALITY.get(found.rule, Why.MARKET_CLOSED), found.detail)
 
 
 def protected_paise(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from services.sandbox.domain.pricing import Floats
 from services.sandbox.domain.underlyings import Equity, Index
 from services.sandbox.ports import SandboxInstrument
-from tradebus.calendar import MarketClass, session_for
+from tradebus.calendar import Contract, MarketClass, session_of
 from tradebus.contracts.instrument_key import Right, Segment
 
 Ints = npt.NDArray[np.int64]
@@ -75,16 +75,26 @@ def kind_of(instrument: SandboxInstrument) -> Kind:
     return Kind.OPTION if key.is_option else Kind.FUTURE
 
 
+def contract_of(instrument: SandboxInstrument) -> Contract:
+    """Its terms as the dated rules read them."""
+    key = instrument.key
+    return Contract(
+        symbol=instrument.symbol, kind=kind_of(instrument).name, market_class=instrument.market_class,
+        underlying=key.name, lot_size=instrument.lot_size, tick_size_paise=instrument.tick_size_paise,
+        freeze_quantity=instrument.freeze_quantity, expiry=key.expiry, strike_paise=key.strike_paise, right=key.right,
+    )  # fmt: skip
+
+
 def class_number(market_class: str) -> int:
     """The number of a market class in the `market_class` column."""
     return _SEGMENT_CLASSES.index(MarketClass(market_class))
 
 
 def expiry_instant_ns(instrument: SandboxInstrument) -> int:
-    """When the contract stops trading: the close of its last day; 0 for what does not expire."""
+    """When the contract stops trading: its own close on its last day; 0 for what does not expire."""
     if instrument.key.expiry is None:
         return 0
-    session = session_for(instrument.key.expiry, instrument.market_class)
+    session = session_of(contract_of(instrument), instrument.key.expiry)
     assert session is not None, "contracts expire on trading days"
     return session.close_ns
 

@@ -154,7 +154,7 @@ class Triggers:
                 raise Refusal(Why.TRIGGER_PRICE, text)
             if leg.order.instrument != instrument:
                 raise Refusal(Why.BAD_VALUE, "a leg's order must be in the trigger's instrument")
-            check_values(leg.order, self._instruments[instrument])
+            check_values(leg.order, self._instruments[instrument], self._now())
         if len(legs) == 2 and (legs[0].trigger_paise < last) == (legs[1].trigger_paise < last):
             raise Refusal(Why.TRIGGER_PRICE, "the two triggers must lie on both sides of the last price")
         return last

@@ -26,7 +26,6 @@ class Index(Model):
     freeze_quantity: int
     derivatives: str | None
     activity: float
-    future_tick_paise: int
 
 
 class Equity(Model):

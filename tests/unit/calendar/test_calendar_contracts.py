@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradebus.calendar import freeze_quantity, front_month_expiry, lot_size, tick_size_paise
-from tradebus.calendar.rules import CONTRACTS, in_force
+from tradebus.calendar.rules import current, in_force
 from tradebus.kernel.errors import InvalidInput
 
 names = st.sampled_from(["NIFTY", "BANKNIFTY", "FINNIFTY"])
@@ -73,7 +73,8 @@ def test_a_lot_before_the_contract_existed_is_refused() -> None:
         ("NIFTY", "2026-08-18", 1800),
         ("BANKNIFTY", "2024-01-01", 900),
         ("BANKNIFTY", "2026-08-18", 600),
-        ("FINNIFTY", "2026-08-18", 1200),
+        ("FINNIFTY", "2026-07-31", 1200),
+        ("FINNIFTY", "2026-08-18", 1800),
         ("RELIANCE", "2026-08-18", None),
     ],
 )
@@ -92,9 +93,15 @@ def test_a_single_lot_is_never_frozen(underlying: str, day: date) -> None:
     ("kind", "underlying", "day", "price", "tick"),
     [
         ("FUTURE", "NIFTY", "2025-04-14", None, 5),
-        ("FUTURE", "NIFTY", "2026-08-18", None, 10),
-        ("INDEX", "BANKNIFTY", "2026-08-18", None, 20),
+        ("FUTURE", "MIDCPNIFTY", "2026-08-18", 1_375_000, 5),
+        ("FUTURE", "NIFTY", "2026-08-18", 2_595_000, 10),
+        ("FUTURE", "NIFTY", "2026-08-18", 3_000_000, 20),
+        ("INDEX", "BANKNIFTY", "2026-08-18", 5_840_000, 20),
+        ("FUTURE", "SENSEX", "2026-08-18", 8_470_000, 5),
         ("OPTION", "BANKNIFTY", "2026-08-18", None, 5),
+        ("OPTION", "RELIANCE", "2025-04-14", None, 5),
+        ("OPTION", "SAIL", "2026-08-18", 13_000, 1),
+        ("OPTION", "RELIANCE", "2026-08-18", 140_000, 5),
         ("EQUITY", "SAIL", "2024-06-07", None, 5),
         ("EQUITY", "SAIL", "2024-06-10", 24_999, 1),
         ("EQUITY", "SAIL", "2024-06-10", 25_000, 5),
@@ -115,7 +122,7 @@ def test_a_tick_that_depends_on_the_price_asks_for_it() -> None:
 
 @given(st.dates(min_value=date(2000, 1, 1), max_value=date(2030, 12, 31)))
 def test_the_rule_in_force_is_the_last_that_has_begun(day: date) -> None:
-    rules = CONTRACTS.stock_tick_bands
+    rules = current().tables.stock_ticks
     chosen = in_force(rules, day, what="ticks")
     assert chosen.first <= day
     assert not [rule for rule in rules if chosen.first < rule.first <= day]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tradebus.calendar import (
     front_month_expiry,
-    is_settlement_day,
+    is_regular_day,
     monthly_expiry,
     nearest_expiry,
     weekly_expiry,
@@ -76,7 +76,7 @@ def test_an_underlying_without_weeklies_has_none() -> None:
 def test_the_front_month_is_the_nearest_month_not_yet_expired(underlying: str, day: date) -> None:
     front = front_month_expiry(underlying, day)
     assert front >= day
-    assert is_settlement_day(front)
+    assert is_regular_day(front)
     before = front.replace(day=1) - timedelta(days=1)
     assert monthly_expiry(underlying, year=before.year, month=before.month) < day
 
@@ -85,7 +85,7 @@ def test_the_front_month_is_the_nearest_month_not_yet_expired(underlying: str, d
 def test_the_nearest_expiry_lies_between_today_and_the_front_month(underlying: str, day: date) -> None:
     nearest = nearest_expiry(underlying, day)
     assert day <= nearest <= front_month_expiry(underlying, day)
-    assert is_settlement_day(nearest)
+    assert is_regular_day(nearest)
     assert nearest_expiry(underlying, nearest) == nearest
 
 

@@ -13,7 +13,7 @@ INDEX_BARS = Path(__file__).parents[3].parent / "shared/data/index_1min"
 
 # Months and days the recording lacks although the exchange was open.
 _GAPS = {"2016-10", "2018-05", "2024-02-01", "2024-03-04", "2024-04-05", "2024-05-07", "2024-07-10"}
-_EVENING_MISSING = {date(2012, 11, 13), date(2015, 11, 11)}
+_EVENING_MISSING = {date(2012, 11, 13), date(2013, 11, 3), date(2015, 11, 11)}
 
 
 @pytest.mark.shared_data

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,12 +13,14 @@ from tradebus.calendar import (
     TradingSession,
     holiday_label,
     holidays_known,
+    is_regular_day,
     is_settlement_day,
     is_trading_day,
     next_trading_day,
     parse_holidays,
     previous_trading_day,
     session_for,
+    settlement_day,
 )
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_time
@@ -129,6 +132,28 @@ def test_the_year_2025_has_fourteen_holidays_one_of_them_with_an_hours_trading()
     assert [day for day in closed if is_trading_day(day)] == [date(2025, 10, 21)]
 
 
+def test_a_clearing_holiday_trades_and_does_not_settle() -> None:
+    for day in (date(2026, 4, 1), date(2026, 8, 26)):
+        assert is_trading_day(day)
+        assert is_regular_day(day)
+        assert not is_settlement_day(day)
+    assert settlement_day(date(2026, 8, 25)) == date(2026, 8, 27)
+    assert settlement_day(date(2026, 3, 30)) == date(2026, 4, 2)  # a holiday, then the banks' closing
+    assert settlement_day(date(2026, 11, 6)) == date(2026, 11, 9)  # Muhurat on the Sunday settles nothing
+
+
+def test_the_muhurat_evenings_are_all_there() -> None:
+    evenings = [day for year in range(2012, 2027) for day in _days_of(year) if _is_muhurat(day)]
+    assert [day.year for day in evenings] == list(range(2012, 2027))
+    assert date(2013, 11, 3) in evenings
+    assert date(2026, 11, 8) in evenings
+
+
+def _is_muhurat(day: date) -> bool:
+    session = session_for(day, "equity")
+    return session is not None and session.label == "Muhurat trading"
+
+
 def test_the_range_of_complete_holiday_lists_is_told() -> None:
     assert [year for year in range(2008, 2030) if holidays_known(year)] == list(range(2012, 2027))
 
@@ -145,6 +170,10 @@ def test_a_sessions_moments_are_in_order(day: date, market_class: str) -> None:
     assert session.contains(session.square_off_ns)
     assert {ist_date(edge) for edge in edges} == {day}
     assert session.accepts_entries(session.open_ns)
+    spans = [(phase.start_ns, phase.end_ns) for phase in session.phases]
+    assert spans == sorted(spans)
+    assert all(before[1] <= after[0] for before, after in pairwise(sorted([*spans, *session.windows])))
+    assert session.end_ns >= session.close_ns
     assert not session.accepts_entries(session.entry_end_ns)
     assert not session.contains(session.close_ns)
 

@@ -37,17 +37,32 @@ def go(exchange, moment):
 
 def test_a_day_s_events_come_in_their_order():
     events = [
-        (f"{ist_datetime(one.at_ns):%H:%M}", one.event, one.market_class) for one in events_of(date(2026, 11, 25))
+        (f"{ist_datetime(one.at_ns):%H:%M}", one.event, one.market or one.market_class)
+        for one in events_of(date(2026, 11, 25))
     ]
     assert events == [
         ("09:15", Event.OPEN, "equity"), ("09:15", Event.OPEN, "equity_fno"), ("09:15", Event.OPEN, "derivative"),
         ("15:00", Event.SQUARE_OFF, "equity_fno"), ("15:15", Event.SQUARE_OFF, "equity"),
-        ("15:15", Event.STOPS_END, "equity_fno"), ("15:25", Event.SQUARE_OFF, "derivative"),
+        ("15:15", Event.AUCTION_BEGINS, "equity_fno"), ("15:15", Event.RANGE_RESET, "index"),
+        ("15:15", Event.RANGE_RESET, "stock"), ("15:25", Event.SQUARE_OFF, "derivative"),
         ("15:30", Event.CLOSE, "equity"), ("15:35", Event.AUCTION, "equity_fno"), ("15:35", Event.CLOSE, "equity_fno"),
-        ("15:40", Event.CLOSE, "derivative"), ("15:40", Event.EXPIRY, "derivative"), ("00:00", Event.ROLLOVER, None),
+        ("15:40", Event.CLOSE, "derivative"), ("15:40", Event.EXPIRY, "index"), ("15:40", Event.EXPIRY, "stock"),
+        ("00:00", Event.ROLLOVER, None),
     ]  # fmt: skip
     assert span_of(date(2026, 11, 24)) is None  # a holiday
     assert [one.event for one in events_of(date(2026, 11, 24))] == [Event.ROLLOVER]
+
+
+def test_from_december_expiring_index_contracts_end_before_their_segment():
+    events = [(f"{ist_datetime(one.at_ns):%H:%M}", one.event, one.market or one.market_class)
+              for one in events_of(date(2026, 12, 8)) if one.market_class == "derivative"]  # fmt: skip
+    assert events == [
+        ("09:15", Event.OPEN, "derivative"), ("15:15", Event.SQUARE_OFF, "index"),
+        ("15:30", Event.SQUARE_OFF, "derivative"), ("15:30", Event.RANGE_RESET, "index"),
+        ("15:30", Event.RANGE_RESET, "stock"),
+        ("15:30", Event.CLOSE, "index"), ("15:30", Event.EXPIRY, "index"), ("15:45", Event.CLOSE, "derivative"),
+        ("15:45", Event.EXPIRY, "stock"),
+    ]  # fmt: skip
 
 
 def test_before_the_open_nothing_trades_and_after_market_orders_wait_for_it():

@@ -14,7 +14,7 @@ from services.sandbox.domain.processes import season
 from services.sandbox.domain.shape import Kind
 from services.sandbox.domain.symbols import symbol_of
 from services.sandbox.exchange import starting_prices
-from tradebus.calendar import is_settlement_day
+from tradebus.calendar import is_regular_day
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.records import QUOTE_HAS_DEPTH, QUOTE_HAS_OPEN_INTEREST
 
@@ -35,7 +35,7 @@ def test_every_name_in_a_listing_is_unique_and_every_contract_can_expire(day, co
     for one in listing:
         if one.key.expiry is not None:
             assert day <= one.key.expiry <= day + timedelta(days=130)
-            assert is_settlement_day(one.key.expiry)
+            assert is_regular_day(one.key.expiry)
             assert one.key.name in underlyings
             assert one.freeze_quantity >= one.lot_size > 0
 

@@ -7,7 +7,7 @@ from services.sandbox.faces.upstox.face import Access, Call, Route, success
 from services.sandbox.faces.upstox.market_state import CLASSES, status_at
 from services.sandbox.faces.upstox.words import milliseconds
 from tradebus.calendar import session_for
-from tradebus.calendar.rules import HOLIDAYS, SPECIAL_SESSIONS
+from tradebus.calendar.rules import current
 from tradebus.kernel.time import ist_date
 
 Row = dict[str, object]
@@ -47,7 +47,7 @@ def _timings(day: date) -> list[Row]:
 async def holidays(call: Call) -> object:
     """Of the year under way."""
     year = ist_date(call.face.exchange.now_ns).year
-    days = sorted({day for day in (*HOLIDAYS, *SPECIAL_SESSIONS) if day.year == year})
+    days = sorted({day for day in (*current().holidays, *current().special_sessions) if day.year == year})
     return success([row for day in days for row in _holiday(day)])
 
 
@@ -57,7 +57,7 @@ async def holiday(call: Call) -> object:
 
 def _holiday(day: date) -> list[Row]:
     """Nothing on an ordinary day."""
-    closed, special = HOLIDAYS.get(day), SPECIAL_SESSIONS.get(day)
+    closed, special = current().holidays.get(day), current().special_sessions.get(day)
     if closed is None and special is None:
         return []
     return [

@@ -1,0 +1,354 @@
+"""The rows of the dated rules: what one rule of each table says.
+
+Every row knows where it was read (`source`), when somebody last looked there (`last_checked`) and whether it may still
+change or was read in one place only (`provisional`). A file says the first two once for the rows that do not.
+
+Rows of one `key` make a sequence: each holds from its first date until the next one begins. A row of a single day
+holds on that day alone, and its date is its key.
+"""
+
+from collections.abc import Hashable
+from datetime import date, time
+from enum import IntEnum, StrEnum
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from tradebus.contracts.base import Model
+from tradebus.contracts.orders import OrderType
+
+Day = date  # a row of one day has a field of that name
+
+
+class Weekday(IntEnum):
+    MONDAY = 0
+    TUESDAY = 1
+    WEDNESDAY = 2
+    THURSDAY = 3
+    FRIDAY = 4
+
+
+class MarketClass(StrEnum):
+    EQUITY = "equity"  # cash stocks without futures and options
+    EQUITY_FNO = "equity_fno"  # cash stocks with futures and options: closing auction since 2026-08-03
+    DERIVATIVE = "derivative"
+    INDEX = "index"
+
+
+class Market(StrEnum):
+    """What a contract is on: rules of index and of stock derivatives differ."""
+
+    INDEX = "index"
+    STOCK = "stock"
+
+
+class HolidaySession(StrEnum):
+    CLOSED = "closed"
+    EARLY_CLOSE = "early_close"  # no ordinary session, but a short special one
+    OPEN = "open"  # of an override: a holiday that was called off
+
+
+class Phase(StrEnum):
+    """A part of the day, in the order in which a day has them."""
+
+    PRE_OPEN = "pre_open"  # limit and market orders gather
+    PRE_OPEN_LIMIT = "pre_open_limit"  # limit orders only; ends at random within its last minutes, so we end before
+    PRE_OPEN_MATCHING = "pre_open_matching"  # nothing is accepted until the open
+    CONTINUOUS = "continuous"
+    AUCTION_REFERENCE = "auction_reference"  # the reference price is worked out, nothing is accepted
+    AUCTION = "auction"
+    AUCTION_LIMIT = "auction_limit"
+    AUCTION_MATCHING = "auction_matching"
+
+
+class Row(Model):
+    source: str = Field(min_length=1)
+    last_checked: date
+    provisional: bool = False
+
+    @property
+    def key(self) -> Hashable:
+        """What the rule is about."""
+        return None
+
+    @property
+    def begins(self) -> date:
+        """The first day it holds on."""
+        raise NotImplementedError
+
+
+class DatedRow(Row):
+    first: date = Field(alias="from")
+
+    @property
+    def begins(self) -> date:
+        return self.first
+
+
+class DayRow(Row):
+    """Of one day."""
+
+    date: Day
+
+    @property
+    def key(self) -> Hashable:
+        return self.date
+
+    @property
+    def begins(self) -> Day:
+        return self.date
+
+
+class HoursRow(DatedRow):
+    """Continuous trading. On a special session the class closes `special_close_after_minutes` after the cash market."""
+
+    market_class: MarketClass
+    open: time
+    close: time
+    special_close_after_minutes: int = Field(default=0, ge=0)
+
+    @property
+    def key(self) -> Hashable:
+        return self.market_class
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> Self:
+        if self.open >= self.close:
+            raise ValueError(f"closes at {self.close:%H:%M}, which is not after it opens at {self.open:%H:%M}")
+        return self
+
+
+class ExpiringHoursRow(DatedRow):
+    """When a contract's trading ends on its last day, where that is before its segment closes."""
+
+    market: Market
+    close: time
+
+    @property
+    def key(self) -> Hashable:
+        return self.market
+
+
+class PhaseSpan(Model):
+    """Minutes from the open (pre-open) or from the close (auction) of continuous trading."""
+
+    phase: Phase
+    start_minute: int
+    end_minute: int
+    order_types: frozenset[OrderType]  # accepted in it
+
+    @model_validator(mode="after")
+    def _ascends(self) -> Self:
+        if self.start_minute >= self.end_minute:
+            raise ValueError(f"{self.phase} ends at minute {self.end_minute}, not after its start {self.start_minute}")
+        return self
+
+
+class _PhasesRow(DatedRow):
+    market_class: MarketClass
+    phases: tuple[PhaseSpan, ...]
+    special_sessions: bool = False  # held on special sessions too
+
+    @property
+    def key(self) -> Hashable:
+        return self.market_class
+
+    @model_validator(mode="after")
+    def _phases_ascend(self) -> Self:
+        for before, after in zip(self.phases, self.phases[1:], strict=False):
+            if after.start_minute < before.end_minute:
+                raise ValueError(f"{after.phase} overlaps {before.phase}")
+        return self
+
+
+class PreOpenRow(_PhasesRow):
+    """`futures_only`: of derivatives, the current month's futures alone, and the next month's in the last
+    `next_month_from_days` days of the current one's life."""
+
+    futures_only: bool = False
+    next_month_from_days: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _before_the_open(self) -> Self:
+        if any(span.end_minute > 0 for span in self.phases):
+            raise ValueError("a phase of the pre-open ends after the open (minutes are negative)")
+        return self
+
+
+class ClosingAuctionRow(_PhasesRow):
+    """Limit orders that rest when continuous trading ends go on in the auction where `carries_limit_orders`, and are
+    cancelled else; stops that have not triggered always are. `band_pct` bounds prices around the reference price."""
+
+    band_pct: float = Field(gt=0)
+    carries_limit_orders: bool = False
+
+    @model_validator(mode="after")
+    def _after_the_close(self) -> Self:
+        if any(span.start_minute < 0 for span in self.phases):
+            raise ValueError("a phase of the closing auction begins before the close of continuous trading")
+        return self
+
+
+class RangeResetRow(DatedRow):
+    """From then on the operating range of the market's futures is set anew when the closing auction of stocks begins,
+    and orders outside it are cancelled."""
+
+    market: Market
+
+    @property
+    def key(self) -> Hashable:
+        return self.market
+
+
+Window = tuple[time, time]
+
+
+class SpecialSessionRow(DayRow):
+    """Hours of one day that differ from its weekday; `windows` None means the ordinary hours."""
+
+    label: str
+    windows: tuple[Window, ...] | None
+
+    @model_validator(mode="after")
+    def _windows_ascend(self) -> Self:
+        edges = [edge for window in self.windows or () for edge in window]
+        if edges != sorted(set(edges)):
+            raise ValueError(f"{self.date}: windows overlap or run backwards")
+        return self
+
+
+class HolidayRow(DayRow):
+    label: str
+    session: HolidaySession
+
+
+class SettlementHolidayRow(DayRow):
+    """A day that trades and does not settle."""
+
+    label: str
+
+
+def _contract_month(value: object) -> date:
+    return date.fromisoformat(f"{value}-01")
+
+
+def _weekday(value: object) -> Weekday | None:
+    if value is None:
+        return None
+    if str(value) not in Weekday.__members__:
+        raise ValueError(f"{value!r} is no weekday")
+    return Weekday[str(value)]
+
+
+ContractMonth = Annotated[date, BeforeValidator(_contract_month)]
+
+
+class _UnderlyingRow(Row):
+    underlying: str = Field(min_length=1)
+
+    @property
+    def key(self) -> Hashable:
+        return self.underlying
+
+
+class _ContractMonthRow(_UnderlyingRow):
+    first: ContractMonth = Field(alias="first_contract")
+
+    @property
+    def begins(self) -> date:
+        return self.first
+
+
+class IndexRow(_UnderlyingRow):
+    """The underlying is an index."""
+
+    @property
+    def begins(self) -> date:
+        return date.min
+
+
+class MonthlyExpiryRow(_ContractMonthRow):
+    weekday: Annotated[Weekday, BeforeValidator(_weekday)]
+
+
+class WeeklyExpiryRow(_UnderlyingRow):
+    first: date = Field(alias="from")  # a Monday: a week has one expiry
+    weekday: Annotated[Weekday | None, BeforeValidator(_weekday)]
+
+    @property
+    def begins(self) -> date:
+        return self.first
+
+    @model_validator(mode="after")
+    def _begins_a_week(self) -> Self:
+        if self.first.weekday() != Weekday.MONDAY:
+            raise ValueError(f"{self.first}: a weekly expiry rule begins on a Monday")
+        return self
+
+
+class LotRow(_ContractMonthRow):
+    lot_size: int = Field(gt=0)
+
+
+class FreezeRow(_UnderlyingRow):
+    first: date = Field(alias="from")
+    quantity: int = Field(gt=0)
+
+    @property
+    def begins(self) -> date:
+        return self.first
+
+
+class TickBand(Model):
+    below_paise: int | None
+    tick_size_paise: int = Field(gt=0)
+
+
+class TickBandsRow(DatedRow):
+    """Price steps by price; the last band has no upper end."""
+
+    bands: tuple[TickBand, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _bands_ascend(self) -> Self:
+        *bounded, last = [band.below_paise for band in self.bands]
+        ends = [end for end in bounded if end is not None]
+        if last is not None or len(ends) != len(bounded) or ends != sorted(set(ends)):
+            raise ValueError("bands must ascend, and the last alone has no upper end (null)")
+        return self
+
+
+class FutureTicksRow(TickBandsRow):
+    """By the level of the index; '*' is every index that is not named."""
+
+    underlying: str
+
+    @property
+    def key(self) -> Hashable:
+        return self.underlying
+
+
+class OptionTicksRow(TickBandsRow):
+    market: Market
+
+    @property
+    def key(self) -> Hashable:
+        return self.market
+
+
+class OrderTypesRow(DatedRow):
+    order_types: frozenset[OrderType]
+
+
+class PriceProtectionRow(DatedRow):
+    """Option orders further from the average price than `percent`, or, at a premium up to `premium_above_paise`, than
+    `width_below_paise`, are cancelled when they would match."""
+
+    premium_above_paise: int = Field(gt=0)
+    percent: int = Field(gt=0, lt=100)
+    width_below_paise: int = Field(gt=0)
+
+
+class YearRange(Model):
+    first_year: int
+    last_year: int

@@ -1,1 +1,0 @@
-"""The parts of the one loop over the bus (`tradebus.runtime.consumer`)."""
