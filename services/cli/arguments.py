@@ -10,6 +10,7 @@ from typing import Any
 from tradebus.kernel.errors import InvalidInput, nearest
 
 SANDBOX_SPEED_MAX = 120
+ONE_USER = "trader"
 
 
 def parse_day(text: str | None, *, option: str) -> date | None:
@@ -123,6 +124,37 @@ def strategy_items(names: str | None, files: Sequence[Path], params: Sequence[st
         item = by_name[strategy] if dot else items[0]
         item.setdefault("parameters", {})[parameter] = value
     return items
+
+
+def symbols_of(text: str | None) -> tuple[str, ...]:
+    """`NIFTY,RELIANCE`."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def session_data(
+    users: Sequence[str], *, strategies: list[dict[str, Any]], capital: str, limits: Sequence[str], seed: int
+) -> dict[str, dict[str, Any]]:
+    """START_TRADING's data by user, without symbols. `limits` are `name=value`, or `user.name=value` for one of them.
+
+    Raises InvalidInput for a user named twice, or a limit of one who is not named.
+    """
+    names = list(users) or [ONE_USER]
+    if len(set(names)) < len(names):
+        raise InvalidInput(f"--user {max(names, key=names.count)}: is given twice")
+    shared: dict[str, Any] = {}
+    own: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for name, value in parse_pairs(limits, option="--limit").items():
+        user, dot, limit = name.rpartition(".")
+        if not dot:
+            shared[name] = value
+        elif user in own:
+            own[user][limit] = value
+        else:
+            raise InvalidInput(f"--limit {name}: no user {user!r} is given with --user{nearest(user, own)}")
+    return {
+        name: {"strategies": strategies, "capital": capital, "limits": {**shared, **own[name]}, "paper": {"seed": seed}}
+        for name in names
+    }
 
 
 def require_strategies(items: Sequence[dict[str, Any]]) -> None:

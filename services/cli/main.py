@@ -12,7 +12,20 @@ import typer
 from services.cli.output import Verbosity
 from tradebus.kernel.errors import TradebusError
 
-_COMMANDS = ("demo", "trade", "up", "control", "status", "tail", "kill", "broker", "sandbox", "migrate", "bench")
+_COMMANDS = (
+    "demo",
+    "trade",
+    "backtest",
+    "up",
+    "control",
+    "status",
+    "tail",
+    "kill",
+    "broker",
+    "sandbox",
+    "migrate",
+    "bench",
+)
 
 app = typer.Typer(
     name="tradebus",

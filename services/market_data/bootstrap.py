@@ -16,7 +16,7 @@ from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.pacing import ClockPace, GridPace, OrdersGate, WallTimer
 from services.market_data.feeds.recorded.progress import Progress
-from services.market_data.feeds.symbols import TICK_SIZE_PAISE, Description, require_known
+from services.market_data.feeds.symbols import Description, instrument_of, require_known
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
 from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
@@ -132,17 +132,7 @@ async def _register(store: Store, wanted: Sequence[Description]) -> list[Instrum
     """The feed's instruments under stable ids: their own where they are registered already."""
     async with store.begin() as transaction:
         ids = await allocate_instrument_ids(transaction.connection, [item.symbol for item in wanted])
-        rows = [
-            Instrument(
-                instrument_id=ids[item.symbol],
-                symbol=item.symbol,
-                kind=item.kind,
-                market_class=item.market_class,
-                underlying=item.underlying,
-                tick_size_paise=TICK_SIZE_PAISE,
-            )
-            for item in wanted
-        ]
+        rows = [instrument_of(item, ids[item.symbol]) for item in wanted]
         aliases = {alias: item.symbol for item in wanted for alias in item.aliases}
         await register_instruments(transaction.connection, rows, aliases=aliases)
     return rows

@@ -14,6 +14,9 @@ from tradebus.config.settings import ServiceSettings
 
 DEFAULT_SYMBOLS = (*INDICES[:2], "RELIANCE", "TCS", "INFY")
 
+TICKS_PER_MINUTE = 30  # that a bar is expanded into
+WARMUP_MINUTES = 1500  # before the first day, for strategies to warm up on
+
 
 class FeedKind(StrEnum):
     HISTORY = "history"
@@ -42,7 +45,7 @@ class MarketDataSettings(BrokerSettings):
         default=1.0, validation_alias="TRADEBUS_SPEED"
     )
     seed: int = Field(default=1, ge=0, validation_alias="TRADEBUS_SEED")
-    ticks_per_minute: int = Field(default=30, ge=4, le=600, validation_alias="TRADEBUS_TICKS_PER_MINUTE")
+    ticks_per_minute: int = Field(default=TICKS_PER_MINUTE, ge=4, le=600, validation_alias="TRADEBUS_TICKS_PER_MINUTE")
     slice_seconds: int = Field(default=60, ge=1, le=60, validation_alias="TRADEBUS_SLICE_SECONDS")
     start_immediately: bool = Field(default=False, validation_alias="TRADEBUS_START_IMMEDIATELY")
     # A broker's feed: the stored login it uses, by name; empty means the broker's own.
@@ -50,7 +53,7 @@ class MarketDataSettings(BrokerSettings):
     # How long after a bar's end its last ticks may still arrive, and how long data may stay away in a session.
     close_grace_ms: int = Field(default=500, ge=0, le=900, validation_alias="TRADEBUS_CLOSE_GRACE_MS")
     feed_silent_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_FEED_SILENT_SECONDS")
-    warmup_minutes: int = Field(default=1500, ge=0, le=100_000, validation_alias="TRADEBUS_WARMUP_MINUTES")
+    warmup_minutes: int = Field(default=WARMUP_MINUTES, ge=0, le=100_000, validation_alias="TRADEBUS_WARMUP_MINUTES")
 
     @field_validator("symbols", mode="before")
     @classmethod

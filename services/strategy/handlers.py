@@ -19,16 +19,17 @@ from services.strategy.adapters.tick_stream import TickStream
 from services.strategy.messages import SignalMessage, signal_message
 from tradebus.bus.port import Entry
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
-from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
+from tradebus.contracts.records import CANDLE, TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionSpec, SessionStopped
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.rendering import fact_of
+from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
 from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
 from tradebus.strategies.lane.positions import PositionBook
-from tradebus.strategies.lane.runner import Runner, Settled
-from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, Listener, open_session
+from tradebus.strategies.lane.runner import Runner
+from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
 from tradebus.strategies.protocol import Candle, Tick
 from tradebus.trading.facts import PositionClosed, PositionOpened
 
@@ -100,12 +101,16 @@ class Handlers:
 
     async def on_candles(self, entry: Entry) -> Outcome:
         outcome = Outcome()
-        for candle, listener in self._heard(entry):
-            if listener.runner.needs_rebuild(candle.ts_open_ns):
-                await self._rebuild(listener.runner, candle.ts_open_ns)
-            settled = listener.runner.on_candle(candle, paused=listener.session.paused)
+        for candle, listener in self.active.hear(decode(entry.body, CANDLE).tolist()):
+            runner = listener.runner
+            if runner.needs_rebuild(candle.ts_open_ns):
+                await self._rebuild(runner, candle.ts_open_ns)
+            if listener.series is not None:
+                self._report(runner.on_input(candle, listener.series), runner)
+                continue
+            settled = runner.on_candle(candle, paused=listener.session.paused)
             if settled is not None:
-                self._take(settled, listener.runner, outcome)
+                self._take(settled, runner, outcome)
         return outcome
 
     async def on_ticks(self, entry: Entry) -> Outcome:
@@ -146,31 +151,27 @@ class Handlers:
 
     def _end(self, session_id: str) -> Outcome:
         self._book.forget_session(session_id)
-        return Outcome(session_ended=self.active.remove(session_id))
-
-    def _heard(self, entry: Entry) -> list[tuple[Candle, Listener]]:
-        """The entry's candles that some runner listens to, by closing time. A corrected candle decides nothing a
-        second time: it is in the stored candles, so the next rebuild sees it."""
-        heard: list[tuple[Candle, Listener]] = []
-        for record in decode(entry.body, CANDLE).tolist():
-            listeners = self.active.on_candle_of(record[9], record[8])
-            if not listeners or record[11] & CANDLE_CORRECTED:
-                continue
-            candle = Candle(*record[:7])
-            heard += [(candle, listener) for listener in listeners]
-        heard.sort(key=lambda pair: pair[0].ts_close_ns)
-        return heard
+        return Outcome(session_ended=self.active.remove(session_id) is not None)
 
     async def _rebuild(self, runner: Runner, ts_ns: int) -> None:
         """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`."""
-        candles = await self._history.before(
-            ts_ns,
-            instrument=runner.source.instrument,
-            timeframe_seconds=runner.timeframe_seconds,
-            warmup_candles=runner.strategy.WARMUP_CANDLES,
-            hours=runner.hours,
-        )
-        self._report(runner.rebuild(ts_ns, candles), runner)
+        candles, inputs = await self._replayed(runner.asking, ts_ns)
+        self._report(runner.rebuild(ts_ns, candles, inputs), runner)
+
+    async def _replayed(self, asking: Asking, ts_ns: int) -> tuple[list[Candle], list[InputCandle]]:
+        """The stored candles of each series the strategy hears: its own, and those beside it."""
+        info, hours = asking.info, asking.hours
+        own = await self._history.before(
+            ts_ns, instrument=asking.source.instrument, timeframe_seconds=info.timeframe_seconds,
+            warmup_candles=info.warmup_candles, hours=hours,
+        )  # fmt: skip
+        inputs: list[InputCandle] = []
+        for (seconds, instrument), series in asking.inputs.items():
+            candles = await self._history.before(
+                ts_ns, instrument=instrument, timeframe_seconds=seconds, warmup_candles=info.warmup_candles, hours=hours
+            )
+            inputs += [(candle, series) for candle in candles]
+        return own, inputs
 
     def _take(self, settled: Settled, runner: Runner, outcome: Outcome) -> None:
         decision, moment = settled.decision, settled.moment

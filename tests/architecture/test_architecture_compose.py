@@ -223,12 +223,25 @@ def test_a_service_may_bury_what_it_may_take(users):
                 assert may(users[name], "xadd", dead) != (key == COMMAND_INBOX.name), f"{name}: {dead}"
 
 
+def test_a_service_may_note_what_it_has_in_hand_and_only_the_inbox_can_be_erased(users):
+    for name in set(users) - {"default", "health", "app"}:
+        takes = any("xreadgroup" in commands for _, _, commands in selectors(users[name]))
+        for group in (name, f"{name}-2"):
+            assert may(users[name], "hset", f"in-hand:{group}") == takes, name
+        erasable = [key for keys, _, commands in selectors(users[name]) if "xdel" in commands for key in keys]
+        assert erasable == ([COMMAND_INBOX.name] if name == "gateway" else []), name
+
+
 def test_an_application_may_command_and_listen_and_nothing_else(users):
     assert selectors(users["app"]) == [
         ([], [COMMAND_CHANNEL], ["publish"]),
         ([], [EVENT_CHANNEL], ["subscribe", "unsubscribe"]),
         ([COMMAND_INBOX.name], [], ["xadd"]),
-        ([EVENTS.name], [], ["xread", "xpending", "xrange", "xrevrange", "xlen", "xinfo|stream", "xinfo|groups"]),
+        (
+            [EVENTS.name],
+            [],
+            ["xread", "xpending", "xrange", "xrevrange", "xlen", "xinfo|stream", "xinfo|groups", "xinfo|consumers"],
+        ),
     ]
     assert users["health"].endswith("-@all +ping")
 
@@ -238,7 +251,8 @@ def test_every_command_the_bus_sends_is_in_the_lists():
         "|".join(filter(None, found)).lower()
         for path in (ROOT / "libs/tradebus/bus").glob("*.py")
         for found in re.findall(
-            r'pack\(\s*"([A-Z]+)"(?:, "(CREATE|DESTROY|STREAM|GROUPS|SETNAME|[A-Z]+CONSUMER)")?', path.read_text()
+            r'pack\(\s*"([A-Z]+)"(?:, "(CREATE|DESTROY|STREAM|GROUPS|CONSUMERS|SETNAME|[A-Z]+CONSUMER)")?',
+            path.read_text(),
         )
     } - {"auth"}  # which nobody needs to be allowed
     text = USERS.read_text()

@@ -29,7 +29,11 @@ class Harness(Protocol):
     """Buses on one shared state, which nothing else uses."""
 
     async def bus(
-        self, *, max_entries: Mapping[str, int] | None = None, back_pressure_seconds: float = 60.0
+        self,
+        *,
+        max_entries: Mapping[str, int] | None = None,
+        back_pressure_seconds: float = 60.0,
+        paced: bool = False,
     ) -> Bus: ...
 
     async def let_idle(self, milliseconds: int) -> None:
@@ -46,10 +50,19 @@ class MemoryHarness:
         self._clock = EventClock(1)
         self._bus: MemoryBus | None = None
 
-    async def bus(self, *, max_entries: Mapping[str, int] | None = None, back_pressure_seconds: float = 60.0) -> Bus:
+    async def bus(
+        self,
+        *,
+        max_entries: Mapping[str, int] | None = None,
+        back_pressure_seconds: float = 60.0,
+        paced: bool = False,
+    ) -> Bus:
         if self._bus is None:
             self._bus = MemoryBus(
-                clock=self._clock, max_entries=max_entries, back_pressure_seconds=back_pressure_seconds
+                clock=self._clock,
+                max_entries=max_entries,
+                back_pressure_seconds=back_pressure_seconds,
+                paced=paced,
             )
         return self._bus
 
@@ -69,12 +82,19 @@ class RedisHarness:
         self.namespace = f"test_bus_{RandomIds().new_id()}"
         self._buses: list[RedisBus] = []
 
-    async def bus(self, *, max_entries: Mapping[str, int] | None = None, back_pressure_seconds: float = 60.0) -> Bus:
+    async def bus(
+        self,
+        *,
+        max_entries: Mapping[str, int] | None = None,
+        back_pressure_seconds: float = 60.0,
+        paced: bool = False,
+    ) -> Bus:
         made = await RedisBus.connect(
             self._redis_url,
             namespace=self.namespace,
             max_entries=max_entries,
             back_pressure_seconds=back_pressure_seconds,
+            paced=paced,
         )
         self._buses.append(made)
         return made

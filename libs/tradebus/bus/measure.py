@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from tradebus.bus.link import RedisRefused, Reply, pack
-from tradebus.bus.port import id_order
+from tradebus.bus.port import GroupState, id_order
 from tradebus.bus.wire import Wire
 
 _MARKS_MAX = 256
@@ -100,6 +100,22 @@ class Measure:
                     lag = await self._count_from(key, "(" + facts[b"last-delivered-id"].decode())
                 return int(facts[b"pending"]) + int(lag)
         return 0
+
+    async def groups(self, key: str) -> list[GroupState]:
+        """Every group of a stream, by name."""
+        try:
+            (rows,) = await self._wire.persist(pack("XINFO", "GROUPS", key), replies=1)
+        except RedisRefused as error:
+            if "no such key" in str(error):
+                return []
+            raise
+        found = []
+        for name in sorted(_facts(row)[b"name"].decode() for row in rows):
+            (consumers,) = await self._wire.persist(pack("XINFO", "CONSUMERS", key, name), replies=1)
+            idle_ms = [int(_facts(row)[b"idle"]) for row in consumers]
+            left = await self.unacknowledged(key, name)
+            found.append(GroupState(name, left, min(idle_ms) / 1000 if idle_ms else None))
+        return found
 
 
 def _facts(flat: list[Reply]) -> dict[bytes, Reply]:

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from tradebus.bus.memory_stream import MemoryStream
 from tradebus.bus.memory_subscription import MemorySubscription
-from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, Outgoing, dead_letter_stream
-from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, counts_of, limit_of, timed_out
+from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, GroupState, Outgoing, dead_letter_stream
+from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, counts_of, limit_of, timed_out, waits
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import Unavailable
 
@@ -30,8 +30,10 @@ class MemoryBus:
         clock: Clock | None = None,
         back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
         max_entries: Mapping[str, int] | None = None,
+        paced: bool = False,
     ) -> None:
-        self._clock = clock or WallClock()
+        """`paced`: publishers of dense streams wait for readers too."""
+        self._clock, self._paced = clock or WallClock(), paced
         self._back_pressure_seconds = back_pressure_seconds
         self._max_entries = max_entries or {}
         self._streams: dict[str, MemoryStream] = {}
@@ -40,12 +42,15 @@ class MemoryBus:
         self._listeners: dict[str, list[MemoryListener]] = {}
         self._waiting: dict[asyncio.Future[None], None] = {}
         self._closed = False
+        # What each consumer of each group was about to handle: stream, entry id, in how many lives.
+        self.in_hand: dict[tuple[str, str], tuple[str, str, int]] = {}
 
     def stream(self, name: str) -> MemoryStream:
         """The stream's state; made where it is missing. For subscriptions."""
         stream = self._streams.get(name)
         if stream is None:
-            stream = self._streams[name] = MemoryStream(name, limit_of(name, self._max_entries), self._clock)
+            limit = limit_of(name, self._max_entries)
+            stream = self._streams[name] = MemoryStream(name, limit, self._clock, waits=waits(name, paced=self._paced))
         return stream
 
     async def publish(self, outgoing: Sequence[Outgoing]) -> None:
@@ -112,6 +117,10 @@ class MemoryBus:
             if name in self._streams:
                 self._streams[name].remove_group(group)
         self.wake()
+
+    async def groups(self, stream: str) -> list[GroupState]:
+        found = self._streams.get(stream)
+        return [] if found is None else found.states()
 
     async def last_watermark(self, stream: str) -> int | None:
         found = self._streams.get(stream)

@@ -1,15 +1,16 @@
 """One stream of the in-memory bus, and its groups.
 
 Entries are numbered 1, 2, 3 … in their stream; an id is "<order>-<number>", where the order counts the entries of all
-streams of the bus, so that ids compare across streams as Redis's do. Invariant: what is trimmed has been acknowledged
-by every group, since `fits` refuses what would make the stream outgrow its bound while a group is behind.
+streams of the bus, so that ids compare across streams as Redis's do. Invariant: of a stream that waits, what is trimmed
+has been acknowledged by every group, since `fits` refuses what would make the stream outgrow its bound while a group is
+behind. Of one that is trimmed live, a group's next entry says where something it never handled is gone.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from tradebus.bus.port import Entry, Outgoing
+from tradebus.bus.port import Entry, GroupState, Outgoing, age
 from tradebus.bus.pressure import Credit
 from tradebus.kernel.clock import Clock
 
@@ -25,10 +26,14 @@ class Pending:
 
 @dataclass(slots=True)
 class Group:
-    """`position` is the number of the next unread entry; `pending` is in order of first delivery, as the stream is."""
+    """`position` is the number of the next unread entry; `pending` is in order of first delivery, as the stream is.
+    `lost`: something it never handled is gone, and nobody was told yet. `read_ns`: when it was last read, 0 for never.
+    """
 
     position: int = 1
     pending: dict[int, Pending] = field(default_factory=dict)
+    lost: bool = False
+    read_ns: int = 0
 
     @property
     def oldest_unfinished(self) -> int:
@@ -39,11 +44,11 @@ class Group:
 class MemoryStream:
     """Entries oldest first, bounded by `max_entries`."""
 
-    def __init__(self, name: str, max_entries: int, clock: Clock) -> None:
-        self.name, self.max_entries = name, max_entries
+    def __init__(self, name: str, max_entries: int, clock: Clock, *, waits: bool) -> None:
+        self.name, self.max_entries, self._waits = name, max_entries, waits
         self._credit = Credit(max_entries)
         self._clock = clock
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[Entry | None] = deque()  # None where one was erased
         self._next = 1
         self._groups: dict[str, Group] = {}
 
@@ -66,7 +71,7 @@ class MemoryStream:
 
     def fits(self, count: int) -> bool:
         """Whether `count` more entries leave every unfinished one in place. Raises ValueError where they never can."""
-        return self._credit.measured(depth=self.depth()[0], count=count)
+        return self._credit.measured(depth=self.depth()[0] if self._waits else 0, count=count)
 
     def append(self, outgoing: Outgoing, *, order: int) -> Entry:
         """Adds one entry and trims the stream to its bound."""
@@ -78,31 +83,57 @@ class MemoryStream:
             self._entries.popleft()
         return entry
 
+    def order_of(self, number: int) -> tuple[int, int]:
+        """Sort key of an entry among those of all streams; what is gone comes first."""
+        try:
+            return age(self.at(number))
+        except IndexError:
+            return 0, number
+
     def at(self, number: int) -> Entry:
-        """The entry with this number. Raises IndexError where it was trimmed."""
-        if number < self._first:
-            raise IndexError(f"{self.name}: entry {number} was trimmed")
-        return self._entries[number - self._first]
+        """The entry with this number. Raises IndexError where it was trimmed or erased."""
+        entry = self._entries[number - self._first] if number >= self._first else None
+        if entry is None:
+            raise IndexError(f"{self.name}: entry {number} is gone")
+        return entry
+
+    def erase(self, number: int) -> None:
+        """Takes one entry out of the middle; harmless where it is gone already."""
+        if self._first <= number < self._next:
+            self._entries[number - self._first] = None
 
     def deliver(self, group: Group, consumer: str, *, count: int) -> list[Entry]:
         """The next unread entries of a group, now pending with `consumer`."""
-        start = max(group.position, self._first)
-        numbers = range(start, min(start + count, self._next))
-        for number in numbers:
-            group.pending[number] = Pending(consumer, self._clock.now_ns())
-        group.position = numbers.stop if numbers else group.position
-        return [self.at(number) for number in numbers]
+        group.read_ns = self._clock.now_ns()
+        if group.position < self._first:
+            group.position, group.lost = self._first, True
+        unread = islice(self._entries, group.position - self._first, group.position - self._first + count)
+        found: list[Entry] = []
+        for number, entry in enumerate(unread, start=group.position):
+            group.position = number + 1
+            if entry is not None:
+                group.pending[number] = Pending(consumer, self._clock.now_ns())
+                found.append(self._told(group, entry))
+        return found
 
-    def deliver_again(self, group: Group, number: int, consumer: str) -> Entry:
-        """A pending entry once more, now with `consumer`."""
+    def deliver_again(self, group: Group, number: int, consumer: str) -> Entry | None:
+        """A pending entry once more, now with `consumer`; None, and forgotten, where it is gone."""
         pending = group.pending[number]
+        try:
+            entry = self.at(number)
+        except IndexError:
+            del group.pending[number]
+            group.lost = True
+            return None
         pending.consumer, pending.delivered_ns = consumer, self._clock.now_ns()
         pending.deliveries += 1
-        entry = self.at(number)
-        return Entry(
-            entry.stream, entry.entry_id, entry.kind, entry.body, entry.watermark_ns, entry.slice_start_ns,
-            pending.deliveries,
-        )  # fmt: skip
+        return self._told(group, replace(entry, deliveries=pending.deliveries))
+
+    def _told(self, group: Group, entry: Entry) -> Entry:
+        if not group.lost:
+            return entry
+        group.lost = False
+        return replace(entry, after_gap=True)
 
     def idle(self, group: Group, *, min_idle_ms: int) -> list[int]:
         """Numbers of the entries that have been pending for at least `min_idle_ms`, oldest first."""
@@ -111,20 +142,31 @@ class MemoryStream:
 
     def lag(self, group: Group) -> int:
         """Entries the group has not acknowledged."""
-        return self._next - max(group.position, self._first) + len(group.pending)
+        unread = islice(self._entries, max(0, group.position - self._first), None)
+        return sum(entry is not None for entry in unread) + len(group.pending)
+
+    def states(self) -> list[GroupState]:
+        """Every group, by name."""
+        now_ns = self._clock.now_ns()
+        return [
+            GroupState(name, self.lag(group), (now_ns - group.read_ns) / 1e9 if group.read_ns else None)
+            for name, group in sorted(self._groups.items())
+        ]
 
     def newest(self, count: int) -> list[Entry]:
         """The newest `count` entries, oldest first."""
-        return list(islice(self._entries, max(0, len(self._entries) - count), None))
+        there = [entry for entry in reversed(self._entries) if entry is not None]
+        return there[:count][::-1]
 
     def after(self, entry_id: str, *, count: int = 256) -> list[Entry]:
         """Up to `count` entries after an id."""
         skip = max(0, number_of(entry_id) + 1 - self._first)
-        return list(islice(self._entries, skip, skip + count))
+        return list(islice((entry for entry in islice(self._entries, skip, None) if entry is not None), count))
 
     def last_watermark(self) -> int | None:
         """The newest watermark, None where no entry has one."""
-        return next((one.watermark_ns for one in reversed(self._entries) if one.watermark_ns is not None), None)
+        there = (one for one in reversed(self._entries) if one is not None)
+        return next((one.watermark_ns for one in there if one.watermark_ns is not None), None)
 
 
 def number_of(entry_id: str) -> int:

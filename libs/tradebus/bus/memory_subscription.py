@@ -20,6 +20,7 @@ class MemorySubscription:
         self._held: set[tuple[str, int]] = set()  # returned in this life and not acknowledged
         self._left_over: list[tuple[MemoryStream, int]] | None = None  # None until the first read
         self._reading = False
+        self._last_life: tuple[str, str, int] | None = None  # what it had in hand; None until it is asked for
 
     async def read(self, *, block_ms: int, count: int = 256) -> list[Entry]:
         if self._reading:
@@ -54,7 +55,7 @@ class MemorySubscription:
                 for number, pending in stream.group(self.group).pending.items()
                 if pending.consumer == self.consumer
             ]
-            self._left_over.sort(key=lambda left: age(left[0].at(left[1])))
+            self._left_over.sort(key=lambda left: left[0].order_of(left[1]))
         page: list[Entry] = []
         while self._left_over and len(page) < count:
             stream, number = self._left_over.pop(0)
@@ -62,7 +63,8 @@ class MemorySubscription:
             pending = group.pending.get(number)
             mine = pending is not None and pending.consumer == self.consumer
             if mine and (stream.name, number) not in self._held:
-                page.append(stream.deliver_again(group, number, self.consumer))
+                entry = stream.deliver_again(group, number, self.consumer)
+                page += [entry] if entry is not None else []
         return page
 
     async def ack(self, entries: Sequence[Entry]) -> None:
@@ -84,9 +86,25 @@ class MemorySubscription:
             group = stream.group(self.group)
             for number in stream.idle(group, min_idle_ms=min_idle_ms):
                 if len(found) < count and (stream.name, number) not in self._held:
-                    found.append(stream.deliver_again(group, number, self.consumer))
+                    entry = stream.deliver_again(group, number, self.consumer)
+                    found += [entry] if entry is not None else []
         self._held.update((entry.stream, number_of(entry.entry_id)) for entry in found)
         return found
+
+    async def take_in_hand(self, entry: Entry) -> int:
+        whose = (self.group, self.consumer)
+        if self._last_life is None:
+            self._last_life = self._bus.in_hand.get(whose, ("", "", 0))
+        stream, entry_id, lives = self._last_life
+        if (stream, entry_id) != (entry.stream, entry.entry_id):
+            lives = 0
+        self._bus.in_hand[whose] = (entry.stream, entry.entry_id, lives + 1)
+        return lives
+
+    async def erase(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._bus.stream(entry.stream).erase(number_of(entry.entry_id))
+        await self.ack(entries)
 
     async def dead_letter(self, entry: Entry, *, reason: str) -> None:
         if number_of(entry.entry_id) in self._bus.stream(entry.stream).group(self.group).pending:
@@ -95,3 +113,6 @@ class MemorySubscription:
 
     async def lag(self) -> dict[str, int]:
         return {stream.name: stream.lag(stream.group(self.group)) for stream in map(self._bus.stream, self.streams)}
+
+    async def close(self) -> None:
+        """Nothing to give back."""

@@ -28,7 +28,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as read. `deliveries` counts this delivery: above 1 after a crash or a claim."""
+    """One entry as read. `deliveries` counts this delivery: above 1 after a crash or a claim.
+
+    `after_gap`: entries of this stream that this group never handled are gone from before it (a live dense stream was
+    trimmed past a slow reader, or Redis lost its data). Whoever keeps state from the stream builds it anew first.
+    """
 
     stream: str
     entry_id: str
@@ -37,6 +41,7 @@ class Entry:
     watermark_ns: int | None = None
     slice_start_ns: int | None = None
     deliveries: int = 1
+    after_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,16 @@ class DeadLetter:
     origin_stream: str
     origin_id: str
     origin_group: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """A group of a stream: how many entries it has not acknowledged, and how long since any consumer of it has read
+    (None where none ever has)."""
+
+    name: str
+    unacknowledged: int
+    silent_seconds: float | None
 
 
 class Subscription(Protocol):
@@ -82,8 +97,22 @@ class Subscription(Protocol):
         Does nothing for an entry this group has already acknowledged.
         """
 
+    async def take_in_hand(self, entry: Entry) -> int:
+        """Notes, where a crash does not erase it, that this consumer is about to handle the entry; returns how many of
+        its lives have ended with this entry in hand, one after the other.
+
+        Only an entry that comes again needs it (`deliveries` above 1): of a whole page that is delivered again after a
+        crash this names the one that crashed the process.
+        """
+
+    async def erase(self, entries: Sequence[Entry]) -> None:
+        """Done with them, for ever, and nobody can read them in their stream any more."""
+
     async def lag(self) -> dict[str, int]:
         """Entries not yet acknowledged by this group, per stream."""
+
+    async def close(self) -> None:
+        """Gives back what reading needs. Entries not acknowledged stay so."""
 
 
 class Listener(Protocol):
@@ -103,9 +132,12 @@ class Listener(Protocol):
 
 class Bus(Protocol):
     async def publish(self, outgoing: Sequence[Outgoing]) -> None:
-        """Appends all entries atomically and in order. Waits (back-pressure) while a stream's slowest group is further
-        behind than the stream's bound allows, rather than trim what was never acknowledged; raises
-        `tradebus.bus.pressure.BackPressureTimeout` when that takes too long."""
+        """Appends all entries atomically and in order.
+
+        On a stream that waits (see `tradebus.contracts.streams.Overflow`) it waits (back-pressure) while the slowest
+        group is further behind than the stream's bound allows, rather than trim what was never acknowledged; raises
+        `tradebus.bus.pressure.BackPressureTimeout` when that takes too long. On a live dense stream nobody is waited
+        for: the oldest entries go, and a reader that had not read them is told (`Entry.after_gap`)."""
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> Subscription: ...
 
@@ -114,6 +146,9 @@ class Bus(Protocol):
 
         Harmless where there is no such group. A subscription of it on one of them must not be read any more.
         """
+
+    async def groups(self, stream: str) -> list["GroupState"]:
+        """The groups of a stream, by name; none for a stream that is not there."""
 
     async def last_watermark(self, stream: str) -> int | None:
         """The newest watermark on a stream, None where it has none."""

@@ -6,6 +6,8 @@ oldest one that some group has not acknowledged to the newest) and may then publ
 
     room = max_entries × 3/4 − depth        credit = min(room, max_entries / 16)
 
+This is for streams whose overflow is to wait (`waits`); a live dense stream is trimmed to its bound, whoever reads it.
+
 Publishers wait, measuring again, while there is no room. Invariant: with up to four publishers on one stream, each
 holding a whole credit that is out of date, depth never exceeds 3/4 + 4/16 = all of `max_entries`, so trimming to
 `max_entries` never removes an unfinished entry. A stream no group reads has depth 0 and is trimmed freely; a group that
@@ -16,7 +18,7 @@ from collections.abc import ItemsView, Mapping, Sequence
 from dataclasses import dataclass
 
 from tradebus.bus.port import DEAD_LETTERS_MAX, Outgoing, dead_letter_stream
-from tradebus.contracts.streams import STREAM_BY_NAME
+from tradebus.contracts.streams import STREAM_BY_NAME, Overflow
 from tradebus.kernel.errors import Unavailable
 
 BACK_PRESSURE_SECONDS = 60.0
@@ -70,7 +72,7 @@ def counts_of(outgoing: Sequence[Outgoing]) -> ItemsView[str, int]:
 
 def limit_of(stream: str, overrides: Mapping[str, int]) -> int:
     """The bound of a stream: an override, or the stream table's; shards have their stream's bound."""
-    base = stream.partition(".{")[0]
+    base = base_of(stream)
     for name in (stream, base):
         if name in overrides:
             return overrides[name]
@@ -80,9 +82,20 @@ def limit_of(stream: str, overrides: Mapping[str, int]) -> int:
     return row.max_entries if row is not None else DEFAULT_MAX_ENTRIES
 
 
+def waits(stream: str, *, paced: bool) -> bool:
+    """Whether publishers of a stream wait for its readers. Those of a stream that is not in the table do."""
+    row = STREAM_BY_NAME.get(base_of(stream))
+    return paced or row is None or row.overflow is Overflow.WAIT
+
+
+def base_of(stream: str) -> str:
+    """The stream's name without its shard."""
+    return stream.partition(".{")[0]
+
+
 def timed_out(stream: str, *, group: str, depth: int, max_entries: int) -> BackPressureTimeout:
     """The error of a publisher that waited too long."""
     return BackPressureTimeout(
         f"stream {stream}: group {group!r} is {depth} entries behind and the stream holds {max_entries}; "
-        "start the service that reads it, or remove the group"
+        f"start the service that reads it, or remove the group (tradebus streams retire {group})"
     )

@@ -18,8 +18,8 @@ from tradebus.bus import codec
 from tradebus.bus.dial import Dialler, Retry, back_off
 from tradebus.bus.link import STALL_SECONDS, Dropped, RedisRefused, Reply, checked, executed, pack
 from tradebus.bus.measure import Measure
-from tradebus.bus.port import DeadLetter, Entry, Outgoing, dead_letter_stream
-from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, Credit, counts_of, limit_of, timed_out
+from tradebus.bus.port import DeadLetter, Entry, GroupState, Outgoing, dead_letter_stream
+from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, Credit, counts_of, limit_of, timed_out, waits
 from tradebus.bus.redis_listen import RedisListener
 from tradebus.bus.redis_subscription import RedisSubscription, read_dead_letter
 from tradebus.bus.wire import Wire
@@ -31,8 +31,9 @@ class RedisBus:
     """See `tradebus.bus.port.Bus`."""
 
     def __init__(
-        self, dialler: Dialler, *, namespace: str, back_pressure_seconds: float, max_entries: Mapping[str, int]
-    ) -> None:
+        self, dialler: Dialler, *, namespace: str, back_pressure_seconds: float, max_entries: Mapping[str, int],
+        paced: bool,
+    ) -> None:  # fmt: skip
         self._dialler = dialler
         self._prefix = f"{namespace}:" if namespace else ""
         self._wire = Wire(dialler)
@@ -40,7 +41,7 @@ class RedisBus:
         self._subscriptions: list[RedisSubscription] = []
         self._listeners: list[RedisListener] = []
         self._back_pressure_seconds = back_pressure_seconds
-        self._max_entries = max_entries
+        self._max_entries, self._paced = max_entries, paced
         self._credits: dict[str, Credit] = {}
         self._measure = Measure(self._wire)
         self._last_ids: dict[str, bytes] = {}
@@ -55,8 +56,10 @@ class RedisBus:
         back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
         stall_seconds: float = STALL_SECONDS,
         max_entries: Mapping[str, int] | None = None,
+        paced: bool = False,
     ) -> "RedisBus":
         """Connects, trying for `retry_seconds`. `max_entries` overrides the stream table's bounds, by stream name.
+        `paced`: publishers of dense streams wait for readers too.
 
         A publish waits for a full stream for `back_pressure_seconds`; a connection that owes an answer for
         `stall_seconds` is given up for a new one.
@@ -74,6 +77,7 @@ class RedisBus:
             namespace=namespace,
             back_pressure_seconds=back_pressure_seconds,
             max_entries=max_entries or {},
+            paced=paced,
         )
         await bus._wire.persist(pack("PING"), replies=1)
         return bus
@@ -137,6 +141,12 @@ class RedisBus:
                 await self._wait_for_room(stream, credit, count)
 
     async def _wait_for_room(self, stream: str, credit: Credit, count: int) -> None:
+        if not waits(stream, paced=self._paced):
+            if stream not in self._last_ids:
+                newest = await self._newest(stream, 1)
+                self._last_ids[stream] = newest[0][0] if newest else b"0-0"
+            credit.measured(depth=0, count=count)
+            return
         loop = asyncio.get_running_loop()
         end, attempt = loop.time() + self._back_pressure_seconds, 0
         while True:
@@ -162,6 +172,9 @@ class RedisBus:
         await subscription.create_groups()
         self._subscriptions.append(subscription)
         return subscription
+
+    async def groups(self, stream: str) -> list[GroupState]:
+        return await self._measure.groups(self._prefix + stream)
 
     async def leave(self, streams: Sequence[str], *, group: str) -> None:
         for stream in streams:

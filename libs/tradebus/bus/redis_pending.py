@@ -28,10 +28,12 @@ class Page:
 
 
 class RedisPending:
-    """The pending entries of one group. `trimmed` counts those that were gone from their stream."""
+    """The pending entries of one group. `trimmed` counts those that were gone from their stream, `lost` names the
+    streams whose reader was not told yet."""
 
     def __init__(self, wire: Wire, *, prefix: str, group: str, consumer: str) -> None:
         self.trimmed = 0
+        self.lost: set[str] = set()
         self._wire, self._prefix, self._group, self._consumer = wire, prefix, group, consumer
 
     async def own(self, stream: str, *, after: str, count: int, held: Collection[str]) -> Page:
@@ -76,5 +78,6 @@ class RedisPending:
         gone = [entry_id for entry_id, found in zip(missing, replies, strict=True) if not found]
         if gone:
             self.trimmed += len(gone)
+            self.lost.add(stream)
             _log.error("%s: %d entries were trimmed before group %s handled them", stream, len(gone), self._group)
             await self._wire.persist(pack("XACK", self._key(stream), self._group, *gone), replies=1)

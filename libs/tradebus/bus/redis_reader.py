@@ -7,11 +7,15 @@ Invariants (with those of `tradebus.bus.port`):
   reply may have been lost with it, and those already returned (`held`) are passed over.
 - A caller cancelled in the middle of a read loses nothing: entries become `held` only in the step that returns them,
   and the reply of a blocking read waits for the next caller.
+- Entries trimmed before this group read them are told of (`Entry.after_gap`). A read that comes back with less than a
+  page of a stream has reached its end, and a stream is far longer than a page: nothing can be missing before it. After
+  a whole page the entry before it is looked for: where that one is still there, nothing after it was trimmed.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tradebus.bus import codec
 from tradebus.bus.dial import Dialler, Retry
@@ -21,6 +25,8 @@ from tradebus.bus.redis_pending import RedisPending
 from tradebus.bus.wire import Wire
 
 _log = logging.getLogger(__name__)
+# So many entries of one stream in one read are a page: its reader is behind.
+_PAGE = 64
 
 
 class RedisReader:
@@ -38,15 +44,29 @@ class RedisReader:
         self._cursors: dict[str, str] | None = dict.fromkeys(streams, "-")  # None once nothing is left over
         self._in_flight: asyncio.Future[list[Reply]] | None = None
         self._reading = False
+        self._reply: Reply = None  # of a read of new entries, not yet given out
+        self._last_ids: dict[str, str] = {}  # of each stream, the newest entry that this group was given
 
     async def create_groups(self) -> None:
         """Makes the group on every stream, from its beginning; one that is there stays as it is."""
-        for key in self._keys:
+        for stream, key in zip(self._streams, self._keys, strict=True):
             try:
                 await self._wire.persist(pack("XGROUP", "CREATE", key, self._group, "0", "MKSTREAM"), replies=1)
             except RedisRefused as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
+                if stream not in self._last_ids:
+                    await self._find_position(stream, key)
+            else:
+                if self._last_ids.pop(stream, None) is not None:  # it had been there in this life
+                    self.pending.lost.add(stream)
+
+    async def _find_position(self, stream: str, key: str) -> None:
+        (groups,) = await self._wire.persist(pack("XINFO", "GROUPS", key), replies=1)
+        for flat in groups:
+            facts = dict(zip(flat[::2], flat[1::2], strict=True))
+            if facts[b"name"].decode() == self._group and facts[b"last-delivered-id"] != b"0-0":
+                self._last_ids[stream] = facts[b"last-delivered-id"].decode()
 
     async def _make_again(self, error: RedisRefused) -> None:
         """Makes groups that are gone, as from a Redis that lost its data. Raises any other error."""
@@ -65,9 +85,15 @@ class RedisReader:
             while True:
                 try:
                     found = await self._read_left_over(count)
-                    return found or self._take(await self._read_new(block_ms, count))
+                    if found:
+                        return self._told(found)
+                    if self._reply is None:
+                        self._reply = await self._read_new(block_ms, count)
+                    await self._look_for_gaps(self._reply, min(count, _PAGE))
+                    reply, self._reply = self._reply, None
+                    return self._told(self._take(reply))
                 except Dropped as error:
-                    self._cursors = dict.fromkeys(self._streams, "-")
+                    self._cursors, self._reply = dict.fromkeys(self._streams, "-"), None
                     retry = retry or Retry(self._dialler)
                     await retry.wait(error)
                 except RedisRefused as error:
@@ -90,6 +116,30 @@ class RedisReader:
             raise
         return checked(replies)[0]
 
+    async def _look_for_gaps(self, reply: Reply, page: int) -> None:
+        """Notes the streams of a reply of which something before its first entry may have been trimmed unread."""
+        asked = [
+            (self._names[key], key, self._last_ids[self._names[key]])
+            for key, entries in reply or ()
+            if len(entries) >= page and self._names[key] in self._last_ids
+        ]
+        if not asked:
+            return
+        looks = b"".join(pack("XRANGE", key, last_id, last_id) for _, key, last_id in asked)
+        found = await self._wire.persist(looks, replies=len(asked))
+        self.pending.lost.update(stream for (stream, _, _), entry in zip(asked, found, strict=True) if not entry)
+
+    def _told(self, entries: list[Entry]) -> list[Entry]:
+        """The entries, the first of each stream of which something was lost marked so."""
+        lost = self.pending.lost
+        if not lost:
+            return entries
+        for at, entry in enumerate(entries):
+            if entry.stream in lost:
+                lost.remove(entry.stream)
+                entries[at] = replace(entry, after_gap=True)
+        return entries
+
     def _take(self, reply: Reply) -> list[Entry]:
         found: list[Entry] = []
         for key, entries in reply or ():
@@ -99,6 +149,8 @@ class RedisReader:
                 entry = codec.read_entry(stream, entry_id, fields)
                 held.add(entry.entry_id)
                 found.append(entry)
+            if entries:
+                self._last_ids[stream] = found[-1].entry_id
         if reply and len(reply) > 1:
             found.sort(key=age)
         return found
@@ -132,7 +184,7 @@ class RedisReader:
                     break
                 found += page.entries
                 after, listed = f"({page.last_id}", page.listed
-        return self.hold(found)
+        return self._told(self.hold(found))
 
     def hold(self, entries: list[Entry]) -> list[Entry]:
         """Marks entries as returned in this life."""

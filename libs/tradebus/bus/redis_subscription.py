@@ -34,6 +34,7 @@ class RedisSubscription:
         self.streams, self.group, self.consumer = tuple(streams), group, consumer
         self._publish_with, self._dialler, self._wire, self._prefix = publish_with, dialler, wire, prefix
         self._measure = Measure(wire)
+        self._last_life: tuple[str, ...] | None = None  # what it had in hand; None until it is asked for
         self._reader = RedisReader(dialler, wire, prefix=prefix, streams=streams, group=group, consumer=consumer)
 
     @property
@@ -66,6 +67,25 @@ class RedisSubscription:
 
     async def claim_idle(self, *, min_idle_ms: int, count: int = 64) -> list[Entry]:
         return await self._reader.claim_idle(min_idle_ms=min_idle_ms, count=count)
+
+    async def take_in_hand(self, entry: Entry) -> int:
+        key = f"{self._prefix}in-hand:{self.group}"
+        if self._last_life is None:
+            (left,) = await self._wire.persist(pack("HGET", key, self.consumer), replies=1)
+            self._last_life = tuple((left or b"").decode().split("\n"))
+        stream, entry_id, lives = self._last_life if len(self._last_life) == 3 else ("", "", "0")
+        before = int(lives) if (stream, entry_id) == (entry.stream, entry.entry_id) else 0
+        mark = f"{entry.stream}\n{entry.entry_id}\n{before + 1}"
+        await self._wire.persist(pack("HSET", key, self.consumer, mark), replies=1)
+        return before
+
+    async def erase(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        gone = [pack("XDEL", self._prefix + entry.stream, entry.entry_id) for entry in entries]
+        commands = [*gone, *self._acks(entries)]
+        executed(await self._wire.persist(codec.transaction(commands), replies=len(commands) + 2))
+        self._reader.release(entries)
 
     async def dead_letter(self, entry: Entry, *, reason: str) -> None:
         key, one = self._prefix + entry.stream, entry.entry_id

@@ -52,6 +52,13 @@ class SeveralSubscriptions:
             found += await each.claim_idle(min_idle_ms=min_idle_ms, count=count)
         return found
 
+    async def take_in_hand(self, entry: Entry) -> int:
+        return await self._by_stream[entry.stream].take_in_hand(entry)
+
+    async def erase(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            await self._by_stream[entry.stream].erase([entry])
+
     async def dead_letter(self, entry: Entry, *, reason: str) -> None:
         await self._by_stream[entry.stream].dead_letter(entry, reason=reason)
 
@@ -67,3 +74,5 @@ class SeveralSubscriptions:
             task.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
         self._reading.clear()
+        for each in self._all:
+            await each.close()

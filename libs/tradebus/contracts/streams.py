@@ -20,6 +20,18 @@ class Density(StrEnum):
     SPARSE = "sparse"
 
 
+class Overflow(StrEnum):
+    """What happens on a full stream whose slowest reader has not finished the oldest entries.
+
+    WAIT: its publishers wait; nothing is ever lost. TRIM_LIVE: in a live run the oldest entries go, and a reader that
+    comes too late is told and rebuilds its state, so that no reader that is gone stops the market's data; in a paced
+    run, where every reader takes part in the result, publishers wait as well.
+    """
+
+    WAIT = "wait"
+    TRIM_LIVE = "trim_live"
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """One row of the table. `name` carries the version; `max_entries` bounds it (older entries are trimmed)."""
@@ -28,6 +40,11 @@ class Stream:
     producer: str
     density: Density
     max_entries: int
+
+    @property
+    def overflow(self) -> Overflow:
+        """Dense state can be built anew; a signal, an intent or a command cannot."""
+        return Overflow.TRIM_LIVE if self.density is Density.DENSE else Overflow.WAIT
 
     def shard(self, number: int) -> str:
         """The key of one shard, hash-tagged so that Redis Cluster keeps a shard on one node."""

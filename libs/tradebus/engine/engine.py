@@ -68,9 +68,18 @@ class Engine:
             self._run_day(day)
             yield day
 
-    def stop(self, command: Command) -> None:
-        """Stops every session, as STOP_TRADING does."""
-        self._risk.on_command(command)
+    def finish(self) -> list[str]:
+        """Stops every session, as STOP_TRADING does when the market has ended; a line for each position left open.
+
+        A day that ends without a price for an exit cannot close it: nothing is filled at a time without a trade.
+        """
+        self._risk.on_command(
+            Command(kind=CommandKind.STOP, ts_event_ns=self._reached_ns, event_id="stop", trace_id="stop")
+        )
+        return [
+            f"{trade.user_id}: {trade.strategy} still holds {trade.open_quantity} {trade.symbol}: the market ended"
+            for trade in self._execution.alive() if trade.open_quantity
+        ]  # fmt: skip
 
     def _run_day(self, day: MarketDay) -> None:
         self._tapes.clear()
@@ -155,8 +164,3 @@ class Engine:
             parts.append(tape.records[first:last])
         ticks = np.concatenate(parts) if parts else np.zeros(0, TICK)
         return ticks if len(parts) < 2 else ticks[np.argsort(ticks["ts_event_ns"], kind="stable")]
-
-
-def stop_command(at_ns: int) -> Command:
-    """STOP_TRADING, as it is sent when the market has ended."""
-    return Command(kind=CommandKind.STOP, ts_event_ns=at_ns, event_id="stop", trace_id="stop")

@@ -25,7 +25,6 @@ FillRow = tuple[int, str, str, str, str, str, int, int]
 class SessionFigures:
     """Counts of one session. Money in paise."""
 
-    decisions: int = 0
     signals: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     orders: int = 0
@@ -41,11 +40,13 @@ class DecisionColumns:
         self._texts: dict[str, int] = {}
         self._sources: list[Source] = []
         self._last_ns: list[int] = []
+        self._counts: list[int] = []
 
     def add_source(self, source: Source) -> int:
         """The number by which `add` knows who decides."""
         self._sources.append(source)
         self._last_ns.append(-1)
+        self._counts.append(0)
         return len(self._sources) - 1
 
     def add(self, source: int, ts_ns: int, action: str, reason: str, price_paise: int) -> bool:
@@ -53,6 +54,7 @@ class DecisionColumns:
         if ts_ns == self._last_ns[source]:
             return False
         self._last_ns[source] = ts_ns
+        self._counts[source] += 1
         texts = self._texts
         self._ts_ns.append(ts_ns)
         self._source.append(source)
@@ -63,6 +65,11 @@ class DecisionColumns:
 
     def __len__(self) -> int:
         return len(self._ts_ns)
+
+    def of_session(self, session_id: str) -> int:
+        """How many decisions a session's strategies made."""
+        mine = [number for number, source in enumerate(self._sources) if source.key.session_id == session_id]
+        return sum(self._counts[number] for number in mine)
 
     def rows(self) -> Iterator[tuple[int, str, str, str, str, str, int]]:
         """(instant, user, strategy, symbol, action, reason, price) as the decision log has them."""

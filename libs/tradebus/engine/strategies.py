@@ -10,9 +10,10 @@ from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
 from tradebus.engine.record import Record
+from tradebus.strategies.lane.asking import Asking, Settled
 from tradebus.strategies.lane.decisions import row_of, signal_of
 from tradebus.strategies.lane.positions import PositionBook
-from tradebus.strategies.lane.runner import Runner, Settled
+from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
 from tradebus.strategies.protocol import Candle, Tick
 from tradebus.trading.facts import Fact, PositionClosed, PositionOpened, Signal
@@ -39,7 +40,10 @@ class EngineStrategies:
     @property
     def timeframes_seconds(self) -> frozenset[int]:
         """Those that some strategy listens to."""
-        return frozenset(runner.timeframe_seconds for session in self._sessions() for runner in session.runners)
+        askings = [runner.asking for session in self._sessions() for runner in session.runners]
+        return frozenset(one.info.timeframe_seconds for one in askings) | frozenset(
+            seconds for one in askings for seconds, _ in one.inputs
+        )
 
     @property
     def wants_ticks(self) -> bool:
@@ -60,22 +64,21 @@ class EngineStrategies:
     def on_candles(self, end_ns: int) -> list[Signal]:
         """Decides on the candles that close at or before `end_ns` and were not decided on yet."""
         signals: list[Signal] = []
-        rows, at = self._rows, self._at
+        rows, start = self._rows, self._at
+        at = start
         while at < len(rows) and rows[at][1] <= end_ns:
-            row = rows[at]
             at += 1
-            listeners = self._active.on_candle_of(row[9], row[8])
-            if not listeners:
-                continue
-            candle = Candle(*row[:7])
-            for listener in listeners:
-                runner = listener.runner
-                if runner.needs_rebuild(candle.ts_open_ns):
-                    self._rebuild(runner, candle.ts_open_ns)
-                settled = runner.on_candle(candle, paused=False)
-                if settled is not None:
-                    self._take(settled, runner, signals)
         self._at = at
+        for candle, listener in self._active.hear(rows[start:at]):
+            runner = listener.runner
+            if runner.needs_rebuild(candle.ts_open_ns):
+                self._rebuild(runner, candle.ts_open_ns)
+            if listener.series is not None:
+                self._note(runner.on_input(candle, listener.series), runner)
+                continue
+            settled = runner.on_candle(candle, paused=False)
+            if settled is not None:
+                self._take(settled, runner, signals)
         return signals
 
     def on_ticks(self, ticks: Records, step: Slice) -> list[Signal]:
@@ -98,14 +101,23 @@ class EngineStrategies:
         return self._active.all()
 
     def _rebuild(self, runner: Runner, ts_ns: int) -> None:
-        candles = self._history.before(
+        asking = runner.asking
+        candles = self._before(asking, ts_ns, asking.source.instrument, asking.info.timeframe_seconds)
+        inputs = [
+            (candle, series)
+            for (seconds, instrument), series in asking.inputs.items()
+            for candle in self._before(asking, ts_ns, instrument, seconds)
+        ]
+        self._note(runner.rebuild(ts_ns, candles, inputs), runner)
+
+    def _before(self, asking: Asking, ts_ns: int, instrument: int, timeframe_seconds: int) -> list[Candle]:
+        return self._history.before(
             ts_ns,
-            instrument=runner.source.instrument,
-            timeframe_seconds=runner.timeframe_seconds,
-            warmup_candles=runner.strategy.WARMUP_CANDLES,
-            hours=runner.hours,
+            instrument=instrument,
+            timeframe_seconds=timeframe_seconds,
+            warmup_candles=asking.info.warmup_candles,
+            hours=asking.hours,
         )
-        self._note(runner.rebuild(ts_ns, candles), runner)
 
     def _take(self, settled: Settled, runner: Runner, signals: list[Signal]) -> None:
         decision, moment = settled.decision, settled.moment

@@ -124,6 +124,10 @@ class MergedInput:
                 free.append(entry)
         return free + self._merge.release() if gated else free
 
+    def gates(self, stream: str) -> bool:
+        """Whether entries of the stream take part in the order."""
+        return stream in self._gating
+
     def held(self) -> int:
         """Entries read and waiting for another stream."""
         return self._merge.held()

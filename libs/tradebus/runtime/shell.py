@@ -132,7 +132,7 @@ async def _serve(name: str, settings: S, build: Build[S]) -> None:
     health = HealthServer(host=settings.health_host, port=settings.health_port, ready=lambda: state.problem)
     port = await health.start()
     producer = f"{name}-{settings.instance}"
-    bus = await RedisBus.connect(settings.redis_dsn, namespace=settings.namespace)
+    bus = await RedisBus.connect(settings.redis_dsn, namespace=settings.namespace, paced=settings.paced)
     try:
         store = await Store.connect(settings.database_dsn, namespace=settings.namespace, producer=producer)
         try:

@@ -54,6 +54,11 @@ class Backlog:
         self._known.difference_update(row.outbox_id for row in rows)
         self.is_doubtful = True
 
+    @property
+    def has_any(self) -> bool:
+        """Whether rows wait to be published, or a commit may have left some."""
+        return bool(self._committed) or self.is_doubtful
+
     def expect(self) -> int:
         """A statement that inserts and commits at once is under way: its ids come with the answer. Returns a ticket for
         `arrived` or `lost`. Nothing is published before the answer: its rows may be earlier than any other's."""

@@ -31,6 +31,16 @@ class Outbox:
         self._abandoned_after_ns = int(abandoned_after_seconds * 1e9)
         self._first_seen_ns: dict[int, int] = {}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether something committed waits to be published, or may."""
+        return self._store.backlog.has_any
+
+    async def check_servers(self) -> None:
+        """Returns where Postgres and the bus answer. Raises what is wrong otherwise."""
+        await self._store.pool.fetchval("SELECT 1")
+        await self._bus.tail("no.such.stream", count=1)
+
     async def flush(
         self, *, then: Sequence[Outgoing] = (), ack: tuple[Subscription, Sequence[Entry]] | None = None
     ) -> None:

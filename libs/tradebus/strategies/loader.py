@@ -6,7 +6,10 @@ InvalidInput line that names the file, the line where there is one, and what to 
 
 import hashlib
 import inspect
+import io
+import os
 import re
+import stat
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 
 from tradebus.contracts.records import TIMEFRAMES_SECONDS
 from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies.needs import Needs
 from tradebus.strategies.protocol import Strategy, StrategyParameters
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -70,6 +74,11 @@ def _class_problem(strategy: type[Strategy[Any]]) -> str | None:
     warmup = strategy.WARMUP_CANDLES
     if not isinstance(warmup, int) or isinstance(warmup, bool) or not 0 <= warmup <= 10_000:
         return f"WARMUP_CANDLES must be a whole number from 0 to 10000, got {warmup!r}"
+    needs: Any = strategy.NEEDS
+    if not isinstance(needs, Needs):
+        return f"NEEDS must be tradebus.strategies.needs.Needs, got {needs!r}"
+    if (problem := needs.problem()) is not None:
+        return problem
     parameters = getattr(strategy, "PARAMETERS", None)
     if not (inspect.isclass(parameters) and issubclass(parameters, StrategyParameters)):
         return "PARAMETERS must be a class that derives from tradebus.strategies.protocol.StrategyParameters"
@@ -79,16 +88,34 @@ def _class_problem(strategy: type[Strategy[Any]]) -> str | None:
 
 
 def _read(file: Path) -> str:
+    """Never waits: what is no regular file (a pipe would wait for whoever writes to it) is refused by its kind."""
     if file.suffix != ".py":
         raise InvalidInput(f"strategy file {file}: is not a .py file")
     try:
-        if file.stat().st_size > _BYTES_MAX:
+        number = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(number, "rb") as opened:
+            kind = os.fstat(number).st_mode
+            if not stat.S_ISREG(kind):
+                raise InvalidInput(f"strategy file {file}: is {_kind_of_file(kind)}, not a file")
+            content = opened.read(_BYTES_MAX + 1)
+        if len(content) > _BYTES_MAX:
             raise InvalidInput(f"strategy file {file}: is larger than {_BYTES_MAX} bytes")
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"strategy file {file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"strategy file {file}: is not UTF-8 text") from error
+        return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise InvalidInput(f"strategy file {file}: is not UTF-8 text") from error
+        text = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"strategy file {file}: cannot be read: {text}") from error
+
+
+def _kind_of_file(mode: int) -> str:
+    for is_kind, name in (
+        (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+        (stat.S_ISSOCK, "a socket"),
+    ):  # fmt: skip
+        if is_kind(mode):
+            return name
+    return "something else"
 
 
 def _run(file: Path, source: str) -> ModuleType:

@@ -1,8 +1,9 @@
 """What a strategy is.
 
-A strategy is one Python class with typed parameters. It sees one symbol's closed candles (and ticks, where it asks),
-its own indicator state and its position; it answers with a decision and a reason. It does no I/O, reads no clock and
-draws no random number, so the same history gives the same decisions in a backtest, a replay and live.
+A strategy is one Python class with typed parameters. It sees one symbol's closed candles (ticks, other symbols and
+timeframes too, where it asks), its own indicator state and its position; it answers with a decision and a reason. It
+does no I/O, reads no clock and draws no random number, so the same history gives the same decisions in a backtest, a
+replay and live.
 
     class MyParameters(StrategyParameters):
         length: int = Field(default=20, ge=2)
@@ -27,6 +28,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from tradebus.contracts.signals import Side
+from tradebus.strategies.needs import Needs, Series
 
 
 class StrategyParameters(BaseModel):
@@ -109,6 +111,7 @@ class Strategy(ABC, Generic[P]):
     # Candles of TIMEFRAME_SECONDS, before the current day, that are replayed before the first decision.
     WARMUP_CANDLES: ClassVar[int] = 200
     WANTS_TICKS: ClassVar[bool] = False
+    NEEDS: ClassVar[Needs] = Needs()
     PARAMETERS: ClassVar[type[StrategyParameters]]
 
     def __init__(self, parameters: P) -> None:
@@ -117,6 +120,10 @@ class Strategy(ABC, Generic[P]):
     @abstractmethod
     def on_candle(self, candle: Candle, context: Context) -> Decision:
         """Decides on one closed candle."""
+
+    def on_input(self, candle: Candle, series: Series, context: Context) -> None:
+        """Takes a closed candle of another symbol or timeframe that NEEDS asks for, before the own candle that closes
+        at the same instant. Decides nothing."""
 
     def on_tick(self, tick: Tick, context: Context) -> Decision | None:
         """Decides between candles, where WANTS_TICKS is set. None (no decision) is the default."""

@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,7 +14,11 @@ Names = Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with
 Files = Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file. May be given again.")]
 Params = Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value. May be given again.")]
 Limits = Annotated[
-    list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000. May be given again.")
+    list[str] | None,
+    typer.Option(help="A risk limit, such as daily_max_loss=5000, or ravi.daily_max_loss=5000. May be given again."),
+]
+Users = Annotated[
+    list[str] | None, typer.Option(help="Who trades, each with a session of their own. May be given again.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of tick paths and paper fills: same seed, same run.")]
 Speed = Annotated[str, typer.Option(help="max, or how many times faster than the clock.")]
@@ -29,8 +33,8 @@ def register(app: typer.Typer) -> None:
 
 def trade(
     history: History = None, symbol: Symbol = None, from_: From = None, to: To = None, strategy: Names = None,
-    strategy_file: Files = None, param: Params = None, limit: Limits = None,
-    capital: Annotated[str, typer.Option(help="Rupees.")] = "1000000",
+    strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
+    capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", paper: Paper = True, keep: Keep = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
@@ -46,7 +50,14 @@ def trade(
 
     tradebus trade --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --limit daily_max_loss=5000
     """
-    from services.cli.arguments import parse_day, parse_pairs, parse_speed, require_strategies, strategy_items
+    from services.cli.arguments import (
+        parse_day,
+        parse_speed,
+        require_strategies,
+        session_data,
+        strategy_items,
+        symbols_of,
+    )
     from tradebus.kernel.errors import InvalidInput
 
     if not paper:
@@ -60,21 +71,15 @@ def trade(
     first, last, pace = parse_day(from_, option="--from"), parse_day(to, option="--to"), parse_speed(speed)
     items = strategy_items(strategy, strategy_file or [], param or [])
     require_strategies(items)
-    data: dict[str, Any] = {
-        "strategies": items,
-        "capital": capital,
-        "limits": parse_pairs(limit or [], option="--limit"),
-        "paper": {"seed": seed},
-    }
     from services.cli.output import run_async
     from services.cli.runs.trading import Request, run_trade
 
     request = Request(
         history=history,
-        symbols=tuple(part.strip() for part in (symbol or "").split(",") if part.strip()),
+        symbols=symbols_of(symbol),
         from_date=first,
         to_date=last,
-        data=data,
+        users=session_data(user or [], strategies=items, capital=capital, limits=limit or [], seed=seed),
         seed=seed,
         speed=pace,
         keep=keep,

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.reports.report import Figures, RunReport, SessionReport
+from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import format_rupees, paise_to_rupees
 from tradebus.kernel.time import utc_iso
 
@@ -52,11 +54,26 @@ def _rows(columns: list[Figures]) -> list[tuple[str, list[str]]]:
 def write_files(report: RunReport, figures: dict[str, Any], folder: Path) -> None:
     """report.json (what --json prints) and trades.csv (one line per trade, rupees, UTC)."""
     (folder / "report.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False, default=str) + "\n")
-    with (folder / "trades.csv").open("w", newline="") as file:
-        rows = [_trade_line(row) for row in report.trades]
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["pos_id"])
-        writer.writeheader()
-        writer.writerows(rows)
+    write_trades(report.trades, folder / "trades.csv")
+
+
+def write_trades(trades: Sequence[dict[str, Any]], path: Path) -> None:
+    """One line per trade, rupees, UTC: as CSV, or as Parquet where the name ends so. Raises InvalidInput where it
+    cannot be written."""
+    rows = [_trade_line(row) for row in trades]
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+            return
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["pos_id"])
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _trade_line(row: dict[str, Any]) -> dict[str, Any]:

@@ -143,14 +143,15 @@ async def _count(pool: asyncpg.Pool, by_id: dict[str, Figures]) -> None:
         for row in await pool.fetch(_SQL[name], ids):
             setattr(by_id[row["session_id"]], name, row["number"])
     for row in await pool.fetch(_SQL["verdicts"], ids):
-        _count_verdict(by_id[row["session_id"]], row["verdict"], row["rule"], row["number"])
+        count_verdict(by_id[row["session_id"]], row["verdict"], row["rule"], row["number"])
     for row in await pool.fetch(_SQL["results"], ids):
         figures = by_id[row["session_id"]]
         for name in ("trades", "open_trades", "winners", "charges_paise", "net_pnl_paise"):
             setattr(figures, name, row[name])
 
 
-def _count_verdict(figures: Figures, verdict: str, rule: str, number: int) -> None:
+def count_verdict(figures: Figures, verdict: str, rule: str, number: int) -> None:
+    """Adds verdicts of one kind and rule."""
     match verdict:
         case "ALLOW":
             figures.approvals += number

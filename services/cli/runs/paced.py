@@ -111,6 +111,25 @@ async def feed_status(store: Store) -> dict[str, Any]:
     return dict(await store.pool.fetchval("SELECT status FROM feeds WHERE shard = 0") or {})
 
 
+class DayBar:
+    """Days that are done, of so many, on stderr. Shows nothing where stderr is no terminal, or with --silent."""
+
+    def __init__(self, days: int) -> None:
+        self._days, self._done = days, 0
+        self._bar = ProgressBar()
+
+    def __enter__(self) -> "DayBar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def day_done(self, day: date, bars: int) -> None:
+        self._done += 1
+        self._bar.update(fraction=self._done / self._days, day=day.isoformat(), bars=bars)
+
+
 class ProgressBar:
     """Days of event time, on stderr. Shows nothing where stderr is no terminal, or with --silent."""
 
@@ -134,8 +153,16 @@ class ProgressBar:
         with self._progress:
             yield self
 
+    def start(self) -> None:
+        self._progress.start()
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+    def update(self, *, fraction: float, day: str, bars: int) -> None:
+        """`fraction` of all days, the day last done, bars so far."""
+        self._progress.update(self._task, completed=fraction, day=day, bars=bars)
+
     async def show(self, status: dict[str, Any], store: Store) -> None:
         if status:
-            self._progress.update(
-                self._task, completed=status["fraction"], day=status.get("day", ""), bars=status.get("bars", 0)
-            )
+            self.update(fraction=status["fraction"], day=status.get("day", ""), bars=status.get("bars", 0))

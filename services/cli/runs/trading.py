@@ -1,5 +1,6 @@
 """What `tradebus trade` does: check everything, run a namespace of its own, report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,18 +13,16 @@ from services.cli.stack.assembly import Plan, Stack, open_stack
 from services.market_data.feeds.recorded.validate import HistorySummary, check_history
 from tradebus.kernel.ids import RandomIds
 
-_USER = "trader"
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The options, parsed. `data` is START_TRADING's, without symbols."""
+    """The options, parsed. `users` have START_TRADING's data each, without symbols."""
 
     history: Path
     symbols: tuple[str, ...]
     from_date: date | None
     to_date: date | None
-    data: dict[str, Any]
+    users: Mapping[str, dict[str, Any]]
     seed: int
     speed: str
     keep: bool
@@ -38,7 +37,7 @@ async def run_trade(request: Request) -> None:
     plan = Plan(
         name=(name := new_name("run")), command="trade", namespace=name, paced=True, feed=_feed(request, summary)
     )
-    wanted = [Wanted(_USER, {**request.data, "symbols": list(summary.symbols)})]
+    wanted = [Wanted(name, {**data, "symbols": list(summary.symbols)}) for name, data in request.users.items()]
     async with open_stack(plan, keep=request.keep) as stack:
         bar = ProgressBar()
         with bar.shown():

@@ -9,22 +9,24 @@ Invariant (tested against the feed of the six processes): a day's candles and ti
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 
 from services.market_data.candles.day import expand_symbol, plan_day
-from services.market_data.feeds.hours import day_numbers, sessions_of
+from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
+from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import to_candles
 from services.market_data.feeds.recorded.history import History
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from tradebus.calendar import session_for
-from tradebus.contracts.records import CANDLE, TICK, Records
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.aggregate import aggregate_batch
 from tradebus.indicators.path import volume_before
 
 _MINUTE = 60
+_NONE: Records = np.zeros(0, CANDLE)
 
 
 @dataclass(frozen=True)
@@ -44,97 +46,149 @@ class _Series:
         return self.rows[first:last]
 
 
+class SimulatedDay:
+    """See `tradebus.engine.market.MarketDay`."""
+
+    def __init__(self, market: "SimulatedMarket", feed_day: FeedDay, candles: Records) -> None:
+        self._market = market
+        self.day, self.open_ns, self.close_ns = feed_day.day, feed_day.open_ns, feed_day.close_ns
+        self.bars, self.candles = feed_day.bars, candles
+
+    def ticks_of(self, instrument: int, *, from_ns: int) -> Records:
+        return self._market.ticks_of(instrument, day=self, from_ns=from_ns)
+
+
 class SimulatedMarket:
-    """`minutes` holds each instrument's one-minute candles, the warm-up before the first day included."""
+    """A market of one-minute bars: `bars` and `warmup` (before them) by instrument id, ascending."""
 
-    def __init__(self, history: History, *, instrument_of: Mapping[str, int], ticks_per_minute: int, seed: int) -> None:
-        self.feed = HistoryFeed(history, ticks_per_minute=ticks_per_minute, seed=seed)
-        self._columns, self._instrument_of = history.columns, dict(instrument_of)
+    def __init__(
+        self, instruments: Sequence[Instrument], *, bars: Mapping[int, Records], warmup: Mapping[int, Records],
+        ticks_per_minute: int, seed: int,
+    ) -> None:  # fmt: skip
+        self._instruments = {one.instrument_id: one for one in instruments}
         self._ticks_per_minute, self._seed = ticks_per_minute, seed
-        self._symbol_of = {number: symbol for symbol, number in self._instrument_of.items()}
-        self._classes = {self._instrument_of[one.symbol]: one.market_class for one in self.feed.instruments}
-        self.is_ticks = history.columns.is_ticks
-        warmup = self.feed.warmup(self._instrument_of)
-        bars = np.empty(0, CANDLE) if self.is_ticks else to_candles(history.columns, instrument_of=self._instrument_of)
-        self._bars = {number: _of_instrument(bars, number) for number in self._symbol_of}
+        self._bars = {number: _Series.of(bars.get(number, _NONE)) for number in self._instruments}
         self.minutes = {
-            number: np.concatenate((_of_instrument(warmup, number), self._minutes_of(number)))
-            for number in self._symbol_of
+            number: np.concatenate((warmup.get(number, _NONE), series.rows)) for number, series in self._bars.items()
         }
+        self.feed_days = self._feed_days()
 
-    def days(self, timeframes_seconds: Sequence[int]) -> Iterator["SimulatedDay"]:
+    @property
+    def day_count(self) -> int:
+        return len(self.feed_days)
+
+    def days(self, timeframes_seconds: Sequence[int]) -> Iterator[SimulatedDay]:
         """Every day, with candles of these timeframes."""
-        wanted = sorted(set(timeframes_seconds))
-        series = {} if self.is_ticks else self._series(wanted)
-        for feed_day in self.feed.days:
-            if self.is_ticks:
-                yield self._day_of_ticks(feed_day.day, feed_day.open_ns, feed_day.close_ns, wanted)
-                continue
-            parts = [one.between(feed_day.open_ns, feed_day.close_ns) for one in series.values()]
-            yield SimulatedDay(
-                self, feed_day.day, feed_day.open_ns, feed_day.close_ns, _ordered(parts), feed_day.bars, None
-            )
+        series = [
+            self._series(number, timeframe) for timeframe in sorted(set(timeframes_seconds)) for number in self._bars
+        ]
+        for feed_day in self.feed_days:
+            parts = [one.between(feed_day.open_ns, feed_day.close_ns) for one in series]
+            yield SimulatedDay(self, feed_day, _ordered(parts))
 
-    def expand(self, instrument: int, *, day: "SimulatedDay", from_ns: int) -> Records:
-        """The instrument's ticks of a day of bars from the minute that holds `from_ns` on."""
-        minutes = _Series.of(self._bars[instrument]).between(day.open_ns, day.close_ns)
-        before = volume_before(minutes)
+    def ticks_of(self, instrument: int, *, day: SimulatedDay, from_ns: int) -> Records:
+        """The instrument's ticks of a day from `from_ns` on; only the minutes from then on are expanded."""
+        minutes = self._bars[instrument].between(day.open_ns, day.close_ns)
         first = int(np.searchsorted(minutes["ts_close_ns"], from_ns, side="right"))
         ticks = expand_symbol(
-            minutes[first:], symbol=self._symbol_of[instrument], instrument=instrument,
-            ticks_per_minute=self._ticks_per_minute, seed=self._seed, volumes_before=before[first:],
+            minutes[first:], symbol=self._instruments[instrument].symbol, instrument=instrument,
+            ticks_per_minute=self._ticks_per_minute, seed=self._seed, volumes_before=volume_before(minutes)[first:],
         )  # fmt: skip
         return ticks[int(np.searchsorted(ticks["ts_event_ns"], from_ns)) :]
 
-    def _series(self, timeframes_seconds: Sequence[int]) -> dict[tuple[int, int], _Series]:
-        found = {}
-        for number, bars in self._bars.items():
-            for timeframe in timeframes_seconds:
-                rows = bars if timeframe == _MINUTE else self._aggregated(bars, timeframe, self._classes[number])
-                found[timeframe, number] = _Series.of(rows)
-        return found
+    def _series(self, number: int, timeframe_seconds: int) -> _Series:
+        minutes = self._bars[number]
+        if timeframe_seconds == _MINUTE or not len(minutes.rows):
+            return minutes
+        opens_ns = minutes.rows["ts_open_ns"]
+        sessions = sessions_of(np.unique(day_numbers(opens_ns)).tolist(), self._instruments[number].market_class)
+        opens, closes = sessions.bounds(opens_ns)
+        return _Series.of(
+            aggregate_batch(
+                minutes.rows, timeframe_seconds, session_open_ns=opens, session_close_ns=closes,
+                until_ns=int(closes.max()),
+            )
+        )  # fmt: skip
 
-    def _aggregated(self, bars: Records, timeframe_seconds: int, market_class: str) -> Records:
-        if not len(bars):
-            return bars
-        sessions = sessions_of(np.unique(day_numbers(bars["ts_open_ns"])).tolist(), market_class)
-        opens, closes = sessions.bounds(bars["ts_open_ns"])
-        return aggregate_batch(
-            bars, timeframe_seconds, session_open_ns=opens, session_close_ns=closes, until_ns=int(closes.max())
-        )
+    def _feed_days(self) -> list[FeedDay]:
+        counts: dict[int, int] = {}
+        for series in self._bars.values():
+            found, numbers = np.unique(day_numbers(series.rows["ts_open_ns"]), return_counts=True)
+            for number, count in zip(found.tolist(), numbers.tolist(), strict=True):
+                counts[number] = counts.get(number, 0) + count
+        classes = {one.market_class for one in self._instruments.values()}
+        sessions = [sessions_of(counts, market_class).by_day for market_class in classes]
+        return [
+            FeedDay(
+                day_of(number),
+                min(by_day[number].open_ns for by_day in sessions if number in by_day),
+                max(by_day[number].close_ns for by_day in sessions if number in by_day),
+                counts[number],
+            )
+            for number in sorted(counts)
+        ]
 
-    def _minutes_of(self, number: int) -> Records:
-        if not self.is_ticks:
-            return self._bars[number]
-        plans = (self._day_of_ticks(one.day, one.open_ns, one.close_ns, [_MINUTE]) for one in self.feed.days)
-        return np.concatenate([np.empty(0, CANDLE), *(_of_instrument(plan.candles, number) for plan in plans)])
 
-    def _day_of_ticks(
-        self, day: date, open_ns: int, close_ns: int, timeframes_seconds: Sequence[int]
-    ) -> "SimulatedDay":
-        feed_day = next(one for one in self.feed.days if one.day == day)
-        ticks = self.feed.ticks(feed_day, self._instrument_of)
-        found = {number: session_for(day, market_class) for number, market_class in self._classes.items()}
+class TickMarket:
+    """A market of recorded ticks: a day's candles are built from its ticks, as live ones are."""
+
+    def __init__(self, feed: HistoryFeed, instruments: Sequence[Instrument]) -> None:
+        self._feed, self._instruments = feed, instruments
+        self._instrument_of = {one.symbol: one.instrument_id for one in instruments}
+        warmup = feed.warmup(self._instrument_of)
+        minutes = [warmup, *(self._candles(one, [_MINUTE]) for one in feed.days)]
+        whole = np.concatenate(minutes)
+        self.minutes = {one.instrument_id: _of_instrument(whole, one.instrument_id) for one in instruments}
+
+    @property
+    def day_count(self) -> int:
+        return len(self._feed.days)
+
+    def days(self, timeframes_seconds: Sequence[int]) -> Iterator["TickDay"]:
+        """Every day, with candles of these timeframes."""
+        for feed_day in self._feed.days:
+            ticks = self._feed.ticks(feed_day, self._instrument_of)
+            yield TickDay(feed_day, self._candles(feed_day, timeframes_seconds, ticks=ticks), ticks)
+
+    def _candles(
+        self, feed_day: FeedDay, timeframes_seconds: Sequence[int], *, ticks: Records | None = None
+    ) -> Records:
+        ticks = self._feed.ticks(feed_day, self._instrument_of) if ticks is None else ticks
+        found = {one.instrument_id: session_for(feed_day.day, one.market_class) for one in self._instruments}
         plan = plan_day(ticks, sessions={number: one for number, one in found.items() if one is not None})
-        candles = plan.candles[np.isin(plan.candles["timeframe_seconds"], timeframes_seconds)]
-        return SimulatedDay(self, day, open_ns, close_ns, candles, len(plan.minutes), ticks)
+        candles: Records = plan.candles[np.isin(plan.candles["timeframe_seconds"], list(timeframes_seconds))]
+        return candles
 
 
-class SimulatedDay:
-    """See `tradebus.engine.market.MarketDay`. `ticks` where the history is of ticks."""
+class TickDay:
+    """See `tradebus.engine.market.MarketDay`."""
 
-    def __init__(
-        self, market: SimulatedMarket, day: date, open_ns: int, close_ns: int, candles: Records, bars: int,
-        ticks: Records | None,
-    ) -> None:  # fmt: skip
-        self._market, self._ticks = market, ticks
-        self.day, self.open_ns, self.close_ns, self.candles, self.bars = day, open_ns, close_ns, candles, bars
+    def __init__(self, feed_day: FeedDay, candles: Records, ticks: Records) -> None:
+        self.day, self.open_ns, self.close_ns = feed_day.day, feed_day.open_ns, feed_day.close_ns
+        self.bars, self.candles, self._ticks = feed_day.bars, candles, ticks
 
     def ticks_of(self, instrument: int, *, from_ns: int) -> Records:
-        if self._ticks is None:
-            return self._market.expand(instrument, day=self, from_ns=from_ns)
-        mine = self._ticks[(self._ticks["instrument"] == instrument) & (self._ticks["ts_event_ns"] >= from_ns)]
-        return mine if len(mine) else np.zeros(0, TICK)
+        mine = (self._ticks["instrument"] == instrument) & (self._ticks["ts_event_ns"] >= from_ns)
+        ticks: Records = self._ticks[mine]
+        return ticks
+
+
+def simulated(
+    history: History, instruments: Sequence[Instrument], *, ticks_per_minute: int, seed: int
+) -> SimulatedMarket | TickMarket:
+    """The market in a history file. `instruments` have ids in the order of the file's names."""
+    feed = HistoryFeed(history, ticks_per_minute=ticks_per_minute, seed=seed)
+    if history.columns.is_ticks:
+        return TickMarket(feed, instruments)
+    numbers = {one.symbol: one.instrument_id for one in instruments}
+    bars, warmup = to_candles(history.columns, instrument_of=numbers), feed.warmup(numbers)
+    return SimulatedMarket(
+        instruments,
+        bars={number: _of_instrument(bars, number) for number in numbers.values()},
+        warmup={number: _of_instrument(warmup, number) for number in numbers.values()},
+        ticks_per_minute=ticks_per_minute,
+        seed=seed,
+    )
 
 
 def _of_instrument(rows: Records, number: int) -> Records:
@@ -147,5 +201,5 @@ def _ordered(parts: Sequence[Records]) -> Records:
     filled = [part for part in parts if len(part)]
     if len(filled) == 1:
         return filled[0]
-    candles = np.concatenate(filled) if filled else np.empty(0, CANDLE)
+    candles = np.concatenate(filled) if filled else _NONE
     return candles[np.lexsort((candles["instrument"], candles["timeframe_seconds"], candles["ts_close_ns"]))]

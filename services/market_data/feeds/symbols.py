@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tradebus.contracts.instruments import InstrumentKind
+from tradebus.contracts.instruments import Instrument, InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
 
 INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY")
@@ -69,6 +69,14 @@ def describe(name: str) -> Description:
     if future:
         return Description(symbol, "FUTURE", "derivative", canonical(future["underlying"]), ())
     return Description(symbol, "EQUITY", "equity_fno", symbol, (f"{symbol}.NS",))
+
+
+def instrument_of(item: Description, instrument_id: int) -> Instrument:
+    """The instrument that a description becomes under an id."""
+    return Instrument(
+        instrument_id=instrument_id, symbol=item.symbol, kind=item.kind, market_class=item.market_class,
+        underlying=item.underlying, tick_size_paise=TICK_SIZE_PAISE,
+    )  # fmt: skip
 
 
 def known_symbols() -> tuple[str, ...]:

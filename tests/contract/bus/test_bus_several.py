@@ -77,6 +77,9 @@ async def test_a_failing_subscription_takes_nothing_of_the_others_along(harness:
             await asyncio.sleep(block_ms / 1000)
             return []
 
+        async def close(self) -> None:
+            return
+
     own = await bus.subscribe([TICKS], group="own", consumer="1")
     several = SeveralSubscriptions({ORDERS: Failing(), TICKS: own})  # type: ignore[dict-item]
     await bus.publish(numbered(TICKS, range(3)))

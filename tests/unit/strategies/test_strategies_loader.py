@@ -1,5 +1,6 @@
 """A user's own strategy file, and every way in which it can be wrong."""
 
+import os
 import textwrap
 from pathlib import Path
 
@@ -189,3 +190,17 @@ def test_an_installed_package_offers_strategies_by_entry_point(tmp_path, monkeyp
     assert "AttributeError" in problem(StrategySpec(name="gone"))
     assert "is not a class that derives from" in problem(StrategySpec(name="not_one"))
     assert validate_strategy(StrategySpec(name="orb")) is BUILT_IN["orb"]
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    pipe = tmp_path / "pipe.py"
+    os.mkfifo(pipe)
+    (tmp_path / "folder.py").mkdir()
+    device = tmp_path / "device.py"
+    device.symlink_to("/dev/zero")
+    for name, said in (("pipe", "is a pipe, not a file"), ("folder", "cannot be read"), ("device", "is a device")):
+        with pytest.raises(InvalidInput, match=said):
+            validate_strategy(StrategySpec(name=name, path=str(tmp_path / f"{name}.py")))
+    (tmp_path / "huge.py").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(InvalidInput, match="larger than 1000000 bytes"):
+        validate_strategy(StrategySpec(name="huge", path=str(tmp_path / "huge.py")))

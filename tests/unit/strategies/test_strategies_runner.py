@@ -10,6 +10,8 @@ from testkit.strategy_days import Day, generated_days, of_timeframe
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies.info import info_of
+from tradebus.strategies.lane.asking import Asking
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook, PositionKey
@@ -36,13 +38,10 @@ INSTRUMENTS = InstrumentMaster(
 
 
 def runner(strategy: type[Strategy[Any]]) -> Runner:
-    return Runner(
-        Source(KEY, "user", 0),
-        strategy,
-        strategy.PARAMETERS(),
-        hours=SessionHours("index"),
-        position_at=lambda ts_ns: None,
+    asking = Asking(
+        Source(KEY, "user", 0), info_of(strategy), hours=SessionHours("index"), position_at=lambda ts_ns: None
     )
+    return Runner(asking, lambda: strategy(strategy.PARAMETERS()))
 
 
 def answers(made: Runner, candles: list[Candle]) -> list[Decision]:

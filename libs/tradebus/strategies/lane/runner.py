@@ -1,4 +1,4 @@
-"""One strategy on one symbol of one session: its instance, and how its state is made and kept.
+"""One strategy on one symbol of one session, its instance in this process: how its state is made and kept.
 
     first candle of a trading day ─► fresh instance ─► replay (warm-up, then the day so far) ─► candle by candle
 
@@ -8,134 +8,95 @@ Invariants (property-tested):
 - A strategy that raises makes a HOLD that says so; the runner goes on.
 """
 
-import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from tradebus.kernel.time import ist_midnight_ns
-from tradebus.strategies.lane.decisions import Moment, Source, settle
-from tradebus.strategies.lane.hours import Hours, SessionHours
-from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position, Strategy, Tick
-
-PositionAt = Callable[[int], Position | None]
-
-
-@dataclass(slots=True)
-class Settled:
-    """A decision that counts, what it was decided on and the position it saw. `failure`: the traceback to log once."""
-
-    decision: Decision
-    moment: Moment
-    position: Position | None
-    failure: str | None = None
+from tradebus.strategies.lane.asking import Ask, Asking, InputCandle, Settled, error_text, trace_of
+from tradebus.strategies.lane.decisions import Source
+from tradebus.strategies.lane.hours import SessionHours
+from tradebus.strategies.needs import Series
+from tradebus.strategies.protocol import Candle, Strategy, Tick
 
 
 class Runner:
-    """`position_at(t)` gives the strategy's position just before the instant `t`."""
+    """`make` gives a fresh instance."""
 
-    def __init__(
-        self,
-        source: Source,
-        strategy: type[Strategy[Any]],
-        parameters: Any,
-        *,
-        hours: SessionHours,
-        position_at: PositionAt,
-    ) -> None:
-        self.source = source
-        self.strategy = strategy
-        self.day_ns: int | None = None  # midnight of the trading day the state belongs to
-        self._parameters = parameters
-        self.hours = hours
-        self._position_at = position_at
+    def __init__(self, asking: Asking, make: Callable[[], Strategy[Any]]) -> None:
+        self.asking = asking
+        self._make = make
         self._instance: Strategy[Any] | None = None
-        self._failure_told = False
-        self._last_close_ns = 0
+
+    @property
+    def source(self) -> Source:
+        return self.asking.source
+
+    @property
+    def hours(self) -> SessionHours:
+        return self.asking.hours
 
     @property
     def timeframe_seconds(self) -> int:
-        return self.strategy.TIMEFRAME_SECONDS
+        return self.asking.info.timeframe_seconds
 
     def needs_rebuild(self, ts_open_ns: int) -> bool:
         """Whether a candle or tick of this instant belongs to another day than the state."""
-        return self.day_ns != ist_midnight_ns(ts_open_ns)
+        return self.asking.needs_rebuild(ts_open_ns)
 
-    def rebuild(self, ts_open_ns: int, candles: Sequence[Candle]) -> str | None:
+    def rebuild(self, ts_open_ns: int, candles: Sequence[Candle], inputs: Sequence[InputCandle] = ()) -> str | None:
         """Makes the state anew for the day of `ts_open_ns` from the candles before it, in time order: those of earlier
         days are the warm-up. Returns the traceback where the strategy raised, to be logged once."""
-        self.day_ns = ist_midnight_ns(ts_open_ns)
-        self._last_close_ns = 0
+        asks = self.asking.begin(ts_open_ns, candles, inputs)
         failure: str | None = None
         try:
-            instance = self._instance = self.strategy(self._parameters)
-        except Exception:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+            self._instance = self._make()
+        except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             self._instance = None
-            return self._told(traceback.format_exc())
-        for candle in candles:
-            hours = self.hours.of(candle.ts_open_ns)
-            if hours is None:
-                continue
-            context = self._context(candle.ts_close_ns, hours, warming_up=True)
+            return self.asking.told(trace_of(error))
+        for ask in asks:
             try:
-                instance.on_candle(candle, context)
-            except Exception:  # noqa: BLE001 -- as when it is live: this candle is lost to the strategy, the next is not
-                failure = failure or traceback.format_exc()
-            self._last_close_ns = candle.ts_close_ns
-        return self._told(failure)
+                self._answer(ask)
+            except Exception as error:  # noqa: BLE001 -- as when it is live: lost to the strategy, the next is not
+                failure = failure or trace_of(error)
+        return self.asking.told(failure)
 
     def on_candle(self, candle: Candle, *, paused: bool) -> Settled | None:
         """Decides on a closed candle; None outside trading days and for a candle already seen."""
-        hours = self.hours.of(candle.ts_open_ns)
-        if hours is None or candle.ts_close_ns <= self._last_close_ns:
+        ask = self.asking.on_candle(candle)
+        return None if ask is None else self._settle(ask, paused=paused)
+
+    def on_input(self, candle: Candle, series: Series) -> str | None:
+        """Takes a closed candle of another series. Returns the traceback where the strategy raised, to be logged."""
+        ask = self.asking.on_input(candle, series)
+        if ask is None:
             return None
-        self._last_close_ns = candle.ts_close_ns
-        moment = Moment("candle", candle.ts_close_ns, candle.close_paise)
-        context = self._context(candle.ts_close_ns, hours, warming_up=False)
         try:
-            answer: Any = self._live().on_candle(candle, context)
+            self._answer(ask)
         except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
-            return self._failed(error, moment, context)
-        return Settled(settle(answer, moment, position=context.position, paused=paused), moment, context.position)
+            return self.asking.told(trace_of(error))
+        return None
 
     def on_tick(self, tick: Tick, *, ts_event_ns: int, paused: bool) -> Settled | None:
         """Decides on a tick, at the event time its decision counts from; None where the strategy says nothing."""
-        hours = self.hours.of(tick.ts_event_ns)
-        if hours is None or tick.ts_event_ns < self._last_close_ns:
-            return None
-        moment = Moment("tick", ts_event_ns, tick.price_paise)
-        context = self._context(ts_event_ns, hours, warming_up=False)
-        try:
-            answer: Any = self._live().on_tick(tick, context)
-        except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
-            return self._failed(error, moment, context)
-        if answer is None:
-            return None
-        return Settled(settle(answer, moment, position=context.position, paused=paused), moment, context.position)
+        ask = self.asking.on_tick(tick, ts_event_ns=ts_event_ns)
+        return None if ask is None else self._settle(ask, paused=paused)
 
-    def _live(self) -> Strategy[Any]:
+    def _settle(self, ask: Ask, *, paused: bool) -> Settled | None:
+        try:
+            answer = self._answer(ask)
+        except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+            return self.asking.raised(ask, error_text(error), failure=trace_of(error))
+        return self.asking.settled(ask, answer, paused=paused)
+
+    def _answer(self, ask: Ask) -> Any:
         if self._instance is None:
             raise RuntimeError("the strategy could not be created")
-        return self._instance
+        return answer_of(self._instance, ask)
 
-    def _context(self, ts_ns: int, hours: Hours, *, warming_up: bool) -> Context:
-        return Context(
-            symbol=self.source.key.symbol,
-            position=self._position_at(ts_ns),
-            session_open_ns=hours.open_ns,
-            session_close_ns=hours.close_ns,
-            put_call_ratio=None,
-            warming_up=warming_up,
-        )
 
-    def _failed(self, error: Exception, moment: Moment, context: Context) -> Settled:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        decision = Decision(action=Action.HOLD, reason=f"strategy_error: {text}")
-        return Settled(decision, moment, context.position, failure=self._told(traceback.format_exc()))
-
-    def _told(self, failure: str | None) -> str | None:
-        """The traceback the first time, None after that: the journal has every case, the log one."""
-        if failure is None or self._failure_told:
-            return None
-        self._failure_told = True
-        return failure
+def answer_of(instance: Strategy[Any], ask: Ask) -> Any:
+    """What the strategy says: a Decision, or whatever else it may return. Raises what it raises."""
+    if isinstance(ask.event, Tick):
+        return instance.on_tick(ask.event, ask.context)
+    if ask.series is not None:
+        return instance.on_input(ask.event, ask.series, ask.context)
+    return instance.on_candle(ask.event, ask.context)

@@ -1,23 +1,36 @@
 """The sessions that trade, and which runner a candle or tick concerns.
 
-Invariants (property-tested): a runner is found by exactly its timeframe and instrument while its session is active;
-the order of what is found is that of (session, strategy in the spec, symbol in the spec), whatever the order in which
-the sessions were added.
+Invariants (property-tested): a runner is found by exactly its timeframe and instrument, and by those of the series it
+needs beside, while its session is active; the order of what is found is that of (session, strategy in the spec, symbol
+in the spec), whatever the order in which the sessions were added.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
+from tradebus.contracts.records import CANDLE_CORRECTED
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies.info import StrategyInfo, info_of
+from tradebus.strategies.lane.asking import Asking
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook, PositionKey
 from tradebus.strategies.lane.runner import Runner
-from tradebus.strategies.protocol import Strategy
+from tradebus.strategies.needs import OWN_ORDER, Series, resolve
+from tradebus.strategies.protocol import Candle, Strategy
 from tradebus.strategies.registry import find_strategy, parse_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A strategy of a session's spec. `make` gives a fresh instance; it raises where that cannot be made here."""
+
+    info: StrategyInfo
+    make: Callable[[], Strategy[Any]]
 
 
 @dataclass(slots=True)
@@ -28,15 +41,17 @@ class ActiveSession:
 
     @property
     def wants_ticks(self) -> bool:
-        return any(runner.strategy.WANTS_TICKS for runner in self.runners)
+        return any(runner.asking.info.wants_ticks for runner in self.runners)
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One runner, with the session it belongs to."""
+    """One runner, with the session it belongs to. `series` is None where it hears its own candles and ticks."""
 
     session: ActiveSession
     runner: Runner
+    series: Series | None = None
+    order: tuple[int | str, ...] = OWN_ORDER
 
 
 class ActiveSessions:
@@ -52,12 +67,12 @@ class ActiveSessions:
         if self._sessions.setdefault(session.spec.session_id, session) is session:
             self._index()
 
-    def remove(self, session_id: str) -> bool:
-        """Whether there was one."""
-        if self._sessions.pop(session_id, None) is None:
-            return False
-        self._index()
-        return True
+    def remove(self, session_id: str) -> ActiveSession | None:
+        """The session, None where there was none."""
+        removed = self._sessions.pop(session_id, None)
+        if removed is not None:
+            self._index()
+        return removed
 
     def get(self, session_id: str | None) -> ActiveSession | None:
         return self._sessions.get(session_id) if session_id is not None else None
@@ -79,32 +94,64 @@ class ActiveSessions:
     def on_tick_of(self, instrument: int) -> Iterable[Listener]:
         return self._by_tick.get(instrument, ())
 
+    def hear(self, rows: Iterable[tuple[int, ...]]) -> list[tuple[Candle, Listener]]:
+        """The rows of CANDLE records that some runner listens to, by closing time; at one instant those of other series
+        come before the own ones. A corrected candle decides nothing a second time: it is in the stored candles, which
+        the next rebuild sees."""
+        heard: list[tuple[Candle, Listener]] = []
+        for row in rows:
+            listeners = self._by_candle.get((row[9], row[8]))
+            if not listeners or row[11] & CANDLE_CORRECTED:
+                continue
+            candle = Candle(*row[:7])
+            heard += [(candle, listener) for listener in listeners]
+        if len(heard) > 1:
+            heard.sort(key=lambda pair: (pair[0].ts_close_ns, pair[1].order))
+        return heard
+
     def _index(self) -> None:
         self._by_candle, self._by_tick = {}, {}
         for _, session in sorted(self._sessions.items()):
             for runner in session.runners:
-                instrument = runner.source.instrument
+                asking = runner.asking
+                instrument = asking.source.instrument
                 listener = Listener(session, runner)
-                self._by_candle.setdefault((runner.timeframe_seconds, instrument), []).append(listener)
-                if runner.strategy.WANTS_TICKS:
+                self._by_candle.setdefault((asking.info.timeframe_seconds, instrument), []).append(listener)
+                for place, series in asking.inputs.items():
+                    self._by_candle.setdefault(place, []).append(Listener(session, runner, series, series.order))
+                if asking.info.wants_ticks:
                     self._by_tick.setdefault(instrument, []).append(listener)
 
 
+def found_here(wanted: StrategySpec) -> Found:
+    """The strategy, its class in this process. Raises InvalidInput where there is none or a parameter is wrong."""
+    strategy = find_strategy(wanted)
+    parameters = parse_parameters(strategy, wanted.parameters)
+    return Found(info_of(strategy), lambda: strategy(parameters))
+
+
 def open_session(
-    spec: SessionSpec, *, instruments: InstrumentMaster, book: PositionBook, paused: bool
+    spec: SessionSpec,
+    *,
+    instruments: InstrumentMaster,
+    book: PositionBook,
+    paused: bool,
+    day: date | None = None,
+    find: Callable[[StrategySpec], Found] = found_here,
 ) -> ActiveSession:
-    """The session with a runner for each strategy and symbol. Raises InvalidInput naming what cannot be traded."""
+    """The session with a runner for each strategy and symbol. `day` is the first that is traded, for what expires
+    (None: any). Raises InvalidInput naming what cannot be traded."""
     symbols = _distinct(instruments.find(symbol) for symbol in spec.symbols)
     runners: list[Runner] = []
     names: set[str] = set()
-    for wanted in spec.strategies:
-        strategy, parameters = _checked(wanted)
-        if strategy.NAME in names:
-            raise InvalidInput(f"strategy {strategy.NAME!r} stands twice in session {spec.session_id}; keep one")
-        names.add(strategy.NAME)
-        runners += [
-            _runner(spec, strategy, parameters, instrument=instrument, book=book) for instrument in symbols.values()
-        ]
+    for found in map(find, spec.strategies):
+        name = found.info.name
+        if name in names:
+            raise InvalidInput(f"strategy {name!r} stands twice in session {spec.session_id}; keep one")
+        names.add(name)
+        for instrument in symbols.values():
+            asking = _asking(spec, found.info, instrument, instruments=instruments, book=book, day=day)
+            runners.append(Runner(asking, found.make))
     return ActiveSession(spec, runners, paused)
 
 
@@ -113,19 +160,27 @@ def _distinct(instruments: Iterable[Instrument]) -> dict[int, Instrument]:
     return {instrument.instrument_id: instrument for instrument in instruments}
 
 
-def _checked(wanted: StrategySpec) -> tuple[type[Strategy[Any]], Any]:
-    strategy = find_strategy(wanted)
-    return strategy, parse_parameters(strategy, wanted.parameters)
-
-
-def _runner(
-    spec: SessionSpec, strategy: type[Strategy[Any]], parameters: Any, *, instrument: Instrument, book: PositionBook
-) -> Runner:
-    key = PositionKey(spec.session_id, strategy.NAME, instrument.symbol)
-    return Runner(
-        Source(key, spec.user_id, instrument.instrument_id),
-        strategy,
-        parameters,
-        hours=SessionHours(instrument.market_class),
+def _asking(
+    spec: SessionSpec,
+    info: StrategyInfo,
+    own: Instrument,
+    *,
+    instruments: InstrumentMaster,
+    book: PositionBook,
+    day: date | None,
+) -> Asking:
+    key = PositionKey(spec.session_id, info.name, own.symbol)
+    return Asking(
+        Source(key, spec.user_id, own.instrument_id),
+        info,
+        hours=SessionHours(own.market_class),
         position_at=lambda ts_ns: book.at(key, ts_ns),
+        inputs=resolve(
+            info.needs,
+            own,
+            own_timeframe_seconds=info.timeframe_seconds,
+            instruments=instruments,
+            day=day or date.min,
+            what=f"strategy {info.name!r}",
+        ),
     )

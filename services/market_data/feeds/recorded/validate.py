@@ -9,7 +9,7 @@ import numpy as np
 
 from services.market_data.feeds.hours import day_numbers
 from services.market_data.feeds.recorded.columns import minutes_held
-from services.market_data.feeds.recorded.history import load_history
+from services.market_data.feeds.recorded.history import History, load_history
 from tradebus.kernel.time import ist_datetime
 
 
@@ -46,7 +46,11 @@ def check_history(
     Raises InvalidInput in one line naming the file, the row where there is one, and what to do.
     """
     symbols = (symbol,) if isinstance(symbol, str) else tuple(symbol or ())
-    history = load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date)
+    return summary_of(load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date))
+
+
+def summary_of(history: History) -> HistorySummary:
+    """What was loaded, in figures."""
     ts_ns = history.columns.ts_ns
     return HistorySummary(
         is_ticks=history.columns.is_ticks,

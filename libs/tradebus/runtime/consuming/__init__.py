@@ -1,0 +1,1 @@
+"""The parts of the one loop over the bus (`tradebus.runtime.consumer`)."""

@@ -1,0 +1,127 @@
+"""What follows once an entry has its answer: store, publish, acknowledge; or put aside.
+
+Servers that are away are waited for. Told to stop meanwhile, nothing more is acknowledged: `Stopped`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from tradebus.bus.port import Entry, Outgoing, Subscription
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.handled import Handled
+from tradebus.runtime.consuming.handling import Bury, Done, Effect, Handler, Policy, Publisher, reason_of
+from tradebus.runtime.patience import PASSING, patiently
+
+_log = structlog.get_logger()
+
+
+class Stopped(Exception):
+    """Told to stop while something had still to be published: it is handled again in the next life."""
+
+
+class Completion:
+    """The way out of one subscription. `coalesce`: publishes at the end of a batch only."""
+
+    def __init__(
+        self, subscription: Subscription, *, handler: Handler, publisher: Publisher, timers: Timers, policy: Policy,
+        bury: Bury, coalesce: bool, stop: asyncio.Event, singly: int,
+    ) -> None:  # fmt: skip
+        """`singly`: so many entries are stored one by one, to find the one that cannot be."""
+        self._subscription, self._handler, self._publisher = subscription, handler, publisher
+        self._timers, self._policy, self._bury, self._coalesce = timers, policy, bury, coalesce
+        self._stop, self._singly = stop, singly
+        self._handled = Handled()
+        self._out: list[Outgoing] = []
+        self._stored_ns = timers.monotonic_ns()
+
+    @property
+    def held(self) -> int:
+        """How many entries' effect is in memory only."""
+        return self._handled.held
+
+    async def finish(self, entry: Entry, done: Done, *, owed: Sequence[Outgoing], closes: bool) -> None:
+        """Stores and publishes as the answer says; acknowledges what may be, in the same round trip."""
+        effect, first = done.effect, done.first
+        if effect is Effect.HELD and self._singly:
+            effect, self._singly = Effect.COMMIT, self._singly - 1
+        self._handled.add(entry, effect, closes=closes)
+        if effect is Effect.COMMIT:
+            if first or self._publisher.has_any:
+                await self._publish([*self._take_out(), *first], acknowledge=False)
+            await self.commit()
+            first = ()
+        self._out += [*first, *done.then, *owed]
+        if not self._coalesce and (self._out or self._publisher.has_any):
+            await self.publish()
+
+    async def put_aside(self, entry: Entry, reason: str, *, owed: Sequence[Outgoing], closes: bool) -> None:
+        """What others wait for first: they are told again, harmlessly, where this is cut short."""
+        if closes:
+            self._handled.close()
+        self._out += owed
+        if self._out or self._publisher.has_any:
+            await self.publish()
+        await self._patient(lambda: self._bury(self._subscription, entry, reason))
+
+    def forget(self, entry: Entry) -> None:
+        """The entry could not be finished, and what it left in memory is dropped with it."""
+        self._handled.drop(entry)
+        self._handled.stored()
+        self._out.clear()
+
+    async def commit(self) -> None:
+        """Has the handler store what is held."""
+        stored: list[bool] = []
+
+        async def committed() -> None:
+            stored.append(await self._handler.commit())
+
+        await self._patient(committed)
+        self._stored_ns = self._timers.monotonic_ns()
+        if stored[-1]:
+            self._handled.stored()
+
+    async def settle(self, *, idle: bool) -> None:
+        """The end of a batch: stores what has been held long enough, acknowledges what waits for nothing more."""
+        if self._handled.held and (idle or self._is_due()):
+            await self.commit()
+        await self.publish()
+
+    def _is_due(self) -> bool:
+        waited_ns = self._timers.monotonic_ns() - self._stored_ns
+        return self._handled.held >= self._policy.commit_entries or waited_ns >= self._policy.commit_seconds * 1e9
+
+    async def publish(self) -> None:
+        """What is committed, what the entries led to, and the acknowledgements."""
+        await self._publish(self._take_out(), acknowledge=True)
+
+    def _take_out(self) -> list[Outgoing]:
+        out, self._out = self._out, []
+        return out
+
+    async def _publish(self, outgoing: Sequence[Outgoing], *, acknowledge: bool) -> None:
+        entries = self._handled.take() if acknowledge else []
+        if not (outgoing or entries or self._publisher.has_any):
+            return
+        ack = (self._subscription, entries) if entries else None
+        try:
+            await self._patient(lambda: self._publisher.flush(then=outgoing, ack=ack))
+        except BaseException:
+            self._handled.put_back(entries)
+            raise
+
+    async def _patient(self, work: Callable[[], Awaitable[object]]) -> None:
+        async def done() -> bool:
+            await work()
+            return True
+
+        if self._stop.is_set():  # once, for an orderly end
+            try:
+                await work()
+            except PASSING as error:
+                _log.warning("not done any more", problem=reason_of(error))
+                raise Stopped from None
+        elif await patiently(done, self._stop, timers=self._timers, what="publishing") is None:
+            raise Stopped

@@ -1,0 +1,177 @@
+"""What one strategy on one symbol of one session is asked, and what its answer counts for. It calls no strategy.
+
+    candle, tick ─► ask (the context it is given) ─► whoever has the instance answers ─► settled
+
+The instance may live here (`runner`) or in a process of its own (`tradebus.runtime.isolation`): what it is asked and
+what its answer counts for is the same, because it is made here.
+"""
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tradebus.contracts.signals import Side
+from tradebus.kernel.time import ist_midnight_ns
+from tradebus.strategies.info import StrategyInfo
+from tradebus.strategies.lane.decisions import Moment, Source, settle
+from tradebus.strategies.lane.hours import Hours, SessionHours
+from tradebus.strategies.needs import OWN_ORDER, Series
+from tradebus.strategies.protocol import Candle, Context, Decision, Position, Tick, hold
+
+PositionAt = Callable[[int], Position | None]
+InputCandle = tuple[Candle, Series]
+
+
+@dataclass(slots=True)
+class Settled:
+    """A decision that counts, what it was decided on and the position it saw. `failure`: the traceback to log once."""
+
+    decision: Decision
+    moment: Moment
+    position: Position | None
+    failure: str | None = None
+
+
+@dataclass(slots=True)
+class Ask:
+    """One question. `moment` is None where no answer is wanted: a candle that is replayed, or of another series."""
+
+    event: Candle | Tick
+    context: Context
+    moment: Moment | None = None
+    series: Series | None = None
+
+
+class Asking:
+    """`position_at(t)` gives the strategy's position just before the instant `t`; `inputs` are the series it hears
+    beside its own, by (timeframe, instrument)."""
+
+    def __init__(
+        self,
+        source: Source,
+        info: StrategyInfo,
+        *,
+        hours: SessionHours,
+        position_at: PositionAt,
+        inputs: Mapping[tuple[int, int], Series] | None = None,
+    ) -> None:
+        self.source, self.info, self.hours = source, info, hours
+        self.inputs = inputs or {}
+        self.day_ns: int | None = None  # midnight of the trading day the state belongs to
+        self.put_call_ratio: float | None = None
+        self._position_at = position_at
+        self._last_close_ns = 0
+        self._input_close_ns: dict[Series, int] = {}
+        self._failure_told = False
+
+    def needs_rebuild(self, ts_open_ns: int) -> bool:
+        """Whether a candle or tick of this instant belongs to another day than the state."""
+        return self.day_ns != ist_midnight_ns(ts_open_ns)
+
+    def forget(self) -> None:
+        """The state is gone, or no longer what the stored candles say: it is made anew before the next question."""
+        self.day_ns = None
+
+    def begin(self, ts_open_ns: int, candles: Sequence[Candle], inputs: Sequence[InputCandle] = ()) -> list[Ask]:
+        """What a fresh instance is replayed for the day of `ts_open_ns`: all candles before it by closing time, those
+        of other series before the own ones of the same instant. Those of earlier days are the warm-up."""
+        self.day_ns = ist_midnight_ns(ts_open_ns)
+        self._last_close_ns = 0
+        self._input_close_ns = {}
+        merged: list[tuple[Candle, Series | None]] = [*inputs, *((candle, None) for candle in candles)]
+        if inputs:
+            merged.sort(key=lambda pair: (pair[0].ts_close_ns, OWN_ORDER if pair[1] is None else pair[1].order))
+        asks = []
+        for candle, series in merged:
+            hours = self.hours.of(candle.ts_open_ns)
+            if hours is None:
+                continue
+            asks.append(Ask(candle, self._context(candle.ts_close_ns, hours, warming_up=True), series=series))
+            if series is None:
+                self._last_close_ns = candle.ts_close_ns
+            else:
+                self._input_close_ns[series] = candle.ts_close_ns
+        return asks
+
+    def on_candle(self, candle: Candle) -> Ask | None:
+        """Asks on a closed candle; None outside trading days and for a candle already seen."""
+        hours = self.hours.of(candle.ts_open_ns)
+        ts_close_ns = candle.ts_close_ns
+        if hours is None or ts_close_ns <= self._last_close_ns:
+            return None
+        self._last_close_ns = ts_close_ns
+        context = self._context(ts_close_ns, hours, warming_up=False)
+        return Ask(candle, context, Moment("candle", ts_close_ns, candle.close_paise))
+
+    def on_input(self, candle: Candle, series: Series) -> Ask | None:
+        """Tells of a closed candle of another series; no answer is wanted."""
+        hours = self.hours.of(candle.ts_open_ns)
+        if hours is None or candle.ts_close_ns <= self._input_close_ns.get(series, 0):
+            return None
+        self._input_close_ns[series] = candle.ts_close_ns
+        return Ask(candle, self._context(candle.ts_close_ns, hours, warming_up=False), series=series)
+
+    def on_tick(self, tick: Tick, *, ts_event_ns: int) -> Ask | None:
+        """Asks on a tick, at the event time its decision counts from; None for one from before the last candle."""
+        hours = self.hours.of(tick.ts_event_ns)
+        if hours is None or tick.ts_event_ns < self._last_close_ns:
+            return None
+        context = self._context(ts_event_ns, hours, warming_up=False)
+        return Ask(tick, context, Moment("tick", ts_event_ns, tick.price_paise))
+
+    def settled(self, ask: Ask, answer: Any, *, paused: bool) -> Settled | None:
+        """The answer as it counts; None where a tick was answered with nothing, or no answer was wanted."""
+        if ask.moment is None or (answer is None and ask.moment.cause == "tick"):
+            return None
+        position = ask.context.position
+        return Settled(settle(answer, ask.moment, position=position, paused=paused), ask.moment, position)
+
+    def raised(self, ask: Ask, error: str, *, failure: str | None = None) -> Settled | None:
+        """A HOLD that says what went wrong. `failure` is the traceback."""
+        if ask.moment is None:
+            return None
+        text = " ".join(error.split())
+        return Settled(hold(f"strategy_error: {text}"), ask.moment, ask.context.position, failure=self.told(failure))
+
+    def told(self, failure: str | None) -> str | None:
+        """The traceback the first time, None after that: the journal has every case, the log one."""
+        if failure is None or self._failure_told:
+            return None
+        self._failure_told = True
+        return failure
+
+    def _context(self, ts_ns: int, hours: Hours, *, warming_up: bool) -> Context:
+        return Context(
+            symbol=self.source.key.symbol,
+            position=self._position_at(ts_ns),
+            session_open_ns=hours.open_ns,
+            session_close_ns=hours.close_ns,
+            put_call_ratio=self.put_call_ratio,
+            warming_up=warming_up,
+        )
+
+
+def error_text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def trace_of(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def position_fields(position: Position | None) -> list[Any] | None:
+    """As it goes to another process."""
+    if position is None:
+        return None
+    return [
+        position.pos_id,
+        position.side.value,
+        position.quantity,
+        position.entry_price_paise,
+        position.opened_ts_ns,
+    ]
+
+
+def position_from(fields: list[Any] | None) -> Position | None:
+    return None if fields is None else Position(fields[0], Side(fields[1]), *fields[2:])

@@ -1,0 +1,67 @@
+"""`tradebus backtest`: recorded history through the engine, in one process."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.commands.trade import Files, From, Json, Limits, Names, Params, Seed, Symbol, To, Users
+
+History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks. Or --stored.")]
+Stored = Annotated[
+    str | None, typer.Option(help="Candles in the book, of this namespace (`main` is that of `tradebus up`).")
+]
+Trades = Annotated[Path | None, typer.Option(help="Write every trade to this file: .csv or .parquet.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(backtest)
+
+
+def backtest(
+    history: History = None, stored: Stored = None, symbol: Symbol = None, from_: From = None, to: To = None,
+    strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
+    limit: Limits = None, capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
+    seed: Seed = 1, trades: Trades = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Trade recorded days in one process, as fast as they go: the same strategies, risk, fills and charges as `trade`.
+
+    It gives what `tradebus trade` gives with the same arguments, decision for decision: the decision log's hash says
+    so. No servers are started.
+
+    Examples:
+
+    tradebus backtest --history BANKNIFTY.parquet --symbol BANKNIFTY --from 2024-01-01 --to 2024-01-31 --strategy orb
+
+    tradebus backtest --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --trades trades.csv
+
+    tradebus backtest --stored main --symbol NIFTY,RELIANCE --from 2026-11-02 --strategy orb --json
+
+    tradebus backtest --history DAY.csv --strategy orb --user asha --user ravi --limit ravi.daily_max_loss=5000
+    """
+    from services.cli.arguments import parse_day, require_strategies, session_data, strategy_items, symbols_of
+    from services.cli.runs.backtesting import Request, run_backtest
+    from tradebus.kernel.errors import InvalidInput
+
+    if (history is None) == (stored is None):
+        raise InvalidInput(
+            "--history or --stored: name a file of recorded candles, or the namespace whose book has them"
+        )
+    if trades is not None and trades.suffix not in (".csv", ".parquet"):
+        raise InvalidInput(f"--trades {trades}: name a file that ends in .csv or .parquet")
+    first, last = parse_day(from_, option="--from"), parse_day(to, option="--to")
+    items = strategy_items(strategy, strategy_file or [], param or [])
+    require_strategies(items)
+    run_backtest(
+        Request(
+            history=history,
+            stored=stored,
+            symbols=symbols_of(symbol),
+            from_date=first,
+            to_date=last,
+            users=session_data(user or [], strategies=items, capital=capital, limits=limit or [], seed=seed),
+            seed=seed,
+            trades=trades,
+            json=json,
+        )
+    )

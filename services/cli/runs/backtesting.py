@@ -1,0 +1,125 @@
+"""What `tradebus backtest` does: check everything, run the engine, report.
+
+file or book ─► market ─► engine, day by day ─► report (that of `tradebus trade`)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from services.cli.output import print_json, say
+from services.cli.reports.engine_report import report_of
+from services.cli.reports.present import print_report, write_trades
+from services.cli.runs.paced import DayBar
+from services.cli.runs.stored_candles import read_stored
+from services.gateway.adapters.catalogue import strategy_errors
+from services.gateway.domain.problems import Problems
+from services.gateway.domain.start import Catalogue, read_start
+from services.market_data.feeds.recorded.history import load_history
+from services.market_data.feeds.recorded.validate import summary_of
+from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
+from services.market_data.feeds.symbols import describe, instrument_of
+from services.market_data.settings import TICKS_PER_MINUTE, WARMUP_MINUTES
+from tradebus.contracts.instruments import Instrument, InstrumentMaster
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.engine.engine import Engine, EngineSettings
+from tradebus.engine.history import MinuteHistory
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.ids import SequenceIds
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options, parsed. `users` have START_TRADING's data each, without symbols."""
+
+    history: Path | None
+    stored: str | None
+    symbols: tuple[str, ...]
+    from_date: date | None
+    to_date: date | None
+    users: Mapping[str, dict[str, Any]]
+    seed: int
+    trades: Path | None
+    json: bool
+
+
+def run_backtest(request: Request) -> None:
+    """Prints the report. Raises InvalidInput before anything is traded where the market or a session is not sound."""
+    market, instruments = _market(request)
+    sessions = _sessions(request, instruments)
+    began_ns = monotonic_ns()
+    engine = Engine(
+        sessions, InstrumentMaster(instruments), history=MinuteHistory(market.minutes), settings=EngineSettings()
+    )
+    days: list[date] = []
+    with DayBar(market.day_count) as bar:
+        for day in engine.run(market.days(sorted(engine.strategies.timeframes_seconds))):
+            days.append(day.day)
+            bar.day_done(day.day, engine.record.bars)
+    left_open = engine.finish()
+    seconds = (monotonic_ns() - began_ns) / 1e9
+    for line in left_open:
+        say(line)
+    report = report_of(engine.record, sessions)
+    first, last = days[0], days[-1]
+    symbols = sorted({symbol for session in sessions for symbol in session.symbols})
+    figures = {
+        "command": "backtest",
+        "symbols": symbols,
+        "strategies": sorted({name for session in report.sessions for name in session.strategies}),
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "days": len(days),
+        "seed": request.seed,
+        "bars": report.bars,
+        **report.total.as_json(),
+        "decision_log_hash": report.decision_log_hash,
+        "wall_seconds": round(seconds, 3),
+        "sessions": [session.as_json() for session in report.sessions],
+    }
+    if request.trades is not None:
+        write_trades(report.trades, request.trades)
+    for failure in engine.record.failures.values():
+        say(f"a strategy raised: {failure.strip().splitlines()[-1]}")
+    if request.json:
+        print_json(figures)
+        return
+    facts = {"wall time": f"{seconds:.2f} s"}
+    if request.trades is not None:
+        facts["trades"] = str(request.trades)
+    print_report(report, title=f"{', '.join(symbols)} · {first} to {last}", facts=facts)
+
+
+def _market(request: Request) -> tuple[SimulatedMarket | TickMarket, list[Instrument]]:
+    if request.stored is not None:
+        return read_stored(
+            request.stored, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
+            seed=request.seed,
+        )  # fmt: skip
+    assert request.history is not None
+    history = load_history(
+        request.history, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
+        warmup_minutes=WARMUP_MINUTES,
+    )  # fmt: skip
+    say(f"{request.history.name}: {summary_of(history)}")
+    instruments = [instrument_of(describe(name), number) for number, name in enumerate(history.columns.names)]
+    return simulated(history, instruments, ticks_per_minute=TICKS_PER_MINUTE, seed=request.seed), instruments
+
+
+def _sessions(request: Request, instruments: Sequence[Instrument]) -> list[SessionSpec]:
+    """The sessions as the gateway would make them. Raises InvalidInput naming every bad field of the first bad one."""
+    catalogue = Catalogue(InstrumentMaster(instruments), check_strategy=strategy_errors)
+    ids, sessions = SequenceIds(), []
+    for user, data in request.users.items():
+        problems = Problems()
+        asked = {**data, "symbols": [one.symbol for one in instruments]}
+        spec = read_start(asked, user_id=user, catalogue=catalogue, problems=problems)
+        if spec is None:
+            raise InvalidInput(
+                "; ".join(f"{one.field.removeprefix('data.')}: {one.problem}" for one in problems.errors)
+            )
+        sessions.append(spec.model_copy(update={"session_id": ids.new_id()}))
+    return sessions
