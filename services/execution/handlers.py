@@ -10,12 +10,15 @@ import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.execution.desk import Desk
-from services.execution.keeper import CONSUMER, Keeper
+from services.execution.accounts.desk import Desk
 from services.execution.lane import Lane
+from services.execution.recovery.recovery import Recovery
 from services.execution.sessions import PAPER, Sessions
 from services.execution.settings import ExecutionSettings
-from services.execution.supervisor import Supervisor
+from services.execution.trades.commits import CONSUMER
+from services.execution.trades.keeper import Keeper
+from services.execution.trades.pulse import Pulse
+from services.execution.trades.supervisor import Supervisor
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription, is_poison
 from tradebus.bus.several import SeveralSubscriptions
 from tradebus.contracts.base import Message
@@ -29,7 +32,6 @@ from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
-from tradebus.trading.states import OrderState
 
 _INTENTS, _TICKS = INTENTS.shard(0), MD_TICKS.shard(0)
 GATES = (Gate(_INTENTS, 0, "event"), Gate(_TICKS, 1, "slice_start"))
@@ -53,14 +55,18 @@ class Execution:
         bus: Bus,
         store: Store,
         keeper: Keeper,
+        recovery: Recovery,
+        pulse: Pulse,
         supervisor: Supervisor,
         sessions: Sessions,
         outbox: Outbox,
+        passed_ns: Callable[[str], int],
         desk: Desk | None = None,
     ) -> None:
         self._settings, self._bus, self._store = settings, bus, store
         self._keeper, self._supervisor, self._sessions = keeper, supervisor, sessions
-        self._outbox, self._desk = outbox, desk
+        self._recovery, self._pulse, self.roster = recovery, pulse, keeper.roster
+        self._outbox, self._desk, self._passed_ns = outbox, desk, passed_ns
         self._several: SeveralSubscriptions | None = None
         self._claimed: list[Entry] = []  # taken over from another instance, to be handled
         self._turn = asyncio.Lock()
@@ -82,7 +88,7 @@ class Execution:
         tasks = [asyncio.create_task(self._work(lane, stop)) for lane in lanes]
         tasks.append(asyncio.create_task(_interrupt(lanes, stop)))
         tasks.append(asyncio.create_task(self._repeat(stop, lambda: self._keep_house(lanes[0]))))
-        tasks.append(asyncio.create_task(self._repeat(stop, self._keeper.beat)))  # however long a turn takes
+        tasks.append(asyncio.create_task(self._repeat(stop, self._pulse.beat)))  # however long a turn takes
         if self._desk is not None:
             tasks.append(asyncio.create_task(self._desk.run(stop)))
         try:
@@ -121,18 +127,18 @@ class Execution:
     async def _recover(self) -> None:
         await self._outbox.sweep()
         await self._sessions.load()
-        self._supervisor.now_ns = (await self._bus.last_watermark(_TICKS) or 0) + 1
+        self._supervisor.begin((await self._bus.last_watermark(_TICKS) or 0) + 1)
         if self._desk is not None:
             for spec in self._sessions.at_brokers:
                 self._desk.attach(spec, new=False)
-        await self._keeper.beat()  # before the first trade: without a heart that stops, nobody would adopt it
+        await self._pulse.beat()  # before the first trade: without a heart that stops, nobody would adopt it
         await self._recover_strays()
         await self._outbox.flush()
 
     async def _recover_strays(self) -> None:
-        positions = await self._keeper.strays()
+        positions = await self._recovery.strays()
         for pos_id in positions:
-            await self._keeper.recover(pos_id, now_ns=self._supervisor.now_ns)
+            await self._recovery.recover(pos_id, now_ns=self._supervisor.now_ns)
         if positions:
             _log.info("recovered", trades=len(positions))
 
@@ -174,9 +180,9 @@ class Execution:
         """Whether the ticks' effect on open trades is stored, or there is none."""
         unsaved = self._supervisor.unsaved()
         if unsaved:
-            await self._keeper.save_extremes(unsaved)
+            await self._keeper.commits.ledger.save_extremes(unsaved)
             return True
-        return not self._keeper.holds_any
+        return not self.roster.holds_any
 
     async def _on_intent(self, entry: Entry) -> None:
         if not entry.body:
@@ -193,7 +199,7 @@ class Execution:
             await self._keeper.exit(message, decide)
         else:
             raise ValueError(f"{message.TYPE} does not belong on {entry.stream}")
-        _ALIVE.set(len(self._keeper.alive))
+        _ALIVE.set(len(self.roster.alive))
 
     def _effective_ns(self, message: Message) -> int:
         """Paced, what was decided inside a slice takes effect at its end: the slice's ticks have gone by already."""
@@ -202,7 +208,7 @@ class Execution:
     def _refusal(self, approval: EntryApproved | EntryReduced) -> str | None:
         if self._sessions.killed:
             return "kill_switch"
-        if max(self._supervisor.now_ns, self._keeper.passed_ns(approval.session_id or "")) > approval.valid_until_ns:
+        if max(self._supervisor.now_ns, self._passed_ns(approval.session_id or "")) > approval.valid_until_ns:
             return "stale_approval"
         return (self._desk.blocked(approval.session_id) or None) if self._desk is not None else None
 
@@ -210,7 +216,7 @@ class Execution:
         if entry.watermark_ns is None:
             raise ValueError("a tick batch without a watermark")
         await self._supervisor.apply(decode(entry.body, TICK), end_ns=entry.watermark_ns + 1)
-        _ALIVE.set(len(self._keeper.alive))
+        _ALIVE.set(len(self.roster.alive))
 
     async def _on_command(self, entry: Entry) -> None:
         message = parse(entry.body)
@@ -226,7 +232,7 @@ class Execution:
         """Risk asks for the same exits; whoever comes first, the other finds nothing to do."""
         # In the market's time: a command carries wall time, which a market that runs behind it would never reach.
         at_ns = self._supervisor.now_ns or message.ts_event_ns
-        for pos_id in list(self._keeper.alive):
+        for pos_id in list(self.roster.alive):
             await self._keeper.change(pos_id, exit_at(reason="kill_switch", at_ns=at_ns))
 
     async def _repeat(self, stop: asyncio.Event, chore: Callable[[], Awaitable[None]]) -> None:
@@ -242,16 +248,10 @@ class Execution:
         """Kill switch, orphans, strays, unknown outcomes, missed deadlines, messages another instance left behind."""
         async with self._turn:  # no tick passes between taking a trade over and following its orders
             await self._sessions.refresh_kill_switch()
-            for pos_id in await self._keeper.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
+            for pos_id in await self._recovery.adopt_orphans(silent_seconds=self._settings.orphan_seconds):
                 _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
             await self._recover_strays()
-            unknown = {
-                (trade.pos_id, order.order_id)
-                for trade in self._keeper.alive.values()
-                for order in trade.orders
-                if order.state is OrderState.UNKNOWN
-            }
-            await self._look_up(sorted(unknown | self._keeper.unsettled))
+            await self._look_up(self._recovery.questions())
             await self._supervisor.meet_missed()
         if not self._settings.paced:
             await self._claim_left(lane)
@@ -266,10 +266,10 @@ class Execution:
                 del self._asking[question]
                 task.result()
         for pos_id, order_id in questions:
-            trade = self._keeper.alive.get(pos_id)
+            trade = self.roster.alive.get(pos_id)
             if (pos_id, order_id) in self._asking:
                 continue
-            asking = self._keeper.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
+            asking = self._recovery.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
             if trade is not None and self._sessions.is_at_broker(trade.session_id):
                 self._asking[pos_id, order_id] = asyncio.create_task(asking)
             else:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.execution.keeper import CONSUMER
+from services.execution.trades.commits import CONSUMER
 from tradebus.contracts.commands import Kill, StartTrading
 from tradebus.contracts.sessions import PaperSettings, SessionSpec
 from tradebus.kernel.errors import InvalidInput

@@ -6,6 +6,7 @@ import numpy as np
 
 from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
+from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.records import TICK
@@ -70,7 +71,9 @@ def mark(at_ns: int) -> Outgoing:
 class Running:
     """An execution instance in this process, with connections of its own."""
 
-    def __init__(self, database_url, redis_url, namespace, *, instance="1", paced=True):
+    def __init__(self, database_url, redis_url, namespace, *, instance="1", paced=True, paper=PaperGateway):
+        """`paper` makes the paper broker."""
+        self.paper = paper
         self.where = (database_url, redis_url, namespace)
         self.settings = ExecutionSettings(
             DATABASE_URL=database_url, REDIS_URL=redis_url, TRADEBUS_NAMESPACE=namespace, TRADEBUS_INSTANCE=instance,
@@ -84,7 +87,7 @@ class Running:
         producer = f"execution-{self.settings.instance}"
         self.store = await Store.connect(database_url, namespace=namespace, producer=producer)
         [self.component] = await build(
-            self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds()
+            self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(), open_paper=self.paper
         )
         self.task = asyncio.create_task(self.component.run(self.stop))
         return self
@@ -111,14 +114,14 @@ async def until_watermark(bus, at_ns: int, *, running: Running | None = None, se
             await asyncio.sleep(0.005)
 
 
-async def play(bus, steps, *, running=None) -> None:
+async def play(bus, steps, *, running=None, seconds: float = 20) -> None:
     """A paced run: each slice, then what its end leads to, once execution is done with it."""
     for step in steps:
         slice_entry, *rest = step
         await bus.publish([slice_entry])
-        await until_watermark(bus, slice_entry.watermark_ns, running=running)
+        await until_watermark(bus, slice_entry.watermark_ns, running=running, seconds=seconds)
         await bus.publish(rest)
-        await until_watermark(bus, rest[-1].watermark_ns, running=running)
+        await until_watermark(bus, rest[-1].watermark_ns, running=running, seconds=seconds)
 
 
 async def messages(bus) -> list:

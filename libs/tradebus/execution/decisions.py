@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from tradebus.contracts.orders import OrderType
 from tradebus.execution import lifecycle
-from tradebus.execution.step import Modify, Step
+from tradebus.execution.step import Cancel, Modify, Place, Request, Step
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
-from tradebus.trading.orders import BrokerOrder, OrderRequest, Outcome
+from tradebus.trading.orders import BrokerOrder, Change, OrderRequest, Outcome
 from tradebus.trading.states import OrderState
 
 MARKET_PROTECTION_PCT = 3.0
@@ -119,3 +119,26 @@ def exit_at(*, reason: str, at_ns: int) -> Decide:
 def deadline(now_ns: int, *, missed: bool = False) -> Decide:
     """Time has passed."""
     return lambda trade, step: lifecycle.on_deadline(trade, step, now_ns=now_ns, missed=missed)
+
+
+def is_due(trade: Trade, request: Request) -> bool:
+    """Whether a request is still to be sent. What was answered meanwhile, sent again, might be a second order; what is
+    not known is looked up first."""
+    order = trade.order(request.order_id)
+    if isinstance(request, Place):
+        return order.state is OrderState.PENDING
+    return order.broker_order_id is not None and not order.ended and order.state is not OrderState.UNKNOWN
+
+
+def change_of(order: Order, request: Modify) -> Change:
+    """The modification as the gateway's port wants it."""
+    return Change(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
+
+
+def answered(order: Order, request: Request, outcome: Outcome) -> Decide:
+    """What the answer to a request means."""
+    if isinstance(request, Place):
+        return placed(order.order_id, outcome, order.placed_ns)
+    if isinstance(request, Cancel):
+        return cancelled(order.order_id, outcome, request.at_ns)
+    return modified(request, outcome)

@@ -30,7 +30,7 @@ MINUTE = 60 * SECOND
 
 @pytest.fixture
 def instance(database_url, redis_url, namespace):
-    return lambda name="a": Running(database_url, redis_url, namespace, instance=name, paced=False)
+    return lambda name="a", **given: Running(database_url, redis_url, namespace, instance=name, paced=False, **given)
 
 
 class CancelFails(PaperGateway):
@@ -82,7 +82,7 @@ async def test_a_trade_whose_request_failed_in_a_chore_is_recovered_and_closed(b
         await until(lambda: order_count(book, "OPEN"), running)
         await bus.publish([slice_of(MORNING, [10_000] * 20)])
         await until(lambda: order_count(book, "TRIGGER_PENDING"), running)
-        keeper._gateway.paper.__class__ = CancelFails
+        keeper._sending.gateway.paper.__class__ = CancelFails
         async with running.component._turn:
             with suppress(OSError):
                 await keeper.change(entry.pos_id, exit_at(reason="chore", at_ns=MORNING + MINUTE))
@@ -95,8 +95,7 @@ async def test_an_intent_claimed_from_a_dead_instance_is_served_though_its_placi
     await bus.publish([intent(approval(1, at_ns=MORNING))])
     assert len(await dead.read(block_ms=1000)) == 1
     await dead.close()
-    async with instance() as running:
-        running.component._keeper._gateway.paper.__class__ = PlaceFails
+    async with instance(paper=PlaceFails) as running:
         await until(lambda: order_count(book, "OPEN"), running)
 
         async def acknowledged():
@@ -184,8 +183,7 @@ async def test_a_closing_fill_heard_of_only_after_a_restart_leaves_the_same_extr
     async def closed():
         return await book.pool.fetchval("SELECT count(*) FROM trades WHERE state = 'CLOSED'")
 
-    async with instance() as running:
-        running.component._keeper._gateway.paper.__class__ = DiesOnAnExit
+    async with instance(paper=DiesOnAnExit) as running:
         await run(running)
         async with asyncio.timeout(20):
             while not running.task.done():

@@ -90,7 +90,7 @@ async def test_killed_at_any_await_it_ends_with_the_same_book(book, bus, databas
 
     async def with_kills() -> int:
         kills = 0
-        playing = asyncio.create_task(play(bus, steps))
+        playing = asyncio.create_task(play(bus, steps, seconds=150))
         while not playing.done():
             async with Running(database_url, redis_url, namespace) as running:
                 await asyncio.wait([playing], timeout=0.012 + 0.007 * (kills % 9))
@@ -100,7 +100,7 @@ async def test_killed_at_any_await_it_ends_with_the_same_book(book, bus, databas
         await playing
         return kills
 
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(180):
         kills = await with_kills()
     assert kills > 3
     disturbed, told = await ledger_lines(book), await event_lines(book)
@@ -184,9 +184,7 @@ async def test_a_request_that_was_committed_and_never_sent_is_found_missing_and_
             raise asyncio.CancelledError
 
     entry = approval(1, at_ns=MORNING)
-    running = Running(database_url, redis_url, namespace)
-    async with running:
-        running.component._keeper._gateway.paper.__class__ = Powerless
+    async with Running(database_url, redis_url, namespace, paper=Powerless):
         await bus.publish([Outgoing(TICKS, "ticks", b"", watermark_ns=MORNING - 1, slice_start_ns=0)])
         await bus.publish([intent(entry), mark(MORNING)])
         await asyncio.wait_for(powerless.wait(), 10)

@@ -8,7 +8,6 @@ from test_execution_brokers import listed as listed
 from testkit.execution_service import until
 from testkit.fake_broker import FakeBroker
 
-from services.execution import accounts
 from tradebus.kernel.clock import WallClock
 from tradebus.trading.orders import BrokerStatus
 
@@ -22,12 +21,12 @@ class Clocked(Life):
 
     def __init__(self, where, state_dir, broker, *, at_ns: int, speed: float = 1.0) -> None:
         super().__init__(where, state_dir, broker, reconcile_seconds=60)
-        self.settings = self.settings.model_copy(update={"market_clock": f"{at_ns}@{WallClock().now_ns()}x{speed:g}"})
+        clock = f"{at_ns}@{WallClock().now_ns()}x{speed:g}"
+        self.settings = self.settings.model_copy(update={"market_clock": clock, "feed_behind_seconds": 0.2})
 
 
 @pytest.fixture
-def where(database_url, redis_url, namespace, monkeypatch):
-    monkeypatch.setattr(accounts, "_FEED_BEHIND_SECONDS", 0.2)
+def where(database_url, redis_url, namespace):
     return database_url, redis_url, namespace
 
 

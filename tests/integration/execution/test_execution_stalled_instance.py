@@ -20,15 +20,15 @@ async def test_what_another_instance_may_have_sent_by_now_is_not_sent(tmp_path, 
     async with Life(where, tmp_path, broker) as life:
         await life.started(spec())
         keeper = life.component._keeper
-        heart, beats = keeper._ledger.heartbeat, asyncio.Event()
+        heart, beats = keeper.commits.ledger.heartbeat, asyncio.Event()
 
         async def stopped(owner: str) -> None:
             await beats.wait()
             await heart(owner)
 
-        keeper._ledger.heartbeat = stopped
+        keeper.commits.ledger.heartbeat = stopped
         await asyncio.sleep(0.3)
-        keeper._beat_ns -= 60 * 10**9
+        life.component._pulse._beat_ns -= 60 * 10**9
         await life.send(approval(1))
         await life.until_state("ENTRY", "PENDING")
         await asyncio.sleep(0.5)
@@ -44,13 +44,13 @@ async def test_an_open_question_about_another_instances_order_is_its_own(tmp_pat
         await life.started(spec())
         await opened(life, broker, approval(1))
         keeper = life.component._keeper
-        [pos_id] = keeper.alive
+        [pos_id] = keeper.roster.alive
         stop = await life.until_state("STOP", "TRIGGER_PENDING")
         await listed.pool.execute("INSERT INTO execution_instances VALUES ('execution-2', now() + interval '1 hour')")
         await listed.pool.execute("UPDATE trades SET owner = 'execution-2', version = version + 1")
         await listed.pool.execute("UPDATE orders SET state = 'PENDING' WHERE role = 'STOP'")
         del broker.book.orders[stop["broker_order_id"]]
-        keeper.unsettled.add((pos_id, stop["order_id"]))
+        keeper._sending.doubts.add((pos_id, stop["order_id"]))
         await asyncio.sleep(1.0)
         assert await listed.pool.fetchval("SELECT owner FROM trades") == "execution-2"
     assert len(broker.book.requests) == 2, "the other instance is about to send that stop"

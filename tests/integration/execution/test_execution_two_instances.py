@@ -88,8 +88,8 @@ async def test_an_exit_given_to_the_other_instance_closes_the_trade_though_both_
         await until(closed, first, second)
         for running in (first, second):
 
-            async def forgotten(keeper=running.component._keeper):
-                return not keeper.alive
+            async def forgotten(roster=running.component.roster):
+                return not roster.alive
 
             await until(forgotten, first, second)
     assert await book.pool.fetchval("SELECT exit_reason FROM trades") == "exit_signal"

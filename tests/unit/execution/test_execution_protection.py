@@ -3,7 +3,7 @@
 from prometheus_client import REGISTRY
 from test_execution_chaos import MORNING, SECOND, approval, paper_filling
 
-from services.execution.protection import Protection, is_unprotected
+from services.execution.trades.protection import Protection, is_unprotected
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle

@@ -8,7 +8,7 @@ from datetime import date
 
 import structlog
 
-from services.execution.adapters.listed import Listed
+from services.execution.accounts.listed import Listed
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credentials
@@ -24,7 +24,6 @@ from tradebus.store.store import Store
 from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
-_FEED_BEHIND_SECONDS = 10.0  # of the machine: a feed that lives is not as late as this
 _log = structlog.get_logger()
 
 
@@ -63,7 +62,8 @@ class Accounts:
 
     def __init__(self, settings: ExecutionSettings, store: Store, open_broker: OpenBroker, *, clock: Clock) -> None:
         self._store, self._open_broker = store, open_broker
-        self._clock, self._speed = settings.clock_of_market(clock)
+        self._clock, speed = settings.clock_of_market(clock)
+        self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._accounts: dict[tuple[str, str], Account] = {}
@@ -114,7 +114,7 @@ class Accounts:
 
     def passed_ns(self) -> int:
         """The event time that has certainly passed, though no tick may say so: brokers' markets do not wait for us."""
-        return self._clock.now_ns() - int(_FEED_BEHIND_SECONDS * self._speed * 1e9)
+        return self._clock.now_ns() - self._behind_ns
 
     async def _opened(self, key: tuple[str, str], *, check: bool) -> Account:
         failed = self._failed.get(key)

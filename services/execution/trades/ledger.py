@@ -15,7 +15,7 @@ from tradebus.store.queries import load_queries
 from tradebus.store.store import Transaction as StoreTransaction
 from tradebus.trading.states import OrderState, TradeState
 
-_SQL = load_queries("services.execution.adapters", "ledger")
+_SQL = load_queries("services.execution.trades", "ledger")
 
 
 FetchRow = Callable[..., Awaitable[asyncpg.Record | None]]

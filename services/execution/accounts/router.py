@@ -5,7 +5,7 @@ Invariant: what cannot be sent is REFUSED with a reason that says so; nothing th
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.execution.accounts import Accounts
+from services.execution.accounts.accounts import Accounts
 from services.execution.sessions import PAPER
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.sessions import SessionSpec

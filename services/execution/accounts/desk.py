@@ -10,8 +10,8 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from services.execution.accounts import Account, Accounts
-from services.execution.reconciler import Reconciler
+from services.execution.accounts.accounts import Account, Accounts
+from services.execution.recovery.reconciler import Reconciler
 from services.execution.sessions import Sessions
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError

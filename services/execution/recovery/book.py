@@ -9,7 +9,7 @@ from tradebus.execution.reconciliation import OwnOrder
 from tradebus.store.queries import load_queries
 from tradebus.trading.states import OrderState
 
-_SQL = load_queries("services.execution.adapters", "book")
+_SQL = load_queries("services.execution.recovery", "book")
 
 
 class OwnBook:

@@ -28,21 +28,19 @@ WITH changed AS (
 SELECT count(*) FROM changed"""
 
 
-class PaperBook:
-    """Orders by broker id and by tag, durable before anybody is told."""
+class PostgresPaperBook:
+    """See `tradebus.brokers.paper.port.PaperBook`."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
     async def insert(self, order: PaperOrder) -> None:
-        """Adds a new order; an order with the same tag stays as it is."""
         request = order.request
         await self._pool.execute(
             _INSERT, order.broker_order_id, request.tag, request.account, request.instrument, _dump(order), order.status
         )
 
     async def save(self, order: PaperOrder, *, version: int) -> bool:
-        """Stores a changed order. False where somebody else changed it since `version`."""
         fills = order.fills
         count = await self._pool.fetchval(
             _SAVE,
@@ -58,21 +56,18 @@ class PaperBook:
         return bool(count)
 
     async def by_id(self, broker_order_id: str) -> tuple[PaperOrder, int] | None:
-        """The order and its version."""
         row = await self._pool.fetchrow(
             "SELECT body, version FROM paper_orders WHERE broker_order_id = $1", broker_order_id
         )
         return (_load(row["body"]), row["version"]) if row else None
 
     async def by_tag(self, account: str, tag: str) -> tuple[PaperOrder, int] | None:
-        """The account's order with this tag and its version."""
         row = await self._pool.fetchrow(
             "SELECT body, version FROM paper_orders WHERE tag = $1 AND account = $2", tag, account
         )
         return (_load(row["body"]), row["version"]) if row else None
 
     async def of_account(self, account: str) -> Sequence[PaperOrder]:
-        """Every order of the account."""
         rows = await self._pool.fetch(
             "SELECT body FROM paper_orders WHERE account = $1 ORDER BY broker_order_id", account
         )

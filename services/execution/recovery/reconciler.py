@@ -15,10 +15,11 @@ import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.execution.accounts import Account
-from services.execution.adapters.book import OwnBook
-from services.execution.keeper import Keeper
+from services.execution.accounts.accounts import Account
+from services.execution.recovery.book import OwnBook
+from services.execution.recovery.recovery import Recovery
 from services.execution.settings import ExecutionSettings
+from services.execution.trades.keeper import Keeper
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.contracts.base import Message, event_id_for
@@ -56,10 +57,10 @@ class Reconciler:
     """One per account. `market_ns` gives the event time."""
 
     def __init__(
-        self, account: Account, settings: ExecutionSettings, *, store: Store, keeper: Keeper, outbox: Outbox,
-        clock: Clock, market_ns: Callable[[], int],
+        self, account: Account, settings: ExecutionSettings, *, store: Store, keeper: Keeper, recovery: Recovery,
+        outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
     ) -> None:  # fmt: skip
-        self._account, self._keeper, self._outbox = account, keeper, outbox
+        self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._store, self._clock, self._market_ns = store, clock, market_ns
         self._book = OwnBook(store.pool)
         self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
@@ -102,7 +103,7 @@ class Reconciler:
             tag = await self._book.tag_of(order.broker_order_id, list(self._account.sessions))
             order = replace(order, tag=tag or "")
         found = await self._book.orders([order.tag], []) if order.tag else []
-        if not found or not self._keeper.is_owner(found[0].owner):
+        if not found or not self._keeper.roster.is_owner(found[0].owner):
             return  # somebody else's, or another instance hears it too
         told = sum(fill.quantity for fill in order.fills)
         if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
@@ -163,7 +164,7 @@ class Reconciler:
         by_tag = {order.tag: order for order in book if order.tag}
         settled = []
         for ours in await self._own(book):
-            if not self._keeper.is_owner(ours.owner):
+            if not self._keeper.roster.is_owner(ours.owner):
                 continue
             theirs = by_tag.get(ours.tag)
             if theirs is None:
@@ -197,7 +198,7 @@ class Reconciler:
         """Live with us, accepted by the broker once, and not in its book: only a look-up by tag may say it is gone."""
         known = ours.broker_order_id is not None and not ours.ended
         if known and self._count(f"missing {ours.tag}") >= _PATIENCE:
-            await self._keeper.resolve(ours.pos_id, ours.order_id, now_ns=self._market_ns())
+            await self._recovery.resolve(ours.pos_id, ours.order_id, now_ns=self._market_ns())
 
     def _still_disputed(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
         by_tag = {order.tag: order for order in book if order.tag}

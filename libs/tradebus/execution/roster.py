@@ -1,0 +1,84 @@
+"""The living trades of one execution instance, in memory: by position, instrument, tag and deadline. Pure.
+
+Invariant: every index names the same trades, and none that has ended.
+"""
+
+from collections.abc import Mapping
+
+from tradebus.execution import lifecycle
+from tradebus.execution.trade import Trade
+
+
+class Roster:
+    """`owner` is the instance whose trades these are. Read its mappings; only `remember` and `forget` change them."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self.alive: dict[str, Trade] = {}
+        self.by_instrument: dict[int, dict[str, Trade]] = {}  # the same trades
+        self.market_ns = 0  # the event time of what is being handled
+        self.revision = 0  # goes up with every change of any trade
+        self._deadlines_ns: dict[str, int] = {}  # of the trades that have one
+        self._earliest: tuple[int, int | None] = (-1, None)  # as of a revision, the earliest of them
+        self._holding: set[str] = set()  # trades with a fill
+        self._position_of_tag: dict[str, str] = {}
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether any living trade has been filled."""
+        return bool(self._holding)
+
+    def is_owner(self, name: str) -> bool:
+        """Whether that instance is this one."""
+        return name == self.owner
+
+    def remember(self, trade: Trade) -> None:
+        """Takes a trade as it is now; one that has ended is forgotten."""
+        self.revision += 1
+        if trade.ended:
+            self.forget(trade.pos_id)
+            return
+        self.alive[trade.pos_id] = trade
+        self.by_instrument.setdefault(trade.instrument, {})[trade.pos_id] = trade
+        if trade.entry_quantity:
+            self._holding.add(trade.pos_id)
+        due_ns = lifecycle.deadline_ns(trade)
+        if due_ns is None:
+            self._deadlines_ns.pop(trade.pos_id, None)
+        else:
+            self._deadlines_ns[trade.pos_id] = due_ns
+        for order in trade.orders:
+            self._position_of_tag[order.tag] = trade.pos_id
+
+    def forget(self, pos_id: str) -> None:
+        """Lets a trade go: it has ended, is another instance's, or will be read again."""
+        self.revision += 1
+        trade = self.alive.pop(pos_id, None)
+        self._deadlines_ns.pop(pos_id, None)
+        self._holding.discard(pos_id)
+        if trade is None:
+            return
+        for order in trade.orders:
+            self._position_of_tag.pop(order.tag, None)
+        others = self.by_instrument[trade.instrument]
+        del others[pos_id]
+        if not others:
+            del self.by_instrument[trade.instrument]
+
+    def position_of(self, tag: str) -> str | None:
+        """The position whose order bears the tag, None where none of these does."""
+        return self._position_of_tag.get(tag)
+
+    def of_instrument(self, instrument: int) -> list[Trade]:
+        """The owner's trades in the instrument, by position."""
+        trades: Mapping[str, Trade] = self.by_instrument.get(instrument, {})
+        return [trade for _, trade in sorted(trades.items()) if trade.owner == self.owner]
+
+    def due(self, now_ns: int) -> list[Trade]:
+        """Trades whose deadline is at or before `now_ns`, by position."""
+        if self._earliest[0] != self.revision:
+            self._earliest = (self.revision, min(self._deadlines_ns.values(), default=None))
+        earliest_ns = self._earliest[1]
+        if earliest_ns is None or earliest_ns > now_ns:
+            return []
+        return [self.alive[pos_id] for pos_id, due_ns in sorted(self._deadlines_ns.items()) if due_ns <= now_ns]

@@ -1,0 +1,170 @@
+"""Market data applied to living trades: which of them acts next, and in which order. Pure.
+
+A batch of ticks becomes a walk: an iterator of actions, each of which is to be carried out, with everything that
+follows from it, before the next is asked for. Services carry them out on a book of record, the engine in memory.
+
+    instrument by instrument: deadlines ─► market ─► targets, and the same tick again     then time passes: the rest
+
+Sparse out of dense: for each instrument with a living trade the next tick at which anything can happen is found with
+array operations, and only that tick is handled. A batch without living trades costs nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from tradebus.contracts.records import Records
+from tradebus.execution import decisions, lifecycle
+from tradebus.execution.decisions import Decide
+from tradebus.execution.roster import Roster
+from tradebus.execution.trade import Trade
+from tradebus.execution.watching import columns, deadline_index, ending, note_extremes, reached_target, target_index
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.trading.orders import InstrumentTicks
+
+_SAVE_EVERY_NS = NANOSECONDS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A trade changes."""
+
+    pos_id: str
+    decide: Decide
+
+
+@dataclass(frozen=True, slots=True)
+class KeepExtremes:
+    """The extremes of these trades are stored before the market may close them: a crash between its word and ours must
+    not lose them."""
+
+    trades: tuple[Trade, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeetTick:
+    """The market is shown one tick, once, and what it says is reported."""
+
+    instrument: int
+    ticks: InstrumentTicks
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassTime:
+    """The market's time passes without a tick: asked until it has nothing more to say, each word reported."""
+
+    now_ns: int
+
+
+Action = Decision | KeepExtremes | MeetTick | PassTime
+
+
+class Touches(Protocol):
+    """What is asked of a market that fills from ticks."""
+
+    def next_touch(self, instrument: int, ticks: InstrumentTicks, start: int) -> int | None:
+        """The index, at or after `start`, of the first tick that can change an order of this instrument."""
+
+
+class Supervision:
+    """Applies batches in order. `now_ns` is the event time up to which everything has been applied; `market` is None
+    where an exchange fills, not we."""
+
+    def __init__(self, roster: Roster, market: Touches | None) -> None:
+        self._roster, self._market = roster, market
+        self.now_ns = 0
+        self._saved_ns = 0
+        self._last_at_ns: dict[int, int] = {}  # per instrument, of the last tick applied
+        self._watched_revision = -1
+        self._watched_now: Set[int] = frozenset()
+
+    def apply(self, ticks: Records, *, end_ns: int) -> Iterator[Action]:
+        """One batch: everything up to, not including, `end_ns`."""
+        instruments = self._roster.by_instrument
+        if instruments and len(ticks):
+            for instrument in sorted(self._watched(instruments) & set(ticks["instrument"].tolist())):
+                own = ticks[ticks["instrument"] == instrument]
+                table = columns(own, after_ns=self._last_at_ns.get(instrument, 0))
+                self._last_at_ns[instrument] = int(table.at_ns[-1])
+                yield from self._apply_instrument(instrument, table)
+        if self._roster.alive:
+            yield from self._pass_time(end_ns)
+        self.now_ns = max(self.now_ns, end_ns)
+
+    def missed(self, passed_ns: Callable[[Trade], int]) -> Iterator[Action]:
+        """Deadlines that time alone tells of, where the ticks have stopped. `passed_ns` is the event time that has
+        certainly passed for a trade, 0 where only its ticks tell."""
+        for trade in list(self._roster.alive.values()):
+            now_ns = passed_ns(trade)
+            if now_ns > self.now_ns and self._roster.is_owner(trade.owner):
+                yield from _deadline(trade, now_ns, missed=True)
+
+    def unsaved(self) -> list[Trade]:
+        """Open trades whose extremes should be stored now: at most once a second of event time."""
+        if self.now_ns - self._saved_ns < _SAVE_EVERY_NS:
+            return []
+        self._saved_ns = self.now_ns
+        return [trade for trade in self._roster.alive.values() if trade.entry_quantity]
+
+    def _watched(self, instruments: Mapping[int, Mapping[str, Trade]]) -> Set[int]:
+        """Instruments whose ticks can matter: all with a living trade where we fill from ticks ourselves, else those
+        with something held. Worked out again only when a trade has changed."""
+        if self._watched_revision != self._roster.revision:
+            self._watched_revision = self._roster.revision
+            self._watched_now = {
+                instrument
+                for instrument, trades in instruments.items()
+                if self._market is not None or any(trade.entry_quantity for trade in trades.values())
+            }
+        return self._watched_now
+
+    def _pass_time(self, end_ns: int) -> Iterator[Action]:
+        self._roster.market_ns = end_ns - 1
+        if self._market is not None:
+            yield from _keep([trade for trade in self._roster.alive.values() if ending(trade)])
+            yield PassTime(end_ns - 1)
+        for trade in self._roster.due(end_ns - 1):
+            yield from _deadline(trade, end_ns - 1)
+
+    def _apply_instrument(self, instrument: int, ticks: InstrumentTicks) -> Iterator[Action]:
+        start = 0
+        while True:
+            trades = self._roster.of_instrument(instrument)
+            index = self._next(instrument, trades, ticks, start)
+            at_target = [trade.pos_id for trade in trades if index is not None and reached_target(trade, ticks, index)]
+            for trade in trades:
+                note_extremes(trade, ticks, start, len(ticks) if index is None else index + 1)
+            if index is None:
+                return
+            at_ns = self._roster.market_ns = int(ticks.at_ns[index])
+            for trade in trades:
+                yield from _deadline(trade, at_ns)
+            if self._market is not None:
+                yield from _keep(trades)
+                yield MeetTick(instrument, ticks, index)
+            for pos_id in at_target:  # harmless where the stop was hit by the same tick
+                yield Decision(pos_id, decisions.exit_at(reason="target", at_ns=at_ns))
+            # The same tick again: it may fill an order that it caused to be placed with an earlier time. What has seen
+            # it already does not see it twice (as_of_ns).
+            start = index
+
+    def _next(self, instrument: int, trades: Iterable[Trade], ticks: InstrumentTicks, start: int) -> int | None:
+        found = [target_index(trade, ticks, start) for trade in trades]
+        found += [deadline_index(trade, ticks, start) for trade in trades]
+        if self._market is not None:
+            found.append(self._market.next_touch(instrument, ticks, start))
+        due = [index for index in found if index is not None]
+        return min(due) if due else None
+
+
+def _keep(trades: Iterable[Trade]) -> Iterator[Action]:
+    held = tuple(trade for trade in trades if trade.entry_quantity)
+    if held:
+        yield KeepExtremes(held)
+
+
+def _deadline(trade: Trade, now_ns: int, *, missed: bool = False) -> Iterator[Action]:
+    due = lifecycle.deadline_ns(trade)
+    if due is not None and due <= now_ns:
+        yield Decision(trade.pos_id, decisions.deadline(now_ns, missed=missed))

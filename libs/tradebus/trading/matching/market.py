@@ -1,0 +1,105 @@
+"""The paper broker's market: the orders that wait in it, and which of them changes next. Pure, in memory.
+
+It decides; whoever keeps the book says what became of it. An order that changed is handed out, written, and given back
+with `follow`: one at a time, so that what one leads to is done before the next is looked at, with a crash between or
+without. Orders are looked at in the order they entered the book.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from tradebus.trading.matching.paper import PaperOrder, Quote, catch_up, match
+from tradebus.trading.matching.touch import next_touch
+from tradebus.trading.orders import Change, InstrumentTicks, Outcome, Result
+
+
+class PaperMarket:
+    """Follows orders until they are final."""
+
+    def __init__(self) -> None:
+        self._followed: dict[int, dict[str, PaperOrder]] = defaultdict(dict)
+        self._next_effect_ns: int | None = None  # when the next cancellation or modification takes effect
+        self._is_effect_known = True
+
+    def follow(self, order: PaperOrder) -> None:
+        """Knows the order as it is in the book now; one that is final is let go."""
+        followed = self._followed[order.request.instrument]
+        if order.status.final:
+            followed.pop(order.broker_order_id, None)
+        else:
+            followed[order.broker_order_id] = order
+        self._is_effect_known = False
+
+    def next_touch(self, instrument: int, ticks: InstrumentTicks, start: int) -> int | None:
+        """The index, at or after `start`, of the first tick that can change an order of this instrument."""
+        found = [
+            touch
+            for order in self._followed.get(instrument, {}).values()
+            if (touch := next_touch(order, ticks, start)) is not None
+        ]
+        return min(found) if found else None
+
+    def on_tick(self, instrument: int, ticks: InstrumentTicks, index: int) -> PaperOrder | None:
+        """The next order that this tick changes, as it is afterwards; None where it changes no other."""
+        quote = Quote(
+            at_ns=int(ticks.at_ns[index]),
+            price_paise=int(ticks.price_paise[index]),
+            bid_paise=int(ticks.bid_paise[index]),
+            ask_paise=int(ticks.ask_paise[index]),
+        )
+        return self._first_changed(instrument, lambda order: match(order, quote))
+
+    def advance(self, now_ns: int) -> PaperOrder | None:
+        """Time has passed without a tick: the next order of which something that was on its way takes effect."""
+        due_ns = self._next_effect()
+        if due_ns is None or due_ns > now_ns:
+            return None
+        for instrument in sorted(self._followed):
+            changed = self._first_changed(instrument, lambda order: catch_up(order, now_ns))
+            if changed is not None:
+                return changed
+        return None
+
+    def _first_changed(self, instrument: int, move: Callable[[PaperOrder], PaperOrder]) -> PaperOrder | None:
+        followed = self._followed.get(instrument)
+        for broker_order_id, before in sorted(followed.items()) if followed else ():
+            after = move(before)
+            if not _same_book_line(before, after):
+                return after
+            self._followed[instrument][broker_order_id] = after
+        return None
+
+    def _next_effect(self) -> int | None:
+        if not self._is_effect_known:
+            effects = [
+                due
+                for followed in self._followed.values()
+                for order in followed.values()
+                for due in (order.cancel_effective_ns, order.change_effective_ns)
+                if due is not None
+            ]
+            self._next_effect_ns, self._is_effect_known = min(effects, default=None), True
+        return self._next_effect_ns
+
+
+def altered(
+    found: PaperOrder | None, account: str, broker_order_id: str, move: Callable[[PaperOrder], PaperOrder]
+) -> tuple[Outcome, PaperOrder | None]:
+    """What a cancellation or modification of an order comes to: the answer, and the order to be written."""
+    if found is None or found.request.account != account:
+        return Outcome(Result.REFUSED, reason=f"no order {broker_order_id} in this account"), None
+    if found.status.final:
+        return Outcome(Result.REFUSED, reason=f"the order is {found.status} already"), None
+    return Outcome(Result.ACCEPTED, broker_order_id=broker_order_id), move(found)
+
+
+def change_refusal(change: Change) -> str | None:
+    """Why an exchange would not take the modification, None where it would."""
+    if change.trigger_paise is not None and change.trigger_paise <= 0:
+        return "a trigger must be positive"
+    return None
+
+
+def _same_book_line(before: PaperOrder, after: PaperOrder) -> bool:
+    """Nothing that the book or a caller would notice has changed."""
+    return after.status == before.status and len(after.fills) == len(before.fills) and after.change == before.change

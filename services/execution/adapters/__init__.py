@@ -1,1 +1,0 @@
-"""Execution's ledger in Postgres."""

@@ -1,0 +1,1 @@
+"""What brings book and broker together again: after a crash, after a lost answer, every few seconds."""

@@ -1,0 +1,105 @@
+"""Trades of an earlier life, or of an instance that is gone, and orders whose outcome nobody knows: looked up at the
+broker by their tags, the only way out of an unknown outcome.
+"""
+
+from collections.abc import Callable
+
+from services.execution.trades.keeper import Keeper
+from services.execution.trades.ports import Follower
+from services.execution.trades.sending import Sending
+from tradebus.execution import decisions
+from tradebus.execution.step import Cancel, Modify, Place, Request
+from tradebus.execution.trade import Order, Trade
+from tradebus.trading.states import OrderState
+
+
+class Recovery:
+    """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
+
+    def __init__(
+        self, keeper: Keeper, sending: Sending, *, follower: Follower | None, passed_ns: Callable[[str], int]
+    ) -> None:
+        self._keeper, self._sending, self._follower, self._passed_ns = keeper, sending, follower, passed_ns
+        self._commits, self._roster, self._ledger = keeper.commits, keeper.roster, keeper.commits.ledger
+
+    async def strays(self) -> list[str]:
+        """Positions this instance owns and does not have in memory: of an earlier life, adopted, or forgotten in the
+        middle of something that failed. Forgets those that another instance owns now."""
+        owned = await self._ledger.alive(self._roster.owner)
+        for pos_id in self._roster.alive.keys() - set(owned):
+            self._commits.forget(pos_id)
+        doubts = self._sending.doubts
+        doubts -= {doubt for doubt in doubts if doubt[0] not in owned}
+        return [pos_id for pos_id in owned if pos_id not in self._roster.alive]
+
+    async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:
+        """Takes over the positions of instances whose heart has stopped. They are strays until recovered."""
+        return await self._ledger.adopt_orphans(self._roster.owner, silent_seconds=silent_seconds)
+
+    def questions(self) -> list[tuple[str, str]]:
+        """Orders (position, id) to be looked up."""
+        unknown = {
+            (trade.pos_id, order.order_id)
+            for trade in self._roster.alive.values()
+            for order in trade.orders
+            if order.state is OrderState.UNKNOWN
+        }
+        return sorted(unknown | self._sending.doubts)
+
+    async def recover(self, pos_id: str, *, now_ns: int) -> None:
+        """Brings a trade of an earlier life in line with the broker's book and goes on where it stood."""
+        trade = await self._commits.load(pos_id)
+        if trade is None or trade.ended:
+            return
+        await self._keeper.change(pos_id, decisions.only_own)
+        for order in [order for order in trade.orders if not order.ended]:
+            await self.resolve(pos_id, order.order_id, now_ns=now_ns)
+        async with self._commits.lock(pos_id):
+            await self._keeper.dispatch(pos_id, await self._unfinished(self._roster.alive.get(pos_id)))
+        await self._keeper.change(pos_id, decisions.go_on)
+
+    async def resolve(self, pos_id: str, order_id: str, *, now_ns: int) -> None:
+        """Looks an order up by its tag."""
+        trade = self._roster.alive.get(pos_id) or await self._commits.load(pos_id)
+        if trade is None:
+            return
+        now_ns = max(now_ns, self._passed_ns(trade.session_id))
+        order, doubt = trade.order(order_id), (pos_id, order_id)
+        seen, doubts = order.state, self._sending.doubts
+        lookup = await self._sending.gateway.find_by_tag(trade.session_id, order.tag)
+        if lookup.order is not None or lookup.definitive:
+            doubts.discard(doubt)
+        else:
+            doubts.add(doubt)
+        if lookup.order is not None:
+            if self._follower is not None:
+                await self._follower.follow(trade.session_id, order.tag)
+            await self._keeper.report(lookup.order)
+        elif lookup.definitive and not await self._sending.in_its_book(trade, order):
+            doubts.add(doubt)
+        elif lookup.definitive:
+            await self._absent(trade, order, now_ns=now_ns, seen=seen)
+
+    async def _absent(self, trade: Trade, order: Order, *, now_ns: int, seen: OrderState) -> None:
+        if order.state is OrderState.PENDING and not decisions.outdated(trade, order, now_ns):
+            if not self._roster.is_owner(trade.owner):
+                return  # its new owner sends it
+            async with self._commits.lock(trade.pos_id):
+                await self._keeper.dispatch(trade.pos_id, [Place(order.order_id)])
+        else:
+            await self._keeper.change(trade.pos_id, decisions.absent(order.order_id, now_ns, seen=seen))
+
+    async def _unfinished(self, trade: Trade | None) -> list[Request]:
+        """Requests that a crash may have swallowed between commit and answer. All may be sent twice without harm."""
+        if trade is None:
+            return []
+        found: list[Request] = []
+        for order in trade.orders:
+            if order.state is OrderState.CANCEL_PENDING:
+                found.append(Cancel(order.order_id, order.updated_ns))
+            elif order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is None:
+                grown = await self._ledger.growth_unanswered(trade.entry_order(), order)
+                if grown is not None:
+                    at_ns, by = grown
+                    found.append(Modify(order.order_id, at_ns, order.quantity - by, order.trigger_paise or 0))
+        return found

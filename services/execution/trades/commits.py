@@ -1,0 +1,181 @@
+"""Decide and commit: a trade's change, its messages and the intent that asked for it, in one transaction.
+
+A process lock and a Postgres advisory lock serialise a position; the row's version tells a stale copy.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from weakref import WeakValueDictionary
+
+import structlog
+
+from services.execution.trades import ledger
+from services.execution.trades.ledger import Ledger, Stale
+from services.execution.trades.ports import Follower
+from services.execution.trades.protection import Protection
+from tradebus.contracts.base import Message
+from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
+from tradebus.contracts.streams import ORDERS
+from tradebus.execution.decisions import Decide
+from tradebus.execution.opening import open_trade, refuse_trade
+from tradebus.execution.roster import Roster
+from tradebus.execution.step import Request, Step
+from tradebus.execution.trade import Trade
+from tradebus.kernel.clock import Clock
+from tradebus.runtime.rendering import fact_of, message_of
+from tradebus.store.store import Store, Transaction
+from tradebus.trading import facts
+
+Approval = EntryApproved | EntryReduced
+
+CONSUMER = "execution"
+_ATTEMPTS = 5
+_log = structlog.get_logger()
+
+
+class Commits:
+    """What comes back is to be sent, and only then."""
+
+    def __init__(self, store: Store, clock: Clock, *, roster: Roster, follower: Follower | None) -> None:
+        self._store, self._clock, self._follower = store, clock, follower
+        self.roster, self.ledger = roster, Ledger(store.pool)
+        self._protection = Protection()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, pos_id: str) -> asyncio.Lock:
+        """The position's process lock, to be held around what is called here; it lives while somebody holds or awaits
+        it."""
+        lock = self._locks.get(pos_id)
+        if lock is None:
+            lock = self._locks[pos_id] = asyncio.Lock()
+        return lock
+
+    async def open(
+        self, approval: Approval, *, kind: str, refusal: str | None, at_ns: int
+    ) -> tuple[Trade, Sequence[Request]] | None:
+        """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one. None
+        where there is nothing to do. Raises ValueError for an approval that names no session."""
+        fact, step = _approved(approval), Step(cause_id=approval.event_id)
+        owner = self.roster.owner
+        if refusal is None:
+            trade = open_trade(fact, step, kind=kind, owner=owner, at_ns=at_ns)
+            # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
+            taken = await ledger.open_trade(
+                self._store.alone, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"
+            )
+        else:
+            trade = refuse_trade(fact, step, kind=kind, owner=owner, reason=refusal)
+            async with self._store.begin() as tx:
+                taken = await ledger.open_trade(
+                    tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome=refusal
+                )
+                if taken:
+                    self._emit(tx, step)
+        if not taken:
+            await self._refuse_if_exited(approval, kind=kind)
+            return None
+        self.remember(trade)
+        return trade, step.requests
+
+    async def change(
+        self, pos_id: str, decide: Decide, *, message: Message | None = None, intent_id: str | None = None
+    ) -> list[Request] | None:
+        """Applies one change. None where there is no such trade. With `intent_id` it is made once, however often it is
+        asked for. Raises Stale where other instances change the trade all the time."""
+        for _ in range(_ATTEMPTS):
+            trade = self.roster.alive.get(pos_id) or await self.load(pos_id)
+            if trade is None:
+                return None
+            step = Step(cause_id=message.event_id if message else None)
+            try:
+                async with self._store.begin() as tx:
+                    if intent_id is not None and message is not None:
+                        if not await tx.first_time(CONSUMER, intent_id):
+                            return []
+                        await ledger.insert_intent(tx, message, intent_id=intent_id, kind="EXIT", outcome="TAKEN")
+                    await tx.lock(pos_id)
+                    before, taken_over = trade.version, not self.roster.is_owner(trade.owner)
+                    # Whoever changes a trade owns it, and is followed in this by its orders.
+                    trade.owner = self.roster.owner
+                    decide(trade, step)
+                    await ledger.update_trade(tx, trade, step)
+                    self._emit(tx, step)
+            except Stale:
+                _log.info("trade changed elsewhere, reading again", pos_id=pos_id, version=before)
+                self.forget(pos_id)
+                continue
+            except BaseException:
+                self.forget(pos_id)  # the copy in memory has moved, the book has not
+                raise
+            self._protection.note(trade, now_ns=self.roster.market_ns)
+            self.remember(trade)
+            if taken_over:
+                await self._follow(trade)
+            return step.requests
+        raise Stale(pos_id)
+
+    async def refuse_unopened(self, message: ExitApproved) -> bool:
+        """Keeps the position of an exit that came first from being opened. False where it was opened at this moment."""
+        pos_id = message.pos_id or ""
+        async with self._store.begin() as tx:
+            await tx.lock(pos_id)
+            if not await ledger.claim_unopened(tx.connection, pos_id):
+                return False
+            if await tx.first_time(CONSUMER, message.intent_id):
+                await ledger.insert_intent(
+                    tx, message, intent_id=message.intent_id, kind="EXIT", outcome="BEFORE_ENTRY"
+                )
+        return True
+
+    async def load(self, pos_id: str) -> Trade | None:
+        """Reads a trade and remembers it. None where there is none."""
+        trade = await self.ledger.load(pos_id)
+        if trade is not None:
+            self.remember(trade)
+        return trade
+
+    async def position_of(self, tag: str) -> str | None:
+        """The position whose order bears the tag."""
+        return self.roster.position_of(tag) or await self.ledger.position_of_tag(tag)
+
+    def remember(self, trade: Trade) -> None:
+        """The roster knows the trade as it is committed."""
+        self.roster.remember(trade)
+        if trade.ended:
+            self._protection.forget(trade.pos_id)
+
+    def forget(self, pos_id: str) -> None:
+        """A stray now, until it is recovered: what the book says is read again."""
+        self.roster.forget(pos_id)
+        self._protection.forget(pos_id)
+
+    async def _refuse_if_exited(self, approval: Approval, *, kind: str) -> None:
+        """The approval was taken before, and nothing is to do; or its exit came first: then it is never opened."""
+        step = Step(cause_id=approval.event_id)
+        trade = refuse_trade(_approved(approval), step, kind=kind, owner=self.roster.owner, reason="exit_came_first")
+        async with self._store.begin() as tx:
+            await tx.lock(trade.pos_id)
+            if not await ledger.reopen_claim(tx.connection, trade.pos_id):
+                return
+            if await ledger.open_trade(
+                tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome="exit_came_first"
+            ):
+                self._emit(tx, step)
+
+    async def _follow(self, trade: Trade) -> None:
+        if self._follower is None:
+            return
+        for order in trade.orders:
+            if not order.ended:
+                await self._follower.follow(trade.session_id, order.tag)
+
+    def _emit(self, tx: Transaction, step: Step) -> None:
+        recorded_ns = self._clock.now_ns()
+        for fact in step.facts:
+            tx.emit(ORDERS.name, message_of(fact, source=CONSUMER, recorded_ns=recorded_ns))
+
+
+def _approved(message: Approval) -> facts.EntryApproved:
+    fact = fact_of(message)
+    assert isinstance(fact, facts.EntryApproved)  # EntryReduced is one
+    return fact

@@ -1,0 +1,68 @@
+"""One request to a broker, and what its answer means.
+
+Nothing leaves that another instance may send, that was answered meanwhile, or that goes into a book which is not the
+trade's.
+"""
+
+import structlog
+
+from services.execution.trades.pulse import Pulse
+from tradebus.brokers.ports import OrderGateway
+from tradebus.execution import decisions
+from tradebus.execution.decisions import Decide
+from tradebus.execution.roster import Roster
+from tradebus.execution.step import Cancel, Place, Request
+from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.time import ist_date
+
+_log = structlog.get_logger()
+
+
+class Sending:
+    """`doubts` are orders (position, id) whose outcome nobody knows for certain: looked up until it is known. After a
+    crash a committed order whose request may have left is one of them."""
+
+    def __init__(self, gateway: OrderGateway, roster: Roster, pulse: Pulse) -> None:
+        self.gateway, self._roster, self._pulse = gateway, roster, pulse
+        self.doubts: set[tuple[str, str]] = set()
+
+    async def send(self, trade: Trade, request: Request) -> Decide | None:
+        """Sends the request and waits for its answer. None where it is not sent."""
+        if not decisions.is_due(trade, request):
+            return None
+        order = trade.order(request.order_id)
+        if isinstance(request, Place):
+            return await self._place(trade, order, request)
+        number = order.broker_order_id or ""
+        if isinstance(request, Cancel):
+            outcome = await self.gateway.cancel(trade.session_id, number, at_ns=request.at_ns)
+        else:
+            outcome = await self.gateway.modify(trade.session_id, number, decisions.change_of(order, request))
+        return decisions.answered(order, request, outcome)
+
+    async def in_its_book(self, trade: Trade, order: Order) -> bool:
+        """Whether the broker's book is the one that the trade's orders are in, told by the entry that has filled.
+
+        A book begins anew every morning, and the name of a login may mean another account by now. Who takes such a
+        book's silence for the end of a stop sells what is not held.
+        """
+        entry = trade.entry_order()
+        if order is entry or not entry.filled_quantity:
+            return True
+        found = (await self.gateway.find_by_tag(trade.session_id, entry.tag)).order is not None
+        if not found:
+            _log.error("not the book of this trade, look at the account", pos_id=trade.pos_id, order_id=order.order_id)
+        return found
+
+    async def _place(self, trade: Trade, order: Order, request: Place) -> Decide | None:
+        if self._pulse.is_silent:
+            _log.error("silent for too long, the order may be another instance's to send", pos_id=trade.pos_id)
+            self.doubts.add((trade.pos_id, order.order_id))
+            return None
+        market_ns = self._roster.market_ns
+        late = market_ns and trade.opened_ns and ist_date(market_ns) > ist_date(trade.opened_ns)
+        if late and not await self.in_its_book(trade, order):
+            self.doubts.add((trade.pos_id, order.order_id))
+            return None
+        outcome = await self.gateway.place(decisions.order_request(trade, order))
+        return decisions.answered(order, request, outcome)

@@ -1,0 +1,67 @@
+"""Carries out, on the book of record, what supervision (`tradebus.execution.supervision`) makes of market data."""
+
+from collections.abc import Callable
+
+from services.execution.trades.keeper import Keeper
+from tradebus.brokers.ports import SimulatedMarket
+from tradebus.calendar import MarketClass, session_for
+from tradebus.contracts.records import Records
+from tradebus.execution.supervision import Action, Decision, KeepExtremes, MeetTick, Supervision
+from tradebus.execution.trade import Trade
+from tradebus.kernel.time import ist_date
+
+
+class Supervisor:
+    """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
+
+    def __init__(self, keeper: Keeper, market: SimulatedMarket | None, *, passed_ns: Callable[[str], int]) -> None:
+        self._keeper, self._market, self._passed_ns = keeper, market, passed_ns
+        self._supervision = Supervision(keeper.roster, market)
+
+    @property
+    def now_ns(self) -> int:
+        """The event time up to which everything has been applied."""
+        return self._supervision.now_ns
+
+    def begin(self, now_ns: int) -> None:
+        """Everything before `now_ns` was applied in an earlier life."""
+        self._supervision.now_ns = now_ns
+
+    async def apply(self, ticks: Records, *, end_ns: int) -> None:
+        """One batch: everything up to, not including, `end_ns`."""
+        for action in self._supervision.apply(ticks, end_ns=end_ns):
+            await self._carry_out(action)
+
+    async def meet_missed(self) -> None:
+        """Deadlines of trades at brokers, where the ticks that would tell of them have stopped in a session."""
+        for action in self._supervision.missed(self._passed):
+            await self._carry_out(action)
+
+    def unsaved(self) -> list[Trade]:
+        """Open trades whose extremes should be stored now: at most once a second of event time."""
+        return self._supervision.unsaved()
+
+    def _passed(self, trade: Trade) -> int:
+        passed_ns = self._passed_ns(trade.session_id)
+        return passed_ns if passed_ns and _in_session(passed_ns) else 0
+
+    async def _carry_out(self, action: Action) -> None:
+        if isinstance(action, Decision):
+            await self._keeper.change(action.pos_id, action.decide)
+        elif isinstance(action, KeepExtremes):
+            await self._keeper.commits.ledger.save_extremes(action.trades)
+        elif self._market is None:
+            return
+        elif isinstance(action, MeetTick):
+            for report in await self._market.on_tick(action.instrument, action.ticks, action.index):
+                await self._keeper.report(report)
+        else:
+            while reports := await self._market.advance(action.now_ns):
+                for report in reports:
+                    await self._keeper.report(report)
+
+
+def _in_session(ts_ns: int) -> bool:
+    """Whether anything is traded then: an exit that is refused out of hours is not tried all night."""
+    session = session_for(ist_date(ts_ns), MarketClass.DERIVATIVE)
+    return session is not None and session.open_ns <= ts_ns < session.close_ns
