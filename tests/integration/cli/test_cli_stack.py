@@ -3,97 +3,33 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from testkit.command import Shell, standing
 from testkit.waiting import eventually
 
 from services.cli.stack.children import free_port
-from services.cli.stack.rundir import RunState, is_alive, read_run, runs_folder, write_run
+from services.cli.stack.rundir import RunState, read_run, runs_folder, write_run
 from tradebus.config.settings import without_password
 from tradebus.contracts.streams import STREAMS
 from tradebus.runtime.embedded import ServerUrls
 from tradebus.store.migrate import drop_namespace, list_namespaces
 
-COMMAND = [sys.executable, "-m", "services.cli.main"]
-ROOT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True)
-class Shell:
-    """Runs the command against the test's servers, with a state folder of its own."""
-
-    environment: dict[str, str]
-    state: Path
-
-    def __call__(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        found = subprocess.run(
-            [*COMMAND, *arguments],
-            env=self.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert found.returncode == code, (arguments, found.stdout[-2000:], found.stderr[-2000:])
-        assert "Traceback" not in found.stderr
-        return found
-
-    def json(self, *arguments: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self(*arguments, "--json").stdout.splitlines()[-1])
-        return found
-
 
 @pytest.fixture
 def shell(servers: ServerUrls, tmp_path: Path) -> Shell:
-    urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
-    environment = {**os.environ, **urls, "TRADEBUS_STATE_DIR": str(tmp_path / "state"), "COLUMNS": "200"}
-    return Shell(environment, tmp_path / "state")
-
-
-def listen_to_interrupts() -> None:
-    """A shell's background job ignores Ctrl-C, and so would every process it starts: not what a terminal's would."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return Shell.at(tmp_path / "state", DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
 
 
 @pytest.fixture
 def stack(shell: Shell, servers: ServerUrls) -> Iterator[RunState]:
-    """`tradebus up`, sped up, on ports nobody has; the default namespace is emptied afterwards."""
-    arguments = ["up", "--speed", "60", "--port", str(free_port()), "--api-port", str(free_port()), "--seed", "3"]
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], env=shell.environment, cwd=ROOT, stderr=subprocess.PIPE, text=True,
-        preexec_fn=listen_to_interrupts,
-    )  # fmt: skip
-    assert process.stderr is not None
-    said: list[str] = []
-    ready = threading.Event()
-
-    def read() -> None:
-        for line in process.stderr or ():
-            said.append(line)
-            if "Ctrl-C ends everything" in line:
-                ready.set()
-        ready.set()
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    assert ready.wait(90)
-    run = read_run(runs_folder(shell.state) / "default")
-    assert run is not None, "".join(said)
-    yield run
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130, "".join(said)
-    reader.join()
-    process.stderr.close()
-    assert not any(is_alive(service.pid) for service in run.services.values())
+    """`tradebus up`; the default namespace is emptied afterwards."""
+    with standing(shell) as up:
+        yield up.run
     drop_namespace(servers.database_url, namespace="")
     with redis.Redis.from_url(servers.redis_url) as client:
         for stream in STREAMS:
