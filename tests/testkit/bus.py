@@ -1,10 +1,11 @@
 """Both buses behind one harness, and the plain entries their tests send."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import redis
+import redis.asyncio
 
 from tradebus.bus.memory_bus import MemoryBus
 from tradebus.bus.port import Bus, Entry, Outgoing
@@ -40,6 +41,10 @@ class Harness(Protocol):
         """Time passes for entries that are pending."""
         ...
 
+    async def until_waiting(self) -> None:
+        """Returns once a reader or follower of these buses waits for entries."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -68,6 +73,10 @@ class MemoryHarness:
 
     async def let_idle(self, milliseconds: int) -> None:
         self._clock.advance(self._clock.now_ns() + milliseconds * 1_000_000)
+
+    async def until_waiting(self) -> None:
+        for _ in range(10):  # what can run has run: nothing in it waits for anything but entries
+            await asyncio.sleep(0)
 
     async def close(self) -> None:
         if self._bus is not None:
@@ -100,7 +109,10 @@ class RedisHarness:
         return made
 
     async def let_idle(self, milliseconds: int) -> None:
-        await asyncio.sleep(milliseconds / 1000)
+        await asyncio.sleep(milliseconds / 1000)  # the server's own clock measures it
+
+    async def until_waiting(self) -> None:
+        await until_blocked(self._redis_url, self.namespace)
 
     async def close(self) -> None:
         for each in self._buses:
@@ -108,3 +120,17 @@ class RedisHarness:
         with redis.Redis.from_url(self._redis_url) as client:
             for key in list(client.scan_iter(f"{self.namespace}:*", count=1000)):
                 client.delete(key)
+
+
+async def until_blocked(redis_url: str, namespace: str, *, besides: Collection[str] = ()) -> set[str]:
+    """Returns once the server says that a client of this namespace waits for entries: the ids of those that do.
+    Clients of these ids are not meant: they may be gone, and the server not know it yet."""
+    async with asyncio.timeout(30), redis.asyncio.Redis.from_url(redis_url) as client:
+        while True:
+            found = {
+                str(one["id"]) for one in await client.client_list()
+                if one["name"] == f"tradebus:{namespace}" and "b" in one["flags"]
+            }  # fmt: skip
+            if found - set(besides):
+                return found
+            await asyncio.sleep(0.005)

@@ -23,6 +23,7 @@ class FaultyProxy:
         self.lose_answer: bytes | None = None
         self.frozen = False
         self.cuts = 0
+        self.accepted = 0  # connections, since it was made
 
     @property
     def url(self) -> str:
@@ -51,6 +52,7 @@ class FaultyProxy:
         self._connections.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         server_reader, server_writer = await asyncio.open_connection(*self._target)
         self._connections |= {writer, server_writer}
         losing = asyncio.Event()

