@@ -1,4 +1,4 @@
-"""The rules of DESIGN as checks: layers, stream owners, clocks, sizes. Each has a named escape or a ratchet."""
+"""The rules of DESIGN as checks: layers, stream owners, clocks. Each has a named escape or a ratchet."""
 
 import ast
 import json
@@ -13,8 +13,6 @@ from tradebus.contracts.streams import STREAMS, Stream
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("libs/tradebus/**/*.py"), *ROOT.glob("services/**/*.py")])
-FILE_LINES_MAX = 400
-FUNCTION_LINES_MAX = 60
 # What a service may publish besides its own streams: the gateway's relay is the only one that copies others' messages.
 CLOCKS = {
     "time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "date.today", "uuid.uuid4", "uuid.uuid1"
@@ -100,18 +98,6 @@ def test_nothing_outside_the_kernel_reads_a_clock_or_draws_at_random(path):
         if isinstance(node, ast.Import):
             banned = {name.name for name in node.names} & {"random", "secrets"}
             assert not banned or relative(path) in DRAWS_SECRETS, f"{relative(path)}:{node.lineno} imports {banned}"
-
-
-def test_files_and_functions_stay_small():
-    long_files = {relative(path): len(path.read_text().splitlines()) for path in SOURCES}
-    assert not {name: lines for name, lines in long_files.items() if lines > FILE_LINES_MAX}
-    long_functions = {
-        f"{relative(path)}:{node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
-        for path in SOURCES
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert not {name: lines for name, lines in long_functions.items() if lines > FUNCTION_LINES_MAX}
 
 
 def test_no_mock_no_todo_no_silent_except():

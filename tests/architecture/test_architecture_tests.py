@@ -1,0 +1,128 @@
+"""What a test may not do: wait for luck, look inside, stand on another test.
+
+A sleep is a poll (in a `while` that asks for a condition), a yield (`sleep(0)`), or says on its line why it lasts as
+long as it does. Private attributes are reached through `self` and `cls` only. What is older is counted by file: the
+counts may shrink, and never grow. Nothing is added to these lists.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
+# A named tuple's own words begin with an underscore.
+PUBLIC = {"_replace", "_asdict", "_fields", "_make"}
+# Oracles: the official clients parse inside what they call private, and say so nowhere else.
+ORACLES = {"_parse_binary", "_parse_text_message", "_default_login_uri"}
+
+STANDS_LEFT = {"tests/integration/execution/test_execution_gap.py"}
+SLEEPS_LEFT: dict[str, int] = {
+    "tests/integration/brokers/test_brokers_dhan_orders.py": 3,
+    "tests/integration/brokers/test_brokers_kite_feed.py": 1,
+    "tests/integration/brokers/test_brokers_kite_orders.py": 4,
+    "tests/integration/brokers/test_brokers_upstox_feed.py": 1,
+    "tests/integration/execution/test_execution_brokers.py": 2,
+    "tests/integration/execution/test_execution_other_books.py": 3,
+    "tests/integration/execution/test_execution_silent_feed.py": 2,
+    "tests/integration/execution/test_execution_stalled_instance.py": 3,
+    "tests/integration/market_data/test_market_data_restart.py": 2,
+    "tests/integration/risk/test_risk_restarts.py": 1,
+    "tests/integration/sandbox/test_sandbox_driver.py": 1,
+    "tests/integration/store/test_store_connect.py": 1,
+    "tests/integration/store/test_store_standing.py": 3,
+    "tests/testkit/risk_service.py": 1,
+    "tests/testkit/scripted_server.py": 1,
+    "tests/unit/brokers/test_brokers_calls.py": 2,
+    "tests/unit/brokers/test_brokers_calls_given_up.py": 1,
+    "tests/unit/brokers/test_brokers_kite_limits.py": 1,
+    "tests/unit/runtime/test_runtime_timers.py": 5,
+}
+PRIVATE_LEFT: dict[str, int] = {
+    "tests/contract/brokers/dhan/test_conformance_dhan_feed.py": 2,
+    "tests/contract/brokers/kite/test_conformance_kite_reference.py": 1,
+    "tests/contract/brokers/upstox/test_conformance_upstox_reference.py": 1,
+    "tests/integration/brokers/test_brokers_dhan_feed.py": 1,
+    "tests/integration/brokers/test_brokers_dhan_orders.py": 2,
+    "tests/integration/brokers/test_brokers_dhan_replies.py": 2,
+    "tests/integration/brokers/test_brokers_kite_documented.py": 1,
+    "tests/integration/brokers/test_brokers_kite_orders.py": 3,
+    "tests/integration/brokers/test_brokers_kite_replies.py": 1,
+    "tests/integration/brokers/test_brokers_upstox_orders.py": 3,
+    "tests/integration/execution/test_execution_mishaps.py": 7,
+    "tests/integration/execution/test_execution_stalled_instance.py": 5,
+    "tests/integration/execution/test_execution_two_instances.py": 3,
+    "tests/integration/gateway/conftest.py": 1,
+    "tests/integration/market_data/test_market_data_live_feed.py": 8,
+    "tests/integration/strategy/test_strategy_service.py": 6,
+    "tests/integration/strategy/test_strategy_ticks.py": 1,
+    "tests/testkit/dhan_streams.py": 1,
+    "tests/unit/brokers/test_brokers_calls_given_up.py": 2,
+    "tests/unit/brokers/test_brokers_settling.py": 1,
+    "tests/unit/sandbox/test_sandbox_matching.py": 1,
+    "tests/unit/sandbox/test_sandbox_upstox_frames.py": 2,
+    "tests/unit/strategies/test_strategies_ema_20_50.py": 1,
+}
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def unexplained_sleeps(text: str) -> list[int]:
+    """Lines of sleeps that are neither a poll, nor a yield, nor explained."""
+    lines = text.splitlines()
+    polls: set[ast.AST] = set()
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.While):
+            polls |= set(ast.walk(node))
+    found = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and node not in polls):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        is_yield = bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
+        if name == "sleep" and not is_yield and "# " not in lines[node.lineno - 1].replace("# noqa", ""):
+            found.append(node.lineno)
+    return found
+
+
+def private_accesses(text: str) -> list[int]:
+    """Lines that reach for `._name` of something else than `self` or `cls`."""
+    return [
+        node.lineno for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_") and not node.attr.startswith("__") and node.attr not in PUBLIC | ORACLES
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TESTS, ids=relative)
+def test_no_test_waits_for_luck(path):
+    found = unexplained_sleeps(path.read_text())
+    assert len(found) <= SLEEPS_LEFT.get(relative(path), 0), f"sleeps without a reason: lines {found}"
+
+
+@pytest.mark.parametrize("path", TESTS, ids=relative)
+def test_no_test_looks_inside(path):
+    found = private_accesses(path.read_text())
+    assert len(found) <= PRIVATE_LEFT.get(relative(path), 0), f"private attributes: lines {found}"
+
+
+def test_no_test_stands_on_another():
+    for path in TESTS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            bad = [name for name in names if name.rpartition(".")[2].startswith("test_") or name == "conftest"]
+            assert not bad or relative(path) in STANDS_LEFT, f"{relative(path)}:{node.lineno} imports {bad}"
+
+
+def test_the_checks_can_fail():
+    assert unexplained_sleeps("import time\ntime.sleep(0.1)\n") == [2]
+    assert unexplained_sleeps("await asyncio.sleep(0.1)  # noqa: X\n") == [1]
+    assert unexplained_sleeps("await asyncio.sleep(0.1)  # the server's clock\nawait asyncio.sleep(0)\n") == []
+    assert unexplained_sleeps("while not ready():\n    time.sleep(0.1)\n") == []
+    assert private_accesses("a._b\nself._b\nrow._replace(x=1)\nself.a._b\n") == [1, 4]
