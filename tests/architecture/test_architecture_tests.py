@@ -17,7 +17,15 @@ PUBLIC = {"_replace", "_asdict", "_fields", "_make"}
 # Oracles: the official clients parse inside what they call private, and say so nowhere else.
 ORACLES = {"_parse_binary", "_parse_text_message", "_default_login_uri"}
 
-STANDS_LEFT = {"tests/integration/execution/test_execution_gap.py"}
+STANDS_LEFT = {
+    "tests/integration/execution/test_execution_gap.py",
+    "tests/integration/execution/test_execution_hanging_broker.py",
+    "tests/integration/execution/test_execution_other_books.py",
+    "tests/integration/execution/test_execution_same_numbers.py",
+    "tests/integration/execution/test_execution_silent_feed.py",
+    "tests/integration/execution/test_execution_stalled_instance.py",
+    "tests/unit/execution/test_execution_protection.py",
+}
 SLEEPS_LEFT: dict[str, int] = {
     "tests/integration/brokers/test_brokers_dhan_orders.py": 3,
     "tests/integration/brokers/test_brokers_kite_feed.py": 1,
