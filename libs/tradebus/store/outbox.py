@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.kernel.clock import monotonic_ns
-from tradebus.store.queries import load_queries
-from tradebus.store.store import Store
+from tradebus.store.book import Book
 
-_SQL = load_queries("tradebus.store", "store")
 _SWEEP_ROWS = 500
+_FLUSH_ENTRIES = 5_000  # in one publish: far below what any stream takes at once
 
 
 class Outbox:
@@ -24,7 +23,7 @@ class Outbox:
     `abandoned_after_seconds`: how long another instance's rows may lie before that instance is taken for dead.
     """
 
-    def __init__(self, store: Store, bus: Bus, *, abandoned_after_seconds: float = 10.0) -> None:
+    def __init__(self, store: Book, bus: Bus, *, abandoned_after_seconds: float = 10.0) -> None:
         self._store = store
         self._bus = bus
         self._publishing = asyncio.Lock()
@@ -38,7 +37,7 @@ class Outbox:
 
     async def check_servers(self) -> None:
         """Returns where Postgres and the bus answer. Raises what is wrong otherwise."""
-        await self._store.pool.fetchval("SELECT 1")
+        await self._store.check()
         await self._bus.tail("no.such.stream", count=1)
 
     async def flush(
@@ -52,8 +51,12 @@ class Outbox:
             backlog = self._store.backlog
             await backlog.settle()
             rows = backlog.take()
-            outgoing = [*(row.outgoing for row in rows), *then]
             try:
+                while len(rows) > _FLUSH_ENTRIES:  # after a long absence of the bus
+                    await self._bus.publish([row.outgoing for row in rows[:_FLUSH_ENTRIES]])
+                    self._store.published(rows[:_FLUSH_ENTRIES])
+                    rows = rows[_FLUSH_ENTRIES:]
+                outgoing = [*(row.outgoing for row in rows), *then]
                 if ack is not None:
                     subscription, entries = ack
                     await subscription.publish_and_ack(outgoing, entries)
@@ -83,25 +86,22 @@ class Outbox:
 
     async def _left(self) -> list[int]:
         """Ids of rows that nobody alive is going to publish, in order."""
-        service = self._store.producer.partition("-")[0] + "-"
-        rows = await self._store.pool.fetch(_SQL["outbox_of_service"], self._store.producer, service)
+        rows = await self._store.outbox_left()
         await self._store.backlog.answered()
         now_ns = monotonic_ns()
-        others = [row["outbox_id"] for row in rows if not row["own"]]
+        others = [row_id for row_id, own in rows if not own]
         self._first_seen_ns = {row_id: self._first_seen_ns.get(row_id, now_ns) for row_id in others}
         return [
-            row["outbox_id"] for row in rows
+            row_id for row_id, own in rows
             if (
-                not self._store.backlog.knows(row["outbox_id"])
-                if row["own"]
-                else now_ns - self._first_seen_ns[row["outbox_id"]] >= self._abandoned_after_ns
+                not self._store.backlog.knows(row_id)
+                if own
+                else now_ns - self._first_seen_ns[row_id] >= self._abandoned_after_ns
             )
         ]  # fmt: skip
 
     async def _publish_left(self, ids: Sequence[int]) -> int:
-        async with self._store.pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_SQL["take_left"], ids)
+        async with self._store.taking_left(ids) as rows:
             if rows:
-                await self._bus.publish([Outgoing(row["stream"], row["kind"], row["body"]) for row in rows])
-                await connection.execute(_SQL["delete_published"], [row["outbox_id"] for row in rows])
+                await self._bus.publish([row.outgoing for row in rows])
         return len(rows)

@@ -167,6 +167,27 @@ class Store:
         """One statement as a whole transaction that emits nothing. Raises what Postgres raises."""
         return await self._standing.fetchrow(statement, *arguments)
 
+    async def outbox_left(self) -> list[tuple[int, bool]]:
+        """See `tradebus.store.book.Book`."""
+        service = self.producer.partition("-")[0] + "-"
+        rows = await self.pool.fetch(_SQL["outbox_of_service"], self.producer, service)
+        return [(row["outbox_id"], row["own"]) for row in rows]
+
+    @asynccontextmanager
+    async def taking_left(self, ids: Sequence[int]) -> AsyncIterator[list[OutboxRow]]:
+        """See `tradebus.store.book.Book`."""
+        async with self.begin() as transaction:
+            rows = [
+                OutboxRow(row["outbox_id"], Outgoing(row["stream"], row["kind"], row["body"]))
+                for row in await transaction.connection.fetch(_SQL["take_left"], ids)
+            ]
+            yield rows
+            await transaction.connection.execute(_SQL["delete_published"], [row.outbox_id for row in rows])
+
+    async def check(self) -> None:
+        """See `tradebus.store.book.Book`."""
+        await self.pool.fetchval("SELECT 1")
+
     def published(self, rows: Sequence[OutboxRow]) -> None:
         """The outbox calls this: the rows are on the bus and may be deleted, in a while, in one statement."""
         self.backlog.published(rows)

@@ -17,13 +17,6 @@ async def counts(store: Store) -> tuple[int, ...]:
     return tuple(row)
 
 
-async def handle_and_fail(store: Store) -> None:
-    async with store.begin() as transaction:
-        assert await transaction.first_time("risk", "m")
-        transaction.emit(COMMANDS.name, pause(1))
-        raise ZeroDivisionError
-
-
 async def test_what_a_transaction_emits_is_in_outbox_and_events_after_its_commit_and_not_before(store: Store) -> None:
     async with store.begin() as transaction:
         transaction.emit(COMMANDS.name, pause(1))
@@ -42,13 +35,6 @@ async def test_what_a_transaction_emits_is_in_outbox_and_events_after_its_commit
     assert events[0]["body"]["reason"] == "reason 1"
 
 
-async def test_a_transaction_that_raises_leaves_no_row_of_any_kind(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError):
-        await handle_and_fail(store)
-    assert await counts(store) == (0, 0, 0)
-    assert store.backlog.take() == []
-
-
 async def test_a_statement_that_fails_takes_the_emission_with_it(store: Store) -> None:
     async def handle() -> None:
         async with store.begin() as transaction:
@@ -58,73 +44,6 @@ async def test_a_statement_that_fails_takes_the_emission_with_it(store: Store) -
     with pytest.raises(asyncpg.CheckViolationError):
         await handle()
     assert await counts(store) == (0, 0, 0)
-
-
-async def test_a_cancelled_transaction_leaves_nothing(store: Store) -> None:
-    started = asyncio.Event()
-
-    async def handle() -> None:
-        async with store.begin() as transaction:
-            await transaction.first_time("risk", "m")
-            transaction.emit(COMMANDS.name, pause(1))
-            started.set()
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(handle())
-    await started.wait()
-    task.cancel()
-    await asyncio.wait([task])
-    assert await counts(store) == (0, 0, 0)
-
-
-async def test_emitting_after_the_end_of_a_transaction_is_refused(store: Store) -> None:
-    async with store.begin() as transaction:
-        pass
-    with pytest.raises(RuntimeError, match="PAUSE_TRADING"):
-        transaction.emit(COMMANDS.name, pause(1))
-
-
-async def test_an_event_emitted_again_is_recorded_once_and_published_again(store: Store) -> None:
-    for _ in range(2):
-        async with store.begin() as transaction:
-            transaction.emit(COMMANDS.name, pause(1))
-    assert await counts(store) == (0, 2, 1)
-
-
-async def test_a_message_delivered_twice_is_handled_once(store: Store) -> None:
-    answers = []
-    for consumer in ("risk", "risk", "execution"):
-        async with store.begin() as transaction:
-            answers.append(await transaction.first_time(consumer, "m"))
-    assert answers == [True, False, True]
-
-
-async def test_a_message_whose_first_handling_failed_is_handled_again(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError):
-        await handle_and_fail(store)
-    async with store.begin() as transaction:
-        assert await transaction.first_time("risk", "m")
-
-
-async def test_a_message_handled_at_once_by_two_processes_has_one_effect(
-    store: Store, database_url: str, migrated: str
-) -> None:
-    other = await Store.connect(database_url, namespace=migrated, producer="test-2")
-    handled: list[int] = []
-
-    async def handle(where: Store, number: int) -> None:
-        async with where.begin() as transaction:
-            if await transaction.first_time("execution", f"message {number}"):
-                handled.append(number)
-                transaction.emit(COMMANDS.name, pause(number))
-
-    try:
-        deliveries = [handle(where, number) for number in range(200) for where in (store, other, store)]
-        await asyncio.gather(*deliveries)
-    finally:
-        await other.close()
-    assert sorted(handled) == list(range(200))
-    assert await counts(store) == (200, 200, 200)
 
 
 async def test_the_one_who_waits_for_a_failed_first_handling_becomes_the_first(store: Store) -> None:

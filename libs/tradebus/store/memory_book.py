@@ -1,0 +1,259 @@
+"""The book in memory: for tests and simulations, in one event loop. Passes the Postgres book's suite.
+
+A `MemoryDatabase` is what Postgres is to the processes of a namespace; a `MemoryBook` is one process's door to it, and
+a new one with the same producer is its next life.
+
+A service's own twin keeps its rows in `MemoryTransaction.table(name)`: a mapping that shows what is committed and what
+this transaction has written, and becomes everybody's at the commit. Values are never altered, only replaced. Where a
+row is read to be replaced, `lock` its name first, as a row's lock does on Postgres.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from tradebus.bus.port import Outgoing
+from tradebus.contracts.base import Message
+from tradebus.kernel.errors import Unavailable
+from tradebus.store.backlog import Backlog, OutboxRow
+
+INBOX, OUTBOX, EVENTS = "inbox", "outbox", "events"
+_GONE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row of the events table: what was emitted, once per event id."""
+
+    stream: str
+    message: Message
+
+
+@dataclass(slots=True)
+class _Lock:
+    holders: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class MemoryDatabase:
+    """Tables by name, each a mapping from a row's key to its value."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[Hashable, Any]] = {}
+        self._locks: dict[Hashable, _Lock] = {}
+        self._outbox_ids = 0
+        self._away = False
+        self._answers_lost = 0
+
+    def table(self, name: str) -> Mapping[Any, Any]:
+        """The committed rows, to read."""
+        return MappingProxyType(self._tables.setdefault(name, {}))
+
+    def go_away(self) -> None:
+        """Nobody gets a transaction, and none commits, until `come_back`."""
+        self._away = True
+
+    def come_back(self) -> None:
+        self._away = False
+
+    def lose_answers(self, count: int) -> None:
+        """The next commits are made, but whoever made them hears an error instead of an answer."""
+        self._answers_lost = count
+
+    def check(self) -> None:
+        """Raises Unavailable while it is away."""
+        if self._away:
+            raise Unavailable("the book does not answer: start it again")
+
+    def apply(self, writes: Mapping[str, Mapping[Hashable, Any]]) -> None:
+        """What a commit changes, at once. For transactions."""
+        for name, rows in writes.items():
+            table = self._tables.setdefault(name, {})
+            for key, value in rows.items():
+                if value is _GONE:
+                    table.pop(key, None)
+                else:
+                    table[key] = value
+
+    def next_outbox_id(self) -> int:
+        """For transactions."""
+        self._outbox_ids += 1
+        return self._outbox_ids
+
+    def loses_an_answer(self) -> bool:
+        """Whether this commit's is lost. For transactions."""
+        lost = self._answers_lost > 0
+        self._answers_lost -= lost
+        return lost
+
+    async def acquire(self, name: Hashable) -> None:
+        """For transactions."""
+        lock = self._locks.setdefault(name, _Lock())
+        lock.holders += 1
+        try:
+            await lock.turn.acquire()
+        except BaseException:
+            self._let_go(name, lock)
+            raise
+
+    def release(self, name: Hashable) -> None:
+        """For transactions."""
+        lock = self._locks[name]
+        lock.turn.release()
+        self._let_go(name, lock)
+
+    def _let_go(self, name: Hashable, lock: _Lock) -> None:
+        lock.holders -= 1
+        if not lock.holders:
+            del self._locks[name]
+
+
+class MemoryTable(MutableMapping[Any, Any]):
+    """A table as one transaction sees it."""
+
+    def __init__(self, committed: Mapping[Hashable, Any]) -> None:
+        self._committed = committed
+        self.writes: dict[Hashable, Any] = {}
+
+    def __getitem__(self, key: Hashable) -> Any:
+        value = self.writes[key] if key in self.writes else self._committed[key]
+        if value is _GONE:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: Hashable, value: Any) -> None:
+        self.writes[key] = value
+
+    def __delitem__(self, key: Hashable) -> None:
+        self[key]
+        self.writes[key] = _GONE
+
+    def __iter__(self) -> Iterator[Hashable]:
+        yield from [key for key in self._committed if key not in self.writes]
+        yield from [key for key, value in self.writes.items() if value is not _GONE]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class MemoryTransaction:
+    """See `tradebus.store.book.BookTransaction`."""
+
+    def __init__(self, database: MemoryDatabase, *, producer: str) -> None:
+        self._database, self._producer = database, producer
+        self._tables: dict[str, MemoryTable] = {}
+        self._held: dict[Hashable, None] = {}
+        self._emitted: list[tuple[str, Message]] = []
+        self._is_open = True
+
+    def table(self, name: str) -> MemoryTable:
+        """A table of this transaction: its own writes over what is committed."""
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = MemoryTable(self._database.table(name))
+        return table
+
+    async def first_time(self, consumer: str, message_id: str) -> bool:
+        await self._hold((INBOX, consumer, message_id))
+        inbox = self.table(INBOX)
+        if (consumer, message_id) in inbox:
+            return False
+        inbox[consumer, message_id] = True
+        return True
+
+    async def lock(self, pos_id: str) -> None:
+        await self._hold(pos_id)
+
+    async def _hold(self, name: Hashable) -> None:
+        await asyncio.sleep(0)  # as a round trip would: others may be first
+        if name not in self._held:
+            await self._database.acquire(name)
+            self._held[name] = None
+
+    def emit(self, stream: str, message: Message) -> None:
+        if not self._is_open:
+            raise RuntimeError(f"{message.TYPE} emitted after its transaction had ended")
+        self._emitted.append((stream, message))
+
+    def commit(self) -> list[OutboxRow]:
+        """The book calls this last; the outbox rows that were written. Raises Unavailable while the book is away."""
+        self._database.check()
+        self._is_open = False
+        rows: list[OutboxRow] = []
+        outbox, events = self.table(OUTBOX), self.table(EVENTS)
+        for stream, message in self._emitted:
+            row = OutboxRow(self._database.next_outbox_id(), Outgoing(stream, message.TYPE, message.to_json()))
+            outbox[row.outbox_id] = (self._producer, row.outgoing)
+            events.setdefault(message.event_id, Event(stream, message))
+            rows.append(row)
+        self._database.apply({name: table.writes for name, table in self._tables.items()})
+        return rows
+
+    def end(self) -> None:
+        """The book calls this whichever way the transaction ends."""
+        self._is_open = False
+        for name in self._held:
+            self._database.release(name)
+        self._held.clear()
+
+
+class MemoryBook:
+    """See `tradebus.store.book.Book`."""
+
+    def __init__(self, database: MemoryDatabase, *, producer: str) -> None:
+        self.database, self.producer = database, producer
+        self.backlog = Backlog()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[MemoryTransaction]:
+        await asyncio.sleep(0)
+        self.database.check()
+        transaction = MemoryTransaction(self.database, producer=self.producer)
+        rows: list[OutboxRow] = []
+        try:
+            yield transaction
+            rows = transaction.commit()
+            self.backlog.writing(rows)
+            if self.database.loses_an_answer():
+                raise Unavailable("the book was lost before it answered")
+        except BaseException:
+            self.backlog.abandoned(rows)
+            raise
+        finally:
+            transaction.end()
+        self.backlog.committed(rows)
+
+    async def outbox_left(self) -> list[tuple[int, bool]]:
+        self.database.check()
+        service = self.producer.partition("-")[0] + "-"
+        return [
+            (outbox_id, producer == self.producer)
+            for outbox_id, (producer, _) in sorted(self.database.table(OUTBOX).items())
+            if producer == self.producer or producer.startswith(service)
+        ]
+
+    @asynccontextmanager
+    async def taking_left(self, ids: Sequence[int]) -> AsyncIterator[list[OutboxRow]]:
+        async with self.begin() as transaction:
+            for outbox_id in ids:
+                await transaction.lock(f"outbox {outbox_id}")
+            outbox = transaction.table(OUTBOX)
+            rows = [OutboxRow(outbox_id, outbox[outbox_id][1]) for outbox_id in ids if outbox_id in outbox]
+            yield rows
+            for row in rows:
+                del outbox[row.outbox_id]
+
+    def published(self, rows: Sequence[OutboxRow]) -> None:
+        self.backlog.published(rows)
+        ids = self.backlog.take_published()
+        self.database.apply({OUTBOX: dict.fromkeys(ids, _GONE)})
+        self.backlog.deleted(ids)
+
+    async def check(self) -> None:
+        self.database.check()
+
+    async def close(self) -> None:
+        """What was not published stays for the next sweep."""
