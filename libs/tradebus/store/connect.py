@@ -10,8 +10,8 @@ import asyncpg
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.rng import jittered, seed_for
-from tradebus.store.address import describe
 from tradebus.store.namespaces import schema_name
+from tradebus.store.postgres.address import describe
 
 T = TypeVar("T")
 # What a server that starts, restarts or is briefly full answers with. Anything else it will say again.

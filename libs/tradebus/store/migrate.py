@@ -19,8 +19,8 @@ from psycopg import sql
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.ids import lock_key
-from tradebus.store.address import describe
 from tradebus.store.namespaces import namespace_of, schema_name
+from tradebus.store.postgres.address import describe
 
 _MIGRATIONS = files("tradebus.store") / "sql" / "migrations"
 _JOURNAL = "schema_migrations"

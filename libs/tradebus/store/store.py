@@ -23,8 +23,8 @@ from tradebus.contracts.base import Message
 from tradebus.kernel.ids import lock_key
 from tradebus.store.backlog import Backlog, OutboxRow
 from tradebus.store.connect import connect_pool, retrying
+from tradebus.store.postgres.standing import StandingConnection
 from tradebus.store.queries import load_queries
-from tradebus.store.standing import StandingConnection
 
 _SQL = load_queries("tradebus.store", "store")
 _log = logging.getLogger("tradebus.store")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradebus.kernel.errors import InvalidInput
-from tradebus.store.address import describe
 from tradebus.store.namespaces import namespace_of, schema_name
+from tradebus.store.postgres.address import describe
 
 
 @given(st.from_regex(r"[a-z0-9_]{0,40}", fullmatch=True))

@@ -1,0 +1,1 @@
+"""What only the book on Postgres needs: addresses that may be shown, the connection that stands ready."""
