@@ -46,6 +46,17 @@ MASTER = [
 ]  # fmt: skip
 
 
+def weeklies() -> list[ListedInstrument]:
+    """Five contracts that Dhan gives one symbol, the farthest first."""
+    return [
+        listing(
+            InstrumentKey(Segment.NFO, "NIFTY", date(2026, 12, day), 2_655_000, Right.CALL), "NIFTY-Dec2026-26550-CE",
+            50_000 + day, lot=65,
+        )
+        for day in (29, 22, 15, 8, 1)
+    ]  # fmt: skip
+
+
 def quotes(instrument: int, times_ns: Sequence[int], prices: Sequence[int], *, volume: int = 0, timed=True) -> Records:
     rows = np.zeros(len(prices), QUOTE)
     rows["ts_event_ns"] = times_ns

@@ -1,7 +1,7 @@
 """What can be traded or watched, and the lookup by any of its names.
 
-Invariants (property-tested): every instrument is found by its id, its symbol and each of its aliases; a name finds at
-most one instrument, because a symbol or alias that would name two is refused.
+Invariants (property-tested): every instrument is found by its id, its key, its symbol and each of its aliases; a name
+finds at most one instrument, because a key, symbol or alias that would name two is refused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,6 +56,8 @@ class InstrumentMaster:
                 raise InvalidInput(f"instrument {instrument.instrument_id}: both {other!r} and {instrument.symbol!r}")
             self._by_id[instrument.instrument_id] = instrument
             self._name(instrument.symbol, instrument)
+            if instrument.instrument_key is not None:
+                self._name(instrument.instrument_key, instrument)
         for alias, symbol in self.aliases.items():
             self._name(alias, self.find(symbol))
 
@@ -65,7 +67,7 @@ class InstrumentMaster:
             raise InvalidInput(f"symbol {name!r} would name both {other.symbol!r} and {instrument.symbol!r}")
 
     def find(self, name: str) -> Instrument:
-        """By canonical symbol or alias. Raises InvalidInput with the nearest known name."""
+        """By canonical symbol, key or alias. Raises InvalidInput with the nearest known name."""
         found = self._by_name.get(name.upper())
         if found is None:
             raise InvalidInput(f"unknown symbol {name!r}{nearest(name, self._by_name)}")

@@ -1,5 +1,5 @@
 -- name: of_broker
-SELECT instrument_id, instrument_key, token, broker_segment, b.symbol, lot_size, b.tick_size_paise, freeze_quantity
+SELECT instrument_id, instrument_key, token, broker_segment, b.symbol, b.lot_size, b.tick_size_paise, b.freeze_quantity
 FROM broker_instruments b JOIN instruments i USING (instrument_id)
 WHERE broker = $1 AND listed_on = $2 AND instrument_key IS NOT NULL ORDER BY instrument_id;
 

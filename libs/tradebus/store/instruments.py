@@ -1,7 +1,8 @@
 """The instrument master in Postgres.
 
 Invariants (tested on a real server): an id never changes its symbol and a symbol never its id, because candles and
-ticks are kept under the id; registering the same again changes nothing; registering is all or nothing.
+ticks are kept under the id; neither ever changes its key, because that is what the instrument is; registering the same
+again changes nothing; registering is all or nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,7 @@ async def allocate_instrument_ids(connection: asyncpg.Connection, symbols: Seque
 
 
 def _check(row: Instrument, before: InstrumentMaster) -> None:
-    """An id keeps its symbol, a symbol its id."""
+    """An id keeps its symbol, a symbol its id, and both the key that they once have."""
     holders = [before.by_id(row.instrument_id)] if before.has_id(row.instrument_id) else []
     if row.symbol in before:
         holders.append(before.find(row.symbol))
@@ -71,6 +72,8 @@ def _check(row: Instrument, before: InstrumentMaster) -> None:
                 f"symbol {row.symbol!r} with id {row.instrument_id}: {holder.symbol!r} has id "
                 f"{holder.instrument_id}; take its id, or a free one"
             )
+        if None not in (holder.instrument_key, row.instrument_key) and holder.instrument_key != row.instrument_key:
+            raise InvalidInput(f"symbol {row.symbol!r} is {holder.instrument_key}, and not {row.instrument_key}")
 
 
 def _columns(row: Instrument) -> tuple[object, ...]:

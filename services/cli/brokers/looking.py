@@ -9,7 +9,7 @@ from rich.table import Table
 
 from services.cli.brokers.access import opened
 from services.cli.output import print_json
-from services.market_data.feeds.live.resolve import Listings
+from services.market_data.feeds.live.resolve import Listings, Resolved
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import QUOTE_HAS_DEPTH, QUOTE_HAS_OPEN_INTEREST, QUOTE_HAS_VOLUME, Records
 from tradebus.kernel.clock import WallClock
@@ -55,8 +55,8 @@ async def show_quotes(
     InvalidInput."""
     async with opened(broker, url=url, credential=credential) as found:
         listings = Listings(await found.reference.instruments())
-        rows = [one.listing for one in listings.resolve(symbols, now_ns=WallClock().now_ns())]
-        quotes = await found.reference.quotes(rows)
+        rows = listings.resolve(symbols, now_ns=WallClock().now_ns())
+        quotes = await found.reference.quotes([one.listing for one in rows])
     shown = [_quote(quote, rows[int(quote["instrument"])]) for quote in quotes]
     if json:
         print_json({"command": "quote", "broker": broker, "quotes": shown})
@@ -86,11 +86,11 @@ def _instrument(row: ListedInstrument) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _quote(quote: Records, row: ListedInstrument) -> dict[str, Any]:
+def _quote(quote: Records, row: Resolved) -> dict[str, Any]:
     fields = int(quote["fields"])
     depth = bool(fields & QUOTE_HAS_DEPTH)
     return {
-        "symbol": row.symbol, "key": str(row.key), "price_paise": int(quote["price_paise"]),
+        "symbol": row.symbol, "key": str(row.listing.key), "price_paise": int(quote["price_paise"]),
         "bid_paise": int(quote["bid_paise"][0]) if depth else None,
         "ask_paise": int(quote["ask_paise"][0]) if depth else None,
         "volume": int(quote["volume_cumulative"]) if fields & QUOTE_HAS_VOLUME else None,

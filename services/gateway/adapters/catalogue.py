@@ -51,9 +51,11 @@ def catalogue_from(store: Store, logins: Logins) -> Callable[[], Awaitable[Catal
     async def load() -> Catalogue:
         async with store.pool.acquire() as connection:
             instruments = await load_instruments(connection)
-            feed = await connection.fetchval(_SQL["feed_in_force"])
+            row = await connection.fetchrow(_SQL["feed_in_force"])
+        feed, day = (row["feed"], row["day"]) if row is not None else (None, None)
         return Catalogue(
-            instruments=instruments, check_strategy=strategy_errors, reach=await asyncio.to_thread(logins.reach, feed)
-        )
+            instruments=instruments, check_strategy=strategy_errors, reach=await asyncio.to_thread(logins.reach, feed),
+            market_day=day,
+        )  # fmt: skip
 
     return load

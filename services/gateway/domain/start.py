@@ -8,6 +8,7 @@ What it says of brokers is read in `brokers`.
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from services.gateway.domain import brokers
@@ -31,11 +32,13 @@ _NOWHERE = Reach()
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """What a session may name. `check_strategy` gives the errors of one strategy, with fields relative to it (`name`,
-    `parameters.length`)."""
+    `parameters.length`). `market_day` is the day that the feed in force is at, None where none has begun: what expired
+    before it cannot be named."""
 
     instruments: InstrumentMaster
     check_strategy: Callable[[StrategySpec], Collection[FieldError]]
     reach: Reach = _NOWHERE
+    market_day: date | None = None
 
 
 def read_start(data: dict[str, Any], *, user_id: str, catalogue: Catalogue, problems: Problems) -> SessionSpec | None:
@@ -105,9 +108,15 @@ def _symbols(data: dict[str, Any], catalogue: Catalogue, problems: Problems) -> 
             problems.add(at, f"must be text, not {kind_of(item)}")
         else:
             try:
-                found[catalogue.instruments.find(item[:MAX_NAME]).symbol] = None
+                instrument = catalogue.instruments.find(item[:MAX_NAME])
             except InvalidInput as error:
                 problems.add(at, str(error))
+                continue
+            expiry, day = instrument.expiry, catalogue.market_day
+            if expiry is not None and day is not None and expiry < day:
+                problems.add(at, f"{instrument.symbol} expired on {expiry}, it is {day}: name a contract that trades")
+            else:
+                found[instrument.symbol] = None
     return tuple(found)
 
 

@@ -73,5 +73,7 @@ WHERE NOT kill_switch.engaged;
 UPDATE kill_switch SET engaged = false, reason = $1, changed_ns = $2 WHERE engaged RETURNING changed_ns;
 
 -- name: feed_in_force
--- A broker's name, "generated" or "history".
-SELECT CASE WHEN spec ->> 'feed' = 'live' THEN spec ->> 'broker' ELSE spec ->> 'feed' END FROM feeds WHERE shard = 0;
+-- A broker's name, "generated" or "history", and the day that its market is at: the first one of a recorded feed.
+SELECT CASE WHEN spec ->> 'feed' = 'live' THEN spec ->> 'broker' ELSE spec ->> 'feed' END AS feed,
+       coalesce(spec ->> 'day', spec ->> 'from')::date AS day
+FROM feeds WHERE shard = 0;

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from testkit.fake_broker import UNREACHABLE, FakeBroker, minute_candles, opening, quotes
+from testkit.fake_broker import UNREACHABLE, FakeBroker, minute_candles, opening, quotes, weeklies
 from testkit.feeds import settings_for
 
 from services.market_data.bootstrap import build
@@ -95,6 +95,23 @@ async def test_instruments_are_registered_under_the_brokers_names(tmp_path, bus,
             ("NIFTY26NOVFUT", "501", 65, 1800), ("RELIANCE", "738561", 1, None),
         ]  # fmt: skip
         assert await read_broker_instruments(store.pool, "kite", listed_on=date(2026, 11, 26)) == []
+
+
+async def test_contracts_that_a_broker_gives_one_name_are_followed_each_as_its_own(tmp_path, bus, store) -> None:
+    wanted = sorted(weeklies(), key=lambda one: one.key)[:3]
+    keys = [str(one.key) for one in wanted]
+    async with running(FakeBroker(master=weeklies()), tmp_path, bus, store, symbols=",".join(keys)) as live:
+        master = await load_instruments(store.pool)
+        ids = [master.find(key).instrument_id for key in keys]
+        assert len(set(ids)) == 3
+        assert [master.by_id(number).expiry for number in ids] == [one.key.expiry for one in wanted]
+        assert [master.by_id(number).lot_size for number in ids] == [65] * 3
+        await eventually(lambda: live.broker.feeds and live.broker.feeds[-1].subscribed)
+        followed = live.broker.feeds[-1].subscribed
+        assert [followed[number].token for number in ids] == [one.token for one in wanted]
+    with pytest.raises(InvalidInput, match="means 5 instruments"):
+        async with running(FakeBroker(master=weeklies()), tmp_path, bus, store, symbols=wanted[0].symbol):
+            pass
 
 
 async def test_ticks_and_candles_go_out_and_bars_close_by_the_clock(tmp_path, bus, store) -> None:

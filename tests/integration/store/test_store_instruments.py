@@ -79,3 +79,20 @@ async def test_ids_are_given_out_densely_once_and_for_ever(store: Store) -> None
     ids = {symbol: number for found in given for symbol, number in found.items()}
     assert sorted(ids.values()) == list(range(3, 12))
     assert all(ids[symbol] == number for found in given for symbol, number in found.items())
+
+
+async def test_an_instrument_is_its_key_for_ever(store: Store) -> None:
+    first = instrument(0, "NIFTY-Dec2026-26550-CE").model_copy(
+        update={"instrument_key": "NFO:NIFTY:2026-12-01:26550:CE"}
+    )
+    async with store.begin() as transaction:
+        await register_instruments(transaction.connection, [first])
+    other = first.model_copy(update={"instrument_key": "NFO:NIFTY:2026-12-08:26550:CE"})
+    with pytest.raises(InvalidInput, match="is NFO:NIFTY:2026-12-01:26550:CE, and not NFO:NIFTY:2026-12-08:26550:CE"):
+        async with store.begin() as transaction:
+            await register_instruments(transaction.connection, [other])
+    twin = other.model_copy(update={"instrument_id": 1, "symbol": "B", "instrument_key": first.instrument_key})
+    with pytest.raises(InvalidInput, match="would name both"):
+        async with store.begin() as transaction:
+            await register_instruments(transaction.connection, [twin])
+    assert (await load_instruments(store.pool)).find("nfo:nifty:2026-12-01:26550:ce") == first

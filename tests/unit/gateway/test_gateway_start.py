@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from services.gateway.domain.body import ExternalCommand, read_command
 from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import Catalogue, read_start
+from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import FieldError, Mode, SessionSpec, StrategySpec
 
@@ -38,14 +40,22 @@ CATALOGUE = Catalogue(
     instruments=InstrumentMaster([index(1, "BANKNIFTY"), index(2, "NIFTY")], {"NIFTYBANK": "BANKNIFTY"}),
     check_strategy=check_strategy,
 )
+WEEKLIES = [
+    Instrument(
+        instrument_id=10 + number, symbol=f"NFO:NIFTY:2026-12-{day:02d}:26550:CE", exchange="NFO", kind="OPTION",
+        market_class="derivative", underlying="NIFTY", tick_size_paise=5, expiry=date(2026, 12, day),
+        instrument_key=f"NFO:NIFTY:2026-12-{day:02d}:26550:CE", strike_paise=2_655_000, right=Right.CALL, lot_size=65,
+    )
+    for number, day in enumerate((1, 8, 15))
+]  # fmt: skip
 GOOD: dict[str, Any] = {"strategies": ["orb"], "symbols": ["BANKNIFTY"], "capital": 100000}
 
 
-def read(data: dict[str, Any]) -> tuple[SessionSpec | None, dict[str, str]]:
+def read(data: dict[str, Any], catalogue: Catalogue = CATALOGUE) -> tuple[SessionSpec | None, dict[str, str]]:
     command = read_command(json.dumps({"action": "START_TRADING", "user_id": "123", "data": data}).encode())
     assert isinstance(command, ExternalCommand)
     problems = Problems()
-    spec = read_start(command.data, user_id="123", catalogue=CATALOGUE, problems=problems)
+    spec = read_start(command.data, user_id="123", catalogue=catalogue, problems=problems)
     return spec, {error.field: error.problem for error in problems.errors}
 
 
@@ -231,3 +241,20 @@ def test_any_limits_give_a_spec_or_a_reason(limits: dict[str, Any]) -> None:
 @given(st.integers(1, 10**13))
 def test_every_amount_of_whole_paise_is_exact(paise: int) -> None:
     assert spec_of(capital=f"{paise // 100}.{paise % 100:02d}").capital_paise == paise
+
+
+def test_a_contract_is_named_by_its_key_and_an_expired_one_by_nothing() -> None:
+    instruments = InstrumentMaster(WEEKLIES, {"NIFTY-Dec2026-26550-CE": WEEKLIES[0].symbol})
+    catalogue = Catalogue(instruments=instruments, check_strategy=check_strategy, market_day=date(2026, 12, 2))
+    first, second, third = (one.symbol for one in WEEKLIES)
+    spec, errors = read({**GOOD, "symbols": [third, second.lower()]}, catalogue)
+    assert spec is not None, errors
+    assert spec.symbols == (third, second)
+    for name in (first, "NIFTY-Dec2026-26550-CE"):
+        spec, errors = read({**GOOD, "symbols": [third, name]}, catalogue)
+        assert spec is None
+        assert errors == {
+            "data.symbols[1]": f"{first} expired on 2026-12-01, it is 2026-12-02: name a contract that trades"
+        }
+    on_its_day = Catalogue(instruments=instruments, check_strategy=check_strategy, market_day=date(2026, 12, 1))
+    assert read({**GOOD, "symbols": [first]}, on_its_day)[1] == {}

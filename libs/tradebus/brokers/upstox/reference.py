@@ -144,7 +144,7 @@ class UpstoxReference:
             place = places.get(str(token))
             if place is None:
                 raise Unreadable(f"instrument_token: {token!r:.40} is none that was asked for")
-            records[place] = 0
+            records[place], known[place] = 0, False
             write_quote(records[place], row, received_ns=self._clock.now_ns())
             records[place]["instrument"] = place
             known[place] = True

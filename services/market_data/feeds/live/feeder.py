@@ -266,7 +266,7 @@ class LiveFeeder:
 
     @property
     def _spec(self) -> Mapping[str, object]:
-        symbols = [one.listing.symbol for one in self._resolved.values()]
+        symbols = [one.symbol for one in self._resolved.values()]
         return {"feed": "live", "broker": self._source.name, "symbols": symbols, "day": self._day.isoformat()}
 
     def _status(self, state: str) -> Mapping[str, object]:
