@@ -18,6 +18,17 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
+class SessionStatus(StrEnum):
+    """Where a session stands. STOPPED and FAILED are its ends."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+
 class StrategySpec(Model):
     """A strategy by name, or a user's own by the path of its file; parameters are validated by the strategy."""
 
