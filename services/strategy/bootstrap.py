@@ -2,21 +2,27 @@
 
 from collections.abc import Sequence
 
+from prometheus_client import CollectorRegistry
+
 from services.strategy.adapters.history import History
 from services.strategy.adapters.journal import Journal
+from services.strategy.adapters.publisher import ServersPublisher
 from services.strategy.adapters.sessions import Sessions
 from services.strategy.adapters.tick_stream import TickStream
-from services.strategy.component import GROUP, FlushLimits, StrategyComponent
+from services.strategy.component import StrategyComponent
+from services.strategy.deciding import Deciding
+from services.strategy.desks import Desks
 from services.strategy.handlers import Handlers
 from services.strategy.settings import Settings
+from services.strategy.streams import CONSUMER, GROUP, StrategyInput, watermark_of
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy
 from tradebus.runtime.shell import Component
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.store import Store
-
-# Not the instance's name: the state is one, so is its reader, and whoever starts next finds what was left.
-CONSUMER = "strategy"
+from tradebus.strategies.lane.sessions import ActiveSessions
 
 
 async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
@@ -24,18 +30,21 @@ async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids
 
     `ids` is not used: every id here derives from what caused it.
     """
+    timers, active = WallTimers(clock), ActiveSessions()
     ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
+    desks = Desks(limits=settings.isolation, timers=timers)
+    deciding = Deciding(active, history=History(store), desks=desks, paced=settings.paced)
     handlers = Handlers(
-        sessions=Sessions(store), history=History(store), ticks=ticks, clock=clock, paced=settings.paced
-    )
-    component = StrategyComponent(
-        bus=bus,
-        journal=Journal(store),
-        handlers=handlers,
-        ticks=ticks,
-        consumer=CONSUMER,
-        paced=settings.paced,
-        limits=FlushLimits(entries=settings.flush_entries, seconds=settings.flush_seconds),
-    )
+        bus=bus, sessions=Sessions(store), journal=Journal(store), ticks=ticks, desks=desks, active=active,
+        deciding=deciding, clock=clock, paced=settings.paced,
+    )  # fmt: skip
+    source = StrategyInput(bus, active, ticks=ticks, paced=settings.paced)
+    consumer = Consumer(
+        "strategy", open_input=source.open, handler=handlers, publisher=ServersPublisher(bus, store), timers=timers,
+        metrics=ConsumerMetrics(CollectorRegistry()), paced=settings.paced, owed=watermark_of,
+        policy=Policy(commit_entries=settings.flush_entries, commit_seconds=settings.flush_seconds),
+    )  # fmt: skip
+    handlers.changed = lambda: consumer.reopen() if source.is_outdated else None
+    component = StrategyComponent(consumer, desks)
     await component.start()
     return [component]

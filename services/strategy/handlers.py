@@ -1,65 +1,97 @@
-"""What the strategy service does with each entry.
+"""What the strategy service does with each entry, and what of it is stored when.
 
-    commands, sessions ─► sessions come, pause, go
-    orders             ─► positions
-    candles, ticks     ─► runners ─► journal rows, signals
+    commands, sessions ─► sessions come, pause, go            ─► done
+    orders             ─► positions                           ─► held, as what they lead to is
+    candles, ticks     ─► deciding ─► rows ─► held            ─► signals: out, then stored, then the watermark
 
-Nothing here acknowledges or publishes: `component` does, once per entry.
+A signal leaves before it is stored: it is decided again, with the same id, from an entry that is not acknowledged, and
+nobody acts on it before risk has committed its verdict (decision 9). What is decided then may be something else, where
+the session was stopped or paused meanwhile: so the next life first stores what this one had published.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 
-import numpy as np
 import structlog
 from prometheus_client import Counter
 
-from services.strategy.adapters.history import History
+from services.strategy.adapters.journal import Journal
+from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.sessions import Sessions
-from services.strategy.adapters.tick_stream import TickStream
-from services.strategy.messages import SignalMessage, signal_message
-from tradebus.bus.port import Entry
+from services.strategy.adapters.tick_stream import TICKS, TickStream
+from services.strategy.deciding import Decided, Deciding
+from services.strategy.desks import Desks
+from services.strategy.messages import SignalMessage, failed_message, row_of_message, signal_message
+from services.strategy.streams import BATCH, CANDLES
+from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
-from tradebus.contracts.records import CANDLE, TICK, decode
+from tradebus.contracts.market import CandlesRestored
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionSpec, SessionStopped
+from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import ist_date
+from tradebus.runtime.consumer import Answer, Done, Effect
 from tradebus.runtime.rendering import fact_of
-from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
-from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
+from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.lane.positions import PositionBook
-from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
-from tradebus.strategies.protocol import Candle, Tick
 from tradebus.trading.facts import PositionClosed, PositionOpened
 
 _log = structlog.get_logger()
 _DECISIONS = Counter("tradebus_strategy_decisions_total", "Decisions journalled", ["action"])
 _POSITION_KINDS = frozenset({PositionOpened.TYPE, PositionClosed.TYPE})
 _ENDED = (SessionStopped, SessionFailed)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What an entry led to."""
-
-    rows: list[DecisionRow] = field(default_factory=list)
-    signals: list[SignalMessage] = field(default_factory=list)
-    session_ended: bool = False
+_ALONE = Done(effect=Effect.ALONE)
+_HELD = Done(effect=Effect.HELD)
 
 
 class Handlers:
     """State of the service and its answer to each kind of entry. Raises ValueError for an entry nobody can read and
     InvalidInput for a session that cannot be traded: both go to the dead letters."""
 
-    def __init__(self, *, sessions: Sessions, history: History, ticks: TickStream, clock: Clock, paced: bool) -> None:
-        self.active = ActiveSessions()
-        self._sessions, self._history, self._ticks = sessions, history, ticks
-        self._clock, self._paced = clock, paced
+    def __init__(
+        self, *, bus: Bus, sessions: Sessions, journal: Journal, ticks: TickStream, desks: Desks,
+        active: ActiveSessions, deciding: Deciding, clock: Clock, paced: bool,
+    ) -> None:  # fmt: skip
+        self.active = active
+        self.changed: Callable[[], None] = lambda: None  # called when what is listened to may be another
+        self._bus, self._sessions, self._journal, self._ticks = bus, sessions, journal, ticks
+        self._desks, self._deciding, self._clock, self._paced = desks, deciding, clock, paced
         self._book = PositionBook()
+        self._rows: list[DecisionRow] = []
+        self._signals: list[SignalMessage] = []
+        self._by_stream: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
+            COMMANDS.name: self._on_command,
+            SESSIONS.name: self._on_session,
+            ORDERS.name: self._on_order,
+            MD_GAPS.name: self._on_gap,
+            CANDLES: self._on_candles,
+            TICKS: self._on_ticks,
+        }
 
-    async def resume(self) -> None:
-        """Takes up again the sessions that were being traded when the service stopped."""
+    async def handle(self, entry: Entry) -> Answer:
+        answer = await self._by_stream[entry.stream](entry)
+        self.changed()
+        return answer
+
+    async def commit(self) -> bool:
+        """Stores the decisions that are held, and their signals with them."""
+        if self._signals:
+            await self._journal.write_with_signals(self._rows, self._signals)
+        else:
+            await self._journal.write(self._rows)
+        self._rows, self._signals = [], []
+        return True
+
+    async def recover(self) -> None:
+        """Stores what was published last, and takes up the sessions that were being traded."""
+        self._rows, self._signals = [], []
+        published = await perhaps_not_stored(self._bus)
+        if published:
+            await self._journal.write_with_signals([row_of_message(one) for one in published], published)
+        for session in self.active.all():
+            await self._let_go(session.spec.session_id)
         for stored in await self._sessions.to_resume():
             session_id = stored.spec.session_id
             try:
@@ -70,65 +102,73 @@ class Handlers:
             else:
                 _log.info("session resumed", session_id=session_id, paused=stored.paused)
 
-    async def on_command(self, entry: Entry) -> Outcome:
+    async def _on_command(self, entry: Entry) -> Answer:
         command = parse(entry.body)
         session = self.active.get(command.session_id)
         if isinstance(command, StartTrading):
             await self._start(command)
         elif isinstance(command, StopTrading) and command.session_id is not None:
-            return self._end(command.session_id)
+            return await self._end(command.session_id)
         elif isinstance(command, PauseTrading) and session is not None:
             session.paused = True
         elif isinstance(command, ResumeTrading) and session is not None:
             session.paused = False
+            self._desks.revive(session.spec.session_id)
         # FLATTEN and KILL are risk's: it closes positions and refuses entries, whatever a strategy says.
-        return Outcome()
+        return _ALONE
 
-    async def on_session(self, entry: Entry) -> Outcome:
+    async def _on_session(self, entry: Entry) -> Answer:
         if entry.kind not in {ended.TYPE for ended in _ENDED}:
-            return Outcome()
+            return _ALONE
         message = parse(entry.body)
         if isinstance(message, _ENDED) and message.session_id is not None:
-            return self._end(message.session_id)
-        return Outcome()
+            return await self._end(message.session_id)
+        return _ALONE
 
-    async def on_order(self, entry: Entry) -> Outcome:
+    async def _on_order(self, entry: Entry) -> Answer:
         if entry.kind in _POSITION_KINDS:
             fact = fact_of(parse(entry.body))
             if isinstance(fact, PositionOpened | PositionClosed) and self.active.get(fact.session_id) is not None:
                 self._book.apply(fact)
-        return Outcome()
+        return _HELD
 
-    async def on_candles(self, entry: Entry) -> Outcome:
-        outcome = Outcome()
-        for candle, listener in self.active.hear(decode(entry.body, CANDLE).tolist()):
-            runner = listener.runner
-            if runner.needs_rebuild(candle.ts_open_ns):
-                await self._rebuild(runner, candle.ts_open_ns)
-            if listener.series is not None:
-                self._report(runner.on_input(candle, listener.series), runner)
-                continue
-            settled = runner.on_candle(candle, paused=listener.session.paused)
-            if settled is not None:
-                self._take(settled, runner, outcome)
-        return outcome
+    async def _on_gap(self, entry: Entry) -> Answer:
+        message = parse(entry.body) if entry.kind == CandlesRestored.TYPE else None
+        if isinstance(message, CandlesRestored):
+            self._deciding.forget(set(message.instruments))
+        return _ALONE
 
-    async def on_ticks(self, entry: Entry) -> Outcome:
-        outcome = Outcome()
-        ticks = decode(entry.body, TICK)
-        ticks = ticks[np.isin(ticks["instrument"], self.active.tick_instruments)]
-        floor_ns = entry.slice_start_ns + 1 if self._paced and entry.slice_start_ns is not None else 0
-        for record in ticks.tolist():
-            tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
-            for listener in self.active.on_tick_of(record[8]):
-                if listener.runner.needs_rebuild(tick.ts_event_ns):
-                    await self._rebuild(listener.runner, tick.ts_event_ns)
-                # The slice's first instant was promised away by the last watermark, so a tick at it counts just after.
-                at_ns = max(tick.ts_event_ns, floor_ns)
-                settled = listener.runner.on_tick(tick, ts_event_ns=at_ns, paused=listener.session.paused)
-                if settled is not None:
-                    self._take(settled, listener.runner, outcome)
-        return outcome
+    async def _on_candles(self, entry: Entry) -> Answer:
+        decided = await self._deciding.on_candles(entry)
+        # A feed that ends is waited for: whoever ends the run reads the journal next.
+        return await self._answer(decided, commit=entry.kind != BATCH)
+
+    async def _on_ticks(self, entry: Entry) -> Answer:
+        return await self._answer(await self._deciding.on_ticks(entry), commit=False)
+
+    async def _answer(self, decided: Decided, *, commit: bool) -> Answer:
+        now_ns = self._clock.now_ns()
+        self._rows += decided.rows
+        for row in decided.rows:
+            _DECISIONS.labels(row.action).inc()
+        once = {signal.event_id: signal_message(signal, recorded_ns=now_ns) for signal in decided.signals}
+        out = signals_out(list(once.values()))
+        for session_id, strategy, why in decided.given_up:
+            out.append(await self._pause_failed(session_id, strategy, why, now_ns=now_ns))
+        self._signals += once.values()
+        if once or commit or decided.given_up:
+            return Done(first=out, effect=Effect.COMMIT)
+        return _HELD
+
+    async def _pause_failed(self, session_id: str, strategy: str, why: str, *, now_ns: int) -> Outgoing:
+        """A session whose strategy cannot go on enters nothing more until a person resumes it."""
+        reason = f"strategy {strategy}: {why}"
+        _log.error("session paused: its strategy keeps dying", session_id=session_id, strategy=strategy, reason=why)
+        await self._sessions.pause(session_id, reason=reason)
+        session = self.active.get(session_id)
+        assert session is not None
+        message = failed_message(session.spec, strategy, reason=why, now_ns=now_ns)
+        return Outgoing(SIGNALS.name, message.TYPE, message.to_json())
 
     async def _start(self, command: StartTrading) -> None:
         """Raises InvalidInput where the session's strategies or symbols cannot be loaded."""
@@ -144,45 +184,30 @@ class Handlers:
 
     async def _open(self, spec: SessionSpec, *, paused: bool) -> ActiveSession:
         instruments = await self._sessions.instruments()
-        session = open_session(spec, instruments=instruments, book=self._book, paused=paused)
-        for fact in await self._sessions.positions(spec.session_id):
-            self._book.apply(fact)
+        found = await self._desks.open(spec)
+        day = None if self._paced else ist_date(self._clock.now_ns())
+        try:
+            session = open_session(
+                spec, instruments=instruments, book=self._book, paused=paused, day=day, found=list(found.values())
+            )
+            for fact in await self._sessions.positions(spec.session_id):
+                self._book.apply(fact)
+        except BaseException:
+            await self._desks.close(spec.session_id)
+            raise
         return session
 
-    def _end(self, session_id: str) -> Outcome:
+    async def _end(self, session_id: str) -> Answer:
+        if await self._let_go(session_id):
+            await self.commit()  # whoever ended it reads the journal next
+        return _ALONE
+
+    async def _let_go(self, session_id: str) -> bool:
         self._book.forget_session(session_id)
-        return Outcome(session_ended=self.active.remove(session_id) is not None)
+        await self._desks.close(session_id)
+        return self.active.remove(session_id) is not None
 
-    async def _rebuild(self, runner: Runner, ts_ns: int) -> None:
-        """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`."""
-        candles, inputs = await self._replayed(runner.asking, ts_ns)
-        self._report(runner.rebuild(ts_ns, candles, inputs), runner)
 
-    async def _replayed(self, asking: Asking, ts_ns: int) -> tuple[list[Candle], list[InputCandle]]:
-        """The stored candles of each series the strategy hears: its own, and those beside it."""
-        info, hours = asking.info, asking.hours
-        own = await self._history.before(
-            ts_ns, instrument=asking.source.instrument, timeframe_seconds=info.timeframe_seconds,
-            warmup_candles=info.warmup_candles, hours=hours,
-        )  # fmt: skip
-        inputs: list[InputCandle] = []
-        for (seconds, instrument), series in asking.inputs.items():
-            candles = await self._history.before(
-                ts_ns, instrument=instrument, timeframe_seconds=seconds, warmup_candles=info.warmup_candles, hours=hours
-            )
-            inputs += [(candle, series) for candle in candles]
-        return own, inputs
-
-    def _take(self, settled: Settled, runner: Runner, outcome: Outcome) -> None:
-        decision, moment = settled.decision, settled.moment
-        outcome.rows.append(row_of(decision, runner.source, moment))
-        signal = signal_of(decision, runner.source, moment, position=settled.position)
-        if signal is not None:
-            outcome.signals.append(signal_message(signal, recorded_ns=self._clock.now_ns()))
-        _DECISIONS.labels(decision.action.value).inc()
-        self._report(settled.failure, runner)
-
-    def _report(self, failure: str | None, runner: Runner) -> None:
-        """One log line per session, strategy and symbol; the journal has the others."""
-        if failure is not None:
-            _log.error("strategy raised", **runner.source.key._asdict(), traceback=failure)
+def signals_out(signals: Sequence[SignalMessage]) -> list[Outgoing]:
+    """The signals as they go on the bus."""
+    return [Outgoing(SIGNALS.name, signal.TYPE, signal.to_json()) for signal in signals]

@@ -1,6 +1,8 @@
 """Signals as the bus and the book carry them."""
 
-from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal
+from tradebus.contracts.base import event_id_for
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.contracts.signals import ArmLong, ArmShort, EntrySignal, ExitSignal, StrategyFailed
 from tradebus.runtime.rendering import fact_of, message_of
 from tradebus.strategies.lane.decisions import DecisionRow, row_of_signal
 from tradebus.trading import facts
@@ -19,3 +21,18 @@ def row_of_message(message: SignalMessage) -> DecisionRow:
     signal = fact_of(message)
     assert isinstance(signal, facts.Signal)
     return row_of_signal(signal)
+
+
+def failed_message(spec: SessionSpec, strategy: str, *, reason: str, now_ns: int) -> StrategyFailed:
+    """`now_ns` is wall time: a process dies in no market's time."""
+    return StrategyFailed(
+        event_id=event_id_for(StrategyFailed.TYPE, now_ns, spec.session_id, strategy),
+        ts_event_ns=now_ns,
+        ts_recorded_ns=now_ns,
+        source="strategy",
+        trace_id=event_id_for("strategy_died", now_ns, spec.session_id, strategy),
+        session_id=spec.session_id,
+        user_id=spec.user_id,
+        strategy=strategy,
+        reason=reason,
+    )

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from tradebus.config.settings import ServiceSettings
+from tradebus.runtime.isolation.limits import IsolationLimits
 
 
 class Settings(ServiceSettings):
@@ -10,3 +11,12 @@ class Settings(ServiceSettings):
 
     flush_entries: int = Field(default=64, ge=1, le=10_000, validation_alias="TRADEBUS_STRATEGY_FLUSH_ENTRIES")
     flush_seconds: float = Field(default=1.0, gt=0, le=60, validation_alias="TRADEBUS_STRATEGY_FLUSH_SECONDS")
+    # What the process of a user's strategy file may take: memory, and wall time for the answers to one batch.
+    memory_mebibytes: int = Field(
+        default=1536, ge=512, le=65_536, validation_alias="TRADEBUS_STRATEGY_MEMORY_MEBIBYTES"
+    )
+    answer_seconds: float = Field(default=2.0, gt=0, le=60, validation_alias="TRADEBUS_STRATEGY_ANSWER_SECONDS")
+
+    @property
+    def isolation(self) -> IsolationLimits:
+        return IsolationLimits(memory_mebibytes=self.memory_mebibytes, answer_seconds=self.answer_seconds)

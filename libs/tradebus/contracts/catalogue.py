@@ -39,7 +39,7 @@ MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
         sessions.SessionFailed, sessions.CommandRejected, sessions.KillSwitch,
     ),
     MD_GAPS.name: (market.DataGap, market.CandlesRestored, market.DataRecovered),
-    SIGNALS.name: (signals.ArmLong, signals.ArmShort, signals.EntrySignal, signals.ExitSignal),
+    SIGNALS.name: (signals.ArmLong, signals.ArmShort, signals.EntrySignal, signals.ExitSignal, signals.StrategyFailed),
     INTENTS.name: (risk.EntryApproved, risk.EntryReduced, risk.ExitApproved),
     RISK.name: (risk.EntryBlocked, risk.SessionHalted),
     ORDERS.name: (

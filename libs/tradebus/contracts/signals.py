@@ -54,3 +54,11 @@ class ExitSignal(_Signal):
     """Asks that the position `pos_id` be closed. `side` is the side of the position."""
 
     TYPE: ClassVar[str] = "EXIT_SIGNAL"
+
+
+class StrategyFailed(Message):
+    """The process of a user's strategy file keeps dying: its session is paused until it is resumed."""
+
+    TYPE: ClassVar[str] = "STRATEGY_FAILED"
+    strategy: str
+    reason: str

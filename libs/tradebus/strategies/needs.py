@@ -149,7 +149,10 @@ OWN_ORDER = (1,)
 def resolve(
     needs: Needs, own: Instrument, *, own_timeframe_seconds: int, instruments: InstrumentMaster, day: date, what: str
 ) -> dict[tuple[int, int], Series]:
-    """The series `needs` asks for, by (timeframe, instrument). `what` begins the error of a role that is not found."""
+    """The series `needs` asks for, by (timeframe, instrument). `what` begins the error of what cannot be met."""
+    if needs.quotes or needs.chain:
+        which = "the depth of its symbol" if needs.quotes else "an option chain"
+        raise InvalidInput(f"{what} needs {which}, which no feed brings to strategies yet; candles and ticks are there")
     timeframes = tuple(dict.fromkeys((own_timeframe_seconds, *needs.timeframes_seconds)))
     found = {
         (seconds, own.instrument_id): Series("own", own.symbol, seconds)

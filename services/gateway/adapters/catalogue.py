@@ -20,29 +20,48 @@ _SQL = load_queries("services.gateway.sql", "sessions")
 def strategy_errors(spec: StrategySpec) -> Collection[FieldError]:
     """Every bad field of one strategy, relative to it; [] where it can be started."""
     # Strategies bring the compiled indicators with them; the gateway stands up without waiting for those.
+    from tradebus.runtime.isolation.inspection import inspect_file
+    from tradebus.runtime.isolation.limits import IsolationLimits
+    from tradebus.runtime.isolation.process import ParametersRefused
     from tradebus.strategies.registry import find_strategy
+
+    if spec.path is not None:  # a user's code never runs in this process
+        try:
+            inspect_file(spec, IsolationLimits())
+        except ParametersRefused as refused:
+            return [_parameter_error(spec.name, *problem) for problem in refused.problems]
+        except InvalidInput as error:
+            return [FieldError(field="path", problem=str(error))]
+        return []
 
     try:
         strategy = find_strategy(spec)
     except InvalidInput as error:
-        return [FieldError(field="name" if spec.path is None else "path", problem=str(error))]
+        return [FieldError(field="name", problem=str(error))]
     try:
         strategy.PARAMETERS.model_validate(spec.parameters)
     except ValidationError as error:
         known = list(strategy.PARAMETERS.model_fields)
         return [
-            FieldError(
-                field=child("parameters", ".".join(str(part) for part in item["loc"])) if item["loc"] else "parameters",
-                problem=(
-                    f"{strategy.NAME} has no such parameter{nearest(str(item['loc'][0]), known)}; "
-                    f"known are {', '.join(known)}"
-                    if item["type"] == "extra_forbidden"
-                    else str(item["msg"]).removeprefix("Value error, ")
-                ),
+            _parameter_error(
+                strategy.NAME, ".".join(str(part) for part in item["loc"]), item["type"], str(item["msg"]),
+                ",".join(known),
             )
             for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        ]  # fmt: skip
     return []
+
+
+def _parameter_error(strategy: str, place: str, problem_type: str, text: str, known: str) -> FieldError:
+    names = known.split(",")
+    return FieldError(
+        field=child("parameters", place) if place else "parameters",
+        problem=(
+            f"{strategy} has no such parameter{nearest(place.split('.')[0], names)}; known are {', '.join(names)}"
+            if problem_type == "extra_forbidden"
+            else text.removeprefix("Value error, ")
+        ),
+    )
 
 
 def catalogue_from(store: Store, logins: Logins) -> Callable[[], Awaitable[Catalogue]]:

@@ -40,6 +40,10 @@ class Sessions:
             if await transaction.first_time(_CONSUMER, command.event_id):
                 await transaction.connection.execute(_SQL["participate"], command.spec.session_id)
 
+    async def pause(self, session_id: str, *, reason: str) -> None:
+        """Says that the session enters nothing more, and why."""
+        await self._store.pool.execute(_SQL["pause"], session_id, reason)
+
     async def to_resume(self) -> list[StoredSession]:
         """The sessions this service was trading when it stopped, oldest first."""
         rows = await self._store.pool.fetch(_SQL["sessions_to_resume"], COMMANDS.name)

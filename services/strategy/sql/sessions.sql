@@ -4,6 +4,9 @@ SELECT status FROM sessions WHERE session_id = $1;
 -- name: participate
 INSERT INTO session_participants (session_id, service) VALUES ($1, 'strategy') ON CONFLICT DO NOTHING;
 
+-- name: pause
+UPDATE sessions SET status = 'PAUSED', reason = $2 WHERE session_id = $1 AND status = 'RUNNING';
+
 -- name: sessions_to_resume
 -- Those this service has taken up and that may still trade. The status of one that is STARTING does not say whether it
 -- is paused: there the last command does.

@@ -59,6 +59,40 @@ def message_fields(cause: str, ts_ns: int, session_id: str, pos_id: str | None =
     }
 
 
+class Killed(BaseException):
+    """The process ends here, as by kill -9."""
+
+
+class DyingBus:
+    """The bus of a life that ends where it publishes next, once `stage.dies_at` says so."""
+
+    def __init__(self, bus: Bus, stage: "Stage") -> None:
+        self._bus, self._stage = bus, stage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def publish(self, entries: Sequence[Outgoing]) -> None:
+        if self._stage.dies_at == "publish":
+            raise Killed
+        await self._bus.publish(entries)
+
+
+class DyingStore:
+    """The book of a life that ends where it stores a signal next, once `stage.dies_at` says so."""
+
+    def __init__(self, store: Store, stage: "Stage") -> None:
+        self._store, self._stage = store, stage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def alone(self, *arguments: Any) -> Any:
+        if self._stage.dies_at == "store":
+            raise Killed
+        return await self._store.alone(*arguments)
+
+
 @dataclass
 class Stage:
     """One namespace: its stores and bus, the service in it, and the market it sees."""
@@ -69,8 +103,10 @@ class Stage:
     store: Store  # the neighbours' own
     paced: bool = True
     flush_entries: int = 16
+    answer_seconds: float = 10.0  # a busy machine is no hostile strategy
     component: StrategyComponent | None = None
     fills: bool = True
+    dies_at: str | None = None
     _stores: list[Store] = field(default_factory=list)
     _aggregator: Aggregator = field(default_factory=lambda: Aggregator(4))
     _markets: dict[tuple[str, str], Market] = field(default_factory=dict)
@@ -91,18 +127,24 @@ class Stage:
         self._stores.append(store)
         settings = Settings(
             database_url="postgresql://unused", redis_url="redis://unused", paced=self.paced,
-            flush_entries=self.flush_entries, flush_seconds=60,
+            flush_entries=self.flush_entries, flush_seconds=60, answer_seconds=self.answer_seconds,
         )  # fmt: skip
-        (component,) = await build(settings, bus=self.bus, store=store, clock=EventClock(), ids=SequenceIds())
+        bus: Any = DyingBus(self.bus, self)
+        book: Any = DyingStore(store, self)
+        (component,) = await build(settings, bus=bus, store=book, clock=EventClock(), ids=SequenceIds())
         assert isinstance(component, StrategyComponent)
         self.component = component
         return component
 
     async def kill_service(self) -> None:
         """As kill -9: nothing is flushed, published or acknowledged; what it holds in memory is gone."""
-        self.component = None
+        if self.component is not None:
+            await self.component.abandon()
+        self.component, self.dies_at = None, None
 
     async def close(self) -> None:
+        if self.component is not None:
+            await self.component.abandon()
         for store in self._stores:
             await store.close()
 
@@ -110,7 +152,7 @@ class Stage:
         """Lets the service work until its watermark is out."""
         assert self.component is not None
         for _ in range(200):
-            await self._read_signals()
+            await self.read_signals()
             if self.watermark_ns >= watermark_ns:
                 return
             await self.component.turn(block_ms=20)
@@ -226,7 +268,7 @@ class Stage:
                     transaction.emit(ORDERS.name, message)
         await Outbox(self.store, self.bus).flush(then=[Outgoing(ORDERS.name, "watermark", watermark_ns=until_ns)])
 
-    async def _read_signals(self) -> None:
+    async def read_signals(self) -> None:
         for entry in await self.bus.follow([SIGNALS.name], after=self._signals_read, block_ms=0):
             self._signals_read[SIGNALS.name] = entry.entry_id
             if entry.kind == "watermark":

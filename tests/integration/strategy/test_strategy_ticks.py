@@ -142,7 +142,7 @@ async def test_without_pacing_a_signal_and_its_ticks_are_done_with_at_once(stage
     ]
     await stage.bus.publish(entries)
     await stage.settle()
-    await stage._read_signals()
+    await stage.read_signals()
     reasons = [one.reason for one in stage.signals if isinstance(one, EntrySignal)]
     if "level_paise" in parameters:
         assert reasons == ["crossed 50000.00", "crossed 50000.00"]

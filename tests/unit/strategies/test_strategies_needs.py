@@ -71,7 +71,7 @@ def opened(strategy: type[Strategy[Any]], symbol: str = "NIFTY", day: date | Non
         book=PositionBook(),
         paused=False,
         day=day,
-        find=lambda wanted: Found(info_of(strategy), lambda: strategy(strategy.PARAMETERS())),
+        found=[Found(info_of(strategy), lambda: strategy(strategy.PARAMETERS()))],
     )
 
 

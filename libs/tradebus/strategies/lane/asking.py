@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tradebus.contracts.signals import Side
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.decisions import Moment, Source, settle
@@ -127,6 +126,12 @@ class Asking:
         position = ask.context.position
         return Settled(settle(answer, ask.moment, position=position, paused=paused), ask.moment, position)
 
+    def refused(self, ask: Ask, problem: str) -> Settled | None:
+        """A HOLD that says why the answer cannot count."""
+        if ask.moment is None:
+            return None
+        return Settled(hold(f"strategy_error: {problem}"), ask.moment, ask.context.position)
+
     def raised(self, ask: Ask, error: str, *, failure: str | None = None) -> Settled | None:
         """A HOLD that says what went wrong. `failure` is the traceback."""
         if ask.moment is None:
@@ -158,20 +163,3 @@ def error_text(error: BaseException) -> str:
 
 def trace_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
-
-
-def position_fields(position: Position | None) -> list[Any] | None:
-    """As it goes to another process."""
-    if position is None:
-        return None
-    return [
-        position.pos_id,
-        position.side.value,
-        position.quantity,
-        position.entry_price_paise,
-        position.opened_ts_ns,
-    ]
-
-
-def position_from(fields: list[Any] | None) -> Position | None:
-    return None if fields is None else Position(fields[0], Side(fields[1]), *fields[2:])

@@ -5,7 +5,7 @@ needs beside, while its session is active; the order of what is found is that of
 in the spec), whatever the order in which the sessions were added.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -137,21 +137,22 @@ def open_session(
     book: PositionBook,
     paused: bool,
     day: date | None = None,
-    find: Callable[[StrategySpec], Found] = found_here,
+    found: Sequence[Found] | None = None,
 ) -> ActiveSession:
     """The session with a runner for each strategy and symbol. `day` is the first that is traded, for what expires
-    (None: any). Raises InvalidInput naming what cannot be traded."""
+    (None: any). `found` is what each strategy of the spec is, where that was looked up already. Raises InvalidInput
+    naming what cannot be traded."""
     symbols = _distinct(instruments.find(symbol) for symbol in spec.symbols)
     runners: list[Runner] = []
     names: set[str] = set()
-    for found in map(find, spec.strategies):
-        name = found.info.name
+    for one in found if found is not None else map(found_here, spec.strategies):
+        name = one.info.name
         if name in names:
             raise InvalidInput(f"strategy {name!r} stands twice in session {spec.session_id}; keep one")
         names.add(name)
         for instrument in symbols.values():
-            asking = _asking(spec, found.info, instrument, instruments=instruments, book=book, day=day)
-            runners.append(Runner(asking, found.make))
+            asking = _asking(spec, one.info, instrument, instruments=instruments, book=book, day=day)
+            runners.append(Runner(asking, one.make))
     return ActiveSession(spec, runners, paused)
 
 

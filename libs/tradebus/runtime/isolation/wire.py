@@ -1,0 +1,133 @@
+"""What goes over the pipe between a service and the process that runs a strategy file: frames of JSON.
+
+    length (4 bytes, most significant first) ─► UTF-8 JSON, at most FRAME_BYTES_MAX
+
+    ["open", path, name, parameters, cpu_seconds]
+                                          ─► {"info": …} or {"refused": …, "problems": [[place, type, text], …]}
+    ["ask", cpu_seconds, [step, …]]       ─► {"answers": [answer, …], "failures": [[runner, traceback], …]}
+
+    step    ["make", runner] | [kind, runner, event, context, series, price_paise]
+    kind    "candle" | "input" | "tick"; price_paise is null where no answer is wanted
+    answer  null | ["decision", action, reason, stop, target, confidence] | ["broken", text]
+            | ["raised", text, traceback]
+
+JSON and not pickle: what a user's process sends is data, and never makes the service run anything.
+"""
+
+import json
+from typing import Any, BinaryIO
+
+from tradebus.contracts.signals import Side
+from tradebus.strategies.lane.asking import Ask, Asking, Settled
+from tradebus.strategies.lane.decisions import broken
+from tradebus.strategies.needs import Series
+from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position, Tick
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+HEADER_BYTES = 4
+_REASON_CHARACTERS_MAX = 2_000
+_ACTIONS = frozenset(action.value for action in Action)
+
+
+def frame(value: Any) -> bytes:
+    """Raises ValueError for what JSON cannot say, or what is too long."""
+    body = json.dumps(value, separators=(",", ":")).encode()
+    if len(body) > FRAME_BYTES_MAX:
+        raise ValueError(f"{len(body)} bytes are more than one frame holds")
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def length_of(header: bytes) -> int:
+    """Raises ValueError for more than a frame may hold."""
+    length = int.from_bytes(header, "big")
+    if length > FRAME_BYTES_MAX:
+        raise ValueError(f"a frame of {length} bytes")
+    return length
+
+
+def read_frame(stream: BinaryIO) -> Any:
+    """The next frame's value; None where the other side is gone."""
+    header = stream.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES:
+        return None
+    return json.loads(stream.read(length_of(header)))
+
+
+def step_of(ask: Ask, runner: int) -> list[Any]:
+    """One question as a step."""
+    event, context = ask.event, ask.context
+    if isinstance(event, Tick):
+        kind, fields = "tick", [event.ts_event_ns, event.price_paise, event.volume_cumulative]
+    else:
+        kind = "candle" if ask.series is None else "input"
+        fields = [
+            event.ts_open_ns, event.ts_close_ns, event.open_paise, event.high_paise, event.low_paise, event.close_paise,
+            event.volume,
+        ]  # fmt: skip
+    position = context.position
+    held = None if position is None else [
+        position.pos_id, position.side.value, position.quantity, position.entry_price_paise, position.opened_ts_ns,
+    ]  # fmt: skip
+    given = [
+        context.symbol, held, context.session_open_ns, context.session_close_ns, context.put_call_ratio,
+        context.warming_up,
+    ]  # fmt: skip
+    series = None if ask.series is None else [ask.series.role, ask.series.symbol, ask.series.timeframe_seconds]
+    return [kind, runner, fields, given, series, None if ask.moment is None else ask.moment.price_paise]
+
+
+def ask_from(step: list[Any]) -> Ask:
+    """The question a step says, without its moment: that is the asker's."""
+    kind, _, fields, given, series, _ = step
+    symbol, held, open_ns, close_ns, ratio, warming_up = given
+    position = None if held is None else Position(held[0], Side(held[1]), *held[2:])
+    context = Context(symbol, position, open_ns, close_ns, ratio, warming_up)
+    event: Candle | Tick = Tick(*fields) if kind == "tick" else Candle(*fields)
+    return Ask(event, context, series=None if series is None else Series(*series))
+
+
+def read_json(body: bytes) -> Any:
+    """Raises ValueError for what is no JSON."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def read_reply(body: bytes, steps: list[list[Any]]) -> tuple[list[Any], list[tuple[int, str]]]:
+    """The answers to `steps` and what failed unasked. Raises ValueError, KeyError or TypeError for anything else."""
+    value = read_json(body)
+    answers, failures = value["answers"], [(int(runner), str(trace)) for runner, trace in value["failures"]]
+    wanted = sum(1 for step in steps if step[0] != "make" and step[5] is not None)
+    if not isinstance(answers, list) or len(answers) != wanted:
+        raise ValueError(f"{wanted} answers are wanted")
+    return answers, failures
+
+
+def answer_fields(answer: Any, price_paise: int) -> list[Any] | None:
+    """What a strategy said. An answer that could not count is said by its problem."""
+    if answer is None:
+        return None
+    problem = broken(answer, price_paise)
+    if problem is not None:
+        return ["broken", problem[:_REASON_CHARACTERS_MAX]]
+    return [
+        "decision", answer.action.value, answer.reason[:_REASON_CHARACTERS_MAX], answer.stop_paise,
+        answer.target_paise, answer.confidence,
+    ]  # fmt: skip
+
+
+def settled_from(answer: Any, ask: Ask, asking: Asking, *, paused: bool) -> Settled | None:
+    """What an answer counts for. A decision is checked again: the process may send anything."""
+    match answer:
+        case None:
+            return asking.settled(ask, None, paused=paused)
+        case ["decision", str(action), reason, stop_paise, target_paise, confidence] if action in _ACTIONS:
+            decision = Decision(Action(action), reason, stop_paise, target_paise, confidence)
+            return asking.settled(ask, decision, paused=paused)
+        case ["broken", str(problem)]:
+            return asking.refused(ask, problem)
+        case ["raised", str(text), str(trace)]:
+            return asking.raised(ask, text, failure=trace)
+        case _:
+            return asking.refused(ask, "its process sent what is no answer")

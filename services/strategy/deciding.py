@@ -1,0 +1,195 @@
+"""What an entry of candles or ticks leads to: every strategy that hears it is asked, here or in its own process.
+
+entry ─► heard, in order ─┬─ asked here, at once
+                          └─ asked in its process, all of one entry together ─► rows and signals in the order heard
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+
+from services.strategy.adapters.history import History
+from services.strategy.desks import Desks
+from tradebus.bus.port import Entry
+from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
+from tradebus.runtime.isolation.desk import Errand, StrategyDesk
+from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
+from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
+from tradebus.strategies.lane.runner import Runner
+from tradebus.strategies.lane.sessions import ActiveSessions, Listener
+from tradebus.strategies.protocol import Candle, Tick
+from tradebus.trading.facts import Signal
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Decided:
+    """What an entry led to. `given_up`: (session, strategy, why) of files whose process keeps dying."""
+
+    rows: list[DecisionRow] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    given_up: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class _Round:
+    """The answers to one entry: those given here, and places for those that come from elsewhere."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[Runner, Settled | None]] = []
+        self.errands: dict[int, tuple[StrategyDesk, Errand]] = {}
+
+    def here(self, runner: Runner, settled: Settled | None) -> None:
+        if settled is not None:
+            self.answers.append((runner, settled))
+
+    def place_for(self, runner: Runner) -> int:
+        self.answers.append((runner, None))
+        return len(self.answers) - 1
+
+    def errand_to(self, desk: StrategyDesk) -> Errand:
+        return self.errands.setdefault(id(desk), (desk, Errand()))[1]
+
+
+class Deciding:
+    """Asks the runners of `active`. `paced` says that a tick counts only after its slice's first instant."""
+
+    def __init__(self, active: ActiveSessions, *, history: History, desks: Desks, paced: bool) -> None:
+        self._active, self._history, self._desks, self._paced = active, history, desks, paced
+
+    async def on_candles(self, entry: Entry) -> Decided:
+        """Raises ValueError for what is no batch of candles."""
+        rows = decode(entry.body, CANDLE).tolist()
+        if entry.after_gap:
+            self.forget(None)
+        elif not self._paced:
+            self.forget({row[8] for row in rows if row[11] & CANDLE_CORRECTED})
+        asked = _Round()
+        for candle, listener in self._active.hear(rows):
+            await self._ask_on_candle(candle, listener, asked)
+        return await self._collect(asked)
+
+    async def on_ticks(self, entry: Entry) -> Decided:
+        """Raises ValueError for what is no batch of ticks."""
+        asked = _Round()
+        ticks = decode(entry.body, TICK)
+        ticks = ticks[np.isin(ticks["instrument"], self._active.tick_instruments)]
+        floor_ns = entry.slice_start_ns + 1 if self._paced and entry.slice_start_ns is not None else 0
+        for record in ticks.tolist():
+            tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
+            # The slice's first instant was promised away by the last watermark, so a tick at it counts just after.
+            at_ns = max(tick.ts_event_ns, floor_ns)
+            for listener in self._active.on_tick_of(record[8]):
+                await self._ask_on_tick(tick, listener, asked, at_ns=at_ns)
+        return await self._collect(asked)
+
+    def forget(self, instruments: set[int] | None) -> None:
+        """The stored candles of these (None: of all) are not what their strategies have seen: they begin anew."""
+        if instruments is not None and not instruments:
+            return
+        for session in self._active.all():
+            for runner in session.runners:
+                asking = runner.asking
+                heard = {asking.source.instrument, *(instrument for _, instrument in asking.inputs)}
+                if instruments is None or heard & instruments:
+                    asking.forget()
+
+    async def _ask_on_candle(self, candle: Candle, listener: Listener, asked: _Round) -> None:
+        runner, series, paused = listener.runner, listener.series, listener.session.paused
+        desk = self._desks.of(runner)
+        if runner.needs_rebuild(candle.ts_open_ns):
+            await self._rebuild(runner, candle.ts_open_ns, desk, asked)
+        if desk is None:
+            if series is not None:
+                self._report(runner.on_input(candle, series), runner)
+            else:
+                asked.here(runner, runner.on_candle(candle, paused=paused))
+            return
+        asking = runner.asking
+        ask = asking.on_candle(candle) if series is None else asking.on_input(candle, series)
+        if ask is not None:
+            place = asked.place_for(runner) if series is None else -1
+            asked.errand_to(desk).ask(id(runner), asking, ask, place=place, paused=paused)
+
+    async def _ask_on_tick(self, tick: Tick, listener: Listener, asked: _Round, *, at_ns: int) -> None:
+        runner, paused = listener.runner, listener.session.paused
+        desk = self._desks.of(runner)
+        if runner.needs_rebuild(tick.ts_event_ns):
+            await self._rebuild(runner, tick.ts_event_ns, desk, asked)
+        if desk is None:
+            asked.here(runner, runner.on_tick(tick, ts_event_ns=at_ns, paused=paused))
+            return
+        ask = runner.asking.on_tick(tick, ts_event_ns=at_ns)
+        if ask is not None:
+            asked.errand_to(desk).ask(id(runner), runner.asking, ask, place=asked.place_for(runner), paused=paused)
+
+    async def _rebuild(self, runner: Runner, ts_ns: int, desk: StrategyDesk | None, asked: _Round) -> None:
+        """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`."""
+        candles, inputs = await self._replayed(runner.asking, ts_ns)
+        if desk is None:
+            self._report(runner.rebuild(ts_ns, candles, inputs), runner)
+        else:
+            replayed = runner.asking.begin(ts_ns, candles, inputs)
+            asked.errand_to(desk).rebuild(id(runner), runner.asking, replayed)
+
+    async def _replayed(self, asking: Asking, ts_ns: int) -> tuple[list[Candle], list[InputCandle]]:
+        """The stored candles of each series the strategy hears: its own, and those beside it."""
+        info, hours = asking.info, asking.hours
+        own = await self._history.before(
+            ts_ns, instrument=asking.source.instrument, timeframe_seconds=info.timeframe_seconds,
+            warmup_candles=info.warmup_candles, hours=hours,
+        )  # fmt: skip
+        inputs: list[InputCandle] = []
+        for (seconds, instrument), series in asking.inputs.items():
+            candles = await self._history.before(
+                ts_ns, instrument=instrument, timeframe_seconds=seconds, warmup_candles=info.warmup_candles, hours=hours
+            )
+            inputs += [(candle, series) for candle in candles]
+        return own, inputs
+
+    async def _collect(self, asked: _Round) -> Decided:
+        """Waits for the answers from elsewhere, and puts all into the order in which they were asked for."""
+        decided = Decided()
+        if asked.errands:
+            errands = list(asked.errands.values())
+            for settled, failures in await asyncio.gather(*(desk.run(errand) for desk, errand in errands)):
+                for place, one in settled:
+                    asked.answers[place] = (asked.answers[place][0], one)
+                for asking, trace in failures:
+                    self._say(asking.told(trace), asking)
+            decided.given_up = self._given_up([desk for desk, _ in errands])
+        for runner, settled_one in asked.answers:
+            if settled_one is not None:
+                self._take(settled_one, runner, decided)
+        return decided
+
+    def _given_up(self, asked: Sequence[StrategyDesk]) -> list[tuple[str, str, str]]:
+        """Sessions whose file is given up; each is paused here, and so said once."""
+        if all(desk.given_up is None for desk in asked):
+            return []
+        found = []
+        for session in self._active.all():
+            if not session.paused:
+                session_id = session.spec.session_id
+                found += [(session_id, strategy, why) for strategy, why in self._desks.given_up(session_id)]
+                session.paused = bool(self._desks.given_up(session_id))
+        return found
+
+    def _take(self, settled: Settled, runner: Runner, decided: Decided) -> None:
+        decision, moment = settled.decision, settled.moment
+        decided.rows.append(row_of(decision, runner.source, moment))
+        signal = signal_of(decision, runner.source, moment, position=settled.position)
+        if signal is not None:
+            decided.signals.append(signal)
+        self._report(settled.failure, runner)
+
+    def _report(self, failure: str | None, runner: Runner) -> None:
+        self._say(failure, runner.asking)
+
+    def _say(self, failure: str | None, asking: Asking) -> None:
+        """One log line per session, strategy and symbol; the journal has the others."""
+        if failure is not None:
+            _log.error("strategy raised", **asking.source.key._asdict(), traceback=failure)

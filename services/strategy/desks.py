@@ -1,0 +1,81 @@
+"""The processes of users' strategy files: which runner is asked in which.
+
+A session's file has one process, whatever symbols it trades; built-in and installed strategies run in this one.
+"""
+
+from typing import Any
+
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.isolation.desk import StrategyDesk
+from tradebus.runtime.isolation.limits import IsolationLimits
+from tradebus.strategies.info import StrategyInfo
+from tradebus.strategies.lane.runner import Runner
+from tradebus.strategies.lane.sessions import Found, found_here
+from tradebus.strategies.protocol import Strategy
+
+Place = tuple[str, str]  # session, strategy
+
+
+class Desks:
+    """Those of every session."""
+
+    def __init__(self, *, limits: IsolationLimits, timers: Timers) -> None:
+        self._limits, self._timers = limits, timers
+        self._desks: dict[Place, StrategyDesk] = {}
+
+    async def open(self, spec: SessionSpec) -> dict[int, Found]:
+        """Starts a process for each strategy file of the session; what each strategy of it is, by its place in the
+        spec. Raises InvalidInput where one cannot trade, with none of them left running."""
+        found: dict[int, Found] = {}
+        opened: list[StrategyDesk] = []
+        try:
+            for number, wanted in enumerate(spec.strategies):
+                if wanted.path is None:
+                    found[number] = found_here(wanted)
+                    continue
+                desk = StrategyDesk(wanted, limits=self._limits, timers=self._timers)
+                opened.append(desk)
+                info = await desk.open()
+                found[number] = Found(info, _elsewhere)
+                self._take(spec, info, desk)
+        except BaseException:
+            for desk in opened:
+                await desk.close()
+            await self.close(spec.session_id)
+            raise
+        return found
+
+    def of(self, runner: Runner) -> StrategyDesk | None:
+        """Where the runner's strategy is asked; None for here."""
+        key = runner.source.key
+        return self._desks.get((key.session_id, key.strategy))
+
+    def given_up(self, session_id: str) -> list[tuple[str, str]]:
+        """(strategy, why) of the session's files that keep dying."""
+        return [
+            (strategy, desk.given_up)
+            for (owner, strategy), desk in self._desks.items()
+            if owner == session_id and desk.given_up is not None
+        ]
+
+    def revive(self, session_id: str) -> None:
+        """Tries those again that were given up."""
+        for (owner, _), desk in self._desks.items():
+            if owner == session_id:
+                desk.revive()
+
+    async def close(self, session_id: str | None = None) -> None:
+        """Ends the session's processes; all, without one."""
+        for place in [place for place in self._desks if session_id in (None, place[0])]:
+            await self._desks.pop(place).close()
+
+    def _take(self, spec: SessionSpec, info: StrategyInfo, desk: StrategyDesk) -> None:
+        if (spec.session_id, info.name) in self._desks:
+            raise InvalidInput(f"strategy {info.name!r} stands twice in session {spec.session_id}; keep one")
+        self._desks[(spec.session_id, info.name)] = desk
+
+
+def _elsewhere() -> Strategy[Any]:
+    raise RuntimeError("a strategy file runs in a process of its own")

@@ -1,0 +1,53 @@
+"""What the strategy service reads, in which order, and the promise it makes for each entry of candles.
+
+Invariants (tested on real servers):
+- Every md.candles entry leads to its watermark on signals.v1, at once, after the signals it led to.
+- An entry is acknowledged only after its decisions and signals are stored and its signals and watermark published.
+- In a paced run orders and ticks are acknowledged only together with a later candles entry: their watermarks hold that
+  entry's place in the merge, and must be read again where it is.
+"""
+
+from services.strategy.adapters.tick_stream import TICKS, TickStream
+from tradebus.bus.port import Bus, Entry, Outgoing
+from tradebus.contracts.streams import COMMANDS, MD_CANDLES, MD_GAPS, ORDERS, SESSIONS, SIGNALS
+from tradebus.runtime.merge import Gate, MergedInput
+from tradebus.strategies.lane.sessions import ActiveSessions
+
+GROUP = "strategy"
+# Not the instance's name: the state is one, so is its reader, and whoever starts next finds what was left.
+CONSUMER = "strategy"
+CANDLES = MD_CANDLES.shard(0)
+BATCH = "candles"
+_GATES = (Gate(CANDLES, 0, "watermark"), Gate(ORDERS.name, 2, "event"))
+_TICK_GATE = Gate(TICKS, 1, "watermark")
+_UNORDERED = (COMMANDS.name, SESSIONS.name, MD_GAPS.name)
+
+
+class StrategyInput:
+    """Subscribes to ticks only while some strategy wants them. `hears_ticks` says how it stands."""
+
+    def __init__(self, bus: Bus, active: ActiveSessions, *, ticks: TickStream, paced: bool) -> None:
+        self._bus, self._active, self._ticks, self._paced = bus, active, ticks, paced
+        self.hears_ticks = False
+
+    @property
+    def is_outdated(self) -> bool:
+        return self._active.wants_ticks != self.hears_ticks
+
+    async def open(self) -> MergedInput:
+        self.hears_ticks = self._active.wants_ticks
+        streams, gates = [CANDLES, ORDERS.name, *_UNORDERED], list(_GATES)
+        if self.hears_ticks:
+            streams.append(TICKS)
+            gates.append(_TICK_GATE)
+        else:
+            await self._ticks.leave()
+        subscription = await self._bus.subscribe(streams, group=GROUP, consumer=CONSUMER)
+        return MergedInput(subscription, bus=self._bus, gates=gates, paced=self._paced)
+
+
+def watermark_of(entry: Entry) -> list[Outgoing]:
+    """The promise that an md.candles entry leads to: no signal at or before its end comes after this."""
+    if entry.stream != CANDLES or entry.watermark_ns is None:
+        return []
+    return [Outgoing(SIGNALS.name, "watermark", watermark_ns=entry.watermark_ns)]
