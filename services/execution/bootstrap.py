@@ -94,7 +94,7 @@ def wire(
             sessions,
             lambda account: Reconciler(
                 account, settings, store=store, keeper=keeper, recovery=recovery, outbox=outbox, clock=clock,
-                market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()),
+                market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec,
             ),
         )  # fmt: skip
     return Execution(

@@ -106,6 +106,8 @@ def reported(order: BrokerOrder, *, unknown: Exception) -> Decide:
         ours = next((own for own in trade.orders if own.tag == order.tag), None)
         if ours is None:
             raise unknown
+        if ours.broker_order_id not in (None, order.broker_order_id):
+            return  # a second order with that tag: not this one's, and reconciliation's to dispute
         lifecycle.on_report(trade, ours, step, order)
 
     return decide

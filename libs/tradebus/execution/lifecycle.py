@@ -7,18 +7,26 @@ Invariants (property-tested):
 - The exit's quantity is what is held at that moment: nothing here can open or reverse a position.
 - A trade closes only when it is flat and all its orders have ended; then profit = Σ sells − Σ buys − charges, exactly.
 - Hearing the same fill or answer twice changes nothing.
+- Whatever a broker reports is a fact and is taken in: orders that somebody made larger or smaller at its terminal, or
+  cancelled there, and words that no table has. What is held of it is covered or being closed, and a person is told.
 """
 
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
-from tradebus.execution.opening import move, new_order
+from tradebus.execution.foreign import take_quantity
+from tradebus.execution.moving import heard, move, reach
+from tradebus.execution.opening import new_order
 from tradebus.execution.result import settle
 from tradebus.execution.step import Cancel, Modify, NewFill, Place, Step
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.charges import charges_paise
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result
-from tradebus.trading.states import OrderEvent, OrderState, TradeEvent, next_trade_state
+from tradebus.trading.states import (
+    OrderEvent,
+    OrderState,
+    TradeEvent,
+)
 
 EXIT_REPLACE_SECONDS = 15
 
@@ -35,10 +43,10 @@ def on_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, *, at_n
     elif outcome.result is Result.REFUSED:
         _refused(trade, order, step, reason=outcome.reason, at_ns=at_ns)
     else:
-        move(order, step, OrderEvent.OUTCOME_LOST, at_ns)
+        heard(order, step, OrderEvent.OUTCOME_LOST, at_ns)
         order.reason = outcome.reason
         reports.unknown(trade, order, step, at_ns, reason=outcome.reason)
-        _trade_event(trade, order, _UNKNOWN)
+        _trade_event(trade, order, step, _UNKNOWN)
 
 
 def on_report(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> None:
@@ -54,25 +62,28 @@ def on_report(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> No
                     order.order_id, order.updated_ns, report.quantity, previous_trigger_paise=order.trigger_paise or 0
                 )
             )
-    if report.status.final and 0 < report.quantity != order.quantity:
-        order.quantity = report.quantity  # it ended before our modification reached it
+    take_quantity(trade, order, step, report)
     for fill in report.fills:
         if fill.fill_id not in trade.fill_ids:
             _on_fill(trade, order, step, fill)
     if report.status is BrokerStatus.CANCELLED and not order.ended:
         asked = order.state is OrderState.CANCEL_PENDING
-        move(order, step, OrderEvent.CANCELLED, report.as_of_ns)
+        heard(order, step, OrderEvent.CANCELLED, report.as_of_ns)
         order.reason = report.reason
         reports.cancelled(trade, order, step, report.as_of_ns, reason=report.reason or "cancelled by the exchange")
         _after_end(trade, order, step, at_ns=report.as_of_ns, asked=asked)
     elif report.status is BrokerStatus.REJECTED and not order.ended:
         _refused(trade, order, step, reason=report.reason, at_ns=report.as_of_ns)
+    elif order.state is OrderState.FILLED and not report.status.final and order.quantity > order.filled_quantity:
+        _revived(trade, order, step, at_ns=report.as_of_ns)
 
 
 def on_absent(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
     """The broker's book does not know the tag, certainly: the order never arrived, or was there and is gone."""
+    if order.ended:
+        return
     arrived = order.state not in _NOT_CANCELLABLE
-    move(order, step, OrderEvent.CANCELLED if arrived else OrderEvent.NOT_FOUND, at_ns)
+    heard(order, step, OrderEvent.CANCELLED if arrived else OrderEvent.NOT_FOUND, at_ns)
     order.reason = "no longer in the broker's book" if arrived else "never reached the broker"
     reports.cancelled(trade, order, step, at_ns, reason=order.reason)
     _after_end(trade, order, step, at_ns=at_ns, asked=False)
@@ -83,7 +94,7 @@ def on_cancel_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, 
     if order.ended or outcome.result is Result.ACCEPTED:
         return
     event = OrderEvent.CANCEL_REFUSED if outcome.result is Result.REFUSED else OrderEvent.OUTCOME_LOST
-    move(order, step, event, at_ns)
+    heard(order, step, event, at_ns)
     reports.unknown(trade, order, step, at_ns, reason=outcome.reason)
 
 
@@ -92,7 +103,7 @@ def on_modify_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, 
     if order.ended:
         return
     if outcome.result is Result.ACCEPTED:
-        move(order, step, OrderEvent.MODIFIED, request.at_ns)
+        heard(order, step, OrderEvent.MODIFIED, request.at_ns)
         reports.stop_moved(
             trade,
             order,
@@ -110,7 +121,7 @@ def request_exit(trade: Trade, step: Step, *, reason: str, at_ns: int) -> None:
     if trade.ended or trade.exit_reason is not None:
         return
     trade.exit_reason = reason
-    trade.state = next_trade_state(trade.state, TradeEvent.EXIT_REQUESTED)
+    reach(trade, step, TradeEvent.EXIT_REQUESTED)
     continue_exit(trade, step, at_ns=at_ns)
 
 
@@ -133,7 +144,7 @@ def continue_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
     if trade.open_quantity != 0:
         _send_exit(trade, step, at_ns=at_ns)
     elif trade.entry_quantity == 0:
-        _end_without_position(trade, at_ns=at_ns)
+        _end_without_position(trade, step, at_ns=at_ns)
     else:
         _close(trade, step, at_ns=at_ns)
 
@@ -186,17 +197,27 @@ def _acknowledge(trade: Trade, order: Order, step: Step, *, broker_order_id: str
     if order.ended:
         return
     waits = order.role is OrderRole.STOP
-    move(order, step, OrderEvent.TRIGGER_WAITING if waits else OrderEvent.ACKNOWLEDGED, at_ns)
+    heard(order, step, OrderEvent.TRIGGER_WAITING if waits else OrderEvent.ACKNOWLEDGED, at_ns)
     if first:
         reports.placed(trade, order, step, at_ns)
-    _trade_event(trade, order, _ACCEPTED)
+    _trade_event(trade, order, step, _ACCEPTED)
 
 
 def _refused(trade: Trade, order: Order, step: Step, *, reason: str, at_ns: int) -> None:
-    move(order, step, OrderEvent.REJECTED, at_ns)
+    heard(order, step, OrderEvent.REJECTED, at_ns)
     order.reason = reason
     reports.rejected(trade, order, step, at_ns, reason=reason)
     _after_end(trade, order, step, at_ns=at_ns, asked=False)
+
+
+def _revived(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
+    """We took it for whole, and at the broker it has been made larger and may fill on. What nobody asked for of a stop
+    or an exit is cancelled; more of an entry is covered as it fills."""
+    heard(order, step, OrderEvent.RAISED, at_ns)
+    if trade.ended:
+        reach(trade, step, TradeEvent.EXIT_PARTIALLY_FILLED)
+    if trade.exit_reason is not None:
+        continue_exit(trade, step, at_ns=at_ns)
 
 
 def _on_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
@@ -210,8 +231,9 @@ def _on_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
         order_value_before_paise=order.filled_value_paise,
     ).total_paise
     order.filled_quantity += fill.quantity
+    order.quantity = max(order.quantity, order.filled_quantity)
     order.filled_value_paise += fill.quantity * fill.price_paise
-    move(order, step, OrderEvent.FINAL_FILL if _complete(order) else OrderEvent.PARTIAL_FILL, fill.ts_event_ns)
+    heard(order, step, OrderEvent.FINAL_FILL if _complete(order) else OrderEvent.PARTIAL_FILL, fill.ts_event_ns)
     trade.charges_paise += charges
     step.fills.append(NewFill(order.order_id, fill, charges))
     reports.filled(trade, order, step, fill)
@@ -225,7 +247,7 @@ def _on_entry_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> 
     first = trade.entry_quantity == 0
     trade.entry_quantity += fill.quantity
     trade.entry_value_paise += fill.quantity * fill.price_paise
-    trade.state = next_trade_state(trade.state, TradeEvent.ENTRY_FILLED)
+    reach(trade, step, TradeEvent.ENTRY_FILLED)
     if first:
         trade.opened_ns = fill.ts_event_ns
         trade.highest_paise = trade.lowest_paise = fill.price_paise
@@ -248,9 +270,9 @@ def _on_exit_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> N
     if trade.exit_reason is None:
         trade.exit_reason = "stop" if order.role is OrderRole.STOP else "exit"
     if trade.open_quantity < 0:
-        trade.state = next_trade_state(trade.state, TradeEvent.EXIT_OVERFILLED)
+        reach(trade, step, TradeEvent.EXIT_OVERFILLED)
     elif trade.open_quantity > 0 or not all(other.ended for other in trade.orders):
-        trade.state = next_trade_state(trade.state, TradeEvent.EXIT_PARTIALLY_FILLED)
+        reach(trade, step, TradeEvent.EXIT_PARTIALLY_FILLED)
     if order.ended or trade.open_quantity == 0:
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
         return
@@ -264,22 +286,20 @@ def _after_end(trade: Trade, order: Order, step: Step, *, at_ns: int, asked: boo
     if order.role is OrderRole.ENTRY:
         if trade.entry_quantity == 0:
             rejected = order.state is OrderState.REJECTED
-            trade.state = next_trade_state(
-                trade.state, TradeEvent.ENTRY_REJECTED if rejected else TradeEvent.ENTRY_CANCELLED
-            )
+            reach(trade, step, TradeEvent.ENTRY_REJECTED if rejected else TradeEvent.ENTRY_CANCELLED)
             trade.closed_ns = at_ns
             trade.exit_reason = trade.exit_reason or order.reason
             return
-        trade.state = next_trade_state(trade.state, TradeEvent.ENTRY_REMAINDER_CANCELLED)
+        reach(trade, step, TradeEvent.ENTRY_REMAINDER_CANCELLED)
     elif order.role is OrderRole.STOP:
-        trade.state = next_trade_state(trade.state, TradeEvent.STOP_ANSWERED)
+        reach(trade, step, TradeEvent.STOP_ANSWERED)
         if not asked and trade.exit_reason is None:
             reason = "stop_refused" if order.state is OrderState.REJECTED else "stop_cancelled_by_exchange"
             request_exit(trade, step, reason=reason, at_ns=at_ns)
             return
     elif order.state is OrderState.REJECTED:
         # `deadline_ns` asks again a second later; asking at once would hammer a broker that refuses.
-        trade.state = next_trade_state(trade.state, TradeEvent.EXIT_REJECTED)
+        reach(trade, step, TradeEvent.EXIT_REJECTED)
         return
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=at_ns)
@@ -318,22 +338,24 @@ def _send_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
         quantity=abs(held),
         at_ns=at_ns,
     )
-    trade.state = next_trade_state(trade.state, TradeEvent.EXIT_REQUESTED)
+    reach(trade, step, TradeEvent.EXIT_REQUESTED)
     step.requests.append(Place(order.order_id))
 
 
 def _close(trade: Trade, step: Step, *, at_ns: int) -> None:
     if trade.ended:
         return
-    trade.state = next_trade_state(trade.state, TradeEvent.EXIT_FILLED)
+    before_paise = trade.net_pnl_paise
+    reach(trade, step, TradeEvent.EXIT_FILLED)
     trade.closed_ns = at_ns
     gross_pnl_paise = settle(trade)
-    reports.closed(trade, step, at_ns, gross_pnl_paise=gross_pnl_paise)
+    if before_paise != trade.net_pnl_paise:  # closed again, and nothing came of it: told already
+        reports.closed(trade, step, at_ns, gross_pnl_paise=gross_pnl_paise, again=before_paise is not None)
 
 
-def _end_without_position(trade: Trade, *, at_ns: int) -> None:
+def _end_without_position(trade: Trade, step: Step, *, at_ns: int) -> None:
     if not trade.ended:
-        trade.state = next_trade_state(trade.state, TradeEvent.ENTRY_CANCELLED)
+        reach(trade, step, TradeEvent.ENTRY_CANCELLED)
         trade.closed_ns = at_ns
 
 
@@ -363,5 +385,5 @@ _UNKNOWN = {
 }
 
 
-def _trade_event(trade: Trade, order: Order, events: dict[OrderRole, TradeEvent]) -> None:
-    trade.state = next_trade_state(trade.state, events[order.role])
+def _trade_event(trade: Trade, order: Order, step: Step, events: dict[OrderRole, TradeEvent]) -> None:
+    reach(trade, step, events[order.role])

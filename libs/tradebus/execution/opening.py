@@ -6,12 +6,19 @@ the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage g
 
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
+from tradebus.execution.moving import move
 from tradebus.execution.step import Moved, Place, Step
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id, derive_tag
 from tradebus.kernel.money import round_to_tick
 from tradebus.trading.facts import EntryApproved
-from tradebus.trading.states import OrderEvent, OrderState, TradeEvent, TradeState, next_order_state, next_trade_state
+from tradebus.trading.states import (
+    OrderEvent,
+    OrderState,
+    TradeEvent,
+    TradeState,
+    next_trade_state,
+)
 
 
 def open_trade(approval: EntryApproved, step: Step, *, kind: str, owner: str, at_ns: int | None = None) -> Trade:
@@ -92,14 +99,6 @@ def new_order(
     trade.orders.append(order)
     step.history.append(Moved(order.order_id, None, OrderState.PENDING, "CREATED", at_ns))
     return order
-
-
-def move(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
-    """Moves an order along its table and notes it in the history. Raises IllegalTransition."""
-    before = order.state
-    order.state = next_order_state(before, event)
-    order.updated_ns = max(order.updated_ns, at_ns)
-    step.history.append(Moved(order.order_id, before, order.state, event, at_ns))
 
 
 def _trade(approval: EntryApproved, *, kind: str, owner: str, at_ns: int) -> Trade:

@@ -50,6 +50,8 @@ class Finding(StrEnum):
 
 def judge(ours: OwnOrder, theirs: BrokerOrder) -> Finding:
     """What one order's two views come to."""
+    if ours.broker_order_id not in (None, theirs.broker_order_id):
+        return Finding.DISPUTED  # a second order that bears its tag
     if ours.filled_quantity > theirs.filled_quantity:
         return Finding.DISPUTED
     if sum(fill.quantity for fill in theirs.fills) > ours.filled_quantity:
@@ -59,7 +61,10 @@ def judge(ours: OwnOrder, theirs: BrokerOrder) -> Finding:
     if ours.state in (OrderState.PENDING, OrderState.UNKNOWN):
         return Finding.HEAR
     if ours.ended:
-        return Finding.AGREES if theirs.status.final or not _lives(theirs) else Finding.DISPUTED
+        if theirs.status.final or not _lives(theirs):
+            return Finding.AGREES
+        raised = ours.state is OrderState.FILLED and theirs.quantity > ours.filled_quantity
+        return Finding.HEAR if raised else Finding.DISPUTED
     if theirs.status.final:
         return Finding.HEAR
     if ours.state is OrderState.CANCEL_PENDING and theirs.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
@@ -67,7 +72,10 @@ def judge(ours: OwnOrder, theirs: BrokerOrder) -> Finding:
     if ours.state in _RESTING and (
         theirs.quantity != ours.quantity or (ours.trigger_paise or None) != (theirs.trigger_paise or None)
     ):
-        return Finding.REALIGN if ours.role is OrderRole.STOP else Finding.DISPUTED
+        if ours.role is OrderRole.STOP:
+            return Finding.REALIGN
+        # Somebody made it larger or smaller at the broker: taken over. Another kind of order is nothing we can be.
+        return Finding.HEAR if (ours.trigger_paise or None) == (theirs.trigger_paise or None) else Finding.DISPUTED
     if ours.state in _RESTING and ours.role is OrderRole.STOP and theirs.status is BrokerStatus.OPEN:
         return Finding.HIT
     return Finding.AGREES
@@ -89,6 +97,32 @@ def difference(ours: OwnOrder, theirs: BrokerOrder, *, action: str) -> Differenc
 
 def _at(trigger_paise: int | None) -> str:
     return f" trigger {trigger_paise}" if trigger_paise else ""
+
+
+def lines_by_tag(
+    ours: Iterable[OwnOrder], book: Sequence[BrokerOrder]
+) -> tuple[dict[str, BrokerOrder], list[Difference]]:
+    """The book's line of each tag, and lines that bear the tag of an order of ours which is another one."""
+    number_of = {own.tag: own.broker_order_id for own in ours}
+    lines: dict[str, BrokerOrder] = {}
+    twins = []
+    for order in book:
+        if not order.tag:
+            continue
+        if order.tag in number_of and number_of[order.tag] not in (None, order.broker_order_id):
+            twins.append(order)
+        else:
+            lines.setdefault(order.tag, order)
+    return lines, [
+        Difference(
+            what=f"order {order.broker_order_id}",
+            ours=f"its tag {order.tag} is order {number_of[order.tag]}",
+            brokers=f"{order.status} {order.filled_quantity}/{order.quantity}",
+            action="a second order bears our tag: cancel it at the broker, or close what it filled",
+        )
+        for order in twins
+        if order.filled_quantity or not order.status.final
+    ]
 
 
 def looks_ours(tag: str) -> bool:

@@ -111,7 +111,8 @@ def opened(trade: Trade, step: Step, ts_ns: int) -> None:
     )
 
 
-def closed(trade: Trade, step: Step, ts_ns: int, *, gross_pnl_paise: int) -> None:
+def closed(trade: Trade, step: Step, ts_ns: int, *, gross_pnl_paise: int, again: bool) -> None:
+    """POSITION_CLOSED; `again` where it had been closed before and filled since: it tells of the whole trade."""
     _position(
         facts.PositionClosed,
         trade,
@@ -128,6 +129,7 @@ def closed(trade: Trade, step: Step, ts_ns: int, *, gross_pnl_paise: int) -> Non
         mfe_r=trade.mfe_r,
         reason=trade.exit_reason or "exit",
         opened_ts_ns=trade.opened_ns,
+        cause=f"{trade.entry_quantity} {len(trade.fill_ids)}" if again else "",
     )
 
 
@@ -164,11 +166,13 @@ def _position(
     trade: Trade,
     step: Step,
     ts_ns: int,
+    *,
+    cause: str = "",
     **fields: Any,
 ) -> None:
     step.facts.append(
         fact(
-            **_envelope(fact.TYPE, trade, step, ts_ns, trade.pos_id, str(trade.entry_quantity)),
+            **_envelope(fact.TYPE, trade, step, ts_ns, trade.pos_id, cause or str(trade.entry_quantity)),
             strategy=trade.strategy,
             symbol=trade.symbol,
             instrument=trade.instrument,

@@ -51,6 +51,17 @@ class NewFill:
     charges_paise: int
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something at the broker that was not our doing, for a person: what it is, both views, and what is done or to be
+    done about it."""
+
+    what: str
+    ours: str
+    brokers: str
+    action: str
+
+
 @dataclass(slots=True)
 class Step:
     """Collects the consequences of one decision. `cause_id` is the event that led to it."""
@@ -60,3 +71,4 @@ class Step:
     requests: list[Request] = field(default_factory=list)
     history: list[Moved] = field(default_factory=list)
     fills: list[NewFill] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)

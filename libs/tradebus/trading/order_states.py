@@ -33,6 +33,7 @@ class OrderEvent(StrEnum):
     TRIGGER_WAITING = "TRIGGER_WAITING"  # on the book, waiting for its trigger
     TRIGGERED = "TRIGGERED"
     MODIFIED = "MODIFIED"
+    RAISED = "RAISED"  # the broker's terminal made it larger, after we took it for whole: the rest may still fill
     PARTIAL_FILL = "PARTIAL_FILL"  # cumulative quantity below the order's
     FINAL_FILL = "FINAL_FILL"  # cumulative quantity equals the order's
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
@@ -66,6 +67,7 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
     (_O.OPEN, _OE.CANCEL_REQUESTED): _O.CANCEL_PENDING,
     (_O.OPEN, _OE.CANCELLED): _O.CANCELLED,
     (_O.OPEN, _OE.REJECTED): _O.REJECTED,  # the exchange refused what the broker had accepted
+    (_O.OPEN, _OE.CANCEL_REFUSED): _O.UNKNOWN,  # and what became of it since is to be looked up
     (_O.OPEN, _OE.OUTCOME_LOST): _O.UNKNOWN,
     #
     (_O.TRIGGER_PENDING, _OE.ACKNOWLEDGED): _O.TRIGGER_PENDING,  # a late answer says nothing about the trigger
@@ -77,6 +79,7 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
     (_O.TRIGGER_PENDING, _OE.CANCEL_REQUESTED): _O.CANCEL_PENDING,
     (_O.TRIGGER_PENDING, _OE.CANCELLED): _O.CANCELLED,  # the exchange's own 15:15 cancellation comes unasked
     (_O.TRIGGER_PENDING, _OE.REJECTED): _O.REJECTED,  # triggered beyond the price band
+    (_O.TRIGGER_PENDING, _OE.CANCEL_REFUSED): _O.UNKNOWN,
     (_O.TRIGGER_PENDING, _OE.OUTCOME_LOST): _O.UNKNOWN,
     #
     (_O.PARTIALLY_FILLED, _OE.ACKNOWLEDGED): _O.PARTIALLY_FILLED,
@@ -88,6 +91,7 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
     (_O.PARTIALLY_FILLED, _OE.CANCEL_REQUESTED): _O.CANCEL_PENDING,
     (_O.PARTIALLY_FILLED, _OE.CANCELLED): _O.CANCELLED,  # keeps what it filled
     (_O.PARTIALLY_FILLED, _OE.REJECTED): _O.CANCELLED,  # the remainder was refused; REJECTED would hide the fills
+    (_O.PARTIALLY_FILLED, _OE.CANCEL_REFUSED): _O.UNKNOWN,
     (_O.PARTIALLY_FILLED, _OE.OUTCOME_LOST): _O.UNKNOWN,
     #
     (_O.CANCEL_PENDING, _OE.ACKNOWLEDGED): _O.CANCEL_PENDING,
@@ -113,6 +117,7 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
     (_O.UNKNOWN, _OE.NOT_FOUND): _O.CANCELLED,
     (_O.UNKNOWN, _OE.CANCEL_REQUESTED): _O.UNKNOWN,  # asking to cancel does not tell us whether it is there
     (_O.UNKNOWN, _OE.CANCEL_REFUSED): _O.UNKNOWN,
+    (_O.UNKNOWN, _OE.MODIFIED): _O.UNKNOWN,  # answered while the order itself is being looked up
     (_O.UNKNOWN, _OE.OUTCOME_LOST): _O.UNKNOWN,
     #
     # Late words after the end. Answers change nothing; fills do (ORDER_REVIVALS).
@@ -122,6 +127,11 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
     (_O.FILLED, _OE.MODIFIED): _O.FILLED,
     (_O.FILLED, _OE.CANCEL_REFUSED): _O.FILLED,
     (_O.FILLED, _OE.OUTCOME_LOST): _O.FILLED,
+    (_O.FILLED, _OE.CANCELLED): _O.FILLED,
+    (_O.FILLED, _OE.REJECTED): _O.FILLED,
+    (_O.FILLED, _OE.RAISED): _O.PARTIALLY_FILLED,
+    (_O.FILLED, _OE.PARTIAL_FILL): _O.PARTIALLY_FILLED,  # it was made larger elsewhere, and the rest may come
+    (_O.FILLED, _OE.FINAL_FILL): _O.FILLED,
     (_O.CANCELLED, _OE.ACKNOWLEDGED): _O.CANCELLED,
     (_O.CANCELLED, _OE.TRIGGER_WAITING): _O.CANCELLED,
     (_O.CANCELLED, _OE.TRIGGERED): _O.CANCELLED,
@@ -144,11 +154,15 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
 
 TERMINAL_ORDER_STATES = frozenset({_O.FILLED, _O.CANCELLED, _O.REJECTED})
 
-# The only pairs that leave a terminal state: fills that arrive after the broker's last word. CANCELLED to FILLED stays
-# terminal; REJECTED to UNKNOWN does not, because an order that was refused and fills in part is not understood.
+# The only pairs that leave a terminal state: fills that arrive after the broker's last word, and orders that somebody
+# made larger at the broker. CANCELLED to FILLED stays terminal; REJECTED to UNKNOWN does not, because an order that was
+# refused and fills in part is not understood.
 ORDER_REVIVALS = frozenset(
-    {(_O.CANCELLED, _OE.FINAL_FILL), (_O.REJECTED, _OE.FINAL_FILL), (_O.REJECTED, _OE.PARTIAL_FILL)}
-)
+    {
+        (_O.CANCELLED, _OE.FINAL_FILL), (_O.REJECTED, _OE.FINAL_FILL), (_O.REJECTED, _OE.PARTIAL_FILL),
+        (_O.FILLED, _OE.PARTIAL_FILL), (_O.FILLED, _OE.RAISED),
+    }
+)  # fmt: skip
 
 
 def next_order_state(state: OrderState, event: OrderEvent) -> OrderState:

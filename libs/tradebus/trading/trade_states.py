@@ -135,6 +135,7 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.CLOSED, _TE.EXIT_FILLED): _T.CLOSED,  # flat again, said twice
     (_T.CLOSED, _TE.ENTRY_FILLED): _T.POSITION_OPEN,  # the entry's remainder filled after we were flat
     (_T.CLOSED, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,  # the stop filled after the exit had: an order back is needed
+    (_T.CLOSED, _TE.EXIT_PARTIALLY_FILLED): _T.EXIT_PENDING,  # an exit made larger at the broker may still fill
     (_T.REJECTED, _TE.ENTRY_ACCEPTED): _T.REJECTED,  # the order stream's refusal overtook the request's answer
     (_T.REJECTED, _TE.ENTRY_REJECTED): _T.REJECTED,
     (_T.REJECTED, _TE.ENTRY_UNKNOWN): _T.REJECTED,
@@ -160,6 +161,7 @@ TRADE_REVIVALS = frozenset(
     {
         (_T.CLOSED, _TE.ENTRY_FILLED),
         (_T.CLOSED, _TE.EXIT_OVERFILLED),
+        (_T.CLOSED, _TE.EXIT_PARTIALLY_FILLED),
         (_T.REJECTED, _TE.ENTRY_FILLED),
         (_T.REJECTED, _TE.EXIT_OVERFILLED),
         (_T.CANCELLED, _TE.ENTRY_FILLED),

@@ -27,11 +27,16 @@ _AGAIN_NS = 2_000_000_000
 _log = structlog.get_logger()
 
 
+def account_key(spec: SessionSpec) -> tuple[str, str]:
+    """Whose book a session's orders are in: broker and login."""
+    return spec.broker, spec.credential or spec.broker
+
+
 class Account:
     """One login. `blocked` says why no new position is opened through it, "" where one may be."""
 
-    def __init__(self, name: str, broker: Broker, listed: Listed) -> None:
-        self.name, self.broker, self.listed = name, broker, listed
+    def __init__(self, key: tuple[str, str], broker: Broker, listed: Listed) -> None:
+        self.key, self.name, self.broker, self.listed = key, ":".join(key), broker, listed
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
@@ -76,7 +81,7 @@ class Accounts:
         """The session's account, opened where it is not yet. Raises InvalidInput and BrokerError; within two seconds
         after a failure the same again, without asking anybody. A session that is `starting` needs a login that the
         broker takes; one that trades is not left alone because its login has ended."""
-        key = (spec.broker, spec.credential or spec.broker)
+        key = account_key(spec)
         found = self._by_session.get(spec.session_id)
         if found is not None:
             if starting:
@@ -145,7 +150,7 @@ class Accounts:
             broker.close()
             raise
         _log.info("account opened", broker=name, credential_name=credential_name)
-        return Account(f"{name}:{credential_name}", broker, listed)
+        return Account((name, credential_name), broker, listed)
 
 
 async def _ask_whether_valid(broker: Broker, credential_name: str) -> None:

@@ -8,14 +8,14 @@ is RECONCILE_MISMATCH, and no position is opened in the account until it is gone
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import asyncpg
 import structlog
 from prometheus_client import Counter, Gauge
 
-from services.execution.accounts.accounts import Account
+from services.execution.accounts.accounts import Account, account_key
 from services.execution.recovery.book import OwnBook
 from services.execution.recovery.recovery import Recovery
 from services.execution.settings import ExecutionSettings
@@ -24,6 +24,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.contracts.base import Message, event_id_for
 from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
+from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution import decisions
 from tradebus.execution.reconciliation import (
@@ -32,11 +33,12 @@ from tradebus.execution.reconciliation import (
     difference,
     disputed_positions,
     judge,
+    lines_by_tag,
     net_of,
     strangers,
 )
 from tradebus.kernel.clock import Clock, monotonic_ns
-from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
@@ -58,10 +60,10 @@ class Reconciler:
 
     def __init__(
         self, account: Account, settings: ExecutionSettings, *, store: Store, keeper: Keeper, recovery: Recovery,
-        outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
+        outbox: Outbox, clock: Clock, market_ns: Callable[[], int], spec_of: Callable[[str], Awaitable[SessionSpec]],
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
-        self._store, self._clock, self._market_ns = store, clock, market_ns
+        self._store, self._clock, self._market_ns, self._spec_of = store, clock, market_ns, spec_of
         self._book = OwnBook(store.pool)
         self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
         self._due = asyncio.Event()
@@ -105,6 +107,9 @@ class Reconciler:
         found = await self._book.orders([order.tag], []) if order.tag else []
         if not found or not self._keeper.roster.is_owner(found[0].owner):
             return  # somebody else's, or another instance hears it too
+        if not await self._is_of_account(found[0].session_id):
+            _log.error("another account's tag", account=self._account.name, broker_order_id=order.broker_order_id)
+            return
         told = sum(fill.quantity for fill in order.fills)
         if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
             lookup = await self._account.gateway.find_by_tag(found[0].session_id, order.tag)
@@ -159,11 +164,21 @@ class Reconciler:
         level = _log.info if event.kind is FeedEventKind.CONNECTED else _log.warning
         level("order stream", account=self._account.name, kind=event.kind.value, text=event.text)
 
+    async def _is_of_account(self, session_id: str) -> bool:
+        """Whether that session's orders are in this account's book: a tag alone does not say so."""
+        if session_id in self._account.sessions:
+            return True
+        try:
+            return account_key(await self._spec_of(session_id)) == self._account.key
+        except InvalidInput:
+            return False
+
     async def _settle_orders(self, book: Sequence[BrokerOrder]) -> list[Difference]:
         """Hears what the broker knows more of, and says again what it should know. Returns what was settled."""
-        by_tag = {order.tag: order for order in book if order.tag}
+        own = await self._own(book)
+        by_tag, _ = lines_by_tag(own, book)
         settled = []
-        for ours in await self._own(book):
+        for ours in own:
             if not self._keeper.roster.is_owner(ours.owner):
                 continue
             theirs = by_tag.get(ours.tag)
@@ -201,13 +216,13 @@ class Reconciler:
             await self._recovery.resolve(ours.pos_id, ours.order_id, now_ns=self._market_ns())
 
     def _still_disputed(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
-        by_tag = {order.tag: order for order in book if order.tag}
+        by_tag, twins = lines_by_tag(ours, book)
         found = [
             difference(own, by_tag[own.tag], action="look at it")
             for own in ours
             if own.tag in by_tag and judge(own, by_tag[own.tag]) is Finding.DISPUTED
         ]
-        return self._persisting(found)
+        return self._persisting([*found, *twins])
 
     async def _positions(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
         """Only where nothing is under way: positions and orders are read one after the other."""
@@ -231,7 +246,8 @@ class Reconciler:
         return self._persisting(disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols))
 
     async def _own(self, book: Sequence[BrokerOrder]) -> list[OwnOrder]:
-        return await self._book.orders([order.tag for order in book if order.tag], list(self._account.sessions))
+        found = await self._book.orders([order.tag for order in book if order.tag], list(self._account.sessions))
+        return [own for own in found if await self._is_of_account(own.session_id)]
 
     async def _tell(self, checked: int, disputed: list[Difference]) -> None:
         account = self._account

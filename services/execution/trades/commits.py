@@ -13,7 +13,8 @@ from services.execution.trades import ledger
 from services.execution.trades.ledger import Ledger, Stale
 from services.execution.trades.ports import Follower
 from services.execution.trades.protection import Protection
-from tradebus.contracts.base import Message
+from tradebus.contracts.base import Message, event_id_for
+from tradebus.contracts.orders import Difference, ReconcileMismatch
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution.decisions import Decide
@@ -100,6 +101,7 @@ class Commits:
                     decide(trade, step)
                     await ledger.update_trade(tx, trade, step)
                     self._emit(tx, step)
+                    self._tell(tx, trade, step)
             except Stale:
                 _log.info("trade changed elsewhere, reading again", pos_id=pos_id, version=before)
                 self.forget(pos_id)
@@ -168,6 +170,23 @@ class Commits:
         for order in trade.orders:
             if not order.ended:
                 await self._follower.follow(trade.session_id, order.tag)
+
+    def _tell(self, tx: Transaction, trade: Trade, step: Step) -> None:
+        """What somebody did at the broker, to a person."""
+        if not step.notices:
+            return
+        at_ns = max(order.updated_ns for order in trade.orders)
+        shown = tuple(Difference(what=n.what, ours=n.ours, brokers=n.brokers, action=n.action) for n in step.notices)
+        event_id = event_id_for(
+            ReconcileMismatch.TYPE, at_ns, trade.pos_id, *(part for one in shown for part in (one.what, one.brokers))
+        )
+        message = ReconcileMismatch(
+            event_id=event_id, ts_event_ns=at_ns, ts_recorded_ns=self._clock.now_ns(), source=CONSUMER,
+            trace_id=trade.trace_id, user_id=trade.user_id, session_id=trade.session_id, pos_id=trade.pos_id,
+            database_id=trade.trade_id, differences=shown,
+        )  # fmt: skip
+        tx.emit(ORDERS.name, message)
+        _log.error("changed at the broker, not by us", pos_id=trade.pos_id, differences=[str(one) for one in shown])
 
     def _emit(self, tx: Transaction, step: Step) -> None:
         recorded_ns = self._clock.now_ns()

@@ -12,6 +12,7 @@ from tradebus.execution.reconciliation import (
     OwnOrder,
     disputed_positions,
     judge,
+    lines_by_tag,
     looks_ours,
     net_of,
     strangers,
@@ -55,7 +56,11 @@ CASES = [
      theirs(BrokerStatus.TRIGGER_PENDING, trigger=900), Finding.AGREES),
     (own(OrderState.PARTIALLY_FILLED, filled=40, trigger=900, role=OrderRole.STOP),
      theirs(filled=40, trigger=900), Finding.AGREES),  # its deadline is the lifecycle's
-    (own(), theirs(quantity=50), Finding.DISPUTED),
+    (own(), theirs(quantity=50), Finding.HEAR),  # made smaller at the broker's terminal
+    (own(), theirs(quantity=150), Finding.HEAR),
+    (own(), theirs(quantity=50, trigger=900), Finding.DISPUTED),  # another kind of order
+    (own(OrderState.FILLED, filled=100), theirs(filled=100, quantity=150), Finding.HEAR),
+    (own(OrderState.FILLED, filled=100), replace(theirs(filled=100), broker_order_id="B2"), Finding.DISPUTED),
     (own(OrderState.CANCEL_PENDING), theirs(), Finding.CANCEL),
     (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCEL_PENDING), Finding.AGREES),
     (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.UNKNOWN), Finding.AGREES),
@@ -91,7 +96,17 @@ def test_fewer_fills_at_the_broker_are_never_explained_away_and_more_are_always_
 def test_an_end_with_us_that_lives_at_the_broker_is_a_dispute(mine, other) -> None:
     lives = other.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.PENDING)
     if mine.state in TERMINAL_ORDER_STATES and lives and mine.filled_quantity == other.filled_quantity:
-        assert judge(mine, other) is Finding.DISPUTED
+        raised = mine.state is OrderState.FILLED and other.quantity > mine.filled_quantity
+        assert judge(mine, other) is (Finding.HEAR if raised else Finding.DISPUTED)
+
+
+def test_a_second_order_with_our_tag_is_told_and_never_taken_for_ours() -> None:
+    second = replace(theirs(filled=100, status=BrokerStatus.FILLED), broker_order_id="B2")
+    lines, twins = lines_by_tag([own()], [second, theirs(filled=40)])
+    assert lines[TAG].broker_order_id == "B1"
+    assert [one.what for one in twins] == ["order B2"]
+    ended = replace(second, status=BrokerStatus.CANCELLED, filled_quantity=0, fills=())
+    assert lines_by_tag([own()], [ended])[1] == [], "it holds nothing and can do nothing"
 
 
 def test_others_orders_are_told_apart_from_lost_ones_of_ours() -> None:

@@ -81,15 +81,14 @@ def test_only_late_fills_leave_a_terminal_state() -> None:
     orders = {pair for pair, to in ORDER_TRANSITIONS.items() if pair[0] in TERMINAL_ORDER_STATES and to is not pair[0]}
     assert trades == TRADE_REVIVALS
     assert orders == ORDER_REVIVALS
-    assert {event for _, event in trades} == {E.ENTRY_FILLED, E.EXIT_OVERFILLED}
-    assert {event for _, event in orders} == {OE.FINAL_FILL, OE.PARTIAL_FILL}
+    assert {event for _, event in trades} == {E.ENTRY_FILLED, E.EXIT_OVERFILLED, E.EXIT_PARTIALLY_FILLED}
+    assert {event for _, event in orders} == {OE.FINAL_FILL, OE.PARTIAL_FILL, OE.RAISED}
 
 
-def test_a_fill_of_an_order_is_never_illegal_unless_it_is_full() -> None:
+def test_a_fill_of_an_order_is_never_illegal() -> None:
     for state in OrderState:
-        if state is not O.FILLED:
-            assert next_order_state(state, OE.FINAL_FILL) is O.FILLED
-            next_order_state(state, OE.PARTIAL_FILL)
+        assert next_order_state(state, OE.FINAL_FILL) is O.FILLED
+        next_order_state(state, OE.PARTIAL_FILL)
 
 
 def test_a_fill_of_an_entry_or_a_double_exit_is_legal_in_every_state_after_approval() -> None:
@@ -106,7 +105,7 @@ def test_a_request_whose_answer_is_lost_leaves_no_live_order_in_a_known_state() 
 
 
 def test_nothing_but_the_brokers_word_resolves_an_unknown_order() -> None:
-    ours = {OE.CANCEL_REQUESTED, OE.CANCEL_REFUSED, OE.OUTCOME_LOST}
+    ours = {OE.CANCEL_REQUESTED, OE.CANCEL_REFUSED, OE.MODIFIED, OE.OUTCOME_LOST}
     for event in OrderEvent:
         if (O.UNKNOWN, event) in ORDER_TRANSITIONS:
             assert (next_order_state(O.UNKNOWN, event) is O.UNKNOWN) == (event in ours)
