@@ -17,15 +17,7 @@ PUBLIC = {"_replace", "_asdict", "_fields", "_make"}
 # Oracles: the official clients parse inside what they call private, and say so nowhere else.
 ORACLES = {"_parse_binary", "_parse_text_message", "_default_login_uri"}
 
-STANDS_LEFT = {
-    "tests/integration/execution/test_execution_gap.py",
-    "tests/integration/execution/test_execution_hanging_broker.py",
-    "tests/integration/execution/test_execution_other_books.py",
-    "tests/integration/execution/test_execution_same_numbers.py",
-    "tests/integration/execution/test_execution_silent_feed.py",
-    "tests/integration/execution/test_execution_stalled_instance.py",
-    "tests/unit/execution/test_execution_protection.py",
-}
+STANDS_LEFT: set[str] = set()
 SLEEPS_LEFT: dict[str, int] = {
     "tests/integration/brokers/test_brokers_dhan_orders.py": 3,
     "tests/integration/brokers/test_brokers_kite_feed.py": 1,
@@ -59,7 +51,7 @@ PRIVATE_LEFT: dict[str, int] = {
     "tests/integration/brokers/test_brokers_kite_replies.py": 1,
     "tests/integration/brokers/test_brokers_upstox_orders.py": 3,
     "tests/integration/execution/test_execution_mishaps.py": 7,
-    "tests/integration/execution/test_execution_stalled_instance.py": 5,
+    "tests/integration/execution/test_execution_stalled_instance.py": 7,
     "tests/integration/execution/test_execution_two_instances.py": 3,
     "tests/integration/gateway/conftest.py": 1,
     "tests/integration/market_data/test_market_data_live_feed.py": 8,

@@ -273,7 +273,7 @@ def _on_exit_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> N
         reach(trade, step, TradeEvent.EXIT_OVERFILLED)
     elif trade.open_quantity > 0 or not all(other.ended for other in trade.orders):
         reach(trade, step, TradeEvent.EXIT_PARTIALLY_FILLED)
-    if order.ended or trade.open_quantity == 0:
+    if order.ended or trade.open_quantity <= 0:
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
         return
     entry = trade.live(OrderRole.ENTRY)

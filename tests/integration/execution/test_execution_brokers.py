@@ -1,175 +1,17 @@
 """Execution in front of a broker: order stream, reconciliation, lost answers, sessions of two brokers at once."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import date, time
 
 import pytest
-from testkit.execution_service import TICKS, intent, messages, slice_of, until
-from testkit.fake_broker import MASTER, UNREACHABLE, FakeBroker, opening
+from testkit.execution_brokers import FUTURE, PRICE, SECOND, TEN, Life, approval, exit_of, opened, spec, trading
+from testkit.execution_service import TICKS, messages, slice_of, until
+from testkit.fake_broker import MASTER, UNREACHABLE, FakeBroker
 
-from services.execution.bootstrap import build
-from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import NetPosition, SessionState
-from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
-from tradebus.contracts.commands import StartTrading
-from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import TICK, decode
-from tradebus.contracts.risk import EntryApproved, ExitApproved
-from tradebus.contracts.sessions import PaperSettings, SessionSpec
-from tradebus.contracts.signals import Side
-from tradebus.contracts.streams import COMMANDS
-from tradebus.kernel.clock import WallClock
-from tradebus.kernel.ids import RandomIds, derive_id
-from tradebus.kernel.time import ist_to_ns
-from tradebus.store.instruments import register_instruments
-from tradebus.store.store import Store
 from tradebus.trading.orders import BrokerStatus
-
-SECOND = 1_000_000_000
-TEN = ist_to_ns(date(2026, 11, 25), time(10))
-FUTURE = 0
-PRICE = 2_600_000
-
-
-def spec(session_id="s1", *, broker="kite", credential="mine") -> SessionSpec:
-    return SessionSpec(
-        session_id=session_id, user_id=f"user-{session_id}", mode="live" if broker != "paper" else "paper",
-        broker=broker, credential=credential, symbols=("NIFTY26NOVFUT",), strategies=({"name": "orb"},),
-        capital_paise=10**9, paper=PaperSettings(latency_ms=0, slippage_bps=0.0, partial_fill_probability=0.0),
-    )  # fmt: skip
-
-
-def approval(number: int, *, session="s1", quantity=65, at_ns=TEN, tick=10, instrument=FUTURE) -> EntryApproved:
-    return EntryApproved(
-        event_id=derive_id(at_ns, "event", session, number), ts_event_ns=at_ns, ts_recorded_ns=1, source="risk",
-        trace_id="t", session_id=session, user_id="u1", pos_id=derive_id(at_ns, "test", session, number),
-        signal_id=f"g{number}", strategy="orb", symbol="NIFTY26NOVFUT", instrument=instrument, side=Side.LONG,
-        rule="all_passed", intent_id=f"i{session}{number}", quantity=quantity, lot_size=65, tick_size_paise=tick,
-        price_paise=PRICE, stop_paise=PRICE - 10_000, target_paise=PRICE + 20_000, valid_until_ns=at_ns + 600 * SECOND,
-        max_slippage_pct=0.5, order_timeout_seconds=300,
-    )  # fmt: skip
-
-
-def exit_of(entry: EntryApproved, *, at_ns: int) -> ExitApproved:
-    return ExitApproved(
-        event_id=derive_id(at_ns, "exit", entry.intent_id), ts_event_ns=at_ns, ts_recorded_ns=1, source="risk",
-        trace_id="t", session_id=entry.session_id, user_id="u1", pos_id=entry.pos_id, intent_id=f"x{entry.intent_id}",
-        strategy="orb", symbol=entry.symbol, instrument=entry.instrument, side=entry.side, rule="exit_signal",
-        reason="r",
-    )  # fmt: skip
-
-
-@pytest.fixture
-async def listed(store) -> Store:
-    """The book with a future of the broker's master and one of nobody's."""
-    rows = [
-        Instrument(
-            instrument_id=FUTURE, symbol="NIFTY26NOVFUT", exchange="NFO", kind="FUTURE", market_class="derivative",
-            underlying="NIFTY", tick_size_paise=10, instrument_key="NFO:NIFTY:2026-11-30:FUT",
-        ),
-        Instrument(
-            instrument_id=7, symbol="NOWHERE", kind="EQUITY", market_class="equity", underlying="NOWHERE",
-            tick_size_paise=5, instrument_key="NSE:NOWHERE",
-        ),
-    ]  # fmt: skip
-    async with store.pool.acquire() as connection:
-        await register_instruments(connection, rows)
-    return store
-
-
-class Life:
-    """An execution instance in this process, in front of fake brokers."""
-
-    def __init__(self, where, state_dir, *brokers: FakeBroker, reconcile_seconds=0.1, lost_seconds=120) -> None:
-        self.where, self.brokers = where, brokers
-        database_url, redis_url, namespace = where
-        for broker in brokers:
-            Credentials(state_dir).put("mine", Credential(brokers[0].name, "key", access_token="tok"))
-            Credentials(state_dir).put(broker.name, Credential(broker.name, "key", access_token="tok"))
-        self.settings = ExecutionSettings(
-            DATABASE_URL=database_url, REDIS_URL=redis_url, TRADEBUS_NAMESPACE=namespace, TRADEBUS_STATE_DIR=state_dir,
-            EXECUTION_HOUSEKEEPING_SECONDS=0.1, EXECUTION_RECONCILE_SECONDS=reconcile_seconds,
-            EXECUTION_BROKER_LOST_SECONDS=lost_seconds,
-            TRADEBUS_KITE_URL="http://127.0.0.1:1", TRADEBUS_DHAN_URL="http://127.0.0.1:2",
-            TRADEBUS_MARKET_CLOCK=f"{TEN}@{WallClock().now_ns()}x1",
-        )  # fmt: skip
-        self.stop = asyncio.Event()
-
-    async def __aenter__(self):
-        database_url, redis_url, namespace = self.where
-        self.bus = await RedisBus.connect(redis_url, namespace=namespace)
-        self.store = await Store.connect(database_url, namespace=namespace, producer="execution-1")
-        [self.component] = await build(
-            self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(),
-            open_broker=opening(*self.brokers),
-        )  # fmt: skip
-        self.task = asyncio.create_task(self.component.run(self.stop))
-        return self
-
-    async def __aexit__(self, *_):
-        self.stop.set()
-        await asyncio.wait([self.task], timeout=5)
-        self.task.cancel()
-        results = await asyncio.gather(self.task, return_exceptions=True)
-        await self.store.close()
-        await self.bus.close()
-        assert not isinstance(results[0], Exception), results[0]
-
-    async def start(self, wanted: SessionSpec) -> None:
-        await self.store.pool.execute(
-            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
-            " VALUES ($1, $2, 'STARTING', $3, $4, $1, 1) ON CONFLICT DO NOTHING",
-            wanted.session_id, wanted.user_id, wanted.mode.value, wanted.model_dump(mode="json"),
-        )  # fmt: skip
-        command = StartTrading(
-            event_id=derive_id(1, wanted.session_id), ts_event_ns=1, ts_recorded_ns=1, source="gateway", trace_id="t",
-            session_id=wanted.session_id, user_id=wanted.user_id, spec=wanted,
-        )  # fmt: skip
-        await self.bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
-
-    async def started(self, wanted: SessionSpec) -> None:
-        await self.start(wanted)
-        await self.one("SELECT 1 FROM session_participants WHERE session_id = $1", wanted.session_id)
-
-    async def send(self, *intents) -> None:
-        await self.bus.publish([intent(each) for each in intents])
-
-    async def one(self, query: str, *arguments):
-        """The first row of a query, once there is one."""
-        return await until(lambda: self.store.pool.fetchrow(query, *arguments), self)
-
-    async def told(self, kind: str):
-        async def found():
-            return [one for one in await messages(self.bus) if kind == one.TYPE]
-
-        return await until(found, self)
-
-    async def until_state(self, role: str, state: str):
-        return await self.one("SELECT * FROM orders WHERE role = $1 AND state = $2", role, state)
-
-
-@asynccontextmanager
-async def trading(where, tmp_path, *brokers, **given):
-    async with Life(where, tmp_path, *brokers, **given) as life:
-        await life.started(spec())
-        yield life
-
-
-@pytest.fixture
-def where(database_url, redis_url, namespace):
-    return database_url, redis_url, namespace
-
-
-async def opened(life: Life, broker: FakeBroker, entry: EntryApproved) -> None:
-    """The entry filled at the broker, told by its stream, and the stop resting there."""
-    await life.send(entry)
-    row = await life.until_state("ENTRY", "OPEN")
-    broker.tell(broker.book.fill(row["broker_order_id"], PRICE, at_ns=TEN + SECOND))
-    await life.until_state("STOP", "TRIGGER_PENDING")
 
 
 async def test_a_trade_goes_through_the_brokers_order_stream(listed, tmp_path, where) -> None:

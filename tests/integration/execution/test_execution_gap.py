@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from test_execution_brokers import TEN, Life, approval, opened, spec
-from test_execution_brokers import listed as listed
+from testkit.execution_brokers import TEN, Life, approval, opened, spec
 from testkit.execution_service import until
 from testkit.fake_broker import FakeBroker
 
@@ -14,11 +13,6 @@ from tradebus.trading.orders import BrokerStatus
 SECOND = 1_000_000_000
 
 pytestmark = pytest.mark.usefixtures("listed")
-
-
-@pytest.fixture
-def where(database_url, redis_url, namespace):
-    return database_url, redis_url, namespace
 
 
 async def test_a_stop_that_was_hit_and_does_not_fill_is_replaced_by_an_exit(tmp_path, where) -> None:

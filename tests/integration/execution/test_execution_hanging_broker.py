@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from test_execution_brokers import TEN, Life, approval, spec
-from test_execution_brokers import listed as listed
+from testkit.execution_brokers import TEN, Life, approval, spec
 from testkit.execution_service import until
 from testkit.fake_broker import MASTER, FakeBroker
 
@@ -14,11 +13,6 @@ from tradebus.trading.orders import BrokerOrder, BrokerStatus
 SECOND = 1_000_000_000
 
 pytestmark = pytest.mark.usefixtures("listed")
-
-
-@pytest.fixture
-def where(database_url, redis_url, namespace):
-    return database_url, redis_url, namespace
 
 
 async def test_an_unknown_order_at_one_broker_does_not_keep_another_from_trading(tmp_path, where) -> None:

@@ -8,8 +8,7 @@ import asyncio
 from datetime import date, time
 
 import pytest
-from test_execution_brokers import PRICE, TEN, Life, approval, exit_of, opened, spec
-from test_execution_brokers import listed as listed
+from testkit.execution_brokers import PRICE, TEN, Life, approval, exit_of, opened, spec
 from testkit.execution_service import TICKS, slice_of
 from testkit.fake_broker import FakeBroker
 
@@ -42,11 +41,6 @@ class NextDay(Life):
         await self.bus.publish(
             [Outgoing(TICKS, "ticks", ticks.tobytes(), watermark_ns=start_ns + SECOND, slice_start_ns=start_ns)]
         )
-
-
-@pytest.fixture
-def where(database_url, redis_url, namespace):
-    return database_url, redis_url, namespace
 
 
 async def test_a_position_of_yesterday_is_not_closed_by_opening_the_opposite_one(tmp_path, where) -> None:

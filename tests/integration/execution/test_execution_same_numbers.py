@@ -3,19 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from test_execution_brokers import PRICE, TEN, Life, approval, spec
-from test_execution_brokers import listed as listed
+from testkit.execution_brokers import PRICE, TEN, Life, approval, spec
 from testkit.execution_service import until
 from testkit.fake_broker import MASTER, FakeBroker
 
 SECOND = 1_000_000_000
 
 pytestmark = pytest.mark.usefixtures("listed")
-
-
-@pytest.fixture
-def where(database_url, redis_url, namespace):
-    return database_url, redis_url, namespace
 
 
 @pytest.fixture

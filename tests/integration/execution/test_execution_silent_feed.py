@@ -3,8 +3,7 @@
 import asyncio
 
 import pytest
-from test_execution_brokers import TEN, Life, approval, exit_of, opened, spec
-from test_execution_brokers import listed as listed
+from testkit.execution_brokers import TEN, Life, approval, exit_of, opened, spec
 from testkit.execution_service import until
 from testkit.fake_broker import FakeBroker
 
@@ -23,11 +22,6 @@ class Clocked(Life):
         super().__init__(where, state_dir, broker, reconcile_seconds=60)
         clock = f"{at_ns}@{WallClock().now_ns()}x{speed:g}"
         self.settings = self.settings.model_copy(update={"market_clock": clock, "feed_behind_seconds": 0.2})
-
-
-@pytest.fixture
-def where(database_url, redis_url, namespace):
-    return database_url, redis_url, namespace
 
 
 async def test_an_approval_of_an_hour_ago_is_not_taken_up_after_a_restart(tmp_path, where) -> None:

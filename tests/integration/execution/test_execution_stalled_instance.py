@@ -3,16 +3,10 @@
 import asyncio
 
 import pytest
-from test_execution_brokers import Life, approval, opened, spec
-from test_execution_brokers import listed as listed
+from testkit.execution_brokers import Life, approval, opened, spec
 from testkit.fake_broker import FakeBroker
 
 pytestmark = pytest.mark.usefixtures("listed")
-
-
-@pytest.fixture
-def where(database_url, redis_url, namespace):
-    return database_url, redis_url, namespace
 
 
 async def test_what_another_instance_may_have_sent_by_now_is_not_sent(tmp_path, where, listed) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.trades import MORNING, SECOND, approval, paper_filling
 
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.sessions import PaperSettings
@@ -13,7 +14,6 @@ from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Place, Request, Step
 from tradebus.execution.trade import Order, Trade
-from tradebus.trading.facts import EntryApproved
 from tradebus.trading.matching.paper import (
     PaperOrder,
     Quote,
@@ -27,20 +27,8 @@ from tradebus.trading.matching.paper import (
 from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, Outcome, Result
 from tradebus.trading.states import OrderState, TradeState
 
-SECOND = 1_000_000_000
-MORNING = 1_704_080_700 * SECOND
 PAPER = PaperSettings(seed=3, latency_ms=100, slippage_bps=1.0, partial_fill_probability=0.7)
 WORDS = ("obeyed", "obeyed", "obeyed", "refused", "lost", "obeyed_and_lost")
-
-
-def approval(side: Side) -> EntryApproved:
-    stop, target = (9_900, 10_100) if side is Side.LONG else (10_100, 9_900)
-    return EntryApproved(
-        event_id="e", ts_event_ns=MORNING, trace_id="t", session_id="s", user_id="u",
-        pos_id="p", signal_id="g", strategy="orb", symbol="X", instrument=1, side=side, rule="all_passed",
-        intent_id="i", quantity=200, lot_size=25, tick_size_paise=5, price_paise=10_000, stop_paise=stop,
-        target_paise=target, valid_until_ns=MORNING + 60 * SECOND, max_slippage_pct=0.5, order_timeout_seconds=30,
-    )  # fmt: skip
 
 
 class Chaos:
@@ -225,10 +213,6 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     lifecycle.on_deadline(trade, late, now_ns=due)
     assert [type(request) for request in late.requests] == [Cancel]
     assert stop.state is OrderState.CANCEL_PENDING
-
-
-def paper_filling(partial: float) -> PaperSettings:
-    return PaperSettings(seed=3, latency_ms=100, slippage_bps=1.0, partial_fill_probability=partial)
 
 
 def test_an_entry_still_filling_when_its_stop_is_hit_is_cancelled():

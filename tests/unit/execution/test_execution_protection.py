@@ -1,7 +1,7 @@
 """How long a position stands without a stop, told from the changes of its trade."""
 
 from prometheus_client import REGISTRY
-from test_execution_chaos import MORNING, SECOND, approval, paper_filling
+from testkit.trades import MORNING, SECOND, approval, paper_filling
 
 from services.execution.trades.protection import Protection, is_unprotected
 from tradebus.contracts.orders import OrderRole
