@@ -31,11 +31,15 @@ from tradebus.trading.facts import EntrySignal, ExitSignal, Fact, Signal
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What the services are told by their settings. The defaults are theirs."""
+    """What the services are told by their settings. The defaults are theirs.
+
+    `marks_every_slice`: risk marks positions slice by slice, as the service does, instead of when somebody looks.
+    """
 
     slice_seconds: int = 60
     max_signal_age_seconds: int = MAX_SIGNAL_AGE_SECONDS
     approval_valid_seconds: int = APPROVAL_VALID_SECONDS
+    marks_every_slice: bool = False
 
 
 class Engine:
@@ -54,7 +58,7 @@ class Engine:
         self._risk = EngineRisk(
             sessions, by_id, tape_of=self._tape, record=self.record,
             max_signal_age_seconds=settings.max_signal_age_seconds,
-            approval_valid_seconds=settings.approval_valid_seconds,
+            approval_valid_seconds=settings.approval_valid_seconds, marks_every_slice=settings.marks_every_slice,
         )  # fmt: skip
         self._execution = EngineExecution(
             sessions, {name: one.kind for name, one in by_id.items()}, tape_of=self._tape, record=self.record
@@ -92,6 +96,7 @@ class Engine:
             self._run_slice(step)
             self._reached_ns = end_ns
         self._execution.end_day(step)
+        self._risk.end_day()
 
     def _run_slice(self, step: Slice) -> None:
         execution, risk = self._execution, self._risk

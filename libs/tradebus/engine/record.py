@@ -13,7 +13,7 @@ from typing import Any
 from tradebus.execution.step import Step
 from tradebus.execution.trade import Trade
 from tradebus.risk.published import Line
-from tradebus.strategies.lane.decisions import Source
+from tradebus.strategies.lane.decisions import Source, storable
 from tradebus.strategies.lane.positions import PositionKey
 from tradebus.trading.facts import Signal
 
@@ -73,7 +73,7 @@ class DecisionColumns:
 
     def rows(self) -> Iterator[tuple[int, str, str, str, str, str, int]]:
         """(instant, user, strategy, symbol, action, reason, price) as the decision log has them."""
-        texts, sources = list(self._texts), self._sources
+        texts, sources = [storable(text) for text in self._texts], self._sources
         columns = zip(self._ts_ns, self._source, self._action, self._reason, self._price_paise, strict=True)
         for ts_ns, number, action, reason, price_paise in columns:
             source = sources[number]

@@ -6,7 +6,7 @@ signals            ─┘
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from tradebus.engine.tape import Tape
 from tradebus.risk.commands import Command
 from tradebus.risk.marking import held_instruments, select
 from tradebus.risk.published import journalled, published
-from tradebus.risk.reports import Report, concerns_risk
-from tradebus.risk.state import RiskState
+from tradebus.risk.reports import concerns_risk
+from tradebus.risk.state import Holding, RiskState
 from tradebus.risk.step import Step, on_command, on_fact, on_signal, on_ticks
 from tradebus.risk.terms import Situation, Terms
 from tradebus.trading.facts import (
@@ -37,14 +37,59 @@ from tradebus.trading.facts import (
 )
 
 _REPORTS = (PositionOpened, PositionClosed, OrderFilled, OrderPartiallyFilled, OrderCancelled, OrderRejected)
+_NEVER = 2**62
 TapeOf = Callable[[int, Slice], Tape]
+
+
+@dataclass(slots=True)
+class _Leg:
+    """One open position: its profit at a price is slope × price + offset, in paise."""
+
+    instrument: int
+    slope: int
+    offset_paise: int
+    last_paise: int  # its profit at the last price seen; 0 before the first
+
+    def worst_paise(self, tape: Tape, number: int) -> int:
+        """The least profit it can have had in a slice, the price before it included."""
+        found = tape.range_of(number)
+        if found is None:
+            return self.last_paise
+        low, high, last = found
+        worst = self.slope * (low if self.slope > 0 else high) + self.offset_paise
+        before, self.last_paise = self.last_paise, self.slope * last + self.offset_paise
+        return min(worst, before)
 
 
 @dataclass(slots=True)
 class _Session:
     terms: Terms
-    state: RiskState
-    held: list[int]  # instruments whose ticks matter
+    state: RiskState = field(default_factory=RiskState)
+    held: list[int] = field(default_factory=list)  # instruments whose ticks matter
+    legs: list[_Leg] = field(default_factory=list)
+    realised_paise: int = 0
+    due_ns: int = _NEVER  # when a slice must be looked at, whatever its prices
+    since: int | None = None  # the first slice that is not marked yet
+
+    def look(self) -> None:
+        """Notes what decides whether a slice can be put off."""
+        state = self.state
+        self.held = sorted(held_instruments(state))
+        if not self.held:
+            return
+        self.realised_paise = sum(state.realised.values())
+        open_ = [holding for holding in state.holdings.values() if holding.open]
+        self.legs = [_leg(holding) for holding in open_]
+        ends = [holding.hard_end_ns for holding in open_ if holding.hard_end_ns is not None]
+        ending = any(holding.opened_ns is not None and not holding.live for holding in state.holdings.values())
+        self.due_ns = 0 if ending else min(ends, default=_NEVER)
+
+
+def _leg(holding: Holding) -> _Leg:
+    rest = holding.entry_quantity - holding.exit_quantity
+    sign = holding.side.sign
+    offset_paise = sign * (holding.exit_value_paise - holding.entry_value_paise)
+    return _Leg(holding.instrument, sign * rest, offset_paise, holding.unrealised_paise)
 
 
 class EngineRisk:
@@ -52,20 +97,20 @@ class EngineRisk:
 
     def __init__(
         self, sessions: Sequence[SessionSpec], instruments: Mapping[int, Instrument], *, tape_of: TapeOf,
-        record: Record, max_signal_age_seconds: int, approval_valid_seconds: int,
+        record: Record, max_signal_age_seconds: int, approval_valid_seconds: int, marks_every_slice: bool,
     ) -> None:  # fmt: skip
         self._instruments, self._tape_of, self._record = instruments, tape_of, record
         self._sessions = {
             spec.session_id: _Session(
                 Terms.of(
                     spec, max_signal_age_seconds=max_signal_age_seconds, approval_valid_seconds=approval_valid_seconds
-                ),
-                RiskState(),
-                [],
+                )
             )
             for spec in sessions
         }
+        self._marks_every_slice = marks_every_slice
         self._intents: list[Intent] = []
+        self._reached: Slice | None = None  # the last slice whose ticks have gone by
         self.data_ns = 0
 
     def drain(self) -> list[Intent]:
@@ -74,37 +119,67 @@ class EngineRisk:
         return intents
 
     def on_fact(self, fact: Fact) -> None:
-        session = self._sessions[fact.session_id]
         if not isinstance(fact, _REPORTS) or not concerns_risk(fact):
             return
-        report: Report = fact
+        session, report = self._marked(fact.session_id), fact
         step = on_fact(session.state, report, self._situation(session))
         if step.state is not session.state:
             self._take(session, step)
 
     def on_signal(self, signal: EntrySignal | ExitSignal) -> None:
-        session = self._sessions[signal.session_id]
+        session = self._marked(signal.session_id)
         self._take(session, on_signal(session.state, signal, self._situation(session)))
 
     def on_ticks(self, step: Slice) -> None:
-        """Marks every session that holds something by the slice's ticks."""
+        """A slice's ticks have gone by."""
+        before, self._reached = self._reached, step
         self.data_ns = step.end_ns - 1
         for session in self._sessions.values():
-            if session.held:
-                ticks = self._ticks(session.held, step)
-                self._take(session, on_ticks(session.state, ticks, self._situation(session), end_ns=step.end_ns))
+            if not session.held:
+                continue
+            if not self._marks_every_slice and step.end_ns < session.due_ns and not self._may_breach(session, step):
+                session.since = step.number if session.since is None else session.since
+                continue
+            if session.since is not None and before is not None:
+                self._mark(session, session.since, before)
+            self._mark(session, step.number, step)
+
+    def end_day(self) -> None:
+        """The day's ticks are about to go: what was put off is marked."""
+        for session_id in self._sessions:
+            self._marked(session_id)
 
     def on_command(self, command: Command) -> None:
         """One command to every session."""
-        for session in self._sessions.values():
+        for session_id in self._sessions:
+            session = self._marked(session_id)
             self._take(session, on_command(session.state, command, self._situation(session)))
 
-    def _ticks(self, held: Sequence[int], step: Slice) -> Records:
+    def _may_breach(self, session: _Session, step: Slice) -> bool:
+        limit = session.terms.max_loss
+        if limit is None or session.state.halted_rule is not None:
+            return False
+        number = step.number
+        worst = [leg.worst_paise(self._tape_of(leg.instrument, step), number) for leg in session.legs]
+        return session.realised_paise + sum(worst) <= -limit.limit_paise
+
+    def _marked(self, session_id: str) -> _Session:
+        """The session, its state as of the last slice."""
+        session = self._sessions[session_id]
+        if session.since is not None and self._reached is not None:
+            self._mark(session, session.since, self._reached)
+        return session
+
+    def _mark(self, session: _Session, first: int, last: Slice) -> None:
+        session.since = None
+        ticks = self._ticks(session.held, first, last)
+        self._take(session, on_ticks(session.state, ticks, self._situation(session), end_ns=last.end_ns))
+
+    def _ticks(self, held: Sequence[int], first: int, last: Slice) -> Records:
         parts = []
         for instrument in held:
-            tape = self._tape_of(instrument, step)
-            first, last = tape.span(step.number)
-            parts.append(tape.records[first:last])
+            tape = self._tape_of(instrument, last)
+            parts.append(tape.records[tape.span(first)[0] : tape.span(last.number)[1]])
         if len(parts) == 1:
             return parts[0]
         return select(np.concatenate(parts) if parts else np.zeros(0, TICK), held)
@@ -112,7 +187,7 @@ class EngineRisk:
     def _take(self, session: _Session, step: Step) -> None:
         if step.state is not session.state:
             session.state = step.state
-            session.held = sorted(held_instruments(step.state))
+            session.look()
         for verdict in step.verdicts:
             terms = session.terms
             fact = published(verdict, session_id=terms.session_id, user_id=terms.user_id, limits=terms.limits)

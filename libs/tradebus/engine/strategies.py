@@ -11,11 +11,11 @@ from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
 from tradebus.engine.record import Record
 from tradebus.strategies.lane.asking import Asking, Settled
-from tradebus.strategies.lane.decisions import row_of, signal_of
+from tradebus.strategies.lane.decisions import signal_of
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
-from tradebus.strategies.protocol import Candle, Tick
+from tradebus.strategies.protocol import Action, Candle, Tick
 from tradebus.trading.facts import Fact, PositionClosed, PositionOpened, Signal
 
 
@@ -121,11 +121,13 @@ class EngineStrategies:
 
     def _take(self, settled: Settled, runner: Runner, signals: list[Signal]) -> None:
         decision, moment = settled.decision, settled.moment
-        row = row_of(decision, runner.source, moment)
-        self._record.decisions.add(self._numbers[id(runner)], row.ts_event_ns, row.action, row.reason, row.price_paise)
-        signal = signal_of(decision, runner.source, moment, position=settled.position)
-        if signal is not None:
-            signals.append(signal)
+        self._record.decisions.add(
+            self._numbers[id(runner)], moment.ts_event_ns, decision.action.value, decision.reason, moment.price_paise
+        )
+        if decision.action is not Action.HOLD:
+            signal = signal_of(decision, runner.source, moment, position=settled.position)
+            if signal is not None:
+                signals.append(signal)
         self._note(settled.failure, runner)
 
     def _note(self, failure: str | None, runner: Runner) -> None:

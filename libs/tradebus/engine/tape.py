@@ -4,8 +4,8 @@ Most minutes of a backtest no order or position looks at a single tick. A market
 them before a trade is alive, and then only from that minute on.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -33,6 +33,25 @@ class Tape:
         at = number - self.first_slice
         return (self._ends[at - 1] if at else 0, self._ends[at])
 
-    def index_of(self, at_ns: int) -> int:
-        """The first tick at or after an instant."""
-        return bisect_left(self.ticks.at_ns, at_ns)
+    def range_of(self, number: int) -> tuple[int, int, int] | None:
+        """The lowest, highest and last price of a slice's ticks; None where it has none."""
+        first, last = self.span(number)
+        if first == last:
+            return None
+        lows, highs, closes = self._prices
+        at = number - self.first_slice
+        return lows[at], highs[at], closes[at]
+
+    @cached_property
+    def _prices(self) -> tuple[list[int], list[int], list[int]]:
+        """By slice; what stands for a slice without ticks means nothing."""
+        prices = self.ticks.price_paise
+        if not len(prices):
+            return [], [], []
+        starts = np.minimum([0, *self._ends[:-1]], len(prices) - 1)
+        ends = np.maximum(np.asarray(self._ends) - 1, 0)
+        return (
+            np.minimum.reduceat(prices, starts).tolist(),
+            np.maximum.reduceat(prices, starts).tolist(),
+            prices[ends].tolist(),
+        )

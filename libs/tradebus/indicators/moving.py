@@ -25,15 +25,27 @@ Run = Callable[[Int64s, Floats, int, Floats, Floats], int]
 class LiveAverage:
     """One series of one value. `value` is the last figure, None while not ready."""
 
-    def __init__(self, length: int, *, step: Step, width: int) -> None:
+    def __init__(self, length: int, *, step: Step, run: Run, width: int) -> None:
         self.length = positive(length)
         self.value: float | None = None
-        self._step, self._state = step, np.zeros(width)
+        self._step, self._run, self._state = step, run, np.zeros(width)
 
     def update(self, value: float) -> float | None:
         """Takes the next value. Raises ValueError, unchanged, where it is not finite."""
         figure = self._step(self._state, value, self.length)
         self.value = figure if figure == figure else None
+        return self.value
+
+    def extend(self, values: Floats) -> float | None:
+        """Takes several values at once, as `update` does one after the other; the figure after the last.
+
+        Raises ValueError, unchanged, where one is not finite.
+        """
+        if len(values):
+            out = np.empty(len(values))
+            rows = np.zeros(len(values), np.int64)
+            series(out, self._run(rows, values, self.length, self._state.reshape(1, -1), out))
+            self.value = float(out[-1]) if out[-1] == out[-1] else None
         return self.value
 
 
@@ -58,7 +70,7 @@ class Ema(LiveAverage):
     """Exponential moving average, live."""
 
     def __init__(self, length: int) -> None:
-        super().__init__(length, step=core.ema_step, width=core.EMA_WIDTH)
+        super().__init__(length, step=core.ema_step, run=core.ema_run, width=core.EMA_WIDTH)
 
 
 class EmaBank(AverageBank):
@@ -72,7 +84,7 @@ class Sma(LiveAverage):
     """Simple moving average, live; of volumes, the rolling mean volume."""
 
     def __init__(self, length: int) -> None:
-        super().__init__(length, step=core.sma_step, width=core.sma_width(length))
+        super().__init__(length, step=core.sma_step, run=core.sma_run, width=core.sma_width(length))
 
 
 class SmaBank(AverageBank):
@@ -86,7 +98,7 @@ class RelativeVolume(LiveAverage):
     """Volume over the mean of the `length` volumes before it, live."""
 
     def __init__(self, length: int) -> None:
-        super().__init__(length, step=core.relative_step, width=core.sma_width(length))
+        super().__init__(length, step=core.relative_step, run=core.relative_run, width=core.sma_width(length))
 
 
 class RelativeVolumeBank(AverageBank):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradebus.indicators import _bar_kernel as core
-from tradebus.indicators._series import Series, as_floats, as_rows, positive, series
+from tradebus.indicators._series import Floats, Series, as_floats, as_rows, positive, series
 
 
 class Rsi:
@@ -56,6 +56,19 @@ class Atr:
         """Takes the next candle. Raises ValueError, unchanged, unless low ≤ close ≤ high, all finite."""
         figure = core.atr_step(self._state, high, low, close, self.length)
         self.value = figure if figure == figure else None
+        return self.value
+
+    def extend(self, high: Floats, low: Floats, close: Floats) -> float | None:
+        """Takes several candles at once, as `update` does one after the other; the figure after the last.
+
+        Raises ValueError, unchanged, unless low ≤ close ≤ high in all, all finite.
+        """
+        if len(high):
+            out = np.empty(len(high))
+            rows = np.zeros(len(high), np.int64)
+            states = self._state.reshape(1, -1)
+            series(out, core.atr_run(rows, high, low, close, self.length, states, out))
+            self.value = float(out[-1]) if out[-1] == out[-1] else None
         return self.value
 
 

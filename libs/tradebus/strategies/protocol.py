@@ -21,6 +21,7 @@ trading day and after a restart, so it must depend on nothing but the calls.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
@@ -116,6 +117,11 @@ class Strategy(ABC, Generic[P]):
 
     def __init__(self, parameters: P) -> None:
         self.parameters = parameters
+
+    def warm_up(self, candles: Sequence[Candle]) -> bool:
+        """Takes the candles of earlier days at once, and says whether it did. By default it does not: each goes to
+        `on_candle`, and the answer is dropped. A strategy that does must come to the same state by it."""
+        return False
 
     @abstractmethod
     def on_candle(self, candle: Candle, context: Context) -> Decision:

@@ -2,6 +2,9 @@
 
 Invariants (property-tested): the candles of a day of expanded bars are those bars; no candle is flagged as corrected; a
 candle of any timeframe closes inside its instrument's session.
+
+A day whose data breaks off before the square-off still ends flat: from the square-off on its last price is quoted
+(`closing_ticks`), so that exits have something to be filled at. No candle is made of that (docs/decisions/0015).
 """
 
 from collections.abc import Mapping
@@ -19,6 +22,7 @@ from tradebus.indicators.path import expand_minutes
 from tradebus.kernel.rng import seed_for
 
 _SESSION_MINUTES = 24 * 60
+_CLOSING_EVERY_NS = 5_000_000_000
 
 
 def plan_day(ticks: Records, *, sessions: Mapping[int, TradingSession]) -> DayPlan:
@@ -39,7 +43,31 @@ def plan_day(ticks: Records, *, sessions: Mapping[int, TradingSession]) -> DayPl
     rest = aggregator.close_until(int(closes.max()))
     candles = np.concatenate((minutes, whole, rest))
     order = np.lexsort((candles["instrument"], candles["timeframe_seconds"], candles["ts_close_ns"]))
-    return DayPlan(ticks, candles[order])
+    return DayPlan(with_closing_ticks(ticks, sessions), candles[order])
+
+
+def with_closing_ticks(ticks: Records, sessions: Mapping[int, TradingSession]) -> Records:
+    """A day's ticks with those of `closing_ticks` in their place."""
+    closing = [
+        closing_ticks(ticks[ticks["instrument"] == instrument], session) for instrument, session in sessions.items()
+    ]
+    if not any(len(part) for part in closing):
+        return ticks
+    together = np.concatenate((ticks, *closing))
+    ordered: Records = together[np.argsort(together["ts_event_ns"], kind="stable")]
+    return ordered
+
+
+def closing_ticks(ticks: Records, session: TradingSession) -> Records:
+    """One instrument's last price again, every few seconds from the square-off to the close, where its day's `ticks`
+    end before that; else none. Nothing is traded in them."""
+    if not len(ticks) or int(ticks["ts_event_ns"][-1]) >= session.square_off_ns:
+        return ticks[:0]
+    times = np.arange(session.square_off_ns + _CLOSING_EVERY_NS, session.close_ns, _CLOSING_EVERY_NS)
+    closing = np.repeat(ticks[-1:], len(times))
+    closing["ts_event_ns"] = closing["ts_received_ns"] = times
+    closing["last_quantity"] = 0
+    return closing
 
 
 def expand_symbol(

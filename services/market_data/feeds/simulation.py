@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.market_data.candles.day import expand_symbol, plan_day
+from services.market_data.candles.day import closing_ticks, expand_symbol, plan_day
+from services.market_data.candles.plan import DayPlan
 from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import to_candles
@@ -89,11 +90,15 @@ class SimulatedMarket:
     def ticks_of(self, instrument: int, *, day: SimulatedDay, from_ns: int) -> Records:
         """The instrument's ticks of a day from `from_ns` on; only the minutes from then on are expanded."""
         minutes = self._bars[instrument].between(day.open_ns, day.close_ns)
-        first = int(np.searchsorted(minutes["ts_close_ns"], from_ns, side="right"))
+        # The last minute always: its last price is what the day closes at where the data breaks off.
+        first = min(int(np.searchsorted(minutes["ts_close_ns"], from_ns, side="right")), max(0, len(minutes) - 1))
         ticks = expand_symbol(
             minutes[first:], symbol=self._instruments[instrument].symbol, instrument=instrument,
             ticks_per_minute=self._ticks_per_minute, seed=self._seed, volumes_before=volume_before(minutes)[first:],
         )  # fmt: skip
+        session = session_for(day.day, self._instruments[instrument].market_class)
+        if session is not None:
+            ticks = np.concatenate((ticks, closing_ticks(ticks, session)))
         return ticks[int(np.searchsorted(ticks["ts_event_ns"], from_ns)) :]
 
     def _series(self, number: int, timeframe_seconds: int) -> _Series:
@@ -136,8 +141,7 @@ class TickMarket:
         self._feed, self._instruments = feed, instruments
         self._instrument_of = {one.symbol: one.instrument_id for one in instruments}
         warmup = feed.warmup(self._instrument_of)
-        minutes = [warmup, *(self._candles(one, [_MINUTE]) for one in feed.days)]
-        whole = np.concatenate(minutes)
+        whole = np.concatenate([warmup, *(self._plan(one).minutes for one in feed.days)])
         self.minutes = {one.instrument_id: _of_instrument(whole, one.instrument_id) for one in instruments}
 
     @property
@@ -147,17 +151,14 @@ class TickMarket:
     def days(self, timeframes_seconds: Sequence[int]) -> Iterator["TickDay"]:
         """Every day, with candles of these timeframes."""
         for feed_day in self._feed.days:
-            ticks = self._feed.ticks(feed_day, self._instrument_of)
-            yield TickDay(feed_day, self._candles(feed_day, timeframes_seconds, ticks=ticks), ticks)
+            plan = self._plan(feed_day)
+            wanted = np.isin(plan.candles["timeframe_seconds"], list(timeframes_seconds))
+            yield TickDay(feed_day, plan.candles[wanted], plan.ticks)
 
-    def _candles(
-        self, feed_day: FeedDay, timeframes_seconds: Sequence[int], *, ticks: Records | None = None
-    ) -> Records:
-        ticks = self._feed.ticks(feed_day, self._instrument_of) if ticks is None else ticks
+    def _plan(self, feed_day: FeedDay) -> DayPlan:
         found = {one.instrument_id: session_for(feed_day.day, one.market_class) for one in self._instruments}
-        plan = plan_day(ticks, sessions={number: one for number, one in found.items() if one is not None})
-        candles: Records = plan.candles[np.isin(plan.candles["timeframe_seconds"], list(timeframes_seconds))]
-        return candles
+        sessions = {number: session for number, session in found.items() if session is not None}
+        return plan_day(self._feed.ticks(feed_day, self._instrument_of), sessions=sessions)
 
 
 class TickDay:

@@ -214,7 +214,8 @@ def test_what_a_file_holds_is_said_as_it_is(tmp_path: Path) -> None:
         "ts,price\n2024-01-01 09:15:01,99\n2024-01-01 09:15:31,100\n2024-01-02 09:15:01,100\n2024-01-02 16:00,1"
     )
     assert str(check_history(ticks, "NIFTY", None, None)) == (
-        "3 ticks in 2 minutes on 2 days, 2024-01-01 to 2024-01-02; 1 row outside trading sessions left out"
+        "3 ticks in 2 minutes on 2 days, 2024-01-01 to 2024-01-02; 1 row outside trading sessions left out; "
+        "2 days that break off before the square-off: what is open then is closed at the last price"
     )
 
 

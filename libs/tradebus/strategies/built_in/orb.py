@@ -12,7 +12,10 @@ Invariants (property-tested):
 - A mirrored market gives mirrored decisions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from tradebus.indicators import Atr, Ema, Vwap
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
@@ -83,6 +86,20 @@ class Orb(Strategy[OrbParameters]):
         decision = self._decide(candle, context, view)
         self._remember(candle)
         return decision
+
+    def warm_up(self, candles: Sequence[Candle]) -> bool:
+        """What lasts beyond a day is in the averages and windows alone: no setup of an earlier day is looked for."""
+        rows = np.array([(one.high_paise, one.low_paise, one.close_paise) for one in candles], float).reshape(-1, 3)
+        high, low, close = (np.ascontiguousarray(column) for column in rows.T)
+        self._ema_fast.extend(close)
+        self._ema_slow.extend(close)
+        self._atr.extend(high, low, close)
+        ranges = [patterns.range_paise(candle) for candle in candles]
+        self._volumes.extend([candle.volume for candle in candles])
+        self._ranges.extend(ranges)
+        self._recent_ranges.extend(ranges)
+        self._day = _Day(open_ns=-1)
+        return True
 
     def _decide(self, candle: Candle, context: Context, view: View | None) -> Decision:
         parameters, day = self.parameters, self._day

@@ -1,6 +1,7 @@
 """The sum of the last n whole numbers, kept exactly."""
 
 from collections import deque
+from collections.abc import Sequence
 
 
 class SumWindow:
@@ -21,6 +22,11 @@ class SumWindow:
         if len(values) > self.length:
             value -= values.popleft()
         self.total += value
+
+    def extend(self, values: Sequence[int]) -> None:
+        """Pushes several, in order."""
+        for value in values[-self.length :]:
+            self.push(value)
 
     def ratio_of(self, value: int) -> float:
         """`value` as a multiple of the window's mean; 0 where that mean is 0. Only meaningful when `full`."""

@@ -107,7 +107,7 @@ def row_of(decision: Decision, source: Source, moment: Moment) -> DecisionRow:
         instrument=source.instrument,
         ts_event_ns=moment.ts_event_ns,
         action=decision.action.value,
-        reason=_storable(decision.reason),
+        reason=storable(decision.reason),
         price_paise=moment.price_paise,
     )
 
@@ -141,7 +141,7 @@ def signal_of(decision: Decision, source: Source, moment: Moment, *, position: P
     """The signal a settled decision sends, None for HOLD."""
     if decision.action is Action.HOLD:
         return None
-    shared = _Shared(source, moment, _storable(decision.reason))
+    shared = _Shared(source, moment, storable(decision.reason))
     if decision.action is Action.ARM_LONG:
         return ArmLong(**shared.fields(ArmLong.TYPE), side=Side.LONG, confidence=decision.confidence)
     if decision.action is Action.ARM_SHORT:
@@ -190,8 +190,8 @@ class _Shared:
         }
 
 
-def _storable(reason: str) -> str:
-    """As Postgres takes it: no NUL, no half of a surrogate pair, bounded."""
+def storable(reason: str) -> str:
+    """A reason as Postgres takes it: no NUL, no half of a surrogate pair, bounded."""
     if reason.isascii() and "\x00" not in reason:
         return reason[:_REASON_CHARACTERS_MAX]
     return reason.replace("\x00", "")[:_REASON_CHARACTERS_MAX].encode("utf-8", "replace").decode()

@@ -11,6 +11,7 @@ Invariants (property-tested):
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.lane.asking import Ask, Asking, InputCandle, Settled, error_text, trace_of
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
@@ -45,19 +46,29 @@ class Runner:
     def rebuild(self, ts_open_ns: int, candles: Sequence[Candle], inputs: Sequence[InputCandle] = ()) -> str | None:
         """Makes the state anew for the day of `ts_open_ns` from the candles before it, in time order: those of earlier
         days are the warm-up. Returns the traceback where the strategy raised, to be logged once."""
-        asks = self.asking.begin(ts_open_ns, candles, inputs)
         failure: str | None = None
         try:
             self._instance = self._make()
+            if not inputs:
+                candles = self._warmed_up(self._instance, ts_open_ns, candles)
         except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             self._instance = None
+            self.asking.begin(ts_open_ns, ())
             return self.asking.told(trace_of(error))
+        asks = self.asking.begin(ts_open_ns, candles, inputs)
         for ask in asks:
             try:
                 self._answer(ask)
             except Exception as error:  # noqa: BLE001 -- as when it is live: lost to the strategy, the next is not
                 failure = failure or trace_of(error)
         return self.asking.told(failure)
+
+    def _warmed_up(self, instance: Strategy[Any], ts_open_ns: int, candles: Sequence[Candle]) -> Sequence[Candle]:
+        """Gives the candles of earlier days at once to a strategy that takes them so; those that are left."""
+        day_ns = ist_midnight_ns(ts_open_ns)
+        earlier = sum(candle.ts_open_ns < day_ns for candle in candles)
+        traded = [candle for candle in candles[:earlier] if self.hours.of(candle.ts_open_ns) is not None]
+        return candles[earlier:] if instance.warm_up(traded) else candles
 
     def on_candle(self, candle: Candle, *, paused: bool) -> Settled | None:
         """Decides on a closed candle; None outside trading days and for a candle already seen."""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from services.market_data.feeds.hours import day_numbers
-from services.market_data.feeds.recorded.columns import minutes_held
+from services.market_data.feeds.hours import day_numbers, sessions_of
+from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, minutes_held
 from services.market_data.feeds.recorded.history import History, load_history
+from services.market_data.feeds.symbols import describe
 from tradebus.kernel.time import ist_datetime
 
 
@@ -23,6 +24,7 @@ class HistorySummary:
     bars: int
     days: int
     dropped_outside_session: int
+    days_broken_off: int  # of some symbol, before its square-off
     first: str  # Indian time of the first and last row kept, ISO 8601
     last: str
     symbols: tuple[str, ...]
@@ -35,7 +37,14 @@ class HistorySummary:
         left_out = (
             f"; {outside:,} row{'s' if outside != 1 else ''} outside trading sessions left out" if outside else ""
         )
-        return f"{what} on {days}{left_out}"
+        broken = self.days_broken_off
+        closed = (
+            f"; {broken:,} day{'s' if broken != 1 else ''} that break{'s' if broken == 1 else ''} off before the "
+            "square-off: what is open then is closed at the last price"
+            if broken
+            else ""
+        )
+        return f"{what} on {days}{left_out}{closed}"
 
 
 def check_history(
@@ -58,7 +67,23 @@ def summary_of(history: History) -> HistorySummary:
         bars=minutes_held(history.columns),
         days=len(np.unique(day_numbers(ts_ns))),
         dropped_outside_session=history.dropped_outside_session,
+        days_broken_off=_days_broken_off(history.columns),
         first=ist_datetime(int(ts_ns.min())).isoformat(),
         last=ist_datetime(int(ts_ns.max())).isoformat(),
         symbols=history.columns.names,
     )
+
+
+def _days_broken_off(columns: Columns) -> int:
+    """Days on which some symbol's rows end before its square-off."""
+    broken: set[int] = set()
+    for code, name in enumerate(columns.names):
+        ts_ns = columns.ts_ns[columns.symbol == code]
+        days = day_numbers(ts_ns)
+        length_ns = 0 if columns.is_ticks else MINUTE_NS
+        sessions = sessions_of(np.unique(days).tolist(), describe(name).market_class).by_day
+        for day, session in sessions.items():
+            last_ns = int(ts_ns[days == day].max()) + length_ns
+            if last_ns <= session.square_off_ns:
+                broken.add(day)
+    return len(broken)

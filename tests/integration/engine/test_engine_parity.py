@@ -1,0 +1,90 @@
+"""One build: the same history, window, seed and parameters give the same run through six processes and the engine.
+
+tradebus trade (processes, Redis, Postgres) ─┬─ one JSON object each ─► every figure equal, decision for decision
+tradebus backtest (the engine)              ─┘
+"""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testkit.histories import write_history
+
+from tradebus.kernel import rng
+
+DAYS = (date(2024, 1, 1), date(2024, 1, 2))
+EXAMPLES = Path(__file__).parents[3] / "examples" / "strategies"
+EQUAL = (
+    "decision_log_hash", "bars", "days", "decisions", "signals_by_type", "approvals", "reductions", "blocks_by_rule",
+    "halts", "orders", "fills", "trades", "open_trades", "winners", "charges_paise", "net_pnl_paise",
+)  # fmt: skip
+
+
+def run(command: str, arguments: list[str], state: Path, servers: Any) -> dict[str, Any]:
+    urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "TRADEBUS_STATE_DIR": str(state)}
+    more = ["--speed", "max"] if command == "trade" else []
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli.main", "--silent", command, "--json", *more, *arguments],
+        env={**os.environ, **urls}, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def random_case(number: int) -> tuple[tuple[str, ...], list[str]]:
+    """Symbols and options drawn from a number."""
+
+    def draw(what: str, choices: list[Any]) -> Any:
+        return choices[int(rng.uniform(7, what, number) * len(choices))]
+
+    symbols = draw("symbols", [("BANKNIFTY",), ("NIFTY", "RELIANCE"), ("BANKNIFTY", "TCS", "INFY")])
+    options = [
+        "--strategy", "orb,ema_20_50", "--seed", str(draw("seed", [1, 7, 99])),
+        "--param", f"orb.range_minutes={draw('range', [5, 15, 30])}",
+        "--param", f"orb.reward_multiple={draw('reward', [1, 2, 3])}",
+        "--user", "asha", "--user", "ravi",
+        "--limit", f"asha.max_concurrent_trades={draw('concurrent', [1, 3])}",
+        "--limit", f"ravi.daily_max_loss={draw('loss', [2000, 8000])}",
+        "--limit", f"cooldown_seconds={draw('cooldown', [0, 300])}",
+        "--capital", str(draw("capital", [1_500_000, 4_000_000])),
+    ]  # fmt: skip
+    return symbols, options
+
+
+CASES = {
+    **{f"random parameters {number}": random_case(number) for number in range(2)},
+    "a user's file": (("BANKNIFTY",), ["--strategy-file", str(EXAMPLES / "ema_pullback.py")]),
+    "a strategy of ticks": (
+        ("BANKNIFTY",),
+        ["--strategy-file", str(EXAMPLES / "tick_threshold.py"), "--param", "every_ticks=700"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_six_processes_and_the_engine_are_one_build(name: str, tmp_path: Path, servers) -> None:
+    symbols, options = CASES[name]
+    history = write_history(tmp_path / "bars.csv", symbols, DAYS, seed=len(name))
+    arguments = ["--history", str(history), *options]
+    processes = run("trade", arguments, tmp_path / "state", servers)
+    engine = run("backtest", arguments, tmp_path / "state", servers)
+    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
+    assert processes["decisions"] > 0
+    for one, other in zip(processes["sessions"], engine["sessions"], strict=True):
+        assert {key: one[key] for key in EQUAL if key in one} == {key: other[key] for key in EQUAL if key in other}
+
+
+def test_days_that_break_off_end_flat_in_both(tmp_path: Path, servers) -> None:
+    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS, seed=5, minutes=170)
+    arguments = ["--history", str(history), "--strategy", "orb"]
+    processes = run("trade", arguments, tmp_path / "state", servers)
+    engine = run("backtest", arguments, tmp_path / "state", servers)
+    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
+    assert processes["trades"] > 0
+    assert processes["open_trades"] == 0

@@ -1,0 +1,46 @@
+"""An engine on a history file, for tests: what `tradebus backtest` builds, without the command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from services.market_data.feeds.recorded.history import load_history
+from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
+from services.market_data.feeds.symbols import describe, instrument_of
+from tradebus.contracts.instruments import InstrumentMaster
+from tradebus.contracts.sessions import PaperSettings, RiskLimits, SessionSpec, StrategySpec
+from tradebus.engine.engine import Engine, EngineSettings
+from tradebus.engine.history import MinuteHistory
+
+
+def session(
+    user_id: str, symbols: Sequence[str], strategies: Sequence[str | StrategySpec], *, capital_paise: int = 200_000_000,
+    paper: PaperSettings | None = None, **limits: Any,
+) -> SessionSpec:  # fmt: skip
+    named = [StrategySpec(name=one) if isinstance(one, str) else one for one in strategies]
+    return SessionSpec(
+        session_id=f"session-{user_id}", user_id=user_id, symbols=tuple(symbols), strategies=tuple(named),
+        capital_paise=capital_paise, limits=RiskLimits(**limits), paper=paper or PaperSettings(),
+    )  # fmt: skip
+
+
+Market = tuple[SimulatedMarket | TickMarket, InstrumentMaster]
+
+
+def market_of(path: Path, *, symbols: Sequence[str] = (), seed: int = 1, ticks_per_minute: int = 30) -> Market:
+    """The market in a file, and its instruments."""
+    history = load_history(path, symbols=symbols, from_date=None, to_date=None)
+    instruments = [instrument_of(describe(name), number) for number, name in enumerate(history.columns.names)]
+    return (
+        simulated(history, instruments, ticks_per_minute=ticks_per_minute, seed=seed), InstrumentMaster(instruments)
+    )  # fmt: skip
+
+
+def run_engine(path: Path, sessions: Sequence[SessionSpec], *, seed: int = 1) -> Engine:
+    """The engine, after its last day and STOP_TRADING."""
+    market, master = market_of(path, seed=seed)
+    engine = Engine(sessions, master, history=MinuteHistory(market.minutes), settings=EngineSettings())
+    for _ in engine.run(market.days(sorted(engine.strategies.timeframes_seconds))):
+        pass
+    engine.finish()
+    return engine
