@@ -2,31 +2,102 @@
 
 from collections.abc import Sequence
 
-from services.risk.book import Book
-from services.risk.consumer import RiskConsumer
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from services.risk.adapters.postgres import CONSUMER, PostgresRiskBook
 from services.risk.handlers import Risk
-from services.risk.kill_switch import KillSwitch
+from services.risk.kill_switch import KillSwitch, KillWatch
+from services.risk.marks import TICKS_STREAM, Marks
+from services.risk.messages import INTENTS_STREAM
+from services.risk.metrics import RiskMetrics
+from services.risk.ports import RiskBook
+from services.risk.recovery import Recovery
+from services.risk.sessions import Sessions
 from services.risk.settings import RiskSettings
-from tradebus.bus.port import Bus
+from services.risk.surroundings import MarketTime, Surroundings
+from tradebus.bus.port import Bus, Entry, Outgoing
+from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy, Publisher
+from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
+GATES = (Gate(SIGNALS.name, 0, "event"), Gate(TICKS_STREAM, 1, "watermark"), Gate(ORDERS.name, 2, "event"))
+STREAMS = (SIGNALS.name, TICKS_STREAM, ORDERS.name, COMMANDS.name, SESSIONS.name, MD_GAPS.name)
+_SWEEP_SECONDS = 5.0
+_CLOCK_SECONDS = 1.0
+
 
 async def build(settings: RiskSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
-    """The consumer that decides and the watch on the kill switch."""
-    kill_switch = KillSwitch(store, state_dir=settings.state_dir, poll_seconds=settings.kill_poll_seconds)
-    book = Book(settings, store=store, clock=clock)
-    risk = Risk(bus=bus, store=store, book=book, kill_switch=kill_switch, paced=settings.paced)
-    consumer = RiskConsumer(
-        risk,
-        bus=bus,
-        outbox=Outbox(store, bus),
-        clock=clock,
-        ids=ids,
-        paced=settings.paced,
-        attempts_max=settings.attempts_max,
-    )
-    return [consumer, kill_switch]
+    """The consumer that decides, and what watches beside it."""
+    return wire(
+        settings, bus=bus, book=PostgresRiskBook(store), publisher=Outbox(store, bus), clock=clock, ids=ids,
+        timers=WallTimers(clock), registry=REGISTRY,
+    ).components  # fmt: skip
+
+
+class Wired:
+    """A risk service, put together and not running."""
+
+    def __init__(self, consumer: Consumer, risk: Risk, kill_switch: KillSwitch, watches: Sequence[Component]) -> None:
+        self.consumer, self.risk, self.kill_switch, self.watches = consumer, risk, kill_switch, watches
+
+    @property
+    def components(self) -> Sequence[Component]:
+        return [self.consumer, *self.watches]
+
+
+def wire(
+    settings: RiskSettings, *, bus: Bus, book: RiskBook, publisher: Publisher, clock: Clock, ids: IdSource,
+    timers: Timers, registry: CollectorRegistry,
+) -> Wired:  # fmt: skip
+    """The service on any book and bus. Paced, data alone is time, and nothing is done out of turn."""
+    metrics, paced = RiskMetrics(registry), settings.paced
+    market_clock, speed = settings.clock_of_market(clock)
+    kill_switch = KillSwitch(book, state_dir=settings.state_dir)
+    sessions = Sessions(
+        book, clock=clock, metrics=metrics, max_signal_age_seconds=settings.max_signal_age_seconds,
+        approval_valid_seconds=settings.approval_valid_seconds,
+    )  # fmt: skip
+    market = MarketTime(market_clock, machine=clock, speed=speed)
+    surroundings = Surroundings(book, bus=bus, kill_switch=kill_switch, market=market, paced=paced)
+    marks = Marks(sessions, surroundings, bus=bus, paced=paced)
+    risk = Risk(sessions, surroundings, marks, kill_switch, metrics=metrics)
+
+    async def open_input() -> MergedInput:
+        # One name for every instance: whoever comes next finds what the last one left.
+        subscription = await bus.subscribe(STREAMS, group=CONSUMER, consumer=CONSUMER)
+        return MergedInput(subscription, bus=bus, gates=GATES, paced=paced)
+
+    consumer = Consumer(
+        "risk", open_input=open_input, handler=risk, publisher=publisher, timers=timers,
+        metrics=ConsumerMetrics(registry), paced=paced, owed=_owed, policy=Policy(attempts_max=settings.attempts_max),
+    )  # fmt: skip
+    watches: list[Component] = [
+        KillWatch(
+            kill_switch, close=risk.on_kill, post=consumer.post, clock=clock, ids=ids, timers=timers,
+            poll_seconds=settings.kill_poll_seconds,
+        )
+    ]  # fmt: skip
+    if not paced:
+        consumer.every(_SWEEP_SECONDS, publisher.sweep, name="sweep")
+        consumer.every(_CLOCK_SECONDS, risk.on_time, name="market clock")
+        watches.append(
+            Recovery(
+                book, sessions, bus=bus, take=risk.take, post=consumer.post, timers=timers, metrics=metrics,
+                look_seconds=settings.look_seconds,
+            )
+        )  # fmt: skip
+    return Wired(consumer, risk, kill_switch, watches)
+
+
+def _owed(entry: Entry) -> Sequence[Outgoing]:
+    """Nothing of a signal's instant follows its watermark: execution may go on to there."""
+    if entry.stream != SIGNALS.name or entry.watermark_ns is None:
+        return ()
+    return [Outgoing(INTENTS_STREAM, "watermark", watermark_ns=entry.watermark_ns)]

@@ -5,23 +5,29 @@ the gateway dead: what is found here leads to the same exits as the KILL command
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import asyncpg
 import structlog
 
-from services.risk.adapters.ledger import is_killed
-from tradebus.store.store import Store
+from services.risk.ports import RiskBook
+from tradebus.contracts.commands import Kill
+from tradebus.kernel.clock import Clock
+from tradebus.kernel.ids import IdSource
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.patience import PASSING
+from tradebus.runtime.timers import sleep
 
 KILL_FILE = ".killswitch"
 _log = structlog.get_logger()
+Job = Callable[[], Awaitable[object]]
 
 
 class KillSwitch:
     """`engaged` is what decisions see, `pending` the reason of an engagement for which nothing was closed yet."""
 
-    def __init__(self, store: Store, *, state_dir: Path, poll_seconds: float) -> None:
-        self._store, self._path, self._poll_seconds = store, state_dir / KILL_FILE, poll_seconds
+    def __init__(self, book: RiskBook, *, state_dir: Path) -> None:
+        self._book, self._path = book, state_dir / KILL_FILE
         self._commanded = 0
         self.engaged = False
         self.pending: str | None = None
@@ -34,7 +40,7 @@ class KillSwitch:
     async def look(self) -> None:
         """Brings `engaged` up to date. A KILL handled meanwhile is newer than what was read, and stays."""
         commanded = self._commanded
-        by_row = await is_killed(self._store.pool)
+        by_row = await self._book.is_killed()
         by_file = await asyncio.to_thread(self._path.exists)
         if commanded != self._commanded:
             return
@@ -43,14 +49,39 @@ class KillSwitch:
             self.pending = "the kill_switch row" if by_row else f"file {KILL_FILE}"
         self.engaged = engaged
 
+
+class KillWatch:
+    """Looks until told to stop, and has everything closed (`close`, posted to the loop that handles entries) where the
+    switch is found engaged without a command."""
+
+    def __init__(
+        self, switch: KillSwitch, *, close: Callable[[Kill], Awaitable[None]], post: Callable[[Job], None],
+        clock: Clock, ids: IdSource, timers: Timers, poll_seconds: float,
+    ) -> None:  # fmt: skip
+        self._switch, self._close, self._post = switch, close, post
+        self._clock, self._ids, self._timers, self._poll_seconds = clock, ids, timers, poll_seconds
+        self._is_posted = False
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Looks until told to stop; a database that does not answer leaves the switch as it is."""
-        while not stop.is_set():
+        """A database that does not answer leaves the switch as it is."""
+        while not await sleep(self._timers, self._poll_seconds, unless=stop):
             try:
-                await self.look()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                await self._switch.look()
+            except PASSING as error:
                 _log.warning("the kill switch could not be read, trying again", error=str(error))
-            try:
-                await asyncio.wait_for(stop.wait(), self._poll_seconds)
-            except TimeoutError:
-                continue
+            if self._switch.pending is not None and not self._is_posted:
+                self._is_posted = True
+                self._post(self._close_all)
+
+    async def _close_all(self) -> None:
+        reason, self._is_posted = self._switch.pending, False
+        if reason is None:
+            return
+        now_ns, command_id = self._clock.now_ns(), self._ids.new_id()
+        command = Kill(
+            event_id=command_id, ts_event_ns=now_ns, ts_recorded_ns=now_ns, source="risk", trace_id=command_id,
+            reason=reason,
+        )  # fmt: skip
+        await self._close(command)
+        self._switch.pending = None
+        _log.warning("kill switch engaged", reason=reason)

@@ -1,9 +1,24 @@
-"""Counters on the default Prometheus registry."""
+"""What risk counts."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-VERDICTS = Counter("tradebus_risk_verdicts_total", "Verdicts by rule", ["verdict", "rule"])
-ARMED = Counter("tradebus_risk_armed_total", "ARM_LONG and ARM_SHORT signals noted", ["strategy"])
-SESSIONS = Gauge("tradebus_risk_sessions", "Sessions taken up")
-POSITIONS = Gauge("tradebus_risk_positions", "Positions open or on their way")
-DEAD_LETTERS = Counter("tradebus_risk_dead_letters_total", "Messages that could not be handled", ["stream"])
+
+class RiskMetrics:
+    """One per registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.verdicts = Counter(
+            "tradebus_risk_verdicts_total", "Verdicts by rule", ["verdict", "rule"], registry=registry
+        )
+        self.armed = Counter(
+            "tradebus_risk_armed_total", "ARM_LONG and ARM_SHORT signals noted", ["strategy"], registry=registry
+        )
+        self.sessions = Gauge("tradebus_risk_sessions", "Sessions taken up", registry=registry)
+        self.positions = Gauge("tradebus_risk_positions", "Positions open or on their way", registry=registry)
+        self.aside = Gauge(
+            "tradebus_risk_sessions_aside", "Sessions put aside: their entries are refused", registry=registry
+        )
+        self.found_again = Counter(
+            "tradebus_risk_found_again_total", "Messages the bus had lost, taken from the book", ["type"],
+            registry=registry,
+        )  # fmt: skip

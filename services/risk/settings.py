@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from tradebus.config.settings import ServiceSettings
+from tradebus.config.brokers import MarketSettings
 from tradebus.risk.terms import APPROVAL_VALID_SECONDS, MAX_SIGNAL_AGE_SECONDS
 
 
-class RiskSettings(ServiceSettings):
-    """All durations but `kill_poll_seconds` are event time."""
+class RiskSettings(MarketSettings):
+    """Durations of signals and approvals are event time, the others wall time."""
 
     # A signal further from the market data than this, either way, is refused.
     max_signal_age_seconds: int = Field(
@@ -20,3 +20,5 @@ class RiskSettings(ServiceSettings):
     # How often a message that fails is tried before it goes to the dead letters.
     attempts_max: int = Field(default=5, ge=1, validation_alias="RISK_ATTEMPTS_MAX")
     kill_poll_seconds: float = Field(default=0.5, gt=0, validation_alias="RISK_KILL_POLL_SECONDS")
+    # How often the book is asked for what the bus has lost.
+    look_seconds: float = Field(default=5.0, gt=0, validation_alias="RISK_LOOK_SECONDS")

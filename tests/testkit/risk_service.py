@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from services.risk.bootstrap import build
-from services.risk.consumer import RiskConsumer
-from services.risk.handlers import TICKS_STREAM
-from services.risk.kill_switch import KillSwitch
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from services.risk.adapters.postgres import PostgresRiskBook
+from services.risk.bootstrap import Wired, wire
+from services.risk.marks import TICKS_STREAM
 from services.risk.messages import INTENTS_STREAM
 from services.risk.settings import RiskSettings
 from testkit.risk import INSTRUMENTS
@@ -18,12 +20,15 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.records import Records
 from tradebus.contracts.registry import parse
+from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import COMMANDS, ORDERS, RISK, SESSIONS, SIGNALS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.runtime.rendering import message_of
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.instruments import register_instruments
+from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 from tradebus.trading.facts import Fact, SignalFact
 
@@ -38,19 +43,21 @@ def stream_of(said: Said) -> str:
     """Where its producer publishes it."""
     if isinstance(said, SignalFact):
         return SIGNALS.name
-    return ORDERS.name if isinstance(said, Fact) else SESSIONS.name
+    if isinstance(said, Fact):
+        return ORDERS.name
+    return SESSIONS.name if said.TYPE.startswith("SESSION_") else COMMANDS.name
 
 
 class Life:
     """One process life of the service: connections of its own, which a crash does not get to close in order."""
 
-    def __init__(self, consumer: RiskConsumer, kill_switch: KillSwitch, bus: Bus, store: Store) -> None:
-        self.consumer, self.kill_switch, self.bus, self.store = consumer, kill_switch, bus, store
+    def __init__(self, wired: Wired, outbox: Outbox, bus: Bus, store: Store) -> None:
+        self.wired, self.outbox, self.bus, self.store = wired, outbox, bus, store
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def run(self) -> None:
-        self._tasks = [asyncio.create_task(one.run(self._stop)) for one in (self.consumer, self.kill_switch)]
+        self._tasks = [asyncio.create_task(one.run(self._stop)) for one in self.wired.components]
 
     async def stop(self) -> None:
         """An orderly end."""
@@ -67,6 +74,7 @@ class Life:
         self.store.pool.terminate()
 
     async def close(self) -> None:
+        await self.wired.consumer.close()
         await self.bus.close()
         await self.store.close()
 
@@ -83,6 +91,7 @@ class Around:
         self.database_url, self.redis_url, self.namespace = database_url, redis_url, namespace
         self.bus, self.store, self.state_dir = bus, store, state_dir
         self.lives: list[Life] = []
+        self.registry = CollectorRegistry()  # of the newest life
 
     async def prepare(self) -> None:
         async with self.store.begin() as tx:
@@ -92,14 +101,17 @@ class Around:
         """A new life of the service, running unless said otherwise."""
         given = RiskSettings(
             database_url=self.database_url, redis_url=self.redis_url, namespace=self.namespace, paced=paced,
-            state_dir=self.state_dir, kill_poll_seconds=0.05, **settings,
+            state_dir=self.state_dir, kill_poll_seconds=0.05, **{"look_seconds": 0.2, **settings},
         )  # fmt: skip
         bus = await RedisBus.connect(self.redis_url, namespace=self.namespace)
         store = await Store.connect(self.database_url, namespace=self.namespace, producer="risk-1")
-        consumer, switch = await build(given, bus=bus, store=store, clock=WallClock(), ids=RandomIds())
-        assert isinstance(consumer, RiskConsumer)
-        assert isinstance(switch, KillSwitch)
-        life = Life(consumer, switch, bus, store)
+        outbox, clock = Outbox(store, bus), WallClock()
+        self.registry = CollectorRegistry()
+        wired = wire(
+            given, bus=bus, book=PostgresRiskBook(store), publisher=outbox, clock=clock, ids=RandomIds(),
+            timers=WallTimers(clock), registry=self.registry,
+        )  # fmt: skip
+        life = Life(wired, outbox, bus, store)
         self.lives.append(life)
         if run:
             life.run()
@@ -117,13 +129,42 @@ class Around:
             await self.command(StartTrading, spec.session_id, spec=spec)
             await self.until(lambda: self.participants(spec.session_id))
 
-    async def command(self, model: type[Message], session_id: str | None, *, number: int = 1, **fields: Any) -> Message:
+    async def command(
+        self, model: type[Message], session_id: str | None, *, number: int = 1, lost: bool = False, **fields: Any
+    ) -> Message:
+        """What the gateway does for one; `lost`: it is in the book, and the bus has lost it."""
         command = model(
             event_id=derive_id(number, model.TYPE, session_id or "", number), ts_event_ns=number, ts_recorded_ns=1,
             source="test", trace_id="trace-command", session_id=session_id, **fields,
         )  # fmt: skip
-        await self.bus.publish([Outgoing(COMMANDS.name, model.TYPE, command.to_json())])
+        await self.only_in_the_book(command)
+        if not lost:
+            await self.bus.publish([Outgoing(COMMANDS.name, model.TYPE, command.to_json())])
         return command
+
+    async def only_in_the_book(self, *said: Said) -> None:
+        """Committed by its producer and published, for all that producer knows."""
+        async with self.store.begin() as tx:
+            for one in said:
+                tx.emit(stream_of(one), message(one))
+        await self.store.pool.execute("DELETE FROM outbox")
+
+    async def taken(self, *intents: Message) -> None:
+        """What execution does when it takes an approval."""
+        for one in intents:
+            kind = "EXIT" if isinstance(one, ExitApproved) else "ENTRY"
+            assert isinstance(one, ExitApproved | EntryApproved | EntryReduced)
+            await self.store.pool.execute(
+                "INSERT INTO intents VALUES ($1, $2, $3, $4, 'TAKEN', $5, '{}')",
+                one.intent_id, one.pos_id, one.session_id, kind, one.ts_event_ns,
+            )  # fmt: skip
+
+    async def lose_redis(self) -> None:
+        """Everything of this namespace is gone from Redis, as after a crash without its file."""
+        async with Redis.from_url(self.redis_url) as client:
+            keys = [key async for key in client.scan_iter(f"{self.namespace}:*", count=1000)]
+            if keys:
+                await client.delete(*keys)
 
     async def publish(self, *said: Said) -> None:
         for one in said:

@@ -16,22 +16,11 @@ from tradebus.kernel.clock import Clock, ScaledClock
 BROKER_NAMES = ("kite", "dhan", "upstox")
 
 
-class BrokerSettings(ServiceSettings):
-    """The environment: TRADEBUS_KITE_URL, …, and TRADEBUS_CREDENTIALS_KEY (or its _FILE)."""
+class MarketSettings(ServiceSettings):
+    """Where the market's clock stands: TRADEBUS_MARKET_CLOCK."""
 
-    kite_url: str = Field(default="", validation_alias="TRADEBUS_KITE_URL")
-    dhan_url: str = Field(default="", validation_alias="TRADEBUS_DHAN_URL")
-    upstox_url: str = Field(default="", validation_alias="TRADEBUS_UPSTOX_URL")
     # A sandbox's market may lie elsewhere in time and run faster: "<event ns>@<wall ns>x<speed>". Empty: it is now.
     market_clock: str = Field(default="", pattern=r"^(\d+@\d+x\d+(\.\d+)?)?$", validation_alias="TRADEBUS_MARKET_CLOCK")
-    credentials_key: SecretStr | None = Field(default=None, validation_alias="TRADEBUS_CREDENTIALS_KEY")
-
-    @field_validator("kite_url", "dhan_url", "upstox_url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value and not is_http_url(value):
-            raise ValueError("must be an address such as http://127.0.0.1:9401, or empty for the broker itself")
-        return value.rstrip("/")
 
     def clock_of_market(self, clock: Clock) -> tuple[Clock, float]:
         """The market's clock, and how many times faster than `clock` it runs."""
@@ -40,6 +29,22 @@ class BrokerSettings(ServiceSettings):
         event, _, rest = self.market_clock.partition("@")
         wall, _, speed = rest.partition("x")
         return ScaledClock(clock, event_ns=int(event), wall_ns=int(wall), speed=float(speed)), float(speed)
+
+
+class BrokerSettings(MarketSettings):
+    """The environment: TRADEBUS_KITE_URL, …, and TRADEBUS_CREDENTIALS_KEY (or its _FILE)."""
+
+    kite_url: str = Field(default="", validation_alias="TRADEBUS_KITE_URL")
+    dhan_url: str = Field(default="", validation_alias="TRADEBUS_DHAN_URL")
+    upstox_url: str = Field(default="", validation_alias="TRADEBUS_UPSTOX_URL")
+    credentials_key: SecretStr | None = Field(default=None, validation_alias="TRADEBUS_CREDENTIALS_KEY")
+
+    @field_validator("kite_url", "dhan_url", "upstox_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not is_http_url(value):
+            raise ValueError("must be an address such as http://127.0.0.1:9401, or empty for the broker itself")
+        return value.rstrip("/")
 
     @property
     def broker_urls(self) -> Mapping[str, str]:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 
 import pytest
-from prometheus_client import REGISTRY
 from testkit.risk import (
     OTHER,
     SECOND,
@@ -21,7 +20,7 @@ from testkit.risk import (
 )
 from testkit.risk_service import Around, message
 
-from services.risk.handlers import TICKS_STREAM
+from services.risk.marks import TICKS_STREAM
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved, EntryBlocked, EntryReduced, ExitApproved, SessionHalted
@@ -94,7 +93,7 @@ async def test_the_gauges_are_right_also_while_no_tick_comes(around: Around) -> 
     await around.session(spec())
 
     async def sessions_and_positions() -> tuple[float | None, ...]:
-        return tuple(REGISTRY.get_sample_value(f"tradebus_risk_{name}") for name in ("sessions", "positions"))
+        return tuple(around.registry.get_sample_value(f"tradebus_risk_{name}") for name in ("sessions", "positions"))
 
     await around.tell(entry("p1"), opened("p1", quantity=100))
     await around.until(lambda: _is(sessions_and_positions, (1, 1)))
@@ -289,7 +288,7 @@ async def test_a_switch_engaged_without_a_command_closes_everything_and_can_be_r
     assert await around.store.pool.fetchval("SELECT engaged FROM kill_switch")
     (around.state_dir / ".killswitch").unlink(missing_ok=True)
     await around.store.pool.execute("UPDATE kill_switch SET engaged = false, changed_ns = changed_ns + 1")
-    switch = around.lives[0].kill_switch
+    switch = around.lives[0].wired.kill_switch
 
     async def released() -> bool:
         return not switch.engaged

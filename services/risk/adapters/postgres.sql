@@ -45,6 +45,30 @@ SELECT EXISTS (SELECT FROM first) AS first_time,
 -- Lateral: emit runs once for the row of `first`, and not at all where there is none.
 FROM first CROSS JOIN LATERAL emit($15, $16, $17, $18, $19, $20, $21, $22, first.every) e;
 
+-- name: unheard
+-- Of sessions $1, positions $2 and sessions that start or stop: messages of types $3 that consumer $4 has not handled.
+-- A close comes after what it closes, also where both are of one instant. A pause or its end counts only while nothing
+-- later of the kind was handled.
+SELECT e.body FROM events e
+WHERE (e.session_id = ANY($1) OR e.pos_id = ANY($2)
+       OR e.session_id IN (SELECT session_id FROM sessions WHERE status IN ('STARTING', 'STOPPING')))
+  AND e.type = ANY($3)
+  AND NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = $4 AND i.message_id = e.event_id)
+  AND NOT (e.type IN ('PAUSE_TRADING', 'RESUME_TRADING') AND EXISTS (
+      SELECT FROM events later JOIN inbox i ON i.consumer = $4 AND i.message_id = later.event_id
+      WHERE later.session_id = e.session_id AND later.type IN ('PAUSE_TRADING', 'RESUME_TRADING')
+        AND later.ts_event_ns > e.ts_event_ns))
+ORDER BY e.ts_event_ns, array_position($3, e.type), e.event_id;
+
+-- name: untaken
+-- Of sessions $1, positions $2 and sessions that stop: approvals without an answer of execution.
+SELECT e.body FROM events e
+WHERE (e.session_id = ANY($1) OR e.pos_id = ANY($2)
+       OR e.session_id IN (SELECT session_id FROM sessions WHERE status = 'STOPPING'))
+  AND e.type IN ('ENTRY_APPROVED', 'ENTRY_REDUCED', 'EXIT_APPROVED')
+  AND NOT EXISTS (SELECT FROM intents i WHERE i.intent_id = e.body ->> 'intent_id')
+ORDER BY e.ts_event_ns, e.event_id;
+
 -- name: engage_kill_switch
 -- A switch that a person released after the command was given stays released.
 INSERT INTO kill_switch (engaged, reason, changed_ns) VALUES (true, $1, $2)

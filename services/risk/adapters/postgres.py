@@ -1,0 +1,118 @@
+"""Risk's book in Postgres (`services.risk.ports.RiskBook`)."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import asyncpg
+
+from services.risk.adapters.codec import decode, encode
+from services.risk.ports import Change, Record, SessionRow, StateConflict, UnreadableRow
+from tradebus.contracts.base import Message
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.registry import parse
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.risk.state import RiskState
+from tradebus.runtime.consuming.handling import reason_of
+from tradebus.store.instruments import load_instruments
+from tradebus.store.queries import load_queries
+from tradebus.store.store import UNMET_REQUIREMENT, Store, emission_columns
+
+_SQL = load_queries("services.risk.adapters", "postgres")
+CONSUMER = "risk"
+# In the order in which those of one instant are taken: what a position grew by before its end.
+_REPORTS = (
+    "ORDER_PARTIALLY_FILLED", "ORDER_FILLED", "POSITION_OPENED", "ORDER_REJECTED", "ORDER_CANCELLED", "POSITION_CLOSED",
+)  # fmt: skip
+_COMMANDS = (
+    "START_TRADING", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "STOP_TRADING", "SESSION_STOPPED", "SESSION_FAILED",
+)  # fmt: skip
+
+
+class PostgresRiskBook:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def sessions(self, session_id: str | None = None) -> list[SessionRow | UnreadableRow]:
+        return [_session(row) for row in await self._store.pool.fetch(_SQL["sessions"], session_id)]
+
+    async def take_up(self, message_id: str, session_id: str) -> None:
+        async with self._store.begin() as tx:
+            if await tx.first_time(CONSUMER, message_id):
+                await tx.connection.execute(_SQL["take_up"], session_id, encode(RiskState()))
+
+    async def record(self, record: Record) -> bool:
+        """In one statement: a round trip and a commit."""
+        with _conflict(record.changes):
+            row = await self._store.record(_SQL["record"], *_columns(record), messages=record.messages)
+        return bool(row["first_time"])
+
+    async def record_kill(self, record: Record, *, reason: str, changed_ns: int) -> bool | None:
+        nothing = ("", *emission_columns([], []))
+        async with self._store.begin() as tx:
+            with _conflict(record.changes):
+                row = await tx.connection.fetchrow(_SQL["record"], *_columns(record), *nothing)
+            if not row["first_time"]:
+                return None
+            for stream, message in record.messages:
+                tx.emit(stream, message)
+            await tx.connection.execute(_SQL["engage_kill_switch"], reason, changed_ns)
+            return bool(await tx.connection.fetchval(_SQL["killed"]))
+
+    async def is_killed(self) -> bool:
+        return bool(await self._store.pool.fetchval(_SQL["killed"]))
+
+    async def instruments(self) -> list[Instrument]:
+        return list(await load_instruments(self._store.pool))
+
+    async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
+        types = [*_REPORTS, *_COMMANDS]
+        rows = await self._store.pool.fetch(_SQL["unheard"], list(session_ids), list(pos_ids), types, CONSUMER)
+        return [_message(row["body"]) for row in rows]
+
+    async def untaken(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
+        rows = await self._store.pool.fetch(_SQL["untaken"], list(session_ids), list(pos_ids))
+        return [_message(row["body"]) for row in rows]
+
+
+def _session(row: asyncpg.Record) -> SessionRow | UnreadableRow:
+    try:
+        spec, state = SessionSpec.model_validate(row["spec"]), decode(row["state"])
+    except ValueError as error:
+        return UnreadableRow(row["session_id"], reason_of(error))
+    return SessionRow(spec, state, row["version"], row["is_over"])
+
+
+def _message(body: object) -> Message:
+    return parse(json.dumps(body).encode())
+
+
+def _columns(record: Record) -> tuple[object, ...]:
+    changes, lines = record.changes, record.lines
+    return (
+        CONSUMER,
+        record.message_id,
+        [change.session_id for change in changes],
+        [encode(change.state) for change in changes],
+        [change.version for change in changes],
+        [line.event_id for line in lines],
+        [line.session_id for line in lines],
+        [line.signal_id for line in lines],
+        [line.pos_id for line in lines],
+        [line.verdict for line in lines],
+        [line.rule for line in lines],
+        [line.quantity for line in lines],
+        [line.ts_event_ns for line in lines],
+        [json.dumps(line.body) for line in lines],
+    )
+
+
+@contextmanager
+def _conflict(changes: Sequence[Change]) -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != UNMET_REQUIREMENT:
+            raise
+        names = ", ".join(change.session_id for change in changes)
+        raise StateConflict(f"risk_state of {names}: not the version this service has read") from error

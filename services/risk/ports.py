@@ -1,0 +1,83 @@
+"""What risk asks of its book. Two implementations, Postgres and memory, pass one test suite.
+
+Invariants (tested on both): a message's inbox row, the states it changed, its verdicts and what it publishes are
+written together or not at all, and once; a state is only ever replaced by one that was made from it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tradebus.contracts.base import Message
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.risk.published import Line
+from tradebus.risk.state import RiskState
+
+
+class StateConflict(Exception):
+    """A state in the book is not the one we hold: another risk service runs in this namespace, or ours is outdated."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    spec: SessionSpec
+    state: RiskState
+    version: int
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A session whose row cannot be read: `problem` is for people."""
+
+    session_id: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A session's new state, and the version of the one it replaces."""
+
+    session_id: str
+    state: RiskState
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message's effect. `messages`: the stream and the message, in the order in which they are published."""
+
+    message_id: str
+    changes: Sequence[Change] = ()
+    lines: Sequence[Line] = ()
+    messages: Sequence[tuple[str, Message]] = ()
+
+
+class RiskBook(Protocol):
+    async def sessions(self, session_id: str | None = None) -> list[SessionRow | UnreadableRow]:
+        """The sessions taken up that are alive, or over and not flat; only that one where `session_id` is given."""
+
+    async def take_up(self, message_id: str, session_id: str) -> None:
+        """Makes the session's empty state and says that risk takes part, once for a message; harmless when repeated."""
+
+    async def record(self, record: Record) -> bool:
+        """False, and nothing written, where the message was handled before. Raises StateConflict."""
+
+    async def record_kill(self, record: Record, *, reason: str, changed_ns: int) -> bool | None:
+        """As `record`, and engages the kill switch, unless a person released it since `changed_ns`; whether it stands
+        engaged then, None where the message was handled before."""
+
+    async def is_killed(self) -> bool:
+        """Whether the kill switch stands engaged."""
+
+    async def instruments(self) -> list[Instrument]:
+        """Everything registered."""
+
+    async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
+        """Reports, commands and ends of these sessions and positions, and of every session that starts or stops, that
+        risk has not handled; in order."""
+
+    async def untaken(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
+        """Approvals of these sessions and positions, and of every session that stops, that execution has not taken; in
+        order."""

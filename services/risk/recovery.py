@@ -1,0 +1,118 @@
+"""What the bus has lost and the book has kept, found again: Redis may lose everything.
+
+    events without risk's inbox row   (reports, commands, ends) ─► handled as if they had been read
+    approvals without an answer       that the intents stream does not hold ─► published again, the same messages
+
+Both are harmless to repeat: what was handled finds its inbox row. Looked for every few seconds by a task of its own:
+for everything after a start and where the streams have lost entries, otherwise for what waits: positions on their way
+in or out, sessions that start or stop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import structlog
+
+from services.risk.messages import INTENTS_STREAM
+from services.risk.metrics import RiskMetrics
+from services.risk.ports import RiskBook
+from services.risk.sessions import Sessions
+from tradebus.bus.port import Bus, Outgoing
+from tradebus.contracts.base import Message
+from tradebus.contracts.registry import parse
+from tradebus.contracts.streams import COMMANDS, ORDERS
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.handling import reason_of
+from tradebus.runtime.patience import PASSING
+from tradebus.runtime.timers import sleep
+
+_WATCHED = (ORDERS.name, COMMANDS.name, INTENTS_STREAM)
+_TAIL = 256
+_INTENTS_READ = 5_000
+_log = structlog.get_logger()
+Take = Callable[[Message], Awaitable[None]]
+Job = Callable[[], Awaitable[object]]
+
+
+class Recovery:
+    """`take` handles one message, `post` has a job done between entries."""
+
+    def __init__(
+        self, book: RiskBook, sessions: Sessions, *, bus: Bus, take: Take, post: Callable[[Job], None], timers: Timers,
+        metrics: RiskMetrics, look_seconds: float,
+    ) -> None:  # fmt: skip
+        self._book, self._sessions, self._bus, self._take, self._post = book, sessions, bus, take, post
+        self._timers, self._metrics, self._look_seconds = timers, metrics, look_seconds
+        self._seen: dict[str, str] = {}  # by stream: its newest entry when last looked at
+        self._given_up: set[str] = set()  # ids of what can never be handled
+        self._is_first = True
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while True:
+            try:
+                await self.look()
+            except PASSING as error:
+                _log.warning("could not look for what was lost, trying again", problem=reason_of(error))
+            if await sleep(self._timers, self._look_seconds, unless=stop):
+                return
+
+    async def look(self) -> None:
+        """Has done again what was lost."""
+        if not self._sessions.is_loaded:
+            return
+        everything = await self._has_lost() or self._is_first
+        alive = self._sessions.alive
+        names = [name for name, session in alive.items() if everything or session.state.stopping]
+        waiting = [
+            holding.pos_id for session in alive.values() for holding in session.state.live()
+            if not holding.open or holding.closing_rule is not None
+        ]  # fmt: skip
+        unheard = [one for one in await self._book.unheard(names, waiting) if one.event_id not in self._given_up]
+        untaken = await self._missing(await self._book.untaken(names, waiting))
+        self._is_first = False
+        if unheard or untaken:
+            self._post(partial(self._do_again, unheard, untaken))
+
+    async def _has_lost(self) -> bool:
+        """Whether entries may be gone that were there at the last look."""
+        lost = False
+        for stream in _WATCHED:
+            ids = [entry.entry_id for entry in await self._bus.tail(stream, count=_TAIL)]
+            seen = self._seen.get(stream)
+            lost = lost or (seen is not None and seen not in ids)
+            if ids:
+                self._seen[stream] = ids[-1]
+            else:
+                self._seen.pop(stream, None)
+        return lost
+
+    async def _missing(self, approvals: Sequence[Message]) -> list[Message]:
+        """Those that the stream does not hold: what it holds, execution will read."""
+        if not approvals:
+            return []
+        held = set()
+        for entry in await self._bus.tail(INTENTS_STREAM, count=_INTENTS_READ):
+            if entry.body:
+                try:
+                    held.add(parse(entry.body).event_id)
+                except ValueError:
+                    continue
+        return [one for one in approvals if one.event_id not in held]
+
+    async def _do_again(self, unheard: Sequence[Message], untaken: Sequence[Message]) -> None:
+        for message in unheard:
+            try:
+                await self._take(message)
+            except PASSING:
+                raise
+            except Exception as error:  # noqa: BLE001 - one message stops no other
+                _log.error("found again and put aside", type=message.TYPE, event_id=message.event_id, exc_info=error)
+                self._given_up.add(message.event_id)
+            else:
+                self._metrics.found_again.labels(message.TYPE).inc()
+        if untaken:
+            _log.warning("approvals that the bus had lost are published again", count=len(untaken))
+            await self._bus.publish([Outgoing(INTENTS_STREAM, one.TYPE, one.to_json()) for one in untaken])
+            for message in untaken:
+                self._metrics.found_again.labels(message.TYPE).inc()

@@ -1,0 +1,184 @@
+"""The sessions in memory, and how a step becomes durable.
+
+Invariants (tested on both books): the state in memory is the one in the book plus marks, and is replaced only after
+the commit; every saved state says which ticks its marks include (`marked_entry_id`), so that a restart finds the rest
+in the stream.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from services.risk.messages import outgoing
+from services.risk.metrics import RiskMetrics
+from services.risk.ports import Change, Record, RiskBook, SessionRow, UnreadableRow
+from tradebus.contracts.base import Message
+from tradebus.contracts.sessions import RiskLimits
+from tradebus.kernel.clock import Clock
+from tradebus.risk.marking import held_instruments
+from tradebus.risk.published import Line, journalled, published
+from tradebus.risk.state import RiskState
+from tradebus.risk.step import Step
+from tradebus.risk.terms import Terms
+from tradebus.risk.verdicts import Verdict
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Session:
+    terms: Terms
+    state: RiskState
+    version: int
+    is_over: bool = False
+    has_live_feed: bool = False
+    # Just loaded, with positions: its marks end where the saved state says, not where the stream is now.
+    is_behind: bool = False
+    problem: str = ""  # why its profit cannot be told: no entries while it cannot
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The tick slice handled last: the end of its event time, inclusive, and its entry."""
+
+    watermark_ns: int = 0
+    entry_id: str = "0"
+
+
+class Sessions:
+    """Owned by the one task that handles entries."""
+
+    def __init__(
+        self, book: RiskBook, *, clock: Clock, metrics: RiskMetrics, max_signal_age_seconds: int,
+        approval_valid_seconds: int,
+    ) -> None:  # fmt: skip
+        self._book, self._clock, self._metrics = book, clock, metrics
+        self._max_signal_age_seconds = max_signal_age_seconds
+        self._approval_valid_seconds = approval_valid_seconds
+        self.alive: dict[str, Session] = {}
+        self.unreadable: dict[str, str] = {}  # what is wrong with their rows
+        self.is_loaded = False
+        self._held: list[int] | None = []  # None: to be counted anew
+        self.cursor = Cursor()
+        # Counted when somebody asks: not on the way of an approval, and right while no tick comes.
+        metrics.sessions.set_function(lambda: len(self.alive))
+        metrics.positions.set_function(lambda: sum(len(one.state.live()) for one in self.alive.values()))
+        metrics.aside.set_function(
+            lambda: len(self.unreadable) + sum(bool(one.problem) for one in self.alive.values())
+        )  # fmt: skip
+
+    async def load(self) -> None:
+        """Takes every session up as the book has it."""
+        self.alive, self.unreadable = {}, {}
+        self._take(await self._book.sessions())
+        self.is_loaded = True
+
+    async def take_up(self, message_id: str, session_id: str) -> None:
+        """Begins a session; repeated, nothing changes."""
+        await self._book.take_up(message_id, session_id)
+        if session_id not in self.alive:
+            self._take(await self._book.sessions(session_id))
+
+    async def save(self, message_id: str, steps: Mapping[str, Step]) -> bool:
+        """Makes the steps of some sessions, led to by one message, durable and current. False where that message was
+        handled before: nothing has changed then. Raises StateConflict."""
+        record = self._record(message_id, steps)
+        if not await self._book.record(record):
+            return False
+        self._saved(record)
+        return True
+
+    async def save_kill(self, message_id: str, steps: Mapping[str, Step], *, reason: str, changed_ns: int) -> bool:
+        """As `save`, engaging the kill switch with it; whether it stands engaged."""
+        record = self._record(message_id, steps)
+        stands = await self._book.record_kill(record, reason=reason, changed_ns=changed_ns)
+        if stands is None:
+            return False
+        self._saved(record)
+        return stands
+
+    async def refuse(self, message_id: str, verdict: Verdict, *, session_id: str, user_id: str) -> None:
+        """Journals and publishes a verdict on a session that is not here."""
+        answer = self._answer(verdict, session_id=session_id, user_id=user_id, limits=RiskLimits())
+        record = Record(message_id, (), [answer[0]], _messages([answer]))
+        if await self._book.record(record):
+            self._saved(record)
+
+    def forget_if_flat(self, session: Session) -> None:
+        """Drops a session that is over, once nothing of it is open or on its way."""
+        if session.is_over and not session.state.live():
+            del self.alive[session.terms.session_id]
+        self.count()
+
+    @property
+    def held(self) -> list[int]:
+        """Instruments whose ticks matter to any session."""
+        if self._held is None:
+            self._held = sorted({number for one in self.alive.values() for number in held_instruments(one.state)})
+        return self._held
+
+    def count(self) -> None:
+        """Call after holdings may have changed. The counting waits for the next ticks: an approval does not."""
+        self._held = None
+
+    def _take(self, rows: Iterable[SessionRow | UnreadableRow]) -> None:
+        for row in rows:
+            if isinstance(row, UnreadableRow):
+                self.unreadable[row.session_id] = row.problem
+                _log.error("session put aside: its row cannot be read", session_id=row.session_id, problem=row.problem)
+                continue
+            terms = Terms.of(
+                row.spec,
+                max_signal_age_seconds=self._max_signal_age_seconds,
+                approval_valid_seconds=self._approval_valid_seconds,
+            )
+            behind = bool(held_instruments(row.state))
+            self.alive[terms.session_id] = Session(
+                terms, row.state, row.version, is_over=row.is_over, has_live_feed=row.spec.data_broker is not None,
+                is_behind=behind,
+            )  # fmt: skip
+        self.count()
+
+    def _record(self, message_id: str, steps: Mapping[str, Step]) -> Record:
+        states = {name: self._stamped(self.alive[name], step.state) for name, step in steps.items()}
+        changes = [
+            Change(name, state, self.alive[name].version)
+            for name, state in states.items()
+            if state is not self.alive[name].state
+        ]
+        answers = [answer for name, step in steps.items() for answer in self._answers(name, step.verdicts)]
+        return Record(message_id, changes, [line for line, _ in answers], _messages(answers))
+
+    def _saved(self, record: Record) -> None:
+        for change in record.changes:
+            session = self.alive[change.session_id]
+            session.state, session.version = change.state, change.version + 1
+        for line in record.lines:
+            self._metrics.verdicts.labels(line.verdict, line.rule).inc()
+        self.count()
+
+    def _stamped(self, session: Session, state: RiskState) -> RiskState:
+        """The state to save. One whose marks are behind keeps saying from where."""
+        if state is session.state or session.is_behind:
+            return state
+        return replace(state, marked_ns=self.cursor.watermark_ns, marked_entry_id=self.cursor.entry_id)
+
+    def _answers(self, session_id: str, verdicts: Sequence[Verdict]) -> list["_Answer"]:
+        terms = self.alive[session_id].terms
+        return [
+            self._answer(verdict, session_id=session_id, user_id=terms.user_id, limits=terms.limits)
+            for verdict in verdicts
+        ]
+
+    def _answer(self, verdict: Verdict, *, session_id: str, user_id: str, limits: RiskLimits) -> "_Answer":
+        fact = published(verdict, session_id=session_id, user_id=user_id, limits=limits)
+        line = journalled(verdict, fact, session_id=session_id)
+        return line, None if fact is None else outgoing(fact, recorded_ns=self._clock.now_ns())
+
+
+_Answer = tuple[Line, tuple[str, Message] | None]
+
+
+def _messages(answers: Sequence[_Answer]) -> list[tuple[str, Message]]:
+    return [found for _, found in answers if found is not None]

@@ -1,0 +1,106 @@
+"""What decisions depend on beside a session's state: the master, the kill switch, the market's time, missing data."""
+
+from collections.abc import Iterable
+
+from services.risk.kill_switch import KillSwitch
+from services.risk.ports import RiskBook
+from tradebus.bus.port import Bus, id_order
+from tradebus.contracts.base import Message
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.market import DataGap, DataRecovered
+from tradebus.contracts.registry import parse
+from tradebus.contracts.streams import MD_GAPS
+from tradebus.kernel.clock import Clock
+from tradebus.risk.terms import Situation, Terms
+
+_GAPS_READ = 5_000
+_NS_PER_MS = 1_000_000
+
+
+class MarketTime:
+    """The market's time, also while no data comes: where the newest slice left it, and how long ago that was.
+
+    Right for every market that keeps the pace of the machine's clock times `speed`: a live one, a sandbox elsewhere in
+    time, a generated one that began this morning. `clock` is the live market's own.
+    """
+
+    def __init__(self, clock: Clock, *, machine: Clock, speed: float = 1.0) -> None:
+        self._clock, self._machine, self._speed = clock, machine, speed
+        self.data_ns = 0  # the event time that market data has reached
+        self._slice_ns = self._published_ns = 0
+
+    def heard(self, watermark_ns: int, entry_id: str) -> None:
+        """A slice up to `watermark_ns`; its entry's id says when it was published."""
+        self.data_ns = watermark_ns
+        self._slice_ns, self._published_ns = watermark_ns, _published_ns(entry_id)
+
+    def remember(self, watermark_ns: int, entry_id: str) -> None:
+        """A slice of an earlier life, as a session's state has kept it: it counts until there is a newer one."""
+        if watermark_ns and _published_ns(entry_id) > self._published_ns:
+            self._slice_ns, self._published_ns = watermark_ns, _published_ns(entry_id)
+
+    def now_ns(self, *, is_live: bool) -> int | None:
+        """None where nothing is known of the market, and it is not a live one."""
+        if not self._slice_ns:
+            return self._clock.now_ns() if is_live else None
+        elapsed_ns = max(0, self._machine.now_ns() - self._published_ns)
+        return self._slice_ns + int(elapsed_ns * self._speed)
+
+
+def _published_ns(entry_id: str) -> int:
+    return id_order(entry_id)[0] * _NS_PER_MS
+
+
+class Surroundings:
+    """`paced`: market data comes in slices that others wait for, and alone is time."""
+
+    def __init__(
+        self, book: RiskBook, *, bus: Bus, kill_switch: KillSwitch, market: MarketTime, paced: bool
+    ) -> None:  # fmt: skip
+        self._book, self._bus, self._kill_switch, self._paced = book, bus, kill_switch, paced
+        self.market = market
+        self._instruments: dict[int, Instrument] = {}
+        self._open: dict[str, tuple[int, ...]] = {}  # instruments by gap
+        self._gaps: frozenset[int] = frozenset()
+
+    async def load(self) -> None:
+        """Reads the master, and which gaps are open."""
+        await self._load_instruments()
+        entries = await self._bus.tail(MD_GAPS.name, count=_GAPS_READ)
+        self._open = {}
+        self._note(_readable(entry.body for entry in entries if entry.body))
+
+    async def know(self, instrument: int) -> None:
+        """Reads the master again where an instrument is new: it may have been registered after we started."""
+        if instrument not in self._instruments:
+            await self._load_instruments()
+
+    def gap(self, message: DataGap | DataRecovered) -> None:
+        self._note([message])
+
+    def of(self, terms: Terms) -> Situation:
+        return Situation(
+            terms=terms, instruments=self._instruments, killed=self._kill_switch.engaged, data_ns=self.market.data_ns,
+            paced=self._paced, gaps=self._gaps,
+        )  # fmt: skip
+
+    def _note(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if isinstance(message, DataGap):
+                self._open[message.gap_id] = message.instruments
+            elif isinstance(message, DataRecovered):
+                self._open.pop(message.gap_id, None)
+        self._gaps = frozenset(number for numbers in self._open.values() for number in numbers)
+
+    async def _load_instruments(self) -> None:
+        self._instruments = {one.instrument_id: one for one in await self._book.instruments()}
+
+
+def _readable(bodies: Iterable[bytes]) -> list[Message]:
+    found = []
+    for body in bodies:
+        try:
+            found.append(parse(body))
+        except ValueError:  # among the dead letters
+            continue
+    return found
