@@ -68,23 +68,28 @@ class Recovery:
             holding.pos_id for session in alive.values() for holding in session.state.live()
             if not holding.open or holding.closing_rule is not None
         ]  # fmt: skip
-        unheard = [one for one in await self._book.unheard(names, waiting) if one.event_id not in self._given_up]
+        unheard = await self._unheard(names, waiting)
         untaken = await self._missing(await self._book.untaken(names, waiting))
         self._is_first = False
-        if unheard or untaken:
-            self._post(partial(self._do_again, unheard, untaken))
+        if unheard:
+            self._post(partial(self._take_unheard, names, waiting))
+        if untaken:
+            self._post(partial(self._publish_again, untaken))
+
+    async def _unheard(self, names: Sequence[str], waiting: Sequence[str]) -> list[Message]:
+        return [one for one in await self._book.unheard(names, waiting) if one.event_id not in self._given_up]
 
     async def _has_lost(self) -> bool:
-        """Whether entries may be gone that were there at the last look."""
+        """Whether entries may be gone that were there at the last look, or before a stream was first looked at."""
         lost = False
         for stream in _WATCHED:
             ids = [entry.entry_id for entry in await self._bus.tail(stream, count=_TAIL)]
-            seen = self._seen.get(stream)
-            lost = lost or (seen is not None and seen not in ids)
+            seen = self._seen.pop(stream, None)
             if ids:
                 self._seen[stream] = ids[-1]
-            else:
-                self._seen.pop(stream, None)
+                lost = lost or seen not in ids
+            else:  # every session was started by a command
+                lost = lost or seen is not None or (stream == COMMANDS.name and bool(self._sessions.alive))
         return lost
 
     async def _missing(self, approvals: Sequence[Message]) -> list[Message]:
@@ -100,8 +105,9 @@ class Recovery:
                     continue
         return [one for one in approvals if one.event_id not in held]
 
-    async def _do_again(self, unheard: Sequence[Message], untaken: Sequence[Message]) -> None:
-        for message in unheard:
+    async def _take_unheard(self, names: Sequence[str], waiting: Sequence[str]) -> None:
+        """Asks once more: what was on its way has come, and may have changed what the rest means."""
+        for message in await self._unheard(names, waiting):
             try:
                 await self._take(message)
             except PASSING:
@@ -111,8 +117,9 @@ class Recovery:
                 self._given_up.add(message.event_id)
             else:
                 self._metrics.found_again.labels(message.TYPE).inc()
-        if untaken:
-            _log.warning("approvals that the bus had lost are published again", count=len(untaken))
-            await self._bus.publish([Outgoing(INTENTS_STREAM, one.TYPE, one.to_json()) for one in untaken])
-            for message in untaken:
-                self._metrics.found_again.labels(message.TYPE).inc()
+
+    async def _publish_again(self, untaken: Sequence[Message]) -> None:
+        _log.warning("approvals that the bus had lost are published again", count=len(untaken))
+        await self._bus.publish([Outgoing(INTENTS_STREAM, one.TYPE, one.to_json()) for one in untaken])
+        for message in untaken:
+            self._metrics.found_again.labels(message.TYPE).inc()

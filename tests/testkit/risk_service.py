@@ -79,9 +79,8 @@ class Life:
         await self.store.close()
 
     def failure(self) -> BaseException | None:
-        """What ended the consumer; None while it runs."""
-        task = self._tasks[0]
-        return task.exception() if task.done() else None
+        """What ended one of its parts; None while all run."""
+        return next((task.exception() for task in self._tasks if task.done()), None)
 
 
 class Around:
