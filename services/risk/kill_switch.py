@@ -69,6 +69,8 @@ class KillWatch:
                 await self._switch.look()
             except PASSING as error:
                 _log.warning("the kill switch could not be read, trying again", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the watch goes on
+                _log.error("the kill switch could not be read", exc_info=error)
             if self._switch.pending is not None and not self._is_posted:
                 self._is_posted = True
                 self._post(self._close_all)

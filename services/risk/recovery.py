@@ -54,6 +54,8 @@ class Recovery:
                 await self.look()
             except PASSING as error:
                 _log.warning("could not look for what was lost, trying again", problem=reason_of(error))
+            except Exception as error:  # noqa: BLE001 - whatever is found there, risk goes on deciding
+                _log.error("could not look for what was lost", exc_info=error)
             if await sleep(self._timers, self._look_seconds, unless=stop):
                 return
 

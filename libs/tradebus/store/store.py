@@ -214,7 +214,7 @@ class Store:
             return
         try:
             await self.pool.execute(_SQL["delete_published"], ids)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             # They go with the next batch; a crash before that publishes them twice, which their inbox rows absorb.
             self.backlog.keep(ids)
             _log.warning("outbox: %d published rows not deleted yet (%s)", len(ids), error)

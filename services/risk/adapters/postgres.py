@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import asyncpg
+import structlog
 
 from services.risk.adapters.codec import decode, encode
 from services.risk.ports import Change, Record, SessionRow, StateConflict, UnreadableRow
@@ -20,6 +21,7 @@ from tradebus.store.store import UNMET_REQUIREMENT, Store, emission_columns
 
 _SQL = load_queries("services.risk.adapters", "postgres")
 CONSUMER = "risk"
+_log = structlog.get_logger()
 # In the order in which those of one instant are taken: what a position grew by before its end.
 _REPORTS = (
     "ORDER_PARTIALLY_FILLED", "ORDER_FILLED", "POSITION_OPENED", "ORDER_REJECTED", "ORDER_CANCELLED", "POSITION_CLOSED",
@@ -68,11 +70,11 @@ class PostgresRiskBook:
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         types = [*_REPORTS, *_COMMANDS]
         rows = await self._store.pool.fetch(_SQL["unheard"], list(session_ids), list(pos_ids), types, CONSUMER)
-        return [_message(row["body"]) for row in rows]
+        return _readable(rows)
 
     async def untaken(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         rows = await self._store.pool.fetch(_SQL["untaken"], list(session_ids), list(pos_ids))
-        return [_message(row["body"]) for row in rows]
+        return _readable(rows)
 
 
 def _session(row: asyncpg.Record) -> SessionRow | UnreadableRow:
@@ -83,8 +85,14 @@ def _session(row: asyncpg.Record) -> SessionRow | UnreadableRow:
     return SessionRow(spec, state, row["version"], row["is_over"])
 
 
-def _message(body: object) -> Message:
-    return parse(json.dumps(body).encode())
+def _readable(rows: Sequence[asyncpg.Record]) -> list[Message]:
+    found = []
+    for row in rows:
+        try:
+            found.append(parse(json.dumps(row["body"]).encode()))
+        except ValueError as error:  # of another version of this software
+            _log.error("an event in the book cannot be read", problem=reason_of(error))
+    return found
 
 
 def _columns(record: Record) -> tuple[object, ...]:
