@@ -87,10 +87,8 @@ class Supervision:
                 own = ticks[ticks["instrument"] == instrument]
                 table = columns(own, after_ns=self._last_at_ns.get(instrument, 0))
                 self._last_at_ns[instrument] = int(table.at_ns[-1])
-                yield from self._apply_instrument(instrument, table)
-        if self._roster.alive:
-            yield from self._pass_time(end_ns)
-        self.now_ns = max(self.now_ns, end_ns)
+                yield from self.walk(instrument, table, 0, len(table))
+        yield from self.pass_time(end_ns)
 
     def missed(self, passed_ns: Callable[[Trade], int]) -> Iterator[Action]:
         """Deadlines that time alone tells of, where the ticks have stopped. `passed_ns` is the event time that has
@@ -119,22 +117,26 @@ class Supervision:
             }
         return self._watched_now
 
-    def _pass_time(self, end_ns: int) -> Iterator[Action]:
-        self._roster.market_ns = end_ns - 1
-        if self._market is not None:
-            yield from _keep([trade for trade in self._roster.alive.values() if ending(trade)])
-            yield PassTime(end_ns - 1)
-        for trade in self._roster.due(end_ns - 1):
-            yield from _deadline(trade, end_ns - 1)
+    def pass_time(self, end_ns: int) -> Iterator[Action]:
+        """What time alone brings up to, not including, `end_ns`."""
+        if self._roster.alive:
+            self._roster.market_ns = end_ns - 1
+            if self._market is not None:
+                yield from _keep([trade for trade in self._roster.alive.values() if ending(trade)])
+                yield PassTime(end_ns - 1)
+            for trade in self._roster.due(end_ns - 1):
+                yield from _deadline(trade, end_ns - 1)
+        self.now_ns = max(self.now_ns, end_ns)
 
-    def _apply_instrument(self, instrument: int, ticks: InstrumentTicks) -> Iterator[Action]:
-        start = 0
+    def walk(self, instrument: int, ticks: InstrumentTicks, start: int, stop: int) -> Iterator[Action]:
+        """The ticks [start, stop) of an instrument. Those before `start` were applied, or nothing happened at them."""
         while True:
             trades = self._roster.of_instrument(instrument)
-            index = self._next(instrument, trades, ticks, start)
+            index = self.next_index(instrument, ticks, start)
+            index = None if index is None or index >= stop else index
             at_target = [trade.pos_id for trade in trades if index is not None and reached_target(trade, ticks, index)]
             for trade in trades:
-                note_extremes(trade, ticks, start, len(ticks) if index is None else index + 1)
+                note_extremes(trade, ticks, 0, stop if index is None else index + 1)
             if index is None:
                 return
             at_ns = self._roster.market_ns = int(ticks.at_ns[index])
@@ -149,7 +151,9 @@ class Supervision:
             # it already does not see it twice (as_of_ns).
             start = index
 
-    def _next(self, instrument: int, trades: Iterable[Trade], ticks: InstrumentTicks, start: int) -> int | None:
+    def next_index(self, instrument: int, ticks: InstrumentTicks, start: int) -> int | None:
+        """The next tick, at or after `start`, at which anything can happen as things stand."""
+        trades = self._roster.of_instrument(instrument)
         found = [target_index(trade, ticks, start) for trade in trades]
         found += [deadline_index(trade, ticks, start) for trade in trades]
         if self._market is not None:

@@ -4,6 +4,7 @@ tradebus trade (processes, Redis, Postgres) ─┬─ one JSON object each ─�
 tradebus backtest (the engine)              ─┘
 """
 
+import csv
 import json
 import os
 import subprocess
@@ -35,6 +36,13 @@ def run(command: str, arguments: list[str], state: Path, servers: Any) -> dict[s
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def trades_of(path: Path) -> list[dict[str, str]]:
+    """Every trade with its prices, excursions and instants; ids differ from run to run."""
+    with path.open(newline="") as file:
+        rows = [{key: cell for key, cell in row.items() if not key.endswith("_id")} for row in csv.DictReader(file)]
+    return sorted(rows, key=lambda row: (row["opened_utc"], row["strategy"], row["symbol"]))
 
 
 def random_case(number: int) -> tuple[tuple[str, ...], list[str]]:
@@ -73,9 +81,10 @@ def test_six_processes_and_the_engine_are_one_build(name: str, tmp_path: Path, s
     history = write_history(tmp_path / "bars.csv", symbols, DAYS, seed=len(name))
     arguments = ["--history", str(history), *options]
     processes = run("trade", arguments, tmp_path / "state", servers)
-    engine = run("backtest", arguments, tmp_path / "state", servers)
+    engine = run("backtest", [*arguments, "--trades", str(tmp_path / "trades.csv")], tmp_path / "state", servers)
     assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
     assert processes["decisions"] > 0
+    assert trades_of(tmp_path / "trades.csv") == trades_of(Path(processes["run_dir"]) / "trades.csv")
     for one, other in zip(processes["sessions"], engine["sessions"], strict=True):
         assert {key: one[key] for key in EQUAL if key in one} == {key: other[key] for key in EQUAL if key in other}
 

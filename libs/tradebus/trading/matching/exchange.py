@@ -65,6 +65,11 @@ class PaperExchange:
         """Every order of the account, in the order they entered the book."""
         return [report(order) for _, order in sorted(self._by_id.items()) if order.request.account == account]
 
+    def forget_ended(self) -> None:
+        """Lets go of orders that are final: a run over years need not remember every one."""
+        self._by_id = {name: order for name, order in self._by_id.items() if not order.status.final}
+        self._id_of_tag = {order.request.tag: name for name, order in self._by_id.items()}
+
     def _answer(self, outcome: Outcome, order: PaperOrder | None) -> Outcome:
         if order is not None:
             self._write(order)
