@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from tradebus.calendar import TradingSession, session_for
+from tradebus.calendar import Listed, TradingSession, session_of
 from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY
 
 Ints = npt.NDArray[np.int64]
@@ -20,7 +20,7 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The sessions of some days of one market class, ascending; days without one are left out."""
+    """The sessions of some days of one instrument, ascending; days without one are left out."""
 
     by_day: Mapping[int, TradingSession]  # day: days since 1970-01-01, Indian calendar
 
@@ -52,7 +52,8 @@ def day_of(number: int) -> date:
     return _EPOCH + timedelta(days=number)
 
 
-def sessions_of(days: Iterable[int], market_class: str) -> Sessions:
-    """The sessions of these day numbers. Raises InvalidInput for days before any rule of the calendar."""
-    found = ((day, session_for(day_of(day), market_class)) for day in sorted(set(days)))
+def sessions_of(days: Iterable[int], listed: Listed) -> Sessions:
+    """The sessions of an instrument on these day numbers: none after its last day. Raises InvalidInput for days before
+    any rule of the calendar."""
+    found = ((day, session_of(listed, day_of(day))) for day in sorted(set(days)))
     return Sessions({day: session for day, session in found if session is not None})

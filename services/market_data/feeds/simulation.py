@@ -20,7 +20,7 @@ from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import to_candles
 from services.market_data.feeds.recorded.history import History
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
-from tradebus.calendar import session_for
+from tradebus.calendar import session_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.aggregate import aggregate_batch
@@ -96,7 +96,7 @@ class SimulatedMarket:
             minutes[first:], symbol=self._instruments[instrument].symbol, instrument=instrument,
             ticks_per_minute=self._ticks_per_minute, seed=self._seed, volumes_before=volume_before(minutes)[first:],
         )  # fmt: skip
-        session = session_for(day.day, self._instruments[instrument].market_class)
+        session = session_of(self._instruments[instrument], day.day)
         if session is not None:
             ticks = np.concatenate((ticks, closing_ticks(ticks, session)))
         return ticks[int(np.searchsorted(ticks["ts_event_ns"], from_ns)) :]
@@ -106,7 +106,7 @@ class SimulatedMarket:
         if timeframe_seconds == _MINUTE or not len(minutes.rows):
             return minutes
         opens_ns = minutes.rows["ts_open_ns"]
-        sessions = sessions_of(np.unique(day_numbers(opens_ns)).tolist(), self._instruments[number].market_class)
+        sessions = sessions_of(np.unique(day_numbers(opens_ns)).tolist(), self._instruments[number])
         opens, closes = sessions.bounds(opens_ns)
         return _Series.of(
             aggregate_batch(
@@ -121,8 +121,7 @@ class SimulatedMarket:
             found, numbers = np.unique(day_numbers(series.rows["ts_open_ns"]), return_counts=True)
             for number, count in zip(found.tolist(), numbers.tolist(), strict=True):
                 counts[number] = counts.get(number, 0) + count
-        classes = {one.market_class for one in self._instruments.values()}
-        sessions = [sessions_of(counts, market_class).by_day for market_class in classes]
+        sessions = [sessions_of(counts, one).by_day for one in self._instruments.values()]
         return [
             FeedDay(
                 day_of(number),
@@ -156,7 +155,7 @@ class TickMarket:
             yield TickDay(feed_day, plan.candles[wanted], plan.ticks)
 
     def _plan(self, feed_day: FeedDay) -> DayPlan:
-        found = {one.instrument_id: session_for(feed_day.day, one.market_class) for one in self._instruments}
+        found = {one.instrument_id: session_of(one, feed_day.day) for one in self._instruments}
         sessions = {number: session for number, session in found.items() if session is not None}
         return plan_day(self._feed.ticks(feed_day, self._instrument_of), sessions=sessions)
 

@@ -1,7 +1,8 @@
 """Which symbols the feeds know, and what kind of instrument each of them is.
 
 Invariants (property-tested): `canonical` is idempotent and ignores case and outer spaces; every alias leads to a
-canonical symbol; `describe` gives the same instrument for a symbol and for each of its aliases.
+canonical symbol; `describe` gives the same instrument for a symbol and for each of its aliases; a name that means no
+share is read as what it means or refused with the reason, never taken for a share.
 
 Index history is traded as the index's front-month future, priced by the index: kind INDEX, the derivative segment's
 session, the index itself as the underlying whose dated lot applies.
@@ -10,16 +11,23 @@ session, the index itself as the underlying whose dated lot applies.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
+from services.market_data.feeds.contract_names import contract_of_name
+from tradebus.calendar import MarketClass, lot_size
+from tradebus.contracts.instrument_key import InstrumentKey, Right
 from tradebus.contracts.instruments import Instrument, InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
 
-INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY")
+INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX")
 TICK_SIZE_PAISE = 5
 _ALIASES = {
     "NIFTY": ("NIFTY50", "NIFTY 50", "NIFTY-50", "NIFTY_50", "^NSEI", "NSEI"),
     "BANKNIFTY": ("BANK NIFTY", "BANK-NIFTY", "NIFTY BANK", "NIFTYBANK", "NIFTY_BANK", "^NSEBANK", "NSEBANK"),
     "FINNIFTY": ("FIN NIFTY", "NIFTY FIN SERVICE", "NIFTY_FIN_SERVICE", "NIFTYFINSERVICE"),
+    "MIDCPNIFTY": ("NIFTY MID SELECT", "NIFTY_MID_SELECT", "NIFTYMIDSELECT", "NIFTY MIDCAP SELECT"),
+    "NIFTYNXT50": ("NIFTY NEXT 50", "NIFTY_NEXT_50", "NIFTYNEXT50", "NIFTYJR", "NIFTY JUNIOR"),
+    "SENSEX": ("BSE SENSEX", "^BSESN", "BSESN"),
 }
 # Heavily traded stocks: the equities that a file without a symbol column may be about.
 EQUITIES = (
@@ -30,21 +38,27 @@ EQUITIES = (
     "SUNPHARMA", "TATACONSUM", "TATASTEEL", "TCS", "TECHM", "TITAN", "TRENT", "ULTRACEMCO", "WIPRO",
 )  # fmt: skip
 _BY_ALIAS = {alias: symbol for symbol, aliases in _ALIASES.items() for alias in aliases}
-# NIFTY_F1 (a continuous front month) and NIFTY26OCTFUT (one contract), of an index or of a stock.
-_MONTHS = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
-_FUTURE = re.compile(rf"^(?P<underlying>[A-Z&-]+?)(?:_F1|-I|\d{{2}}(?:{_MONTHS})FUT)$")
+# NIFTY_F1: the front month, one contract after the other.
+_FRONT_MONTH = re.compile(r"^(?P<underlying>[A-Z0-9&-]*?[A-Z][A-Z0-9&-]*?)(?:_F1|-I)$")
 _WELL_FORMED = re.compile(r"^[A-Z0-9][A-Z0-9&_-]{0,39}$")
+# Values that are watched, never traded; funds that follow them are shares (NIFTYBEES, NIFTYETF).
+_VALUE = re.compile(r"^(?:NIFTY|CNX|INDIA_?VIX|SENSEX|BANKEX|S&P|SNX)")
+_FUND = re.compile(r"BEES|ETF|^NIFTY1$|^NIFTYQLITY$")
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What an instrument is, before it has an id."""
+    """What an instrument is, before it has an id. A dated contract has an expiry and a key, an option all of it."""
 
     symbol: str
     kind: InstrumentKind
     market_class: str
     underlying: str
     aliases: tuple[str, ...]
+    expiry: date | None = None
+    strike_paise: int | None = None
+    right: Right | None = None
+    key: InstrumentKey | None = None
 
 
 def canonical(name: str) -> str:
@@ -59,23 +73,53 @@ def aliases_of(symbol: str) -> tuple[str, ...]:
 
 
 def describe(name: str) -> Description:
-    """Kind, session class and underlying of a symbol. Raises InvalidInput for what cannot be a symbol at all."""
+    """Kind, session class, underlying and contract of a symbol. Raises InvalidInput for what cannot be a symbol at all,
+    and for what is neither a share nor anything that can be traded by its history."""
     symbol = canonical(name)
+    if symbol in INDICES:
+        return Description(symbol, "INDEX", MarketClass.DERIVATIVE, symbol, _ALIASES[symbol])
+    front = _FRONT_MONTH.match(symbol)
+    if front:
+        return Description(symbol, "FUTURE", MarketClass.DERIVATIVE, canonical(front["underlying"]), ())
+    contract = contract_of_name(symbol)
+    if contract is not None:
+        return Description(
+            symbol, "OPTION" if contract.is_option else "FUTURE", MarketClass.DERIVATIVE, contract.name, (),
+            contract.expiry, contract.strike_paise, contract.right, contract,
+        )  # fmt: skip
     if not _WELL_FORMED.match(symbol):
         raise InvalidInput(f"symbol: {name!r} is not a trading symbol; write it as the exchange does, such as RELIANCE")
-    if symbol in INDICES:
-        return Description(symbol, "INDEX", "derivative", symbol, _ALIASES[symbol])
-    future = _FUTURE.match(symbol)
-    if future:
-        return Description(symbol, "FUTURE", "derivative", canonical(future["underlying"]), ())
-    return Description(symbol, "EQUITY", "equity_fno", symbol, (f"{symbol}.NS",))
+    if _VALUE.match(symbol) and not _FUND.search(symbol):
+        raise InvalidInput(
+            f"symbol: {name!r} is an index without contracts here; those that are traded as their future are "
+            f"{', '.join(INDICES)}"
+        )
+    return Description(symbol, "EQUITY", MarketClass.EQUITY_FNO, symbol, (f"{symbol}.NS",))
+
+
+def require_terms(item: Description, *, first: date, last: date) -> None:
+    """Raises InvalidInput where the instrument cannot be traded from `first` to `last`: its contract has expired by
+    then, or its lot is known nowhere."""
+    if item.expiry is not None and last > item.expiry:
+        raise InvalidInput(f"{item.symbol} expired on {item.expiry}, and this reaches to {last}")
+    if item.kind != "EQUITY":
+        what = f"{item.symbol} is traded as {'an option' if item.kind == 'OPTION' else 'a future'} on {item.underlying}"
+        for day in (first, last) if item.expiry is None else (item.expiry,):
+            try:
+                lot_size(item.underlying, day, kind=item.kind)
+            except InvalidInput as error:
+                raise InvalidInput(f"{what}: {error}") from None
 
 
 def instrument_of(item: Description, instrument_id: int) -> Instrument:
-    """The instrument that a description becomes under an id."""
+    """The instrument that a description becomes under an id. Raises InvalidInput where a contract's lot is known
+    nowhere."""
+    lot = None if item.expiry is None else lot_size(item.underlying, item.expiry, kind=item.kind)
     return Instrument(
         instrument_id=instrument_id, symbol=item.symbol, kind=item.kind, market_class=item.market_class,
-        underlying=item.underlying, tick_size_paise=TICK_SIZE_PAISE,
+        exchange="NSE" if item.key is None else item.key.segment.value,
+        underlying=item.underlying, tick_size_paise=TICK_SIZE_PAISE, expiry=item.expiry, strike_paise=item.strike_paise,
+        right=item.right, lot_size=lot, instrument_key=None if item.key is None else str(item.key),
     )  # fmt: skip
 
 
@@ -91,7 +135,7 @@ def require_known(names: Iterable[str], *, also: Sequence[str] = ()) -> tuple[st
     found: list[str] = []
     for name in names:
         symbol = canonical(name)
-        if symbol not in valid and not _FUTURE.match(symbol):
+        if symbol not in valid and describe(name).kind == "EQUITY":
             hint = nearest(symbol, sorted(valid))
             raise InvalidInput(f"symbol: {name!r} is unknown{hint}; a file about another one needs a column 'symbol'")
         if symbol not in found:

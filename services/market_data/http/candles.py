@@ -96,7 +96,7 @@ class CandleReader:
         if timeframe_seconds == 60 or not len(minutes):
             return minutes
         days = day_numbers(minutes["ts_open_ns"])
-        sessions = sessions_of(np.unique(days).tolist(), instrument.market_class)
+        sessions = sessions_of(np.unique(days).tolist(), instrument)
         minutes = minutes[np.isin(days, list(sessions.by_day))]
         if not len(minutes):
             return minutes

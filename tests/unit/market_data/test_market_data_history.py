@@ -14,7 +14,8 @@ from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.validate import check_history
-from tradebus.calendar import session_for
+from services.market_data.feeds.symbols import describe
+from tradebus.calendar import session_of
 from tradebus.contracts.records import Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
@@ -126,7 +127,7 @@ def test_days_without_a_bar_are_no_days_of_the_feed(tmp_path: Path) -> None:
     path = write_bars(tmp_path / "a.parquet", (MONDAY, time(9, 15), 20), (date(2024, 1, 4), time(9, 15), 30))
     feed = feed_of(path)
     assert [(day.day, day.bars) for day in feed.days] == [(MONDAY, 20), (date(2024, 1, 4), 30)]
-    session = session_for(MONDAY, "derivative")
+    session = session_of(describe("NIFTY"), MONDAY)
     assert session is not None
     assert (feed.days[0].open_ns, feed.days[0].close_ns) == (session.open_ns, session.close_ns)
 
@@ -181,7 +182,7 @@ def test_tick_file_makes_the_bars_of_its_minutes(tmp_path_factory, seed: int) ->
     feed = feed_of(path)
     for day in feed.days:
         ticks = feed.ticks(day, {"NIFTY": 0})
-        session = session_for(day.day, "derivative")
+        session = session_of(describe("NIFTY"), day.day)
         assert session is not None
         made = plan_day(ticks, sessions={0: session}).minutes
         assert as_bars(made) == bars_by_hand(ticks)
@@ -222,16 +223,14 @@ def test_what_a_file_holds_is_said_as_it_is(tmp_path: Path) -> None:
 @given(
     st.dates(date(2012, 1, 1), date(2026, 12, 31)),
     st.integers(0, 24 * 60 - 1),
-    st.sampled_from(["derivative", "equity_fno"]),
+    st.sampled_from(["BANKNIFTY", "RELIANCE", "NIFTY_F1", "NIFTY26DECFUT", "NIFTY26D0826000CE"]),
 )
-def test_bar_is_inside_exactly_if_its_session_holds_all_of_its_minute(
-    day: date, minute: int, market_class: str
-) -> None:
+def test_bar_is_inside_exactly_if_its_session_holds_all_of_its_minute(day: date, minute: int, symbol: str) -> None:
     ts_ns = ist_to_ns(day, time(minute // 60, minute % 60))
-    session = session_for(day, market_class)
+    session = session_of(describe(symbol), day)
     expected = session is not None and any(a <= ts_ns and ts_ns + 60 * 10**9 <= b for a, b in session.windows)
     numbers = day_numbers(np.asarray([ts_ns]))
-    sessions = sessions_of(numbers.tolist(), market_class)
+    sessions = sessions_of(numbers.tolist(), describe(symbol))
     assert sessions.contains(np.asarray([ts_ns]), length_ns=60 * 10**9).tolist() == [expected]
     assert day_of(int(numbers[0])) == day == ist_date(ts_ns)
 

@@ -22,7 +22,7 @@ from services.market_data.feeds.ports import FeedDay, MarketFeed, Pace, SliceSin
 from services.market_data.feeds.position import Position, Streams, position_of
 from services.market_data.feeds.recorded.progress import Progress
 from tradebus.bus.port import Bus, Entry, Outgoing
-from tradebus.calendar import TradingSession, session_for
+from tradebus.calendar import TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, decode
 from tradebus.contracts.sessions import SessionStarted
@@ -163,7 +163,7 @@ class Feeder:
         return plan_day(ticks, sessions=self._sessions(day))
 
     def _sessions(self, day: FeedDay) -> Mapping[int, TradingSession]:
-        found = {item.instrument_id: session_for(day.day, item.market_class) for item in self._instruments}
+        found = {item.instrument_id: session_of(item, day.day) for item in self._instruments}
         return {instrument: session for instrument, session in found.items() if session is not None}
 
 

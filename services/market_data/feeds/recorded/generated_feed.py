@@ -15,8 +15,8 @@ import numpy as np
 from services.market_data.candles.day import expand_symbol
 from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import MINUTE_NS
-from services.market_data.feeds.symbols import TICK_SIZE_PAISE, Description, describe
-from tradebus.calendar import TradingSession, is_trading_day, previous_trading_day, session_for
+from services.market_data.feeds.symbols import TICK_SIZE_PAISE, Description, describe, require_terms
+from tradebus.calendar import TradingSession, is_trading_day, previous_trading_day, session_of
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
 from tradebus.kernel.errors import InvalidInput
@@ -26,7 +26,8 @@ _VERSION = 1  # of what follows: another recipe is another identity
 _DAYS_MAX = 1000
 _SESSION_MINUTES = 360  # no fewer in an ordinary session of any class
 _BASE_RUPEES = {
-    "NIFTY": 24_800, "BANKNIFTY": 55_000, "FINNIFTY": 26_300, "RELIANCE": 1_390, "TCS": 3_050, "INFY": 1_480,
+    "NIFTY": 24_800, "BANKNIFTY": 55_000, "FINNIFTY": 26_300, "MIDCPNIFTY": 13_400, "NIFTYNXT50": 68_500,
+    "SENSEX": 81_500, "RELIANCE": 1_390, "TCS": 3_050, "INFY": 1_480,
 }  # fmt: skip
 _INDEX_VOLATILITY, _EQUITY_VOLATILITY = 0.14, 0.26
 _EQUITY_DAILY_VOLUME = 6_000_000
@@ -40,6 +41,12 @@ class GeneratedFeed:
     ) -> None:
         self._symbols = tuple(symbols)
         self._descriptions = [describe(symbol) for symbol in symbols]
+        for item in self._descriptions:
+            if item.kind == "OPTION":
+                raise InvalidInput(
+                    f"generated feed: no options are made ({item.symbol}): name futures, indices, shares"
+                )
+            require_terms(item, first=first, last=last)
         self._synthetic = {symbol: _synthetic(item) for symbol, item in zip(symbols, self._descriptions, strict=True)}
         self._first, self._last = first, last
         self._ticks_per_minute, self._seed, self._warmup_minutes = ticks_per_minute, seed, warmup_minutes
@@ -143,7 +150,7 @@ class GeneratedFeed:
         return made
 
     def _sessions(self, day: date) -> Mapping[str, TradingSession]:
-        found = {item.symbol: session_for(day, item.market_class) for item in self._descriptions}
+        found = {item.symbol: session_of(item, day) for item in self._descriptions}
         return {symbol: session for symbol, session in found.items() if session is not None}
 
 

@@ -20,7 +20,7 @@ from services.market_data.feeds.recorded.columns import (
     sound_suffix,
 )
 from services.market_data.feeds.recorded.history_file import HistoryFile, Window, open_file, read
-from services.market_data.feeds.symbols import canonical, describe
+from services.market_data.feeds.symbols import canonical, describe, require_terms
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
 
@@ -62,6 +62,7 @@ def load_history(
     columns = window.columns.where(inside)
     _require_rows(window, columns, file, from_date=from_date, to_date=to_date)
     require_sound(columns, source=file.source)
+    _require_terms(columns, file)
     if not columns.is_ticks:
         require_one_minute(columns, source=file.source)
     trading = in_session(columns)
@@ -72,7 +73,7 @@ def load_history(
         )
     before = window.columns.where(~inside)
     sound = sound_suffix(before)
-    warmup = _newest(in_session(sound), warmup_minutes)
+    warmup = _newest(_tradable(sound), warmup_minutes)
     return History(file, trading, warmup, len(columns) - len(trading), len(before) - len(sound))
 
 
@@ -82,10 +83,28 @@ def in_session(columns: Columns) -> Columns:
     days = day_numbers(columns.ts_ns)
     for code, name in enumerate(columns.names):
         mine = columns.symbol == code
-        sessions = sessions_of(np.unique(days[mine]).tolist(), describe(name).market_class)
+        sessions = sessions_of(np.unique(days[mine]).tolist(), describe(name))
         length_ns = 1 if columns.is_ticks else MINUTE_NS
         keep[mine] = sessions.contains(columns.ts_ns[mine], length_ns=length_ns)
     return columns.where(keep)
+
+
+def _tradable(before: Columns) -> Columns:
+    """The rows before the window that warm up: none where they reach back before the rules of what they are of."""
+    try:
+        return in_session(before)
+    except InvalidInput:
+        return before.where(np.zeros(len(before), bool))
+
+
+def _require_terms(columns: Columns, file: HistoryFile) -> None:
+    """Every symbol can be traded on the days it has rows of."""
+    for code, name in enumerate(columns.names):
+        ts_ns = columns.ts_ns[columns.symbol == code]
+        try:
+            require_terms(describe(name), first=ist_date(int(ts_ns.min())), last=ist_date(int(ts_ns.max())))
+        except InvalidInput as error:
+            raise InvalidInput(f"{file.source}: {error}") from None
 
 
 def _newest(columns: Columns, count: int) -> Columns:

@@ -59,7 +59,7 @@ class HistoryFeed:
     @cached_property
     def days(self) -> Sequence[FeedDay]:
         numbers = self._numbers.tolist()
-        sessions = [sessions_of(numbers, item.market_class).by_day for item in self.instruments]
+        sessions = [sessions_of(numbers, item).by_day for item in self.instruments]
         return [
             FeedDay(
                 day_of(number),

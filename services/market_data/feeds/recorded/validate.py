@@ -81,7 +81,7 @@ def _days_broken_off(columns: Columns) -> int:
         ts_ns = columns.ts_ns[columns.symbol == code]
         days = day_numbers(ts_ns)
         length_ns = 0 if columns.is_ticks else MINUTE_NS
-        sessions = sessions_of(np.unique(days).tolist(), describe(name).market_class).by_day
+        sessions = sessions_of(np.unique(days).tolist(), describe(name)).by_day
         for day, session in sessions.items():
             last_ns = int(ts_ns[days == day].max()) + length_ns
             if last_ns <= session.square_off_ns:
