@@ -90,6 +90,32 @@ def test_a_row_that_cannot_be_read_is_left_out_and_counted(old, new):
     assert left_out == 1
 
 
+INDEX_ROW = (
+    "NSE,I,467,1,INDEX,null,Nifty500 Multicap 50:25:25,Nifty500 Multicap 50:25:25,x,INDEX,X,0.0,,7.00000,,1.0000"
+)
+
+
+@pytest.mark.parametrize("tick", ["0", "0.0000", "0.0500", "0.2500", "1.0000", "5.0000", "", "x"])
+@pytest.mark.parametrize("lot", ["0.0", "", "1.0", "x"])
+def test_an_index_is_listed_whatever_its_row_has_for_tick_and_lot(tick, lot):
+    row = INDEX_ROW.replace("1.0000", tick).replace(",0.0,", f",{lot},")
+    ((index,), left_out) = detailed(row)
+    assert left_out == 0
+    assert (index.lot_size, index.tick_size_paise) == (1, 5)
+
+
+def test_an_index_whose_name_has_a_colon_has_a_key_that_reads_as_itself():
+    ((index,), _) = detailed(INDEX_ROW)
+    assert str(index.key) == "INDEX:NIFTY500 MULTICAP 50-25-25"
+    assert InstrumentKey.parse(str(index.key)) == index.key
+    assert index.token == "467"
+
+
+def test_a_row_that_says_again_what_another_said_is_counted():
+    listed, left_out = detailed(FUTURE_ROW, FUTURE_ROW.replace("52175", "52176"))
+    assert ([each.token for each in listed], left_out) == (["52175"], 1)
+
+
 def test_a_date_that_went_through_a_spreadsheet_is_read():
     ((future,), _) = detailed(FUTURE_ROW.replace("2026-11-30", "30/11/26"))
     assert future.key.expiry == NOVEMBER

@@ -101,6 +101,15 @@ def test_rows_that_cannot_be_read_are_counted_and_foreign_segments_are_not():
     assert (len(listed), left_out) == (1, 0)
 
 
+def test_an_index_whose_name_has_a_colon_has_a_key_that_reads_as_itself():
+    row = "1,1,NIFTY500 MULTICAP 50:25:25,NIFTY500 MULTICAP 50:25:25,0,,0,0,0,EQ,INDICES,NSE\n"
+    share = "513,2,A:B,A B,0,,0,0.05,1,EQ,NSE,NSE\n"  # no share has one
+    ((index,), left_out) = parse_instruments((HEADER + "\n" + row + share).encode())
+    assert str(index.key) == "INDEX:NIFTY500 MULTICAP 50-25-25"
+    assert InstrumentKey.parse(str(index.key)) == index.key
+    assert (index.symbol, left_out) == ("NIFTY500 MULTICAP 50:25:25", 1)
+
+
 def test_a_dump_cut_short_loses_its_last_row_only():
     body = (HEADER + DUMPS["NSE"]).rstrip().encode()
     whole, _ = parse_instruments(body)

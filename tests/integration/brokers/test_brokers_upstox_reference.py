@@ -489,3 +489,11 @@ def test_real_dumps_of_two_brokers_agree_on_every_key_they_share():
             kite[each.key].symbol, kite[each.key].lot_size, kite[each.key].tick_size_paise,
         )  # fmt: skip
     assert InstrumentKey(Segment.NFO, "NIFTY", date(2026, 12, 29), 2_600_000, Right.CALL) in {each.key for each in ours}
+
+
+def test_an_index_whose_name_has_a_colon_has_a_key_that_reads_as_itself():
+    row = '"NSE_INDEX|Nifty500 Multicap 50:25:25","1","x","x","1","","","","","INDEX","INDEX","NSE_INDEX"'
+    ((index,), left_out) = parse_instruments((HEADER + row).encode())
+    assert str(index.key) == "INDEX:NIFTY500 MULTICAP 50-25-25"
+    assert InstrumentKey.parse(str(index.key)) == index.key
+    assert (index.token, left_out) == ("NSE_INDEX|Nifty500 Multicap 50:25:25", 0)

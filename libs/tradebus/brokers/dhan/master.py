@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 
-from tradebus.brokers.common.words import INDEX_NAMES
+from tradebus.brokers.common.words import INDEX_TICK_PAISE, index_name
 from tradebus.brokers.dhan.words import BROKER, SEGMENT_WORDS
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.reference import ListedInstrument
@@ -61,7 +61,8 @@ _EDITIONS = (
 
 
 def parse_instruments(body: bytes) -> tuple[list[ListedInstrument], int]:
-    """The instruments of the segments tradebus knows, and how many rows of those could not be read.
+    """The instruments of the segments tradebus knows, and how many rows of those could not be read, or say
+    again what another said.
 
     Rows of other segments, test rows and side series are passed over. Raises Malformed where this is no list of Dhan's.
     """
@@ -91,7 +92,9 @@ def _listed(rows: Iterator[Mapping[str, str]], edition: _Columns) -> tuple[list[
         except (ValueError, InvalidOperation, InvalidInput):
             left_out += 1
             continue
-        if listed.key not in kept or rank < kept[listed.key][0]:
+        held = kept.get(listed.key)
+        left_out += held is not None and held[0] == rank  # says again what another said
+        if held is None or rank < held[0]:
             kept[listed.key] = (rank, listed)
     return [listed for _, listed in kept.values()], left_out
 
@@ -108,15 +111,19 @@ def _instrument(row: Mapping[str, str], edition: _Columns, segment: Segment) -> 
     token = _of(row, edition.security_id)
     if not token.isascii() or not token.isdigit():
         raise ValueError("security id")
-    tick_paise = Decimal(_of(row, edition.tick))
-    lot_size = max(1, int(Decimal(_of(row, edition.lot) or "1"))) if segment is Segment.INDEX else _lot(row, edition)
-    if tick_paise <= 0 or tick_paise != tick_paise.to_integral_value():
-        raise ValueError("tick size")
+    index = segment is Segment.INDEX  # it is not traded: what its row has for lot and tick says nothing
     key = _key(row, edition, segment)
     return ListedInstrument(
         key=key, token=token, broker_segment=SEGMENT_WORDS[segment], symbol=_symbol(row, edition, key),
-        lot_size=lot_size, tick_size_paise=int(tick_paise),
+        lot_size=1 if index else _lot(row, edition), tick_size_paise=INDEX_TICK_PAISE if index else _tick(row, edition),
     )  # fmt: skip
+
+
+def _tick(row: Mapping[str, str], edition: _Columns) -> int:
+    tick_paise = Decimal(_of(row, edition.tick))
+    if tick_paise <= 0 or tick_paise != tick_paise.to_integral_value():
+        raise ValueError("tick size")
+    return int(tick_paise)
 
 
 def _lot(row: Mapping[str, str], edition: _Columns) -> int:
@@ -129,7 +136,7 @@ def _lot(row: Mapping[str, str], edition: _Columns) -> int:
 def _key(row: Mapping[str, str], edition: _Columns, segment: Segment) -> InstrumentKey:
     name, kind = _name(row, edition, segment), _of(row, edition.instrument).upper()
     if segment in (Segment.INDEX, Segment.NSE, Segment.BSE):
-        return InstrumentKey(segment, INDEX_NAMES.get(name, name) if segment is Segment.INDEX else name)
+        return InstrumentKey(segment, index_name(name) if segment is Segment.INDEX else name)
     expiry = _date(_of(row, edition.expiry))
     if kind in _FUTURES:
         return InstrumentKey(segment, name, expiry)
@@ -153,7 +160,7 @@ def _name(row: Mapping[str, str], edition: _Columns, segment: Segment) -> str:
         parts = symbol.split("-")
         name = "-".join(parts[: -2 if parts[-1] == "FUT" else -3]) or name
     name = name if name and name.lower() not in ("na", "null") else symbol
-    if not name or ":" in name:
+    if not name or (":" in name and segment is not Segment.INDEX):  # a colon parts the fields of a key
         raise ValueError("name")
     return name
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from tradebus.brokers.common.rows import Unreadable, paise_of
-from tradebus.brokers.common.words import INDEX_NAMES
+from tradebus.brokers.common.words import INDEX_TICK_PAISE, index_name
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.decoder import SEGMENTS, TOKEN_MAX
 from tradebus.brokers.kite.settings import BROKER
@@ -25,7 +25,6 @@ _COLUMNS = frozenset(
 )  # fmt: skip
 _KNOWN = frozenset({"NSE", "BSE", "NFO-FUT", "NFO-OPT", "BFO-FUT", "BFO-OPT", "INDICES"})
 _EXCHANGES = frozenset({"NSE", "BSE", "NFO", "BFO"})  # INDICES also lists those of other exchanges
-_INDEX_TICK_PAISE = 5  # the dump has 0 for what cannot be traded; index values move in steps of 0.05
 _LOT_MAX = 2**31 - 1
 _CELL_CHARACTERS_MAX = 4096
 
@@ -59,9 +58,9 @@ def parse_instruments(body: bytes) -> tuple[list[ListedInstrument], int]:
 
 def _listed(row: Cells) -> ListedInstrument:
     index = row["segment"] == "INDICES"
-    exchange, symbol = _cell(row, "exchange"), _cell(row, "tradingsymbol")
+    exchange, symbol = _cell(row, "exchange"), _cell(row, "tradingsymbol", of_index=index)
     lot = 1 if index else _whole(row, "lot_size", at_most=_LOT_MAX)
-    tick = _INDEX_TICK_PAISE if index else paise_of(_cell(row, "tick_size"), name="tick_size")
+    tick = INDEX_TICK_PAISE if index else paise_of(_cell(row, "tick_size"), name="tick_size")
     token = _whole(row, "instrument_token", at_most=TOKEN_MAX)
     if token & 0xFF not in SEGMENTS or tick <= 0:
         raise Unreadable(f"{symbol}: token {token}, tick {tick} paise")
@@ -69,9 +68,10 @@ def _listed(row: Cells) -> ListedInstrument:
 
 
 def _key(row: Cells) -> InstrumentKey:
-    kind, segment, symbol = row["instrument_type"], _cell(row, "segment"), _cell(row, "tradingsymbol")
+    kind, segment = row["instrument_type"], _cell(row, "segment")
+    symbol = _cell(row, "tradingsymbol", of_index=segment == "INDICES")
     if segment == "INDICES":
-        return InstrumentKey(Segment.INDEX, INDEX_NAMES.get(symbol, symbol.upper()))
+        return InstrumentKey(Segment.INDEX, index_name(symbol))
     if segment in ("NSE", "BSE"):
         if kind != "EQ":
             raise Unreadable(f"{symbol}: instrument_type {kind!r}")
@@ -87,9 +87,10 @@ def _key(row: Cells) -> InstrumentKey:
     raise Unreadable(f"{symbol}: instrument_type {kind!r}, strike {row['strike']!r}")
 
 
-def _cell(row: Cells, name: str) -> str:
+def _cell(row: Cells, name: str, *, of_index: bool = False) -> str:
     value = (row[name] or "").strip()
-    if not value or len(value) > _CELL_CHARACTERS_MAX or ":" in value:  # a colon parts the fields of a key
+    colon = ":" in value and not of_index  # it parts the fields of a key; an index' name is rewritten for its own
+    if not value or len(value) > _CELL_CHARACTERS_MAX or colon:
         raise Unreadable(f"{name}: {value[:30]!r}")
     return value
 

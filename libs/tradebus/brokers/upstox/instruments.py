@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 from tradebus.brokers.common.rows import Unreadable, paise_of
-from tradebus.brokers.common.words import INDEX_NAMES
+from tradebus.brokers.common.words import INDEX_TICK_PAISE, index_name
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox.settings import BROKER
@@ -26,7 +26,6 @@ _COLUMNS = frozenset(
     {"instrument_key", "tradingsymbol", "name", "expiry", "strike", "tick_size", "lot_size", "instrument_type",
      "option_type", "exchange"}
 )  # fmt: skip
-_INDEX_TICK_PAISE = 5  # the dumps have none for what cannot be traded; index values move in steps of 0.05
 _LOT_MAX = 2**31 - 1
 _UNPACKED_BYTES_MAX = 512 * 1024 * 1024
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -136,9 +135,8 @@ def _from_json(row: Row) -> ListedInstrument:
 
 
 def _index(token: str, symbol: str) -> ListedInstrument:
-    name = token.partition("|")[2].upper()
-    key = InstrumentKey(Segment.INDEX, INDEX_NAMES.get(name, name))
-    return _listed(key, token, symbol, 1, _INDEX_TICK_PAISE)
+    key = InstrumentKey(Segment.INDEX, index_name(token.partition("|")[2]))
+    return _listed(key, token, symbol, 1, INDEX_TICK_PAISE)
 
 
 def _listed(
