@@ -23,6 +23,7 @@ from tradebus.runtime.shell import Component
 from tradebus.runtime.timers import WallTimers
 from tradebus.store.store import Store
 from tradebus.strategies.lane.sessions import ActiveSessions
+from tradebus.strategies.lane.shared import SharedLane
 
 
 async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
@@ -32,8 +33,9 @@ async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids
     """
     timers, active = WallTimers(clock), ActiveSessions()
     ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
-    desks = Desks(limits=settings.isolation, timers=timers)
-    deciding = Deciding(active, history=History(store), desks=desks, paced=settings.paced)
+    lane = SharedLane()
+    desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
+    deciding = Deciding(active, history=History(store), desks=desks, lane=lane, paced=settings.paced)
     handlers = Handlers(
         bus=bus, sessions=Sessions(store), journal=Journal(store), ticks=ticks, desks=desks, active=active,
         deciding=deciding, clock=clock, paced=settings.paced,

@@ -18,8 +18,10 @@ from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.runtime.isolation.desk import Errand, StrategyDesk
 from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
 from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
+from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSessions, Listener
+from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
 from tradebus.strategies.protocol import Candle, Tick
 from tradebus.trading.facts import Signal
 
@@ -57,8 +59,10 @@ class _Round:
 class Deciding:
     """Asks the runners of `active`. `paced` says that a tick counts only after its slice's first instant."""
 
-    def __init__(self, active: ActiveSessions, *, history: History, desks: Desks, paced: bool) -> None:
-        self._active, self._history, self._desks, self._paced = active, history, desks, paced
+    def __init__(
+        self, active: ActiveSessions, *, history: History, desks: Desks, lane: SharedLane, paced: bool
+    ) -> None:
+        self._active, self._history, self._desks, self._lane, self._paced = active, history, desks, lane, paced
 
     async def on_candles(self, entry: Entry) -> Decided:
         """Raises ValueError for what is no batch of candles."""
@@ -68,6 +72,7 @@ class Deciding:
         elif not self._paced:
             self.forget({row[8] for row in rows if row[11] & CANDLE_CORRECTED})
         asked = _Round()
+        self._lane.see(rows)
         for candle, listener in self._active.hear(rows):
             await self._ask_on_candle(candle, listener, asked)
         return await self._collect(asked)
@@ -76,14 +81,18 @@ class Deciding:
         """Raises ValueError for what is no batch of ticks."""
         asked = _Round()
         ticks = decode(entry.body, TICK)
-        ticks = ticks[np.isin(ticks["instrument"], self._active.tick_instruments)]
+        thought = self._lane.on_ticks(ticks)
+        rows = np.flatnonzero(np.isin(ticks["instrument"], self._active.asked_on_ticks)).tolist()
+        if thought:
+            rows = sorted({*rows, *thought})
         floor_ns = entry.slice_start_ns + 1 if self._paced and entry.slice_start_ns is not None else 0
-        for record in ticks.tolist():
+        for row in rows:
+            record = ticks[row].item()
             tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
             # The slice's first instant was promised away by the last watermark, so a tick at it counts just after.
             at_ns = max(tick.ts_event_ns, floor_ns)
             for listener in self._active.on_tick_of(record[8]):
-                await self._ask_on_tick(tick, listener, asked, at_ns=at_ns)
+                await self._ask_on_tick(tick, listener, asked, at_ns=at_ns, thought=thought.get(row, ()))
         return await self._collect(asked)
 
     def forget(self, instruments: set[int] | None) -> None:
@@ -114,9 +123,18 @@ class Deciding:
             place = asked.place_for(runner) if series is None else -1
             asked.errand_to(desk).ask(id(runner), asking, ask, place=place, paused=paused)
 
-    async def _ask_on_tick(self, tick: Tick, listener: Listener, asked: _Round, *, at_ns: int) -> None:
+    async def _ask_on_tick(
+        self, tick: Tick, listener: Listener, asked: _Round, *, at_ns: int, thought: Sequence[tuple[Shared, Opinion]]
+    ) -> None:
         runner, paused = listener.runner, listener.session.paused
         desk = self._desks.of(runner)
+        if isinstance(runner, SharedRunner):
+            for shared, opinion in thought:
+                if shared is runner.shared:
+                    if runner.needs_rebuild(tick.ts_event_ns):
+                        await self._rebuild(runner, tick.ts_event_ns, desk, asked)
+                    asked.here(runner, runner.on_tick_opinion(tick, opinion, ts_event_ns=at_ns, paused=paused))
+            return
         if runner.needs_rebuild(tick.ts_event_ns):
             await self._rebuild(runner, tick.ts_event_ns, desk, asked)
         if desk is None:

@@ -12,7 +12,8 @@ from tradebus.runtime.isolation.desk import StrategyDesk
 from tradebus.runtime.isolation.limits import IsolationLimits
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.runner import Runner
-from tradebus.strategies.lane.sessions import Found, found_here
+from tradebus.strategies.lane.sessions import Found, found_class, found_here
+from tradebus.strategies.lane.shared import SharedLane
 from tradebus.strategies.protocol import Strategy
 
 Place = tuple[str, str]  # session, strategy
@@ -21,8 +22,8 @@ Place = tuple[str, str]  # session, strategy
 class Desks:
     """Those of every session."""
 
-    def __init__(self, *, limits: IsolationLimits, timers: Timers) -> None:
-        self._limits, self._timers = limits, timers
+    def __init__(self, *, limits: IsolationLimits, timers: Timers, lane: SharedLane) -> None:
+        self._limits, self._timers, self._lane = limits, timers, lane
         self._desks: dict[Place, StrategyDesk] = {}
 
     async def open(self, spec: SessionSpec) -> dict[int, Found]:
@@ -33,12 +34,12 @@ class Desks:
         try:
             for number, wanted in enumerate(spec.strategies):
                 if wanted.path is None:
-                    found[number] = found_here(wanted)
+                    found[number] = found_here(wanted, self._lane)
                     continue
                 desk = StrategyDesk(wanted, limits=self._limits, timers=self._timers)
                 opened.append(desk)
                 info = await desk.open()
-                found[number] = Found(info, _elsewhere)
+                found[number] = found_class(info, _elsewhere)
                 self._take(spec, info, desk)
         except BaseException:
             for desk in opened:

@@ -56,6 +56,10 @@ class AverageBank:
         self.length = positive(length)
         self._run, self._states = run, np.zeros((positive(instruments), width))
 
+    def reset(self, instrument: int) -> None:
+        """The instrument begins anew: nothing seen."""
+        self._states[instrument] = 0.0
+
     def update(self, instruments: npt.ArrayLike, values: npt.ArrayLike) -> Series:
         """Takes the pairs in order; an instrument may come several times. Returns the figure after each pair.
 

@@ -37,6 +37,10 @@ class RsiBank:
         self.length = positive(length)
         self._states = np.zeros((positive(instruments), core.RSI_WIDTH))
 
+    def reset(self, instrument: int) -> None:
+        """The instrument begins anew: nothing seen."""
+        self._states[instrument] = 0.0
+
     def update(self, instruments: npt.ArrayLike, values: npt.ArrayLike) -> Series:
         """Takes (instrument, value) pairs in order. Raises ValueError as `AverageBank.update` does."""
         column = as_floats(values)
@@ -78,6 +82,10 @@ class AtrBank:
     def __init__(self, instruments: int, length: int) -> None:
         self.length = positive(length)
         self._states = np.zeros((positive(instruments), core.ATR_WIDTH))
+
+    def reset(self, instrument: int) -> None:
+        """The instrument begins anew: nothing seen."""
+        self._states[instrument] = 0.0
 
     def update(
         self, instruments: npt.ArrayLike, *, high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike

@@ -65,6 +65,10 @@ class VwapBank:
     def __init__(self, instruments: int) -> None:
         self._states = np.zeros((positive(instruments), core.MEAN_WIDTH))
 
+    def reset(self, instrument: int) -> None:
+        """The instrument begins anew: nothing seen."""
+        self._states[instrument] = 0.0
+
     def update(
         self,
         instruments: npt.ArrayLike,

@@ -15,7 +15,7 @@ from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.info import StrategyInfo, info_of
 from tradebus.strategies.lane.positions import PositionBook
-from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, Found, open_session
+from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, found_class, open_session
 from tradebus.strategies.needs import Call, Future, Needs, Series, Symbol, Underlying
 from tradebus.strategies.protocol import Candle, Context, Decision, Strategy, StrategyParameters, hold
 
@@ -71,7 +71,7 @@ def opened(strategy: type[Strategy[Any]], symbol: str = "NIFTY", day: date | Non
         book=PositionBook(),
         paused=False,
         day=day,
-        found=[Found(info_of(strategy), lambda: strategy(strategy.PARAMETERS()))],
+        found=[found_class(info_of(strategy), lambda: strategy(strategy.PARAMETERS()))],
     )
 
 

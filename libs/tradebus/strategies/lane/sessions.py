@@ -20,17 +20,23 @@ from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook, PositionKey
 from tradebus.strategies.lane.runner import Runner
+from tradebus.strategies.lane.shared import SharedLane, SharedRunner, compiled_info
 from tradebus.strategies.needs import OWN_ORDER, Series, resolve
 from tradebus.strategies.protocol import Candle, Strategy
-from tradebus.strategies.registry import find_strategy, parse_parameters
+from tradebus.strategies.registry import COMPILED, find_strategy, parse_parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A strategy of a session's spec. `make` gives a fresh instance; it raises where that cannot be made here."""
+    """A strategy of a session's spec, and who answers what is asked of it."""
 
     info: StrategyInfo
-    make: Callable[[], Strategy[Any]]
+    runner_of: Callable[[Asking], Runner]
+
+
+def found_class(info: StrategyInfo, make: Callable[[], Strategy[Any]]) -> Found:
+    """A plain strategy; `make` gives a fresh instance, and raises where that cannot be made here."""
+    return Found(info, lambda asking: Runner(asking, make))
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ class ActiveSessions:
         self._sessions: dict[str, ActiveSession] = {}
         self._by_candle: dict[tuple[int, int], list[Listener]] = {}
         self._by_tick: dict[int, list[Listener]] = {}
+        self._asked_on_ticks: list[int] = []
 
     def add(self, session: ActiveSession) -> None:
         """Adds a session; one that is there already stays as it is."""
@@ -91,6 +98,11 @@ class ActiveSessions:
     def tick_instruments(self) -> list[int]:
         return list(self._by_tick)
 
+    @property
+    def asked_on_ticks(self) -> list[int]:
+        """The instruments of which somebody is asked on every tick: not only where there is something to say."""
+        return self._asked_on_ticks
+
     def on_tick_of(self, instrument: int) -> Iterable[Listener]:
         return self._by_tick.get(instrument, ())
 
@@ -111,6 +123,7 @@ class ActiveSessions:
 
     def _index(self) -> None:
         self._by_candle, self._by_tick = {}, {}
+        asked: set[int] = set()
         for _, session in sorted(self._sessions.items()):
             for runner in session.runners:
                 asking = runner.asking
@@ -121,13 +134,21 @@ class ActiveSessions:
                     self._by_candle.setdefault(place, []).append(Listener(session, runner, series, series.order))
                 if asking.info.wants_ticks:
                     self._by_tick.setdefault(instrument, []).append(listener)
+                    if not isinstance(runner, SharedRunner):
+                        asked.add(instrument)
+        self._asked_on_ticks = sorted(asked)
 
 
-def found_here(wanted: StrategySpec) -> Found:
-    """The strategy, its class in this process. Raises InvalidInput where there is none or a parameter is wrong."""
+def found_here(wanted: StrategySpec, lane: SharedLane | None = None) -> Found:
+    """The strategy, run in this process: compiled, one computation for all sessions of `lane`, where it is compiled and
+    there is one. Raises InvalidInput where there is none or a parameter is wrong."""
     strategy = find_strategy(wanted)
     parameters = parse_parameters(strategy, wanted.parameters)
-    return Found(info_of(strategy), lambda: strategy(parameters))
+    compiled = COMPILED.get(strategy.NAME) if wanted.path is None and lane is not None else None
+    if compiled is not None and lane is not None:
+        shared = lane.of(compiled, parameters)
+        return Found(compiled_info(compiled), lambda asking: SharedRunner(asking, shared))
+    return found_class(info_of(strategy), lambda: strategy(parameters))
 
 
 def open_session(
@@ -152,7 +173,7 @@ def open_session(
         names.add(name)
         for instrument in symbols.values():
             asking = _asking(spec, one.info, instrument, instruments=instruments, book=book, day=day)
-            runners.append(Runner(asking, one.make))
+            runners.append(one.runner_of(asking))
     return ActiveSession(spec, runners, paused)
 
 

@@ -1,0 +1,84 @@
+"""Opinions: what a compiled strategy thinks of instruments, for whoever trades them.
+
+An opinion knows no position and no session, so that a thousand sessions share one computation. It says what is to be
+done in each of the three cases (flat, long, short); `lane.resolver` picks the one a session is in.
+
+    class Lane(CompiledStrategy[Parameters]):
+        NAME, TIMEFRAME_SECONDS, WARMUP_CANDLES, PARAMETERS as in `protocol`
+        REASONS = ("warming_up", "close {0:.2f} above the average")     by number; {0} and {1} are `numbers`
+
+        def on_candles(self, slots, candles, hours) -> Opinions         one OPINION per candle
+        def on_ticks(self, slots, ticks) -> Opinions                    only where there is something to say
+
+State is kept in arrays [slot], one slot per instrument, and updated by a few compiled calls per batch.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tradebus.contracts.records import Records
+from tradebus.strategies.needs import Needs
+from tradebus.strategies.protocol import Action, StrategyParameters
+
+OPINION = np.dtype(
+    [
+        ("stop_paise", "<i8"),  # of an entry
+        ("target_paise", "<i8"),  # 0: none
+        ("occasion_ns", "<i8"),  # an entry is taken once per occasion and session; 0: there is none
+        ("confidence", "<f8"),  # rounded to two decimals where it counts
+        ("numbers", "<f8", (2,)),  # what the reasons mention
+        ("row", "<i4"),  # of the batch
+        ("flat", "i1"),  # codes of ACTIONS: what is to be done without a position, with a long one, with a short one
+        ("long", "i1"),
+        ("short", "i1"),
+        ("flat_reason", "i1"),  # numbers of REASONS
+        ("long_reason", "i1"),
+        ("short_reason", "i1"),
+        ("spent_reason", "i1"),  # why nothing is entered where the occasion was taken, or there is none
+        ("padding", "i1"),
+    ]
+)
+
+ACTIONS: tuple[Action, ...] = (
+    Action.HOLD, Action.ARM_LONG, Action.ARM_SHORT, Action.ENTER_LONG, Action.ENTER_SHORT, Action.EXIT
+)  # fmt: skip
+HOLD, ARM_LONG, ARM_SHORT, ENTER_LONG, ENTER_SHORT, EXIT = range(len(ACTIONS))
+
+Int64s = npt.NDArray[np.int64]
+P = TypeVar("P", bound=StrategyParameters)
+
+
+class CompiledStrategy(ABC, Generic[P]):
+    """One instance for all instruments and sessions with the same parameters."""
+
+    NAME: ClassVar[str]
+    TIMEFRAME_SECONDS: ClassVar[int] = 60
+    WARMUP_CANDLES: ClassVar[int] = 200
+    WANTS_TICKS: ClassVar[bool] = False
+    NEEDS: ClassVar[Needs] = Needs()
+    PARAMETERS: ClassVar[type[StrategyParameters]]
+    REASONS: ClassVar[tuple[str, ...]]
+    LOCK_SECONDS: ClassVar[int] = 0  # after an entry or exit, a session enters nothing for so long
+
+    def __init__(self, parameters: P, *, slots: int) -> None:
+        self.parameters = parameters
+        self.slots = slots
+
+    @abstractmethod
+    def reset(self, slot: int) -> None:
+        """The instrument in this slot begins anew: nothing seen."""
+
+    @abstractmethod
+    def on_candles(self, slots: Int64s, candles: Records, *, opens_ns: Int64s, closes_ns: Int64s) -> Records:
+        """One OPINION per CANDLE record, in order. A slot may come several times. `opens_ns` and `closes_ns` are the
+        session's hours of each candle's day."""
+
+    def on_ticks(self, slots: Int64s, ticks: Records) -> Records:
+        """An OPINION for each TICK record that there is something to say about, `row` ascending."""
+        return np.zeros(0, OPINION)
+
+
+AnyCompiled = CompiledStrategy[Any]
