@@ -88,7 +88,8 @@ class Engine:
     def _run_day(self, day: MarketDay) -> None:
         self._tapes.clear()
         self._ends = slice_ends(day, self._slice_ns)
-        self.strategies.begin_day(day.candles)
+        self.record.begin_day()
+        self.strategies.begin_day(day.candles, open_ns=day.open_ns)
         self.record.bars += day.bars
         step = Slice(day, 0, self._reached_ns, self._ends[0])
         for number, end_ns in enumerate(self._ends):

@@ -154,5 +154,5 @@ class EngineExecution:
 
     def _remember(self, trade: Trade, step: Step) -> None:
         self._facts += step.facts
-        self._record.trade_changed(trade, step)
         self._roster.remember(trade)
+        self._record.trade_changed(trade, step)

@@ -96,6 +96,11 @@ class Record:
         self._signal_ids: set[str] = set()
         self._trade_ids = 0
 
+    def begin_day(self) -> None:
+        """What is said twice is said twice within a day."""
+        self._verdict_ids.clear()
+        self._signal_ids.clear()
+
     def session(self, session_id: str) -> SessionFigures:
         found = self.sessions.get(session_id)
         if found is None:
@@ -139,6 +144,8 @@ class Record:
                 (new.fill.ts_event_ns, trade.user_id, trade.strategy, trade.symbol, order.role.value,
                  order.transaction.value, new.fill.quantity, new.fill.price_paise)
             )  # fmt: skip
+        if trade.ended:
+            trade.orders, trade.fill_ids = [], set()  # nobody asks again: a run over years must not grow by them
 
     def log_rows(self) -> dict[str, Any]:
         """The rows of the decision log, by kind, each beginning with its instant."""

@@ -36,6 +36,7 @@ class EngineStrategies:
                 self._numbers[id(runner)] = record.decisions.add_source(runner.source)
         self._rows: list[tuple[int, ...]] = []  # of the day's candles, those not decided on yet
         self._at = 0
+        self._reached_ns = 0  # when the day began
 
     @property
     def timeframes_seconds(self) -> frozenset[int]:
@@ -53,9 +54,11 @@ class EngineStrategies:
     def tick_instruments(self) -> list[int]:
         return sorted(self._active.tick_instruments)
 
-    def begin_day(self, candles: Records) -> None:
+    def begin_day(self, candles: Records, *, open_ns: int) -> None:
         """The day's candles, ascending by (close, timeframe, instrument)."""
         self._rows, self._at = candles.tolist(), 0
+        self._book.forget_closed_before(self._reached_ns)
+        self._reached_ns = open_ns
 
     def on_fact(self, fact: Fact) -> None:
         if isinstance(fact, PositionOpened | PositionClosed):

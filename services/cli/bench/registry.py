@@ -13,9 +13,10 @@ BENCHMARKS: dict[str, str] = {
     "latency": "services.cli.bench.latency:measure",
     "candles": "tradebus.indicators.measure:measure_kernels",
     "parse": "services.cli.bench.parse:measure",
+    "engine": "services.cli.bench.engine:measure",
     "sandbox": "services.sandbox.measure:measure_sandbox",
 }
-_LONG = ("sandbox",)  # run when they are named
+_LONG = ("engine", "sandbox")  # run when they are named
 DEFAULT = tuple(name for name in BENCHMARKS if name not in _LONG)
 
 

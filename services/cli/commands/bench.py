@@ -12,14 +12,15 @@ def register(app: typer.Typer) -> None:
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="ingest, latency, candles, parse, sandbox; all but sandbox where none is named."),
+        typer.Argument(help="ingest, latency, candles, parse; or engine, sandbox, which take minutes."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:
     """Measure throughput and latency, each beside the floor of the same machine in the same run.
 
     ingest: frame → Redis → candles → Postgres, ticks a second. latency: tick → order over all services. candles: the
-    compiled kernels. parse: brokers' frames → record batches, beside the SDKs. sandbox: the simulated exchange with
+    compiled kernels. parse: brokers' frames → record batches, beside the SDKs. engine: a month through six processes
+    and through the engine, then ten years. sandbox: the simulated exchange with
     5,000 instruments and 1,000 accounts, for five minutes.
 
     Examples:

@@ -71,6 +71,14 @@ class PositionBook:
         held = [span for span in candidates if span.opened_ns < ts_ns]
         return min(held, key=lambda span: (span.opened_ns, span.position.pos_id)).position if held else None
 
+    def forget_closed_before(self, ts_ns: int) -> None:
+        """Lets go of positions that closed earlier: nobody asks about so long ago any more."""
+        for spans in self._spans.values():
+            gone = bisect_left(spans.closed, (ts_ns, ""))
+            for _, pos_id in spans.closed[:gone]:
+                del spans.by_id[pos_id]
+            del spans.closed[:gone]
+
     def forget_session(self, session_id: str) -> None:
         for key in [key for key in self._spans if key.session_id == session_id]:
             del self._spans[key]
