@@ -18,7 +18,7 @@ from services.gateway.relay import GROUP, STREAMS, Relay
 from services.gateway.settings import GatewaySettings, api_token
 from services.gateway.watchers import KillWatcher, SessionWatcher, Sweeper
 from tradebus.bus.port import Bus
-from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, EVENT_CHANNEL
+from tradebus.contracts.streams import COMMAND_CHANNEL, EVENT_CHANNEL
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.runtime.http_server import HttpServer, bind
@@ -48,7 +48,7 @@ async def build(
     events = bus.listen(EVENT_CHANNEL)
     await events.ready()
     hub = EventHub(events)
-    inbox = await bus.subscribe([COMMAND_INBOX.name], group=GROUP, consumer=settings.instance)
+    inbox = await bus.subscribe(settings.command_streams, group=GROUP, consumer=settings.instance)
     relayed = await bus.subscribe(STREAMS, group=GROUP, consumer=settings.instance)
     app = create_app(
         settings, token=token, bus=bus, store=store, handler=handler, hub=hub,

@@ -8,6 +8,7 @@ import structlog
 from services.gateway.handlers import CommandHandler
 from services.gateway.patience import patiently
 from tradebus.bus.port import Bus, Entry, Listener, Subscription
+from tradebus.contracts.streams import COMMAND_INBOX
 
 _log = structlog.get_logger()
 _BLOCK_MS = 250
@@ -37,7 +38,8 @@ class ChannelDoor:
 
 
 class InboxDoor:
-    """`trading.commands.v1`: a command waits here while the gateway is away. Acknowledged once it is carried out.
+    """`trading.commands.v1`, and each application's own stream beside it: a command waits here while the gateway is
+    away. Acknowledged once it is carried out.
 
     A body is never copied to a dead-letter stream: it may hold an access token. What is bad in it is reported instead.
     """
@@ -56,6 +58,8 @@ class InboxDoor:
                 await self._handle(entry, stop)
 
     async def _handle(self, entry: Entry, stop: asyncio.Event) -> None:
-        carry_out = partial(self._handler.handle, entry.body, delivery_id=f"inbox:{entry.entry_id}")
+        # Two streams may hold entries of one id.
+        where = "inbox" if entry.stream == COMMAND_INBOX.name else f"inbox:{entry.stream}"
+        carry_out = partial(self._handler.handle, entry.body, delivery_id=f"{where}:{entry.entry_id}")
         if await patiently(carry_out, stop) is not None:
             await self._subscription.ack([entry])

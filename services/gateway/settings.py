@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from tradebus.config.brokers import BrokerSettings
+from tradebus.contracts.streams import COMMAND_INBOX
 from tradebus.kernel.errors import InvalidInput
 
 TOKEN_FILE = "api_token"  # noqa: S105 - the name of the file, in the state folder
@@ -19,7 +20,17 @@ class GatewaySettings(BrokerSettings):
     api_token: SecretStr | None = Field(default=None, validation_alias="TRADEBUS_API_TOKEN")
     # Where the other services answer /readyz, for /api/health: {"risk": "http://127.0.0.1:9103"}.
     service_urls: dict[str, str] = Field(default_factory=dict, validation_alias="TRADEBUS_SERVICE_URLS")
+    # External applications, with commas or blanks: each may have a stream of commands of its own.
+    applications: str = Field(
+        default="app", pattern=r"^[ ,]*([a-z][a-z0-9_]{0,39}([ ,]+|$))*$", validation_alias="TRADEBUS_APPLICATIONS"
+    )
     session_start_timeout_seconds: float = Field(default=30.0, gt=0, validation_alias="TRADEBUS_SESSION_START_TIMEOUT")
+
+    @property
+    def command_streams(self) -> list[str]:
+        """Where commands wait durably: everybody's stream, and each application's."""
+        names = sorted(set(self.applications.replace(",", " ").split()))
+        return [COMMAND_INBOX.name, *(f"{COMMAND_INBOX.name}.{name}" for name in names)]
 
     @property
     def kill_file(self) -> Path:

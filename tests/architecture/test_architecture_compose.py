@@ -14,6 +14,7 @@ import pytest
 
 from tradebus.bus.port import dead_letter_stream
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, EVENT_CHANNEL, EVENTS, STREAMS
+from tradebus.store.grants import SERVICES as GRANTED
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -22,7 +23,9 @@ USERS = ROOT / "deploy" / "redis" / "users.acl"
 # What has no container of its own: the command line, and what runs without a bus.
 NOT_CONTAINERS = {"cli", "backtest", "sandbox"}
 SERVERS = {"redis", "postgres"}
-RUN_ONCE = {"migrate", "cli"}
+RUN_ONCE = {"migrate", "database_roles", "cli", "sandbox"}
+# Forwards connections of this machine; the only one that runs on a network with a way out.
+DOOR = "door"
 LIST_NAMES = ("COMMON", "READ", "GROUP")
 
 
@@ -99,25 +102,55 @@ def test_a_container_has_no_more_rights_than_it_needs(name):
 
 
 def test_services_wait_for_migrations_and_the_command_line_for_nothing():
-    for name in set(SERVICES) - SERVERS - RUN_ONCE:
+    for name in set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}:
         assert SERVICES[name]["depends_on"]["migrate"] == "{condition: service_completed_successfully}"
+        # Named here too, so that a service is ended before them: what `migrate` stands on is forgotten once it ran.
         assert SERVICES[name]["depends_on"]["redis"] == "{condition: service_healthy}"
-    assert SERVICES["migrate"]["depends_on"] == {"postgres": "{condition: service_healthy}"}
-    assert SERVICES["cli"]["depends_on"] == "[]"
+        assert SERVICES[name]["depends_on"]["postgres"] == "{condition: service_healthy}"
+    assert SERVICES["migrate"]["depends_on"] == {"database_roles": "{condition: service_completed_successfully}"}
+    assert SERVICES["database_roles"]["depends_on"] == {"postgres": "{condition: service_healthy}"}
+    assert SERVICES["cli"]["depends_on"] == SERVICES[DOOR]["depends_on"] == SERVICES["sandbox"]["depends_on"] == "[]"
 
 
-def test_nothing_is_published_beyond_this_machine_and_the_bus_has_no_way_out():
-    published = [re.findall(r'"([^"]+)"', service.get("ports", "")) for service in SERVICES.values()]
-    ports = [port for some in published for port in some]
-    assert len(ports) == 3
-    assert all(port.startswith("127.0.0.1:${") for port in ports)
+def test_nothing_is_published_beyond_this_machine_and_only_the_door_has_a_way_out():
+    published = {name: str(service["ports"]).strip("[]") for name, service in SERVICES.items() if "ports" in service}
+    assert set(published) == {DOOR, "sandbox"}
+    for ports in published.values():
+        for port in re.findall(r"[^\s\",-][^\s\",]*:[0-9-]+", ports):
+            assert port.startswith("127.0.0.1:"), port
     assert TREE["networks"]["bus"] == {"internal": "true"}
-    assert SERVICES["postgres"]["networks"] == "[bus]"
+    assert "enable_ip_masquerade" in TREE["networks"]["edge"]["driver_opts"]
+    outside = {name for name, service in SERVICES.items() if "edge" in service["networks"]}
+    assert outside == {DOOR, "sandbox"}
+    assert SERVICES["sandbox"]["networks"] == "[edge]"  # it knows nobody of the bus
+    for name in outside:
+        assert "secrets" not in SERVICES[name], name
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_container_can_take_no_more_of_the_machine_than_its_share(name):
+    assert re.fullmatch(r"\$\{TRADEBUS_[A-Z]+_MEMORY:-[0-9]+g\}|256m", SERVICES[name]["mem_limit"])
+    assert re.fullmatch(r"\$\{TRADEBUS_SERVICE_CPUS:-1\}", SERVICES[name]["cpus"])
+
+
+def test_no_container_but_the_database_and_what_makes_its_roles_knows_a_superuser():
+    for name, service in SERVICES.items():
+        secrets = str(service.get("secrets", ""))
+        knows = re.search(r"(^|[\s,\[-])database_password([\s,\]]|$)", secrets) is not None
+        assert knows == (name in ("postgres", "database_roles")), name
+        url = service.get("environment", {}).get("DATABASE_URL") if name not in SERVERS else None
+        if url is not None:
+            whose = "owner" if name in ("migrate", "cli") else name
+            assert url == f"postgresql://tradebus_{whose}@postgres:5432/tradebus"
+            assert f"{{source: database_password_{whose}, target: database_password}}" in secrets
+    made = (ROOT / "deploy/postgres/make-roles").read_text()
+    assert set(re.findall(r"for name in ([a-z_ ]+);", made)[0].split()) == {"owner", *GRANTED}
+    assert set(GRANTED) == set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}
 
 
 def test_every_image_comes_from_a_variable_with_a_public_default():
     images = re.findall(r"^ +image: (.+)$", TEXT, re.MULTILINE)
-    assert len(images) == 3
+    assert len(images) == 4
     assert all(re.fullmatch(r"\$\{[A-Z_]+:-[a-z0-9.:-]+\}", image) for image in images)
     dockerfile = (ROOT / "deploy/Dockerfile").read_text()
     assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}", "dependencies"}
@@ -162,9 +195,10 @@ def test_docker_compose_reads_the_file():
 # Redis users
 
 
-def made(folder: Path) -> dict[str, str]:
+def made(folder: Path, **environment: str) -> dict[str, str]:
     """Runs make-secrets on a folder; the lines of redis_users by user."""
-    subprocess.run([MAKE_SECRETS, folder], check=True, capture_output=True, env={"PATH": os.environ["PATH"]})
+    given = {"PATH": os.environ["PATH"], **environment}
+    subprocess.run([MAKE_SECRETS, folder], check=True, capture_output=True, env=given)
     lines = (folder / "redis_users").read_text().splitlines()
     return {line.split()[1]: line for line in lines}
 
@@ -195,11 +229,36 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_redis_lets_only_its_producer_write_a_stream(users):
     services = set(users) - {"default", "health", "app"}
-    assert services == set(SERVICES) - SERVERS - RUN_ONCE
+    assert services == set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}
     for stream in STREAMS:
+        if stream == COMMAND_INBOX:
+            continue
         key = stream.shard(0) if f"~{stream.name}.*" in USERS.read_text() else stream.name
         writers = {name for name in (*services, "app") if may(users[name], "xadd", key)}
-        assert writers == {"app" if stream.producer == "external" else stream.producer}, stream.name
+        assert writers == {stream.producer}, stream.name
+
+
+def test_who_may_add_to_a_stream_of_commands_may_empty_only_its_own(tmp_path):
+    """XADD … MAXLEN 0 empties what it adds to, and no right tells the two apart."""
+    users = made(tmp_path / "secrets", TRADEBUS_APPLICATIONS="app,desk_2")
+    assert {"app", "desk_2"} <= set(users)
+    for key, owner in {
+        COMMAND_INBOX.name: None, f"{COMMAND_INBOX.name}.app": "app", f"{COMMAND_INBOX.name}.desk_2": "desk_2"
+    }.items():  # fmt: skip
+        for name in set(users) - {"default", "health"}:
+            assert may(users[name], "xadd", key) == (name == owner), f"{name} at {key}"
+            assert not any(may(users[name], one, key) for one in ("xtrim", "del", "unlink", "xsetid")), name
+        assert may(users["gateway"], "xreadgroup", key)
+
+
+@pytest.mark.parametrize("name", ["risk", "default", "Desk", "a b;c", "x" * 41, "-"])
+def test_an_application_with_an_impossible_name_is_refused(tmp_path, name):
+    run = subprocess.run(
+        [MAKE_SECRETS, tmp_path / "secrets"], capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "TRADEBUS_APPLICATIONS": name},
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "TRADEBUS_APPLICATIONS: " in run.stderr
 
 
 def test_a_service_may_measure_what_it_writes(users):
@@ -220,7 +279,7 @@ def test_a_service_may_bury_what_it_may_take(users):
             for key in keys:
                 dead = dead_letter_stream(key.replace("*", "{0}"))
                 # The command inbox is never copied: its bodies may hold access tokens.
-                assert may(users[name], "xadd", dead) != (key == COMMAND_INBOX.name), f"{name}: {dead}"
+                assert may(users[name], "xadd", dead) != key.startswith(COMMAND_INBOX.name), f"{name}: {dead}"
 
 
 def test_a_service_may_note_what_it_has_in_hand_and_only_the_inbox_can_be_erased(users):
@@ -229,14 +288,14 @@ def test_a_service_may_note_what_it_has_in_hand_and_only_the_inbox_can_be_erased
         for group in (name, f"{name}-2"):
             assert may(users[name], "hset", f"in-hand:{group}") == takes, name
         erasable = [key for keys, _, commands in selectors(users[name]) if "xdel" in commands for key in keys]
-        assert erasable == ([COMMAND_INBOX.name] if name == "gateway" else []), name
+        assert erasable == ([COMMAND_INBOX.name, f"{COMMAND_INBOX.name}.*"] if name == "gateway" else []), name
 
 
 def test_an_application_may_command_and_listen_and_nothing_else(users):
     assert selectors(users["app"]) == [
         ([], [COMMAND_CHANNEL], ["publish"]),
         ([], [EVENT_CHANNEL], ["subscribe", "unsubscribe"]),
-        ([COMMAND_INBOX.name], [], ["xadd"]),
+        ([f"{COMMAND_INBOX.name}.app"], [], ["xadd"]),
         (
             [EVENTS.name],
             [],
@@ -268,7 +327,7 @@ def test_making_secrets_again_changes_none_and_follows_a_new_password(tmp_path):
     assert made(folder) == first
     assert {path.name: path.read_text() for path in folder.iterdir()} == before
     passwords = [text.strip() for name, text in before.items() if name != "redis_users"]
-    assert len(set(passwords)) == len(passwords) == 10
+    assert len(set(passwords)) == len(passwords) == 17
     assert all(re.fullmatch("[A-Za-z0-9]{48}", one) for one in passwords)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     (folder / "redis_password_risk").chmod(0o600)

@@ -4,8 +4,10 @@ Runs where a Docker engine answers, beside whatever else it runs: a project, ima
 but the image taken down at the end. TRADEBUS_TEST_COMPOSE=0 leaves it out.
 """
 
+import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -59,8 +61,8 @@ class Stack:
         assert run.returncode == 0, f"docker compose {' '.join(arguments)}:\n{run.stdout[-3000:]}{run.stderr[-6000:]}"
         return run.stdout
 
-    def inspect(self, service: str, template: str) -> str:
-        container = self.compose("ps", "-q", service).strip()
+    def inspect(self, service: str, template: str, *, all_states: bool = False) -> str:
+        container = self.compose("ps", *(["-a"] if all_states else []), "-q", service).strip()
         run = subprocess.run(
             ["docker", "inspect", "--format", template, container], capture_output=True, text=True, check=True
         )
@@ -259,6 +261,10 @@ def test_each_user_of_redis_is_kept_to_its_own(stack: Stack):
     risk = stack.redis(user="risk", secret="redis_password_risk")
     forbidden: list[Callable[[], object]] = [
         lambda: app.xadd("orders.v1", {"k": "x"}),
+        # Who may add may empty: the stream of commands that others share is not the application's.
+        lambda: app.xadd("trading.commands.v1", {"k": "x"}, maxlen=0),
+        lambda: app.xtrim("trading.commands.v1.app", maxlen=0),
+        lambda: app.delete("trading.commands.v1.app"),
         lambda: app.xrange("intents.v1.{0}"),
         lambda: app.publish(EVENTS, "{}"),
         lambda: app.flushall(),
@@ -271,6 +277,69 @@ def test_each_user_of_redis_is_kept_to_its_own(stack: Stack):
     with pytest.raises(redis.exceptions.AuthenticationError):
         redis.Redis(port=int(stack.environment["TRADEBUS_REDIS_PORT"])).ping()
     assert app.xinfo_stream("trading.events.v1")["length"] > 0
+
+
+def test_a_command_on_the_applications_own_stream_is_carried_out(application: Application):
+    application.client.xadd("trading.commands.v1.app", {"command": json.dumps({"action": "NONSENSE", "user_id": "d"})})
+    application.until_kind("d", "COMMAND_REJECTED")
+
+
+def test_what_a_strategy_runs_can_neither_write_orders_nor_run_commands_where_postgres_is(stack: Stack):
+    program = """
+import os, psycopg
+password = open(os.environ["DATABASE_PASSWORD_FILE"]).read().strip()
+for statement in ("COPY (SELECT 1) TO PROGRAM 'id'", "UPDATE tradebus.kill_switch SET engaged = false",
+                  "DELETE FROM tradebus.orders", "CREATE ROLE mine SUPERUSER", "SELECT pg_read_file('/etc/passwd')"):
+    with psycopg.connect(os.environ["DATABASE_URL"], password=password) as connection:
+        try:
+            connection.execute(statement)
+            print("done:", statement)
+        except psycopg.errors.InsufficientPrivilege:
+            print("refused")
+        connection.rollback()
+"""
+    assert stack.compose("exec", "-T", "strategy", "python", "-c", program).split("\n")[:-1] == ["refused"] * 5
+
+
+def test_no_container_that_knows_a_secret_has_a_way_out(stack: Stack):
+    """Neither by address nor by name: 192.0.2.1 is nobody's, and without a route it is refused at once."""
+    program = """
+import socket
+try:
+    socket.create_connection(("192.0.2.1", 80), timeout=5)
+except OSError as error:
+    print(error.strerror)
+"""
+    for service in SERVICES:
+        assert "unreachable" in stack.compose("exec", "-T", service, "python", "-c", program), service
+    networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
+    for service in (*SERVICES, "redis", "postgres"):
+        assert stack.inspect(service, networks).split() == [f"{stack.project}_bus"], service
+
+
+def test_every_container_has_a_share_of_memory_and_processors(stack: Stack):
+    for service in (*SERVICES, "redis", "postgres", "door"):
+        memory, processors = stack.inspect(service, "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}").split()
+        assert 0 < int(memory) <= 4 * 2**30, service
+        assert int(processors) > 0, service
+
+
+def test_the_sandbox_of_the_image_is_reached_as_documented(stack: Stack):
+    name = f"{stack.project}_sandbox"
+    (documented,) = re.findall(r"^docker compose (run .* sandbox)$", (ROOT / "docs/operations.md").read_text(), re.M)
+    command = documented.replace("run", f"run --detach --name {name}", 1).split()
+    try:
+        stack.compose(*command)
+        with httpx.Client(base_url="http://127.0.0.1:8100", trust_env=False) as client:
+
+            def answers() -> bool:
+                with contextlib.suppress(httpx.TransportError):
+                    return client.get("/accounts/AB1234").status_code == 200
+                return False
+
+            eventually(answers, seconds=120)
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False, timeout=60)
 
 
 def test_containers_run_without_root_on_a_root_they_cannot_write(stack: Stack):
@@ -311,3 +380,21 @@ def test_the_kill_switch_works_with_the_gateway_and_execution_down(stack: Stack)
         application.until_kind("killed", "SESSION_STOPPED")
     finally:
         application.close()
+
+
+def test_a_stop_ends_services_before_what_they_stand_on_and_nobody_complains(stack: Stack):
+    """The last test of the file: afterwards the stack is down."""
+    stack.compose("stop", seconds=UP_SECONDS)
+    ended = {
+        service: (
+            stack.inspect(service, "{{.State.ExitCode}}", all_states=True),
+            stack.inspect(service, "{{.State.FinishedAt}}", all_states=True),
+        )
+        for service in (*SERVICES, "postgres", "redis")
+    }
+    assert {service: code for service, (code, _) in ended.items() if code != "0"} == {}
+    for service in SERVICES:
+        said = stack.compose("logs", "--no-color", "--tail", "200", service)
+        assert "Traceback" not in said, said[-3000:]
+        for server in ("postgres", "redis"):
+            assert ended[service][1] < ended[server][1], f"{service} ended after {server}"

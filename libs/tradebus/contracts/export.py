@@ -36,8 +36,9 @@ name: `<namespace>:<name>`.
 A message holds every field of its type. One that does not apply is null. Unknown fields, other versions and numbers
 written as text are refused. Money is in paise, instants (`_ns`) in nanoseconds since 1970 in UTC. `{EVENT_CHANNEL}` and
 `{EVENTS.name}` carry all events of all streams, with `time_utc` added. An application may write commands to
-`{COMMAND_INBOX.name}` with the JSON in a field `b`, or as the one field under any name. What cannot be handled goes to
-`<stream>.dead` with its fields, `reason`, `origin_id` and `origin_group`.
+`{COMMAND_INBOX.name}.<application>`, which is its own (a person to `{COMMAND_INBOX.name}`), with the JSON in a field
+`b`, or as the one field under any name. What cannot be handled goes to `<stream>.dead` with its fields, `reason`,
+`origin_id` and `origin_group`.
 """
 
 

@@ -19,6 +19,7 @@ from psycopg import sql
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.ids import lock_key
+from tradebus.store.grants import grant_to_services
 from tradebus.store.namespaces import namespace_of, schema_name
 from tradebus.store.postgres.address import describe
 
@@ -68,6 +69,7 @@ def migrate(database_url: str, *, namespace: str, folder: Traversable = _MIGRATI
         pending = [migration for migration in wanted if migration.name not in applied]
         for migration in pending:
             _apply(connection, migration)
+        grant_to_services(connection, schema)
     return [migration.name for migration in pending]
 
 

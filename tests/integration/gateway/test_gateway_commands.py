@@ -236,6 +236,24 @@ async def test_a_command_on_the_durable_stream_is_carried_out_once(
     assert await gateway.store.pool.fetchval("SELECT count(*) FROM sessions") == 1
 
 
+async def test_each_application_has_a_durable_stream_of_its_own(
+    launch: Any, gateway_settings: Any, redis_url: str, namespace: str
+) -> None:
+    import redis.asyncio
+
+    gateway = await launch(gateway_settings.model_copy(update={"applications": "app, desk_2"}))
+    async with redis.asyncio.Redis.from_url(redis_url) as outside:
+        for name, user in (("app", "123"), ("desk_2", "124")):
+            # One id on both: neither is taken for the other.
+            command = json.dumps(START | {"user_id": user})
+            await outside.xadd(f"{namespace}:{COMMAND_INBOX.name}.{name}", {"command": command}, id="1-1")
+
+    async def both_started() -> bool:
+        return await gateway.store.pool.fetchval("SELECT count(DISTINCT user_id) FROM sessions") == 2
+
+    await eventually(both_started)
+
+
 async def test_a_command_that_waited_while_the_gateway_was_away_is_carried_out(
     launch: Any, gateway_settings: Any, redis_url: str, namespace: str
 ) -> None:
