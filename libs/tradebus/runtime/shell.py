@@ -19,10 +19,11 @@ from tradebus.bus.port import Bus
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.config.settings import ServiceSettings, load, load_settings
 from tradebus.kernel.clock import Clock, WallClock
-from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.ids import IdSource, RandomIds
 from tradebus.runtime.health import HealthServer
 from tradebus.runtime.logs import configure_logs
+from tradebus.runtime.patience import PASSING
 from tradebus.store.store import Store
 
 _STOP_GRACE_SECONDS = 10.0
@@ -86,12 +87,20 @@ def run_alone(name: str, settings: Callable[[], A], build: Callable[[A], Sequenc
 
 @contextmanager
 def _one_line_for_errors(name: str) -> Iterator[None]:
-    """Leaves with the error's exit code where a person can mend what is wrong."""
+    """Leaves with the error's exit code where a person can mend what is wrong, or a server is away: no traceback says
+    more than what is gone."""
     try:
         yield
     except TradebusError as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(error.exit_code)
+    except PASSING as error:
+        sys.stderr.write(f"{name}: {_first_line(error)}; started again, it goes on where it was\n")
+        sys.exit(Unavailable.exit_code)
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error) or 'no reason given').splitlines()[0]}"
 
 
 async def _serve_alone(name: str, settings: A, build: Callable[[A], Sequence[Component]]) -> None:
@@ -157,16 +166,22 @@ class _Readiness:
 async def run_components(components: Sequence[Component], stop: asyncio.Event) -> None:
     """Runs all until `stop` or until all have finished; the first that fails stops the others, and its error is raised.
 
-    One that does not return in ten seconds after `stop` is cancelled.
+    One that does not return in ten seconds after `stop` is cancelled. A server that goes away once `stop` is set is no
+    failure: what was in hand comes again after the next start.
     """
     tasks = [asyncio.create_task(component.run(stop), name=type(component).__name__) for component in components]
     running = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
     stopping = asyncio.create_task(stop.wait())
+    told_to_stop = False
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        told_to_stop = stop.is_set()
         for task in tasks:
-            if task.done() and not task.cancelled() and task.exception() is not None:
-                _log.error("component failed", component=task.get_name(), exc_info=task.exception())
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                if isinstance(error, PASSING):
+                    _log.error("component failed", component=task.get_name(), problem=_first_line(error))
+                else:
+                    _log.error("component failed", component=task.get_name(), exc_info=error)
         stop.set()
         _, late = await asyncio.wait(tasks, timeout=_STOP_GRACE_SECONDS)
         for task in late:
@@ -177,8 +192,11 @@ async def run_components(components: Sequence[Component], stop: asyncio.Event) -
             waiting.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+        if not isinstance(result, BaseException) or isinstance(result, asyncio.CancelledError):
+            continue
+        if not (told_to_stop and isinstance(result, PASSING)):
             raise result
+        _log.warning("a server went away while stopping", problem=_first_line(result))
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

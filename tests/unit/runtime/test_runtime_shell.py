@@ -75,6 +75,34 @@ async def test_a_failure_while_stopping_is_raised():
         await asyncio.wait_for(run_components([Waits(), Fails()], stop), 5)
 
 
+class LosesServer:
+    """Its server goes away: once it is told to stop, or at once."""
+
+    def __init__(self, *, at_once: bool = False) -> None:
+        self.at_once = at_once
+
+    async def run(self, stop: asyncio.Event) -> None:
+        if not self.at_once:
+            await stop.wait()
+        raise ConnectionRefusedError("Postgres is gone")
+
+
+async def test_a_server_that_goes_away_while_stopping_is_no_failure(capsys):
+    stop, waiting = asyncio.Event(), Waits()
+    stop.set()
+    await asyncio.wait_for(run_components([LosesServer(), waiting], stop), 5)
+    assert waiting.stopped
+    assert "Traceback" not in str(capsys.readouterr())
+
+
+async def test_a_server_that_goes_away_before_ends_the_service_with_what_is_gone(capsys):
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.wait_for(run_components([LosesServer(at_once=True), Waits()], asyncio.Event()), 5)
+    said = str(capsys.readouterr())
+    assert "Postgres is gone" in said
+    assert "Traceback" not in said
+
+
 async def test_a_health_port_that_is_taken_is_named_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
