@@ -14,7 +14,7 @@ import pytest
 
 from tradebus.bus.port import dead_letter_stream
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, EVENT_CHANNEL, EVENTS, STREAMS
-from tradebus.store.grants import SERVICES as GRANTED
+from tradebus.store.postgres.grants import SERVICES as GRANTED
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

@@ -19,9 +19,9 @@ from psycopg import sql
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.ids import lock_key
-from tradebus.store.grants import grant_to_services
 from tradebus.store.namespaces import namespace_of, schema_name
 from tradebus.store.postgres.address import describe
+from tradebus.store.postgres.grants import grant_to_services
 
 _MIGRATIONS = files("tradebus.store") / "sql" / "migrations"
 _JOURNAL = "schema_migrations"

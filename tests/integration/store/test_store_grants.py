@@ -14,9 +14,9 @@ from testkit.messages import sample
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.streams import COMMANDS, ORDERS
 from tradebus.runtime.embedded import EmbeddedServers
-from tradebus.store.grants import SERVICES, SHARED, WRITES, role_of
 from tradebus.store.migrate import migrate
 from tradebus.store.outbox import Outbox
+from tradebus.store.postgres.grants import SERVICES, SHARED, WRITES, role_of
 from tradebus.store.store import Store
 
 ROOT = Path(__file__).parents[3]
