@@ -23,7 +23,7 @@ from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import COMMANDS, ORDERS, RISK, SESSIONS, SIGNALS
-from tradebus.kernel.clock import WallClock
+from tradebus.kernel.clock import WallClock, monotonic_ns
 from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.runtime.rendering import message_of
 from tradebus.runtime.timers import WallTimers
@@ -214,11 +214,11 @@ class Around:
 
     async def until(self, question: Callable[[], Awaitable[Any]], *, seconds: float = 20.0) -> Any:
         """The first true answer."""
-        for _ in range(int(seconds / 0.01)):
-            if answer := await question():
-                return answer
+        give_up_ns = monotonic_ns() + int(seconds * 1e9)
+        while not (answer := await question()):
+            assert monotonic_ns() < give_up_ns, f"never came; risk: {[life.failure() for life in self.lives]}"
             await asyncio.sleep(0.01)
-        raise AssertionError(f"never came; risk: {[life.failure() for life in self.lives]}")
+        return answer
 
     async def handled(self, *said: Said) -> None:
         """Waits until risk has taken these in."""

@@ -117,7 +117,7 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 for place in range(len(sent)):
                     self.wfile.write(sent[place : place + 1])
                     self.wfile.flush()
-                    time.sleep(drip_seconds)
+                    time.sleep(drip_seconds)  # what drips
             except OSError:  # the other side had enough
                 self.close_connection = True
 

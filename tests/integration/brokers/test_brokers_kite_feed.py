@@ -223,7 +223,7 @@ async def test_close_ends_a_feed_that_waits(ticker):
         if subscribed:
             await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
         reading = asyncio.create_task(collect(feed))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # it waits by then; a close that comes earlier ends it as well
         await feed.close()
         async with asyncio.timeout(5):
             await reading

@@ -1,6 +1,7 @@
 """Orders at Kite: what is sent, and what each answer means. One outcome of three, and no order is sent twice."""
 
 import asyncio
+import threading
 from datetime import date
 
 import pytest
@@ -214,9 +215,11 @@ async def test_nobody_listening_is_unknown(kite):
 
 
 async def test_a_silent_broker_is_unknown(kite):
-    kite.otherwise = lambda asked: (asyncio.run(asyncio.sleep(0.5)), success({"order_id": "1"}))[1]
+    go = threading.Event()
+    kite.otherwise = lambda asked: (go.wait(30), success({"order_id": "1"}))[1]
     gateway = make(kite, client=kite.client(request_seconds=0.1))
     outcome = await gateway.place(request())
+    go.set()
     assert outcome.result is Result.UNKNOWN
     assert len(kite.asked) == 1
 
@@ -354,10 +357,13 @@ async def test_an_absent_tag_is_certain_only_after_the_book_has_settled(kite):
 async def test_a_tag_on_its_way_is_not_absent(kite):
     gateway = make(kite, settle_seconds=0.0)
     kite.replies["GET /orders"] = success([])
-    kite.otherwise = lambda asked: (asyncio.run(asyncio.sleep(0.3)), success({"order_id": "1"}))[1]
+    go = threading.Event()
+    kite.otherwise = lambda asked: (go.wait(30), success({"order_id": "1"}))[1]
     placing = asyncio.create_task(gateway.place(request()))
-    await asyncio.sleep(0.1)
+    while not kite.asked:  # it is on its way
+        await asyncio.sleep(0.005)
     assert (await gateway.find_by_tag("s1", TAG)).definitive is False
+    go.set()
     assert (await placing).result is Result.ACCEPTED
 
 

@@ -172,7 +172,8 @@ async def test_changes_while_connected_are_said_at_once(upstox, client):
                     await feed.subscribe({2: listing(4)}, FeedMode.FULL)
                     await feed.unsubscribe([])
                     # what instrument 2 is now: the frame of the server's key 2 is nobody's
-                    await asyncio.sleep(0.05)
+                    while len(server.asked) < 6:
+                        await asyncio.sleep(0.005)
                     break
         await feed.close()
     said = [(each["method"], each["data"]["instrumentKeys"], each["data"].get("mode")) for each in server.asked]

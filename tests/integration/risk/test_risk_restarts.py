@@ -214,7 +214,7 @@ async def _play(around: Around, *, crash_after_ms: list[int | None]) -> None:
         await around.publish(*signals)
         await around.watermark(SIGNALS.name, end_ns)
         if crash_ms is not None:
-            await asyncio.sleep(crash_ms / 1000)
+            await asyncio.sleep(crash_ms / 1000)  # somewhere in its work: the given moment of this example
             await life.crash()
             life = await around.life(paced=True)
         await around.until(lambda end_ns=end_ns: _reached(around, end_ns))

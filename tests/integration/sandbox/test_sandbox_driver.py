@@ -78,7 +78,7 @@ async def test_at_speed_zero_only_advance_moves_the_clock():
     exchange = still(instruments=1)
     stop, before = asyncio.Event(), exchange.now_ns
     task = asyncio.create_task(Driver(exchange).run(stop))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # wall time, which moves nothing here
     assert exchange.now_ns == before
     exchange.advance(1.5)
     assert exchange.now_ns == before + 1_500_000_000

@@ -48,7 +48,7 @@ async def test_a_server_that_comes_late_is_waited_for(state_dir: Path) -> None:
     connecting = asyncio.create_task(
         Store.connect(urls.database_url, namespace="", producer="test-1", retry_seconds=60)
     )
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)  # some attempts: fewer would prove less, never fail
     assert not connecting.done()
     with servers as again:
         assert again == urls, "a folder keeps its address"

@@ -8,6 +8,7 @@ import pytest
 from tradebus.store.store import Store
 
 _INSERT = "INSERT INTO inbox (consumer, message_id) SELECT 'slow', $1 FROM pg_sleep(0.2) RETURNING message_id"
+_RUNS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'INSERT INTO inbox%'"
 _COUNT = "SELECT count(*) FROM inbox WHERE consumer = 'slow'"
 
 
@@ -36,11 +37,13 @@ async def test_a_statement_that_fails_leaves_the_next_one_unharmed(store: Store)
 
 async def test_when_a_statement_given_up_returns_it_has_ended_in_postgres_too(store: Store) -> None:
     running = asyncio.create_task(store.alone(_INSERT, "m"))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        while not await store.pool.fetchval(_RUNS):
+            await asyncio.sleep(0.005)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     before = await store.pool.fetchval(_COUNT)
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.4)  # twice as long as it would have taken
     assert await store.pool.fetchval(_COUNT) == before
 
 

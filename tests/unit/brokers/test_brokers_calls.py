@@ -89,7 +89,7 @@ async def test_calls_that_find_the_token_expired_together_refresh_it_once():
 
     async def refresh() -> bool:
         refreshed.append(True)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # meanwhile the others find it expired too
         return True
 
     class Once:
@@ -149,7 +149,7 @@ async def test_a_halted_login_takes_the_token_that_a_person_brings_later(monkeyp
     for _ in range(2):
         with pytest.raises(TokenExpired):
             await under_test.once("cancel", sdk)
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.03)  # longer than a halt lasts
     stored = "of today"
     assert await under_test.once("cancel", sdk) == "done"
     assert under_test.halted is None

@@ -41,7 +41,7 @@ async def test_after_its_caller_was_cancelled():
     busy = asyncio.create_task(sdk.once("first", lambda: go.wait(5)))
     await asyncio.sleep(0)
     waiting = asyncio.create_task(sdk.once("second", lambda: started.append("second")))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # it waits for the thread by then; cancelled earlier it asks nothing either
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     go.set()

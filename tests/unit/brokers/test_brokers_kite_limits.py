@@ -17,7 +17,7 @@ class Dripping(io.BytesIO):
     """One byte at a time, for ever."""
 
     def read1(self, size: int | None = -1) -> bytes:
-        time.sleep(0.002)
+        time.sleep(0.002)  # what drips
         return b"x"
 
 

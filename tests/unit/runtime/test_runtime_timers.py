@@ -23,7 +23,7 @@ async def test_a_time_that_has_passed_is_due_at_once_and_a_cancelled_call_never_
     timers.at(0, lambda: came.append("cancelled")).cancel()
     timers.after(0.0, lambda: came.append("cancelled")).cancel()
     assert came == []
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # what is due at once has come by then, and what else would come too
     assert came == ["passed"]
 
 
@@ -32,7 +32,7 @@ async def test_a_clock_that_stands_is_looked_at_again_and_no_call_comes_early() 
     timers = WallTimers(clock)
     came = asyncio.Event()
     timers.at(1_001, came.set)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)  # wall time: the clock stands
     assert not came.is_set()
     clock.advance(1_001)
     await asyncio.wait_for(came.wait(), 10)
@@ -43,7 +43,7 @@ async def test_sleeping_by_timers_ends_when_time_is_moved_or_somebody_wants_it()
     sleeping = asyncio.create_task(sleep(timers, 5.0))
     await asyncio.sleep(0)
     timers.advance(4_999_999_999)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # wall time, which is nothing to simulated timers
     assert not sleeping.done()
     timers.advance(5_000_000_000)
     assert await sleeping is False
