@@ -41,18 +41,14 @@ PRIVATE_LEFT: dict[str, int] = {
     "tests/integration/brokers/test_brokers_kite_replies.py": 1,
     "tests/integration/brokers/test_brokers_upstox_orders.py": 3,
     "tests/integration/execution/test_execution_mishaps.py": 7,
-    "tests/integration/execution/test_execution_stalled_instance.py": 7,
+    "tests/integration/execution/test_execution_stalled_instance.py": 5,
     "tests/integration/execution/test_execution_two_instances.py": 3,
-    "tests/integration/gateway/conftest.py": 1,
     "tests/integration/market_data/test_market_data_live_feed.py": 8,
-    "tests/integration/strategy/test_strategy_service.py": 6,
-    "tests/integration/strategy/test_strategy_ticks.py": 1,
     "tests/testkit/dhan_streams.py": 1,
     "tests/unit/brokers/test_brokers_calls_given_up.py": 2,
     "tests/unit/brokers/test_brokers_settling.py": 1,
     "tests/unit/sandbox/test_sandbox_matching.py": 1,
     "tests/unit/sandbox/test_sandbox_upstox_frames.py": 2,
-    "tests/unit/strategies/test_strategies_ema_20_50.py": 1,
 }
 
 
@@ -109,7 +105,7 @@ def test_no_test_stands_on_another():
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [name.name for name in node.names] if isinstance(node, ast.Import) else []
             bad = [name for name in names if name.rpartition(".")[2].startswith("test_") or name == "conftest"]
-            assert not bad or relative(path) in STANDS_LEFT, f"{relative(path)}:{node.lineno} imports {bad}"
+            assert not bad, f"{relative(path)}:{node.lineno} imports {bad}"
 
 
 def test_the_checks_can_fail():

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from testkit.gateway import TOKEN, Gateway, register
 
+from services.cli.stack.children import free_port
 from services.gateway.bootstrap import build
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus
@@ -34,8 +35,9 @@ async def launch(bus: Bus, store: Store) -> AsyncIterator[Callable[[GatewaySetti
     running: list[Callable[[], Any]] = []
 
     async def start(settings: GatewaySettings) -> Gateway:
+        port = free_port()
+        settings = settings.model_copy(update={"port": port})
         components = await build(settings, bus=bus, store=store, clock=WallClock(), ids=RandomIds())
-        port = components[-1]._listener.getsockname()[1]  # type: ignore[attr-defined]
         stop = asyncio.Event()
         task = asyncio.create_task(run_components(components, stop))
         client = httpx.AsyncClient(

@@ -99,9 +99,9 @@ class Scene:
         self.price = 110_000
         self.slot = 9
         for number in range(100):
-            self._candle(OPEN_NS - DAY_NS + (number % 75) * 5 * MINUTE_NS, -50 if number % 3 else 30, None)
+            self.candle(OPEN_NS - DAY_NS + (number % 75) * 5 * MINUTE_NS, -50 if number % 3 else 30, None)
 
-    def _candle(self, start_ns: int, move: int, position: Position | None, wick: int = 0) -> Decision:
+    def candle(self, start_ns: int, move: int, position: Position | None, wick: int = 0) -> Decision:
         opened, closed = self.price, self.price + move
         self.price = closed
         high, low = max(opened, closed) + 20 + wick, min(opened, closed) - 20
@@ -113,7 +113,7 @@ class Scene:
 
     def play(self, move: int, position: Position | None = None) -> Decision:
         self.slot += 1
-        return self._candle(OPEN_NS + self.slot * 5 * MINUTE_NS, move, position)
+        return self.candle(OPEN_NS + self.slot * 5 * MINUTE_NS, move, position)
 
     def rise_until_cross(self, move: int = 90) -> Decision:
         for _ in range(60):
@@ -166,7 +166,7 @@ def test_a_long_below_the_sessions_vwap_is_refused_and_an_index_has_no_such_filt
     reasons = {}
     for volume in (1_000, 0):
         scene = Scene(Ema2050Parameters(**LOOSE), volume=volume)
-        scene._candle(OPEN_NS, 0, None, wick=30_000)
+        scene.candle(OPEN_NS, 0, None, wick=30_000)
         reasons[volume] = scene.rise_until_cross().reason.partition(":")[0]
     assert reasons == {1_000: "wrong_side_of_vwap", 0: "ema_cross"}
 
