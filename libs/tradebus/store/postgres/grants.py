@@ -27,7 +27,11 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "option_chains": ("INSERT", "UPDATE"),
     },
     "market_data_api": {},
-    "strategy": {"decisions": ("INSERT",), "signals": ("INSERT",), "session_participants": ("INSERT", "UPDATE")},
+    "strategy": {
+        "decisions": ("INSERT",), "signals": ("INSERT",), "session_participants": ("INSERT", "UPDATE"),
+        # It pauses a session whose strategy file keeps dying.
+        "sessions": ("UPDATE (status, reason)",),
+    },
     "risk": {
         "risk_state": ("INSERT", "UPDATE"), "risk_decisions": ("INSERT",), "session_participants": ("INSERT", "UPDATE"),
         "kill_switch": ("INSERT", "UPDATE"),
