@@ -17,8 +17,8 @@ from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.patience import PASSING
 from tradebus.runtime.timers import sleep
+from tradebus.store.books.kill_switch import KILL_FILE, reason_in
 
-KILL_FILE = ".killswitch"
 _log = structlog.get_logger()
 Job = Callable[[], Awaitable[object]]
 
@@ -41,12 +41,12 @@ class KillSwitch:
         """Brings `engaged` up to date. A KILL handled meanwhile is newer than what was read, and stays."""
         commanded = self._commanded
         by_row = await self._book.is_killed()
-        by_file = await asyncio.to_thread(self._path.exists)
+        file_reason = await asyncio.to_thread(reason_in, self._path)
         if commanded != self._commanded:
             return
-        engaged = by_row or by_file
+        engaged = by_row or file_reason is not None
         if engaged and not self.engaged:
-            self.pending = "the kill_switch row" if by_row else f"file {KILL_FILE}"
+            self.pending = "the kill_switch row" if by_row else file_reason
         self.engaged = engaged
 
 

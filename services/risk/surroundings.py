@@ -11,10 +11,12 @@ from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import MD_GAPS
 from tradebus.kernel.clock import Clock
+from tradebus.kernel.time import NANOSECONDS_PER_DAY
 from tradebus.risk.terms import Situation, Terms
 
 _GAPS_READ = 5_000
 _NS_PER_MS = 1_000_000
+_LONGEST_SILENCE_NS = 30 * NANOSECONDS_PER_DAY
 
 
 class MarketTime:
@@ -32,12 +34,15 @@ class MarketTime:
     def heard(self, watermark_ns: int, entry_id: str) -> None:
         """A slice up to `watermark_ns`; its entry's id says when it was published."""
         self.data_ns = watermark_ns
-        self._slice_ns, self._published_ns = watermark_ns, _published_ns(entry_id)
+        published_ns = self._published_at(entry_id)
+        self._slice_ns = watermark_ns
+        self._published_ns = self._machine.now_ns() if published_ns is None else published_ns
 
     def remember(self, watermark_ns: int, entry_id: str) -> None:
         """A slice of an earlier life, as a session's state has kept it: it counts until there is a newer one."""
-        if watermark_ns and _published_ns(entry_id) > self._published_ns:
-            self._slice_ns, self._published_ns = watermark_ns, _published_ns(entry_id)
+        published_ns = self._published_at(entry_id)
+        if watermark_ns and published_ns is not None and published_ns > self._published_ns:
+            self._slice_ns, self._published_ns = watermark_ns, published_ns
 
     def now_ns(self, *, is_live: bool) -> int | None:
         """None where nothing is known of the market, and it is not a live one."""
@@ -46,9 +51,10 @@ class MarketTime:
         elapsed_ns = max(0, self._machine.now_ns() - self._published_ns)
         return self._slice_ns + int(elapsed_ns * self._speed)
 
-
-def _published_ns(entry_id: str) -> int:
-    return id_order(entry_id)[0] * _NS_PER_MS
+    def _published_at(self, entry_id: str) -> int | None:
+        """None where the bus' clock is another one than ours: its ids say nothing of when."""
+        published_ns = id_order(entry_id)[0] * _NS_PER_MS
+        return published_ns if abs(self._machine.now_ns() - published_ns) < _LONGEST_SILENCE_NS else None
 
 
 class Surroundings:

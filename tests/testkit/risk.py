@@ -49,7 +49,7 @@ def spec(session_id: str = "session-1", *, capital_paise: int = 100_000_000, **l
     """Ten lakh rupees; no cooldown and a small share of the risk unless said otherwise."""
     return SessionSpec(
         session_id=session_id,
-        user_id="user-1",
+        user_id="user-1" if session_id == "session-1" else f"user-of-{session_id}",
         symbols=("SBIN", "TCS", "BANKNIFTY"),
         strategies=(StrategySpec(name="orb"),),
         capital_paise=capital_paise,

@@ -1,33 +1,37 @@
-"""The risk service on real servers, life after life, and the streams around it."""
+"""The risk service, life after life, and the streams around it: on real servers or on their twins."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from services.risk.adapters.postgres import PostgresRiskBook
 from services.risk.bootstrap import Wired, wire
 from services.risk.marks import TICKS_STREAM
 from services.risk.messages import INTENTS_STREAM
 from services.risk.settings import RiskSettings
 from testkit.risk import INSTRUMENTS
+from testkit.risk_books import MemoryHands, PostgresHands, RiskHands
+from tradebus.bus.memory_bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading
+from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.records import Records
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
-from tradebus.contracts.sessions import SessionSpec
-from tradebus.contracts.streams import COMMANDS, ORDERS, RISK, SESSIONS, SIGNALS
-from tradebus.kernel.clock import WallClock, monotonic_ns
+from tradebus.contracts.sessions import SessionSpec, SessionStatus
+from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, RISK, SESSIONS, SIGNALS
+from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
 from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.runtime.rendering import message_of
 from tradebus.runtime.timers import WallTimers
-from tradebus.store.instruments import register_instruments
+from tradebus.store.book import Book
+from tradebus.store.books import kill_switch_book, session_register
+from tradebus.store.books.kill_switch import Switch
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 from tradebus.trading.facts import Fact, SignalFact
@@ -45,14 +49,16 @@ def stream_of(said: Said) -> str:
         return SIGNALS.name
     if isinstance(said, Fact):
         return ORDERS.name
+    if isinstance(said, DataGap | DataRecovered):
+        return MD_GAPS.name
     return SESSIONS.name if said.TYPE.startswith("SESSION_") else COMMANDS.name
 
 
 class Life:
     """One process life of the service: connections of its own, which a crash does not get to close in order."""
 
-    def __init__(self, wired: Wired, outbox: Outbox, bus: Bus, store: Store) -> None:
-        self.wired, self.outbox, self.bus, self.store = wired, outbox, bus, store
+    def __init__(self, wired: Wired, outbox: Outbox, bus: Bus, book: Book, around: "Around") -> None:
+        self.wired, self.outbox, self.bus, self._book, self._around = wired, outbox, bus, book, around
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -63,20 +69,16 @@ class Life:
         """An orderly end."""
         self._stop.set()
         await asyncio.gather(*self._tasks)
-        await self.close()
+        await self._around.close_bus(self.bus)
+        await self._book.close()
 
     async def crash(self) -> None:
         """Everything is dropped wherever it stands."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.bus.close()
-        self.store.pool.terminate()
-
-    async def close(self) -> None:
-        await self.wired.consumer.close()
-        await self.bus.close()
-        await self.store.close()
+        await self._around.close_bus(self.bus)
+        await self._around.hands.drop(self._book)
 
     def failure(self) -> BaseException | None:
         """What ended one of its parts; None while all run."""
@@ -84,49 +86,79 @@ class Life:
 
 
 class Around:
-    """The servers, and the hands of the other services."""
+    """The servers, and the hands of the other services. `memory` has the twins, `servers` the real ones."""
 
-    def __init__(self, *, database_url: str, redis_url: str, namespace: str, bus: Bus, store: Store, state_dir: Path):
-        self.database_url, self.redis_url, self.namespace = database_url, redis_url, namespace
-        self.bus, self.store, self.state_dir = bus, store, state_dir
+    def __init__(
+        self, hands: RiskHands, *, bus: Bus, state_dir: Path, redis_url: str = "", namespace: str = "",
+        clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        self.hands, self.book, self.bus, self.state_dir = hands, hands.book, bus, state_dir
+        self._redis_url, self._namespace, self._clock = redis_url, namespace, clock or WallClock()
         self.lives: list[Life] = []
         self.registry = CollectorRegistry()  # of the newest life
 
+    @classmethod
+    def memory(cls, *, state_dir: Path, paced: bool = False, clock: Clock | None = None) -> "Around":
+        return cls(MemoryHands(), bus=MemoryBus(paced=paced, clock=clock), state_dir=state_dir, clock=clock)
+
+    @classmethod
+    def servers(
+        cls, store: Store, bus: Bus, *, database_url: str, redis_url: str, namespace: str, state_dir: Path
+    ) -> "Around":
+        hands = PostgresHands(store, database_url=database_url, namespace=namespace)
+        return cls(hands, bus=bus, state_dir=state_dir, redis_url=redis_url, namespace=namespace)
+
     async def prepare(self) -> None:
-        async with self.store.begin() as tx:
-            await register_instruments(tx.connection, list(INSTRUMENTS.values()))
+        await self.hands.register(list(INSTRUMENTS.values()))
 
     async def life(self, *, paced: bool = False, run: bool = True, **settings: Any) -> Life:
         """A new life of the service, running unless said otherwise."""
         given = RiskSettings(
-            database_url=self.database_url, redis_url=self.redis_url, namespace=self.namespace, paced=paced,
-            state_dir=self.state_dir, kill_poll_seconds=0.05, **{"look_seconds": 0.2, **settings},
+            database_url="postgresql://none", redis_url="redis://none", namespace=self._namespace, paced=paced,
+            state_dir=self.state_dir, **{"kill_poll_seconds": 0.05, "look_seconds": 0.2, **settings},
         )  # fmt: skip
-        bus = await RedisBus.connect(self.redis_url, namespace=self.namespace)
-        store = await Store.connect(self.database_url, namespace=self.namespace, producer="risk-1")
-        outbox, clock = Outbox(store, bus), WallClock()
-        self.registry = CollectorRegistry()
+        bus = await RedisBus.connect(self._redis_url, namespace=self._namespace) if self._redis_url else self.bus
+        book, store = await self.hands.life()
+        outbox, self.registry = Outbox(store, bus), CollectorRegistry()
         wired = wire(
-            given, bus=bus, book=PostgresRiskBook(store), publisher=outbox, clock=clock, ids=RandomIds(),
-            timers=WallTimers(clock), registry=self.registry,
+            given, bus=bus, book=book, publisher=outbox, clock=self._clock, ids=RandomIds(),
+            timers=WallTimers(self._clock), registry=self.registry,
         )  # fmt: skip
-        life = Life(wired, outbox, bus, store)
+        life = Life(wired, outbox, bus, store, self)
         self.lives.append(life)
         if run:
             life.run()
         return life
 
+    async def close_bus(self, bus: Bus) -> None:
+        """A life's connection; the twin is everybody's."""
+        if bus is not self.bus:
+            await bus.close()
+
     async def session(self, spec: SessionSpec, *, start: bool = True) -> None:
         """What the gateway does for START_TRADING."""
-        await self.store.pool.execute(
-            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
-            " VALUES ($1, $1, 'RUNNING', 'paper', $2, 'c', 0)",
-            spec.session_id,
-            spec.model_dump(mode="json"),
-        )
+        register = session_register(self.book)
+        async with self.book.begin() as tx:
+            await register.insert(tx, spec, command_id=f"c-{spec.session_id}", now_ns=0)
+            await register.begin(tx, spec.session_id, SessionStatus.RUNNING)
         if start:
             await self.command(StartTrading, spec.session_id, spec=spec)
-            await self.until(lambda: self.participants(spec.session_id))
+            await self.until(lambda: self.hands.participants(spec.session_id))
+
+    async def switch(self, *, engaged: bool, at_ns: int, reason: str = "by hand") -> None:
+        """Somebody turns the kill switch, without a command."""
+        book = kill_switch_book(self.book)
+        async with self.book.begin() as tx:
+            await book.engage(tx, reason=reason, at_ns=at_ns)
+            if not engaged:
+                await book.release(tx, reason=reason, at_ns=at_ns)
+
+    async def switch_stands(self) -> Switch | None:
+        return await kill_switch_book(self.book).read()
+
+    async def status(self, session_id: str, status: SessionStatus) -> None:
+        async with self.book.begin() as tx:
+            await session_register(self.book).set_status(tx, session_id, status)
 
     async def command(
         self, model: type[Message], session_id: str | None, *, number: int = 1, lost: bool = False, **fields: Any
@@ -143,25 +175,21 @@ class Around:
 
     async def only_in_the_book(self, *said: Said) -> None:
         """Committed by its producer and published, for all that producer knows."""
-        async with self.store.begin() as tx:
+        async with self.book.begin() as tx:
             for one in said:
                 tx.emit(stream_of(one), message(one))
-        await self.store.pool.execute("DELETE FROM outbox")
+        await self.hands.lose_outbox()
 
     async def taken(self, *intents: Message) -> None:
         """What execution does when it takes an approval."""
         for one in intents:
-            kind = "EXIT" if isinstance(one, ExitApproved) else "ENTRY"
             assert isinstance(one, ExitApproved | EntryApproved | EntryReduced)
-            await self.store.pool.execute(
-                "INSERT INTO intents VALUES ($1, $2, $3, $4, 'TAKEN', $5, '{}')",
-                one.intent_id, one.pos_id, one.session_id, kind, one.ts_event_ns,
-            )  # fmt: skip
+            await self.hands.take(one)
 
     async def lose_redis(self) -> None:
         """Everything of this namespace is gone from Redis, as after a crash without its file."""
-        async with Redis.from_url(self.redis_url) as client:
-            keys = [key async for key in client.scan_iter(f"{self.namespace}:*", count=1000)]
+        async with Redis.from_url(self._redis_url) as client:
+            keys = [key async for key in client.scan_iter(f"{self._namespace}:*", count=1000)]
             if keys:
                 await client.delete(*keys)
 
@@ -197,20 +225,10 @@ class Around:
         return [entry.watermark_ns for entry in entries if entry.watermark_ns is not None]
 
     async def journal(self) -> list[tuple[str, str, str, str | None]]:
-        rows = await self.store.pool.fetch(
-            "SELECT session_id, verdict, rule, pos_id FROM risk_decisions ORDER BY ts_event_ns, event_id"
-        )
-        return [tuple(row) for row in rows]
+        return await self.hands.journal()
 
     async def state(self, session_id: str = "session-1") -> dict[str, Any]:
-        found: dict[str, Any] = await self.store.pool.fetchval(
-            "SELECT state FROM risk_state WHERE session_id = $1", session_id
-        )
-        return found
-
-    async def participants(self, session_id: str) -> Sequence[str]:
-        rows = await self.store.pool.fetch("SELECT service FROM session_participants WHERE session_id = $1", session_id)
-        return [row["service"] for row in rows]
+        return await self.hands.state(session_id)
 
     async def until(self, question: Callable[[], Awaitable[Any]], *, seconds: float = 20.0) -> Any:
         """The first true answer."""
@@ -222,12 +240,9 @@ class Around:
 
     async def handled(self, *said: Said) -> None:
         """Waits until risk has taken these in."""
-        ids = [one.event_id for one in said]
+        ids = {one.event_id for one in said}
 
         async def all_in() -> bool:
-            count = await self.store.pool.fetchval(
-                "SELECT count(*) FROM inbox WHERE consumer = 'risk' AND message_id = ANY($1)", ids
-            )
-            return bool(count == len(set(ids)))
+            return await self.hands.handled(list(ids)) == len(ids)
 
         await self.until(all_in)

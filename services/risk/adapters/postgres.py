@@ -15,18 +15,20 @@ from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.risk.state import RiskState
 from tradebus.runtime.consuming.handling import reason_of
+from tradebus.store.books import kill_switch_book, sessions_book
 from tradebus.store.instruments import load_instruments
 from tradebus.store.queries import load_queries
 from tradebus.store.store import UNMET_REQUIREMENT, Store, emission_columns
 
 _SQL = load_queries("services.risk.adapters", "postgres")
 CONSUMER = "risk"
+PAUSES = ("PAUSE_TRADING", "RESUME_TRADING")
 _log = structlog.get_logger()
 # In the order in which those of one instant are taken: what a position grew by before its end.
-_REPORTS = (
+REPORTS = (
     "ORDER_PARTIALLY_FILLED", "ORDER_FILLED", "POSITION_OPENED", "ORDER_REJECTED", "ORDER_CANCELLED", "POSITION_CLOSED",
 )  # fmt: skip
-_COMMANDS = (
+COMMANDS = (
     "START_TRADING", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "STOP_TRADING", "SESSION_STOPPED", "SESSION_FAILED",
 )  # fmt: skip
 
@@ -34,6 +36,7 @@ _COMMANDS = (
 class PostgresRiskBook:
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._sessions, self._switch = sessions_book(store), kill_switch_book(store)
 
     async def sessions(self, session_id: str | None = None) -> list[SessionRow | UnreadableRow]:
         return [_session(row) for row in await self._store.pool.fetch(_SQL["sessions"], session_id)]
@@ -41,7 +44,8 @@ class PostgresRiskBook:
     async def take_up(self, message_id: str, session_id: str) -> None:
         async with self._store.begin() as tx:
             if await tx.first_time(CONSUMER, message_id):
-                await tx.connection.execute(_SQL["take_up"], session_id, encode(RiskState()))
+                await tx.connection.execute(_SQL["new_state"], session_id, encode(RiskState()))
+                await self._sessions.participate(tx, session_id, service=CONSUMER)
 
     async def record(self, record: Record) -> bool:
         """In one statement: a round trip and a commit."""
@@ -58,17 +62,20 @@ class PostgresRiskBook:
                 return None
             for stream, message in record.messages:
                 tx.emit(stream, message)
-            await tx.connection.execute(_SQL["engage_kill_switch"], reason, changed_ns)
-            return bool(await tx.connection.fetchval(_SQL["killed"]))
+            stands = await self._switch.engage(
+                tx, reason=reason, at_ns=changed_ns, unless_released_since_ns=changed_ns
+            )  # fmt: skip
+            return stands.engaged
 
     async def is_killed(self) -> bool:
-        return bool(await self._store.pool.fetchval(_SQL["killed"]))
+        stands = await self._switch.read()
+        return stands is not None and stands.engaged
 
     async def instruments(self) -> list[Instrument]:
         return list(await load_instruments(self._store.pool))
 
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
-        types = [*_REPORTS, *_COMMANDS]
+        types = [*REPORTS, *COMMANDS]
         rows = await self._store.pool.fetch(_SQL["unheard"], list(session_ids), list(pos_ids), types, CONSUMER)
         return _readable(rows)
 

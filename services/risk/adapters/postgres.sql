@@ -9,12 +9,8 @@ WHERE ($1::text IS NULL OR s.session_id = $1)
        OR EXISTS (SELECT FROM jsonb_each(r.state -> 'holdings') held WHERE NOT held.value ? 'closed_ns'))
 ORDER BY s.session_id;
 
--- name: take_up
--- Says, once and durably, that risk has the session.
-WITH stated AS (
-    INSERT INTO risk_state (session_id, state, version) VALUES ($1, $2::text::jsonb, 0) ON CONFLICT DO NOTHING
-)
-INSERT INTO session_participants (session_id, service) VALUES ($1, 'risk') ON CONFLICT DO NOTHING;
+-- name: new_state
+INSERT INTO risk_state (session_id, state, version) VALUES ($1, $2::text::jsonb, 0) ON CONFLICT DO NOTHING;
 
 -- name: record
 -- One message's whole effect in one statement: nothing at all where its inbox row ($1, $2) is there already.
@@ -68,12 +64,3 @@ WHERE (e.session_id = ANY($1) OR e.pos_id = ANY($2)
   AND e.type IN ('ENTRY_APPROVED', 'ENTRY_REDUCED', 'EXIT_APPROVED')
   AND NOT EXISTS (SELECT FROM intents i WHERE i.intent_id = e.body ->> 'intent_id')
 ORDER BY e.ts_event_ns, e.event_id;
-
--- name: engage_kill_switch
--- A switch that a person released after the command was given stays released.
-INSERT INTO kill_switch (engaged, reason, changed_ns) VALUES (true, $1, $2)
-ON CONFLICT (only_row) DO UPDATE SET engaged = true, reason = excluded.reason, changed_ns = excluded.changed_ns
-WHERE NOT kill_switch.engaged AND kill_switch.changed_ns < excluded.changed_ns;
-
--- name: killed
-SELECT engaged FROM kill_switch;

@@ -14,8 +14,8 @@ from tradebus.store.store import Store
 async def around(
     database_url: str, redis_url: str, migrated: str, bus: Bus, store: Store, tmp_path: Path
 ) -> AsyncIterator[Around]:
-    around = Around(
-        database_url=database_url, redis_url=redis_url, namespace=migrated, bus=bus, store=store, state_dir=tmp_path
+    around = Around.servers(
+        store, bus, database_url=database_url, redis_url=redis_url, namespace=migrated, state_dir=tmp_path
     )
     await around.prepare()
     yield around

@@ -5,6 +5,7 @@ from testkit.risk_service import Around
 
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
+from tradebus.contracts.sessions import SessionStatus
 
 
 async def exits(around: Around) -> list[Message]:
@@ -70,7 +71,7 @@ async def test_reports_and_commands_that_were_lost_on_their_way_are_taken_from_t
     )
     await around.lose_redis()
     await around.until(lambda: has_realised(around, {"p1": -700}))
-    await around.store.pool.execute("UPDATE sessions SET status = 'STOPPING'")
+    await around.status("session-1", SessionStatus.STOPPING)
     stop = await around.command(StopTrading, "session-1", lost=True)
     await around.handled(stop)
     (leave,) = await around.until(lambda: exits(around))

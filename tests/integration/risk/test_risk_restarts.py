@@ -43,7 +43,7 @@ async def read_by_hand(life: Life) -> list[Entry]:
 
 
 @pytest.mark.parametrize("is_published", [False, True])
-async def test_dropped_between_commit_and_acknowledgement(around: Around, is_published: bool) -> None:
+async def test_dropped_between_commit_and_acknowledgement(around: Around, store: Store, is_published: bool) -> None:
     first = await around.life()
     await around.session(spec())
     await first.stop()
@@ -62,14 +62,14 @@ async def test_dropped_between_commit_and_acknowledgement(around: Around, is_pub
     later = entry("p2", ts_ns=at("10:01"), instrument=OTHER)
     await around.publish(later)
     await around.handled(later)
-    recorded = await around.store.pool.fetch("SELECT event_id, pos_id FROM events WHERE pos_id IS NOT NULL")
+    recorded = await store.pool.fetch("SELECT event_id, pos_id FROM events WHERE pos_id IS NOT NULL")
     published = await around.until(lambda: _published(around, {"p1", "p2"}))
     assert {intent.event_id: intent.pos_id for intent in published} == {
         row["event_id"]: row["pos_id"] for row in recorded
     }
     assert [line[3] for line in await around.journal()] == ["p1", "p2"]
     assert (await around.state())["holdings"]["p1"] == before["holdings"]["p1"]
-    assert await around.store.pool.fetchval("SELECT version FROM risk_state") == 2
+    assert await around.hands.version("session-1") == 2
 
 
 async def _published(around: Around, positions: set[str]) -> list[Message]:
@@ -138,11 +138,11 @@ async def test_a_second_risk_service_cannot_overwrite_the_first_ones_decisions(a
     ]  # fmt: skip
 
 
-async def test_a_database_that_drops_every_connection_costs_no_message(around: Around) -> None:
+async def test_a_database_that_drops_every_connection_costs_no_message(around: Around, store: Store) -> None:
     life = await around.life()
     await around.session(spec())
     for number in range(5):
-        await around.store.pool.execute(
+        await store.pool.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'risk-1'"
         )
         await around.tell(entry(f"p{number}", ts_ns=at(f"10:0{number}"), strategy=f"s{number}"))
@@ -151,24 +151,38 @@ async def test_a_database_that_drops_every_connection_costs_no_message(around: A
     assert life.failure() is None
 
 
+async def test_a_message_that_fails_again_and_again_is_given_up_with_the_reason(around: Around, store: Store) -> None:
+    await around.life(attempts_max=2)
+    await around.session(spec())
+    # A verdict's quantity beyond what the book can hold: a defect that no retry mends.
+    await store.pool.execute("ALTER TABLE risk_decisions ADD CHECK (pos_id <> 'cursed')")
+    await around.publish(entry("cursed"), entry("p1"))
+    (approval,) = await around.until(around.intents)
+    assert approval.pos_id == "p1"
+    (letter,) = await around.bus.dead_letters(SIGNALS.name, count=10)
+    assert "CheckViolation" in letter.reason
+    assert set((await around.state())["holdings"]) == {"p1"}
+
+
 @pytest.fixture
-async def twin(around: Around, tmp_path: Path) -> AsyncIterator[Around]:
+async def twin(
+    around: Around, database_url: str, redis_url: str, tmp_path: Path, migrated: str
+) -> AsyncIterator[Around]:
     """The same again in a namespace of its own."""
-    namespace = f"{around.namespace}_twin"
-    migrate(around.database_url, namespace=namespace)
-    bus = await RedisBus.connect(around.redis_url, namespace=namespace)
-    store = await Store.connect(around.database_url, namespace=namespace, producer="test-1")
-    twin = Around(
-        database_url=around.database_url, redis_url=around.redis_url, namespace=namespace, bus=bus, store=store,
-        state_dir=tmp_path,
-    )  # fmt: skip
+    namespace = f"{migrated}_twin"
+    migrate(database_url, namespace=namespace)
+    bus = await RedisBus.connect(redis_url, namespace=namespace)
+    store = await Store.connect(database_url, namespace=namespace, producer="test-1")
+    twin = Around.servers(
+        store, bus, database_url=database_url, redis_url=redis_url, namespace=namespace, state_dir=tmp_path
+    )
     await twin.prepare()
     yield twin
     for life in twin.lives:
         await life.crash()
     await store.close()
     await bus.close()
-    drop_namespace(around.database_url, namespace=namespace)
+    drop_namespace(database_url, namespace=namespace)
 
 
 def _morning() -> list[tuple[int, list[Said], list[Said], Any]]:
@@ -227,14 +241,13 @@ async def _reached(around: Around, watermark_ns: int) -> bool:
 async def _outcome(around: Around) -> dict[str, Any]:
     state = await around.state()
     state.pop("marked_entry_id")
-    bodies = await around.store.pool.fetch("SELECT body FROM risk_decisions ORDER BY event_id")
     return {
         "intents": list(dict.fromkeys(intent.event_id for intent in await around.intents())),
         "refusals": list(dict.fromkeys(refusal.event_id for refusal in await around.refusals())),
         "journal": await around.journal(),
-        "bodies": [row["body"] for row in bodies],
+        "bodies": await around.hands.bodies(),
         "state": state,
-        "version": await around.store.pool.fetchval("SELECT version FROM risk_state"),
+        "version": await around.hands.version("session-1"),
     }
 
 

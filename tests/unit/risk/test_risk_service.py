@@ -1,4 +1,4 @@
-"""The whole service: from streams to streams, through the book."""
+"""The whole service on the twins: from streams to streams, through the book."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
@@ -26,6 +26,7 @@ from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTradi
 from tradebus.contracts.risk import EntryApproved, EntryBlocked, EntryReduced, ExitApproved, SessionHalted
 from tradebus.contracts.sessions import SessionStopped
 from tradebus.contracts.streams import ORDERS, SIGNALS
+from tradebus.store.books.kill_switch import Switch
 from tradebus.trading.facts import ArmLong
 
 NOTHING = ticks()
@@ -84,7 +85,7 @@ async def test_starting_takes_part_once_however_often_it_is_said(around: Around)
     await around.command(StartTrading, "session-1", spec=spec())
     again = await around.command(StartTrading, "session-1", number=2, spec=spec())
     await around.handled(again)
-    assert await around.participants("session-1") == ["risk"]
+    assert await around.hands.participants("session-1") == ["risk"]
     assert set((await around.state())["holdings"]) == {"p1"}
 
 
@@ -222,19 +223,6 @@ async def test_a_message_nobody_can_read_goes_to_the_dead_letters_and_the_servic
     assert life.failure() is None
 
 
-async def test_a_message_that_fails_again_and_again_is_given_up_with_the_reason(around: Around) -> None:
-    await around.life(attempts_max=2)
-    await around.session(spec())
-    # A verdict's quantity beyond what the book can hold: a defect that no retry mends.
-    await around.store.pool.execute("ALTER TABLE risk_decisions ADD CHECK (pos_id <> 'cursed')")
-    await around.publish(entry("cursed"), entry("p1"))
-    (approval,) = await count_of(around, 1)
-    assert approval.pos_id == "p1"
-    (letter,) = await around.bus.dead_letters(SIGNALS.name, count=10)
-    assert "CheckViolation" in letter.reason
-    assert set((await around.state())["holdings"]) == {"p1"}
-
-
 async def test_arming_is_noted_without_a_verdict(around: Around) -> None:
     await around.life()
     await around.session(spec())
@@ -248,10 +236,9 @@ async def test_arming_is_noted_without_a_verdict(around: Around) -> None:
 async def test_an_instrument_registered_after_the_start_is_found(around: Around) -> None:
     await around.life()
     await around.session(spec())
-    await around.store.pool.execute(
-        "INSERT INTO instruments VALUES (77, 'LATE', 'NSE', 'EQUITY', 'equity', 'LATE', 5, NULL)"
-    )
-    await around.publish(entry("p1", instrument=STOCK.model_copy(update={"instrument_id": 77, "symbol": "LATE"})))
+    late = STOCK.model_copy(update={"instrument_id": 77, "symbol": "LATE", "underlying": "LATE"})
+    await around.hands.register([late])
+    await around.publish(entry("p1", instrument=late))
     (approval,) = await count_of(around, 1)
     assert approval.instrument == 77
 
@@ -264,7 +251,7 @@ async def test_a_kill_command_closes_every_session_and_stays_in_the_book(around:
     await around.command(Kill, None, number=at("10:00"), reason="enough")
     exits = (await count_of(around, 4))[2:]
     assert {(one.session_id, one.rule) for one in exits} == {("session-1", "kill_switch"), ("session-2", "kill_switch")}
-    assert tuple(await around.store.pool.fetchrow("SELECT engaged, reason FROM kill_switch")) == (True, "enough")
+    assert await around.switch_stands() == Switch(True, "enough", at("10:00"))
     await around.lives[0].stop()
     await around.life()
     await around.publish(entry("p9", ts_ns=at("10:30"), instrument=OTHER))
@@ -282,12 +269,14 @@ async def test_a_switch_engaged_without_a_command_closes_everything_and_can_be_r
     if how == "file":
         (around.state_dir / ".killswitch").touch()
     else:
-        await around.store.pool.execute("INSERT INTO kill_switch VALUES (true, true, 'by hand', 1)")
+        await around.switch(engaged=True, at_ns=1)
     leave = (await count_of(around, 2))[1]
     assert (leave.rule, leave.pos_id) == ("kill_switch", "p1")
-    assert await around.store.pool.fetchval("SELECT engaged FROM kill_switch")
+    stands = await around.switch_stands()
+    assert stands is not None
+    assert stands.engaged
     (around.state_dir / ".killswitch").unlink(missing_ok=True)
-    await around.store.pool.execute("UPDATE kill_switch SET engaged = false, changed_ns = changed_ns + 1")
+    await around.switch(engaged=False, at_ns=stands.changed_ns + 1)
     switch = around.lives[0].wired.kill_switch
 
     async def released() -> bool:
@@ -299,7 +288,7 @@ async def test_a_switch_engaged_without_a_command_closes_everything_and_can_be_r
 
 
 async def test_a_kill_that_a_person_released_before_it_was_read_engages_nothing(around: Around) -> None:
-    await around.store.pool.execute("INSERT INTO kill_switch VALUES (true, false, 'released', $1)", at("10:05"))
+    await around.switch(engaged=False, at_ns=at("10:05"))
     await around.life()
     await around.session(spec())
     await around.handled(await around.command(Kill, None, number=at("10:00"), reason="old"))

@@ -1,0 +1,122 @@
+"""Risk's book in memory (`services.risk.ports.RiskBook`): passes the Postgres one's suite.
+
+Tables: "risk_state" (session id to the encoded state and its version), "risk_decisions" (event id to `Line`),
+"instruments" (id to Instrument).
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from services.risk.adapters.codec import decode, encode
+from services.risk.adapters.postgres import COMMANDS, CONSUMER, PAUSES, REPORTS
+from services.risk.ports import Record, SessionRow, StateConflict, UnreadableRow
+from tradebus.contracts.base import Message
+from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.sessions import SessionStatus
+from tradebus.risk.state import RiskState
+from tradebus.runtime.consuming.handling import reason_of
+from tradebus.store.books import kill_switch_book, session_register, sessions_book
+from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook
+
+_APPROVALS = ("ENTRY_APPROVED", "ENTRY_REDUCED", "EXIT_APPROVED")
+
+
+class MemoryRiskBook:
+    def __init__(self, book: MemoryBook) -> None:
+        self._book, self._database = book, book.database
+        self._sessions, self._register, self._switch = (
+            sessions_book(book), session_register(book), kill_switch_book(book),
+        )  # fmt: skip
+
+    async def sessions(self, session_id: str | None = None) -> list[SessionRow | UnreadableRow]:
+        self._database.check()
+        states = self._database.table("risk_state")
+        ids = sorted(one for one in states if session_id in (None, one))
+        specs, ended = await self._sessions.specs(ids), set(await self._sessions.ended(ids))
+        found: list[SessionRow | UnreadableRow] = []
+        for one in ids:
+            text, version = states[one]
+            try:
+                row = SessionRow(specs[one], decode(text), version, one in ended)
+            except ValueError as error:
+                found.append(UnreadableRow(one, reason_of(error)))
+                continue
+            if not row.is_over or row.state.live():
+                found.append(row)
+        return found
+
+    async def take_up(self, message_id: str, session_id: str) -> None:
+        async with self._book.begin() as tx:
+            if await tx.first_time(CONSUMER, message_id):
+                tx.table("risk_state").setdefault(session_id, (encode(RiskState()), 0))
+                await self._sessions.participate(tx, session_id, service=CONSUMER)
+
+    async def record(self, record: Record) -> bool:
+        async with self._book.begin() as tx:
+            return await self._write(tx, record)
+
+    async def record_kill(self, record: Record, *, reason: str, changed_ns: int) -> bool | None:
+        async with self._book.begin() as tx:
+            if not await self._write(tx, record):
+                return None
+            stands = await self._switch.engage(
+                tx, reason=reason, at_ns=changed_ns, unless_released_since_ns=changed_ns
+            )  # fmt: skip
+            return stands.engaged
+
+    async def is_killed(self) -> bool:
+        stands = await self._switch.read()
+        return stands is not None and stands.engaged
+
+    async def instruments(self) -> list[Instrument]:
+        self._database.check()
+        return list(self._database.table("instruments").values())
+
+    async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
+        self._database.check()
+        changing = [one.session.session_id for one in await self._register.changing()]
+        inbox, types = self._database.table(INBOX), [*REPORTS, *COMMANDS]
+        lifted = {
+            one.session_id: one.ts_event_ns for one in self._events(PAUSES) if (CONSUMER, one.event_id) in inbox
+        }  # fmt: skip
+        found = [
+            one for one in self._events(types)
+            if _is_of(one, {*session_ids, *changing}, pos_ids) and (CONSUMER, one.event_id) not in inbox
+            and not (one.TYPE in PAUSES and lifted.get(one.session_id, -1) > one.ts_event_ns)
+        ]  # fmt: skip
+        return sorted(found, key=lambda one: (one.ts_event_ns, types.index(one.TYPE), one.event_id))
+
+    async def untaken(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
+        self._database.check()
+        intents = self._database.table("intents")
+        stopping = [
+            one.session.session_id for one in await self._register.changing()
+            if one.session.status is SessionStatus.STOPPING
+        ]  # fmt: skip
+        found = [
+            one for one in self._events(_APPROVALS)
+            if _is_of(one, {*session_ids, *stopping}, pos_ids) and getattr(one, "intent_id", None) not in intents
+        ]  # fmt: skip
+        return sorted(found, key=lambda one: (one.ts_event_ns, one.event_id))
+
+    async def _write(self, tx: Any, record: Record) -> bool:
+        if not await tx.first_time(CONSUMER, record.message_id):
+            return False
+        states, decisions = tx.table("risk_state"), tx.table("risk_decisions")
+        for change in record.changes:
+            await tx.lock(f"risk_state {change.session_id}")
+            if states[change.session_id][1] != change.version:
+                raise StateConflict(f"risk_state of {change.session_id}: not the version this service has read")
+            states[change.session_id] = (encode(change.state), change.version + 1)
+        for line in record.lines:
+            decisions.setdefault(line.event_id, line)
+        for stream, message in record.messages:
+            tx.emit(stream, message)
+        return True
+
+    def _events(self, types: Collection[str]) -> list[Message]:
+        return [event.message for event in self._database.table(EVENTS).values() if event.message.TYPE in types]
+
+
+def _is_of(message: Message, session_ids: Collection[str], pos_ids: Collection[str]) -> bool:
+    return message.session_id in session_ids or message.pos_id in pos_ids
