@@ -35,13 +35,19 @@ Rate = Annotated[int, BeforeValidator(_billionths)]
 OptionalRate = Annotated[int | None, BeforeValidator(_optional_billionths)]
 
 
-class RateRule(Model):
+class _Dated(Model):
+    """`source` and `last_checked` (the day somebody last looked there) where it is not the file's `about`."""
+
     first: date = Field(alias="from")
+    source: str | None = None
+    last_checked: date | None = None
+
+
+class RateRule(_Dated):
     rate: Rate = Field(alias="percent")
 
 
-class SidedRule(Model):
-    first: date = Field(alias="from")
+class SidedRule(_Dated):
     buy: Rate
     sell: Rate
 

@@ -52,6 +52,33 @@ def test_an_option_bought_pays_flat_brokerage_and_stamp_duty_on_the_premium() ->
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "per_crore", "fund", "stt_pct", "delivery"),
+    [
+        ("FUTURE", "182.99", "0.01", "0.05", False),
+        ("OPTION", "3552", "1", "0.15", False),
+        ("EQUITY", "306.99", "0.01", "0.025", False),
+        ("EQUITY", "306.99", "0.01", "0.1", True),
+    ],
+)
+def test_the_charges_of_2026_are_those_of_the_circulars(
+    kind: str, per_crore: str, fund: str, stt_pct: str, delivery: bool
+) -> None:
+    crore = 1_000_000_000
+    sold = charges_paise(
+        day=date(2026, 12, 8), kind=kind, transaction=SELL, quantity=100, price_paise=crore // 100, delivery=delivery
+    )  # fmt: skip
+    assert sold.transaction_paise == Decimal(per_crore) * 100
+    assert sold.ipft_paise == Decimal(fund) * 100
+    assert sold.stt_paise == percent_of(crore, stt_pct)
+    before = charges_paise(
+        day=date(2026, 2, 28), kind=kind, transaction=SELL, quantity=100, price_paise=crore // 100, delivery=delivery
+    )  # fmt: skip
+    # The fund's share was moved into the exchange's: both together stay.
+    assert before.transaction_paise != sold.transaction_paise
+    assert before.transaction_paise + before.ipft_paise == sold.transaction_paise + sold.ipft_paise
+
+
 def test_a_small_intraday_equity_order_pays_brokerage_by_percent() -> None:
     charges = charges_paise(day=date(2025, 6, 2), kind="EQUITY", transaction=BUY, quantity=10, price_paise=10_000)
     assert charges.brokerage_paise == 30  # 0.03 % of ₹1,000
