@@ -3,6 +3,7 @@
 Exit codes: 0 done · 1 failed · 2 bad input, named in one line · 3 a server or service is not there · 130 interrupted.
 """
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -49,6 +50,10 @@ def options(
     """Options of every command stand before its name: tradebus --silent demo."""
     Verbosity.silent = silent
     Verbosity.log_level = "debug" if verbose else "info"
+    if os.environ.get("TRADEBUS_MARKET_RULES"):  # else nothing of the calendar is imported for a word of help
+        from tradebus.config.market_rules import install_market_rules
+
+        install_market_rules()
 
 
 @app.command()

@@ -51,7 +51,7 @@ async def build(
     inbox = await bus.subscribe(settings.command_streams, group=GROUP, consumer=settings.instance)
     relayed = await bus.subscribe(STREAMS, group=GROUP, consumer=settings.instance)
     app = create_app(
-        settings, token=token, bus=bus, store=store, handler=handler, hub=hub,
+        settings, token=token, bus=bus, store=store, clock=clock, handler=handler, hub=hub,
         inputs={"commands": inbox, "events": relayed},
     )  # fmt: skip
     return (

@@ -17,6 +17,7 @@ import structlog
 
 from tradebus.bus.port import Bus
 from tradebus.bus.redis_bus import RedisBus
+from tradebus.config.market_rules import install_market_rules
 from tradebus.config.settings import ServiceSettings, load, load_settings
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError, Unavailable
@@ -52,6 +53,7 @@ class Build(Protocol[S_contra]):
 def run_service(name: str, settings: S | type[S], build: Build[S]) -> None:
     """Runs a service until it is told to stop. Leaves with 0, or with one clear line and the error's exit code."""
     with _one_line_for_errors(name):
+        install_market_rules()
         loaded = load_settings(settings) if isinstance(settings, type) else settings
         configure_logs(name, level=loaded.log_level)
         _event_loop_run(_serve(name, loaded, build))
@@ -80,6 +82,7 @@ def run_alone(name: str, settings: Callable[[], A], build: Callable[[A], Sequenc
     """Runs a process without bus and store until it is told to stop; otherwise as `run_service`. `settings` reads the
     environment (a settings class)."""
     with _one_line_for_errors(name):
+        install_market_rules()
         loaded = load(settings)
         configure_logs(name, level=loaded.log_level)
         _event_loop_run(_serve_alone(name, loaded, build))

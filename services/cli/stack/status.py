@@ -48,6 +48,8 @@ def print_status(found: dict[str, Any]) -> None:
     if found["gateway"] != "ready":
         console.print(found["gateway"], soft_wrap=True)
         return
+    for remark in found["health"].get("market_rules", {}).get("remarks", []):
+        console.print(f"market rules: {remark['text']}", soft_wrap=True, markup=False)
     _print_rows(console, "sessions", found["sessions"], ("user_id", "session_id", "status", "trades", "net_pnl"))
     positions = [one for session in found["portfolio"] for one in session["positions"]]
     columns = ("user_id", "strategy", "symbol", "side", "quantity", "entry_price", "last_price", "unrealised_pnl")

@@ -17,19 +17,20 @@ from services.gateway.http.views import view_routes
 from services.gateway.patience import PASSING
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus, Subscription
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import Unavailable
 from tradebus.store.store import Store
 
 
 def create_app(
-    settings: GatewaySettings, *, token: SecretStr, bus: Bus, store: Store, handler: CommandHandler, hub: EventHub,
-    inputs: Mapping[str, Subscription],
+    settings: GatewaySettings, *, token: SecretStr, bus: Bus, store: Store, clock: Clock, handler: CommandHandler,
+    hub: EventHub, inputs: Mapping[str, Subscription],
 ) -> FastAPI:  # fmt: skip
     """Every route, behind the guard. `inputs` are the subscriptions whose lag /api/health shows."""
     app = FastAPI(title="tradebus", docs_url=None, redoc_url=None, openapi_url=None)
     page = (files("services.gateway.http") / "page.html").read_bytes()
     app.include_router(open_routes(token, lambda: True))
-    app.include_router(system_routes(settings, bus=bus, store=store, inputs=inputs))
+    app.include_router(system_routes(settings, bus=bus, store=store, clock=clock, inputs=inputs))
     app.include_router(view_routes(store))
     app.include_router(command_routes(handler))
     app.include_router(live_routes(hub))

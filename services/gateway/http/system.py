@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import httpx
@@ -14,9 +15,12 @@ from pydantic import BaseModel, SecretStr
 from services.gateway.http.auth import COOKIE, login_cookie, token_matches
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus, Subscription
-from tradebus.config.settings import without_password
+from tradebus.calendar.review import review
+from tradebus.config.market_rules import MarketRulesSettings
+from tradebus.config.settings import load_settings, without_password
 from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, ORDERS
-from tradebus.kernel.time import utc_iso
+from tradebus.kernel.clock import Clock
+from tradebus.kernel.time import ist_date, utc_iso
 from tradebus.store.store import Store
 
 _WATERMARKED = (MD_TICKS.shard(0), MD_CANDLES.shard(0), ORDERS.name)
@@ -56,9 +60,9 @@ def open_routes(token: SecretStr, ready: Callable[[], bool]) -> APIRouter:
 
 
 def system_routes(
-    settings: GatewaySettings, *, bus: Bus, store: Store, inputs: Mapping[str, Subscription]
+    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, inputs: Mapping[str, Subscription]
 ) -> APIRouter:
-    router = APIRouter()
+    router, rules_file = APIRouter(), load_settings(MarketRulesSettings).market_rules
 
     @router.get("/metrics")
     async def metrics() -> Response:
@@ -84,6 +88,10 @@ def system_routes(
             "watermarks": {stream: await _watermark(bus, stream) for stream in _WATERMARKED},
             "lag": {stream: entries for one in lag for stream, entries in one.items()},
             "services": dict(services),
+            "market_rules": {
+                "file": None if rules_file is None else str(rules_file),
+                "remarks": [asdict(remark) for remark in review(ist_date(clock.now_ns()))],
+            },
             "healthy": all(state == "ready" for _, state in services),
         }
 

@@ -27,7 +27,14 @@ def routes() -> list[tuple[str, str]]:
     """Every route of the application, as (method, path). Its parts are not used before a request arrives."""
     nothing: Any = None
     app = create_app(
-        nothing, token=SecretStr(TOKEN), bus=nothing, store=nothing, handler=nothing, hub=nothing, inputs={}
+        nothing,
+        token=SecretStr(TOKEN),
+        bus=nothing,
+        store=nothing,
+        clock=nothing,
+        handler=nothing,
+        hub=nothing,
+        inputs={},
     )
     found = [route for one in app.routes for route in getattr(one, "effective_route_contexts", lambda one=one: [one])()]
     return [(method, route.path) for route in found for method in sorted(getattr(route, "methods", None) or ())]
@@ -158,6 +165,8 @@ async def test_health_names_a_service_that_does_not_answer(launch: Any, gateway_
     assert health["healthy"] is False
     assert "does not answer" in health["services"]["risk"]
     assert health["postgres"].startswith("ready")
+    assert health["market_rules"]["file"] is None
+    assert all(one["kind"] and one["text"] for one in health["market_rules"]["remarks"])
 
 
 async def test_metrics_are_prometheus_text(gateway: Gateway) -> None:

@@ -1,0 +1,64 @@
+"""Rules of the market that a person sets over the shipped ones, from a file, without a release.
+
+A process calls `install_market_rules` in its first lines, before it asks the calendar anything: the calendar itself
+reads no setting.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tradebus.calendar.located_json import Path as JsonPath
+from tradebus.calendar.rows import DayRow
+from tradebus.calendar.rules import SHIPPED, TABLES, RuleBook, Tables, install, merged, parse_tables
+from tradebus.config.settings import load_settings
+from tradebus.kernel.errors import InvalidInput
+
+_BYTES_MAX = 4_000_000
+
+
+class MarketRulesSettings(BaseSettings):
+    """Where the file lies; the shipped rules alone hold where none is named."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    market_rules: Path | None = Field(default=None, validation_alias="TRADEBUS_MARKET_RULES")
+
+
+def install_market_rules() -> Path | None:
+    """Reads the file that TRADEBUS_MARKET_RULES names, and makes its rules this process's; its path, None where none is
+    named. Raises InvalidInput naming the file, and the line where one is to blame."""
+    path = load_settings(MarketRulesSettings).market_rules
+    if path is None or str(path) in ("", "."):  # set to nothing, as compose does
+        return None
+    install(read_market_rules(path))
+    return path
+
+
+def read_market_rules(path: Path) -> RuleBook:
+    """The shipped rules with those of the file over them. Raises InvalidInput as `install_market_rules`."""
+    name = f"TRADEBUS_MARKET_RULES: {path}"
+    try:
+        if not path.is_file():
+            raise InvalidInput(f"{name} is no file")
+        if path.stat().st_size > _BYTES_MAX:
+            raise InvalidInput(f"{name} is larger than {_BYTES_MAX:,} bytes")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidInput(f"{name} cannot be read: {reason}") from None
+    tables, lines = parse_tables(text, name=name)
+    try:
+        return RuleBook.of(merged(SHIPPED.tables, tables))
+    except ValueError as error:
+        raise InvalidInput(f"{name}{_line_of_day(str(error), tables, lines)}: {error}") from None
+
+
+def _line_of_day(problem: str, tables: Tables, lines: dict[JsonPath, int]) -> str:
+    """Where the row of the day stands that the problem begins with."""
+    for table in TABLES:
+        for number, row in enumerate(tables.rows(table)):
+            if isinstance(row, DayRow) and problem.startswith(str(row.date)):
+                return f", line {lines[table, number]}"
+    return ""

@@ -1,0 +1,100 @@
+"""A file of market rules over the shipped ones: taken as a whole, or refused naming file and line."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tradebus.calendar import MarketClass, is_trading_day, session_for
+from tradebus.calendar.rules import SHIPPED, current, install
+from tradebus.config.market_rules import install_market_rules, read_market_rules
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import ist_time
+
+HEAD = '{\n  "source": "NSE/CMTR/77001", "last_checked": "2026-12-04",\n'
+
+
+@pytest.fixture(autouse=True)
+def shipped() -> Iterator[None]:
+    yield
+    install(SHIPPED)
+
+
+def written(folder: Path, body: str) -> Path:
+    path = folder / "rules.json"
+    path.write_text(HEAD + body + "\n}\n", encoding="utf-8")
+    return path
+
+
+def test_without_a_file_the_shipped_rules_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (None, ""):
+        if value is None:
+            monkeypatch.delenv("TRADEBUS_MARKET_RULES", raising=False)
+        else:
+            monkeypatch.setenv("TRADEBUS_MARKET_RULES", value)
+        assert install_market_rules() is None
+        assert current() is SHIPPED
+
+
+def test_a_rule_that_comes_later_than_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """7 December's hours are put off by a week: the old ones go on, the new ones begin then."""
+    path = written(
+        tmp_path,
+        '"hours": [\n'
+        '{"market_class": "derivative", "from": "2026-12-07", "open": "09:15", "close": "15:40"},\n'
+        '{"market_class": "derivative", "from": "2026-12-14", "open": "09:15", "close": "15:45"}],\n'
+        '"holidays": [{"date": "2026-12-09", "label": "Day of mourning", "session": "closed"}]',
+    )
+    monkeypatch.setenv("TRADEBUS_MARKET_RULES", str(path))
+    assert install_market_rules() == path
+    closes = {}
+    for day in (date(2026, 12, 4), date(2026, 12, 8), date(2026, 12, 14)):
+        session = session_for(day, MarketClass.DERIVATIVE)
+        assert session is not None
+        closes[day.day] = f"{ist_time(session.close_ns):%H:%M}"
+    assert closes == {4: "15:40", 8: "15:40", 14: "15:45"}
+    assert not is_trading_day(date(2026, 12, 9))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ('"hour": []', "rules.json, line 3: hour: Extra inputs are not permitted"),
+        (
+            '"special_sessions": [\n{"date": "2027-10-29", "label": "Muhurat", "windows": null,\n"note": ""}]',
+            "rules.json, line 5: special_sessions.0.note: Extra inputs are not permitted",
+        ),
+        (
+            '"freeze_quantity": [\n{"underlying": "NIFTY", "from": "2026-12-01", "quantity": 1800},\n'
+            '{"underlying": "NIFTY", "from": "2026-12-01", "quantity": 1200}]',
+            "rules.json, line 5: freeze_quantity of NIFTY: 2026-12-01 overlaps the rule of line 4",
+        ),
+        (
+            '"freeze_quantity": [\n{"underlying": "NIFTY", "from": "2026-12-01", "quantity": 1800},\n'
+            '{"underlying": "NIFTY", "from": "2026-11-01", "quantity": 1200}]',
+            "rules.json, line 5: freeze_quantity of NIFTY: 2026-11-01 runs backwards: 2026-12-01 stands in line 4",
+        ),
+        (
+            '"holidays": [\n\n{"date": "2027-10-29", "label": "Diwali", "session": "early_close"}]',
+            "rules.json, line 5: 2027-10-29: a holiday is early_close if and only if it has a special session",
+        ),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_line_and_changes_nothing(tmp_path: Path, body: str, says: str) -> None:
+    path = written(tmp_path, body)
+    with pytest.raises(InvalidInput) as caught:
+        read_market_rules(path)
+    assert str(caught.value).startswith(f"TRADEBUS_MARKET_RULES: {path}")
+    assert says in str(caught.value)
+    assert current() is SHIPPED
+
+
+def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is no file"):
+        read_market_rules(tmp_path / "missing.json")
+    with pytest.raises(InvalidInput, match="is no file"):
+        read_market_rules(tmp_path)
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe{}")
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        read_market_rules(tmp_path / "binary.json")
