@@ -11,7 +11,7 @@ from services.execution.recovery.recovery import Recovery
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.commits import Commits
-from services.execution.trades.instruments import InstrumentKinds
+from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
 from services.execution.trades.sending import Sending
@@ -83,7 +83,7 @@ def wire(
     commits = Commits(store, clock, roster=roster, follower=paper)
     pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds)
     sending = Sending(gateway, roster, pulse)
-    keeper = Keeper(commits, sending, InstrumentKinds(store.pool))
+    keeper = Keeper(commits, sending, Contracts(store.pool))
     recovery = Recovery(keeper, sending, follower=paper, passed_ns=passed_ns)
     supervisor = Supervisor(keeper, paper, passed_ns=passed_ns)
     outbox = Outbox(store, bus)

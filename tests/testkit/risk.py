@@ -36,7 +36,7 @@ def _instrument(number: int, symbol: str, **fields: Any) -> Instrument:
 
 
 STOCK, OTHER = _instrument(1, "SBIN"), _instrument(2, "TCS")
-INDEX = _instrument(3, "BANKNIFTY", kind="INDEX", market_class="index")
+INDEX = _instrument(3, "BANKNIFTY", kind="INDEX", market_class="derivative")
 INSTRUMENTS = {one.instrument_id: one for one in (STOCK, OTHER, INDEX)}
 
 

@@ -60,9 +60,7 @@ class Engine:
             max_signal_age_seconds=settings.max_signal_age_seconds,
             approval_valid_seconds=settings.approval_valid_seconds, marks_every_slice=settings.marks_every_slice,
         )  # fmt: skip
-        self._execution = EngineExecution(
-            sessions, {name: one.kind for name, one in by_id.items()}, tape_of=self._tape, record=self.record
-        )
+        self._execution = EngineExecution(sessions, by_id, tape_of=self._tape, record=self.record)
         self._facts: list[Fact] = []  # reported and not heard yet
         self._reached_ns = 0
 

@@ -10,6 +10,8 @@ and found anew only when a trade has changed.
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from tradebus.calendar import contract_of
+from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.market import Slice
 from tradebus.engine.record import Record
@@ -22,6 +24,7 @@ from tradebus.execution.step import Cancel, Place, Request, Step
 from tradebus.execution.supervision import Action, Decision, MeetTick, PassTime, Supervision
 from tradebus.execution.trade import Trade
 from tradebus.execution.watching import ending, note_extremes
+from tradebus.kernel.time import ist_date
 from tradebus.trading.facts import EntryApproved, ExitApproved, Fact, Intent
 from tradebus.trading.matching.exchange import PaperExchange
 from tradebus.trading.orders import BrokerOrder, Outcome
@@ -30,13 +33,13 @@ TapeOf = Callable[[int, Slice], Tape]
 
 
 class EngineExecution:
-    """`kinds` are instruments' kinds (for charges), `tape_of` an instrument's ticks of the day from a slice on."""
+    """`instruments` by id, `tape_of` an instrument's ticks of the day from a slice on."""
 
     def __init__(
-        self, sessions: Sequence[SessionSpec], kinds: Mapping[int, str], *, tape_of: TapeOf, record: Record
+        self, sessions: Sequence[SessionSpec], instruments: Mapping[int, Instrument], *, tape_of: TapeOf, record: Record
     ) -> None:
         self._paper = {spec.session_id: spec.paper for spec in sessions}
-        self._kinds, self._tape_of, self._record = kinds, tape_of, record
+        self._instruments, self._tape_of, self._record = instruments, tape_of, record
         self._exchange = PaperExchange()
         self._roster = Roster("engine")
         self._supervision = Supervision(self._roster, self._exchange)
@@ -106,11 +109,12 @@ class EngineExecution:
                 note_extremes(trade, tape.ticks, 0, tape.span(step.number)[1])
 
     def _open(self, approval: EntryApproved, *, at_ns: int) -> None:
-        step, kind, owner = Step(cause_id=approval.event_id), self._kinds[approval.instrument], self._roster.owner
+        step, owner = Step(cause_id=approval.event_id), self._roster.owner
+        contract = contract_of(self._instruments[approval.instrument], ist_date(at_ns))
         if self._supervision.now_ns > approval.valid_until_ns:
-            trade = refuse_trade(approval, step, kind=kind, owner=owner, reason="stale_approval")
+            trade = refuse_trade(approval, step, contract=contract, owner=owner, reason="stale_approval")
         else:
-            trade = open_trade(approval, step, kind=kind, owner=owner, at_ns=at_ns)
+            trade = open_trade(approval, step, contract=contract, owner=owner, at_ns=at_ns)
         trade.trade_id = self._record.new_trade_id()
         self._remember(trade, step)
         self._dispatch(trade.pos_id, step.requests)

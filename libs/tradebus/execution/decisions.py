@@ -32,6 +32,8 @@ def order_request(trade: Trade, order: Order) -> OrderRequest:
         price_paise=order.price_paise,
         trigger_paise=order.trigger_paise,
         market_protection_pct=MARKET_PROTECTION_PCT if protected else None,
+        role=order.role,
+        contract=trade.contract,
     )
 
 

@@ -11,6 +11,7 @@ Invariants (property-tested):
   cancelled there, and words that no table has. What is held of it is covered or being closed, and a person is told.
 """
 
+from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
 from tradebus.execution.foreign import take_quantity
@@ -309,14 +310,19 @@ def _protect(trade: Trade, step: Step, *, at_ns: int) -> None:
     """Covers what is held by a stop: a new one, or the live one made larger."""
     stop = trade.live(OrderRole.STOP)
     if stop is None:
+        # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
+        limit_paise = protective_limit_paise(
+            trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns)
+        )
         order = new_order(
             trade,
             step,
             role=OrderRole.STOP,
             transaction=trade.exit_transaction,
-            order_type=OrderType.SL_M,
+            order_type=OrderType.SL_M if limit_paise is None else OrderType.SL,
             quantity=trade.open_quantity,
             at_ns=at_ns,
+            price_paise=limit_paise,
             trigger_paise=trade.stop_paise,
         )
         step.requests.append(Place(order.order_id))

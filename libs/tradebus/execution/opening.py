@@ -4,6 +4,7 @@ The entry is a LIMIT at the guard price: the signal's price moved against us by 
 the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage guard).
 """
 
+from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
 from tradebus.execution.moving import move
@@ -21,13 +22,15 @@ from tradebus.trading.states import (
 )
 
 
-def open_trade(approval: EntryApproved, step: Step, *, kind: str, owner: str, at_ns: int | None = None) -> Trade:
+def open_trade(
+    approval: EntryApproved, step: Step, *, contract: Contract, owner: str, at_ns: int | None = None
+) -> Trade:
     """The trade, its entry order, and the request to place it. Pure: the same approval gives the same ids.
 
     `at_ns` is when it takes effect, the approval's own instant where it is not given.
     """
     at_ns = approval.ts_event_ns if at_ns is None else at_ns
-    trade = _trade(approval, kind=kind, owner=owner, at_ns=at_ns)
+    trade = _trade(approval, contract=contract, owner=owner, at_ns=at_ns)
     trade.state = next_trade_state(trade.state, TradeEvent.APPROVED)
     order = new_order(
         trade,
@@ -43,9 +46,9 @@ def open_trade(approval: EntryApproved, step: Step, *, kind: str, owner: str, at
     return trade
 
 
-def refuse_trade(approval: EntryApproved, step: Step, *, kind: str, owner: str, reason: str) -> Trade:
+def refuse_trade(approval: EntryApproved, step: Step, *, contract: Contract, owner: str, reason: str) -> Trade:
     """Our own refusal of an approval (stale, kill switch): recorded as a cancelled trade whose order never left."""
-    trade = open_trade(approval, step, kind=kind, owner=owner)
+    trade = open_trade(approval, step, contract=contract, owner=owner)
     step.requests.clear()
     order = trade.entry_order()
     move(order, step, OrderEvent.NOT_FOUND, approval.ts_event_ns)
@@ -101,7 +104,7 @@ def new_order(
     return order
 
 
-def _trade(approval: EntryApproved, *, kind: str, owner: str, at_ns: int) -> Trade:
+def _trade(approval: EntryApproved, *, contract: Contract, owner: str, at_ns: int) -> Trade:
     target = approval.target_paise
     return Trade(
         pos_id=approval.pos_id or "",
@@ -110,7 +113,7 @@ def _trade(approval: EntryApproved, *, kind: str, owner: str, at_ns: int) -> Tra
         strategy=approval.strategy,
         symbol=approval.symbol,
         instrument=approval.instrument,
-        kind=kind,
+        contract=contract,
         side=approval.side,
         state=TradeState.SIGNAL_GENERATED,
         quantity_requested=approval.quantity,

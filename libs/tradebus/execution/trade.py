@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.trading.states import TERMINAL_ORDER_STATES, TERMINAL_TRADE_STATES, OrderState, TradeState
@@ -48,7 +49,7 @@ class Trade:
     strategy: str
     symbol: str
     instrument: int
-    kind: str
+    contract: Contract  # its terms on the day it was taken
     side: Side
     state: TradeState
     quantity_requested: int
@@ -83,6 +84,10 @@ class Trade:
     mfe_r: float | None = None
     orders: list[Order] = field(default_factory=list)
     fill_ids: set[str] = field(default_factory=set)
+
+    @property
+    def kind(self) -> str:
+        return self.contract.kind
 
     @property
     def ended(self) -> bool:

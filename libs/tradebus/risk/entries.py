@@ -6,8 +6,10 @@ and signal give the same answer; a quantity is whole lots.
 
 from dataclasses import replace
 
-from tradebus.calendar import lot_size
+from tradebus.calendar import Contract, ProposedOrder, contract_of, order_legal
 from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
@@ -34,10 +36,10 @@ def decide_entry(state: RiskState, signal: EntrySignal, situation: Situation) ->
         objection = first_objection(ask)
         if objection is not None:
             return _objected(signal, objection)
-        lot = lot_size(instrument.underlying, ist_date(signal.ts_event_ns), kind=instrument.kind)
+        contract = contract_of(instrument, ist_date(signal.ts_event_ns))
+        return (_sized(ask, signal.pos_id, contract),)
     except InvalidInput as error:
         return (block(signal, "unknown_contract", str(error)),)
-    return (_sized(ask, signal.pos_id, instrument, lot),)
 
 
 def block(signal: EntrySignal, rule: str, detail: str) -> Verdict:
@@ -66,17 +68,20 @@ def _objected(signal: EntrySignal, found: Finding) -> tuple[Verdict, ...]:
     return (halt, blocked)
 
 
-def _sized(ask: Ask, pos_id: str, instrument: Instrument, lot: int) -> Verdict:
-    sized = _size(ask, lot)
-    signal = ask.signal
+def _sized(ask: Ask, pos_id: str, contract: Contract) -> Verdict:
+    signal, lot = ask.signal, contract.lot_size
+    sized = _size(ask, contract)
     if sized.quantity < lot:
         return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}")
+    legal = order_legal(contract, _entry(ask, sized.quantity), ts_ns=signal.ts_event_ns)
+    if not legal.allowed:
+        return block(signal, legal.rule, legal.detail)
     approval = Approval(
         holding=_reservation(ask, pos_id, sized.quantity),
         stop_paise=ask.stop_paise,
         target_paise=ask.target_paise,
         lot_size=lot,
-        tick_size_paise=instrument.tick_size_paise,
+        tick_size_paise=contract.tick_size_paise,
         quantity_requested=sized.requested,
         valid_until_ns=signal.ts_event_ns + ask.situation.terms.approval_valid_ns,
     )
@@ -89,18 +94,25 @@ def _sized(ask: Ask, pos_id: str, instrument: Instrument, lot: int) -> Verdict:
     return replace(allowed, kind=Kind.REDUCE, rule=sized.rule, detail=f"{sized.quantity} of {sized.requested}")
 
 
-def _size(ask: Ask, lot: int) -> Sized:
+def _entry(ask: Ask, quantity: int) -> ProposedOrder:
+    """The order that an approval leads to, as the exchange would see it."""
+    transaction = Transaction.BUY if ask.signal.side is Side.LONG else Transaction.SELL
+    return ProposedOrder(OrderRole.ENTRY, transaction, OrderType.LIMIT, quantity, price_paise=ask.price_paise)
+
+
+def _size(ask: Ask, contract: Contract) -> Sized:
     terms, limits = ask.situation.terms, ask.situation.terms.limits
     return position_size(
         capital_paise=terms.capital_paise,
         price_paise=ask.price_paise,
         stop_paise=ask.stop_paise,
-        lot_size=lot,
+        lot_size=contract.lot_size,
         risk_per_trade_pct=limits.risk_per_trade_pct,
         max_leverage=limits.max_leverage,
         max_exposure_pct=limits.max_exposure_pct,
         open_exposure_paise=sum(holding.exposure_paise for holding in ask.live),
         max_lots_per_trade=limits.max_lots_per_trade,
+        freeze_quantity=contract.freeze_quantity,
     )
 
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import ROUND_FLOOR, Decimal
-from functools import lru_cache
 
-from tradebus.calendar import session_for
+from tradebus.calendar import TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import RiskLimits, SessionSpec
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
@@ -79,21 +78,18 @@ class Situation:
 
 
 def hours_of(instrument: Instrument, limits: RiskLimits, *, ts_ns: int) -> Hours | None:
-    """The hours on the Indian date of `ts_ns`; None where the market of the instrument is closed all day.
+    """The hours on the Indian date of `ts_ns`; None where the instrument does not trade all day.
 
     Raises InvalidInput for a class or a day the calendar does not know.
     """
-    return _hours(
-        ist_date(ts_ns), instrument.market_class, limits.safe_trading_start, limits.safe_trading_end,
-        limits.hard_trading_end,
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=4096)
-def _hours(day: date, market_class: str, start: str | None, end: str | None, hard_end: str | None) -> Hours | None:
-    market = session_for(day, market_class)
+    market = session_of(instrument, ist_date(ts_ns))
     if market is None:
         return None
+    return _hours(market, limits.safe_trading_start, limits.safe_trading_end, limits.hard_trading_end)
+
+
+def _hours(market: TradingSession, start: str | None, end: str | None, hard_end: str | None) -> Hours:
+    day = market.day
     hard_end_ns = market.square_off_ns if hard_end is None else _at(day, hard_end)
     # A time at which nothing trades any more cannot be honoured: the market's own square-off comes first then.
     if hard_end_ns >= market.close_ns:

@@ -12,7 +12,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.calendar import Contract, ProposedOrder
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 
 
 class BrokerStatus(StrEnum):
@@ -58,7 +59,10 @@ class Product(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A new order. `account` names whose; `tag` finds it again. Prices in paise, `at_ns` is when it was decided."""
+    """A new order. `account` names whose; `tag` finds it again. Prices in paise, `at_ns` is when it was decided.
+
+    `contract` is what the order rules are asked about, `role` whether the order opens a position or ends one. Whoever
+    sends a request says both; a broker's adapter reads neither."""
 
     account: str
     tag: str
@@ -74,6 +78,20 @@ class OrderRequest:
     trigger_paise: int | None = None
     market_protection_pct: float | None = None
     product: Product = Product.INTRADAY
+    role: OrderRole = OrderRole.EXIT
+    contract: Contract | None = None
+
+    def proposed(self) -> ProposedOrder:
+        """As the order rules read it."""
+        return ProposedOrder(
+            role=self.role,
+            transaction=self.transaction,
+            order_type=self.order_type,
+            quantity=self.quantity,
+            price_paise=self.price_paise,
+            trigger_paise=self.trigger_paise,
+            has_protection=bool(self.market_protection_pct),
+        )
 
 
 @dataclass(frozen=True, slots=True)

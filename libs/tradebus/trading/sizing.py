@@ -5,6 +5,7 @@
     max_exposure_pct     capital x leverage x share, less what is already open
     capital_per_ticker   budget x leverage / price                 where a budget is given
     max_lots_per_trade   lots x lot size
+    freeze_quantity      what the exchange takes in one order of the contract
 
 The smallest decides, rounded down to whole lots; on a tie the earlier in the table is named.
 
@@ -52,6 +53,7 @@ def position_size(
     open_exposure_paise: int = 0,
     capital_per_ticker_paise: int | None = None,
     max_lots_per_trade: int | None = None,
+    freeze_quantity: int | None = None,
 ) -> Sized:
     """The size of a new position. `max_exposure_pct` is a share (0.8), `risk_per_trade_pct` a percentage (1.0).
 
@@ -78,6 +80,8 @@ def position_size(
         limits["capital_per_ticker"] = _leveraged(max(0, capital_per_ticker_paise), leverage, price_paise)
     if max_lots_per_trade is not None:
         limits["max_lots_per_trade"] = max_lots_per_trade * lot_size
+    if freeze_quantity is not None:
+        limits["freeze_quantity"] = freeze_quantity
     rule = min(limits, key=lambda name: limits[name])
     return Sized(round_down_to_lot(limits[rule], lot_size), rule, round_down_to_lot(by_risk, lot_size))
 

@@ -4,6 +4,7 @@ session ─► (broker, credential) ─► Account: gateway, updates, what the b
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import date
 
 import structlog
@@ -15,7 +16,8 @@ from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.errors import TokenExpired
 from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.registry import Broker, OpenBroker
-from tradebus.calendar import freeze_quantity
+from tradebus.calendar import time_legal, values_legal
+from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput, TradebusError
@@ -24,6 +26,7 @@ from tradebus.store.store import Store
 from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
+_NOT_SLICED = ", and orders are not sliced in this version: set max_lots_per_trade"
 _log = structlog.get_logger()
 
 
@@ -41,25 +44,31 @@ class Account:
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
 
-    def problem(self, request: OrderRequest, *, today: date) -> str | None:
-        """Why the request cannot be one order at this broker, None where it can."""
+    def problem(self, request: OrderRequest, *, now_ns: int) -> str | None:
+        """Why the request cannot be one order at this broker, None where it can: the dated order rules, asked with the
+        broker's own terms of the day. An order that ends a position is never held back by our clock, the exchange says
+        so itself."""
         listing = self.listed.get(request.instrument)
-        if listing is None:
+        if listing is None or request.contract is None:
             return f"{request.symbol} is not listed at {self.broker.name}"
-        freeze = listing.freeze_quantity  # Kite's master has none: the exchange's own list does
-        if freeze is None and listing.key.is_derivative:
-            freeze = freeze_quantity(listing.key.name, today)
-        if freeze is not None and request.quantity > freeze:
-            return (
-                f"quantity {request.quantity} is above the freeze quantity of {freeze} of "
-                f"{listing.symbol}, and orders are not sliced in this version: set max_lots_per_trade"
-            )
-        if request.quantity % listing.lot_size:
-            return f"quantity {request.quantity} is not a multiple of {listing.symbol}'s lot of {listing.lot_size}"
-        for name, price in (("price", request.price_paise), ("trigger", request.trigger_paise)):
-            if price is not None and price % listing.tick_size_paise:
-                return f"{name} {price} paise is not on {listing.symbol}'s tick of {listing.tick_size_paise}"
-        return None
+        day = ist_date(now_ns)
+        contract = replace(
+            request.contract, symbol=listing.symbol, lot_size=listing.lot_size,
+            tick_size_paise=listing.tick_size_paise,
+            # Where the broker's master says no freeze quantity, the exchange's own list does.
+            freeze_quantity=listing.freeze_quantity or request.contract.freeze_quantity,
+        )  # fmt: skip
+        order, found = request.proposed(), None
+        try:
+            if request.role is OrderRole.ENTRY:
+                found = time_legal(contract, order, ts_ns=now_ns)
+            found = found or values_legal(contract, order, day=day)
+        except InvalidInput as error:
+            return str(error)
+        if found is None:
+            return None
+        more = _NOT_SLICED if found.rule == "freeze_quantity" else ""
+        return f"{found.rule}: {found.detail}{more}"
 
 
 class Accounts:
@@ -115,7 +124,11 @@ class Accounts:
 
     def today(self) -> date:
         """The market's day: a sandbox's may be another one than the machine's."""
-        return ist_date(self._clock.now_ns())
+        return ist_date(self.now_ns())
+
+    def now_ns(self) -> int:
+        """The market's time, as `today`."""
+        return self._clock.now_ns()
 
     def passed_ns(self) -> int:
         """The event time that has certainly passed, though no tick may say so: brokers' markets do not wait for us."""

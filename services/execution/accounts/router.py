@@ -30,7 +30,7 @@ class OrderRouter:
             account = await self._accounts.of(spec)
         except TradebusError as error:
             return _not_sent(error)
-        problem = account.problem(request, today=self._accounts.today())
+        problem = account.problem(request, now_ns=self._accounts.now_ns())
         if problem is not None:
             return Outcome(Result.REFUSED, reason=f"not sent: {problem}")
         return await account.gateway.place(request)

@@ -13,6 +13,7 @@ from services.execution.trades import ledger
 from services.execution.trades.ledger import Ledger, Stale
 from services.execution.trades.ports import Follower
 from services.execution.trades.protection import Protection
+from tradebus.calendar import Contract
 from tradebus.contracts.base import Message, event_id_for
 from tradebus.contracts.orders import Difference, ReconcileMismatch
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
@@ -52,20 +53,20 @@ class Commits:
         return lock
 
     async def open(
-        self, approval: Approval, *, kind: str, refusal: str | None, at_ns: int
+        self, approval: Approval, *, contract: Contract, refusal: str | None, at_ns: int
     ) -> tuple[Trade, Sequence[Request]] | None:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one. None
         where there is nothing to do. Raises ValueError for an approval that names no session."""
         fact, step = _approved(approval), Step(cause_id=approval.event_id)
         owner = self.roster.owner
         if refusal is None:
-            trade = open_trade(fact, step, kind=kind, owner=owner, at_ns=at_ns)
+            trade = open_trade(fact, step, contract=contract, owner=owner, at_ns=at_ns)
             # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
             taken = await ledger.open_trade(
                 self._store.alone, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"
             )
         else:
-            trade = refuse_trade(fact, step, kind=kind, owner=owner, reason=refusal)
+            trade = refuse_trade(fact, step, contract=contract, owner=owner, reason=refusal)
             async with self._store.begin() as tx:
                 taken = await ledger.open_trade(
                     tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome=refusal
@@ -73,7 +74,7 @@ class Commits:
                 if taken:
                     self._emit(tx, step)
         if not taken:
-            await self._refuse_if_exited(approval, kind=kind)
+            await self._refuse_if_exited(approval, contract=contract)
             return None
         self.remember(trade)
         return trade, step.requests
@@ -151,10 +152,12 @@ class Commits:
         self.roster.forget(pos_id)
         self._protection.forget(pos_id)
 
-    async def _refuse_if_exited(self, approval: Approval, *, kind: str) -> None:
+    async def _refuse_if_exited(self, approval: Approval, *, contract: Contract) -> None:
         """The approval was taken before, and nothing is to do; or its exit came first: then it is never opened."""
         step = Step(cause_id=approval.event_id)
-        trade = refuse_trade(_approved(approval), step, kind=kind, owner=self.roster.owner, reason="exit_came_first")
+        trade = refuse_trade(
+            _approved(approval), step, contract=contract, owner=self.roster.owner, reason="exit_came_first"
+        )
         async with self._store.begin() as tx:
             await tx.lock(trade.pos_id)
             if not await ledger.reopen_claim(tx.connection, trade.pos_id):

@@ -1,21 +1,25 @@
-"""Kinds of instruments, as the book of record has them."""
+"""The terms of instruments, as the book of record has them."""
+
+from datetime import date
 
 import asyncpg
 
+from tradebus.calendar import Contract, contract_of
+from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.store.instruments import load_instruments
 
 
-class InstrumentKinds:
-    """Reads the master when an instrument is new to it: feeds register theirs while execution runs."""
+class Contracts:
+    """Reads the master when an instrument is new to it, and once a day: feeds register theirs while execution runs."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._kinds: dict[int, str] = {}
+        self._master = InstrumentMaster([])
+        self._day: date | None = None
 
-    async def of(self, instrument: int) -> str:
-        """The kind (EQUITY, INDEX, FUTURE, OPTION). Raises InvalidInput for an instrument nobody registered."""
-        if instrument not in self._kinds:
-            master = await load_instruments(self._pool)
-            self._kinds = {each.instrument_id: each.kind for each in master}
-            return master.by_id(instrument).kind
-        return self._kinds[instrument]
+    async def of(self, instrument: int, day: date) -> Contract:
+        """Its terms on `day`. Raises InvalidInput for an instrument nobody registered, and for a contract whose lot is
+        known nowhere."""
+        if day != self._day or not self._master.has_id(instrument):
+            self._master, self._day = await load_instruments(self._pool), day
+        return contract_of(self._master.by_id(instrument), day)

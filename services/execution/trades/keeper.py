@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from services.execution.trades.commits import Approval, Commits
-from services.execution.trades.instruments import InstrumentKinds
+from services.execution.trades.instruments import Contracts
 from services.execution.trades.ledger import Stale
 from services.execution.trades.sending import Sending
 from tradebus.contracts.base import Message
@@ -19,23 +19,24 @@ from tradebus.contracts.risk import ExitApproved
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.step import Request
+from tradebus.kernel.time import ist_date
 from tradebus.trading.orders import BrokerOrder
 
 _log = structlog.get_logger()
 
 
 class Keeper:
-    """One per execution instance. `kinds` knows instruments' kinds (for charges)."""
+    """One per execution instance. `contracts` knows instruments' terms."""
 
-    def __init__(self, commits: Commits, sending: Sending, kinds: InstrumentKinds) -> None:
+    def __init__(self, commits: Commits, sending: Sending, contracts: Contracts) -> None:
         self.commits, self.roster = commits, commits.roster
-        self._sending, self._kinds = sending, kinds
+        self._sending, self._contracts = sending, contracts
 
     async def open(self, approval: Approval, *, refusal: str | None, at_ns: int) -> None:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one."""
-        kind = await self._kinds.of(approval.instrument)
+        contract = await self._contracts.of(approval.instrument, ist_date(at_ns))
         async with self.commits.lock(approval.pos_id or ""):
-            opened = await self.commits.open(approval, kind=kind, refusal=refusal, at_ns=at_ns)
+            opened = await self.commits.open(approval, contract=contract, refusal=refusal, at_ns=at_ns)
             if opened is not None:
                 await self.dispatch(opened[0].pos_id, opened[1])
 

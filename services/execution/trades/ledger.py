@@ -5,19 +5,22 @@ from typing import Any
 
 import asyncpg
 
+from tradebus.calendar import contract_of
 from tradebus.contracts.base import Message
+from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution.step import Step
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import lock_key
+from tradebus.kernel.time import ist_date
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Transaction as StoreTransaction
 from tradebus.trading.states import OrderState, TradeState
 
 _SQL = load_queries("services.execution.trades", "ledger")
 
-
+_TERMS = ("kind", "market_class", "underlying", "expiry", "strike_paise", "right", "freeze_quantity", "terms_on")
 FetchRow = Callable[..., Awaitable[asyncpg.Record | None]]
 
 
@@ -163,6 +166,11 @@ class Ledger:
 def _trade(row: asyncpg.Record) -> Trade:
     fields = dict(row)
     fields["instrument"] = fields.pop("instrument_id")
+    listed = Instrument(
+        instrument_id=fields["instrument"], symbol=fields["symbol"], lot_size=fields["lot_size"],
+        tick_size_paise=fields["tick_size_paise"], **{name: fields.pop(name) for name in _TERMS},
+    )  # fmt: skip
+    fields["contract"] = contract_of(listed, ist_date(fields["created_ns"]))
     fields["side"] = Side(fields["side"])
     fields["state"] = TradeState(fields["state"])
     return Trade(**fields)

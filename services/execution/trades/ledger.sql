@@ -80,7 +80,8 @@ FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
 WHERE t.pos_id = e.pos_id AND t.version = e.version
 
 -- name: select_trade
-SELECT t.*, i.kind FROM trades t JOIN instruments i USING (instrument_id) WHERE t.pos_id = $1
+SELECT t.*, i.kind, i.market_class, i.underlying, i.expiry, i.strike_paise, i."right", i.freeze_quantity, i.terms_on
+FROM trades t JOIN instruments i USING (instrument_id) WHERE t.pos_id = $1
 
 -- name: select_orders
 SELECT * FROM orders WHERE pos_id = $1

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from services.execution.trades.keeper import Keeper
 from tradebus.brokers.ports import SimulatedMarket
-from tradebus.calendar import MarketClass, session_for
+from tradebus.calendar import Contract, session_of
 from tradebus.contracts.records import Records
 from tradebus.execution.supervision import Action, Decision, KeepExtremes, MeetTick, Supervision
 from tradebus.execution.trade import Trade
@@ -43,7 +43,7 @@ class Supervisor:
 
     def _passed(self, trade: Trade) -> int:
         passed_ns = self._passed_ns(trade.session_id)
-        return passed_ns if passed_ns and _in_session(passed_ns) else 0
+        return passed_ns if passed_ns and _in_session(trade.contract, passed_ns) else 0
 
     async def _carry_out(self, action: Action) -> None:
         if isinstance(action, Decision):
@@ -61,7 +61,7 @@ class Supervisor:
                     await self._keeper.report(report)
 
 
-def _in_session(ts_ns: int) -> bool:
-    """Whether anything is traded then: an exit that is refused out of hours is not tried all night."""
-    session = session_for(ist_date(ts_ns), MarketClass.DERIVATIVE)
+def _in_session(contract: Contract, ts_ns: int) -> bool:
+    """Whether it is traded then: an exit that is refused out of hours is not tried all night."""
+    session = session_of(contract, ist_date(ts_ns))
     return session is not None and session.open_ns <= ts_ns < session.close_ns

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from testkit.contracts import OPEN_NS, contract
 
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.brokers.paper.memory import MemoryPaperBook
@@ -19,13 +20,14 @@ MILLISECOND = 1_000_000
 SETTINGS = PaperSettings(seed=7, latency_ms=100, slippage_bps=2.0, partial_fill_probability=0.5)
 
 
-def request(tag="t1", *, account="a", at_ns=0, instrument=1, kind=OrderType.LIMIT, way=Transaction.BUY, lots=4):
+def request(tag="t1", *, account="a", at_ns=OPEN_NS, instrument=1, kind=OrderType.LIMIT, way=Transaction.BUY, lots=4):
     waits = kind in (OrderType.SL, OrderType.SL_M)
     return OrderRequest(
         account=account, tag=tag, instrument=instrument, symbol="X", transaction=way, order_type=kind,
         quantity=lots * 25, lot_size=25, tick_size_paise=5, at_ns=at_ns,
         price_paise=10_000 if kind in (OrderType.LIMIT, OrderType.SL) else None,
         trigger_paise=10_000 if waits else None, market_protection_pct=3.0,
+        contract=contract(lot_size=25),
     )  # fmt: skip
 
 
@@ -43,7 +45,7 @@ async def test_an_order_is_found_by_id_and_by_its_accounts_tag_only(paper_book):
 
 
 async def test_an_order_of_a_known_tag_changes_nothing(paper_book):
-    first, second = accept(request(), SETTINGS), accept(request(at_ns=MILLISECOND, account="b"), SETTINGS)
+    first, second = accept(request(), SETTINGS), accept(request(at_ns=OPEN_NS + MILLISECOND, account="b"), SETTINGS)
     await paper_book.insert(first)
     await paper_book.insert(second)
     await paper_book.insert(first)
@@ -55,7 +57,7 @@ async def test_an_order_of_a_known_tag_changes_nothing(paper_book):
 async def test_the_later_writer_of_one_version_loses(paper_book):
     order = accept(request(), SETTINGS)
     await paper_book.insert(order)
-    cancelled = request_cancel(order, at_ns=MILLISECOND)
+    cancelled = request_cancel(order, at_ns=OPEN_NS + MILLISECOND)
     assert await paper_book.save(cancelled, version=0)
     assert not await paper_book.save(replace(order, reason="late"), version=0)
     assert await paper_book.by_id(order.broker_order_id) == (cancelled, 1)
@@ -63,7 +65,7 @@ async def test_the_later_writer_of_one_version_loses(paper_book):
 
 
 async def test_accounts_see_their_orders_in_the_order_they_came(paper_book):
-    orders = [accept(request(f"t{number}", at_ns=number * MILLISECOND), SETTINGS) for number in range(3)]
+    orders = [accept(request(f"t{number}", at_ns=OPEN_NS + number * MILLISECOND), SETTINGS) for number in range(3)]
     for order in reversed(orders):
         await paper_book.insert(order)
     assert await paper_book.of_account("a") == orders
@@ -81,7 +83,7 @@ async def test_two_gateways_on_one_book_see_each_others_changes(paper_book):
 
 
 def table(path: list[int]) -> InstrumentTicks:
-    at_ns = (np.arange(len(path), dtype=np.int64) + 1) * 150 * MILLISECOND
+    at_ns = OPEN_NS + (np.arange(len(path), dtype=np.int64) + 1) * 150 * MILLISECOND
     nothing = np.zeros(len(path), np.int64)
     return InstrumentTicks(at_ns, np.asarray(path, np.int64), nothing, nothing)
 
@@ -90,7 +92,7 @@ requests = st.builds(
     request,
     st.sampled_from(["t1", "t2", "t3"]),
     account=st.sampled_from(["a", "b"]),
-    at_ns=st.integers(0, 10).map(lambda number: number * 100 * MILLISECOND),
+    at_ns=st.integers(0, 10).map(lambda number: OPEN_NS + number * 100 * MILLISECOND),
     kind=st.sampled_from(OrderType),
     way=st.sampled_from(Transaction),
     lots=st.integers(0, 6),
@@ -120,17 +122,17 @@ def test_the_engines_exchange_answers_and_reports_as_the_gateway_does(script, pa
                 if ours.result is Result.ACCEPTED:
                     numbers.append(ours.broker_order_id)
             elif what == "cancel":
-                number, at_ns = numbers[given_[0] % len(numbers)], given_[1] * 100 * MILLISECOND
+                number, at_ns = numbers[given_[0] % len(numbers)], OPEN_NS + given_[1] * 100 * MILLISECOND
                 ours, theirs = exchange.cancel("a", number, at_ns=at_ns), await gateway.cancel("a", number, at_ns=at_ns)
             elif what == "modify":
                 number = numbers[given_[0] % len(numbers)]
-                change = Change(100, 10_000, given_[1] * 5 if given_[1] >= 0 else -5, 100 * MILLISECOND)
+                change = Change(100, 10_000, given_[1] * 5 if given_[1] >= 0 else -5, OPEN_NS + 100 * MILLISECOND)
                 ours, theirs = exchange.modify("a", number, change), await gateway.modify("a", number, change)
             elif what == "tick":
                 assert exchange.next_touch(1, ticks, given_[0]) == gateway.next_touch(1, ticks, given_[0])
                 ours, theirs = exchange.on_tick(1, ticks, given_[0]), first(await gateway.on_tick(1, ticks, given_[0]))
             else:
-                now_ns = given_[0] * 100 * MILLISECOND
+                now_ns = OPEN_NS + given_[0] * 100 * MILLISECOND
                 ours, theirs = exchange.advance(now_ns), first(await gateway.advance(now_ns))
             assert ours == theirs
         for account in ("a", "b"):
@@ -149,5 +151,5 @@ async def test_what_is_final_is_let_go_and_refuses_changes(paper_book):
     [report] = await gateway.on_tick(1, table([10_000]), 0)
     assert report.status is BrokerStatus.FILLED
     assert gateway.next_touch(1, table([10_000, 10_000]), 0) is None
-    refused = await gateway.cancel("a", placed.broker_order_id, at_ns=MILLISECOND)
+    refused = await gateway.cancel("a", placed.broker_order_id, at_ns=OPEN_NS + MILLISECOND)
     assert refused.result is Result.REFUSED

@@ -163,7 +163,7 @@ async def test_what_cannot_be_one_order_is_refused_here_with_the_reason(listed, 
 
         reasons = await until(refused, life)
     assert "above the freeze quantity of 1800" in reasons[0]
-    assert "not a multiple of NIFTY26NOVFUT's lot of 65" in reasons[1]
+    assert "quantity 70 of NIFTY26NOVFUT is not a multiple of the lot of 65" in reasons[1]
     assert "is not listed at kite" in reasons[2]
     assert broker.book.requests == []
 

@@ -89,12 +89,13 @@ async def test_a_refused_exit_is_tried_again_without_a_tick(tmp_path, where) -> 
 
 async def test_out_of_hours_nothing_is_tried_again(tmp_path, where, listed) -> None:
     broker = FakeBroker()
-    async with Clocked(where, tmp_path, broker, at_ns=TEN + 12 * 3_600 * SECOND) as life:
-        entry = approval(1, at_ns=TEN + 12 * 3_600 * SECOND)
+    entry = approval(1)
+    async with Clocked(where, tmp_path, broker, at_ns=TEN) as life:
         await life.started(spec())
         await opened(life, broker, entry)
-        broker.book.refused = "the market is closed"
-        await life.send(exit_of(entry, at_ns=entry.ts_event_ns + SECOND))
+    broker.book.refused = "the market is closed"
+    async with Clocked(where, tmp_path, broker, at_ns=TEN + 12 * 3_600 * SECOND) as life:
+        await life.send(exit_of(entry, at_ns=TEN + 12 * 3_600 * SECOND))
         stop = await life.one("SELECT * FROM orders WHERE role = 'STOP' AND state = 'CANCEL_PENDING'")
         await asyncio.sleep(0.2)
         broker.tell(broker.book.orders[stop["broker_order_id"]])

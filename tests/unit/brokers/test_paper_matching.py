@@ -1,12 +1,18 @@
 """The paper broker's matching invariants, and its vectorised look-ahead against plain matching."""
 
+from dataclasses import replace
+from datetime import date, time
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testkit.contracts import contract
 
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
+from tradebus.kernel.time import ist_to_ns
 from tradebus.trading.matching.paper import Quote, accept, match, refusal, request_cancel, request_change
 from tradebus.trading.matching.touch import next_touch
 from tradebus.trading.orders import BrokerStatus, Change, InstrumentTicks, OrderRequest
@@ -133,14 +139,42 @@ def test_quotes_are_used_where_the_feed_has_them():
     assert order.fills[0].price_paise == 10_020
 
 
+SELL = Transaction.SELL
+IN_SESSION = ist_to_ns(date(2026, 11, 25), time(10))
+
+
+def dated(bad: OrderRequest, at_ns: int = IN_SESSION, **terms: Any) -> OrderRequest:
+    """The request, of a contract, at a time."""
+    return replace(bad, at_ns=at_ns, contract=contract(**{"lot_size": 25, "freeze_quantity": 300, **terms}))
+
+
 @pytest.mark.parametrize(
-    ("bad", "word"),
+    ("bad", "rule"),
     [
-        (request(quantity=30), "lot"),
-        (request(OrderType.LIMIT), "price"),
-        (request(OrderType.SL_M), "trigger"),
-        (request(OrderType.LIMIT, price=10_001), "tick"),
+        (dated(request(quantity=30)), "lot_size"),
+        (dated(request(quantity=325)), "freeze_quantity"),
+        (dated(request(OrderType.LIMIT)), "price"),
+        (dated(request(OrderType.SL_M)), "trigger"),
+        (dated(request(OrderType.LIMIT, price=10_001)), "tick_size"),
+        (dated(request(OrderType.SL_M, Transaction.SELL, trigger=10_000), kind="OPTION"), "option_stop_market"),
+        (
+            dated(request(OrderType.SL, Transaction.SELL, price=5_000, trigger=10_000), kind="OPTION"),
+            "price_protection",
+        ),
+        (dated(replace(request(), market_protection_pct=None)), "market_protection"),
+        (dated(request(), ist_to_ns(date(2026, 11, 25), time(15, 40))), "outside_session"),
+        (dated(request(), ist_to_ns(date(2026, 11, 24), time(10))), "market_closed"),
+        (dated(request(), expiry=date(2026, 11, 23)), "contract_expired"),
+        (dated(request(), ist_to_ns(date(1990, 1, 1), time(10))), "no rule is known for 1990-01-01"),
+        (request(), "names no contract"),
     ],
 )
-def test_an_order_no_exchange_would_take_is_refused_with_the_reason(bad, word):
-    assert word in (refusal(bad) or "")
+def test_an_order_no_exchange_would_take_is_refused_with_the_rule(bad, rule):
+    assert rule in (refusal(bad) or "")
+
+
+@pytest.mark.parametrize("kind", ["FUTURE", "OPTION", "EQUITY"])
+def test_an_order_that_the_exchange_takes_is_taken(kind):
+    assert refusal(dated(request(), kind=kind)) is None
+    stop = request(OrderType.SL, Transaction.SELL, price=8_000, trigger=10_000)
+    assert refusal(dated(stop, kind=kind)) is None

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.contracts import contract
 
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.signals import Side
@@ -28,7 +29,7 @@ def opened() -> Trade:
         lot_size=LOT, tick_size_paise=5, price_paise=10_000, stop_paise=9_900, target_paise=None,
         valid_until_ns=MORNING + 60 * SECOND, max_slippage_pct=0.5, order_timeout_seconds=30,
     )  # fmt: skip
-    trade = open_trade(approval, Step(), kind="FUTURE", owner="me")
+    trade = open_trade(approval, Step(), contract=contract(), owner="me")
     accept(trade, trade.entry_order())
     return trade
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.contracts import contract
 from testkit.trades import MORNING, SECOND, approval, paper_filling
 
 from tradebus.contracts.orders import OrderRole, Transaction
@@ -39,7 +40,7 @@ class Chaos:
         self.placed: list[str] = []
         self.calm = False
         step = Step()
-        self.trade = open_trade(approval(side), step, kind="FUTURE", owner="o")
+        self.trade = open_trade(approval(side), step, contract=contract(), owner="o")
         self.send(step.requests)
 
     def word(self) -> str:
@@ -170,7 +171,7 @@ def test_late_doubled_and_contradictory_words_end_in_the_brokers_truth(data, sid
 
 def placed_trade() -> Trade:
     step = Step()
-    trade = open_trade(approval(Side.LONG), step, kind="FUTURE", owner="o")
+    trade = open_trade(approval(Side.LONG), step, contract=contract(), owner="o")
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
     return trade
 
@@ -184,7 +185,7 @@ def test_an_accepted_order_that_the_broker_no_longer_knows_has_ended():
 
 def test_a_refused_order_that_the_stream_calls_cancelled_stays_refused():
     step = Step()
-    trade = open_trade(approval(Side.LONG), step, kind="FUTURE", owner="o")
+    trade = open_trade(approval(Side.LONG), step, contract=contract(), owner="o")
     paper = accept(order_request(trade, trade.entry_order()), PAPER)
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.REFUSED, reason="no"), at_ns=MORNING)
     gone = report(replace(paper, status=BrokerStatus.CANCELLED))

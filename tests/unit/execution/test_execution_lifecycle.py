@@ -2,8 +2,9 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.contracts import contract
 
-from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
@@ -18,6 +19,7 @@ from tradebus.trading.matching.paper import (
     accept,
     catch_up,
     match,
+    refusal,
     report,
     request_cancel,
     request_change,
@@ -27,6 +29,7 @@ from tradebus.trading.states import TradeState
 
 SECOND = 1_000_000_000
 MORNING = 1_704_080_700 * SECOND  # 2024-01-01 09:15 in India
+WHOLE = PaperSettings(seed=3, latency_ms=100, slippage_bps=0.0, partial_fill_probability=0.0)
 PAPER = PaperSettings(seed=3, latency_ms=100, slippage_bps=1.0, partial_fill_probability=0.5)
 
 
@@ -125,11 +128,12 @@ def check(trade: Trade) -> None:
     st.lists(st.integers(-40, 40).map(lambda ticks: 10_000 + ticks * 5), min_size=5, max_size=60),
     st.integers(0, 60),
     st.booleans(),
+    st.sampled_from(["FUTURE", "OPTION"]),
 )
-def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, path, exit_at, repeat):
+def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, path, exit_at, repeat, kind):
     stop, target = (9_900, 10_100) if side is Side.LONG else (10_100, 9_900)
     step = Step()
-    trade = open_trade(approval(side, stop=stop, target=target), step, kind="FUTURE", owner="o")
+    trade = open_trade(approval(side, stop=stop, target=target), step, contract=contract(kind), owner="o")
     broker = Broker(data.draw)
     broker.answer(trade, step)
     at_ns = MORNING
@@ -157,7 +161,7 @@ def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, p
 
 def test_a_stale_approval_becomes_a_cancelled_trade_that_never_left():
     step = Step()
-    trade = refuse_trade(approval(), step, kind="FUTURE", owner="o", reason="stale_approval")
+    trade = refuse_trade(approval(), step, contract=contract(), owner="o", reason="stale_approval")
     assert trade.state is TradeState.CANCELLED
     assert step.requests == []
     assert [fact.TYPE for fact in step.facts] == ["ORDER_CANCELLED"]
@@ -165,7 +169,7 @@ def test_a_stale_approval_becomes_a_cancelled_trade_that_never_left():
 
 def test_an_entry_that_waits_too_long_is_timed_out_and_cancelled():
     step = Step()
-    trade = open_trade(approval(), step, kind="FUTURE", owner="o")
+    trade = open_trade(approval(), step, contract=contract(), owner="o")
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
     late = Step()
     lifecycle.on_deadline(trade, late, now_ns=MORNING + 31 * SECOND)
@@ -175,7 +179,7 @@ def test_an_entry_that_waits_too_long_is_timed_out_and_cancelled():
 
 def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
     step = Step()
-    trade = open_trade(approval(), step, kind="FUTURE", owner="o")
+    trade = open_trade(approval(), step, contract=contract(), owner="o")
     entry = trade.entry_order()
     paper = match(accept(order_request(trade, entry), PAPER), Quote(at_ns=MORNING + 2 * SECOND, price_paise=10_000))
     bad = paper.fills[0].__class__(paper.fills[0].fill_id, 150, 10_100, MORNING + 2 * SECOND)
@@ -191,9 +195,28 @@ def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
     assert trade.live(OrderRole.STOP) is None
 
 
+@given(st.sampled_from(Side), st.integers(201, 40_000).map(lambda ticks: ticks * 5))
+def test_an_options_stop_is_one_that_the_exchange_takes(side, price):
+    stop = price - 100 if side is Side.LONG else price + 100
+    listed = contract("OPTION", lot_size=25)
+    trade = open_trade(approval(side, price=price, stop=stop, target=None), Step(), contract=listed, owner="o")
+    entry, step = trade.entry_order(), Step()
+    paper = match(accept(order_request(trade, entry), WHOLE), Quote(at_ns=MORNING + 2 * SECOND, price_paise=price))
+    lifecycle.on_report(trade, entry, step, report(paper))
+    made = trade.live(OrderRole.STOP)
+    assert made is not None
+    assert (made.order_type, made.trigger_paise) == (OrderType.SL, stop)
+    assert refusal(order_request(trade, made)) is None
+    future = open_trade(approval(side, price=price, stop=stop), Step(), contract=contract(lot_size=25), owner="o")
+    lifecycle.on_report(future, future.entry_order(), Step(), report(paper))
+    plain = future.live(OrderRole.STOP)
+    assert plain is not None
+    assert (plain.order_type, plain.price_paise) == (OrderType.SL_M, None)
+
+
 def test_the_guard_price_is_on_the_tick_and_within_the_limit():
     for side, stop in ((Side.LONG, 9_900), (Side.SHORT, 10_100)):
-        trade = open_trade(approval(side, price=10_003, stop=stop), Step(), kind="FUTURE", owner="o")
+        trade = open_trade(approval(side, price=10_003, stop=stop), Step(), contract=contract(), owner="o")
         guard = guard_price_paise(trade)
         assert guard % 5 == 0
         assert abs(guard - 10_003) * 100 / 10_003 <= 0.5

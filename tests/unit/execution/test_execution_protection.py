@@ -1,6 +1,7 @@
 """How long a position stands without a stop, told from the changes of its trade."""
 
 from prometheus_client import REGISTRY
+from testkit.contracts import contract
 from testkit.trades import MORNING, SECOND, approval, paper_filling
 
 from services.execution.trades.protection import Protection, is_unprotected
@@ -18,7 +19,7 @@ ACCEPTED, LOST, REFUSED = (Outcome(result, "b", "?") for result in (Result.ACCEP
 
 
 def placed() -> Trade:
-    trade = open_trade(approval(Side.LONG), Step(), kind="FUTURE", owner="o")
+    trade = open_trade(approval(Side.LONG), Step(), contract=contract(), owner="o")
     answer(trade, trade.entry_order(), ACCEPTED)
     return trade
 

@@ -21,6 +21,9 @@ from tradebus.strategies.protocol import Candle, Context, Decision, Strategy, St
 from tradebus.strategies.registry import BUILT_IN
 
 KEY = PositionKey("session", "test", "NIFTY")
+INDEX = Instrument(
+    instrument_id=9, symbol="NIFTY", kind="INDEX", market_class="index", underlying="NIFTY", tick_size_paise=5
+)
 INSTRUMENTS = InstrumentMaster(
     [
         Instrument(
@@ -39,7 +42,7 @@ INSTRUMENTS = InstrumentMaster(
 
 def runner(strategy: type[Strategy[Any]]) -> Runner:
     asking = Asking(
-        Source(KEY, "user", 0), info_of(strategy), hours=SessionHours("index"), position_at=lambda ts_ns: None
+        Source(KEY, "user", 0), info_of(strategy), hours=SessionHours(INDEX), position_at=lambda ts_ns: None
     )
     return Runner(asking, lambda: strategy(strategy.PARAMETERS()))
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from testkit.contracts import contract
 from testkit.strategy_days import Day, Market, generated_days, of_timeframe
 
 from tradebus.contracts.sessions import StrategySpec
@@ -50,7 +51,7 @@ class Session:
         asking = Asking(
             Source(PositionKey(f"s{number}", spec.name, "X"), "u", number % 2),
             found.info,
-            hours=SessionHours("index"),
+            hours=SessionHours(contract("INDEX", market_class="index")),
             position_at=lambda ts_ns: self._at.get(ts_ns, self.market.position),
         )
         self.runner: Runner = found.runner_of(asking)
@@ -130,7 +131,7 @@ def test_many_instruments_make_room_and_change_no_opinion():
         alone.take(candle)
         if place == 30:
             for number in range(2, 200):
-                shared.follow(number, SessionHours("index"))
+                shared.follow(number, SessionHours(contract("INDEX", market_class="index")))
     assert first.decisions == alone.decisions
     assert len({one.reason for one in first.decisions}) > 3
 

@@ -195,7 +195,7 @@ def _asking(
     return Asking(
         Source(key, spec.user_id, own.instrument_id),
         info,
-        hours=SessionHours(own.market_class),
+        hours=SessionHours(own),
         position_at=lambda ts_ns: book.at(key, ts_ns),
         inputs=resolve(
             info.needs,

@@ -15,9 +15,11 @@ effect, after it is final, or outside the tick's price by more than the slippage
 
 from dataclasses import dataclass, replace
 
+from tradebus.calendar import order_legal
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.kernel import rng
+from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.money import round_down_to_lot
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Change, OrderRequest
@@ -81,21 +83,15 @@ def accept(request: OrderRequest, settings: PaperSettings) -> PaperOrder:
 
 
 def refusal(request: OrderRequest) -> str | None:
-    """Why an exchange would not take the request, None where it would."""
-    needs_price = request.order_type in (OrderType.LIMIT, OrderType.SL)
-    needs_trigger = request.order_type in (OrderType.SL, OrderType.SL_M)
-    if request.quantity <= 0 or request.quantity % request.lot_size:
-        return f"quantity {request.quantity} is not a multiple of the lot of {request.lot_size}"
-    if needs_price and not request.price_paise:
-        return f"{request.order_type} needs a price"
-    if needs_trigger and not request.trigger_paise:
-        return f"{request.order_type} needs a trigger"
-    for name, price in (("price", request.price_paise), ("trigger", request.trigger_paise)):
-        if price is not None and (price <= 0 or price % request.tick_size_paise):
-            return f"{name} {price} paise is not a positive multiple of the tick of {request.tick_size_paise}"
-    if request.order_type in (OrderType.MARKET, OrderType.SL_M) and not request.market_protection_pct:
-        return f"{request.order_type} without market protection is refused"
-    return None
+    """Why the exchange would not take the request, None where it would: the dated rules of its contract, at the event
+    time of the request."""
+    if request.contract is None:
+        return f"{request.symbol}: the order names no contract, so that no rule can be asked"
+    try:
+        found = order_legal(request.contract, request.proposed(), ts_ns=request.at_ns)
+    except InvalidInput as error:
+        return str(error)
+    return None if found.allowed else f"{found.rule}: {found.detail}"
 
 
 def request_cancel(order: PaperOrder, *, at_ns: int) -> PaperOrder:
