@@ -18,7 +18,8 @@ from tradebus.trading.orders import BrokerOrder
 
 
 class FeedMode(StrEnum):
-    """How much the broker sends of an instrument: price only, quote without depth, everything."""
+    """How much the broker sends of an instrument: price only, quote without depth, everything. What makes ticks of
+    trades alone needs FULL: Kite's other packets tell no trade's time."""
 
     PRICE = "PRICE"
     QUOTE = "QUOTE"

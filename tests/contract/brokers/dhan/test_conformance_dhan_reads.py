@@ -10,10 +10,12 @@ from dhanhq._security import Security
 from testkit.dhan_hands import code, data
 from testkit.dhan_market import Desk, bought
 
+from services.market_data.feeds.live.resolve import Listings
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import parse_instruments
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_midnight_ns, utc_iso
 from tradebus.trading.orders import BrokerStatus, Product
 
@@ -309,3 +311,19 @@ def test_the_profile_says_that_the_login_is_valid(one_desk: Desk) -> None:
     reply = one_desk.sdk.dhan.dhan_http.get("/profile")
     assert data(reply)["dhanClientId"] == one_desk.account
     assert one_desk.market.run(one_desk.adapter.session.check()) is SessionState.VALID
+
+
+def test_the_weeklies_that_dhan_gives_one_name_are_followed_each_by_its_key(one_desk: Desk) -> None:
+    market, now_ns = one_desk.market, one_desk.market.box.exchange.now_ns
+    like = market.option
+    of_one_name = [each for each in market.listings.listed if each.symbol == like.symbol]
+    keys = [str(each.key) for each in of_one_name]
+    assert len(of_one_name) > 1
+    master = Listings(market.listings.listed)
+    resolved = master.resolve(keys, now_ns=now_ns)
+    assert [one.listing for one in resolved] == of_one_name
+    assert len({one.symbol for one in resolved}) == len(keys)
+    with pytest.raises(InvalidInput, match=keys[0]):
+        master.resolve([like.symbol], now_ns=now_ns)
+    quotes = market.run(one_desk.adapter.reference.quotes([one.listing for one in resolved]))
+    assert quotes["price_paise"].tolist() == [market.touch(each).last for each in of_one_name]
