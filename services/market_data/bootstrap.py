@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import date
 
 import structlog
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from services.market_data.feeds.bus_sink import BusSink
 from services.market_data.feeds.feed_store import FeedStore
 from services.market_data.feeds.live.feeder import LiveFeeder
+from services.market_data.feeds.live.follower import Timing
+from services.market_data.feeds.live.metrics import LiveMetrics
 from services.market_data.feeds.live.source import LiveSource
 from services.market_data.feeds.ports import MarketFeed, Pace
 from services.market_data.feeds.recorded.feeder import Feeder, streams_end_ns
@@ -17,6 +20,7 @@ from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.pacing import ClockPace, GridPace, OrdersGate, WallTimer
 from services.market_data.feeds.recorded.progress import Progress
 from services.market_data.feeds.symbols import Description, instrument_of, require_known
+from services.market_data.gaps.ledger import PostgresGapLedger
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
 from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
@@ -24,7 +28,7 @@ from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus
 from tradebus.calendar import is_trading_day, next_trading_day
 from tradebus.contracts.instruments import Instrument
-from tradebus.kernel.clock import Clock
+from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.runtime.http_server import HttpServer, bind
@@ -32,6 +36,7 @@ from tradebus.runtime.shell import Component
 from tradebus.store.instruments import allocate_instrument_ids, register_instruments
 from tradebus.store.store import Store
 
+_AHEAD_SECONDS = 2  # of the machine: an exchange time further ahead than this is not believed
 _log = structlog.get_logger()
 
 
@@ -43,11 +48,13 @@ async def build(
     clock: Clock,
     ids: IdSource,
     open_broker: OpenBroker = open_broker,
+    registry: CollectorRegistry = REGISTRY,
 ) -> Sequence[Component]:
-    """The feed. Raises InvalidInput before anything is stored or published where the history is not sound, a symbol is
-    unknown to the broker or its login is not stored; BrokerError where the broker does not answer."""
+    """The feed, measured in `registry`. Raises InvalidInput before anything is stored or published where the history is
+    not sound, a symbol is unknown to the broker or its login is not stored; BrokerError where the broker does not
+    answer."""
     if settings.feed.is_live:
-        return [await _live(settings, bus=bus, store=store, clock=clock, open_broker=open_broker)]
+        return [await _live(settings, bus=bus, store=store, clock=clock, open_broker=open_broker, registry=registry)]
     feed_store = FeedStore(store, namespace=settings.namespace)
     feed = await _feed(settings, bus=bus, feed_store=feed_store, clock=clock)
     instruments = await _register(store, feed.instruments)
@@ -68,12 +75,29 @@ async def build(
 
 
 async def _live(
-    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, open_broker: OpenBroker
-) -> LiveFeeder:
+    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, open_broker: OpenBroker,
+    registry: CollectorRegistry,
+) -> LiveFeeder:  # fmt: skip
     market, speed = settings.clock_of_market(clock)
-    source = LiveSource(settings, open_broker, clock=market)
+    timing = Timing(
+        clock=market,
+        speed=speed,
+        monotonic_ns=monotonic_ns,
+        grace_ns=int(settings.close_grace_ms * 1e6 * speed),
+        ahead_ns=int(_AHEAD_SECONDS * NANOSECONDS_PER_SECOND * speed),
+        silent_ns=int(settings.feed_silent_seconds * NANOSECONDS_PER_SECOND),
+        login_seconds=settings.login_seconds,
+        retry_seconds=settings.backfill_retry_seconds,
+        warmup_minutes=settings.warmup_minutes,
+    )
     feeder = LiveFeeder(
-        settings, settings.symbols or DEFAULT_SYMBOLS, source=source, bus=bus, store=store, clock=market, speed=speed
+        settings,
+        source=LiveSource(settings, open_broker, clock=market),
+        bus=bus,
+        store=store,
+        ledger=PostgresGapLedger(store, bus),
+        timing=timing,
+        metrics=LiveMetrics(registry),
     )
     await feeder.prepare()
     return feeder

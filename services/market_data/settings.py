@@ -53,9 +53,16 @@ class MarketDataSettings(BrokerSettings):
     # How long after a bar's end its last ticks may still arrive, and how long data may stay away in a session.
     close_grace_ms: int = Field(default=500, ge=0, le=900, validation_alias="TRADEBUS_CLOSE_GRACE_MS")
     feed_silent_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_FEED_SILENT_SECONDS")
+    # Sockets to spread the instruments over, 0 for as few as the broker's limits need; which instruments are followed
+    # in full (depth, totals, ranges: md.quotes), all where empty; the first pause before history is asked again.
+    feed_connections: int = Field(default=0, ge=0, le=20, validation_alias="TRADEBUS_FEED_CONNECTIONS")
+    full_symbols: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validation_alias="TRADEBUS_FULL_SYMBOLS")
+    backfill_retry_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_BACKFILL_RETRY_SECONDS")
+    # How often the stored login is compared with the one in use.
+    login_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_FEED_LOGIN_SECONDS")
     warmup_minutes: int = Field(default=WARMUP_MINUTES, ge=0, le=100_000, validation_alias="TRADEBUS_WARMUP_MINUTES")
 
-    @field_validator("symbols", mode="before")
+    @field_validator("symbols", "full_symbols", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -23,7 +23,7 @@ BIGGER_CLASSES = {
     # A broker's documented surface, one method per request.
     "SandboxExchange": (207, 41), "SuperOrders": (158, 17), "GttBook": (161, 16), "Desk": (285, 25), "Floor": (227, 21),
     # Being parted.
-    "Execution": (237, 21), "Reconciler": (253, 18), "LiveFeeder": (224, 19), "Risk": (175, 18),
+    "Execution": (237, 21), "Reconciler": (253, 18), "Risk": (175, 18),
     "EngineExecution": (196, 21), "Handlers": (160, 16),
 }  # fmt: skip
 # Modules of today, `__init__` not counted.

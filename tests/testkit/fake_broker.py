@@ -86,8 +86,15 @@ class FakeFeed:
         self.broker = broker
         self.items: asyncio.Queue[Records | FeedEvent | None] = asyncio.Queue()
         self.subscribed: dict[int, ListedInstrument] = {}
+        self.modes: dict[int, FeedMode] = {}
+        self.asked: list[list[int]] = []  # the instruments of each request
 
     async def subscribe(self, instruments: Mapping[int, ListedInstrument], mode: FeedMode) -> None:
+        self.modes |= dict.fromkeys(instruments, mode)
+        self.asked.append(sorted(instruments))
+        if self.subscribed:
+            self.subscribed.update(instruments)
+            return
         self.subscribed.update(instruments)
         self.items.put_nowait(FeedEvent(FeedEventKind.CONNECTED, "fake"))
 
@@ -128,6 +135,7 @@ class FakeReference:
     async def history(
         self, instrument: ListedInstrument, *, timeframe_seconds: int, from_ns: int, to_ns: int
     ) -> Records:
+        await self.broker.history_answers.wait()
         if self.broker.error is not None:
             raise self.broker.error
         found = self.broker.candles.get(instrument.symbol, np.empty(0, CANDLE))
@@ -264,6 +272,8 @@ class FakeBroker:
     def __init__(self, name: str = "kite", master: Sequence[ListedInstrument] = MASTER) -> None:
         self.name, self.master = name, list(master)
         self.candles: dict[str, Records] = {}
+        self.history_answers = asyncio.Event()  # cleared while history hangs
+        self.history_answers.set()
         self.error: BrokerError | None = None
         self.feeds: list[FakeFeed] = []
         self.streams: list[FakeUpdates] = []

@@ -28,6 +28,18 @@ CLIENT_ID = {"kite": "api_key", "dhan": "client_id", "upstox": "api_key"}
 
 
 @dataclass(frozen=True, slots=True)
+class FeedLimits:
+    """How many market-data connections one login may have, and what each carries in full mode."""
+
+    instruments_per_connection: int
+    connections: int
+
+
+# BROKERS 3: Upstox' figures are those of an ordinary account with modes unmixed.
+FEED_LIMITS = {"kite": FeedLimits(3_000, 3), "dhan": FeedLimits(5_000, 5), "upstox": FeedLimits(2_000, 2)}
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What orders need to know of instruments: `listing_of` raises KeyError for one that the broker does not list."""
 

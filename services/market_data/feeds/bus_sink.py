@@ -1,14 +1,17 @@
 """Slices onto the bus and into the book of record."""
 
+from collections.abc import Sequence
+
 from services.market_data.candles.plan import Slice
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import Records
-from tradebus.contracts.streams import MD_CANDLES, MD_TICKS
+from tradebus.contracts.streams import MD_CANDLES, MD_QUOTES, MD_TICKS
 from tradebus.kernel.clock import Clock
 from tradebus.store.candles import upsert_candles
 from tradebus.store.store import Store
 
 TICKS = MD_TICKS.shard(0)
+QUOTES = MD_QUOTES.shard(0)
 CANDLES = MD_CANDLES.shard(0)
 END_OF_FEED = "end_of_feed"
 
@@ -25,19 +28,21 @@ class BusSink:
         self._received = received
         self._keep_empty = keep_empty
 
-    async def publish(self, piece: Slice) -> None:
+    async def publish(self, piece: Slice, *, also: Sequence[Outgoing] = ()) -> None:
+        """`also` goes out with it, all or nothing."""
         entries = outgoing(self._stamped(piece.ticks), piece)
         if not self._keep_empty:
             entries = [entry for entry in entries if entry.body]
-        if entries:
-            await self._bus.publish(entries)
+        if entries or also:
+            await self._bus.publish([*entries, *also])
 
     async def store(self, piece: Slice) -> None:
         await upsert_candles(self._store.pool, piece.minutes)
 
-    async def mark(self, start_ns: int, end_ns: int) -> None:
+    async def mark(self, start_ns: int, end_ns: int, *, also: Sequence[Outgoing] = ()) -> None:
         """Says that time has passed without a tick: deadlines are kept in a market that is quiet."""
-        await self._bus.publish([Outgoing(TICKS, "ticks", b"", watermark_ns=end_ns - 1, slice_start_ns=start_ns)])
+        empty = Outgoing(TICKS, "ticks", b"", watermark_ns=end_ns - 1, slice_start_ns=start_ns)
+        await self._bus.publish([empty, *also])
 
     def _stamped(self, ticks: Records) -> Records:
         if self._received is None or not len(ticks):

@@ -4,15 +4,13 @@ from datetime import date, time
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.fake_broker import minute_candles, quotes
 
 from services.market_data.candles.day import plan_day
 from services.market_data.candles.live import LiveCandles
-from services.market_data.feeds.live.liveness import Gap, Liveness
-from services.market_data.feeds.live.ticks import ticks_at
+from services.market_data.feeds.live.ticks import quotes_at, ticks_at
 from tradebus.calendar import session_for
 from tradebus.contracts.records import CANDLE_CORRECTED, TICK, Records
 from tradebus.kernel.time import ist_to_ns
@@ -126,49 +124,67 @@ def test_event_times_are_the_exchanges_where_it_gave_one_that_can_be(rows: list[
         assert tick["ts_event_ns"] == (NOON + at * SECOND if timed and at <= 2 else NOON)
 
 
-def test_data_that_stops_in_a_session_is_noticed_per_class() -> None:
-    watch = Liveness(["derivative", "equity"], silent_ns=5 * SECOND)
-    watch.opened(0)
-    assert watch.silent({"derivative", "equity"}, 4 * SECOND) == []
-    watch.heard(["derivative"], 4 * SECOND)
-    assert watch.silent({"derivative", "equity"}, 6 * SECOND) == ["equity"]
+def minute_by_minute(live: LiveCandles, ticks: Records, *, until_ns: int) -> list[Records]:
+    made = []
+    for minute in np.unique(ticks["ts_event_ns"] // (60 * SECOND)).tolist():
+        made.append(live.turn(ticks[ticks["ts_event_ns"] // (60 * SECOND) == minute], until_ns=minute * 60 * SECOND))
+    made.append(live.turn(ticks[:0], until_ns=until_ns))
+    return [one.candles for one in made]
 
 
-def test_out_of_session_nothing_is_silent_and_the_open_has_the_whole_limit() -> None:
-    watch = Liveness(["derivative"], silent_ns=5 * SECOND)
-    watch.opened(0)
-    assert watch.silent(set(), 100 * SECOND) == []
-    assert watch.silent({"derivative"}, 104 * SECOND) == []
-    assert watch.silent({"derivative"}, 105 * SECOND) == ["derivative"]
+@given(st.integers(0, 40), st.integers(1, 11), st.integers(0, 10), st.data())
+def test_what_history_puts_right_is_the_last_word_and_longer_candles_follow(
+    seed: int, lost_minutes: int, first: int, data: st.DataObject
+) -> None:
+    """A day of which some minutes were not heard, then read from history, is the whole day in the end."""
+    ticks = day_of_ticks(seed, minutes=24)
+    last = min(first + lost_minutes, 23)
+    minute = (ticks["ts_event_ns"] - OPEN) // (60 * SECOND)
+    heard = ticks[(minute < first) | (minute >= last)]
+    sessions = {number: session_for(DAY, name) for number, name in CLASSES.items()}
+    whole = plan_day(ticks, sessions={number: each for number, each in sessions.items() if each is not None}).candles
+    live = LiveCandles(CLASSES, start_ns=OPEN)
+    at_ns = OPEN + data.draw(st.integers(last + 1, 24)) * 60 * SECOND
+    made = minute_by_minute(live, heard[heard["ts_event_ns"] < at_ns], until_ns=at_ns)
+    minutes = whole[(whole["timeframe_seconds"] == 60) & (whole["ts_open_ns"] < OPEN + (last + 1) * 60 * SECOND)]
+    minutes = minutes[minutes["ts_open_ns"] >= OPEN + first * 60 * SECOND]
+    corrected = live.restore(minutes, changed=np.ones(len(minutes), np.bool_))
+    assert (corrected["flags"] == CANDLE_CORRECTED).all()
+    made.append(corrected)
+    made += minute_by_minute(live, heard[heard["ts_event_ns"] >= at_ns], until_ns=live.close_ns)
+    words = last_words(np.concatenate(made))
+    right = last_words(whole)
+    assert words.keys() == right.keys()
+    prices = slice(1, 5)  # what was never heard has no count of ticks, and a volume carried over may be split otherwise
+    assert {name: word[prices] for name, word in words.items()} == {name: word[prices] for name, word in right.items()}
 
 
-@pytest.mark.parametrize("seconds", [0, 3])
-def test_a_reopened_feed_starts_afresh(seconds: int) -> None:
-    watch = Liveness(["derivative"], silent_ns=5 * SECOND)
-    watch.opened(50 * SECOND)
-    assert watch.silent({"derivative"}, (50 + seconds) * SECOND) == []
+def test_a_late_tick_does_not_undo_what_history_put_right() -> None:
+    live = LiveCandles({0: "derivative"}, start_ns=OPEN)
+    tick = day_of_ticks(1)[:1]
+    tick["instrument"], tick["ts_event_ns"], tick["price_paise"] = 0, OPEN + SECOND, 10_000
+    live.turn(tick, until_ns=OPEN)
+    live.turn(tick[:0], until_ns=OPEN + 60 * SECOND)
+    history = minute_candles(OPEN, [10_500])
+    assert live.restore(history, changed=np.ones(1, np.bool_))["close_paise"].tolist() == [10_500]
+    late = tick.copy()
+    late["ts_event_ns"], late["price_paise"] = OPEN + 50 * SECOND, 9_000
+    assert len(live.turn(late, until_ns=OPEN + 70 * SECOND).candles) == 0
 
 
-def test_a_lost_connection_leaves_whole_minutes_to_be_read_once_it_is_back() -> None:
-    gap = Gap()
-    assert gap.after(1, True, NOON + 10 * SECOND) is None
-    assert gap.after(1, False, NOON + 100 * SECOND) is None  # quiet is no gap
-    assert gap.after(2, False, NOON + 130 * SECOND) is None  # back at 12:02:10
-    assert gap.after(2, True, NOON + 131 * SECOND) is None  # the minute under way is not whole yet
-    assert gap.after(2, True, NOON + 210 * SECOND) == (NOON, NOON + 180 * SECOND)
-    assert gap.after(2, True, NOON + 300 * SECOND) is None
+def test_what_the_book_had_like_that_corrects_nothing() -> None:
+    live = LiveCandles({0: "derivative"}, start_ns=OPEN + 180 * SECOND)
+    history = minute_candles(OPEN, [100, 101, 102])
+    live.seed(history, from_open=False)
+    assert len(live.restore(history, changed=np.zeros(3, np.bool_))) == 0
 
 
-def test_the_first_connection_and_one_without_data_before_leave_no_gap() -> None:
-    gap = Gap()
-    for connections in (1, 2):
-        assert gap.after(connections, False, NOON) is None
-    assert gap.after(2, True, NOON + 600 * SECOND) is None
-
-
-def test_two_losses_in_a_row_are_one_gap() -> None:
-    gap = Gap()
-    gap.after(1, True, NOON)
-    gap.after(2, False, NOON + 60 * SECOND)
-    gap.after(3, False, NOON + 180 * SECOND)
-    assert gap.after(3, True, NOON + 300 * SECOND) == (NOON, NOON + 240 * SECOND)
+def test_quotes_in_full_are_those_that_were_asked_for_with_times_that_can_be() -> None:
+    rows = np.concatenate([quotes(0, [NOON], [100]), quotes(1, [NOON], [100]), quotes(0, [NOON + 9 * SECOND], [101])])
+    untimed = quotes(0, [1], [102], timed=False)
+    given = np.concatenate([rows, untimed, quotes(9, [NOON], [100])])
+    chosen = np.asarray([True, False])
+    found = quotes_at(given, chosen, now_ns=NOON + SECOND, ahead_ns=2 * SECOND)
+    assert found["price_paise"].tolist() == [100, 101, 102]
+    assert found["ts_event_ns"].tolist() == [NOON, NOON + SECOND, NOON + SECOND]
+    assert given["ts_event_ns"].tolist()[2] == NOON + 9 * SECOND

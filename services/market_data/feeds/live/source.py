@@ -1,24 +1,24 @@
-"""A broker as the live feed needs it: its master, its history and its socket, under the login that is stored by now."""
+"""A broker as the live feed needs it: master, history and sockets, under the login that is stored by now."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import structlog
 
 from services.market_data.settings import MarketDataSettings
-from tradebus.brokers.credentials import Credential, Credentials
-from tradebus.brokers.errors import BrokerError
+from tradebus.brokers.credentials import Credentials
+from tradebus.brokers.feed import MarketFeed
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import Broker, OpenBroker
-from tradebus.contracts.records import CANDLE, Records
+from tradebus.contracts.records import Records
 from tradebus.kernel.clock import Clock
+from tradebus.kernel.errors import TradebusError
 
 _log = structlog.get_logger()
 
 
 class LiveSource:
-    """One broker. `open` makes it anew, with the login as it is stored then."""
+    """One broker. It is opened where it is used, with the login as it is stored then; `renew` opens it anew."""
 
     def __init__(self, settings: MarketDataSettings, open_broker: OpenBroker, *, clock: Clock) -> None:
         self.name = settings.feed.value
@@ -27,16 +27,33 @@ class LiveSource:
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._open_broker, self._clock = open_broker, clock
         self._broker: Broker | None = None
+        self._token = ""  # of the login the broker was opened with
+        self._listings: Mapping[int, ListedInstrument] = {}
 
     @property
     def broker(self) -> Broker:
         """Raises InvalidInput where the login is not stored."""
         if self._broker is None:
             credential = self._credentials.get(self._credential_name)
+            self._token = credential.access_token
             self._broker = self._open_broker(
                 self.name, credential, url=self._url, refresh=self._stored_token, clock=self._clock
             )
         return self._broker
+
+    def follow(self, listings: Mapping[int, ListedInstrument]) -> None:
+        """The day's instruments, by id: what `history` can be asked about."""
+        self._listings = listings
+
+    async def login_changed(self) -> bool:
+        """Whether another login is stored than the one in use. A store that cannot be read has changed nothing."""
+        if self._broker is None:
+            return False
+        try:
+            return await self._stored_token() != self._token
+        except (TradebusError, OSError) as error:
+            _log.warning("the stored login cannot be read", broker=self.name, error=str(error))
+            return False
 
     def renew(self) -> None:
         """The next use opens the broker anew."""
@@ -47,27 +64,23 @@ class LiveSource:
             self._broker.close()
             self._broker = None
 
+    def feed(self) -> MarketFeed:
+        """A new connection. Raises InvalidInput where the login is not stored."""
+        return self.broker.feed()
+
     async def master(self) -> Sequence[ListedInstrument]:
         """Raises BrokerError."""
         return await self.broker.reference.instruments()
 
-    async def minutes(self, listings: Mapping[int, ListedInstrument], *, from_ns: int, to_ns: int) -> Records:
-        """One-minute CANDLE records of [from_ns, to_ns), ascending per instrument. What a broker will not give is
-        named in the log and left out."""
-        parts = [np.empty(0, CANDLE)]
-        for instrument, listing in listings.items():
-            try:
-                candles = await self.broker.reference.history(
-                    listing, timeframe_seconds=60, from_ns=from_ns, to_ns=to_ns
-                )
-            except BrokerError as error:
-                _log.warning("no history", symbol=listing.symbol, error=str(error))
-                continue
-            own = candles.copy()
-            own["instrument"] = instrument
-            parts.append(own)
-        return np.concatenate(parts)
+    async def history(self, instrument: int, *, from_ns: int, to_ns: int) -> Records:
+        """See `services.market_data.gaps.repair.HistorySource`."""
+        candles = await self.broker.reference.history(
+            self._listings[instrument], timeframe_seconds=60, from_ns=from_ns, to_ns=to_ns
+        )
+        own = candles[(candles["ts_open_ns"] >= from_ns) & (candles["ts_open_ns"] < to_ns)]
+        own["instrument"] = instrument
+        return own
 
     async def _stored_token(self) -> str:
-        found: Credential = await asyncio.to_thread(self._credentials.get, self._credential_name)
-        return found.access_token
+        credential = await asyncio.to_thread(self._credentials.get, self._credential_name)
+        return credential.access_token

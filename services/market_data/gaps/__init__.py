@@ -1,0 +1,1 @@
+"""Where a live feed has no data: gaps found, kept in a ledger until they are filled, and filled from history."""
