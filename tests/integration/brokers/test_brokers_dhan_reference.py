@@ -336,6 +336,8 @@ async def test_expiries_are_dates_in_order(dhan, reference):
     path = "POST /v2/optionchain/expirylist"
     dhan.answers[path] = Answer.of({"data": ["2026-12-29", "2026-11-30"], "status": "success"})
     assert await reference.expiries(NIFTY) == [NOVEMBER, date(2026, 12, 29)]
+    dhan.answers[path] = Answer.of({"data": ["soon", "2026-12-29", None]})
+    assert await reference.expiries(NIFTY) == [date(2026, 12, 29)]
     dhan.answers[path] = Answer.of({"data": ["soon"]})
     with pytest.raises(Malformed):
         await reference.expiries(NIFTY)

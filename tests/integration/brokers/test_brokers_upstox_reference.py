@@ -321,6 +321,8 @@ async def test_contracts_of_another_underlying_are_malformed(upstox, reference):
     upstox.replies["GET /v2/option/contract"] = success([other])
     with pytest.raises(Malformed, match="underlying_key"):
         await reference.expiries(NIFTY)
+    upstox.replies["GET /v2/option/contract"] = success([other, {"expiry": "soon"}, {"expiry": "2026-12-01"}])
+    assert await reference.expiries(NIFTY) == [date(2026, 12, 1)]
 
 
 async def test_an_expiry_without_options_is_refused_by_name(upstox, reference):

@@ -76,10 +76,19 @@ class DhanReference:
         days = mapping_of("expiries", body).get("data")
         if not isinstance(days, list):
             raise Malformed(BROKER, "expiries: data is no list of dates")
-        try:
-            return sorted({date.fromisoformat(text_or_none(day) or "") for day in days})
-        except ValueError as error:
-            raise Malformed(BROKER, f"expiries: {error}") from error
+        found, odd = set(), []
+        for day in days:
+            try:
+                found.add(date.fromisoformat(text_or_none(day) or ""))
+            except ValueError as error:
+                odd.append(str(error))
+        if odd and not found:
+            raise Malformed(BROKER, f"expiries: {odd[0]}")
+        if odd:
+            _log.error(
+                "dhan: what is no date left out of expiries", of=str(underlying.key), rows=len(odd), first=odd[0]
+            )
+        return sorted(found)
 
     async def option_chain(self, underlying: ListedInstrument, expiry: date) -> OptionChain:
         """One call per three seconds."""

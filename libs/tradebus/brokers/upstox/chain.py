@@ -44,14 +44,19 @@ def require_of(row: Row, *, underlying: ListedInstrument, expiry: date | None = 
 
 
 def expiries_of(data: object, *, underlying: ListedInstrument) -> list[date]:
-    """Of the contracts of an underlying, ascending. Raises Unreadable, also for another underlying's."""
-    found = set()
+    """Of the contracts of an underlying, ascending. A row that cannot be read, or is of another underlying, is left out
+    and said. Raises Unreadable where all are."""
+    found, odd = set(), []
     for row in rows_of(data, what="option contracts"):
-        require_of(row, underlying=underlying)
         try:
+            require_of(row, underlying=underlying)
             found.add(date.fromisoformat(text(row, "expiry")[:10]))
         except ValueError as error:  # Unreadable is one
-            raise Unreadable(f"expiry: {error}") from None
+            odd.append(str(error))
+    if odd:
+        if not found:
+            raise Unreadable(f"option contracts: {odd[0]}")
+        _log.error("upstox: rows of option contracts left out", of=str(underlying.key), rows=len(odd), first=odd[0])
     return sorted(found)
 
 
