@@ -22,6 +22,7 @@ from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy
 from tradebus.runtime.shell import Component
 from tradebus.runtime.timers import WallTimers
 from tradebus.store.store import Store
+from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions
 from tradebus.strategies.lane.shared import SharedLane
 
@@ -35,9 +36,13 @@ async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids
     ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
     lane = SharedLane()
     desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
-    deciding = Deciding(active, history=History(store), desks=desks, lane=lane, paced=settings.paced)
+    book = PositionBook()
+    deciding = Deciding(
+        active, history=History(store), desks=desks, lane=lane, book=book, conflicts=settings.conflicts,
+        paced=settings.paced,
+    )  # fmt: skip
     handlers = Handlers(
-        bus=bus, sessions=Sessions(store), journal=Journal(store), ticks=ticks, desks=desks, active=active,
+        bus=bus, sessions=Sessions(store), journal=Journal(store), ticks=ticks, desks=desks, active=active, book=book,
         deciding=deciding, clock=clock, paced=settings.paced,
     )  # fmt: skip
     source = StrategyInput(bus, active, ticks=ticks, paced=settings.paced)

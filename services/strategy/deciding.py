@@ -17,7 +17,9 @@ from tradebus.bus.port import Entry
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.runtime.isolation.desk import Errand, StrategyDesk
 from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
+from tradebus.strategies.lane.conflicts import Bid, Conflicts, settle_conflicts
 from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
+from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSessions, Listener
@@ -41,15 +43,15 @@ class _Round:
     """The answers to one entry: those given here, and places for those that come from elsewhere."""
 
     def __init__(self) -> None:
-        self.answers: list[tuple[Runner, Settled | None]] = []
+        self.answers: list[tuple[Listener, Settled | None]] = []
         self.errands: dict[int, tuple[StrategyDesk, Errand]] = {}
 
-    def here(self, runner: Runner, settled: Settled | None) -> None:
+    def here(self, listener: Listener, settled: Settled | None) -> None:
         if settled is not None:
-            self.answers.append((runner, settled))
+            self.answers.append((listener, settled))
 
-    def place_for(self, runner: Runner) -> int:
-        self.answers.append((runner, None))
+    def place_for(self, listener: Listener) -> int:
+        self.answers.append((listener, None))
         return len(self.answers) - 1
 
     def errand_to(self, desk: StrategyDesk) -> Errand:
@@ -60,8 +62,10 @@ class Deciding:
     """Asks the runners of `active`. `paced` says that a tick counts only after its slice's first instant."""
 
     def __init__(
-        self, active: ActiveSessions, *, history: History, desks: Desks, lane: SharedLane, paced: bool
-    ) -> None:
+        self, active: ActiveSessions, *, history: History, desks: Desks, lane: SharedLane, book: PositionBook,
+        conflicts: Conflicts, paced: bool,
+    ) -> None:  # fmt: skip
+        self._book, self._conflicts = book, conflicts
         self._active, self._history, self._desks, self._lane, self._paced = active, history, desks, lane, paced
 
     async def on_candles(self, entry: Entry) -> Decided:
@@ -115,12 +119,12 @@ class Deciding:
             if series is not None:
                 self._report(runner.on_input(candle, series), runner)
             else:
-                asked.here(runner, runner.on_candle(candle, paused=paused))
+                asked.here(listener, runner.on_candle(candle, paused=paused))
             return
         asking = runner.asking
         ask = asking.on_candle(candle) if series is None else asking.on_input(candle, series)
         if ask is not None:
-            place = asked.place_for(runner) if series is None else -1
+            place = asked.place_for(listener) if series is None else -1
             asked.errand_to(desk).ask(id(runner), asking, ask, place=place, paused=paused)
 
     async def _ask_on_tick(
@@ -133,16 +137,16 @@ class Deciding:
                 if shared is runner.shared:
                     if runner.needs_rebuild(tick.ts_event_ns):
                         await self._rebuild(runner, tick.ts_event_ns, desk, asked)
-                    asked.here(runner, runner.on_tick_opinion(tick, opinion, ts_event_ns=at_ns, paused=paused))
+                    asked.here(listener, runner.on_tick_opinion(tick, opinion, ts_event_ns=at_ns, paused=paused))
             return
         if runner.needs_rebuild(tick.ts_event_ns):
             await self._rebuild(runner, tick.ts_event_ns, desk, asked)
         if desk is None:
-            asked.here(runner, runner.on_tick(tick, ts_event_ns=at_ns, paused=paused))
+            asked.here(listener, runner.on_tick(tick, ts_event_ns=at_ns, paused=paused))
             return
         ask = runner.asking.on_tick(tick, ts_event_ns=at_ns)
         if ask is not None:
-            asked.errand_to(desk).ask(id(runner), runner.asking, ask, place=asked.place_for(runner), paused=paused)
+            asked.errand_to(desk).ask(id(runner), runner.asking, ask, place=asked.place_for(listener), paused=paused)
 
     async def _rebuild(self, runner: Runner, ts_ns: int, desk: StrategyDesk | None, asked: _Round) -> None:
         """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`."""
@@ -179,9 +183,11 @@ class Deciding:
                 for asking, trace in failures:
                     self._say(asking.told(trace), asking)
             decided.given_up = self._given_up([desk for desk, _ in errands])
-        for runner, settled_one in asked.answers:
-            if settled_one is not None:
-                self._take(settled_one, runner, decided)
+        answers = [(listener, one) for listener, one in asked.answers if one is not None]
+        if self._conflicts is not Conflicts.INDEPENDENT:
+            settle_conflicts([_bid(*each) for each in answers], self._conflicts, self._book.holders)
+        for listener, one in answers:
+            self._take(one, listener.runner, decided)
         return decided
 
     def _given_up(self, asked: Sequence[StrategyDesk]) -> list[tuple[str, str, str]]:
@@ -211,3 +217,9 @@ class Deciding:
         """One log line per session, strategy and symbol; the journal has the others."""
         if failure is not None:
             _log.error("strategy raised", **asking.source.key._asdict(), traceback=failure)
+
+
+def _bid(listener: Listener, settled: Settled) -> Bid:
+    key, runners = listener.runner.source.key, listener.session.runners
+    names = list(dict.fromkeys(runner.source.key.strategy for runner in runners))
+    return Bid(key.session_id, key.symbol, key.strategy, names.index(key.strategy), settled)

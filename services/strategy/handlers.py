@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 from prometheus_client import Counter
 
-from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.sessions import Sessions
 from services.strategy.adapters.tick_stream import TICKS, TickStream
 from services.strategy.deciding import Decided, Deciding
 from services.strategy.desks import Desks
 from services.strategy.messages import SignalMessage, failed_message, row_of_message, signal_message
+from services.strategy.ports import DecisionJournal
 from services.strategy.streams import BATCH, CANDLES
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
@@ -51,14 +51,13 @@ class Handlers:
     InvalidInput for a session that cannot be traded: both go to the dead letters."""
 
     def __init__(
-        self, *, bus: Bus, sessions: Sessions, journal: Journal, ticks: TickStream, desks: Desks,
-        active: ActiveSessions, deciding: Deciding, clock: Clock, paced: bool,
+        self, *, bus: Bus, sessions: Sessions, journal: DecisionJournal, ticks: TickStream, desks: Desks,
+        active: ActiveSessions, book: PositionBook, deciding: Deciding, clock: Clock, paced: bool,
     ) -> None:  # fmt: skip
-        self.active = active
+        self.active, self._book = active, book
         self.changed: Callable[[], None] = lambda: None  # called when what is listened to may be another
         self._bus, self._sessions, self._journal, self._ticks = bus, sessions, journal, ticks
         self._desks, self._deciding, self._clock, self._paced = desks, deciding, clock, paced
-        self._book = PositionBook()
         self._rows: list[DecisionRow] = []
         self._signals: list[SignalMessage] = []
         self._by_stream: dict[str, Callable[[Entry], Awaitable[Answer]]] = {

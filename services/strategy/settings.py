@@ -4,6 +4,7 @@ from pydantic import Field
 
 from tradebus.config.settings import ServiceSettings
 from tradebus.runtime.isolation.limits import IsolationLimits
+from tradebus.strategies.lane.conflicts import Conflicts
 
 
 class Settings(ServiceSettings):
@@ -16,6 +17,9 @@ class Settings(ServiceSettings):
         default=1536, ge=512, le=65_536, validation_alias="TRADEBUS_STRATEGY_MEMORY_MEBIBYTES"
     )
     answer_seconds: float = Field(default=2.0, gt=0, le=60, validation_alias="TRADEBUS_STRATEGY_ANSWER_SECONDS")
+
+    # What becomes of several strategies of one session that want one symbol at one instant.
+    conflicts: Conflicts = Field(default=Conflicts.INDEPENDENT, validation_alias="TRADEBUS_STRATEGY_CONFLICTS")
 
     @property
     def isolation(self) -> IsolationLimits:

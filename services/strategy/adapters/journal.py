@@ -1,11 +1,11 @@
-"""Decisions and signals, written.
+"""Decisions and signals, written to Postgres; the port and its twin are in `ports` and `memory_journal`.
 
-Invariant (tested on a real server): writing the same rows again changes nothing.
+rows of one flush ─► by session ─► columns, what repeats kept once ─► one row of `decision_groups` each
 """
 
+import json
 from collections.abc import Sequence
-
-import asyncpg
+from typing import Any
 
 from services.strategy.messages import SignalMessage
 from tradebus.contracts.streams import SIGNALS
@@ -17,36 +17,56 @@ _SQL = load_queries("services.strategy.sql", "journal")
 
 
 class Journal:
-    """The `decisions` and `signals` tables."""
+    """The journal in Postgres: see `services.strategy.ports.DecisionJournal`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def write(self, rows: Sequence[DecisionRow]) -> None:
-        """Stores decisions durably."""
         if rows:
-            await _insert_decisions(self._store.pool, rows)
+            await self._store.pool.execute(_SQL["write_decisions"], _as_json(rows))
 
     async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[SignalMessage]) -> None:
-        """Stores both in one statement, which is the whole transaction."""
         once = {signal.event_id: signal for signal in signals}  # decided twice alike, it is one signal
-        await self._store.alone(_SQL["record"], *_decisions(rows), *_signals(list(once.values())), SIGNALS.name)
+        await self._store.alone(_SQL["record"], _as_json(rows), *_signals(list(once.values())), SIGNALS.name)
+
+    async def decisions(self, session_id: str) -> list[DecisionRow]:
+        rows = await self._store.pool.fetch(_SQL["decisions"], session_id)
+        return [DecisionRow(**dict(row)) for row in rows]
+
+    async def signal_ids(self, session_id: str) -> list[str]:
+        return [row["event_id"] for row in await self._store.pool.fetch(_SQL["signal_ids"], session_id)]
 
 
-async def _insert_decisions(connection: asyncpg.Connection | asyncpg.Pool, rows: Sequence[DecisionRow]) -> None:
-    await connection.execute(_SQL["insert_decisions"], *_decisions(rows))
+def columns_of(rows: Sequence[DecisionRow]) -> list[dict[str, Any]]:
+    """One group of columns for each session, in the order in which the sessions come first."""
+    by_session: dict[str, list[DecisionRow]] = {}
+    for row in rows:
+        by_session.setdefault(row.session_id, []).append(row)
+    return [_group(session_id, each) for session_id, each in by_session.items()]
 
 
-def _decisions(rows: Sequence[DecisionRow]) -> tuple[list[object], ...]:
-    return (
-        [row.session_id for row in rows],
-        [row.strategy for row in rows],
-        [row.instrument for row in rows],
-        [row.ts_event_ns for row in rows],
-        [row.action for row in rows],
-        [row.reason for row in rows],
-        [row.price_paise for row in rows],
-    )
+def _group(session_id: str, rows: Sequence[DecisionRow]) -> dict[str, Any]:
+    strategies: dict[str, int] = {}
+    actions: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    return {
+        "session_id": session_id,
+        "ts_last_ns": max(row.ts_event_ns for row in rows),
+        "strategy": [strategies.setdefault(row.strategy, len(strategies) + 1) for row in rows],
+        "instrument_id": [row.instrument for row in rows],
+        "ts_event_ns": [row.ts_event_ns for row in rows],
+        "action": [actions.setdefault(row.action, len(actions) + 1) for row in rows],
+        "reason": [reasons.setdefault(row.reason, len(reasons) + 1) for row in rows],
+        "price_paise": [row.price_paise for row in rows],
+        "strategies": list(strategies),
+        "actions": list(actions),
+        "reasons": list(reasons),
+    }
+
+
+def _as_json(rows: Sequence[DecisionRow]) -> str:
+    return json.dumps(columns_of(rows))
 
 
 def _signals(signals: Sequence[SignalMessage]) -> tuple[list[object], ...]:

@@ -235,7 +235,12 @@ async def fill_book(gateway: Gateway, session_id: str) -> None:
            VALUES ('o1', 'p1', 'tag', 'ENTRY', 1, 'BUY', 'LIMIT', 30, 5000005, 'FILLED', 30, 150000000, 1, 1)"""
     )
     await pool.execute("INSERT INTO candles_1m VALUES (1, now(), 5001000, 5001000, 5001000, 5001000, 0, 0)")
-    await pool.execute("INSERT INTO decisions VALUES ($1, 'orb', 1, 1, 'HOLD', 'no setup', 5000000)", session_id)
+    await pool.execute(
+        """INSERT INTO decision_groups (session_id, ts_last_ns, strategies, actions, reasons, strategy, instrument_id,
+                                        ts_event_ns, action, reason, price_paise)
+           VALUES ($1, 1, '{orb}', '{HOLD}', '{no setup}', '{1}', '{1}', '{1}', '{1}', '{1}', '{5000000}')""",
+        session_id,
+    )
     body = {"side": "LONG", "price_paise": 5000000, "reason": "breakout", "confidence": 0.5, "pos_id": "p1"}
     await pool.execute(
         "INSERT INTO signals VALUES ('s1', $1, 'orb', 'BANKNIFTY', 'ENTRY_SIGNAL', 1, $2)", session_id, body

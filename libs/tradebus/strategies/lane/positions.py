@@ -79,6 +79,12 @@ class PositionBook:
                 del spans.by_id[pos_id]
             del spans.closed[:gone]
 
+    def holders(self, session_id: str, symbol: str, ts_ns: int) -> list[tuple[str, Position]]:
+        """Each strategy of the session that had a position in the symbol just before `ts_ns`, with it."""
+        keys = [key for key in self._spans if key.session_id == session_id and key.symbol == symbol]
+        held = [(key.strategy, self.at(key, ts_ns)) for key in keys]
+        return [(strategy, position) for strategy, position in held if position is not None]
+
     def forget_session(self, session_id: str) -> None:
         for key in [key for key in self._spans if key.session_id == session_id]:
             del self._spans[key]

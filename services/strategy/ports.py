@@ -1,0 +1,27 @@
+"""What the strategy service needs of its book. Each is there twice, over Postgres and in memory; one suite on both."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.strategy.messages import SignalMessage
+from tradebus.strategies.lane.decisions import DecisionRow
+
+
+class DecisionJournal(Protocol):
+    """Every decision, HOLD too, and the signals they sent.
+
+    Invariants (tested on both): one decision for each session, strategy, instrument and instant, the one that was
+    written first; writing again changes nothing; decisions and their signals are written together or not at all.
+    """
+
+    async def write(self, rows: Sequence[DecisionRow]) -> None:
+        """Stores decisions durably."""
+
+    async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[SignalMessage]) -> None:
+        """Stores both in one transaction; the signals also among the events of their stream."""
+
+    async def decisions(self, session_id: str) -> list[DecisionRow]:
+        """A session's, by instant, strategy and instrument."""
+
+    async def signal_ids(self, session_id: str) -> list[str]:
+        """Of a session's signals, by instant and id."""
