@@ -24,7 +24,7 @@ from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument
 from tradebus.kernel.errors import InvalidInput
 
-_FUTURES = ("FUTURE", "INDEX")  # an INDEX of the derivative class is index history traded as its front-month future
+_FUTURES = ("FUTURE", "INDEX")  # an INDEX of the derivative class is index history, traded as its front-month future
 
 
 class Listed(Protocol):
@@ -67,12 +67,16 @@ class Contract:
 def contract_of(instrument: Instrument, day: date) -> Contract:
     """The terms on `day`. Raises InvalidInput where a future's or option's lot is known nowhere."""
     lot = instrument.lot_size
+    if lot is None:  # it belongs to the contract: the rule of the month in which that ends
+        lot = lot_size(instrument.underlying, instrument.expiry or day, kind=instrument.kind)
     return Contract(
         symbol=instrument.symbol,
         kind=instrument.kind,
         market_class=instrument.market_class,
         underlying=instrument.underlying,
-        lot_size=lot_size(instrument.underlying, day, kind=instrument.kind) if lot is None else lot,
+        lot_size=lot_size(instrument.underlying, instrument.expiry or day, kind=instrument.kind)
+        if lot is None
+        else lot,
         tick_size_paise=instrument.tick_size_paise,
         freeze_quantity=_freeze(instrument, day),
         expiry=instrument.expiry,
@@ -108,7 +112,9 @@ def _session(day: date, kind: str, market_class: str, underlying: str, expiry: d
     if expiry is not None and expiry < day:
         return None
     market = market_of(underlying)
-    last_day = expiry if expiry is not None or kind != "INDEX" else front_month_expiry(underlying, day)
+    last_day = expiry
+    if expiry is None and kind in _FUTURES:  # a front month, one contract after the other
+        last_day = front_month_expiry(underlying, day)
     return session_for(
         day,
         market_class,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tradebus.calendar import session_for
+from tradebus.calendar import Listed, session_of
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, Records
 from tradebus.indicators.aggregate import Aggregator
 from tradebus.indicators.candles import CandleBuilder
@@ -39,14 +39,14 @@ class Made(NamedTuple):
 
 
 class LiveCandles:
-    """One trading day of some instruments: `market_classes` by instrument id."""
+    """One trading day of some instruments, by id: each closes with its own contract."""
 
-    def __init__(self, market_classes: Mapping[int, str], *, start_ns: int) -> None:
-        count = max(market_classes, default=0) + 1
+    def __init__(self, listed: Mapping[int, Listed], *, start_ns: int) -> None:
+        count = max(listed, default=0) + 1
         self.day: date = ist_date(start_ns)
         self.opens_ns, self.closes_ns = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        for instrument, market_class in market_classes.items():
-            session = session_for(self.day, market_class)
+        for instrument, one in listed.items():
+            session = session_of(one, self.day)
             if session is not None:
                 self.opens_ns[instrument], self.closes_ns[instrument] = session.open_ns, session.close_ns
         self._count = count

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testkit.contracts import contract
 from testkit.fuzz_dhan import listed
 from testkit.fuzz_kite import frame_of
 from testkit.upstox_frames import pb2
@@ -89,7 +90,7 @@ TIMED = [kite_full, dhan_full, dhan_ticker, upstox_full, upstox_price]
 
 def first_candle(batches: list[Records]) -> Records:
     """Of 09:15, made of the batches as the live feed makes it."""
-    candles = LiveCandles({0: "equity_fno"}, start_ns=OPEN - 900 * SECOND)
+    candles = LiveCandles({0: contract("EQUITY", market_class="equity_fno")}, start_ns=OPEN - 900 * SECOND)
     for quotes in batches:
         now_ns = int(quotes["ts_received_ns"].max())
         candles.turn(ticks_at(quotes, now_ns=now_ns, ahead_ns=AHEAD), until_ns=now_ns)

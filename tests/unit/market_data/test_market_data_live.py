@@ -6,19 +6,20 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from testkit.contracts import contract
 from testkit.fake_broker import minute_candles, quotes
 
 from services.market_data.candles.day import plan_day
 from services.market_data.candles.live import LiveCandles
 from services.market_data.feeds.live.ticks import quotes_at, ticks_at
-from tradebus.calendar import session_for
+from tradebus.calendar import session_for, session_of
 from tradebus.contracts.records import CANDLE_CORRECTED, TICK, Records
 from tradebus.kernel.time import ist_to_ns
 
 SECOND = 1_000_000_000
 DAY = date(2026, 11, 25)
 OPEN = ist_to_ns(DAY, time(9, 15))
-CLASSES = {0: "derivative", 2: "equity_fno"}
+LISTED = {0: contract(), 2: contract("EQUITY", market_class="equity_fno")}
 NOON = ist_to_ns(DAY, time(12))
 
 
@@ -46,7 +47,7 @@ def last_words(candles: Records) -> dict[tuple[int, int, int], tuple]:
 @given(st.integers(0, 40), st.lists(st.integers(0, 240), max_size=12))
 def test_however_a_day_arrives_its_candles_are_those_of_the_whole_day(seed: int, cuts: list[int]) -> None:
     ticks = day_of_ticks(seed)
-    live = LiveCandles(CLASSES, start_ns=OPEN)
+    live = LiveCandles(LISTED, start_ns=OPEN)
     made = []
     bounds = [0, *sorted(cuts), len(ticks)]
     for start, end in pairwise(bounds):
@@ -54,13 +55,13 @@ def test_however_a_day_arrives_its_candles_are_those_of_the_whole_day(seed: int,
         until_ns = int(batch["ts_event_ns"].max()) - 20 * SECOND if len(batch) else OPEN
         made.append(live.turn(batch, until_ns=until_ns).candles)
     made.append(live.turn(ticks[:0], until_ns=live.close_ns).candles)
-    sessions = {number: session_for(DAY, name) for number, name in CLASSES.items()}
+    sessions = {number: session_of(one, DAY) for number, one in LISTED.items()}
     plan = plan_day(ticks, sessions={number: each for number, each in sessions.items() if each is not None})
     assert last_words(np.concatenate(made)) == last_words(plan.candles)
 
 
 def test_a_bar_closes_by_the_clock_without_a_next_tick() -> None:
-    live = LiveCandles(CLASSES, start_ns=OPEN)
+    live = LiveCandles(LISTED, start_ns=OPEN)
     tick = day_of_ticks(1)[:1]
     tick["ts_event_ns"] = OPEN + SECOND
     assert len(live.turn(tick, until_ns=OPEN + 59 * SECOND).candles) == 0
@@ -70,7 +71,7 @@ def test_a_bar_closes_by_the_clock_without_a_next_tick() -> None:
 
 def test_the_last_bars_of_a_session_close_at_its_end() -> None:
     close = session_for(DAY, "derivative").close_ns
-    live = LiveCandles({0: "derivative"}, start_ns=close - 120 * SECOND)
+    live = LiveCandles({0: contract()}, start_ns=close - 120 * SECOND)
     tick = day_of_ticks(1)[:1]
     tick["instrument"], tick["ts_event_ns"] = 0, close - SECOND
     live.turn(tick, until_ns=close - 61 * SECOND)
@@ -80,7 +81,7 @@ def test_the_last_bars_of_a_session_close_at_its_end() -> None:
 
 
 def test_a_tick_outside_its_session_makes_nothing() -> None:
-    live = LiveCandles(CLASSES, start_ns=OPEN - 600 * SECOND)
+    live = LiveCandles(LISTED, start_ns=OPEN - 600 * SECOND)
     ticks = day_of_ticks(1)[:3]
     ticks["ts_event_ns"] = [OPEN - SECOND, OPEN, ist_to_ns(DAY, time(15, 20))]
     ticks["instrument"] = [0, 2, 2]  # before the open; inside; a stock after continuous trading
@@ -88,7 +89,7 @@ def test_a_tick_outside_its_session_makes_nothing() -> None:
 
 
 def test_an_unknown_instrument_is_left_out() -> None:
-    live = LiveCandles(CLASSES, start_ns=OPEN)
+    live = LiveCandles(LISTED, start_ns=OPEN)
     ticks = day_of_ticks(1)[:3]
     ticks["instrument"] = [1, 99, -1]
     assert len(live.turn(ticks, until_ns=OPEN).ticks) == 0
@@ -96,7 +97,7 @@ def test_an_unknown_instrument_is_left_out() -> None:
 
 def test_a_feed_taken_up_at_noon_goes_on_with_the_history() -> None:
     history = minute_candles(OPEN, [10_000 + number for number in range(165)])
-    live = LiveCandles({0: "derivative"}, start_ns=NOON)
+    live = LiveCandles({0: contract()}, start_ns=NOON)
     live.seed(history, from_open=True)
     tick = day_of_ticks(1)[:1]
     tick["instrument"], tick["ts_event_ns"], tick["price_paise"] = 0, NOON + SECOND, 20_000
@@ -141,9 +142,9 @@ def test_what_history_puts_right_is_the_last_word_and_longer_candles_follow(
     last = min(first + lost_minutes, 23)
     minute = (ticks["ts_event_ns"] - OPEN) // (60 * SECOND)
     heard = ticks[(minute < first) | (minute >= last)]
-    sessions = {number: session_for(DAY, name) for number, name in CLASSES.items()}
+    sessions = {number: session_of(one, DAY) for number, one in LISTED.items()}
     whole = plan_day(ticks, sessions={number: each for number, each in sessions.items() if each is not None}).candles
-    live = LiveCandles(CLASSES, start_ns=OPEN)
+    live = LiveCandles(LISTED, start_ns=OPEN)
     at_ns = OPEN + data.draw(st.integers(last + 1, 24)) * 60 * SECOND
     made = minute_by_minute(live, heard[heard["ts_event_ns"] < at_ns], until_ns=at_ns)
     minutes = whole[(whole["timeframe_seconds"] == 60) & (whole["ts_open_ns"] < OPEN + (last + 1) * 60 * SECOND)]
@@ -160,7 +161,7 @@ def test_what_history_puts_right_is_the_last_word_and_longer_candles_follow(
 
 
 def test_a_late_tick_does_not_undo_what_history_put_right() -> None:
-    live = LiveCandles({0: "derivative"}, start_ns=OPEN)
+    live = LiveCandles({0: contract()}, start_ns=OPEN)
     tick = day_of_ticks(1)[:1]
     tick["instrument"], tick["ts_event_ns"], tick["price_paise"] = 0, OPEN + SECOND, 10_000
     live.turn(tick, until_ns=OPEN)
@@ -173,7 +174,7 @@ def test_a_late_tick_does_not_undo_what_history_put_right() -> None:
 
 
 def test_what_the_book_had_like_that_corrects_nothing() -> None:
-    live = LiveCandles({0: "derivative"}, start_ns=OPEN + 180 * SECOND)
+    live = LiveCandles({0: contract()}, start_ns=OPEN + 180 * SECOND)
     history = minute_candles(OPEN, [100, 101, 102])
     live.seed(history, from_open=False)
     assert len(live.restore(history, changed=np.zeros(3, np.bool_))) == 0
@@ -188,3 +189,14 @@ def test_quotes_in_full_are_those_that_were_asked_for_with_times_that_can_be() -
     assert found["price_paise"].tolist() == [100, 101, 102]
     assert found["ts_event_ns"].tolist() == [NOON, NOON + SECOND, NOON + SECOND]
     assert given["ts_event_ns"].tolist()[2] == NOON + 9 * SECOND
+
+
+def test_an_expiring_index_contract_closes_its_last_candles_before_its_segment() -> None:
+    """8 December 2026: the weekly of the day stops at 15:30, the next one trades on to 15:45."""
+    day = date(2026, 12, 8)
+    weeklies = {
+        number: contract("OPTION", underlying="NIFTY", expiry=expiry)
+        for number, expiry in enumerate((day, date(2026, 12, 15)))
+    }
+    live = LiveCandles(weeklies, start_ns=ist_to_ns(day, time(15, 20)))
+    assert live.closes_ns.tolist() == [ist_to_ns(day, time(15, 30)), ist_to_ns(day, time(15, 45))]

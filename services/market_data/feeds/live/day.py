@@ -11,7 +11,7 @@ import numpy.typing as npt
 from services.market_data.feeds.live.book import register_listed
 from services.market_data.feeds.live.connection import Asked
 from services.market_data.feeds.live.connections import spread
-from services.market_data.feeds.live.resolve import Listings, Resolved
+from services.market_data.feeds.live.resolve import Listings, Resolved, Terms
 from services.market_data.feeds.live.source import LiveSource
 from services.market_data.gaps.gap import Group
 from tradebus.brokers.feed import FeedMode
@@ -36,8 +36,11 @@ class FollowedDay:
         return {instrument: one.listing for instrument, one in self.resolved.items()}
 
     @cached_property
-    def market_classes(self) -> Mapping[int, str]:
-        return {instrument: one.market_class.value for instrument, one in self.resolved.items()}
+    def terms(self) -> Mapping[int, Terms]:
+        return {
+            instrument: Terms(one.kind, one.market_class, one.listing.key.name, one.listing.key.expiry)
+            for instrument, one in self.resolved.items()
+        }
 
     @cached_property
     def symbols(self) -> Mapping[int, str]:

@@ -73,7 +73,7 @@ class DayFollower:
         )  # fmt: skip
         # A turn and what history has put right take the candles in hand one after the other.
         self._working = asyncio.Lock()
-        self._candles = LiveCandles(day.market_classes, start_ns=timing.clock.now_ns() // MINUTE_NS * MINUTE_NS)
+        self._candles = LiveCandles(day.terms, start_ns=timing.clock.now_ns() // MINUTE_NS * MINUTE_NS)
         self._trading_now: set[Group] = set()
         self._trading_minute = -1
 

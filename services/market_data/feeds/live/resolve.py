@@ -13,16 +13,26 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import NamedTuple
 
 from services.market_data.feeds.symbols import aliases_of, canonical
 from tradebus.brokers.reference import ListedInstrument
-from tradebus.calendar import Contract, MarketClass, session_of
+from tradebus.calendar import MarketClass, session_of
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.instruments import InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.time import ist_date
 
 _KEYS_SHOWN = 8
+
+
+class Terms(NamedTuple):
+    """What the market's clock reads of an instrument (`tradebus.calendar.Listed`)."""
+
+    kind: str
+    market_class: str
+    underlying: str
+    expiry: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +153,7 @@ def has_expired(key: InstrumentKey, *, now_ns: int) -> bool:
     today = ist_date(now_ns)
     if key.expiry is None or key.expiry > today:
         return False
-    contract = Contract(
-        symbol=str(key), kind=_kind(key), market_class=MarketClass.DERIVATIVE, underlying=key.name, lot_size=1,
-        tick_size_paise=1, expiry=key.expiry, strike_paise=key.strike_paise, right=key.right,
-    )  # fmt: skip
-    session = session_of(contract, today)
+    session = session_of(Terms(_kind(key), MarketClass.DERIVATIVE, key.name, key.expiry), today)
     return key.expiry < today or (session is not None and now_ns >= session.close_ns)
 
 
