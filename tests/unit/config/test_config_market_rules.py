@@ -1,5 +1,6 @@
 """A file of market rules over the shipped ones: taken as a whole, or refused naming file and line."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -98,3 +99,16 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe{}")
     with pytest.raises(InvalidInput, match="not UTF-8"):
         read_market_rules(tmp_path / "binary.json")
+
+
+def test_the_file_that_the_documentation_shows_is_taken(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    text = (root / "docs/operations.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```\n(\{\n  \"source\".*?\n\})\n```", text, re.DOTALL)
+    path = tmp_path / "rules.json"
+    path.write_text(shown, encoding="utf-8")
+    book = read_market_rules(path)
+    assert book.holidays[date(2026, 12, 9)].label == "Day of mourning"
+    assert [row.close.minute for row in book.hours[MarketClass.DERIVATIVE]][-2:] == [40, 45]
+    empty = read_market_rules(root / "deploy/market_rules.json")
+    assert empty.holidays == SHIPPED.holidays
