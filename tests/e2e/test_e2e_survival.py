@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -16,9 +17,9 @@ from services.cli.stack.rundir import is_alive
 SERVERS = ("postgres", "valkey-server")
 
 
-@pytest.fixture
-def up(state_dir: Path) -> Iterator[Standing]:
-    with standing(Shell.at(state_dir)) as found:
+@pytest.fixture(scope="module")
+def up() -> Iterator[Standing]:
+    with TemporaryDirectory(prefix="tradebus-tests-") as folder, standing(Shell.at(Path(folder))) as found:
         yield found
 
 
@@ -64,13 +65,13 @@ def test_a_service_that_is_killed_again_and_again_ends_nothing_else(up: Standing
 
 
 def test_servers_and_their_keeper_that_are_killed_come_back_and_sessions_go_on(up: Standing) -> None:
-    started = up.shell.json("start", "1", "--strategy", "orb", "--symbol", "NIFTY")
+    started = up.shell.json("start", "2", "--strategy", "orb", "--symbol", "NIFTY")
     for victims in (SERVERS, ("keeper",), SERVERS):
         found = servers_of(up)
         assert len(found) == 3
         kill([one.pid for one in found if (one.name() in SERVERS) == (victims is SERVERS)])
         eventually(lambda: len(servers_of(up)) == 3, seconds=60)
     eventually(lambda: trades(up), seconds=120)
-    (session,) = up.shell.json("status")["sessions"]
-    assert (session["session_id"], session["status"]) == (started["session_id"], "RUNNING")
-    assert up.shell.json("stop", "1")["status"] == "accepted"
+    found = {session["session_id"]: session["status"] for session in up.shell.json("status")["sessions"]}
+    assert found[started["session_id"]] == "RUNNING"
+    assert up.shell.json("stop", "2")["status"] == "accepted"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from testkit.command import Shell, standing
+from testkit.command import Shell, Standing, standing
 from testkit.waiting import eventually
 
 from services.cli.stack.children import free_port
@@ -25,11 +25,13 @@ def shell(servers: ServerUrls, tmp_path: Path) -> Shell:
     return Shell.at(tmp_path / "state", DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
 
 
-@pytest.fixture
-def stack(shell: Shell, servers: ServerUrls) -> Iterator[RunState]:
-    """`tradebus up`; the default namespace is emptied afterwards."""
+@pytest.fixture(scope="module")
+def stack(servers: ServerUrls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """`tradebus up` for all tests that need one; the default namespace is emptied afterwards."""
+    folder = tmp_path_factory.mktemp("stack") / "state"
+    shell = Shell.at(folder, DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
     with standing(shell) as up:
-        yield up.run
+        yield up
     drop_namespace(servers.database_url, namespace="")
     with redis.Redis.from_url(servers.redis_url) as client:
         for stream in STREAMS:
@@ -47,7 +49,8 @@ def tailed(shell: Shell, kind: str) -> Callable[[], dict[str, Any] | None]:
     return newest
 
 
-def test_a_person_starts_watches_pauses_and_stops_a_session(shell: Shell, stack: RunState) -> None:
+def test_a_person_starts_watches_pauses_and_stops_a_session(stack: Standing) -> None:
+    shell = stack.shell
     started = shell.json("start", "123", "--strategy", "orb", "--symbol", "BANKNIFTY", "--capital", "5000000")
     assert (started["status"], started["session_status"]) == ("accepted", "RUNNING")
     again = shell.json("start", "123", "--strategy", "orb", "--symbol", "BANKNIFTY", "--capital", "5000000")
@@ -73,27 +76,29 @@ def test_a_person_starts_watches_pauses_and_stops_a_session(shell: Shell, stack:
     assert "it runs already" in shell("up", code=3).stderr
 
 
-def test_streams_are_readable_and_a_killed_service_comes_back(shell: Shell, stack: RunState) -> None:
+def test_streams_are_readable_and_a_killed_service_comes_back(stack: Standing) -> None:
+    shell = stack.shell
     candles = eventually(lambda: shell.json("tail", "candles", "-n", "3")["entries"])
     assert {"open_paise", "instrument"} <= set(candles[-1]["records"][0])
     assert "volume" in shell("tail", "ticks", "-n", "1").stdout
-    os.kill(stack.services["risk"].pid, signal.SIGKILL)
+    os.kill(stack.run.services["risk"].pid, signal.SIGKILL)
 
     def restarted() -> bool:
-        run = read_run(runs_folder(shell.state) / "default")
-        return run is not None and run.services["risk"].restarts == 1 and run.services["risk"].pid > 0
+        risk = stack.run.services["risk"]
+        return risk.restarts == 1 and risk.pid > 0
 
     eventually(restarted)
     assert shell.json("start", "5", "--strategy", "ema_20_50", "--symbol", "NIFTY")["session_status"] == "RUNNING"
 
 
-def test_the_kill_switch_works_with_the_gateway_dead_and_is_released_by_a_person(shell: Shell, stack: RunState) -> None:
-    os.kill(stack.services["gateway"].pid, signal.SIGSTOP)
+def test_the_kill_switch_works_with_the_gateway_dead_and_is_released_by_a_person(stack: Standing) -> None:
+    shell = stack.shell
+    os.kill(stack.run.services["gateway"].pid, signal.SIGSTOP)
     reached = shell.json("kill", "--reason", "feed is wrong")["stacks"]
     assert [(one["stack"], one["file"], one["postgres"], one["redis"]) for one in reached] == [
         ("default",) + ("done",) * 3
     ]
-    os.kill(stack.services["gateway"].pid, signal.SIGCONT)
+    os.kill(stack.run.services["gateway"].pid, signal.SIGCONT)
     event = eventually(tailed(shell, "KILL_SWITCH"))
     assert event is not None
     assert event["reason"] == "feed is wrong"

@@ -478,7 +478,8 @@ def test_a_closed_folder_on_the_way_to_the_data_is_named_and_stays_closed(state_
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only for root is Postgres another user")
 def test_a_closed_folder_of_its_own_is_opened_for_passing_through(state_dir: Path) -> None:
-    state_dir.mkdir(mode=0o700)
+    (state_dir / "runs").mkdir(parents=True)
+    state_dir.chmod(0o700)
     for _ in range(2):
         with EmbeddedServers(state_dir, redis=False):
             assert stat.S_IMODE(state_dir.stat().st_mode) == 0o701

@@ -17,6 +17,11 @@ from typing import Any
 
 from tradebus.kernel.errors import Unavailable
 
+# What tradebus keeps in its state folder, the parts of files that are being written left out.
+_OURS = {
+    "lock", "servers.json", "access.json", "postgres", "postgres.partial", "postgres.password", "redis", "logs",
+    "sockets", "programs", "runs", "api_token", ".killswitch", "credentials", "credentials.key",
+}  # fmt: skip
 # How long the servers of a run that was killed may take to end, before the folder is reported as taken.
 _SHUTDOWN_WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.02
@@ -120,7 +125,7 @@ def make_state_dir(state_dir: Path) -> Path:
     found = state_dir.resolve()
     for folder in (found, *found.parents):
         _require_out_of_reach(folder, state_dir=found)
-    if os.geteuid() == 0 and ((found / "lock").exists() or not any(found.iterdir())):
+    if os.geteuid() == 0 and {entry.name for entry in found.iterdir()} <= _OURS:
         # Nothing but ours lies there, so it is nobody's home: Postgres, as another user, passes through to its data.
         found.chmod(stat.S_IMODE(found.stat().st_mode) | stat.S_IXOTH)
     return found
