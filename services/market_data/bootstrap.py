@@ -18,7 +18,7 @@ from services.market_data.feeds.recorded.generated_feed import GeneratedFeed
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.pacing import ClockPace, GridPace, OrdersGate, WallTimer
-from services.market_data.feeds.recorded.progress import Progress
+from services.market_data.feeds.recorded.progress import Progress, ProgressMetrics
 from services.market_data.feeds.symbols import Description, instrument_of, require_known
 from services.market_data.gaps.ledger import PostgresGapLedger
 from services.market_data.http.app import create_app
@@ -68,7 +68,13 @@ async def build(
             sink=sink,
             feed_store=feed_store,
             pace=_pace(settings, bus=bus, clock=clock),
-            progress=Progress(feed.days, bus=bus, feed_store=feed_store),
+            progress=Progress(
+                feed.days,
+                bus=bus,
+                feed_store=feed_store,
+                metrics=ProgressMetrics(registry),
+                monotonic_ns=monotonic_ns,
+            ),
             wait_for_session=paced and not settings.start_immediately,
         )
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.market_data.bootstrap import build
@@ -90,11 +91,22 @@ async def downstream(bus: Bus) -> AsyncIterator[None]:
         await task
 
 
+async def built(settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock | None = None) -> Feeder:
+    """The feeder of recorded days, measured in a registry of its own."""
+    (feeder,) = await build(
+        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(), registry=CollectorRegistry()
+    )
+    assert isinstance(feeder, Feeder)
+    return feeder
+
+
 async def run_to_end(
     settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock | None = None, seconds: float = 60
 ) -> None:
     """One life of the feed, until its end marker is out and its row says so."""
-    (feeder,) = await build(settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds())
+    (feeder,) = await build(
+        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(), registry=CollectorRegistry()
+    )
     assert isinstance(feeder, Feeder)
     stop = asyncio.Event()
     task = asyncio.create_task(feeder.run(stop))

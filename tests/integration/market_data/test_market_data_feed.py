@@ -12,6 +12,7 @@ import pytest
 from testkit.feeds import (
     DAY_BEFORE,
     MUHURAT,
+    built,
     contents,
     downstream,
     file_bars,
@@ -25,14 +26,11 @@ from testkit.feeds import (
     write_ticks,
 )
 
-from services.market_data.bootstrap import build
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.streams import ORDERS, SESSIONS
-from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.ids import RandomIds
 from tradebus.kernel.time import ist_to_ns
 from tradebus.store.store import Store
 
@@ -92,7 +90,7 @@ async def test_slices_of_both_streams_are_contiguous_and_carry_their_watermarks(
 
 
 async def test_nothing_is_published_while_a_slice_is_not_settled(history: Path, bus: Bus, store: Store) -> None:
-    (feeder,) = await build(paced(history), bus=bus, store=store, clock=WallClock(), ids=RandomIds())
+    feeder = await built(paced(history), bus=bus, store=store)
     stop = asyncio.Event()
     task = asyncio.create_task(feeder.run(stop))
     after = {CANDLES: "0"}
@@ -110,7 +108,7 @@ async def test_nothing_is_published_while_a_slice_is_not_settled(history: Path, 
 
 async def test_paced_feed_waits_for_a_session(history: Path, bus: Bus, store: Store) -> None:
     settings = paced(history, start_immediately=False)
-    (feeder,) = await build(settings, bus=bus, store=store, clock=WallClock(), ids=RandomIds())
+    feeder = await built(settings, bus=bus, store=store)
     stop = asyncio.Event()
     task = asyncio.create_task(feeder.run(stop))
     after = {CANDLES: "0"}
@@ -149,6 +147,6 @@ async def test_unsound_history_stores_and_publishes_nothing(tmp_path: Path, bus:
     path = tmp_path / "bars.csv"
     path.write_text("ts,open,high,low,close\n2023-11-12 18:15,1,2,0.5,1\n2023-11-12 18:16,1,0.2,0.5,1\n")
     with pytest.raises(InvalidInput, match=r"bars\.csv: row 2 .*high 0\.20 is below low 0\.50"):
-        await build(paced(path), bus=bus, store=store, clock=WallClock(), ids=RandomIds())
+        await built(paced(path), bus=bus, store=store)
     assert await contents(bus) == []
     assert await store.pool.fetchval("SELECT count(*) FROM instruments") == 0

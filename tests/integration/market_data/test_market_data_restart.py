@@ -9,6 +9,7 @@ import pytest
 from testkit.feeds import (
     DAY_BEFORE,
     MUHURAT,
+    built,
     contents,
     downstream,
     file_bars,
@@ -22,11 +23,10 @@ from testkit.feeds import (
     write_bars,
 )
 
-from services.market_data.bootstrap import build
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from tradebus.bus.port import Bus
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.kernel.clock import EventClock, WallClock
+from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import RandomIds
 from tradebus.kernel.rng import uniform
@@ -81,7 +81,7 @@ async def test_finished_feed_started_again_publishes_nothing(history: Path, bus:
     async with downstream(bus):
         await run_to_end(paced(history), bus=bus, store=store)
         before = await contents(bus)
-        (feeder,) = await build(paced(history), bus=bus, store=store, clock=WallClock(), ids=RandomIds())
+        feeder = await built(paced(history), bus=bus, store=store)
         stop = asyncio.Event()
         task = asyncio.create_task(feeder.run(stop))
         await asyncio.sleep(0.5)
@@ -118,9 +118,8 @@ async def test_second_feed_stands_by_until_the_first_is_gone(
     history: Path, bus: Bus, store: Store, database_url: str, migrated: str
 ) -> None:
     other = await Store.connect(database_url, namespace=migrated, producer="other")
-    build_in = {"bus": bus, "clock": WallClock(), "ids": RandomIds()}
-    (first,) = await build(paced(history), store=store, **build_in)  # type: ignore[arg-type]
-    (second,) = await build(paced(history), store=other, **build_in)  # type: ignore[arg-type]
+    first = await built(paced(history), bus=bus, store=store)
+    second = await built(paced(history), bus=bus, store=other)
     stop_first, stop_second = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(first.run(stop_first))
     await bus.follow([CANDLES], after={CANDLES: "0"}, block_ms=10_000)
@@ -161,7 +160,7 @@ async def test_generated_feed_killed_on_one_day_goes_on_with_it_on_another(
 async def run_to_end_of_next(settings: Any, bus: Bus, store: Store, clock: EventClock) -> None:
     """A feed that has ended is followed by one of a later day."""
     async with downstream(bus):
-        (feeder,) = await build(settings, bus=bus, store=store, clock=clock, ids=RandomIds())
+        feeder = await built(settings, bus=bus, store=store, clock=clock)
         stop = asyncio.Event()
         task = asyncio.create_task(feeder.run(stop))
         newest = (await bus.tail(CANDLES, count=1))[-1]

@@ -1,40 +1,54 @@
 """How far the feed has got: for logs, for metrics, for whoever listens on `md.progress`, and in the feed's row."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import CollectorRegistry, Gauge
 
 from services.market_data.candles.plan import DayPlan, Slice
 from services.market_data.feeds.feed_store import FeedStore
 from services.market_data.feeds.ports import FeedDay
 from tradebus.bus.port import Bus
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, utc_iso
 
 PROGRESS_CHANNEL = "md.progress"
 _EVERY_NS = NANOSECONDS_PER_SECOND
 _log = structlog.get_logger()
 
-_BARS = Gauge("tradebus_market_data_bars_published", "One-minute bars published of this feed")
-_TOTAL = Gauge("tradebus_market_data_bars_total", "One-minute bars of the whole feed")
-_EVENT = Gauge("tradebus_market_data_event_time_seconds", "Event time the feed has reached")
+
+class ProgressMetrics:
+    """One per registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.bars = Gauge(
+            "tradebus_market_data_bars_published", "One-minute bars published of this feed", registry=registry
+        )
+        self.bars_total = Gauge(
+            "tradebus_market_data_bars_total", "One-minute bars of the whole feed", registry=registry
+        )  # fmt: skip
+        self.event_seconds = Gauge(
+            "tradebus_market_data_event_time_seconds", "Event time the feed has reached", registry=registry
+        )
 
 
 class Progress:
     """Counts slices. Announces at each day's end, and once a second of wall time in between."""
 
-    def __init__(self, days: Sequence[FeedDay], *, bus: Bus, feed_store: FeedStore) -> None:
+    def __init__(
+        self, days: Sequence[FeedDay], *, bus: Bus, feed_store: FeedStore, metrics: ProgressMetrics,
+        monotonic_ns: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._metrics, self._monotonic_ns = metrics, monotonic_ns
         self._bus, self._feed_store = bus, feed_store
         self._bars_total = sum(day.bars for day in days)
         self._days_total = len(days)
         self._bars = self._days_done = self._event_ns = 0
         self._state = "waiting"
         self._day = ""
-        self._announced_ns = monotonic_ns()
-        _TOTAL.set(self._bars_total)
+        self._announced_ns = self._monotonic_ns()
+        metrics.bars_total.set(self._bars_total)
 
     def status(self) -> dict[str, Any]:
         """state (waiting, running, finished), bars, bars_total, fraction, days, days_total, day, event time."""
@@ -63,7 +77,7 @@ class Progress:
     async def published(self, piece: Slice) -> None:
         self._bars += len(piece.minutes)
         self._event_ns = piece.end_ns
-        now_ns = monotonic_ns()
+        now_ns = self._monotonic_ns()
         if now_ns - self._announced_ns >= _EVERY_NS:
             self._announced_ns = now_ns
             await self._announce()
@@ -80,7 +94,7 @@ class Progress:
 
     async def _announce(self) -> None:
         status = self.status()
-        _BARS.set(self._bars)
-        _EVENT.set(self._event_ns / NANOSECONDS_PER_SECOND)
+        self._metrics.bars.set(self._bars)
+        self._metrics.event_seconds.set(self._event_ns / NANOSECONDS_PER_SECOND)
         await self._feed_store.progress(status)
         await self._bus.broadcast(PROGRESS_CHANNEL, json.dumps(status).encode())
