@@ -53,12 +53,15 @@ class MemoryBus:
             stream = self._streams[name] = MemoryStream(name, limit, self._clock, waits=waits(name, paced=self._paced))
         return stream
 
-    async def publish(self, outgoing: Sequence[Outgoing]) -> None:
-        await self.publish_then(outgoing, lambda: None)
+    async def publish(self, outgoing: Sequence[Outgoing], *, urgent: bool = False) -> None:
+        await self.publish_then(outgoing, lambda: None, urgent=urgent)
 
-    async def publish_then(self, outgoing: Sequence[Outgoing], act: Callable[[], None]) -> None:
+    async def publish_then(
+        self, outgoing: Sequence[Outgoing], act: Callable[[], None], *, urgent: bool = False
+    ) -> None:
         """Publishes, then calls `act`, without a pause between. For subscriptions."""
-        await self._room_for(outgoing)
+        if not urgent:
+            await self._room_for(outgoing)
         for one in outgoing:
             self._append(one)
         act()

@@ -131,8 +131,9 @@ class Listener(Protocol):
 
 
 class Bus(Protocol):
-    async def publish(self, outgoing: Sequence[Outgoing]) -> None:
-        """Appends all entries atomically and in order.
+    async def publish(self, outgoing: Sequence[Outgoing], *, urgent: bool = False) -> None:
+        """Appends all entries atomically and in order. `urgent` ones wait for no room: few, as KILL is, they fit into
+        what a full stream keeps free.
 
         On a stream that waits (see `tradebus.contracts.streams.Overflow`) it waits (back-pressure) while the slowest
         group is further behind than the stream's bound allows, rather than trim what was never acknowledged; raises

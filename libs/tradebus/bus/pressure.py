@@ -62,6 +62,18 @@ class Credit:
         return True
 
 
+class Credits(dict[str, Credit]):
+    """One publisher's credit for each stream, made when it is first asked for. `overrides` are bounds by stream."""
+
+    def __init__(self, overrides: Mapping[str, int]) -> None:
+        super().__init__()
+        self._overrides = overrides
+
+    def __missing__(self, stream: str) -> Credit:
+        credit = self[stream] = Credit(limit_of(stream, self._overrides))
+        return credit
+
+
 def counts_of(outgoing: Sequence[Outgoing]) -> ItemsView[str, int]:
     """Entries per stream."""
     counts: dict[str, int] = {}

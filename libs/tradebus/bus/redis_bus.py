@@ -19,7 +19,7 @@ from tradebus.bus.dial import Dialler, Retry, back_off
 from tradebus.bus.link import STALL_SECONDS, Dropped, RedisRefused, Reply, checked, executed, pack
 from tradebus.bus.measure import Measure
 from tradebus.bus.port import DeadLetter, Entry, GroupState, Outgoing, dead_letter_stream
-from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, Credit, counts_of, limit_of, timed_out, waits
+from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, Credit, Credits, counts_of, timed_out, waits
 from tradebus.bus.redis_listen import RedisListener
 from tradebus.bus.redis_subscription import RedisSubscription, read_dead_letter
 from tradebus.bus.wire import Wire
@@ -41,8 +41,8 @@ class RedisBus:
         self._subscriptions: list[RedisSubscription] = []
         self._listeners: list[RedisListener] = []
         self._back_pressure_seconds = back_pressure_seconds
-        self._max_entries, self._paced = max_entries, paced
-        self._credits: dict[str, Credit] = {}
+        self._paced = paced
+        self._credits = Credits(max_entries)
         self._measure = Measure(self._wire)
         self._last_ids: dict[str, bytes] = {}
 
@@ -82,14 +82,15 @@ class RedisBus:
         await bus._wire.persist(pack("PING"), replies=1)
         return bus
 
-    async def publish(self, outgoing: Sequence[Outgoing]) -> None:
-        await self._publish_with(outgoing, ())
+    async def publish(self, outgoing: Sequence[Outgoing], *, urgent: bool = False) -> None:
+        await self._publish_with(outgoing, (), urgent=urgent)
 
-    async def _publish_with(self, outgoing: Sequence[Outgoing], acks: Sequence[bytes]) -> None:
+    async def _publish_with(self, outgoing: Sequence[Outgoing], acks: Sequence[bytes], *, urgent: bool = False) -> None:
         """Publishes, then carries out the packed XACKs, in one transaction."""
         if not outgoing and not acks:
             return
-        await self._reserve(outgoing)
+        if not urgent:
+            await self._reserve(outgoing)
         commands = [
             codec.pack_add(self._prefix + one.stream, one, max_entries=self._credits[one.stream].max_entries)
             for one in outgoing
@@ -134,9 +135,7 @@ class RedisBus:
     async def _reserve(self, outgoing: Sequence[Outgoing]) -> None:
         """Takes credit for every entry, waiting while a stream is full. Raises BackPressureTimeout."""
         for stream, count in counts_of(outgoing):
-            credit = self._credits.get(stream)
-            if credit is None:
-                credit = self._credits[stream] = Credit(limit_of(stream, self._max_entries))
+            credit = self._credits[stream]
             if not credit.take(count):
                 await self._wait_for_room(stream, credit, count)
 

@@ -149,3 +149,19 @@ async def test_the_entry_that_was_in_hand_when_lives_ended_is_known(harness: Har
         assert await life.take_in_hand(entries[1]) == lives, "asked twice it is still one life"
     other = await bus.subscribe([ORDERS], group="g", consumer="other")
     assert await other.take_in_hand(entries[1]) == 0
+
+
+async def test_what_is_urgent_waits_for_no_room_and_trims_nothing_unfinished(harness: Harness) -> None:
+    bus = await harness.bus(max_entries=BOUND, back_pressure_seconds=0.1)
+    subscription = await bus.subscribe([ORDERS], group="asleep", consumer="c")
+    with pytest.raises(BackPressureTimeout):
+        await publish(bus, ORDERS, range(1000))
+    await bus.publish(numbered(ORDERS, range(5000, 5001)), urgent=True)
+    read = bodies(await read_to_the_end(subscription))
+    assert read == [*range(len(read) - 1), 5000]
+
+
+async def test_an_urgent_entry_needs_no_stream_that_is_there(harness: Harness) -> None:
+    bus = await harness.bus()
+    await bus.publish(numbered(ORDERS, range(1)), urgent=True)
+    assert bodies(await bus.tail(ORDERS, count=9)) == [0]
