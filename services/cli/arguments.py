@@ -159,13 +159,13 @@ def session_data(
 
 def require_strategies(items: Sequence[dict[str, Any]]) -> None:
     """Raises InvalidInput for a strategy that cannot be started, in one line."""
-    from services.gateway.adapters.catalogue import strategy_errors
+    from services.gateway.strategy_check import strategy_errors
     from tradebus.contracts.sessions import StrategySpec
 
     problems = [
         f"{item['name']}: {error.field}: {error.problem}"
         for item in items
-        for error in strategy_errors(StrategySpec.model_validate(item))
+        for error in strategy_errors(StrategySpec.model_validate(item), says_back=True)
     ]
     if problems:
         raise InvalidInput(f"--strategy {'; '.join(problems)}")

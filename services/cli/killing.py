@@ -13,15 +13,14 @@ from pathlib import Path
 from services.cli.output import print_json
 from services.cli.place import find_database, find_redis, state_dir
 from services.cli.stack.rundir import alive_runs, read_run, runs_folder
-from services.gateway.killswitch import engage, release
-from services.gateway.messages import message
-from services.gateway.settings import KILL_FILE
+from services.gateway.killswitch import engage, kill_command
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.contracts.commands import Kill
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMANDS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, TradebusError, Unavailable
+from tradebus.store.books import kill_switch_book
+from tradebus.store.books.kill_switch import KILL_FILE
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -136,8 +135,7 @@ async def _engage_row(target: Target, reason: str, now_ns: int) -> None:
     store = await _store(target)
     try:
         async with store.begin() as transaction:
-            await transaction.lock("kill switch")
-            await engage(transaction, reason=reason, now_ns=now_ns)
+            await engage(kill_switch_book(store), transaction, reason=reason, now_ns=now_ns)
         if (bus := await _bus_or_none(target)) is not None:
             try:
                 await Outbox(store, bus).flush()
@@ -151,8 +149,7 @@ async def _release_row(target: Target, reason: str) -> None:
     store = await _store(target)
     try:
         async with store.begin() as transaction:
-            await transaction.lock("kill switch")
-            await release(transaction, reason=reason, now_ns=WallClock().now_ns())
+            await kill_switch_book(store).release(transaction, reason=reason, at_ns=WallClock().now_ns())
     finally:
         await store.close()
 
@@ -161,8 +158,8 @@ async def _publish(target: Target, reason: str, now_ns: int) -> None:
     """Straight to risk and execution. Where the row was engaged too, this is its command a second time: harmless."""
     bus = await RedisBus.connect(find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS)
     try:
-        command = message(Kill, now_ns=now_ns, cause=str(now_ns), reason=reason)
-        await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
+        command = kill_command(reason, now_ns=now_ns)
+        await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())], urgent=True)
         await bus.broadcast(COMMAND_CHANNEL, b'{"action":"KILL"}')
     finally:
         await bus.close()

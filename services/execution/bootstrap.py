@@ -41,6 +41,7 @@ async def build(
     ids: IdSource,
     open_broker: OpenBroker = open_broker,
     open_paper: OpenPaper = PaperGateway,
+    **_: object,
 ) -> Sequence[Component]:
     """Execution with the paper broker (`open_paper` makes it) and, per session, a broker's. Ids derive from their
     causes, so `ids` is not needed here."""

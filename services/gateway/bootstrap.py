@@ -2,65 +2,119 @@
 
 trading:commands ─┐                                        ┌─► commands.v1, sessions.v1
 commands stream  ─┼─► CommandHandler ─► Postgres ─► outbox ─┤
-POST /api/commands┘                                        │
+POST /api/commands┘        └─ KILL: KillWay, past it all    │
 every service's events ─► Relay ─► trading:events, trading.events.v1 ─► EventHub ─► browsers
 """
 
 from collections.abc import Sequence
 
+from prometheus_client import CollectorRegistry
+
 from services.gateway.adapters.catalogue import catalogue_from
 from services.gateway.adapters.logins import Logins
-from services.gateway.doors import ChannelDoor, InboxDoor
+from services.gateway.adapters.strategy_checks import StrategyChecks
+from services.gateway.doors import ChannelDoor, ErasingSubscription, InboxHandler
 from services.gateway.handlers import CommandHandler
 from services.gateway.http.live import EventHub
 from services.gateway.http.server import create_app
-from services.gateway.relay import GROUP, STREAMS, Relay
+from services.gateway.killswitch import KillWay
+from services.gateway.relay import GROUP, Relay, open_relay
 from services.gateway.settings import GatewaySettings, api_token
 from services.gateway.watchers import KillWatcher, SessionWatcher, Sweeper
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMAND_CHANNEL, EVENT_CHANNEL
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.consumer import BusPublisher, Consumer, ConsumerMetrics, Policy
 from tradebus.runtime.http_server import HttpServer, bind
+from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import Component
+from tradebus.runtime.timers import WallTimers
+from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
+_KILL_GROUP = f"{GROUP}-kill"
+_POLICY = Policy(claim_idle_seconds=30.0)
+
 
 async def build(
-    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
-) -> Sequence[Component]:
+    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Sequence[Component]:  # fmt: skip
     """Everything connected and listening, nothing running yet. Raises Unavailable where the port is taken."""
     listener = bind(settings.host, settings.port, setting="TRADEBUS_GATEWAY_PORT")
     token = api_token(settings.state_dir, settings.api_token)
+    timers, registry = timers or WallTimers(clock), registry or CollectorRegistry()
     outbox = Outbox(store, bus)
     await outbox.sweep()
+    register, switch = session_register(store), kill_switch_book(store)
     watcher = SessionWatcher(
-        store=store, outbox=outbox, clock=clock, start_timeout_seconds=settings.session_start_timeout_seconds
-    )
+        book=store, register=register, outbox=outbox, timers=timers,
+        start_timeout_seconds=settings.session_start_timeout_seconds,
+    )  # fmt: skip
     logins = Logins(settings)
     handler = CommandHandler(
-        bus=bus, store=store, outbox=outbox, clock=clock, ids=ids, catalogue=catalogue_from(store, logins),
-        keep_token=logins.keep_token, changed=watcher.changed,
+        bus=bus, book=store, register=register, switch=switch, outbox=outbox, clock=clock, ids=ids,
+        kill_way=KillWay(bus=bus, book=store, outbox=outbox, switch=switch, clock=clock),
+        catalogue=catalogue_from(store, logins), check_strategies=StrategyChecks(), keep_token=logins.keep_token,
+        changed=watcher.changed,
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)
     await commands.ready()
     events = bus.listen(EVENT_CHANNEL)
     await events.ready()
     hub = EventHub(events)
-    inbox = await bus.subscribe(settings.command_streams, group=GROUP, consumer=settings.instance)
-    relayed = await bus.subscribe(STREAMS, group=GROUP, consumer=settings.instance)
+    consumers = _consumers(
+        bus, handler, streams=settings.command_streams, instance=settings.instance, timers=timers, registry=registry
+    )
     app = create_app(
-        settings, token=token, bus=bus, store=store, clock=clock, handler=handler, hub=hub,
-        inputs={"commands": inbox, "events": relayed},
-    )  # fmt: skip
+        settings, token=token, bus=bus, store=store, clock=clock, handler=handler, hub=hub, registry=registry
+    )
     return (
-        Relay(bus, relayed),
+        *consumers,
         watcher,
-        KillWatcher(store=store, outbox=outbox, clock=clock, path=settings.kill_file),
-        Sweeper(outbox),
-        ChannelDoor(commands, handler),
-        InboxDoor(bus, inbox, handler),
+        KillWatcher(book=store, switch=switch, outbox=outbox, timers=timers, path=settings.kill_file),
+        Sweeper(outbox, timers=timers),
+        ChannelDoor(commands, handler, timers=timers),
         hub,
         HttpServer(app, listener),
     )
+
+
+def _consumers(
+    bus: Bus,
+    handler: CommandHandler,
+    *,
+    streams: Sequence[str],
+    instance: str,
+    timers: Timers,
+    registry: CollectorRegistry,
+) -> list[Consumer]:
+    """What reads the bus: the inbox, KILL in it, and what the services say."""
+
+    async def inbox() -> MergedInput:
+        subscription = await bus.subscribe(streams, group=GROUP, consumer=instance)
+        return MergedInput(ErasingSubscription(subscription), bus=bus, gates=(), paced=False)
+
+    async def kills() -> MergedInput:
+        subscription = await bus.subscribe(streams, group=_KILL_GROUP, consumer=instance)
+        return MergedInput(subscription, bus=bus, gates=(), paced=False)
+
+    metrics, publisher = ConsumerMetrics(registry), BusPublisher(bus)
+    commands, killing = InboxHandler(handler, kill=False), InboxHandler(handler, kill=True)
+    return [
+        Consumer(
+            "inbox", open_input=inbox, handler=commands, publisher=publisher, timers=timers, metrics=metrics,
+            policy=_POLICY, bury=commands.put_aside,
+        ),
+        Consumer(
+            "kill", open_input=kills, handler=killing, publisher=publisher, timers=timers, metrics=metrics,
+            policy=_POLICY, bury=killing.put_aside,
+        ),
+        Consumer(
+            "relay", open_input=lambda: open_relay(bus, consumer=instance), handler=Relay(bus, clock=timers),
+            publisher=publisher, timers=timers, metrics=metrics, policy=_POLICY, coalesce=True,
+        ),
+    ]  # fmt: skip

@@ -1,40 +1,50 @@
 """Commands: bytes in, one transaction, one reply. The same handler stands behind all three doors.
 
     bytes ─► read_command ─► [user's lock] decide ─► row + command for the services + inbox, one commit ─► outbox
-                 └─► COMMAND_REJECTED, nothing else
+                 ├─► COMMAND_REJECTED, nothing else
+                 └─► KILL: its own way (`killswitch`), past everything that waits here
+
+What a START names is checked before it takes one of the few places at the book: a check that hangs holds up nobody.
 
 A command id that was carried out before is only reported again; so is a START that asks for what already runs.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
-from services.gateway.adapters import sessions
 from services.gateway.announce import announce_again
-from services.gateway.domain.body import Action, ExternalCommand, Refused, read_command
-from services.gateway.domain.lifecycle import Create, Reject, Report, Session, Status, Step, decide_start, decide_step
-from services.gateway.domain.problems import Problems, kind_of
-from services.gateway.domain.start import Catalogue, read_start
-from services.gateway.killswitch import engage, killed_reason
+from services.gateway.domain.body import WHOLE, Action, ExternalCommand, Refused, read_command
+from services.gateway.domain.lifecycle import Create, Reject, Report, Session, Step, decide_start, decide_step
+from services.gateway.domain.problems import Problems, kind_of, without_secrets
+from services.gateway.domain.start import Catalogue, read_start, strategies_in
+from services.gateway.killswitch import KillWay, killed_reason
 from services.gateway.messages import message
 from tradebus.bus.port import Bus
 from tradebus.contracts.commands import StartTrading
-from tradebus.contracts.sessions import CommandRejected, FieldError, SessionSpec
+from tradebus.contracts.sessions import CommandRejected, FieldError, SessionSpec, SessionStatus, StrategySpec
 from tradebus.contracts.streams import COMMANDS, SESSIONS
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.store.book import Book
+from tradebus.store.books import KillSwitchBook, SessionRegister
+from tradebus.store.books.sessions import StoredSession
 from tradebus.store.outbox import Outbox
-from tradebus.store.store import Store, Transaction
 
+CONSUMER = "gateway.commands"
+# Fewer than the book has connections: KILL finds one free.
+_PLACES = 3
 _log = structlog.get_logger()
 _START_REPORTS = ("SESSION_STARTED", "SESSION_STOPPED", "SESSION_FAILED")
 _ALL_REPORTS = (*_START_REPORTS, "SESSION_PAUSED", "SESSION_RESUMED")
 _MAX_REASON = 200
+
+
+CheckStrategies = Callable[[str, Sequence[tuple[str, StrategySpec]]], Awaitable[Collection[FieldError]]]
 
 
 class Verdict(StrEnum):
@@ -57,24 +67,31 @@ class Reply:
 
 
 class CommandHandler:
-    """`catalogue` loads what a session may name, `keep_token` stores the token a START carried (InvalidInput where it
-    cannot). `changed` is called when a session waits for its services."""
+    """`catalogue` loads what a session may name, `check_strategies` says what is wrong with a user's strategies,
+    `keep_token` stores the token a START carried (InvalidInput where it cannot). `changed` is called when a session
+    waits for its services."""
 
     def __init__(
-        self, *, bus: Bus, store: Store, outbox: Outbox, clock: Clock, ids: IdSource,
-        catalogue: Callable[[], Awaitable[Catalogue]], keep_token: Callable[[SessionSpec, dict[str, Any]], None],
+        self, *, bus: Bus, book: Book, register: SessionRegister, switch: KillSwitchBook, outbox: Outbox, clock: Clock,
+        ids: IdSource, kill_way: KillWay, catalogue: Callable[[], Awaitable[Catalogue]],
+        check_strategies: CheckStrategies, keep_token: Callable[[SessionSpec, dict[str, Any]], None],
         changed: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._bus, self._store, self._outbox = bus, store, outbox
-        self._clock, self._ids = clock, ids
-        self._catalogue, self._keep_token, self._changed = catalogue, keep_token, changed
+        self._bus, self._book, self._register, self._switch, self._outbox = bus, book, register, switch, outbox
+        self._clock, self._ids, self._kill_way = clock, ids, kill_way
+        self._catalogue, self._check_strategies = catalogue, check_strategies
+        self._keep_token, self._changed = keep_token, changed
+        self._places = asyncio.Semaphore(_PLACES)
 
     async def handle(self, body: bytes, *, delivery_id: str | None = None) -> Reply:
         """Carries out one command. `delivery_id` names the delivery where the door has one that outlives a crash.
 
         Raises Unavailable where Postgres or Redis does not answer; then nothing or everything was done.
         """
-        command = read_command(body)
+        return await self.carry_out(read_command(body), delivery_id=delivery_id)
+
+    async def carry_out(self, command: ExternalCommand | Refused, *, delivery_id: str | None = None) -> Reply:
+        """The same for a body that is read already."""
         if isinstance(command, Refused):
             return await self._reject(command, command.errors)
         if command.command_id is None:
@@ -89,40 +106,52 @@ class CommandHandler:
                 return await self._step(command)
 
     async def _start(self, command: ExternalCommand) -> Reply:
-        user_id, command_id = _whose(command)
         problems = Problems()
-        catalogue = await self._catalogue()
-        # A user's own strategy file may be imported to check its parameters: not on the event loop.
+        async with self._places:
+            catalogue = await self._catalogue()
+        # Stored logins are opened to be looked at: not on the event loop.
+        user_id, _ = _whose(command)
         spec = await asyncio.to_thread(
             read_start, command.data, user_id=user_id, catalogue=catalogue, problems=problems
         )
-        if spec is None:
+        for error in await self._check_strategies(user_id, strategies_in(command.data)):
+            problems.add(error.field, error.problem)
+        if spec is None or problems:
             return await self._reject(command, problems.errors)
-        async with self._store.begin() as transaction:
-            await transaction.lock(f"user {user_id}")
-            known = await sessions.session_of_command(transaction.connection, user_id, command_id)
-            alive = await sessions.alive_session(transaction.connection, user_id)
-            decision: Create | Report | Reject = (
-                Report(known) if known is not None
-                else decide_start(spec, alive=alive, killed_reason=await killed_reason(transaction))
-            )  # fmt: skip
-            if isinstance(decision, Create) or (isinstance(decision, Report) and known is None):
-                # Before the commit: nobody is told of a login that is not there. A repeated START renews its token.
-                await asyncio.to_thread(self._keep_token, spec, command.data)
-            if isinstance(decision, Create):
-                session = await self._create(transaction, spec, command_id=command_id)
+        async with self._places:
+            decision, session = await self._decide_start(command, spec)
         if isinstance(decision, Reject):
             return await self._reject(command, decision.errors)
         if isinstance(decision, Report):
             return await self._report(command, decision.session, _START_REPORTS)
+        assert session is not None
         await self._published(command, session.session_id)
         return _reply(Verdict.ACCEPTED, command, session)
 
-    async def _create(self, transaction: Transaction, spec: SessionSpec, *, command_id: str) -> Session:
+    async def _decide_start(
+        self, command: ExternalCommand, spec: SessionSpec
+    ) -> tuple[Create | Report | Reject, Session | None]:
+        user_id, command_id = _whose(command)
+        async with self._book.begin() as transaction:
+            await transaction.lock(f"user {user_id}")
+            known = _session(await self._register.of_command(transaction, user_id, command_id))
+            alive = _session(await self._register.alive_of(transaction, user_id))
+            killed = await killed_reason(self._switch, transaction)
+            decision: Create | Report | Reject = (
+                Report(known) if known is not None else decide_start(spec, alive=alive, killed_reason=killed)
+            )
+            if isinstance(decision, Create) or (isinstance(decision, Report) and known is None):
+                # Before the commit: nobody is told of a login that is not there. A repeated START renews its token.
+                await asyncio.to_thread(self._keep_token, spec, command.data)
+            if isinstance(decision, Create):
+                return decision, await self._create(transaction, spec, command_id=command_id)
+        return decision, None
+
+    async def _create(self, transaction: Any, spec: SessionSpec, *, command_id: str) -> Session:
         now_ns = self._clock.now_ns()
         spec = spec.model_copy(update={"session_id": self._ids.new_id()})
-        await sessions.insert_session(transaction.connection, spec, command_id=command_id, now_ns=now_ns)
-        await transaction.first_time(sessions.CONSUMER, f"{spec.user_id} {command_id}")
+        await self._register.insert(transaction, spec, command_id=command_id, now_ns=now_ns)
+        await transaction.first_time(CONSUMER, f"{spec.user_id} {command_id}")
         transaction.emit(
             COMMANDS.name,
             message(
@@ -130,7 +159,7 @@ class CommandHandler:
                 spec=spec,
             ),
         )  # fmt: skip
-        return Session(spec.session_id, spec.user_id, Status.STARTING, spec)
+        return Session(spec.session_id, spec.user_id, SessionStatus.STARTING, spec)
 
     async def _step(self, command: ExternalCommand) -> Reply:
         user_id, command_id = _whose(command)
@@ -139,17 +168,16 @@ class CommandHandler:
         if problems:
             return await self._reject(command, problems.errors)
         key = f"{user_id} {command_id}"
-        async with self._store.begin() as transaction:
-            connection = transaction.connection
+        async with self._places, self._book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
-            latest = await sessions.latest_session(connection, user_id)
-            if latest is not None and await connection.fetchval(sessions.SQL["command_seen"], sessions.CONSUMER, key):
+            latest = _session(await self._register.latest_of(transaction, user_id))
+            if latest is not None and await self._register.command_seen(transaction, CONSUMER, key):
                 decision: Step | Report | Reject = Report(latest)
             else:
-                alive = await sessions.alive_session(connection, user_id)
+                alive = _session(await self._register.alive_of(transaction, user_id))
                 decision = decide_step(command.action, user_id=user_id, alive=alive, latest=latest)
                 if isinstance(decision, Step) and alive is not None:
-                    await transaction.first_time(sessions.CONSUMER, key)
+                    await transaction.first_time(CONSUMER, key)
                     latest = await self._apply(transaction, alive, decision, command_id=command_id, reason=reason)
         if isinstance(decision, Reject):
             return await self._reject(command, decision.errors)
@@ -159,9 +187,7 @@ class CommandHandler:
         await self._published(command, latest.session_id)
         return _reply(Verdict.ACCEPTED, command, latest)
 
-    async def _apply(
-        self, transaction: Transaction, session: Session, step: Step, *, command_id: str, reason: str
-    ) -> Session:
+    async def _apply(self, transaction: Any, session: Session, step: Step, *, command_id: str, reason: str) -> Session:
         now_ns = self._clock.now_ns()
         about: dict[str, Any] = {"user_id": session.user_id, "session_id": session.session_id}
         fields = {"reason": reason} if "reason" in step.command.model_fields else {}
@@ -177,9 +203,8 @@ class CommandHandler:
                 ),
             )  # fmt: skip
         status = step.status or session.status
-        await transaction.connection.execute(
-            sessions.SQL["set_status"], session.session_id, status, reason if status is Status.STOPPING else None
-        )
+        ending = reason if status is SessionStatus.STOPPING else None
+        await self._register.set_status(transaction, session.session_id, status, reason=ending)
         return Session(session.session_id, session.user_id, status, session.spec)
 
     async def _kill(self, command: ExternalCommand) -> Reply:
@@ -187,23 +212,23 @@ class CommandHandler:
         reason = _reason(command.data, problems)
         if problems:
             return await self._reject(command, problems.errors)
-        async with self._store.begin() as transaction:
-            await transaction.lock("kill switch")
-            first = await engage(transaction, reason=reason, now_ns=self._clock.now_ns())
-        await self._published(command, None)
+        first = await self._kill_way.kill(reason)
+        _log.info("command accepted", action=command.action, user_id=command.user_id, session_id=None)
         return _reply(Verdict.ACCEPTED if first else Verdict.REPEATED, command, None)
 
     async def _report(self, command: ExternalCommand, session: Session, types: tuple[str, ...]) -> Reply:
         # The first time may have ended between commit and publishing.
         await self._outbox.flush()
-        said = await sessions.last_report(self._store.pool, session.session_id, types)
+        async with self._places:
+            said = await self._register.last_report(session.session_id, types)
         await announce_again(self._bus, [said] if said is not None else [])
         _log.info("command repeated", action=command.action, user_id=session.user_id, session_id=session.session_id)
         return _reply(Verdict.REPEATED, command, session)
 
     async def _reject(self, command: ExternalCommand | Refused, errors: tuple[FieldError, ...]) -> Reply:
         action = None if command.action is None else str(command.action)
-        async with self._store.begin() as transaction:
+        errors = without_secrets(errors, command.data if isinstance(command, ExternalCommand) else {})
+        async with self._places, self._book.begin() as transaction:
             transaction.emit(
                 SESSIONS.name,
                 message(
@@ -215,10 +240,20 @@ class CommandHandler:
         _log.warning("command rejected", action=action, user_id=command.user_id, fields=[one.field for one in errors])
         return Reply(Verdict.REJECTED, action, command.user_id, command.command_id, errors=errors)
 
+    async def put_aside(self, what: str) -> None:
+        """Reports a command that could not be carried out, whoever sent it. What it held is not repeated."""
+        problem = f"could not be carried out and was put aside ({what}); the gateway's log says why"
+        errors = (FieldError(field=WHOLE, problem=problem),)
+        await self._reject(Refused(errors), errors)
+
     async def _published(self, command: ExternalCommand, session_id: str | None) -> None:
         await self._outbox.flush()
         self._changed()
         _log.info("command accepted", action=command.action, user_id=command.user_id, session_id=session_id)
+
+
+def _session(stored: StoredSession | None) -> Session | None:
+    return None if stored is None else Session(stored.session_id, stored.user_id, stored.status, stored.spec)
 
 
 def _whose(command: ExternalCommand) -> tuple[str, str]:

@@ -1,63 +1,109 @@
-"""Everything the services say, told to the outside.
+"""Everything the services say, told to the outside; and what they could not handle.
 
-    signals, intents, risk, orders, sessions, gaps ─► public form ─► trading:events (pub/sub) ─► trading.events.v1, ack
+    signals, intents, risk, orders, sessions ─► public form ─► trading:events (pub/sub) ─► trading.events.v1, ack
+    the dead letters of every stream ─────────► ENTRY_PUT_ASIDE ─┘
 
-Invariants (tested on real servers): an event of any of these streams reaches the durable stream, also when the
-gateway is killed on the way; one stream's events keep their order; a bare watermark is acknowledged and not told.
+Invariants (tested on twins and real servers): an event of any of these streams reaches the durable stream, also when
+the gateway is killed on the way; one stream's events keep their order; a bare watermark is acknowledged and not told.
 Told twice after a crash, an event has the same id.
 """
 
 import asyncio
-
-import structlog
+import json
+from typing import Any
 
 from services.gateway.announce import public_entry
-from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
+from services.gateway.messages import message
+from tradebus.bus.port import Bus, Entry, Origin, dead_letter_stream
+from tradebus.contracts.base import Message
+from tradebus.contracts.catalogue import SHARDED
 from tradebus.contracts.registry import parse
-from tradebus.contracts.streams import EVENT_CHANNEL, INTENTS, MD_GAPS, ORDERS, RISK, SESSIONS, SIGNALS
+from tradebus.contracts.sessions import EntryPutAside
+from tradebus.contracts.streams import (
+    COMMAND_INBOX,
+    EVENT_CHANNEL,
+    EVENTS,
+    INTENTS,
+    MD_GAPS,
+    ORDERS,
+    RISK,
+    SESSIONS,
+    SIGNALS,
+    STREAMS,
+)
+from tradebus.kernel.clock import Clock
+from tradebus.runtime.consumer import DONE, Answer, Done, PutAside
+from tradebus.runtime.merge import MergedInput
 
-_log = structlog.get_logger()
-STREAMS = (SIGNALS.name, INTENTS.shard(0), RISK.name, ORDERS.name, SESSIONS.name, MD_GAPS.name)
+TOLD = (SIGNALS.name, INTENTS.shard(0), RISK.name, ORDERS.name, SESSIONS.name, MD_GAPS.name)
+# The inbox has no dead letters (its bodies may hold tokens), and what was told has no reader here.
+DEAD = tuple(
+    dead_letter_stream(stream.shard(0) if stream in SHARDED else stream.name)
+    for stream in STREAMS
+    if stream not in (COMMAND_INBOX, EVENTS)
+)
 GROUP = "gateway"
 WATERMARK = "watermark"
-_BLOCK_MS = 250
 # A paced run sends thousands of bare watermarks: reading them in handfuls leaves the processor to those who need it.
 _IDLE_PAUSE_SECONDS = 0.02
-_CLAIM_EVERY_READS = 100
-_CLAIM_IDLE_MS = 30_000
+
+
+async def open_relay(bus: Bus, *, consumer: str) -> MergedInput:
+    """What the relay reads."""
+    subscription = await bus.subscribe((*TOLD, *DEAD), group=GROUP, consumer=consumer)
+    return _Unhurried(subscription, bus=bus, gates=(), paced=False)
+
+
+class _Unhurried(MergedInput):
+    async def next(self, *, block_ms: int) -> list[Entry]:
+        entries = await super().next(block_ms=block_ms)
+        if entries and all(entry.kind == WATERMARK for entry in entries):
+            await asyncio.sleep(_IDLE_PAUSE_SECONDS)
+        return entries
 
 
 class Relay:
-    def __init__(self, bus: Bus, subscription: Subscription) -> None:
-        self._bus, self._subscription = bus, subscription
+    """The handler of the relay's consumer. Keeps nothing."""
 
-    async def run(self, stop: asyncio.Event) -> None:
-        reads = 0
-        while not stop.is_set():
-            entries = await self._subscription.read(block_ms=_BLOCK_MS)
-            reads += 1
-            if reads % _CLAIM_EVERY_READS == 0:
-                entries += await self._subscription.claim_idle(min_idle_ms=_CLAIM_IDLE_MS)
-            if not await self.forward(entries):
-                await asyncio.sleep(_IDLE_PAUSE_SECONDS)
+    def __init__(self, bus: Bus, *, clock: Clock) -> None:
+        self._bus, self._clock = bus, clock
 
-    async def forward(self, entries: list[Entry]) -> int:
-        """Tells what these entries say and acknowledges them; how many events that were."""
-        told: list[Outgoing] = []
-        done: list[Entry] = []
-        for entry in entries:
-            if entry.kind != WATERMARK:
-                try:
-                    told.append(public_entry(parse(entry.body)))
-                except ValueError as error:
-                    _log.error(
-                        "unreadable event", stream=entry.stream, entry_id=entry.entry_id, problem=str(error)[:200]
-                    )
-                    await self._subscription.dead_letter(entry, reason=f"gateway cannot read it: {str(error)[:200]}")
-                    continue
-            done.append(entry)
-        for event in told:
-            await self._bus.broadcast(EVENT_CHANNEL, event.body)
-        if done:
-            await self._subscription.publish_and_ack(told, done)
-        return len(told)
+    async def handle(self, entry: Entry) -> Answer:
+        if entry.origin is not None:
+            told = _put_aside(entry, entry.origin, now_ns=self._clock.now_ns())
+        elif entry.kind == WATERMARK:
+            return DONE
+        else:
+            try:
+                told = parse(entry.body)
+            except ValueError as error:
+                return PutAside(f"gateway cannot read it: {str(error)[:200]}")
+        event = public_entry(told)
+        await self._bus.broadcast(EVENT_CHANNEL, event.body)
+        return Done(then=[event])
+
+    async def recover(self) -> None:
+        """Nothing is kept here."""
+
+    async def commit(self) -> bool:
+        return True
+
+
+def _put_aside(entry: Entry, origin: Origin, *, now_ns: int) -> Message:
+    """What people are told of a dead letter: where it lies and why, and whose it is where it says so."""
+    stream = entry.stream.removesuffix(dead_letter_stream(""))
+    return message(
+        EntryPutAside, now_ns=now_ns, cause=f"{stream} {origin.entry_id} {origin.group}", stream=stream,
+        entry_id=origin.entry_id, kind=entry.kind, service=origin.group, reason=origin.reason, **_about(entry.body),
+    )  # fmt: skip
+
+
+def _about(body: bytes) -> dict[str, str]:
+    try:
+        fields: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(fields, dict):
+        return {}
+    names = ("user_id", "session_id", "pos_id")
+    return {name: fields[name] for name in names if isinstance(fields.get(name), str) and len(fields[name]) <= 64}

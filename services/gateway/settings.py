@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr
 from tradebus.config.brokers import BrokerSettings
 from tradebus.contracts.streams import COMMAND_INBOX
 from tradebus.kernel.errors import InvalidInput
+from tradebus.store.books.kill_switch import KILL_FILE
 
 TOKEN_FILE = "api_token"  # noqa: S105 - the name of the file, in the state folder
-KILL_FILE = ".killswitch"
 
 
 class GatewaySettings(BrokerSettings):

@@ -6,19 +6,20 @@ from typing import Any
 
 import structlog
 
-from services.gateway.adapters import sessions
-from services.gateway.adapters.sessions import SQL, Changing
-from services.gateway.domain.lifecycle import PARTICIPANTS, Status
-from services.gateway.killswitch import announce, engage, reason_in
+from services.gateway.domain.lifecycle import PARTICIPANTS
+from services.gateway.killswitch import announce, engage
 from services.gateway.messages import message
-from services.gateway.patience import patiently
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StopTrading
-from tradebus.contracts.sessions import SessionFailed, SessionPaused, SessionStarted, SessionStopped
+from tradebus.contracts.sessions import SessionFailed, SessionPaused, SessionStarted, SessionStatus, SessionStopped
 from tradebus.contracts.streams import COMMANDS, SESSIONS
-from tradebus.kernel.clock import Clock, monotonic_ns
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.patience import patiently
+from tradebus.store.book import Book
+from tradebus.store.books import KillSwitchBook, SessionRegister
+from tradebus.store.books.kill_switch import reason_in
+from tradebus.store.books.sessions import Changing
 from tradebus.store.outbox import Outbox
-from tradebus.store.store import Store, Transaction
 
 _log = structlog.get_logger()
 _POLL_SECONDS = 0.025
@@ -33,8 +34,10 @@ class SessionWatcher:
     Polls closely only while a session waits; `changed` wakes it.
     """
 
-    def __init__(self, *, store: Store, outbox: Outbox, clock: Clock, start_timeout_seconds: float) -> None:
-        self._store, self._outbox, self._clock = store, outbox, clock
+    def __init__(
+        self, *, book: Book, register: SessionRegister, outbox: Outbox, timers: Timers, start_timeout_seconds: float
+    ) -> None:
+        self._book, self._register, self._outbox, self._timers = book, register, outbox, timers
         self._start_timeout_ns = int(start_timeout_seconds * 1e9)
         self._first_seen_ns: dict[str, int] = {}
         self._wake = asyncio.Event()
@@ -45,20 +48,21 @@ class SessionWatcher:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._wake.clear()
-            if not await patiently(self.check, stop):
+            if not await patiently(self.check, stop, timers=self._timers, what="watching"):
                 await _first_of(stop, self._wake, seconds=_IDLE_SECONDS)
             else:
                 await _first_of(stop, seconds=_POLL_SECONDS)
 
     async def check(self) -> int:
         """Moves every session that can move; how many still wait."""
-        found = await sessions.changing_sessions(self._store.pool)
-        self._first_seen_ns = {
-            one.session.session_id: self._first_seen_ns.get(one.session.session_id, monotonic_ns()) for one in found
-        }
+        found = await self._register.changing()
+        now_ns, ids = self._timers.monotonic_ns(), [one.session.session_id for one in found]
+        self._first_seen_ns = {one: self._first_seen_ns.get(one, now_ns) for one in ids}
         moved = 0
         for one in found:
-            moved += await (self._starting(one) if one.session.status is Status.STARTING else self._stopping(one))
+            moved += await (
+                self._starting(one) if one.session.status is SessionStatus.STARTING else self._stopping(one)
+            )
         if moved:
             await self._outbox.flush()
         return len(found) - moved
@@ -67,18 +71,18 @@ class SessionWatcher:
         missing = [name for name in PARTICIPANTS if name not in one.participants]
         if not missing:
             return await self._begin(one)
-        if one.reason:  # a service says that it cannot, and why
-            return await self._fail(one, missing, reason=one.reason)
-        waited_ns = monotonic_ns() - self._first_seen_ns[one.session.session_id]
+        if one.session.reason:  # a service says that it cannot, and why
+            return await self._fail(one, missing, reason=one.session.reason)
+        waited_ns = self._timers.monotonic_ns() - self._first_seen_ns[one.session.session_id]
         return waited_ns > self._start_timeout_ns and await self._fail(one, missing)
 
     async def _begin(self, one: Changing) -> bool:
         session = one.session
-        async with self._store.begin() as transaction:
+        async with self._book.begin() as transaction:
             await transaction.lock(f"user {session.user_id}")
-            paused = await sessions.paused_while_starting(transaction.connection, session.session_id)
-            status = Status.PAUSED if paused else Status.RUNNING
-            if not await transaction.connection.fetchval(SQL["begin_session"], session.session_id, status):
+            paused = await self._register.paused_while_starting(transaction, session.session_id)
+            status = SessionStatus.PAUSED if paused else SessionStatus.RUNNING
+            if not await self._register.begin(transaction, session.session_id, status):
                 return False
             self._emit(transaction, one, SessionStarted, spec=session.spec)
             if paused:
@@ -89,40 +93,43 @@ class SessionWatcher:
     async def _fail(self, one: Changing, missing: list[str], *, reason: str = "") -> bool:
         seconds = self._start_timeout_ns / 1e9
         reason = reason or f"not taken up within {seconds:g} s by {', '.join(missing)}: is the service running?"
-        if not await self._end(one, Status.FAILED, reason):
+        if not await self._end(one, SessionStatus.FAILED, reason):
             return False
         _log.error("session failed", session_id=one.session.session_id, missing=missing)
         return True
 
     async def _stopping(self, one: Changing) -> bool:
-        if await self._store.pool.fetchval(SQL["unfinished_work"], one.session.session_id):
+        if await self._register.unfinished(one.session.session_id):
             return False
-        if not await self._end(one, Status.STOPPED, one.reason or "command"):
+        if not await self._end(one, SessionStatus.STOPPED, one.session.reason or "command"):
             return False
         _log.info("session stopped", session_id=one.session.session_id, user_id=one.session.user_id)
         return True
 
-    async def _end(self, one: Changing, status: Status, reason: str) -> bool:
+    async def _end(self, one: Changing, status: SessionStatus, reason: str) -> bool:
         session = one.session
-        async with self._store.begin() as transaction:
+        async with self._book.begin() as transaction:
             await transaction.lock(f"user {session.user_id}")
-            ended = await transaction.connection.fetchval(
-                SQL["end_session"], session.session_id, status, self._clock.now_ns(), reason, session.status
-            )
-            if ended is None:
+            if not await self._register.end(
+                transaction, session.session_id, status, seen=session.status, now_ns=self._timers.now_ns(),
+                reason=reason,
+            ):  # fmt: skip
                 return False
-            if status is Status.FAILED:
+            if status is SessionStatus.FAILED:
                 # Whoever did take it up lets go of it again.
                 self._emit(transaction, one, StopTrading, stream=COMMANDS.name, reason=reason)
                 self._emit(transaction, one, SessionFailed, reason=reason)
             else:
-                result = await transaction.connection.fetchrow(SQL["session_result"], session.session_id)
-                self._emit(transaction, one, SessionStopped, reason=reason, **dict(result))
+                outcome = await self._register.outcome(transaction, session.session_id)
+                self._emit(
+                    transaction, one, SessionStopped, reason=reason, trades=outcome.trades,
+                    net_pnl_paise=outcome.net_pnl_paise,
+                )  # fmt: skip
         return True
 
     def _emit(
         self,
-        transaction: Transaction,
+        transaction: Any,
         one: Changing,
         model: type[Message],
         *,
@@ -133,7 +140,7 @@ class SessionWatcher:
         transaction.emit(
             stream,
             message(
-                model, now_ns=self._clock.now_ns(), cause=session.session_id, user_id=session.user_id,
+                model, now_ns=self._timers.now_ns(), cause=session.session_id, user_id=session.user_id,
                 session_id=session.session_id, **fields,
             ),
         )  # fmt: skip
@@ -142,23 +149,22 @@ class SessionWatcher:
 class KillWatcher:
     """Engages the kill switch when its file appears, and tells the services about a row somebody else engaged."""
 
-    def __init__(self, *, store: Store, outbox: Outbox, clock: Clock, path: Path) -> None:
-        self._store, self._outbox, self._clock, self._path = store, outbox, clock, path
+    def __init__(self, *, book: Book, switch: KillSwitchBook, outbox: Outbox, timers: Timers, path: Path) -> None:
+        self._book, self._switch, self._outbox, self._timers, self._path = book, switch, outbox, timers, path
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await patiently(self.check, stop)
+            await patiently(self.check, stop, timers=self._timers, what="watching")
             await _first_of(stop, seconds=_IDLE_SECONDS)
 
     async def check(self) -> bool:
         """True where this call told the services."""
-        reason = reason_in(self._path)
-        async with self._store.begin() as transaction:
-            await transaction.lock("kill switch")
+        reason = await asyncio.to_thread(reason_in, self._path)
+        async with self._book.begin() as transaction:
             if reason is None:
-                told = await announce(transaction)
+                told = await announce(self._switch, transaction)
             else:
-                told = await engage(transaction, reason=reason, now_ns=self._clock.now_ns())
+                told = await engage(self._switch, transaction, reason=reason, now_ns=self._timers.now_ns())
         if told:
             await self._outbox.flush()
             _log.warning("kill switch engaged", reason=reason or "the kill_switch row")
@@ -168,13 +174,13 @@ class KillWatcher:
 class Sweeper:
     """Publishes what a crash left in the outbox."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, outbox: Outbox, *, timers: Timers) -> None:
+        self._outbox, self._timers = outbox, timers
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await _first_of(stop, seconds=_SWEEP_SECONDS)
-            await patiently(self._publish, stop)
+            await patiently(self._publish, stop, timers=self._timers, what="sweeping the outbox")
 
     async def _publish(self) -> None:
         """Also what this process committed and could not publish while Redis was away."""

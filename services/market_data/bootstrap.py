@@ -49,6 +49,7 @@ async def build(
     ids: IdSource,
     open_broker: OpenBroker = open_broker,
     registry: CollectorRegistry = REGISTRY,
+    **_: object,
 ) -> Sequence[Component]:
     """The feed, measured in `registry`. Raises InvalidInput before anything is stored or published where the history is
     not sound, a symbol is unknown to the broker or its login is not stored; BrokerError where the broker does not
@@ -110,7 +111,7 @@ async def _live(
 
 
 async def build_api(
-    settings: ApiSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+    settings: ApiSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
 ) -> Sequence[Component]:
     """The HTTP API. Raises Unavailable where its port is taken."""
     tail = StreamTail(bus)

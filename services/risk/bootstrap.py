@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import CollectorRegistry
 
 from services.risk.adapters.postgres import CONSUMER, PostgresRiskBook
 from services.risk.handlers import Risk
@@ -23,7 +23,6 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy, Publisher
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -33,11 +32,14 @@ _SWEEP_SECONDS = 5.0
 _CLOCK_SECONDS = 1.0
 
 
-async def build(settings: RiskSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
+async def build(
+    settings: RiskSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers,
+    registry: CollectorRegistry,
+) -> Sequence[Component]:  # fmt: skip
     """The consumer that decides, and what watches beside it."""
     return wire(
         settings, bus=bus, book=PostgresRiskBook(store), publisher=Outbox(store, bus), clock=clock, ids=ids,
-        timers=WallTimers(clock), registry=REGISTRY,
+        timers=timers, registry=registry,
     ).components  # fmt: skip
 
 

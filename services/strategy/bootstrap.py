@@ -18,6 +18,7 @@ from services.strategy.streams import CONSUMER, GROUP, StrategyInput, watermark_
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy
 from tradebus.runtime.shell import Component
 from tradebus.runtime.timers import WallTimers
@@ -27,12 +28,15 @@ from tradebus.strategies.lane.sessions import ActiveSessions
 from tradebus.strategies.lane.shared import SharedLane
 
 
-async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
+async def build(
+    settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers | None = None,
+    registry: CollectorRegistry | None = None,
+) -> Sequence[Component]:  # fmt: skip
     """The one component, with the sessions it had taken up again and its input open.
 
     `ids` is not used: every id here derives from what caused it.
     """
-    timers, active = WallTimers(clock), ActiveSessions()
+    timers, active = timers or WallTimers(clock), ActiveSessions()
     ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
     lane = SharedLane()
     desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
@@ -48,7 +52,7 @@ async def build(settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids
     source = StrategyInput(bus, active, ticks=ticks, paced=settings.paced)
     consumer = Consumer(
         "strategy", open_input=source.open, handler=handlers, publisher=ServersPublisher(bus, store), timers=timers,
-        metrics=ConsumerMetrics(CollectorRegistry()), paced=settings.paced, owed=watermark_of,
+        metrics=ConsumerMetrics(registry or CollectorRegistry()), paced=settings.paced, owed=watermark_of,
         policy=Policy(commit_entries=settings.flush_entries, commit_seconds=settings.flush_seconds),
     )  # fmt: skip
     handlers.changed = lambda: consumer.reopen() if source.is_outdated else None

@@ -54,6 +54,7 @@ EXAMPLES: dict[str, Any] = {
     "broker": "kite", "instruments": [2], "symbols": ["BANKNIFTY"], "gap_id": "018cc251-f400-7abc-8def-000000000009",
     "exchange": "NFO", "market_class": "derivative", "from_ns": 1_704_081_120_000_000_000,
     "to_ns": 1_704_081_240_000_000_000, "candles": 2, "candles_corrected": 1,
+    "stream": "intents.v1.{0}", "entry_id": "1704081300000-0", "kind": "ENTRY_APPROVED", "service": "execution",
     "opened_ts_ns": 1_704_081_300_150_000_000, "orders_checked": 12,
     "differences": [{"what": "order tb01", "ours": "OPEN 30", "brokers": "COMPLETE 30", "action": "adopted the fill"}],
 }  # fmt: skip

@@ -7,7 +7,7 @@ likes; what cannot be read at all comes out as kind "malformed", so that its con
 from collections.abc import Sequence
 
 from tradebus.bus.link import pack
-from tradebus.bus.port import Entry, Outgoing
+from tradebus.bus.port import Entry, Origin, Outgoing
 
 MALFORMED = "malformed"
 _MULTI = pack("MULTI")
@@ -47,9 +47,22 @@ def read_entry(stream: str, entry_id: bytes, fields: Sequence[bytes], *, deliver
             None if watermark is None else int(watermark),
             None if slice_start is None else int(slice_start),
             deliveries,
+            origin=_origin(fields),
         )
     except ValueError:
         return Entry(stream, entry_id.decode(), MALFORMED, _body(found), deliveries=deliveries)
+
+
+def origin_fields(origin: Origin) -> tuple[str, ...]:
+    """What a dead letter's fields begin with."""
+    return ("reason", origin.reason, "origin_id", origin.entry_id, "origin_group", origin.group)
+
+
+def _origin(fields: Sequence[bytes]) -> Origin | None:
+    if len(fields) < 6 or tuple(fields[:6:2]) != (b"reason", b"origin_id", b"origin_group"):
+        return None
+    reason, entry_id, group = (value.decode(errors="replace") for value in fields[1:6:2])
+    return Origin(reason, entry_id, group)
 
 
 def _kind(raw: bytes) -> str:

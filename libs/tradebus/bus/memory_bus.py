@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tradebus.bus.memory_stream import MemoryStream
 from tradebus.bus.memory_subscription import MemorySubscription
-from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, GroupState, Outgoing, dead_letter_stream
+from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, GroupState, Origin, Outgoing, dead_letter_stream
 from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, counts_of, limit_of, timed_out, waits
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import Unavailable
@@ -67,9 +67,9 @@ class MemoryBus:
         act()
         self.wake()
 
-    def _append(self, outgoing: Outgoing) -> Entry:
+    def _append(self, outgoing: Outgoing, origin: Origin | None = None) -> Entry:
         self._order += 1
-        return self.stream(outgoing.stream).append(outgoing, order=self._order)
+        return self.stream(outgoing.stream).append(outgoing, order=self._order, origin=origin)
 
     async def _room_for(self, outgoing: Sequence[Outgoing]) -> None:
         counts = counts_of(outgoing)
@@ -139,7 +139,8 @@ class MemoryBus:
     def bury(self, entry: Entry, *, reason: str, group: str) -> None:
         """Keeps an entry as a dead letter. For subscriptions."""
         dead = dead_letter_stream(entry.stream)
-        kept = self._append(Outgoing(dead, entry.kind, entry.body, entry.watermark_ns, entry.slice_start_ns))
+        origin = Origin(reason, entry.entry_id, group)
+        kept = self._append(Outgoing(dead, entry.kind, entry.body, entry.watermark_ns, entry.slice_start_ns), origin)
         self._dead.setdefault(entry.stream, deque(maxlen=DEAD_LETTERS_MAX)).append(
             DeadLetter(kept, reason, origin_stream=entry.stream, origin_id=entry.entry_id, origin_group=group)
         )

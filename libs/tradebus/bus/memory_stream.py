@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from tradebus.bus.port import Entry, GroupState, Outgoing, age
+from tradebus.bus.port import Entry, GroupState, Origin, Outgoing, age
 from tradebus.bus.pressure import Credit
 from tradebus.kernel.clock import Clock
 
@@ -73,10 +73,12 @@ class MemoryStream:
         """Whether `count` more entries leave every unfinished one in place. Raises ValueError where they never can."""
         return self._credit.measured(depth=self.depth()[0] if self._waits else 0, count=count)
 
-    def append(self, outgoing: Outgoing, *, order: int) -> Entry:
+    def append(self, outgoing: Outgoing, *, order: int, origin: Origin | None = None) -> Entry:
         """Adds one entry and trims the stream to its bound."""
-        entry_id = f"{order}-{self._next}"
-        entry = Entry(self.name, entry_id, outgoing.kind, outgoing.body, outgoing.watermark_ns, outgoing.slice_start_ns)
+        entry = Entry(
+            self.name, f"{order}-{self._next}", outgoing.kind, outgoing.body, outgoing.watermark_ns,
+            outgoing.slice_start_ns, origin=origin,
+        )  # fmt: skip
         self._entries.append(entry)
         self._next += 1
         if len(self._entries) > self.max_entries:

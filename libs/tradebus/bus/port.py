@@ -42,6 +42,16 @@ class Entry:
     slice_start_ns: int | None = None
     deliveries: int = 1
     after_gap: bool = False
+    origin: "Origin | None" = None  # of a dead letter
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a dead letter comes from: why it lies there, its id in its own stream, and the group that gave it up."""
+
+    reason: str
+    entry_id: str
+    group: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ from tradebus.bus import codec
 from tradebus.bus.dial import Dialler, Retry
 from tradebus.bus.link import Dropped, executed, pack
 from tradebus.bus.measure import Measure
-from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, Outgoing, dead_letter_stream
+from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, Origin, Outgoing, dead_letter_stream
 from tradebus.bus.redis_reader import RedisReader
 from tradebus.bus.wire import Wire
 
 _log = logging.getLogger(__name__)
-_REASON, _ORIGIN_ID, _ORIGIN_GROUP = "reason", "origin_id", "origin_group"
 
 PublishWith = Callable[[Sequence[Outgoing], Sequence[bytes]], Awaitable[None]]
 
@@ -103,7 +102,7 @@ class RedisSubscription:
         self._reader.release([entry])
 
     async def _bury(self, entry: Entry, fields: Sequence[bytes | str | int], reason: str) -> None:
-        origin = (_REASON, reason, _ORIGIN_ID, entry.entry_id, _ORIGIN_GROUP, self.group)
+        origin = codec.origin_fields(Origin(reason, entry.entry_id, self.group))
         dead = self._prefix + dead_letter_stream(entry.stream)
         add = pack("XADD", dead, "MAXLEN", "~", DEAD_LETTERS_MAX, "*", *origin, *fields)
         request = codec.transaction([add, *self._acks([entry])])
@@ -122,11 +121,6 @@ class RedisSubscription:
 
 def read_dead_letter(stream: str, entry_id: bytes, fields: list[bytes]) -> DeadLetter:
     """One dead letter of `stream` from its flat fields."""
-    origin, rest = dict(zip(fields[:6:2], fields[1:6:2], strict=True)), fields[6:]
-    return DeadLetter(
-        codec.read_entry(dead_letter_stream(stream), entry_id, rest),
-        reason=origin[_REASON.encode()].decode(),
-        origin_stream=stream,
-        origin_id=origin[_ORIGIN_ID.encode()].decode(),
-        origin_group=origin[_ORIGIN_GROUP.encode()].decode(),
-    )
+    entry = codec.read_entry(dead_letter_stream(stream), entry_id, fields)
+    origin = entry.origin or Origin("not said", "", "")
+    return DeadLetter(entry, origin.reason, stream, origin.entry_id, origin.group)

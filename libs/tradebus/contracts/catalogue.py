@@ -36,7 +36,7 @@ MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     ),
     SESSIONS.name: (
         sessions.SessionStarted, sessions.SessionStopped, sessions.SessionPaused, sessions.SessionResumed,
-        sessions.SessionFailed, sessions.CommandRejected, sessions.KillSwitch,
+        sessions.SessionFailed, sessions.CommandRejected, sessions.KillSwitch, sessions.EntryPutAside,
     ),
     MD_GAPS.name: (market.DataGap, market.CandlesRestored, market.DataRecovered),
     SIGNALS.name: (signals.ArmLong, signals.ArmShort, signals.EntrySignal, signals.ExitSignal, signals.StrategyFailed),

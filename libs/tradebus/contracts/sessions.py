@@ -141,3 +141,15 @@ class KillSwitch(Message):
 
     TYPE: ClassVar[str] = "KILL_SWITCH"
     reason: str
+
+
+class EntryPutAside(Message):
+    """A service could not handle an entry of a stream and went on without it: somebody must look. `reason` says why,
+    `service` who; the entry lies in the dead letters of its stream."""
+
+    TYPE: ClassVar[str] = "ENTRY_PUT_ASIDE"
+    stream: str
+    entry_id: str
+    kind: str
+    service: str
+    reason: str

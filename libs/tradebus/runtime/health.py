@@ -5,21 +5,33 @@ Small enough to need no web framework: GET only, one answer per connection, on a
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.callers import Callers
+from tradebus.runtime.metrics import process_registry
 
 _READ_TIMEOUT_SECONDS: Final = 5.0
+_CALLERS_MAX: Final = 64
 
 
 class HealthServer:
-    """`ready` says whether /readyz answers 200 or 503, with a word on why not."""
+    """`ready` says whether /readyz answers 200 or 503, with a word on why not; /metrics shows `registry`.
 
-    def __init__(self, *, host: str, port: int, ready: Callable[[], str | None]) -> None:
+    Callers that do not come to the point are cut after five seconds, and earlier where more come than are kept.
+    """
+
+    def __init__(
+        self, *, host: str, port: int, ready: Callable[[], str | None], registry: CollectorRegistry | None = None
+    ) -> None:
         self._host, self._port, self._ready = host, port, ready
+        self._registry = registry or process_registry()
+        self._callers = Callers(most=_CALLERS_MAX)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
@@ -39,6 +51,7 @@ class HealthServer:
             await self._server.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._callers.came(writer, writer.transport.abort)
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT_SECONDS)
             status, content_type, body = self._respond(head.split(b" ", 2)[1].decode("ascii", "replace"))
@@ -47,10 +60,11 @@ class HealthServer:
                 "Connection: close\r\n\r\n".encode()
                 + body
             )
-            await writer.drain()
+            await asyncio.wait_for(writer.drain(), _READ_TIMEOUT_SECONDS)
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, IndexError):
             pass  # a caller that does not speak HTTP, or left: nothing to answer
         finally:
+            self._callers.left(writer)
             writer.close()
 
     def _respond(self, path: str) -> tuple[str, str, bytes]:
@@ -63,6 +77,23 @@ class HealthServer:
                     return "200 OK", "text/plain", b"ready\n"
                 return "503 Service Unavailable", "text/plain", f"{problem}\n".encode()
             case "/metrics":
-                return "200 OK", CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
+                return "200 OK", CONTENT_TYPE_LATEST, _shown(self._registry)
             case _:
                 return "404 Not Found", "text/plain", b"try /healthz, /readyz or /metrics\n"
+
+
+def _shown(registry: CollectorRegistry) -> bytes:
+    """What is registered here, and what services still count on the default registry (whose own facts about the process
+    would be there twice)."""
+    own = {metric.name for metric in registry.collect()}
+    rest = CollectorRegistry()
+    rest.register(_Without(own))
+    return generate_latest(registry) + generate_latest(rest)
+
+
+class _Without(Collector):
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def collect(self) -> Iterator[Metric]:
+        yield from (metric for metric in REGISTRY.collect() if metric.name not in self._names)

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.callers import Callers
+from tradebus.runtime.http_bounds import BODY_SECONDS, HEAD_SECONDS, IDLE_MAX, REQUESTS_MAX, BoundedProtocol
 
 _WEBSOCKET_BYTES_MAX = 64 * 1024
 
@@ -33,11 +36,22 @@ def bind(host: str, port: int, *, setting: str) -> socket.socket:
 
 
 class HttpServer:
-    """Serves the application until told to stop; open requests get `grace_seconds` to end. `options` are uvicorn's."""
+    """Serves the application until told to stop; open requests get `grace_seconds` to end. Callers are bounded
+    (`http_bounds`): a request's head is to come within `head_seconds`, its body within `body_seconds`. `options` are
+    uvicorn's."""
 
-    def __init__(self, app: Any, listener: socket.socket, *, grace_seconds: int = 3, **options: Any) -> None:
+    def __init__(
+        self, app: Any, listener: socket.socket, *, grace_seconds: int = 3, head_seconds: float = HEAD_SECONDS,
+        body_seconds: float = BODY_SECONDS, **options: Any,
+    ) -> None:  # fmt: skip
         self._listener = listener
-        settings = {"ws_max_size": _WEBSOCKET_BYTES_MAX, **options}
+        protocol = partial(
+            BoundedProtocol, callers=Callers(most=IDLE_MAX), head_seconds=head_seconds, body_seconds=body_seconds
+        )
+        settings = {
+            "ws_max_size": _WEBSOCKET_BYTES_MAX, "http": protocol, "limit_concurrency": REQUESTS_MAX + IDLE_MAX,
+            **options,
+        }  # fmt: skip
         self._server = _Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=grace_seconds,

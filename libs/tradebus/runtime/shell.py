@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from tradebus.bus.port import Bus
 from tradebus.bus.redis_bus import RedisBus
@@ -22,12 +23,16 @@ from tradebus.config.settings import ServiceSettings, load, load_settings
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.ids import IdSource, RandomIds
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.health import HealthServer
 from tradebus.runtime.logs import configure_logs
+from tradebus.runtime.metrics import process_registry
 from tradebus.runtime.patience import PASSING
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.store import Store
 
 _STOP_GRACE_SECONDS = 10.0
+_FILES_WANTED = 8192
 _log = structlog.get_logger()
 
 
@@ -46,7 +51,15 @@ class Build(Protocol[S_contra]):
     """A service's `bootstrap.build`."""
 
     def __call__(
-        self, settings: S_contra, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+        self,
+        settings: S_contra,
+        *,
+        bus: Bus,
+        store: Store,
+        clock: Clock,
+        ids: IdSource,
+        timers: Timers,
+        registry: CollectorRegistry,
     ) -> Awaitable[Sequence[Component]]: ...
 
 
@@ -111,7 +124,9 @@ async def _serve_alone(name: str, settings: A, build: Callable[[A], Sequence[Com
     _stop_on_signals(stop)
     _stop_without_parent(settings.parent_pid)
     state = _Readiness()
-    health = HealthServer(host=settings.health_host, port=settings.health_port, ready=lambda: state.problem)
+    health = HealthServer(
+        host=settings.health_host, port=settings.health_port, ready=lambda: state.problem, registry=process_registry()
+    )
     port = await health.start()
     try:
         components = build(settings)
@@ -124,12 +139,25 @@ async def _serve_alone(name: str, settings: A, build: Callable[[A], Sequence[Com
 
 
 def _event_loop_run(main: Awaitable[None]) -> None:
+    _allow_files()
     if sys.platform == "win32":
         asyncio.run(_as_coroutine(main))
         return
     import uvloop
 
     uvloop.run(_as_coroutine(main))
+
+
+def _allow_files() -> None:
+    """As many open files as this process may have: every connection is one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, _FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _as_coroutine(main: Awaitable[None]) -> None:
@@ -141,14 +169,21 @@ async def _serve(name: str, settings: S, build: Build[S]) -> None:
     _stop_on_signals(stop)
     _stop_without_parent(settings.parent_pid)
     state = _Readiness()
-    health = HealthServer(host=settings.health_host, port=settings.health_port, ready=lambda: state.problem)
+    registry = process_registry()
+    health = HealthServer(
+        host=settings.health_host, port=settings.health_port, ready=lambda: state.problem, registry=registry
+    )
     port = await health.start()
     producer = f"{name}-{settings.instance}"
     bus = await RedisBus.connect(settings.redis_dsn, namespace=settings.namespace, paced=settings.paced)
     try:
         store = await Store.connect(settings.database_dsn, namespace=settings.namespace, producer=producer)
         try:
-            components = await build(settings, bus=bus, store=store, clock=WallClock(), ids=RandomIds())
+            clock = WallClock()
+            components = await build(
+                settings, bus=bus, store=store, clock=clock, ids=RandomIds(), timers=WallTimers(clock),
+                registry=registry,
+            )  # fmt: skip
             state.problem = None
             _log.info("ready", health_port=port, instance=settings.instance, paced=settings.paced)
             await run_components(components, stop)

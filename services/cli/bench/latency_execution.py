@@ -46,7 +46,7 @@ class SocketGateway:
 
 
 async def build(
-    settings: BrokerSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource
+    settings: BrokerSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
 ) -> Sequence[Component]:
     gateway = SocketGateway(*await asyncio.open_connection("127.0.0.1", settings.broker_port))
     sessions = Sessions(store)

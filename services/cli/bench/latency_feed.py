@@ -61,7 +61,9 @@ class FrameFeed:
             await self._bus.publish(entries)
 
 
-async def build(settings: FeedSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
+async def build(
+    settings: FeedSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
+) -> Sequence[Component]:
     return [FrameFeed(settings, bus=bus, store=store)]
 
 

@@ -48,7 +48,9 @@ class Hop:
                 await subscription.publish_and_ack(out, [entry])
 
 
-async def build(settings: HopSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource) -> Sequence[Component]:
+async def build(
+    settings: HopSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
+) -> Sequence[Component]:
     return [Hop(settings, bus=bus, store=store)]
 
 

@@ -14,9 +14,9 @@ from services.cli.reports.engine_report import report_of
 from services.cli.reports.present import print_report, write_trades
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
-from services.gateway.adapters.catalogue import strategy_errors
 from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import Catalogue, read_start
+from services.gateway.strategy_check import strategy_errors
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.validate import summary_of
 from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
@@ -111,13 +111,16 @@ def _market(request: Request) -> tuple[SimulatedMarket | TickMarket, list[Instru
 
 def _sessions(request: Request, instruments: Sequence[Instrument]) -> list[SessionSpec]:
     """The sessions as the gateway would make them. Raises InvalidInput naming every bad field of the first bad one."""
-    catalogue = Catalogue(InstrumentMaster(instruments), check_strategy=strategy_errors)
+    catalogue = Catalogue(InstrumentMaster(instruments))
     ids, sessions = SequenceIds(), []
     for user, data in request.users.items():
         problems = Problems()
         asked = {**data, "symbols": [one.symbol for one in instruments]}
         spec = read_start(asked, user_id=user, catalogue=catalogue, problems=problems)
-        if spec is None:
+        for index, strategy in enumerate(spec.strategies if spec is not None else ()):
+            for error in strategy_errors(strategy, says_back=True):
+                problems.add(f"data.strategies[{index}].{error.field}", error.problem)
+        if spec is None or problems:
             raise InvalidInput(
                 "; ".join(f"{one.field.removeprefix('data.')}: {one.problem}" for one in problems.errors)
             )

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from services.gateway.domain.problems import Problems, child, clip, kind_of
+from services.gateway.domain.problems import Problems, child, kind_of, without_secrets
 from tradebus.contracts.sessions import FieldError
 from tradebus.kernel.errors import nearest
 
@@ -71,8 +71,8 @@ def read_command(body: bytes) -> ExternalCommand | Refused:
         problems.add("data", f"must be an object, not {kind_of(data)}")
         data = {}
     if problems or action is None:
-        given = fields.get("action")
-        return Refused(problems.errors, clip(given) if isinstance(given, str) else None, user_id, command_id)
+        # The action only where it is one, the rest cleaned of what could be a secret.
+        return Refused(without_secrets(problems.errors, fields), action, user_id, command_id)
     return ExternalCommand(action, user_id, data, command_id)
 
 
@@ -91,7 +91,7 @@ def _decode(body: bytes, problems: Problems) -> dict[str, Any] | None:
     except RecursionError:
         problems.add(WHOLE, f"is nested deeper than {MAX_DEPTH} levels")
     except _Twice as error:
-        problems.add(WHOLE, f"names the field {str(error)!r} twice in one object")
+        problems.add(WHOLE, f"names the field {child('', str(error))} twice in one object")
     except (ValueError, ArithmeticError):
         problems.add(WHOLE, "holds a number that no field can take")
     else:
@@ -110,7 +110,7 @@ def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Twice(clip(key))
+            raise _Twice(key)
         found[key] = value
     return found
 

@@ -9,34 +9,23 @@ second time; STOP is never refused to a session that is alive; every pair of com
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from services.gateway.domain.body import Action
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
-from tradebus.contracts.sessions import FieldError, SessionPaused, SessionResumed, SessionSpec
+from tradebus.contracts.sessions import FieldError, SessionPaused, SessionResumed, SessionSpec, SessionStatus
 
-
-class Status(StrEnum):
-    STARTING = "STARTING"
-    RUNNING = "RUNNING"
-    PAUSED = "PAUSED"
-    STOPPING = "STOPPING"
-    STOPPED = "STOPPED"
-    FAILED = "FAILED"
-
-
-ALIVE = (Status.STARTING, Status.RUNNING, Status.PAUSED, Status.STOPPING)
+ALIVE = (SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED, SessionStatus.STOPPING)
 PARTICIPANTS = ("strategy", "risk", "execution")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One row of `sessions`."""
+    """What is decided from: one session as the book has it."""
 
     session_id: str
     user_id: str
-    status: Status
+    status: SessionStatus
     spec: SessionSpec
 
 
@@ -49,7 +38,7 @@ class Create:
 class Step:
     """Move an alive session: its new status (None: unchanged), the command for the services, the event to report."""
 
-    status: Status | None
+    status: SessionStatus | None
     command: type[Message]
     event: type[Message] | None = None
 
@@ -70,26 +59,26 @@ class _Again:
     """The session is already where the command would bring it."""
 
 
-_STOP = Step(Status.STOPPING, StopTrading)
+_STOP = Step(SessionStatus.STOPPING, StopTrading)
 # A session that is still STARTING takes PAUSE and RESUME without a status of its own: the services get the command
 # in order, and the one that came last decides whether the session begins as RUNNING or as PAUSED.
-TABLE: Mapping[tuple[Action, Status], Step | _Again | str] = {
-    (Action.STOP, Status.STARTING): _STOP,
-    (Action.STOP, Status.RUNNING): _STOP,
-    (Action.STOP, Status.PAUSED): _STOP,
-    (Action.STOP, Status.STOPPING): _Again(),
-    (Action.PAUSE, Status.STARTING): Step(None, PauseTrading),
-    (Action.PAUSE, Status.RUNNING): Step(Status.PAUSED, PauseTrading, SessionPaused),
-    (Action.PAUSE, Status.PAUSED): _Again(),
-    (Action.PAUSE, Status.STOPPING): "is stopping: no entry is made in it any more",
-    (Action.RESUME, Status.STARTING): Step(None, ResumeTrading),
-    (Action.RESUME, Status.RUNNING): _Again(),
-    (Action.RESUME, Status.PAUSED): Step(Status.RUNNING, ResumeTrading, SessionResumed),
-    (Action.RESUME, Status.STOPPING): "is stopping: start a new one once it has stopped",
-    (Action.FLATTEN, Status.STARTING): Step(None, Flatten),
-    (Action.FLATTEN, Status.RUNNING): Step(None, Flatten),
-    (Action.FLATTEN, Status.PAUSED): Step(None, Flatten),
-    (Action.FLATTEN, Status.STOPPING): _Again(),  # stopping flattens
+TABLE: Mapping[tuple[Action, SessionStatus], Step | _Again | str] = {
+    (Action.STOP, SessionStatus.STARTING): _STOP,
+    (Action.STOP, SessionStatus.RUNNING): _STOP,
+    (Action.STOP, SessionStatus.PAUSED): _STOP,
+    (Action.STOP, SessionStatus.STOPPING): _Again(),
+    (Action.PAUSE, SessionStatus.STARTING): Step(None, PauseTrading),
+    (Action.PAUSE, SessionStatus.RUNNING): Step(SessionStatus.PAUSED, PauseTrading, SessionPaused),
+    (Action.PAUSE, SessionStatus.PAUSED): _Again(),
+    (Action.PAUSE, SessionStatus.STOPPING): "is stopping: no entry is made in it any more",
+    (Action.RESUME, SessionStatus.STARTING): Step(None, ResumeTrading),
+    (Action.RESUME, SessionStatus.RUNNING): _Again(),
+    (Action.RESUME, SessionStatus.PAUSED): Step(SessionStatus.RUNNING, ResumeTrading, SessionResumed),
+    (Action.RESUME, SessionStatus.STOPPING): "is stopping: start a new one once it has stopped",
+    (Action.FLATTEN, SessionStatus.STARTING): Step(None, Flatten),
+    (Action.FLATTEN, SessionStatus.RUNNING): Step(None, Flatten),
+    (Action.FLATTEN, SessionStatus.PAUSED): Step(None, Flatten),
+    (Action.FLATTEN, SessionStatus.STOPPING): _Again(),  # stopping flattens
 }
 
 

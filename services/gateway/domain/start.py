@@ -6,7 +6,6 @@ What it says of brokers is read in `brokers`.
 """
 
 import re
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -17,7 +16,7 @@ from services.gateway.domain.limits import read_limits, read_paper
 from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
-from tradebus.contracts.sessions import FieldError, SessionSpec, StrategySpec
+from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
 
 MAX_SYMBOLS = 200
@@ -31,12 +30,10 @@ _NOWHERE = Reach()
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a session may name. `check_strategy` gives the errors of one strategy, with fields relative to it (`name`,
-    `parameters.length`). `market_day` is the day that the feed in force is at, None where none has begun: what expired
-    before it cannot be named."""
+    """What a session may name. `market_day` is the day that the feed in force is at, None where none has begun: what
+    expired before it cannot be named."""
 
     instruments: InstrumentMaster
-    check_strategy: Callable[[StrategySpec], Collection[FieldError]]
     reach: Reach = _NOWHERE
     market_day: date | None = None
 
@@ -46,7 +43,7 @@ def read_start(data: dict[str, Any], *, user_id: str, catalogue: Catalogue, prob
     at = "data"
     problems.unknown_keys(at, data, _FIELDS)
     route = read_route(data, user_id=user_id, reach=catalogue.reach, problems=problems)
-    strategies = _strategies(data, catalogue, problems)
+    strategies = _strategies(data, problems)
     symbols = _symbols(data, catalogue, problems)
     capital = money_paise(data.get("capital"), at="data.capital", problems=problems, required=True)
     limits = read_limits(data, problems)
@@ -55,12 +52,18 @@ def read_start(data: dict[str, Any], *, user_id: str, catalogue: Catalogue, prob
         return None
     return SessionSpec(
         session_id="", user_id=user_id, mode=route.mode, broker=route.broker, data_broker=route.data_broker,
-        credential=route.credential, symbols=symbols, strategies=strategies, capital_paise=capital, limits=limits,
-        paper=paper,
+        credential=route.credential, symbols=symbols, strategies=tuple(strategies.values()), capital_paise=capital,
+        limits=limits, paper=paper,
     )  # fmt: skip
 
 
-def _strategies(data: dict[str, Any], catalogue: Catalogue, problems: Problems) -> tuple[StrategySpec, ...]:
+def strategies_in(data: dict[str, Any]) -> list[tuple[str, StrategySpec]]:
+    """The strategies of `data` that are specs, with their places; what is wrong with others says `read_start`."""
+    return list(_strategies(data, Problems()).items())
+
+
+def _strategies(data: dict[str, Any], problems: Problems) -> dict[str, StrategySpec]:
+    """By place."""
     items = _items(data, "strategies", MAX_STRATEGIES, problems)
     if "strategies" not in data:
         problems.add("data.strategies", "is missing: a list of names or of {name, parameters}")
@@ -69,12 +72,10 @@ def _strategies(data: dict[str, Any], catalogue: Catalogue, problems: Problems) 
         spec = _strategy(item, at, problems)
         if spec is None:
             continue
-        if spec.name in found:
-            problems.add(at, f"names {spec.name!r} a second time; one session runs a strategy once")
-        for error in catalogue.check_strategy(spec):
-            problems.add(f"{at}.{error.field}", error.problem)
-        found[spec.name] = spec
-    return tuple(found.values())
+        if spec.name in {other.name for other in found.values()}:
+            problems.add(at, "names a strategy a second time; one session runs a strategy once")
+        found[at] = spec
+    return found
 
 
 def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
@@ -90,6 +91,8 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
         problems.add(f"{at}.name", "must be a strategy's name: 1 to 64 letters, digits or . _ -")
     if not isinstance(parameters, dict):
         problems.add(f"{at}.parameters", f"must be an object, not {kind_of(parameters)}")
+    else:
+        problems.secret_keys(f"{at}.parameters", parameters)
     if path is not None and (not isinstance(path, str) or not path):
         problems.add(f"{at}.path", "must be the path of a Python file")
     if len(problems.errors) > before:
@@ -110,7 +113,9 @@ def _symbols(data: dict[str, Any], catalogue: Catalogue, problems: Problems) -> 
             try:
                 instrument = catalogue.instruments.find(item[:MAX_NAME])
             except InvalidInput as error:
-                problems.add(at, str(error))
+                problems.add(
+                    at, str(error).replace(f"symbol {item[:MAX_NAME]!r}", "symbol")
+                )  # the value is not repeated
                 continue
             expiry, day = instrument.expiry, catalogue.market_day
             if expiry is not None and day is not None and expiry < day:

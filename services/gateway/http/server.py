@@ -1,11 +1,11 @@
 """The gateway's application: every route, behind the guard."""
 
-from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.gateway.handlers import CommandHandler
@@ -14,23 +14,27 @@ from services.gateway.http.commands import command_routes
 from services.gateway.http.live import EventHub, live_routes
 from services.gateway.http.system import open_routes, system_routes
 from services.gateway.http.views import view_routes
-from services.gateway.patience import PASSING
 from services.gateway.settings import GatewaySettings
-from tradebus.bus.port import Bus, Subscription
+from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.http_bounds import BoundedBodies
+from tradebus.runtime.patience import PASSING
 from tradebus.store.store import Store
+
+# A command is smaller by far; one that is larger is told so with its size, as long as it is not absurd.
+BODY_BYTES_MAX = 1024 * 1024
 
 
 def create_app(
     settings: GatewaySettings, *, token: SecretStr, bus: Bus, store: Store, clock: Clock, handler: CommandHandler,
-    hub: EventHub, inputs: Mapping[str, Subscription],
+    hub: EventHub, registry: CollectorRegistry,
 ) -> FastAPI:  # fmt: skip
-    """Every route, behind the guard. `inputs` are the subscriptions whose lag /api/health shows."""
+    """Every route, behind the guard. `registry` is what /metrics shows."""
     app = FastAPI(title="tradebus", docs_url=None, redoc_url=None, openapi_url=None)
     page = (files("services.gateway.http") / "page.html").read_bytes()
     app.include_router(open_routes(token, lambda: True))
-    app.include_router(system_routes(settings, bus=bus, store=store, clock=clock, inputs=inputs))
+    app.include_router(system_routes(settings, bus=bus, store=store, clock=clock, registry=registry))
     app.include_router(view_routes(store))
     app.include_router(command_routes(handler))
     app.include_router(live_routes(hub))
@@ -53,4 +57,6 @@ def create_app(
         app.add_exception_handler(passing, unavailable)
 
     app.add_middleware(Guard, token=token, login_page=page)
+    # Around the guard: who shows no token is refused by the header, before a byte of the body is read.
+    app.add_middleware(BoundedBodies, bytes_max=BODY_BYTES_MAX)
     return app

@@ -2,23 +2,24 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import httpx
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel, SecretStr
 
 from services.gateway.http.auth import COOKIE, login_cookie, token_matches
+from services.gateway.relay import GROUP, TOLD
 from services.gateway.settings import GatewaySettings
-from tradebus.bus.port import Bus, Subscription
+from tradebus.bus.port import Bus
 from tradebus.calendar.review import review
 from tradebus.config.market_rules import MarketRulesSettings
 from tradebus.config.settings import load_settings, without_password
-from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, ORDERS
+from tradebus.contracts.streams import COMMAND_INBOX, MD_CANDLES, MD_TICKS, ORDERS
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_date, utc_iso
 from tradebus.store.store import Store
@@ -60,20 +61,20 @@ def open_routes(token: SecretStr, ready: Callable[[], bool]) -> APIRouter:
 
 
 def system_routes(
-    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, inputs: Mapping[str, Subscription]
+    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, registry: CollectorRegistry
 ) -> APIRouter:
     router, rules_file = APIRouter(), load_settings(MarketRulesSettings).market_rules
 
     @router.get("/metrics")
     async def metrics() -> Response:
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/api/metrics")
     async def metrics_json() -> dict[str, Any]:
         return {
             "metrics": [
                 {"name": sample.name, "labels": dict(sample.labels), "value": _finite(sample.value)}
-                for metric in REGISTRY.collect()
+                for metric in registry.collect()
                 for sample in metric.samples
             ]
         }
@@ -82,11 +83,10 @@ def system_routes(
     async def health() -> dict[str, Any]:
         async with httpx.AsyncClient(timeout=_PROBE_SECONDS, trust_env=False) as client:
             services = await asyncio.gather(*(_probe(client, *service) for service in settings.service_urls.items()))
-        lag = [await subscription.lag() for subscription in inputs.values()]
         return {
             "postgres": await _postgres(store),
             "watermarks": {stream: await _watermark(bus, stream) for stream in _WATERMARKED},
-            "lag": {stream: entries for one in lag for stream, entries in one.items()},
+            "lag": {stream: await _lag(bus, stream) for stream in (*TOLD, COMMAND_INBOX.name)},
             "services": dict(services),
             "market_rules": {
                 "file": None if rules_file is None else str(rules_file),
@@ -129,6 +129,11 @@ async def _probe(client: httpx.AsyncClient, name: str, url: str) -> tuple[str, s
 async def _postgres(store: Store) -> str:
     version = await store.pool.fetchval("SELECT current_setting('server_version')")
     return f"ready ({version})"
+
+
+async def _lag(bus: Bus, stream: str) -> int:
+    """Entries the gateway has not dealt with yet."""
+    return sum(group.unacknowledged for group in await bus.groups(stream) if group.name == GROUP)
 
 
 async def _watermark(bus: Bus, stream: str) -> str | None:

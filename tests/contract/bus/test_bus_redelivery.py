@@ -155,3 +155,16 @@ async def test_the_newest_dead_letters_come_oldest_first(any_bus: Bus) -> None:
     for entry in await subscription.read(block_ms=5000):
         await subscription.dead_letter(entry, reason="why")
     assert bodies([letter.entry for letter in await any_bus.dead_letters(ORDERS, count=3)]) == [1, 2, 3]
+
+
+async def test_a_dead_letter_is_read_like_any_entry_and_says_where_it_comes_from(any_bus: Bus) -> None:
+    subscription = await any_bus.subscribe([ORDERS], group="g", consumer="c")
+    await any_bus.publish(numbered(ORDERS, range(1)))
+    (entry,) = await subscription.read(block_ms=5000)
+    assert entry.origin is None
+    await subscription.dead_letter(entry, reason="no such session")
+    reader = await any_bus.subscribe([dead_letter_stream(ORDERS)], group="looks", consumer="c")
+    (dead,) = await reader.read(block_ms=5000)
+    assert (dead.kind, bodies([dead])) == ("NUMBER", [0])
+    assert dead.origin is not None
+    assert (dead.origin.reason, dead.origin.entry_id, dead.origin.group) == ("no such session", entry.entry_id, "g")

@@ -34,7 +34,7 @@ def routes() -> list[tuple[str, str]]:
         clock=nothing,
         handler=nothing,
         hub=nothing,
-        inputs={},
+        registry=nothing,
     )
     found = [route for one in app.routes for route in getattr(one, "effective_route_contexts", lambda one=one: [one])()]
     return [(method, route.path) for route in found for method in sorted(getattr(route, "methods", None) or ())]

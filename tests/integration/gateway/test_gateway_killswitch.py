@@ -4,20 +4,23 @@ from typing import Any
 
 from testkit.gateway import START, Gateway, eventually
 
-from services.gateway.killswitch import engage, release
+from services.gateway.killswitch import engage
+from tradebus.store.books import kill_switch_book
 
 
 async def kills(gateway: Gateway) -> int:
-    return [entry.kind for entry in await gateway.commands()].count("KILL")
+    """Engagements that the services were told of: told twice it is one, by its id."""
+    return len({entry.body for entry in await gateway.commands() if entry.kind == "KILL"})
 
 
-async def test_a_kill_command_reaches_services_and_listeners_once(gateway: Gateway) -> None:
+async def test_kill_reaches_services_and_listeners_once_and_again_when_pressed_again(gateway: Gateway) -> None:
     first = await gateway.command(action="KILL", data={"reason": "enough"})
+    event = await gateway.event("KILL_SWITCH")
+    assert (event["reason"], await kills(gateway)) == ("enough", 1)
     again = await gateway.command(action="KILL", user_id="123")
     assert (first["status"], again["status"]) == ("accepted", "repeated")
-    event = await gateway.event("KILL_SWITCH")
-    assert event["reason"] == "enough"
-    assert await kills(gateway) == 1
+    assert await kills(gateway) == 2
+    assert [one["type"] for one in await gateway.events()].count("KILL_SWITCH") == 1
 
 
 async def test_the_file_engages_it(gateway: Gateway) -> None:
@@ -43,16 +46,16 @@ async def test_no_session_starts_until_it_is_released(gateway: Gateway) -> None:
     assert reply["status"] == "rejected"
     assert "kill switch" in reply["errors"][0]["problem"]
     async with gateway.store.begin() as transaction:
-        assert await release(transaction, reason="looked into it", now_ns=5)
-        assert not await release(transaction, reason="again", now_ns=6)
+        assert await kill_switch_book(gateway.store).release(transaction, reason="looked into it", at_ns=5)
     assert (await gateway.command(**START))["status"] == "accepted"
 
 
 async def test_a_second_engagement_is_told_again(gateway: Gateway) -> None:
     for number in (1, 2):
         async with gateway.store.begin() as transaction:
-            assert await engage(transaction, reason=f"number {number}", now_ns=number)
-            await release(transaction, reason="released", now_ns=number)
+            switch = kill_switch_book(gateway.store)
+            assert await engage(switch, transaction, reason=f"number {number}", now_ns=number)
+            await switch.release(transaction, reason="released", at_ns=number)
     found: Any = await gateway.store.pool.fetch(
         "SELECT body ->> 'reason' AS reason FROM events WHERE type = 'KILL_SWITCH'"
     )

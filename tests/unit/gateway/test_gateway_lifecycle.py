@@ -12,12 +12,11 @@ from services.gateway.domain.lifecycle import (
     Reject,
     Report,
     Session,
-    Status,
     Step,
     decide_start,
     decide_step,
 )  # fmt: skip
-from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.contracts.sessions import SessionSpec, SessionStatus, StrategySpec
 
 STEPS = (Action.STOP, Action.PAUSE, Action.RESUME, Action.FLATTEN)
 
@@ -32,7 +31,7 @@ def spec_of(capital_paise: int = 100) -> SessionSpec:
     )
 
 
-def session_in(status: Status) -> Session:
+def session_in(status: SessionStatus) -> Session:
     return Session("s-1", "u", status, spec_of().model_copy(update={"session_id": "s-1"}))
 
 
@@ -41,13 +40,13 @@ def test_a_first_start_creates_a_session() -> None:
 
 
 @pytest.mark.parametrize("status", ALIVE)
-def test_the_same_start_again_reports_the_alive_session(status: Status) -> None:
+def test_the_same_start_again_reports_the_alive_session(status: SessionStatus) -> None:
     alive = session_in(status)
     assert decide_start(spec_of(), alive=alive, killed_reason=None) == Report(alive)
 
 
 def test_another_start_while_one_is_alive_is_refused_and_names_it() -> None:
-    found = decide_start(spec_of(999), alive=session_in(Status.RUNNING), killed_reason=None)
+    found = decide_start(spec_of(999), alive=session_in(SessionStatus.RUNNING), killed_reason=None)
     assert isinstance(found, Reject)
     assert "s-1" in found.errors[0].problem
 
@@ -62,15 +61,15 @@ def test_every_pair_of_command_and_alive_status_has_a_row() -> None:
     assert set(TABLE) == {(action, status) for action in STEPS for status in ALIVE}
 
 
-@pytest.mark.parametrize("status", [Status.STARTING, Status.RUNNING, Status.PAUSED])
-def test_stop_is_never_refused_to_a_session_that_is_alive(status: Status) -> None:
+@pytest.mark.parametrize("status", [SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED])
+def test_stop_is_never_refused_to_a_session_that_is_alive(status: SessionStatus) -> None:
     found = decide_step(Action.STOP, user_id="u", alive=session_in(status), latest=None)
     assert isinstance(found, Step)
-    assert found.status is Status.STOPPING
+    assert found.status is SessionStatus.STOPPING
 
 
 def test_stop_without_a_session_alive_reports_the_last_one() -> None:
-    last = session_in(Status.STOPPED)
+    last = session_in(SessionStatus.STOPPED)
     assert decide_step(Action.STOP, user_id="u", alive=None, latest=last) == Report(last)
 
 
@@ -82,7 +81,7 @@ def test_a_user_who_never_had_a_session_is_told_so(action: Action) -> None:
 
 
 @given(st.sampled_from(STEPS), st.sampled_from(ALIVE))
-def test_a_command_repeated_moves_nothing_the_second_time(action: Action, status: Status) -> None:
+def test_a_command_repeated_moves_nothing_the_second_time(action: Action, status: SessionStatus) -> None:
     first = decide_step(action, user_id="u", alive=session_in(status), latest=None)
     if isinstance(first, Step) and first.status is not None:
         again = decide_step(action, user_id="u", alive=session_in(first.status), latest=None)

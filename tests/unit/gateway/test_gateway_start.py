@@ -1,7 +1,6 @@
 """START_TRADING's data: what it asks for, and what is wrong with it."""
 
 import json
-from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -14,20 +13,7 @@ from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import Catalogue, read_start
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.contracts.sessions import FieldError, Mode, SessionSpec, StrategySpec
-
-LENGTHS = {"orb", "ema_20_50"}
-
-
-def check_strategy(spec: StrategySpec) -> Collection[FieldError]:
-    """Knows two strategies whose only parameter is `length`, an integer above 1."""
-    if spec.name not in LENGTHS:
-        return [FieldError(field="name", problem=f"unknown strategy {spec.name!r}")]
-    return [
-        FieldError(field=f"parameters.{name}", problem="bad value")
-        for name, value in spec.parameters.items()
-        if name != "length" or not isinstance(value, int) or value < 2
-    ]
+from tradebus.contracts.sessions import Mode, SessionSpec, StrategySpec
 
 
 def index(number: int, symbol: str) -> Instrument:
@@ -38,7 +24,6 @@ def index(number: int, symbol: str) -> Instrument:
 
 CATALOGUE = Catalogue(
     instruments=InstrumentMaster([index(1, "BANKNIFTY"), index(2, "NIFTY")], {"NIFTYBANK": "BANKNIFTY"}),
-    check_strategy=check_strategy,
 )
 WEEKLIES = [
     Instrument(
@@ -131,12 +116,16 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"strategies": []}, "data.strategies", "must not be empty"),
     ({"strategies": {"name": "orb"}}, "data.strategies", "must be a list"),
     ({"strategies": [5]}, "data.strategies[0]", "must be a name or an object"),
-    ({"strategies": ["orbit"]}, "data.strategies[0].name", "unknown strategy 'orbit'"),
     ({"strategies": ["orb", "orb"]}, "data.strategies[1]", "a second time"),
     ({"strategies": [{"parameters": {}}]}, "data.strategies[0].name", "must be a strategy's name"),
     ({"strategies": [{"name": "orb", "params": {}}]}, "data.strategies[0].params", "unknown field"),
     ({"strategies": [{"name": "orb", "parameters": []}]}, "data.strategies[0].parameters", "must be an object"),
-    ({"strategies": [{"name": "orb", "parameters": {"length": 1}}]}, "data.strategies[0].parameters.length", "bad"),
+    (
+        {"strategies": [{"name": "orb", "parameters": {"access_token": "x"}}]},
+        "data.strategies[0].parameters.access_token",
+        "no secret belongs here",
+    ),
+    ({"symbols": ["hunter2"]}, "data.symbols[0]", "unknown symbol"),
     ({"strategies": [{"name": "orb", "path": 3}]}, "data.strategies[0].path", "must be the path"),
     ({"limits": []}, "data.limits", "must be an object"),
     ({"limits": {"daily_max_los": 1}}, "data.limits.daily_max_los", "did you mean 'daily_max_loss'?"),
@@ -245,7 +234,7 @@ def test_every_amount_of_whole_paise_is_exact(paise: int) -> None:
 
 def test_a_contract_is_named_by_its_key_and_an_expired_one_by_nothing() -> None:
     instruments = InstrumentMaster(WEEKLIES, {"NIFTY-Dec2026-26550-CE": WEEKLIES[0].symbol})
-    catalogue = Catalogue(instruments=instruments, check_strategy=check_strategy, market_day=date(2026, 12, 2))
+    catalogue = Catalogue(instruments=instruments, market_day=date(2026, 12, 2))
     first, second, third = (one.symbol for one in WEEKLIES)
     spec, errors = read({**GOOD, "symbols": [third, second.lower()]}, catalogue)
     assert spec is not None, errors
@@ -256,5 +245,5 @@ def test_a_contract_is_named_by_its_key_and_an_expired_one_by_nothing() -> None:
         assert errors == {
             "data.symbols[1]": f"{first} expired on 2026-12-01, it is 2026-12-02: name a contract that trades"
         }
-    on_its_day = Catalogue(instruments=instruments, check_strategy=check_strategy, market_day=date(2026, 12, 1))
+    on_its_day = Catalogue(instruments=instruments, market_day=date(2026, 12, 1))
     assert read({**GOOD, "symbols": [first]}, on_its_day)[1] == {}

@@ -5,8 +5,12 @@ import asyncio
 import asyncpg
 import pytest
 
-from services.gateway.patience import patiently
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.patience import patiently
+from tradebus.runtime.timers import WallTimers
+
+TIMERS = WallTimers(WallClock())
 
 
 class Failing:
@@ -25,25 +29,25 @@ class Failing:
 
 async def test_what_passes_is_waited_for() -> None:
     work = Failing(Unavailable("gone"), ConnectionResetError(), asyncpg.AdminShutdownError("restart"))
-    assert await patiently(work, asyncio.Event()) == "answer"
+    assert await patiently(work, asyncio.Event(), timers=TIMERS) == "answer"
     assert work.calls == 4
 
 
 async def test_a_defect_is_not_repeated() -> None:
     work = Failing(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        await patiently(work, asyncio.Event())
+        await patiently(work, asyncio.Event(), timers=TIMERS)
     assert work.calls == 1
 
 
 async def test_a_wrong_statement_is_a_defect() -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
-        await patiently(Failing(asyncpg.UndefinedTableError("no such table")), asyncio.Event())
+        await patiently(Failing(asyncpg.UndefinedTableError("no such table")), asyncio.Event(), timers=TIMERS)
 
 
 async def test_being_told_to_stop_ends_the_waiting() -> None:
     stop = asyncio.Event()
-    waiting = asyncio.create_task(patiently(Failing(*[Unavailable("gone")] * 100), stop))
+    waiting = asyncio.create_task(patiently(Failing(*[Unavailable("gone")] * 100), stop, timers=TIMERS))
     await asyncio.sleep(0)
     stop.set()
     assert await waiting is None
