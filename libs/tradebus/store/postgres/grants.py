@@ -24,11 +24,11 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "market_data": {
         "feeds": ("INSERT", "UPDATE"), "candles_1m": ("INSERT", "UPDATE"), "instruments": ("INSERT", "UPDATE"),
         "instrument_aliases": ("INSERT", "UPDATE"), "broker_instruments": ("INSERT", "UPDATE"),
-        "option_chains": ("INSERT", "UPDATE"),
+        "option_chains": ("INSERT", "UPDATE"), "data_gaps": ("INSERT", "UPDATE"),
     },
     "market_data_api": {},
     "strategy": {
-        "decisions": ("INSERT",), "signals": ("INSERT",), "session_participants": ("INSERT", "UPDATE"),
+        "decision_groups": ("INSERT",), "signals": ("INSERT",), "session_participants": ("INSERT", "UPDATE"),
         # It pauses a session whose strategy file keeps dying.
         "sessions": ("UPDATE (status, reason)",),
     },
