@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import structlog
 
-from services.strategy.adapters.history import History
 from services.strategy.desks import Desks
+from services.strategy.ports import StoredCandles
 from tradebus.bus.port import Entry
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.runtime.isolation.desk import Errand, StrategyDesk
@@ -62,7 +62,7 @@ class Deciding:
     """Asks the runners of `active`. `paced` says that a tick counts only after its slice's first instant."""
 
     def __init__(
-        self, active: ActiveSessions, *, history: History, desks: Desks, lane: SharedLane, book: PositionBook,
+        self, active: ActiveSessions, *, history: StoredCandles, desks: Desks, lane: SharedLane, book: PositionBook,
         conflicts: Conflicts, paced: bool,
     ) -> None:  # fmt: skip
         self._book, self._conflicts = book, conflicts

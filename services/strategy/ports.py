@@ -5,6 +5,8 @@ from typing import Protocol
 
 from services.strategy.messages import SignalMessage
 from tradebus.strategies.lane.decisions import DecisionRow
+from tradebus.strategies.lane.hours import SessionHours
+from tradebus.strategies.protocol import Candle
 
 
 class DecisionJournal(Protocol):
@@ -25,3 +27,13 @@ class DecisionJournal(Protocol):
 
     async def signal_ids(self, session_id: str) -> list[str]:
         """Of a session's signals, by instant and id."""
+
+
+class StoredCandles(Protocol):
+    """What was stored of the market: warm-up, and what a strategy is rebuilt from."""
+
+    async def before(
+        self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
+    ) -> list[Candle]:
+        """The newest `warmup_candles` candles of earlier days, then those of the day of `ts_ns` that close at or
+        before it, in time order."""

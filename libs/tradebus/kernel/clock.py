@@ -48,3 +48,8 @@ class ScaledClock:
 def monotonic_ns() -> int:
     """For measuring durations only; unrelated to any calendar."""
     return time.perf_counter_ns()
+
+
+def process_ns() -> int:
+    """Processor time that this process has used, in all its threads. For measuring only."""
+    return time.process_time_ns()
