@@ -5,10 +5,11 @@
 
 Both are harmless to repeat: what was handled finds its inbox row. Looked for every few seconds by a task of its own:
 for everything after a start and where the streams have lost entries, otherwise for what waits: positions on their way
-in or out, sessions that start or stop.
+in or out, sessions that start or stop. Only what two looks in a row miss counts as lost.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -20,7 +21,6 @@ from services.risk.ports import RiskBook
 from services.risk.sessions import Sessions
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
-from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import COMMANDS, ORDERS
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.handling import reason_of
@@ -28,8 +28,9 @@ from tradebus.runtime.patience import PASSING
 from tradebus.runtime.timers import sleep
 
 _WATCHED = (ORDERS.name, COMMANDS.name, INTENTS_STREAM)
-_TAIL = 256
+_TAIL = 128
 _INTENTS_READ = 5_000
+_EVENT_ID = re.compile(rb'"event_id":"([^"]+)"')
 _log = structlog.get_logger()
 Take = Callable[[Message], Awaitable[None]]
 Job = Callable[[], Awaitable[object]]
@@ -45,8 +46,10 @@ class Recovery:
         self._book, self._sessions, self._bus, self._take, self._post = book, sessions, bus, take, post
         self._timers, self._metrics, self._look_seconds = timers, metrics, look_seconds
         self._seen: dict[str, str] = {}  # by stream: its newest entry when last looked at
-        self._given_up: set[str] = set()  # ids of what can never be handled
-        self._is_first = True
+        # Ids of what was taken from the book, or cannot be. (What changes nothing leaves no inbox row.)
+        self._dealt_with: set[str] = set()
+        self._missing: set[str] = set()  # ids of what was missing at the last look
+        self._thorough_looks = 2  # so many more are for everything
 
     async def run(self, stop: asyncio.Event) -> None:
         while True:
@@ -60,26 +63,27 @@ class Recovery:
                 return
 
     async def look(self) -> None:
-        """Has done again what was lost."""
+        """Has done again what was lost: what was missing at the look before and still is, for the rest may be on its
+        way."""
         if not self._sessions.is_loaded:
             return
-        everything = await self._has_lost() or self._is_first
+        if await self._has_lost():
+            self._thorough_looks = 2
+        everything, self._thorough_looks = self._thorough_looks > 0, max(0, self._thorough_looks - 1)
         alive = self._sessions.alive
         names = [name for name, session in alive.items() if everything or session.state.stopping]
         waiting = [
             holding.pos_id for session in alive.values() for holding in session.state.live()
             if not holding.open or holding.closing_rule is not None
         ]  # fmt: skip
-        unheard = await self._unheard(names, waiting)
-        untaken = await self._missing(await self._book.untaken(names, waiting))
-        self._is_first = False
-        if unheard:
-            self._post(partial(self._take_unheard, names, waiting))
-        if untaken:
-            self._post(partial(self._publish_again, untaken))
-
-    async def _unheard(self, names: Sequence[str], waiting: Sequence[str]) -> list[Message]:
-        return [one for one in await self._book.unheard(names, waiting) if one.event_id not in self._given_up]
+        unheard, untaken = await self._book.unheard(names, waiting), await self._book.untaken(names, waiting)
+        missed, self._missing = self._missing, {one.event_id for one in (*unheard, *untaken)}
+        lost = {one.session_id for one in unheard if one.event_id in missed - self._dealt_with}
+        if lost:
+            self._post(partial(self._take_unheard, [name for name in lost if name is not None]))
+        unpublished = await self._unpublished([one for one in untaken if one.event_id in missed])
+        if unpublished:
+            self._post(partial(self._publish_again, unpublished))
 
     async def _has_lost(self) -> bool:
         """Whether entries may be gone that were there at the last look, or before a stream was first looked at."""
@@ -94,31 +98,28 @@ class Recovery:
                 lost = lost or seen is not None or (stream == COMMANDS.name and bool(self._sessions.alive))
         return lost
 
-    async def _missing(self, approvals: Sequence[Message]) -> list[Message]:
+    async def _unpublished(self, approvals: Sequence[Message]) -> list[Message]:
         """Those that the stream does not hold: what it holds, execution will read."""
         if not approvals:
             return []
-        held = set()
-        for entry in await self._bus.tail(INTENTS_STREAM, count=_INTENTS_READ):
-            if entry.body:
-                try:
-                    held.add(parse(entry.body).event_id)
-                except ValueError:
-                    continue
+        entries = await self._bus.tail(INTENTS_STREAM, count=_INTENTS_READ)
+        held = {found[1].decode() for entry in entries if (found := _EVENT_ID.search(entry.body)) is not None}
         return [one for one in approvals if one.event_id not in held]
 
-    async def _take_unheard(self, names: Sequence[str], waiting: Sequence[str]) -> None:
+    async def _take_unheard(self, names: Sequence[str]) -> None:
         """Asks once more: what was on its way has come, and may have changed what the rest means."""
-        for message in await self._unheard(names, waiting):
+        for message in await self._book.unheard(names, []):
+            if message.event_id in self._dealt_with:
+                continue
             try:
                 await self._take(message)
             except PASSING:
                 raise
             except Exception as error:  # noqa: BLE001 - one message stops no other
                 _log.error("found again and put aside", type=message.TYPE, event_id=message.event_id, exc_info=error)
-                self._given_up.add(message.event_id)
             else:
                 self._metrics.found_again.labels(message.TYPE).inc()
+            self._dealt_with.add(message.event_id)
 
     async def _publish_again(self, untaken: Sequence[Message]) -> None:
         _log.warning("approvals that the bus had lost are published again", count=len(untaken))

@@ -46,8 +46,9 @@ FROM first CROSS JOIN LATERAL emit($15, $16, $17, $18, $19, $20, $21, $22, first
 -- A close comes after what it closes, also where both are of one instant. A pause or its end counts only while nothing
 -- later of the kind was handled.
 SELECT e.body FROM events e
-WHERE (e.session_id = ANY($1) OR e.pos_id = ANY($2)
-       OR e.session_id IN (SELECT session_id FROM sessions WHERE status IN ('STARTING', 'STOPPING')))
+-- Arrays on both sides, so that both indexes serve: events are all that ever happened.
+WHERE (e.session_id = ANY($1::text[] || ARRAY(SELECT session_id FROM sessions WHERE status IN ('STARTING', 'STOPPING')))
+       OR e.pos_id = ANY($2))
   AND e.type = ANY($3)
   AND NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = $4 AND i.message_id = e.event_id)
   AND NOT (e.type IN ('PAUSE_TRADING', 'RESUME_TRADING') AND EXISTS (
@@ -59,8 +60,8 @@ ORDER BY e.ts_event_ns, array_position($3, e.type), e.event_id;
 -- name: untaken
 -- Of sessions $1, positions $2 and sessions that stop: approvals without an answer of execution.
 SELECT e.body FROM events e
-WHERE (e.session_id = ANY($1) OR e.pos_id = ANY($2)
-       OR e.session_id IN (SELECT session_id FROM sessions WHERE status = 'STOPPING'))
+WHERE (e.session_id = ANY($1::text[] || ARRAY(SELECT session_id FROM sessions WHERE status = 'STOPPING'))
+       OR e.pos_id = ANY($2))
   AND e.type IN ('ENTRY_APPROVED', 'ENTRY_REDUCED', 'EXIT_APPROVED')
   AND NOT EXISTS (SELECT FROM intents i WHERE i.intent_id = e.body ->> 'intent_id')
 ORDER BY e.ts_event_ns, e.event_id;
