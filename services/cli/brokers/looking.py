@@ -11,7 +11,13 @@ from services.cli.brokers.access import opened
 from services.cli.output import print_json
 from services.market_data.feeds.live.resolve import Listings, Resolved
 from tradebus.brokers.reference import ListedInstrument
-from tradebus.contracts.records import QUOTE_HAS_DEPTH, QUOTE_HAS_OPEN_INTEREST, QUOTE_HAS_VOLUME, Records
+from tradebus.contracts.records import (
+    QUOTE_HAS_DEPTH,
+    QUOTE_HAS_LAST_TRADE_TIME,
+    QUOTE_HAS_OPEN_INTEREST,
+    QUOTE_HAS_VOLUME,
+    Records,
+)
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import format_rupees, paise_to_rupees
@@ -89,13 +95,14 @@ def _instrument(row: ListedInstrument) -> dict[str, Any]:
 def _quote(quote: Records, row: Resolved) -> dict[str, Any]:
     fields = int(quote["fields"])
     depth = bool(fields & QUOTE_HAS_DEPTH)
+    at_ns = quote["ts_last_trade_ns" if fields & QUOTE_HAS_LAST_TRADE_TIME else "ts_event_ns"]  # a price is its trade's
     return {
         "symbol": row.symbol, "key": str(row.listing.key), "price_paise": int(quote["price_paise"]),
         "bid_paise": int(quote["bid_paise"][0]) if depth else None,
         "ask_paise": int(quote["ask_paise"][0]) if depth else None,
         "volume": int(quote["volume_cumulative"]) if fields & QUOTE_HAS_VOLUME else None,
         "open_interest": int(quote["open_interest"]) if fields & QUOTE_HAS_OPEN_INTEREST else None,
-        "time_utc": utc_iso(int(quote["ts_event_ns"])),
+        "time_utc": utc_iso(int(at_ns)),
     }  # fmt: skip
 
 

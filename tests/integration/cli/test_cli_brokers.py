@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from services.cli.main import app
 from tradebus.brokers.credentials import Credentials
 from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.time import utc_iso
 
 BROKERS = ("kite", "dhan", "upstox")
 FUTURE = "NFO:NIFTY:2026-12-29:FUT"
@@ -19,6 +20,14 @@ FUTURE = "NFO:NIFTY:2026-12-29:FUT"
 @pytest.fixture(scope="module")
 def box() -> Iterator[Box]:
     with sandbox(seed=3, speed=1.0, limit_scale=0, instruments=300) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def still() -> Iterator[Box]:
+    """An exchange whose market stands."""
+    with sandbox(seed=3, start="2026-11-25T10:00:00", speed=0, limit_scale=0) as running:
+        running.advance(60)
         yield running
 
 
@@ -55,6 +64,30 @@ def test_a_sandbox_login_is_stored_encrypted_and_quotes_with_it(box: Box, state:
     assert [one["key"] for one in quotes] == [FUTURE, "NSE:RELIANCE"]
     assert all(one["price_paise"] > 0 for one in quotes)
     assert stored.access_token not in run("quote", "NIFTY", "--broker", broker, "--url", url).output
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_contracts_are_told_apart_by_their_keys_and_prices_are_as_old_as_their_trades(
+    still: Box, state: Path, broker: str
+) -> None:
+    url = getattr(still, f"{broker}_url")
+    told("login", "--broker", broker, "--sandbox", still.admin_url, "--account", "CLI001", "--url", url)
+    listed = still.exchange.instruments
+    first = next(one for one in listed if one.key.is_option and one.key.name == "NIFTY")
+    alike = [one for one in listed if one.dhan_symbol == first.dhan_symbol][:3]
+    keys = [str(one.key) for one in alike]
+    assert len(set(keys)) == 3
+    quotes = told("quote", *keys, "--broker", broker, "--url", url)["quotes"]
+    assert [one["key"] for one in quotes] == keys
+    for one, quote in zip(alike, quotes, strict=True):
+        there = still.exchange.quotes[one.index]
+        assert quote["price_paise"] == there["price_paise"]
+        assert quote["time_utc"][:19] == utc_iso(int(there["ts_last_trade_ns"]))[:19]
+    if broker == "dhan":
+        refused = run("quote", first.dhan_symbol, "--broker", broker, "--url", url)
+        assert refused.exit_code != 0
+        assert "means" in str(refused.exception)
+        assert keys[0] in str(refused.exception)
 
 
 @pytest.mark.parametrize("broker", BROKERS)

@@ -41,7 +41,9 @@ async def launch(bus: Bus, store: Store) -> AsyncIterator[Callable[[GatewaySetti
         stop = asyncio.Event()
         task = asyncio.create_task(run_components(components, stop))
         client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False,
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            trust_env=False,
             timeout=60,  # the first START loads the compiled indicators
         )
 
