@@ -9,14 +9,17 @@ import subprocess
 import sys
 import time
 from datetime import date
+from datetime import time as clock
 from pathlib import Path
 
 import pytest
+from testkit.feeds import write_ticks
 
 from tradebus.calendar import session_for
 from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
 from tradebus.kernel.time import ist_datetime
 
+ROOT = Path(__file__).parents[2]
 DAYS = (date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3))
 KILLED = ("market_data", "strategy", "risk", "execution")
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "index_1min" / "BANKNIFTY_1min_2012-2024.parquet"
@@ -117,6 +120,26 @@ def test_killed_or_not_and_run_twice_it_is_the_same_run(servers, tmp_path, histo
     assert set(killed) == set(KILLED)
     assert sum(disturbed["restarts"].values()) >= len(KILLED)
     assert {name: disturbed[name] for name in SAME} == {name: first[name] for name in SAME}
+
+
+def test_a_file_of_ticks_that_breaks_off_is_traded_and_ends_flat(servers, tmp_path):
+    """Ticks before the window warm up; a position that is open when the ticks end is closed, and it is said."""
+    history = write_ticks(tmp_path / "ticks.parquet", (DAYS[0], clock(15, 0), 90), (DAYS[1], clock(9, 15), 900))
+    arguments = [
+        "trade", "--history", str(history), "--symbol", "BANKNIFTY", "--from", str(DAYS[1]), "--json",
+        "--strategy-file", str(ROOT / "examples/strategies/tick_threshold.py"), "--param", "every_ticks=400",
+        "--capital", "5000000",
+    ]  # fmt: skip
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("tradebus")), *arguments], env=environment(servers, tmp_path / "state"),
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "900 ticks in " in done.stderr
+    assert "closed at the last price" in done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["trades"] > 0
+    assert report["open_trades"] == 0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from testkit.fake_broker import (
     NOVEMBER,
     UNREACHABLE,
     FakeBroker,
+    FakeReference,
     listing,
     minute_candles,
     opening,
@@ -436,3 +437,23 @@ async def test_the_time_nobody_followed_an_open_market_is_a_gap(tmp_path, bus, s
     assert {gap.exchange for gap in gaps} == {"NSE", "NFO"}
     assert {gap.from_ns for gap in gaps} == {before // MINUTE * MINUTE}
     assert {gap.reason for gap in gaps} == {"market data was not followed"}
+
+
+class BrokenOff(FakeReference):
+    """Its first questions are given up as those of a client are that is closed while they wait."""
+
+    questions = 0
+
+    async def history(self, instrument, *, timeframe_seconds: int, from_ns: int, to_ns: int) -> np.ndarray:
+        self.questions += 1
+        if self.questions <= 2:
+            raise asyncio.CancelledError
+        return await super().history(instrument, timeframe_seconds=timeframe_seconds, from_ns=from_ns, to_ns=to_ns)
+
+
+async def test_history_that_a_new_login_breaks_off_is_asked_for_again(tmp_path, bus, store) -> None:
+    broker = FakeBroker()
+    broker.reference = BrokenOff(broker)
+    async with running(broker, tmp_path, bus, store):
+        (restored, *_) = await told(bus, "CANDLES_RESTORED")
+    assert restored.reason == "warm-up"

@@ -7,6 +7,7 @@ import structlog
 
 from services.market_data.settings import MarketDataSettings
 from tradebus.brokers.credentials import Credentials
+from tradebus.brokers.errors import NoAnswer
 from tradebus.brokers.feed import MarketFeed
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import Broker, OpenBroker
@@ -74,9 +75,16 @@ class LiveSource:
 
     async def history(self, instrument: int, *, from_ns: int, to_ns: int) -> Records:
         """See `services.market_data.gaps.repair.HistorySource`."""
-        candles = await self.broker.reference.history(
-            self._listings[instrument], timeframe_seconds=60, from_ns=from_ns, to_ns=to_ns
-        )
+        try:
+            candles = await self.broker.reference.history(
+                self._listings[instrument], timeframe_seconds=60, from_ns=from_ns, to_ns=to_ns
+            )
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled us: the broker was closed, for a new login, while the question waited for its turn.
+            raise NoAnswer(self.name, "history: another login was taken up meanwhile") from None
         own = candles[(candles["ts_open_ns"] >= from_ns) & (candles["ts_open_ns"] < to_ns)]
         own["instrument"] = instrument
         return own
