@@ -17,12 +17,12 @@ from tradebus.bus.port import Entry
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.runtime.isolation.desk import Errand, StrategyDesk
 from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
-from tradebus.strategies.lane.conflicts import Bid, Conflicts, settle_conflicts
+from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
 from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
-from tradebus.strategies.lane.sessions import ActiveSessions, Listener
+from tradebus.strategies.lane.sessions import ActiveSessions, Listener, bid_of
 from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
 from tradebus.strategies.protocol import Candle, Tick
 from tradebus.trading.facts import Signal
@@ -185,7 +185,7 @@ class Deciding:
             decided.given_up = self._given_up([desk for desk, _ in errands])
         answers = [(listener, one) for listener, one in asked.answers if one is not None]
         if self._conflicts is not Conflicts.INDEPENDENT:
-            settle_conflicts([_bid(*each) for each in answers], self._conflicts, self._book.holders)
+            settle_conflicts([bid_of(*each) for each in answers], self._conflicts, self._book.holders)
         for listener, one in answers:
             self._take(one, listener.runner, decided)
         return decided
@@ -217,9 +217,3 @@ class Deciding:
         """One log line per session, strategy and symbol; the journal has the others."""
         if failure is not None:
             _log.error("strategy raised", **asking.source.key._asdict(), traceback=failure)
-
-
-def _bid(listener: Listener, settled: Settled) -> Bid:
-    key, runners = listener.runner.source.key, listener.session.runners
-    names = list(dict.fromkeys(runner.source.key.strategy for runner in runners))
-    return Bid(key.session_id, key.symbol, key.strategy, names.index(key.strategy), settled)

@@ -1,13 +1,23 @@
 """The strategy service's settings."""
 
 from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tradebus.config.settings import ServiceSettings
 from tradebus.runtime.isolation.limits import IsolationLimits
 from tradebus.strategies.lane.conflicts import Conflicts
 
 
-class Settings(ServiceSettings):
+class LaneSettings(BaseSettings):
+    """What decides what strategies decide: the same for the service and for the engine."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    # What becomes of several strategies of one session that want one symbol at one instant.
+    conflicts: Conflicts = Field(default=Conflicts.INDEPENDENT, validation_alias="TRADEBUS_STRATEGY_CONFLICTS")
+
+
+class Settings(ServiceSettings, LaneSettings):
     """`flush_*` bound what a crash decides again: entries of md.candles, and seconds of wall time."""
 
     flush_entries: int = Field(default=64, ge=1, le=10_000, validation_alias="TRADEBUS_STRATEGY_FLUSH_ENTRIES")
@@ -17,9 +27,6 @@ class Settings(ServiceSettings):
         default=1536, ge=512, le=65_536, validation_alias="TRADEBUS_STRATEGY_MEMORY_MEBIBYTES"
     )
     answer_seconds: float = Field(default=2.0, gt=0, le=60, validation_alias="TRADEBUS_STRATEGY_ANSWER_SECONDS")
-
-    # What becomes of several strategies of one session that want one symbol at one instant.
-    conflicts: Conflicts = Field(default=Conflicts.INDEPENDENT, validation_alias="TRADEBUS_STRATEGY_CONFLICTS")
 
     @property
     def isolation(self) -> IsolationLimits:

@@ -26,6 +26,7 @@ from tradebus.engine.tape import Tape
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.terms import APPROVAL_VALID_SECONDS, MAX_SIGNAL_AGE_SECONDS
+from tradebus.strategies.lane.conflicts import Conflicts
 from tradebus.trading.facts import EntrySignal, ExitSignal, Fact, Signal
 
 
@@ -40,6 +41,7 @@ class EngineSettings:
     max_signal_age_seconds: int = MAX_SIGNAL_AGE_SECONDS
     approval_valid_seconds: int = APPROVAL_VALID_SECONDS
     marks_every_slice: bool = False
+    conflicts: Conflicts = Conflicts.INDEPENDENT
 
 
 class Engine:
@@ -54,7 +56,9 @@ class Engine:
         self._tapes: dict[int, Tape] = {}
         self._ends: list[int] = []
         by_id = {instrument.instrument_id: instrument for instrument in instruments}
-        self.strategies = EngineStrategies(sessions, instruments, history=history, record=self.record)
+        self.strategies = EngineStrategies(
+            sessions, instruments, history=history, record=self.record, conflicts=settings.conflicts
+        )
         self._risk = EngineRisk(
             sessions, by_id, tape_of=self._tape, record=self.record,
             max_signal_age_seconds=settings.max_signal_age_seconds,

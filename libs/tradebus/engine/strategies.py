@@ -11,10 +11,20 @@ from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
 from tradebus.engine.record import Record
 from tradebus.strategies.lane.asking import Asking, Settled
+from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
 from tradebus.strategies.lane.decisions import signal_of
 from tradebus.strategies.lane.positions import PositionBook
+from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
-from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
+from tradebus.strategies.lane.sessions import (
+    ActiveSession,
+    ActiveSessions,
+    Listener,
+    bid_of,
+    found_here,
+    open_session,
+)
+from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
 from tradebus.strategies.protocol import Action, Candle, Tick
 from tradebus.trading.facts import Fact, PositionClosed, PositionOpened, Signal
 
@@ -23,14 +33,22 @@ class EngineStrategies:
     """Raises InvalidInput for a session whose strategies or symbols cannot be traded."""
 
     def __init__(
-        self, sessions: Sequence[SessionSpec], instruments: InstrumentMaster, *, history: MinuteHistory, record: Record
+        self,
+        sessions: Sequence[SessionSpec],
+        instruments: InstrumentMaster,
+        *,
+        history: MinuteHistory,
+        record: Record,
+        conflicts: Conflicts,
     ) -> None:
-        self._history, self._record = history, record
+        self._history, self._record, self._conflicts = history, record, conflicts
+        self._lane = SharedLane()
         self._book = PositionBook()
         self._active = ActiveSessions()
         self._numbers: dict[int, int] = {}  # of runners, in the record
         for spec in sessions:
-            session = open_session(spec, instruments=instruments, book=self._book, paused=False)
+            found = [found_here(wanted, self._lane) for wanted in spec.strategies]
+            session = open_session(spec, instruments=instruments, book=self._book, paused=False, found=found)
             self._active.add(session)
             for runner in session.runners:
                 self._numbers[id(runner)] = record.decisions.add_source(runner.source)
@@ -66,13 +84,16 @@ class EngineStrategies:
 
     def on_candles(self, end_ns: int) -> list[Signal]:
         """Decides on the candles that close at or before `end_ns` and were not decided on yet."""
-        signals: list[Signal] = []
         rows, start = self._rows, self._at
         at = start
         while at < len(rows) and rows[at][1] <= end_ns:
             at += 1
+        if at == start:
+            return []
         self._at = at
-        for candle, listener in self._active.hear(rows[start:at]):
+        closed, answers = rows[start:at], list[tuple[Listener, Settled]]()
+        self._lane.see(closed)
+        for candle, listener in self._active.hear(closed):
             runner = listener.runner
             if runner.needs_rebuild(candle.ts_open_ns):
                 self._rebuild(runner, candle.ts_open_ns)
@@ -81,24 +102,40 @@ class EngineStrategies:
                 continue
             settled = runner.on_candle(candle, paused=False)
             if settled is not None:
-                self._take(settled, runner, signals)
-        return signals
+                answers.append((listener, settled))
+        return self._taken(answers)
 
     def on_ticks(self, ticks: Records, step: Slice) -> list[Signal]:
         """Decides on the slice's ticks, in their order."""
-        signals: list[Signal] = []
+        answers: list[tuple[Listener, Settled]] = []
+        thought = self._lane.on_ticks(ticks)
+        rows = np.flatnonzero(np.isin(ticks["instrument"], self._active.asked_on_ticks)).tolist()
         # As in a paced run: the slice's first instant was promised away by the last watermark.
         floor_ns = step.start_ns + 1
-        for row in ticks[np.isin(ticks["instrument"], self.tick_instruments)].tolist():
-            tick = Tick(ts_event_ns=row[0], price_paise=row[2], volume_cumulative=row[3])
-            for listener in self._active.on_tick_of(row[8]):
-                runner = listener.runner
-                if runner.needs_rebuild(tick.ts_event_ns):
-                    self._rebuild(runner, tick.ts_event_ns)
-                settled = runner.on_tick(tick, ts_event_ns=max(tick.ts_event_ns, floor_ns), paused=False)
-                if settled is not None:
-                    self._take(settled, runner, signals)
-        return signals
+        for row in sorted({*rows, *thought}) if thought else rows:
+            record = ticks[row].item()
+            tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
+            at_ns = max(tick.ts_event_ns, floor_ns)
+            for listener in self._active.on_tick_of(record[8]):
+                answers += self._on_tick(tick, listener, at_ns=at_ns, thought=thought.get(row, ()))
+        return self._taken(answers)
+
+    def _on_tick(
+        self, tick: Tick, listener: Listener, *, at_ns: int, thought: Sequence[tuple[Shared, Opinion]]
+    ) -> list[tuple[Listener, Settled]]:
+        runner = listener.runner
+        opinions = [
+            opinion for shared, opinion in thought if isinstance(runner, SharedRunner) and shared is runner.shared
+        ]
+        if isinstance(runner, SharedRunner) and not opinions:
+            return []
+        if runner.needs_rebuild(tick.ts_event_ns):
+            self._rebuild(runner, tick.ts_event_ns)
+        if isinstance(runner, SharedRunner):
+            found = [runner.on_tick_opinion(tick, one, ts_event_ns=at_ns, paused=False) for one in opinions]
+        else:
+            found = [runner.on_tick(tick, ts_event_ns=at_ns, paused=False)]
+        return [(listener, settled) for settled in found if settled is not None]
 
     def _sessions(self) -> list[ActiveSession]:
         return self._active.all()
@@ -122,16 +159,26 @@ class EngineStrategies:
             hours=asking.hours,
         )
 
-    def _take(self, settled: Settled, runner: Runner, signals: list[Signal]) -> None:
-        decision, moment = settled.decision, settled.moment
-        self._record.decisions.add(
-            self._numbers[id(runner)], moment.ts_event_ns, decision.action.value, decision.reason, moment.price_paise
-        )
-        if decision.action is not Action.HOLD:
-            signal = signal_of(decision, runner.source, moment, position=settled.position)
-            if signal is not None:
-                signals.append(signal)
-        self._note(settled.failure, runner)
+    def _taken(self, answers: Sequence[tuple[Listener, Settled]]) -> list[Signal]:
+        """Every answer into the record; the signals of those that count, in their order."""
+        if self._conflicts is not Conflicts.INDEPENDENT:
+            settle_conflicts([bid_of(*answer) for answer in answers], self._conflicts, self._book.holders)
+        signals: list[Signal] = []
+        for listener, settled in answers:
+            runner, decision, moment = listener.runner, settled.decision, settled.moment
+            self._record.decisions.add(
+                self._numbers[id(runner)],
+                moment.ts_event_ns,
+                decision.action.value,
+                decision.reason,
+                moment.price_paise,
+            )
+            if decision.action is not Action.HOLD:
+                signal = signal_of(decision, runner.source, moment, position=settled.position)
+                if signal is not None:
+                    signals.append(signal)
+            self._note(settled.failure, runner)
+        return signals
 
     def _note(self, failure: str | None, runner: Runner) -> None:
         if failure is not None:

@@ -22,6 +22,8 @@ from services.market_data.feeds.recorded.validate import summary_of
 from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
 from services.market_data.feeds.symbols import describe, instrument_of
 from services.market_data.settings import TICKS_PER_MINUTE, WARMUP_MINUTES
+from services.strategy.settings import LaneSettings
+from tradebus.config.settings import load
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.engine import Engine, EngineSettings
@@ -52,7 +54,10 @@ def run_backtest(request: Request) -> None:
     sessions = _sessions(request, instruments)
     began_ns = monotonic_ns()
     engine = Engine(
-        sessions, InstrumentMaster(instruments), history=MinuteHistory(market.minutes), settings=EngineSettings()
+        sessions,
+        InstrumentMaster(instruments),
+        history=MinuteHistory(market.minutes),
+        settings=EngineSettings(conflicts=load(LaneSettings).conflicts),
     )
     days: list[date] = []
     with DayBar(market.day_count) as bar:

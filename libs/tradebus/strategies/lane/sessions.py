@@ -15,7 +15,8 @@ from tradebus.contracts.records import CANDLE_CORRECTED
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.info import StrategyInfo, info_of
-from tradebus.strategies.lane.asking import Asking
+from tradebus.strategies.lane.asking import Asking, Settled
+from tradebus.strategies.lane.conflicts import Bid
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook, PositionKey
@@ -137,6 +138,13 @@ class ActiveSessions:
                     if not isinstance(runner, SharedRunner):
                         asked.add(instrument)
         self._asked_on_ticks = sorted(asked)
+
+
+def bid_of(listener: Listener, settled: Settled) -> Bid:
+    """A decision as its session's strategies compete by it."""
+    key, runners = listener.runner.source.key, listener.session.runners
+    names = list(dict.fromkeys(runner.source.key.strategy for runner in runners))
+    return Bid(key.session_id, key.symbol, key.strategy, names.index(key.strategy), settled)
 
 
 def found_here(wanted: StrategySpec, lane: SharedLane | None = None) -> Found:
