@@ -1,14 +1,17 @@
-"""WS /api/events: public events as they happen.
+"""/api/events: public events, those told last by GET, those to come on a WebSocket.
 
 Every browser has a bounded queue of its own: one that does not read is closed, and holds up nobody.
 """
 
 import asyncio
 import contextlib
+import json
+from typing import Annotated, Any
 
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
-from tradebus.bus.port import Listener
+from tradebus.bus.port import Bus, Listener
+from tradebus.contracts.streams import EVENTS
 
 _QUEUE_EVENTS = 1000
 _TOO_SLOW = 1013  # "try again later"
@@ -60,8 +63,14 @@ class EventHub:
         self._queues.discard(queue)
 
 
-def live_routes(hub: EventHub) -> APIRouter:
+def live_routes(hub: EventHub, bus: Bus) -> APIRouter:
     router = APIRouter(prefix="/api")
+
+    @router.get("/events")
+    async def past(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
+        """The events that were told last, newest first; those to come are told on the WebSocket of the same path."""
+        entries = await bus.tail(EVENTS.name, count=limit)
+        return {"events": [json.loads(entry.body) for entry in reversed(entries)]}
 
     @router.websocket("/events")
     async def events(socket: WebSocket) -> None:

@@ -37,7 +37,7 @@ def create_app(
     app.include_router(system_routes(settings, bus=bus, store=store, clock=clock, registry=registry))
     app.include_router(view_routes(store))
     app.include_router(command_routes(handler))
-    app.include_router(live_routes(hub))
+    app.include_router(live_routes(hub, bus))
 
     @app.get("/")
     async def index() -> HTMLResponse:
