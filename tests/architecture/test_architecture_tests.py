@@ -18,15 +18,11 @@ PUBLIC = {"_replace", "_asdict", "_fields", "_make"}
 # Oracles: the official clients parse inside what they call private, and say so nowhere else.
 ORACLES = {"_parse_binary", "_parse_text_message", "_default_login_uri"}
 
-STANDS_LEFT: set[str] = set()
 SLEEPS_LEFT: dict[str, int] = {
     "tests/integration/brokers/test_brokers_dhan_orders.py": 3,
     "tests/integration/brokers/test_brokers_kite_orders.py": 1,
-    "tests/integration/execution/test_execution_brokers.py": 2,
-    "tests/integration/execution/test_execution_other_books.py": 3,
-    "tests/integration/execution/test_execution_silent_feed.py": 2,
-    "tests/integration/execution/test_execution_stalled_instance.py": 3,
-    "tests/integration/market_data/test_market_data_restart.py": 2,
+    "tests/integration/execution/test_execution_silent_feed.py": 1,
+    "tests/integration/execution/test_execution_stalled_instance.py": 1,
     "tests/integration/store/test_store_standing.py": 1,
 }
 PRIVATE_LEFT: dict[str, int] = {
@@ -43,7 +39,6 @@ PRIVATE_LEFT: dict[str, int] = {
     "tests/integration/execution/test_execution_mishaps.py": 7,
     "tests/integration/execution/test_execution_stalled_instance.py": 5,
     "tests/integration/execution/test_execution_two_instances.py": 3,
-    "tests/integration/market_data/test_market_data_live_feed.py": 8,
     "tests/testkit/dhan_streams.py": 1,
     "tests/unit/brokers/test_brokers_calls_given_up.py": 2,
     "tests/unit/brokers/test_brokers_settling.py": 1,

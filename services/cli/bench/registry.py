@@ -10,7 +10,7 @@ from tradebus.kernel.errors import InvalidInput, nearest
 Benchmark = Callable[[], dict[str, Any]]
 BENCHMARKS: dict[str, str] = {
     "ingest": "services.cli.bench.ingest:measure",
-    "latency": "services.cli.bench.latency:measure",
+    "latency": "services.cli.bench.latency.measure:measure",
     "candles": "tradebus.indicators.measure:measure_kernels",
     "opinions": "services.cli.bench.opinions:measure",
     "parse": "services.cli.bench.parse:measure",

@@ -76,7 +76,7 @@ async def test_an_uncertain_lookup_is_asked_again_and_not_taken_for_absence(list
     async with trading(where, tmp_path, broker) as life:
         await life.send(approval(1))
         await life.until_state("ENTRY", "UNKNOWN")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # some more lookups: fewer would prove less, never fail
         await life.until_state("ENTRY", "UNKNOWN")
         broker.book.definitive = True
         await life.until_state("ENTRY", "CANCELLED")
@@ -246,7 +246,7 @@ async def test_a_book_that_cannot_be_read_says_nothing_and_blocks_in_time(listed
     async with trading(where, tmp_path, broker, lost_seconds=1) as life:
         await opened(life, broker, approval(1))
         broker.book.readable = False
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # some looks at it: fewer would prove less, never fail
         assert await life.store.pool.fetchval("SELECT count(*) FROM orders WHERE state = 'TRIGGER_PENDING'") == 1
         [told] = await life.told("RECONCILE_MISMATCH")
         assert told.differences[0].brokers == "unread for 1 s"

@@ -100,5 +100,5 @@ async def test_out_of_hours_nothing_is_tried_again(tmp_path, where, listed) -> N
         await asyncio.sleep(0.2)
         broker.tell(broker.book.orders[stop["broker_order_id"]])
         await life.until_state("EXIT", "REJECTED")
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(2.5)  # more than until another attempt would be due
     assert await listed.pool.fetchval("SELECT count(*) FROM orders WHERE role = 'EXIT'") == 1

@@ -25,7 +25,7 @@ async def test_what_another_instance_may_have_sent_by_now_is_not_sent(tmp_path, 
         life.component._pulse._beat_ns -= 60 * 10**9
         await life.send(approval(1))
         await life.until_state("ENTRY", "PENDING")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # it would be sent by then: less time would prove less, never fail
         assert broker.book.requests == [], "its heart has stopped: whoever adopts the trade sends the order"
         beats.set()
         await life.until_state("ENTRY", "OPEN")
@@ -45,6 +45,6 @@ async def test_an_open_question_about_another_instances_order_is_its_own(tmp_pat
         await listed.pool.execute("UPDATE orders SET state = 'PENDING' WHERE role = 'STOP'")
         del broker.book.orders[stop["broker_order_id"]]
         keeper._sending.doubts.add((pos_id, stop["order_id"]))
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)  # some rounds of housekeeping: fewer would prove less, never fail
         assert await listed.pool.fetchval("SELECT owner FROM trades") == "execution-2"
     assert len(broker.book.requests) == 2, "the other instance is about to send that stop"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from services.cli.bench.latency_load import DURATION_SECONDS, INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
+from services.cli.bench.latency.load import DURATION_SECONDS, INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
 from services.cli.bench.ports import BenchClock
 from services.cli.stack.children import ServiceSpec, free_port
 from services.cli.stack.supervisor import Supervisor
@@ -68,10 +68,10 @@ async def _orders(urls: ServerUrls, folder: Path) -> list[int]:
         "BENCH_INSTRUMENTS": str(INSTRUMENTS),
     }
     modules = {
-        "market_data": "services.cli.bench.latency_feed",
+        "market_data": "services.cli.bench.latency.feed",
         "strategy": "services.strategy.main",
         "risk": "services.risk.main",
-        "execution": "services.cli.bench.latency_execution",
+        "execution": "services.cli.bench.latency.execution",
     }
     specs = _specs(urls, namespace, {name: (module, own) for name, module in modules.items()}, folder)
     store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1")
@@ -98,7 +98,7 @@ async def _floor(urls: ServerUrls, folder: Path) -> list[int]:
     migrate(urls.database_url, namespace=namespace)
     hops = {
         f"floor-{number}": (
-            "services.cli.bench.latency_floor",
+            "services.cli.bench.latency.floor",
             {"BENCH_HOP": str(number), "BENCH_BROKER_PORT": str(broker_port if number == 3 else 0)},
         )
         for number in range(4)
