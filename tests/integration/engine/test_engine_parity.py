@@ -26,8 +26,10 @@ EQUAL = (
 )  # fmt: skip
 
 
-def run(command: str, arguments: list[str], state: Path, servers: Any) -> dict[str, Any]:
+def run(command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = "") -> dict[str, Any]:
     urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "TRADEBUS_STATE_DIR": str(state)}
+    if conflicts:
+        urls["TRADEBUS_STRATEGY_CONFLICTS"] = conflicts
     more = ["--speed", "max"] if command == "trade" else []
     done = subprocess.run(
         [sys.executable, "-m", "services.cli.main", "--silent", command, "--json", *more, *arguments],
@@ -80,8 +82,10 @@ def test_six_processes_and_the_engine_are_one_build(name: str, tmp_path: Path, s
     symbols, options = CASES[name]
     history = write_history(tmp_path / "bars.csv", symbols, DAYS, seed=len(name))
     arguments = ["--history", str(history), *options]
-    processes = run("trade", arguments, tmp_path / "state", servers)
-    engine = run("backtest", [*arguments, "--trades", str(tmp_path / "trades.csv")], tmp_path / "state", servers)
+    rule = "highest_confidence" if "1" in name else ""
+    processes = run("trade", arguments, tmp_path / "state", servers, conflicts=rule)
+    more = ["--trades", str(tmp_path / "trades.csv")]
+    engine = run("backtest", [*arguments, *more], tmp_path / "state", servers, conflicts=rule)
     assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
     assert processes["decisions"] > 0
     assert trades_of(tmp_path / "trades.csv") == trades_of(Path(processes["run_dir"]) / "trades.csv")
