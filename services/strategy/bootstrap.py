@@ -15,6 +15,7 @@ from services.strategy.desks import Desks
 from services.strategy.handlers import Handlers
 from services.strategy.settings import Settings
 from services.strategy.streams import CONSUMER, GROUP, StrategyInput, watermark_of
+from services.strategy.taking import Taking
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
@@ -45,9 +46,13 @@ async def build(
         active, history=History(store), desks=desks, lane=lane, book=book, conflicts=settings.conflicts,
         paced=settings.paced,
     )  # fmt: skip
+    sessions = Sessions(store)
+    taking = Taking(
+        active, sessions=sessions, book=book, desks=desks, ticks=ticks, clock=clock, paced=settings.paced
+    )  # fmt: skip
     handlers = Handlers(
-        bus=bus, sessions=Sessions(store), journal=Journal(store), ticks=ticks, desks=desks, active=active, book=book,
-        deciding=deciding, clock=clock, paced=settings.paced,
+        bus=bus, sessions=sessions, journal=Journal(store), desks=desks, active=active, book=book, taking=taking,
+        deciding=deciding, clock=clock,
     )  # fmt: skip
     source = StrategyInput(bus, active, ticks=ticks, paced=settings.paced)
     consumer = Consumer(

@@ -16,26 +16,25 @@ from prometheus_client import Counter
 
 from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.sessions import Sessions
-from services.strategy.adapters.tick_stream import TICKS, TickStream
+from services.strategy.adapters.tick_stream import TICKS
 from services.strategy.deciding import Decided, Deciding
 from services.strategy.desks import Desks
 from services.strategy.messages import SignalMessage, failed_message, row_of_message, signal_message
 from services.strategy.ports import DecisionJournal
 from services.strategy.streams import BATCH, CANDLES
+from services.strategy.taking import Taking
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.market import CandlesRestored
 from tradebus.contracts.registry import parse
-from tradebus.contracts.sessions import SessionFailed, SessionSpec, SessionStopped
+from tradebus.contracts.sessions import SessionFailed, SessionStopped
 from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import Clock
-from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.time import ist_date
 from tradebus.runtime.consumer import Answer, Done, Effect
 from tradebus.runtime.rendering import fact_of
 from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.lane.positions import PositionBook
-from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
+from tradebus.strategies.lane.sessions import ActiveSessions
 from tradebus.trading.facts import PositionClosed, PositionOpened
 
 _log = structlog.get_logger()
@@ -51,13 +50,13 @@ class Handlers:
     InvalidInput for a session that cannot be traded: both go to the dead letters."""
 
     def __init__(
-        self, *, bus: Bus, sessions: Sessions, journal: DecisionJournal, ticks: TickStream, desks: Desks,
-        active: ActiveSessions, book: PositionBook, deciding: Deciding, clock: Clock, paced: bool,
+        self, *, bus: Bus, sessions: Sessions, journal: DecisionJournal, desks: Desks, active: ActiveSessions,
+        book: PositionBook, taking: Taking, deciding: Deciding, clock: Clock,
     ) -> None:  # fmt: skip
         self.active, self._book = active, book
         self.changed: Callable[[], None] = lambda: None  # called when what is listened to may be another
-        self._bus, self._sessions, self._journal, self._ticks = bus, sessions, journal, ticks
-        self._desks, self._deciding, self._clock, self._paced = desks, deciding, clock, paced
+        self._bus, self._sessions, self._journal, self._desks = bus, sessions, journal, desks
+        self._taking, self._deciding, self._clock = taking, deciding, clock
         self._rows: list[DecisionRow] = []
         self._signals: list[SignalMessage] = []
         self._by_stream: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
@@ -89,23 +88,13 @@ class Handlers:
         published = await perhaps_not_stored(self._bus)
         if published:
             await self._journal.write_with_signals([row_of_message(one) for one in published], published)
-        for session in self.active.all():
-            await self._let_go(session.spec.session_id)
-        for stored in await self._sessions.to_resume():
-            session_id = stored.spec.session_id
-            try:
-                self.active.add(await self._open(stored.spec, paused=stored.paused))
-            except InvalidInput as error:
-                # A strategy file that is gone stops its own session, not the others; execution guards its positions.
-                _log.error("session not resumed: it decides nothing", session_id=session_id, reason=str(error))
-            else:
-                _log.info("session resumed", session_id=session_id, paused=stored.paused)
+        await self._taking.resume()
 
     async def _on_command(self, entry: Entry) -> Answer:
         command = parse(entry.body)
         session = self.active.get(command.session_id)
         if isinstance(command, StartTrading):
-            await self._start(command)
+            await self._taking.start(command)
         elif isinstance(command, StopTrading) and command.session_id is not None:
             return await self._end(command.session_id)
         elif isinstance(command, PauseTrading) and session is not None:
@@ -169,42 +158,10 @@ class Handlers:
         message = failed_message(session.spec, strategy, reason=why, now_ns=now_ns)
         return Outgoing(SIGNALS.name, message.TYPE, message.to_json())
 
-    async def _start(self, command: StartTrading) -> None:
-        """Raises InvalidInput where the session's strategies or symbols cannot be loaded."""
-        spec = command.spec
-        if self.active.get(spec.session_id) is not None or not await self._sessions.may_trade(spec.session_id):
-            return
-        session = await self._open(spec, paused=False)
-        if session.wants_ticks and not self.active.wants_ticks:
-            await self._ticks.take()
-        await self._sessions.participate(command)
-        self.active.add(session)
-        _log.info("session taken up", session_id=spec.session_id, strategies=[one.name for one in spec.strategies])
-
-    async def _open(self, spec: SessionSpec, *, paused: bool) -> ActiveSession:
-        instruments = await self._sessions.instruments()
-        found = await self._desks.open(spec)
-        day = None if self._paced else ist_date(self._clock.now_ns())
-        try:
-            session = open_session(
-                spec, instruments=instruments, book=self._book, paused=paused, day=day, found=list(found.values())
-            )
-            for fact in await self._sessions.positions(spec.session_id):
-                self._book.apply(fact)
-        except BaseException:
-            await self._desks.close(spec.session_id)
-            raise
-        return session
-
     async def _end(self, session_id: str) -> Answer:
-        if await self._let_go(session_id):
+        if await self._taking.let_go(session_id):
             await self.commit()  # whoever ended it reads the journal next
         return _ALONE
-
-    async def _let_go(self, session_id: str) -> bool:
-        self._book.forget_session(session_id)
-        await self._desks.close(session_id)
-        return self.active.remove(session_id) is not None
 
 
 def signals_out(signals: Sequence[SignalMessage]) -> list[Outgoing]:

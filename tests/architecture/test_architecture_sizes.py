@@ -24,7 +24,7 @@ BIGGER_CLASSES = {
     "SandboxExchange": (207, 41), "SuperOrders": (158, 17), "GttBook": (161, 16), "Desk": (285, 25), "Floor": (227, 21),
     # Being parted.
     "Execution": (237, 21), "Reconciler": (253, 18), "Risk": (175, 18),
-    "EngineExecution": (196, 21), "Handlers": (160, 16),
+    "EngineExecution": (196, 21),
 }  # fmt: skip
 # Modules of today, `__init__` not counted.
 BIGGER_FOLDERS = {

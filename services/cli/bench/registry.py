@@ -12,7 +12,7 @@ BENCHMARKS: dict[str, str] = {
     "ingest": "services.cli.bench.ingest:measure",
     "latency": "services.cli.bench.latency.measure:measure",
     "candles": "tradebus.indicators.measure:measure_kernels",
-    "opinions": "services.cli.bench.opinions:measure",
+    "opinions": "services.strategy.measure:measure_opinions",
     "parse": "services.cli.bench.parse:measure",
     "engine": "services.cli.bench.engine:measure",
     "sandbox": "services.sandbox.measure:measure_sandbox",

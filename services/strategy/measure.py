@@ -107,7 +107,7 @@ class NoHistory:
         return []
 
 
-def measure(seconds: float = _SECONDS) -> dict[str, Any]:
+def measure_opinions(seconds: float = _SECONDS) -> dict[str, Any]:
     """The share of a core, and the milliseconds a batch waits, at 25,000 ticks a second."""
     return asyncio.run(_measure(seconds))
 

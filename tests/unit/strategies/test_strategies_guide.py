@@ -1,0 +1,106 @@
+"""Every example in the guide works on generated data, as the guide says."""
+
+import re
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from testkit.strategy_days import Market, generated_days, of_timeframe
+
+from tradebus.contracts.instruments import Instrument, InstrumentMaster
+from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.strategies.lane.asking import Asking
+from tradebus.strategies.lane.decisions import Source
+from tradebus.strategies.lane.hours import SessionHours
+from tradebus.strategies.lane.positions import PositionBook, PositionKey
+from tradebus.strategies.lane.sessions import ActiveSessions, open_session
+from tradebus.strategies.lane.shared import Shared, SharedRunner, compiled_info
+from tradebus.strategies.protocol import Action, Decision, StrategyParameters
+from tradebus.strategies.registry import create_strategy, validate_strategy
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+
+
+def instrument(number: int, symbol: str, kind: Any, underlying: str, expiry: date | None = None) -> Instrument:
+    return Instrument(
+        instrument_id=number, symbol=symbol, kind=kind, market_class="index", underlying=underlying, tick_size_paise=5,
+        expiry=expiry,
+    )  # fmt: skip
+
+
+INSTRUMENTS = InstrumentMaster(
+    [
+        instrument(0, "NIFTY", "INDEX", "NIFTY"),
+        instrument(1, "NIFTY24JANFUT", "FUTURE", "NIFTY", date(2024, 1, 25)),
+        instrument(2, "INDIA VIX", "INDEX", "INDIA VIX"),
+    ]
+)
+
+
+def test_the_guide_has_the_examples_that_are_tried_here():
+    assert len(EXAMPLES) == 3  # the first one is tried with the examples in files
+
+
+def test_several_symbols_and_timeframes(tmp_path):
+    (tmp_path / "guide.py").write_text(EXAMPLES[1])
+    wanted = StrategySpec(name="guide", path=str(tmp_path / "guide.py"))
+    assert create_strategy(validate_strategy(wanted), {}).NAME == "with_the_index"
+    spec = SessionSpec(
+        session_id="s", user_id="u", symbols=("NIFTY24JANFUT",), strategies=(wanted,), capital_paise=1
+    )  # fmt: skip
+    active = ActiveSessions()
+    active.add(open_session(spec, instruments=INSTRUMENTS, book=PositionBook(), paused=False, day=date(2024, 1, 2)))
+    (runner,) = active.all()[0].runners
+    rows: list[tuple[int, ...]] = []
+    for number, start_paise in ((0, 2_100_000), (1, 2_105_000), (2, 1_900)):
+        day = generated_days(1, seed=3, start_paise=start_paise)[0]
+        for seconds in (300, 900):
+            rows += [
+                (c.ts_open_ns, c.ts_close_ns, c.open_paise, c.high_paise, c.low_paise, c.close_paise, c.volume, 0,
+                 number, seconds, 0, 0)
+                for c in of_timeframe(day, seconds // 60).candles
+            ]  # fmt: skip
+    actions: Counter[Action] = Counter()
+    for candle, listener in active.hear(rows):
+        if runner.needs_rebuild(candle.ts_open_ns):
+            assert runner.rebuild(candle.ts_open_ns, ()) is None
+        if listener.series is not None:
+            assert runner.on_input(candle, listener.series) is None
+        elif (settled := runner.on_candle(candle, paused=False)) is not None:
+            assert not settled.decision.reason.startswith("strategy_error")
+            actions[settled.decision.action] += 1
+    assert actions[Action.HOLD] > 20
+    assert actions[Action.ENTER_LONG] > 0
+
+
+def test_opinions_for_every_session():
+    module = ModuleType("guide_opinions")
+    exec(EXAMPLES[2], module.__dict__)
+    strategy = module.AboveAverage
+    shared = Shared(strategy, StrategyParameters())
+    days = [of_timeframe(day, 5) for day in generated_days(2, seed=5)]
+    markets, runners = [Market(), Market()], []
+    for number, market in enumerate(markets):
+        key = PositionKey(f"s{number}", strategy.NAME, "X")
+        asking = Asking(
+            Source(key, "u", 0), compiled_info(strategy), hours=SessionHours(INSTRUMENTS.find("NIFTY")),
+            position_at=lambda ts_ns, market=market: market.position,
+        )  # fmt: skip
+        runners.append(SharedRunner(asking, shared))
+        runners[-1].rebuild(days[1].open_ns, days[0].candles[-strategy.WARMUP_CANDLES :])
+    decided: list[list[Decision]] = [[], []]
+    for candle in days[1].candles:
+        for number, runner in enumerate(runners):
+            markets[number].supervise(candle)
+            settled = runner.on_candle(candle, paused=False)
+            assert settled is not None
+            decided[number].append(settled.decision)
+            if number == 0:  # the other session's entries are never filled
+                markets[0].act(candle, settled.decision)
+    filled, unfilled = (Counter(one.action for one in each) for each in decided)
+    assert {Action.ENTER_LONG, Action.EXIT, Action.HOLD} == set(filled)
+    assert Action.EXIT not in unfilled
+    assert any(one.reason.startswith("trade_locked: close above EMA") for one in decided[1])
