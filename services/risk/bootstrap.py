@@ -30,6 +30,7 @@ GATES = (Gate(SIGNALS.name, 0, "event"), Gate(TICKS_STREAM, 1, "watermark"), Gat
 STREAMS = (SIGNALS.name, TICKS_STREAM, ORDERS.name, COMMANDS.name, SESSIONS.name, MD_GAPS.name)
 _SWEEP_SECONDS = 5.0
 _CLOCK_SECONDS = 1.0
+_GAPS_SECONDS = 10.0
 
 
 async def build(
@@ -67,7 +68,7 @@ def wire(
         approval_valid_seconds=settings.approval_valid_seconds,
     )  # fmt: skip
     market = MarketTime(market_clock, machine=clock, speed=speed)
-    surroundings = Surroundings(book, bus=bus, kill_switch=kill_switch, market=market, paced=paced)
+    surroundings = Surroundings(book, kill_switch=kill_switch, market=market, paced=paced)
     marks = Marks(sessions, surroundings, bus=bus, paced=paced)
     risk = Risk(sessions, surroundings, marks, kill_switch, metrics=metrics)
 
@@ -88,6 +89,7 @@ def wire(
     ]  # fmt: skip
     if not paced:
         consumer.every(_SWEEP_SECONDS, publisher.sweep, name="sweep")
+        consumer.every(_GAPS_SECONDS, surroundings.load_gaps, name="gaps of data")
         consumer.every(_CLOCK_SECONDS, risk.on_time, name="market clock")
         watches.append(
             Recovery(

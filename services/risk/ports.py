@@ -74,6 +74,9 @@ class RiskBook(Protocol):
     async def instruments(self) -> list[Instrument]:
         """Everything registered."""
 
+    async def open_gaps(self) -> dict[str, tuple[int, ...]]:
+        """Gaps of market data that were told of and are not filled: their ids, and the instruments that miss data."""
+
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         """Reports, commands and ends of these sessions and positions, and of every session that starts or stops, that
         risk has not handled; in order."""

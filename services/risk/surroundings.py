@@ -1,20 +1,14 @@
 """What decisions depend on beside a session's state: the master, the kill switch, the market's time, missing data."""
 
-from collections.abc import Iterable
-
 from services.risk.kill_switch import KillSwitch
 from services.risk.ports import RiskBook
-from tradebus.bus.port import Bus, id_order
-from tradebus.contracts.base import Message
+from tradebus.bus.port import id_order
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.market import DataGap, DataRecovered
-from tradebus.contracts.registry import parse
-from tradebus.contracts.streams import MD_GAPS
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import NANOSECONDS_PER_DAY
 from tradebus.risk.terms import Situation, Terms
 
-_GAPS_READ = 5_000
 _NS_PER_MS = 1_000_000
 _LONGEST_SILENCE_NS = 30 * NANOSECONDS_PER_DAY
 
@@ -61,9 +55,9 @@ class Surroundings:
     """`paced`: market data comes in slices that others wait for, and alone is time."""
 
     def __init__(
-        self, book: RiskBook, *, bus: Bus, kill_switch: KillSwitch, market: MarketTime, paced: bool
+        self, book: RiskBook, *, kill_switch: KillSwitch, market: MarketTime, paced: bool
     ) -> None:  # fmt: skip
-        self._book, self._bus, self._kill_switch, self._paced = book, bus, kill_switch, paced
+        self._book, self._kill_switch, self._paced = book, kill_switch, paced
         self.market = market
         self._instruments: dict[int, Instrument] = {}
         self._open: dict[str, tuple[int, ...]] = {}  # instruments by gap
@@ -72,9 +66,12 @@ class Surroundings:
     async def load(self) -> None:
         """Reads the master, and which gaps are open."""
         await self._load_instruments()
-        entries = await self._bus.tail(MD_GAPS.name, count=_GAPS_READ)
-        self._open = {}
-        self._note(_readable(entry.body for entry in entries if entry.body))
+        await self.load_gaps()
+
+    async def load_gaps(self) -> None:
+        """From the book, which keeps them whatever becomes of the stream that tells of them."""
+        self._open = await self._book.open_gaps()
+        self._count_gaps()
 
     async def know(self, instrument: int) -> None:
         """Reads the master again where an instrument is new: it may have been registered after we started."""
@@ -82,7 +79,11 @@ class Surroundings:
             await self._load_instruments()
 
     def gap(self, message: DataGap | DataRecovered) -> None:
-        self._note([message])
+        if isinstance(message, DataGap):
+            self._open[message.gap_id] = message.instruments
+        else:
+            self._open.pop(message.gap_id, None)
+        self._count_gaps()
 
     def of(self, terms: Terms) -> Situation:
         return Situation(
@@ -90,23 +91,8 @@ class Surroundings:
             paced=self._paced, gaps=self._gaps,
         )  # fmt: skip
 
-    def _note(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            if isinstance(message, DataGap):
-                self._open[message.gap_id] = message.instruments
-            elif isinstance(message, DataRecovered):
-                self._open.pop(message.gap_id, None)
+    def _count_gaps(self) -> None:
         self._gaps = frozenset(number for numbers in self._open.values() for number in numbers)
 
     async def _load_instruments(self) -> None:
         self._instruments = {one.instrument_id: one for one in await self._book.instruments()}
-
-
-def _readable(bodies: Iterable[bytes]) -> list[Message]:
-    found = []
-    for body in bodies:
-        try:
-            found.append(parse(body))
-        except ValueError:  # among the dead letters
-            continue
-    return found

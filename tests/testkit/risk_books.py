@@ -36,6 +36,10 @@ class RiskHands(Protocol):
         """What execution does when it takes an approval."""
         ...
 
+    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool) -> None:
+        """What market_data writes of a gap it tells of."""
+        ...
+
     async def lose_outbox(self) -> None:
         """Whoever had committed them has published them, for all it knows."""
         ...
@@ -85,6 +89,14 @@ class PostgresHands:
         await self._pool.execute(
             "INSERT INTO intents VALUES ($1, $2, $3, $4, 'TAKEN', $5, '{}')",
             intent.intent_id, intent.pos_id, intent.session_id, kind, intent.ts_event_ns,
+        )  # fmt: skip
+
+    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool) -> None:
+        await self._pool.execute(
+            "INSERT INTO data_gaps (gap_id, broker, exchange, market_class, instruments, symbols, from_ns, reason,"
+            " announced, filled_ns) VALUES ($1, 'kite', 'NSE', 'equity', $2, '{}', 1, 'silent', true, $3)"
+            " ON CONFLICT (gap_id) DO UPDATE SET filled_ns = excluded.filled_ns",
+            gap_id, list(instruments), 2 if filled else None,
         )  # fmt: skip
 
     async def lose_outbox(self) -> None:
@@ -140,6 +152,13 @@ class MemoryHands:
 
     async def take(self, intent: Approval) -> None:
         self.database.apply({"intents": {intent.intent_id: True}})
+
+    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool) -> None:
+        async with self.book.begin() as tx:
+            if filled:
+                del tx.table("data_gaps")[gap_id]
+            else:
+                tx.table("data_gaps")[gap_id] = tuple(instruments)
 
     async def lose_outbox(self) -> None:
         async with self.book.begin() as tx:

@@ -28,7 +28,7 @@ def _reserve(state: RiskState, verdict: Verdict) -> RiskState:
         raise ValueError(f"{verdict.kind} without an approval")
     holding = verdict.approval.holding
     trades = {**state.trades, holding.symbol: state.trades.get(holding.symbol, 0) + 1}
-    return replace(state.with_holding(holding), trades=trades)
+    return replace(state, holdings={**state.holdings, holding.pos_id: holding}, trades=trades)
 
 
 def _exit(state: RiskState, verdict: Verdict) -> RiskState:

@@ -1,7 +1,7 @@
 """Risk's book in memory (`services.risk.ports.RiskBook`): passes the Postgres one's suite.
 
 Tables: "risk_state" (session id to the encoded state and its version), "risk_decisions" (event id to `Line`),
-"instruments" (id to Instrument).
+"instruments" (id to Instrument), "data_gaps" (id of an open one to its instruments).
 """
 
 from collections.abc import Collection, Sequence
@@ -71,6 +71,10 @@ class MemoryRiskBook:
     async def instruments(self) -> list[Instrument]:
         self._database.check()
         return list(self._database.table("instruments").values())
+
+    async def open_gaps(self) -> dict[str, tuple[int, ...]]:
+        self._database.check()
+        return dict(self._database.table("data_gaps"))
 
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         self._database.check()

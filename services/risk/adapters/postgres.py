@@ -74,6 +74,9 @@ class PostgresRiskBook:
     async def instruments(self) -> list[Instrument]:
         return list(await load_instruments(self._store.pool))
 
+    async def open_gaps(self) -> dict[str, tuple[int, ...]]:
+        return {row["gap_id"]: tuple(row["instruments"]) for row in await self._store.pool.fetch(_SQL["open_gaps"])}
+
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         types = [*REPORTS, *COMMANDS]
         rows = await self._store.pool.fetch(_SQL["unheard"], list(session_ids), list(pos_ids), types, CONSUMER)

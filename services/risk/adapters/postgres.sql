@@ -41,6 +41,9 @@ SELECT EXISTS (SELECT FROM first) AS first_time,
 -- Lateral: emit runs once for the row of `first`, and not at all where there is none.
 FROM first CROSS JOIN LATERAL emit($15, $16, $17, $18, $19, $20, $21, $22, first.every) e;
 
+-- name: open_gaps
+SELECT gap_id, instruments FROM data_gaps WHERE filled_ns IS NULL AND announced;
+
 -- name: unheard
 -- Of sessions $1, positions $2 and sessions that start or stop: messages of types $3 that consumer $4 has not handled.
 -- A close comes after what it closes, also where both are of one instant. A pause or its end counts only while nothing

@@ -169,6 +169,13 @@ async def test_the_instruments_are_those_registered(desk: Desk) -> None:
     }
 
 
+async def test_gaps_are_open_until_they_are_filled(desk: Desk) -> None:
+    await desk.hands.gap("g1", [1, 2], filled=False)
+    await desk.hands.gap("g2", [3], filled=False)
+    await desk.hands.gap("g1", [1, 2], filled=True)
+    assert await desk.book.open_gaps() == {"g2": (3,)}
+
+
 async def test_what_risk_has_not_handled_comes_in_order(desk: Desk) -> None:
     await desk.begin()
     reports = [closed("p1", ts_ns=at("10:05")), opened("p1", ts_ns=at("10:05")), opened("p2", ts_ns=at("10:04"))]
