@@ -11,8 +11,11 @@ from services.sandbox.domain.margin import Margins
 from services.sandbox.domain.market import Market
 from services.sandbox.domain.orders import STOP_TYPES, Order
 from services.sandbox.domain.rules import at_market, check_legal, protected_paise, rejection_of
+from services.sandbox.domain.shape import contract_of
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Why
+from tradebus.calendar import protection_band
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.kernel.time import ist_date
 from tradebus.trading.orders import Product
 
 
@@ -116,6 +119,16 @@ class Checks:
             reference_paise=request.trigger_paise if stop else self._reference(request),
             lower_paise=int(self._market.lower[number]), upper_paise=int(self._market.upper[number]),
         )  # fmt: skip
+
+    def unprotected(self, order: Order, instrument: SandboxInstrument, now_ns: int) -> bool:
+        """Whether price protection takes the order back where it would match: its limit is too far beyond the average
+        of the last half minute. Of options alone, and whatever was right when the order was taken."""
+        number = instrument.index
+        average = round(float(self._market.recent_paise[number]))
+        band = protection_band(contract_of(instrument), average, ist_date(now_ns))
+        if band is None:
+            return False
+        return order.limit_paise > band[1] if order.buys else order.limit_paise < band[0]
 
     def _reference(self, request: NewOrder) -> int:
         """What a market order's protection is measured from: the best price against it, else the last trade."""

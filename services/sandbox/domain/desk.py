@@ -10,7 +10,6 @@ is in both its order and its position; a final order is in no book.
 from collections.abc import Callable, Sequence
 from dataclasses import fields as fields_of
 from dataclasses import replace
-from datetime import date
 from heapq import heappop, heappush
 
 import numpy as np
@@ -229,9 +228,8 @@ class Desk:
 
     def _new_order(self, account: Account, asked: NewOrder, now_ns: int) -> Order:
         self._orders_made += 1
-        day: date = ist_date(now_ns)
-        order_id = f"{day:%y%m%d}{self._orders_made:09d}"
-        order = Order(order_id, f"1{day:%y%m%d}{self._orders_made:09d}", account.name, asked, now_ns)
+        order_id = f"{ist_date(now_ns):%y%m%d}{self._orders_made:09d}"
+        order = Order(order_id, f"1{order_id}", account.name, asked, now_ns)
         order.limit_paise = self._checks.limit(asked, self._instruments[asked.instrument])
         return order
 
@@ -263,12 +261,13 @@ class Desk:
 
     def _to_book(self, order: Order, now_ns: int) -> None:
         """Trades what it can at once; the rest waits, or ends where it may not."""
-        request = order.request
+        request, number = order.request, order.request.instrument
         if at_market(request.order_type) and request.market_protection_pct != 0:
             order.change_request(now_ns, order_type=OrderType.LIMIT, price_paise=order.limit_paise)
         order.set_status(SandboxStatus.OPEN, now_ns)
-        number = request.instrument
-        if self._continuous(number, now_ns):
+        if self._checks.unprotected(order, self._instruments[number], now_ns):
+            self.end(order, SandboxStatus.CANCELLED, "price protection: the limit is too far from the average price")
+        elif self._continuous(number, now_ns):
             quoted_ns = int(self._market.quoted_ns[number])
             for deal in deals(order, self._book(number), self._market.quotes[number : number + 1], quoted_ns):
                 self._settle(deal, now_ns)

@@ -49,6 +49,8 @@ _LEVEL_SIZE = np.array([1.0, 1.4, 1.8, 2.0, 2.2])
 _EQUITY_LEVEL_PAISE = 30_000_000  # about ₹3 lakh stand at a stock's best price
 _LEVEL_LOTS = 12.0
 
+_RECENT_NS = 30.0 * NANOSECONDS_PER_SECOND
+
 
 class Market:
     """Everything moves through `step`; `quotes` is read by anybody and written here and by matching alone."""
@@ -63,6 +65,7 @@ class Market:
         self.upper: Ints = np.zeros(len(shape), np.int64)
         self.halted: Flags = np.zeros(len(shape), np.bool_)
         self.quoted_ns: Ints = np.zeros(len(shape), np.int64)  # since when the levels stand
+        self.recent_paise: Floats = np.zeros(len(shape))  # average of the last half minute, the newest weighing most
         self._opened: Flags = np.zeros(len(shape), np.bool_)
         self._traded = shape.kind != Kind.INDEX
         self._derivative = shape.expiry_ns > 0
@@ -93,6 +96,7 @@ class Market:
         quotes["open_interest_high"] = quotes["open_interest_low"] = quotes["open_interest"]
         quotes["ts_event_ns"] = quotes["ts_received_ns"] = now_ns
         self._turnover[:], self._opened[:] = 0.0, False
+        self.recent_paise[:] = quotes["price_paise"]
         self._set_bands()
 
     def _set_bands(self) -> None:
@@ -149,6 +153,8 @@ class Market:
         last = np.where(traded, np.where(at_ask, ask, bid), self._on_tick(fair, tick))
         last = np.clip(last, lower, np.maximum(upper, lower))
         at_ns = now_ns - (draw.random(len(which)) * within_ns).astype(np.int64)
+        weight = 1.0 - np.exp((self.quoted_ns[which] - now_ns) / _RECENT_NS)
+        self.recent_paise[which] += weight * (last - self.recent_paise[which])
         self._write_trade(which, last, at_ns, traded=traded, pace=pace)
         depth = which[traded]
         if len(depth):

@@ -254,3 +254,59 @@ def test_a_halted_instrument_takes_no_order_until_it_resumes(shared):
     assert refused(shared, "A", order_of(infy, BUY, 1)).why is Why.MARKET_CLOSED
     shared.halt(infy.index, halted=False)
     assert place(shared, "A", infy, BUY, 1).status is SandboxStatus.COMPLETE
+
+
+def dear_option(exchange):
+    """An option above fifty rupees, where price protection is 40 percent."""
+    return next(
+        one for one in exchange.instruments
+        if one.key.is_option and one.key.name == "NIFTY" and 10_000 < last(exchange, one) < 40_000
+    )  # fmt: skip
+
+
+def on_tick(paise, one):
+    return int(paise) // one.tick_size_paise * one.tick_size_paise
+
+
+def test_price_protection_takes_back_an_options_order_that_would_match_too_far_away():
+    exchange = still()
+    one = dear_option(exchange)
+    price = last(exchange, one)
+    far = place(exchange, "A", one, BUY, 1, price_paise=on_tick(price * 1.45, one))
+    assert (far.status, far.filled_quantity) == (SandboxStatus.CANCELLED, 0)
+    assert "price protection" in far.reason
+    near = place(exchange, "A", one, BUY, 1, price_paise=on_tick(price * 1.35, one))
+    assert near.status is SandboxStatus.COMPLETE
+    resting = place(exchange, "A", one, BUY, 1, price_paise=on_tick(price * 0.5, one))
+    assert resting.status is SandboxStatus.OPEN  # it does not match
+
+
+def test_an_options_stop_can_die_when_it_is_triggered():
+    exchange = still()
+    one = dear_option(exchange)
+    exchange.shock(one.index, 0.0)  # quoted at this instant: what comes after weighs nothing in the average yet
+    price = last(exchange, one)
+    place(exchange, "A", one, BUY, 2)
+    trigger = on_tick(price * 0.9, one)
+    fields = {"order_type": SL, "trigger_paise": trigger}
+    wide = place(exchange, "A", one, SELL, 1, price_paise=on_tick(trigger * 0.62, one) + one.tick_size_paise, **fields)
+    narrow = place(exchange, "A", one, SELL, 1, price_paise=on_tick(trigger * 0.8, one), **fields)
+    assert (wide.status, narrow.status) == (SandboxStatus.TRIGGER_PENDING,) * 2
+    down = -0.01 if one.key.right == "CE" else 0.01
+    for _ in range(6):
+        if last(exchange, one) > trigger:
+            exchange.shock(one.index, down / 4)
+    died, lived = (exchange.order("A", order.order_id) for order in (wide, narrow))
+    assert died.status is SandboxStatus.CANCELLED
+    assert "price protection" in died.reason
+    assert lived.status in (SandboxStatus.COMPLETE, SandboxStatus.OPEN)
+
+
+def test_an_options_stop_with_a_limit_beyond_its_own_band_is_rejected_at_once():
+    exchange = still()
+    one = dear_option(exchange)
+    trigger = on_tick(last(exchange, one) * 0.9, one)
+    found = place(exchange, "A", one, SELL, 1, order_type=SL, trigger_paise=trigger,
+                  price_paise=on_tick(trigger * 0.55, one))  # fmt: skip
+    assert found.status is SandboxStatus.REJECTED
+    assert "would be cancelled when it matches" in found.reason
