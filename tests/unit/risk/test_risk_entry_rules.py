@@ -20,6 +20,8 @@ from testkit.risk import (
     situation,
 )
 
+from tradebus.contracts.instrument_key import Right
+from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.signals import Side
 from tradebus.risk.commands import CommandKind
 from tradebus.risk.rules.registry import ENTRY_RULES
@@ -317,3 +319,48 @@ def test_the_order_of_the_rules_is_the_documented_one() -> None:
 def test_an_entry_without_a_pos_id_is_a_defect() -> None:
     with pytest.raises(ValueError, match="pos_id"):
         ask(replace(entry(), pos_id=None))
+
+
+CALL = Instrument(
+    instrument_id=9, symbol="NIFTY24JAN21700CE", kind="OPTION", market_class="derivative", underlying="NIFTY",
+    tick_size_paise=5, expiry=date(2024, 1, 25), strike_paise=2_170_000, right=Right.CALL,
+)  # fmt: skip
+
+
+def listing(instrument: Instrument) -> Situation:
+    return replace(situation(), instruments={instrument.instrument_id: instrument})
+
+
+def test_what_the_exchange_takes_in_one_order_bounds_an_entry() -> None:
+    """10,000 units by the risk, 1,800 by the freeze quantity of 2024; the day's master says another."""
+    signal = entry(instrument=CALL, price_paise=10_000, stop_paise=9_900)
+    reduced = ask(signal, listing(CALL))
+    assert (reduced.kind, reduced.rule, reduced.detail) == (Kind.REDUCE, "freeze_quantity", "1800 of 10000")
+    masters = CALL.model_copy(update={"lot_size": 25, "freeze_quantity": 1_780, "terms_on": date(2024, 1, 10)})
+    reduced = ask(signal, listing(masters))
+    assert reduced.approval is not None
+    assert (reduced.approval.holding.quantity, reduced.approval.lot_size) == (1_775, 25)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"expiry": date(2024, 1, 4)}, "market_closed"),
+        ({"kind": "INDEX", "market_class": "index", "expiry": None}, "not_tradable"),
+    ],
+)
+def test_an_entry_that_the_exchange_would_refuse_is_blocked_by_its_rule(changes: dict[str, Any], rule: str) -> None:
+    blocked = ask(
+        entry(instrument=CALL, price_paise=10_000, stop_paise=9_900), listing(CALL.model_copy(update=changes))
+    )
+    assert (blocked.kind, blocked.rule) == (Kind.BLOCK, rule)
+
+
+def test_an_expiring_index_contract_takes_no_entries_by_its_own_close() -> None:
+    """8 December 2026: the weekly of the day stops at 15:30, so entries end at 15:00; others trade to 15:45."""
+    day = date(2026, 12, 8)
+    for expiry, allowed in ((day, False), (date(2026, 12, 15), True)):
+        listed = CALL.model_copy(update={"expiry": expiry})
+        signal = entry(instrument=listed, price_paise=10_000, stop_paise=9_900, ts_ns=at("15:10", day))
+        found = ask(signal, listing(listed))
+        assert (found.kind in (Kind.ALLOW, Kind.REDUCE)) == allowed, found
