@@ -107,6 +107,30 @@ def test_stops_of_fno_stocks_end_at_1515_and_those_of_futures_do_not():
     assert stays.status is SandboxStatus.TRIGGER_PENDING
 
 
+def test_orders_in_futures_far_from_the_price_end_when_their_range_is_set_anew():
+    exchange = still("2026-11-25T15:14:00", **COARSE)
+    one, price = future(exchange), last(exchange, future(exchange))
+    prices = [price * share // 100 // one.tick_size_paise * one.tick_size_paise for share in (98, 95)]
+    near, far = (place(exchange, "A", one, BUY, 1, price_paise=paise) for paise in prices)
+    stop = place(exchange, "A", one, SELL, 1, order_type=SL, trigger_paise=prices[1], price_paise=prices[1])
+    go(exchange, "2026-11-25T15:15:00")
+    states = [exchange.order("A", order.order_id).status for order in (near, far, stop)]
+    assert states == [SandboxStatus.OPEN, SandboxStatus.CANCELLED, SandboxStatus.CANCELLED]
+    assert "operating range" in exchange.order("A", stop.order_id).reason
+
+
+def test_limit_orders_of_fno_stocks_go_on_into_the_auction_from_february_2027():
+    for day, close, kept in (("2027-02-05", "15:30", False), ("2027-02-08", "15:30", True)):
+        exchange = still(f"{day}T15:25:00", **COARSE)
+        infy = at(exchange, "NSE:INFY")
+        price = last(exchange, infy)
+        prices = [price * share // 100 // infy.tick_size_paise * infy.tick_size_paise for share in (99, 95)]
+        near, far = (place(exchange, "A", infy, BUY, 1, price_paise=paise) for paise in prices)
+        go(exchange, f"{day}T{close}:00")
+        assert (exchange.order("A", near.order_id).status is SandboxStatus.OPEN) == kept
+        assert exchange.order("A", far.order_id).status is SandboxStatus.CANCELLED
+
+
 def test_the_closing_auction_pauses_takes_orders_and_trades_them_at_the_close():
     exchange = still("2026-11-25T15:14:00", **COARSE)
     infy = at(exchange, "NSE:INFY")

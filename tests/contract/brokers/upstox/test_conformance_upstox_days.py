@@ -32,7 +32,7 @@ def test_a_day_ends_and_the_next_begins(box: Box, loop: Loop) -> None:
     bought = desk.placed(desk.ours, desk.ask(stock, BUY, MARKET, lots=5, product=Product.DELIVERY))
     assert bought.status is BrokerStatus.FILLED
     stop = desk.placed(desk.sdk, desk.ask(stock, SELL, SL_M, lots=5, trigger=desk.near(stock, -0.03)))
-    resting = desk.placed(desk.ours, desk.ask(future, BUY, LIMIT, price=desk.near(future, -0.03)))
+    resting = desk.placed(desk.ours, desk.ask(future, BUY, LIMIT, price=desk.near(future, -0.02)))
 
     desk.pass_time(90)  # 15:15:30: the exchange has cancelled the stops of such stocks, and takes no orders
     facts = desk.agreed(stop.order_id)
