@@ -11,7 +11,7 @@ from tradebus.bus.port import Bus, Entry
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.catalogue import RECORDS, SHARDED
 from tradebus.contracts.records import decode
-from tradebus.contracts.streams import STREAMS
+from tradebus.contracts.streams import STREAM_BY_NAME, STREAMS
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import ist_datetime
@@ -41,7 +41,7 @@ def stream_name(given: str) -> str:
 
 def _short(name: str) -> str:
     """`md.candles.v1` → `candles`, `trading.commands.v1` → `inbox`."""
-    return {"trading.commands.v1": "inbox", "trading.events.v1": "events"}.get(name, name.split(".")[-2])
+    return {"trading.commands.v1": "inbox"}.get(name) or STREAM_BY_NAME[name].short
 
 
 async def run_tail(

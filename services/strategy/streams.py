@@ -1,7 +1,7 @@
 """What the strategy service reads, in which order, and the promise it makes for each entry of candles.
 
 Invariants (tested on real servers):
-- Every md.candles entry leads to its watermark on signals.v1, at once, after the signals it led to.
+- Every md.candles entry leads to its watermark on signals.v1.strategy, at once, after the signals it led to.
 - An entry is acknowledged only after its decisions and signals are stored and its signals and watermark published.
 - In a paced run orders and ticks are acknowledged only together with a later candles entry: their watermarks hold that
   entry's place in the merge, and must be read again where it is.

@@ -13,7 +13,7 @@ from tradebus.bus.redis_bus import RedisBus
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.ids import RandomIds
 
-ORDERS, SIGNALS, TICKS = "orders.v1", "signals.v1", "md.ticks.v1"
+ORDERS, SIGNALS, TICKS = "orders.v1", "signals.v1.strategy", "md.ticks.v1"
 
 
 def numbered(stream: str, numbers: range) -> list[Outgoing]:

@@ -13,7 +13,7 @@ from tradebus.runtime.consumer import DONE, Answer, BusPublisher, Consumer, Cons
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.timers import WallTimers
 
-IN, OUT, OTHER = "orders.v1", "signals.v1", "commands.v1"
+IN, OUT, OTHER = "orders.v1", "signals.v1.strategy", "commands.v1"
 # Pauses are real ones here, and short.
 QUICK = Policy(first_delay_seconds=0.001, last_delay_seconds=0.002)
 

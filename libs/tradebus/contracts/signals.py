@@ -1,4 +1,4 @@
-"""What strategies say (`signals.v1`)."""
+"""What strategies say (`signals.v1.strategy`; another source has a stream of its own)."""
 
 from enum import StrEnum
 from typing import ClassVar

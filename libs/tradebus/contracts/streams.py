@@ -46,6 +46,13 @@ class Stream:
         """Dense state can be built anew; a signal, an intent or a command cannot."""
         return Overflow.TRIM_LIVE if self.density is Density.DENSE else Overflow.WAIT
 
+    @property
+    def short(self) -> str:
+        """What people call it: `md.candles.v1` is candles, `signals.v1.rl` is signals.rl."""
+        base, _, source = self.name.partition(".v1")
+        kind = base.rpartition(".")[2]
+        return kind if source in ("", ".strategy") else f"{kind}{source}"
+
     def shard(self, number: int) -> str:
         """The key of one shard, hash-tagged so that Redis Cluster keeps a shard on one node."""
         return f"{self.name}.{{{number}}}"
@@ -56,7 +63,8 @@ MD_TICKS = Stream("md.ticks.v1", "market_data", Density.DENSE, 50_000)
 MD_QUOTES = Stream("md.quotes.v1", "market_data", Density.DENSE, 10_000)
 MD_CANDLES = Stream("md.candles.v1", "market_data", Density.DENSE, 50_000)
 MD_GAPS = Stream("md.gaps.v1", "market_data", Density.SPARSE, 20_000)
-SIGNALS = Stream("signals.v1", "strategy", Density.SPARSE, 100_000)
+# One stream for each source of signals, with watermarks of its own: two producers are two streams.
+SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000)
 INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)
 RISK = Stream("risk.v1", "risk", Density.SPARSE, 100_000)
 ORDERS = Stream("orders.v1", "execution", Density.SPARSE, 100_000)

@@ -140,9 +140,10 @@ def test_a_strategy_can_neither_order_nor_approve_nor_speak_for_another(server):
     ):  # fmt: skip
         assert refused(server, "strategy", statement), statement
     for statement in (
-        "INSERT INTO outbox (producer, stream, kind, body) VALUES ('strategy-1', 'signals.v1', 'X', '')",
+        "INSERT INTO outbox (producer, stream, kind, body) VALUES ('strategy-1', 'signals.v1.strategy', 'X', '')",
         "INSERT INTO inbox (consumer, message_id) VALUES ('strategy', 'm')",
-        "INSERT INTO events (event_id, stream, type, ts_event_ns, body) VALUES ('e', 'signals.v1', 'X', 1, '{}')",
+        "INSERT INTO events (event_id, stream, type, ts_event_ns, body)"
+        " VALUES ('e', 'signals.v1.strategy', 'X', 1, '{}')",
     ):
         assert not refused(server, "strategy", statement), statement
     with psycopg.connect(server, autocommit=True, options="-c search_path=tradebus") as owner:

@@ -212,7 +212,7 @@ def test_a_stream_is_found_by_its_short_and_its_full_name() -> None:
     assert stream_name("orders") == stream_name("orders.v1") == "orders.v1"
     assert stream_name("candles") == "md.candles.v1.{0}"
     assert stream_name("md.ticks.v1.{3}") == "md.ticks.v1.{3}"
-    assert stream_name("signals.dead") == "signals.v1.dead"
+    assert stream_name("signals.dead") == "signals.v1.strategy.dead"
     for stream in STREAMS:
         assert stream_name(stream.name).startswith(stream.name)
     with pytest.raises(InvalidInput):
