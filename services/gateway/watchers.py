@@ -6,7 +6,6 @@ from typing import Any
 
 import structlog
 
-from services.gateway.domain.lifecycle import PARTICIPANTS
 from services.gateway.killswitch import announce, engage
 from services.gateway.messages import message
 from tradebus.contracts.base import Message
@@ -68,7 +67,7 @@ class SessionWatcher:
         return len(found) - moved
 
     async def _starting(self, one: Changing) -> bool:
-        missing = [name for name in PARTICIPANTS if name not in one.participants]
+        missing = [name for name in one.session.spec.participants if name not in one.participants]
         if not missing:
             return await self._begin(one)
         if one.session.reason:  # a service says that it cannot, and why

@@ -36,6 +36,11 @@ class StrategySpec(Model):
     parameters: dict[str, Any] = Field(default_factory=dict)
     path: str | None = None
 
+    @property
+    def source(self) -> str:
+        """The service that computes its signals, and publishes them on the stream of that name."""
+        return "strategy"
+
 
 class RiskLimits(Model):
     """Limits of one session (SPEC 9). Money in paise; a limit that is None does not apply."""
@@ -83,6 +88,12 @@ class SessionSpec(Model):
     capital_paise: int = Field(gt=0)
     limits: RiskLimits = RiskLimits()
     paper: PaperSettings = PaperSettings()
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """The services that must take the session up before it runs: the sources of its signals, then who acts on
+        them."""
+        return (*dict.fromkeys(one.source for one in self.strategies), "risk", "execution")
 
 
 class SessionStarted(Message):

@@ -16,7 +16,6 @@ from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, St
 from tradebus.contracts.sessions import FieldError, SessionPaused, SessionResumed, SessionSpec, SessionStatus
 
 ALIVE = (SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED, SessionStatus.STOPPING)
-PARTICIPANTS = ("strategy", "risk", "execution")
 
 
 @dataclass(frozen=True, slots=True)
