@@ -1,7 +1,8 @@
 """What the bus has lost and the book has kept, found again: Redis may lose everything.
 
     events without risk's inbox row   (reports, commands, ends) ─► handled as if they had been read
-    approvals without an answer       that the intents stream does not hold ─► published again, the same messages
+    approvals without an answer       that the intents stream does not hold, or whose reader put them aside
+                                      ─► published again, the same messages
 
 Both are harmless to repeat: what was handled finds its inbox row. Looked for every few seconds by a task of its own:
 for everything after a start and where the streams have lost entries, otherwise for what waits: positions on their way
@@ -49,6 +50,7 @@ class Recovery:
         # Ids of what was taken from the book, or cannot be. (What changes nothing leaves no inbox row.)
         self._dealt_with: set[str] = set()
         self._missing: set[str] = set()  # ids of what was missing at the last look
+        self._put_aside: dict[str, int] = {}  # looks that found an approval read and not answered, by its id
         self._thorough_looks = 2  # so many more are for everything
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -99,12 +101,20 @@ class Recovery:
         return lost
 
     async def _unpublished(self, approvals: Sequence[Message]) -> list[Message]:
-        """Those that the stream does not hold: what it holds, execution will read."""
+        """Those that execution will not come to by itself: the stream does not hold them, or all of it was read and
+        they were put aside. The latter are asked for less and less often."""
         if not approvals:
             return []
+        groups = await self._bus.groups(INTENTS_STREAM)
+        is_read = bool(groups) and not any(group.unacknowledged for group in groups)
         entries = await self._bus.tail(INTENTS_STREAM, count=_INTENTS_READ)
         held = {found[1].decode() for entry in entries if (found := _EVENT_ID.search(entry.body)) is not None}
-        return [one for one in approvals if one.event_id not in held]
+        return [one for one in approvals if one.event_id not in held or (is_read and self._is_due(one.event_id))]
+
+    def _is_due(self, event_id: str) -> bool:
+        """After 1, 2, 4 … looks."""
+        self._put_aside[event_id] = looks = self._put_aside.get(event_id, 0) + 1
+        return looks.bit_count() == 1
 
     async def _take_unheard(self, names: Sequence[str]) -> None:
         """Asks once more: what was on its way has come, and may have changed what the rest means."""
@@ -122,7 +132,7 @@ class Recovery:
             self._dealt_with.add(message.event_id)
 
     async def _publish_again(self, untaken: Sequence[Message]) -> None:
-        _log.warning("approvals that the bus had lost are published again", count=len(untaken))
+        _log.warning("approvals that nobody has taken are published again", count=len(untaken))
         await self._bus.publish([Outgoing(INTENTS_STREAM, one.TYPE, one.to_json()) for one in untaken])
         for message in untaken:
             self._metrics.found_again.labels(message.TYPE).inc()

@@ -6,6 +6,7 @@ from typing import Any
 from testkit.risk import OTHER, SECOND, STOCK, at, entry, every_second, exit_signal, opened, spec, ticks
 from testkit.risk_service import Around
 
+from services.risk.messages import INTENTS_STREAM
 from services.risk.surroundings import MarketTime
 from tradebus.bus.memory_bus import MemoryBus
 from tradebus.contracts.base import Message
@@ -120,6 +121,25 @@ async def test_entries_wait_where_data_is_missing_and_exits_do_not(around: Aroun
 async def are_read(around: Around) -> bool:
     groups = await around.bus.groups("md.gaps.v1")
     return bool(groups) and all(not group.unacknowledged for group in groups)
+
+
+async def test_an_exit_that_was_read_and_put_aside_is_asked_for_again_less_and_less_often(around: Around) -> None:
+    life = await around.life(look_seconds=0.05)
+    await around.session(spec())
+    await around.tell(entry("p1"), opened("p1"))
+    await around.taken(*await around.intents())
+    reader = await around.bus.subscribe([INTENTS_STREAM], group="execution", consumer="e")
+    await around.publish(exit_signal("p1"))
+
+    async def asked(number: int) -> list[Message]:
+        await reader.ack(await reader.read(block_ms=0))  # read, and answered by nothing
+        found = await exits(around)
+        return found if len(found) >= number else []
+
+    found = await around.until(lambda: asked(4))
+    assert len({one.event_id for one in found}) == 1
+    await around.taken(found[0])
+    assert life.failure() is None
 
 
 async def test_a_session_whose_row_cannot_be_read_is_put_aside_alone(around: Around) -> None:
