@@ -187,3 +187,28 @@ def test_a_file_is_looked_at_without_running_it_here(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     with pytest.raises(InvalidInput, match="is a pipe, not a file"):
         inspect_file(StrategySpec(name="pipe", path=str(tmp_path / "pipe.py")), limits)
+
+
+def test_a_file_reads_the_rules_of_the_market_that_the_services_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "rules.json"
+    rules.write_text(
+        '{"source": "NSE/CMTR/77001", "last_checked": "2026-12-04", "hours": [{"market_class": "derivative",'
+        ' "from": "2026-12-07", "open": "09:15", "close": "15:40"}]}'
+    )
+    spec = written(
+        tmp_path,
+        "closes",
+        "from datetime import date, time\n"
+        "from tradebus.calendar import session_for\nfrom tradebus.kernel.time import ist_time\n"
+        "class Closes(Strategy[StrategyParameters]):\n"
+        "    NAME = 'closes'\n    PARAMETERS = StrategyParameters\n"
+        "    WARMUP_CANDLES = ist_time(session_for(date(2026, 12, 8), 'derivative').close_ns).minute\n"
+        "    def on_candle(self, candle, context):\n"
+        "        return hold('fine')\n",
+    )
+    limits = IsolationLimits(start_seconds=60)
+    assert inspect_file(spec, limits).warmup_candles == 45
+    monkeypatch.setenv("TRADEBUS_MARKET_RULES", str(rules))
+    assert inspect_file(spec, limits).warmup_candles == 40

@@ -24,7 +24,8 @@ from tradebus.strategies.info import StrategyInfo
 _WORDS_KEPT = 300
 # What Python and the compiled kernels need to start, and nothing of ours: settings and secrets live there too.
 _ENVIRONMENT = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "NUMBA_CACHE_DIR", "NUMBA_CPU_NAME", "LD_LIBRARY_PATH"
+    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "NUMBA_CACHE_DIR", "NUMBA_CPU_NAME", "LD_LIBRARY_PATH",
+    "TRADEBUS_MARKET_RULES",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
+from tradebus.config.market_rules import install_market_rules
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.isolation.wire import answer_fields, ask_from, frame, read_frame
@@ -64,6 +65,7 @@ class Instances:
 
 def main() -> None:
     requests, replies = _own_pipes()
+    install_market_rules()  # a strategy may ask the calendar
     _limit(int(sys.argv[1]))
     opened = read_frame(requests)
     if opened is None:
