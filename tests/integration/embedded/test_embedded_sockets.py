@@ -14,7 +14,7 @@ import redis
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded import EmbeddedServers, running_servers
-from tradebus.runtime.embedded.sockets import socket_folder
+from tradebus.runtime.embedded.sockets import require_own_port, socket_folder
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
 
@@ -90,5 +90,16 @@ def test_a_folder_too_deep_for_socket_files_uses_ports(state_dir: Path) -> None:
     with EmbeddedServers(deep) as urls:
         assert urls.for_services.database_url == urls.database_url
         assert urls.for_services.redis_url == urls.redis_url
+        assert running_servers(deep) == urls
         with psycopg.connect(urls.database_url) as connection:
             assert connection.execute("SHOW unix_socket_directories").fetchone() == ("",)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux says who listens")
+def test_a_false_server_at_the_port_is_named_before_a_password_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        require_own_port(port, owner_uid=os.geteuid())
+        with pytest.raises(Unavailable, match=rf"127.0.0.1:{port}: .* listens there"):
+            require_own_port(port, owner_uid=os.geteuid() + 1)
+    require_own_port(port, owner_uid=os.geteuid() + 1)  # nobody: connecting says so

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from time import sleep
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
@@ -20,7 +21,13 @@ from tradebus.runtime.embedded.keeping import Keeping
 from tradebus.runtime.embedded.logs import new_log, telling_line
 from tradebus.runtime.embedded.postgres import Postgres
 from tradebus.runtime.embedded.redis import Redis
-from tradebus.runtime.embedded.sockets import REDIS_SOCKET, clear_socket_folders, require_own_socket, socket_folder
+from tradebus.runtime.embedded.sockets import (
+    REDIS_SOCKET,
+    clear_socket_folders,
+    require_own_port,
+    require_own_socket,
+    socket_folder,
+)
 
 # Long: after a crash Postgres replays its log and Redis its file before they answer.
 _READY_SECONDS = 120.0
@@ -143,7 +150,7 @@ class EmbeddedServers:
 def running_servers(state_dir: Path) -> ServerUrls | None:
     """The servers another process runs in this folder now, None where none does.
 
-    Raises Unavailable where somebody else than who runs them could answer at their socket files.
+    Raises Unavailable where somebody else than who runs them could answer in Redis' place, and be told its password.
     """
     if not (state_dir / "lock").exists():
         return None
@@ -155,9 +162,11 @@ def running_servers(state_dir: Path) -> ServerUrls | None:
     if not said:
         return None
     urls = ServerUrls(**{name: str(said.get(name, "")) for name in (field.name for field in fields(ServerUrls))})
-    folder = socket_folder(state_dir.resolve(), "redis")
+    folder, owner_uid = socket_folder(state_dir.resolve(), "redis"), (state_dir / "lock").stat().st_uid
     if folder is not None and urls.redis_socket_url:
-        require_own_socket(folder / REDIS_SOCKET, owner_uid=(state_dir / "lock").stat().st_uid)
+        require_own_socket(folder / REDIS_SOCKET, owner_uid=owner_uid)
+    elif urls.redis_url:
+        require_own_port(urlsplit(urls.redis_url).port or 0, owner_uid=owner_uid)
     return urls
 
 

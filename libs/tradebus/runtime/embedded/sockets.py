@@ -9,6 +9,7 @@ is another user: it could put a false socket in its own folder, never in Redis's
 import os
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 from tradebus.kernel.errors import Unavailable
@@ -18,6 +19,9 @@ from tradebus.runtime.embedded.folder import SystemUser, name_of
 _ADDRESS_BYTES_MAX = 103
 _LONGEST_NAME = "/postgres/.s.PGSQL.65535"
 REDIS_SOCKET = "redis.sock"
+# /proc/net/tcp: the state of a listening socket, and 127.0.0.1 or every address in the machine's byte order.
+_LISTENS = "0A"
+_LOOPBACK = {f"{int.from_bytes(bytes([127, 0, 0, 1]), sys.byteorder):08X}", "00000000"}
 
 
 def socket_folder(state_dir: Path, server: str) -> Path | None:
@@ -55,4 +59,19 @@ def require_own_socket(socket: Path, *, owner_uid: int) -> None:
             raise Unavailable(
                 f"{path}: belongs to {name_of(found.st_uid)} or can be written by others, so a false server could "
                 f"answer there; stop what {name_of(owner_uid)} runs in {socket.parents[2]}, and start it again"
+            )
+
+
+def require_own_port(port: int, *, owner_uid: int, table: Path = Path("/proc/net/tcp")) -> None:
+    """Raises Unavailable where somebody else listens at this port of 127.0.0.1. Where the system does not say who
+    listens (only Linux does), nothing is raised."""
+    try:
+        rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:
+        return
+    for row in rows:
+        address, _, listens_at = row[1].partition(":")
+        if row[3] == _LISTENS and int(listens_at, 16) == port and address in _LOOPBACK and int(row[7]) != owner_uid:
+            raise Unavailable(
+                f"127.0.0.1:{port}: {name_of(int(row[7]))} listens there, not {name_of(owner_uid)}'s server; end that"
             )
