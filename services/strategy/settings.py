@@ -17,6 +17,9 @@ class LaneSettings(BaseSettings):
     conflicts: Conflicts = Field(default=Conflicts.INDEPENDENT, validation_alias="TRADEBUS_STRATEGY_CONFLICTS")
 
 
+_PACED_PATIENCE = 10
+
+
 class Settings(ServiceSettings, LaneSettings):
     """`flush_*` bound what a crash decides again: entries of md.candles, and seconds of wall time."""
 
@@ -30,4 +33,8 @@ class Settings(ServiceSettings, LaneSettings):
 
     @property
     def isolation(self) -> IsolationLimits:
-        return IsolationLimits(memory_mebibytes=self.memory_mebibytes, answer_seconds=self.answer_seconds)
+        """A paced run waits longer: nobody's money hangs on it, and a busy machine must not change what it decides."""
+        patience = _PACED_PATIENCE if self.paced else 1
+        return IsolationLimits(
+            memory_mebibytes=self.memory_mebibytes, answer_seconds=self.answer_seconds * patience
+        )  # fmt: skip

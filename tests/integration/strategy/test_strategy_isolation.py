@@ -69,7 +69,7 @@ async def test_a_file_decides_in_its_process_as_its_class_decides_here(stage: St
 async def test_a_file_that_keeps_ending_its_process_pauses_its_session_and_no_other(
     stage: Stage, tmp_path: Path, how: str
 ) -> None:
-    stage.answer_seconds = 0.5 if how in ("loop", "noise", "nonsense") else 10.0
+    stage.answer_seconds = 0.2 if how in ("loop", "noise", "nonsense") else 10.0
     await stage.start_service()
     await stage.start_session([ends_at_third_candle(tmp_path, ENDS[how])])
     await stage.start_session([ORB], session_id="s2")
