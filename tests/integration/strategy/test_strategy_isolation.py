@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,44 @@ def test_a_file_reads_the_rules_of_the_market_that_the_services_read(
     assert inspect_file(spec, limits).warmup_candles == 45
     monkeypatch.setenv("TRADEBUS_MARKET_RULES", str(rules))
     assert inspect_file(spec, limits).warmup_candles == 40
+
+
+HOLDER = """
+import asyncio, sys
+from tradebus.contracts.sessions import StrategySpec
+from tradebus.runtime.isolation.limits import IsolationLimits
+from tradebus.runtime.isolation.process import StrategyProcess
+
+async def main():
+    spec = StrategySpec(name="mine", path=sys.argv[1])
+    process, _ = await StrategyProcess.start(spec, IsolationLimits(start_seconds=60))
+    await process.ask([["make", 1]])
+    print(process.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_files_process_ends_with_the_service_that_was_killed(tmp_path: Path) -> None:
+    spec = ends_at_third_candle(tmp_path, "pass")
+    assert spec.path is not None
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, spec.path, stdout=asyncio.subprocess.PIPE
+    )  # fmt: skip
+    assert holder.stdout is not None
+    pid = int(await holder.stdout.readline())
+    os.kill(pid, 0)
+    holder.kill()
+    await holder.wait()
+    async with asyncio.timeout(30):
+        while _is_alive(pid):
+            await asyncio.sleep(0.02)  # until the system has ended it
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process runs: one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -83,6 +83,10 @@ class StrategyProcess:
             await process.end()
             raise
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def ask(self, steps: list[list[Any]]) -> tuple[list[Any], list[tuple[int, str]]]:
         """The answers that are wanted, in order, and (runner, traceback) of what failed unasked. Raises
         ProcessEnded."""
