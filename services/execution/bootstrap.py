@@ -1,16 +1,27 @@
 """Wires execution once, at the top."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from services.execution.accounts.accounts import Accounts
 from services.execution.accounts.desk import Desk
+from services.execution.accounts.pacing import PassThrough, SenderMetrics
 from services.execution.accounts.router import OrderRouter
-from services.execution.handlers import Execution
+from services.execution.accounts.sender import Sender
+from services.execution.accounts.senders import Senders
+from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution
+from services.execution.metrics import ExecutionMetrics
+from services.execution.recovery.chores import Chores
+from services.execution.recovery.quarantine import Quarantine
 from services.execution.recovery.reconciler import Reconciler
 from services.execution.recovery.recovery import Recovery
+from services.execution.service import ExecutionService
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
-from services.execution.trades.commits import Commits
+from services.execution.trades.commits import CONSUMER, Commits
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
@@ -21,28 +32,30 @@ from tradebus.brokers.paper.port import PaperBook
 from tradebus.brokers.paper.postgres import PostgresPaperBook
 from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.registry import OpenBroker, open_broker
-from tradebus.bus.port import Bus
+from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
+from tradebus.bus.several import SeveralSubscriptions
+from tradebus.contracts.streams import COMMANDS, ORDERS
 from tradebus.execution.roster import Roster
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Handler, Policy
+from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
 OpenPaper = Callable[[PaperBook, SettingsOf], PaperGateway]
+GATES = (Gate(INTENTS_STREAM, 0, "event"), Gate(TICKS_STREAM, 1, "slice_start"))
+_SWEEP_SECONDS = 5.0
 
 
 async def build(
-    settings: ExecutionSettings,
-    *,
-    bus: Bus,
-    store: Store,
-    clock: Clock,
-    ids: IdSource,
-    open_broker: OpenBroker = open_broker,
-    open_paper: OpenPaper = PaperGateway,
-    **_: object,
-) -> Sequence[Component]:
+    settings: ExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource,
+    open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers | None = None,
+    registry: CollectorRegistry = REGISTRY,
+) -> Sequence[Component]:  # fmt: skip
     """Execution with the paper broker (`open_paper` makes it) and, per session, a broker's. Ids derive from their
     causes, so `ids` is not needed here."""
     sessions = Sessions(store)
@@ -51,43 +64,42 @@ async def build(
     router = OrderRouter(paper, accounts, sessions.spec)
     return [
         wire(
-            settings,
-            bus=bus,
-            store=store,
-            clock=clock,
-            sessions=sessions,
-            gateway=router,
-            paper=paper,
-            accounts=accounts,
+            settings, bus=bus, store=store, clock=clock, sessions=sessions, gateway=router, paper=paper,
+            accounts=accounts, timers=timers, registry=registry,
         )
-    ]
+    ]  # fmt: skip
 
 
 def wire(
-    settings: ExecutionSettings,
-    *,
-    bus: Bus,
-    store: Store,
-    clock: Clock,
-    sessions: Sessions,
-    gateway: OrderGateway,
-    paper: PaperGateway | None,
-    accounts: Accounts | None = None,
-) -> Execution:
+    settings: ExecutionSettings, *, bus: Bus, store: Store, clock: Clock, sessions: Sessions, gateway: OrderGateway,
+    paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers | None = None,
+    registry: CollectorRegistry = REGISTRY,
+) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway. `paper` is given where that gateway fills from market data, `accounts`
     where it reaches brokers."""
+    timers, metrics, outbox = timers or WallTimers(clock), ExecutionMetrics(registry), Outbox(store, bus)
 
     def passed_ns(session_id: str) -> int:
         return accounts.passed_ns() if accounts is not None and sessions.is_at_broker(session_id) else 0
 
     roster = Roster(f"execution-{settings.instance}")
-    commits = Commits(store, clock, roster=roster, follower=paper)
-    pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds)
-    sending = Sending(gateway, roster, pulse)
-    keeper = Keeper(commits, sending, Contracts(store.pool))
+    commits = Commits(store, clock, roster=roster, follower=paper, metrics=metrics)
+    pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
+    sending = Sending(gateway, roster, pulse, killed=lambda: sessions.killed, passed_ns=passed_ns)
+    keeper = Keeper(
+        commits, sending, Contracts(store.pool), quarantine=Quarantine(timers, registry), publish=outbox.flush
+    )
+    sender_metrics = SenderMetrics(registry)
+    pacing = PassThrough(sender_metrics)
+    senders = Senders(
+        sessions, partial(
+            Sender, deliver=keeper.deliver, roster=roster, pacing=pacing, timers=timers, metrics=sender_metrics
+        ),
+    )  # fmt: skip
+    if accounts is not None:
+        keeper.connect(senders)
     recovery = Recovery(keeper, sending, follower=paper, passed_ns=passed_ns)
     supervisor = Supervisor(keeper, paper, passed_ns=passed_ns)
-    outbox = Outbox(store, bus)
     desk: Desk | None = None
     if accounts is not None:
         desk = Desk(
@@ -95,19 +107,75 @@ def wire(
             sessions,
             lambda account: Reconciler(
                 account, settings, store=store, keeper=keeper, recovery=recovery, outbox=outbox, clock=clock,
-                market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec,
+                market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec, metrics=metrics,
+                timers=timers,
             ),
         )  # fmt: skip
-    return Execution(
-        settings,
-        bus=bus,
-        store=store,
-        keeper=keeper,
-        recovery=recovery,
-        pulse=pulse,
-        supervisor=supervisor,
-        sessions=sessions,
-        outbox=outbox,
-        passed_ns=passed_ns,
-        desk=desk,
+    chores = Chores(
+        recovery, supervisor, sessions, desk=desk, orphan_seconds=settings.orphan_seconds, paced=settings.paced
     )
+    turn = asyncio.Lock()
+    execution = Execution(
+        keeper, supervisor, sessions, chores, turn=turn, desk=desk, passed_ns=passed_ns, metrics=metrics,
+        paced=settings.paced,
+    )  # fmt: skip
+    consumers = _consumers(
+        settings, execution, bus=bus, outbox=outbox, turn=turn, timers=timers, metrics=ConsumerMetrics(registry)
+    )
+    consumers[0].every(settings.housekeeping_seconds, chores.keep_house, name="keep house")
+    if not settings.paced:
+        consumers[0].every(_SWEEP_SECONDS, outbox.sweep, name="sweep")
+    return ExecutionService(
+        consumers, execution=execution, turn=turn, bus=bus, keeper=keeper, sessions=sessions, supervisor=supervisor,
+        chores=chores, senders=senders,
+        pulse=pulse, desk=desk, timers=timers, beat_seconds=min(settings.housekeeping_seconds, 1.0),
+    )  # fmt: skip
+
+
+def _consumers(
+    settings: ExecutionSettings, execution: Execution, *, bus: Bus, outbox: Outbox, turn: asyncio.Lock, timers: Timers,
+    metrics: ConsumerMetrics,
+) -> list[Consumer]:  # fmt: skip
+    """Intents are shared by all instances; every instance sees all ticks and commands."""
+    name = f"{CONSUMER}-{settings.instance}"
+
+    async def shared() -> Subscription:
+        return await bus.subscribe([INTENTS_STREAM], group=CONSUMER, consumer=name)
+
+    async def own(*streams: str) -> Subscription:
+        return await bus.subscribe(list(streams), group=name, consumer=name)
+
+    async def merged() -> MergedInput:
+        intents, others = await shared(), await own(TICKS_STREAM, COMMANDS.name)
+        several = SeveralSubscriptions({INTENTS_STREAM: intents, TICKS_STREAM: others, COMMANDS.name: others})
+        return MergedInput(several, bus=bus, gates=GATES, paced=True)
+
+    async def free(open_subscription: Callable[[], Awaitable[Subscription]]) -> MergedInput:
+        return MergedInput(await open_subscription(), bus=bus, gates=GATES, paced=False)
+
+    def consumer(
+        label: str, open_input: Callable[[], Awaitable[MergedInput]], *, turn: asyncio.Lock | None,
+        handler: Handler = execution, claim_idle_seconds: float | None = None,
+    ) -> Consumer:  # fmt: skip
+        policy = Policy(lives_max=settings.lives_max, claim_idle_seconds=claim_idle_seconds)
+        return Consumer(
+            label, open_input=open_input, handler=handler, publisher=outbox, timers=timers, metrics=metrics,
+            paced=settings.paced, owed=_owed if settings.paced else None, policy=policy, turn=turn,
+        )  # fmt: skip
+
+    if settings.paced:
+        return [consumer("execution", merged, turn=turn)]
+    return [
+        consumer("execution intents", partial(free, shared), turn=turn, claim_idle_seconds=settings.orphan_seconds),
+        consumer("execution ticks", partial(free, partial(own, TICKS_STREAM)), turn=turn),
+        consumer(
+            "execution commands", partial(free, partial(own, COMMANDS.name)), turn=None, handler=Commands(execution)
+        ),
+    ]
+
+
+def _owed(entry: Entry) -> Sequence[Outgoing]:
+    """Others wait for the watermark of what was handled."""
+    if entry.watermark_ns is None:
+        return ()
+    return [Outgoing(ORDERS.name, "watermark", watermark_ns=entry.watermark_ns)]

@@ -10,8 +10,9 @@ class ExecutionSettings(BrokerSettings):
 
     housekeeping_seconds: float = Field(default=1.0, gt=0, validation_alias="EXECUTION_HOUSEKEEPING_SECONDS")
     orphan_seconds: float = Field(default=15.0, gt=0, validation_alias="EXECUTION_ORPHAN_SECONDS")
-    # High: every restart delivers again what was waiting, and an intent is never given up for somebody else's crash.
-    deliveries_max: int = Field(default=100, ge=1, validation_alias="EXECUTION_DELIVERIES_MAX")
+    # So many processes may end with one entry in hand before it is put aside unseen: an intent is not given up for
+    # somebody else's crash, and one that ends processes does not do so for ever.
+    lives_max: int = Field(default=10, ge=2, validation_alias="EXECUTION_LIVES_MAX")
     # A broker's books are read this often, and after every connection of its order stream.
     reconcile_seconds: float = Field(default=5.0, gt=0, validation_alias="EXECUTION_RECONCILE_SECONDS")
     # Books that cannot be read for so long: no position is opened in the account until they can.

@@ -22,7 +22,6 @@ SLEEPS_LEFT: dict[str, int] = {
     "tests/integration/brokers/test_brokers_dhan_orders.py": 3,
     "tests/integration/brokers/test_brokers_kite_orders.py": 1,
     "tests/integration/execution/test_execution_silent_feed.py": 1,
-    "tests/integration/execution/test_execution_stalled_instance.py": 1,
     "tests/integration/store/test_store_standing.py": 1,
 }
 PRIVATE_LEFT: dict[str, int] = {
@@ -36,9 +35,6 @@ PRIVATE_LEFT: dict[str, int] = {
     "tests/integration/brokers/test_brokers_kite_orders.py": 3,
     "tests/integration/brokers/test_brokers_kite_replies.py": 1,
     "tests/integration/brokers/test_brokers_upstox_orders.py": 3,
-    "tests/integration/execution/test_execution_mishaps.py": 7,
-    "tests/integration/execution/test_execution_stalled_instance.py": 5,
-    "tests/integration/execution/test_execution_two_instances.py": 3,
     "tests/testkit/dhan_streams.py": 1,
     "tests/unit/brokers/test_brokers_calls_given_up.py": 2,
     "tests/unit/brokers/test_brokers_settling.py": 1,

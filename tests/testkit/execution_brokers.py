@@ -4,6 +4,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import date, time
 
+from prometheus_client import CollectorRegistry
+
 from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
 from testkit.execution_service import intent, messages, until
@@ -58,8 +60,10 @@ def exit_of(entry: EntryApproved, *, at_ns: int) -> ExitApproved:
 class Life:
     """An execution instance in this process, in front of fake brokers."""
 
-    def __init__(self, where, state_dir, *brokers: FakeBroker, reconcile_seconds=0.1, lost_seconds=120) -> None:
-        self.where, self.brokers = where, brokers
+    def __init__(
+        self, where, state_dir, *brokers: FakeBroker, reconcile_seconds=0.1, lost_seconds=120, timers=None
+    ) -> None:
+        self.where, self.brokers, self.timers = where, brokers, timers
         database_url, redis_url, namespace = where
         for broker in brokers:
             Credentials(state_dir).put("mine", Credential(brokers[0].name, "key", access_token="tok"))
@@ -79,7 +83,7 @@ class Life:
         self.store = await Store.connect(database_url, namespace=namespace, producer="execution-1")
         [self.component] = await build(
             self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(),
-            open_broker=opening(*self.brokers),
+            open_broker=opening(*self.brokers), registry=CollectorRegistry(), timers=self.timers,
         )  # fmt: skip
         self.task = asyncio.create_task(self.component.run(self.stop))
         return self

@@ -3,6 +3,7 @@
 import asyncio
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
 from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
@@ -78,6 +79,7 @@ class Running:
         self.settings = ExecutionSettings(
             DATABASE_URL=database_url, REDIS_URL=redis_url, TRADEBUS_NAMESPACE=namespace, TRADEBUS_INSTANCE=instance,
             TRADEBUS_PACED=paced, EXECUTION_HOUSEKEEPING_SECONDS=0.2, EXECUTION_ORPHAN_SECONDS=1.0,
+            EXECUTION_LIVES_MAX=1_000,
         )  # fmt: skip
         self.stop = asyncio.Event()
 
@@ -87,7 +89,13 @@ class Running:
         producer = f"execution-{self.settings.instance}"
         self.store = await Store.connect(database_url, namespace=namespace, producer=producer)
         [self.component] = await build(
-            self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(), open_paper=self.paper
+            self.settings,
+            bus=self.bus,
+            store=self.store,
+            clock=WallClock(),
+            ids=RandomIds(),
+            open_paper=self.paper,
+            registry=CollectorRegistry(),
         )
         self.task = asyncio.create_task(self.component.run(self.stop))
         return self

@@ -1,8 +1,9 @@
 """What is asked of a broker for an order, and what its answers mean for the trade, as changes a keeper can commit."""
 
 from collections.abc import Callable
+from enum import IntEnum
 
-from tradebus.contracts.orders import OrderType
+from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle
 from tradebus.execution.step import Cancel, Modify, Place, Request, Step
 from tradebus.execution.trade import Order, Trade
@@ -146,3 +147,23 @@ def answered(order: Order, request: Request, outcome: Outcome) -> Decide:
     if isinstance(request, Cancel):
         return cancelled(order.order_id, outcome, request.at_ns)
     return modified(request, outcome)
+
+
+class Priority(IntEnum):
+    """The lower goes first."""
+
+    KILL = 0
+    FLATTEN = 1
+    OUT = 2  # exits, stops, cancellations
+    IN = 3
+
+
+_OF_REASON = {"kill_switch": Priority.KILL, "flatten": Priority.FLATTEN, "stop_trading": Priority.FLATTEN}
+
+
+def priority_of(trade: Trade, request: Request) -> Priority:
+    """How urgent a request is as its trade stands now."""
+    if trade.exit_reason is not None:
+        return _OF_REASON.get(trade.exit_reason, Priority.OUT)
+    is_entry = isinstance(request, Place) and trade.order(request.order_id).role is OrderRole.ENTRY
+    return Priority.IN if is_entry else Priority.OUT

@@ -17,9 +17,8 @@ from tradebus.execution import reports
 from tradebus.execution.foreign import take_quantity
 from tradebus.execution.moving import heard, move, reach
 from tradebus.execution.opening import new_order
-from tradebus.execution.result import settle
 from tradebus.execution.step import Cancel, Modify, NewFill, Place, Step
-from tradebus.execution.trade import Order, Trade
+from tradebus.execution.trade import Order, Trade, settle
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.charges import charges_paise
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result

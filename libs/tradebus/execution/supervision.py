@@ -103,6 +103,10 @@ class Supervision:
         if self.now_ns - self._saved_ns < _SAVE_EVERY_NS:
             return []
         self._saved_ns = self.now_ns
+        return self.held()
+
+    def held(self) -> list[Trade]:
+        """Open trades."""
         return [trade for trade in self._roster.alive.values() if trade.entry_quantity]
 
     def _watched(self, instruments: Mapping[int, Mapping[str, Trade]]) -> Set[int]:

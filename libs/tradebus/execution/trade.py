@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
+from tradebus.trading.metrics import r_metrics
 from tradebus.trading.states import TERMINAL_ORDER_STATES, TERMINAL_TRADE_STATES, OrderState, TradeState
 
 
@@ -128,6 +129,24 @@ class Trade:
             if order.order_id == order_id:
                 return order
         raise KeyError(order_id)
+
+
+def settle(trade: Trade) -> int:
+    """Writes net P&L, R, MAE and MFE into a flat trade; returns the gross P&L in paise."""
+    figures = r_metrics(
+        side=trade.side,
+        quantity=trade.entry_quantity,
+        entry_value_paise=trade.entry_value_paise,
+        exit_value_paise=trade.exit_value_paise,
+        charges_paise=trade.charges_paise,
+        initial_stop_paise=trade.initial_stop_paise,
+        highest_paise=trade.highest_paise,
+        lowest_paise=trade.lowest_paise,
+        expected_entry_paise=trade.expected_price_paise,
+    )
+    trade.net_pnl_paise = figures.realised_paise
+    trade.r_multiple, trade.mae_r, trade.mfe_r = figures.r_multiple, figures.mae_r, figures.mfe_r
+    return figures.realised_paise + trade.charges_paise
 
 
 def _nearest(value_paise: int, quantity: int) -> int:

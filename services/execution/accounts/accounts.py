@@ -82,7 +82,7 @@ class Accounts:
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._accounts: dict[tuple[str, str], Account] = {}
         self._by_session: dict[str, Account] = {}
-        self._opening = asyncio.Lock()
+        self._opening: dict[tuple[str, str], asyncio.Lock] = {}  # by account: one that hangs holds up no other
         self._failed: dict[tuple[str, str], tuple[int, TradebusError]] = {}
         self.opened: asyncio.Queue[Account] = asyncio.Queue()
 
@@ -96,7 +96,7 @@ class Accounts:
             if starting:
                 await _ask_whether_valid(found.broker, key[1])
             return found
-        async with self._opening:
+        async with self._opening.setdefault(key, asyncio.Lock()):
             account = self._accounts.get(key)
             if account is None:
                 account = await self._opened(key, check=starting)

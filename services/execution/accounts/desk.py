@@ -26,6 +26,7 @@ class Desk:
 
     def __init__(self, accounts: Accounts, sessions: Sessions, follow: Callable[[Account], Reconciler]) -> None:
         self._accounts, self._sessions, self._follow = accounts, sessions, follow
+        self._attaching: set[asyncio.Task[None]] = set()
         self._wanted: asyncio.Queue[tuple[SessionSpec, bool]] = asyncio.Queue()
 
     def attach(self, spec: SessionSpec, *, new: bool) -> None:
@@ -52,23 +53,33 @@ class Desk:
                     tasks.add(asyncio.create_task(self._follow(opened.result()).run(stop)))
                     opened = asyncio.create_task(self._accounts.opened.get())
         finally:
-            for each in (*tasks, opened):
+            ending = (*tasks, *self._attaching, opened)
+            for each in ending:
                 each.cancel()
-            await asyncio.gather(*tasks, opened, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
             self._accounts.close()
 
     async def _attach_all(self) -> None:
+        """Each account in a task of its own: one whose broker hangs holds up no other."""
         while True:
             spec, new = await self._wanted.get()
-            try:
-                await self._accounts.of(spec, starting=new)
-                await self._sessions.participate(spec.session_id)
-            except (*_POSTGRES, TradebusError) as error:
-                _log.error("account not opened", session_id=spec.session_id, broker=spec.broker, error=str(error))
-                if new and isinstance(error, TradebusError):
-                    await self._give_up(spec, str(error))
-                else:
-                    asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._wanted.put_nowait, (spec, new))
+            task = asyncio.create_task(self._attach(spec, new=new))
+            self._attaching.add(task)
+            task.add_done_callback(self._attaching.discard)
+
+    async def _attach(self, spec: SessionSpec, *, new: bool) -> None:
+        try:
+            await self._accounts.of(spec, starting=new)
+            await self._sessions.participate(spec.session_id)
+        except (*_POSTGRES, TradebusError) as error:
+            _log.error("account not opened", session_id=spec.session_id, broker=spec.broker, error=str(error))
+            if new and isinstance(error, TradebusError):
+                await self._give_up(spec, str(error))
+            else:
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._wanted.put_nowait, (spec, new))
+        except Exception as error:  # noqa: BLE001 - one session that cannot be served keeps no other from being served
+            _log.error("account not opened", session_id=spec.session_id, broker=spec.broker, exc_info=error)
+            await self._give_up(spec, f"{type(error).__name__}: look into the log of execution")
 
     async def _give_up(self, spec: SessionSpec, reason: str) -> None:
         try:

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import asyncpg
 import structlog
-from prometheus_client import Counter, Gauge
 
 from services.execution.accounts.accounts import Account, account_key
+from services.execution.metrics import ExecutionMetrics
 from services.execution.recovery.book import OwnBook
 from services.execution.recovery.recovery import Recovery
 from services.execution.settings import ExecutionSettings
@@ -37,8 +37,9 @@ from tradebus.execution.reconciliation import (
     net_of,
     strangers,
 )
-from tradebus.kernel.clock import Clock, monotonic_ns
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, TradebusError
+from tradebus.kernel.timers import Timers
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
@@ -51,9 +52,6 @@ _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
 _AGAIN_SECONDS = 1.0
 _log = structlog.get_logger()
 
-_DISPUTES = Gauge("tradebus_execution_disputes", "Differences with a broker that nobody can explain", ["account"])
-_RECONCILED = Counter("tradebus_execution_reconciliations_total", "Looks into a broker's books", ["account", "result"])
-
 
 class Reconciler:
     """One per account. `market_ns` gives the event time."""
@@ -61,9 +59,11 @@ class Reconciler:
     def __init__(
         self, account: Account, settings: ExecutionSettings, *, store: Store, keeper: Keeper, recovery: Recovery,
         outbox: Outbox, clock: Clock, market_ns: Callable[[], int], spec_of: Callable[[str], Awaitable[SessionSpec]],
+        metrics: ExecutionMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._store, self._clock, self._market_ns, self._spec_of = store, clock, market_ns, spec_of
+        self._metrics, self._timers = metrics, timers
         self._book = OwnBook(store.pool)
         self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
         self._due = asyncio.Event()
@@ -74,7 +74,7 @@ class Reconciler:
         self._now: set[str] = set()  # those of the reconciliation under way
         self._open_questions = 0  # differences that the next look decides about
         self._noted: set[str] = set()  # others' orders that were mentioned
-        self._read_ns = monotonic_ns()
+        self._read_ns = self._timers.monotonic_ns()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. What Postgres or the broker will not give now is asked for again."""
@@ -87,6 +87,9 @@ class Reconciler:
                     await self.reconcile()
                 except _TRANSIENT as error:
                     _log.warning("reconciliation failed, trying again", account=self._account.name, error=str(error))
+                except Exception as error:  # noqa: BLE001 - whatever one account does, the others go on
+                    self._account.blocked = "reconcile_failed"
+                    _log.error("reconciliation failed", account=self._account.name, exc_info=error)
                 due = asyncio.create_task(self._due.wait())
                 await asyncio.wait(
                     (due, stopping, hearing), timeout=self._every_seconds, return_when=asyncio.FIRST_COMPLETED
@@ -129,7 +132,7 @@ class Reconciler:
         if book is None:
             await self._unread()
             return
-        self._read_ns = monotonic_ns()
+        self._read_ns = self._timers.monotonic_ns()
         self._open_questions = 0
         self._settled += await self._settle_orders(book)
         ours = await self._own(book)
@@ -154,6 +157,9 @@ class Reconciler:
             except _TRANSIENT as error:
                 _log.warning("order stream", account=self._account.name, error=str(error))
                 self._due.set()  # what was not handled is in the book
+            except Exception as error:  # noqa: BLE001 - whatever one account says, the others go on
+                _log.error("order stream", account=self._account.name, exc_info=error)
+                self._due.set()
             finally:
                 await updates.close()
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -190,16 +196,16 @@ class Reconciler:
                 await self._keeper.report(theirs)
                 settled.append(difference(ours, theirs, action="taken over"))
             elif finding is Finding.CANCEL and self._count(f"cancel {ours.tag}") >= _PATIENCE:
-                await self._keeper.change(ours.pos_id, decisions.cancel_again(ours.order_id, self._market_ns()))
+                await self._keeper.attempt(ours.pos_id, decisions.cancel_again(ours.order_id, self._market_ns()))
                 settled.append(difference(ours, theirs, action="sent again"))
             elif finding is Finding.HIT and self._count(f"hit {ours.tag}") >= _HIT_PATIENCE:
-                await self._keeper.change(
+                await self._keeper.attempt(
                     ours.pos_id, decisions.exit_at(reason="stop_not_filled", at_ns=self._market_ns())
                 )
                 settled.append(difference(ours, theirs, action="cancelled, to be sold at the market"))
             elif finding is Finding.REALIGN and self._count(f"realign {ours.tag}") >= _PATIENCE:
                 at_ns = self._market_ns()
-                await self._keeper.change(
+                await self._keeper.attempt(
                     ours.pos_id,
                     decisions.realign(
                         ours.order_id, at_ns, quantity=theirs.quantity, trigger_paise=theirs.trigger_paise
@@ -251,8 +257,8 @@ class Reconciler:
 
     async def _tell(self, checked: int, disputed: list[Difference]) -> None:
         account = self._account
-        _DISPUTES.labels(account.name).set(len(disputed))
-        _RECONCILED.labels(account.name, "disputed" if disputed else "agreed").inc()
+        self._metrics.disputes.labels(account.name).set(len(disputed))
+        self._metrics.reconciled.labels(account.name, "disputed" if disputed else "agreed").inc()
         if disputed:
             account.blocked = "reconcile_mismatch"
             if tuple(disputed) != self._told:
@@ -281,9 +287,9 @@ class Reconciler:
         await self._outbox.flush()
 
     async def _unread(self) -> None:
-        _RECONCILED.labels(self._account.name, "unread").inc()
+        self._metrics.reconciled.labels(self._account.name, "unread").inc()
         _log.warning("the order book cannot be read", account=self._account.name)
-        if monotonic_ns() - self._read_ns < self._lost_ns:
+        if self._timers.monotonic_ns() - self._read_ns < self._lost_ns:
             return
         self._account.blocked = "broker_lost"
         lost = Difference(

@@ -22,34 +22,47 @@ class Recovery:
         self._keeper, self._sending, self._follower, self._passed_ns = keeper, sending, follower, passed_ns
         self._commits, self._roster, self._ledger = keeper.commits, keeper.roster, keeper.commits.ledger
 
-    async def strays(self) -> list[str]:
-        """Positions this instance owns and does not have in memory: of an earlier life, adopted, or forgotten in the
-        middle of something that failed. Forgets those that another instance owns now."""
+    async def strays(self) -> list[tuple[str, str]]:
+        """Positions, with their sessions, that this instance owns and does not have in memory: of an earlier life,
+        adopted, or forgotten in the middle of something that failed. Forgets those that another instance owns now."""
         owned = await self._ledger.alive(self._roster.owner)
-        for pos_id in self._roster.alive.keys() - set(owned):
+        for pos_id in self._roster.alive.keys() - owned.keys():
             self._commits.forget(pos_id)
         doubts = self._sending.doubts
         doubts -= {doubt for doubt in doubts if doubt[0] not in owned}
-        return [pos_id for pos_id in owned if pos_id not in self._roster.alive]
+        waiting = self._keeper.quarantine.holds
+        return [
+            (pos_id, session_id)
+            for pos_id, session_id in owned.items()
+            if pos_id not in self._roster.alive and not waiting(pos_id)
+        ]
 
     async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:
         """Takes over the positions of instances whose heart has stopped. They are strays until recovered."""
         return await self._ledger.adopt_orphans(self._roster.owner, silent_seconds=silent_seconds)
 
-    def questions(self) -> list[tuple[str, str]]:
-        """Orders (position, id) to be looked up."""
-        unknown = {
-            (trade.pos_id, order.order_id)
-            for trade in self._roster.alive.values()
+    def questions(self) -> list[tuple[str, str, str]]:
+        """Orders (position, session, id) to be looked up."""
+        doubts = self._sending.doubts
+        return [
+            (trade.pos_id, trade.session_id, order.order_id)
+            for _, trade in sorted(self._roster.alive.items())
             for order in trade.orders
-            if order.state is OrderState.UNKNOWN
-        }
-        return sorted(unknown | self._sending.doubts)
+            if order.state is OrderState.UNKNOWN or (trade.pos_id, order.order_id) in doubts
+        ]
+
+    def set_aside(self, pos_id: str, error: Exception) -> None:
+        """The trade cannot be recovered now."""
+        self._commits.forget(pos_id)
+        self._keeper.quarantine.put(pos_id, error)
 
     async def recover(self, pos_id: str, *, now_ns: int) -> None:
         """Brings a trade of an earlier life in line with the broker's book and goes on where it stood."""
         trade = await self._commits.load(pos_id)
         if trade is None or trade.ended:
+            return
+        if self._keeper.is_busy(trade.session_id, pos_id):
+            self._commits.forget(pos_id)  # what is under way is answered first
             return
         await self._keeper.change(pos_id, decisions.only_own)
         for order in [order for order in trade.orders if not order.ended]:
@@ -65,6 +78,8 @@ class Recovery:
             return
         now_ns = max(now_ns, self._passed_ns(trade.session_id))
         order, doubt = trade.order(order_id), (pos_id, order_id)
+        if order.state is OrderState.PENDING and self._keeper.is_busy(trade.session_id, pos_id):
+            return  # it may be leaving at this moment
         seen, doubts = order.state, self._sending.doubts
         lookup = await self._sending.gateway.find_by_tag(trade.session_id, order.tag)
         if lookup.order is not None or lookup.definitive:

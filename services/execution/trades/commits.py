@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from services.execution.metrics import ExecutionMetrics
 from services.execution.trades import ledger
 from services.execution.trades.ledger import Ledger, Stale
 from services.execution.trades.ports import Follower
@@ -38,10 +39,12 @@ _log = structlog.get_logger()
 class Commits:
     """What comes back is to be sent, and only then."""
 
-    def __init__(self, store: Store, clock: Clock, *, roster: Roster, follower: Follower | None) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics
+    ) -> None:
         self._store, self._clock, self._follower = store, clock, follower
         self.roster, self.ledger = roster, Ledger(store.pool)
-        self._protection = Protection()
+        self._protection = Protection(metrics)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, pos_id: str) -> asyncio.Lock:

@@ -1,15 +1,20 @@
 """Keeps trades: decide, commit, send, and decide again on the answer.
 
-    change ─► lock(pos_id) ─► core step ─► commit state + messages ─► requests ─► their answers are changes
+    change ─► lock(pos_id) ─► core step ─► commit state + messages ─► requests ─┬─ paper: in line ────► answer
+      ▲                                                                         └─ broker: its sender ─► answer ─┐
+      └──────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 
-Nothing leaves for the broker before the intent and its tag are committed; no answer is acted on before it is committed.
+Nothing leaves for a broker before the intent and its tag are committed; no answer is acted on before it is committed.
+Nobody here waits for a broker's network: requests are handed to the account's sender, which comes back with the answer.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from services.execution.accounts.senders import Senders
+from services.execution.recovery.quarantine import Quarantine
 from services.execution.trades.commits import Approval, Commits
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.ledger import Stale
@@ -20,17 +25,27 @@ from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.step import Request
 from tradebus.kernel.time import ist_date
+from tradebus.runtime.patience import PASSING
 from tradebus.trading.orders import BrokerOrder
 
 _log = structlog.get_logger()
 
 
 class Keeper:
-    """One per execution instance. `contracts` knows instruments' terms."""
+    """One per execution instance. `contracts` knows instruments' terms, `publish` sends out what was
+    committed. `senders` comes with `connect`: they call back."""
 
-    def __init__(self, commits: Commits, sending: Sending, contracts: Contracts) -> None:
-        self.commits, self.roster = commits, commits.roster
-        self._sending, self._contracts = sending, contracts
+    def __init__(
+        self, commits: Commits, sending: Sending, contracts: Contracts, *, quarantine: Quarantine,
+        publish: Callable[[], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self.commits, self.roster, self.quarantine = commits, commits.roster, quarantine
+        self._sending, self._contracts, self._publish = sending, contracts, publish
+        self._senders: Senders | None = None
+
+    def connect(self, senders: Senders) -> None:
+        """Requests of sessions that have a sender go there."""
+        self._senders = senders
 
     async def open(self, approval: Approval, *, refusal: str | None, at_ns: int) -> None:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one."""
@@ -61,7 +76,18 @@ class Keeper:
             if requests is None:
                 return False
             await self.dispatch(pos_id, requests)
+            self.quarantine.release(pos_id)
             return True
+
+    async def attempt(self, pos_id: str, decide: Decide) -> None:
+        """As `change`, where a trade that fails must not keep others from being handled: it is set aside. Raises what
+        the book's absence raises."""
+        try:
+            await self.change(pos_id, decide)
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one trade does, the others go on
+            self.quarantine.put(pos_id, error)
 
     async def report(self, order: BrokerOrder) -> None:
         """What the broker says of an order, by stream, book or look-up."""
@@ -69,10 +95,43 @@ class Keeper:
         if pos_id is None:
             _log.warning("an order that is not ours", broker_order_id=order.broker_order_id, account=order.account)
             return
-        await self.change(pos_id, decisions.reported(order, unknown=Stale(pos_id)))
+        await self.attempt(pos_id, decisions.reported(order, unknown=Stale(pos_id)))
 
     async def dispatch(self, pos_id: str, requests: Sequence[Request]) -> None:
-        """Sends what was committed, and decides on the answers. The caller holds the position's lock."""
+        """Has what was committed sent. The caller holds the position's lock."""
+        trade = self.roster.alive.get(pos_id)
+        if trade is None or not requests:
+            return
+        sender = self._senders.of(trade.session_id) if self._senders is not None else None
+        if sender is not None:
+            sender.put(pos_id, requests)
+        else:
+            await self._in_line(pos_id, requests)
+
+    async def deliver(self, pos_id: str, request: Request) -> None:
+        """Sends one request and decides on its answer: what an account's sender calls. Does not raise."""
+        try:
+            trade = self.roster.alive.get(pos_id)
+            decide = await self._sending.send(trade, request) if trade is not None else None
+            if decide is not None:
+                await self.change(pos_id, decide)
+                await self._publish()
+        except (*PASSING, Stale) as error:
+            _log.warning("an answer could not be kept, the order is looked up", pos_id=pos_id, error=str(error))
+            self.commits.forget(pos_id)
+        except Exception as error:  # noqa: BLE001 - whatever one trade does, its account goes on
+            self.commits.forget(pos_id)
+            self.quarantine.put(pos_id, error)
+
+    def doubt(self, pos_id: str, order_id: str) -> None:
+        """Nobody knows for certain how the order stands: it is looked up until somebody does."""
+        self._sending.doubts.add((pos_id, order_id))
+
+    def is_busy(self, session_id: str, pos_id: str) -> bool:
+        """Whether a request of the position waits for its account, or for its answer."""
+        return self._senders is not None and self._senders.is_busy(session_id, pos_id)
+
+    async def _in_line(self, pos_id: str, requests: Sequence[Request]) -> None:
         queue = deque(requests)
         try:
             while queue:

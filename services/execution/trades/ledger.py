@@ -131,11 +131,14 @@ class Ledger:
         trade.fill_ids = {fill["fill_id"] for fill in fills}
         return trade
 
-    async def alive(self, owner: str) -> list[str]:
-        return [row["pos_id"] for row in await self._pool.fetch(_SQL["select_alive"], owner)]
+    async def alive(self, owner: str) -> dict[str, str]:
+        """The owner's living positions, each with its session."""
+        rows = await self._pool.fetch(_SQL["select_alive"], owner)
+        return {row["pos_id"]: row["session_id"] for row in rows}
 
-    async def alive_of_session(self, session_id: str) -> list[str]:
-        return [row["pos_id"] for row in await self._pool.fetch(_SQL["select_alive_of_session"], session_id)]
+    async def sessions_alive(self) -> list[str]:
+        """Sessions that hold living trades, of whatever instance."""
+        return [row["session_id"] for row in await self._pool.fetch(_SQL["select_sessions_alive"])]
 
     async def growth_unanswered(self, entry: Order, stop: Order) -> tuple[int, int] | None:
         """The time and quantity of the entry's fill by which the stop was to grow, where its answer is not recorded."""

@@ -91,10 +91,10 @@ ORDER BY CASE role WHEN 'ENTRY' THEN 0 WHEN 'STOP' THEN 1 ELSE 2 END, sequence
 SELECT fill_id FROM fills WHERE pos_id = $1
 
 -- name: select_alive
-SELECT pos_id FROM trades WHERE owner = $1 AND state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED') ORDER BY pos_id
+SELECT pos_id, session_id FROM trades WHERE owner = $1 AND state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED') ORDER BY pos_id
 
--- name: select_alive_of_session
-SELECT pos_id FROM trades WHERE session_id = $1 AND state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED') ORDER BY pos_id
+-- name: select_sessions_alive
+SELECT DISTINCT session_id FROM trades WHERE state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED')
 
 -- name: select_growth_unanswered
 -- A stop grows by each fill of its entry ($1) after the one it was placed for, and every answer is in its history.

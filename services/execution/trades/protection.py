@@ -3,19 +3,11 @@
 From the fill to the stop's acceptance, and from the stop's end to the moment the position is flat.
 """
 
-from prometheus_client import Gauge, Histogram
-
+from services.execution.metrics import ExecutionMetrics
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
-
-_SECONDS = Histogram(
-    "tradebus_execution_unprotected_seconds",
-    "Event seconds from a fill to its stop's acceptance, or from the stop's end to flat",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300),
-)
-_NOW = Gauge("tradebus_execution_unprotected_positions", "Positions without a stop at the broker now")
 
 # The stop is known to rest at the broker; until its cancellation is confirmed it can still fill.
 _RESTS = (OrderState.OPEN, OrderState.TRIGGER_PENDING, OrderState.PARTIALLY_FILLED, OrderState.CANCEL_PENDING)
@@ -30,7 +22,8 @@ def is_unprotected(trade: Trade) -> bool:
 class Protection:
     """Notes every committed change of a trade."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: ExecutionMetrics) -> None:
+        self._metrics = metrics
         self._since_ns: dict[str, int] = {}
 
     def note(self, trade: Trade, *, now_ns: int) -> float | None:
@@ -41,14 +34,14 @@ class Protection:
             self._since_ns.setdefault(trade.pos_id, changed_ns)
         elif (since_ns := self._since_ns.pop(trade.pos_id, None)) is not None:
             seconds = max(0, max(changed_ns, now_ns) - since_ns) / NANOSECONDS_PER_SECOND
-            _SECONDS.observe(seconds)
-        _NOW.set(len(self._since_ns))
+            self._metrics.unprotected_seconds.observe(seconds)
+        self._metrics.unprotected.set(len(self._since_ns))
         return seconds
 
     def forget(self, pos_id: str) -> None:
         """The trade is another instance's now, or will be read again."""
         self._since_ns.pop(pos_id, None)
-        _NOW.set(len(self._since_ns))
+        self._metrics.unprotected.set(len(self._since_ns))
 
 
 def _rests(order: Order) -> bool:

@@ -1,23 +1,23 @@
 """The heart of this instance: while it beats in the book, nobody else takes its trades."""
 
 from services.execution.trades.ledger import Ledger
-from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.timers import Timers
 
 
 class Pulse:
     """`silent_seconds`: so long after its last beat the trades of an instance may be another's."""
 
-    def __init__(self, ledger: Ledger, owner: str, *, silent_seconds: float) -> None:
-        self._ledger, self._owner = ledger, owner
+    def __init__(self, ledger: Ledger, owner: str, *, silent_seconds: float, timers: Timers) -> None:
+        self._ledger, self._owner, self._timers = ledger, owner, timers
         self._silent_ns, self._beat_ns = int(silent_seconds * 1e9), 0
 
     async def beat(self) -> None:
         """Says that this instance is alive."""
-        asked_ns = monotonic_ns()
+        asked_ns = self._timers.monotonic_ns()
         await self._ledger.heartbeat(self._owner)
         self._beat_ns = asked_ns
 
     @property
     def is_silent(self) -> bool:
         """Whether an order that this instance decided on may be another instance's to send."""
-        return monotonic_ns() - self._beat_ns > self._silent_ns
+        return self._timers.monotonic_ns() - self._beat_ns > self._silent_ns

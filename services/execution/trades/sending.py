@@ -4,6 +4,8 @@ Nothing leaves that another instance may send, that was answered meanwhile, or t
 trade's.
 """
 
+from collections.abc import Callable
+
 import structlog
 
 from services.execution.trades.pulse import Pulse
@@ -22,8 +24,14 @@ class Sending:
     """`doubts` are orders (position, id) whose outcome nobody knows for certain: looked up until it is known. After a
     crash a committed order whose request may have left is one of them."""
 
-    def __init__(self, gateway: OrderGateway, roster: Roster, pulse: Pulse) -> None:
+    def __init__(
+        self, gateway: OrderGateway, roster: Roster, pulse: Pulse, *, killed: Callable[[], bool],
+        passed_ns: Callable[[str], int],
+    ) -> None:  # fmt: skip
+        """`killed`: whether the kill switch stands. `passed_ns`: the event time that has certainly passed for a
+        session, 0 where ticks alone tell."""
         self.gateway, self._roster, self._pulse = gateway, roster, pulse
+        self._killed, self._passed_ns = killed, passed_ns
         self.doubts: set[tuple[str, str]] = set()
 
     async def send(self, trade: Trade, request: Request) -> Decide | None:
@@ -55,6 +63,10 @@ class Sending:
         return found
 
     async def _place(self, trade: Trade, order: Order, request: Place) -> Decide | None:
+        now_ns = max(self._roster.market_ns, self._passed_ns(trade.session_id))
+        if order is trade.entry_order() and self._is_unwanted(trade, order, now_ns):
+            # It waited here and never left: no look-up is needed to know that.
+            return decisions.absent(order.order_id, max(order.placed_ns, now_ns), seen=order.state)
         if self._pulse.is_silent:
             _log.error("silent for too long, the order may be another instance's to send", pos_id=trade.pos_id)
             self.doubts.add((trade.pos_id, order.order_id))
@@ -66,3 +78,7 @@ class Sending:
             return None
         outcome = await self.gateway.place(decisions.order_request(trade, order))
         return decisions.answered(order, request, outcome)
+
+    def _is_unwanted(self, trade: Trade, order: Order, now_ns: int) -> bool:
+        """Whether an entry is not to be sent any more: somebody wants out, or its time is over."""
+        return trade.exit_reason is not None or self._killed() or decisions.outdated(trade, order, now_ns)

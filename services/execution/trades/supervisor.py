@@ -6,6 +6,7 @@ from services.execution.trades.keeper import Keeper
 from tradebus.brokers.ports import SimulatedMarket
 from tradebus.calendar import Contract, session_of
 from tradebus.contracts.records import Records
+from tradebus.execution.decisions import exit_at
 from tradebus.execution.supervision import Action, Decision, KeepExtremes, MeetTick, Supervision
 from tradebus.execution.trade import Trade
 from tradebus.kernel.time import ist_date
@@ -27,6 +28,12 @@ class Supervisor:
         """Everything before `now_ns` was applied in an earlier life."""
         self._supervision.now_ns = now_ns
 
+    def restart(self) -> None:
+        """A batch may have been applied in part: it comes again, as in a new life."""
+        now_ns = self._supervision.now_ns
+        self._supervision = Supervision(self._keeper.roster, self._market)
+        self._supervision.now_ns = now_ns
+
     async def apply(self, ticks: Records, *, end_ns: int) -> None:
         """One batch: everything up to, not including, `end_ns`."""
         for action in self._supervision.apply(ticks, end_ns=end_ns):
@@ -37,9 +44,20 @@ class Supervisor:
         for action in self._supervision.missed(self._passed):
             await self._carry_out(action)
 
+    async def leave_all(self, reason: str) -> None:
+        """Asks for the exit of every trade that is not on its way out."""
+        for trade in list(self._keeper.roster.alive.values()):
+            if trade.exit_reason is None:
+                at_ns = max(self.now_ns, self._passed_ns(trade.session_id), trade.created_ns)
+                await self._keeper.attempt(trade.pos_id, exit_at(reason=reason, at_ns=at_ns))
+
     def unsaved(self) -> list[Trade]:
         """Open trades whose extremes should be stored now: at most once a second of event time."""
         return self._supervision.unsaved()
+
+    def held(self) -> list[Trade]:
+        """Open trades: what market data has meant for them is in memory."""
+        return self._supervision.held()
 
     def _passed(self, trade: Trade) -> int:
         passed_ns = self._passed_ns(trade.session_id)
@@ -47,7 +65,7 @@ class Supervisor:
 
     async def _carry_out(self, action: Action) -> None:
         if isinstance(action, Decision):
-            await self._keeper.change(action.pos_id, action.decide)
+            await self._keeper.attempt(action.pos_id, action.decide)
         elif isinstance(action, KeepExtremes):
             await self._keeper.commits.ledger.save_extremes(action.trades)
         elif self._market is None:

@@ -1,7 +1,6 @@
 """What goes wrong around execution: a broker request that fails, old commands, approvals of nobody's."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
 from testkit.execution_service import (
@@ -11,6 +10,7 @@ from testkit.execution_service import (
     TICKS,
     Running,
     approval,
+    exit_of,
     intent,
     slice_of,
     spec,
@@ -23,7 +23,6 @@ from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.orders import Transaction
 from tradebus.contracts.streams import COMMANDS
-from tradebus.execution.decisions import exit_at
 
 MINUTE = 60 * SECOND
 
@@ -49,13 +48,17 @@ class PlaceFails(PaperGateway):
         raise OSError("connection lost")
 
 
+FAILED = asyncio.Event()  # the power
+
+
 class DiesOnAnExit(PaperGateway):
     """The process ends between a closing fill in the broker's book and our hearing of it."""
 
     async def on_tick(self, instrument, ticks, index):
         changed = await super().on_tick(instrument, ticks, index)
         if any(report.fills and report.transaction is Transaction.SELL for report in changed):
-            raise RuntimeError("the power fails")
+            FAILED.set()
+            await asyncio.Event().wait()
         return changed
 
 
@@ -74,20 +77,16 @@ async def closes(book, bus, running) -> None:
             await asyncio.sleep(0.3)
 
 
-async def test_a_trade_whose_request_failed_in_a_chore_is_recovered_and_closed(book, bus, instance):
+async def test_a_trade_whose_request_failed_is_recovered_and_closed(book, bus, instance):
     entry = approval(1, at_ns=MORNING)
-    async with instance() as running:
-        keeper = running.component._keeper
+    async with instance(paper=CancelFails) as running:
         await bus.publish([intent(entry)])
         await until(lambda: order_count(book, "OPEN"), running)
         await bus.publish([slice_of(MORNING, [10_000] * 20)])
         await until(lambda: order_count(book, "TRIGGER_PENDING"), running)
-        keeper._sending.gateway.paper.__class__ = CancelFails
-        async with running.component._turn:
-            with suppress(OSError):
-                await keeper.change(entry.pos_id, exit_at(reason="chore", at_ns=MORNING + MINUTE))
+        await bus.publish([intent(exit_of(entry, at_ns=MORNING + MINUTE))])
         await closes(book, bus, running)
-    assert await book.pool.fetchval("SELECT exit_reason FROM trades") == "chore"
+    assert await book.pool.fetchval("SELECT exit_reason FROM trades") == "exit_signal"
 
 
 async def test_an_intent_claimed_from_a_dead_instance_is_served_though_its_placing_fails_once(book, bus, instance):
@@ -140,19 +139,20 @@ def kill(at_ns: int) -> Outgoing:
 async def test_a_kill_that_was_released_long_ago_keeps_no_new_instance_from_trading(book, bus, instance):
     await book.pool.execute("INSERT INTO kill_switch VALUES (true, false, 'released', $1)", MORNING + 1)
     await bus.publish([kill(MORNING)])
-    async with instance() as running:
-        running.component._settings = running.settings.model_copy(update={"housekeeping_seconds": 60.0})
+    waiting = instance()
+    waiting.settings = waiting.settings.model_copy(update={"housekeeping_seconds": 60.0})
+    async with waiting as running:
 
         async def read():
             own = await bus.subscribe([COMMANDS.name], group="execution-a", consumer="looker")
             return (await own.lag())[COMMANDS.name] == 0
 
         await until(read, running)
-        assert not running.component._sessions.killed
+        assert not running.component.killed
         await bus.publish([kill(MORNING + 2)])
 
         async def killed():
-            return running.component._sessions.killed
+            return running.component.killed
 
         await until(killed, running)
 
@@ -161,7 +161,7 @@ async def test_the_heart_beats_while_a_turn_takes_long(book, instance):
     heartbeat = "SELECT extract(epoch FROM heartbeat_at) FROM execution_instances"
     async with instance() as running:
         await until(lambda: book.pool.fetchval(heartbeat), running)
-        async with running.component._turn:
+        async with running.component.turn:
             before = await book.pool.fetchval(heartbeat)
 
             async def beaten():
@@ -185,9 +185,8 @@ async def test_a_closing_fill_heard_of_only_after_a_restart_leaves_the_same_extr
 
     async with instance(paper=DiesOnAnExit) as running:
         await run(running)
-        async with asyncio.timeout(20):
-            while not running.task.done():
-                await asyncio.sleep(0.02)
+        await asyncio.wait_for(FAILED.wait(), 20)
+        await running.kill()
         assert not await closed()
     async with instance() as running:
         await until(closed, running)

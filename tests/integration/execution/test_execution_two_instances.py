@@ -48,8 +48,8 @@ async def opened(book, bus, running) -> None:
 async def direct_exit(running, at_ns: int) -> None:
     """Hands the exit to this instance, as the shared group might."""
     message = exit_of(approval(1, at_ns=MORNING), at_ns=at_ns)
-    async with running.component._turn:
-        await running.component._on_intent(Entry(APPROVALS, "1-1", message.TYPE, message.to_json()))
+    async with running.component.turn:
+        await running.component.execution.handle(Entry(APPROVALS, "1-1", message.TYPE, message.to_json()))
 
 
 async def test_an_exit_that_comes_before_its_entry_keeps_the_position_from_being_opened(book, bus, instance):
@@ -121,7 +121,7 @@ async def test_an_order_that_another_instance_changed_is_read_again_and_still_fi
     async with instance("a") as first:
         await opened(book, bus, first)
         # Somebody else writes the stop's line in the paper book: a version this instance has not seen.
-        async with first.component._turn:  # what the last fill led to is answered: the stop has grown
+        async with first.component.turn:  # what the last fill led to is answered: the stop has grown
             await book.pool.execute("UPDATE paper_orders SET version = version + 1")
         await bus.publish([slice_of(MORNING + MINUTE, [9_800] * 20)])
 

@@ -1,0 +1,101 @@
+"""What is done every so often: the kill switch, orphans, strays, unknown outcomes, missed deadlines, sessions whose
+command was lost.
+
+Questions to brokers are asked beside the turn, each in a task of its own: one that hangs holds up nobody else, not at
+the start either. The paper broker answers at once and is asked in line.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from services.execution.accounts.desk import Desk
+from services.execution.recovery.recovery import Recovery
+from services.execution.sessions import PAPER, Sessions
+from services.execution.trades.ledger import Stale
+from services.execution.trades.supervisor import Supervisor
+from tradebus.runtime.patience import PASSING
+
+_ASKED_AT_ONCE = 4  # questions to one account
+_log = structlog.get_logger()
+
+
+class Chores:
+    """`orphan_seconds`: so long may an instance be silent before its trades are taken over."""
+
+    def __init__(
+        self, recovery: Recovery, supervisor: Supervisor, sessions: Sessions, *, desk: Desk | None,
+        orphan_seconds: float, paced: bool,
+    ) -> None:  # fmt: skip
+        self._recovery, self._supervisor, self._sessions = recovery, supervisor, sessions
+        self._desk, self._orphan_seconds, self._paced = desk, orphan_seconds, paced
+        self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}  # by position and order ("" for all of it)
+        self._narrow: dict[str, asyncio.Semaphore] = {}  # by session's account
+
+    async def keep_house(self) -> None:
+        """One round. No tick passes between taking a trade over and following its orders."""
+        await self._sessions.refresh_kill_switch()
+        await self._take_up_unheard()
+        for pos_id in await self._recovery.adopt_orphans(silent_seconds=self._orphan_seconds):
+            _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
+        await self.recover_strays()
+        for pos_id, session_id, order_id in self._recovery.questions():
+            asking = self._recovery.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
+            await self._ask(session_id, (pos_id, order_id), asking)
+        await self._supervisor.meet_missed()
+        if self._sessions.killed and not self._paced:
+            await self._supervisor.leave_all("kill_switch")  # also what was not known yet when the command came
+
+    async def recover_strays(self) -> None:
+        """Trades of an earlier life, adopted, or forgotten in the middle of something that failed."""
+        strays = await self._recovery.strays()
+        for pos_id, session_id in strays:
+            asking = self._recovery.recover(pos_id, now_ns=self._supervisor.now_ns)
+            await self._ask(session_id, (pos_id, ""), asking)
+        if strays:
+            _log.info("recovering", trades=len(strays))
+
+    async def close(self) -> None:
+        """Ends the questions under way; the next life asks them."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take_up_unheard(self) -> None:
+        for spec in await self._sessions.unheard():
+            _log.warning("a session's start was lost on the bus, taking it up", session_id=spec.session_id)
+            self._sessions.remember(spec)
+            if spec.broker != PAPER and self._desk is not None:
+                self._desk.attach(spec, new=True)
+            else:
+                await self._sessions.participate(spec.session_id)
+
+    async def _ask(self, session_id: str, question: tuple[str, str], asking: Coroutine[Any, Any, None]) -> None:
+        """Paper at once; a broker in a task, where it is not being asked already."""
+        spec = await self._sessions.spec(session_id)
+        if spec.broker == PAPER:
+            await self._answered(question[0], asking)
+            return
+        if question in self._asking or (question[0], "") in self._asking:
+            asking.close()
+            return
+        account = f"{spec.broker}:{spec.credential or spec.broker}"
+        narrow = self._narrow.setdefault(account, asyncio.Semaphore(_ASKED_AT_ONCE))
+
+        async def ask() -> None:
+            async with narrow:
+                await self._answered(question[0], asking)
+
+        task = self._asking[question] = asyncio.create_task(ask())
+        task.add_done_callback(lambda _: (self._asking.pop(question, None), asking.close()))
+
+    async def _answered(self, pos_id: str, asking: Coroutine[Any, Any, None]) -> None:
+        try:
+            await asking
+        except (*PASSING, Stale) as error:
+            _log.warning("not recovered, trying again", pos_id=pos_id, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever one trade does, the others are recovered
+            self._recovery.set_aside(pos_id, error)

@@ -1,0 +1,90 @@
+"""Execution as it runs: begins from the book, then its consumers, its heart, and the accounts.
+
+begin ─► consumers (intents, ticks, commands) ║ heart ║ desk (accounts: senders, reconcilers)
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from services.execution.accounts.desk import Desk
+from services.execution.accounts.senders import Senders
+from services.execution.handlers import TICKS_STREAM, Execution
+from services.execution.recovery.chores import Chores
+from services.execution.sessions import Sessions
+from services.execution.trades.keeper import Keeper
+from services.execution.trades.pulse import Pulse
+from services.execution.trades.supervisor import Supervisor
+from tradebus.bus.port import Bus
+from tradebus.execution.roster import Roster
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.consumer import Consumer
+from tradebus.runtime.patience import PASSING, patiently
+from tradebus.runtime.shell import Component, run_components
+from tradebus.runtime.timers import sleep
+
+_log = structlog.get_logger()
+
+
+class Heart:
+    """Beats however long a turn takes."""
+
+    def __init__(self, pulse: Pulse, timers: Timers, *, every_seconds: float) -> None:
+        self._pulse, self._timers, self._every_seconds = pulse, timers, every_seconds
+
+    async def run(self, stop: asyncio.Event) -> None:
+        while not await sleep(self._timers, self._every_seconds, unless=stop):
+            try:
+                await self._pulse.beat()
+            except PASSING as error:
+                _log.warning("heart could not beat, trying again", error=str(error))
+
+
+class ExecutionService:
+    """A component of the service shell. `execution` handles entries, under `turn`."""
+
+    def __init__(
+        self, consumers: Sequence[Consumer], *, execution: Execution, turn: asyncio.Lock, bus: Bus,
+        keeper: Keeper, sessions: Sessions, supervisor: Supervisor,
+        chores: Chores, senders: Senders, pulse: Pulse, desk: Desk | None, timers: Timers, beat_seconds: float,
+    ) -> None:  # fmt: skip
+        self.execution, self.turn, self.keeper = execution, turn, keeper
+        self._consumers, self._bus, self._sessions = consumers, bus, sessions
+        self._supervisor, self._chores, self._senders, self._desk = supervisor, chores, senders, desk
+        self._pulse, self._timers, self._beat_seconds = pulse, timers, beat_seconds
+
+    @property
+    def killed(self) -> bool:
+        """Whether the kill switch stands, as far as this instance knows."""
+        return self._sessions.killed
+
+    @property
+    def roster(self) -> Roster:
+        """The trades that this instance supervises now."""
+        return self.keeper.roster
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Begins from the book, then handles entries until told to stop."""
+        if await patiently(self._begin, stop, timers=self._timers, what="execution: starting") is None:
+            return
+        heart = Heart(self._pulse, self._timers, every_seconds=self._beat_seconds)
+        parts: list[Component] = [*self._consumers, heart]
+        if self._desk is not None:
+            parts.append(self._desk)
+        try:
+            await run_components(parts, stop)
+        finally:
+            await self._chores.close()
+            await self._senders.close()
+
+    async def _begin(self) -> bool:
+        """Sessions, market time and a heart that beats before the first trade: without one that stops, nobody would
+        adopt it. Trades are recovered by the consumers, before their first entry."""
+        await self._sessions.load(await self.keeper.commits.ledger.sessions_alive())
+        self._supervisor.begin((await self._bus.last_watermark(TICKS_STREAM) or 0) + 1)
+        if self._desk is not None:
+            for spec in self._sessions.at_brokers:
+                self._desk.attach(spec, new=False)
+        await self._pulse.beat()
+        return True
