@@ -160,9 +160,16 @@ def net_of(book: Iterable[BrokerOrder]) -> dict[int, int]:
 
 
 def disputed_positions(
-    *, ours: Mapping[int, int], others: Mapping[int, int], brokers: Mapping[int, int], symbols: Mapping[int, str]
+    *,
+    ours: Mapping[int, int],
+    others: Mapping[int, int],
+    brokers: Mapping[int, int],
+    symbols: Mapping[int, str],
+    converted: Mapping[int, str] | None = None,
 ) -> list[Difference]:
-    """Instruments whose net quantity at the broker is neither ours alone nor ours with that of others' orders."""
+    """Instruments whose net intraday quantity at the broker is neither ours alone nor ours with that of others' orders.
+    `converted` says what is held there as another product: where that is it, somebody converted the position."""
+    converted = converted or {}
     found = []
     for instrument in sorted({*ours, *brokers}):
         mine, theirs = ours.get(instrument, 0), brokers.get(instrument, 0)
@@ -171,8 +178,12 @@ def disputed_positions(
                 Difference(
                     what=f"position {symbols.get(instrument, instrument)}",
                     ours=str(mine),
-                    brokers=str(theirs),
-                    action="look at it",
+                    brokers=f"{theirs}, and {converted[instrument]}" if instrument in converted else str(theirs),
+                    action=(
+                        "converted at the broker: convert it back, or close it there and cancel its stop by hand"
+                        if instrument in converted
+                        else "look at it"
+                    ),
                 )
             )
     return found

@@ -18,14 +18,14 @@ from services.execution.accounts.accounts import Account, account_key
 from services.execution.metrics import ExecutionMetrics
 from services.execution.recovery.book import OwnBook
 from services.execution.recovery.recovery import Recovery
+from services.execution.recovery.recurrence import PATIENCE, Recurrence
+from services.execution.recovery.telling import Telling
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.keeper import Keeper
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.contracts.base import Message, event_id_for
-from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
+from tradebus.contracts.orders import Difference
 from tradebus.contracts.sessions import SessionSpec
-from tradebus.contracts.streams import ORDERS
 from tradebus.execution import decisions
 from tradebus.execution.reconciliation import (
     Finding,
@@ -47,7 +47,6 @@ from tradebus.trading.states import OrderState
 
 _TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
 _HIT_PATIENCE = 3  # ten seconds and more; right after a change a stop may be called open while it waits
-_PATIENCE = 2  # reconciliations in a row before a difference that may be under way counts
 _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
 _AGAIN_SECONDS = 1.0
 _log = structlog.get_logger()
@@ -62,17 +61,12 @@ class Reconciler:
         metrics: ExecutionMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
-        self._store, self._clock, self._market_ns, self._spec_of = store, clock, market_ns, spec_of
-        self._metrics, self._timers = metrics, timers
+        self._market_ns, self._spec_of, self._timers = market_ns, spec_of, timers
         self._book = OwnBook(store.pool)
         self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
         self._due = asyncio.Event()
-        self._agreed = False  # with the broker, since the start or the last dispute
-        self._told: tuple[Difference, ...] = ()
-        self._settled: list[Difference] = []  # and not told yet
-        self._seen: dict[str, int] = {}  # how often in a row a difference was there
-        self._now: set[str] = set()  # those of the reconciliation under way
-        self._open_questions = 0  # differences that the next look decides about
+        self._recurrence = Recurrence()
+        self._telling = Telling(account, store=store, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics)
         self._noted: set[str] = set()  # others' orders that were mentioned
         self._read_ns = self._timers.monotonic_ns()
 
@@ -130,20 +124,21 @@ class Reconciler:
             return
         book = await account.gateway.order_book(next(iter(account.sessions)))
         if book is None:
-            await self._unread()
+            await self._telling.unread(
+                self._lost_ns / 1e9, lost=self._timers.monotonic_ns() - self._read_ns >= self._lost_ns
+            )
             return
         self._read_ns = self._timers.monotonic_ns()
-        self._open_questions = 0
-        self._settled += await self._settle_orders(book)
+        self._recurrence.begin()
+        self._telling.settled(await self._settle_orders(book))
         ours = await self._own(book)
         disputed = self._still_disputed(book, ours)
         marked, others = strangers(book, [order.tag for order in ours])
-        disputed += self._persisting(marked) + await self._positions(book, ours)
-        self._forget_settled()
+        disputed += self._recurrence.lasting(marked) + await self._positions(book, ours)
         notes = [note for note in others if note.what not in self._noted]
         self._noted |= {note.what for note in others}
-        self._settled += notes
-        await self._tell(len(ours), disputed)
+        self._telling.settled(notes)
+        await self._telling.tell(len(ours), disputed, open_questions=self._recurrence.open_questions)
 
     async def _listen(self) -> None:
         while True:
@@ -195,15 +190,15 @@ class Reconciler:
             if finding is Finding.HEAR:
                 await self._keeper.report(theirs)
                 settled.append(difference(ours, theirs, action="taken over"))
-            elif finding is Finding.CANCEL and self._count(f"cancel {ours.tag}") >= _PATIENCE:
+            elif finding is Finding.CANCEL and self._recurrence.count(f"cancel {ours.tag}") >= PATIENCE:
                 await self._keeper.attempt(ours.pos_id, decisions.cancel_again(ours.order_id, self._market_ns()))
                 settled.append(difference(ours, theirs, action="sent again"))
-            elif finding is Finding.HIT and self._count(f"hit {ours.tag}") >= _HIT_PATIENCE:
+            elif finding is Finding.HIT and self._recurrence.count(f"hit {ours.tag}") >= _HIT_PATIENCE:
                 await self._keeper.attempt(
                     ours.pos_id, decisions.exit_at(reason="stop_not_filled", at_ns=self._market_ns())
                 )
                 settled.append(difference(ours, theirs, action="cancelled, to be sold at the market"))
-            elif finding is Finding.REALIGN and self._count(f"realign {ours.tag}") >= _PATIENCE:
+            elif finding is Finding.REALIGN and self._recurrence.count(f"realign {ours.tag}") >= PATIENCE:
                 at_ns = self._market_ns()
                 await self._keeper.attempt(
                     ours.pos_id,
@@ -218,7 +213,7 @@ class Reconciler:
     async def _look_up_missing(self, ours: OwnOrder) -> None:
         """Live with us, accepted by the broker once, and not in its book: only a look-up by tag may say it is gone."""
         known = ours.broker_order_id is not None and not ours.ended
-        if known and self._count(f"missing {ours.tag}") >= _PATIENCE:
+        if known and self._recurrence.count(f"missing {ours.tag}") >= PATIENCE:
             await self._recovery.resolve(ours.pos_id, ours.order_id, now_ns=self._market_ns())
 
     def _still_disputed(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
@@ -228,7 +223,7 @@ class Reconciler:
             for own in ours
             if own.tag in by_tag and judge(own, by_tag[own.tag]) is Finding.DISPUTED
         ]
-        return self._persisting([*found, *twins])
+        return self._recurrence.lasting([*found, *twins])
 
     async def _positions(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
         """Only where nothing is under way: positions and orders are read one after the other."""
@@ -241,76 +236,21 @@ class Reconciler:
             return []
         known = self._account.listed.known
         brokers: dict[int, int] = {}
+        converted: dict[int, str] = {}
         for row in rows:
             instrument = known.instrument_of(row.broker_segment, row.token)
             if instrument is not None and row.product.upper() in _INTRADAY:
                 brokers[instrument] = brokers.get(instrument, 0) + row.quantity
+            elif instrument is not None and row.quantity:
+                converted[instrument] = f"{row.quantity} as {row.product}"
         tags = {own.tag for own in ours}
         others = net_of([order for order in book if order.tag not in tags])
         symbols: Mapping[int, str] = {instrument: row.symbol for instrument, row in known.listings()}
         held = await self._book.net(list(self._account.sessions))
-        return self._persisting(disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols))
+        return self._recurrence.lasting(
+            disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols, converted=converted)
+        )
 
     async def _own(self, book: Sequence[BrokerOrder]) -> list[OwnOrder]:
         found = await self._book.orders([order.tag for order in book if order.tag], list(self._account.sessions))
         return [own for own in found if await self._is_of_account(own.session_id)]
-
-    async def _tell(self, checked: int, disputed: list[Difference]) -> None:
-        account = self._account
-        self._metrics.disputes.labels(account.name).set(len(disputed))
-        self._metrics.reconciled.labels(account.name, "disputed" if disputed else "agreed").inc()
-        if disputed:
-            account.blocked = "reconcile_mismatch"
-            if tuple(disputed) != self._told:
-                self._told, self._agreed = tuple(disputed), False
-                _log.error("book and broker disagree", account=account.name, differences=len(disputed))
-                await self._emit(ReconcileMismatch, differences=tuple(disputed))
-            return
-        if self._open_questions:
-            return
-        account.blocked = ""
-        if not self._agreed or self._settled:
-            self._agreed, self._told = True, ()
-            settled, self._settled = tuple(self._settled), []
-            await self._emit(Reconciled, orders_checked=checked, differences=settled)
-
-    async def _emit(self, model: type[Message], **fields: object) -> None:
-        at_ns, now_ns = self._market_ns(), self._clock.now_ns()
-        async with self._store.begin() as tx:
-            for session_id, spec in self._account.sessions.items():
-                event_id = event_id_for(model.TYPE, at_ns, session_id, now_ns)
-                envelope = {
-                    "event_id": event_id, "ts_event_ns": at_ns, "ts_recorded_ns": now_ns, "source": "execution",
-                    "trace_id": event_id, "user_id": spec.user_id, "session_id": session_id,
-                }  # fmt: skip
-                tx.emit(ORDERS.name, model.model_validate({**envelope, **fields}))
-        await self._outbox.flush()
-
-    async def _unread(self) -> None:
-        self._metrics.reconciled.labels(self._account.name, "unread").inc()
-        _log.warning("the order book cannot be read", account=self._account.name)
-        if self._timers.monotonic_ns() - self._read_ns < self._lost_ns:
-            return
-        self._account.blocked = "broker_lost"
-        lost = Difference(
-            what="order book", ours="needed", brokers=f"unread for {self._lost_ns / 1e9:g} s",
-            action="look whether the login has ended; no position is opened until the book is read",
-        )  # fmt: skip
-        if self._told != (lost,):
-            self._told, self._agreed = (lost,), False
-            await self._emit(ReconcileMismatch, differences=(lost,))
-
-    def _count(self, what: str) -> int:
-        self._seen[what] = self._seen.get(what, 0) + 1
-        self._now.add(what)
-        return self._seen[what]
-
-    def _persisting(self, found: Sequence[Difference]) -> list[Difference]:
-        """Those that were there the last time too; the others leave open whether book and broker agree."""
-        lasting = [one for one in found if self._count(f"{one.what} {one.ours} {one.brokers}") >= _PATIENCE]
-        self._open_questions += len(found) - len(lasting)
-        return lasting
-
-    def _forget_settled(self) -> None:
-        self._seen = {what: times for what, times in self._seen.items() if what in self._now}
-        self._now = set()

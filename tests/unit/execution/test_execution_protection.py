@@ -1,9 +1,10 @@
 """How long a position stands without a stop, told from the changes of its trade."""
 
-from prometheus_client import REGISTRY
+from prometheus_client import CollectorRegistry
 from testkit.contracts import contract
 from testkit.trades import MORNING, SECOND, approval, paper_filling
 
+from services.execution.metrics import ExecutionMetrics
 from services.execution.trades.protection import Protection, is_unprotected
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Side
@@ -47,7 +48,7 @@ def live(trade: Trade, role: OrderRole) -> Order:
 
 
 def test_a_stop_accepted_at_once_left_no_time_between():
-    protection, trade = Protection(), placed()
+    protection, trade = Protection(ExecutionMetrics(CollectorRegistry())), placed()
     assert protection.note(trade, now_ns=MORNING) is None
     fill(trade, trade.entry_order(), at_ns=MORNING + SECOND, price=10_000)
     assert is_unprotected(trade)
@@ -58,7 +59,7 @@ def test_a_stop_accepted_at_once_left_no_time_between():
 
 
 def test_a_stop_whose_answer_was_lost_counts_until_it_is_found():
-    protection, trade = Protection(), held()
+    protection, trade = Protection(ExecutionMetrics(CollectorRegistry())), held()
     protection.note(trade, now_ns=MORNING + SECOND)
     stop = live(trade, OrderRole.STOP)
     answer(trade, stop, LOST)
@@ -70,8 +71,8 @@ def test_a_stop_whose_answer_was_lost_counts_until_it_is_found():
 
 def test_a_stop_that_was_refused_counts_until_the_position_is_closed():
     name = "tradebus_execution_unprotected_seconds"
-    before = REGISTRY.get_sample_value(f"{name}_sum") or 0
-    protection, trade = Protection(), held()
+    registry = CollectorRegistry()
+    protection, trade = Protection(ExecutionMetrics(registry)), held()
     protection.note(trade, now_ns=MORNING + SECOND)
     answer(trade, live(trade, OrderRole.STOP), REFUSED)
     assert protection.note(trade, now_ns=MORNING + SECOND) is None
@@ -80,5 +81,5 @@ def test_a_stop_that_was_refused_counts_until_the_position_is_closed():
     fill(trade, leaving, at_ns=MORNING + 6 * SECOND, price=9_990)
     assert trade.ended
     assert protection.note(trade, now_ns=MORNING + 6 * SECOND) == 5
-    assert REGISTRY.get_sample_value(f"{name}_sum") == before + 5
-    assert REGISTRY.get_sample_value("tradebus_execution_unprotected_positions") == 0
+    assert registry.get_sample_value(f"{name}_sum") == 5
+    assert registry.get_sample_value("tradebus_execution_unprotected_positions") == 0

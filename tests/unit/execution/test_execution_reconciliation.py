@@ -129,6 +129,12 @@ def test_a_position_is_explained_by_ours_or_by_ours_and_others() -> None:
         assert len(disputed_positions(ours={3: 100}, others={3: 30}, brokers=brokers, symbols=symbols)) == found
 
 
+def test_a_position_converted_to_another_product_is_told_with_what_to_do() -> None:
+    [told] = disputed_positions(ours={3: 65}, others={}, brokers={}, symbols={3: "X"}, converted={3: "65 as NRML"})
+    assert told.brokers == "0, and 65 as NRML"
+    assert "convert it back" in told.action
+
+
 def test_net_counts_sells_against_buys_and_leaves_the_unlisted_out() -> None:
     buy, sell = theirs(filled=60), replace(theirs(filled=20), transaction=Transaction.SELL)
     foreign = replace(theirs(filled=60), instrument=UNLISTED_INSTRUMENT)

@@ -1,0 +1,78 @@
+"""What a reconciliation came to, for a person: RECONCILED, RECONCILE_MISMATCH, and whether positions may be opened."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from services.execution.accounts.accounts import Account
+from services.execution.metrics import ExecutionMetrics
+from tradebus.contracts.base import Message, event_id_for
+from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
+from tradebus.contracts.streams import ORDERS
+from tradebus.kernel.clock import Clock
+from tradebus.store.outbox import Outbox
+from tradebus.store.store import Store
+
+_log = structlog.get_logger()
+
+
+class Telling:
+    """One per account. The same is told once."""
+
+    def __init__(
+        self, account: Account, *, store: Store, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
+        metrics: ExecutionMetrics,
+    ) -> None:  # fmt: skip
+        self._account, self._store, self._outbox, self._metrics = account, store, outbox, metrics
+        self._clock, self._market_ns = clock, market_ns
+        self._agreed = False  # with the broker, since the start or the last dispute
+        self._told: tuple[Difference, ...] = ()
+        self._settled: list[Difference] = []  # and not told yet
+
+    def settled(self, found: Sequence[Difference]) -> None:
+        """Told with the next agreement."""
+        self._settled += found
+
+    async def tell(self, checked: int, disputed: Sequence[Difference], *, open_questions: int) -> None:
+        """A look is over: `checked` orders, what nobody can explain, and what the next look decides about."""
+        account = self._account
+        self._metrics.disputes.labels(account.name).set(len(disputed))
+        self._metrics.reconciled.labels(account.name, "disputed" if disputed else "agreed").inc()
+        if disputed:
+            await self._dispute("reconcile_mismatch", disputed)
+        elif not open_questions:
+            account.blocked = ""
+            if not self._agreed or self._settled:
+                self._agreed, self._told = True, ()
+                settled, self._settled = tuple(self._settled), []
+                await self._emit(Reconciled, orders_checked=checked, differences=settled)
+
+    async def unread(self, seconds: float, *, lost: bool) -> None:
+        """The books could not be read; `lost` where they could not for `seconds`, which is too long."""
+        self._metrics.reconciled.labels(self._account.name, "unread").inc()
+        _log.warning("the order book cannot be read", account=self._account.name)
+        if lost:
+            missing = Difference(
+                what="order book", ours="needed", brokers=f"unread for {seconds:g} s",
+                action="look whether the login has ended; no position is opened until the book is read",
+            )  # fmt: skip
+            await self._dispute("broker_lost", [missing])
+
+    async def _dispute(self, reason: str, disputed: Sequence[Difference]) -> None:
+        self._account.blocked = reason
+        if tuple(disputed) != self._told:
+            self._told, self._agreed = tuple(disputed), False
+            _log.error("book and broker disagree", account=self._account.name, differences=len(disputed))
+            await self._emit(ReconcileMismatch, differences=tuple(disputed))
+
+    async def _emit(self, model: type[Message], **fields: object) -> None:
+        at_ns, now_ns = self._market_ns(), self._clock.now_ns()
+        async with self._store.begin() as tx:
+            for session_id, spec in self._account.sessions.items():
+                event_id = event_id_for(model.TYPE, at_ns, session_id, now_ns)
+                envelope = {
+                    "event_id": event_id, "ts_event_ns": at_ns, "ts_recorded_ns": now_ns, "source": "execution",
+                    "trace_id": event_id, "user_id": spec.user_id, "session_id": session_id,
+                }  # fmt: skip
+                tx.emit(ORDERS.name, model.model_validate({**envelope, **fields}))
+        await self._outbox.flush()
