@@ -79,18 +79,24 @@ class ChannelDoor:
 
     async def _work_off(self, user: str, stop: asyncio.Event) -> None:
         commands = self._waiting[user]
-        while commands:
-            self._count -= 1
-            await self._carry_out(commands.popleft(), stop)
-        del self._waiting[user]
+        try:
+            while commands:
+                self._count -= 1
+                await self._carry_out(commands.popleft(), stop)
+        finally:
+            self._count -= len(commands)
+            del self._waiting[user]
 
     async def _carry_out(self, command: Read, stop: asyncio.Event) -> None:
         try:
             await patiently(partial(self._handler.carry_out, command), stop, timers=self._timers, what="a command")
         except Exception as error:  # noqa: BLE001 - whatever one command does, the others are carried out
             _log.error("command failed", action=command.action, user_id=command.user_id, exc_info=error)
-            what = partial(self._handler.put_aside, type(error).__name__)
-            await patiently(what, stop, timers=self._timers, what="reporting a command")
+            report = partial(self._handler.put_aside, type(error).__name__)
+            try:
+                await patiently(report, stop, timers=self._timers, what="reporting a command")
+            except Exception as again:  # noqa: BLE001 - said in the log at least
+                _log.error("command failed, and so did its report", exc_info=again)
 
 
 class InboxHandler:

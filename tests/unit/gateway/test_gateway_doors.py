@@ -1,0 +1,70 @@
+"""The channel: one user's commands in order, another's beside them, a failure that stops nobody."""
+
+import asyncio
+import json
+from typing import Any, cast
+
+from services.gateway.domain.body import ExternalCommand, Refused
+from services.gateway.doors import ChannelDoor
+from services.gateway.handlers import CommandHandler
+from tradebus.bus.memory_bus import MemoryBus
+from tradebus.contracts.streams import COMMAND_CHANNEL
+from tradebus.kernel.clock import WallClock
+from tradebus.runtime.timers import WallTimers
+
+
+class Hands:
+    """Stands where the handler does: carries nothing out, and hangs or fails for whom a test says."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.reported: list[str] = []
+        self.free = asyncio.Event()
+
+    async def carry_out(self, command: ExternalCommand | Refused, *, delivery_id: str | None = None) -> None:
+        if command.user_id == "hangs":
+            await self.free.wait()
+        if command.user_id == "poison":
+            raise ZeroDivisionError
+        self.done.append(f"{command.user_id} {command.action}")
+
+    async def put_aside(self, what: str) -> None:
+        self.reported.append(what)
+        raise RuntimeError("the report fails as well")
+
+
+async def test_no_user_waits_for_another_and_kill_for_nobody() -> None:
+    bus, hands, stop = MemoryBus(), Hands(), asyncio.Event()
+    listener = bus.listen(COMMAND_CHANNEL)
+    await listener.ready()
+    door = ChannelDoor(listener, cast(CommandHandler, hands), timers=WallTimers(WallClock()))
+    running = asyncio.create_task(door.run(stop))
+
+    async def send(action: str, user_id: str | None = None) -> None:
+        body: dict[str, Any] = {"action": action, "data": {}}
+        await bus.broadcast(COMMAND_CHANNEL, json.dumps(body | ({"user_id": user_id} if user_id else {})).encode())
+
+    for action in ("PAUSE_TRADING", "RESUME_TRADING", "STOP_TRADING"):
+        for user_id in ("hangs", "poison", "other"):
+            await send(action, user_id)
+    await send("KILL")
+    async with asyncio.timeout(10):
+        while len(hands.done) < 4 or len(hands.reported) < 3:
+            await asyncio.sleep(0)
+    assert "None KILL" in hands.done
+    assert [one for one in hands.done if one != "None KILL"] == [
+        "other PAUSE_TRADING",
+        "other RESUME_TRADING",
+        "other STOP_TRADING",
+    ]
+    hands.free.set()
+    async with asyncio.timeout(10):
+        while len(hands.done) < 7:
+            await asyncio.sleep(0)
+    assert hands.done[4:] == ["hangs PAUSE_TRADING", "hangs RESUME_TRADING", "hangs STOP_TRADING"]
+    await send("STOP_TRADING", "poison")
+    async with asyncio.timeout(10):
+        while len(hands.reported) < 4:
+            await asyncio.sleep(0)
+    stop.set()
+    await running
