@@ -4,9 +4,11 @@ It reads questions and writes answers (`wire`), and knows nothing else: no bus, 
 prints goes to the error stream. It ends with the service that started it.
 """
 
+import contextlib
 import os
 import resource
 import sys
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic import ValidationError
@@ -127,6 +129,9 @@ def _write(replies: BinaryIO, value: dict[str, Any]) -> None:
 
 
 def _limit(memory_bytes: int) -> None:
+    # Where memory runs out all the same, in a container, this process is the one to go.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
     for what, most in (
         (resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _FILE_BYTES_MAX),
         (resource.RLIMIT_NOFILE, _OPEN_FILES_MAX),
