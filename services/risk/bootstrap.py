@@ -8,15 +8,15 @@ from services.risk.adapters.postgres import CONSUMER, PostgresRiskBook
 from services.risk.handlers import Risk
 from services.risk.kill_switch import KillSwitch, KillWatch
 from services.risk.marks import TICKS_STREAM, Marks
-from services.risk.messages import INTENTS_STREAM
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import RiskBook
 from services.risk.recovery import Recovery
 from services.risk.sessions import Sessions
 from services.risk.settings import RiskSettings
+from services.risk.sources import SignalSources
 from services.risk.surroundings import MarketTime, Surroundings
-from tradebus.bus.port import Bus, Entry, Outgoing
-from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNALS
+from tradebus.bus.port import Bus
+from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
@@ -26,8 +26,9 @@ from tradebus.runtime.shell import Component
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
-GATES = (Gate(SIGNALS.name, 0, "event"), Gate(TICKS_STREAM, 1, "watermark"), Gate(ORDERS.name, 2, "event"))
-STREAMS = (SIGNALS.name, TICKS_STREAM, ORDERS.name, COMMANDS.name, SESSIONS.name, MD_GAPS.name)
+_GATES = (Gate(TICKS_STREAM, 1, "watermark"), Gate(ORDERS.name, 2, "event"))
+_BESIDE = (TICKS_STREAM, ORDERS.name, COMMANDS.name, SESSIONS.name, MD_GAPS.name)
+STREAMS = (*(source.name for source in SIGNAL_SOURCES), *_BESIDE)
 _SWEEP_SECONDS = 5.0
 _CLOCK_SECONDS = 1.0
 _GAPS_SECONDS = 10.0
@@ -57,7 +58,7 @@ class Wired:
 
 def wire(
     settings: RiskSettings, *, bus: Bus, book: RiskBook, publisher: Publisher, clock: Clock, ids: IdSource,
-    timers: Timers, registry: CollectorRegistry,
+    timers: Timers, registry: CollectorRegistry, sources: Sequence[Stream] = SIGNAL_SOURCES,
 ) -> Wired:  # fmt: skip
     """The service on any book and bus. Paced, data alone is time, and nothing is done out of turn."""
     metrics, paced = RiskMetrics(registry), settings.paced
@@ -72,14 +73,20 @@ def wire(
     marks = Marks(sessions, surroundings, bus=bus, paced=paced)
     risk = Risk(sessions, surroundings, marks, kill_switch, metrics=metrics)
 
+    inputs: list[MergedInput] = []
+    signals = SignalSources(sources, recalled=lambda: inputs[-1].recalled)
+    gates = (*(Gate(stream, 0, "event") for stream in signals.streams), *_GATES)
+
     async def open_input() -> MergedInput:
         # One name for every instance: whoever comes next finds what the last one left.
-        subscription = await bus.subscribe(STREAMS, group=CONSUMER, consumer=CONSUMER)
-        return MergedInput(subscription, bus=bus, gates=GATES, paced=paced)
+        subscription = await bus.subscribe((*signals.streams, *_BESIDE), group=CONSUMER, consumer=CONSUMER)
+        inputs[:] = [MergedInput(subscription, bus=bus, gates=gates, paced=paced)]
+        return inputs[0]
 
     consumer = Consumer(
         "risk", open_input=open_input, handler=risk, publisher=publisher, timers=timers,
-        metrics=ConsumerMetrics(registry), paced=paced, owed=_owed, policy=Policy(attempts_max=settings.attempts_max),
+        metrics=ConsumerMetrics(registry), paced=paced, owed=signals.owed,
+        policy=Policy(attempts_max=settings.attempts_max),
     )  # fmt: skip
     watches: list[Component] = [
         KillWatch(
@@ -98,10 +105,3 @@ def wire(
             )
         )  # fmt: skip
     return Wired(consumer, risk, kill_switch, watches)
-
-
-def _owed(entry: Entry) -> Sequence[Outgoing]:
-    """Nothing of a signal's instant follows its watermark: execution may go on to there."""
-    if entry.stream != SIGNALS.name or entry.watermark_ns is None:
-        return ()
-    return [Outgoing(INTENTS_STREAM, "watermark", watermark_ns=entry.watermark_ns)]

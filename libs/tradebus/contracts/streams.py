@@ -65,6 +65,7 @@ MD_CANDLES = Stream("md.candles.v1", "market_data", Density.DENSE, 50_000)
 MD_GAPS = Stream("md.gaps.v1", "market_data", Density.SPARSE, 20_000)
 # One stream for each source of signals, with watermarks of its own: two producers are two streams.
 SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000)
+SIGNAL_SOURCES: tuple[Stream, ...] = (SIGNALS,)
 INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)
 RISK = Stream("risk.v1", "risk", Density.SPARSE, 100_000)
 ORDERS = Stream("orders.v1", "execution", Density.SPARSE, 100_000)

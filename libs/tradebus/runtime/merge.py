@@ -109,6 +109,7 @@ class MergedInput:
         self._gating = {gate.stream for gate in gates} if paced else set()
         self._merge = WatermarkMerge(gates if paced else ())
         self._started = not paced
+        self.recalled: dict[str, int] = {}  # watermarks acknowledged in an earlier life, by stream
 
     async def next(self, *, block_ms: int) -> list[Entry]:
         """Entries to handle now, in order; empty after `block_ms` without any. The caller acknowledges them."""
@@ -142,5 +143,6 @@ class MergedInput:
             acknowledged = tail[: max(0, len(tail) - lag.get(stream, 0))]
             marks = [entry.watermark_ns for entry in acknowledged if entry.watermark_ns is not None]
             if marks:
+                self.recalled[stream] = max(marks)
                 self._merge.promise(stream, max(marks))
         self._started = True
