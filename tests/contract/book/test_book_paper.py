@@ -153,3 +153,21 @@ async def test_what_is_final_is_let_go_and_refuses_changes(paper_book):
     assert gateway.next_touch(1, table([10_000, 10_000]), 0) is None
     refused = await gateway.cancel("a", placed.broker_order_id, at_ns=OPEN_NS + MILLISECOND)
     assert refused.result is Result.REFUSED
+
+
+async def test_a_modification_that_no_exchange_would_take_is_refused(paper_book):
+    gateway = PaperGateway(paper_book, settings_of)
+    placed = await gateway.place(request(kind=OrderType.SL, way=Transaction.SELL))
+    now_ns = OPEN_NS + MILLISECOND
+    for change, rule in (
+        (Change(110, 10_000, 10_000, now_ns), "lot_size"),
+        (Change(100, 9_998, 10_000, now_ns), "tick_size"),
+        (Change(100, 10_000, 9_900, now_ns), "stop_limit"),
+        (Change(100, 10_000, -5, now_ns), "trigger"),
+        (Change(100, 10_000, 10_000, OPEN_NS - 3_600_000 * MILLISECOND), "outside_session"),
+    ):
+        refused = await gateway.modify("a", placed.broker_order_id, change)
+        assert refused.result is Result.REFUSED
+        assert refused.reason.startswith(rule)
+    taken = await gateway.modify("a", placed.broker_order_id, Change(75, 9_900, 9_950, now_ns))
+    assert taken.result is Result.ACCEPTED

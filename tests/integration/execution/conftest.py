@@ -16,7 +16,7 @@ async def book(store):
         await register_instruments(
             tx.connection,
             [Instrument(instrument_id=1, symbol="X", exchange="NSE", kind="FUTURE", market_class="derivative",
-                        underlying="NIFTY", tick_size_paise=5)],
+                        underlying="NIFTY", lot_size=25, tick_size_paise=5)],
         )  # fmt: skip
         await tx.connection.execute(
             "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"

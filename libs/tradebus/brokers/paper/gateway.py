@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from tradebus.brokers.paper.port import PaperBook
 from tradebus.contracts.sessions import PaperSettings
-from tradebus.trading.matching.market import PaperMarket, altered, change_refusal
-from tradebus.trading.matching.paper import PaperOrder, accept, refusal, report, request_cancel, request_change
+from tradebus.trading.matching.market import PaperMarket, altered, asked_change
+from tradebus.trading.matching.paper import PaperOrder, accept, refusal, report, request_cancel
 from tradebus.trading.orders import BrokerOrder, Change, InstrumentTicks, Lookup, OrderRequest, Outcome, Result
 
 SettingsOf = Callable[[str], Awaitable[PaperSettings]]
@@ -37,11 +37,8 @@ class PaperGateway:
         return Outcome(Result.ACCEPTED, broker_order_id=found[0].broker_order_id)
 
     async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
-        """Puts a modification on its way. A final order refuses it."""
-        problem = change_refusal(change)
-        if problem is not None:
-            return Outcome(Result.REFUSED, reason=problem)
-        return await self._alter(account, broker_order_id, lambda order: request_change(order, change))
+        """Puts a modification on its way. A final order refuses it, and what an exchange would."""
+        return await self._alter(account, broker_order_id, lambda order: asked_change(order, change))
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
         """Puts a cancellation on its way. A final order refuses it; asking twice is harmless."""
@@ -81,7 +78,9 @@ class PaperGateway:
         self._follow(*found)  # another instance was first: what it wrote is what happened
         return [report(found[0])]
 
-    async def _alter(self, account: str, broker_order_id: str, move: Callable[[PaperOrder], PaperOrder]) -> Outcome:
+    async def _alter(
+        self, account: str, broker_order_id: str, move: Callable[[PaperOrder], PaperOrder | str]
+    ) -> Outcome:
         order, version = await self._book.by_id(broker_order_id) or (None, 0)
         outcome, changed = altered(order, account, broker_order_id, move)
         if changed is not None and not await self._save(changed, version=version):

@@ -4,8 +4,8 @@ It answers as `tradebus.brokers.paper` does on a durable book (tested on both).
 """
 
 from tradebus.contracts.sessions import PaperSettings
-from tradebus.trading.matching.market import PaperMarket, altered, change_refusal
-from tradebus.trading.matching.paper import PaperOrder, accept, refusal, report, request_cancel, request_change
+from tradebus.trading.matching.market import PaperMarket, altered, asked_change
+from tradebus.trading.matching.paper import PaperOrder, accept, refusal, report, request_cancel
 from tradebus.trading.orders import BrokerOrder, Change, InstrumentTicks, OrderRequest, Outcome, Result
 
 
@@ -33,12 +33,9 @@ class PaperExchange:
         return Outcome(Result.ACCEPTED, broker_order_id=known)
 
     def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
-        """Puts a modification on its way. A final order refuses it."""
-        problem = change_refusal(change)
-        if problem is not None:
-            return Outcome(Result.REFUSED, reason=problem)
+        """Puts a modification on its way. A final order refuses it, and what an exchange would."""
         outcome, order = altered(
-            self._by_id.get(broker_order_id), account, broker_order_id, lambda found: request_change(found, change)
+            self._by_id.get(broker_order_id), account, broker_order_id, lambda found: asked_change(found, change)
         )
         return self._answer(outcome, order)
 

@@ -7,8 +7,9 @@ without. Orders are looked at in the order they entered the book.
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
-from tradebus.trading.matching.paper import PaperOrder, Quote, catch_up, match
+from tradebus.trading.matching.paper import PaperOrder, Quote, catch_up, match, refusal, request_change
 from tradebus.trading.matching.touch import next_touch
 from tradebus.trading.orders import Change, InstrumentTicks, Outcome, Result
 
@@ -83,21 +84,28 @@ class PaperMarket:
 
 
 def altered(
-    found: PaperOrder | None, account: str, broker_order_id: str, move: Callable[[PaperOrder], PaperOrder]
+    found: PaperOrder | None, account: str, broker_order_id: str, move: Callable[[PaperOrder], PaperOrder | str]
 ) -> tuple[Outcome, PaperOrder | None]:
-    """What a cancellation or modification of an order comes to: the answer, and the order to be written."""
+    """What a cancellation or modification of an order comes to: the answer, and the order to be written. `move` gives
+    the order afterwards, or why the exchange does not take the request."""
     if found is None or found.request.account != account:
         return Outcome(Result.REFUSED, reason=f"no order {broker_order_id} in this account"), None
     if found.status.final:
         return Outcome(Result.REFUSED, reason=f"the order is {found.status} already"), None
-    return Outcome(Result.ACCEPTED, broker_order_id=broker_order_id), move(found)
+    after = move(found)
+    if isinstance(after, str):
+        return Outcome(Result.REFUSED, reason=after), None
+    return Outcome(Result.ACCEPTED, broker_order_id=broker_order_id), after
 
 
-def change_refusal(change: Change) -> str | None:
-    """Why an exchange would not take the modification, None where it would."""
-    if change.trigger_paise is not None and change.trigger_paise <= 0:
-        return "a trigger must be positive"
-    return None
+def asked_change(order: PaperOrder, change: Change) -> PaperOrder | str:
+    """The order with the modification on its way, or why the exchange would not take it: the same rules as of an order
+    that is new."""
+    asked = replace(
+        order.request, quantity=change.quantity, price_paise=change.price_paise, trigger_paise=change.trigger_paise,
+        at_ns=change.at_ns,
+    )  # fmt: skip
+    return refusal(asked) or request_change(order, change)
 
 
 def _same_book_line(before: PaperOrder, after: PaperOrder) -> bool:
