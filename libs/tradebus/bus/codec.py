@@ -50,7 +50,7 @@ def read_entry(stream: str, entry_id: bytes, fields: Sequence[bytes], *, deliver
             origin=_origin(fields),
         )
     except ValueError:
-        return Entry(stream, entry_id.decode(), MALFORMED, _body(found), deliveries=deliveries)
+        return Entry(stream, entry_id.decode(), MALFORMED, _body(found), deliveries=deliveries, origin=_origin(fields))
 
 
 def origin_fields(origin: Origin) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from tradebus.contracts.signals import EntrySignal
 from tradebus.runtime.rendering import fact_of, message_of
 from tradebus.trading.facts import FACTS, Fact
 
-_ONLY_MESSAGES = {"RECONCILED", "RECONCILE_MISMATCH"}  # said of an account, not of a trade
+# Said of an account or of a strategy's file, not of a trade.
+_ONLY_MESSAGES = {"RECONCILED", "RECONCILE_MISMATCH", "STRATEGY_FAILED"}
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.TYPE)
