@@ -60,7 +60,8 @@ async def build(
         metrics=ConsumerMetrics(registry or CollectorRegistry()), paced=settings.paced, owed=watermark_of,
         policy=Policy(commit_entries=settings.flush_entries, commit_seconds=settings.flush_seconds),
     )  # fmt: skip
-    handlers.changed = lambda: consumer.reopen() if source.is_outdated else None
+    handlers.changed = taking.changed = lambda: consumer.reopen() if source.is_outdated else None
+    taking.post = consumer.post
     component = StrategyComponent(consumer, desks)
     await component.start()
     return [component]

@@ -44,6 +44,10 @@ class Sessions:
         """Says that the session enters nothing more, and why."""
         await self._store.pool.execute(_SQL["pause"], session_id, reason)
 
+    async def refuse(self, session_id: str, *, reason: str) -> None:
+        """Says why a session that is starting cannot be taken up."""
+        await self._store.pool.execute(_SQL["refuse"], session_id, reason)
+
     async def to_resume(self) -> list[StoredSession]:
         """The sessions this service was trading when it stopped, oldest first."""
         rows = await self._store.pool.fetch(_SQL["sessions_to_resume"], COMMANDS.name)

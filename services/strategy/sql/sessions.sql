@@ -7,6 +7,9 @@ INSERT INTO session_participants (session_id, service) VALUES ($1, 'strategy') O
 -- name: pause
 UPDATE sessions SET status = 'PAUSED', reason = $2 WHERE session_id = $1 AND status = 'RUNNING';
 
+-- name: refuse
+UPDATE sessions SET reason = $2 WHERE session_id = $1 AND status = 'STARTING';
+
 -- name: sessions_to_resume
 -- Those this service has taken up and that may still trade. The status of one that is STARTING does not say whether it
 -- is paused: there the last command does.

@@ -1,5 +1,6 @@
 """The strategy service's neighbours, played by the test: market data, execution, and whoever starts and kills it."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,8 +167,9 @@ class Stage:
             quiet = 0 if await self.component.turn(block_ms=20) else quiet + 1
 
     async def start_session(
-        self, strategies: Sequence[StrategySpec], *, session_id: str = "s1", status: str = "RUNNING"
-    ) -> SessionSpec:
+        self, strategies: Sequence[StrategySpec], *, session_id: str = "s1", status: str = "RUNNING",
+        wait: bool = True,
+    ) -> SessionSpec:  # fmt: skip
         """What the gateway does for START_TRADING, and the service's taking it up."""
         spec = SessionSpec(
             session_id=session_id, user_id=f"user-{session_id}", symbols=("TEST",), strategies=tuple(strategies),
@@ -179,7 +181,18 @@ class Stage:
             session_id, spec.user_id, status, spec.model_dump(mode="json"),
         )  # fmt: skip
         await self.command(StartTrading(**message_fields("start", 1, session_id), spec=spec))
+        if wait and not self.paced and any(one.path is not None for one in strategies):
+            await self.taken_up(session_id)
         return spec
+
+    async def taken_up(self, session_id: str) -> None:
+        """Lets the service work until it has the session: a file is loaded beside everything else."""
+        assert self.component is not None
+        async with asyncio.timeout(60):
+            while not await self.store.pool.fetchval(
+                "SELECT count(*) FROM session_participants WHERE session_id = $1", session_id
+            ):
+                await self.component.turn(block_ms=20)
 
     async def command(self, message: Message) -> None:
         async with self.store.begin() as transaction:

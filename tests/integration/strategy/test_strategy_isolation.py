@@ -254,3 +254,40 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+async def test_nobody_waits_while_a_file_is_loaded_and_what_is_wrong_with_it_is_said(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.paced = False
+    go = tmp_path / "go"
+    slow = written(
+        tmp_path, "slow",
+        f"import os, time\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\n"
+        "class Slow(Strategy[StrategyParameters]):\n    NAME = 'slow'\n    PARAMETERS = StrategyParameters\n"
+        "    def on_candle(self, candle, context):\n        return hold('fine')\n",
+    )  # fmt: skip
+    await stage.start_service()
+    await stage.start_session([ORB], session_id="s2")
+    await stage.start_session([slow], wait=False)
+    for candle in DAYS[1].candles[:3]:
+        await stage.publish_slice(DAYS[1], candle)
+        await stage.turn_until(candle.ts_close_ns)
+    await stage.settle()
+    assert len(await stage.decisions(session_id="s2")) == 3
+    assert await stage.store.pool.fetchval("SELECT count(*) FROM session_participants") == 1
+    go.touch()
+    await stage.taken_up("s1")
+    await stage.start_session(
+        [written(tmp_path, "gone", "import os\nos._exit(4)\n")], session_id="s3", status="STARTING", wait=False
+    )
+    assert stage.component is not None
+    async with asyncio.timeout(60):
+        while not (reason := await stage.store.pool.fetchval("SELECT reason FROM sessions WHERE session_id = 's3'")):
+            await stage.component.turn(block_ms=20)
+    assert "left with exit code 4" in reason
+    await stage.publish_slice(DAYS[1], DAYS[1].candles[3])
+    await stage.turn_until(DAYS[1].candles[3].ts_close_ns)
+    await stage.settle()
+    assert [row[2] for row in await stage.decisions(strategy="slow")] == ["fine"]
+    assert len(await stage.decisions(session_id="s2")) == 4
