@@ -7,14 +7,14 @@ from prometheus_client import CollectorRegistry
 from services.risk.adapters.postgres import CONSUMER, PostgresRiskBook
 from services.risk.handlers import Risk
 from services.risk.kill_switch import KillSwitch, KillWatch
-from services.risk.marks import TICKS_STREAM, Marks
+from services.risk.market.marks import TICKS_STREAM, Marks
+from services.risk.market.sources import SignalSources
+from services.risk.market.surroundings import MarketTime, Surroundings
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import RiskBook
 from services.risk.recovery import Recovery
 from services.risk.sessions import Sessions
 from services.risk.settings import RiskSettings
-from services.risk.sources import SignalSources
-from services.risk.surroundings import MarketTime, Surroundings
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
 from tradebus.kernel.clock import Clock

@@ -8,12 +8,12 @@ gaps ─► which entries must wait            the clock ─► what is due with
 import structlog
 
 from services.risk.kill_switch import KillSwitch
-from services.risk.marks import TICKS_STREAM, Marks
+from services.risk.market.marks import TICKS_STREAM, Marks
+from services.risk.market.surroundings import Surroundings
 from services.risk.messages import command_of
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import StateConflict
 from services.risk.sessions import Session, Sessions
-from services.risk.surroundings import Surroundings
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from services.risk.bootstrap import Wired, wire
-from services.risk.marks import TICKS_STREAM
+from services.risk.market.marks import TICKS_STREAM
 from services.risk.messages import INTENTS_STREAM
 from services.risk.settings import RiskSettings
 from testkit.risk import INSTRUMENTS

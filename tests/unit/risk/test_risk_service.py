@@ -20,7 +20,7 @@ from testkit.risk import (
 )
 from testkit.risk_service import Around, message
 
-from services.risk.marks import TICKS_STREAM
+from services.risk.market.marks import TICKS_STREAM
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved, EntryBlocked, EntryReduced, ExitApproved, SessionHalted

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.risk.market.sources import SignalSources
 from services.risk.messages import INTENTS_STREAM
-from services.risk.sources import SignalSources
 from tradebus.bus.port import Entry
 from tradebus.contracts.streams import SIGNALS, Density, Stream
 

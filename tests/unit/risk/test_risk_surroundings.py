@@ -6,8 +6,8 @@ from typing import Any
 from testkit.risk import OTHER, SECOND, STOCK, at, entry, every_second, exit_signal, opened, spec, ticks
 from testkit.risk_service import Around
 
+from services.risk.market.surroundings import MarketTime
 from services.risk.messages import INTENTS_STREAM
-from services.risk.surroundings import MarketTime
 from tradebus.bus.memory_bus import MemoryBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Kill

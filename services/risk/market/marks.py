@@ -12,9 +12,9 @@ from itertools import takewhile
 import numpy as np
 import structlog
 
+from services.risk.market.surroundings import Surroundings
 from services.risk.ports import StateConflict
 from services.risk.sessions import Cursor, Session, Sessions
-from services.risk.surroundings import Surroundings
 from tradebus.bus.port import Bus, Entry, id_order
 from tradebus.contracts.records import TICK, Records, decode
 from tradebus.contracts.streams import MD_TICKS
