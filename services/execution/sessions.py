@@ -10,6 +10,7 @@ from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, sessions_book
 
 PAPER = "paper"
+_LOOKS = 3  # before a command that may be on its way counts as lost
 
 
 class Sessions:
@@ -18,6 +19,7 @@ class Sessions:
     def __init__(self, book: Book) -> None:
         self._book, self._sessions, self._switch = book, sessions_book(book), kill_switch_book(book)
         self._specs: dict[str, SessionSpec] = {}
+        self._waiting: dict[str, int] = {}  # looks at which a session was still to be taken up
         self.killed = False
 
     async def load(self, trading: Collection[str]) -> None:
@@ -36,12 +38,20 @@ class Sessions:
         self.remember(message.spec)
 
     async def unheard(self) -> list[SessionSpec]:
-        """Sessions that wait to be taken up and whose command never came here: the bus may lose everything."""
-        return [
-            session.spec
-            for session in await self._sessions.alive()
-            if session.status is SessionStatus.STARTING and session.session_id not in self._specs
-        ]
+        """Sessions that wait to be taken up and whose command did not come from one look to the next: the bus may lose
+        everything. Each is given once."""
+        starting = [one.spec for one in await self._sessions.alive() if one.status is SessionStatus.STARTING]
+        if not starting:
+            self._waiting = {}
+            return []
+        taken = {one.spec.session_id for one in await self._sessions.taken_up(CONSUMER)}
+        looks = {
+            spec.session_id: self._waiting.get(spec.session_id, 0) + 1
+            for spec in starting
+            if spec.session_id not in taken
+        }
+        self._waiting = looks
+        return [spec for spec in starting if looks.get(spec.session_id) == _LOOKS]
 
     def remember(self, spec: SessionSpec) -> None:
         """Knows the session without having taken it up: its account may still have to be opened."""
