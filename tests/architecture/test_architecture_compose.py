@@ -101,6 +101,12 @@ def test_a_container_has_no_more_rights_than_it_needs(name):
         assert "USER 10001:10001" in (ROOT / "deploy/Dockerfile").read_text()
 
 
+def test_every_container_of_ours_has_the_file_that_its_environment_names():
+    for name in set(SERVICES) - SERVERS - {"database_roles"}:
+        if SERVICES[name].get("environment", {}).get("TRADEBUS_MARKET_RULES") == "/market_rules":
+            assert ":/market_rules:ro" in SERVICES[name]["volumes"], name
+
+
 def test_services_wait_for_migrations_and_the_command_line_for_nothing():
     for name in set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}:
         assert SERVICES[name]["depends_on"]["migrate"] == "{condition: service_completed_successfully}"
