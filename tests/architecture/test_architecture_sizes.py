@@ -36,7 +36,7 @@ BIGGER_FOLDERS = {
     # To be laid out.
     "libs/tradebus/brokers/common": 13, "libs/tradebus/bus": 16, "libs/tradebus/execution": 13,
     "services/sandbox": 20,
-    "services/sandbox/domain": 27,
+    "services/sandbox/domain": 27, "services/risk": 13,
 }  # fmt: skip
 
 
