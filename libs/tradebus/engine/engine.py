@@ -65,6 +65,7 @@ class Engine:
             approval_valid_seconds=settings.approval_valid_seconds, marks_every_slice=settings.marks_every_slice,
         )  # fmt: skip
         self._execution = EngineExecution(sessions, by_id, tape_of=self._tape, record=self.record)
+        self._wants_ticks = self.strategies.wants_ticks
         self._facts: list[Fact] = []  # reported and not heard yet
         self._reached_ns = 0
 
@@ -105,20 +106,25 @@ class Engine:
         execution, risk = self._execution, self._risk
         execution.apply(step)
         self._hear(execution.drain())
-        signals: list[Signal] = []
-        if self.strategies.wants_ticks:
-            signals += self.strategies.on_ticks(self._ticks(step), step)
-        signals += self.strategies.on_candles(step.end_ns)
-        self._judge(signals, step)
-        for intent in risk.drain():
-            execution.take(intent, step)
-        self._hear(execution.drain())
+        signals = self.strategies.on_candles(step.end_ns)
+        if self._wants_ticks:
+            signals = [*self.strategies.on_ticks(self._ticks(step), step), *signals]
+        if not signals and not self._facts:
+            risk.on_ticks(step)
+        else:
+            self._judge(signals, step)
+        intents = risk.drain()
+        if intents:
+            for intent in intents:
+                execution.take(intent, step)
+            self._hear(execution.drain())
 
     def _hear(self, facts: Sequence[Fact]) -> None:
         """Strategies see positions by their instants, so they may hear of them at once; risk hears in its order."""
-        for fact in facts:
-            self.strategies.on_fact(fact)
-        self._facts += facts
+        if facts:
+            for fact in facts:
+                self.strategies.on_fact(fact)
+            self._facts += facts
 
     def _judge(self, signals: Sequence[Signal], step: Slice) -> None:
         """Gives risk what the slice brought: by event time; of one instant signals, the slice's marks, facts.

@@ -49,10 +49,12 @@ class EngineExecution:
 
     def apply(self, step: Slice) -> None:
         """Everything of the slice's ticks, and of the time up to its end."""
-        if self._roster.alive:
-            for instrument in sorted(self._roster.by_instrument):
-                self._apply_instrument(instrument, step)
-            self._note_extremes((trade for trade in self._roster.alive.values() if ending(trade)), step)
+        if not self._roster.alive:
+            self._supervision.now_ns = step.end_ns
+            return
+        for instrument in sorted(self._roster.by_instrument):
+            self._apply_instrument(instrument, step)
+        self._note_extremes((trade for trade in self._roster.alive.values() if ending(trade)), step)
         self._carry_out(self._supervision.pass_time(step.end_ns))
 
     def take(self, intent: Intent, step: Slice) -> None:

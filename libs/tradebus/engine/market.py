@@ -33,7 +33,7 @@ class MarketDay(Protocol):
         """The instrument's TICK records from an instant of the day on, ascending; none earlier."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slice:
     """One step of simulated time: [start_ns, end_ns), the `number`-th of its day."""
 
