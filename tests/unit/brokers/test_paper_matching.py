@@ -82,15 +82,26 @@ def test_matching_twice_gives_the_same_fills(order_request, path):
     assert run() == run()
 
 
-@given(requests, prices, st.integers(0, 40), st.booleans())
-def test_look_ahead_skips_no_tick_that_matters(order_request, path, cancel_at, change):
+# A quote's distance from the price in ticks of five paise; None where nobody stands there.
+sides = st.lists(st.tuples(*[st.none() | st.integers(0, 3)] * 2), min_size=40, max_size=40)
+
+
+@given(requests, prices, st.integers(0, 40), st.booleans(), st.none() | sides)
+def test_look_ahead_skips_no_tick_that_matters(order_request, path, cancel_at, change, around):
     """Matching only the ticks that next_touch names gives the order that matching all of them gives."""
-    path_quotes = quotes(path)
+    path_quotes = [
+        replace(
+            quote,
+            bid_paise=0 if bid is None else quote.price_paise - 5 * bid,
+            ask_paise=0 if ask is None else quote.price_paise + 5 * ask,
+        )
+        for quote, (bid, ask) in zip(quotes(path), around or [(None, None)] * 40, strict=False)
+    ]
     ticks = InstrumentTicks(
         at_ns=np.array([quote.at_ns for quote in path_quotes]),
         price_paise=np.array([quote.price_paise for quote in path_quotes]),
-        bid_paise=np.zeros(len(path), np.int64),
-        ask_paise=np.zeros(len(path), np.int64),
+        bid_paise=np.array([quote.bid_paise for quote in path_quotes]),
+        ask_paise=np.array([quote.ask_paise for quote in path_quotes]),
     )
     start = accept(order_request, SETTINGS)
     if cancel_at:
@@ -110,6 +121,20 @@ def test_look_ahead_skips_no_tick_that_matters(order_request, path, cancel_at, c
         some.quantity,
         some.trigger_paise,
     )
+
+
+@pytest.mark.parametrize("kind", [OrderType.MARKET, OrderType.LIMIT])
+@pytest.mark.parametrize("transaction", list(Transaction))
+def test_nothing_fills_where_nobody_stands_on_the_other_side(kind, transaction):
+    """At the upper circuit there are buyers only, at the lower sellers only: paper waits, as the exchange does."""
+    buy = transaction is Transaction.BUY
+    order = accept(request(kind, transaction, price=10_000 if kind is OrderType.LIMIT else None), SETTINGS)
+    alone = Quote(200 * MILLISECOND, 10_000, **({"bid_paise": 10_000} if buy else {"ask_paise": 10_000}))
+    waiting = match(order, alone)
+    assert waiting.fills == ()
+    assert waiting.status is BrokerStatus.OPEN
+    served = match(waiting, Quote(300 * MILLISECOND, 10_000, bid_paise=10_000, ask_paise=10_000))
+    assert served.filled_quantity > 0
 
 
 def test_a_cancelled_order_fills_no_more():

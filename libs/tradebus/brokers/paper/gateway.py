@@ -33,7 +33,8 @@ class PaperGateway:
         found = await self._book.by_tag(request.account, request.tag)
         if found is None:
             return Outcome(Result.REFUSED, reason=f"tag {request.tag} belongs to another account")
-        self._follow(*found)
+        if self._versions.get(found[0].broker_order_id) != found[1]:
+            self._follow(*found)  # else it is followed already, and has seen ticks that its line does not tell of
         return Outcome(Result.ACCEPTED, broker_order_id=found[0].broker_order_id)
 
     async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:

@@ -4,6 +4,7 @@ Rules, all in event time:
 - A request takes effect `latency_ms` after it was decided; until then the market does not know it.
 - MARKET fills at the first tick from then on; LIMIT when the market is at its price or better; SL and SL-M wake when
   the market reaches the trigger and then behave like LIMIT and MARKET.
+- Where the tick quotes one side only, nobody stands on the other: nothing fills against it.
 - The price of a market fill is the opposite quote where the tick has one, else the tick's price worsened by
   `slippage_bps`, rounded to the tick size against us. A limit order never fills beyond its limit.
 - A fill takes the whole remainder, or with `partial_fill_probability` about half of it in whole lots; the rest waits
@@ -109,7 +110,10 @@ def request_change(order: PaperOrder, change: Change) -> PaperOrder:
 
 
 def catch_up(order: PaperOrder, now_ns: int) -> PaperOrder:
-    """Lets what was on its way take effect: first a modification, then a cancellation, each at its time."""
+    """Lets what was on its way take effect: first a modification, then a cancellation, each at its time. An order that
+    has ended is as it ended."""
+    if order.status.final:
+        return order
     if order.change is not None and order.change_effective_ns is not None and order.change_effective_ns <= now_ns:
         filled = order.filled_quantity
         order = replace(
@@ -187,7 +191,9 @@ def _touches_trigger(order: PaperOrder, price_paise: int) -> bool:
 
 def _fill_price(order: PaperOrder, quote: Quote) -> int | None:
     buy = order.request.transaction is Transaction.BUY
-    quoted = quote.ask_paise if buy else quote.bid_paise
+    quoted, other = (quote.ask_paise, quote.bid_paise) if buy else (quote.bid_paise, quote.ask_paise)
+    if quoted <= 0 < other:
+        return None  # the feed tells quotes, and nobody stands on the other side
     market = quoted if quoted > 0 else _worsened(quote.price_paise, order, buy=buy)
     limit = order.price_paise
     if limit is None:

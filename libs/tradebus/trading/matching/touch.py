@@ -42,7 +42,16 @@ def _first_reached(order: PaperOrder, ticks: InstrumentTicks, begin: int) -> int
         quotes = ticks.ask_paise[begin:] if buy else ticks.bid_paise[begin:]
         best: npt.NDArray[np.int64] = np.where(quotes > 0, quotes, prices)
         reached = best <= order.price_paise if buy else best >= order.price_paise
+        reached &= ~_deserted(ticks, begin, buy=buy)
     else:
-        return begin
+        reached = ~_deserted(ticks, begin, buy=buy)
     index = int(np.argmax(reached))
     return begin + index if reached[index] else None
+
+
+def _deserted(ticks: InstrumentTicks, begin: int, *, buy: bool) -> npt.NDArray[np.bool_]:
+    """Where the tick quotes our side only: nobody to trade with."""
+    bids, asks = ticks.bid_paise[begin:], ticks.ask_paise[begin:]
+    quoted, other = (asks, bids) if buy else (bids, asks)
+    deserted: npt.NDArray[np.bool_] = (quoted <= 0) & (other > 0)
+    return deserted
