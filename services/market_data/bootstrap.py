@@ -33,7 +33,8 @@ from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.runtime.http_server import HttpServer, bind
 from tradebus.runtime.shell import Component
-from tradebus.store.instruments import allocate_instrument_ids, register_instruments
+from tradebus.store.book import Book
+from tradebus.store.books import instruments_book
 from tradebus.store.store import Store
 
 _AHEAD_SECONDS = 2  # of the machine: an exchange time further ahead than this is not believed
@@ -159,13 +160,14 @@ def _next_day(now_ns: int, *, after_ns: int) -> date:
     return day if held < day else next_trading_day(held)
 
 
-async def _register(store: Store, wanted: Sequence[Description]) -> list[Instrument]:
+async def _register(book: Book, wanted: Sequence[Description]) -> list[Instrument]:
     """The feed's instruments under stable ids: their own where they are registered already."""
-    async with store.begin() as transaction:
-        ids = await allocate_instrument_ids(transaction.connection, [item.symbol for item in wanted])
+    master = instruments_book(book)
+    async with book.begin() as transaction:
+        ids = await master.allocate(transaction, [item.symbol for item in wanted])
         rows = [instrument_of(item, ids[item.symbol]) for item in wanted]
         aliases = {alias: item.symbol for item in wanted for alias in item.aliases}
-        await register_instruments(transaction.connection, rows, aliases=aliases)
+        await master.register(transaction, rows, aliases=aliases)
     return rows
 
 

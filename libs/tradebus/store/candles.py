@@ -54,9 +54,8 @@ async def upsert_candles(connection_or_pool: asyncpg.Connection | asyncpg.Pool, 
     """
     if not len(records):
         return
-    if not (records["timeframe_seconds"] == 60).all():
-        raise ValueError("candles_1m takes one-minute bars only: the others are derived from them")
-    bars = _last_of_each(records)
+    require_minutes(records)
+    bars = last_of_each(records)
     async with _connection(connection_or_pool) as connection:
         if len(bars) <= _FEW:
             columns = [bars["instrument"], bars["ts_open_ns"] // 1000, *(bars[field] for field in _VALUES.values())]
@@ -127,18 +126,24 @@ def decode(body: bytes) -> Records:
     return records
 
 
-def _bound(ts_ns: int) -> str:
-    """The instant for SQL, at the first whole microsecond not before it: what Postgres can tell apart."""
-    return utc_iso(-(-ts_ns // 1000) * 1000)
+def require_minutes(records: Records) -> None:
+    """Raises ValueError where there is a bar of another timeframe."""
+    if not (records["timeframe_seconds"] == 60).all():
+        raise ValueError("candles_1m takes one-minute bars only: the others are derived from them")
 
 
-def _last_of_each(records: Records) -> Records:
+def last_of_each(records: Records) -> Records:
     """Sorted by instrument and time; of those with the same two, the last. ON CONFLICT takes a row only once."""
     order = np.lexsort((records["ts_open_ns"], records["instrument"]))  # stable: equals stay as they were
     found = records[order]
     is_last = np.ones(len(found), dtype=np.bool_)
     is_last[:-1] = (np.diff(found["ts_open_ns"]) != 0) | (np.diff(found["instrument"]) != 0)
     return found[is_last]
+
+
+def _bound(ts_ns: int) -> str:
+    """The instant for SQL, at the first whole microsecond not before it: what Postgres can tell apart."""
+    return utc_iso(-(-ts_ns // 1000) * 1000)
 
 
 def _connection(given: asyncpg.Connection | asyncpg.Pool) -> AbstractAsyncContextManager[Any]:

@@ -26,12 +26,7 @@ async def register_instruments(
     """
     async with connection.transaction():
         await connection.execute(_SQL["lock_table"])
-        before = await load_instruments(connection)
-        for row in rows:
-            _check(row, before)
-        names = {alias: symbol for alias, symbol in before.aliases.items() if alias not in (aliases or {})}
-        merged = {instrument.instrument_id: instrument for instrument in (*before, *rows)}
-        after = InstrumentMaster(merged.values(), {**names, **(aliases or {})})
+        after = master_with(await load_instruments(connection), rows, aliases or {})
         await connection.executemany(_SQL["put_instrument"], [_columns(row) for row in rows])
         await connection.executemany(_SQL["put_alias"], list((aliases or {}).items()))
     return after
@@ -59,6 +54,15 @@ async def allocate_instrument_ids(connection: asyncpg.Connection, symbols: Seque
             known[symbol] = next_id
             next_id += 1
     return known
+
+
+def master_with(before: InstrumentMaster, rows: Sequence[Instrument], aliases: Mapping[str, str]) -> InstrumentMaster:
+    """The master once these are registered. Raises InvalidInput where an id or a name would mean two instruments."""
+    for row in rows:
+        _check(row, before)
+    names = {alias: symbol for alias, symbol in before.aliases.items() if alias not in aliases}
+    merged = {instrument.instrument_id: instrument for instrument in (*before, *rows)}
+    return InstrumentMaster(merged.values(), {**names, **aliases})
 
 
 def _check(row: Instrument, before: InstrumentMaster) -> None:

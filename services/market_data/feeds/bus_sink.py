@@ -7,8 +7,8 @@ from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import Records
 from tradebus.contracts.streams import MD_CANDLES, MD_QUOTES, MD_TICKS
 from tradebus.kernel.clock import Clock
-from tradebus.store.candles import upsert_candles
-from tradebus.store.store import Store
+from tradebus.store.book import Book
+from tradebus.store.books import candles_book
 
 TICKS = MD_TICKS.shard(0)
 QUOTES = MD_QUOTES.shard(0)
@@ -23,8 +23,8 @@ class BusSink:
     stream's bytes must not depend on the wall clock).
     """
 
-    def __init__(self, bus: Bus, store: Store, *, received: Clock | None, keep_empty: bool) -> None:
-        self._bus, self._store = bus, store
+    def __init__(self, bus: Bus, book: Book, *, received: Clock | None, keep_empty: bool) -> None:
+        self._bus, self._candles = bus, candles_book(book)
         self._received = received
         self._keep_empty = keep_empty
 
@@ -37,7 +37,7 @@ class BusSink:
             await self._bus.publish([*entries, *also])
 
     async def store(self, piece: Slice) -> None:
-        await upsert_candles(self._store.pool, piece.minutes)
+        await self._candles.upsert(piece.minutes)
 
     async def mark(self, start_ns: int, end_ns: int, *, also: Sequence[Outgoing] = ()) -> None:
         """Says that time has passed without a tick: deadlines are kept in a market that is quiet."""

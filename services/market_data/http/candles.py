@@ -15,8 +15,8 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import TIMEFRAMES_SECONDS, Records
 from tradebus.indicators.aggregate import aggregate_batch
 from tradebus.kernel.errors import InvalidInput
-from tradebus.store.candles import read_candles
-from tradebus.store.store import Store
+from tradebus.store.book import Book
+from tradebus.store.books import candles_book
 
 LIMIT_MAX = 1500
 RANGE_MAX = 20_000
@@ -31,8 +31,8 @@ _Key = tuple[int, int, int]
 class CandleReader:
     """Reads, aggregates, remembers."""
 
-    def __init__(self, store: Store, tail: StreamTail) -> None:
-        self._store, self._tail = store, tail
+    def __init__(self, book: Book, tail: StreamTail) -> None:
+        self._candles, self._tail = candles_book(book), tail
         self._cache: dict[_Key, tuple[tuple[int, int], bytes]] = {}
         self._running: dict[_Key, asyncio.Task[bytes]] = {}
 
@@ -83,8 +83,8 @@ class CandleReader:
         """Stored minutes, with the newest from the stream where the store does not have them yet."""
         heard = self._tail.bars(instrument.instrument_id)
         heard = heard[(heard["ts_open_ns"] >= from_ns) & (heard["ts_open_ns"] < to_ns)]
-        stored = await read_candles(
-            self._store.pool, instrument=instrument.instrument_id, from_ns=from_ns, to_ns=to_ns, limit=limit
+        stored = await self._candles.read(
+            instrument=instrument.instrument_id, from_ns=from_ns, to_ns=to_ns, limit=limit
         )
         if not len(heard):
             return stored

@@ -1,13 +1,11 @@
 """From what a caller writes to an instrument: symbol, alias or SEC_<id>."""
 
-import asyncpg
-
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
-from tradebus.store.instruments import load_instruments
-from tradebus.store.store import Store
+from tradebus.store.book import Book
+from tradebus.store.books import instruments_book
 
 _RELOAD_NS = NANOSECONDS_PER_SECOND
 
@@ -19,8 +17,8 @@ class UnknownSymbol(InvalidInput):
 class Names:
     """The instrument master, read again when somebody asks for what it lacks (once a second at most)."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, book: Book) -> None:
+        self._instruments = instruments_book(book)
         self._master = InstrumentMaster([])
         self._loaded_ns: int | None = None
 
@@ -45,8 +43,8 @@ class Names:
         return sorted(found, key=lambda item: item.symbol)[:limit]
 
     async def load(self) -> None:
-        """Reads the master from Postgres."""
-        master: InstrumentMaster = await load_instruments(_pool(self._store))
+        """Reads the master from the book."""
+        master: InstrumentMaster = await self._instruments.load()
         self._master, self._loaded_ns = master, monotonic_ns()
 
     def _look(self, name: str) -> Instrument:
@@ -55,7 +53,3 @@ class Names:
         if plain.upper().startswith("SEC_") and digits.isascii() and digits.isdigit() and len(digits) < 10:
             return self._master.by_id(int(digits))
         return self._master.find(plain)
-
-
-def _pool(store: Store) -> asyncpg.Pool:
-    return store.pool

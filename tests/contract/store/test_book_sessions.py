@@ -8,13 +8,13 @@ import pytest
 from testkit.books import BookHarness
 from testkit.messages import sample
 
-from tradebus.contracts import commands, risk, sessions
+from tradebus.contracts import commands, orders, risk, sessions
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
-from tradebus.contracts.streams import COMMANDS, INTENTS, SESSIONS
+from tradebus.contracts.streams import COMMANDS, INTENTS, ORDERS, SESSIONS
 from tradebus.store.book import Book
 from tradebus.store.books import session_register, sessions_book
-from tradebus.store.books.sessions import REASON_MAX, Outcome, TakenUp
+from tradebus.store.books.sessions import REASON_MAX, Outcome, Standing, TakenUp
 
 STARTING, RUNNING, PAUSED, STOPPING, STOPPED, FAILED = SessionStatus
 
@@ -259,3 +259,43 @@ async def test_what_is_rolled_back_leaves_the_sessions_as_they_were(desk: Desk) 
     (found,) = await desk.sessions.alive()
     assert (found.status, found.reason) == (STARTING, None)
     assert (await desk.register.changing())[0].participants == frozenset()
+
+
+async def test_how_each_session_stands_for_a_service(desk: Desk) -> None:
+    for number, session_id in enumerate(("s1", "s2", "s3", "s4"), 1):
+        await desk.insert(session_id, user_id=session_id, now_ns=number)
+    await desk.participate("s2", "strategy")
+    await desk.participate("s3", "risk")
+    await desk.move("s2", PAUSED)
+    await desk.move("s3", STOPPING)
+    await desk.move("s4", STOPPED)
+    await desk.emit(COMMANDS.name, commands.PauseTrading, 5, "s1")
+    await desk.emit(COMMANDS.name, commands.ResumeTrading, 6, "s2")
+    assert await desk.sessions.standing("strategy") == [
+        Standing("s1", STARTING, paused=True, is_taken_up=False),
+        Standing("s2", PAUSED, paused=True, is_taken_up=True),
+        Standing("s3", STOPPING, paused=False, is_taken_up=False),
+    ]
+
+
+async def test_a_service_pauses_only_what_runs_and_says_why(desk: Desk) -> None:
+    await desk.insert("s1")
+    await desk.sessions.pause("s1", reason="too early")
+    await desk.move("s1", RUNNING)
+    await desk.sessions.pause("s1", reason="x" * (REASON_MAX + 1))
+    (found,) = await desk.sessions.alive()
+    assert (found.status, found.reason) == (PAUSED, "x" * REASON_MAX)
+    await desk.sessions.pause("s1", reason="again")
+    await desk.sessions.pause("none", reason="again")
+    (again,) = await desk.sessions.alive()
+    assert again == found
+
+
+async def test_what_was_said_of_a_sessions_positions_is_told_in_order(desk: Desk) -> None:
+    await desk.insert("s1")
+    closed = await desk.emit(ORDERS.name, orders.PositionClosed, 9, "s1")
+    opened = await desk.emit(ORDERS.name, orders.PositionOpened, 3, "s1")
+    await desk.emit(ORDERS.name, orders.PositionOpened, 4, "s2")
+    await desk.emit(INTENTS.name, orders.PositionOpened, 5, "s1")
+    assert await desk.sessions.position_reports("s1") == [opened, closed]
+    assert await desk.sessions.position_reports("none") == []

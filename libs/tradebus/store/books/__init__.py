@@ -1,9 +1,12 @@
 """Books that several services share: each a port, an implementation on Postgres and a twin in memory; one suite.
 
-Ask `sessions_book`, `session_register` and `kill_switch_book` for the one that goes with a book.
+Ask `sessions_book`, `session_register`, `kill_switch_book`, `candles_book` or `instruments_book` for the one that goes
+with a book.
 """
 
 from tradebus.store.book import Book
+from tradebus.store.books.candles import CandlesBook, MemoryCandles, PostgresCandles
+from tradebus.store.books.instruments import InstrumentsBook, MemoryInstruments, PostgresInstruments
 from tradebus.store.books.kill_switch import KillSwitchBook, MemoryKillSwitch, PostgresKillSwitch
 from tradebus.store.books.memory_sessions import MemoryRegister, MemorySessions
 from tradebus.store.books.postgres_sessions import PostgresRegister, PostgresSessions
@@ -12,8 +15,25 @@ from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
 __all__ = [
-    "KillSwitchBook", "SessionRegister", "SessionsBook", "kill_switch_book", "session_register", "sessions_book",
+    "CandlesBook", "InstrumentsBook", "KillSwitchBook", "SessionRegister", "SessionsBook", "candles_book",
+    "instruments_book", "kill_switch_book", "session_register", "sessions_book",
 ]  # fmt: skip
+
+
+def candles_book(book: Book) -> CandlesBook:
+    """One-minute candles in the book's own kind."""
+    if isinstance(book, MemoryBook):
+        return MemoryCandles(book)
+    assert isinstance(book, Store), f"no candles for a {type(book).__name__}"
+    return PostgresCandles(book)
+
+
+def instruments_book(book: Book) -> InstrumentsBook:
+    """The instrument master in the book's own kind."""
+    if isinstance(book, MemoryBook):
+        return MemoryInstruments(book)
+    assert isinstance(book, Store), f"no instruments for a {type(book).__name__}"
+    return PostgresInstruments(book)
 
 
 def kill_switch_book(book: Book) -> KillSwitchBook:

@@ -11,8 +11,18 @@ from typing import Any
 
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
-from tradebus.contracts.streams import COMMANDS, SESSIONS
-from tradebus.store.books.sessions import ENDED, MAY_TRADE, REASON_MAX, Changing, Outcome, StoredSession, TakenUp
+from tradebus.contracts.streams import COMMANDS, ORDERS, SESSIONS
+from tradebus.store.books.sessions import (
+    ENDED,
+    MAY_TRADE,
+    POSITION_REPORTS,
+    REASON_MAX,
+    Changing,
+    Outcome,
+    Standing,
+    StoredSession,
+    TakenUp,
+)
 from tradebus.store.memory_book import EVENTS, INBOX, Event, MemoryBook
 
 _PAUSES = ("PAUSE_TRADING", "RESUME_TRADING")
@@ -52,15 +62,23 @@ class MemorySessions:
     async def taken_up(self, service: str) -> list[TakenUp]:
         participants, events = self._table("session_participants"), self._table(EVENTS)
         return [
-            TakenUp(
-                one.spec,
-                _paused_last(events, one.session_id)
-                if one.status is SessionStatus.STARTING
-                else one.status is SessionStatus.PAUSED,
-            )
+            TakenUp(one.spec, _is_paused(one, events))
             for one in _oldest_first(self._table("sessions"))
             if one.status in MAY_TRADE and (one.session_id, service) in participants
         ]
+
+    async def standing(self, service: str) -> list[Standing]:
+        participants, events = self._table("session_participants"), self._table(EVENTS)
+        return [
+            Standing(
+                one.session_id, one.status, _is_paused(one, events), (one.session_id, service) in participants
+            )
+            for one in _oldest_first(self._table("sessions"))
+            if one.status not in ENDED
+        ]  # fmt: skip
+
+    async def position_reports(self, session_id: str) -> list[Message]:
+        return _events_of(self._table(EVENTS), session_id, ORDERS.name, POSITION_REPORTS)
 
     async def participate(self, transaction: Any, session_id: str, *, service: str) -> None:
         if session_id not in transaction.table("sessions"):
@@ -72,6 +90,11 @@ class MemorySessions:
             row = transaction.table("sessions").get(session_id)
             if row is not None and row.session.status is SessionStatus.STARTING:
                 _change(transaction, session_id, {"reason": reason[:REASON_MAX]})
+
+    async def pause(self, session_id: str, *, reason: str) -> None:
+        async with self._book.begin() as transaction:
+            fields = {"status": SessionStatus.PAUSED, "reason": reason[:REASON_MAX]}
+            _change(transaction, session_id, fields, seen=SessionStatus.RUNNING)
 
     def _table(self, name: str) -> Mapping[Any, Any]:
         self._book.database.check()
@@ -172,14 +195,25 @@ def _change(transaction: Any, session_id: str, fields: Mapping[str, Any], *, see
     return True
 
 
+def _is_paused(session: StoredSession, events: Mapping[str, Event]) -> bool:
+    if session.status is SessionStatus.STARTING:
+        return _paused_last(events, session.session_id)
+    return session.status is SessionStatus.PAUSED
+
+
 def _paused_last(events: Mapping[str, Event], session_id: str) -> bool:
     last = _last(events, session_id, COMMANDS.name, _PAUSES)
     return last is not None and last.TYPE == "PAUSE_TRADING"
 
 
 def _last(events: Mapping[str, Event], session_id: str, stream: str, types: Iterable[str]) -> Message | None:
+    found = _events_of(events, session_id, stream, types)
+    return found[-1] if found else None
+
+
+def _events_of(events: Mapping[str, Event], session_id: str, stream: str, types: Iterable[str]) -> list[Message]:
     found = [
         event.message for event in events.values()
         if event.message.session_id == session_id and event.stream == stream and event.message.TYPE in types
     ]  # fmt: skip
-    return max(found, key=lambda one: (one.ts_event_ns, one.event_id), default=None)
+    return sorted(found, key=lambda one: (one.ts_event_ns, one.event_id))

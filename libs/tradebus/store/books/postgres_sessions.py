@@ -6,8 +6,17 @@ from typing import Any
 from tradebus.contracts.base import Message
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
-from tradebus.contracts.streams import COMMANDS, SESSIONS
-from tradebus.store.books.sessions import ENDED, REASON_MAX, Changing, Outcome, StoredSession, TakenUp
+from tradebus.contracts.streams import COMMANDS, ORDERS, SESSIONS
+from tradebus.store.books.sessions import (
+    ENDED,
+    POSITION_REPORTS,
+    REASON_MAX,
+    Changing,
+    Outcome,
+    Standing,
+    StoredSession,
+    TakenUp,
+)
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
@@ -43,11 +52,24 @@ class PostgresSessions:
         rows = await self._store.pool.fetch(_SQL["taken_up"], service, COMMANDS.name)
         return [TakenUp(SessionSpec.model_validate(row["spec"]), row["paused"]) for row in rows]
 
+    async def standing(self, service: str) -> list[Standing]:
+        rows = await self._store.pool.fetch(_SQL["standing"], service, COMMANDS.name)
+        return [
+            Standing(row["session_id"], SessionStatus(row["status"]), row["paused"], row["is_taken_up"]) for row in rows
+        ]
+
+    async def position_reports(self, session_id: str) -> list[Message]:
+        rows = await self._store.pool.fetch(_SQL["position_reports"], session_id, ORDERS.name, list(POSITION_REPORTS))
+        return [parse(row["body"].encode()) for row in rows]
+
     async def participate(self, transaction: Any, session_id: str, *, service: str) -> None:
         await transaction.connection.execute(_SQL["participate"], session_id, service)
 
     async def give_up(self, session_id: str, *, reason: str) -> None:
         await self._store.pool.execute(_SQL["give_up"], session_id, reason[:REASON_MAX])
+
+    async def pause(self, session_id: str, *, reason: str) -> None:
+        await self._store.pool.execute(_SQL["pause"], session_id, reason[:REASON_MAX])
 
 
 class PostgresRegister:

@@ -4,7 +4,7 @@
                  └─► FAILED
 
 The gateway alone moves a session (`SessionRegister`); the other services read, say that they take part, and why they
-cannot (`SessionsBook`).
+cannot, or can no more (`SessionsBook`).
 
 Invariants (tested on both implementations): a user has at most one session that is alive; a status is only ever left
 from where it was seen; taking part twice is once.
@@ -18,6 +18,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 
 REASON_MAX = 400
+POSITION_REPORTS = ("POSITION_OPENED", "POSITION_CLOSED")
 ENDED = (SessionStatus.STOPPED, SessionStatus.FAILED)
 MAY_TRADE = (SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED)
 
@@ -52,6 +53,16 @@ class TakenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a session that has not ended stands, for one service. `paused` as in `TakenUp`."""
+
+    session_id: str
+    status: SessionStatus
+    paused: bool
+    is_taken_up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a session came to: trades that were filled, and their net profit."""
 
@@ -79,11 +90,20 @@ class SessionsBook(Protocol):
     async def taken_up(self, service: str) -> list[TakenUp]:
         """The sessions this service takes part in and that may still trade, oldest first."""
 
+    async def standing(self, service: str) -> list[Standing]:
+        """How each session that has not ended stands for this service, oldest first."""
+
+    async def position_reports(self, session_id: str) -> list[Message]:
+        """Every POSITION_OPENED and POSITION_CLOSED of the session so far, in order: the messages of `orders.v1`."""
+
     async def participate(self, transaction: Any, session_id: str, *, service: str) -> None:
         """Says that the service has taken the session up. Repeating it is harmless."""
 
     async def give_up(self, session_id: str, *, reason: str) -> None:
         """Says why a session that is STARTING cannot be taken up; the gateway ends it with that reason."""
+
+    async def pause(self, session_id: str, *, reason: str) -> None:
+        """Says that a session that is RUNNING enters nothing more, and why, where a service cannot go on with it."""
 
 
 class SessionRegister(Protocol):

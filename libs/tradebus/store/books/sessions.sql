@@ -70,6 +70,31 @@ LEFT JOIN LATERAL (
 WHERE s.status IN ('STARTING', 'RUNNING', 'PAUSED')
 ORDER BY s.created_ns, s.session_id;
 
+-- name: standing
+SELECT s.session_id, s.status, p.service IS NOT NULL AS is_taken_up,
+       CASE s.status
+           WHEN 'STARTING' THEN coalesce(last_command.type = 'PAUSE_TRADING', false)
+           ELSE s.status = 'PAUSED'
+       END AS paused
+FROM sessions s
+LEFT JOIN session_participants p ON p.session_id = s.session_id AND p.service = $1
+LEFT JOIN LATERAL (
+    SELECT e.type FROM events e
+    WHERE s.status = 'STARTING' AND e.session_id = s.session_id AND e.stream = $2
+      AND e.type IN ('PAUSE_TRADING', 'RESUME_TRADING')
+    ORDER BY e.ts_event_ns DESC, e.event_id DESC LIMIT 1
+) last_command ON true
+WHERE s.status NOT IN ('STOPPED', 'FAILED')
+ORDER BY s.created_ns, s.session_id;
+
+-- name: position_reports
+SELECT body::text AS body FROM events
+WHERE session_id = $1 AND stream = $2 AND type = ANY($3)
+ORDER BY ts_event_ns, event_id;
+
+-- name: pause
+UPDATE sessions SET status = 'PAUSED', reason = $2 WHERE session_id = $1 AND status = 'RUNNING';
+
 -- name: last_pause_command
 SELECT type FROM events
 WHERE session_id = $1 AND stream = $2 AND type IN ('PAUSE_TRADING', 'RESUME_TRADING')

@@ -23,6 +23,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.bus.port import Bus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime, utc_iso
+from tradebus.store.books import candles_book
 from tradebus.store.store import Store
 
 _STATUS_NS = 2 * NANOSECONDS_PER_SECOND
@@ -75,7 +76,7 @@ class LiveFeeder:
 
     async def _follow(self, day: FollowedDay, stop: asyncio.Event) -> None:
         follower = DayFollower(
-            day, self._source, self._publisher, self._ledger, store=self._store, timing=self._timing,
+            day, self._source, self._publisher, self._ledger, stored=candles_book(self._store), timing=self._timing,
             metrics=self._metrics, require_alone=self._feed_store.require_taken,
         )  # fmt: skip
 

@@ -30,8 +30,7 @@ from tradebus.calendar import previous_trading_day
 from tradebus.contracts.records import CANDLE, QUOTE, Records
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_midnight_ns, ist_to_ns
-from tradebus.store.candles import read_candles
-from tradebus.store.store import Store
+from tradebus.store.books import CandlesBook
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 _TURN_SECONDS = 1.0  # no turn waits longer: the time goes on without ticks too
@@ -59,11 +58,11 @@ class DayFollower:
     """The parts of one day, made anew for the next."""
 
     def __init__(
-        self, day: FollowedDay, source: LiveSource, publisher: LivePublisher, ledger: GapLedger, *, store: Store,
+        self, day: FollowedDay, source: LiveSource, publisher: LivePublisher, ledger: GapLedger, *, stored: CandlesBook,
         timing: Timing, metrics: LiveMetrics, require_alone: Callable[[], None],
     ) -> None:  # fmt: skip
         self._day, self._source, self._publisher, self._ledger = day, source, publisher, ledger
-        self._store, self._timing, self._metrics, self._require_alone = store, timing, metrics, require_alone
+        self._stored, self._timing, self._metrics, self._require_alone = stored, timing, metrics, require_alone
         self._connections = FeedConnections(
             source, day.asked(), login_seconds=timing.login_seconds, metrics=metrics
         )  # fmt: skip
@@ -210,7 +209,7 @@ class DayFollower:
         return differing
 
     async def _book(self, instrument: int, *, from_ns: int, to_ns: int) -> Records:
-        return await read_candles(self._store.pool, instrument=instrument, from_ns=from_ns, to_ns=to_ns)
+        return await self._stored.read(instrument=instrument, from_ns=from_ns, to_ns=to_ns)
 
     def _trading(self, now_ns: int) -> set[Group]:
         """Whose session it is; sessions begin and end with whole minutes, so this is looked up once in each."""
