@@ -43,8 +43,6 @@ class EngineExecution:
         self._exchange = PaperExchange()
         self._roster = Roster("engine")
         self._supervision = Supervision(self._roster, self._exchange)
-        # The next tick of each instrument that matters, as of a revision of the roster.
-        self._next: dict[int, tuple[int, int | None]] = {}
         self._facts: list[Fact] = []
 
     def apply(self, step: Slice) -> None:
@@ -75,7 +73,7 @@ class EngineExecution:
         """The day's ticks are about to go: what they mean for open positions is noted."""
         self._note_extremes(self._roster.alive.values(), step)
         self._exchange.forget_ended()
-        self._next.clear()
+        self._supervision.looked.clear()
 
     def alive(self) -> list[Trade]:
         return list(self._roster.alive.values())
@@ -83,10 +81,10 @@ class EngineExecution:
     def _apply_instrument(self, instrument: int, step: Slice) -> None:
         tape = self._tape_of(instrument, step)
         start, stop = tape.span(step.number)
-        revision, index = self._next.get(instrument, (-1, None))
+        revision, index = self._supervision.looked.get(instrument, (-1, None))
         if revision != self._roster.revision:
             index = self._supervision.next_index(instrument, tape.ticks, start)
-            self._next[instrument] = (self._roster.revision, index)
+            self._supervision.looked[instrument] = (self._roster.revision, index)
         if index is not None and index < stop:
             self._carry_out(self._supervision.walk(instrument, tape.ticks, start, stop))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from tradebus.execution.step import Step
 from tradebus.execution.trade import Trade
-from tradebus.risk.published import Line
+from tradebus.risk.verdicts import Verdict
 from tradebus.strategies.lane.decisions import Source, storable
 from tradebus.strategies.lane.positions import PositionKey
 from tradebus.trading.facts import Signal
@@ -92,13 +92,11 @@ class Record:
         self.fills: list[FillRow] = []
         self.trades: dict[str, Trade] = {}  # all that an order was made for
         self.failures: dict[tuple[str, ...], str] = {}  # by (session, strategy, symbol): the first traceback
-        self._verdict_ids: set[str] = set()
         self._signal_ids: set[str] = set()
         self._trade_ids = 0
 
     def begin_day(self) -> None:
         """What is said twice is said twice within a day."""
-        self._verdict_ids.clear()
         self._signal_ids.clear()
 
     def session(self, session_id: str) -> SessionFigures:
@@ -123,14 +121,13 @@ class Record:
         """A strategy raised; the first traceback of each is kept."""
         self.failures.setdefault(tuple(key), failure)
 
-    def verdict(self, line: Line, *, user_id: str) -> None:
-        """An id derives from its cause, so a verdict that is there already is the same verdict."""
-        if line.event_id in self._verdict_ids:
-            return
-        self._verdict_ids.add(line.event_id)
-        self.session(line.session_id).verdicts[line.verdict, line.rule] += 1
-        strategy, symbol = str(line.body.get("strategy", "")), str(line.body.get("symbol", ""))
-        self.verdicts.append((line.ts_event_ns, user_id, strategy, symbol, line.verdict, line.rule, line.quantity))
+    def verdict(self, verdict: Verdict, *, session_id: str, user_id: str) -> None:
+        """The line of risk's journal, as far as it tells two runs apart."""
+        self.session(session_id).verdicts[verdict.kind, verdict.rule] += 1
+        about = verdict.signal or verdict.holding
+        strategy, symbol = (about.strategy, about.symbol) if about is not None else ("", "")
+        quantity = verdict.approval.holding.quantity if verdict.approval is not None else None
+        self.verdicts.append((verdict.ts_event_ns, user_id, strategy, symbol, verdict.kind, verdict.rule, quantity))
 
     def trade_changed(self, trade: Trade, step: Step) -> None:
         """What one decision on a trade added: orders, fills."""

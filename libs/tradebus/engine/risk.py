@@ -18,11 +18,12 @@ from tradebus.engine.record import Record
 from tradebus.engine.tape import Tape
 from tradebus.risk.commands import Command
 from tradebus.risk.marking import held_instruments, select
-from tradebus.risk.published import journalled, published
+from tradebus.risk.published import published
 from tradebus.risk.reports import concerns_risk
 from tradebus.risk.state import Holding, RiskState
 from tradebus.risk.step import Step, on_command, on_fact, on_signal, on_ticks
 from tradebus.risk.terms import Situation, Terms
+from tradebus.risk.verdicts import Kind
 from tradebus.trading.facts import (
     EntrySignal,
     ExitSignal,
@@ -38,6 +39,7 @@ from tradebus.trading.facts import (
 
 _REPORTS = (PositionOpened, PositionClosed, OrderFilled, OrderPartiallyFilled, OrderCancelled, OrderRejected)
 _NEVER = 2**62
+_INTENDED = (Kind.ALLOW, Kind.REDUCE, Kind.EXIT)  # what execution hears of
 TapeOf = Callable[[int, Slice], Tape]
 
 
@@ -190,10 +192,11 @@ class EngineRisk:
             session.look()
         for verdict in step.verdicts:
             terms = session.terms
-            fact = published(verdict, session_id=terms.session_id, user_id=terms.user_id, limits=terms.limits)
-            self._record.verdict(journalled(verdict, fact, session_id=terms.session_id), user_id=terms.user_id)
-            if isinstance(fact, Intent):
-                self._intents.append(fact)
+            self._record.verdict(verdict, session_id=terms.session_id, user_id=terms.user_id)
+            if verdict.kind in _INTENDED:
+                fact = published(verdict, session_id=terms.session_id, user_id=terms.user_id, limits=terms.limits)
+                if isinstance(fact, Intent):
+                    self._intents.append(fact)
 
     def _situation(self, session: _Session) -> Situation:
         return Situation(

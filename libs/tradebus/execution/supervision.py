@@ -76,6 +76,8 @@ class Supervision:
         self.now_ns = 0
         self._saved_ns = 0
         self._last_at_ns: dict[int, int] = {}  # per instrument, of the last tick applied
+        # The next tick of an instrument that matters, as of a revision of the roster: where the last walk ended.
+        self.looked: dict[int, tuple[int, int | None]] = {}
         self._watched_revision = -1
         self._watched_now: Set[int] = frozenset()
 
@@ -137,7 +139,9 @@ class Supervision:
         while True:
             trades = self._roster.of_instrument(instrument)
             index = self.next_index(instrument, ticks, start)
-            index = None if index is None or index >= stop else index
+            if index is None or index >= stop:
+                self.looked[instrument] = (self._roster.revision, index)
+                index = None
             at_target = [trade.pos_id for trade in trades if index is not None and reached_target(trade, ticks, index)]
             for trade in trades:
                 note_extremes(trade, ticks, 0, stop if index is None else index + 1)

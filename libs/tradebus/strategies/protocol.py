@@ -24,6 +24,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -136,6 +137,7 @@ class Strategy(ABC, Generic[P]):
         return None
 
 
+@lru_cache(maxsize=4096)
 def hold(reason: str) -> Decision:
-    """HOLD, with its reason."""
+    """HOLD, with its reason. A value, made once per reason: most decisions are one of a few."""
     return Decision(action=Action.HOLD, reason=reason)

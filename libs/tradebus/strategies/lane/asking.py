@@ -63,6 +63,7 @@ class Asking:
         self._last_close_ns = 0
         self._input_close_ns: dict[Series, int] = {}
         self._failure_told = False
+        self._last_context: Context | None = None  # a value: the same until something in it changes
 
     def needs_rebuild(self, ts_open_ns: int) -> bool:
         """Whether a candle or tick of this instant belongs to another day than the state."""
@@ -147,14 +148,23 @@ class Asking:
         return failure
 
     def _context(self, ts_ns: int, hours: Hours, *, warming_up: bool) -> Context:
-        return Context(
+        position = self._position_at(ts_ns)
+        last = self._last_context
+        if (
+            last is not None and last.position is position and last.warming_up is warming_up
+            and last.session_open_ns == hours.open_ns and last.session_close_ns == hours.close_ns
+            and last.put_call_ratio == self.put_call_ratio
+        ):  # fmt: skip
+            return last
+        self._last_context = Context(
             symbol=self.source.key.symbol,
-            position=self._position_at(ts_ns),
+            position=position,
             session_open_ns=hours.open_ns,
             session_close_ns=hours.close_ns,
             put_call_ratio=self.put_call_ratio,
             warming_up=warming_up,
         )
+        return self._last_context
 
 
 def error_text(error: BaseException) -> str:

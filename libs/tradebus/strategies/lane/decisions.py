@@ -67,11 +67,15 @@ def settle(answer: Any, moment: Moment, *, position: Position | None, paused: bo
 
 def broken(answer: Any, price_paise: int) -> str | None:
     """What is wrong with an answer, None where nothing is. A strategy is the user's code: anything may come back."""
+    if type(answer) is Decision and answer.action is Action.HOLD and type(answer.reason) is str and answer.reason:
+        confidence = answer.confidence
+        if type(confidence) is float and 0 <= confidence <= 1:
+            return None  # nearly all answers
     if not isinstance(answer, Decision):
         return f"TypeError: answered {type(answer).__name__}, not a Decision"
     action: Any = answer.action
     reason: Any = answer.reason
-    confidence: Any = answer.confidence
+    confidence = answer.confidence
     if not isinstance(action, Action):
         return f"TypeError: action {action!r} is not an Action"
     if not isinstance(reason, str) or not reason:

@@ -64,7 +64,7 @@ class PositionBook:
     def at(self, key: PositionKey, ts_ns: int) -> Position | None:
         """The position open just before `ts_ns`: the oldest, where there are several."""
         spans = self._spans.get(key)
-        if spans is None:
+        if spans is None or not (spans.open or (spans.closed and spans.closed[-1][0] >= ts_ns)):
             return None
         candidates = list(spans.open.values())
         candidates += [spans.by_id[pos_id] for _, pos_id in spans.closed[bisect_left(spans.closed, (ts_ns, "")) :]]
