@@ -106,9 +106,9 @@ class Engine:
         execution, risk = self._execution, self._risk
         execution.apply(step)
         self._hear(execution.drain())
-        signals = self.strategies.on_candles(step.end_ns)
-        if self._wants_ticks:
-            signals = [*self.strategies.on_ticks(self._ticks(step), step), *signals]
+        # Ticks come before the candles that they complete.
+        thought = self.strategies.on_ticks(self._ticks(step), step) if self._wants_ticks else []
+        signals = [*thought, *self.strategies.on_candles(step.end_ns)]
         if not signals and not self._facts:
             risk.on_ticks(step)
         else:

@@ -84,3 +84,12 @@ def test_a_day_that_breaks_off_is_flat_at_the_last_price_before_its_close(tmp_pa
         assert trade.ended
         assert ist_date(trade.opened_ns or 0) == ist_date(trade.closed_ns or 0)
         assert ist_time(trade.closed_ns or 0) < time(15, 30)
+
+
+def test_a_strategy_of_ticks_trades_between_candles(path: Path) -> None:
+    file = Path(__file__).parents[3] / "examples" / "strategies" / "tick_threshold.py"
+    wanted = StrategySpec(name="tick_threshold", path=str(file), parameters={"every_ticks": 700})
+    record = run_engine(path, [session("asha", ("BANKNIFTY",), (wanted,))]).record
+    instants = {row[0] % 60_000_000_000 for row in record.decisions.rows()}
+    assert len(instants) > 10
+    assert any(trade.entry_quantity for trade in record.trades.values())
