@@ -34,6 +34,7 @@ class Harness(Protocol):
         *,
         max_entries: Mapping[str, int] | None = None,
         back_pressure_seconds: float = 60.0,
+        silent_seconds: float = 300.0,
         paced: bool = False,
     ) -> Bus: ...
 
@@ -60,6 +61,7 @@ class MemoryHarness:
         *,
         max_entries: Mapping[str, int] | None = None,
         back_pressure_seconds: float = 60.0,
+        silent_seconds: float = 300.0,
         paced: bool = False,
     ) -> Bus:
         if self._bus is None:
@@ -67,6 +69,7 @@ class MemoryHarness:
                 clock=self._clock,
                 max_entries=max_entries,
                 back_pressure_seconds=back_pressure_seconds,
+                silent_seconds=silent_seconds,
                 paced=paced,
             )
         return self._bus
@@ -96,6 +99,7 @@ class RedisHarness:
         *,
         max_entries: Mapping[str, int] | None = None,
         back_pressure_seconds: float = 60.0,
+        silent_seconds: float = 300.0,
         paced: bool = False,
     ) -> Bus:
         made = await RedisBus.connect(
@@ -103,6 +107,7 @@ class RedisHarness:
             namespace=self.namespace,
             max_entries=max_entries,
             back_pressure_seconds=back_pressure_seconds,
+            silent_seconds=silent_seconds,
             paced=paced,
         )
         self._buses.append(made)

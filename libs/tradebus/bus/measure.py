@@ -6,11 +6,14 @@ added) is kept, and from an id above a mark's on there are at most `added now - 
 than every mark (left by an earlier life of this process) is counted one by one.
 """
 
+import asyncio
 from collections import deque
+from collections.abc import Set
 from dataclasses import dataclass
 
 from tradebus.bus.link import RedisRefused, Reply, pack
 from tradebus.bus.port import GroupState, id_order
+from tradebus.bus.pressure import Credit, Silence
 from tradebus.bus.wire import Wire
 
 _MARKS_MAX = 256
@@ -39,8 +42,9 @@ class Measure:
         self._wire = wire
         self._marks: dict[str, deque[_Mark]] = {}
 
-    async def depth(self, key: str) -> Depth:
-        """Costs one round trip, and one more where a group has pending entries. A missing stream has depth 0."""
+    async def depth(self, key: str, *, without: Set[str] = frozenset()) -> Depth:
+        """Costs one round trip, and one more where a group has pending entries. A missing stream has depth 0. Groups of
+        `without` do not count."""
         try:
             stream, groups = await self._wire.persist(
                 pack("XINFO", "STREAM", key) + pack("XINFO", "GROUPS", key), replies=2
@@ -53,11 +57,24 @@ class Measure:
         worst = Depth(0, "", facts[b"last-generated-id"])
         for group in map(_facts, groups):
             name = group[b"name"].decode()
+            if name in without:
+                continue
             behind = await self._behind(key, group, facts, marks)
             if behind > worst.entries:
                 worst = Depth(behind, name, worst.last_id)
         marks.append(_Mark(id_order(worst.last_id.decode()), facts[b"entries-added"]))
         return worst
+
+    async def awaited(self, key: str, stream: str, credit: Credit, silence: Silence, *, count: int) -> Depth:
+        """The depth that `count` more entries have to fit beside: without the groups that need not be waited for, where
+        the stream, whose key this is, would be full with them."""
+        depth = await self.depth(key)
+        if depth.entries >= credit.half and silence.concerns(stream):
+            now_seconds = asyncio.get_running_loop().time()
+            silent = silence.of(stream, await self.groups(key), now_seconds=now_seconds)
+            if silent and depth.entries + count > credit.full_at:
+                return await self.depth(key, without=silent)
+        return depth
 
     async def _behind(
         self, key: str, group: dict[bytes, Reply], stream: dict[bytes, Reply], marks: deque[_Mark]

@@ -13,7 +13,15 @@ from typing import TypeVar
 from tradebus.bus.memory_stream import MemoryStream
 from tradebus.bus.memory_subscription import MemorySubscription
 from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, GroupState, Origin, Outgoing, dead_letter_stream
-from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, counts_of, limit_of, timed_out, waits
+from tradebus.bus.pressure import (
+    BACK_PRESSURE_SECONDS,
+    SILENT_SECONDS,
+    Silence,
+    counts_of,
+    limit_of,
+    timed_out,
+    waits,
+)
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import Unavailable
 
@@ -29,13 +37,15 @@ class MemoryBus:
         *,
         clock: Clock | None = None,
         back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
+        silent_seconds: float = SILENT_SECONDS,
         max_entries: Mapping[str, int] | None = None,
         paced: bool = False,
     ) -> None:
-        """`paced`: publishers of dense streams wait for readers too."""
+        """`paced`: publishers of dense streams wait for readers too. `silent_seconds`: as `RedisBus.connect`."""
         self._clock, self._paced = clock or WallClock(), paced
         self._back_pressure_seconds = back_pressure_seconds
         self._max_entries = max_entries or {}
+        self._silence = Silence(silent_seconds=silent_seconds, paced=paced)
         self._streams: dict[str, MemoryStream] = {}
         self._order = 0
         self._dead: dict[str, deque[DeadLetter]] = {}
@@ -50,7 +60,9 @@ class MemoryBus:
         stream = self._streams.get(name)
         if stream is None:
             limit = limit_of(name, self._max_entries)
-            stream = self._streams[name] = MemoryStream(name, limit, self._clock, waits=waits(name, paced=self._paced))
+            stream = self._streams[name] = MemoryStream(
+                name, limit, self._clock, waits=waits(name, paced=self._paced), silence=self._silence
+            )
         return stream
 
     async def publish(self, outgoing: Sequence[Outgoing], *, urgent: bool = False) -> None:

@@ -7,11 +7,12 @@ behind. Of one that is trimmed live, a group's next entry says where something i
 """
 
 from collections import deque
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from tradebus.bus.port import Entry, GroupState, Origin, Outgoing, age
-from tradebus.bus.pressure import Credit
+from tradebus.bus.pressure import Credit, Silence
 from tradebus.kernel.clock import Clock
 
 
@@ -44,8 +45,8 @@ class Group:
 class MemoryStream:
     """Entries oldest first, bounded by `max_entries`."""
 
-    def __init__(self, name: str, max_entries: int, clock: Clock, *, waits: bool) -> None:
-        self.name, self.max_entries, self._waits = name, max_entries, waits
+    def __init__(self, name: str, max_entries: int, clock: Clock, *, waits: bool, silence: Silence) -> None:
+        self.name, self.max_entries, self._waits, self._silence = name, max_entries, waits, silence
         self._credit = Credit(max_entries)
         self._clock = clock
         self._entries: deque[Entry | None] = deque()  # None where one was erased
@@ -64,14 +65,21 @@ class MemoryStream:
     def _first(self) -> int:
         return self._next - len(self._entries)
 
-    def depth(self) -> tuple[int, str]:
-        """Entries from the oldest unfinished one to the newest, and the group it is unfinished for ("": no group)."""
-        oldest, name = min(((group.oldest_unfinished, name) for name, group in self._groups.items()), default=(0, ""))
+    def depth(self, *, without: Set[str] = frozenset()) -> tuple[int, str]:
+        """Entries from the oldest unfinished one to the newest, and the group it is unfinished for ("": no group).
+        Groups of `without` do not count."""
+        counting = ((group.oldest_unfinished, name) for name, group in self._groups.items() if name not in without)
+        oldest, name = min(counting, default=(0, ""))
         return (self._next - oldest, name) if name else (0, "")
 
     def fits(self, count: int) -> bool:
         """Whether `count` more entries leave every unfinished one in place. Raises ValueError where they never can."""
-        return self._credit.measured(depth=self.depth()[0] if self._waits else 0, count=count)
+        depth = self.depth()[0] if self._waits else 0
+        if depth >= self._credit.half and self._silence.concerns(self.name):
+            silent = self._silence.of(self.name, self.states(), now_seconds=self._clock.now_ns() / 1e9)
+            if silent and depth + count > self._credit.full_at:
+                depth = self.depth(without=silent)[0]
+        return self._credit.measured(depth=depth, count=count)
 
     def append(self, outgoing: Outgoing, *, order: int, origin: Origin | None = None) -> Entry:
         """Adds one entry and trims the stream to its bound."""
@@ -127,7 +135,8 @@ class MemoryStream:
             del group.pending[number]
             group.lost = True
             return None
-        pending.consumer, pending.delivered_ns = consumer, self._clock.now_ns()
+        group.read_ns = self._clock.now_ns()
+        pending.consumer, pending.delivered_ns = consumer, group.read_ns
         pending.deliveries += 1
         return self._told(group, replace(entry, deliveries=pending.deliveries))
 

@@ -31,7 +31,8 @@ class Entry:
     """One entry as read. `deliveries` counts this delivery: above 1 after a crash or a claim.
 
     `after_gap`: entries of this stream that this group never handled are gone from before it (a live dense stream was
-    trimmed past a slow reader, or Redis lost its data). Whoever keeps state from the stream builds it anew first.
+    trimmed past a slow reader, a sparse one past a silent one, or Redis lost its data). Whoever keeps state from the
+    stream builds it anew first.
     """
 
     stream: str
@@ -147,8 +148,9 @@ class Bus(Protocol):
 
         On a stream that waits (see `tradebus.contracts.streams.Overflow`) it waits (back-pressure) while the slowest
         group is further behind than the stream's bound allows, rather than trim what was never acknowledged; raises
-        `tradebus.bus.pressure.BackPressureTimeout` when that takes too long. On a live dense stream nobody is waited
-        for: the oldest entries go, and a reader that had not read them is told (`Entry.after_gap`)."""
+        `tradebus.bus.pressure.BackPressureTimeout` when that takes too long. In a live run it does not wait for a group
+        that has been silent for minutes where the stream's entries are in Postgres too. On a live dense stream nobody
+        is waited for: the oldest entries go, and a reader that had not read them is told (`Entry.after_gap`)."""
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> Subscription: ...
 

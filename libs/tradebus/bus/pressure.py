@@ -7,6 +7,8 @@ oldest one that some group has not acknowledged to the newest) and may then publ
     room = max_entries × 3/4 − depth        credit = min(room, max_entries / 16)
 
 This is for streams whose overflow is to wait (`waits`); a live dense stream is trimmed to its bound, whoever reads it.
+On a stream whose entries are in Postgres too, a group that nobody has read for `silent_seconds` counts no more once the
+stream is full (`Silence`): its reader is told, when it comes back, that entries are gone (`Entry.after_gap`).
 
 Publishers wait, measuring again, while there is no room. Invariant: with up to four publishers on one stream, each
 holding a whole credit that is out of date, depth never exceeds 3/4 + 4/16 = all of `max_entries`, so trimming to
@@ -14,15 +16,18 @@ holding a whole credit that is out of date, depth never exceeds 3/4 + 4/16 = all
 is new on a full stream starts with what is left of it.
 """
 
+import logging
 from collections.abc import ItemsView, Mapping, Sequence
 from dataclasses import dataclass
 
-from tradebus.bus.port import DEAD_LETTERS_MAX, Outgoing, dead_letter_stream
+from tradebus.bus.port import DEAD_LETTERS_MAX, GroupState, Outgoing, dead_letter_stream
 from tradebus.contracts.streams import STREAM_BY_NAME, Overflow
 from tradebus.kernel.errors import Unavailable
 
 BACK_PRESSURE_SECONDS = 60.0
+SILENT_SECONDS = 300.0
 DEFAULT_MAX_ENTRIES = 100_000
+_log = logging.getLogger(__name__)
 
 
 class BackPressureTimeout(Unavailable):
@@ -40,6 +45,11 @@ class Credit:
     def full_at(self) -> int:
         """The depth at which publishers wait."""
         return self.max_entries * 3 // 4
+
+    @property
+    def half(self) -> int:
+        """The depth from which silent readers are spoken of."""
+        return self.max_entries // 2
 
     def take(self, count: int) -> bool:
         """Uses credit for `count` entries; False where there is not enough and the stream must be measured."""
@@ -74,6 +84,46 @@ class Credits(dict[str, Credit]):
         return credit
 
 
+class Silence:
+    """Whom one publisher need not wait for. Says each silent group once, and again after it has read."""
+
+    def __init__(self, *, silent_seconds: float, paced: bool) -> None:
+        self._silent_seconds, self._paced = silent_seconds, paced
+        self._unread_since: dict[tuple[str, str], float] = {}  # groups that nobody has ever read
+        self._told: set[tuple[str, str]] = set()
+
+    def concerns(self, stream: str) -> bool:
+        """Whether a silent group of the stream may be passed over."""
+        row = STREAM_BY_NAME.get(base_of(stream))
+        return not self._paced and row is not None and row.overflow is Overflow.WAIT_FOR_LIVING
+
+    def of(self, stream: str, groups: Sequence[GroupState], *, now_seconds: float) -> frozenset[str]:
+        """The groups that are passed over once the stream is full. `now_seconds` is monotonic."""
+        silent = set()
+        for group in groups:
+            key = stream, group.name
+            if group.silent_seconds is None:  # made and not read yet: it may be on the point of it
+                seconds = now_seconds - self._unread_since.setdefault(key, now_seconds)
+            else:
+                self._unread_since.pop(key, None)
+                seconds = group.silent_seconds
+            if seconds < self._silent_seconds:
+                self._told.discard(key)
+                continue
+            passed_over = group.name not in STREAM_BY_NAME[base_of(stream)].awaited
+            if passed_over:
+                silent.add(group.name)
+            if group.unacknowledged and key not in self._told:
+                self._told.add(key)
+                _log.error(
+                    "stream %s fills: group %r has not read for %.0f s and is %d entries behind; %s. Start its "
+                    "service, or remove the group (tradebus streams retire %s)",
+                    stream, group.name, seconds, group.unacknowledged,
+                    "once it is full nobody waits for it" if passed_over else "publishers will wait for it", group.name,
+                )  # fmt: skip
+        return frozenset(silent)
+
+
 def counts_of(outgoing: Sequence[Outgoing]) -> ItemsView[str, int]:
     """Entries per stream."""
     counts: dict[str, int] = {}
@@ -97,7 +147,7 @@ def limit_of(stream: str, overrides: Mapping[str, int]) -> int:
 def waits(stream: str, *, paced: bool) -> bool:
     """Whether publishers of a stream wait for its readers. Those of a stream that is not in the table do."""
     row = STREAM_BY_NAME.get(base_of(stream))
-    return paced or row is None or row.overflow is Overflow.WAIT
+    return paced or row is None or row.overflow is not Overflow.TRIM_LIVE
 
 
 def base_of(stream: str) -> str:

@@ -19,7 +19,16 @@ from tradebus.bus.dial import Dialler, Retry, back_off
 from tradebus.bus.link import STALL_SECONDS, Dropped, RedisRefused, Reply, checked, executed, pack
 from tradebus.bus.measure import Measure
 from tradebus.bus.port import DeadLetter, Entry, GroupState, Outgoing, dead_letter_stream
-from tradebus.bus.pressure import BACK_PRESSURE_SECONDS, Credit, Credits, counts_of, timed_out, waits
+from tradebus.bus.pressure import (
+    BACK_PRESSURE_SECONDS,
+    SILENT_SECONDS,
+    Credit,
+    Credits,
+    Silence,
+    counts_of,
+    timed_out,
+    waits,
+)
 from tradebus.bus.redis_listen import RedisListener
 from tradebus.bus.redis_subscription import RedisSubscription, read_dead_letter
 from tradebus.bus.wire import Wire
@@ -32,7 +41,7 @@ class RedisBus:
 
     def __init__(
         self, dialler: Dialler, *, namespace: str, back_pressure_seconds: float, max_entries: Mapping[str, int],
-        paced: bool,
+        paced: bool, silent_seconds: float,
     ) -> None:  # fmt: skip
         self._dialler = dialler
         self._prefix = f"{namespace}:" if namespace else ""
@@ -44,6 +53,7 @@ class RedisBus:
         self._paced = paced
         self._credits = Credits(max_entries)
         self._measure = Measure(self._wire)
+        self._silence = Silence(silent_seconds=silent_seconds, paced=paced)
         self._last_ids: dict[str, bytes] = {}
 
     @classmethod
@@ -55,6 +65,7 @@ class RedisBus:
         retry_seconds: float = 10.0,
         back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
         stall_seconds: float = STALL_SECONDS,
+        silent_seconds: float = SILENT_SECONDS,
         max_entries: Mapping[str, int] | None = None,
         paced: bool = False,
     ) -> "RedisBus":
@@ -62,7 +73,8 @@ class RedisBus:
         `paced`: publishers of dense streams wait for readers too.
 
         A publish waits for a full stream for `back_pressure_seconds`; a connection that owes an answer for
-        `stall_seconds` is given up for a new one.
+        `stall_seconds` is given up for a new one. A group that nobody has read for `silent_seconds` holds up no stream
+        whose entries are in Postgres too.
 
         Raises InvalidInput for a malformed URL, Unavailable where no Redis answers or lets this client in.
         """
@@ -73,12 +85,9 @@ class RedisBus:
             client_name=f"tradebus:{namespace or 'default'}",
         )
         bus = cls(
-            dialler,
-            namespace=namespace,
-            back_pressure_seconds=back_pressure_seconds,
-            max_entries=max_entries or {},
-            paced=paced,
-        )
+            dialler, namespace=namespace, back_pressure_seconds=back_pressure_seconds, max_entries=max_entries or {},
+            paced=paced, silent_seconds=silent_seconds,
+        )  # fmt: skip
         await bus._wire.persist(pack("PING"), replies=1)
         return bus
 
@@ -149,7 +158,7 @@ class RedisBus:
         loop = asyncio.get_running_loop()
         end, attempt = loop.time() + self._back_pressure_seconds, 0
         while True:
-            depth = await self._measure.depth(self._prefix + stream)
+            depth = await self._measure.awaited(self._prefix + stream, stream, credit, self._silence, count=count)
             self._last_ids.setdefault(stream, depth.last_id)
             if credit.measured(depth=depth.entries, count=count):
                 return

@@ -23,28 +23,36 @@ class Density(StrEnum):
 class Overflow(StrEnum):
     """What happens on a full stream whose slowest reader has not finished the oldest entries.
 
-    WAIT: its publishers wait; nothing is ever lost. TRIM_LIVE: in a live run the oldest entries go, and a reader that
-    comes too late is told and rebuilds its state, so that no reader that is gone stops the market's data; in a paced
-    run, where every reader takes part in the result, publishers wait as well.
+    WAIT: its publishers wait; nothing is ever lost. WAIT_FOR_LIVING: they wait for readers that read; in a live run a
+    group that has been silent for minutes (its service is dead, or was taken out of service for good) is not waited
+    for any more, and finds in Postgres what it missed. TRIM_LIVE: in a live run the oldest entries go, and a reader
+    that comes too late is told and rebuilds its state, so that no reader that is gone stops the market's data; in a
+    paced run, where every reader takes part in the result, publishers wait as well.
     """
 
     WAIT = "wait"
+    WAIT_FOR_LIVING = "wait_for_living"
     TRIM_LIVE = "trim_live"
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One row of the table. `name` carries the version; `max_entries` bounds it (older entries are trimmed)."""
+    """One row of the table. `name` carries the version; `max_entries` bounds it (older entries are trimmed). `awaited`
+    are the groups that are waited for however silent: what they have not read they would look for nowhere else."""
 
     name: str
     producer: str
     density: Density
     max_entries: int
+    awaited: tuple[str, ...] = ()
 
     @property
     def overflow(self) -> Overflow:
-        """Dense state can be built anew; a signal, an intent or a command cannot."""
-        return Overflow.TRIM_LIVE if self.density is Density.DENSE else Overflow.WAIT
+        """Dense state can be built anew. What a service publishes sparsely is in Postgres before; what comes from
+        outside is nowhere else."""
+        if self.density is Density.DENSE:
+            return Overflow.TRIM_LIVE
+        return Overflow.WAIT if self.producer == "external" else Overflow.WAIT_FOR_LIVING
 
     @property
     def short(self) -> str:
@@ -64,7 +72,8 @@ MD_QUOTES = Stream("md.quotes.v1", "market_data", Density.DENSE, 10_000)
 MD_CANDLES = Stream("md.candles.v1", "market_data", Density.DENSE, 50_000)
 MD_GAPS = Stream("md.gaps.v1", "market_data", Density.SPARSE, 20_000)
 # One stream for each source of signals, with watermarks of its own: two producers are two streams.
-SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000)
+# Risk alone acts on signals, and looks for none in Postgres: whatever else is gone, its signals wait for it.
+SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000, awaited=("risk",))
 SIGNAL_SOURCES: tuple[Stream, ...] = (SIGNALS,)
 INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)
 RISK = Stream("risk.v1", "risk", Density.SPARSE, 100_000)

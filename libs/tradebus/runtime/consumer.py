@@ -23,6 +23,7 @@ from functools import partial
 import structlog
 
 from tradebus.bus.port import Entry, Subscription
+from tradebus.bus.pressure import waits
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.attempts import Attempts
 from tradebus.runtime.consuming.chores import Chores, Work
@@ -185,6 +186,8 @@ class Consumer:
         if entry.after_gap:
             self._metrics.gaps.labels(self._name, entry.stream).inc()
             _log.warning("entries were gone before they were read", consumer=self._name, stream=entry.stream)
+            if waits(entry.stream, paced=self._paced):  # what they would have changed is in the book
+                self._attempts.spoilt()
         answer = await self._attempts.answer(entry, self._source.input.subscription, self._stop)
         if answer is None:
             return False

@@ -25,7 +25,9 @@ async def read_to_the_end(subscription: Subscription) -> list[Entry]:
 
 def test_what_can_be_built_anew_is_trimmed_and_what_cannot_waits() -> None:
     for stream in STREAMS:
-        wanted = Overflow.TRIM_LIVE if stream.density is Density.DENSE else Overflow.WAIT
+        wanted = Overflow.WAIT if stream.producer == "external" else Overflow.WAIT_FOR_LIVING
+        if stream.density is Density.DENSE:
+            wanted = Overflow.TRIM_LIVE
         assert stream.overflow is wanted, stream.name
 
 

@@ -9,6 +9,7 @@ from testkit.consuming import IN, OTHER, OUT, QUICK, Bench, ScriptedHandler, dra
 
 from tradebus.bus.memory_bus import MemoryBus
 from tradebus.bus.port import Entry, Outgoing
+from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.timers import SimulatedTimers
 from tradebus.runtime.consumer import DONE, Answer, BusPublisher, Done, Effect, Policy, PutAside, TryLater
@@ -278,6 +279,23 @@ async def test_a_reader_whose_stream_was_trimmed_learns_it() -> None:
     await drained(consumer)
     assert gaps == [False, True] + [False] * 19
     assert bench.counted("gaps", "md.ticks.v1") == 1
+
+
+async def test_a_reader_that_was_passed_over_begins_again_from_the_book() -> None:
+    clock = EventClock(1)
+    bench = Bench(MemoryBus(clock=clock, max_entries={IN: 20}, back_pressure_seconds=0.01, silent_seconds=60))
+    handler = ScriptedHandler()
+    consumer = bench.consumer(handler)
+    await bench.send("a")
+    await drained(consumer)
+    clock.advance(clock.now_ns() + 61_000_000_000)
+    for number in range(50):
+        await bench.send(str(number))
+    assert handler.recoveries == 1
+    await drained(consumer)
+    assert handler.handled[-1] == "49"
+    assert handler.recoveries == 2
+    assert bench.counted("gaps") == 1
 
 
 async def test_told_to_stop_while_the_bus_is_full_nothing_is_acknowledged_that_was_not_published() -> None:
