@@ -11,6 +11,7 @@ from services.execution.settings import ExecutionSettings
 from testkit.execution_service import intent, messages, until
 from testkit.fake_broker import FakeBroker, opening
 from tradebus.brokers.credentials import Credential, Credentials
+from tradebus.brokers.registry import open_broker
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.commands import StartTrading
@@ -61,9 +62,12 @@ class Life:
     """An execution instance in this process, in front of fake brokers."""
 
     def __init__(
-        self, where, state_dir, *brokers: FakeBroker, reconcile_seconds=0.1, lost_seconds=120, timers=None
+        self, where, state_dir, *brokers: FakeBroker, reconcile_seconds=0.1, lost_seconds=120, timers=None, urls=None
     ) -> None:
+        """`urls` are the addresses of real faces by broker, whose logins are stored already; nothing is faked then."""
         self.where, self.brokers, self.timers = where, brokers, timers
+        self.opens = open_broker if urls else opening(*brokers)
+        urls = urls or {name: f"http://127.0.0.1:{number}" for number, name in enumerate(("kite", "dhan"), 1)}
         database_url, redis_url, namespace = where
         for broker in brokers:
             Credentials(state_dir).put("mine", Credential(brokers[0].name, "key", access_token="tok"))
@@ -72,7 +76,7 @@ class Life:
             DATABASE_URL=database_url, REDIS_URL=redis_url, TRADEBUS_NAMESPACE=namespace, TRADEBUS_STATE_DIR=state_dir,
             EXECUTION_HOUSEKEEPING_SECONDS=0.1, EXECUTION_RECONCILE_SECONDS=reconcile_seconds,
             EXECUTION_BROKER_LOST_SECONDS=lost_seconds,
-            TRADEBUS_KITE_URL="http://127.0.0.1:1", TRADEBUS_DHAN_URL="http://127.0.0.1:2",
+            **{f"TRADEBUS_{name.upper()}_URL": url for name, url in urls.items()},
             TRADEBUS_MARKET_CLOCK=f"{TEN}@{WallClock().now_ns()}x1",
         )  # fmt: skip
         self.stop = asyncio.Event()
@@ -83,7 +87,7 @@ class Life:
         self.store = await Store.connect(database_url, namespace=namespace, producer="execution-1")
         [self.component] = await build(
             self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(),
-            open_broker=opening(*self.brokers), registry=CollectorRegistry(), timers=self.timers,
+            open_broker=self.opens, registry=CollectorRegistry(), timers=self.timers,
         )  # fmt: skip
         self.task = asyncio.create_task(self.component.run(self.stop))
         return self

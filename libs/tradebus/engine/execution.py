@@ -154,7 +154,7 @@ class EngineExecution:
         number = order.broker_order_id or ""
         if isinstance(request, Cancel):
             return self._exchange.cancel(account, number, at_ns=request.at_ns)
-        return self._exchange.modify(account, number, decisions.change_of(order, request))
+        return self._exchange.modify(account, number, decisions.change_of(trade, order, request))
 
     def _remember(self, trade: Trade, step: Step) -> None:
         self._facts += step.facts

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from enum import IntEnum
 
+from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle
 from tradebus.execution.step import Cancel, Modify, Place, Request, Step
 from tradebus.execution.trade import Order, Trade
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.orders import BrokerOrder, Change, OrderRequest, Outcome
 from tradebus.trading.states import OrderState
 
@@ -135,9 +136,18 @@ def is_due(trade: Trade, request: Request) -> bool:
     return order.broker_order_id is not None and not order.ended and order.state is not OrderState.UNKNOWN
 
 
-def change_of(order: Order, request: Modify) -> Change:
-    """The modification as the gateway's port wants it."""
-    return Change(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
+def change_of(trade: Trade, order: Order, request: Modify) -> Change:
+    """The modification as the gateway's port wants it. A stop's limit belongs to its trigger: where that has moved, the
+    limit of before might be on its wrong side, or outside the exchange's price protection."""
+    price_paise = order.price_paise
+    if order.role is OrderRole.STOP and order.order_type is OrderType.SL and order.trigger_paise is not None:
+        price_paise = protective_limit_paise(
+            trade.contract,
+            transaction=order.transaction,
+            trigger_paise=order.trigger_paise,
+            day=ist_date(request.at_ns),
+        )
+    return Change(order.quantity, price_paise, order.trigger_paise, request.at_ns)
 
 
 def answered(order: Order, request: Request, outcome: Outcome) -> Decide:

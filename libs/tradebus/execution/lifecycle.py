@@ -297,9 +297,11 @@ def _after_end(trade: Trade, order: Order, step: Step, *, at_ns: int, asked: boo
             reason = "stop_refused" if order.state is OrderState.REJECTED else "stop_cancelled_by_exchange"
             request_exit(trade, step, reason=reason, at_ns=at_ns)
             return
-    elif order.state is OrderState.REJECTED:
-        # `deadline_ns` asks again a second later; asking at once would hammer a broker that refuses.
-        reach(trade, step, TradeEvent.EXIT_REJECTED)
+    elif order.state is OrderState.REJECTED or (not asked and order.broker_order_id is not None):
+        # `deadline_ns` asks again a second later; asking at once would hammer a broker that refuses, or an exchange
+        # whose price protection takes each of them back.
+        rejected = order.state is OrderState.REJECTED
+        reach(trade, step, TradeEvent.EXIT_REJECTED if rejected else TradeEvent.EXIT_CANCELLED)
         return
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=at_ns)

@@ -45,7 +45,7 @@ class Sending:
         if isinstance(request, Cancel):
             outcome = await self.gateway.cancel(trade.session_id, number, at_ns=request.at_ns)
         else:
-            outcome = await self.gateway.modify(trade.session_id, number, decisions.change_of(order, request))
+            outcome = await self.gateway.modify(trade.session_id, number, decisions.change_of(trade, order, request))
         return decisions.answered(order, request, outcome)
 
     async def in_its_book(self, trade: Trade, order: Order) -> bool:
