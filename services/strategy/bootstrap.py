@@ -7,15 +7,16 @@ from prometheus_client import CollectorRegistry
 from services.strategy.adapters.history import History
 from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.publisher import ServersPublisher
-from services.strategy.adapters.sessions import Sessions
 from services.strategy.adapters.tick_stream import TickStream
 from services.strategy.component import StrategyComponent
 from services.strategy.deciding import Deciding
 from services.strategy.desks import Desks
 from services.strategy.handlers import Handlers
+from services.strategy.ports import DecisionJournal
+from services.strategy.sessions.recovery import Recovery
+from services.strategy.sessions.taking import Taking
 from services.strategy.settings import Settings
 from services.strategy.streams import CONSUMER, GROUP, StrategyInput, watermark_of
-from services.strategy.taking import Taking
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
@@ -23,6 +24,8 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy
 from tradebus.runtime.shell import Component
 from tradebus.runtime.timers import WallTimers
+from tradebus.store.book import Book
+from tradebus.store.books import candles_book, sessions_book
 from tradebus.store.store import Store
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions
@@ -33,35 +36,60 @@ async def build(
     settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers | None = None,
     registry: CollectorRegistry | None = None,
 ) -> Sequence[Component]:  # fmt: skip
-    """The one component, with the sessions it had taken up again and its input open.
+    """The components, with the sessions it had taken up again and its input open.
 
     `ids` is not used: every id here derives from what caused it.
     """
-    timers, active = timers or WallTimers(clock), ActiveSessions()
-    ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
-    lane = SharedLane()
-    desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
-    book = PositionBook()
-    deciding = Deciding(
-        active, history=History(store), desks=desks, lane=lane, book=book, conflicts=settings.conflicts,
-        paced=settings.paced,
+    wired = wire(
+        settings, bus=bus, book=store, journal=Journal(store), clock=clock, timers=timers or WallTimers(clock),
+        registry=registry or CollectorRegistry(),
     )  # fmt: skip
-    sessions = Sessions(store)
+    await wired.component.start()
+    return wired.components
+
+
+class Wired:
+    """A strategy service, put together and not started. `recovery` is None in a paced run."""
+
+    def __init__(self, component: StrategyComponent, recovery: Recovery | None) -> None:
+        self.component, self.recovery = component, recovery
+
+    @property
+    def components(self) -> Sequence[Component]:
+        return [self.component] if self.recovery is None else [self.component, self.recovery]
+
+
+def wire(
+    settings: Settings, *, bus: Bus, book: Book, journal: DecisionJournal, clock: Clock, timers: Timers,
+    registry: CollectorRegistry,
+) -> Wired:  # fmt: skip
+    """The service on any book and bus. Paced, data alone is time, and nothing is done out of turn."""
+    active, positions, lane, sessions = ActiveSessions(), PositionBook(), SharedLane(), sessions_book(book)
+    ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
+    desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
+    deciding = Deciding(
+        active, history=History(candles_book(book)), desks=desks, lane=lane, book=positions,
+        conflicts=settings.conflicts, paced=settings.paced,
+    )  # fmt: skip
     taking = Taking(
-        active, sessions=sessions, book=book, desks=desks, ticks=ticks, clock=clock, paced=settings.paced
+        active, store=book, book=positions, desks=desks, ticks=ticks, clock=clock, paced=settings.paced
     )  # fmt: skip
     handlers = Handlers(
-        bus=bus, sessions=sessions, journal=Journal(store), desks=desks, active=active, book=book, taking=taking,
+        bus=bus, sessions=sessions, journal=journal, desks=desks, active=active, book=positions, taking=taking,
         deciding=deciding, clock=clock,
     )  # fmt: skip
     source = StrategyInput(bus, active, ticks=ticks, paced=settings.paced)
     consumer = Consumer(
-        "strategy", open_input=source.open, handler=handlers, publisher=ServersPublisher(bus, store), timers=timers,
-        metrics=ConsumerMetrics(registry or CollectorRegistry()), paced=settings.paced, owed=watermark_of,
+        "strategy", open_input=source.open, handler=handlers, publisher=ServersPublisher(bus, book), timers=timers,
+        metrics=ConsumerMetrics(registry), paced=settings.paced, owed=watermark_of,
         policy=Policy(commit_entries=settings.flush_entries, commit_seconds=settings.flush_seconds),
     )  # fmt: skip
     handlers.changed = taking.changed = lambda: consumer.reopen() if source.is_outdated else None
     taking.post = consumer.post
-    component = StrategyComponent(consumer, desks)
-    await component.start()
-    return [component]
+    recovery = None
+    if not settings.paced:
+        recovery = Recovery(
+            sessions, active=active, taking=taking, desks=desks, bus=bus, end=handlers.end, post=consumer.post,
+            timers=timers, registry=registry, look_seconds=settings.look_seconds,
+        )  # fmt: skip
+    return Wired(StrategyComponent(consumer, desks), recovery)

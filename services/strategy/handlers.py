@@ -15,14 +15,13 @@ import structlog
 from prometheus_client import Counter
 
 from services.strategy.adapters.published import perhaps_not_stored
-from services.strategy.adapters.sessions import Sessions
 from services.strategy.adapters.tick_stream import TICKS
 from services.strategy.deciding import Decided, Deciding
 from services.strategy.desks import Desks
 from services.strategy.messages import SignalMessage, failed_message, row_of_message, signal_message
 from services.strategy.ports import DecisionJournal
+from services.strategy.sessions.taking import Taking
 from services.strategy.streams import BATCH, CANDLES
-from services.strategy.taking import Taking
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.market import CandlesRestored
@@ -32,6 +31,7 @@ from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGN
 from tradebus.kernel.clock import Clock
 from tradebus.runtime.consumer import Answer, Done, Effect
 from tradebus.runtime.rendering import fact_of
+from tradebus.store.books import SessionsBook
 from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions
@@ -50,7 +50,7 @@ class Handlers:
     InvalidInput for a session that cannot be traded: both go to the dead letters."""
 
     def __init__(
-        self, *, bus: Bus, sessions: Sessions, journal: DecisionJournal, desks: Desks, active: ActiveSessions,
+        self, *, bus: Bus, sessions: SessionsBook, journal: DecisionJournal, desks: Desks, active: ActiveSessions,
         book: PositionBook, taking: Taking, deciding: Deciding, clock: Clock,
     ) -> None:  # fmt: skip
         self.active, self._book = active, book
@@ -92,16 +92,12 @@ class Handlers:
 
     async def _on_command(self, entry: Entry) -> Answer:
         command = parse(entry.body)
-        session = self.active.get(command.session_id)
         if isinstance(command, StartTrading):
-            await self._taking.start(command)
+            await self._taking.start(command.spec)
         elif isinstance(command, StopTrading) and command.session_id is not None:
-            return await self._end(command.session_id)
-        elif isinstance(command, PauseTrading) and session is not None:
-            session.paused = True
-        elif isinstance(command, ResumeTrading) and session is not None:
-            session.paused = False
-            self._desks.revive(session.spec.session_id)
+            await self.end(command.session_id)
+        elif isinstance(command, PauseTrading | ResumeTrading) and command.session_id is not None:
+            self._taking.pause(command.session_id, paused=isinstance(command, PauseTrading))
         # FLATTEN and KILL are risk's: it closes positions and refuses entries, whatever a strategy says.
         return _ALONE
 
@@ -110,7 +106,7 @@ class Handlers:
             return _ALONE
         message = parse(entry.body)
         if isinstance(message, _ENDED) and message.session_id is not None:
-            return await self._end(message.session_id)
+            await self.end(message.session_id)
         return _ALONE
 
     async def _on_order(self, entry: Entry) -> Answer:
@@ -158,10 +154,10 @@ class Handlers:
         message = failed_message(session.spec, strategy, reason=why, now_ns=now_ns)
         return Outgoing(SIGNALS.name, message.TYPE, message.to_json())
 
-    async def _end(self, session_id: str) -> Answer:
+    async def end(self, session_id: str) -> None:
+        """The session decides nothing more."""
         if await self._taking.let_go(session_id):
             await self.commit()  # whoever ended it reads the journal next
-        return _ALONE
 
 
 def signals_out(signals: Sequence[SignalMessage]) -> list[Outgoing]:

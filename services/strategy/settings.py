@@ -25,6 +25,8 @@ class Settings(ServiceSettings, LaneSettings):
 
     flush_entries: int = Field(default=64, ge=1, le=10_000, validation_alias="TRADEBUS_STRATEGY_FLUSH_ENTRIES")
     flush_seconds: float = Field(default=1.0, gt=0, le=60, validation_alias="TRADEBUS_STRATEGY_FLUSH_SECONDS")
+    # How often is looked for what the bus has lost.
+    look_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_STRATEGY_LOOK_SECONDS")
     # What the process of a user's strategy file may take: memory, and wall time for the answers to one batch.
     memory_mebibytes: int = Field(
         default=1536, ge=512, le=65_536, validation_alias="TRADEBUS_STRATEGY_MEMORY_MEBIBYTES"

@@ -1,1 +1,1 @@
-"""What the strategy service reads from Postgres and writes to it."""
+"""What the strategy service reads from bus and book, and writes to them."""

@@ -2,16 +2,16 @@
 
 from tradebus.bus.port import Bus
 from tradebus.runtime.consumer import BusPublisher
-from tradebus.store.store import Store
+from tradebus.store.book import Book
 
 
 class ServersPublisher(BusPublisher):
     """Publishes on the bus; both servers are looked at where one may be away."""
 
-    def __init__(self, bus: Bus, store: Store) -> None:
+    def __init__(self, bus: Bus, book: Book) -> None:
         super().__init__(bus)
-        self._store = store
+        self._book = book
 
     async def check_servers(self) -> None:
         await super().check_servers()
-        await self._store.check()
+        await self._book.check()

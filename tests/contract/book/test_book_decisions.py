@@ -11,13 +11,16 @@ from services.strategy.messages import SignalMessage, signal_message
 from services.strategy.ports import DecisionJournal
 from tradebus.contracts.signals import Side
 from tradebus.kernel.rng import seed_for
+from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.trading.facts import EntrySignal
 
 
 @pytest.fixture(params=["memory", "postgres"])
 def journal(request: pytest.FixtureRequest) -> DecisionJournal:
-    return MemoryJournal() if request.param == "memory" else Journal(request.getfixturevalue("store"))
+    if request.param == "memory":
+        return MemoryJournal(MemoryBook(MemoryDatabase(), producer="strategy-1"))
+    return Journal(request.getfixturevalue("store"))
 
 
 def drawn_rows(seed: int, count: int) -> list[DecisionRow]:

@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from strategy_harness import Stage, message_fields
 from testkit.strategy_days import generated_days
+from testkit.strategy_service import Stage, message_fields
 
 from tradebus.contracts.commands import ResumeTrading
-from tradebus.contracts.sessions import StrategySpec
+from tradebus.contracts.sessions import SessionStatus, StrategySpec
 from tradebus.contracts.signals import EntrySignal, StrategyFailed
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.isolation.inspection import inspect_file
 from tradebus.runtime.isolation.limits import IsolationLimits
+from tradebus.store.books import sessions_book
 
 DAYS = generated_days(2, seed=11)
 ORB = StrategySpec(name="orb")
@@ -79,12 +80,12 @@ async def test_a_file_that_keeps_ending_its_process_pauses_its_session_and_no_ot
         await stage.publish_slice(DAYS[1], candle)
         await stage.turn_until(candle.ts_close_ns)
         played += 1
-        status = await stage.store.pool.fetchrow("SELECT status, reason FROM sessions WHERE session_id = 's1'")
-        if status["status"] == "PAUSED":
+        stands = next(one for one in await sessions_book(stage.store).alive() if one.session_id == "s1")
+        if stands.status is SessionStatus.PAUSED:
             break
         await asyncio.sleep(0.1)  # the market goes on while its process is started again
-    assert status["status"] == "PAUSED", f"not after {played} candles"
-    assert status["reason"].startswith("strategy mine: its process ")
+    assert stands.status is SessionStatus.PAUSED, f"not after {played} candles"
+    assert (stands.reason or "").startswith("strategy mine: its process ")
     (failed,) = [one for one in stage.signals if isinstance(one, StrategyFailed)]
     assert (failed.session_id, failed.strategy) == ("s1", "mine")
     assert "3 times in a row" in failed.reason
@@ -256,6 +257,10 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+async def reason_of_session(stage: Stage, session_id: str) -> str | None:
+    return next(one.reason for one in await sessions_book(stage.store).alive() if one.session_id == session_id)
+
+
 async def test_nobody_waits_while_a_file_is_loaded_and_what_is_wrong_with_it_is_said(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -275,15 +280,14 @@ async def test_nobody_waits_while_a_file_is_loaded_and_what_is_wrong_with_it_is_
         await stage.turn_until(candle.ts_close_ns)
     await stage.settle()
     assert len(await stage.decisions(session_id="s2")) == 3
-    assert await stage.store.pool.fetchval("SELECT count(*) FROM session_participants") == 1
+    assert len(await stage.participants()) == 1
     go.touch()
     await stage.taken_up("s1")
     await stage.start_session(
         [written(tmp_path, "gone", "import os\nos._exit(4)\n")], session_id="s3", status="STARTING", wait=False
     )
-    assert stage.component is not None
     async with asyncio.timeout(60):
-        while not (reason := await stage.store.pool.fetchval("SELECT reason FROM sessions WHERE session_id = 's3'")):
+        while not (reason := await reason_of_session(stage, "s3")):
             await stage.component.turn(block_ms=20)
     assert "left with exit code 4" in reason
     await stage.publish_slice(DAYS[1], DAYS[1].candles[3])

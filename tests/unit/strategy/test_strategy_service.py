@@ -1,13 +1,12 @@
-"""The strategy service on real servers: what it decides, publishes and stores, and that no restart changes it."""
+"""The strategy service on the twins: sessions come, pause and go, and no restart changes what is decided."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from strategy_harness import Killed, Stage, message_fields, records_of
 from testkit.strategy_days import Day, Market, generated_days
+from testkit.strategy_service import Stage, message_fields, records_of
 
 from services.strategy.component import CANDLES, GROUP
 from tradebus.bus.port import Outgoing
@@ -15,10 +14,8 @@ from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTradin
 from tradebus.contracts.market import CandlesRestored
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED
 from tradebus.contracts.sessions import SessionFailed, StrategySpec
-from tradebus.contracts.signals import EntrySignal, ExitSignal
-from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNALS
-from tradebus.kernel.ids import derive_id
-from tradebus.store.candles import upsert_candles
+from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS
+from tradebus.store.books import candles_book
 from tradebus.strategies.built_in.orb import Orb
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position
 
@@ -58,47 +55,6 @@ def expected_rows(
     return rows, acting
 
 
-async def test_a_run_decides_and_signals_exactly_what_the_strategy_says(stage: Stage) -> None:
-    await stage.store_day(DAYS[0])
-    await stage.start_service()
-    await stage.start_session([ORB])
-    for day in DAYS[1:]:
-        await stage.play(day)
-    await stage.settle()
-    rows, acting = expected_rows(DAYS[:1], DAYS[1:])
-    assert await stage.decisions() == rows
-    assert len(acting) > 10
-    assert [(type(one), one.reason) for one in stage.signals] == [
-        (ExitSignal if one.action is Action.EXIT else EntrySignal, one.reason) for one in acting
-    ]
-    for signal, decision in zip(stage.signals, acting, strict=True):
-        if isinstance(signal, EntrySignal):
-            ts_ns = signal.ts_event_ns
-            assert signal.pos_id == derive_id(ts_ns, "position", "s1", "orb", "TEST", ts_ns)
-            assert (signal.stop_paise, signal.target_paise) == (decision.stop_paise, decision.target_paise)
-            assert (signal.user_id, signal.instrument, signal.confidence) == ("user-s1", 3, decision.confidence)
-    stored = await stage.store.pool.fetch("SELECT event_id FROM signals ORDER BY ts_event_ns")
-    assert [row["event_id"] for row in stored] == [one.event_id for one in stage.signals]
-
-
-@pytest.mark.parametrize("kill_at", [1, 60, 149])
-async def test_a_kill_and_restart_anywhere_changes_no_decision_and_no_id(stage: Stage, kill_at: int) -> None:
-    candles = DAYS[1].candles[:150]
-    await stage.store_day(DAYS[0])
-    await stage.start_service()
-    await stage.start_session([ORB])
-    await stage.play(DAYS[1], candles[:kill_at])
-    await stage.kill_service()
-    await stage.start_service()
-    await stage.play(DAYS[1], candles[kill_at:])
-    await stage.settle()
-    rows, acting = expected_rows(DAYS[:1], [replace(DAYS[1], candles=candles)])
-    assert await stage.decisions() == rows
-    # What was published and not acknowledged is decided and published again; it is the same message then.
-    assert [one.reason for one in dict.fromkeys(stage.signals)] == [one.reason for one in acting]
-    assert await stage.store.pool.fetchval("SELECT count(*) FROM signals") == len(acting) > 2
-
-
 async def test_a_kill_on_one_day_is_forgotten_on_the_next(stage: Stage) -> None:
     await stage.store_day(DAYS[0])
     await stage.start_service()
@@ -134,62 +90,6 @@ async def test_a_service_killed_at_every_step_loses_nothing_and_waits_for_nobody
     await stage.settle()
     rows, _ = expected_rows(DAYS[:1], [replace(DAYS[1], candles=candles)])
     assert await stage.decisions() == rows
-
-
-@pytest.mark.parametrize(("what", "published"), [("publish", 0), ("store", 1)])
-async def test_a_life_that_ends_while_a_signal_is_published_or_stored_is_made_good_by_the_next(
-    stage: Stage, what: str, published: int
-) -> None:
-    await stage.store_day(DAYS[0])
-    await stage.start_service()
-    await stage.start_session([ORB])
-    rows, acting = expected_rows(DAYS[:1], DAYS[1:2])
-    first = next(number for number, row in enumerate(rows) if row[1] != "HOLD")
-    await stage.play(DAYS[1], DAYS[1].candles[:first])
-
-    stage.dies_at = what
-    with pytest.raises(Killed):
-        await stage.play(DAYS[1], DAYS[1].candles[first : first + 1])
-    assert await stage.store.pool.fetchval("SELECT count(*) FROM signals") == 0
-    await stage.kill_service()
-    await stage.start_service()
-    await stage.turn_until(DAYS[1].candles[first].ts_close_ns)
-    assert [one.reason for one in stage.signals] == [acting[0].reason] * (1 + published)
-    assert len({one.event_id for one in stage.signals}) == 1, "decided again, it is the same signal"
-    await stage.settle()
-    assert await stage.decisions() == rows[: first + 1]
-    assert await stage.store.pool.fetchval("SELECT count(*) FROM events WHERE stream = $1", SIGNALS.name) == 1
-
-
-@pytest.mark.parametrize("meanwhile", ["STOPPED", "PAUSED"])
-async def test_a_signal_that_was_published_is_stored_also_where_its_session_is_over_or_paused_when_the_next_life_begins(
-    stage: Stage, meanwhile: str
-) -> None:
-    """Risk may have judged it by then: the book must have what was traded on, not what is decided now."""
-    await stage.store_day(DAYS[0])
-    await stage.start_service()
-    await stage.start_session([ORB])
-    rows, acting = expected_rows(DAYS[:1], DAYS[1:2])
-    first = next(number for number, row in enumerate(rows) if row[1] != "HOLD")
-    await stage.play(DAYS[1], DAYS[1].candles[:first])
-
-    stage.dies_at = "store"
-    with pytest.raises(Killed):
-        await stage.play(DAYS[1], DAYS[1].candles[first : first + 1])
-    await stage.kill_service()
-    await stage.store.pool.execute("UPDATE sessions SET status = $1", meanwhile)
-    await stage.start_service()
-    await stage.turn_until(DAYS[1].candles[first].ts_close_ns)
-    await stage.settle()
-    (published,) = stage.signals
-    assert isinstance(published, EntrySignal)
-    stored = await stage.store.pool.fetch("SELECT event_id, body FROM signals")
-    assert [(row["event_id"], row["body"]) for row in stored] == [(published.event_id, json.loads(published.to_json()))]
-    assert published.reason == acting[0].reason
-    assert (await stage.decisions())[-1] == rows[first]
-    assert await stage.store.pool.fetchval("SELECT event_id FROM events WHERE stream = $1", SIGNALS.name) == (
-        published.event_id
-    )
 
 
 async def test_a_session_started_in_the_middle_of_a_day_decides_as_one_from_its_start(stage: Stage) -> None:
@@ -251,7 +151,7 @@ async def test_a_paused_session_decides_but_does_not_enter_even_after_a_restart(
     await stage.start_service()
     await stage.start_session([ORB])
     await stage.command(PauseTrading(**message_fields("pause", 2, "s1")))
-    await stage.store.pool.execute("UPDATE sessions SET status = 'PAUSED'")
+    await stage.status("s1", "PAUSED")
     await stage.play(DAYS[1], DAYS[1].candles[:80])
     await stage.kill_service()
     await stage.start_service()
@@ -303,10 +203,9 @@ async def test_start_is_taken_up_once_and_one_that_ended_long_ago_is_not(stage: 
     spec = await stage.start_session([ORB])
     start = StartTrading(**message_fields("start", 1, "s1"), spec=spec)
     await stage.command(start.model_copy(update={"event_id": "another"}))
-    rows = await stage.store.pool.fetch("SELECT session_id, service FROM session_participants")
-    assert [tuple(row) for row in rows] == [("s1", "strategy")]
+    assert await stage.participants() == ["s1"]
     await stage.start_session([ORB], session_id="s2", status="STOPPED")
-    assert await stage.store.pool.fetchval("SELECT count(*) FROM session_participants") == 1
+    assert await stage.participants() == ["s1"]
     await stage.play(DAYS[1], DAYS[1].candles[:2])
     await stage.settle()
     assert await stage.decisions(session_id="s2") == []
@@ -317,7 +216,7 @@ async def test_a_session_that_cannot_be_loaded_goes_to_the_dead_letters_with_the
     await stage.start_session([StrategySpec(name="orb", parameters={"range_minute": 3})])
     (dead,) = await stage.bus.dead_letters(COMMANDS.name, count=10)
     assert "parameter 'range_minute' is not known (did you mean 'range_minutes'?)" in dead.reason
-    assert await stage.store.pool.fetchval("SELECT count(*) FROM session_participants") == 0
+    assert await stage.participants() == []
 
 
 async def test_a_strategy_that_raises_is_journalled_and_the_others_go_on(stage: Stage, tmp_path) -> None:
@@ -470,7 +369,6 @@ async def test_when_the_feed_ends_the_journal_is_whole_at_once(stage: Stage) -> 
     end_ns = DAYS[1].candles[4].ts_close_ns
     assert len(await stage.decisions()) < 5
     await stage.bus.publish([Outgoing(CANDLES, "end_of_feed", watermark_ns=end_ns, slice_start_ns=end_ns)])
-    assert stage.component is not None
     while len(await stage.decisions()) < 5:
         assert await stage.component.turn(block_ms=5000), "the end of the feed was never read"
 
@@ -503,7 +401,7 @@ async def test_what_history_has_put_right_is_what_a_strategy_has_seen_at_its_nex
         corrected["close_paise"] += 500
         corrected["high_paise"] += 500
         right[number] += 500
-        await upsert_candles(stage.store.pool, corrected)
+        await candles_book(stage.store).upsert(corrected)
         if tell == "restored":
             restored = CandlesRestored(
                 event_id="r", ts_event_ns=1, ts_recorded_ns=1, source="market_data", trace_id="t", broker="kite",

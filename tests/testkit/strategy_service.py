@@ -1,17 +1,26 @@
-"""The strategy service's neighbours, played by the test: market data, execution, and whoever starts and kills it."""
+"""The strategy service's neighbours, played by the test: market data, execution, and whoever starts and kills it.
+
+On real servers or on their twins.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from testkit.strategy_days import Day, Market
+from prometheus_client import CollectorRegistry
 
+from services.strategy.adapters.journal import Journal
+from services.strategy.adapters.memory_journal import MemoryJournal
 from services.strategy.adapters.tick_stream import TICKS
-from services.strategy.bootstrap import build
+from services.strategy.bootstrap import Wired, wire
 from services.strategy.component import CANDLES, StrategyComponent
+from services.strategy.messages import SignalMessage
+from services.strategy.ports import DecisionJournal
 from services.strategy.settings import Settings
+from testkit.strategy_days import Day, Market
+from tradebus.bus.memory_bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading
@@ -19,16 +28,19 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import PositionClosed, PositionOpened
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.registry import parse
-from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.contracts.sessions import SessionSpec, SessionStatus, StrategySpec
 from tradebus.contracts.signals import EntrySignal, ExitSignal
 from tradebus.contracts.streams import COMMANDS, ORDERS, SIGNALS
 from tradebus.indicators.aggregate import Aggregator
 from tradebus.kernel.clock import EventClock
-from tradebus.kernel.ids import SequenceIds, derive_id
-from tradebus.store.candles import upsert_candles
-from tradebus.store.instruments import register_instruments
+from tradebus.kernel.ids import derive_id
+from tradebus.runtime.timers import WallTimers
+from tradebus.store.book import Book
+from tradebus.store.books import candles_book, instruments_book, session_register, sessions_book
+from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
+from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.protocol import Action, Candle, Decision
 
 INSTRUMENT = Instrument(
@@ -79,36 +91,42 @@ class DyingBus:
         await self._bus.publish(entries)
 
 
-class DyingStore:
-    """The book of a life that ends where it stores a signal next, once `stage.dies_at` says so."""
+class DyingJournal:
+    """The journal of a life that ends where it stores a signal next, once `stage.dies_at` says so."""
 
-    def __init__(self, store: Store, stage: "Stage") -> None:
-        self._store, self._stage = store, stage
+    def __init__(self, journal: DecisionJournal, stage: "Stage") -> None:
+        self._journal, self._stage = journal, stage
+        self.write, self.decisions, self.signal_ids = journal.write, journal.decisions, journal.signal_ids
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    async def alone(self, *arguments: Any) -> Any:
+    async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[SignalMessage]) -> None:
         if self._stage.dies_at == "store":
             raise Killed
-        return await self._store.alone(*arguments)
+        await self._journal.write_with_signals(rows, signals)
+
+
+def journal_of(book: Book) -> DecisionJournal:
+    """The journal in the book's own kind."""
+    if isinstance(book, MemoryBook):
+        return MemoryJournal(book)
+    assert isinstance(book, Store)
+    return Journal(book)
 
 
 @dataclass
 class Stage:
-    """One namespace: its stores and bus, the service in it, and the market it sees."""
+    """The servers or their twins, the service on them, and the market it sees. `open_book` gives a new process's door
+    to the book, `store` is the neighbours' own."""
 
-    database_url: str
-    namespace: str
     bus: Bus
-    store: Store  # the neighbours' own
+    store: Book
+    open_book: Callable[[], Awaitable[Book]]
     paced: bool = True
     flush_entries: int = 16
     answer_seconds: float = 10.0  # a busy machine is no hostile strategy
-    component: StrategyComponent | None = None
+    service: Wired | None = None
     fills: bool = True
     dies_at: str | None = None
-    _stores: list[Store] = field(default_factory=list)
+    _books: list[Book] = field(default_factory=list)
     _aggregator: Aggregator = field(default_factory=lambda: Aggregator(4))
     _markets: dict[tuple[str, str], Market] = field(default_factory=dict)
     _owners: dict[tuple[str, str], EntrySignal] = field(default_factory=dict)
@@ -118,40 +136,73 @@ class Stage:
     signals: list[Message] = field(default_factory=list)
     watermark_ns: int = 0
 
+    @classmethod
+    def memory(cls) -> "Stage":
+        database = MemoryDatabase()
+
+        async def open_book() -> Book:
+            return MemoryBook(database, producer="strategy-1")
+
+        return cls(MemoryBus(), MemoryBook(database, producer="test-1"), open_book)
+
+    @classmethod
+    def servers(cls, database_url: str, namespace: str, bus: Bus, store: Store) -> "Stage":
+        async def open_book() -> Book:
+            return await Store.connect(database_url, namespace=namespace, producer="strategy-1", pool_size=2)
+
+        return cls(bus, store, open_book)
+
+    @property
+    def component(self) -> StrategyComponent:
+        assert self.service is not None, "the service does not run"
+        return self.service.component
+
+    @property
+    def journal(self) -> DecisionJournal:
+        return journal_of(self.store)
+
     async def prepare(self) -> None:
         async with self.store.begin() as transaction:
-            await register_instruments(transaction.connection, [INSTRUMENT])
+            await instruments_book(self.store).register(transaction, [INSTRUMENT])
 
     async def start_service(self) -> StrategyComponent:
-        """A new process of the service: its own store, the same names."""
-        store = await Store.connect(self.database_url, namespace=self.namespace, producer="strategy-1", pool_size=2)
-        self._stores.append(store)
+        """A new process of the service: its own door to the book, the same names."""
+        book, clock = await self.open_book(), EventClock()
+        self._books.append(book)
         settings = Settings(
             database_url="postgresql://unused", redis_url="redis://unused", paced=self.paced,
             flush_entries=self.flush_entries, flush_seconds=60, answer_seconds=self.answer_seconds,
         )  # fmt: skip
         bus: Any = DyingBus(self.bus, self)
-        book: Any = DyingStore(store, self)
-        (component,) = await build(settings, bus=bus, store=book, clock=EventClock(), ids=SequenceIds())
-        assert isinstance(component, StrategyComponent)
-        self.component = component
-        return component
+        self.service = wire(
+            settings, bus=bus, book=book, journal=DyingJournal(journal_of(book), self), clock=clock,
+            timers=WallTimers(clock), registry=CollectorRegistry(),
+        )  # fmt: skip
+        await self.component.start()
+        return self.component
 
     async def kill_service(self) -> None:
         """As kill -9: nothing is flushed, published or acknowledged; what it holds in memory is gone."""
-        if self.component is not None:
+        if self.service is not None:
             await self.component.abandon()
-        self.component, self.dies_at = None, None
+        self.service, self.dies_at = None, None
 
     async def close(self) -> None:
-        if self.component is not None:
+        if self.service is not None:
             await self.component.abandon()
-        for store in self._stores:
-            await store.close()
+        for book in self._books:
+            await book.close()
+
+    async def look(self, *, times: int = 1) -> None:
+        """Has the service look for what the bus has lost, and do what it has found."""
+        assert self.service is not None
+        assert self.service.recovery is not None, "a paced run looks for nothing"
+        for _ in range(times):
+            await self.service.recovery.look()
+            await self.settle()
 
     async def turn_until(self, watermark_ns: int) -> None:
         """Lets the service work until its watermark is out."""
-        assert self.component is not None
         for _ in range(200):
             await self.read_signals()
             if self.watermark_ns >= watermark_ns:
@@ -161,54 +212,64 @@ class Stage:
 
     async def settle(self) -> None:
         """Lets the service work until it has nothing more to do."""
-        assert self.component is not None
         quiet = 0
         while quiet < 2:  # a turn may also come back empty because what it read waits for another stream
             quiet = 0 if await self.component.turn(block_ms=20) else quiet + 1
 
     async def start_session(
         self, strategies: Sequence[StrategySpec], *, session_id: str = "s1", status: str = "RUNNING",
-        wait: bool = True,
+        wait: bool = True, lost: bool = False,
     ) -> SessionSpec:  # fmt: skip
         """What the gateway does for START_TRADING, and the service's taking it up."""
         spec = SessionSpec(
             session_id=session_id, user_id=f"user-{session_id}", symbols=("TEST",), strategies=tuple(strategies),
             capital_paise=100_000_000,
         )  # fmt: skip
-        await self.store.pool.execute(
-            "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
-            " VALUES ($1, $2, $3, 'paper', $4, 'c', 0)",
-            session_id, spec.user_id, status, spec.model_dump(mode="json"),
-        )  # fmt: skip
-        await self.command(StartTrading(**message_fields("start", 1, session_id), spec=spec))
-        if wait and not self.paced and any(one.path is not None for one in strategies):
+        register = session_register(self.store)
+        async with self.store.begin() as transaction:
+            await register.insert(transaction, spec, command_id="c", now_ns=0)
+            await register.set_status(transaction, session_id, SessionStatus(status))
+        await self.command(StartTrading(**message_fields("start", 1, session_id), spec=spec), lost=lost)
+        if wait and not lost and not self.paced and any(one.path is not None for one in strategies):
             await self.taken_up(session_id)
         return spec
 
     async def taken_up(self, session_id: str) -> None:
         """Lets the service work until it has the session: a file is loaded beside everything else."""
-        assert self.component is not None
         async with asyncio.timeout(60):
-            while not await self.store.pool.fetchval(
-                "SELECT count(*) FROM session_participants WHERE session_id = $1", session_id
-            ):
+            while session_id not in await self.participants():
                 await self.component.turn(block_ms=20)
 
-    async def command(self, message: Message) -> None:
+    async def participants(self) -> list[str]:
+        """The sessions that the service has taken up and that are not over."""
+        return [one.session_id for one in await sessions_book(self.store).standing("strategy") if one.is_taken_up]
+
+    async def status(self, session_id: str, status: str) -> None:
+        """What the gateway writes."""
         async with self.store.begin() as transaction:
-            transaction.emit(COMMANDS.name, message)
-        await Outbox(self.store, self.bus).flush()
-        if self.component is not None:
+            await session_register(self.store).set_status(transaction, session_id, SessionStatus(status))
+
+    async def command(self, message: Message, *, lost: bool = False) -> None:
+        await self.tell(COMMANDS.name, message, lost=lost)
+        if self.service is not None:
             await self.settle()
+
+    async def tell(self, stream: str, message: Message, *, lost: bool = False) -> None:
+        """What a neighbour says; `lost`: it is in the book, and the bus has lost it."""
+        async with self.store.begin() as transaction:
+            transaction.emit(stream, message)
+        if lost:
+            self.store.backlog.take()
+        await Outbox(self.store, self.bus).flush()
 
     async def store_day(self, day: Day) -> None:
         """Candles that were stored before the run."""
-        await upsert_candles(self.store.pool, records_of(day.candles))
+        await candles_book(self.store).upsert(records_of(day.candles))
 
     async def publish_slice(self, day: Day, candle: Candle, *, ticks: Records | None = None) -> None:
         """Market data's slice of one minute, and execution's answer to its ticks."""
         minute = records_of([candle])
-        await upsert_candles(self.store.pool, minute)
+        await candles_book(self.store).upsert(minute)
         higher = self._aggregator.apply(minute, session_open_ns=day.open_ns, session_close_ns=day.close_ns)
         body = np.concatenate((minute, higher)).tobytes()
         start, end = candle.ts_open_ns, candle.ts_close_ns
@@ -265,12 +326,11 @@ class Stage:
             await self.end_day(day)
 
     async def decisions(self, *, session_id: str = "s1", strategy: str = "orb") -> list[tuple[int, str, str, int]]:
-        rows = await self.store.pool.fetch(
-            "SELECT ts_event_ns, action, reason, price_paise FROM decisions"
-            " WHERE session_id = $1 AND strategy = $2 ORDER BY ts_event_ns",
-            session_id, strategy,
-        )  # fmt: skip
-        return [tuple(row) for row in rows]
+        return [
+            (row.ts_event_ns, row.action, row.reason, row.price_paise)
+            for row in await self.journal.decisions(session_id)
+            if row.strategy == strategy
+        ]
 
     async def _publish_orders(self, *, until_ns: int) -> None:
         due = sorted((pair for pair in self._pending if pair[0] <= until_ns), key=lambda pair: pair[0])

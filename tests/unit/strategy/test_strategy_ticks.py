@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from strategy_harness import Stage, message_fields
 from testkit.strategy_days import Candle, generated_days
+from testkit.strategy_service import Stage, message_fields
 
 from services.strategy.adapters.tick_stream import TICKS
 from services.strategy.component import GROUP
@@ -108,7 +108,7 @@ async def test_a_place_that_a_crash_left_behind_is_given_up_at_the_next_start(st
     await stage.start_session([every(1)])
     await play(stage, DAY.candles[:3])
     await stage.kill_service()
-    await stage.store.pool.execute("UPDATE sessions SET status = 'STOPPED'")
+    await stage.status("s1", "STOPPED")
     await stage.start_service()
     again = await stage.bus.subscribe([TICKS], group=GROUP, consumer="strategy")
     assert (await again.lag())[TICKS] == 3
@@ -125,9 +125,9 @@ async def test_after_a_kill_the_ticks_that_were_not_acknowledged_are_decided_on_
     await stage.start_service()
     await play(stage, DAY.candles[4:6])
     await stage.settle()
-    ids = await stage.store.pool.fetch("SELECT event_id FROM signals")
+    ids = await stage.journal.signal_ids("s1")
     assert len(ids) == 6 * TICKS_PER_MINUTE
-    assert {row["event_id"] for row in ids} == {one.event_id for one in stage.signals}
+    assert set(ids) == {one.event_id for one in stage.signals}
 
 
 @pytest.mark.parametrize("parameters", [{"level_paise": 5_000_000}, {"every_ticks": 3}])

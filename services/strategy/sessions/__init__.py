@@ -1,0 +1,1 @@
+"""Sessions come and go, also where the bus has lost the command."""
