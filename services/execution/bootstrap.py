@@ -6,22 +6,25 @@ from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from services.execution.accounts.accounts import Accounts
+from services.execution.accounts.accounts import Account, Accounts
 from services.execution.accounts.desk import Desk
 from services.execution.accounts.pacing import PassThrough, SenderMetrics
 from services.execution.accounts.router import OrderRouter
 from services.execution.accounts.sender import Sender
 from services.execution.accounts.senders import Senders
+from services.execution.books import Books, books_of
+from services.execution.books.ports import CONSUMER
 from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution
 from services.execution.metrics import ExecutionMetrics
 from services.execution.recovery.chores import Chores
 from services.execution.recovery.quarantine import Quarantine
 from services.execution.recovery.reconciler import Reconciler
 from services.execution.recovery.recovery import Recovery
+from services.execution.recovery.untaken import Untaken
 from services.execution.service import ExecutionService
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
-from services.execution.trades.commits import CONSUMER, Commits
+from services.execution.trades.commits import Commits
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
@@ -43,6 +46,7 @@ from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Handler, Policy
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.runtime.timers import WallTimers
+from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -58,59 +62,63 @@ async def build(
 ) -> Sequence[Component]:  # fmt: skip
     """Execution with the paper broker (`open_paper` makes it) and, per session, a broker's. Ids derive from their
     causes, so `ids` is not needed here."""
-    sessions = Sessions(store)
-    paper = open_paper(PostgresPaperBook(store.pool), sessions.paper_settings)
-    accounts = Accounts(settings, store, open_broker, clock=clock)
+    service = assemble(
+        settings, bus=bus, book=store, paper_book=PostgresPaperBook(store.pool), clock=clock, open_broker=open_broker,
+        open_paper=open_paper, timers=timers, registry=registry,
+    )  # fmt: skip
+    return [service]
+
+
+def assemble(
+    settings: ExecutionSettings, *, bus: Bus, book: Book, paper_book: PaperBook, clock: Clock,
+    open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers | None = None,
+    registry: CollectorRegistry = REGISTRY,
+) -> ExecutionService:  # fmt: skip
+    """The service on any book and bus, with the paper broker on its own book."""
+    sessions, books = Sessions(book), books_of(book)
+    paper = open_paper(paper_book, sessions.paper_settings)
+    accounts = Accounts(settings, books, open_broker, clock=clock)
     router = OrderRouter(paper, accounts, sessions.spec)
-    return [
-        wire(
-            settings, bus=bus, store=store, clock=clock, sessions=sessions, gateway=router, paper=paper,
-            accounts=accounts, timers=timers, registry=registry,
-        )
-    ]  # fmt: skip
+    return wire(
+        settings, bus=bus, books=books, clock=clock, sessions=sessions, gateway=router, paper=paper,
+        accounts=accounts, timers=timers, registry=registry,
+    )  # fmt: skip
 
 
 def wire(
-    settings: ExecutionSettings, *, bus: Bus, store: Store, clock: Clock, sessions: Sessions, gateway: OrderGateway,
+    settings: ExecutionSettings, *, bus: Bus, books: Books, clock: Clock, sessions: Sessions, gateway: OrderGateway,
     paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers | None = None,
     registry: CollectorRegistry = REGISTRY,
 ) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway. `paper` is given where that gateway fills from market data, `accounts`
     where it reaches brokers."""
-    timers, metrics, outbox = timers or WallTimers(clock), ExecutionMetrics(registry), Outbox(store, bus)
+    timers, metrics, outbox = timers or WallTimers(clock), ExecutionMetrics(registry), Outbox(books.book, bus)
 
     def passed_ns(session_id: str) -> int:
         return accounts.passed_ns() if accounts is not None and sessions.is_at_broker(session_id) else 0
 
     roster = Roster(f"execution-{settings.instance}")
-    commits = Commits(store, clock, roster=roster, follower=paper, metrics=metrics)
+    commits = Commits(books, clock, roster=roster, follower=paper, metrics=metrics)
     pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     sending = Sending(gateway, roster, pulse, killed=lambda: sessions.killed, passed_ns=passed_ns)
     keeper = Keeper(
-        commits, sending, Contracts(store.pool), quarantine=Quarantine(timers, registry), publish=outbox.flush
+        commits, sending, Contracts(books.instruments), quarantine=Quarantine(timers, registry), publish=outbox.flush
     )
-    sender_metrics = SenderMetrics(registry)
-    pacing = PassThrough(sender_metrics)
-    senders = Senders(
-        sessions, partial(
-            Sender, deliver=keeper.deliver, roster=roster, pacing=pacing, timers=timers, metrics=sender_metrics
-        ),
-    )  # fmt: skip
+    senders = _senders(sessions, keeper, timers=timers, metrics=SenderMetrics(registry))
     if accounts is not None:
         keeper.connect(senders)
     recovery = Recovery(keeper, sending, follower=paper, passed_ns=passed_ns)
     supervisor = Supervisor(keeper, paper, passed_ns=passed_ns)
-    desk: Desk | None = None
-    if accounts is not None:
-        desk = Desk(
-            accounts,
-            sessions,
-            lambda account: Reconciler(
-                account, settings, store=store, keeper=keeper, recovery=recovery, outbox=outbox, clock=clock,
-                market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec, metrics=metrics,
-                timers=timers,
-            ),
+
+    def reconciler(account: Account) -> Reconciler:
+        assert accounts is not None  # it is one of them
+        return Reconciler(
+            account, settings, books=books, keeper=keeper, recovery=recovery, outbox=outbox, clock=clock,
+            market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec, metrics=metrics,
+            timers=timers,
         )  # fmt: skip
+
+    desk = Desk(accounts, sessions, reconciler) if accounts is not None else None
     chores = Chores(
         recovery, supervisor, sessions, desk=desk, orphan_seconds=settings.orphan_seconds, paced=settings.paced
     )
@@ -125,11 +133,23 @@ def wire(
     consumers[0].every(settings.housekeeping_seconds, chores.keep_house, name="keep house")
     if not settings.paced:
         consumers[0].every(_SWEEP_SECONDS, outbox.sweep, name="sweep")
+    untaken = Untaken(
+        books.ledger, bus=bus, stream=INTENTS_STREAM, take=execution.take, post=consumers[0].post, timers=timers,
+        metrics=metrics, look_seconds=settings.look_seconds,
+    )  # fmt: skip
     return ExecutionService(
         consumers, execution=execution, turn=turn, bus=bus, keeper=keeper, sessions=sessions, supervisor=supervisor,
-        chores=chores, senders=senders,
-        pulse=pulse, desk=desk, timers=timers, beat_seconds=min(settings.housekeeping_seconds, 1.0),
+        chores=chores, senders=senders, pulse=pulse, desk=desk, untaken=None if settings.paced else untaken,
+        timers=timers, beat_seconds=min(settings.housekeeping_seconds, 1.0),
     )  # fmt: skip
+
+
+def _senders(sessions: Sessions, keeper: Keeper, *, timers: Timers, metrics: SenderMetrics) -> Senders:
+    pacing = PassThrough(metrics)
+    make = partial(
+        Sender, deliver=keeper.deliver, roster=keeper.roster, pacing=pacing, timers=timers, metrics=metrics
+    )  # fmt: skip
+    return Senders(sessions, make)
 
 
 def _consumers(

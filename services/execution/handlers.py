@@ -68,7 +68,11 @@ class Execution:
     async def _on_intent(self, entry: Entry) -> Answer:
         if not entry.body:
             return DONE
-        message = parse(entry.body)
+        await self.take(parse(entry.body))
+        return DONE
+
+    async def take(self, message: Message) -> None:
+        """Takes an approval, once, wherever it comes from. Under the turn. Raises ValueError for anything else."""
         if not message.pos_id:
             raise ValueError(f"{message.TYPE} without a pos_id")
         if isinstance(message, EntryApproved | EntryReduced):
@@ -80,8 +84,7 @@ class Execution:
             decide = exit_at(reason=message.rule, at_ns=self._effective_ns(message))
             await self._keeper.exit(message, decide)
         else:
-            raise ValueError(f"{message.TYPE} does not belong on {entry.stream}")
-        return DONE
+            raise ValueError(f"{message.TYPE} does not belong on {INTENTS_STREAM}")
 
     def _effective_ns(self, message: Message) -> int:
         """Paced, what was decided inside a slice takes effect at its end: the slice's ticks have gone by already."""

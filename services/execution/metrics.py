@@ -8,6 +8,10 @@ class ExecutionMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.taken = Counter("tradebus_execution_intents_total", "Intents taken", ["kind"], registry=registry)
+        self.found_again = Counter(
+            "tradebus_execution_found_again_total", "Approvals taken from the book: the bus had lost them", ["type"],
+            registry=registry,
+        )  # fmt: skip
         self.alive = Gauge("tradebus_execution_trades_alive", "Trades this instance supervises", registry=registry)
         self.unprotected_seconds = Histogram(
             "tradebus_execution_unprotected_seconds",

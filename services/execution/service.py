@@ -1,6 +1,6 @@
 """Execution as it runs: begins from the book, then its consumers, its heart, and the accounts.
 
-begin ─► consumers (intents, ticks, commands) ║ heart ║ desk (accounts: senders, reconcilers)
+begin ─► consumers (intents, ticks, commands) ║ heart ║ desk (accounts: senders, reconcilers) ║ untaken
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from services.execution.accounts.desk import Desk
 from services.execution.accounts.senders import Senders
 from services.execution.handlers import TICKS_STREAM, Execution
 from services.execution.recovery.chores import Chores
+from services.execution.recovery.untaken import Untaken
 from services.execution.sessions import Sessions
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
@@ -47,11 +48,13 @@ class ExecutionService:
     def __init__(
         self, consumers: Sequence[Consumer], *, execution: Execution, turn: asyncio.Lock, bus: Bus,
         keeper: Keeper, sessions: Sessions, supervisor: Supervisor,
-        chores: Chores, senders: Senders, pulse: Pulse, desk: Desk | None, timers: Timers, beat_seconds: float,
+        chores: Chores, senders: Senders, pulse: Pulse, desk: Desk | None, untaken: Untaken | None,
+        timers: Timers, beat_seconds: float,
     ) -> None:  # fmt: skip
         self.execution, self.turn, self.keeper = execution, turn, keeper
         self._consumers, self._bus, self._sessions = consumers, bus, sessions
         self._supervisor, self._chores, self._senders, self._desk = supervisor, chores, senders, desk
+        self._untaken = untaken
         self._pulse, self._timers, self._beat_seconds = pulse, timers, beat_seconds
 
     @property
@@ -70,8 +73,7 @@ class ExecutionService:
             return
         heart = Heart(self._pulse, self._timers, every_seconds=self._beat_seconds)
         parts: list[Component] = [*self._consumers, heart]
-        if self._desk is not None:
-            parts.append(self._desk)
+        parts += [part for part in (self._desk, self._untaken) if part is not None]
         try:
             await run_components(parts, stop)
         finally:

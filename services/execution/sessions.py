@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from services.execution.trades.commits import CONSUMER
+from services.execution.books.ports import CONSUMER
 from tradebus.contracts.commands import Kill, StartTrading
 from tradebus.contracts.sessions import PaperSettings, SessionSpec, SessionStatus
 from tradebus.kernel.errors import InvalidInput

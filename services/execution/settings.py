@@ -13,6 +13,8 @@ class ExecutionSettings(BrokerSettings):
     # So many processes may end with one entry in hand before it is put aside unseen: an intent is not given up for
     # somebody else's crash, and one that ends processes does not do so for ever.
     lives_max: int = Field(default=10, ge=2, validation_alias="EXECUTION_LIVES_MAX")
+    # So often approvals are looked for that the book has and nobody took.
+    look_seconds: float = Field(default=3.0, gt=0, validation_alias="EXECUTION_LOOK_SECONDS")
     # A broker's books are read this often, and after every connection of its order stream.
     reconcile_seconds: float = Field(default=5.0, gt=0, validation_alias="EXECUTION_RECONCILE_SECONDS")
     # Books that cannot be read for so long: no position is opened in the account until they can.

@@ -10,6 +10,7 @@ from datetime import date
 import structlog
 
 from services.execution.accounts.listed import Listed
+from services.execution.books import Books
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credentials
@@ -22,7 +23,6 @@ from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.clock import Clock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.time import ist_date
-from tradebus.store.store import Store
 from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
@@ -74,8 +74,8 @@ class Account:
 class Accounts:
     """`opened` gets each new account."""
 
-    def __init__(self, settings: ExecutionSettings, store: Store, open_broker: OpenBroker, *, clock: Clock) -> None:
-        self._store, self._open_broker = store, open_broker
+    def __init__(self, settings: ExecutionSettings, books: Books, open_broker: OpenBroker, *, clock: Clock) -> None:
+        self._books, self._open_broker = books, open_broker
         self._clock, speed = settings.clock_of_market(clock)
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
@@ -154,7 +154,7 @@ class Accounts:
             return (await asyncio.to_thread(self._credentials.get, credential_name)).access_token
 
         broker = self._open_broker(name, credential, url=self._urls[name], refresh=stored_token, clock=self._clock)
-        listed = Listed(self._store, broker)
+        listed = Listed(self._books, broker)
         try:
             if check:
                 await _ask_whether_valid(broker, credential_name)

@@ -5,12 +5,11 @@ from datetime import date
 
 import structlog
 
+from services.execution.books import Books
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import Broker, Known
 from tradebus.contracts.instrument_key import InstrumentKey
-from tradebus.store.broker_instruments import BrokerInstrument, put_broker_instruments, read_broker_instruments
-from tradebus.store.instruments import load_instruments
-from tradebus.store.store import Store
+from tradebus.store.broker_instruments import BrokerInstrument
 
 _log = structlog.get_logger()
 
@@ -18,8 +17,8 @@ _log = structlog.get_logger()
 class Listed:
     """One broker's names. Read from the book where its master was read today, from its master else."""
 
-    def __init__(self, store: Store, broker: Broker) -> None:
-        self._store, self._broker = store, broker
+    def __init__(self, books: Books, broker: Broker) -> None:
+        self._books, self._broker = books, broker
         self._by_id: dict[int, ListedInstrument] = {}
         self._by_token: dict[tuple[str, str], int] = {}
         self.day: date | None = None
@@ -39,12 +38,10 @@ class Listed:
         """Knows every registered instrument that the broker lists. Raises BrokerError where the master is needed and
         cannot be read."""
         registered = {
-            one.instrument_id: one.instrument_key for one in await load_instruments(self._store.pool)
+            one.instrument_id: one.instrument_key for one in await self._books.instruments.load()
             if one.instrument_key
         }  # fmt: skip
-        rows: Sequence[BrokerInstrument] = await read_broker_instruments(
-            self._store.pool, self._broker.name, listed_on=today
-        )
+        rows: Sequence[BrokerInstrument] = await self._books.listings.listed(self._broker.name, listed_on=today)
         if registered.keys() - {row.instrument_id for row in rows}:
             rows = await self._from_master(registered, today)
         self._by_id = {row.instrument_id: _listing(row) for row in rows}
@@ -61,7 +58,7 @@ class Listed:
             for instrument, key in registered.items()
             if (row := by_key.get(key)) is not None
         ]  # fmt: skip
-        await put_broker_instruments(self._store.pool, self._broker.name, found, listed_on=today)
+        await self._books.listings.put_listed(self._broker.name, found, listed_on=today)
         missing = [key for key in registered.values() if key not in by_key]
         if missing:
             _log.warning("not listed at the broker", broker=self._broker.name, instruments=missing)

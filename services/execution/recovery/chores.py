@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 
 from services.execution.accounts.desk import Desk
+from services.execution.books.ports import Stale
 from services.execution.recovery.recovery import Recovery
 from services.execution.sessions import PAPER, Sessions
-from services.execution.trades.ledger import Stale
 from services.execution.trades.supervisor import Supervisor
 from tradebus.runtime.patience import PASSING
 

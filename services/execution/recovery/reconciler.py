@@ -15,8 +15,8 @@ import asyncpg
 import structlog
 
 from services.execution.accounts.accounts import Account, account_key
+from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
-from services.execution.recovery.book import OwnBook
 from services.execution.recovery.recovery import Recovery
 from services.execution.recovery.recurrence import PATIENCE, Recurrence
 from services.execution.recovery.telling import Telling
@@ -41,7 +41,6 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.timers import Timers
 from tradebus.store.outbox import Outbox
-from tradebus.store.store import Store
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
 from tradebus.trading.states import OrderState
 
@@ -56,17 +55,19 @@ class Reconciler:
     """One per account. `market_ns` gives the event time."""
 
     def __init__(
-        self, account: Account, settings: ExecutionSettings, *, store: Store, keeper: Keeper, recovery: Recovery,
+        self, account: Account, settings: ExecutionSettings, *, books: Books, keeper: Keeper, recovery: Recovery,
         outbox: Outbox, clock: Clock, market_ns: Callable[[], int], spec_of: Callable[[str], Awaitable[SessionSpec]],
         metrics: ExecutionMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._market_ns, self._spec_of, self._timers = market_ns, spec_of, timers
-        self._book = OwnBook(store.pool)
+        self._book = books.own
         self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
         self._due = asyncio.Event()
         self._recurrence = Recurrence()
-        self._telling = Telling(account, store=store, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics)
+        self._telling = Telling(
+            account, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
+        )
         self._noted: set[str] = set()  # others' orders that were mentioned
         self._read_ns = self._timers.monotonic_ns()
 

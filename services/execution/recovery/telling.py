@@ -10,8 +10,8 @@ from tradebus.contracts.base import Message, event_id_for
 from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock
+from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
-from tradebus.store.store import Store
 
 _log = structlog.get_logger()
 
@@ -20,10 +20,10 @@ class Telling:
     """One per account. The same is told once."""
 
     def __init__(
-        self, account: Account, *, store: Store, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
+        self, account: Account, *, book: Book, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
         metrics: ExecutionMetrics,
     ) -> None:  # fmt: skip
-        self._account, self._store, self._outbox, self._metrics = account, store, outbox, metrics
+        self._account, self._book, self._outbox, self._metrics = account, book, outbox, metrics
         self._clock, self._market_ns = clock, market_ns
         self._agreed = False  # with the broker, since the start or the last dispute
         self._told: tuple[Difference, ...] = ()
@@ -67,7 +67,7 @@ class Telling:
 
     async def _emit(self, model: type[Message], **fields: object) -> None:
         at_ns, now_ns = self._market_ns(), self._clock.now_ns()
-        async with self._store.begin() as tx:
+        async with self._book.begin() as tx:
             for session_id, spec in self._account.sessions.items():
                 event_id = event_id_for(model.TYPE, at_ns, session_id, now_ns)
                 envelope = {

@@ -1,6 +1,6 @@
 """Decide and commit: a trade's change, its messages and the intent that asked for it, in one transaction.
 
-A process lock and a Postgres advisory lock serialise a position; the row's version tells a stale copy.
+A process lock and the book's lock serialise a position; the row's version tells a stale copy.
 """
 
 import asyncio
@@ -9,9 +9,9 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from services.execution.books import Books
+from services.execution.books.ports import CONSUMER, Stale
 from services.execution.metrics import ExecutionMetrics
-from services.execution.trades import ledger
-from services.execution.trades.ledger import Ledger, Stale
 from services.execution.trades.ports import Follower
 from services.execution.trades.protection import Protection
 from tradebus.calendar import Contract
@@ -26,12 +26,11 @@ from tradebus.execution.step import Request, Step
 from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
 from tradebus.runtime.rendering import fact_of, message_of
-from tradebus.store.store import Store, Transaction
+from tradebus.store.book import BookTransaction
 from tradebus.trading import facts
 
 Approval = EntryApproved | EntryReduced
 
-CONSUMER = "execution"
 _ATTEMPTS = 5
 _log = structlog.get_logger()
 
@@ -40,10 +39,10 @@ class Commits:
     """What comes back is to be sent, and only then."""
 
     def __init__(
-        self, store: Store, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics
+        self, books: Books, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics
     ) -> None:
-        self._store, self._clock, self._follower = store, clock, follower
-        self.roster, self.ledger = roster, Ledger(store.pool)
+        self._book, self._clock, self._follower = books.book, clock, follower
+        self.roster, self.ledger = roster, books.ledger
         self._protection = Protection(metrics)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -65,15 +64,11 @@ class Commits:
         if refusal is None:
             trade = open_trade(fact, step, contract=contract, owner=owner, at_ns=at_ns)
             # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
-            taken = await ledger.open_trade(
-                self._store.alone, trade, step, approval, consumer=CONSUMER, outcome="TAKEN"
-            )
+            taken = await self.ledger.open_trade(trade, step, approval, outcome="TAKEN")
         else:
             trade = refuse_trade(fact, step, contract=contract, owner=owner, reason=refusal)
-            async with self._store.begin() as tx:
-                taken = await ledger.open_trade(
-                    tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome=refusal
-                )
+            async with self._book.begin() as tx:
+                taken = await self.ledger.open_trade(trade, step, approval, outcome=refusal, transaction=tx)
                 if taken:
                     self._emit(tx, step)
         if not taken:
@@ -93,17 +88,17 @@ class Commits:
                 return None
             step = Step(cause_id=message.event_id if message else None)
             try:
-                async with self._store.begin() as tx:
+                async with self._book.begin() as tx:
                     if intent_id is not None and message is not None:
                         if not await tx.first_time(CONSUMER, intent_id):
                             return []
-                        await ledger.insert_intent(tx, message, intent_id=intent_id, kind="EXIT", outcome="TAKEN")
+                        await self.ledger.insert_intent(tx, message, intent_id=intent_id, kind="EXIT", outcome="TAKEN")
                     await tx.lock(pos_id)
                     before, taken_over = trade.version, not self.roster.is_owner(trade.owner)
                     # Whoever changes a trade owns it, and is followed in this by its orders.
                     trade.owner = self.roster.owner
                     decide(trade, step)
-                    await ledger.update_trade(tx, trade, step)
+                    await self.ledger.update_trade(tx, trade, step)
                     self._emit(tx, step)
                     self._tell(tx, trade, step)
             except Stale:
@@ -123,12 +118,12 @@ class Commits:
     async def refuse_unopened(self, message: ExitApproved) -> bool:
         """Keeps the position of an exit that came first from being opened. False where it was opened at this moment."""
         pos_id = message.pos_id or ""
-        async with self._store.begin() as tx:
+        async with self._book.begin() as tx:
             await tx.lock(pos_id)
-            if not await ledger.claim_unopened(tx.connection, pos_id):
+            if not await self.ledger.claim_unopened(tx, pos_id):
                 return False
             if await tx.first_time(CONSUMER, message.intent_id):
-                await ledger.insert_intent(
+                await self.ledger.insert_intent(
                     tx, message, intent_id=message.intent_id, kind="EXIT", outcome="BEFORE_ENTRY"
                 )
         return True
@@ -161,13 +156,11 @@ class Commits:
         trade = refuse_trade(
             _approved(approval), step, contract=contract, owner=self.roster.owner, reason="exit_came_first"
         )
-        async with self._store.begin() as tx:
+        async with self._book.begin() as tx:
             await tx.lock(trade.pos_id)
-            if not await ledger.reopen_claim(tx.connection, trade.pos_id):
+            if not await self.ledger.reopen_claim(tx, trade.pos_id):
                 return
-            if await ledger.open_trade(
-                tx.connection.fetchrow, trade, step, approval, consumer=CONSUMER, outcome="exit_came_first"
-            ):
+            if await self.ledger.open_trade(trade, step, approval, outcome="exit_came_first", transaction=tx):
                 self._emit(tx, step)
 
     async def _follow(self, trade: Trade) -> None:
@@ -177,7 +170,7 @@ class Commits:
             if not order.ended:
                 await self._follower.follow(trade.session_id, order.tag)
 
-    def _tell(self, tx: Transaction, trade: Trade, step: Step) -> None:
+    def _tell(self, tx: BookTransaction, trade: Trade, step: Step) -> None:
         """What somebody did at the broker, to a person."""
         if not step.notices:
             return
@@ -194,7 +187,7 @@ class Commits:
         tx.emit(ORDERS.name, message)
         _log.error("changed at the broker, not by us", pos_id=trade.pos_id, differences=[str(one) for one in shown])
 
-    def _emit(self, tx: Transaction, step: Step) -> None:
+    def _emit(self, tx: BookTransaction, step: Step) -> None:
         recorded_ns = self._clock.now_ns()
         for fact in step.facts:
             tx.emit(ORDERS.name, message_of(fact, source=CONSUMER, recorded_ns=recorded_ns))

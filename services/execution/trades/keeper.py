@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from services.execution.accounts.senders import Senders
+from services.execution.books.ports import Stale
 from services.execution.recovery.quarantine import Quarantine
 from services.execution.trades.commits import Approval, Commits
 from services.execution.trades.instruments import Contracts
-from services.execution.trades.ledger import Stale
 from services.execution.trades.sending import Sending
 from tradebus.contracts.base import Message
 from tradebus.contracts.risk import ExitApproved

@@ -1,6 +1,6 @@
 """The heart of this instance: while it beats in the book, nobody else takes its trades."""
 
-from services.execution.trades.ledger import Ledger
+from services.execution.books.ports import Ledger
 from tradebus.kernel.timers import Timers
 
 

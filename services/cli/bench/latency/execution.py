@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from services.cli.bench.ports import order_line
+from services.execution.books import books_of
 from services.execution.bootstrap import wire
 from services.execution.sessions import Sessions
 from services.execution.settings import ExecutionSettings
@@ -50,7 +51,7 @@ async def build(
 ) -> Sequence[Component]:
     gateway = SocketGateway(*await asyncio.open_connection("127.0.0.1", settings.broker_port))
     sessions = Sessions(store)
-    return [wire(settings, bus=bus, store=store, clock=clock, sessions=sessions, gateway=gateway, paper=None)]
+    return [wire(settings, bus=bus, books=books_of(store), clock=clock, sessions=sessions, gateway=gateway, paper=None)]
 
 
 if __name__ == "__main__":

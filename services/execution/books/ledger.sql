@@ -30,16 +30,16 @@ claimed AS (
 SELECT trade_id FROM trade
 
 -- name: claim_unopened
--- Keeps a position from being opened. No row where it is in the book. The caller holds the position's lock.
+-- Keeps a position ($2) from being opened. No row where it is in the book. The caller holds the position's lock.
 WITH claimed AS (
-    INSERT INTO inbox (consumer, message_id) VALUES ('execution.position', $1) ON CONFLICT DO NOTHING
+    INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
 )
-SELECT 1 WHERE NOT EXISTS (SELECT FROM trades WHERE pos_id = $1)
+SELECT 1 WHERE NOT EXISTS (SELECT FROM trades WHERE pos_id = $2)
 
 -- name: reopen_claim
 -- Gives a claim back that an exit took before its entry. No row where there is none, or the trade is in the book.
-DELETE FROM inbox WHERE consumer = 'execution.position' AND message_id = $1
-    AND NOT EXISTS (SELECT FROM trades WHERE pos_id = $1)
+DELETE FROM inbox WHERE consumer = $1 AND message_id = $2
+    AND NOT EXISTS (SELECT FROM trades WHERE pos_id = $2)
 RETURNING 1
 
 -- name: update_trade
@@ -72,6 +72,13 @@ ON CONFLICT (order_id, fill_id) DO NOTHING
 -- name: insert_intent
 INSERT INTO intents (intent_id, pos_id, session_id, kind, outcome, ts_event_ns, body)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (intent_id) DO NOTHING
+
+-- name: untaken
+-- Approvals of sessions that are not over (those that are have been waited for) without an intent.
+SELECT e.event_id, e.body FROM events e JOIN sessions s USING (session_id)
+WHERE s.status NOT IN ('STOPPED', 'FAILED') AND e.type IN ('ENTRY_APPROVED', 'ENTRY_REDUCED', 'EXIT_APPROVED')
+  AND NOT EXISTS (SELECT FROM intents i WHERE i.intent_id = e.body ->> 'intent_id')
+ORDER BY e.ts_event_ns, e.type = 'EXIT_APPROVED', e.event_id
 
 -- name: save_extremes
 UPDATE trades t SET highest_paise = e.highest, lowest_paise = e.lowest, as_of_ns = e.as_of_ns

@@ -1,0 +1,33 @@
+"""Execution's book: what it keeps and reads, on Postgres or in memory."""
+
+from dataclasses import dataclass
+
+from services.execution.books.memory import MemoryLedger, MemoryListings, MemoryOwnBook
+from services.execution.books.ports import Ledger, Listings, OwnBook
+from services.execution.books.postgres import PostgresLedger, PostgresListings, PostgresOwnBook
+from tradebus.store.book import Book
+from tradebus.store.books import instruments_book
+from tradebus.store.books.instruments import InstrumentsBook
+from tradebus.store.memory_book import MemoryBook
+from tradebus.store.store import Store
+
+__all__ = ["Books", "books_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """One process's doors. `book` is the transactions' and the outbox's."""
+
+    book: Book
+    ledger: Ledger
+    own: OwnBook
+    instruments: InstrumentsBook
+    listings: Listings
+
+
+def books_of(book: Book) -> Books:
+    """Execution's books in the book's own kind."""
+    if isinstance(book, MemoryBook):
+        return Books(book, MemoryLedger(book), MemoryOwnBook(book), instruments_book(book), MemoryListings(book))
+    assert isinstance(book, Store), f"no ledger for a {type(book).__name__}"
+    return Books(book, PostgresLedger(book), PostgresOwnBook(book), instruments_book(book), PostgresListings(book))

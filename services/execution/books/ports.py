@@ -1,0 +1,107 @@
+"""What execution asks of its book. Two implementations, Postgres and memory, pass one test suite.
+
+What takes a transaction (of the same book) is part of it; what takes none sees what is committed.
+
+Invariants (tested on both): an intent is taken once, however often and wherever at once it comes; a position is opened
+once, and never after an exit that came before its entry; a trade is only ever replaced by one that was made from what
+the book holds.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, Protocol
+
+from tradebus.contracts.base import Message
+from tradebus.execution.reconciliation import OwnOrder
+from tradebus.execution.step import Step
+from tradebus.execution.trade import Order, Trade
+from tradebus.store.broker_instruments import BrokerInstrument
+
+CONSUMER = "execution"
+CLAIMS = "execution.position"  # the consumer of a position's claim: whoever has it decides whether it is opened
+
+
+class Stale(Exception):
+    """Another instance changed the trade since it was read: forget it and read again."""
+
+
+class Ledger(Protocol):
+    """Trades with their orders, histories and fills, the intents they came from, and who supervises them."""
+
+    async def open_trade(
+        self, trade: Trade, step: Step, approval: Message, *, outcome: str, transaction: Any = None
+    ) -> bool:
+        """Takes an approval: stores the trade with its entry order and gives it its database id. False, and nothing
+        stored, where the intent was taken before, or an exit has claimed the position. Without a transaction it is one
+        by itself."""
+
+    async def claim_unopened(self, transaction: Any, pos_id: str) -> bool:
+        """Keeps a position from ever being opened. False where it is in the book. The caller holds its lock."""
+
+    async def reopen_claim(self, transaction: Any, pos_id: str) -> bool:
+        """Gives a claim back that an exit took before its entry, so that the entry can be recorded as refused. False
+        where there is none, or the position is in the book."""
+
+    async def update_trade(self, transaction: Any, trade: Trade, step: Step) -> None:
+        """Stores a changed trade, its orders, history and fills. Raises Stale."""
+
+    async def insert_intent(
+        self, transaction: Any, message: Message, *, intent_id: str, kind: str, outcome: str
+    ) -> None:
+        """Records that an intent was taken and what became of it. Harmless when repeated."""
+
+    async def untaken(self) -> list[Message]:
+        """Approvals of sessions that are not over which have no intent, in order: the entry of a position before its
+        exit."""
+
+    async def load(self, pos_id: str) -> Trade | None:
+        """The trade as it is committed, its entry order first. None where there is none."""
+
+    async def alive(self, owner: str) -> dict[str, str]:
+        """The owner's living positions, in order, each with its session."""
+
+    async def sessions_alive(self) -> list[str]:
+        """Sessions that hold living trades, of whatever instance."""
+
+    async def growth_unanswered(self, entry: Order, stop: Order) -> tuple[int, int] | None:
+        """The time and quantity of the entry's fill by which the stop was to grow, where its answer is not recorded."""
+
+    async def position_of_tag(self, tag: str) -> str | None:
+        """The position whose order bears the tag."""
+
+    async def heartbeat(self, owner: str) -> None:
+        """Says that the instance is alive."""
+
+    async def adopt_orphans(self, owner: str, *, silent_seconds: float) -> list[str]:
+        """Takes over the living trades of instances that have been silent too long; their positions."""
+
+    async def save_extremes(self, trades: Sequence[Trade]) -> None:
+        """Stores how far market data has been applied to trades that are as the book has them; leaves out the others.
+        Not durable at once: it can be worked out again."""
+
+
+class OwnBook(Protocol):
+    """What reconciliation reads of our own book."""
+
+    async def orders(self, tags: Sequence[str], sessions: Sequence[str]) -> list[OwnOrder]:
+        """Our orders among these tags, and those of these sessions that have not ended, by id."""
+
+    async def tag_of(self, broker_order_id: str, sessions: Sequence[str]) -> str | None:
+        """The tag of the newest of these sessions' orders of that number: brokers may number alike, and a broker
+        again."""
+
+    async def net(self, sessions: Sequence[str]) -> dict[int, int]:
+        """Signed quantity held per instrument."""
+
+    async def ended(self, sessions: Sequence[str]) -> list[str]:
+        """Those that are over."""
+
+
+class Listings(Protocol):
+    """What brokers call the registered instruments."""
+
+    async def listed(self, broker: str, *, listed_on: date) -> list[BrokerInstrument]:
+        """The rows of that day's master of the broker, by instrument."""
+
+    async def put_listed(self, broker: str, rows: Sequence[BrokerInstrument], *, listed_on: date) -> None:
+        """Adds or replaces the broker's rows."""

@@ -1,0 +1,100 @@
+"""Approvals that the book has and nobody has taken: the bus may lose everything, and risk may be dead by then.
+
+    every few seconds ─► book: approvals without an intent ─► missing twice in a row? ─► taken like one from the bus
+
+Taking is once for each intent, whichever way and however often it comes: one that is on its way after all changes
+nothing. What is outdated by now is refused, durably, as it would be from the bus.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from services.execution.books.ports import Ledger
+from services.execution.metrics import ExecutionMetrics
+from tradebus.bus.port import Bus
+from tradebus.contracts.base import Message
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.handling import reason_of
+from tradebus.runtime.patience import PASSING
+from tradebus.runtime.timers import sleep
+
+_AT_ONCE = 200  # posted by one look
+_LETTERS = 10_000
+_RESTS_MAX = 6
+Job = Callable[[], Awaitable[None]]
+_log = structlog.get_logger()
+
+
+class Untaken:
+    """`take` handles one approval, `post` has a job done between entries; `stream` is where approvals come from."""
+
+    def __init__(
+        self, ledger: Ledger, *, bus: Bus, stream: str, take: Callable[[Message], Awaitable[None]],
+        post: Callable[[Job], None], timers: Timers, metrics: ExecutionMetrics, look_seconds: float,
+    ) -> None:  # fmt: skip
+        self._ledger, self._bus, self._stream, self._take, self._post = ledger, bus, stream, take, post
+        self._timers, self._metrics, self._look_seconds = timers, metrics, look_seconds
+        self._missing: dict[str, _Missing] = {}  # by event id
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks at the start, then every few seconds."""
+        while True:
+            try:
+                await self.look()
+            except PASSING as error:
+                _log.warning("could not look for untaken approvals, trying again", problem=reason_of(error))
+            except Exception as error:  # noqa: BLE001 - whatever is found there, execution goes on
+                _log.error("could not look for untaken approvals", exc_info=error)
+            if await sleep(self._timers, self._look_seconds, unless=stop):
+                return
+
+    async def look(self) -> None:
+        """Has taken what was missing at the look before and still is: the rest may be on its way. One that fails is
+        tried again after 2, 4, 8 … looks; one among the dead letters stays there."""
+        found = await self._ledger.untaken()
+        self._missing = {one.event_id: self._missing.get(one.event_id, _Missing()) for one in found}
+        due = [one for one in found if self._missing[one.event_id].is_due()][:_AT_ONCE]
+        if not due:
+            return
+        letters = [letter.entry.body for letter in await self._bus.dead_letters(self._stream, count=_LETTERS)]
+        for message in due:
+            if not any(message.event_id.encode() in body for body in letters):
+                self._missing[message.event_id].is_posted = True
+                self._post(partial(self._take_one, message, self._missing[message.event_id]))
+
+    async def _take_one(self, message: Message, missing: "_Missing") -> None:
+        try:
+            await self._take(message)
+        except PASSING:
+            raise  # the job waits for the server
+        except Exception as error:  # noqa: BLE001 - one approval stops no other
+            missing.failed()
+            _log.error("found in the book and not taken", type=message.TYPE, event_id=message.event_id, exc_info=error)
+        else:
+            _log.warning("taken from the book: nobody had", type=message.TYPE, event_id=message.event_id)
+            self._metrics.found_again.labels(message.TYPE).inc()
+
+
+@dataclass(slots=True)
+class _Missing:
+    """An approval that was missing at every look so far."""
+
+    seen: bool = False
+    is_posted: bool = False
+    failures: int = 0
+    rests: int = 0  # looks for which it is left alone
+
+    def is_due(self) -> bool:
+        """Asked once a look."""
+        if not self.seen or self.rests:
+            self.seen, self.rests = True, max(0, self.rests - 1)
+            return False
+        return not self.is_posted
+
+    def failed(self) -> None:
+        self.failures, self.is_posted = self.failures + 1, False
+        self.rests = 2 ** min(self.failures, _RESTS_MAX)
