@@ -31,6 +31,7 @@ from tradebus.runtime.http_server import HttpServer, bind
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.runtime.timers import WallTimers
+from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
@@ -46,40 +47,59 @@ async def build(
     """Everything connected and listening, nothing running yet. Raises Unavailable where the port is taken."""
     listener = bind(settings.host, settings.port, setting="TRADEBUS_GATEWAY_PORT")
     token = api_token(settings.state_dir, settings.api_token)
-    timers, registry = timers or WallTimers(clock), registry or CollectorRegistry()
-    outbox = Outbox(store, bus)
+    registry = registry or CollectorRegistry()
+    wired = await wire(
+        settings, bus=bus, book=store, clock=clock, ids=ids, timers=timers or WallTimers(clock), registry=registry
+    )
+    events = bus.listen(EVENT_CHANNEL)
+    await events.ready()
+    hub = EventHub(events)
+    app = create_app(
+        settings, token=token, bus=bus, store=store, clock=clock, handler=wired.handler, hub=hub, registry=registry
+    )
+    return (*wired.components, hub, HttpServer(app, listener))
+
+
+class Wired:
+    """A gateway without its HTTP door, put together and not running."""
+
+    def __init__(self, handler: CommandHandler, components: Sequence[Component]) -> None:
+        self.handler, self.components = handler, components
+
+
+async def wire(
+    settings: GatewaySettings, *, bus: Bus, book: Book, clock: Clock, ids: IdSource, timers: Timers,
+    registry: CollectorRegistry,
+) -> Wired:  # fmt: skip
+    """Commands, the sessions they move, the kill switch and the relay, on any book and bus."""
+    outbox = Outbox(book, bus)
     await outbox.sweep()
-    register, switch = session_register(store), kill_switch_book(store)
+    register, switch = session_register(book), kill_switch_book(book)
     watcher = SessionWatcher(
-        book=store, register=register, outbox=outbox, timers=timers,
+        book=book, register=register, outbox=outbox, timers=timers,
         start_timeout_seconds=settings.session_start_timeout_seconds,
     )  # fmt: skip
     logins = Logins(settings)
     handler = CommandHandler(
-        bus=bus, book=store, register=register, switch=switch, outbox=outbox, clock=clock, ids=ids,
-        kill_way=KillWay(bus=bus, book=store, outbox=outbox, switch=switch, clock=clock),
-        catalogue=catalogue_from(store, logins), check_strategies=StrategyChecks(), keep_token=logins.keep_token,
+        bus=bus, book=book, register=register, switch=switch, outbox=outbox, clock=clock, ids=ids,
+        kill_way=KillWay(bus=bus, book=book, outbox=outbox, switch=switch, clock=clock),
+        catalogue=catalogue_from(book, logins), check_strategies=StrategyChecks(), keep_token=logins.keep_token,
         changed=watcher.changed,
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)
     await commands.ready()
-    events = bus.listen(EVENT_CHANNEL)
-    await events.ready()
-    hub = EventHub(events)
     consumers = _consumers(
         bus, handler, streams=settings.command_streams, instance=settings.instance, timers=timers, registry=registry
     )
-    app = create_app(
-        settings, token=token, bus=bus, store=store, clock=clock, handler=handler, hub=hub, registry=registry
-    )
-    return (
-        *consumers,
-        watcher,
-        KillWatcher(book=store, switch=switch, outbox=outbox, timers=timers, path=settings.kill_file),
-        Sweeper(outbox, timers=timers),
-        ChannelDoor(commands, handler, timers=timers),
-        hub,
-        HttpServer(app, listener),
+    return Wired(
+        handler,
+        (
+            *consumers,
+            watcher,
+            KillWatcher(book=book, switch=switch, outbox=outbox, timers=timers, path=settings.kill_file),
+            Sweeper(outbox, timers=timers),
+            ChannelDoor(commands, handler, timers=timers),
+        ),
     )
 
 

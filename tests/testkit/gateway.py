@@ -1,18 +1,21 @@
-"""A gateway on real servers, seen from outside, and hands that do what the other services would."""
+"""A gateway on real servers or on their twins, seen from outside, and hands that do what the other services would."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from services.gateway.handlers import Reply
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus, Entry
 from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import COMMANDS, EVENTS
-from tradebus.store.instruments import register_instruments
+from tradebus.store.book import Book
+from tradebus.store.books import instruments_book, sessions_book
 from tradebus.store.store import Store
 
 TOKEN = "token-for-tests-only"
@@ -24,31 +27,30 @@ START: dict[str, Any] = {
 
 
 @dataclass
-class Gateway:
-    """A running gateway, seen from outside."""
+class Hands:
+    """A running gateway, and what the other services do."""
 
     bus: Bus
-    store: Store
-    http: httpx.AsyncClient
+    book: Book
     settings: GatewaySettings
-    stop: Callable[[], Any]
 
     async def command(self, **fields: Any) -> dict[str, Any]:
-        answer = await self.http.post("/api/commands", content=json.dumps(fields))
-        assert answer.status_code in (200, 202, 422), answer.text
-        return {"http": answer.status_code, **answer.json()}
+        """What is answered to one."""
+        raise NotImplementedError
 
     async def take_up(self, session_id: str, *services: str) -> None:
         """What strategy, risk and execution do when they read START_TRADING."""
         for service in services or ("strategy", "risk", "execution"):
-            await self.store.pool.execute("INSERT INTO session_participants VALUES ($1, $2)", session_id, service)
+            async with self.book.begin() as transaction:
+                await sessions_book(self.book).participate(transaction, session_id, service=service)
 
     async def let_go(self, session_id: str) -> None:
         """What risk does when it reads STOP_TRADING: from then on it approves nothing of the session."""
-        await self.store.pool.execute(
-            "INSERT INTO inbox SELECT 'risk', event_id FROM events WHERE session_id = $1 AND type = 'STOP_TRADING'",
-            session_id,
-        )
+        told = [parse(entry.body) for entry in await self.commands() if entry.kind == "STOP_TRADING"]
+        async with self.book.begin() as transaction:
+            for one in told:
+                if one.session_id == session_id:
+                    await transaction.first_time("risk", one.event_id)
 
     async def started(self, **fields: Any) -> str:
         """A session that runs."""
@@ -79,6 +81,39 @@ class Gateway:
         return await self.bus.tail(COMMANDS.name, count=10_000)
 
 
+@dataclass
+class Gateway(Hands):
+    """Behind HTTP, on real servers."""
+
+    store: Store
+    http: httpx.AsyncClient
+    stop: Callable[[], Any]
+
+    async def command(self, **fields: Any) -> dict[str, Any]:
+        answer = await self.http.post("/api/commands", content=json.dumps(fields))
+        assert answer.status_code in (200, 202, 422), answer.text
+        return {"http": answer.status_code, **answer.json()}
+
+
+@dataclass
+class MemoryGateway(Hands):
+    """On the twins, without HTTP: `handle` takes a command's bytes."""
+
+    handle: Callable[[bytes], Awaitable[Reply]]
+
+    async def command(self, **fields: Any) -> dict[str, Any]:
+        reply = await self.handle(json.dumps(fields).encode())
+        return {
+            "status": reply.verdict.value,
+            "session_id": reply.session_id,
+            "session_status": reply.session_status,
+            "errors": [one.model_dump() for one in reply.errors],
+        }
+
+    async def status(self, session_id: str) -> str | None:
+        return await sessions_book(self.book).status(session_id)
+
+
 async def eventually(question: Callable[[], Any], *, seconds: float = 20.0) -> Any:
     """The first answer that is true. Fails where there is none for long: an upper bound, not a measurement."""
     async with asyncio.timeout(seconds):
@@ -87,7 +122,7 @@ async def eventually(question: Callable[[], Any], *, seconds: float = 20.0) -> A
         return answer
 
 
-async def register(store: Store) -> None:
+async def register(book: Book) -> None:
     indices = [
         Instrument(
             instrument_id=number, symbol=symbol, kind="INDEX", market_class="index", underlying=symbol,
@@ -95,5 +130,5 @@ async def register(store: Store) -> None:
         )
         for number, symbol in enumerate(("BANKNIFTY", "NIFTY"), 1)
     ]  # fmt: skip
-    async with store.pool.acquire() as connection:
-        await register_instruments(connection, indices, aliases={"NIFTYBANK": "BANKNIFTY"})
+    async with book.begin() as transaction:
+        await instruments_book(book).register(transaction, indices, aliases={"NIFTYBANK": "BANKNIFTY"})

@@ -53,7 +53,7 @@ async def launch(bus: Bus, store: Store) -> AsyncIterator[Callable[[GatewaySetti
             await task
 
         running.append(end)
-        return Gateway(bus, store, client, settings, end)
+        return Gateway(bus, store, settings, store, client, end)
 
     yield start
     for end in running:

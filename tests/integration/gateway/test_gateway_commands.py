@@ -28,17 +28,6 @@ async def test_a_start_becomes_a_session_the_services_are_told_of(gateway: Gatew
     assert (told.session_id, told.user_id, told.spec.capital_paise) == (reply["session_id"], "123", 50_000_000)
 
 
-async def test_a_session_is_reported_once_every_service_has_taken_it_up(gateway: Gateway) -> None:
-    reply = await gateway.command(**START)
-    await gateway.take_up(reply["session_id"], "strategy", "risk")
-    assert "SESSION_STARTED" not in [one["type"] for one in await gateway.events()]
-    await gateway.take_up(reply["session_id"], "execution")
-    event = await gateway.event("SESSION_STARTED")
-    assert event["session_id"] == reply["session_id"]
-    assert event["spec"]["symbols"] == ["BANKNIFTY"]
-    assert await gateway.store.pool.fetchval("SELECT status FROM sessions") == "RUNNING"
-
-
 async def test_no_token_is_kept_or_told(gateway: Gateway) -> None:
     secret = "very-secret-access-token"
     await gateway.command(**{**START, "data": {**START["data"], "access_token": secret}})
@@ -46,42 +35,6 @@ async def test_no_token_is_kept_or_told(gateway: Gateway) -> None:
     spec = await gateway.store.pool.fetchval("SELECT spec::text FROM sessions")
     told = b"".join(entry.body for entry in await gateway.commands())
     assert secret not in kept + spec + told.decode()
-
-
-async def test_the_same_start_again_reports_the_session_again(gateway: Gateway) -> None:
-    session_id = await gateway.started()
-    reply = await gateway.command(**START)
-    assert (reply["http"], reply["status"], reply["session_id"]) == (200, "repeated", session_id)
-    said = [one for one in await gateway.events() if one["type"] == "SESSION_STARTED"]
-    assert len(said) == 2
-    assert said[0] == said[1]
-    assert len(await gateway.commands()) == 1
-
-
-async def test_a_command_id_is_carried_out_once_even_after_the_session_ended(gateway: Gateway) -> None:
-    session_id = await gateway.started(command_id="c1")
-    await gateway.command(action="STOP_TRADING", user_id="123")
-    await gateway.let_go(session_id)
-    await gateway.event("SESSION_STOPPED")
-    reply = await gateway.command(**START, command_id="c1")
-    assert (reply["status"], reply["session_id"], reply["session_status"]) == ("repeated", session_id, "STOPPED")
-    assert await gateway.store.pool.fetchval("SELECT count(*) FROM sessions") == 1
-
-
-async def test_two_users_may_use_the_same_command_id(gateway: Gateway) -> None:
-    first = await gateway.command(**START, command_id="c1")
-    second = await gateway.command(**{**START, "user_id": "456"}, command_id="c1")
-    assert first["status"] == second["status"] == "accepted"
-    assert first["session_id"] != second["session_id"]
-
-
-async def test_another_start_while_one_is_alive_is_rejected_and_named(gateway: Gateway) -> None:
-    session_id = await gateway.started()
-    before = await book(gateway)
-    reply = await gateway.command(**{**START, "data": {**START["data"], "capital": 1}})
-    assert reply["status"] == "rejected"
-    assert session_id in reply["errors"][0]["problem"]
-    assert await book(gateway) == before
 
 
 async def test_stop_flattens_then_reports_trades_and_profit(gateway: Gateway) -> None:
@@ -114,46 +67,6 @@ async def test_stop_waits_for_an_approval_that_execution_has_not_answered(gatewa
     await gateway.event("SESSION_STOPPED")
 
 
-async def test_stop_with_nothing_alive_is_harmless_and_reported(gateway: Gateway) -> None:
-    reply = await gateway.command(action="STOP_TRADING", user_id="123")
-    assert reply["status"] == "rejected"
-    session_id = await gateway.started()
-    await gateway.command(action="STOP_TRADING", user_id="123")
-    await gateway.let_go(session_id)
-    await gateway.event("SESSION_STOPPED")
-    again = await gateway.command(action="STOP_TRADING", user_id="123")
-    assert (again["status"], again["session_status"]) == ("repeated", "STOPPED")
-    assert [one["type"] for one in await gateway.events()].count("SESSION_STOPPED") == 2
-
-
-async def test_pause_and_resume_are_told_and_repeating_them_is_not(gateway: Gateway) -> None:
-    await gateway.started()
-    for action in ("PAUSE_TRADING", "PAUSE_TRADING", "RESUME_TRADING", "RESUME_TRADING", "FLATTEN"):
-        await gateway.command(action=action, user_id="123")
-    assert [entry.kind for entry in await gateway.commands()] == [
-        "START_TRADING", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN",
-    ]  # fmt: skip
-    await gateway.event("SESSION_RESUMED")
-
-
-async def test_a_pause_during_the_start_is_not_lost(gateway: Gateway) -> None:
-    reply = await gateway.command(**START)
-    await gateway.command(action="PAUSE_TRADING", user_id="123")
-    await gateway.take_up(reply["session_id"])
-    await gateway.event("SESSION_PAUSED")
-    assert await gateway.store.pool.fetchval("SELECT status FROM sessions") == "PAUSED"
-
-
-async def test_a_session_nobody_takes_up_fails_and_says_who_is_missing(launch: Any, gateway_settings: Any) -> None:
-    gateway = await launch(gateway_settings.model_copy(update={"session_start_timeout_seconds": 0.05}))
-    reply = await gateway.command(**START)
-    event = await gateway.event("SESSION_FAILED")
-    assert "strategy, risk, execution" in event["reason"]
-    assert [entry.kind for entry in await gateway.commands()] == ["START_TRADING", "STOP_TRADING"]
-    again = await gateway.command(**START)
-    assert again["session_id"] != reply["session_id"]
-
-
 BAD_BODIES = [
     b"", b"{", b"[]", b"\xff", b"null", b'{"action":"X"}', b'{"action":"START_TRADING"}', b"[" * 50_000,
     b'{"action":"START_TRADING","user_id":"1","data":{"mode":"live"}}', b'{"a":"' + b"x" * 300_000 + b'"}',
@@ -173,19 +86,6 @@ async def test_a_bad_command_is_rejected_by_name_and_changes_nothing(gateway: Ga
     assert event["errors"] == answer.json()["errors"]
     assert await book(gateway) == before
     assert await gateway.commands() == []
-
-
-async def test_bad_names_are_answered_with_the_nearest(gateway: Gateway) -> None:
-    data = {
-        "strategies": [{"name": "orb", "parameters": {"no_such": 1}}, "ema_20_5"],
-        "symbols": ["NIFTI"],
-        "capital": 1,
-    }
-    reply = await gateway.command(action="START_TRADING", user_id="1", data=data)
-    problems = {one["field"]: one["problem"] for one in reply["errors"]}
-    assert "did you mean 'NIFTY'" in problems["data.symbols[0]"]
-    assert "did you mean 'ema_20_50'" in problems["data.strategies[1].name"]
-    assert "no such parameter" in problems["data.strategies[0].parameters.no_such"]
 
 
 json_trees = st.recursive(
