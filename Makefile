@@ -54,7 +54,7 @@ format: .venv/dev.stamp ## Lay the code out
 	$(BIN)/ruff format .
 
 bench: .venv/run.stamp ## Throughput and latency, each beside its floor
-	$(BIN)/tradebus bench ingest latency candles
+	$(BIN)/tradebus bench
 
 lock: .venv/dev.stamp ## Pin every dependency again, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,6 +1,6 @@
 """The stream table: what flows where, who alone produces it, how long it is.
 
-    market_data ─► md.ticks, md.quotes, md.candles, md.gaps      strategy, rl_inference ─► signals.{source}
+    market_data ─► md.ticks, md.quotes, md.candles, md.gaps      strategy ─► signals.{source}
     risk ─► intents, risk                    execution ─► orders
     gateway ─► commands, sessions, events
 

@@ -1,1 +1,1 @@
-"""The service shell: run loop, signals, health, logging, metrics, embedded servers, paced merging."""
+"""The service shell: consumer loop, paced merging, chores, health, logging, metrics, strategy workers, embedded servers."""

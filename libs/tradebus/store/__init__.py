@@ -1,1 +1,1 @@
-"""Postgres: pools, transactions with inbox and outbox, named SQL, migrations, candles and instruments."""
+"""The book: transactions with inbox and outbox in Postgres and in memory, shared books, named SQL, migrations."""

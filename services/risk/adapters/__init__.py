@@ -1,1 +1,1 @@
-"""Risk's side of Postgres."""
+"""Risk's own table: in Postgres, in memory, and how its rows are written."""
