@@ -188,11 +188,6 @@ class Bus(Protocol):
     async def close(self) -> None: ...
 
 
-def is_poison(entry: Entry, *, deliveries_max: int) -> bool:
-    """Whether the entry has been tried too often without an acknowledgement: dead-letter it instead of trying again."""
-    return entry.deliveries > deliveries_max
-
-
 def dead_letter_stream(stream: str) -> str:
     """Where entries of `stream` go that could not be handled."""
     return f"{stream}.dead"

@@ -75,10 +75,6 @@ class TradingSession:
         """Whether the market trades continuously at the instant (false in the break of a two-window session)."""
         return any(start <= ts_ns < end for start, end in self.windows)
 
-    def accepts_entries(self, ts_ns: int) -> bool:
-        """Whether a new position may be opened at the instant by the default time guards."""
-        return self.contains(ts_ns) and self.entry_start_ns <= ts_ns < self.entry_end_ns
-
     def phase_at(self, ts_ns: int) -> Phase | None:
         """None before the first phase, after the last and in a break."""
         if self.contains(ts_ns):

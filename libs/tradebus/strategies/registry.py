@@ -64,11 +64,6 @@ def validate_strategy(spec: StrategySpec) -> type[AnyStrategy]:
     return strategy
 
 
-def create_strategy(strategy: type[AnyStrategy], parameters: dict[str, Any]) -> AnyStrategy:
-    """A fresh instance with its parameters. Raises InvalidInput as validate_strategy does."""
-    return strategy(parse_parameters(strategy, parameters))
-
-
 def parse_parameters(strategy: type[AnyStrategy], parameters: dict[str, Any]) -> StrategyParameters:
     """`parameters` as the strategy's own type. Raises InvalidInput naming every bad one, and the nearest valid name."""
     try:

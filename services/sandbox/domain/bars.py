@@ -87,11 +87,6 @@ class Recorder:
         self._volume[which] = volume
         today.interest[minute, which] = quotes["open_interest"][which]
 
-    @property
-    def first_day(self) -> date | None:
-        """The earliest day there are bars of."""
-        return self._days[0].day if self._days else None
-
     def candles(self, instrument: int) -> Records:
         """Every kept minute of the instrument, ascending."""
         parts = [day.candles(instrument) for day in self._days]

@@ -75,7 +75,6 @@ def test_a_disaster_recovery_saturday_has_two_windows() -> None:
     assert not session.contains(first_close)
     assert not session.contains(second_open - 1)
     assert session.contains(second_open)
-    assert not session.accepts_entries(first_close)
     # Aligned to 09:15: the hours from 09:15, 11:15 and 12:15 have trading in them.
     assert [session.expected_bars(seconds) for seconds in (60, 300, 3600, 86_400)] == [105, 21, 3, 1]
 
@@ -169,12 +168,11 @@ def test_a_sessions_moments_are_in_order(day: date, market_class: str) -> None:
     assert session.open_ns == session.entry_start_ns < session.entry_end_ns < session.square_off_ns < session.close_ns
     assert session.contains(session.square_off_ns)
     assert {ist_date(edge) for edge in edges} == {day}
-    assert session.accepts_entries(session.open_ns)
+    assert session.contains(session.open_ns)
     spans = [(phase.start_ns, phase.end_ns) for phase in session.phases]
     assert spans == sorted(spans)
     assert all(before[1] <= after[0] for before, after in pairwise(sorted([*spans, *session.windows])))
     assert session.end_ns >= session.close_ns
-    assert not session.accepts_entries(session.entry_end_ns)
     assert not session.contains(session.close_ns)
 
 

@@ -15,7 +15,7 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.built_in.levels import entry_levels
 from tradebus.strategies.built_in.windows import SumWindow
 from tradebus.strategies.protocol import Action
-from tradebus.strategies.registry import create_strategy, validate_strategy
+from tradebus.strategies.registry import parse_parameters, validate_strategy
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "strategies"
 
@@ -29,14 +29,16 @@ def test_the_guides_own_strategy_loads_and_trades(tmp_path):
     path = tmp_path / "guide.py"
     path.write_text(text.partition("```python\n")[2].partition("```")[0])
     wanted = StrategySpec(name="guide", path=str(path), parameters={"length": 10})
-    strategy = create_strategy(validate_strategy(wanted), wanted.parameters)
+    found = validate_strategy(wanted)
+    strategy = found(parse_parameters(found, wanted.parameters))
     steps = list(drive(strategy, [of_timeframe(day, 5) for day in generated_days(3, seed=1)]))
     assert {Action.HOLD, Action.ENTER_LONG} == {one.decision.action for one in steps}
 
 
 def test_ema_pullback_trades_both_ways_with_stops_on_the_losing_side():
     wanted = spec("ema_pullback", fast=10, slow=30)
-    strategy = create_strategy(validate_strategy(wanted), wanted.parameters)
+    found = validate_strategy(wanted)
+    strategy = found(parse_parameters(found, wanted.parameters))
     steps = list(drive(strategy, [of_timeframe(day, 5) for day in generated_days(20, seed=7)]))
     assert {Action.ENTER_LONG, Action.ENTER_SHORT, Action.EXIT} <= set(Counter(one.decision.action for one in steps))
     for step in steps:

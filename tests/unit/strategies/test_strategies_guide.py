@@ -18,7 +18,7 @@ from tradebus.strategies.lane.positions import PositionBook, PositionKey
 from tradebus.strategies.lane.sessions import ActiveSessions, open_session
 from tradebus.strategies.lane.shared import Shared, SharedRunner, compiled_info
 from tradebus.strategies.protocol import Action, Decision, StrategyParameters
-from tradebus.strategies.registry import create_strategy, validate_strategy
+from tradebus.strategies.registry import validate_strategy
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
@@ -47,7 +47,7 @@ def test_the_guide_has_the_examples_that_are_tried_here():
 def test_several_symbols_and_timeframes(tmp_path):
     (tmp_path / "guide.py").write_text(EXAMPLES[1])
     wanted = StrategySpec(name="guide", path=str(tmp_path / "guide.py"))
-    assert create_strategy(validate_strategy(wanted), {}).NAME == "with_the_index"
+    assert validate_strategy(wanted).NAME == "with_the_index"
     spec = SessionSpec(
         session_id="s", user_id="u", symbols=("NIFTY24JANFUT",), strategies=(wanted,), capital_paise=1
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput
-from tradebus.strategies.registry import BUILT_IN, create_strategy, strategy_names, validate_strategy
+from tradebus.strategies.registry import BUILT_IN, parse_parameters, strategy_names, validate_strategy
 
 GOOD = """
     from __future__ import annotations
@@ -53,7 +53,7 @@ def test_a_users_file_is_loaded_with_its_parameters(tmp_path):
     spec = StrategySpec(name="my_strategy", path=written(tmp_path, GOOD), parameters={"length": 5})
     strategy = validate_strategy(spec)
     assert (strategy.NAME, strategy.TIMEFRAME_SECONDS) == ("my_strategy", 300)
-    assert create_strategy(strategy, spec.parameters).parameters.length == 5
+    assert parse_parameters(strategy, spec.parameters).model_dump()["length"] == 5
 
 
 def test_the_files_own_name_will_do_and_another_is_refused(tmp_path):
@@ -167,7 +167,7 @@ def test_every_bad_parameter_is_named_at_once():
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_a_built_in_needs_no_parameters(name):
     strategy = validate_strategy(StrategySpec(name=name))
-    assert create_strategy(strategy, {}).parameters == strategy.PARAMETERS()
+    assert parse_parameters(strategy, {}) == strategy.PARAMETERS()
 
 
 def test_an_installed_package_offers_strategies_by_entry_point(tmp_path, monkeypatch):
