@@ -7,8 +7,7 @@ from services.cli.output import print_json
 from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, GroupState
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.contracts.catalogue import SHARDED
-from tradebus.contracts.streams import STREAMS
+from tradebus.contracts.streams import STREAMS, keys_of
 from tradebus.kernel.errors import InvalidInput, nearest
 
 _LIVELY_SECONDS = 60.0
@@ -45,7 +44,7 @@ async def run_retire(group: str, *, stack: str | None, namespace: str | None, fo
 
 async def groups_of(bus: Bus) -> dict[str, list[GroupState]]:
     """The groups of every stream that has any."""
-    names = [stream.shard(0) if stream in SHARDED else stream.name for stream in STREAMS]
+    names = [key for stream in STREAMS for key in keys_of(stream)]
     found = {name: await bus.groups(name) for name in names}
     return {name: groups for name, groups in found.items() if groups}
 

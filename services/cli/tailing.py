@@ -9,9 +9,9 @@ from services.cli.output import print_json
 from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, Entry
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.contracts.catalogue import RECORDS, SHARDED
+from tradebus.contracts.catalogue import RECORDS
 from tradebus.contracts.records import decode
-from tradebus.contracts.streams import STREAM_BY_NAME, STREAMS
+from tradebus.contracts.streams import SHARDED, STREAM_BY_NAME, STREAMS
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import ist_datetime

@@ -23,11 +23,11 @@ from tradebus.contracts.commands import Kill, StartTrading
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
-from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS
+from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS, key_of
 from tradebus.execution.decisions import exit_at
 from tradebus.runtime.consumer import DONE, Answer, Done, Effect
 
-INTENTS_STREAM, TICKS_STREAM = INTENTS.shard(0), MD_TICKS.shard(0)
+INTENTS_STREAM, TICKS_STREAM = key_of(INTENTS), key_of(MD_TICKS)
 _log = structlog.get_logger()
 
 

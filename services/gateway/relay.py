@@ -16,7 +16,6 @@ from services.gateway.announce import public_entry
 from services.gateway.messages import message
 from tradebus.bus.port import Bus, Entry, Origin, dead_letter_stream
 from tradebus.contracts.base import Message
-from tradebus.contracts.catalogue import SHARDED
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import EntryPutAside
 from tradebus.contracts.streams import (
@@ -28,19 +27,18 @@ from tradebus.contracts.streams import (
     ORDERS,
     RISK,
     SESSIONS,
-    SIGNALS,
+    SIGNAL_SOURCES,
     STREAMS,
+    keys_of,
 )
 from tradebus.kernel.clock import Clock
 from tradebus.runtime.consumer import DONE, Answer, Done, PutAside
 from tradebus.runtime.merge import MergedInput
 
-TOLD = (SIGNALS.name, INTENTS.shard(0), RISK.name, ORDERS.name, SESSIONS.name, MD_GAPS.name)
+TOLD = tuple(key for stream in (*SIGNAL_SOURCES, INTENTS, RISK, ORDERS, SESSIONS, MD_GAPS) for key in keys_of(stream))
 # The inbox has no dead letters (its bodies may hold tokens), and what was told has no reader here.
 DEAD = tuple(
-    dead_letter_stream(stream.shard(0) if stream in SHARDED else stream.name)
-    for stream in STREAMS
-    if stream not in (COMMAND_INBOX, EVENTS)
+    dead_letter_stream(key) for stream in STREAMS if stream not in (COMMAND_INBOX, EVENTS) for key in keys_of(stream)
 )
 GROUP = "gateway"
 WATERMARK = "watermark"

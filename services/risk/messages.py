@@ -2,12 +2,12 @@
 
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StopTrading
-from tradebus.contracts.streams import INTENTS, RISK
+from tradebus.contracts.streams import INTENTS, RISK, key_of
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.runtime.rendering import message_of
 from tradebus.trading.facts import EntryBlocked, RiskFact, SessionHalted
 
-INTENTS_STREAM = INTENTS.shard(0)
+INTENTS_STREAM = key_of(INTENTS)
 SOURCE = "risk"
 
 _KINDS: dict[type[Message], CommandKind] = {

@@ -21,7 +21,7 @@ from tradebus.calendar import session_for
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.records import TICK, Records
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
-from tradebus.contracts.streams import MD_TICKS
+from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.indicators._compile import FLOAT64S, INT64S, kernel
 from tradebus.indicators._series import Floats
 from tradebus.indicators.moving import EmaBank
@@ -199,6 +199,6 @@ def _entries(seconds: float) -> list[Entry]:
     prices[order] = walk
     ticks["price_paise"] = 1_000_000 + prices.astype(np.int64)
     return [
-        Entry(MD_TICKS.shard(0), str(start), "ticks", ticks[start : start + BATCH_TICKS].tobytes())
+        Entry(key_of(MD_TICKS), str(start), "ticks", ticks[start : start + BATCH_TICKS].tobytes())
         for start in range(0, count - BATCH_TICKS + 1, BATCH_TICKS)
     ]

@@ -3,11 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tradebus.contracts.catalogue import MESSAGES_ON, RECORDS, SHARDED, RecordLayout
+from tradebus.contracts.catalogue import MESSAGES_ON, RECORDS, RecordLayout
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.registry import MESSAGES
 from tradebus.contracts.schema import Schema, definitions
-from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, COMMANDS, EVENT_CHANNEL, EVENTS, STREAMS, Stream
+from tradebus.contracts.streams import (
+    COMMAND_CHANNEL,
+    COMMAND_INBOX,
+    COMMANDS,
+    EVENT_CHANNEL,
+    EVENTS,
+    SHARDED,
+    STREAMS,
+    Stream,
+)
 
 _VERSION = "1.0.0"
 _REFS = "#/components/schemas/{model}"

@@ -26,9 +26,6 @@ from tradebus.contracts.streams import (
     Stream,
 )
 
-# Streams that live in shards, `<name>.{0}`, `<name>.{1}` …
-SHARDED: tuple[Stream, ...] = (MD_TICKS, MD_QUOTES, MD_CANDLES, INTENTS)
-
 MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     COMMANDS.name: (
         commands.StartTrading, commands.StopTrading, commands.PauseTrading, commands.ResumeTrading, commands.Flatten,

@@ -13,10 +13,18 @@ from typing import Any
 
 from tradebus.contracts.asyncapi import asyncapi, record_fields
 from tradebus.contracts.base import Message
-from tradebus.contracts.catalogue import MESSAGES_ON, RECORDS, SHARDED
+from tradebus.contracts.catalogue import MESSAGES_ON, RECORDS
 from tradebus.contracts.registry import MESSAGES
 from tradebus.contracts.schema import Schema, definitions, describe
-from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, EVENT_CHANNEL, EVENTS, STREAM_BY_NAME, STREAMS
+from tradebus.contracts.streams import (
+    COMMAND_CHANNEL,
+    COMMAND_INBOX,
+    EVENT_CHANNEL,
+    EVENTS,
+    SHARDED,
+    STREAM_BY_NAME,
+    STREAMS,
+)
 
 FOLDER = Path("docs/contracts")
 _REMAKE = "python -m tradebus.contracts.export"

@@ -1,1 +1,1 @@
-"""The service shell: consumer loop, paced merging, chores, health, logging, metrics, strategy workers, embedded servers."""
+"""The service shell: consumer loop, paced merging, chores, health, logging, metrics, workers, embedded servers."""

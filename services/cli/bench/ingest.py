@@ -21,7 +21,7 @@ from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import TICK, Records, decode
-from tradebus.contracts.streams import MD_TICKS
+from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
@@ -76,7 +76,7 @@ def make_frames() -> list[bytes]:
 
 async def _run(urls: ServerUrls, frames: list[bytes], *, mode: str) -> dict[str, float]:
     """One pass; the child says when it was done."""
-    stream = f"{NAMESPACE}:{MD_TICKS.shard(0)}"
+    stream = f"{NAMESPACE}:{key_of(MD_TICKS)}"
     with redis.Redis.from_url(urls.redis_url) as raw:
         raw.delete(stream)
     if mode == "candles":
@@ -119,7 +119,7 @@ async def _register(urls: ServerUrls) -> None:
 
 async def _publish(urls: ServerUrls, frames: list[bytes]) -> None:
     bus = await RedisBus.connect(urls.redis_url, namespace=NAMESPACE)
-    stream = MD_TICKS.shard(0)
+    stream = key_of(MD_TICKS)
     for start in range(0, len(frames), BATCH_FRAMES):
         batch = b"".join(frames[start : start + BATCH_FRAMES])
         ticks: Records = decode(batch, TICK)

@@ -8,7 +8,7 @@ import redis
 
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.records import TICK, decode
-from tradebus.contracts.streams import MD_TICKS
+from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.indicators.candles import CandleBuilder
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
@@ -25,7 +25,7 @@ def main() -> None:
     mode, ticks = sys.argv[1], int(sys.argv[2])
     database_url, redis_url, namespace = json.loads(sys.stdin.readline())
     if mode == "floor":
-        candles = _floor(redis_url, f"{namespace}:{MD_TICKS.shard(0)}", ticks * TICK.itemsize)
+        candles = _floor(redis_url, f"{namespace}:{key_of(MD_TICKS)}", ticks * TICK.itemsize)
     else:
         candles = asyncio.run(_candles(database_url, redis_url, namespace, ticks))
     _say({"done_ns": monotonic_ns(), "candles": candles})
@@ -51,7 +51,7 @@ def _floor(redis_url: str, stream: str, size: int) -> int:
 async def _candles(database_url: str, redis_url: str, namespace: str, left: int) -> int:
     bus = await RedisBus.connect(redis_url, namespace=namespace)
     store = await Store.connect(database_url, namespace=namespace, producer="bench-2")
-    subscription = await bus.subscribe([MD_TICKS.shard(0)], group="bench", consumer="bench")
+    subscription = await bus.subscribe([key_of(MD_TICKS)], group="bench", consumer="bench")
     builder = CandleBuilder(INSTRUMENTS, start_ns=FIRST_NS)
     builder.begin_day(FIRST_NS)
     stored = 0

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from services.market_data.candles.plan import Slice
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import Records
-from tradebus.contracts.streams import MD_CANDLES, MD_QUOTES, MD_TICKS
+from tradebus.contracts.streams import MD_CANDLES, MD_QUOTES, MD_TICKS, key_of
 from tradebus.kernel.clock import Clock
 from tradebus.store.book import Book
 from tradebus.store.books import candles_book
 
-TICKS = MD_TICKS.shard(0)
-QUOTES = MD_QUOTES.shard(0)
-CANDLES = MD_CANDLES.shard(0)
+TICKS = key_of(MD_TICKS)
+QUOTES = key_of(MD_QUOTES)
+CANDLES = key_of(MD_CANDLES)
 END_OF_FEED = "end_of_feed"
 
 

@@ -12,12 +12,12 @@ import structlog
 
 from tradebus.bus.port import Bus, Entry
 from tradebus.contracts.records import CANDLE, TICK, Records, decode
-from tradebus.contracts.streams import MD_CANDLES, MD_TICKS
+from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, key_of
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
-TICKS, CANDLES = MD_TICKS.shard(0), MD_CANDLES.shard(0)
+TICKS, CANDLES = key_of(MD_TICKS), key_of(MD_CANDLES)
 _FIRST_ENTRIES = 64
 _BLOCK_MS = 500
 _RETRY_SECONDS = 0.5

@@ -17,14 +17,14 @@ from services.risk.ports import StateConflict
 from services.risk.sessions import Cursor, Session, Sessions
 from tradebus.bus.port import Bus, Entry, id_order
 from tradebus.contracts.records import TICK, Records, decode
-from tradebus.contracts.streams import MD_TICKS
+from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.risk.marking import held_instruments, mark, select
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_ticks
 from tradebus.runtime.consuming.handling import reason_of
 from tradebus.runtime.patience import PASSING
 
-TICKS_STREAM = MD_TICKS.shard(0)
+TICKS_STREAM = key_of(MD_TICKS)
 _NO_TICKS = np.zeros(0, TICK)
 _log = structlog.get_logger()
 

@@ -4,9 +4,9 @@ A group that is not read holds up whoever publishes, so one is never left behind
 """
 
 from tradebus.bus.port import Bus, age
-from tradebus.contracts.streams import MD_TICKS
+from tradebus.contracts.streams import MD_TICKS, key_of
 
-TICKS = MD_TICKS.shard(0)
+TICKS = key_of(MD_TICKS)
 
 
 class TickStream:

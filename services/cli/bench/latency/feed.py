@@ -10,7 +10,7 @@ from services.cli.bench.ports import FRAME_HEADER_BYTES, BenchClock
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.config.settings import ServiceSettings
 from tradebus.contracts.records import TICK, decode
-from tradebus.contracts.streams import MD_CANDLES, MD_TICKS
+from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, key_of
 from tradebus.indicators.candles import CandleBuilder
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
@@ -52,10 +52,10 @@ class FrameFeed:
             ticks["ts_event_ns"] = ticks["ts_received_ns"] = received_ns
             closed = self._builder.close_until(received_ns)
             self._builder.apply(ticks)
-            entries = [Outgoing(MD_TICKS.shard(0), "ticks", ticks.tobytes(), received_ns - 1, received_ns)]
+            entries = [Outgoing(key_of(MD_TICKS), "ticks", ticks.tobytes(), received_ns - 1, received_ns)]
             if len(closed):
                 entries.append(
-                    Outgoing(MD_CANDLES.shard(0), "candles", np.ascontiguousarray(closed).tobytes(), received_ns)
+                    Outgoing(key_of(MD_CANDLES), "candles", np.ascontiguousarray(closed).tobytes(), received_ns)
                 )
                 await upsert_candles(self._store.pool, closed)
             await self._bus.publish(entries)
