@@ -33,9 +33,10 @@ from tradebus.calendar.sessions import (
     settlement_day,
     stops_cancelled_ns,
 )
-from tradebus.calendar.terms import Contract, Listed, contract_of, range_reset_ns, session_of
+from tradebus.calendar.terms import RANGE_RESET_PCT, Contract, Listed, contract_of, range_reset_ns, session_of
 
 __all__ = [
+    "RANGE_RESET_PCT",
     "Contract",
     "Legality",
     "Listed",

@@ -26,6 +26,9 @@ from tradebus.kernel.errors import InvalidInput
 
 _FUTURES = ("FUTURE", "INDEX")  # an INDEX of the derivative class is index history, traded as its front-month future
 
+# Around the price when a future's operating range is set anew; the exchange's own figure is not verified.
+RANGE_RESET_PCT = 3.0
+
 
 class Listed(Protocol):
     """What the market's clock needs to know: an Instrument, a Contract."""
@@ -74,9 +77,7 @@ def contract_of(instrument: Instrument, day: date) -> Contract:
         kind=instrument.kind,
         market_class=instrument.market_class,
         underlying=instrument.underlying,
-        lot_size=lot_size(instrument.underlying, instrument.expiry or day, kind=instrument.kind)
-        if lot is None
-        else lot,
+        lot_size=lot,
         tick_size_paise=instrument.tick_size_paise,
         freeze_quantity=_freeze(instrument, day),
         expiry=instrument.expiry,

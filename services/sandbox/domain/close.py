@@ -7,13 +7,11 @@ from services.sandbox.domain.desk import Desk
 from services.sandbox.domain.orders import STOP_TYPES, Order
 from services.sandbox.domain.shape import Kind, kind_of
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument, SandboxOrder, SandboxStatus
-from tradebus.calendar import Market, MarketClass, TradingSession, market_of
+from tradebus.calendar import RANGE_RESET_PCT, Market, MarketClass, TradingSession, market_of
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_date
 from tradebus.trading.orders import Product
-
-_RANGE_PCT = 3.0  # of futures, around the price when the closing auction begins
 
 
 class DayEnd:
@@ -78,7 +76,7 @@ class DayEnd:
                     or market_of(self._instruments[number].key.name) is not market
                 ):
                     continue
-                if not self._inside(order, _RANGE_PCT):
+                if not self._inside(order, RANGE_RESET_PCT):
                     text = "the price is outside the operating range set anew at the closing auction"
                     self._desk.end(order, SandboxStatus.CANCELLED, text)
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from tradebus.trading.matching.paper import PaperOrder, Quote, catch_up, match, refusal, request_change
+from tradebus.trading.matching.paper import PaperOrder, Quote, catch_up, due_instants, match, refusal, request_change
 from tradebus.trading.matching.touch import next_touch
 from tradebus.trading.orders import Change, InstrumentTicks, Outcome, Result
 
@@ -19,7 +19,7 @@ class PaperMarket:
 
     def __init__(self) -> None:
         self._followed: dict[int, dict[str, PaperOrder]] = defaultdict(dict)
-        self._next_effect_ns: int | None = None  # when the next cancellation or modification takes effect
+        self._next_effect_ns: int | None = None  # when time alone changes an order next
         self._is_effect_known = True
 
     def follow(self, order: PaperOrder) -> None:
@@ -76,7 +76,7 @@ class PaperMarket:
                 due
                 for followed in self._followed.values()
                 for order in followed.values()
-                for due in (order.cancel_effective_ns, order.change_effective_ns)
+                for due in due_instants(order)
                 if due is not None
             ]
             self._next_effect_ns, self._is_effect_known = min(effects, default=None), True

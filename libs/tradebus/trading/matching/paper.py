@@ -7,6 +7,8 @@ Rules, all in event time:
 - Where the tick quotes one side only, nobody stands on the other: nothing fills against it.
 - The price of a market fill is the opposite quote where the tick has one, else the tick's price worsened by
   `slippage_bps`, rounded to the tick size against us. A limit order never fills beyond its limit.
+- The exchange ends orders of its own accord as it does outside (`day_rules`): at the auction's start, at a new
+  operating range, at the session's end and by price protection.
 - A fill takes the whole remainder, or with `partial_fill_probability` about half of it in whole lots; the rest waits
   for the next tick. The draw depends on seed, instrument, time and direction only, so it repeats.
 
@@ -23,6 +25,16 @@ from tradebus.kernel import rng
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.money import round_down_to_lot
+from tradebus.trading.matching.day_rules import (
+    AUCTION_BEGINS,
+    NO_RULES,
+    OUT_OF_RANGE,
+    UNPROTECTED,
+    DayRules,
+    day_rules,
+    protected,
+    within,
+)
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Change, OrderRequest
 
 _BASIS = 10_000
@@ -57,6 +69,7 @@ class PaperOrder:
     change_effective_ns: int | None = None
     triggered: bool = False
     reason: str = ""
+    day: DayRules = NO_RULES
 
     @property
     def filled_quantity(self) -> int:
@@ -70,6 +83,7 @@ class PaperOrder:
 def accept(request: OrderRequest, settings: PaperSettings) -> PaperOrder:
     """The order as it enters the book."""
     waits = request.order_type in (OrderType.SL, OrderType.SL_M)
+    effective_ns = request.at_ns + settings.latency_ms * 1_000_000
     return PaperOrder(
         broker_order_id=derive_id(request.at_ns, "paper", request.account, request.tag),
         request=request,
@@ -78,8 +92,9 @@ def accept(request: OrderRequest, settings: PaperSettings) -> PaperOrder:
         quantity=request.quantity,
         price_paise=request.price_paise,
         trigger_paise=request.trigger_paise,
-        effective_ns=request.at_ns + settings.latency_ms * 1_000_000,
+        effective_ns=effective_ns,
         as_of_ns=request.at_ns,
+        day=day_rules(request.contract, effective_ns),
     )
 
 
@@ -133,7 +148,14 @@ def catch_up(order: PaperOrder, now_ns: int) -> PaperOrder:
             as_of_ns=max(order.as_of_ns, order.cancel_effective_ns),
             reason="cancelled on request",
         )
-    return order
+    return _ended_by_the_clock(order, now_ns)
+
+
+def due_instants(order: PaperOrder) -> tuple[int | None, ...]:
+    """When time alone changes the order."""
+    untriggered = order.trigger_paise is not None and not order.triggered
+    stop_ends_ns = order.day.stop_ends_ns if untriggered else None
+    return order.cancel_effective_ns, order.change_effective_ns, order.day.ends_ns, stop_ends_ns
 
 
 def match(order: PaperOrder, quote: Quote) -> PaperOrder:
@@ -142,6 +164,10 @@ def match(order: PaperOrder, quote: Quote) -> PaperOrder:
     if order.status.final or quote.at_ns < order.effective_ns or quote.at_ns <= order.as_of_ns:
         return order
     order = replace(order, as_of_ns=quote.at_ns)
+    if order.day.checked_ns is not None and order.day.checked_ns <= quote.at_ns:
+        if not within(order.day, quote.price_paise, order.price_paise, order.trigger_paise):
+            return _taken_back(order, quote.at_ns, OUT_OF_RANGE)
+        order = replace(order, day=replace(order.day, checked_ns=None))
     if order.trigger_paise is not None and not order.triggered:
         if not _touches_trigger(order, quote.price_paise):
             return order
@@ -149,6 +175,11 @@ def match(order: PaperOrder, quote: Quote) -> PaperOrder:
     price_paise = _fill_price(order, quote)
     if price_paise is None:
         return replace(order, status=_open_status(order))
+    request = order.request
+    if order.price_paise is not None and not protected(
+        request.contract, request.transaction, order.price_paise, price_paise=quote.price_paise, at_ns=quote.at_ns
+    ):
+        return _taken_back(order, quote.at_ns, UNPROTECTED)
     quantity = _fill_quantity(order, quote.at_ns)
     number = len(order.fills) + 1
     fill = BrokerFill(
@@ -178,6 +209,21 @@ def report(order: PaperOrder) -> BrokerOrder:
         as_of_ns=order.as_of_ns,
         reason=order.reason,
     )
+
+
+def _ended_by_the_clock(order: PaperOrder, now_ns: int) -> PaperOrder:
+    rules = order.day
+    if order.status.final:
+        return order
+    if rules.stop_ends_ns is not None and rules.stop_ends_ns <= now_ns and rules.stop_ends_ns in due_instants(order):
+        return _taken_back(order, rules.stop_ends_ns, AUCTION_BEGINS)
+    if rules.ends_ns is not None and rules.ends_ns <= now_ns:
+        return _taken_back(order, rules.ends_ns, rules.ends_because)
+    return order
+
+
+def _taken_back(order: PaperOrder, at_ns: int, reason: str) -> PaperOrder:
+    return replace(order, status=BrokerStatus.CANCELLED, as_of_ns=max(order.as_of_ns, at_ns), reason=reason)
 
 
 def _open_status(order: PaperOrder) -> BrokerStatus:

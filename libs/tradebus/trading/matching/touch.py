@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradebus.contracts.orders import Transaction
-from tradebus.trading.matching.paper import PaperOrder
+from tradebus.trading.matching.paper import PaperOrder, due_instants
 from tradebus.trading.orders import InstrumentTicks
 
 
@@ -16,9 +16,8 @@ def next_touch(order: PaperOrder, ticks: InstrumentTicks, start: int) -> int | N
     """The index, at or after `start`, of the first tick that can change `order`; None where none can."""
     if order.status.final:
         return None
-    candidates = [
-        _first_from(ticks, start, due) for due in (order.cancel_effective_ns, order.change_effective_ns) if due
-    ]
+    instants = (*due_instants(order), order.day.checked_ns)
+    candidates = [_first_from(ticks, start, due) for due in instants if due is not None]
     # From its first effective tick on; `as_of_ns` excludes what was applied already.
     begin = max(start, int(np.searchsorted(ticks.at_ns, max(order.effective_ns, order.as_of_ns + 1))))
     candidates.append(_first_reached(order, ticks, begin))
