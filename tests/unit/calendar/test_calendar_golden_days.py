@@ -63,6 +63,7 @@ FUTURE_DEC, FUTURE_JAN = (
     derivative("NIFTY", "2027-01-25", option=False),
 )
 RELIANCE_29 = derivative("RELIANCE", "2026-12-29")
+STOCK = equity("equity_fno")
 AUGUST = "15:15 auction_reference, 15:20 auction, 15:25 auction_limit, 15:28 auction_matching, 15:35 end"
 DECEMBER = "15:30 auction_reference, 15:31 auction, 15:36 auction_limit, 15:38 auction_matching, 15:40 end"
 PRE_OPEN = "09:00 pre_open, 09:05 pre_open_limit, 09:08 pre_open_matching, 09:15 end"
@@ -90,6 +91,11 @@ GOLDEN = [
     Row("2026-12-04", equity("equity_fno"), "09:15-15:15", "15:00", f"{PRE_OPEN} | {AUGUST}", (360, 72, 24, 6),
         "09:15-15:15", "09:00-09:08 09:15-15:15 15:20-15:28"),
     Row("2026-12-04", NIFTY_8, "09:15-15:40", "15:25", "", (385, 77, 26, 7), "09:15-15:40", "09:15-15:40"),
+    Row("2026-12-04", equity("equity"), "09:15-15:30", "15:15", PRE_OPEN, (375, 75, 25, 7), "09:15-15:30",
+        "09:00-09:08 09:15-15:30"),
+    Row("2026-12-04", FUTURE_DEC, "09:15-15:40", "15:25", PRE_OPEN, (385, 77, 26, 7), "09:15-15:40",
+        "09:00-09:08 09:15-15:40"),
+    Row("2026-12-04", INDEX, "09:15-15:15", "15:00", "", (360, 72, 24, 6), "", ""),
     Row("2026-12-07", equity("equity"), "09:15-15:30", "15:15", PRE_OPEN, (375, 75, 25, 7), "09:15-15:30",
         "09:00-09:08 09:15-15:30"),
     Row("2026-12-07", equity("equity_fno"), "09:15-15:30", "15:15", f"{PRE_OPEN} | {DECEMBER}", (375, 75, 25, 7),
@@ -114,6 +120,13 @@ GOLDEN = [
     Row("2026-12-29", RELIANCE_29, "09:15-15:45", "15:30", "", (390, 78, 26, 7), "09:15-15:45", "09:15-15:45"),
     Row("2027-02-08", equity("equity_fno"), "09:15-15:30", "15:15", f"{PRE_OPEN} | {DECEMBER}", (375, 75, 25, 7),
         "09:15-15:30", "09:00-09:08 09:15-15:30 15:31-15:38"),
+    Row("2027-02-08", equity("equity"), "09:15-15:30", "15:15", PRE_OPEN, (375, 75, 25, 7), "09:15-15:30",
+        "09:00-09:08 09:15-15:30"),
+    Row("2027-02-08", derivative("NIFTY", "2027-02-09"), "09:15-15:45", "15:30", "", (390, 78, 26, 7), "09:15-15:45",
+        "09:15-15:45"),
+    Row("2027-02-08", derivative("NIFTY", "2027-02-23", option=False), "09:15-15:45", "15:30", PRE_OPEN,
+        (390, 78, 26, 7), "09:15-15:45", "09:00-09:08 09:15-15:45"),
+    Row("2027-02-08", INDEX, "09:15-15:30", "15:15", "", (375, 75, 25, 7), "", ""),
     Row("2026-11-08", equity("equity_fno"), "18:15-19:15", "19:12", "", (60, 12, 4, 1), "18:15-19:15", "18:15-19:15"),
     Row("2026-11-08", FUTURE_DEC, "18:15-19:15", "19:12", "", (60, 12, 4, 1), "18:15-19:15", "18:15-19:15"),
     Row("2013-11-03", equity("equity_fno"), "18:15-19:30", "19:27", "", (75, 15, 5, 2), "18:15-19:30", "18:15-19:30"),
@@ -178,17 +191,31 @@ def legal_spans(contract: Contract, day: str, role: OrderRole, order_type: Order
 
 
 @pytest.mark.parametrize(
-    ("day", "order_type", "spans"),
+    ("day", "contract", "order_type", "spans"),
     [
-        ("2026-08-03", OrderType.MARKET, "09:15-15:15 15:20-15:25"),
-        ("2026-08-03", OrderType.SL, "09:15-15:15"),
-        ("2026-09-07", OrderType.MARKET, "09:00-09:05 09:15-15:15 15:20-15:25"),
-        ("2026-12-07", OrderType.MARKET, "09:00-09:05 09:15-15:30 15:31-15:36"),
-        ("2026-12-07", OrderType.SL_M, "09:15-15:30"),
+        ("2026-08-03", STOCK, OrderType.MARKET, "09:15-15:15 15:20-15:25"),
+        ("2026-08-03", STOCK, OrderType.SL, "09:15-15:15"),
+        ("2026-09-07", STOCK, OrderType.MARKET, "09:00-09:05 09:15-15:15 15:20-15:25"),
+        ("2026-12-07", STOCK, OrderType.MARKET, "09:00-09:05 09:15-15:30 15:31-15:36"),
+        ("2026-12-07", STOCK, OrderType.SL_M, "09:15-15:30"),
+        ("2026-12-08", STOCK, OrderType.MARKET, "09:00-09:05 09:15-15:30 15:31-15:36"),
+        ("2026-12-08", STOCK, OrderType.SL, "09:15-15:30"),
+        ("2026-12-08", NIFTY_8, OrderType.MARKET, "09:15-15:30"),
+        ("2026-12-08", NIFTY_8, OrderType.SL, "09:15-15:30"),
+        ("2026-12-08", NIFTY_8, OrderType.SL_M, ""),
+        ("2026-12-08", NIFTY_15, OrderType.SL, "09:15-15:45"),
+        ("2026-12-08", FUTURE_DEC, OrderType.SL_M, "09:15-15:45"),
+        ("2027-02-08", STOCK, OrderType.MARKET, "09:00-09:05 09:15-15:30 15:31-15:36"),
+        ("2027-02-08", STOCK, OrderType.SL, "09:15-15:30"),
+        ("2027-02-08", STOCK, OrderType.SL_M, "09:15-15:30"),
+        ("2026-11-08", STOCK, OrderType.MARKET, "18:15-19:15"),
+        ("2026-11-08", STOCK, OrderType.SL, "18:15-19:15"),
+        ("2026-11-08", NIFTY_8, OrderType.SL, "18:15-19:15"),
+        ("2026-11-08", NIFTY_8, OrderType.SL_M, ""),
     ],
 )
-def test_the_types_that_an_auction_takes(day: str, order_type: OrderType, spans: str) -> None:
-    assert legal_spans(equity("equity_fno"), day, OrderRole.EXIT, order_type) == spans
+def test_stops_and_market_orders_by_minute(day: str, contract: Contract, order_type: OrderType, spans: str) -> None:
+    assert legal_spans(contract, day, OrderRole.EXIT, order_type) == spans
 
 
 def test_from_february_2027_limit_orders_go_on_into_the_auction() -> None:

@@ -345,7 +345,7 @@ def test_what_the_exchange_takes_in_one_order_bounds_an_entry() -> None:
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"expiry": date(2024, 1, 4)}, "market_closed"),
+        ({"expiry": date(2024, 1, 4)}, "contract_expired"),
         ({"kind": "INDEX", "market_class": "index", "expiry": None}, "not_tradable"),
     ],
 )

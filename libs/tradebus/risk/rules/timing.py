@@ -1,10 +1,15 @@
 """When an entry may be made: in the hours of its contract and of the session."""
 
+from tradebus.kernel.time import ist_date
 from tradebus.risk.rules.ask import Ask, block, clock
 from tradebus.risk.verdicts import Finding
 
 
 def market_closed(ask: Ask) -> Finding | None:
+    instrument, day = ask.situation.instruments[ask.signal.instrument], ist_date(ask.now_ns)
+    expiry, hours = instrument.expiry, ask.hours
+    if expiry is not None and (expiry < day or (expiry == day and hours and ask.now_ns >= hours.windows[-1][1])):
+        return block("contract_expired", f"the last day of {instrument.symbol} was {expiry}")
     if ask.hours is None:
         return block("market_closed", "no trading session on this day")
     if any(start <= ask.now_ns < end for start, end in ask.hours.windows):
