@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import structlog
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import CollectorRegistry
 
 from services.market_data.feeds.bus_sink import BusSink
 from services.market_data.feeds.feed_store import FeedStore
@@ -48,8 +48,8 @@ async def build(
     store: Store,
     clock: Clock,
     ids: IdSource,
+    registry: CollectorRegistry,
     open_broker: OpenBroker = open_broker,
-    registry: CollectorRegistry = REGISTRY,
     **_: object,
 ) -> Sequence[Component]:
     """The feed, measured in `registry`. Raises InvalidInput before anything is stored or published where the history is

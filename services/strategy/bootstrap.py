@@ -76,7 +76,7 @@ def wire(
     )  # fmt: skip
     handlers = Handlers(
         bus=bus, sessions=sessions, journal=journal, desks=desks, active=active, book=positions, taking=taking,
-        deciding=deciding, clock=clock,
+        deciding=deciding, clock=clock, registry=registry,
     )  # fmt: skip
     source = StrategyInput(bus, active, ticks=ticks, paced=settings.paced)
     consumer = Consumer(

@@ -12,7 +12,7 @@ the session was stopped or paused meanwhile: so the next life first stores what 
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import CollectorRegistry, Counter
 
 from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.tick_stream import TICKS
@@ -38,7 +38,6 @@ from tradebus.strategies.lane.sessions import ActiveSessions
 from tradebus.trading.facts import PositionClosed, PositionOpened
 
 _log = structlog.get_logger()
-_DECISIONS = Counter("tradebus_strategy_decisions_total", "Decisions journalled", ["action"])
 _POSITION_KINDS = frozenset({PositionOpened.TYPE, PositionClosed.TYPE})
 _ENDED = (SessionStopped, SessionFailed)
 _ALONE = Done(effect=Effect.ALONE)
@@ -52,11 +51,15 @@ class Handlers:
     def __init__(
         self, *, bus: Bus, sessions: SessionsBook, journal: DecisionJournal, desks: Desks, active: ActiveSessions,
         book: PositionBook, taking: Taking, deciding: Deciding, clock: Clock,
+        registry: CollectorRegistry,
     ) -> None:  # fmt: skip
         self.active, self._book = active, book
         self.changed: Callable[[], None] = lambda: None  # called when what is listened to may be another
         self._bus, self._sessions, self._journal, self._desks = bus, sessions, journal, desks
         self._taking, self._deciding, self._clock = taking, deciding, clock
+        self._decisions = Counter(
+            "tradebus_strategy_decisions_total", "Decisions journalled", ["action"], registry=registry
+        )
         self._rows: list[DecisionRow] = []
         self._signals: list[SignalMessage] = []
         self._by_stream: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
@@ -134,7 +137,7 @@ class Handlers:
         now_ns = self._clock.now_ns()
         self._rows += decided.rows
         for row in decided.rows:
-            _DECISIONS.labels(row.action).inc()
+            self._decisions.labels(row.action).inc()
         once = {signal.event_id: signal_message(signal, recorded_ns=now_ns) for signal in decided.signals}
         out = signals_out(list(once.values()))
         for session_id, strategy, why in decided.given_up:
