@@ -5,7 +5,6 @@ from collections import Counter
 
 import redis.asyncio
 from testkit.execution_service import (
-    APPROVALS,
     MORNING,
     SECOND,
     TICKS,
@@ -17,10 +16,8 @@ from testkit.execution_service import (
     messages,
     play,
     slice_of,
-    until_watermark,
 )  # fmt: skip
 
-from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 
@@ -171,40 +168,3 @@ async def test_a_silent_instances_trades_are_adopted_and_finished(book, bus, dat
                     assert not second.task.done(), second.task.exception()
                     await asyncio.sleep(0.05)
     assert await book.pool.fetchval("SELECT exit_reason FROM trades") == "stop"
-
-
-async def test_a_request_that_was_committed_and_never_sent_is_found_missing_and_sent_once(
-    book, bus, database_url, redis_url, namespace, store
-):
-    """Between commit and request the power fails: the tag is not in the broker's book, so it is sent now."""
-    powerless = asyncio.Event()
-
-    class Powerless(PaperGateway):
-        async def place(self, request):
-            powerless.set()
-            raise asyncio.CancelledError
-
-    entry = approval(1, at_ns=MORNING)
-    async with Running(database_url, redis_url, namespace, paper=Powerless):
-        await bus.publish([Outgoing(TICKS, "ticks", b"", watermark_ns=MORNING - 1, slice_start_ns=0)])
-        await bus.publish([intent(entry), mark(MORNING)])
-        await asyncio.wait_for(powerless.wait(), 10)
-    assert await store.pool.fetchval("SELECT state FROM orders") == "PENDING"
-    async with Running(database_url, redis_url, namespace) as again:
-        await until_watermark(bus, MORNING, running=again)
-    assert await store.pool.fetchval("SELECT state FROM orders") == "OPEN"
-    assert await store.pool.fetchval("SELECT count(*) FROM paper_orders") == 1
-
-
-async def test_an_unreadable_intent_goes_to_the_dead_letters_and_the_next_is_served(
-    book, bus, database_url, redis_url, namespace
-):
-    async with Running(database_url, redis_url, namespace, paced=False) as running:
-        await bus.publish([Outgoing(APPROVALS, "ENTRY_APPROVED", b'{"type":"ENTRY_APPROVED"}')])
-        await bus.publish([intent(approval(1, at_ns=MORNING))])
-        async with asyncio.timeout(10):
-            while await book.pool.fetchval("SELECT count(*) FROM trades") == 0:
-                assert not running.task.done(), running.task.exception()
-                await asyncio.sleep(0.02)
-    [letter] = await bus.dead_letters(APPROVALS, count=10)
-    assert "version" in letter.reason
