@@ -58,6 +58,8 @@ class MarketDataSettings(BrokerSettings):
     feed_connections: int = Field(default=0, ge=0, le=20, validation_alias="TRADEBUS_FEED_CONNECTIONS")
     full_symbols: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validation_alias="TRADEBUS_FULL_SYMBOLS")
     backfill_retry_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_BACKFILL_RETRY_SECONDS")
+    # How often the option chains of the indices whose contracts are followed are read.
+    poll_seconds: float = Field(default=15.0, ge=1, le=3600, validation_alias="FEED_POLL_SECONDS")
     # How often the stored login is compared with the one in use.
     login_seconds: float = Field(default=5.0, gt=0, validation_alias="TRADEBUS_FEED_LOGIN_SECONDS")
     warmup_minutes: int = Field(default=WARMUP_MINUTES, ge=0, le=100_000, validation_alias="TRADEBUS_WARMUP_MINUTES")

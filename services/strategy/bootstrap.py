@@ -6,8 +6,10 @@ from prometheus_client import CollectorRegistry
 
 from services.strategy.adapters.history import History
 from services.strategy.adapters.journal import Journal
+from services.strategy.adapters.market import market_of
 from services.strategy.adapters.publisher import ServersPublisher
-from services.strategy.adapters.tick_stream import TickStream
+from services.strategy.adapters.seen import ChainReader, MarketSeen
+from services.strategy.adapters.tick_stream import QUOTES, TickStream
 from services.strategy.component import StrategyComponent
 from services.strategy.deciding import Deciding
 from services.strategy.desks import Desks
@@ -66,19 +68,23 @@ def wire(
     """The service on any book and bus. Paced, data alone is time, and nothing is done out of turn."""
     active, positions, lane, sessions = ActiveSessions(), PositionBook(), SharedLane(), sessions_book(book)
     ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
+    quotes = TickStream(bus, group=GROUP, consumer=CONSUMER, stream=QUOTES)
+    market, seen = market_of(book), MarketSeen()
+    chains = ChainReader(active, market, seen)
     desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
     deciding = Deciding(
         active, history=History(candles_book(book)), desks=desks, lane=lane, book=positions,
         conflicts=settings.conflicts, paced=settings.paced,
     )  # fmt: skip
     taking = Taking(
-        active, store=book, book=positions, desks=desks, ticks=ticks, clock=clock, paced=settings.paced
+        active, store=book, book=positions, desks=desks, ticks=ticks, quotes=quotes, market=market, seen=seen,
+        chains=chains, clock=clock, paced=settings.paced,
     )  # fmt: skip
     handlers = Handlers(
         bus=bus, sessions=sessions, journal=journal, desks=desks, active=active, book=positions, taking=taking,
-        deciding=deciding, clock=clock, registry=registry,
+        deciding=deciding, seen=seen, clock=clock, registry=registry,
     )  # fmt: skip
-    source = StrategyInput(bus, active, ticks=ticks, paced=settings.paced)
+    source = StrategyInput(bus, active, ticks=ticks, quotes=quotes, paced=settings.paced)
     consumer = Consumer(
         "strategy", open_input=source.open, handler=handlers, publisher=ServersPublisher(bus, book), timers=timers,
         metrics=ConsumerMetrics(registry), paced=settings.paced, owed=watermark_of,
@@ -92,4 +98,5 @@ def wire(
             sessions, active=active, taking=taking, desks=desks, bus=bus, end=handlers.end, post=consumer.post,
             timers=timers, registry=registry, look_seconds=settings.look_seconds,
         )  # fmt: skip
-    return Wired(StrategyComponent(consumer, desks), recovery)
+    component = StrategyComponent(consumer, desks, chains, timers=timers, poll_seconds=settings.poll_seconds)
+    return Wired(component, recovery)

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from services.strategy.adapters.seen import ChainReader
 from services.strategy.desks import Desks
 from services.strategy.streams import CANDLES, GROUP
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import BLOCK_MS, Consumer
 
 __all__ = ["CANDLES", "GROUP", "StrategyComponent"]
@@ -12,8 +14,11 @@ __all__ = ["CANDLES", "GROUP", "StrategyComponent"]
 class StrategyComponent:
     """One per process."""
 
-    def __init__(self, consumer: Consumer, desks: Desks) -> None:
-        self._consumer, self._desks = consumer, desks
+    def __init__(
+        self, consumer: Consumer, desks: Desks, chains: ChainReader, *, timers: Timers, poll_seconds: float
+    ) -> None:
+        self._consumer, self._desks, self._chains = consumer, desks, chains
+        self._timers, self._poll_seconds = timers, poll_seconds
 
     async def start(self) -> None:
         """Takes up again the sessions that were being traded, and opens the input."""
@@ -28,7 +33,10 @@ class StrategyComponent:
         await self._desks.close()
 
     async def run(self, stop: asyncio.Event) -> None:
+        reading = asyncio.create_task(self._chains.run(stop, self._timers, seconds=self._poll_seconds))
         try:
             await self._consumer.run(stop)
         finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             await self.abandon()

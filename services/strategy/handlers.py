@@ -15,7 +15,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.strategy.adapters.published import perhaps_not_stored
-from services.strategy.adapters.tick_stream import TICKS
+from services.strategy.adapters.seen import MarketSeen
+from services.strategy.adapters.tick_stream import QUOTES, TICKS
 from services.strategy.deciding import Decided, Deciding
 from services.strategy.desks import Desks
 from services.strategy.messages import SignalMessage, failed_message, row_of_message, signal_message
@@ -50,13 +51,13 @@ class Handlers:
 
     def __init__(
         self, *, bus: Bus, sessions: SessionsBook, journal: DecisionJournal, desks: Desks, active: ActiveSessions,
-        book: PositionBook, taking: Taking, deciding: Deciding, clock: Clock,
+        book: PositionBook, taking: Taking, deciding: Deciding, seen: MarketSeen, clock: Clock,
         registry: CollectorRegistry,
     ) -> None:  # fmt: skip
         self.active, self._book = active, book
         self.changed: Callable[[], None] = lambda: None  # called when what is listened to may be another
         self._bus, self._sessions, self._journal, self._desks = bus, sessions, journal, desks
-        self._taking, self._deciding, self._clock = taking, deciding, clock
+        self._taking, self._deciding, self._seen, self._clock = taking, deciding, seen, clock
         self._decisions = Counter(
             "tradebus_strategy_decisions_total", "Decisions journalled", ["action"], registry=registry
         )
@@ -69,6 +70,7 @@ class Handlers:
             MD_GAPS.name: self._on_gap,
             CANDLES: self._on_candles,
             TICKS: self._on_ticks,
+            QUOTES: self._on_quotes,
         }
 
     async def handle(self, entry: Entry) -> Answer:
@@ -132,6 +134,10 @@ class Handlers:
 
     async def _on_ticks(self, entry: Entry) -> Answer:
         return await self._answer(await self._deciding.on_ticks(entry), commit=False)
+
+    async def _on_quotes(self, entry: Entry) -> Answer:
+        self._seen.take_quotes(entry.body, self.active.quote_instruments)
+        return _HELD
 
     async def _answer(self, decided: Decided, *, commit: bool) -> Answer:
         now_ns = self._clock.now_ns()

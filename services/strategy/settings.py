@@ -33,6 +33,9 @@ class Settings(ServiceSettings, LaneSettings):
     )
     answer_seconds: float = Field(default=2.0, gt=0, le=60, validation_alias="TRADEBUS_STRATEGY_ANSWER_SECONDS")
 
+    # How often stored option chains are looked at, where a strategy needs one.
+    poll_seconds: float = Field(default=15.0, ge=1, le=3600, validation_alias="FEED_POLL_SECONDS")
+
     @property
     def isolation(self) -> IsolationLimits:
         """A paced run waits longer: nobody's money hangs on it, and a busy machine must not change what it decides."""

@@ -7,7 +7,7 @@ Invariants (tested on real servers):
   entry's place in the merge, and must be read again where it is.
 """
 
-from services.strategy.adapters.tick_stream import TICKS, TickStream
+from services.strategy.adapters.tick_stream import QUOTES, TICKS, TickStream
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.streams import COMMANDS, MD_CANDLES, MD_GAPS, ORDERS, SESSIONS, SIGNALS, key_of
 from tradebus.runtime.merge import Gate, MergedInput
@@ -24,24 +24,29 @@ _UNORDERED = (COMMANDS.name, SESSIONS.name, MD_GAPS.name)
 
 
 class StrategyInput:
-    """Subscribes to ticks only while some strategy wants them. `hears_ticks` says how it stands."""
+    """Subscribes to ticks, and to quotes, only while some strategy wants them. `hears_*` say how it stands."""
 
-    def __init__(self, bus: Bus, active: ActiveSessions, *, ticks: TickStream, paced: bool) -> None:
-        self._bus, self._active, self._ticks, self._paced = bus, active, ticks, paced
-        self.hears_ticks = False
+    def __init__(self, bus: Bus, active: ActiveSessions, *, ticks: TickStream, quotes: TickStream, paced: bool) -> None:
+        self._bus, self._active, self._ticks, self._quotes, self._paced = bus, active, ticks, quotes, paced
+        self.hears_ticks = self.hears_quotes = False
 
     @property
     def is_outdated(self) -> bool:
-        return self._active.wants_ticks != self.hears_ticks
+        wants_quotes = bool(self._active.quote_instruments)
+        return self._active.wants_ticks != self.hears_ticks or wants_quotes != self.hears_quotes
 
     async def open(self) -> MergedInput:
-        self.hears_ticks = self._active.wants_ticks
+        self.hears_ticks, self.hears_quotes = self._active.wants_ticks, bool(self._active.quote_instruments)
         streams, gates = [CANDLES, ORDERS.name, *_UNORDERED], list(_GATES)
         if self.hears_ticks:
             streams.append(TICKS)
             gates.append(_TICK_GATE)
         else:
             await self._ticks.leave()
+        if self.hears_quotes:
+            streams.append(QUOTES)
+        else:
+            await self._quotes.leave()
         subscription = await self._bus.subscribe(streams, group=GROUP, consumer=CONSUMER)
         return MergedInput(subscription, bus=self._bus, gates=gates, paced=self._paced)
 

@@ -39,7 +39,9 @@ def market_of(path: Path, *, symbols: Sequence[str] = (), seed: int = 1, ticks_p
 def run_engine(path: Path, sessions: Sequence[SessionSpec], *, seed: int = 1) -> Engine:
     """The engine, after its last day and STOP_TRADING."""
     market, master = market_of(path, seed=seed)
-    engine = Engine(sessions, master, history=MinuteHistory(market.minutes), settings=EngineSettings())
+    engine = Engine(
+        sessions, master, history=MinuteHistory(market.minutes), settings=EngineSettings(), first_day=market.first_day
+    )
     for _ in engine.run(market.days(sorted(engine.strategies.timeframes_seconds))):
         pass
     engine.finish()

@@ -10,6 +10,7 @@ what risk approves takes effect at that end. So the same market, sessions and se
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
@@ -45,11 +46,12 @@ class EngineSettings:
 
 
 class Engine:
-    """One run. `sessions` in the order they were started; `record` fills as the days pass."""
+    """One run. `sessions` in the order they were started; `record` fills as the days pass. `first_day` is the run's,
+    for what expires (None: any)."""
 
     def __init__(
         self, sessions: Sequence[SessionSpec], instruments: InstrumentMaster, *, history: MinuteHistory,
-        settings: EngineSettings,
+        settings: EngineSettings, first_day: date | None = None,
     ) -> None:  # fmt: skip
         self.record = Record()
         self._slice_ns = settings.slice_seconds * NANOSECONDS_PER_SECOND
@@ -57,8 +59,9 @@ class Engine:
         self._ends: list[int] = []
         by_id = {instrument.instrument_id: instrument for instrument in instruments}
         self.strategies = EngineStrategies(
-            sessions, instruments, history=history, record=self.record, conflicts=settings.conflicts
-        )
+            sessions, instruments, history=history, record=self.record, conflicts=settings.conflicts,
+            first_day=first_day,
+        )  # fmt: skip
         self._risk = EngineRisk(
             sessions, by_id, tape_of=self._tape, record=self.record,
             max_signal_age_seconds=settings.max_signal_age_seconds,

@@ -24,6 +24,13 @@ class MinuteHistory:
         # A strided record field is slow to search.
         self._opens = {name: np.ascontiguousarray(rows["ts_open_ns"]) for name, rows in minutes.items()}
 
+    def last_close_paise(self, instrument: int, *, before_ns: int) -> int | None:
+        """Of the newest minute that begins before an instant; None where there is none."""
+        if instrument not in self._minutes:
+            return None
+        at = int(np.searchsorted(self._opens[instrument], before_ns))
+        return int(self._minutes[instrument]["close_paise"][at - 1]) if at else None
+
     def before(
         self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
     ) -> list[Candle]:

@@ -1,6 +1,7 @@
 """Strategies in the engine: the lane's runners, every decision into the record, every signal out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date, time
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
 from tradebus.engine.record import Record
+from tradebus.kernel.time import ist_to_ns
 from tradebus.strategies.lane.asking import Asking, Settled
 from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
 from tradebus.strategies.lane.decisions import signal_of
@@ -19,6 +21,7 @@ from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import (
     ActiveSession,
     ActiveSessions,
+    Found,
     Listener,
     bid_of,
     found_here,
@@ -26,6 +29,7 @@ from tradebus.strategies.lane.sessions import (
 )
 from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
 from tradebus.strategies.protocol import Action, Candle, Tick
+from tradebus.strategies.roles import Offered, spots_of
 from tradebus.trading.facts import Fact, PositionClosed, PositionOpened, Signal
 
 
@@ -40,6 +44,7 @@ class EngineStrategies:
         history: MinuteHistory,
         record: Record,
         conflicts: Conflicts,
+        first_day: date | None = None,
     ) -> None:
         self._history, self._record, self._conflicts = history, record, conflicts
         self._lane = SharedLane()
@@ -48,7 +53,10 @@ class EngineStrategies:
         self._numbers: dict[int, int] = {}  # of runners, in the record
         for spec in sessions:
             found = [found_here(wanted, self._lane) for wanted in spec.strategies]
-            session = open_session(spec, instruments=instruments, book=self._book, paused=False, found=found)
+            session = open_session(
+                spec, instruments=instruments, book=self._book, paused=False, found=found, day=first_day,
+                offered=Offered(closes_paise=_closes(found, spec, instruments, history, first_day)),
+            )  # fmt: skip
             self._active.add(session)
             for runner in session.runners:
                 self._numbers[id(runner)] = record.decisions.add_source(runner.source)
@@ -183,3 +191,17 @@ class EngineStrategies:
     def _note(self, failure: str | None, runner: Runner) -> None:
         if failure is not None:
             self._record.failed(runner.source.key, failure)
+
+
+def _closes(
+    found: Sequence[Found], spec: SessionSpec, instruments: InstrumentMaster, history: MinuteHistory, day: date | None
+) -> Mapping[int, int]:
+    """Last closes before the run of what strikes are chosen by, by instrument id."""
+    if day is None:
+        return {}
+    owns = [instruments.find(symbol) for symbol in spec.symbols]
+    spots = {
+        spot.instrument_id for one in found for own in owns for spot in spots_of(one.info.needs, own, instruments, day)
+    }
+    closes = {spot: history.last_close_paise(spot, before_ns=ist_to_ns(day, time(0))) for spot in spots}
+    return {spot: close for spot, close in closes.items() if close is not None}

@@ -11,18 +11,14 @@ A role says which instrument is meant by its place, so that one strategy trades 
     Put(-2)        the put two strikes below it                      "put-2"
     Symbol("X")    that very instrument; several make a universe     "X"
 
-`resolve` finds them. Invariant (tested): every role is found, or InvalidInput names the first that is not and the
-nearest that is.
+`roles.resolve` finds them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.records import TIMEFRAMES_SECONDS
-from tradebus.kernel.errors import InvalidInput, nearest
 
 STEPS_MAX = 20
 ROLES_MAX = 600
@@ -44,7 +40,8 @@ class Future:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`steps` strikes from the money, at the newest price of the underlying when a day begins; + is above it."""
+    """`steps` strikes from the money, + above it, of the nearest expiry; the money is the underlying's last close
+    before the day on which the session is taken up."""
 
     steps: int = 0
 
@@ -86,7 +83,7 @@ class Needs:
     instruments: tuple[Role, ...] = ()
     timeframes_seconds: tuple[int, ...] = ()
     quotes: bool = False  # depth and totals of the own symbol: context.quote
-    chain: bool = False  # the option chain of the own symbol's underlying: context.put_call_ratio
+    chain: bool = False  # the option chain of the own symbol's underlying: context.chain, put_call_ratio
 
     def problem(self) -> str | None:
         """What is wrong with it, None where nothing is: it comes from a user's class."""
@@ -144,59 +141,3 @@ class Series:
 
 
 OWN_ORDER = (1,)
-
-
-def resolve(
-    needs: Needs, own: Instrument, *, own_timeframe_seconds: int, instruments: InstrumentMaster, day: date, what: str
-) -> dict[tuple[int, int], Series]:
-    """The series `needs` asks for, by (timeframe, instrument). `what` begins the error of what cannot be met."""
-    if needs.quotes or needs.chain:
-        which = "the depth of its symbol" if needs.quotes else "an option chain"
-        raise InvalidInput(f"{what} needs {which}, which no feed brings to strategies yet; candles and ticks are there")
-    timeframes = tuple(dict.fromkeys((own_timeframe_seconds, *needs.timeframes_seconds)))
-    found = {
-        (seconds, own.instrument_id): Series("own", own.symbol, seconds)
-        for seconds in timeframes
-        if seconds != own_timeframe_seconds
-    }
-    for role in needs.instruments:
-        instrument = find_role(role, own, instruments=instruments, day=day, what=what)
-        for seconds in timeframes:
-            if (seconds, instrument.instrument_id) != (own_timeframe_seconds, own.instrument_id):
-                found.setdefault((seconds, instrument.instrument_id), Series(role.name, instrument.symbol, seconds))
-    return found
-
-
-def find_role(role: Role, own: Instrument, *, instruments: InstrumentMaster, day: date, what: str) -> Instrument:
-    """The instrument a role means for the own symbol on a day."""
-    if isinstance(role, Symbol):
-        if role.symbol not in instruments:
-            names = [one.symbol for one in instruments]
-            raise InvalidInput(f"{what} needs {role.symbol!r}, which is not known{nearest(role.symbol, names)}")
-        return instruments.find(role.symbol)
-    family = [one for one in instruments if one.underlying == own.underlying]
-    if isinstance(role, Underlying):
-        spot = [one for one in family if one.kind in ("INDEX", "EQUITY")]
-        if spot:
-            return spot[0]
-        raise InvalidInput(f"{what} needs the underlying of {own.symbol}: {_offered(family)}")
-    if isinstance(role, Future):
-        futures = _living(family, "FUTURE", day)
-        if futures:
-            return futures[0]
-        raise InvalidInput(f"{what} needs a future of {own.underlying} that has not expired: {_offered(family)}")
-    raise InvalidInput(
-        f"{what} needs {role.name} of {own.underlying}: strikes are chosen as the price moves, which no feed offers to "
-        f"a strategy's candles yet; name the contract with Symbol(...). {_offered(_living(family, 'OPTION', day))}"
-    )
-
-
-def _living(family: Iterable[Instrument], kind: str, day: date) -> list[Instrument]:
-    """Those of a kind that have not expired, the nearest expiry first."""
-    living = [(one.expiry, one.symbol, one) for one in family if one.kind == kind and one.expiry and one.expiry >= day]
-    return [one for _, _, one in sorted(living, key=lambda each: each[:2])]
-
-
-def _offered(family: Sequence[Instrument]) -> str:
-    names = [f"{one.symbol} ({one.kind.lower()})" for one in family[:5]]
-    return f"known are {', '.join(names)}" if names else "none is known"

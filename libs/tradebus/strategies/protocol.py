@@ -30,6 +30,7 @@ from typing import ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from tradebus.contracts.signals import Side
+from tradebus.strategies.market_views import Chain, Quote
 from tradebus.strategies.needs import Needs, Series
 
 
@@ -89,6 +90,8 @@ class Context:
     session_close_ns: int
     put_call_ratio: float | None  # None where no option chain is at hand
     warming_up: bool
+    quote: Quote | None = None  # where NEEDS asks for it; None while warming up and until the first one has come
+    chain: Chain | None = None  # likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def run_backtest(request: Request) -> None:
         InstrumentMaster(instruments),
         history=MinuteHistory(market.minutes),
         settings=EngineSettings(conflicts=load(LaneSettings).conflicts),
+        first_day=market.first_day,
     )
     days: list[date] = []
     with DayBar(market.day_count) as bar:

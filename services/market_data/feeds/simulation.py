@@ -9,6 +9,7 @@ Invariant (tested against the feed of the six processes): a day's candles and ti
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,10 @@ class SimulatedMarket:
             number: np.concatenate((warmup.get(number, _NONE), series.rows)) for number, series in self._bars.items()
         }
         self.feed_days = self._feed_days()
+
+    @property
+    def first_day(self) -> date:
+        return self.feed_days[0].day
 
     @property
     def day_count(self) -> int:
@@ -142,6 +147,10 @@ class TickMarket:
         warmup = feed.warmup(self._instrument_of)
         whole = np.concatenate([warmup, *(self._plan(one).minutes for one in feed.days)])
         self.minutes = {one.instrument_id: _of_instrument(whole, one.instrument_id) for one in instruments}
+
+    @property
+    def first_day(self) -> date:
+        return self._feed.days[0].day
 
     @property
     def day_count(self) -> int:

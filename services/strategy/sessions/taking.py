@@ -2,11 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from datetime import date
 
 import structlog
 
+from services.strategy.adapters.market import Market
+from services.strategy.adapters.seen import ChainReader, MarketSeen
 from services.strategy.adapters.tick_stream import TickStream
 from services.strategy.desks import Desks
+from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
@@ -17,6 +22,7 @@ from tradebus.store.books import instruments_book, sessions_book
 from tradebus.store.books.sessions import MAY_TRADE
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, Found, open_session
+from tradebus.strategies.roles import Offered, spots_of
 from tradebus.trading.facts import PositionClosed, PositionOpened
 
 SERVICE = "strategy"
@@ -29,11 +35,12 @@ class Taking:
 
     def __init__(
         self, active: ActiveSessions, *, store: Book, book: PositionBook, desks: Desks, ticks: TickStream,
-        clock: Clock, paced: bool,
+        quotes: TickStream, market: Market, seen: MarketSeen, chains: ChainReader, clock: Clock, paced: bool,
     ) -> None:  # fmt: skip
         self._active, self._store, self._book, self._desks = active, store, book, desks
         self._sessions, self._instruments = sessions_book(store), instruments_book(store)
-        self._ticks, self._clock, self._paced = ticks, clock, paced
+        self._ticks, self._quotes, self._clock, self._paced = ticks, quotes, clock, paced
+        self._market, self._seen, self._chains = market, seen, chains
         self._loading: dict[str, asyncio.Task[None]] = {}
         # Set by whoever has the loop: does a job between entries, and hears that what is listened to may be another.
         self.post: Callable[[Callable[[], Awaitable[object]]], None] = lambda job: None
@@ -115,9 +122,12 @@ class Taking:
         session = await self._build(spec, found, paused=False)
         if session.wants_ticks and not self._active.wants_ticks:
             await self._ticks.take()
+        if session.wants_quotes and not self._active.quote_instruments:
+            await self._quotes.take()
         async with self._store.begin() as transaction:
             await self._sessions.participate(transaction, spec.session_id, service=SERVICE)
         self._active.add(session)
+        await self._chains.read()
         _log.info("session taken up", session_id=spec.session_id, strategies=[one.name for one in spec.strategies])
 
     async def let_go(self, session_id: str) -> bool:
@@ -153,13 +163,35 @@ class Taking:
 
     async def _build(self, spec: SessionSpec, found: dict[int, Found], *, paused: bool) -> ActiveSession:
         instruments = await self._instruments.load()
-        day = None if self._paced else ist_date(self._clock.now_ns())
         try:
+            today = None if self._paced else ist_date(self._clock.now_ns())
+            day, offered = await _offered(self._market, spec, found, instruments, today=today)
             session = open_session(
-                spec, instruments=instruments, book=self._book, paused=paused, day=day, found=list(found.values())
-            )
+                spec, instruments=instruments, book=self._book, paused=paused, day=day, found=list(found.values()),
+                offered=offered, seen=self._seen,
+            )  # fmt: skip
             await self._load_positions(spec.session_id)
         except BaseException:
             await self._desks.close(spec.session_id)
             raise
         return session
+
+
+async def _offered(
+    market: Market, spec: SessionSpec, found: dict[int, Found], instruments: InstrumentMaster, *, today: date | None
+) -> tuple[date | None, Offered]:
+    """The session's first day (None: any) and what the feed has for its strategies. `today` is None in a paced run:
+    there it is the first day of the recorded market."""
+    offered, first_day = await market.offered()
+    day = first_day if today is None else today
+    if day is None:
+        return None, offered
+    owns = [instruments.find(symbol) for symbol in spec.symbols]
+    spots = {
+        spot.instrument_id
+        for one in found.values()
+        for own in owns
+        for spot in spots_of(one.info.needs, own, instruments, day)
+    }
+    closes = await market.closes_paise(sorted(spots), day=day)
+    return day, replace(offered, closes_paise=closes)

@@ -7,18 +7,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
 from testkit.strategy_days import Market, generated_days, of_timeframe
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.lane.asking import Asking
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook, PositionKey
 from tradebus.strategies.lane.sessions import ActiveSessions, open_session
 from tradebus.strategies.lane.shared import Shared, SharedRunner, compiled_info
+from tradebus.strategies.market_views import Chain, ChainOption, ChainStrike, Level, Quote
 from tradebus.strategies.protocol import Action, Decision, StrategyParameters
 from tradebus.strategies.registry import validate_strategy
+from tradebus.strategies.roles import Offered
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
@@ -41,7 +45,7 @@ INSTRUMENTS = InstrumentMaster(
 
 
 def test_the_guide_has_the_examples_that_are_tried_here():
-    assert len(EXAMPLES) == 3  # the first one is tried with the examples in files
+    assert len(EXAMPLES) == 4  # the first one is tried with the examples in files
 
 
 def test_several_symbols_and_timeframes(tmp_path):
@@ -78,7 +82,7 @@ def test_several_symbols_and_timeframes(tmp_path):
 
 def test_opinions_for_every_session():
     module = ModuleType("guide_opinions")
-    exec(EXAMPLES[2], module.__dict__)
+    exec(EXAMPLES[3], module.__dict__)
     strategy = module.AboveAverage
     shared = Shared(strategy, StrategyParameters())
     days = [of_timeframe(day, 5) for day in generated_days(2, seed=5)]
@@ -104,3 +108,38 @@ def test_opinions_for_every_session():
     assert {Action.ENTER_LONG, Action.EXIT, Action.HOLD} == set(filled)
     assert Action.EXIT not in unfilled
     assert any(one.reason.startswith("trade_locked: close above EMA") for one in decided[1])
+
+
+class Seen:
+    def __init__(self) -> None:
+        self.quote: Quote | None = None
+        self.chain: Chain | None = None
+
+    def quote_of(self, instrument: int, ts_ns: int) -> Quote | None:
+        return self.quote
+
+    def chain_of(self, instrument: int, ts_ns: int) -> Chain | None:
+        return self.chain
+
+
+def test_depth_and_the_option_chain(tmp_path):
+    (tmp_path / "guide.py").write_text(EXAMPLES[2])
+    wanted = StrategySpec(name="guide", path=str(tmp_path / "guide.py"))
+    spec = SessionSpec(session_id="s", user_id="u", symbols=("NIFTY24JANFUT",), strategies=(wanted,), capital_paise=1)
+    with pytest.raises(InvalidInput, match="this history has no depth"):
+        open_session(spec, instruments=INSTRUMENTS, book=PositionBook(), paused=False)
+    seen, offered = Seen(), Offered("feed kite", frozenset({"NIFTY24JANFUT"}), frozenset({"NIFTY"}))
+    session = open_session(
+        spec, instruments=INSTRUMENTS, book=PositionBook(), paused=False, offered=offered, seen=seen
+    )  # fmt: skip
+    (runner,), (first, second, *_) = session.runners, generated_days(1, seed=3)[0].candles
+    assert runner.rebuild(first.ts_open_ns, ()) is None
+    before = runner.on_candle(first, paused=False)
+    assert before is not None
+    assert before.decision.reason == "nothing_seen_yet"
+    option = ChainOption(1, 1, 1, 1, 100, 1, None)
+    seen.chain = Chain("NIFTY", date(2024, 1, 25), 0, (ChainStrike(2_100_000, option, option),))
+    seen.quote = Quote(0, 1, 1, (Level(1, 200, 1),), (Level(2, 100, 1),), None, None, None, None, None)
+    after = runner.on_candle(second, paused=False)
+    assert after is not None
+    assert (after.decision.action, after.decision.reason) == (Action.ENTER_LONG, "buyers stand deeper")

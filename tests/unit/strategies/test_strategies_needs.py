@@ -158,7 +158,7 @@ def test_what_cannot_be_met_is_refused_with_the_nearest_that_can():
         opened(Spread, day=date(2024, 3, 1))
     with pytest.raises(InvalidInput, match=r"needs a future of INDIA VIX that has not expired"):
         opened(Spread, "INDIA VIX")
-    with pytest.raises(InvalidInput, match=r"needs call\+1 of NIFTY: strikes are chosen as the price moves"):
+    with pytest.raises(InvalidInput, match=r"needs call\+1 of NIFTY: no CE of it expires on 2024-01-02 or later"):
         opened(NeedsCalls)
     (runner,) = opened(NeedsUnderlying, "NIFTY24JANFUT").runners
     assert list(runner.asking.inputs.values()) == [Series("underlying", "NIFTY", 60)]

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from tradebus.contracts.signals import Side
 from tradebus.strategies.lane.asking import Ask, Asking, Settled
 from tradebus.strategies.lane.decisions import broken
+from tradebus.strategies.market_views import chain_as_json, chain_from_json, quote_as_json, quote_from_json
 from tradebus.strategies.needs import Series
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position, Tick
 
@@ -70,7 +71,7 @@ def step_of(ask: Ask, runner: int) -> list[Any]:
     ]  # fmt: skip
     given = [
         context.symbol, held, context.session_open_ns, context.session_close_ns, context.put_call_ratio,
-        context.warming_up,
+        context.warming_up, quote_as_json(context.quote), chain_as_json(context.chain),
     ]  # fmt: skip
     series = None if ask.series is None else [ask.series.role, ask.series.symbol, ask.series.timeframe_seconds]
     return [kind, runner, fields, given, series, None if ask.moment is None else ask.moment.price_paise]
@@ -79,9 +80,11 @@ def step_of(ask: Ask, runner: int) -> list[Any]:
 def ask_from(step: list[Any]) -> Ask:
     """The question a step says, without its moment: that is the asker's."""
     kind, _, fields, given, series, _ = step
-    symbol, held, open_ns, close_ns, ratio, warming_up = given
+    symbol, held, open_ns, close_ns, ratio, warming_up, quote, chain = given
     position = None if held is None else Position(held[0], Side(held[1]), *held[2:])
-    context = Context(symbol, position, open_ns, close_ns, ratio, warming_up)
+    context = Context(
+        symbol, position, open_ns, close_ns, ratio, warming_up, quote_from_json(quote), chain_from_json(chain)
+    )
     event: Candle | Tick = Tick(*fields) if kind == "tick" else Candle(*fields)
     return Ask(event, context, series=None if series is None else Series(*series))
 

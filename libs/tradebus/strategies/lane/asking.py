@@ -9,16 +9,28 @@ what its answer counts for is the same, because it is made here.
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.decisions import Moment, Source, settle
 from tradebus.strategies.lane.hours import Hours, SessionHours
+from tradebus.strategies.market_views import Chain, Quote
 from tradebus.strategies.needs import OWN_ORDER, Series
 from tradebus.strategies.protocol import Candle, Context, Decision, Position, Tick, hold
 
 PositionAt = Callable[[int], Position | None]
+
+
+class MarketSeen(Protocol):
+    """The newest there is of what NEEDS asks for beside candles, by the own symbol's instrument id, for a question of
+    the instant `ts_ns`; None where there is none, or it is too old."""
+
+    def quote_of(self, instrument: int, ts_ns: int) -> Quote | None: ...
+
+    def chain_of(self, instrument: int, ts_ns: int) -> Chain | None: ...
+
+
 InputCandle = tuple[Candle, Series]
 
 
@@ -44,7 +56,7 @@ class Ask:
 
 class Asking:
     """`position_at(t)` gives the strategy's position just before the instant `t`; `inputs` are the series it hears
-    beside its own, by (timeframe, instrument)."""
+    beside its own, by (timeframe, instrument); `seen` is looked at where it needs quotes or a chain."""
 
     def __init__(
         self,
@@ -54,11 +66,14 @@ class Asking:
         hours: SessionHours,
         position_at: PositionAt,
         inputs: Mapping[tuple[int, int], Series] | None = None,
+        seen: MarketSeen | None = None,
+        underlying: str = "",
     ) -> None:
         self.source, self.info, self.hours = source, info, hours
         self.inputs = inputs or {}
+        self.underlying = underlying
         self.day_ns: int | None = None  # midnight of the trading day the state belongs to
-        self.put_call_ratio: float | None = None
+        self._seen = seen if info.needs.quotes or info.needs.chain else None
         self._position_at = position_at
         self._last_close_ns = 0
         self._input_close_ns: dict[Series, int] = {}
@@ -125,7 +140,9 @@ class Asking:
         if ask.moment is None or (answer is None and ask.moment.cause == "tick"):
             return None
         position = ask.context.position
-        return Settled(settle(answer, ask.moment, position=position, paused=paused), ask.moment, position)
+        missing = None if self._seen is None else self._missing(ask.context)
+        decision = settle(answer, ask.moment, position=position, paused=paused, missing=missing)
+        return Settled(decision, ask.moment, position)
 
     def refused(self, ask: Ask, problem: str) -> Settled | None:
         """A HOLD that says why the answer cannot count."""
@@ -149,22 +166,32 @@ class Asking:
 
     def _context(self, ts_ns: int, hours: Hours, *, warming_up: bool) -> Context:
         position = self._position_at(ts_ns)
+        if self._seen is not None and not warming_up:
+            return self._shown(ts_ns, position, hours)
         last = self._last_context
         if (
             last is not None and last.position is position and last.warming_up is warming_up
             and last.session_open_ns == hours.open_ns and last.session_close_ns == hours.close_ns
-            and last.put_call_ratio == self.put_call_ratio
         ):  # fmt: skip
             return last
         self._last_context = Context(
-            symbol=self.source.key.symbol,
-            position=position,
-            session_open_ns=hours.open_ns,
-            session_close_ns=hours.close_ns,
-            put_call_ratio=self.put_call_ratio,
-            warming_up=warming_up,
-        )
+            self.source.key.symbol, position, hours.open_ns, hours.close_ns, None, warming_up
+        )  # fmt: skip
         return self._last_context
+
+    def _shown(self, ts_ns: int, position: Position | None, hours: Hours) -> Context:
+        assert self._seen is not None
+        needs = self.info.needs
+        quote = self._seen.quote_of(self.source.instrument, ts_ns) if needs.quotes else None
+        chain = self._seen.chain_of(self.source.instrument, ts_ns) if needs.chain else None
+        ratio = None if chain is None else chain.put_call_ratio
+        return Context(self.source.key.symbol, position, hours.open_ns, hours.close_ns, ratio, False, quote, chain)
+
+    def _missing(self, context: Context) -> str | None:
+        """What the strategy needs and was not shown: it must not enter on the lack of it."""
+        if self.info.needs.quotes and context.quote is None:
+            return "no_quote"
+        return "no_chain" if self.info.needs.chain and context.chain is None else None
 
 
 def error_text(error: BaseException) -> str:

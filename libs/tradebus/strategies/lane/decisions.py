@@ -52,8 +52,11 @@ class DecisionRow:
     price_paise: int
 
 
-def settle(answer: Any, moment: Moment, *, position: Position | None, paused: bool) -> Decision:
-    """The decision that counts: the strategy's, or a HOLD whose reason says why it does not."""
+def settle(
+    answer: Any, moment: Moment, *, position: Position | None, paused: bool, missing: str | None = None
+) -> Decision:
+    """The decision that counts: the strategy's, or a HOLD whose reason says why it does not. `missing` is what it needs
+    to enter and was not shown."""
     problem = broken(answer, moment.price_paise)
     if problem is not None:
         return hold(f"strategy_error: {problem}")
@@ -62,6 +65,8 @@ def settle(answer: Any, moment: Moment, *, position: Position | None, paused: bo
         return hold(f"exit_without_position: {decision.reason}")
     if paused and decision.action in _ENTRY_SIDE:
         return hold(f"session_paused: {decision.reason}")
+    if missing is not None and decision.action in _ENTRY_SIDE:
+        return hold(f"{missing}: {decision.reason}")
     return decision
 
 

@@ -15,16 +15,17 @@ from tradebus.contracts.records import CANDLE_CORRECTED
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.info import StrategyInfo, info_of
-from tradebus.strategies.lane.asking import Asking, Settled
+from tradebus.strategies.lane.asking import Asking, MarketSeen, Settled
 from tradebus.strategies.lane.conflicts import Bid
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook, PositionKey
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.shared import SharedLane, SharedRunner, compiled_info
-from tradebus.strategies.needs import OWN_ORDER, Series, resolve
+from tradebus.strategies.needs import OWN_ORDER, Series
 from tradebus.strategies.protocol import Candle, Strategy
 from tradebus.strategies.registry import COMPILED, find_strategy, parse_parameters
+from tradebus.strategies.roles import HISTORY, Offered, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ class ActiveSession:
     def wants_ticks(self) -> bool:
         return any(runner.asking.info.wants_ticks for runner in self.runners)
 
+    @property
+    def wants_quotes(self) -> bool:
+        return any(runner.asking.info.needs.quotes for runner in self.runners)
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -69,6 +74,8 @@ class ActiveSessions:
         self._by_candle: dict[tuple[int, int], list[Listener]] = {}
         self._by_tick: dict[int, list[Listener]] = {}
         self._asked_on_ticks: list[int] = []
+        self._quote_instruments: list[int] = []
+        self._chain_underlyings: dict[int, str] = {}
 
     def add(self, session: ActiveSession) -> None:
         """Adds a session; one that is there already stays as it is."""
@@ -94,6 +101,16 @@ class ActiveSessions:
 
     def on_candle_of(self, timeframe_seconds: int, instrument: int) -> Iterable[Listener]:
         return self._by_candle.get((timeframe_seconds, instrument), ())
+
+    @property
+    def quote_instruments(self) -> list[int]:
+        """Of which somebody needs the depth."""
+        return self._quote_instruments
+
+    @property
+    def chain_underlyings(self) -> dict[int, str]:
+        """The underlying whose option chain is needed, by the instrument of who needs it."""
+        return self._chain_underlyings
 
     @property
     def tick_instruments(self) -> list[int]:
@@ -138,6 +155,9 @@ class ActiveSessions:
                     if not isinstance(runner, SharedRunner):
                         asked.add(instrument)
         self._asked_on_ticks = sorted(asked)
+        askings = [runner.asking for session in self._sessions.values() for runner in session.runners]
+        self._quote_instruments = sorted({one.source.instrument for one in askings if one.info.needs.quotes})
+        self._chain_underlyings = {one.source.instrument: one.underlying for one in askings if one.info.needs.chain}
 
 
 def bid_of(listener: Listener, settled: Settled) -> Bid:
@@ -167,10 +187,12 @@ def open_session(
     paused: bool,
     day: date | None = None,
     found: Sequence[Found] | None = None,
+    offered: Offered = HISTORY,
+    seen: MarketSeen | None = None,
 ) -> ActiveSession:
     """The session with a runner for each strategy and symbol. `day` is the first that is traded, for what expires
-    (None: any). `found` is what each strategy of the spec is, where that was looked up already. Raises InvalidInput
-    naming what cannot be traded."""
+    (None: any). `found` is what each strategy of the spec is, where that was looked up already. `offered` says what the
+    feed has beside candles, `seen` shows it. Raises InvalidInput naming what cannot be traded."""
     symbols = _distinct(instruments.find(symbol) for symbol in spec.symbols)
     runners: list[Runner] = []
     names: set[str] = set()
@@ -180,7 +202,9 @@ def open_session(
             raise InvalidInput(f"strategy {name!r} stands twice in session {spec.session_id}; keep one")
         names.add(name)
         for instrument in symbols.values():
-            asking = _asking(spec, one.info, instrument, instruments=instruments, book=book, day=day)
+            asking = _asking(
+                spec, one.info, instrument, instruments=instruments, book=book, day=day, offered=offered, seen=seen
+            )  # fmt: skip
             runners.append(one.runner_of(asking))
     return ActiveSession(spec, runners, paused)
 
@@ -198,6 +222,8 @@ def _asking(
     instruments: InstrumentMaster,
     book: PositionBook,
     day: date | None,
+    offered: Offered,
+    seen: MarketSeen | None,
 ) -> Asking:
     key = PositionKey(spec.session_id, info.name, own.symbol)
     return Asking(
@@ -212,5 +238,8 @@ def _asking(
             instruments=instruments,
             day=day or date.min,
             what=f"strategy {info.name!r}",
+            offered=offered,
         ),
+        seen=seen,
+        underlying=own.underlying,
     )

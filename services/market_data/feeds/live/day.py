@@ -30,6 +30,7 @@ class FollowedDay:
     resolved: Mapping[int, Resolved]
     groups: Mapping[int, Group]
     full: frozenset[int]
+    indices: Mapping[str, ListedInstrument]  # by name: those whose contracts are followed
 
     @cached_property
     def listings(self) -> Mapping[int, ListedInstrument]:
@@ -107,6 +108,8 @@ async def read_day(
         for instrument in part
     }
     full = frozenset(each for each, one in by_id.items() if not full_names or one.listing.key in full_keys)
-    followed = FollowedDay(day, by_id, groups, full)
+    names_derived = {one.listing.key.name for one in by_id.values() if one.listing.key.is_derivative}
+    indices = {name: index for name in sorted(names_derived) if (index := listings.index(name)) is not None}
+    followed = FollowedDay(day, by_id, groups, full, indices)
     source.follow(followed.listings)
     return followed

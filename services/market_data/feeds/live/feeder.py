@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import asyncpg
 import structlog
 
+from services.market_data.chains.poll import ChainPoll, PostgresChains, poll_beside
 from services.market_data.feeds.feed_store import FeedRow, FeedStore, take_shard
 from services.market_data.feeds.live.day import FollowedDay, read_day
 from services.market_data.feeds.live.follower import DayFollower, Timing
@@ -23,6 +24,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.bus.port import Bus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime, utc_iso
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.books import candles_book
 from tradebus.store.store import Store
 
@@ -84,11 +86,19 @@ class LiveFeeder:
             now_ns = self._timing.monotonic_ns()
             if now_ns >= self._status_due_ns:
                 self._status_due_ns = now_ns + _STATUS_NS
-                is_open = 0 < follower.open_ns <= self._timing.clock.now_ns()
+                is_open = 0 < follower.hours_ns[0] <= self._timing.clock.now_ns()
                 state = "running" if is_open else "waiting"
                 await self._feed_store.progress(self._status(day, state, watch.unheard))
 
-        await follower.run(stop, turned=turned)
+        def trades() -> bool:
+            open_ns, close_ns = follower.hours_ns
+            return 0 < open_ns <= self._timing.clock.now_ns() < close_ns
+
+        poll = ChainPoll(
+            day.indices, self._source, PostgresChains(self._store), clock=self._timing.clock,
+            timers=WallTimers(self._timing.clock), is_open=trades, seconds=self._settings.poll_seconds,
+        )  # fmt: skip
+        await poll_beside(poll, asyncio.create_task(follower.run(stop, turned=turned)))
 
     async def _next_day(self, stop: asyncio.Event) -> None:
         """Masters, contracts and hours are a day's: they are read again for the next one, until that works."""
@@ -118,7 +128,10 @@ class LiveFeeder:
 
     def _spec(self, day: FollowedDay) -> Mapping[str, object]:
         symbols = list(day.symbols.values())
-        return {"feed": "live", "broker": self._source.name, "symbols": symbols, "day": day.day.isoformat()}
+        return {
+            "feed": "live", "broker": self._source.name, "symbols": symbols, "day": day.day.isoformat(),
+            "full": sorted(day.symbols[each] for each in day.full), "chains": list(day.indices),
+        }  # fmt: skip
 
     def _status(self, day: FollowedDay, state: str, unheard: int) -> Mapping[str, object]:
         """`unheard`: instruments that were asked for in an open session and have brought no data."""

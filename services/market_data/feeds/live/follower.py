@@ -77,9 +77,9 @@ class DayFollower:
         self._trading_minute = -1
 
     @property
-    def open_ns(self) -> int:
-        """The day's first open; 0 where nothing trades."""
-        return self._candles.open_ns
+    def hours_ns(self) -> tuple[int, int]:
+        """The day's first open and last close (exclusive); zeros where nothing trades."""
+        return self._candles.open_ns, self._candles.close_ns
 
     async def run(self, stop: asyncio.Event, *, turned: Callable[[DataWatch], Awaitable[None]]) -> None:
         """Follows the day to its end, or until `stop`; `turned` is called after every turn. Raises what is a defect in
@@ -119,8 +119,8 @@ class DayFollower:
             self._fill(gap if gap.to_ns is not None else replace(gap, to_ns=start_ns + MINUTE_NS))
         trading = self._trading(now_ns)
         limit_ns = int(self._timing.silent_ns * self._timing.speed)
-        if ist_date(reached_ns) == self._day.day and now_ns - max(reached_ns, self.open_ns) > limit_ns:
-            from_ns = max(reached_ns, self.open_ns) // MINUTE_NS * MINUTE_NS
+        if ist_date(reached_ns) == self._day.day and now_ns - max(reached_ns, self._candles.open_ns) > limit_ns:
+            from_ns = max(reached_ns, self._candles.open_ns) // MINUTE_NS * MINUTE_NS
             await watch.missed(trading, from_ns=from_ns, now_ns=now_ns, to_ns=start_ns + MINUTE_NS)
         self._ask(from_ns=self._warmup_from_ns(), to_ns=start_ns, reason="warm-up")
         if trading:

@@ -53,10 +53,14 @@ class Listings:
         self._by_key: dict[InstrumentKey, ListedInstrument] = {}
         self._by_symbol: dict[str, list[ListedInstrument]] = {}
         self._futures: dict[str, list[ListedInstrument]] = {}
+        self._indices: dict[str, ListedInstrument] = {}
         self._derived: set[str] = set()
         for row in rows:
             key = row.key
-            if self._by_key.setdefault(key, row) is not row or key.segment is Segment.INDEX:
+            if self._by_key.setdefault(key, row) is not row:
+                continue
+            if key.segment is Segment.INDEX:
+                self._indices[key.name] = row
                 continue
             self._by_symbol.setdefault(row.symbol.upper(), []).append(row)
             if key.segment is Segment.NFO:
@@ -64,6 +68,10 @@ class Listings:
             if key.is_derivative and not key.is_option:
                 self._futures.setdefault(key.name, []).append(row)
         self._unnamed = self._without_names()
+
+    def index(self, name: str) -> ListedInstrument | None:
+        """The index of this name itself, which can be asked about and not traded."""
+        return self._indices.get(name)
 
     def resolve(self, names: Sequence[str], *, now_ns: int) -> list[Resolved]:
         """Each instrument once, in the order of the names. Raises InvalidInput naming the first bad name."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import structlog
 
@@ -9,7 +10,7 @@ from services.market_data.settings import MarketDataSettings
 from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.errors import NoAnswer
 from tradebus.brokers.feed import MarketFeed
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import ListedInstrument, OptionChain
 from tradebus.brokers.registry import Broker, OpenBroker
 from tradebus.contracts.records import Records
 from tradebus.kernel.clock import Clock
@@ -88,6 +89,14 @@ class LiveSource:
         own = candles[(candles["ts_open_ns"] >= from_ns) & (candles["ts_open_ns"] < to_ns)]
         own["instrument"] = instrument
         return own
+
+    async def expiries(self, index: ListedInstrument) -> Sequence[date]:
+        """Of an index' options, ascending. Raises BrokerError."""
+        return await self.broker.reference.expiries(index)
+
+    async def option_chain(self, index: ListedInstrument, expiry: date) -> OptionChain:
+        """Raises BrokerError."""
+        return await self.broker.reference.option_chain(index, expiry)
 
     async def _stored_token(self) -> str:
         credential = await asyncio.to_thread(self._credentials.get, self._credential_name)

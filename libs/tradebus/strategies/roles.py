@@ -1,0 +1,170 @@
+"""Finding what `Needs` asks for: the instruments of a strategy's roles, and whether the feed brings the rest.
+
+Invariant (tested): everything is found, or InvalidInput names the first that is not and the nearest that is.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+
+from tradebus.contracts.instruments import Instrument, InstrumentMaster
+from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.strategies.needs import Call, Needs, Put, Role, Series, Symbol, Underlying
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What there is beside candles and ticks. `feed` begins the error of what it lacks.
+
+    `depth` are the symbols followed in full, `chains` the underlyings whose option chain is read; None where that is
+    not known yet.
+    `closes_paise` are last closes before the day by instrument id: what strikes are chosen by.
+    """
+
+    feed: str = "this history"
+    depth: frozenset[str] | None = frozenset()
+    chains: frozenset[str] | None = frozenset()
+    closes_paise: Mapping[int, int] = field(default_factory=dict)
+
+
+HISTORY = Offered()
+_WHO_HAS_DEPTH = "feed kite, dhan or upstox in full mode has"
+_WHO_HAS_CHAINS = "feed kite, dhan or upstox has"
+
+
+def resolve(
+    needs: Needs, own: Instrument, *, own_timeframe_seconds: int, instruments: InstrumentMaster, day: date, what: str,
+    offered: Offered = HISTORY,
+) -> dict[tuple[int, int], Series]:  # fmt: skip
+    """The series `needs` asks for, by (timeframe, instrument). `what` begins the error of what cannot be met."""
+    _require_offered(needs, own, offered, what)
+    timeframes = tuple(dict.fromkeys((own_timeframe_seconds, *needs.timeframes_seconds)))
+    found = {
+        (seconds, own.instrument_id): Series("own", own.symbol, seconds)
+        for seconds in timeframes
+        if seconds != own_timeframe_seconds
+    }
+    for role in needs.instruments:
+        instrument = find_role(role, own, instruments=instruments, day=day, what=what, offered=offered)
+        for seconds in timeframes:
+            if (seconds, instrument.instrument_id) != (own_timeframe_seconds, own.instrument_id):
+                found.setdefault((seconds, instrument.instrument_id), Series(role.name, instrument.symbol, seconds))
+    return found
+
+
+def spots_of(needs: Needs, own: Instrument, instruments: InstrumentMaster, day: date) -> list[Instrument]:
+    """Whose last close decides which strikes `needs` means: the underlying or, where only contracts are followed, its
+    nearest future; nothing where it asks for no option."""
+    if not any(isinstance(role, Call | Put) for role in needs.instruments):
+        return []
+    spot = _spot(_family(own, instruments), day)
+    return [] if spot is None else [spot]
+
+
+def find_role(
+    role: Role, own: Instrument, *, instruments: InstrumentMaster, day: date, what: str, offered: Offered = HISTORY
+) -> Instrument:
+    """The instrument a role means for the own symbol on a day."""
+    if isinstance(role, Symbol):
+        if role.symbol not in instruments:
+            names = [one.symbol for one in instruments]
+            raise InvalidInput(f"{what} needs {role.symbol!r}, which is not known{nearest(role.symbol, names)}")
+        return instruments.find(role.symbol)
+    family = _family(own, instruments)
+    if isinstance(role, Call | Put):
+        return _option(role, own, family, day=day, what=what, offered=offered)
+    if isinstance(role, Underlying):
+        spots = [one for one in family if one.kind in ("INDEX", "EQUITY")]
+        if spots:
+            return spots[0]
+        raise InvalidInput(f"{what} needs the underlying of {own.symbol}: {_shown(family)}")
+    futures = _living(family, "FUTURE", day)
+    if futures:
+        return futures[0]
+    raise InvalidInput(f"{what} needs a future of {own.underlying} that has not expired: {_shown(family)}")
+
+
+def _option(
+    role: Call | Put, own: Instrument, family: Sequence[Instrument], *, day: date, what: str, offered: Offered
+) -> Instrument:  # fmt: skip
+    """The option so many strikes from the money, of the nearest expiry that has this right at all."""
+    asked = f"{what} needs {role.name} of {own.underlying}"
+    right = "CE" if isinstance(role, Call) else "PE"
+    living = [one for one in _living(family, "OPTION", day) if one.right == right and one.strike_paise is not None]
+    if not living:
+        expired = _family_options(family, right)
+        known = f"the last that is known expired on {expired[-1].expiry}" if expired else "no option of it is known"
+        raise InvalidInput(
+            f"{asked}: no {right} of it expires on {day} or later; {known}. Follow its contracts by name"
+        )
+    spot = _spot(family, day)
+    if spot is None or spot.instrument_id not in offered.closes_paise:
+        name = own.underlying if spot is None else spot.symbol
+        raise InvalidInput(
+            f"{asked}: strikes are chosen by the last close of {name} before the day, and {offered.feed} has none; "
+            f"name the contract with Symbol({living[0].symbol!r})"
+        )
+    by_strike = {one.strike_paise or 0: one for one in living if one.expiry == living[0].expiry}
+    strikes = sorted(by_strike)
+    # The exchange's interval is the narrowest gap: what lies between two known strikes further apart is not known here.
+    interval = min((after - before for before, after in pairwise(strikes)), default=0)
+    close = offered.closes_paise[spot.instrument_id]
+    wanted = at_the_money(close, strikes[0], interval) + role.steps * interval
+    if wanted in by_strike and (interval or (not role.steps and len(strikes) == 1)):
+        return by_strike[wanted]
+    near = by_strike[min(strikes, key=lambda strike: (abs(strike - wanted), strike))]
+    raise InvalidInput(
+        f"{asked} that expires on {living[0].expiry}: at {close / 100:.2f} that is strike {wanted / 100:g}, which is "
+        f"not among the {len(strikes)} known from {strikes[0] / 100:g} to {strikes[-1] / 100:g}; the nearest is "
+        f"{near.symbol}"
+    )
+
+
+def at_the_money(price_paise: int, strike_paise: int, interval_paise: int) -> int:
+    """The strike nearest to a price, of those that lie so many intervals from `strike_paise`; of two, the lower."""
+    if not interval_paise:
+        return strike_paise
+    below = strike_paise + (price_paise - strike_paise) // interval_paise * interval_paise
+    return below if price_paise - below <= below + interval_paise - price_paise else below + interval_paise
+
+
+def _require_offered(needs: Needs, own: Instrument, offered: Offered, what: str) -> None:
+    if needs.quotes and offered.depth is not None and own.symbol not in offered.depth:
+        if not offered.depth:
+            raise InvalidInput(f"{what} needs the depth of {own.symbol}: {offered.feed} has no depth: {_WHO_HAS_DEPTH}")
+        raise InvalidInput(
+            f"{what} needs the depth of {own.symbol}, which {offered.feed} does not follow in full"
+            f"{nearest(own.symbol, offered.depth)}: add it to TRADEBUS_FULL_SYMBOLS"
+        )
+    if needs.chain and offered.chains is not None and own.underlying not in offered.chains:
+        read = f"it reads those of {', '.join(sorted(offered.chains))}" if offered.chains else _WHO_HAS_CHAINS
+        raise InvalidInput(
+            f"{what} needs the option chain of {own.underlying}: {offered.feed} has no such option chain: {read}"
+        )
+
+
+def _family(own: Instrument, instruments: InstrumentMaster) -> list[Instrument]:
+    return [one for one in instruments if one.underlying == own.underlying]
+
+
+def _family_options(family: Iterable[Instrument], right: str) -> list[Instrument]:
+    options = [one for one in family if one.kind == "OPTION" and one.right == right and one.expiry is not None]
+    return sorted(options, key=lambda one: (one.expiry or date.min, one.symbol))
+
+
+def _spot(family: Sequence[Instrument], day: date) -> Instrument | None:
+    """Whose price says where the money is."""
+    spots = [one for one in family if one.kind in ("INDEX", "EQUITY")]
+    return next(iter(spots or _living(family, "FUTURE", day)), None)
+
+
+def _living(family: Iterable[Instrument], kind: str, day: date) -> list[Instrument]:
+    """Those of a kind that have not expired, the nearest expiry first."""
+    living = [(one.expiry, one.symbol, one) for one in family if one.kind == kind and one.expiry and one.expiry >= day]
+    return [one for _, _, one in sorted(living, key=lambda each: each[:2])]
+
+
+def _shown(family: Sequence[Instrument]) -> str:
+    names = [f"{one.symbol} ({one.kind.lower()})" for one in family[:5]]
+    return f"known are {', '.join(names)}" if names else "none is known"

@@ -1,0 +1,1 @@
+"""Option chains: read from the broker, kept in the book."""
