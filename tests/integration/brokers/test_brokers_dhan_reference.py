@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.dhan_desk import CALL, CLIENT_ID, FUTURE, INFY, NIFTY, NOVEMBER, TOKEN, Answer
+from testkit.logged import logged
 
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import DhanAccount, DhanReference, DhanSession, parse_instruments
@@ -241,7 +242,7 @@ async def test_a_row_that_is_no_candle_is_left_out_and_said(dhan, reference, cap
     dhan.answers["POST /v2/charts/intraday"] = Answer.of(CANDLES | change)
     candles = await reference.history(FUTURE, timeframe_seconds=60, from_ns=FROM_NS, to_ns=TO_NS)
     assert candles["close_paise"].tolist() == [10_100]
-    said = capsys.readouterr().out
+    said = logged(capsys)
     assert "rows=1" in said
     assert "candle 1" in said
 
@@ -329,7 +330,7 @@ async def test_a_strike_that_is_none_or_comes_again_is_left_out_and_said(dhan, r
     dhan.answers["POST /v2/optionchain"] = Answer.of({"data": {"last_price": 26_010.4, "oc": oc}, "status": "success"})
     chain = await reference.option_chain(NIFTY, NOVEMBER)
     assert [(row.strike_paise, row.call) for row in chain.rows] == [(2_600_000, None)]
-    assert "rows=1" in capsys.readouterr().out
+    assert "rows=1" in logged(capsys)
 
 
 async def test_expiries_are_dates_in_order(dhan, reference):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from testkit.kite_server import TOKEN, KiteServer, refusal
+from testkit.logged import logged
 from testkit.scripted_server import CSV, HTML, Reply, success
 
 from tradebus.brokers.account import Holding, Margins, NetPosition, SessionState
@@ -210,7 +211,7 @@ async def test_a_row_that_is_no_candle_is_left_out_and_said(kite, capsys, row):
     asked = {"timeframe_seconds": 86_400, "from_ns": open_ns, "to_ns": open_ns + NANOSECONDS_PER_DAY}
     candles = await reference(kite).history(INFY, **asked)
     assert candles["close_paise"].tolist() == [1_000]
-    said = capsys.readouterr().out
+    said = logged(capsys)
     assert "rows=2" in said
     assert "candle 0" in said
     kite.replies["GET /instruments/historical/408065/day"] = success({"candles": [row]})
@@ -259,7 +260,7 @@ async def test_a_quote_of_another_instrument_is_refused_and_spoils_no_other(kite
         {"NSE:INFY": quote(1412.95, instrument_token=token), "NSE:TCS": quote(3000, instrument_token=2_953_217)}
     )
     assert (await reference(kite).quotes([INFY, tcs]))["instrument"].tolist() == [1]
-    assert "another instrument" in capsys.readouterr().out
+    assert "another instrument" in logged(capsys)
     with pytest.raises(Malformed, match=r"NSE:INFY: instrument_token.*408065 was asked for"):
         await reference(kite).quotes([INFY])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from testkit.logged import logged
 from testkit.scripted_server import Reply, success
 from testkit.upstox_server import PAGE, SECRET, TOKEN, refusal
 
@@ -207,7 +208,7 @@ async def test_a_row_that_is_no_candle_is_left_out_and_said(upstox, reference, c
     from_ns = ist_to_ns(date(2026, 11, 20), clock_time(9, 15))
     candles = await reference.history(INFY, timeframe_seconds=60, from_ns=from_ns, to_ns=from_ns + 120 * 10**9)
     assert candles["close_paise"].tolist() == [100, 200]
-    said = capsys.readouterr().out
+    said = logged(capsys)
     assert "rows=5" in said
     assert "candle 0" in said
 
@@ -266,7 +267,7 @@ async def test_a_quote_of_another_instrument_is_refused_and_spoils_no_other(upst
     other = {"NSE_EQ:INFY": quote("NSE_EQ|INE467B01029")}
     upstox.replies["GET /v2/market-quote/quotes"] = success(other | {"b": quote(NIFTY.token)})
     assert (await reference.quotes([INFY, NIFTY]))["instrument"].tolist() == [1]
-    assert "none that was asked for" in capsys.readouterr().out
+    assert "none that was asked for" in logged(capsys)
     upstox.replies["GET /v2/market-quote/quotes"] = success(other)
     with pytest.raises(Malformed, match="INE467B01029"):
         await reference.quotes([INFY])
@@ -310,7 +311,7 @@ async def test_a_chains_row_of_another_one_is_left_out_and_said(upstox, referenc
     upstox.replies["GET /v2/option/chain"] = success([row | {"strike_price": 25900.0} | change, row])
     chain = await reference.option_chain(NIFTY, DECEMBER)
     assert [each.strike_paise for each in chain.rows] == [2_600_000]
-    assert "rows=1" in capsys.readouterr().out
+    assert "rows=1" in logged(capsys)
     upstox.replies["GET /v2/option/chain"] = success([row | change])
     with pytest.raises(Malformed, match="row 0"):
         await reference.option_chain(NIFTY, DECEMBER)
