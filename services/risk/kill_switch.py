@@ -15,8 +15,7 @@ from tradebus.contracts.commands import Kill
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.patience import PASSING
-from tradebus.runtime.timers import sleep
+from tradebus.runtime.patience import repeatedly
 from tradebus.store.books.kill_switch import KILL_FILE, reason_in
 
 _log = structlog.get_logger()
@@ -64,13 +63,15 @@ class KillWatch:
 
     async def run(self, stop: asyncio.Event) -> None:
         """A database that does not answer leaves the switch as it is."""
-        while not await sleep(self._timers, self._poll_seconds, unless=stop):
-            try:
-                await self._switch.look()
-            except PASSING as error:
-                _log.warning("the kill switch could not be read, trying again", error=str(error))
-            except Exception as error:  # noqa: BLE001 - the watch goes on
-                _log.error("the kill switch could not be read", exc_info=error)
+        await repeatedly(
+            self._look, stop, timers=self._timers, every_seconds=self._poll_seconds, what="reading the kill switch",
+            at_once=False,
+        )  # fmt: skip
+
+    async def _look(self) -> None:
+        try:
+            await self._switch.look()
+        finally:  # what was found before waits for no further look
             if self._switch.pending is not None and not self._is_posted:
                 self._is_posted = True
                 self._post(self._close_all)

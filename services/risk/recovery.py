@@ -24,9 +24,7 @@ from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
 from tradebus.contracts.streams import COMMANDS, ORDERS
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.consuming.handling import reason_of
-from tradebus.runtime.patience import PASSING
-from tradebus.runtime.timers import sleep
+from tradebus.runtime.patience import PASSING, repeatedly
 
 _WATCHED = (ORDERS.name, COMMANDS.name, INTENTS_STREAM)
 _TAIL = 128
@@ -54,15 +52,9 @@ class Recovery:
         self._thorough_looks = 2  # so many more are for everything
 
     async def run(self, stop: asyncio.Event) -> None:
-        while True:
-            try:
-                await self.look()
-            except PASSING as error:
-                _log.warning("could not look for what was lost, trying again", problem=reason_of(error))
-            except Exception as error:  # noqa: BLE001 - whatever is found there, risk goes on deciding
-                _log.error("could not look for what was lost", exc_info=error)
-            if await sleep(self._timers, self._look_seconds, unless=stop):
-                return
+        await repeatedly(
+            self.look, stop, timers=self._timers, every_seconds=self._look_seconds, what="looking for what was lost"
+        )
 
     async def look(self) -> None:
         """Has done again what was lost: what was missing at the look before and still is, for the rest may be on its

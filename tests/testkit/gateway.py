@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,16 +28,16 @@ START: dict[str, Any] = {
 
 
 @dataclass
-class Hands:
+class Hands(ABC):
     """A running gateway, and what the other services do."""
 
     bus: Bus
     book: Book
     settings: GatewaySettings
 
+    @abstractmethod
     async def command(self, **fields: Any) -> dict[str, Any]:
         """What is answered to one."""
-        raise NotImplementedError
 
     async def take_up(self, session_id: str, *services: str) -> None:
         """What strategy, risk and execution do when they read START_TRADING."""

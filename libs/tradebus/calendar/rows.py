@@ -7,6 +7,7 @@ Rows of one `key` make a sequence: each holds from its first date until the next
 holds on that day alone, and its date is its key.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from datetime import date, time
 from enum import IntEnum, StrEnum
@@ -61,7 +62,7 @@ class Phase(StrEnum):
     AUCTION_MATCHING = "auction_matching"
 
 
-class Row(Model):
+class Row(Model, ABC):
     source: str = Field(min_length=1)
     last_checked: date
     provisional: bool = False
@@ -72,9 +73,9 @@ class Row(Model):
         return None
 
     @property
+    @abstractmethod
     def begins(self) -> date:
         """The first day it holds on."""
-        raise NotImplementedError
 
 
 class DatedRow(Row):

@@ -44,3 +44,23 @@ async def patiently(
             _log.warning("trying again", what=what, attempt=attempt, problem=f"{type(error).__name__}: {error}")
         await sleep(timers, back_off_seconds(attempt), unless=stop)
     return None
+
+
+async def repeatedly(
+    work: Callable[[], Awaitable[object]], stop: asyncio.Event, *, timers: Timers, every_seconds: float, what: str,
+    at_once: bool = True,
+) -> None:  # fmt: skip
+    """Does `work` every so many seconds until `stop` is set, the first time at once or after the first of them.
+
+    For watches that nothing ends: what `work` raises is logged, and it is done again when it is due.
+    """
+    if not at_once and await sleep(timers, every_seconds, unless=stop):
+        return
+    while not stop.is_set():
+        try:
+            await work()
+        except PASSING as error:
+            _log.warning("failed, doing it again", what=what, problem=f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever one look finds, the watch goes on
+            _log.error("failed, doing it again", what=what, exc_info=error)
+        await sleep(timers, every_seconds, unless=stop)

@@ -18,9 +18,7 @@ from services.execution.metrics import ExecutionMetrics
 from tradebus.bus.port import Bus
 from tradebus.contracts.base import Message
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.consuming.handling import reason_of
-from tradebus.runtime.patience import PASSING
-from tradebus.runtime.timers import sleep
+from tradebus.runtime.patience import PASSING, repeatedly
 
 _AT_ONCE = 200  # posted by one look
 _LETTERS = 10_000
@@ -42,15 +40,10 @@ class Untaken:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks at the start, then every few seconds."""
-        while True:
-            try:
-                await self.look()
-            except PASSING as error:
-                _log.warning("could not look for untaken approvals, trying again", problem=reason_of(error))
-            except Exception as error:  # noqa: BLE001 - whatever is found there, execution goes on
-                _log.error("could not look for untaken approvals", exc_info=error)
-            if await sleep(self._timers, self._look_seconds, unless=stop):
-                return
+        await repeatedly(
+            self.look, stop, timers=self._timers, every_seconds=self._look_seconds,
+            what="looking for approvals that nobody has taken",
+        )  # fmt: skip
 
     async def look(self) -> None:
         """Has taken what was missing at the look before and still is: the rest may be on its way. One that fails is

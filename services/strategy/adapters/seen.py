@@ -11,17 +11,15 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
-import structlog
 
 from tradebus.contracts.records import QUOTE, decode
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_midnight_ns
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
+from tradebus.runtime.patience import repeatedly
 from tradebus.strategies.lane.sessions import ActiveSessions
 from tradebus.strategies.market_views import Chain, Quote, quote_of
 
 CHAIN_SECONDS_MAX = 300
-_log = structlog.get_logger()
 
 
 class StoredChains(Protocol):
@@ -80,10 +78,5 @@ class ChainReader:
         self._seen.take_chains(await self._stored.newest(set(wanted.values())) if wanted else {}, wanted)
 
     async def run(self, stop: asyncio.Event, timers: Timers, *, seconds: float) -> None:
-        """Reads again and again. A book that is away is the consumer's to report: chains grow old meanwhile."""
-        while not stop.is_set():
-            try:
-                await self.read()
-            except Exception as error:  # noqa: BLE001 -- whatever the driver raises; nobody trades on an old chain
-                _log.warning("option chains not read", reason=str(error) or type(error).__name__)
-            await sleep(timers, seconds, unless=stop)
+        """Reads again and again. Where the book is away chains grow old, and nobody trades on an old one."""
+        await repeatedly(self.read, stop, timers=timers, every_seconds=seconds, what="reading option chains")

@@ -25,9 +25,7 @@ from tradebus.contracts.sessions import SessionStatus
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.consuming.handling import reason_of
-from tradebus.runtime.patience import PASSING
-from tradebus.runtime.timers import sleep
+from tradebus.runtime.patience import repeatedly
 from tradebus.store.books import SessionsBook
 from tradebus.store.books.sessions import MAY_TRADE
 from tradebus.strategies.lane.sessions import ActiveSessions
@@ -70,13 +68,10 @@ class Recovery:
         self._newest_order: str | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        while not await sleep(self._timers, self._look_seconds, unless=stop):
-            try:
-                await self.look()
-            except PASSING as error:
-                _log.warning("could not look for what was lost, trying again", problem=reason_of(error))
-            except Exception as error:  # noqa: BLE001 - whatever is found there, strategies go on deciding
-                _log.error("could not look for what was lost", exc_info=error)
+        await repeatedly(
+            self.look, stop, timers=self._timers, every_seconds=self._look_seconds, what="looking for what was lost",
+            at_once=False,
+        )  # fmt: skip
 
     async def look(self) -> None:
         """Has done what was missing at the look before and still is, for the rest may be on its way."""

@@ -22,39 +22,34 @@ __all__ = [
 
 def candles_book(book: Book) -> CandlesBook:
     """One-minute candles in the book's own kind."""
-    if isinstance(book, MemoryBook):
-        return MemoryCandles(book)
-    assert isinstance(book, Store), f"no candles for a {type(book).__name__}"
-    return PostgresCandles(book)
+    kind = _kind_of(book)
+    return MemoryCandles(kind) if isinstance(kind, MemoryBook) else PostgresCandles(kind)
 
 
 def instruments_book(book: Book) -> InstrumentsBook:
     """The instrument master in the book's own kind."""
-    if isinstance(book, MemoryBook):
-        return MemoryInstruments(book)
-    assert isinstance(book, Store), f"no instruments for a {type(book).__name__}"
-    return PostgresInstruments(book)
+    kind = _kind_of(book)
+    return MemoryInstruments(kind) if isinstance(kind, MemoryBook) else PostgresInstruments(kind)
 
 
 def kill_switch_book(book: Book) -> KillSwitchBook:
     """The kill switch in the book's own kind."""
-    if isinstance(book, MemoryBook):
-        return MemoryKillSwitch(book)
-    assert isinstance(book, Store), f"no kill switch for a {type(book).__name__}"
-    return PostgresKillSwitch(book)
+    kind = _kind_of(book)
+    return MemoryKillSwitch(kind) if isinstance(kind, MemoryBook) else PostgresKillSwitch(kind)
 
 
 def sessions_book(book: Book) -> SessionsBook:
     """The sessions in the book's own kind."""
-    if isinstance(book, MemoryBook):
-        return MemorySessions(book)
-    assert isinstance(book, Store), f"no sessions for a {type(book).__name__}"
-    return PostgresSessions(book)
+    kind = _kind_of(book)
+    return MemorySessions(kind) if isinstance(kind, MemoryBook) else PostgresSessions(kind)
 
 
 def session_register(book: Book) -> SessionRegister:
     """How sessions move, in the book's own kind."""
-    if isinstance(book, MemoryBook):
-        return MemoryRegister(book)
-    assert isinstance(book, Store), f"no sessions for a {type(book).__name__}"
-    return PostgresRegister(book)
+    kind = _kind_of(book)
+    return MemoryRegister(kind) if isinstance(kind, MemoryBook) else PostgresRegister(kind)
+
+
+def _kind_of(book: Book) -> MemoryBook | Store:
+    assert isinstance(book, MemoryBook | Store), f"no books on a {type(book).__name__}"
+    return book

@@ -61,7 +61,10 @@ class FeedConnections:
                     tasks.create_task(connection.run())
                 tasks.create_task(self._watch_login())
         except ExceptionGroup as defects:
-            raise defects.exceptions[0] from None
+            first, *others = defects.exceptions
+            for other in others:
+                _log.error("a feed's connection failed beside another", exc_info=other)
+            raise first from None
 
     def take(self) -> Records:
         """The QUOTE records that arrived since the last call, each connection's in their order."""
