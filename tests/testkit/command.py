@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.stack.children import free_port
-from services.cli.stack.rundir import RunState, is_alive, read_run, runs_folder
+from services.cli.stack.rundir import RunState, read_run, runs_folder
+from tradebus.runtime.local import is_alive
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
 ROOT = Path(__file__).parents[2]

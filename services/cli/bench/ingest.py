@@ -17,15 +17,14 @@ import numpy as np
 import redis
 
 from services.cli.bench.ingest_consumer import FIRST_NS, INSTRUMENTS
+from services.cli.bench.instruments import register
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
-from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import TICK, Records, decode
 from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
-from tradebus.store.instruments import register_instruments
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
 
@@ -103,17 +102,7 @@ async def _run(urls: ServerUrls, frames: list[bytes], *, mode: str) -> dict[str,
 
 async def _register(urls: ServerUrls) -> None:
     store = await Store.connect(urls.database_url, namespace=NAMESPACE, producer="bench-1")
-    async with store.begin() as tx:
-        await register_instruments(
-            tx.connection,
-            [
-                Instrument(
-                    instrument_id=number, symbol=f"BENCH{number}", kind="EQUITY", market_class="equity",
-                    underlying=f"BENCH{number}", tick_size_paise=5,
-                )
-                for number in range(INSTRUMENTS)
-            ],
-        )  # fmt: skip
+    await register(store, count=INSTRUMENTS)
     await store.close()
 
 

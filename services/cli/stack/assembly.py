@@ -26,6 +26,7 @@ from tradebus.config.settings import without_password
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.time import utc_iso
+from tradebus.runtime.local import is_free
 from tradebus.store.migrate import drop_namespace, migrate
 
 FIRST = ("market_data", "gateway")
@@ -219,25 +220,13 @@ def _policy(plan: Plan, name: str) -> RestartPolicy:
 
 def preferred_port(port: int) -> int:
     """`port` where it is free, else any free one."""
-    return port if _is_free(port) else free_port()
+    return port if is_free(port) else free_port()
 
 
 def require_free(port: int, *, option: str) -> None:
     """Raises Unavailable where somebody listens there already."""
-    if port and not _is_free(port):
+    if port and not is_free(port):
         raise Unavailable(f"{option}: 127.0.0.1:{port} is taken; choose another port")
-
-
-def _is_free(port: int) -> bool:
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def require_alone(name: str) -> None:

@@ -5,10 +5,11 @@ state_dir/  runs/  default/           the stack of `tradebus up`
 """
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from tradebus.runtime.local import is_alive
 
 KEPT_RUNS = 20
 RUN_FILE = "run.json"
@@ -51,20 +52,6 @@ class RunState:
     def alive(self) -> bool:
         """Whether the supervisor runs."""
         return is_alive(self.supervisor_pid)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process with this id runs; a zombie does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return True
 
 
 def write_run(folder: Path, state: RunState) -> None:

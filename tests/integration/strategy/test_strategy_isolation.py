@@ -16,6 +16,7 @@ from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.isolation.inspection import inspect_file
 from tradebus.runtime.isolation.limits import IsolationLimits
+from tradebus.runtime.local import is_alive
 from tradebus.store.books import sessions_book
 
 DAYS = generated_days(2, seed=11)
@@ -245,16 +246,8 @@ async def test_a_files_process_ends_with_the_service_that_was_killed(tmp_path: P
     holder.kill()
     await holder.wait()
     async with asyncio.timeout(30):
-        while _is_alive(pid):
+        while is_alive(pid):
             await asyncio.sleep(0.02)  # until the system has ended it
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether the process runs: one that nobody has waited for yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 async def reason_of_session(stage: Stage, session_id: str) -> str | None:

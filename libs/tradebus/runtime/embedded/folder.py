@@ -16,6 +16,7 @@ from time import sleep
 from typing import Any
 
 from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.local import is_alive
 
 # What tradebus keeps in its state folder, the parts of files that are being written left out.
 _OURS = {
@@ -53,7 +54,7 @@ class FolderLock:
                 os.pwrite(self.descriptor, str(os.getpid()).encode(), 0)
                 return
             # The first attempts also wait out a reader that merely looks (`is_taken`).
-            if attempt > 5 and _is_alive(self.owner()):
+            if attempt > 5 and is_alive(self.owner()):
                 raise Unavailable(
                     f"{self._path.parent}: process {self.owner()} already runs its servers here; "
                     "stop it, or name another folder with TRADEBUS_STATE_DIR"
@@ -95,18 +96,6 @@ class FolderLock:
         except OSError:
             return "postgres, valkey-server"
         return f"postgres has process {pid}; look for valkey-server too"
-
-
-def _is_alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def make_state_dir(state_dir: Path) -> Path:

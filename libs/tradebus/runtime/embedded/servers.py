@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -28,6 +27,7 @@ from tradebus.runtime.embedded.sockets import (
     require_own_socket,
     socket_folder,
 )
+from tradebus.runtime.local import is_free
 
 # Long: after a crash Postgres replays its log and Redis its file before they answer.
 _READY_SECONDS = 120.0
@@ -207,19 +207,8 @@ def _free_ports(state_dir: Path, preferred: Sequence[int]) -> list[int]:
     found: list[int] = []
     for wanted in preferred:
         candidates = chain([wanted] if wanted else [], _PORTS[first:], _PORTS[:first])
-        port = next((port for port in candidates if port not in found and _is_free(port)), None)
+        port = next((port for port in candidates if port not in found and is_free(port)), None)
         if port is None:
             raise Unavailable(f"no free port from {_PORTS.start} to {_PORTS.stop - 1} on 127.0.0.1: end some servers")
         found.append(port)
     return found
-
-
-def _is_free(port: int) -> bool:
-    """Whether nobody listens there. (A connection of the server before, on its way out, is no hindrance.)"""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from services.cli.bench.instruments import register
 from services.cli.bench.latency.load import DURATION_SECONDS, INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
 from services.cli.bench.ports import BenchClock
 from services.cli.stack.children import ServiceSpec, free_port
@@ -23,12 +24,10 @@ from services.cli.stack.supervisor import Supervisor
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis_bus import RedisBus
 from tradebus.contracts.commands import StartTrading
-from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
-from tradebus.store.instruments import register_instruments
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
 
@@ -83,7 +82,7 @@ async def _orders(urls: ServerUrls, folder: Path) -> list[int]:
         await _start_sessions(store, bus, clock)
 
     try:
-        await _register(store)
+        await register(store, count=INSTRUMENTS)
         return await drive(
             begin, clock=clock, broker_port=broker_port, frames_port=frames_port, level_paise=LEVEL_PAISE
         )
@@ -133,20 +132,6 @@ def _specs(
 
 def _supervisor(specs: list[ServiceSpec], folder: Path) -> Supervisor:
     return Supervisor(specs, run_dir=folder, changed=lambda _: None, say=lambda _: None)
-
-
-async def _register(store: Store) -> None:
-    async with store.begin() as tx:
-        await register_instruments(
-            tx.connection,
-            [
-                Instrument(
-                    instrument_id=number, symbol=f"BENCH{number}", kind="EQUITY", market_class="equity",
-                    underlying=f"BENCH{number}", tick_size_paise=5,
-                )
-                for number in range(INSTRUMENTS)
-            ],
-        )  # fmt: skip
 
 
 async def _start_sessions(store: Store, bus: RedisBus, clock: BenchClock) -> None:
