@@ -1,6 +1,6 @@
 """Generated trading days for strategies, and a small market that fills what they ask for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,10 +10,12 @@ import numpy as np
 from tradebus.calendar import next_trading_day, session_for
 from tradebus.contracts.signals import Side
 from tradebus.kernel.rng import seed_for
+from tradebus.strategies.built_in.orb import Orb
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position, Strategy
 
 MINUTE_NS = 60_000_000_000
 FIRST_DAY = date(2024, 1, 1)
+Row = tuple[int, str, str, int]  # of the journal: candle's close, action, reason, price
 
 
 @dataclass(frozen=True)
@@ -166,3 +168,34 @@ def drive(
             decision = strategy.on_candle(candle, context)
             market.act(candle, decision)
             yield Step(candle, context, decision)
+
+
+def expected_rows(
+    warmup: Sequence[Day], days: Sequence[Day], *, fills: bool = True
+) -> tuple[list[Row], list[Decision]]:
+    """What ORB decides, made anew each day from the candles before it."""
+    before = [candle for day in warmup for candle in day.candles]
+    opens = {candle.ts_close_ns: day for day in (*warmup, *days) for candle in day.candles}
+    positions: dict[int, Position | None] = {}
+    rows: list[Row] = []
+    acting: list[Decision] = []
+
+    def context(candle: Candle, position: Position | None, warming_up: bool) -> Context:
+        day = opens[candle.ts_close_ns]
+        return Context("TEST", position, day.open_ns, day.close_ns, None, warming_up)
+
+    for day in days:
+        strategy, market = Orb(Orb.PARAMETERS()), Market()
+        for candle in before[-Orb.WARMUP_CANDLES :]:
+            strategy.on_candle(candle, context(candle, positions.get(candle.ts_close_ns), True))
+        for candle in day.candles:
+            market.supervise(candle)
+            positions[candle.ts_close_ns] = market.position
+            decision = strategy.on_candle(candle, context(candle, market.position, False))
+            if fills:
+                market.act(candle, decision)
+            rows.append((candle.ts_close_ns, decision.action.value, decision.reason, candle.close_paise))
+            if decision.action is not Action.HOLD:
+                acting.append(decision)
+        before += day.candles
+    return rows, acting

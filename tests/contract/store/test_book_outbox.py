@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from testkit.books import BookHarness
-from testkit.pauses import pause
+from testkit.pauses import bodies, commit, expected, pause
 
 from tradebus.bus.memory_bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
@@ -32,20 +32,6 @@ async def rows_gone(books: BookHarness) -> None:
     async with asyncio.timeout(30):
         while await rows_left(books):
             await asyncio.sleep(0.02)
-
-
-async def commit(book: Book, *numbers: int, stream: str = STREAM) -> None:
-    async with book.begin() as transaction:
-        for number in numbers:
-            transaction.emit(stream, pause(number))
-
-
-async def bodies(bus: Bus, stream: str = STREAM) -> list[bytes]:
-    return [entry.body for entry in await bus.tail(stream, count=10_000)]
-
-
-def expected(*numbers: int) -> list[bytes]:
-    return [pause(number).to_json() for number in numbers]
 
 
 class Refusing:

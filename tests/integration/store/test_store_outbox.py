@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from testkit.pauses import pause
+from testkit.pauses import bodies, commit, expected
 
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMANDS
@@ -15,20 +15,6 @@ from tradebus.store.store import Store
 
 STREAM = COMMANDS.name
 CRASHING = Path(__file__).with_name("crashing_producer.py")
-
-
-async def commit(store: Store, *numbers: int, stream: str = STREAM) -> None:
-    async with store.begin() as transaction:
-        for number in numbers:
-            transaction.emit(stream, pause(number))
-
-
-async def bodies(bus: Bus, stream: str = STREAM) -> list[bytes]:
-    return [entry.body for entry in await bus.tail(stream, count=10_000)]
-
-
-def expected(*numbers: int) -> list[bytes]:
-    return [pause(number).to_json() for number in numbers]
 
 
 async def rows_left(store: Store) -> int:

@@ -1,54 +1,20 @@
 """The strategy service on real servers: what it decides, publishes and stores, and that no restart changes it."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from testkit.strategy_days import Day, Market, generated_days
+from testkit.strategy_days import expected_rows, generated_days
 from testkit.strategy_service import Killed, Stage
 
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.contracts.signals import EntrySignal, ExitSignal
 from tradebus.contracts.streams import SIGNALS
 from tradebus.kernel.ids import derive_id
-from tradebus.strategies.built_in.orb import Orb
-from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position
+from tradebus.strategies.protocol import Action
 
 ORB = StrategySpec(name="orb")
 DAYS = generated_days(3, seed=11)
-ROW = tuple[int, str, str, int]
-
-
-def expected_rows(
-    warmup: Sequence[Day], days: Sequence[Day], *, fills: bool = True
-) -> tuple[list[ROW], list[Decision]]:
-    """What the bare strategy decides, made anew each day from the candles before it."""
-    before = [candle for day in warmup for candle in day.candles]
-    opens = {candle.ts_close_ns: day for day in (*warmup, *days) for candle in day.candles}
-    positions: dict[int, Position | None] = {}
-    rows: list[ROW] = []
-    acting: list[Decision] = []
-
-    def context(candle: Candle, position: Position | None, warming_up: bool) -> Context:
-        day = opens[candle.ts_close_ns]
-        return Context("TEST", position, day.open_ns, day.close_ns, None, warming_up)
-
-    for day in days:
-        strategy, market = Orb(Orb.PARAMETERS()), Market()
-        for candle in before[-Orb.WARMUP_CANDLES :]:
-            strategy.on_candle(candle, context(candle, positions.get(candle.ts_close_ns), True))
-        for candle in day.candles:
-            market.supervise(candle)
-            positions[candle.ts_close_ns] = market.position
-            decision = strategy.on_candle(candle, context(candle, market.position, False))
-            if fills:
-                market.act(candle, decision)
-            rows.append((candle.ts_close_ns, decision.action.value, decision.reason, candle.close_paise))
-            if decision.action is not Action.HOLD:
-                acting.append(decision)
-        before += day.candles
-    return rows, acting
 
 
 async def test_a_run_decides_and_signals_exactly_what_the_strategy_says(stage: Stage) -> None:

@@ -4,10 +4,11 @@ import asyncio
 
 import asyncpg
 import pytest
+from testkit.logged import logged
 
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
-from tradebus.runtime.patience import patiently
+from tradebus.runtime.patience import patiently, repeatedly
 from tradebus.runtime.timers import WallTimers
 
 TIMERS = WallTimers(WallClock())
@@ -51,3 +52,31 @@ async def test_being_told_to_stop_ends_the_waiting() -> None:
     await asyncio.sleep(0)
     stop.set()
     assert await waiting is None
+
+
+async def test_a_watch_goes_on_whatever_one_look_raises_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    work, stop = Failing(Unavailable("gone"), ZeroDivisionError("a defect")), asyncio.Event()
+
+    async def look() -> None:
+        if await work() == "answer":
+            stop.set()
+
+    async with asyncio.timeout(30):
+        await repeatedly(look, stop, timers=TIMERS, every_seconds=0.001, what="looking")
+    assert work.calls == 3
+    said = logged(capsys)
+    assert "Unavailable: gone" in said
+    assert "a defect" in said, "with its traceback"
+
+
+@pytest.mark.parametrize(("at_once", "looks"), [(True, 1), (False, 0)])
+async def test_a_watch_looks_at_once_or_after_the_first_wait(at_once: bool, looks: int) -> None:
+    work, stop = Failing(), asyncio.Event()
+    watching = asyncio.create_task(
+        repeatedly(work, stop, timers=TIMERS, every_seconds=3600, what="looking", at_once=at_once)
+    )
+    for _ in range(5):
+        await asyncio.sleep(0)
+    stop.set()
+    await watching
+    assert work.calls == looks
