@@ -12,7 +12,7 @@ import pytest
 from testkit.command import Shell, Standing, standing
 from testkit.waiting import eventually
 
-from tradebus.runtime.local import is_alive
+from tradebus.runtime.embedded.local import is_alive
 
 SERVERS = ("postgres", "valkey-server")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from services.cli.stack.children import free_port
 from services.cli.stack.rundir import RunState, read_run, runs_folder
-from tradebus.runtime.local import is_alive
+from tradebus.runtime.embedded.local import is_alive
 
 COMMAND = [sys.executable, "-m", "services.cli.main"]
 ROOT = Path(__file__).parents[2]

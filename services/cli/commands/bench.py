@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="ingest, latency, candles, parse; or engine, sandbox, which take minutes."),
+        typer.Argument(help="ingest, latency, candles, opinions, parse; or engine, sandbox, which take minutes."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:

@@ -26,7 +26,7 @@ from tradebus.config.settings import without_password
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.time import utc_iso
-from tradebus.runtime.local import is_free
+from tradebus.runtime.embedded.local import is_free
 from tradebus.store.migrate import drop_namespace, migrate
 
 FIRST = ("market_data", "gateway")

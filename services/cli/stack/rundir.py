@@ -9,7 +9,7 @@ import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tradebus.runtime.local import is_alive
+from tradebus.runtime.embedded.local import is_alive
 
 KEPT_RUNS = 20
 RUN_FILE = "run.json"

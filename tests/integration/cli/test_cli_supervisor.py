@@ -14,7 +14,7 @@ from testkit.child_services import STUBBORN, Watched, running, service
 from services.cli.stack.children import Child
 from services.cli.stack.restarts import RestartPolicy
 from tradebus.kernel.errors import InvalidInput, Unavailable
-from tradebus.runtime.local import is_alive
+from tradebus.runtime.embedded.local import is_alive
 
 ROOT = Path(__file__).parents[3]
 OWNER = """

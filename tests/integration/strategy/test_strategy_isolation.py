@@ -14,9 +14,9 @@ from tradebus.contracts.sessions import SessionStatus, StrategySpec
 from tradebus.contracts.signals import EntrySignal, StrategyFailed
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.errors import InvalidInput
+from tradebus.runtime.embedded.local import is_alive
 from tradebus.runtime.isolation.inspection import inspect_file
 from tradebus.runtime.isolation.limits import IsolationLimits
-from tradebus.runtime.local import is_alive
 from tradebus.store.books import sessions_book
 
 DAYS = generated_days(2, seed=11)

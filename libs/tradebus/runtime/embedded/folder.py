@@ -16,7 +16,7 @@ from time import sleep
 from typing import Any
 
 from tradebus.kernel.errors import Unavailable
-from tradebus.runtime.local import is_alive
+from tradebus.runtime.embedded.local import is_alive
 
 # What tradebus keeps in its state folder, the parts of files that are being written left out.
 _OURS = {

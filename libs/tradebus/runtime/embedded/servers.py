@@ -17,6 +17,7 @@ from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.rng import seed_for
 from tradebus.runtime.embedded.folder import FolderLock, make_state_dir, read_json, write_private
 from tradebus.runtime.embedded.keeping import Keeping
+from tradebus.runtime.embedded.local import is_free
 from tradebus.runtime.embedded.logs import new_log, telling_line
 from tradebus.runtime.embedded.postgres import Postgres
 from tradebus.runtime.embedded.redis import Redis
@@ -27,7 +28,6 @@ from tradebus.runtime.embedded.sockets import (
     require_own_socket,
     socket_folder,
 )
-from tradebus.runtime.local import is_free
 
 # Long: after a crash Postgres replays its log and Redis its file before they answer.
 _READY_SECONDS = 120.0
