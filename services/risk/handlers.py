@@ -85,11 +85,12 @@ class Risk:
             case StartTrading():
                 await self.sessions.take_up(message.event_id, message.spec.session_id)
             case Kill():
-                await self.on_kill(message)
+                await self._on_kill(message)
             case StopTrading() | PauseTrading() | ResumeTrading() | Flatten():
-                await self.sessions.save(
-                    message.event_id, self._steps(command_of(message), message.session_id or "")
-                )  # fmt: skip
+                name = message.session_id or ""
+                session = self.sessions.alive.get(name)
+                steps = {} if session is None else {name: self._step(session, command_of(message))}
+                await self.sessions.save(message.event_id, steps)
             case SessionStopped() | SessionFailed():
                 await self._on_over(message)
             case DataGap() | DataRecovered():
@@ -97,10 +98,20 @@ class Risk:
             case _:
                 pass  # of no concern to risk
 
-    async def on_kill(self, command: Kill) -> None:
+    async def _on_kill(self, command: Kill) -> None:
+        """Raises InvalidInput, after everything else is closed, where a session could not be: the command is put aside
+        then, which people are told."""
+        left = await self.on_kill(command)
+        if left:
+            raise InvalidInput(
+                f"KILL is engaged, but session {', '.join(left)} could not be closed (see risk's log): "
+                "close their positions at the broker"
+            )
+
+    async def on_kill(self, command: Kill) -> list[str]:
         """Engages the switch and closes everything of every session, in one transaction; where one session spoils
-        that, each in its own."""
-        steps = self._steps(command_of(command))
+        that, each in its own. The sessions that could not be closed, those included whose row cannot be read."""
+        steps, left = self._steps(command_of(command))
         try:
             stands = await self.sessions.save_kill(
                 command.event_id, steps, reason=command.reason, changed_ns=command.ts_event_ns
@@ -110,17 +121,20 @@ class Risk:
         except Exception as error:  # noqa: BLE001 - no session keeps the others open
             _log.error("KILL: not all sessions at once, trying one by one", exc_info=error)
             await self.recover()
-            for name, step in self._steps(command_of(command)).items():
+            steps, left = self._steps(command_of(command))
+            for name, step in steps.items():
                 try:
                     await self.sessions.save(f"{command.event_id}:{name}", {name: step})
                 except PASSING:
                     raise
                 except Exception as spoilt:  # noqa: BLE001
                     _log.error("KILL: a session could not be closed", session_id=name, exc_info=spoilt)
+                    left.append(name)
             stands = await self.sessions.save_kill(
                 command.event_id, {}, reason=command.reason, changed_ns=command.ts_event_ns
             )  # fmt: skip
         self._kill_switch.command(engaged=stands)
+        return sorted({*left, *self.sessions.unreadable})
 
     async def on_time(self) -> None:
         """What the market's clock alone makes due. Not for a paced run, where data alone is time."""
@@ -199,16 +213,17 @@ class Risk:
             raise InvalidInput(f"session {session_id} is put aside, its row in risk_state cannot be read: {problem}")
         return self.sessions.alive.get(session_id)
 
-    def _steps(self, command: Command, session_id: str | None = None) -> dict[str, Step]:
-        """A command's steps: of its session, or of every session where it names none."""
-        steps = {}
+    def _step(self, session: Session, command: Command) -> Step:
+        return on_command(session.state, command, self._surroundings.of(session.terms))
+
+    def _steps(self, command: Command) -> tuple[dict[str, Step], list[str]]:
+        """A command's steps by session, and the sessions of which it could not be decided."""
+        steps: dict[str, Step] = {}
+        undecided = []
         for name, session in self.sessions.alive.items():
-            if session_id is not None and session_id != name:
-                continue
             try:
-                steps[name] = on_command(session.state, command, self._surroundings.of(session.terms))
-            except Exception as error:
-                if session_id is not None:
-                    raise
+                steps[name] = self._step(session, command)
+            except Exception as error:  # noqa: BLE001 - no session keeps the others open
                 _log.error("a session could not be closed", session_id=name, command=command.kind, exc_info=error)
-        return steps
+                undecided.append(name)
+        return steps, undecided

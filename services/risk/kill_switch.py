@@ -54,7 +54,7 @@ class KillWatch:
     switch is found engaged without a command."""
 
     def __init__(
-        self, switch: KillSwitch, *, close: Callable[[Kill], Awaitable[None]], post: Callable[[Job], None],
+        self, switch: KillSwitch, *, close: Callable[[Kill], Awaitable[object]], post: Callable[[Job], None],
         clock: Clock, ids: IdSource, timers: Timers, poll_seconds: float,
     ) -> None:  # fmt: skip
         self._switch, self._close, self._post = switch, close, post

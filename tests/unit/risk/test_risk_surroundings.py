@@ -12,7 +12,7 @@ from tradebus.bus.memory_bus import MemoryBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.market import DataGap, DataRecovered
-from tradebus.contracts.streams import MD_TICKS, SIGNALS
+from tradebus.contracts.streams import COMMANDS, MD_TICKS, SIGNALS
 from tradebus.kernel.clock import EventClock
 
 
@@ -156,6 +156,11 @@ async def test_a_session_whose_row_cannot_be_read_is_put_aside_alone(around: Aro
     assert leave.session_id == "session-2"
     (letter,) = await around.bus.dead_letters(SIGNALS.name, count=10)
     assert "session-1 is put aside" in letter.reason
+    # Whoever pressed KILL is told what it could not close: the gateway says aloud what is put aside.
+    (kill,) = await around.until(lambda: around.bus.dead_letters(COMMANDS.name, count=10))
+    assert "session-1" in kill.reason
+    assert "session-2" not in kill.reason
+    assert "close their positions at the broker" in kill.reason
     assert around.registry.get_sample_value("tradebus_risk_sessions_aside") == 1
     assert life.failure() is None
 
