@@ -91,6 +91,7 @@ class Risk:
                 session = self.sessions.alive.get(name)
                 steps = {} if session is None else {name: self._step(session, command_of(message))}
                 await self.sessions.save(message.event_id, steps)
+                self._session(name)  # after: the end of a session that cannot be read waits for nothing here
             case SessionStopped() | SessionFailed():
                 await self._on_over(message)
             case DataGap() | DataRecovered():

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from testkit.risk import OTHER, SECOND, STOCK, at, entry, every_second, exit_signal, opened, spec, ticks
 from testkit.risk_service import Around
 
@@ -10,7 +11,7 @@ from services.risk.market.surroundings import MarketTime
 from services.risk.messages import INTENTS_STREAM
 from tradebus.bus.memory_bus import MemoryBus
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import Kill
+from tradebus.contracts.commands import Flatten, Kill, StopTrading
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.streams import COMMANDS, MD_TICKS, SIGNALS
 from tradebus.kernel.clock import EventClock
@@ -162,6 +163,23 @@ async def test_a_session_whose_row_cannot_be_read_is_put_aside_alone(around: Aro
     assert "session-2" not in kill.reason
     assert "close their positions at the broker" in kill.reason
     assert around.registry.get_sample_value("tradebus_risk_sessions_aside") == 1
+    assert life.failure() is None
+
+
+@pytest.mark.parametrize("command", [StopTrading, Flatten])
+async def test_a_command_for_a_session_whose_row_cannot_be_read_is_taken_and_said_to_close_nothing(
+    around: Around, command: type[Message]
+) -> None:
+    first = await around.life()
+    await around.session(spec("session-1"))
+    await around.tell(entry("p1"), opened("p1"))
+    await first.stop()
+    await around.hands.spoil("session-1")
+    life = await around.life()
+    told = await around.command(command, "session-1", number=at("10:10"))
+    (letter,) = await around.until(lambda: around.bus.dead_letters(COMMANDS.name, count=10))
+    assert "session-1 is put aside" in letter.reason
+    assert await around.hands.handled([told.event_id]) == 1, "the session's end waits for risk's word"
     assert life.failure() is None
 
 
