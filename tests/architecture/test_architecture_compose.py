@@ -277,6 +277,15 @@ def test_a_service_may_measure_what_it_writes(users):
                     assert all(may(users[name], one, key.replace("*", "{0}")) for one in asked), f"{name}: {key}"
 
 
+def test_what_a_service_reads_in_one_command_is_in_one_pair_of_brackets(users):
+    """Redis lets a command through only where one pair allows it with all its keys."""
+    for name in set(users) - {"default", "health"}:
+        of = [(keys, commands) for keys, _, commands in selectors(users[name])]
+        taken = [keys for keys, commands in of if "xreadgroup" in commands]
+        looked_at = [keys for keys, commands in of if "xread" in commands and "xreadgroup" not in commands]
+        assert max(len(taken), len(looked_at)) <= 1, f"{name}: {taken} {looked_at}"
+
+
 def test_a_service_may_bury_what_it_may_take(users):
     for name in set(users) - {"default", "health", "app"}:
         for keys, _, commands in selectors(users[name]):
