@@ -90,7 +90,7 @@ def wire(
     )  # fmt: skip
     watches: list[Component] = [
         KillWatch(
-            kill_switch, close=risk.on_kill, post=consumer.post, clock=clock, ids=ids, timers=timers,
+            kill_switch, close=risk.closing.close_all, post=consumer.post, clock=clock, ids=ids, timers=timers,
             poll_seconds=settings.kill_poll_seconds,
         )
     ]  # fmt: skip

@@ -7,6 +7,7 @@ gaps ─► which entries must wait            the clock ─► what is due with
 
 import structlog
 
+from services.risk.closing import Closing
 from services.risk.kill_switch import KillSwitch
 from services.risk.market.marks import TICKS_STREAM, Marks
 from services.risk.market.surroundings import Surroundings
@@ -21,14 +22,12 @@ from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionStopped
 from tradebus.kernel.errors import InvalidInput
-from tradebus.risk.commands import Command
 from tradebus.risk.entries import block
 from tradebus.risk.exits import ignored, next_due_ns
 from tradebus.risk.reports import Report, concerns_risk
-from tradebus.risk.step import Step, on_command, on_fact, on_over, on_signal, on_time
+from tradebus.risk.step import on_command, on_fact, on_over, on_signal, on_time
 from tradebus.risk.verdicts import Cause
 from tradebus.runtime.consumer import DONE, Answer, TryLater
-from tradebus.runtime.patience import PASSING
 from tradebus.runtime.rendering import fact_of
 from tradebus.trading import facts
 
@@ -52,6 +51,7 @@ class Risk:
     ) -> None:  # fmt: skip
         self.sessions = sessions
         self._surroundings, self._marks, self._kill_switch, self._metrics = surroundings, marks, kill_switch, metrics
+        self.closing = Closing(sessions, surroundings, kill_switch, recover=self.recover)
 
     async def handle(self, entry: Entry) -> Answer:
         """Raises ValueError for what is no message, or lacks what its kind needs."""
@@ -85,13 +85,9 @@ class Risk:
             case StartTrading():
                 await self.sessions.take_up(message.event_id, message.spec.session_id)
             case Kill():
-                await self._on_kill(message)
+                await self.closing.obey(message)
             case StopTrading() | PauseTrading() | ResumeTrading() | Flatten():
-                name = message.session_id or ""
-                session = self.sessions.alive.get(name)
-                steps = {} if session is None else {name: self._step(session, command_of(message))}
-                await self.sessions.save(message.event_id, steps)
-                self._session(name)  # after: the end of a session that cannot be read waits for nothing here
+                await self._on_command(message)
             case SessionStopped() | SessionFailed():
                 await self._on_over(message)
             case DataGap() | DataRecovered():
@@ -99,43 +95,14 @@ class Risk:
             case _:
                 pass  # of no concern to risk
 
-    async def _on_kill(self, command: Kill) -> None:
-        """Raises InvalidInput, after everything else is closed, where a session could not be: the command is put aside
-        then, which people are told."""
-        left = await self.on_kill(command)
-        if left:
-            raise InvalidInput(
-                f"KILL is engaged, but session {', '.join(left)} could not be closed (see risk's log): "
-                "close their positions at the broker"
-            )
-
-    async def on_kill(self, command: Kill) -> list[str]:
-        """Engages the switch and closes everything of every session, in one transaction; where one session spoils
-        that, each in its own. The sessions that could not be closed, those included whose row cannot be read."""
-        steps, left = self._steps(command_of(command))
-        try:
-            stands = await self.sessions.save_kill(
-                command.event_id, steps, reason=command.reason, changed_ns=command.ts_event_ns
-            )  # fmt: skip
-        except PASSING:
-            raise
-        except Exception as error:  # noqa: BLE001 - no session keeps the others open
-            _log.error("KILL: not all sessions at once, trying one by one", exc_info=error)
-            await self.recover()
-            steps, left = self._steps(command_of(command))
-            for name, step in steps.items():
-                try:
-                    await self.sessions.save(f"{command.event_id}:{name}", {name: step})
-                except PASSING:
-                    raise
-                except Exception as spoilt:  # noqa: BLE001
-                    _log.error("KILL: a session could not be closed", session_id=name, exc_info=spoilt)
-                    left.append(name)
-            stands = await self.sessions.save_kill(
-                command.event_id, {}, reason=command.reason, changed_ns=command.ts_event_ns
-            )  # fmt: skip
-        self._kill_switch.command(engaged=stands)
-        return sorted({*left, *self.sessions.unreadable})
+    async def _on_command(self, message: StopTrading | PauseTrading | ResumeTrading | Flatten) -> None:
+        name = message.session_id or ""
+        session = self.sessions.alive.get(name)
+        steps = {}
+        if session is not None:
+            steps[name] = on_command(session.state, command_of(message), self._surroundings.of(session.terms))
+        await self.sessions.save(message.event_id, steps)
+        self._session(name)  # after: the end of a session that cannot be read waits for nothing here
 
     async def on_time(self) -> None:
         """What the market's clock alone makes due. Not for a paced run, where data alone is time."""
@@ -213,18 +180,3 @@ class Risk:
         if problem is not None:
             raise InvalidInput(f"session {session_id} is put aside, its row in risk_state cannot be read: {problem}")
         return self.sessions.alive.get(session_id)
-
-    def _step(self, session: Session, command: Command) -> Step:
-        return on_command(session.state, command, self._surroundings.of(session.terms))
-
-    def _steps(self, command: Command) -> tuple[dict[str, Step], list[str]]:
-        """A command's steps by session, and the sessions of which it could not be decided."""
-        steps: dict[str, Step] = {}
-        undecided = []
-        for name, session in self.sessions.alive.items():
-            try:
-                steps[name] = self._step(session, command)
-            except Exception as error:  # noqa: BLE001 - no session keeps the others open
-                _log.error("a session could not be closed", session_id=name, command=command.kind, exc_info=error)
-                undecided.append(name)
-        return steps, undecided

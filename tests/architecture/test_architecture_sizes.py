@@ -22,9 +22,6 @@ BIGGER_CLASSES = {
     "DhanFeed": (190, 16), "Consumer": (189, 17),
     # A broker's documented surface, one method per request.
     "SandboxExchange": (207, 41), "SuperOrders": (158, 17), "GttBook": (161, 16), "Desk": (285, 25), "Floor": (227, 21),
-    # Being parted.
-    "Execution": (237, 21), "Reconciler": (253, 18), "Risk": (175, 18),
-    "EngineExecution": (196, 21),
 }  # fmt: skip
 # Modules of today, `__init__` not counted.
 BIGGER_FOLDERS = {

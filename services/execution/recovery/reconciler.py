@@ -9,21 +9,20 @@ is RECONCILE_MISMATCH, and no position is opened in the account until it is gone
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 
-import asyncpg
 import structlog
 
-from services.execution.accounts.accounts import Account, account_key
+from services.execution.accounts.accounts import Account
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
+from services.execution.recovery.listening import TRANSIENT, Listening
+from services.execution.recovery.own_orders import OwnOrders
 from services.execution.recovery.recovery import Recovery
 from services.execution.recovery.recurrence import PATIENCE, Recurrence
 from services.execution.recovery.telling import Telling
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.keeper import Keeper
 from tradebus.brokers.errors import BrokerError
-from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.contracts.orders import Difference
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.execution import decisions
@@ -38,16 +37,13 @@ from tradebus.execution.reconciliation import (
     strangers,
 )
 from tradebus.kernel.clock import Clock
-from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.timers import Timers
 from tradebus.store.outbox import Outbox
-from tradebus.trading.orders import BrokerOrder, BrokerStatus
+from tradebus.trading.orders import BrokerOrder
 from tradebus.trading.states import OrderState
 
-_TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
 _HIT_PATIENCE = 3  # ten seconds and more; right after a change a stop may be called open while it waits
 _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
-_AGAIN_SECONDS = 1.0
 _log = structlog.get_logger()
 
 
@@ -60,10 +56,13 @@ class Reconciler:
         metrics: ExecutionMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
-        self._market_ns, self._spec_of, self._timers = market_ns, spec_of, timers
-        self._book = books.own
+        self._market_ns, self._timers, self._book = market_ns, timers, books.own
+        self._own = OwnOrders(account, books.own, spec_of)
         self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
         self._due = asyncio.Event()
+        self._listening = Listening(
+            account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set
+        )  # fmt: skip
         self._recurrence = Recurrence()
         self._telling = Telling(
             account, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
@@ -73,14 +72,14 @@ class Reconciler:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. What Postgres or the broker will not give now is asked for again."""
-        hearing = asyncio.create_task(self._listen())
+        hearing = asyncio.create_task(self._listening.run())
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
                 self._due.clear()
                 try:
                     await self.reconcile()
-                except _TRANSIENT as error:
+                except TRANSIENT as error:
                     _log.warning("reconciliation failed, trying again", account=self._account.name, error=str(error))
                 except Exception as error:  # noqa: BLE001 - whatever one account does, the others go on
                     self._account.blocked = "reconcile_failed"
@@ -96,25 +95,6 @@ class Reconciler:
             for task in (hearing, stopping):
                 task.cancel()
             await asyncio.gather(hearing, stopping, return_exceptions=True)
-
-    async def hear(self, order: BrokerOrder) -> None:
-        """One word of the order stream. What it leaves out is looked up."""
-        if not order.tag:
-            tag = await self._book.tag_of(order.broker_order_id, list(self._account.sessions))
-            order = replace(order, tag=tag or "")
-        found = await self._book.orders([order.tag], []) if order.tag else []
-        if not found or not self._keeper.roster.is_owner(found[0].owner):
-            return  # somebody else's, or another instance hears it too
-        if not await self._is_of_account(found[0].session_id):
-            _log.error("another account's tag", account=self._account.name, broker_order_id=order.broker_order_id)
-            return
-        told = sum(fill.quantity for fill in order.fills)
-        if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
-            lookup = await self._account.gateway.find_by_tag(found[0].session_id, order.tag)
-            order = lookup.order or order
-        if judge(found[0], order) is Finding.HEAR:
-            await self._keeper.report(order)
-            await self._outbox.flush()
 
     async def reconcile(self) -> None:
         """Reads the broker's books once and settles what can be settled. Raises what Postgres and the bus raise."""
@@ -132,7 +112,7 @@ class Reconciler:
         self._read_ns = self._timers.monotonic_ns()
         self._recurrence.begin()
         self._telling.settled(await self._settle_orders(book))
-        ours = await self._own(book)
+        ours = await self._own.beside(book)
         disputed = self._still_disputed(book, ours)
         marked, others = strangers(book, [order.tag for order in ours])
         disputed += self._recurrence.lasting(marked) + await self._positions(book, ours)
@@ -141,43 +121,9 @@ class Reconciler:
         self._telling.settled(notes)
         await self._telling.tell(len(ours), disputed, open_questions=self._recurrence.open_questions)
 
-    async def _listen(self) -> None:
-        while True:
-            updates = self._account.broker.updates(self._account.listed.known)
-            try:
-                async for item in updates.updates():
-                    if isinstance(item, FeedEvent):
-                        self._connection(item)
-                    else:
-                        await self.hear(item)
-            except _TRANSIENT as error:
-                _log.warning("order stream", account=self._account.name, error=str(error))
-                self._due.set()  # what was not handled is in the book
-            except Exception as error:  # noqa: BLE001 - whatever one account says, the others go on
-                _log.error("order stream", account=self._account.name, exc_info=error)
-                self._due.set()
-            finally:
-                await updates.close()
-            await asyncio.sleep(_AGAIN_SECONDS)
-
-    def _connection(self, event: FeedEvent) -> None:
-        if event.kind is FeedEventKind.CONNECTED:
-            self._due.set()
-        level = _log.info if event.kind is FeedEventKind.CONNECTED else _log.warning
-        level("order stream", account=self._account.name, kind=event.kind.value, text=event.text)
-
-    async def _is_of_account(self, session_id: str) -> bool:
-        """Whether that session's orders are in this account's book: a tag alone does not say so."""
-        if session_id in self._account.sessions:
-            return True
-        try:
-            return account_key(await self._spec_of(session_id)) == self._account.key
-        except InvalidInput:
-            return False
-
     async def _settle_orders(self, book: Sequence[BrokerOrder]) -> list[Difference]:
         """Hears what the broker knows more of, and says again what it should know. Returns what was settled."""
-        own = await self._own(book)
+        own = await self._own.beside(book)
         by_tag, _ = lines_by_tag(own, book)
         settled = []
         for ours in own:
@@ -251,7 +197,3 @@ class Reconciler:
         return self._recurrence.lasting(
             disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols, converted=converted)
         )
-
-    async def _own(self, book: Sequence[BrokerOrder]) -> list[OwnOrder]:
-        found = await self._book.orders([order.tag for order in book if order.tag], list(self._account.sessions))
-        return [own for own in found if await self._is_of_account(own.session_id)]

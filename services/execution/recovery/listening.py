@@ -1,0 +1,80 @@
+"""What an account's order stream says: reported where it tells more than the book knows. It is a hint; what it leaves
+out is looked up, and what it lost is found by the next reconciliation.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import asyncpg
+import structlog
+
+from services.execution.accounts.accounts import Account
+from services.execution.books.ports import OwnBook
+from services.execution.recovery.own_orders import OwnOrders
+from services.execution.trades.keeper import Keeper
+from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.execution.reconciliation import Finding, judge
+from tradebus.kernel.errors import TradebusError
+from tradebus.store.outbox import Outbox
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
+
+TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
+_AGAIN_SECONDS = 1.0
+_log = structlog.get_logger()
+
+
+class Listening:
+    """One per account. `missed` is called whenever something may have been said that was not heard."""
+
+    def __init__(
+        self, account: Account, own: OwnOrders, *, book: OwnBook, keeper: Keeper, outbox: Outbox,
+        missed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._account, self._own, self._book = account, own, book
+        self._keeper, self._outbox, self._missed = keeper, outbox, missed
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            updates = self._account.broker.updates(self._account.listed.known)
+            try:
+                async for item in updates.updates():
+                    if isinstance(item, FeedEvent):
+                        self._connection(item)
+                    else:
+                        await self.hear(item)
+            except TRANSIENT as error:
+                _log.warning("order stream", account=self._account.name, error=str(error))
+                self._missed()  # what was not handled is in the book
+            except Exception as error:  # noqa: BLE001 - whatever one account says, the others go on
+                _log.error("order stream", account=self._account.name, exc_info=error)
+                self._missed()
+            finally:
+                await updates.close()
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def hear(self, order: BrokerOrder) -> None:
+        """One word of the order stream. What it leaves out is looked up."""
+        if not order.tag:
+            tag = await self._book.tag_of(order.broker_order_id, list(self._account.sessions))
+            order = replace(order, tag=tag or "")
+        ours = await self._own.of_tag(order.tag) if order.tag else None
+        if ours is None or not self._keeper.roster.is_owner(ours.owner):
+            return  # somebody else's, or another instance hears it too
+        if not await self._own.is_of_account(ours.session_id):
+            _log.error("another account's tag", account=self._account.name, broker_order_id=order.broker_order_id)
+            return
+        told = sum(fill.quantity for fill in order.fills)
+        if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
+            lookup = await self._account.gateway.find_by_tag(ours.session_id, order.tag)
+            order = lookup.order or order
+        if judge(ours, order) is Finding.HEAR:
+            await self._keeper.report(order)
+            await self._outbox.flush()
+
+    def _connection(self, event: FeedEvent) -> None:
+        if event.kind is FeedEventKind.CONNECTED:
+            self._missed()
+        level = _log.info if event.kind is FeedEventKind.CONNECTED else _log.warning
+        level("order stream", account=self._account.name, kind=event.kind.value, text=event.text)

@@ -1,0 +1,79 @@
+"""KILL: everything of every session is closed, and no session keeps the others open."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from services.risk.kill_switch import KillSwitch
+from services.risk.market.surroundings import Surroundings
+from services.risk.messages import command_of
+from services.risk.sessions import Sessions
+from tradebus.contracts.commands import Kill
+from tradebus.kernel.errors import InvalidInput
+from tradebus.risk.step import Step, on_command
+from tradebus.runtime.patience import PASSING
+
+_log = structlog.get_logger()
+
+
+class Closing:
+    """`recover` takes up what the book holds, after a transaction that failed."""
+
+    def __init__(
+        self, sessions: Sessions, surroundings: Surroundings, kill_switch: KillSwitch,
+        *, recover: Callable[[], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self._sessions, self._surroundings, self._kill_switch = sessions, surroundings, kill_switch
+        self._recover = recover
+
+    async def obey(self, command: Kill) -> None:
+        """Raises InvalidInput, after everything else is closed, where a session could not be: the command is put aside
+        then, which people are told."""
+        left = await self.close_all(command)
+        if left:
+            raise InvalidInput(
+                f"KILL is engaged, but session {', '.join(left)} could not be closed (see risk's log): "
+                "close their positions at the broker"
+            )
+
+    async def close_all(self, command: Kill) -> list[str]:
+        """Engages the switch and closes everything of every session, in one transaction; where one session spoils
+        that, each in its own. The sessions that could not be closed, those included whose row cannot be read."""
+        steps, left = self._steps(command)
+        try:
+            stands = await self._engage(command, steps)
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001 - no session keeps the others open
+            _log.error("KILL: not all sessions at once, trying one by one", exc_info=error)
+            await self._recover()
+            steps, left = self._steps(command)
+            for name, step in steps.items():
+                try:
+                    await self._sessions.save(f"{command.event_id}:{name}", {name: step})
+                except PASSING:
+                    raise
+                except Exception as spoilt:  # noqa: BLE001
+                    _log.error("KILL: a session could not be closed", session_id=name, exc_info=spoilt)
+                    left.append(name)
+            stands = await self._engage(command, {})
+        self._kill_switch.command(engaged=stands)
+        return sorted({*left, *self._sessions.unreadable})
+
+    async def _engage(self, command: Kill, steps: Mapping[str, Step]) -> bool:
+        """The switch, and with it what these steps say."""
+        return await self._sessions.save_kill(
+            command.event_id, steps, reason=command.reason, changed_ns=command.ts_event_ns
+        )
+
+    def _steps(self, command: Kill) -> tuple[dict[str, Step], list[str]]:
+        """The steps by session, and the sessions of which none could be decided."""
+        steps: dict[str, Step] = {}
+        undecided = []
+        for name, session in self._sessions.alive.items():
+            try:
+                steps[name] = on_command(session.state, command_of(command), self._surroundings.of(session.terms))
+            except Exception as error:  # noqa: BLE001 - no session keeps the others open
+                _log.error("KILL: a session could not be closed", session_id=name, exc_info=error)
+                undecided.append(name)
+        return steps, undecided
