@@ -5,15 +5,15 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.sandbox.admin import create_admin
+from services.sandbox.admin.http import create_admin
 from services.sandbox.driver import Driver
 from services.sandbox.exchange import SandboxExchange
 from services.sandbox.faces.dhan.app import create_app as dhan_app
 from services.sandbox.faces.kite.app import create_app as kite_app
 from services.sandbox.faces.upstox.app import create_app as upstox_app
-from services.sandbox.faults import RuleFaults
-from services.sandbox.faults_http import FaultyApp
-from services.sandbox.limits import RateLimits
+from services.sandbox.faults.http import FaultyApp
+from services.sandbox.faults.limits import RateLimits
+from services.sandbox.faults.rules import RuleFaults
 from services.sandbox.ports import BrokerName
 from services.sandbox.server import FaceServer
 from tradebus.runtime.http_server import bind

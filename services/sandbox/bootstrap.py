@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.sandbox.assembly import Sandbox, assemble
 from services.sandbox.exchange import SandboxExchange, generated_exchange
-from services.sandbox.faults import FaultRule, RuleFaults, seeded_rules
+from services.sandbox.faults.rules import FaultRule, RuleFaults, seeded_rules
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.sources import exchange_from_files
 from tradebus.kernel.errors import InvalidInput

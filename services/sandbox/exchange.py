@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from services.sandbox.domain.directory import Directory
+from services.sandbox.domain.accounts.logins import Logins
+from services.sandbox.domain.accounts.views import Views
 from services.sandbox.domain.floor import Floor
-from services.sandbox.domain.listing import generate_listing
-from services.sandbox.domain.logins import Logins
-from services.sandbox.domain.past import Past
-from services.sandbox.domain.paths import ValuePath
-from services.sandbox.domain.pricing import RATE, YEAR_SECONDS, option_greeks
-from services.sandbox.domain.shape import Ints, Kind, Process, process_of
-from services.sandbox.domain.underlyings import underlyings
-from services.sandbox.domain.views import Views
+from services.sandbox.domain.instruments.directory import Directory
+from services.sandbox.domain.instruments.listing import generate_listing
+from services.sandbox.domain.instruments.shape import Ints, Kind, Process, process_of
+from services.sandbox.domain.instruments.underlyings import underlyings
+from services.sandbox.domain.prices.past import Past
+from services.sandbox.domain.prices.paths import ValuePath
+from services.sandbox.domain.prices.pricing import RATE, YEAR_SECONDS, option_greeks
 from services.sandbox.options import MarketOptions
 from services.sandbox.ports import (
     BrokerName,
@@ -79,9 +79,9 @@ class SandboxExchange:
         market = self.floor.market
         self._read_only: Records = market.quotes.view()
         self._read_only.flags.writeable = False
-        self._views = Views(self._instruments, market.quotes, self.floor.margins, self.floor.desk.limit_of)
+        self._views = Views(self._instruments, market.quotes, self.floor.margins, self.floor.order_entry.limit_of)
         self._past = Past(self._instruments, market.shape, market.processes, seed=options.seed)
-        self._past.set_anchor(self.floor.day, market.quotes["previous_close_paise"])
+        self._past.set_anchor(self.floor.today.day, market.quotes["previous_close_paise"])
 
     def _quotes_changed(self, which: Ints) -> None:
         if self._updates.quotes_wanted:
@@ -151,16 +151,16 @@ class SandboxExchange:
     # orders
 
     def place(self, account: str, order: NewOrder) -> SandboxOrder:
-        return self.floor.desk.place(account, order)
+        return self.floor.order_entry.place(account, order)
 
     def modify(self, account: str, order_id: str, change: ChangedOrder) -> SandboxOrder:
-        return self.floor.desk.modify(account, order_id, change)
+        return self.floor.order_entry.modify(account, order_id, change)
 
     def cancel(self, account: str, order_id: str) -> SandboxOrder:
-        return self.floor.desk.cancel(account, order_id)
+        return self.floor.order_entry.cancel(account, order_id)
 
     def order(self, account: str, order_id: str) -> SandboxOrder:
-        return self.floor.desk.order(account, order_id)
+        return self.floor.order_entry.order(account, order_id)
 
     def orders(self, account: str) -> Sequence[SandboxOrder]:
         return tuple(order.snapshot() for order in self.floor.account(account).orders.values())

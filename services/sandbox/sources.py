@@ -5,10 +5,10 @@ from pathlib import Path
 
 from services.sandbox.adapters.history_file import read_paths
 from services.sandbox.adapters.master_file import listing_from, read_master
-from services.sandbox.domain.listing import generate_listing
-from services.sandbox.domain.paths import ValuePath
-from services.sandbox.domain.shape import process_of
-from services.sandbox.domain.underlyings import underlyings
+from services.sandbox.domain.instruments.listing import generate_listing
+from services.sandbox.domain.instruments.shape import process_of
+from services.sandbox.domain.instruments.underlyings import underlyings
+from services.sandbox.domain.prices.paths import ValuePath
 from services.sandbox.exchange import SandboxExchange, starting_prices
 from services.sandbox.options import MarketOptions
 from tradebus.kernel.errors import InvalidInput, nearest

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from services.sandbox.assembly import Sandbox, assemble, run_until
 from services.sandbox.exchange import SandboxExchange, generated_exchange
-from services.sandbox.faults import FaultRule, RuleFaults
+from services.sandbox.faults.rules import FaultRule, RuleFaults
 from services.sandbox.options import MarketOptions
 from services.sandbox.ports import BrokerName
 

@@ -15,7 +15,7 @@ BENCHMARKS: dict[str, str] = {
     "opinions": "services.strategy.measure:measure_opinions",
     "parse": "services.cli.bench.parse:measure",
     "engine": "services.cli.bench.engine:measure",
-    "sandbox": "services.sandbox.measure:measure_sandbox",
+    "sandbox": "services.sandbox.load.measure:measure_sandbox",
 }
 _LONG = ("engine", "sandbox")  # run when they are named
 DEFAULT = tuple(name for name in BENCHMARKS if name not in _LONG)

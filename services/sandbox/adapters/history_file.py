@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from services.sandbox.domain.paths import ValuePath
-from services.sandbox.domain.pricing import Floats
-from services.sandbox.domain.shape import Ints
+from services.sandbox.domain.instruments.shape import Ints
+from services.sandbox.domain.prices.paths import ValuePath
+from services.sandbox.domain.prices.pricing import Floats
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_SECOND
 

@@ -12,10 +12,10 @@ from datetime import date
 from itertools import count
 from pathlib import Path
 
-from services.sandbox.domain.directory import KITE_SEGMENTS, UPSTOX_SEGMENTS
-from services.sandbox.domain.listing import Maker
-from services.sandbox.domain.symbols import dhan_symbol_of
-from services.sandbox.domain.underlyings import Equity, Index, underlyings
+from services.sandbox.domain.instruments.directory import KITE_SEGMENTS, UPSTOX_SEGMENTS
+from services.sandbox.domain.instruments.listing import Maker
+from services.sandbox.domain.instruments.symbols import dhan_symbol_of
+from services.sandbox.domain.instruments.underlyings import Equity, Index, underlyings
 from services.sandbox.ports import SandboxInstrument
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.calendar import MarketClass, freeze_quantity

@@ -1,6 +1,6 @@
 """The trading floor: market, orders and accounts, moved through time together.
 
-    advance ─► day's events that are due ─► Market.step ─► Desk.on_quotes, Triggers.on_quotes ─► Recorder, listener
+    advance ─► day's events that are due ─► Market.step ─► matching, triggers ─► recorder, listener
 
 Property (tested): same seed, options and calls at the same market times give the same quotes, orders and trades.
 """
@@ -10,21 +10,24 @@ from datetime import date
 
 import numpy as np
 
-from services.sandbox.domain.account import Account
-from services.sandbox.domain.bars import MINUTE_NS, Recorder
-from services.sandbox.domain.close import DayEnd
-from services.sandbox.domain.day import DayEvent, Event, events_of, span_of
-from services.sandbox.domain.desk import Desk
-from services.sandbox.domain.margin import Margins
-from services.sandbox.domain.market import Market
-from services.sandbox.domain.market_clock import MarketClock
-from services.sandbox.domain.paths import ValuePath
-from services.sandbox.domain.pricing import Floats
-from services.sandbox.domain.shape import Flags, Ints, Kind, Process, shape_of
-from services.sandbox.domain.triggers import Triggers
+from services.sandbox.domain.accounts.account import Account
+from services.sandbox.domain.accounts.margin import Margins
+from services.sandbox.domain.day.day_end import DayEnd
+from services.sandbox.domain.day.events import DayEvent, Event, span_of
+from services.sandbox.domain.day.market_clock import MarketClock
+from services.sandbox.domain.day.trading_day import TradingDay
+from services.sandbox.domain.instruments.shape import Ints, Kind, Process, shape_of
+from services.sandbox.domain.orders.checks import Checks
+from services.sandbox.domain.orders.matching_engine import MatchingEngine
+from services.sandbox.domain.orders.order_entry import OrderEntry
+from services.sandbox.domain.orders.triggers import Triggers
+from services.sandbox.domain.prices.bars import MINUTE_NS, Recorder
+from services.sandbox.domain.prices.market import SandboxMarket
+from services.sandbox.domain.prices.paths import ValuePath
+from services.sandbox.domain.prices.quote_rate import QuoteRate
 from services.sandbox.options import MarketOptions
 from services.sandbox.ports import SandboxInstrument, SandboxOrder
-from tradebus.calendar import MarketClass, session_for
+from tradebus.calendar import session_for
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 
 _MOVE_NS_MAX = 600 * NANOSECONDS_PER_SECOND  # one step never moves prices by more time than this
@@ -47,29 +50,30 @@ class Floor:
         self.instruments, self._options, self._quotes_changed = instruments, options, quotes_changed
         self.clock = MarketClock(options.start_ns, step_ns=options.step_ns, speed=options.speed, wall_ns=wall_ns)
         self.accounts: dict[str, Account] = {}
-        self.day: date = ist_date(options.start_ns)
-        span = span_of(self.day)
+        span = span_of(ist_date(options.start_ns))
         first_ns = min(options.start_ns, span[0]) if span else options.start_ns
         shape = shape_of(instruments, processes)
-        self.market = Market(shape, processes, seed=options.seed, now_ns=first_ns)
+        self.today = TradingDay(ist_date(options.start_ns), shape.market_class)
+        self.market = SandboxMarket(shape, processes, seed=options.seed, now_ns=first_ns)
         self.market.processes.follow(paths or {})
         self.margins = Margins(instruments)
-        self.desk = Desk(
-            instruments, self.market, self.margins, now=self.clock.now_ns, account_of=self.account,
-            changed=order_changed,
+        checks, now = Checks(instruments, self.market, self.margins), self.clock.now_ns
+        self.matching = MatchingEngine(
+            instruments, self.market, checks, now=now, account_of=self.account, changed=order_changed
+        )
+        self.order_entry = OrderEntry(instruments, checks, self.matching, now=now, account_of=self.account)
+        self.triggers = Triggers(
+            instruments, now=now, last_paise=self.market.last_paise, place=self.order_entry.place
         )  # fmt: skip
-        self.triggers = Triggers(instruments, now=self.clock.now_ns, last_paise=self.last_paise, place=self.desk.place)
         self.recorder = Recorder(len(instruments), days_kept=options.days_kept)
         self.day_end = DayEnd(
-            instruments, self.desk, accounts=lambda: list(self.accounts.values()), last_paise=self.last_paise,
-            spot_paise=self._spot_paise, now=self.clock.now_ns,
+            instruments, self.order_entry, self.matching, self.market, accounts=lambda: list(self.accounts.values()),
+            now=now,
         )  # fmt: skip
-        self._class_of = shape.market_class
-        self._events: list[DayEvent] = []
-        self._chance: tuple[int, Floats] = (0, np.zeros(0))
+        self._quote_rate = QuoteRate(shape.activity, per_second=options.ticks_per_second)
         self.ticks = 0
-        self._begin_day(self.day)
-        self._events = [event for event in self._events if event.at_ns > options.start_ns]
+        self._begin_day(self.today.day)
+        self.today.pass_over(options.start_ns)
         self._warm(first_ns, options.start_ns)
 
     def account(self, name: str) -> Account:
@@ -81,12 +85,6 @@ class Floor:
             )
         return found
 
-    def last_paise(self, instrument: int) -> int:
-        return int(self.market.quotes["price_paise"][instrument])
-
-    def _spot_paise(self, instrument: int) -> int:
-        return round(float(self.market.processes.value[self.market.shape.process[instrument]]))
-
     # time
 
     def advance_to(self, to_ns: int) -> None:
@@ -97,49 +95,49 @@ class Floor:
     def _next_step_ns(self) -> int:
         """The next instant of the steps' grid, or the next event where that comes first or nothing trades."""
         at_ns, step_ns = self.clock.step_at_ns, self.clock.step_ns
-        due_ns = self._events[0].at_ns if self._events else at_ns + step_ns
-        return min(due_ns, at_ns // step_ns * step_ns + step_ns) if self._any_open(at_ns) else due_ns
+        event_ns = self.today.next_event_ns()
+        due_ns = at_ns + step_ns if event_ns is None else event_ns
+        return min(due_ns, at_ns // step_ns * step_ns + step_ns) if self.today.any_open(at_ns) else due_ns
 
     def next_open_ns(self) -> int | None:
         """When trading begins next; None while it is going on."""
-        if self._any_open(self.clock.step_at_ns):
-            return None
-        for event in self._events:
-            if event.event is Event.OPEN:
-                return event.at_ns
-        return self._events[-1].at_ns if self._events else None
+        return self.today.next_open_ns(self.clock.step_at_ns)
 
     def _step(self, to_ns: int) -> None:
         """Moves the market to `to_ns`, which no event lies before, and then lets happen what is due."""
         from_ns = self.clock.step_at_ns
         self.clock.step_to(to_ns)
-        self.desk.end_timed(to_ns)
+        self.order_entry.end_timed(to_ns)
         which = self._move(from_ns, to_ns)
         if len(which):
-            self.desk.on_quotes(which)
+            self.matching.on_quotes(which)
             self.triggers.on_quotes(which, self.market.quotes["price_paise"][which])
         self._tell(which)
         self._set_trading(to_ns)
-        while self._events and self._events[0].at_ns <= to_ns:
-            self._happen(self._events.pop(0))
+        while (event := self.today.take_due(to_ns)) is not None:
+            self._happen(event)
 
     def _tell(self, which: Ints) -> None:
         """The listener, of these and of what the accounts have traded since."""
-        if self.desk.traded:
-            which = np.union1d(which, np.array(sorted(self.desk.traded), np.int64))
-            self.desk.traded.clear()
+        if self.matching.traded:
+            which = np.union1d(which, np.array(sorted(self.matching.traded), np.int64))
+            self.matching.traded.clear()
         if len(which):
             self._quotes_changed(which)
 
     def _move(self, from_ns: int, to_ns: int) -> Ints:
         """Moves the market where it is open. Returns whose quotes changed."""
         self._set_trading(to_ns - 1)
-        trading = self.desk.trading | ((self.market.shape.kind == Kind.INDEX) & self._open(to_ns - 1))
+        trading = self.matching.trading | ((self.market.shape.kind == Kind.INDEX) & self.today.open(to_ns - 1))
         if not trading.any():
             return np.zeros(0, np.int64)
         seconds = min(to_ns - from_ns, _MOVE_NS_MAX) / NANOSECONDS_PER_SECOND
         which = self.market.step(
-            to_ns, seconds, trading=trading, chance=self._chances(to_ns - from_ns), fraction=self._fraction(to_ns)
+            to_ns,
+            seconds,
+            trading=trading,
+            chance=self._quote_rate.chances(to_ns - from_ns),
+            fraction=self.today.fraction(to_ns),
         )
         self.recorder.record(which, self.market.quotes, to_ns)
         self.ticks += len(which)
@@ -148,44 +146,12 @@ class Floor:
     def _set_trading(self, at_ns: int) -> None:
         shape = self.market.shape
         alive = (shape.expiry_ns == 0) | (shape.expiry_ns > at_ns)
-        self.desk.trading = self._open(at_ns) & alive & (shape.kind != Kind.INDEX)
-
-    def _open(self, at_ns: int) -> Flags:
-        """Whose class trades continuously at the instant."""
-        flags = np.zeros(len(MarketClass), np.bool_)
-        for number, market_class in enumerate(MarketClass):
-            session = session_for(self.day, market_class)
-            flags[number] = session is not None and session.contains(at_ns)
-        opened: Flags = flags[self._class_of]
-        return opened
-
-    def _any_open(self, at_ns: int) -> bool:
-        sessions = (session_for(self.day, market_class) for market_class in MarketClass)
-        return any(session is not None and session.contains(at_ns) for session in sessions)
-
-    def _fraction(self, at_ns: int) -> float:
-        session = session_for(self.day, MarketClass.DERIVATIVE)
-        if session is None:
-            return 0.5
-        return (at_ns - session.open_ns) / (session.close_ns - session.open_ns)
-
-    def _chances(self, span_ns: int) -> Floats:
-        """Each instrument's chance of a new quote in so much time, so that the wanted number comes out in all."""
-        if self._chance[0] != span_ns:
-            seconds, activity = span_ns / NANOSECONDS_PER_SECOND, self.market.shape.activity
-            rate = self._options.ticks_per_second or float(len(activity))
-            wanted = min(rate * seconds, len(activity) * 0.999)
-            scale = wanted / float(activity.sum())
-            for _ in range(30):  # those that reach certainty leave their share to the others
-                scale *= wanted / max(float(np.minimum(1.0, activity * scale).sum()), 1e-12)
-            self._chance = (span_ns, np.minimum(1.0, activity * scale))
-        return self._chance[1]
+        self.matching.trading = self.today.open(at_ns) & alive & (shape.kind != Kind.INDEX)
 
     # the day
 
     def _begin_day(self, day: date) -> None:
-        self.day = day
-        self._events = events_of(day)
+        self.today.begin(day)
         span = span_of(day)
         if span is not None:
             self.recorder.begin_day(day, *span)
@@ -204,9 +170,9 @@ class Floor:
         assert market_class is not None
         match event.event:
             case Event.OPEN:
-                self.desk.release_after_market(market_class)
+                self.order_entry.release_after_market(market_class)
             case Event.AUCTION_BEGINS:
-                session = session_for(self.day, market_class)
+                session = session_for(self.today.day, market_class)
                 assert session is not None
                 self.day_end.begin_auction(session)
             case Event.RANGE_RESET:
@@ -217,7 +183,7 @@ class Floor:
             case Event.AUCTION:
                 for instrument in self.instruments:
                     if instrument.market_class == market_class:
-                        self.desk.auction(instrument.index)
+                        self.matching.auction(instrument.index)
             case Event.CLOSE:
                 self.day_end.end_day_orders(market_class, event.market)
             case Event.EXPIRY:
@@ -226,7 +192,7 @@ class Floor:
 
     def _roll(self, at_ns: int) -> None:
         self.day_end.roll()
-        traded = span_of(self.day) is not None
+        traded = span_of(self.today.day) is not None
         self._begin_day(ist_date(at_ns))
         if traded:
             self.market.begin_day(at_ns)
@@ -241,11 +207,13 @@ class Floor:
         while at_ns < start_ns:
             from_ns, at_ns = at_ns, min(at_ns + MINUTE_NS, start_ns)
             alive = (market.shape.expiry_ns == 0) | (market.shape.expiry_ns >= at_ns)
-            trading = self._open(at_ns - 1) & alive
+            trading = self.today.open(at_ns - 1) & alive
             if trading.any():
                 before = market.quotes["price_paise"].copy()
                 seconds = (at_ns - from_ns) / NANOSECONDS_PER_SECOND
-                which = market.step(at_ns, seconds, trading=trading, chance=certain, fraction=self._fraction(at_ns))
+                which = market.step(
+                    at_ns, seconds, trading=trading, chance=certain, fraction=self.today.fraction(at_ns)
+                )
                 came_from = before[which] if from_ns > first_ns else None
                 self.recorder.record(which, market.quotes, at_ns, came_from=came_from)
         self._set_trading(start_ns)
@@ -254,6 +222,6 @@ class Floor:
         """Quotes these anew at once, lets orders meet the quotes, tells the listener."""
         self.market.requote(which, self.clock.now_ns())
         self.recorder.record(which, self.market.quotes, self.clock.now_ns())
-        self.desk.on_quotes(which)
+        self.matching.on_quotes(which)
         self.triggers.on_quotes(which, self.market.quotes["price_paise"][which])
         self._tell(which)

@@ -15,10 +15,10 @@ from fastapi.testclient import TestClient
 from testkit.exchange_hands import BUY, future, place, still
 from testkit.sandbox import sandbox
 
-from services.sandbox.admin import create_admin
+from services.sandbox.admin.http import create_admin
 from services.sandbox.bootstrap import rules_from
-from services.sandbox.faults import RuleFaults
-from services.sandbox.measure import measure_sandbox
+from services.sandbox.faults.rules import RuleFaults
+from services.sandbox.load.measure import measure_sandbox
 from services.sandbox.options import MarketOptions
 from services.sandbox.settings import SandboxSettings
 from tradebus.config.settings import load_settings

@@ -14,7 +14,7 @@ from testkit.exchange_hands import BUY, at, last, place
 
 from services.sandbox.adapters.history_file import read_paths
 from services.sandbox.adapters.master_file import read_master
-from services.sandbox.domain.paths import ValuePath
+from services.sandbox.domain.prices.paths import ValuePath
 from services.sandbox.options import MarketOptions
 from services.sandbox.ports import SandboxStatus
 from services.sandbox.sources import exchange_from_files

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.exchange_hands import BUY, MARKET, SELL, SL, at, future, last, order_of, place, still
 
-from services.sandbox.domain.day import Event, events_of, span_of
-from services.sandbox.domain.market_clock import MarketClock
+from services.sandbox.domain.day.events import Event, events_of, span_of
+from services.sandbox.domain.day.market_clock import MarketClock
 from services.sandbox.ports import (
     BrokerName,
     ChangedOrder,
@@ -443,8 +443,8 @@ def test_over_days_what_one_side_gains_the_other_loses_to_the_paisa(days):
 
 def worth(exchange):
     """What all accounts and the market together have more than the accounts began with."""
-    desk, price = exchange.floor.desk, exchange.quotes["price_paise"]
-    total = desk.market_cash_paise + int((desk.market_units * price).sum())
+    matching, price = exchange.floor.matching, exchange.quotes["price_paise"]
+    total = matching.market_cash_paise + int((matching.market_units * price).sum())
     for account in exchange.floor.accounts.values():
         total += account.cash_paise - exchange.options.opening_paise
         for (instrument, _), position in account.positions.items():

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.exchange_hands import at, future, still
 
-from services.sandbox.domain.listing import generate_listing
-from services.sandbox.domain.pricing import RATE, option_greeks, option_prices, smile
-from services.sandbox.domain.processes import season
-from services.sandbox.domain.shape import Kind
-from services.sandbox.domain.symbols import symbol_of
+from services.sandbox.domain.instruments.listing import generate_listing
+from services.sandbox.domain.instruments.shape import Kind
+from services.sandbox.domain.instruments.symbols import symbol_of
+from services.sandbox.domain.prices.pricing import RATE, option_greeks, option_prices, smile
+from services.sandbox.domain.prices.processes import season
 from services.sandbox.exchange import starting_prices
 from tradebus.calendar import is_regular_day
 from tradebus.contracts.instrument_key import InstrumentKey, Segment

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testkit.exchange_hands import BUY, LIMIT, MARKET, SELL, SL, at, best, future, last, place, set_depth, still
 
-from services.sandbox.domain.book import Book
-from services.sandbox.domain.orders import Order
+from services.sandbox.domain.orders.book import Book
+from services.sandbox.domain.orders.order import Order
 from services.sandbox.ports import FINAL, ChangedOrder, NewOrder, Refusal, SandboxStatus, Validity
 from tradebus.trading.orders import Product
 
@@ -52,7 +52,7 @@ def test_a_resting_order_fills_at_its_own_price_when_the_market_comes_to_it(exch
     one, price, tick = calm(exchange)
     order = place(exchange, "A", one, BUY, 2, price_paise=price - 5 * tick)
     set_depth(exchange, one, bids=[(price - 30 * tick, 5)], asks=[(price - 20 * tick, 1)])
-    exchange.floor.desk.on_quotes(np.array([one.index]))
+    exchange.floor.matching.on_quotes(np.array([one.index]))
     order = exchange.order("A", order.order_id)
     assert order.filled_quantity == one.lot_size
     assert order.trades[0].price_paise == price - 5 * tick
@@ -73,7 +73,7 @@ def test_two_accounts_trade_with_each_other_at_the_price_of_the_one_who_waited(e
     assert order.status is SandboxStatus.COMPLETE
     assert order.average_price_paise == price
     assert exchange.order("A", waiting.order_id).filled_quantity == 2 * one.lot_size
-    assert exchange.floor.desk.market_cash_paise == 0
+    assert exchange.floor.matching.market_cash_paise == 0
 
 
 def test_nobody_trades_with_himself(exchange):
@@ -221,7 +221,7 @@ def _act(exchange, instruments, action):
 
 def _check_books(exchange):
     floor = exchange.floor
-    units, money = floor.desk.market_units.copy(), floor.desk.market_cash_paise
+    units, money = floor.matching.market_units.copy(), floor.matching.market_cash_paise
     for name, account in floor.accounts.items():
         flow = 0
         for (instrument, _), position in account.positions.items():
@@ -238,7 +238,7 @@ def _check_books(exchange):
             assert (order.order_id in account.open_orders) == (order.status not in FINAL)
     assert not units.any()
     assert money == 0
-    for book in floor.desk._books.values():
+    for book in floor.matching.books.values():
         assert all(not order.final for order in book.all())
 
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, WebSocket
 from services.sandbox.faces.dhan.feed import named
 from services.sandbox.faces.dhan.sockets import Left, checked, close, send_off, side_by_side, texts
 from services.sandbox.faces.dhan.words import SEGMENT_CODE
-from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.faults.sockets import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument, Token, TokenProblem
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.records import DEPTH_LEVELS, Records

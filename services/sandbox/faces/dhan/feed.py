@@ -15,7 +15,7 @@ from services.sandbox.faces.dhan.feed_hub import FeedHub
 from services.sandbox.faces.dhan.packets import disconnect
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.sockets import Left, checked, close, send_off, side_by_side, texts
-from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.faults.sockets import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument
 
 TOO_MANY_INSTRUMENTS = 804

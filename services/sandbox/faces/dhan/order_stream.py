@@ -9,7 +9,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.order_rows import order_alert
 from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
-from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.faults.sockets import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token, TokenProblem
 
 LOGIN_CODE = 42

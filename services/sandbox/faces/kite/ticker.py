@@ -20,7 +20,7 @@ from services.sandbox.faces.kite.rows import postback_row
 from services.sandbox.faces.kite.streaming import StreamedOrders
 from services.sandbox.faces.kite.subscriptions import BadMessage, Indexes, Subscriptions
 from services.sandbox.faces.kite.words import stamp
-from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.faults.sockets import FaultySocket
 from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token
 from tradebus.contracts.records import Records
 from tradebus.kernel.clock import monotonic_ns

@@ -21,7 +21,7 @@ from services.sandbox.faces.upstox.face import Access, Call, Face, Route, answer
 from services.sandbox.faces.upstox.gtt_book import Gtt
 from services.sandbox.faces.upstox.portfolio_stream import text_of_gtt, texts_of_order, wanted_types
 from services.sandbox.faces.upstox.subscription import Subscription, TooManyKeys
-from services.sandbox.faults_socket import FaultySocket
+from services.sandbox.faults.sockets import FaultySocket
 from services.sandbox.ports import BrokerName, SandboxOrder, Token
 
 FEED_PATH = "/v3/feed/market-data-feed"

@@ -14,7 +14,7 @@ from testkit.broker_hands import Loop
 from services.sandbox.exchange import SandboxExchange, generated_exchange
 from services.sandbox.faces.kite.app import create_app
 from services.sandbox.faces.kite.subscriptions import INSTRUMENTS_MAX, BadMessage, Subscriptions
-from services.sandbox.faults import RuleFaults
+from services.sandbox.faults.rules import RuleFaults
 from services.sandbox.options import MarketOptions
 from services.sandbox.ports import BrokerName
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.sandbox.domain.pricing import Floats
-from services.sandbox.domain.shape import Ints
+from services.sandbox.domain.instruments.shape import Ints
+from services.sandbox.domain.prices.pricing import Floats
 
 
 @dataclass(frozen=True, slots=True)

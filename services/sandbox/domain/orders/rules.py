@@ -4,8 +4,8 @@ A refusal is the answer to the request (`Refusal`); what the exchange's risk che
 holdings, band, freeze) becomes a REJECTED order in the book.
 """
 
-from services.sandbox.domain.orders import STOP_TYPES
-from services.sandbox.domain.shape import contract_of
+from services.sandbox.domain.instruments.shape import contract_of
+from services.sandbox.domain.orders.order import STOP_TYPES
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Validity, Why
 from tradebus.calendar import ProposedOrder, time_legal, values_legal
 from tradebus.contracts.instrument_key import Segment

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.sandbox.domain.account import Rates
-from services.sandbox.domain.shape import Ints, Kind, kind_of
-from services.sandbox.domain.underlyings import underlyings
+from services.sandbox.domain.accounts.account import Rates
+from services.sandbox.domain.instruments.shape import Ints, Kind, kind_of
+from services.sandbox.domain.instruments.underlyings import underlyings
 from services.sandbox.ports import SandboxInstrument
 from tradebus.trading.orders import Product
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from services.sandbox.crowd import Crowd
 from services.sandbox.driver import Driver
 from services.sandbox.exchange import SandboxExchange, generated_exchange
+from services.sandbox.load.crowd import Crowd
 from services.sandbox.options import PAISE_PER_CRORE, MarketOptions
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND

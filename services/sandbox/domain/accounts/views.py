@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from services.sandbox.domain.account import Account
-from services.sandbox.domain.margin import Margins
-from services.sandbox.domain.shape import Kind, kind_of
+from services.sandbox.domain.accounts.account import Account
+from services.sandbox.domain.accounts.margin import Margins
+from services.sandbox.domain.instruments.shape import Kind, kind_of
 from services.sandbox.ports import (
     NewOrder,
     Refusal,

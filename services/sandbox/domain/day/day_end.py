@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from services.sandbox.domain.account import Account, Holding, Position
-from services.sandbox.domain.desk import Desk
-from services.sandbox.domain.orders import STOP_TYPES, Order
-from services.sandbox.domain.shape import Kind, kind_of
+from services.sandbox.domain.accounts.account import Account, Holding, Position
+from services.sandbox.domain.instruments.shape import Kind, kind_of
+from services.sandbox.domain.orders.matching_engine import MatchingEngine
+from services.sandbox.domain.orders.order import STOP_TYPES, Order
+from services.sandbox.domain.orders.order_entry import OrderEntry
+from services.sandbox.domain.prices.market import SandboxMarket
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument, SandboxOrder, SandboxStatus
 from tradebus.calendar import RANGE_RESET_PCT, Market, MarketClass, TradingSession, market_of
 from tradebus.contracts.instrument_key import Right
@@ -20,15 +22,15 @@ class DayEnd:
     def __init__(
         self,
         instruments: Sequence[SandboxInstrument],
-        desk: Desk,
+        order_entry: OrderEntry,
+        matching: MatchingEngine,
+        market: SandboxMarket,
         *,
         accounts: Callable[[], Iterable[Account]],
-        last_paise: Callable[[int], int],
-        spot_paise: Callable[[int], int],
         now: Callable[[], int],
     ) -> None:
-        self._instruments, self._desk, self._accounts = instruments, desk, accounts
-        self._last, self._spot, self._now = last_paise, spot_paise, now
+        self._instruments, self._entry, self._matching, self._market = instruments, order_entry, matching, market
+        self._accounts, self._now = accounts, now
         self._kinds = [kind_of(one) for one in instruments]
 
     def _concerns(self, instrument: int, market_class: MarketClass, market: Market | None) -> bool:
@@ -52,17 +54,17 @@ class DayEnd:
             for order in self._orders(account, session.market_class):
                 if order.status is SandboxStatus.TRIGGER_PENDING and order.request.order_type in STOP_TYPES:
                     text = "the exchange cancels untriggered stop orders when continuous trading ends"
-                    self._desk.end(order, SandboxStatus.CANCELLED, text)
+                    self._entry.end(order, SandboxStatus.CANCELLED, text)
                 elif not session.carries_limit_orders:
                     text = "the exchange cancels what has not traded when continuous trading ends"
-                    self._desk.end(order, SandboxStatus.CANCELLED, text)
+                    self._entry.end(order, SandboxStatus.CANCELLED, text)
                 elif not self._inside(order, session.auction_band_pct or 0.0):
                     text = "the price is outside the closing auction's band"
-                    self._desk.end(order, SandboxStatus.CANCELLED, text)
+                    self._entry.end(order, SandboxStatus.CANCELLED, text)
 
     def _inside(self, order: Order, band_pct: float) -> bool:
         """Whether every price of the order lies so close around the last one."""
-        last = self._last(order.request.instrument)
+        last = self._market.last_paise(order.request.instrument)
         prices = (order.limit_paise, order.request.trigger_paise)
         return all(abs(price - last) * 100 <= last * band_pct for price in prices if price)
 
@@ -78,20 +80,20 @@ class DayEnd:
                     continue
                 if not self._inside(order, RANGE_RESET_PCT):
                     text = "the price is outside the operating range set anew at the closing auction"
-                    self._desk.end(order, SandboxStatus.CANCELLED, text)
+                    self._entry.end(order, SandboxStatus.CANCELLED, text)
 
     def end_day_orders(self, market_class: MarketClass, market: Market | None) -> None:
         """At the close; after-market orders for the next day stay."""
         for account in self._accounts():
             for order in self._orders(account, market_class, market):
-                self._desk.end(order, SandboxStatus.CANCELLED, "the day's session has ended")
+                self._entry.end(order, SandboxStatus.CANCELLED, "the day's session has ended")
 
     def square_off(self, market_class: MarketClass, market: Market | None) -> None:
         """The broker closes intraday positions; open intraday orders end first."""
         for account in self._accounts():
             for order in self._orders(account, market_class, market):
                 if order.request.product is Product.INTRADAY:
-                    self._desk.end(order, SandboxStatus.CANCELLED, "intraday square-off")
+                    self._entry.end(order, SandboxStatus.CANCELLED, "intraday square-off")
             for (instrument, product), position in list(account.positions.items()):
                 concerned = self._concerns(instrument, market_class, market)
                 if product is Product.INTRADAY and position.quantity and concerned:
@@ -114,7 +116,7 @@ class DayEnd:
                 quantity=quantity, market_protection_pct=-1, tag=tag, source=source,
             )  # fmt: skip
             try:
-                placed.append(self._desk.place(account.name, order, forced=True).order_id)
+                placed.append(self._entry.place(account.name, order, forced=True).order_id)
             except Refusal:
                 return placed  # halted or closed: the position stays, as it would at the real exchange
         return placed
@@ -122,14 +124,14 @@ class DayEnd:
     def exit_all(self, account: Account, source: BrokerName) -> tuple[SandboxOrder, ...]:
         """Cancels what is open and closes every position at the market."""
         for order in list(account.open_orders.values()):
-            self._desk.end(order, SandboxStatus.CANCELLED, "all positions are being closed")
+            self._entry.end(order, SandboxStatus.CANCELLED, "all positions are being closed")
         ids = [
             order_id
             for (instrument, product), position in list(account.positions.items())
             if position.quantity
             for order_id in self.close_position(account, instrument, product, position, tag="exitall", source=source)
         ]
-        return tuple(self._desk.order(account.name, order_id) for order_id in ids)
+        return tuple(self._entry.order(account.name, order_id) for order_id in ids)
 
     def expire(self, market: Market) -> None:
         """The market's contracts of the day are settled in cash at the underlying's value."""
@@ -138,10 +140,10 @@ class DayEnd:
                 if position.quantity and self._concerns(instrument, MarketClass.DERIVATIVE, market):
                     closes, price = position.quantity, self._settlement(instrument)
                     position.fill(buys=closes < 0, quantity=abs(closes), price_paise=price)
-                    self._desk.settle_outside(instrument, closes, price)
+                    self._matching.settle_outside(instrument, closes, price)
 
     def _settlement(self, instrument: int) -> int:
-        key, spot = self._instruments[instrument].key, self._spot(instrument)
+        key, spot = self._instruments[instrument].key, self._market.spot_paise(instrument)
         if key.strike_paise is None:
             return spot
         worth = spot - key.strike_paise if key.right is Right.CALL else key.strike_paise - spot
@@ -152,7 +154,7 @@ class DayEnd:
         for account in self._accounts():
             for (instrument, product), position in list(account.positions.items()):
                 if self._kinds[instrument] is Kind.FUTURE and position.quantity:
-                    quantity, last = position.quantity, self._last(instrument)
+                    quantity, last = position.quantity, self._market.last_paise(instrument)
                     position.move(-quantity, last)  # marked to market
                     position.move(quantity, last)
                 account.cash_paise += position.realised_paise

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from services.sandbox.domain.shape import Ints
+from services.sandbox.domain.instruments.shape import Ints
 from tradebus.contracts.records import CANDLE, Records
 
 MINUTE_NS = 60_000_000_000

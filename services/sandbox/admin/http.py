@@ -12,9 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from services.sandbox.book_summary import instrument_row, quote_row, summary_of
+from services.sandbox.admin.book_summary import instrument_row, quote_row, summary_of
 from services.sandbox.exchange import SandboxExchange
-from services.sandbox.faults import FaultRule, RuleFaults, seeded_rules
+from services.sandbox.faults.rules import FaultRule, RuleFaults, seeded_rules
 from services.sandbox.ports import BrokerName, Refusal, SandboxInstrument
 from tradebus.contracts.base import Model
 from tradebus.kernel.time import ist_datetime

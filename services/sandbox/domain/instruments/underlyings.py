@@ -56,5 +56,5 @@ class Underlyings(Model):
 @lru_cache(maxsize=1)
 def underlyings() -> Underlyings:
     """The table, read once."""
-    text = files("services.sandbox.domain").joinpath("underlyings.json").read_text(encoding="utf-8")
+    text = files("services.sandbox.domain.instruments").joinpath("underlyings.json").read_text(encoding="utf-8")
     return Underlyings.model_validate(json.loads(text))

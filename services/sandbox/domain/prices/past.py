@@ -9,10 +9,10 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from services.sandbox.domain.bars import MINUTE_NS, Recorder
-from services.sandbox.domain.pricing import RATE, YEAR_SECONDS, Floats, option_prices
-from services.sandbox.domain.processes import Processes
-from services.sandbox.domain.shape import Ints, Kind, Shape
+from services.sandbox.domain.instruments.shape import Ints, Kind, Shape
+from services.sandbox.domain.prices.bars import MINUTE_NS, Recorder
+from services.sandbox.domain.prices.pricing import RATE, YEAR_SECONDS, Floats, option_prices
+from services.sandbox.domain.prices.processes import Processes
 from services.sandbox.ports import SandboxInstrument
 from tradebus.calendar import next_trading_day, previous_trading_day, session_for
 from tradebus.contracts.records import CANDLE, Records

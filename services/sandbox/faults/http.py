@@ -12,7 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from services.sandbox.limits import RateLimits, class_of
+from services.sandbox.faults.limits import RateLimits, class_of
 from services.sandbox.ports import BrokerName, Exchange, Fault, FaultKind, Faults, Token
 from services.sandbox.server import connection_of
 

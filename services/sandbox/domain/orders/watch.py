@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from services.sandbox.domain.book import NEVER_ABOVE, NEVER_BELOW, Book
-from services.sandbox.domain.shape import Ints
+from services.sandbox.domain.instruments.shape import Ints
+from services.sandbox.domain.orders.book import NEVER_ABOVE, NEVER_BELOW, Book
 
 
 class Watch:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 
-from services.sandbox.domain.directory import KITE_SEGMENTS, UPSTOX_SEGMENTS
-from services.sandbox.domain.symbols import dhan_symbol_of, symbol_of
-from services.sandbox.domain.underlyings import Equity, Index, underlyings
+from services.sandbox.domain.instruments.directory import KITE_SEGMENTS, UPSTOX_SEGMENTS
+from services.sandbox.domain.instruments.symbols import dhan_symbol_of, symbol_of
+from services.sandbox.domain.instruments.underlyings import Equity, Index, underlyings
 from services.sandbox.ports import SandboxInstrument
 from tradebus.calendar import (
     MarketClass,

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from services.sandbox.domain.orders import Order
+from services.sandbox.domain.orders.order import Order
 from tradebus.trading.orders import Product
 
 Key = tuple[int, Product]

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.sandbox.domain.pricing import RATE, YEAR_SECONDS, Floats, option_prices, smile
-from services.sandbox.domain.processes import Processes, season
-from services.sandbox.domain.shape import Flags, Ints, Kind, Process, Shape
+from services.sandbox.domain.instruments.shape import Flags, Ints, Kind, Process, Shape
+from services.sandbox.domain.prices.pricing import RATE, YEAR_SECONDS, Floats, option_prices, smile
+from services.sandbox.domain.prices.processes import Processes, season
 from tradebus.contracts.records import (
     DEPTH_LEVELS,
     QUOTE,
@@ -52,7 +52,7 @@ _LEVEL_LOTS = 12.0
 _RECENT_NS = 30.0 * NANOSECONDS_PER_SECOND
 
 
-class Market:
+class SandboxMarket:
     """Everything moves through `step`; `quotes` is read by anybody and written here and by matching alone."""
 
     def __init__(self, shape: Shape, processes: Sequence[Process], *, seed: int, now_ns: int) -> None:
@@ -105,6 +105,13 @@ class Market:
         width = np.where(shape.kind == Kind.OPTION, spot, close) * _BAND_SHARE
         self.lower[:] = np.maximum(np.ceil((close - width) / shape.tick), 1) * shape.tick
         self.upper[:] = np.floor((close + width) / shape.tick) * shape.tick
+
+    def last_paise(self, instrument: int) -> int:
+        return int(self.quotes["price_paise"][instrument])
+
+    def spot_paise(self, instrument: int) -> int:
+        """What its underlying is worth."""
+        return round(float(self.processes.value[self.shape.process[instrument]]))
 
     def fair(self, which: Ints, now_ns: int) -> Floats:
         """What each is worth, in paise, before any rounding."""

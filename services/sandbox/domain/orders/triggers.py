@@ -10,9 +10,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from services.sandbox.domain.book import NEVER_ABOVE, NEVER_BELOW
-from services.sandbox.domain.rules import check_values
-from services.sandbox.domain.shape import Ints
+from services.sandbox.domain.instruments.shape import Ints
+from services.sandbox.domain.orders.book import NEVER_ABOVE, NEVER_BELOW
+from services.sandbox.domain.orders.rules import check_values
 from services.sandbox.ports import (
     BrokerName,
     NewOrder,

@@ -6,12 +6,12 @@ The dated rules and halts refuse the request; freeze quantity, band, trigger, sh
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.sandbox.domain.account import Account
-from services.sandbox.domain.margin import Margins
-from services.sandbox.domain.market import Market
-from services.sandbox.domain.orders import STOP_TYPES, Order
-from services.sandbox.domain.rules import at_market, check_legal, protected_paise, rejection_of
-from services.sandbox.domain.shape import contract_of
+from services.sandbox.domain.accounts.account import Account
+from services.sandbox.domain.accounts.margin import Margins
+from services.sandbox.domain.instruments.shape import contract_of
+from services.sandbox.domain.orders.order import STOP_TYPES, Order
+from services.sandbox.domain.orders.rules import at_market, check_legal, protected_paise, rejection_of
+from services.sandbox.domain.prices.market import SandboxMarket
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Why
 from tradebus.calendar import protection_band
 from tradebus.contracts.orders import OrderType, Transaction
@@ -22,7 +22,7 @@ from tradebus.trading.orders import Product
 class Checks:
     """Reads market, margins and accounts; changes nothing."""
 
-    def __init__(self, instruments: Sequence[SandboxInstrument], market: Market, margins: Margins) -> None:
+    def __init__(self, instruments: Sequence[SandboxInstrument], market: SandboxMarket, margins: Margins) -> None:
         self._instruments, self._market, self._margins = instruments, market, margins
 
     def check_time(self, asked: NewOrder, instrument: SandboxInstrument, now_ns: int) -> None:

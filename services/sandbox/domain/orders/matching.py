@@ -9,8 +9,8 @@ An account's order stands before a level of the same price when it came before t
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.sandbox.domain.book import Book
-from services.sandbox.domain.orders import Order
+from services.sandbox.domain.orders.book import Book
+from services.sandbox.domain.orders.order import Order
 from tradebus.contracts.records import DEPTH_LEVELS, Records
 
 

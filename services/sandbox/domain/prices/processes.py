@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from services.sandbox.domain.paths import ValuePath
-from services.sandbox.domain.pricing import Floats
-from services.sandbox.domain.shape import Process
+from services.sandbox.domain.instruments.shape import Process
+from services.sandbox.domain.prices.paths import ValuePath
+from services.sandbox.domain.prices.pricing import Floats
 from tradebus.kernel.rng import seed_for
 
 TRADING_SECONDS_PER_YEAR = 252 * 6.25 * 3600

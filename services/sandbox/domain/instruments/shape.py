@@ -11,8 +11,8 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from services.sandbox.domain.pricing import Floats
-from services.sandbox.domain.underlyings import Equity, Index
+from services.sandbox.domain.instruments.underlyings import Equity, Index
+from services.sandbox.domain.prices.pricing import Floats
 from services.sandbox.ports import SandboxInstrument
 from tradebus.calendar import Contract, MarketClass, session_of
 from tradebus.contracts.instrument_key import Right, Segment

@@ -6,7 +6,7 @@ Invariant (property-tested): the best order is the one with the best price, and 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-from services.sandbox.domain.orders import Order
+from services.sandbox.domain.orders.order import Order
 
 NEVER_BELOW = 0
 NEVER_ABOVE = 2**62

@@ -1,0 +1,1 @@
+"""The address of the sandbox itself, for tests, demos and people."""

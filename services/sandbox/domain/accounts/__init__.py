@@ -1,0 +1,1 @@
+"""Accounts: what they hold, may do, and see of themselves."""

@@ -1,0 +1,1 @@
+"""The instants of a trading day, and what happens at them."""

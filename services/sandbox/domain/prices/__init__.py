@@ -1,0 +1,1 @@
+"""What the sandbox's instruments are worth, and how that moves."""

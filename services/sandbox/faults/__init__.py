@@ -1,0 +1,1 @@
+"""What goes wrong on purpose, and how often a broker lets one ask."""

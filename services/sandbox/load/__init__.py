@@ -1,0 +1,1 @@
+"""Load: accounts that trade, and what a sandbox makes of them."""
