@@ -103,7 +103,7 @@ async def store(database_url: str, migrated: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def bus(redis_url: str, namespace: str) -> AsyncIterator[Bus]:
-    from tradebus.bus.redis_bus import RedisBus
+    from tradebus.bus.redis.bus import RedisBus
 
     connected = await RedisBus.connect(redis_url, namespace=namespace)
     yield connected

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from services.cli.output import print_json
 from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, GroupState
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.streams import STREAMS, keys_of
 from tradebus.kernel.errors import InvalidInput, nearest
 

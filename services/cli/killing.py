@@ -15,7 +15,7 @@ from services.cli.place import find_database, find_redis, state_dir
 from services.cli.stack.rundir import alive_runs, read_run, runs_folder
 from services.gateway.killswitch import engage, kill_command
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMANDS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, TradebusError, Unavailable

@@ -8,7 +8,7 @@ from typing import Any
 from services.cli.output import print_json
 from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, Entry
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.catalogue import RECORDS
 from tradebus.contracts.records import decode
 from tradebus.contracts.streams import SHARDED, STREAM_BY_NAME, STREAMS

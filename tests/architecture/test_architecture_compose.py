@@ -323,7 +323,7 @@ def test_an_application_may_command_and_listen_and_nothing_else(users):
 def test_every_command_the_bus_sends_is_in_the_lists():
     sent = {
         "|".join(filter(None, found)).lower()
-        for path in (ROOT / "libs/tradebus/bus").glob("*.py")
+        for path in (ROOT / "libs/tradebus/bus").glob("**/*.py")
         for found in re.findall(
             r'pack\(\s*"([A-Z]+)"(?:, "(CREATE|DESTROY|STREAM|GROUPS|CONSUMERS|SETNAME|[A-Z]+CONSUMER)")?',
             path.read_text(),

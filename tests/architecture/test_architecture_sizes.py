@@ -32,8 +32,6 @@ BIGGER_FOLDERS = {
     "services/sandbox/faces/dhan": 28, "services/sandbox/faces/kite": 19, "services/sandbox/faces/upstox": 27,
     # One module per message or kernel.
     "libs/tradebus/contracts": 16, "libs/tradebus/indicators": 15,
-    # To be laid out.
-    "libs/tradebus/brokers/common": 13, "libs/tradebus/bus": 16,
 }  # fmt: skip
 
 

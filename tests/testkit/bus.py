@@ -7,9 +7,9 @@ from typing import Protocol
 import redis
 import redis.asyncio
 
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Entry, Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.ids import RandomIds
 

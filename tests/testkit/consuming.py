@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.timers import SimulatedTimers, Timers

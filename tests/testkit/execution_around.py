@@ -14,9 +14,9 @@ from testkit.execution_books import ExecutionHands, MemoryHands, PostgresHands
 from testkit.fake_broker import FakeBroker, opening
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.paper.gateway import PaperGateway
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import ORDERS

@@ -13,7 +13,7 @@ from testkit.fake_broker import FakeBroker, opening
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.registry import open_broker
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.risk import EntryApproved, ExitApproved
 from tradebus.contracts.sessions import PaperSettings, SessionSpec

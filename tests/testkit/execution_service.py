@@ -9,7 +9,7 @@ from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.records import TICK
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, ExitApproved

@@ -14,9 +14,9 @@ from services.risk.messages import INTENTS_STREAM
 from services.risk.settings import RiskSettings
 from testkit.risk import INSTRUMENTS
 from testkit.risk_books import MemoryHands, PostgresHands, RiskHands
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.market import DataGap, DataRecovered

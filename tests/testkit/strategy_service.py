@@ -20,7 +20,7 @@ from services.strategy.messages import SignalMessage
 from services.strategy.ports import DecisionJournal
 from services.strategy.settings import Settings
 from testkit.strategy_days import Day, Market
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading

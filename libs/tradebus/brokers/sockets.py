@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from tradebus.brokers.common.addresses import is_here
+from tradebus.brokers.common.access.addresses import is_here
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.clock import monotonic_ns

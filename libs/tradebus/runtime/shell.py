@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from tradebus.bus.port import Bus
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.config.market_rules import install_market_rules
 from tradebus.config.settings import ServiceSettings, load, load_settings
 from tradebus.kernel.clock import Clock, WallClock

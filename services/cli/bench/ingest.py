@@ -19,7 +19,7 @@ import redis
 from services.cli.bench.ingest_consumer import FIRST_NS, INSTRUMENTS
 from services.cli.bench.instruments import register
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.records import TICK, Records, decode
 from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.kernel.clock import monotonic_ns

@@ -6,7 +6,7 @@ import sys
 
 import redis
 
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.indicators.candles import CandleBuilder

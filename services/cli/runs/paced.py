@@ -14,7 +14,7 @@ from services.cli.stack.assembly import Stack
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from services.strategy.component import GROUP as STRATEGIES
 from tradebus.bus.port import Bus, Subscription
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import ist_to_ns
 from tradebus.store.store import Store

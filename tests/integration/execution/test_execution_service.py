@@ -19,7 +19,7 @@ from testkit.execution_service import (
 )  # fmt: skip
 
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 
 
 def day(number_of_trades: int = 4) -> list[list[Outgoing]]:

@@ -16,7 +16,7 @@ from services.market_data.feeds.bus_sink import CANDLES, TICKS
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
 from tradebus.bus.port import Bus, Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.records import CANDLE, TICK, TIMEFRAMES_SECONDS, decode
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import ist_to_ns

@@ -25,7 +25,7 @@ from testkit.feeds import (
 
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from tradebus.bus.port import Bus
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import RandomIds

@@ -25,7 +25,7 @@ from testkit.risk_service import Around, Life, Said
 
 from services.risk.bootstrap import STREAMS
 from tradebus.bus.port import Entry
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.streams import ORDERS, SIGNALS
 from tradebus.runtime.consumer import DONE, TryLater

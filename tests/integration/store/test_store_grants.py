@@ -155,7 +155,7 @@ def test_a_strategy_can_neither_order_nor_approve_nor_speak_for_another(server):
 
 
 async def test_the_store_works_as_a_service_and_publishes_only_what_is_its_own(server):
-    from tradebus.bus.memory_bus import MemoryBus
+    from tradebus.bus.memory.bus import MemoryBus
     from tradebus.kernel.clock import EventClock
 
     bus = MemoryBus(clock=EventClock(1))

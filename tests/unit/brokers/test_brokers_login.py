@@ -2,7 +2,7 @@
 
 import pytest
 
-from tradebus.brokers.common.login import LoginClient
+from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.errors import BrokerError, NoAnswer, TokenExpired
 
 OLD, NEW = "old-secret-token", "new-secret-token"

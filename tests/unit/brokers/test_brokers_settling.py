@@ -7,8 +7,8 @@ import pytest
 
 from tradebus.brokers import calls
 from tradebus.brokers.calls import SdkCalls
-from tradebus.brokers.common.outcomes import outcome_of
-from tradebus.brokers.common.settling import Settling
+from tradebus.brokers.common.orders.outcomes import outcome_of
+from tradebus.brokers.common.orders.settling import Settling
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.clock import monotonic_ns

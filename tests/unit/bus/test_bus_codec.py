@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.bus import codec
 from tradebus.bus.port import Entry, Outgoing
+from tradebus.bus.redis import codec
 
 instants = st.none() | st.integers(-(2**63), 2**63 - 1)
 outgoings = st.builds(Outgoing, st.just("orders.v1"), st.text(), st.binary(max_size=200), instants, instants)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.bus.link import Dropped, Link, RedisRefused, checked, executed, pack
+from tradebus.bus.redis.link import Dropped, Link, RedisRefused, checked, executed, pack
 from tradebus.kernel.errors import Unavailable
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.cli.grouping import groups_of, retire
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.streams import COMMANDS, MD_TICKS
 from tradebus.kernel.clock import EventClock

@@ -12,7 +12,7 @@ from testkit.gateway import TOKEN, MemoryGateway, register
 
 from services.gateway.bootstrap import wire
 from services.gateway.settings import GatewaySettings
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import RandomIds
 from tradebus.runtime.shell import run_components

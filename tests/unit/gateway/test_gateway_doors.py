@@ -7,7 +7,7 @@ from typing import Any, cast
 from services.gateway.domain.body import ExternalCommand, Refused
 from services.gateway.doors import ChannelDoor
 from services.gateway.handlers import CommandHandler
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.contracts.streams import COMMAND_CHANNEL
 from tradebus.kernel.clock import WallClock
 from tradebus.runtime.timers import WallTimers

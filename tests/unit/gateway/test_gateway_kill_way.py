@@ -5,7 +5,7 @@ import json
 import pytest
 
 from services.gateway.killswitch import KillWay, announce
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Outgoing
 from tradebus.bus.pressure import BackPressureTimeout
 from tradebus.contracts.streams import COMMANDS

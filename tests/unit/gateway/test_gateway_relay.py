@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from testkit.consuming import drained
 
 from services.gateway.relay import DEAD, GROUP, TOLD, Relay, open_relay
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing, dead_letter_stream
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionResumed

@@ -9,7 +9,7 @@ from testkit.risk_service import Around
 
 from services.risk.market.surroundings import MarketTime
 from services.risk.messages import INTENTS_STREAM
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, Kill, StopTrading
 from tradebus.contracts.market import DataGap, DataRecovered

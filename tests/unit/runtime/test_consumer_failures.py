@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 from testkit.consuming import IN, OTHER, OUT, QUICK, Bench, ScriptedHandler, drained, moved
 
-from tradebus.bus.memory_bus import MemoryBus
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Entry, Outgoing
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput, Unavailable

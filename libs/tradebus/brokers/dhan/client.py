@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer, SdkCalls
-from tradebus.brokers.common.addresses import is_here
-from tradebus.brokers.common.login import LoginClient
+from tradebus.brokers.common.access.addresses import is_here
+from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.dhan.failures import before_call, classify, inspect, unwrapped
 from tradebus.brokers.dhan.settings import DhanSettings, check_header
 from tradebus.brokers.dhan.words import BROKER

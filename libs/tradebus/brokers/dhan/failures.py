@@ -16,7 +16,7 @@ from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
 
 from tradebus.brokers.calls import REQUEST_SECONDS
-from tradebus.brokers.common.bodies import whole_body
+from tradebus.brokers.common.replies.bodies import whole_body
 from tradebus.brokers.dhan.words import BROKER
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.kernel.clock import monotonic_ns

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from tradebus.brokers.common.candles import Sifted
+from tradebus.brokers.common.replies.candles import Sifted
 from tradebus.brokers.dhan.fields import Row, mapping_of
 from tradebus.brokers.dhan.words import BROKER, INDEX_UNDERLYINGS
 from tradebus.brokers.errors import Malformed

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 
-from tradebus.brokers.common.words import INDEX_TICK_PAISE, index_name
+from tradebus.brokers.common.replies.words import INDEX_TICK_PAISE, index_name
 from tradebus.brokers.dhan.words import BROKER, SEGMENT_WORDS
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.reference import ListedInstrument

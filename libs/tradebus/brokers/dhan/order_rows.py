@@ -8,7 +8,7 @@ known, is UNKNOWN. A row that does not name its order makes the whole reply Malf
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tradebus.brokers.common.book import InstrumentOf
+from tradebus.brokers.common.orders.book import InstrumentOf
 from tradebus.brokers.dhan.fields import (
     Row,
     instant_ns_or_none,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from tradebus.brokers.common.book import InstrumentOf
+from tradebus.brokers.common.orders.book import InstrumentOf
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.connections import frames_of
 from tradebus.brokers.dhan.fields import mapping_of

@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from tradebus.brokers.common.book import InstrumentOf
-from tradebus.brokers.common.outcomes import outcome_of
-from tradebus.brokers.common.settling import SETTLE_SECONDS, Settling
+from tradebus.brokers.common.orders.book import InstrumentOf
+from tradebus.brokers.common.orders.outcomes import outcome_of
+from tradebus.brokers.common.orders.settling import SETTLE_SECONDS, Settling
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere, Said
 from tradebus.brokers.dhan.fields import Row, mapping_of, rows_of, text, text_or_none

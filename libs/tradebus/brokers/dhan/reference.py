@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import structlog
 
-from tradebus.brokers.common.candles import Sifted, joined, sound, spans
+from tradebus.brokers.common.replies.candles import Sifted, joined, sound, spans
 from tradebus.brokers.dhan import history
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from tradebus.brokers.common.addresses import REST_SCHEMES, SOCKET_SCHEMES, check_address, shown
+from tradebus.brokers.common.access.addresses import REST_SCHEMES, SOCKET_SCHEMES, check_address, shown
 from tradebus.kernel.errors import InvalidInput
 
 # Anything else would be refused by the HTTP client in words that repeat it.

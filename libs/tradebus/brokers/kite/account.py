@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tradebus.brokers.account import Holding, Margins, NetPosition
-from tradebus.brokers.common.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
+from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.replies import identity, optional_text

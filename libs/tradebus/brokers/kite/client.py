@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
-from tradebus.brokers.common.addresses import is_here
-from tradebus.brokers.common.login import LoginClient
+from tradebus.brokers.common.access.addresses import is_here
+from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.kite.failures import classify, inspect
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
 from tradebus.kernel.errors import InvalidInput

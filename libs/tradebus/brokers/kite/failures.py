@@ -11,7 +11,7 @@ from requests import RequestException, Response
 from urllib3.exceptions import HTTPError
 
 from tradebus.brokers.calls import REQUEST_SECONDS
-from tradebus.brokers.common.bodies import whole_body
+from tradebus.brokers.common.replies.bodies import whole_body
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.kite.settings import BROKER
 from tradebus.kernel.clock import monotonic_ns

@@ -6,7 +6,7 @@ the Indian midnight it began at.
 
 from collections.abc import Iterator
 
-from tradebus.brokers.common import candles
+from tradebus.brokers.common.replies import candles
 from tradebus.brokers.kite.reference_words import INTERVALS
 from tradebus.brokers.kite.replies import moment_of
 from tradebus.kernel.errors import InvalidInput

@@ -9,8 +9,8 @@ import io
 from collections.abc import Mapping
 from datetime import date
 
-from tradebus.brokers.common.rows import Unreadable, paise_of
-from tradebus.brokers.common.words import INDEX_TICK_PAISE, index_name
+from tradebus.brokers.common.replies.rows import Unreadable, paise_of
+from tradebus.brokers.common.replies.words import INDEX_TICK_PAISE, index_name
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.decoder import SEGMENTS, TOKEN_MAX
 from tradebus.brokers.kite.settings import BROKER

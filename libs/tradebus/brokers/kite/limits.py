@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from tradebus.brokers.common.pace import WindowPace, until
+from tradebus.brokers.common.access.pace import WindowPace, until
 from tradebus.kernel.clock import monotonic_ns
 
 ORDERS_PER_SECOND, ORDERS_PER_MINUTE, CHANGES_PER_ORDER = 8, 390, 25

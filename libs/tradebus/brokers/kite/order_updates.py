@@ -9,8 +9,8 @@ from contextlib import aclosing
 
 import structlog
 
-from tradebus.brokers.common.book import InstrumentOf
-from tradebus.brokers.common.rows import Unreadable, row_of
+from tradebus.brokers.common.orders.book import InstrumentOf
+from tradebus.brokers.common.replies.rows import Unreadable, row_of
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.kite.book import line_of, order_of
 from tradebus.brokers.kite.client import KiteClient

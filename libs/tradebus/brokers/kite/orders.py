@@ -10,11 +10,11 @@ Kite has no idempotency key, so nothing is ever sent twice (except after Kite re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tradebus.brokers.common.book import FillsByOrder, InstrumentOf
-from tradebus.brokers.common.orders import BookReader
-from tradebus.brokers.common.outcomes import outcome_of
-from tradebus.brokers.common.rows import Row
-from tradebus.brokers.common.settling import SETTLE_SECONDS, Settling
+from tradebus.brokers.common.orders.book import FillsByOrder, InstrumentOf
+from tradebus.brokers.common.orders.lookup import BookReader
+from tradebus.brokers.common.orders.outcomes import outcome_of
+from tradebus.brokers.common.orders.settling import SETTLE_SECONDS, Settling
+from tradebus.brokers.common.replies.rows import Row
 from tradebus.brokers.kite.book import KiteLine, fills_by_order, line_of, order_of
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.limits import CHANGES_PER_ORDER, ORDERS_PER_MINUTE, OrderPace

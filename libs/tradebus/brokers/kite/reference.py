@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import structlog
 
-from tradebus.brokers.common.candles import Sifted, joined, sound
-from tradebus.brokers.common.rows import Unreadable, row_of
+from tradebus.brokers.common.replies.candles import Sifted, joined, sound
+from tradebus.brokers.common.replies.rows import Unreadable, row_of
 from tradebus.brokers.errors import Malformed, Refused
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.history import candles_of, interval_of, spans

@@ -5,7 +5,7 @@ Null where there is nothing. Every function raises Unreadable, naming the field,
 
 import re
 
-from tradebus.brokers.common.rows import Row, Unreadable, kind, moment_in, text
+from tradebus.brokers.common.replies.rows import Row, Unreadable, kind, moment_in, text
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([+-]\d\d:?\d\d|Z)?")
 

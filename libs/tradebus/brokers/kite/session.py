@@ -4,8 +4,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tradebus.brokers.account import SessionState
-from tradebus.brokers.common.rows import Unreadable, row_of, text
-from tradebus.brokers.common.session import brought_back, state_of
+from tradebus.brokers.common.access.session import brought_back, state_of
+from tradebus.brokers.common.replies.rows import Unreadable, row_of, text
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.settings import BROKER, KiteSettings

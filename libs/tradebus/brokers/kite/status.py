@@ -1,6 +1,6 @@
 """Kite's words for an order (BROKERS 5, status map). Quantities decide fills, never a word."""
 
-from tradebus.brokers.common.book import decided
+from tradebus.brokers.common.orders.book import decided
 from tradebus.trading.orders import BrokerStatus
 
 _WORDS = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tradebus.brokers.account import Holding, Margins, NetPosition
-from tradebus.brokers.common.rows import Row, paise, row_of, rows_of, text, whole
+from tradebus.brokers.common.replies.rows import Row, paise, row_of, rows_of, text, whole
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
 from tradebus.brokers.upstox.replies import optional_text
 from tradebus.brokers.upstox.settings import UpstoxSettings

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
-from tradebus.brokers.common.addresses import SOCKET_SCHEMES, check_address
-from tradebus.brokers.common.rows import Unreadable, row_of, text
+from tradebus.brokers.common.access.addresses import SOCKET_SCHEMES, check_address
+from tradebus.brokers.common.replies.rows import Unreadable, row_of, text
 from tradebus.brokers.errors import BrokerError, Refused, TokenExpired
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.sockets import Frame, ReconnectingSocket, Send, SocketAddress, SocketTiming

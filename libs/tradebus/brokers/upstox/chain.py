@@ -4,7 +4,7 @@ from datetime import date
 
 import structlog
 
-from tradebus.brokers.common.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
+from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
 from tradebus.brokers.reference import ChainRow, ListedInstrument, OptionChain, OptionSide
 from tradebus.brokers.upstox.replies import fraction
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
-from tradebus.brokers.common.login import LoginClient
-from tradebus.brokers.common.pace import WindowPace
+from tradebus.brokers.common.access.login import LoginClient
+from tradebus.brokers.common.access.pace import WindowPace
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.upstox.failures import classify, judge, said_in
 from tradebus.brokers.upstox.pace import READ_WINDOWS

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from tradebus.brokers.common.candles import Sifted, candles_in
+from tradebus.brokers.common.replies.candles import Sifted, candles_in
 from tradebus.brokers.upstox.replies import moment_of
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from tradebus.brokers.common.rows import Unreadable, paise_of
-from tradebus.brokers.common.words import INDEX_TICK_PAISE, index_name
+from tradebus.brokers.common.replies.rows import Unreadable, paise_of
+from tradebus.brokers.common.replies.words import INDEX_TICK_PAISE, index_name
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox.settings import BROKER

@@ -8,8 +8,8 @@ from contextlib import aclosing
 
 import structlog
 
-from tradebus.brokers.common.book import InstrumentOf
-from tradebus.brokers.common.rows import Unreadable
+from tradebus.brokers.common.orders.book import InstrumentOf
+from tradebus.brokers.common.replies.rows import Unreadable
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import Frame, Send, SocketTiming

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tradebus.brokers.common.rows import Row, Unreadable, paise, row_of, rows_of, whole
+from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, row_of, rows_of, whole
 from tradebus.brokers.upstox.replies import moment_ns
 from tradebus.contracts import records
 from tradebus.contracts.records import DEPTH_LEVELS

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from tradebus.brokers.common.candles import Sifted, joined, sound
-from tradebus.brokers.common.rows import Unreadable, row_of
+from tradebus.brokers.common.replies.candles import Sifted, joined, sound
+from tradebus.brokers.common.replies.rows import Unreadable, row_of
 from tradebus.brokers.errors import BrokerError, Malformed, Refused
 from tradebus.brokers.reference import ListedInstrument, OptionChain
 from tradebus.brokers.upstox.chain import chain_of, expiries_of

@@ -5,7 +5,7 @@ Times are Indian wall-clock time in several spellings, and decide about nothing 
 
 import re
 
-from tradebus.brokers.common.rows import Row, Unreadable, kind, moment_in
+from tradebus.brokers.common.replies.rows import Row, Unreadable, kind, moment_in
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?([+-]\d\d:?\d\d|Z)?")
 _WORDED = re.compile(r"(\d\d)-([A-Z][a-z]{2})-(\d{4}) (\d\d:\d\d:\d\d)")

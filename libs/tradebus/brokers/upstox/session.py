@@ -3,8 +3,8 @@
 from urllib.parse import urlencode
 
 from tradebus.brokers.account import SessionState
-from tradebus.brokers.common.rows import row_of, text
-from tradebus.brokers.common.session import brought_back, state_of
+from tradebus.brokers.common.access.session import brought_back, state_of
+from tradebus.brokers.common.replies.rows import row_of, text
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, data_in
 from tradebus.brokers.upstox.failures import said_in

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import certifi
 import urllib3
 
-from tradebus.brokers.common.addresses import shown
-from tradebus.brokers.common.bodies import whole_body
+from tradebus.brokers.common.access.addresses import shown
+from tradebus.brokers.common.replies.bodies import whole_body
 from tradebus.brokers.upstox.settings import BROKER, UpstoxEndpoints
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput

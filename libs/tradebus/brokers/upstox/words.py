@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from tradebus.brokers.common.book import decided
+from tradebus.brokers.common.orders.book import decided
 from tradebus.contracts.instrument_key import Segment
 from tradebus.trading.orders import BrokerStatus, Product
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from services.cli.bench.ports import FRAME_HEADER_BYTES, BenchClock
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.records import TICK
 from tradebus.kernel.errors import Unavailable
 

@@ -22,7 +22,7 @@ from services.cli.bench.ports import BenchClock
 from services.cli.stack.children import ServiceSpec, free_port
 from services.cli.stack.supervisor import Supervisor
 from tradebus.bus.port import Outgoing
-from tradebus.bus.redis_bus import RedisBus
+from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
 from tradebus.contracts.streams import COMMANDS

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from redis.asyncio.connection import parse_url
 
-from tradebus.bus.link import STALL_SECONDS, Dropped, Link, RedisRefused, Reply, checked, pack
+from tradebus.bus.redis.link import STALL_SECONDS, Dropped, Link, RedisRefused, Reply, checked, pack
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.rng import jittered

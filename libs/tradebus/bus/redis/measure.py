@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Set
 from dataclasses import dataclass
 
-from tradebus.bus.link import RedisRefused, Reply, pack
 from tradebus.bus.port import GroupState, id_order
 from tradebus.bus.pressure import Credit, Silence
-from tradebus.bus.wire import Wire
+from tradebus.bus.redis.link import RedisRefused, Reply, pack
+from tradebus.bus.redis.wire import Wire
 
 _MARKS_MAX = 256
 _PAGE = 200

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from tradebus.brokers.common.rows import Row, Unreadable
+from tradebus.brokers.common.replies.rows import Row, Unreadable
 from tradebus.contracts.orders import Transaction
 from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from tradebus.bus.memory_stream import MemoryStream
-from tradebus.bus.memory_subscription import MemorySubscription
+from tradebus.bus.memory.stream import MemoryStream
+from tradebus.bus.memory.subscription import MemorySubscription
 from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, GroupState, Origin, Outgoing, dead_letter_stream
 from tradebus.bus.pressure import (
     BACK_PRESSURE_SECONDS,

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tradebus.bus.dial import Dialler, Retry
-from tradebus.bus.link import Dropped, Link, RedisRefused, Reply, checked, pack
+from tradebus.bus.redis.dial import Dialler, Retry
+from tradebus.bus.redis.link import Dropped, Link, RedisRefused, Reply, checked, pack
 from tradebus.kernel.errors import Unavailable
 
 _LOST = object()

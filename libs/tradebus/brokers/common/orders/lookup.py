@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from tradebus.brokers.common.book import BookLine, FillsByOrder
-from tradebus.brokers.common.login import LoginClient
-from tradebus.brokers.common.rows import Row, Unreadable, rows_of
-from tradebus.brokers.common.settling import Settling
+from tradebus.brokers.common.access.login import LoginClient
+from tradebus.brokers.common.orders.book import BookLine, FillsByOrder
+from tradebus.brokers.common.orders.settling import Settling
+from tradebus.brokers.common.replies.rows import Row, Unreadable, rows_of
 from tradebus.brokers.errors import BrokerError
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Lookup

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
-from tradebus.brokers.common.rows import Unreadable, paise, row_of, whole
+from tradebus.brokers.common.replies.rows import Unreadable, paise, row_of, whole
 from tradebus.brokers.errors import Malformed
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND

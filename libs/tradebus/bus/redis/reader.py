@@ -17,12 +17,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tradebus.bus import codec
-from tradebus.bus.dial import Dialler, Retry
-from tradebus.bus.link import Dropped, RedisRefused, Reply, checked, pack
 from tradebus.bus.port import Entry, age
-from tradebus.bus.redis_pending import RedisPending
-from tradebus.bus.wire import Wire
+from tradebus.bus.redis import codec
+from tradebus.bus.redis.dial import Dialler, Retry
+from tradebus.bus.redis.link import Dropped, RedisRefused, Reply, checked, pack
+from tradebus.bus.redis.pending import RedisPending
+from tradebus.bus.redis.wire import Wire
 
 _log = logging.getLogger(__name__)
 # So many entries of one stream in one read are a page: its reader is behind.

@@ -6,8 +6,8 @@ likes; what cannot be read at all comes out as kind "malformed", so that its con
 
 from collections.abc import Sequence
 
-from tradebus.bus.link import pack
 from tradebus.bus.port import Entry, Origin, Outgoing
+from tradebus.bus.redis.link import pack
 
 MALFORMED = "malformed"
 _MULTI = pack("MULTI")

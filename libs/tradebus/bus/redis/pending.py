@@ -10,10 +10,10 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tradebus.bus import codec
-from tradebus.bus.link import pack
 from tradebus.bus.port import Entry
-from tradebus.bus.wire import Wire
+from tradebus.bus.redis import codec
+from tradebus.bus.redis.link import pack
+from tradebus.bus.redis.wire import Wire
 
 _log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 
-from tradebus.bus.dial import Dialler, Retry
-from tradebus.bus.link import Dropped, Link, Reply, checked
+from tradebus.bus.redis.dial import Dialler, Retry
+from tradebus.bus.redis.link import Dropped, Link, Reply, checked
 from tradebus.kernel.errors import Unavailable
 
 

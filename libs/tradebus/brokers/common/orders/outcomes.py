@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tradebus.brokers.common.rows import Unreadable
+from tradebus.brokers.common.replies.rows import Unreadable
 from tradebus.brokers.errors import BrokerError, Refused, Throttled, TokenExpired
 from tradebus.brokers.redaction import Redactor
 from tradebus.trading.orders import Outcome, Result

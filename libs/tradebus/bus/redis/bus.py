@@ -14,10 +14,6 @@ delivery as at least once, and their inboxes absorb the rest. `broadcast` may re
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from tradebus.bus import codec
-from tradebus.bus.dial import Dialler, Retry, back_off
-from tradebus.bus.link import STALL_SECONDS, Dropped, RedisRefused, Reply, checked, executed, pack
-from tradebus.bus.measure import Measure
 from tradebus.bus.port import DeadLetter, Entry, GroupState, Outgoing, dead_letter_stream
 from tradebus.bus.pressure import (
     BACK_PRESSURE_SECONDS,
@@ -29,9 +25,13 @@ from tradebus.bus.pressure import (
     timed_out,
     waits,
 )
-from tradebus.bus.redis_listen import RedisListener
-from tradebus.bus.redis_subscription import RedisSubscription, read_dead_letter
-from tradebus.bus.wire import Wire
+from tradebus.bus.redis import codec
+from tradebus.bus.redis.dial import Dialler, Retry, back_off
+from tradebus.bus.redis.link import STALL_SECONDS, Dropped, RedisRefused, Reply, checked, executed, pack
+from tradebus.bus.redis.listening import RedisListener
+from tradebus.bus.redis.measure import Measure
+from tradebus.bus.redis.subscription import RedisSubscription, read_dead_letter
+from tradebus.bus.redis.wire import Wire
 
 _PAGE = 64
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from urllib.parse import parse_qs, urlsplit
 
 from tradebus.brokers.account import SessionState
-from tradebus.brokers.common.login import LoginClient
+from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.errors import BrokerError, TokenExpired
 
 

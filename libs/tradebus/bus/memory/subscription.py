@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tradebus.bus.memory_stream import MemoryStream, number_of
+from tradebus.bus.memory.stream import MemoryStream, number_of
 from tradebus.bus.port import Entry, Outgoing, age
 
 if TYPE_CHECKING:
-    from tradebus.bus.memory_bus import MemoryBus
+    from tradebus.bus.memory.bus import MemoryBus
 
 
 class MemorySubscription:

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from tradebus.bus import codec
-from tradebus.bus.dial import Dialler, Retry
-from tradebus.bus.link import Dropped, executed, pack
-from tradebus.bus.measure import Measure
 from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, Origin, Outgoing, dead_letter_stream
-from tradebus.bus.redis_reader import RedisReader
-from tradebus.bus.wire import Wire
+from tradebus.bus.redis import codec
+from tradebus.bus.redis.dial import Dialler, Retry
+from tradebus.bus.redis.link import Dropped, executed, pack
+from tradebus.bus.redis.measure import Measure
+from tradebus.bus.redis.reader import RedisReader
+from tradebus.bus.redis.wire import Wire
 
 _log = logging.getLogger(__name__)
 

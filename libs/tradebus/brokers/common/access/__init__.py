@@ -1,0 +1,1 @@
+"""Access to any broker: addresses, logins, tokens, how fast calls may leave."""

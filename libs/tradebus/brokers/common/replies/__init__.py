@@ -1,0 +1,1 @@
+"""Reading what any broker sent."""

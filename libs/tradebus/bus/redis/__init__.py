@@ -1,0 +1,1 @@
+"""The bus on Redis Streams, over a transport of its own."""
