@@ -18,6 +18,7 @@ help: ## What can be made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m tradebus.indicators.warm
+	$(BIN)/python -m tradebus.strategies.warm
 	$(BIN)/python -m tradebus.brokers.warm
 	$(BIN)/python -m services.sandbox.warm
 	@touch $@

@@ -8,6 +8,7 @@ on them and on the candles that close in it; risk hears facts and signals by eve
 what risk approves takes effect at that end. So the same market, sessions and seed give the same decision log in both.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,13 +36,14 @@ from tradebus.trading.facts import EntrySignal, ExitSignal, Fact, Signal
 class EngineSettings:
     """What the services are told by their settings. The defaults are theirs.
 
-    `marks_every_slice`: risk marks positions slice by slice, as the service does, instead of when somebody looks.
+    `slice_by_slice`: everything is done as the services do it: strategies are asked and positions marked slice by
+    slice, whether somebody looks or not. The run is the same, and slower.
     """
 
     slice_seconds: int = 60
     max_signal_age_seconds: int = MAX_SIGNAL_AGE_SECONDS
     approval_valid_seconds: int = APPROVAL_VALID_SECONDS
-    marks_every_slice: bool = False
+    slice_by_slice: bool = False
     conflicts: Conflicts = Conflicts.INDEPENDENT
 
 
@@ -54,18 +56,19 @@ class Engine:
         settings: EngineSettings, first_day: date | None = None,
     ) -> None:  # fmt: skip
         self.record = Record()
+        self._slice_by_slice = settings.slice_by_slice
         self._slice_ns = settings.slice_seconds * NANOSECONDS_PER_SECOND
         self._tapes: dict[int, Tape] = {}
         self._ends: list[int] = []
         by_id = {instrument.instrument_id: instrument for instrument in instruments}
         self.strategies = EngineStrategies(
             sessions, instruments, history=history, record=self.record, conflicts=settings.conflicts,
-            first_day=first_day,
+            first_day=first_day, slice_by_slice=settings.slice_by_slice,
         )  # fmt: skip
         self._risk = EngineRisk(
             sessions, by_id, tape_of=self._tape, record=self.record,
             max_signal_age_seconds=settings.max_signal_age_seconds,
-            approval_valid_seconds=settings.approval_valid_seconds, marks_every_slice=settings.marks_every_slice,
+            approval_valid_seconds=settings.approval_valid_seconds, marks_every_slice=settings.slice_by_slice,
         )  # fmt: skip
         self._execution = EngineExecution(sessions, by_id, tape_of=self._tape, record=self.record)
         self._wants_ticks = self.strategies.wants_ticks
@@ -98,12 +101,39 @@ class Engine:
         self.strategies.begin_day(day.candles, open_ns=day.open_ns)
         self.record.bars += day.bars
         step = Slice(day, 0, self._reached_ns, self._ends[0])
-        for number, end_ns in enumerate(self._ends):
-            step = Slice(day, number, self._reached_ns, end_ns)
+        number = 0
+        while number < len(self._ends):
+            if self._is_idle and (due := self._next_due(number)) > number:
+                self._pass_over(number, due, day)
+                number = due
+                continue
+            step = Slice(day, number, self._reached_ns, self._ends[number])
             self._run_slice(step)
-            self._reached_ns = end_ns
+            self._reached_ns = step.end_ns
+            number += 1
+        self.strategies.end_day(self._reached_ns)
         self._execution.end_day(step)
         self._risk.end_day()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing can happen before a strategy has something to say."""
+        return not (
+            self._slice_by_slice or self._wants_ticks or self._facts or self._execution.is_busy or self._risk.is_busy
+        )
+
+    def _next_due(self, number: int) -> int:
+        """The slice, from `number` on, in which a strategy has something to say; that after the day's last if none."""
+        return bisect_left(self._ends, self.strategies.due_ns, lo=number)
+
+    def _pass_over(self, first: int, stop: int, day: MarketDay) -> None:
+        """Slices in which nothing happens, at once."""
+        before_ns = self._ends[stop - 2] if stop - 2 >= first else self._reached_ns
+        step = Slice(day, stop - 1, before_ns, self._ends[stop - 1])
+        self._execution.apply(step)
+        self._risk.on_ticks(step)
+        self.strategies.on_candles(step.end_ns)
+        self._reached_ns = step.end_ns
 
     def _run_slice(self, step: Slice) -> None:
         execution, risk = self._execution, self._risk

@@ -20,6 +20,7 @@ from tradebus.execution.roster import Roster
 from tradebus.execution.supervision import Action, Decision, MeetTick, PassTime, Supervision
 from tradebus.execution.trade import Trade
 from tradebus.execution.watching import ending, note_extremes
+from tradebus.kernel.time import NEVER_NS
 from tradebus.trading.facts import EntryApproved, ExitApproved, Fact, Intent
 from tradebus.trading.matching.exchange import PaperExchange
 
@@ -38,16 +39,44 @@ class EngineExecution:
             self._roster, self._exchange, paper={spec.session_id: spec.paper for spec in sessions},
             instruments=instruments, record=record,
         )  # fmt: skip
+        self._quiet_since = -1  # the revision of the roster from which on nothing happens before `_quiet_until_ns`
+        self._quiet_until_ns = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a trade is alive."""
+        return bool(self._roster.alive)
 
     def apply(self, step: Slice) -> None:
         """Everything of the slice's ticks, and of the time up to its end."""
         if not self._roster.alive:
             self._supervision.now_ns = step.end_ns
             return
+        if self._quiet_since == self._roster.revision and step.end_ns <= self._quiet_until_ns:
+            self._roster.market_ns = step.end_ns - 1
+            self._supervision.now_ns = step.end_ns
+            return
         for instrument in sorted(self._roster.by_instrument):
             self._apply_instrument(instrument, step)
         self._note_extremes((trade for trade in self._roster.alive.values() if ending(trade)), step)
         self._carry_out(self._supervision.pass_time(step.end_ns))
+        self._look_ahead(step)
+
+    def _look_ahead(self, step: Slice) -> None:
+        """Finds out until when nothing happens as things stand: no tick that matters, no deadline, no effect due."""
+        roster = self._roster
+        self._quiet_since = -1
+        if any(ending(trade) for trade in roster.alive.values()):
+            return
+        events = [NEVER_NS]
+        for instrument in roster.by_instrument:
+            revision, index = self._supervision.looked.get(instrument, (-1, None))
+            if revision != roster.revision:
+                return
+            if index is not None:
+                events.append(int(self._tape_of(instrument, step).ticks.at_ns[index]))
+        events += [due for due in (roster.earliest_ns, self._exchange.next_effect_ns) if due is not None]
+        self._quiet_since, self._quiet_until_ns = roster.revision, min(events)
 
     def take(self, intent: Intent, step: Slice) -> None:
         """An approval or an exit of risk, at the slice's end: what was decided in it takes effect then."""
@@ -67,6 +96,7 @@ class EngineExecution:
         """The day's ticks are about to go: what they mean for open positions is noted."""
         self._note_extremes(self._roster.alive.values(), step)
         self._exchange.forget_ended()
+        self._quiet_since = -1
         self._supervision.looked.clear()
 
     def alive(self) -> list[Trade]:

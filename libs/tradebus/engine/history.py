@@ -10,7 +10,7 @@ import numpy as np
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.lane.hours import SessionHours
-from tradebus.strategies.lane.replay import candles_before, minutes_needed
+from tradebus.strategies.lane.replay import candles_before, minutes_needed, warmup_of
 from tradebus.strategies.protocol import Candle
 
 _NONE: Records = np.zeros(0, CANDLE)
@@ -35,13 +35,26 @@ class MinuteHistory:
         self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
     ) -> list[Candle]:
         """The newest `warmup_candles` of earlier days, then those of the day of `ts_ns` closed by then, in order."""
-        rows = self._minutes.get(instrument, _NONE)
-        if not len(rows):
-            return []
-        opens, day_ns = self._opens[instrument], ist_midnight_ns(ts_ns)
-        day_at, now_at = np.searchsorted(opens, (day_ns, ts_ns)).tolist()
-        first = max(0, day_at - minutes_needed(timeframe_seconds, warmup_candles))
+        earlier, today = self._cut(ts_ns, instrument, minutes_needed(timeframe_seconds, warmup_candles))
         return candles_before(
-            rows[first:day_at], rows[day_at:now_at], day_ns=day_ns, ts_ns=ts_ns,
+            earlier, today, day_ns=ist_midnight_ns(ts_ns), ts_ns=ts_ns,
             timeframe_seconds=timeframe_seconds, warmup_candles=warmup_candles, hours=hours,
         )  # fmt: skip
+
+    def warmup(
+        self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
+    ) -> Records:
+        """The newest `warmup_candles` CANDLE records of the days before that of `ts_ns`, in order."""
+        earlier, _ = self._cut(ts_ns, instrument, minutes_needed(timeframe_seconds, warmup_candles))
+        return warmup_of(
+            earlier, day_ns=ist_midnight_ns(ts_ns), timeframe_seconds=timeframe_seconds,
+            warmup_candles=warmup_candles, hours=hours,
+        )  # fmt: skip
+
+    def _cut(self, ts_ns: int, instrument: int, minutes: int) -> tuple[Records, Records]:
+        """The newest minutes before the day of `ts_ns`, and those of the day that begin before it."""
+        rows = self._minutes.get(instrument, _NONE)
+        if not len(rows):
+            return _NONE, _NONE
+        day_at, now_at = np.searchsorted(self._opens[instrument], (ist_midnight_ns(ts_ns), ts_ns)).tolist()
+        return rows[max(0, day_at - minutes) : day_at], rows[day_at:now_at]

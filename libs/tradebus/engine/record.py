@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tradebus.execution.step import Step
 from tradebus.execution.trade import Trade
 from tradebus.risk.verdicts import Verdict
@@ -18,6 +21,7 @@ from tradebus.strategies.lane.positions import PositionKey
 from tradebus.trading.facts import Signal
 
 VerdictRow = tuple[int, str, str, str, str, str, int | None]
+Int64s = npt.NDArray[np.int64]
 FillRow = tuple[int, str, str, str, str, str, int, int]
 
 
@@ -62,6 +66,23 @@ class DecisionColumns:
         self._reason.append(texts.setdefault(reason, len(texts)))
         self._price_paise.append(price_paise)
         return True
+
+    def text(self, text: str) -> int:
+        """The number by which `extend` knows a reason."""
+        return self._texts.setdefault(text, len(self._texts))
+
+    def extend(
+        self, source: int, ts_ns: Int64s, action: str, reasons: npt.NDArray[np.int32], prices_paise: Int64s
+    ) -> None:
+        """Takes decisions of one source that are all the same action, ascending and later than its last one."""
+        count = len(ts_ns)
+        self._last_ns[source] = int(ts_ns[-1])
+        self._counts[source] += count
+        self._ts_ns.frombytes(np.ascontiguousarray(ts_ns).tobytes())
+        self._source.frombytes(np.full(count, source, np.int32).tobytes())
+        self._action.frombytes(np.full(count, self.text(action), np.int32).tobytes())
+        self._reason.frombytes(reasons.tobytes())
+        self._price_paise.frombytes(np.ascontiguousarray(prices_paise).tobytes())
 
     def __len__(self) -> int:
         return len(self._ts_ns)
@@ -117,9 +138,10 @@ class Record:
         self.session(signal.session_id).signals[signal.TYPE] += 1
         return True
 
-    def failed(self, key: PositionKey, failure: str) -> None:
-        """A strategy raised; the first traceback of each is kept."""
-        self.failures.setdefault(tuple(key), failure)
+    def failed(self, key: PositionKey, failure: str | None) -> None:
+        """A strategy raised, where there is a traceback; the first of each is kept."""
+        if failure is not None:
+            self.failures.setdefault(tuple(key), failure)
 
     def verdict(self, verdict: Verdict, *, session_id: str, user_id: str) -> None:
         """The line of risk's journal, as far as it tells two runs apart."""

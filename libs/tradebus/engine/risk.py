@@ -16,6 +16,7 @@ from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.market import Slice
 from tradebus.engine.record import Record
 from tradebus.engine.tape import Tape
+from tradebus.kernel.time import NEVER_NS
 from tradebus.risk.commands import Command
 from tradebus.risk.marking import held_instruments, select
 from tradebus.risk.published import published
@@ -38,7 +39,6 @@ from tradebus.trading.facts import (
 )
 
 _REPORTS = (PositionOpened, PositionClosed, OrderFilled, OrderPartiallyFilled, OrderCancelled, OrderRejected)
-_NEVER = 2**62
 _INTENDED = (Kind.ALLOW, Kind.REDUCE, Kind.EXIT)  # what execution hears of
 TapeOf = Callable[[int, Slice], Tape]
 
@@ -70,7 +70,7 @@ class _Session:
     held: list[int] = field(default_factory=list)  # instruments whose ticks matter
     legs: list[_Leg] = field(default_factory=list)
     realised_paise: int = 0
-    due_ns: int = _NEVER  # when a slice must be looked at, whatever its prices
+    due_ns: int = NEVER_NS  # when a slice must be looked at, whatever its prices
     since: int | None = None  # the first slice that is not marked yet
 
     def look(self) -> None:
@@ -84,7 +84,7 @@ class _Session:
         self.legs = [_leg(holding) for holding in open_]
         ends = [holding.hard_end_ns for holding in open_ if holding.hard_end_ns is not None]
         ending = any(holding.opened_ns is not None and not holding.live for holding in state.holdings.values())
-        self.due_ns = 0 if ending else min(ends, default=_NEVER)
+        self.due_ns = 0 if ending else min(ends, default=NEVER_NS)
 
 
 def _leg(holding: Holding) -> _Leg:
@@ -114,6 +114,11 @@ class EngineRisk:
         self._intents: list[Intent] = []
         self._reached: Slice | None = None  # the last slice whose ticks have gone by
         self.data_ns = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a slice's ticks matter to a session, or it has something to send."""
+        return bool(self._intents) or any(session.held for session in self._sessions.values())
 
     def drain(self) -> list[Intent]:
         """What has been approved since the last call, in order."""

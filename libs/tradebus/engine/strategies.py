@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, time
 
-import numpy as np
-
 from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.records import Records
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
+from tradebus.engine.one_by_one import OneByOne
+from tradebus.engine.opinion_days import OpinionDays
 from tradebus.engine.record import Record
 from tradebus.kernel.time import ist_to_ns
-from tradebus.strategies.lane.asking import Asking, Settled
+from tradebus.strategies.lane.asking import Settled
 from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
 from tradebus.strategies.lane.decisions import signal_of
 from tradebus.strategies.lane.positions import PositionBook
-from tradebus.strategies.lane.resolver import Opinion
-from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import (
     ActiveSession,
     ActiveSessions,
@@ -27,8 +25,8 @@ from tradebus.strategies.lane.sessions import (
     found_here,
     open_session,
 )
-from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
-from tradebus.strategies.protocol import Action, Candle, Tick
+from tradebus.strategies.lane.shared import SharedLane
+from tradebus.strategies.protocol import Action
 from tradebus.strategies.roles import Offered, spots_of
 from tradebus.trading.facts import Fact, PositionClosed, PositionOpened, Signal
 
@@ -45,12 +43,15 @@ class EngineStrategies:
         record: Record,
         conflicts: Conflicts,
         first_day: date | None = None,
+        slice_by_slice: bool = False,
     ) -> None:
-        self._history, self._record, self._conflicts = history, record, conflicts
+        self._record, self._conflicts = record, conflicts
         self._lane = SharedLane()
         self._book = PositionBook()
         self._active = ActiveSessions()
         self._numbers: dict[int, int] = {}  # of runners, in the record
+        self._days = OpinionDays(history, record.decisions)
+        in_columns: set[int] = set()  # runners whose days are decided so
         for spec in sessions:
             found = [found_here(wanted, self._lane) for wanted in spec.strategies]
             session = open_session(
@@ -59,10 +60,15 @@ class EngineStrategies:
             )  # fmt: skip
             self._active.add(session)
             for runner in session.runners:
-                self._numbers[id(runner)] = record.decisions.add_source(runner.source)
-        self._rows: list[tuple[int, ...]] = []  # of the day's candles, those not decided on yet
-        self._at = 0
+                number = self._numbers[id(runner)] = record.decisions.add_source(runner.source)
+                if not slice_by_slice and self._days.take_in(Listener(session, runner), number):
+                    in_columns.add(id(runner))
+        in_order = sorted(self._sessions(), key=lambda session: session.spec.session_id)
+        runners = [runner for session in in_order for runner in session.runners]
+        self._places = {id(runner): place for place, runner in enumerate(runners)}
+        self._one_by_one = OneByOne(self._active, self._lane, history, record, apart=in_columns)
         self._reached_ns = 0  # when the day began
+        self._decided_ns = 0  # up to which candles have been decided on
 
     @property
     def timeframes_seconds(self) -> frozenset[int]:
@@ -80,92 +86,53 @@ class EngineStrategies:
     def tick_instruments(self) -> list[int]:
         return sorted(self._active.tick_instruments)
 
+    @property
+    def due_ns(self) -> int:
+        """No candle that closes before leads to more than a HOLD."""
+        return min(self._one_by_one.due_ns, self._days.due_ns)
+
     def begin_day(self, candles: Records, *, open_ns: int) -> None:
         """The day's candles, ascending by (close, timeframe, instrument)."""
-        self._rows, self._at = candles.tolist(), 0
+        self._one_by_one.begin_day(candles)
         self._book.forget_closed_before(self._reached_ns)
         self._reached_ns = open_ns
+        self._days.begin_day(candles, open_ns)
+
+    def end_day(self, end_ns: int) -> None:
+        """Records what is not recorded yet; the last slice ended then."""
+        self._days.end_day(end_ns)
 
     def on_fact(self, fact: Fact) -> None:
         if isinstance(fact, PositionOpened | PositionClosed):
             self._book.apply(fact)
-
-    def on_candles(self, end_ns: int) -> list[Signal]:
-        """Decides on the candles that close at or before `end_ns` and were not decided on yet."""
-        rows, start = self._rows, self._at
-        at = start
-        while at < len(rows) and rows[at][1] <= end_ns:
-            at += 1
-        if at == start:
-            return []
-        self._at = at
-        closed, answers = rows[start:at], list[tuple[Listener, Settled]]()
-        self._lane.see(closed)
-        for candle, listener in self._active.hear(closed):
-            runner = listener.runner
-            if runner.needs_rebuild(candle.ts_open_ns):
-                self._rebuild(runner, candle.ts_open_ns)
-            if listener.series is not None:
-                self._note(runner.on_input(candle, listener.series), runner)
-                continue
-            settled = runner.on_candle(candle, paused=False)
-            if settled is not None:
-                answers.append((listener, settled))
-        return self._taken(answers)
+            self._days.on_fact(fact, self._decided_ns)
 
     def on_ticks(self, ticks: Records, step: Slice) -> list[Signal]:
         """Decides on the slice's ticks, in their order."""
-        answers: list[tuple[Listener, Settled]] = []
-        thought = self._lane.on_ticks(ticks)
-        rows = np.flatnonzero(np.isin(ticks["instrument"], self._active.asked_on_ticks)).tolist()
-        # As in a paced run: the slice's first instant was promised away by the last watermark.
-        floor_ns = step.start_ns + 1
-        for row in sorted({*rows, *thought}) if thought else rows:
-            record = ticks[row].item()
-            tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
-            at_ns = max(tick.ts_event_ns, floor_ns)
-            for listener in self._active.on_tick_of(record[8]):
-                answers += self._on_tick(tick, listener, at_ns=at_ns, thought=thought.get(row, ()))
+        return self._taken(self._one_by_one.on_ticks(ticks, step))
+
+    def on_candles(self, end_ns: int) -> list[Signal]:
+        """Decides on the candles that close at or before `end_ns` and were not decided on yet."""
+        answers = self._days.on_candles(end_ns) if end_ns >= self._days.due_ns else []
+        self._decided_ns = end_ns
+        if end_ns >= self._one_by_one.due_ns:
+            answers += self._one_by_one.on_candles(end_ns)
+        if len(answers) > 1:
+            answers.sort(key=self._order)
         return self._taken(answers)
 
-    def _on_tick(
-        self, tick: Tick, listener: Listener, *, at_ns: int, thought: Sequence[tuple[Shared, Opinion]]
-    ) -> list[tuple[Listener, Settled]]:
-        runner = listener.runner
-        opinions = [
-            opinion for shared, opinion in thought if isinstance(runner, SharedRunner) and shared is runner.shared
-        ]
-        if isinstance(runner, SharedRunner) and not opinions:
-            return []
-        if runner.needs_rebuild(tick.ts_event_ns):
-            self._rebuild(runner, tick.ts_event_ns)
-        if isinstance(runner, SharedRunner):
-            found = [runner.on_tick_opinion(tick, one, ts_event_ns=at_ns, paused=False) for one in opinions]
-        else:
-            found = [runner.on_tick(tick, ts_event_ns=at_ns, paused=False)]
-        return [(listener, settled) for settled in found if settled is not None]
+    def _order(self, answer: tuple[Listener, Settled]) -> tuple[int, int, int, int]:
+        """As candles are heard: by closing time, timeframe and instrument, then in the order of the sessions."""
+        runner = answer[0].runner
+        return (
+            answer[1].moment.ts_event_ns,
+            runner.timeframe_seconds,
+            runner.source.instrument,
+            self._places[id(runner)],
+        )
 
     def _sessions(self) -> list[ActiveSession]:
         return self._active.all()
-
-    def _rebuild(self, runner: Runner, ts_ns: int) -> None:
-        asking = runner.asking
-        candles = self._before(asking, ts_ns, asking.source.instrument, asking.info.timeframe_seconds)
-        inputs = [
-            (candle, series)
-            for (seconds, instrument), series in asking.inputs.items()
-            for candle in self._before(asking, ts_ns, instrument, seconds)
-        ]
-        self._note(runner.rebuild(ts_ns, candles, inputs), runner)
-
-    def _before(self, asking: Asking, ts_ns: int, instrument: int, timeframe_seconds: int) -> list[Candle]:
-        return self._history.before(
-            ts_ns,
-            instrument=instrument,
-            timeframe_seconds=timeframe_seconds,
-            warmup_candles=asking.info.warmup_candles,
-            hours=asking.hours,
-        )
 
     def _taken(self, answers: Sequence[tuple[Listener, Settled]]) -> list[Signal]:
         """Every answer into the record; the signals of those that count, in their order."""
@@ -185,12 +152,8 @@ class EngineStrategies:
                 signal = signal_of(decision, runner.source, moment, position=settled.position)
                 if signal is not None:
                     signals.append(signal)
-            self._note(settled.failure, runner)
+            self._record.failed(runner.source.key, settled.failure)
         return signals
-
-    def _note(self, failure: str | None, runner: Runner) -> None:
-        if failure is not None:
-            self._record.failed(runner.source.key, failure)
 
 
 def _closes(

@@ -74,11 +74,16 @@ class Roster:
         trades: Mapping[str, Trade] = self.by_instrument.get(instrument, {})
         return [trade for _, trade in sorted(trades.items()) if trade.owner == self.owner]
 
-    def due(self, now_ns: int) -> list[Trade]:
-        """Trades whose deadline is at or before `now_ns`, by position."""
+    @property
+    def earliest_ns(self) -> int | None:
+        """The earliest deadline of any of these trades, None where none has one."""
         if self._earliest[0] != self.revision:
             self._earliest = (self.revision, min(self._deadlines_ns.values(), default=None))
-        earliest_ns = self._earliest[1]
+        return self._earliest[1]
+
+    def due(self, now_ns: int) -> list[Trade]:
+        """Trades whose deadline is at or before `now_ns`, by position."""
+        earliest_ns = self.earliest_ns
         if earliest_ns is None or earliest_ns > now_ns:
             return []
         return [self.alive[pos_id] for pos_id, due_ns in sorted(self._deadlines_ns.items()) if due_ns <= now_ns]

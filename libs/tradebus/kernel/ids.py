@@ -23,6 +23,9 @@ def _uuid7(milliseconds: int, tail: bytes) -> str:
 
 def joined(*parts: str | int) -> bytes:
     """One text for one or more parts, another for any others: the separator is escaped where a part holds it."""
+    text = "\x1f".join(map(str, parts))
+    if "\x1e" not in text and text.count("\x1f") == len(parts) - 1:
+        return text.encode()  # nothing to escape: nearly always
     return "\x1f".join(str(part).replace("\x1e", "\x1e0").replace("\x1f", "\x1e1") for part in parts).encode()
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 
 NANOSECONDS_PER_SECOND = 1_000_000_000
 NANOSECONDS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
+NEVER_NS = 2**63 - 1  # later than every instant
 IST_OFFSET_SECONDS = 19_800
 IST_OFFSET_NS = IST_OFFSET_SECONDS * NANOSECONDS_PER_SECOND
 IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS), "IST")

@@ -5,7 +5,7 @@ done in each of the three cases (flat, long, short); `lane.resolver` picks the o
 
     class Lane(CompiledStrategy[Parameters]):
         NAME, TIMEFRAME_SECONDS, WARMUP_CANDLES, PARAMETERS as in `protocol`
-        REASONS = ("warming_up", "close {0:.2f} above the average")     by number; {0} and {1} are `numbers`
+        REASONS = ("warming_up", "close {0:.2f} above the average")     by number; {0} to {2} are `numbers`
 
         def on_candles(self, slots, candles, hours) -> Opinions         one OPINION per candle
         def on_ticks(self, slots, ticks) -> Opinions                    only where there is something to say
@@ -29,7 +29,7 @@ OPINION = np.dtype(
         ("target_paise", "<i8"),  # 0: none
         ("occasion_ns", "<i8"),  # an entry is taken once per occasion and session; 0: there is none
         ("confidence", "<f8"),  # rounded to two decimals where it counts
-        ("numbers", "<f8", (2,)),  # what the reasons mention
+        ("numbers", "<f8", (3,)),  # what the reasons mention
         ("row", "<i4"),  # of the batch
         ("flat", "i1"),  # codes of ACTIONS: what is to be done without a position, with a long one, with a short one
         ("long", "i1"),
@@ -38,7 +38,10 @@ OPINION = np.dtype(
         ("long_reason", "i1"),
         ("short_reason", "i1"),
         ("spent_reason", "i1"),  # why nothing is entered where the occasion was taken, or there is none
-        ("padding", "i1"),
+        ("locked_reason", "i1"),  # what is said while the session is locked; 0: `flat_reason`, after "trade_locked: "
+        ("outranked_reason", "i1"),  # why an exit does not count
+        ("rank", "i1"),  # 1 is the highest: what was entered on is left for a higher one only; 0: for any
+        ("padding", "i1", (2,)),
     ]
 )
 
@@ -61,11 +64,17 @@ class CompiledStrategy(ABC, Generic[P]):
     NEEDS: ClassVar[Needs] = Needs()
     PARAMETERS: ClassVar[type[StrategyParameters]]
     REASONS: ClassVar[tuple[str, ...]]
-    LOCK_SECONDS: ClassVar[int] = 0  # after an entry or exit, a session enters nothing for so long
+    LOCK_SECONDS: ClassVar[int] = 0  # after an entry or exit, a session enters nothing for so long, on the same day
+    RANK_LOWEST: ClassVar[int] = 0  # of a position of which is not known what it was entered on
 
     def __init__(self, parameters: P, *, slots: int) -> None:
         self.parameters = parameters
         self.slots = slots
+
+    @property
+    def lock_seconds(self) -> int:
+        """LOCK_SECONDS, where the parameters say nothing else."""
+        return self.LOCK_SECONDS
 
     @abstractmethod
     def reset(self, slot: int) -> None:

@@ -22,7 +22,7 @@ def path(tmp_path_factory) -> Path:
 
 def run_marking_every_slice(path: Path, sessions) -> Engine:
     market, master = market_of(path)
-    eager = EngineSettings(marks_every_slice=True)
+    eager = EngineSettings(slice_by_slice=True)
     engine = Engine(sessions, master, history=MinuteHistory(market.minutes), settings=eager)
     for _ in engine.run(market.days(sorted(engine.strategies.timeframes_seconds))):
         pass

@@ -20,7 +20,7 @@ from tradebus.strategies.lane.shared import SharedLane, SharedRunner
 from tradebus.strategies.protocol import Candle, Decision, Position
 from tradebus.strategies.registry import COMPILED
 
-PARAMETERS = st.fixed_dictionaries(
+EMA_PARAMETERS = st.fixed_dictionaries(
     {
         "fast": st.integers(2, 8),
         "slow": st.integers(9, 20),
@@ -37,6 +37,32 @@ PARAMETERS = st.fixed_dictionaries(
         "first_entry_minutes": st.sampled_from([0, 15]),
         "last_entry_minutes": st.sampled_from([0, 30]),
     }
+)
+ORB_PARAMETERS = st.fixed_dictionaries(
+    {
+        "range_minutes": st.sampled_from([1, 15, 60]),
+        "range_candles_min": st.sampled_from([1, 5, 20]),
+        "breakout_window_candles": st.integers(1, 4),
+        "volume_multiple": st.sampled_from([0.5, 1.5]),
+        "range_multiple": st.sampled_from([0.8, 1.3]),
+        "average_candles": st.integers(6, 30),
+        "squeeze_candles": st.integers(2, 5),
+        "squeeze_ratio": st.sampled_from([0.5, 0.9]),
+        "ema_fast": st.integers(2, 8),
+        "ema_slow": st.integers(9, 30),
+        "atr_length": st.integers(2, 20),
+        "location_atr": st.sampled_from([0.0, 0.25, 2.0]),
+        "inside_bar_mother_atr": st.sampled_from([0.0, 1.0]),
+        "momentum_range_atr": st.sampled_from([0.0, 1.5]),
+        "stop_floor_atr": st.sampled_from([0.5, 4.0]),
+        "reward_multiple": st.sampled_from([0.01, 2.0]),
+        "lock_minutes": st.sampled_from([0, 5, 5000]),
+        "last_entry_minutes": st.sampled_from([0, 30, 200]),
+    }
+)
+# By name, with the timeframe in minutes.
+SPECS = st.one_of(
+    st.tuples(st.just("ema_20_50"), EMA_PARAMETERS, st.just(5)), st.tuples(st.just("orb"), ORB_PARAMETERS, st.just(1))
 )
 
 
@@ -79,14 +105,15 @@ def rows_of(candles: list[tuple[int, Candle]], seconds: int) -> list[tuple[Any, 
     ]  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), PARAMETERS, st.booleans(), st.lists(st.booleans(), min_size=1, max_size=7), st.data())
-def test_every_session_decides_as_with_the_plain_strategy(seed, parameters, with_volume, fills, data):
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), SPECS, st.booleans(), st.lists(st.booleans(), min_size=1, max_size=7), st.data())
+def test_every_session_decides_as_with_the_plain_strategy(seed, drawn, with_volume, fills, data):
     """Two instruments, sessions that join in mid-day and rebuild in mid-day, positions taken or not."""
-    spec = StrategySpec(name="ema_20_50", parameters=parameters)
+    name, parameters, minutes = drawn
+    spec = StrategySpec(name=name, parameters=parameters)
     start = data.draw(st.sampled_from([4_800_000, 900, 40]))  # near zero, stops fall below it
     markets: list[list[Day]] = [
-        [of_timeframe(day, 5) for day in generated_days(2, seed=seed + n, with_volume=with_volume, start_paise=start,
+        [of_timeframe(day, minutes) for day in generated_days(2, seed=seed + n, with_volume=with_volume, start_paise=start,
                                                         step_bps=data.draw(st.sampled_from([1.5, 60.0])))]
         for n in range(2)
     ]  # fmt: skip
@@ -100,7 +127,7 @@ def test_every_session_decides_as_with_the_plain_strategy(seed, parameters, with
     joins, again = data.draw(st.integers(0, length - 1)), data.draw(st.integers(0, length - 1))
     for place in range(length):
         if data.draw(st.booleans()):
-            lane.see(rows_of([(n, markets[n][1].candles[place]) for n in range(2)], 300))
+            lane.see(rows_of([(n, markets[n][1].candles[place]) for n in range(2)], 60 * minutes))
         for index, pair in enumerate(pairs):
             number = pair[0].runner.source.instrument
             today = markets[number][1].candles

@@ -87,7 +87,7 @@ def _opinions(answers: Int64s, figures: Floats) -> Records:
     ):  # fmt: skip
         made[name] = answers[:, column]
     made["confidence"] = figures[:, core.CONFIDENCE]
-    made["numbers"] = figures[:, [core.RSI, core.SLOPE]]
+    made["numbers"][:, :2] = figures[:, [core.RSI, core.SLOPE]]
     order = answers[:, core.ORDER]
     ready = order >= 0
     made["spent_reason"] = np.where(ready, core.NO_FRESH_CROSS + order, core.NOT_READY)

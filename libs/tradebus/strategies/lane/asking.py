@@ -74,7 +74,7 @@ class Asking:
         self.underlying = underlying
         self.day_ns: int | None = None  # midnight of the trading day the state belongs to
         self._seen = seen if info.needs.quotes or info.needs.chain else None
-        self._position_at = position_at
+        self.position_at = position_at
         self._last_close_ns = 0
         self._input_close_ns: dict[Series, int] = {}
         self._failure_told = False
@@ -165,7 +165,7 @@ class Asking:
         return failure
 
     def _context(self, ts_ns: int, hours: Hours, *, warming_up: bool) -> Context:
-        position = self._position_at(ts_ns)
+        position = self.position_at(ts_ns)
         if self._seen is not None and not warming_up:
             return self._shown(ts_ns, position, hours)
         last = self._last_context

@@ -31,14 +31,23 @@ def candles_before(
 ) -> list[Candle]:  # fmt: skip
     """The newest `warmup_candles` candles of the minutes of `earlier` days, then those of `today`'s that close at or
     before `ts_ns`, in time order. Both are one instrument's CANDLE records of one minute, ascending."""
+    warmup = warmup_of(
+        earlier, day_ns=day_ns, timeframe_seconds=timeframe_seconds, warmup_candles=warmup_candles, hours=hours
+    )
+    return as_candles(warmup) + as_candles(of_timeframe(today, timeframe_seconds, until_ns=ts_ns, hours=hours))
+
+
+def warmup_of(
+    earlier: Records, *, day_ns: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
+) -> Records:
+    """The newest `warmup_candles` candles of the minutes of days before the one that begins at `day_ns`."""
     warmup = of_timeframe(earlier, timeframe_seconds, until_ns=day_ns, hours=hours)
-    so_far = of_timeframe(today, timeframe_seconds, until_ns=ts_ns, hours=hours)
-    return as_candles(warmup[max(0, len(warmup) - warmup_candles) :]) + as_candles(so_far)
+    return warmup[max(0, len(warmup) - warmup_candles) :]
 
 
 def of_timeframe(minutes: Records, timeframe_seconds: int, *, until_ns: int, hours: SessionHours) -> Records:
     """The candles of a timeframe that close at or before `until_ns`, from 1-minute ones of any days."""
-    opens, closes = _session_of_each(minutes, hours)
+    opens, closes = hours_of_each(minutes, hours)
     inside = (minutes["ts_open_ns"] >= opens) & (minutes["ts_open_ns"] < closes) & (minutes["ts_close_ns"] <= until_ns)
     minutes, opens, closes = minutes[inside], opens[inside], closes[inside]
     if timeframe_seconds == 60 or not len(minutes):
@@ -53,7 +62,7 @@ def as_candles(records: Records) -> list[Candle]:
     return [Candle(*row[:7]) for row in records.tolist()]
 
 
-def _session_of_each(minutes: Records, hours: SessionHours) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def hours_of_each(minutes: Records, hours: SessionHours) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The session instants of each row's day; an empty session, which holds no minute, where the day is closed."""
     opens, closes = np.zeros(len(minutes), np.int64), np.zeros(len(minutes), np.int64)
     start = 0

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, Records
+from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
 from tradebus.strategies.lane.hours import SessionHours
+from tradebus.strategies.lane.replay import hours_of_each
 from tradebus.strategies.lane.resolver import ROW, Opinion, Resolver
 from tradebus.strategies.lane.runner import Runner
-from tradebus.strategies.opinions import AnyCompiled
+from tradebus.strategies.opinions import OPINION, AnyCompiled
 from tradebus.strategies.protocol import Candle, Strategy, Tick
 
 _SLOTS_AT_FIRST = 64
@@ -36,6 +38,8 @@ class _Told:
     candles: list[Candle] = field(default_factory=list)
     opinions: list[Opinion] = field(default_factory=list)
     of_close_ns: dict[int, Opinion] = field(default_factory=dict)
+    day: tuple[int, ...] = ()  # that `of_day` is of
+    of_day: Records = field(default_factory=lambda: np.zeros(0, OPINION))
 
 
 class Shared:
@@ -45,6 +49,7 @@ class Shared:
         self.strategy = strategy
         self._parameters = parameters
         self._computing = strategy(parameters, slots=_SLOTS_AT_FIRST)
+        self.lock_seconds = self._computing.lock_seconds
         self._told: dict[int, _Told] = {}
         self._slots = np.full(1, -1)  # by instrument; -1 where it is not followed
 
@@ -95,6 +100,18 @@ class Shared:
             found = told.opinions[-1]
         return found
 
+    def of_day(self, instrument: int, earlier: Records, today: Records) -> Records:
+        """An OPINION for each CANDLE record of the warm-up and of a whole day, from nothing seen, in one call. Asked
+        again for the same day, by another session, it gives the same array."""
+        told = self._told[instrument]
+        day = (int(today["ts_open_ns"][0]) if len(today) else 0, len(earlier), len(today))
+        if told.day != day:
+            self._computing.reset(told.slot)
+            told.candles, told.opinions, told.of_close_ns = [], [], {}
+            told.of_day = self._opinions(told, np.concatenate((earlier, today)))
+            told.day = day
+        return told.of_day
+
     def on_ticks(self, ticks: Records) -> list[tuple[int, Opinion]]:
         """(row, opinion) of the TICK records that there is something to say about, in one call."""
         slots = self._slots[np.minimum(ticks["instrument"], len(self._slots) - 1)]
@@ -124,6 +141,12 @@ class Shared:
             told.opinions.append(opinion)
             told.of_close_ns[candle.ts_close_ns] = opinion
 
+    def _opinions(self, told: _Told, records: Records) -> Records:
+        """Of one instrument's CANDLE records, ascending."""
+        opens_ns, closes_ns = hours_of_each(records, told.hours)
+        slots = np.full(len(records), told.slot, np.int64)
+        return self._computing.on_candles(slots, records, opens_ns=opens_ns, closes_ns=closes_ns)
+
 
 class SharedRunner(Runner):
     """One session's part in a `Shared`: what it was asked, and its resolver."""
@@ -131,16 +154,22 @@ class SharedRunner(Runner):
     def __init__(self, asking: Asking, shared: Shared) -> None:
         super().__init__(asking, _never)
         self.shared = shared
-        self._resolver = self._fresh()
+        self.resolver = _resolver_of(shared)
         shared.follow(asking.source.instrument, asking.hours)
 
     def rebuild(self, ts_open_ns: int, candles: Sequence[Candle], inputs: Sequence[InputCandle] = ()) -> str | None:
         asks = self.asking.begin(ts_open_ns, candles, inputs)
-        self._resolver = self._fresh()
+        self.fresh_resolver()
         replayed = [ask.event for ask in asks if isinstance(ask.event, Candle) and ask.series is None]
         opinions = self.shared.replay(self.source.instrument, replayed)
-        for ask, opinion in zip((ask for ask in asks if ask.series is None), opinions, strict=True):
-            self._resolver.decide(opinion, ask.context.position, ask.event.ts_close_ns)  # type: ignore[union-attr]
+        day_ns, is_today = ist_midnight_ns(ts_open_ns), False
+        for ask, candle, opinion in zip((ask for ask in asks if ask.series is None), replayed, opinions, strict=True):
+            if not is_today and candle.ts_open_ns >= day_ns:
+                self.resolver.begin_day()
+                is_today = True
+            self.resolver.decide(opinion, ask.context.position, candle.ts_close_ns)
+        if not is_today:
+            self.resolver.begin_day()
         return None
 
     def on_candle(self, candle: Candle, *, paused: bool) -> Settled | None:
@@ -148,7 +177,7 @@ class SharedRunner(Runner):
         if ask is None:
             return None
         opinion = self.shared.on_candle(self.source.instrument, candle)
-        answer = self._resolver.decide(opinion, ask.context.position, candle.ts_close_ns)
+        answer = self.resolver.decide(opinion, ask.context.position, candle.ts_close_ns)
         return self.asking.settled(ask, answer, paused=paused)
 
     def on_tick_opinion(self, tick: Tick, opinion: Opinion, *, ts_event_ns: int, paused: bool) -> Settled | None:
@@ -156,12 +185,18 @@ class SharedRunner(Runner):
         ask = self.asking.on_tick(tick, ts_event_ns=ts_event_ns)
         if ask is None:
             return None
-        answer = self._resolver.decide(opinion, ask.context.position, ts_event_ns)
+        answer = self.resolver.decide(opinion, ask.context.position, ts_event_ns)
         return self.asking.settled(ask, answer, paused=paused)
 
-    def _fresh(self) -> Resolver:
-        strategy = self.shared.strategy
-        return Resolver(strategy.REASONS, lock_seconds=strategy.LOCK_SECONDS)
+    def fresh_resolver(self) -> Resolver:
+        """Begins anew: no occasion taken."""
+        self.resolver = _resolver_of(self.shared)
+        return self.resolver
+
+
+def _resolver_of(shared: Shared) -> Resolver:
+    strategy = shared.strategy
+    return Resolver(strategy.REASONS, lock_seconds=shared.lock_seconds, rank_lowest=strategy.RANK_LOWEST)
 
 
 class SharedLane:

@@ -58,6 +58,11 @@ class PaperExchange:
         """Time has passed without a tick: the next order of which something took effect; None where there is none."""
         return self._changed(self._market.advance(now_ns))
 
+    @property
+    def next_effect_ns(self) -> int | None:
+        """When time alone changes an order next."""
+        return self._market.next_effect_ns
+
     def order_book(self, account: str) -> list[BrokerOrder]:
         """Every order of the account, in the order they entered the book."""
         return [report(order) for _, order in sorted(self._by_id.items()) if order.request.account == account]

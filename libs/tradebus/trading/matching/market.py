@@ -19,7 +19,7 @@ class PaperMarket:
 
     def __init__(self) -> None:
         self._followed: dict[int, dict[str, PaperOrder]] = defaultdict(dict)
-        self._next_effect_ns: int | None = None  # when time alone changes an order next
+        self._effect_ns: int | None = None
         self._is_effect_known = True
 
     def follow(self, order: PaperOrder) -> None:
@@ -52,7 +52,7 @@ class PaperMarket:
 
     def advance(self, now_ns: int) -> PaperOrder | None:
         """Time has passed without a tick: the next order of which something that was on its way takes effect."""
-        due_ns = self._next_effect()
+        due_ns = self.next_effect_ns
         if due_ns is None or due_ns > now_ns:
             return None
         for instrument in sorted(self._followed):
@@ -70,7 +70,9 @@ class PaperMarket:
             self._followed[instrument][broker_order_id] = after
         return None
 
-    def _next_effect(self) -> int | None:
+    @property
+    def next_effect_ns(self) -> int | None:
+        """When time alone changes an order next; None where it changes none."""
         if not self._is_effect_known:
             effects = [
                 due
@@ -79,8 +81,8 @@ class PaperMarket:
                 for due in due_instants(order)
                 if due is not None
             ]
-            self._next_effect_ns, self._is_effect_known = min(effects, default=None), True
-        return self._next_effect_ns
+            self._effect_ns, self._is_effect_known = min(effects, default=None), True
+        return self._effect_ns
 
 
 def altered(

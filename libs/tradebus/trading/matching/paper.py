@@ -163,33 +163,34 @@ def match(order: PaperOrder, quote: Quote) -> PaperOrder:
     order = catch_up(order, quote.at_ns)
     if order.status.final or quote.at_ns < order.effective_ns or quote.at_ns <= order.as_of_ns:
         return order
-    order = replace(order, as_of_ns=quote.at_ns)
-    if order.day.checked_ns is not None and order.day.checked_ns <= quote.at_ns:
-        if not within(order.day, quote.price_paise, order.price_paise, order.trigger_paise):
+    rules, triggered = order.day, order.triggered
+    if rules.checked_ns is not None and rules.checked_ns <= quote.at_ns:
+        if not within(rules, quote.price_paise, order.price_paise, order.trigger_paise):
             return _taken_back(order, quote.at_ns, OUT_OF_RANGE)
-        order = replace(order, day=replace(order.day, checked_ns=None))
-    if order.trigger_paise is not None and not order.triggered:
+        rules = replace(rules, checked_ns=None)
+    if order.trigger_paise is not None and not triggered:
         if not _touches_trigger(order, quote.price_paise):
-            return order
-        order = replace(order, triggered=True)
+            return replace(order, as_of_ns=quote.at_ns, day=rules)
+        triggered = True
     price_paise = _fill_price(order, quote)
     if price_paise is None:
-        return replace(order, status=_open_status(order))
+        return replace(order, as_of_ns=quote.at_ns, day=rules, triggered=triggered, status=_open_status(order))
     request = order.request
     if order.price_paise is not None and not protected(
         request.contract, request.transaction, order.price_paise, price_paise=quote.price_paise, at_ns=quote.at_ns
     ):
-        return _taken_back(order, quote.at_ns, UNPROTECTED)
+        return _taken_back(replace(order, day=rules, triggered=triggered), quote.at_ns, UNPROTECTED)
     quantity = _fill_quantity(order, quote.at_ns)
-    number = len(order.fills) + 1
     fill = BrokerFill(
-        fill_id=derive_id(quote.at_ns, "fill", order.broker_order_id, number),
+        fill_id=derive_id(quote.at_ns, "fill", order.broker_order_id, len(order.fills) + 1),
         quantity=quantity,
         price_paise=price_paise,
         ts_event_ns=quote.at_ns,
     )
-    order = replace(order, fills=(*order.fills, fill))
-    return replace(order, status=BrokerStatus.FILLED if order.remaining == 0 else _open_status(order))
+    return replace(
+        order, as_of_ns=quote.at_ns, day=rules, triggered=triggered, fills=(*order.fills, fill),
+        status=BrokerStatus.FILLED if quantity == order.remaining else _open_status(order),
+    )  # fmt: skip
 
 
 def report(order: PaperOrder) -> BrokerOrder:
