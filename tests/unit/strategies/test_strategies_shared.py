@@ -112,11 +112,12 @@ def test_every_session_decides_as_with_the_plain_strategy(seed, drawn, with_volu
     name, parameters, minutes = drawn
     spec = StrategySpec(name=name, parameters=parameters)
     start = data.draw(st.sampled_from([4_800_000, 900, 40]))  # near zero, stops fall below it
-    markets: list[list[Day]] = [
-        [of_timeframe(day, minutes) for day in generated_days(2, seed=seed + n, with_volume=with_volume, start_paise=start,
-                                                        step_bps=data.draw(st.sampled_from([1.5, 60.0])))]
-        for n in range(2)
-    ]  # fmt: skip
+    steps = [data.draw(st.sampled_from([1.5, 60.0])) for _ in range(2)]
+    days = [
+        generated_days(2, seed=seed + n, with_volume=with_volume, start_paise=start, step_bps=step)
+        for n, step in enumerate(steps)
+    ]
+    markets: list[list[Day]] = [[of_timeframe(day, minutes) for day in own] for own in days]
     lane = SharedLane()
     pairs = [(Session(n, spec, lane, fills=fills), Session(n, spec, None, fills=fills)) for n in range(3)]
     for shared, plain in pairs[:2]:
