@@ -159,6 +159,15 @@ def net_of(book: Iterable[BrokerOrder]) -> dict[int, int]:
     return net
 
 
+def traded_by_position(ours: Sequence[OwnOrder], symbols: Mapping[int, str]) -> dict[str, int]:
+    """How many units our orders have traded, by what `disputed_positions` calls the position."""
+    traded: dict[str, int] = {}
+    for order in ours:
+        what = _position(order.instrument, symbols)
+        traded[what] = traded.get(what, 0) + order.filled_quantity
+    return traded
+
+
 def disputed_positions(
     *,
     ours: Mapping[int, int],
@@ -176,7 +185,7 @@ def disputed_positions(
         if theirs not in (mine, mine + others.get(instrument, 0)):
             found.append(
                 Difference(
-                    what=f"position {symbols.get(instrument, instrument)}",
+                    what=_position(instrument, symbols),
                     ours=str(mine),
                     brokers=f"{theirs}, and {converted[instrument]}" if instrument in converted else str(theirs),
                     action=(
@@ -187,3 +196,7 @@ def disputed_positions(
                 )
             )
     return found
+
+
+def _position(instrument: int, symbols: Mapping[int, str]) -> str:
+    return f"position {symbols.get(instrument, instrument)}"

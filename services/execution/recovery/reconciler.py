@@ -35,6 +35,7 @@ from tradebus.execution.reconciliation import (
     lines_by_tag,
     net_of,
     strangers,
+    traded_by_position,
 )
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
@@ -173,7 +174,8 @@ class Reconciler:
         return self._recurrence.lasting([*found, *twins])
 
     async def _positions(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
-        """Only where nothing is under way: positions and orders are read one after the other."""
+        """Only where nothing is under way: positions and orders are read one after the other, and a fill between the
+        two is a difference that ends by itself."""
         if any(own.state in (OrderState.PENDING, OrderState.UNKNOWN) for own in ours):
             return []
         try:
@@ -194,6 +196,5 @@ class Reconciler:
         others = net_of([order for order in book if order.tag not in tags])
         symbols: Mapping[int, str] = {instrument: row.symbol for instrument, row in known.listings()}
         held = await self._book.net(list(self._account.sessions))
-        return self._recurrence.lasting(
-            disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols, converted=converted)
-        )
+        disputed = disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols, converted=converted)
+        return self._recurrence.lasting(disputed, moved=traded_by_position(ours, symbols))

@@ -1,6 +1,6 @@
 """How often in a row something was found: what may be under way is given time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tradebus.contracts.orders import Difference
 
@@ -27,8 +27,17 @@ class Recurrence:
         self._now.add(what)
         return self._seen[what]
 
-    def lasting(self, found: Sequence[Difference]) -> list[Difference]:
-        """Those that were there the last time too; the others leave open whether book and broker agree."""
-        lasting = [one for one in found if self.count(f"{one.what} {one.ours} {one.brokers}") >= PATIENCE]
+    def lasting(self, found: Sequence[Difference], *, moved: Mapping[str, int] | None = None) -> list[Difference]:
+        """Those that were there the last time too; the others leave open whether book and broker agree.
+
+        `moved` says of things that move by themselves how far they had moved: what is said of one that has moved since
+        the last look is another difference, though the words are the same.
+        """
+        moved = moved or {}
+        lasting = [
+            one
+            for one in found
+            if self.count(f"{one.what} {one.ours} {one.brokers} {moved.get(one.what, '')}") >= PATIENCE
+        ]
         self.open_questions += len(found) - len(lasting)
         return lasting
