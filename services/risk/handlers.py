@@ -136,7 +136,8 @@ class Risk:
         if session.problem and isinstance(signal, facts.EntrySignal):
             await self._refuse(signal, rule="session_put_aside", detail=f"its profit is not known: {session.problem}")
             return
-        await self._surroundings.know(signal.instrument)
+        for instrument in _contracts_of(signal):
+            await self._surroundings.know(instrument)
         await self._marks.judge_before(signal.ts_event_ns, session)
         step = on_signal(session.state, signal, self._surroundings.of(session.terms))
         await self.sessions.save(signal.event_id, {signal.session_id: step})
@@ -180,3 +181,9 @@ class Risk:
         if problem is not None:
             raise InvalidInput(f"session {session_id} is put aside, its row in risk_state cannot be read: {problem}")
         return self.sessions.alive.get(session_id)
+
+
+def _contracts_of(signal: facts.EntrySignal | facts.ExitSignal) -> list[int]:
+    """The instruments that are looked at to judge a signal."""
+    legs = () if signal.group is None else signal.group.legs
+    return [signal.instrument, *(leg.instrument for leg in legs)]

@@ -18,7 +18,8 @@ from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.runtime.isolation.desk import Errand, StrategyDesk
 from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
 from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
-from tradebus.strategies.lane.decisions import DecisionRow, row_of, signal_of
+from tradebus.strategies.lane.decisions import DecisionRow, row_of
+from tradebus.strategies.lane.legs import signals_of
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
@@ -204,10 +205,12 @@ class Deciding:
 
     def _take(self, settled: Settled, runner: Runner, decided: Decided) -> None:
         decision, moment = settled.decision, settled.moment
-        decided.rows.append(row_of(decision, runner.source, moment))
-        signal = signal_of(decision, runner.source, moment, position=settled.position)
-        if signal is not None:
-            decided.signals.append(signal)
+        signals = signals_of(
+            decision, runner.source, moment, position=settled.position, group=settled.group, legs=settled.legs
+        )
+        group_id = next((signal.group_id for signal in signals if signal.group_id is not None), None)
+        decided.rows.append(row_of(decision, runner.source, moment, group_id=group_id))
+        decided.signals += signals
         self._report(settled.failure, runner)
 
     def _report(self, failure: str | None, runner: Runner) -> None:

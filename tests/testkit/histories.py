@@ -1,6 +1,7 @@
 """Generated markets as the history files a user would have."""
 
 import csv
+import math
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -33,3 +34,39 @@ def write_history(path: Path, symbols: Sequence[str], days: Sequence[date], *, s
                     stamp = ist_datetime(bar[0]).strftime("%Y-%m-%d %H:%M:%S")
                     rows.writerow([stamp, symbol, *(price / 100 for price in bar[2:6]), bar[6]])
     return path
+
+
+def write_option_history(path: Path, days: Sequence[date], *, expiry: str, seed: int) -> tuple[str, ...]:
+    """NIFTY and the calls and puts at its money on the second day and one strike out, each bar as `write_history` has
+    it; their symbols, calls first. `expiry` as names have it (`24104`)."""
+    write_history(path, ("NIFTY",), days, seed=seed)
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    before = [row for row in rows[1:] if row[0].startswith(days[0].isoformat())]
+    money = math.ceil(float(before[-1][5]) / 50 - 0.5) * 50  # of two equally near, the lower
+    options = tuple(
+        f"NIFTY{expiry}{strike}{right}" for strike, right in
+        ((money, "CE"), (money + 50, "CE"), (money, "PE"), (money - 50, "PE"))
+    )  # fmt: skip
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        for number, symbol in enumerate(options):
+            for day in days:
+                for stamp, *prices in _option_bars(
+                    day, base_price_paise=15_000 - 4_000 * (number % 2), seed=seed + number
+                ):
+                    writer.writerow([stamp, symbol, *prices, 1_000])
+    return options
+
+
+def _option_bars(day: date, *, base_price_paise: int, seed: int) -> list[list[object]]:
+    session = session_for(day, "derivative")
+    assert session is not None
+    one = SyntheticInstrument(
+        instrument=0, base_price_paise=base_price_paise, annual_volatility=1.5, tick_size_paise=5, daily_volume=100_000
+    )
+    bars = generate_day([one], day_open_ns=session.open_ns, minutes=375, seed=seed)
+    return [
+        [ist_datetime(bar[0]).strftime("%Y-%m-%d %H:%M:%S"), *(price / 100 for price in bar[2:6])]
+        for bar in bars.tolist()
+    ]  # fmt: skip

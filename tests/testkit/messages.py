@@ -56,19 +56,30 @@ EXAMPLES: dict[str, Any] = {
     "to_ns": 1_704_081_240_000_000_000, "candles": 2, "candles_corrected": 1,
     "stream": "intents.v1.{0}", "entry_id": "1704081300000-0", "kind": "ENTRY_APPROVED", "service": "execution",
     "opened_ts_ns": 1_704_081_300_150_000_000, "orders_checked": 12,
+    "group_id": "018cc251-f400-7abc-8def-00000000000a",
+    "group": {"instrument": 0, "price_paise": 2_170_000, "legs": [
+        {"instrument": 2, "symbol": "NIFTY2410421700CE", "side": "LONG", "ratio": 1, "price_paise": 15_000,
+         "stop_paise": 12_000, "target_paise": None},
+    ]},
     "differences": [{"what": "order tb01", "ours": "OPEN 30", "brokers": "COMPLETE 30", "action": "adopted the fill"}],
 }  # fmt: skip
 
 
 def sample(model: type[Message], **changed: Any) -> Message:
-    """A message of a type, every field set. Raises KeyError for a field that has no example above: add one."""
-    fields = {name: EXAMPLES[name] for name in model.model_fields} | changed
+    """A message of a type, every field set that its first version had. Raises KeyError for a field that has no example
+    above: add one."""
+    fields = {name: EXAMPLES[name] for name in model.model_fields if name not in model.ADDED} | changed
     return parse(json.dumps({"type": model.TYPE, "schema_version": model.VERSION, **fields}).encode())
 
 
 def golden_path(model: type[Message], folder: Path = GOLDEN) -> Path:
     """Where the golden of a message lies."""
     return folder / f"{model.TYPE}.v{model.VERSION}.json"
+
+
+def of_a_leg(model: type[Message]) -> Message:
+    """As `sample`, with the fields that came later."""
+    return sample(model, **{name: EXAMPLES[name] for name in model.ADDED})
 
 
 def write_missing(folder: Path = GOLDEN) -> list[Path]:

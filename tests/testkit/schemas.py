@@ -29,7 +29,12 @@ def allowed(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStr
 def _object(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "properties" not in schema:
         return st.dictionaries(st.text(max_size=8), _anything, max_size=3)
-    return st.fixed_dictionaries({name: allowed(one, definitions) for name, one in schema["properties"].items()})
+    made = {name: allowed(one, definitions) for name, one in schema["properties"].items()}
+    required = schema.get("required", [])
+    return st.fixed_dictionaries(
+        {name: one for name, one in made.items() if name in required},
+        optional={name: one for name, one in made.items() if name not in required},
+    )
 
 
 def _array(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStrategy[Any]:

@@ -1,7 +1,8 @@
 """JSON Schema of the messages, from their models.
 
 Two forms: on the internal streams a message is its fields with `type` and `schema_version` in front; on the public
-channel and stream of events `time_utc` is added. Every field is always present; one that does not apply is null.
+channel and stream of events `time_utc` is added. Every field is always present, and one that does not apply is null,
+but for those that came later (`Message.ADDED`): they are left out then.
 """
 
 from collections.abc import Mapping
@@ -41,11 +42,18 @@ def _enveloped(schema: Schema, model: type[Message], *, public: bool) -> Schema:
     head: Schema = {"type": {"const": model.TYPE}, "schema_version": {"const": model.VERSION}}
     if public:
         head["time_utc"] = {"type": "string", "format": "date-time", "description": "ts_event_ns spelled out"}
+    own = {name: _there(field) if name in model.ADDED else field for name, field in schema["properties"].items()}
     return schema | {
         "description": (model.__doc__ or "").strip(),
-        "properties": head | schema["properties"],
-        "required": [*head, *schema["required"]],
+        "properties": head | own,
+        "required": [*head, *(name for name in schema["required"] if name not in model.ADDED)],
     }
+
+
+def _there(field: Schema) -> Schema:
+    """A field that is left out rather than null."""
+    said = [one for one in field["anyOf"] if one != {"type": "null"}]
+    return said[0] if len(said) == 1 else {"anyOf": said}
 
 
 def describe(field: Schema, parts: Mapping[str, Schema]) -> str:

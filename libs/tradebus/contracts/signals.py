@@ -1,11 +1,16 @@
 """What strategies say (`signals.v1.strategy`; another source has a stream of its own)."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from tradebus.contracts.base import Message
+
+LEGS_MAX = 8
+RATIO_MAX = 100
+_STRICT = ConfigDict(extra="forbid")
 
 
 class Side(StrEnum):
@@ -16,6 +21,33 @@ class Side(StrEnum):
     def sign(self) -> int:
         """+1 for LONG, -1 for SHORT."""
         return 1 if self is Side.LONG else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One contract of a group. `ratio` is how many lots of it there are for one unit of the group."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    instrument: int
+    symbol: str
+    side: Side
+    ratio: Annotated[int, Field(ge=1, le=RATIO_MAX)]
+    price_paise: Annotated[int, Field(gt=0)]
+    stop_paise: Annotated[int, Field(gt=0)]
+    target_paise: Annotated[int, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What legs were asked for on: an instrument and its price. `legs` are all of an entry's, as they are placed; of an
+    exit none."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    instrument: int
+    price_paise: Annotated[int, Field(gt=0)]
+    legs: tuple[Leg, ...] = ()
 
 
 class _Signal(Message):
@@ -42,18 +74,24 @@ class ArmShort(_Signal):
 
 
 class EntrySignal(_Signal):
-    """Asks for a position. `pos_id` derives from session, strategy, symbol and event time, and follows it for life."""
+    """Asks for a position. `pos_id` derives from session, strategy, symbol and event time, and follows it for life. A
+    leg's has `group`, and the others of the group follow or came before."""
 
     TYPE: ClassVar[str] = "ENTRY_SIGNAL"
+    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "group")
     stop_paise: int = Field(gt=0)
     target_paise: int | None = Field(default=None, gt=0)
     confidence: float = Field(ge=0, le=1)
+    group: Group | None = None
 
 
 class ExitSignal(_Signal):
-    """Asks that the position `pos_id` be closed. `side` is the side of the position."""
+    """Asks that the position `pos_id` be closed, and with a `group_id` what is on its way into that group. `side` is
+    the side of the position."""
 
     TYPE: ClassVar[str] = "EXIT_SIGNAL"
+    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "group")
+    group: Group | None = None
 
 
 class StrategyFailed(Message):

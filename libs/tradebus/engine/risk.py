@@ -84,7 +84,8 @@ class _Session:
         self.legs = [_leg(holding) for holding in open_]
         ends = [holding.hard_end_ns for holding in open_ if holding.hard_end_ns is not None]
         ending = any(holding.opened_ns is not None and not holding.live for holding in state.holdings.values())
-        self.due_ns = 0 if ending else min(ends, default=NEVER_NS)
+        leaving = any(holding.exit_due is not None for holding in open_)
+        self.due_ns = 0 if ending or leaving else min(ends, default=NEVER_NS)
 
 
 def _leg(holding: Holding) -> _Leg:

@@ -14,7 +14,7 @@ from tradebus.engine.record import Record
 from tradebus.kernel.time import ist_to_ns
 from tradebus.strategies.lane.asking import Settled
 from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
-from tradebus.strategies.lane.decisions import signal_of
+from tradebus.strategies.lane.legs import signals_of
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import (
     ActiveSession,
@@ -149,9 +149,9 @@ class EngineStrategies:
                 moment.price_paise,
             )
             if decision.action is not Action.HOLD:
-                signal = signal_of(decision, runner.source, moment, position=settled.position)
-                if signal is not None:
-                    signals.append(signal)
+                signals += signals_of(
+                    decision, runner.source, moment, position=settled.position, group=settled.group, legs=settled.legs
+                )
             self._record.failed(runner.source.key, settled.failure)
         return signals
 

@@ -130,4 +130,5 @@ def _trade(approval: EntryApproved, *, contract: Contract, owner: str, at_ns: in
         created_ns=approval.ts_event_ns,
         as_of_ns=at_ns,
         owner=owner,
+        group_id=approval.group_id,
     )

@@ -191,5 +191,6 @@ def _envelope(fact_type: str, trade: Trade, step: Step, ts_ns: int, *cause: str)
         "user_id": trade.user_id,
         "session_id": trade.session_id,
         "pos_id": trade.pos_id,
+        "group_id": trade.group_id,
         "database_id": trade.trade_id,
     }

@@ -67,6 +67,7 @@ class Trade:
     created_ns: int
     as_of_ns: int
     owner: str
+    group_id: str | None = None  # of the legs it is one of
     version: int = 0
     trade_id: int | None = None
     entry_quantity: int = 0

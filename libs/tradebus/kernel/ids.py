@@ -35,6 +35,11 @@ def derive_id(ts_event_ns: int, *cause: str | int) -> str:
     return _uuid7(ts_event_ns // 1_000_000, digest)
 
 
+def milliseconds_of(derived: str) -> int:
+    """The time an id shows, in milliseconds since the epoch. Raises ValueError for what is no id."""
+    return int(derived[:8] + derived[9:13], 16)
+
+
 def derive_tag(*cause: str | int) -> str:
     """A broker tag: 20 characters of [0-9a-z] (Kite's limit, the strictest of the three), unique per cause."""
     number = int.from_bytes(hashlib.blake2b(joined(*cause), digest_size=12).digest(), "big")

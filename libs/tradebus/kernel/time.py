@@ -5,6 +5,7 @@ India has one zone, UTC+05:30, without daylight saving since 1945, so the offset
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
+NANOSECONDS_PER_MILLISECOND = 1_000_000
 NANOSECONDS_PER_SECOND = 1_000_000_000
 NANOSECONDS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
 NEVER_NS = 2**63 - 1  # later than every instant

@@ -1,4 +1,4 @@
-"""Getting in: the rules in their order, then the size.
+"""Getting in: the rules in their order, then the size. Legs of a group are judged together (`groups`).
 
 Invariants, property-tested: an approval never takes the session beyond a limit, reservations counted; the same state
 and signal give the same answer; a quantity is whole lots.
@@ -32,10 +32,10 @@ def decide_entry(state: RiskState, signal: EntrySignal, situation: Situation) ->
     if instrument is None:
         return (block(signal, "unknown_instrument", f"instrument {signal.instrument} is not registered"),)
     try:
-        ask = _ask(state, signal, situation, instrument)
+        ask = ask_of(state, signal, situation, instrument)
         objection = first_objection(ask)
         if objection is not None:
-            return _objected(signal, objection)
+            return objected(signal, objection)
         contract = contract_of(instrument, ist_date(signal.ts_event_ns))
         return (_sized(ask, signal.pos_id, contract),)
     except InvalidInput as error:
@@ -46,7 +46,10 @@ def block(signal: EntrySignal, rule: str, detail: str) -> Verdict:
     return Verdict(Kind.BLOCK, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal)
 
 
-def _ask(state: RiskState, signal: EntrySignal, situation: Situation, instrument: Instrument) -> Ask:
+def ask_of(
+    state: RiskState, signal: EntrySignal, situation: Situation, instrument: Instrument, *, legs_to_come: int = 0
+) -> Ask:
+    """The entry with all that the rules look at."""
     tick, target = instrument.tick_size_paise, signal.target_paise
     return Ask(
         signal=signal,
@@ -57,10 +60,11 @@ def _ask(state: RiskState, signal: EntrySignal, situation: Situation, instrument
         price_paise=round_to_tick(signal.price_paise, tick),
         stop_paise=round_to_tick(signal.stop_paise, tick),
         target_paise=None if target is None else round_to_tick(target, tick),
+        legs_to_come=legs_to_come,
     )
 
 
-def _objected(signal: EntrySignal, found: Finding) -> tuple[Verdict, ...]:
+def objected(signal: EntrySignal, found: Finding) -> tuple[Verdict, ...]:
     blocked = block(signal, found.rule, found.detail)
     if found.kind is not Kind.HALT:
         return (blocked,)
@@ -73,14 +77,20 @@ def _sized(ask: Ask, pos_id: str, contract: Contract) -> Verdict:
     sized = _size(ask, contract)
     if sized.quantity < lot:
         return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}")
-    legal = order_legal(contract, _entry(ask, sized.quantity), ts_ns=signal.ts_event_ns)
+    legal = order_legal(contract, proposed(ask, sized.quantity), ts_ns=signal.ts_event_ns)
     if not legal.allowed:
         return block(signal, legal.rule, legal.detail)
+    return approved(ask, pos_id, contract, sized)
+
+
+def approved(ask: Ask, pos_id: str, contract: Contract, sized: Sized) -> Verdict:
+    """ALLOW, or REDUCE where a limit cut the size."""
+    signal = ask.signal
     approval = Approval(
         holding=_reservation(ask, pos_id, sized.quantity),
         stop_paise=ask.stop_paise,
         target_paise=ask.target_paise,
-        lot_size=lot,
+        lot_size=contract.lot_size,
         tick_size_paise=contract.tick_size_paise,
         quantity_requested=sized.requested,
         valid_until_ns=signal.ts_event_ns + ask.situation.terms.approval_valid_ns,
@@ -94,7 +104,7 @@ def _sized(ask: Ask, pos_id: str, contract: Contract) -> Verdict:
     return replace(allowed, kind=Kind.REDUCE, rule=sized.rule, detail=f"{sized.quantity} of {sized.requested}")
 
 
-def _entry(ask: Ask, quantity: int) -> ProposedOrder:
+def proposed(ask: Ask, quantity: int) -> ProposedOrder:
     """The order that an approval leads to, as the exchange would see it."""
     transaction = Transaction.BUY if ask.signal.side is Side.LONG else Transaction.SELL
     return ProposedOrder(OrderRole.ENTRY, transaction, OrderType.LIMIT, quantity, price_paise=ask.price_paise)
@@ -121,4 +131,5 @@ def _reservation(ask: Ask, pos_id: str, quantity: int) -> Holding:
     return Holding(
         pos_id=pos_id, strategy=signal.strategy, symbol=signal.symbol, instrument=signal.instrument, side=signal.side,
         quantity=quantity, price_paise=ask.price_paise, trace_id=signal.trace_id, approved_ns=signal.ts_event_ns,
+        group_id=signal.group_id,
     )  # fmt: skip

@@ -21,6 +21,7 @@ STOP_TRADING = "stop_trading"
 FLATTEN = "flatten"
 HARD_TRADING_END = "hard_trading_end"
 EXIT_SIGNAL = "exit_signal"
+GROUP_INCOMPLETE = "group_incomplete"
 
 _REASONS = {
     KILL_SWITCH: "the kill switch is engaged",
@@ -28,18 +29,32 @@ _REASONS = {
     FLATTEN: "the session was told to be flat",
     HARD_TRADING_END: "the day's last moment to be flat",
     EXIT_SIGNAL: "asked for while its entry was in flight",
+    GROUP_INCOMPLETE: "a leg of its group was not entered",
 }
 
 
-def decide_exit(state: RiskState, signal: ExitSignal) -> Verdict:
+def decide_exits(state: RiskState, signal: ExitSignal) -> tuple[Verdict, ...]:
+    """What is asked for and, of a group, every leg that is still on its way in: nobody sees those, so nobody asks."""
+    cause = Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
+    others = state.group(signal.group_id) if signal.group_id is not None else ()
+    return (
+        _decide_exit(state, signal, cause),
+        *(
+            exit_of(holding, rule=EXIT_SIGNAL, detail=signal.reason, cause=cause)
+            for holding in others
+            if holding.live and not holding.open and holding.closing_rule is None and holding.pos_id != signal.pos_id
+        ),
+    )
+
+
+def _decide_exit(state: RiskState, signal: ExitSignal, cause: Cause) -> Verdict:
     """EXIT for a position that is there and not closing, else IGNORED with the reason."""
     holding = state.holdings.get(signal.pos_id or "")
     if holding is None or not holding.live:
         return ignored(signal, rule="no_position", detail=f"no position {signal.pos_id} is open or on its way")
     if holding.closing_rule is not None:
         return ignored(signal, rule="already_closing", detail=f"an exit is out: {holding.closing_rule}")
-    cause = Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
-    return replace(_exit_of(holding, rule=EXIT_SIGNAL, detail=signal.reason, cause=cause), signal=signal)
+    return replace(exit_of(holding, rule=EXIT_SIGNAL, detail=signal.reason, cause=cause), signal=signal)
 
 
 def ignored(signal: ExitSignal, *, rule: str, detail: str) -> Verdict:
@@ -49,7 +64,7 @@ def ignored(signal: ExitSignal, *, rule: str, detail: str) -> Verdict:
 def due_exits(state: RiskState, cause: Cause) -> tuple[Verdict, ...]:
     """An EXIT for every open position that is marked."""
     return tuple(
-        _exit_of(holding, rule=holding.exit_due, detail=_REASONS.get(holding.exit_due, "halted"), cause=cause)
+        exit_of(holding, rule=holding.exit_due, detail=_REASONS.get(holding.exit_due, "halted"), cause=cause)
         for holding in state.open()
         if holding.exit_due is not None
     )
@@ -59,6 +74,12 @@ def all_due(state: RiskState, *, rule: str) -> RiskState:
     """Marks every position and every entry in flight that has no exit out. The first rule that asked stays."""
     holdings = {pos_id: _due(holding, rule=rule) for pos_id, holding in state.holdings.items()}
     return replace(state, holdings=holdings)
+
+
+def group_due(state: RiskState, group_id: str, *, rule: str) -> RiskState:
+    """Marks every leg of a group, as `all_due`."""
+    due = {holding.pos_id: _due(holding, rule=rule) for holding in state.group(group_id)}
+    return replace(state, holdings={**state.holdings, **due}) if due else state
 
 
 def hard_end_due(state: RiskState, *, now_ns: int) -> RiskState:
@@ -92,6 +113,7 @@ def _due(holding: Holding, *, rule: str) -> Holding:
     return replace(holding, exit_due=holding.exit_due or rule)
 
 
-def _exit_of(holding: Holding, *, rule: str, detail: str, cause: Cause) -> Verdict:
+def exit_of(holding: Holding, *, rule: str, detail: str, cause: Cause) -> Verdict:
+    """EXIT for a holding."""
     trace_id = cause.trace_id or holding.trace_id
     return Verdict(Kind.EXIT, rule, detail, cause.ts_event_ns, cause.event_id, trace_id, holding=holding)

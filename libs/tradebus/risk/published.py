@@ -57,6 +57,8 @@ def journalled(verdict: Verdict, fact: RiskFact | None, *, session_id: str) -> L
     body: dict[str, str | int | None] = {"detail": verdict.detail, "cause_id": verdict.cause_id}
     if about is not None:
         body |= {"strategy": about.strategy, "symbol": about.symbol, "side": about.side}
+        if about.group_id is not None:
+            body["group_id"] = about.group_id
     if approval is not None:
         body |= {
             "quantity_requested": approval.quantity_requested,
@@ -117,6 +119,7 @@ def _about(verdict: Verdict, signal: EntrySignal, *, session_id: str, user_id: s
         "user_id": user_id,
         "pos_id": verdict.pos_id,
         "causation_id": verdict.cause_id,
+        "group_id": signal.group_id,
         "signal_id": signal.event_id,
         "strategy": signal.strategy,
         "symbol": signal.symbol,
@@ -135,6 +138,7 @@ def _exit(verdict: Verdict, holding: Holding, *, session_id: str, user_id: str) 
         session_id=session_id,
         user_id=user_id,
         pos_id=holding.pos_id,
+        group_id=holding.group_id,
         causation_id=verdict.cause_id,
         intent_id=derive_id(verdict.ts_event_ns, "intent", *cause),
         strategy=holding.strategy,

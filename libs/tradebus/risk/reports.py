@@ -83,7 +83,7 @@ def _adopted(pos_id: str, fact: PositionOpened) -> Holding:
     return Holding(
         pos_id=pos_id, strategy=fact.strategy, symbol=fact.symbol, instrument=fact.instrument, side=fact.side,
         quantity=fact.quantity, price_paise=fact.average_price_paise, trace_id=fact.trace_id,
-        approved_ns=fact.ts_event_ns,
+        approved_ns=fact.ts_event_ns, group_id=fact.group_id,
     )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Holding:
     exit_due: str | None = None
     closed_ns: int | None = None
     net_pnl_paise: int = 0
+    group_id: str | None = None  # of a leg
 
     @property
     def live(self) -> bool:
@@ -111,6 +112,10 @@ class RiskState:
 
     def open(self) -> list[Holding]:
         return [holding for holding in self.holdings.values() if holding.open]
+
+    def group(self, group_id: str) -> list[Holding]:
+        """The legs of a group, as they were approved."""
+        return [holding for holding in self.holdings.values() if holding.group_id == group_id]
 
     def total_paise(self) -> int:
         """The day's realised net profit and the open positions' gross profit at their last marks."""

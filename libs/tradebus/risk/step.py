@@ -18,10 +18,11 @@ from tradebus.risk.exits import (
     KILL_SWITCH,
     STOP_TRADING,
     all_due,
-    decide_exit,
+    decide_exits,
     due_exits,
     hard_end_due,
 )
+from tradebus.risk.groups import decide_leg, failed
 from tradebus.risk.marking import Breach, mark
 from tradebus.risk.reports import Report, absorb
 from tradebus.risk.rules.data import is_timely
@@ -43,7 +44,9 @@ def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Sit
     if is_timely(signal.ts_event_ns, situation):
         state = state.at(signal.ts_event_ns)
     if isinstance(signal, ExitSignal):
-        verdicts: tuple[Verdict, ...] = (decide_exit(state, signal),)
+        verdicts: tuple[Verdict, ...] = decide_exits(state, signal)
+    elif signal.group is not None:
+        verdicts = decide_leg(state, signal, signal.group, situation)
     else:
         verdicts = decide_entry(state, signal, situation)
     return _with_due(
@@ -53,7 +56,7 @@ def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Sit
 
 def on_fact(state: RiskState, fact: Report, situation: Situation) -> Step:
     """Execution reports. A close may halt the session. ValueError for a fact without a pos_id."""
-    state = absorb(state, fact, situation)
+    state = failed(state, absorb(state, fact, situation), fact)
     cause = Cause(fact.ts_event_ns, fact.event_id, fact.trace_id)
     verdicts: tuple[Verdict, ...] = ()
     if isinstance(fact, PositionClosed):

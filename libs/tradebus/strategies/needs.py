@@ -74,6 +74,17 @@ Role = Underlying | Future | Call | Put | Symbol
 _KINDS: dict[str, Callable[..., Role]] = {
     "underlying": Underlying, "future": Future, "call": Call, "put": Put, "symbol": Symbol
 }  # fmt: skip
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def role_as_json(role: Role) -> list[Any]:
+    return [_NAMES[type(role)], getattr(role, "steps", getattr(role, "symbol", None))]
+
+
+def role_from_json(data: Any) -> Role:
+    """What `role_as_json` made. Raises ValueError, TypeError or KeyError for anything else."""
+    kind, value = data
+    return _KINDS[kind]() if value is None else _KINDS[kind](value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +117,8 @@ class Needs:
         return None
 
     def as_json(self) -> dict[str, Any]:
-        kinds = {kind: name for name, kind in _KINDS.items()}
         return {
-            "instruments": [
-                [kinds[type(role)], getattr(role, "steps", getattr(role, "symbol", None))] for role in self.instruments
-            ],
+            "instruments": [role_as_json(role) for role in self.instruments],
             "timeframes_seconds": list(self.timeframes_seconds),
             "quotes": self.quotes,
             "chain": self.chain,
@@ -119,7 +127,7 @@ class Needs:
     @classmethod
     def from_json(cls, data: Any) -> "Needs":
         """What `as_json` made. Raises ValueError or KeyError for anything else."""
-        roles = tuple(_KINDS[kind]() if value is None else _KINDS[kind](value) for kind, value in data["instruments"])
+        roles = tuple(role_from_json(role) for role in data["instruments"])
         made = cls(roles, tuple(data["timeframes_seconds"]), bool(data["quotes"]), bool(data["chain"]))
         if (problem := made.problem()) is not None:
             raise ValueError(problem)

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tradebus.contracts.signals import Side
 from tradebus.strategies.market_views import Chain, Quote
-from tradebus.strategies.needs import Needs, Series
+from tradebus.strategies.needs import Needs, Role, Series
 
 
 class StrategyParameters(BaseModel):
@@ -47,6 +47,7 @@ class Action(StrEnum):
     ENTER_LONG = "ENTER_LONG"
     ENTER_SHORT = "ENTER_SHORT"
     EXIT = "EXIT"
+    ENTER_LEGS = "ENTER_LEGS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,29 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleLeg:
+    """One leg of an entry, by a role that NEEDS has. Prices are those of the leg's own contract. `ratio` is how many
+    lots of it there are for one unit of the group."""
+
+    role: Role
+    side: Side
+    stop_paise: int
+    target_paise: int | None = None
+    ratio: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLeg:
+    """A leg that is open: the role and contract it was asked for by, and its position."""
+
+    role: str
+    symbol: str
+    instrument: int
+    group_id: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a strategy may know beside the candle."""
 
@@ -92,17 +116,20 @@ class Context:
     warming_up: bool
     quote: Quote | None = None  # where NEEDS asks for it; None while warming up and until the first one has come
     chain: Chain | None = None  # likewise
+    legs: tuple[HeldLeg, ...] = ()  # those of this strategy, asked for on this symbol, that are open
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer. `stop_paise` is required for an entry; `reason` always says which condition decided."""
+    """The answer. `stop_paise` is required for an entry, `legs` for ENTER_LEGS; `reason` always says which condition
+    decided. EXIT closes the position and all legs."""
 
     action: Action
     reason: str
     stop_paise: int | None = None
     target_paise: int | None = None
     confidence: float = 0.5
+    legs: tuple[RoleLeg, ...] = ()
 
 
 P = TypeVar("P", bound=StrategyParameters)

@@ -53,6 +53,16 @@ def resolve(
     return found
 
 
+def find_roles(
+    needs: Needs, own: Instrument, *, instruments: InstrumentMaster, day: date, what: str, offered: Offered = HISTORY
+) -> dict[str, Instrument]:
+    """What each role means, by the role's name."""
+    return {
+        role.name: find_role(role, own, instruments=instruments, day=day, what=what, offered=offered)
+        for role in needs.instruments
+    }
+
+
 def spots_of(needs: Needs, own: Instrument, instruments: InstrumentMaster, day: date) -> list[Instrument]:
     """Whose last close decides which strikes `needs` means: the underlying or, where only contracts are followed, its
     nearest future; nothing where it asks for no option."""

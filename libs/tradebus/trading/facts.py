@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
-from tradebus.contracts.signals import Side
+from tradebus.contracts.signals import Group, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class Fact:
     pos_id: str | None = None
     causation_id: str | None = None
     database_id: int | None = None
+    group_id: str | None = None
 
 
 # What strategies say.
@@ -63,6 +64,7 @@ class EntrySignal(SignalFact):
     stop_paise: int
     target_paise: int | None
     confidence: float
+    group: Group | None = None  # of a leg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class ExitSignal(SignalFact):
     """Asks that `pos_id` be closed. `side` is the position's."""
 
     TYPE: ClassVar[str] = "EXIT_SIGNAL"
+    group: Group | None = None
 
 
 Signal = ArmLong | ArmShort | EntrySignal | ExitSignal

@@ -49,6 +49,6 @@ def _trade(trade: Trade) -> dict[str, Any]:
     names = (
         "pos_id", "session_id", "user_id", "strategy", "symbol", "side", "state", "entry_quantity", "entry_value_paise",
         "exit_quantity", "exit_value_paise", "charges_paise", "net_pnl_paise", "r_multiple", "mae_r", "mfe_r",
-        "exit_reason", "opened_ns", "closed_ns",
+        "exit_reason", "opened_ns", "closed_ns", "group_id",
     )  # fmt: skip
     return {name: str(value) if isinstance(value := getattr(trade, name), str) else value for name in names}

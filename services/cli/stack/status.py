@@ -53,7 +53,8 @@ def print_status(found: dict[str, Any]) -> None:
     _print_rows(console, "sessions", found["sessions"], ("user_id", "session_id", "status", "trades", "net_pnl"))
     positions = [one for session in found["portfolio"] for one in session["positions"]]
     columns = ("user_id", "strategy", "symbol", "side", "quantity", "entry_price", "last_price", "unrealised_pnl")
-    _print_rows(console, "open positions", positions, columns)
+    grouped = any(one["group_id"] for one in positions)
+    _print_rows(console, "open positions", positions, (*columns, "group_id") if grouped else columns)
 
 
 def _print_rows(console: Console, title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:

@@ -12,9 +12,9 @@ claimed AS (
     INSERT INTO trades (pos_id, session_id, user_id, strategy, symbol, instrument_id, side, state, quantity_requested,
         expected_price_paise, initial_stop_paise, stop_paise, target_paise, lot_size, tick_size_paise,
         max_slippage_pct, order_timeout_seconds, exit_reason, trace_id, intent_id, created_ns, closed_ns, as_of_ns,
-        owner)
+        owner, group_id)
     SELECT $4, $5, $6, $7, $8, $9, $10, $11, $12::bigint, $13::bigint, $14::bigint, $15::bigint, $16::bigint, $17, $18,
-        $19, $20, $21, $22, message_id, $23::bigint, $24::bigint, $25::bigint, $26 FROM first
+        $19, $20, $21, $22, message_id, $23::bigint, $24::bigint, $25::bigint, $26, $44 FROM first
     RETURNING trade_id
 ), entry AS (
     INSERT INTO orders (order_id, pos_id, tag, role, sequence, transaction_type, order_type, quantity, price_paise,

@@ -52,7 +52,7 @@ class PostgresLedger:
             o.order_id, o.tag, o.transaction, o.order_type, o.quantity, o.price_paise, o.state, o.placed_ns,
             o.updated_ns, o.reason,
             *_columns(lines, 5),
-            outcome, approval.model_dump(mode="json", exclude_none=True),
+            outcome, approval.model_dump(mode="json", exclude_none=True), t.group_id,
         )  # fmt: skip
         t.trade_id = row["trade_id"] if row else None
         return row is not None

@@ -182,7 +182,7 @@ class Commits:
         message = ReconcileMismatch(
             event_id=event_id, ts_event_ns=at_ns, ts_recorded_ns=self._clock.now_ns(), source=CONSUMER,
             trace_id=trade.trace_id, user_id=trade.user_id, session_id=trade.session_id, pos_id=trade.pos_id,
-            database_id=trade.trade_id, differences=shown,
+            database_id=trade.trade_id, group_id=trade.group_id, differences=shown,
         )  # fmt: skip
         tx.emit(ORDERS.name, message)
         _log.error("changed at the broker, not by us", pos_id=trade.pos_id, differences=[str(one) for one in shown])

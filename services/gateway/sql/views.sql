@@ -21,7 +21,7 @@ ORDER BY s.created_ns DESC, s.session_id DESC LIMIT $3;
 -- The open positions of the sessions in $1, marked at the last closed candle.
 SELECT t.session_id, t.user_id, t.pos_id, t.strategy, t.symbol, t.side, t.state,
        t.entry_quantity - t.exit_quantity AS quantity,
-       t.entry_value_paise, t.entry_quantity, t.stop_paise, t.target_paise, t.opened_ns,
+       t.entry_value_paise, t.entry_quantity, t.stop_paise, t.target_paise, t.opened_ns, t.group_id,
        (SELECT close_paise FROM candles_1m c WHERE c.instrument_id = t.instrument_id ORDER BY ts DESC LIMIT 1)
            AS last_price_paise
 FROM trades t
@@ -31,7 +31,7 @@ ORDER BY t.opened_ns, t.pos_id;
 -- name: trades
 SELECT trade_id, pos_id, session_id, user_id, strategy, symbol, side, state, quantity_requested, entry_quantity,
        entry_value_paise, exit_quantity, exit_value_paise, charges_paise, initial_stop_paise, stop_paise, target_paise,
-       exit_reason, created_ns, opened_ns, closed_ns, net_pnl_paise, r_multiple, mae_r, mfe_r, trace_id
+       exit_reason, created_ns, opened_ns, closed_ns, net_pnl_paise, r_multiple, mae_r, mfe_r, trace_id, group_id
 FROM trades
 WHERE ($1::text IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2)
 ORDER BY trade_id DESC LIMIT $3;

@@ -59,6 +59,7 @@ def _group(session_id: str, rows: Sequence[DecisionRow]) -> dict[str, Any]:
         "action": [actions.setdefault(row.action, len(actions) + 1) for row in rows],
         "reason": [reasons.setdefault(row.reason, len(reasons) + 1) for row in rows],
         "price_paise": [row.price_paise for row in rows],
+        "leg_groups": [row.group_id for row in rows] if any(row.group_id for row in rows) else None,
         "strategies": list(strategies),
         "actions": list(actions),
         "reasons": list(reasons),

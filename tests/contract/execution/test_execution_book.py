@@ -103,6 +103,12 @@ async def test_a_trade_is_read_as_it_was_stored(books: Books) -> None:
     assert await books.ledger.load("nobody") is None
 
 
+async def test_a_leg_is_read_with_its_group(books: Books) -> None:
+    leg = ENTRY.model_copy(update={"group_id": "group-1"})
+    await opened(books, leg)
+    assert (await loaded(books)).group_id == "group-1"
+
+
 async def test_what_is_read_is_ones_own(books: Books) -> None:
     await opened(books)
     first = await loaded(books)

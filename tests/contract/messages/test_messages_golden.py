@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from testkit.messages import GOLDEN, golden_path, write_missing
+from testkit.messages import GOLDEN, golden_path, of_a_leg, write_missing
 
 from tradebus.contracts.base import Message
 from tradebus.contracts.export import documents
@@ -40,8 +40,19 @@ def test_a_golden_is_read_and_written_back_byte_for_byte(path: Path) -> None:
 @every_message
 def test_a_golden_says_something_in_every_field_of_its_own(model: type[Message]) -> None:
     fields = json.loads(golden(model))
-    assert list(fields) == ["type", "schema_version", *model.model_fields]
-    assert [name for name in model.model_fields if fields[name] is None] in ([], ["mae_r"])
+    own = [name for name in model.model_fields if name not in model.ADDED]
+    assert list(fields) == ["type", "schema_version", *own]
+    assert [name for name in own if fields[name] is None] in ([], ["mae_r"])
+
+
+@every_message
+def test_what_came_later_is_left_out_where_it_does_not_apply_and_read_where_it_does(model: type[Message]) -> None:
+    added = of_a_leg(model)
+    fields = json.loads(added.to_json())
+    assert {name for name in model.model_fields if name in fields} == set(model.model_fields)
+    assert parse(added.to_json()) == added
+    assert list(jsonschema.Draft202012Validator(SCHEMA).iter_errors(fields)) == []
+    assert {name: value for name, value in fields.items() if name not in model.ADDED} == json.loads(golden(model))
 
 
 @every_message

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from testkit.messages import golden_path, sample
+from testkit.messages import golden_path, of_a_leg, sample
 from testkit.schemas import allowed
 
 from tradebus.contracts.base import Message
@@ -87,7 +87,7 @@ def test_a_missing_field_is_refused_unless_it_may_be_null(model: type[Message]) 
 
 @every_message
 def test_a_value_of_another_type_is_refused(model: type[Message]) -> None:
-    fields = golden(model)
+    fields: dict[str, Any] = json.loads(of_a_leg(model).to_json())
     for name in model.model_fields:
         wrong: object = [1] if not isinstance(fields[name], list) else {"a": 1}
         with pytest.raises(ValueError, match=name):

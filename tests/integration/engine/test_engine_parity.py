@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from testkit.histories import write_history
+from testkit.histories import write_history, write_option_history
 
 DAYS = (date(2024, 1, 1), date(2024, 1, 2))
 EXAMPLES = Path(__file__).parents[3] / "examples" / "strategies"
@@ -102,3 +102,42 @@ def test_days_that_break_off_end_flat_in_both(tmp_path: Path, servers) -> None:
     assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
     assert processes["trades"] > 0
     assert processes["open_trades"] == 0
+
+
+MANY = ["--limit", "max_concurrent_trades=8"]
+LEGS = {
+    "all legs in": ["--limit", "max_slippage_pct=5"],
+    "a leg that risk refuses": ["--limit", "max_slippage_pct=5", "--limit", "max_concurrent_trades=3"],
+    "a leg that is not filled": ["--limit", "max_slippage_pct=0.01", "--seed", "2"],
+}
+
+
+@pytest.mark.parametrize("name", LEGS)
+def test_legs_are_traded_alike_and_are_one_group(name: str, tmp_path: Path, servers) -> None:
+    history = tmp_path / "bars.csv"
+    options = write_option_history(history, DAYS, expiry="24104", seed=3)
+    arguments = [
+        "--history", str(history), "--from", DAYS[1].isoformat(), "--strategy-file", str(EXAMPLES / "straddle.py"),
+        "--capital", "4000000", "--limit", "cooldown_seconds=0", *([] if "refuses" in name else MANY), *LEGS[name],
+    ]  # fmt: skip
+    processes = run("trade", arguments, tmp_path / "state", servers)
+    engine = run("backtest", [*arguments, "--trades", str(tmp_path / "trades.csv")], tmp_path / "state", servers)
+    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
+    assert processes["signals_by_type"]["ENTRY_SIGNAL"] == len(options)
+    made, path = tmp_path / "trades.csv", Path(processes["run_dir"]) / "trades.csv"
+    assert trades_of(made) == trades_of(path)
+    for one in (made, path):
+        with one.open(newline="") as file:
+            groups = [row["group_id"] for row in csv.DictReader(file)]
+        assert len(set(groups)) == bool(groups)
+        assert all(groups)
+    match name:
+        case "all legs in":
+            assert processes["trades"] == len(options)
+        case "a leg that risk refuses":
+            assert processes["blocks_by_rule"] == {"max_concurrent_trades": 1, "group_incomplete": 3}
+            assert processes["trades"] == 0
+        case _:
+            assert processes["approvals"] == len(options)
+            assert processes["open_trades"] == 0
+            assert 0 < processes["trades"] < len(options)

@@ -1,5 +1,6 @@
 """Every example in the guide works on generated data, as the guide says."""
 
+import csv
 import re
 from collections import Counter
 from datetime import date
@@ -8,8 +9,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from testkit.histories import write_option_history
 from testkit.strategy_days import Market, generated_days, of_timeframe
 
+from services.cli.runs.backtesting import Request, run_backtest
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
@@ -45,7 +48,7 @@ INSTRUMENTS = InstrumentMaster(
 
 
 def test_the_guide_has_the_examples_that_are_tried_here():
-    assert len(EXAMPLES) == 4  # the first one is tried with the examples in files
+    assert len(EXAMPLES) == 5  # the first one is tried with the examples in files
 
 
 def test_several_symbols_and_timeframes(tmp_path):
@@ -80,9 +83,32 @@ def test_several_symbols_and_timeframes(tmp_path):
     assert actions[Action.ENTER_LONG] > 0
 
 
+def test_legs_of_one_idea(tmp_path, capsys):
+    (tmp_path / "guide.py").write_text(EXAMPLES[3])
+    days = (date(2024, 1, 1), date(2024, 1, 2))
+    write_option_history(tmp_path / "bars.csv", days, expiry="24104", seed=3)
+    data = {"strategies": [{"name": "call_spread", "path": str(tmp_path / "guide.py")}], "capital": 4_000_000}
+    limits = {"cooldown_seconds": 0, "max_slippage_pct": 5}
+    run_backtest(
+        Request(
+            history=tmp_path / "bars.csv", stored=None, symbols=(), from_date=days[1], to_date=None, seed=1,
+            users={"asha": {**data, "limits": limits}}, trades=tmp_path / "trades.csv", json=True,
+        )
+    )  # fmt: skip
+    assert '"decision_log_hash"' in capsys.readouterr().out
+    with (tmp_path / "trades.csv").open(newline="") as file:
+        trades = list(csv.DictReader(file))
+    by_group = Counter(row["group_id"] for row in trades)
+    assert set(by_group.values()) == {2}
+    assert "" not in by_group
+    assert {row["side"] for row in trades} == {"LONG", "SHORT"}
+    assert {row["exit_reason"] for row in trades} <= {"exit_signal", "stop", "target", "hard_trading_end"}
+    assert "exit_signal" in {row["exit_reason"] for row in trades}
+
+
 def test_opinions_for_every_session():
     module = ModuleType("guide_opinions")
-    exec(EXAMPLES[3], module.__dict__)
+    exec(EXAMPLES[4], module.__dict__)
     strategy = module.AboveAverage
     shared = Shared(strategy, StrategyParameters())
     days = [of_timeframe(day, 5) for day in generated_days(2, seed=5)]

@@ -24,6 +24,7 @@ class Ask:
     price_paise: int
     stop_paise: int
     target_paise: int | None
+    legs_to_come: int = 0  # of its group, after this one
 
     @property
     def now_ns(self) -> int:

@@ -21,4 +21,7 @@ def opposite_position(ask: Ask) -> Finding | None:
 
 def max_concurrent_trades(ask: Ask) -> Finding | None:
     limit, count = ask.situation.terms.limits.max_concurrent_trades, len(ask.live)
-    return block("max_concurrent_trades", f"{count} of {limit} positions are taken") if count >= limit else None
+    if count + ask.legs_to_come < limit:
+        return None
+    more = f", {ask.legs_to_come + 1} legs are asked for" if ask.legs_to_come else ""
+    return block("max_concurrent_trades", f"{count} of {limit} positions are taken{more}")

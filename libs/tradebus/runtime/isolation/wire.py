@@ -8,8 +8,9 @@
 
     step    ["make", runner] | [kind, runner, event, context, series, price_paise]
     kind    "candle" | "input" | "tick"; price_paise is null where no answer is wanted
-    answer  null | ["decision", action, reason, stop, target, confidence] | ["broken", text]
+    answer  null | ["decision", action, reason, stop, target, confidence, [leg, …]] | ["broken", text]
             | ["raised", text, traceback]
+    leg     [role, side, stop, target, ratio]; a role as in `Needs.as_json`
 
 JSON and not pickle: what a user's process sends is data, and never makes the service run anything.
 """
@@ -21,8 +22,8 @@ from tradebus.contracts.signals import Side
 from tradebus.strategies.lane.asking import Ask, Asking, Settled
 from tradebus.strategies.lane.decisions import broken
 from tradebus.strategies.market_views import chain_as_json, chain_from_json, quote_as_json, quote_from_json
-from tradebus.strategies.needs import Series
-from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position, Tick
+from tradebus.strategies.needs import Series, role_as_json, role_from_json
+from tradebus.strategies.protocol import Action, Candle, Context, Decision, HeldLeg, Position, RoleLeg, Tick
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 HEADER_BYTES = 4
@@ -65,13 +66,13 @@ def step_of(ask: Ask, runner: int) -> list[Any]:
             event.ts_open_ns, event.ts_close_ns, event.open_paise, event.high_paise, event.low_paise, event.close_paise,
             event.volume,
         ]  # fmt: skip
-    position = context.position
-    held = None if position is None else [
-        position.pos_id, position.side.value, position.quantity, position.entry_price_paise, position.opened_ts_ns,
-    ]  # fmt: skip
+    held = None if context.position is None else _position_fields(context.position)
+    legs = [
+        [leg.role, leg.symbol, leg.instrument, leg.group_id, _position_fields(leg.position)] for leg in context.legs
+    ]
     given = [
         context.symbol, held, context.session_open_ns, context.session_close_ns, context.put_call_ratio,
-        context.warming_up, quote_as_json(context.quote), chain_as_json(context.chain),
+        context.warming_up, quote_as_json(context.quote), chain_as_json(context.chain), legs,
     ]  # fmt: skip
     series = None if ask.series is None else [ask.series.role, ask.series.symbol, ask.series.timeframe_seconds]
     return [kind, runner, fields, given, series, None if ask.moment is None else ask.moment.price_paise]
@@ -80,13 +81,24 @@ def step_of(ask: Ask, runner: int) -> list[Any]:
 def ask_from(step: list[Any]) -> Ask:
     """The question a step says, without its moment: that is the asker's."""
     kind, _, fields, given, series, _ = step
-    symbol, held, open_ns, close_ns, ratio, warming_up, quote, chain = given
-    position = None if held is None else Position(held[0], Side(held[1]), *held[2:])
+    symbol, held, open_ns, close_ns, ratio, warming_up, quote, chain, legs = given
     context = Context(
-        symbol, position, open_ns, close_ns, ratio, warming_up, quote_from_json(quote), chain_from_json(chain)
-    )
+        symbol, None if held is None else _position_from(held), open_ns, close_ns, ratio, warming_up,
+        quote_from_json(quote), chain_from_json(chain),
+        tuple(HeldLeg(role, name, number, group, _position_from(at)) for role, name, number, group, at in legs),
+    )  # fmt: skip
     event: Candle | Tick = Tick(*fields) if kind == "tick" else Candle(*fields)
     return Ask(event, context, series=None if series is None else Series(*series))
+
+
+def _position_fields(position: Position) -> list[Any]:
+    return [
+        position.pos_id, position.side.value, position.quantity, position.entry_price_paise, position.opened_ts_ns,
+    ]  # fmt: skip
+
+
+def _position_from(fields: list[Any]) -> Position:
+    return Position(fields[0], Side(fields[1]), *fields[2:])
 
 
 def read_json(body: bytes) -> Any:
@@ -117,6 +129,7 @@ def answer_fields(answer: Any, price_paise: int) -> list[Any] | None:
     return [
         "decision", answer.action.value, answer.reason[:_REASON_CHARACTERS_MAX], answer.stop_paise,
         answer.target_paise, answer.confidence,
+        [[role_as_json(leg.role), leg.side.value, leg.stop_paise, leg.target_paise, leg.ratio] for leg in answer.legs],
     ]  # fmt: skip
 
 
@@ -125,8 +138,12 @@ def settled_from(answer: Any, ask: Ask, asking: Asking, *, paused: bool) -> Sett
     match answer:
         case None:
             return asking.settled(ask, None, paused=paused)
-        case ["decision", str(action), reason, stop_paise, target_paise, confidence] if action in _ACTIONS:
-            decision = Decision(Action(action), reason, stop_paise, target_paise, confidence)
+        case ["decision", str(action), reason, stop_paise, target_paise, confidence, legs] if action in _ACTIONS:
+            try:
+                asked = tuple(_leg_from(*leg) for leg in legs)
+            except (KeyError, TypeError, ValueError):
+                return asking.refused(ask, "its process sent what is no leg")
+            decision = Decision(Action(action), reason, stop_paise, target_paise, confidence, asked)
             return asking.settled(ask, decision, paused=paused)
         case ["broken", str(problem)]:
             return asking.refused(ask, problem)
@@ -134,3 +151,7 @@ def settled_from(answer: Any, ask: Ask, asking: Asking, *, paused: bool) -> Sett
             return asking.raised(ask, text, failure=trace)
         case _:
             return asking.refused(ask, "its process sent what is no answer")
+
+
+def _leg_from(role: Any, side: Any, stop_paise: Any, target_paise: Any, ratio: Any) -> RoleLeg:
+    return RoleLeg(role_from_json(role), Side(side), stop_paise, target_paise, ratio)

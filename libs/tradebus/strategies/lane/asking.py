@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tradebus.contracts.signals import Group
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.decisions import Moment, Source, settle
 from tradebus.strategies.lane.hours import Hours, SessionHours
+from tradebus.strategies.lane.legs import RoleLegs
 from tradebus.strategies.market_views import Chain, Quote
 from tradebus.strategies.needs import OWN_ORDER, Series
-from tradebus.strategies.protocol import Candle, Context, Decision, Position, Tick, hold
+from tradebus.strategies.protocol import Action, Candle, Context, Decision, HeldLeg, Position, Tick, hold
 
 PositionAt = Callable[[int], Position | None]
 
@@ -36,12 +38,15 @@ InputCandle = tuple[Candle, Series]
 
 @dataclass(slots=True)
 class Settled:
-    """A decision that counts, what it was decided on and the position it saw. `failure`: the traceback to log once."""
+    """A decision that counts, what it was decided on and the position and legs it saw. `group` is what an ENTER_LEGS
+    asks for; `failure` the traceback to log once."""
 
     decision: Decision
     moment: Moment
     position: Position | None
     failure: str | None = None
+    group: Group | None = None
+    legs: tuple[HeldLeg, ...] = ()
 
 
 @dataclass(slots=True)
@@ -56,7 +61,8 @@ class Ask:
 
 class Asking:
     """`position_at(t)` gives the strategy's position just before the instant `t`; `inputs` are the series it hears
-    beside its own, by (timeframe, instrument); `seen` is looked at where it needs quotes or a chain."""
+    beside its own, by (timeframe, instrument); `seen` is looked at where it needs quotes or a chain, `legs` knows what
+    its roles mean."""
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class Asking:
         inputs: Mapping[tuple[int, int], Series] | None = None,
         seen: MarketSeen | None = None,
         underlying: str = "",
+        legs: RoleLegs | None = None,
     ) -> None:
         self.source, self.info, self.hours = source, info, hours
         self.inputs = inputs or {}
@@ -75,6 +82,7 @@ class Asking:
         self.day_ns: int | None = None  # midnight of the trading day the state belongs to
         self._seen = seen if info.needs.quotes or info.needs.chain else None
         self.position_at = position_at
+        self._legs = legs
         self._last_close_ns = 0
         self._input_close_ns: dict[Series, int] = {}
         self._failure_told = False
@@ -106,7 +114,7 @@ class Asking:
             if series is None:
                 self._last_close_ns = candle.ts_close_ns
             else:
-                self._input_close_ns[series] = candle.ts_close_ns
+                self._heard(candle, series)
         return asks
 
     def on_candle(self, candle: Candle) -> Ask | None:
@@ -124,7 +132,7 @@ class Asking:
         hours = self.hours.of(candle.ts_open_ns)
         if hours is None or candle.ts_close_ns <= self._input_close_ns.get(series, 0):
             return None
-        self._input_close_ns[series] = candle.ts_close_ns
+        self._heard(candle, series)
         return Ask(candle, self._context(candle.ts_close_ns, hours, warming_up=False), series=series)
 
     def on_tick(self, tick: Tick, *, ts_event_ns: int) -> Ask | None:
@@ -141,8 +149,13 @@ class Asking:
             return None
         position = ask.context.position
         missing = None if self._seen is None else self._missing(ask.context)
-        decision = settle(answer, ask.moment, position=position, paused=paused, missing=missing)
-        return Settled(decision, ask.moment, position)
+        legs = ask.context.legs
+        decision = settle(
+            answer, ask.moment, position=position, paused=paused, missing=missing, holds_legs=bool(legs)
+        )  # fmt: skip
+        if decision.action is Action.ENTER_LEGS:
+            return _with_group(self._legs, decision, ask.moment, position)
+        return Settled(decision, ask.moment, position, legs=legs)
 
     def refused(self, ask: Ask, problem: str) -> Settled | None:
         """A HOLD that says why the answer cannot count."""
@@ -164,34 +177,52 @@ class Asking:
         self._failure_told = True
         return failure
 
+    def _heard(self, candle: Candle, series: Series) -> None:
+        self._input_close_ns[series] = candle.ts_close_ns
+        if self._legs is not None:
+            self._legs.heard(series.symbol, candle)
+
     def _context(self, ts_ns: int, hours: Hours, *, warming_up: bool) -> Context:
         position = self.position_at(ts_ns)
+        legs = self._legs.held(ts_ns) if self._legs is not None else ()
         if self._seen is not None and not warming_up:
-            return self._shown(ts_ns, position, hours)
+            return self._shown(ts_ns, position, hours, legs)
         last = self._last_context
         if (
-            last is not None and last.position is position and last.warming_up is warming_up
+            last is not None and last.position is position and last.warming_up is warming_up and last.legs == legs
             and last.session_open_ns == hours.open_ns and last.session_close_ns == hours.close_ns
         ):  # fmt: skip
             return last
         self._last_context = Context(
-            self.source.key.symbol, position, hours.open_ns, hours.close_ns, None, warming_up
+            self.source.key.symbol, position, hours.open_ns, hours.close_ns, None, warming_up, legs=legs
         )  # fmt: skip
         return self._last_context
 
-    def _shown(self, ts_ns: int, position: Position | None, hours: Hours) -> Context:
+    def _shown(self, ts_ns: int, position: Position | None, hours: Hours, legs: tuple[HeldLeg, ...]) -> Context:
         assert self._seen is not None
         needs = self.info.needs
         quote = self._seen.quote_of(self.source.instrument, ts_ns) if needs.quotes else None
         chain = self._seen.chain_of(self.source.instrument, ts_ns) if needs.chain else None
         ratio = None if chain is None else chain.put_call_ratio
-        return Context(self.source.key.symbol, position, hours.open_ns, hours.close_ns, ratio, False, quote, chain)
+        return Context(
+            self.source.key.symbol, position, hours.open_ns, hours.close_ns, ratio, False, quote, chain, legs
+        )
 
     def _missing(self, context: Context) -> str | None:
         """What the strategy needs and was not shown: it must not enter on the lack of it."""
         if self.info.needs.quotes and context.quote is None:
             return "no_quote"
         return "no_chain" if self.info.needs.chain and context.chain is None else None
+
+
+def _with_group(legs: RoleLegs | None, decision: Decision, moment: Moment, position: Position | None) -> Settled:
+    """All legs with contract and price, or a HOLD."""
+    if legs is None:
+        return Settled(hold("strategy_error: ValueError: NEEDS has no instruments for legs"), moment, position)
+    asked = legs.asked(decision, moment)
+    if isinstance(asked, Decision):
+        return Settled(asked, moment, position)
+    return Settled(decision, moment, position, group=asked)
 
 
 def error_text(error: BaseException) -> str:

@@ -3,8 +3,8 @@
     strategy's answer ─► checked (a broken answer is a HOLD that says so) ─► suppressed? ─► row + signal
 
 Invariants (property-tested): every answer makes exactly one row; a row with action ENTER_*, ARM_* or EXIT has exactly
-one signal and every other row none; ids are pure functions of session, strategy, symbol and event time; a paused
-session sends no entry; an entry's stop lies on the losing side of its price.
+one signal (of legs one each: `legs`) and every other row none; ids are pure functions of session, strategy, symbol and
+event time; a paused session sends no entry; an entry's stop lies on the losing side of its price.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,13 @@ from tradebus.contracts.base import event_id_for
 from tradebus.contracts.signals import Side
 from tradebus.kernel.ids import derive_id
 from tradebus.strategies.lane.positions import PositionKey
-from tradebus.strategies.protocol import Action, Decision, Position, hold
+from tradebus.strategies.needs import Role
+from tradebus.strategies.protocol import Action, Decision, Position, RoleLeg, hold
 from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal, Signal
 
 _REASON_CHARACTERS_MAX: Final = 500
 _ENTRY_SIDE: Final = {Action.ENTER_LONG: Side.LONG, Action.ENTER_SHORT: Side.SHORT}
+_ENTRIES: Final = frozenset({*_ENTRY_SIDE, Action.ENTER_LEGS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +52,24 @@ class DecisionRow:
     action: str
     reason: str
     price_paise: int
+    group_id: str | None = None  # of the legs it enters or leaves
 
 
 def settle(
-    answer: Any, moment: Moment, *, position: Position | None, paused: bool, missing: str | None = None
-) -> Decision:
+    answer: Any, moment: Moment, *, position: Position | None, paused: bool, missing: str | None = None,
+    holds_legs: bool = False,
+) -> Decision:  # fmt: skip
     """The decision that counts: the strategy's, or a HOLD whose reason says why it does not. `missing` is what it needs
     to enter and was not shown."""
     problem = broken(answer, moment.price_paise)
     if problem is not None:
         return hold(f"strategy_error: {problem}")
     decision: Decision = answer
-    if decision.action is Action.EXIT and position is None:
+    if decision.action is Action.EXIT and position is None and not holds_legs:
         return hold(f"exit_without_position: {decision.reason}")
-    if paused and decision.action in _ENTRY_SIDE:
+    if paused and decision.action in _ENTRIES:
         return hold(f"session_paused: {decision.reason}")
-    if missing is not None and decision.action in _ENTRY_SIDE:
+    if missing is not None and decision.action in _ENTRIES:
         return hold(f"{missing}: {decision.reason}")
     return decision
 
@@ -89,13 +93,29 @@ def broken(answer: Any, price_paise: int) -> str | None:
         return f"ValueError: confidence {confidence!r} is not within 0..1"
     if action is not Action.HOLD and price_paise <= 0:
         return f"ValueError: {action} at a price of {price_paise}"
+    legs: Any = answer.legs
+    if action is Action.ENTER_LEGS:
+        return _broken_legs(legs)
+    if legs != ():
+        return f"ValueError: legs belong to ENTER_LEGS, not to {action}"
     side = _ENTRY_SIDE.get(action)
-    return _broken_levels(answer, side, price_paise) if side is not None else None
+    return broken_levels(answer.stop_paise, answer.target_paise, side, price_paise) if side is not None else None
 
 
-def _broken_levels(answer: Decision, side: Side, price_paise: int) -> str | None:
-    stop: Any = answer.stop_paise
-    target: Any = answer.target_paise
+def _broken_legs(legs: Any) -> str | None:
+    """What is wrong with legs as values; what their roles mean is not looked at."""
+    if not isinstance(legs, tuple) or not legs:
+        return "ValueError: ENTER_LEGS needs legs, a tuple of RoleLeg"
+    for leg in legs:
+        if not isinstance(leg, RoleLeg) or not isinstance(leg.role, Role):
+            return f"TypeError: leg {leg!r} is no RoleLeg with a role of NEEDS"
+        if not isinstance(leg.side, Side) or type(leg.ratio) is not int:
+            return f"TypeError: leg {leg.role.name} needs a Side and a whole ratio, got {leg.side!r} and {leg.ratio!r}"
+    return None
+
+
+def broken_levels(stop: Any, target: Any, side: Side, price_paise: int) -> str | None:
+    """What is wrong with an entry's stop and target, None where nothing is."""
     if type(stop) is not int or stop <= 0:
         return f"ValueError: an entry needs stop_paise, an int above 0, got {stop!r}"
     if (price_paise - stop) * side.sign <= 0:
@@ -109,7 +129,7 @@ def _broken_levels(answer: Decision, side: Side, price_paise: int) -> str | None
     return None
 
 
-def row_of(decision: Decision, source: Source, moment: Moment) -> DecisionRow:
+def row_of(decision: Decision, source: Source, moment: Moment, *, group_id: str | None = None) -> DecisionRow:
     return DecisionRow(
         session_id=source.key.session_id,
         strategy=source.key.strategy,
@@ -118,24 +138,29 @@ def row_of(decision: Decision, source: Source, moment: Moment) -> DecisionRow:
         action=decision.action.value,
         reason=storable(decision.reason),
         price_paise=moment.price_paise,
+        group_id=group_id,
     )
 
 
 def row_of_signal(signal: Signal) -> DecisionRow:
-    """The journal row of the decision that sent this signal."""
+    """The journal row of the decision that sent this signal: the signals of all its legs make the same."""
+    group = signal.group if isinstance(signal, EntrySignal | ExitSignal) else None
     return DecisionRow(
         session_id=signal.session_id,
         strategy=signal.strategy,
-        instrument=signal.instrument,
+        instrument=signal.instrument if group is None else group.instrument,
         ts_event_ns=signal.ts_event_ns,
         action=_action_of(signal).value,
         reason=signal.reason,
-        price_paise=signal.price_paise,
+        price_paise=signal.price_paise if group is None else group.price_paise,
+        group_id=signal.group_id,
     )
 
 
 def _action_of(signal: Signal) -> Action:
     match signal:
+        case EntrySignal() if signal.group is not None:
+            return Action.ENTER_LEGS
         case EntrySignal():
             return Action.ENTER_LONG if signal.side is Side.LONG else Action.ENTER_SHORT
         case ExitSignal():
@@ -147,18 +172,19 @@ def _action_of(signal: Signal) -> Action:
 
 
 def signal_of(decision: Decision, source: Source, moment: Moment, *, position: Position | None) -> Signal | None:
-    """The signal a settled decision sends, None for HOLD."""
+    """The signal a settled decision sends, None for HOLD. Those of legs are another matter (`legs`)."""
     if decision.action is Action.HOLD:
         return None
-    shared = _Shared(source, moment, storable(decision.reason))
     if decision.action is Action.ARM_LONG:
-        return ArmLong(**shared.fields(ArmLong.TYPE), side=Side.LONG, confidence=decision.confidence)
+        fields = shared_fields(ArmLong.TYPE, decision, source, moment)
+        return ArmLong(**fields, side=Side.LONG, confidence=decision.confidence)
     if decision.action is Action.ARM_SHORT:
-        return ArmShort(**shared.fields(ArmShort.TYPE), side=Side.SHORT, confidence=decision.confidence)
+        fields = shared_fields(ArmShort.TYPE, decision, source, moment)
+        return ArmShort(**fields, side=Side.SHORT, confidence=decision.confidence)
     side_entered = _ENTRY_SIDE.get(decision.action)
     if side_entered is not None and decision.stop_paise is not None:
         return EntrySignal(
-            **shared.fields(EntrySignal.TYPE),
+            **shared_fields(EntrySignal.TYPE, decision, source, moment),
             pos_id=position_id(source.key, moment.ts_event_ns),
             side=side_entered,
             stop_paise=decision.stop_paise,
@@ -167,7 +193,8 @@ def signal_of(decision: Decision, source: Source, moment: Moment, *, position: P
         )
     if position is None:
         return None
-    return ExitSignal(**shared.fields(ExitSignal.TYPE), pos_id=position.pos_id, side=position.side)
+    fields = shared_fields(ExitSignal.TYPE, decision, source, moment)
+    return ExitSignal(**fields, pos_id=position.pos_id, side=position.side)
 
 
 def position_id(key: PositionKey, ts_event_ns: int) -> str:
@@ -175,28 +202,22 @@ def position_id(key: PositionKey, ts_event_ns: int) -> str:
     return derive_id(ts_event_ns, "position", key.session_id, key.strategy, key.symbol, ts_event_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    source: Source
-    moment: Moment
-    reason: str
-
-    def fields(self, message_type: str) -> dict[str, Any]:
-        key, moment = self.source.key, self.moment
-        ts_ns = moment.ts_event_ns
-        return {
-            "event_id": event_id_for(message_type, ts_ns, key.session_id, key.strategy, key.symbol, ts_ns),
-            "ts_event_ns": ts_ns,
-            # One trace per market event: every strategy that acts on this candle or tick shares it.
-            "trace_id": derive_id(ts_ns, moment.cause, key.symbol, ts_ns),
-            "user_id": self.source.user_id,
-            "session_id": key.session_id,
-            "strategy": key.strategy,
-            "symbol": key.symbol,
-            "instrument": self.source.instrument,
-            "price_paise": moment.price_paise,
-            "reason": self.reason,
-        }
+def shared_fields(message_type: str, decision: Decision, source: Source, moment: Moment) -> dict[str, Any]:
+    """What every signal has of its decision."""
+    key, ts_ns = source.key, moment.ts_event_ns
+    return {
+        "event_id": event_id_for(message_type, ts_ns, key.session_id, key.strategy, key.symbol, ts_ns),
+        "ts_event_ns": ts_ns,
+        # One trace per market event: every strategy that acts on this candle or tick shares it.
+        "trace_id": derive_id(ts_ns, moment.cause, key.symbol, ts_ns),
+        "user_id": source.user_id,
+        "session_id": key.session_id,
+        "strategy": key.strategy,
+        "symbol": key.symbol,
+        "instrument": source.instrument,
+        "price_paise": moment.price_paise,
+        "reason": storable(decision.reason),
+    }
 
 
 def storable(reason: str) -> str:

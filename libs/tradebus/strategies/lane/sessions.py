@@ -19,13 +19,14 @@ from tradebus.strategies.lane.asking import Asking, MarketSeen, Settled
 from tradebus.strategies.lane.conflicts import Bid
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
-from tradebus.strategies.lane.positions import PositionBook, PositionKey
+from tradebus.strategies.lane.legs import RoleLegs
+from tradebus.strategies.lane.positions import LegSpan, PositionBook, PositionKey
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.shared import SharedLane, SharedRunner, compiled_info
 from tradebus.strategies.needs import OWN_ORDER, Series
 from tradebus.strategies.protocol import Candle, Strategy
 from tradebus.strategies.registry import COMPILED, find_strategy, parse_parameters
-from tradebus.strategies.roles import HISTORY, Offered, resolve
+from tradebus.strategies.roles import HISTORY, Offered, find_roles, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +227,14 @@ def _asking(
     seen: MarketSeen | None,
 ) -> Asking:
     key = PositionKey(spec.session_id, info.name, own.symbol)
+    source, first_day, what = Source(key, spec.user_id, own.instrument_id), day or date.min, f"strategy {info.name!r}"
+    contracts = find_roles(info.needs, own, instruments=instruments, day=first_day, what=what, offered=offered)
+
+    def legs_at(ts_ns: int) -> Sequence[LegSpan]:
+        return book.legs_at(spec.session_id, info.name, ts_ns)
+
     return Asking(
-        Source(key, spec.user_id, own.instrument_id),
+        source,
         info,
         hours=SessionHours(own),
         position_at=lambda ts_ns: book.at(key, ts_ns),
@@ -236,10 +243,11 @@ def _asking(
             own,
             own_timeframe_seconds=info.timeframe_seconds,
             instruments=instruments,
-            day=day or date.min,
-            what=f"strategy {info.name!r}",
+            day=first_day,
+            what=what,
             offered=offered,
         ),
         seen=seen,
         underlying=own.underlying,
+        legs=RoleLegs(source, contracts, legs_at) if contracts else None,
     )

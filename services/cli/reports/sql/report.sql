@@ -39,7 +39,7 @@ WHERE i.symbol = ANY($1)
 -- name: trade_rows
 SELECT t.pos_id, t.session_id, t.user_id, t.strategy, t.symbol, t.side, t.state, t.entry_quantity, t.entry_value_paise,
        t.exit_quantity, t.exit_value_paise, t.charges_paise, t.net_pnl_paise, t.r_multiple, t.mae_r, t.mfe_r,
-       t.exit_reason, t.opened_ns, t.closed_ns
+       t.exit_reason, t.opened_ns, t.closed_ns, t.group_id
 FROM trades t WHERE t.session_id = ANY($1) AND t.entry_quantity > 0
 ORDER BY t.opened_ns, t.user_id, t.strategy, t.symbol, t.pos_id;
 
