@@ -8,7 +8,10 @@ nothing that differs from run to run (session, event and order ids) is in a line
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 Line = tuple[int, str]
@@ -20,11 +23,27 @@ def log_line(kind: str, row: Sequence[Any]) -> Line:
     return int(row[0]), text
 
 
-def decision_log_hash(rows_by_kind: Mapping[str, Iterable[Sequence[Any]]]) -> str:
-    """Hexadecimal. Lines are ordered by event time, then by their text, which begins with the kind."""
-    lines = sorted(log_line(kind, row) for kind, rows in rows_by_kind.items() for row in rows)
+def decision_log_hash(rows_by_kind: Mapping[str, Iterable[Sequence[Any]]], *, ascending: Collection[str] = ()) -> str:
+    """Hexadecimal. Lines are ordered by event time, then by their text, which begins with the kind.
+
+    Rows of a kind in `ascending` come by their event time and are not kept: there may be millions of them. Raises
+    ValueError where they do not.
+    """
+    kinds = [
+        _lines(kind, rows) if kind in ascending else iter(sorted(_lines(kind, rows)))
+        for kind, rows in rows_by_kind.items()
+    ]
     digest = hashlib.sha256()
-    for _, text in lines:
-        digest.update(text.encode())
-        digest.update(b"\n")
+    before_ns: int | None = None
+    for ts_ns, lines in groupby(merge(*kinds, key=itemgetter(0)), key=itemgetter(0)):
+        if before_ns is not None and ts_ns < before_ns:
+            raise ValueError(f"the decision log's rows are not ascending: {ts_ns} after {before_ns}")
+        before_ns = ts_ns
+        for _, text in sorted(lines):
+            digest.update(text.encode())
+            digest.update(b"\n")
     return digest.hexdigest()
+
+
+def _lines(kind: str, rows: Iterable[Sequence[Any]]) -> Iterator[Line]:
+    return (log_line(kind, row) for row in rows)

@@ -22,7 +22,7 @@ def report_of(record: Record, sessions: Sequence[SessionSpec]) -> RunReport:
         bars=record.bars,
         sessions=tuple(_session(record, spec) for spec in ordered),
         trades=tuple(_trade(trade) for trade in opened),
-        decision_log_hash=decision_log_hash(record.log_rows()),
+        decision_log_hash=decision_log_hash(record.log_rows(), ascending=("decision",)),
     )
 
 

@@ -1,5 +1,6 @@
 """The decision log's hash: of what was decided, not of how it was read or which run it was."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,3 +44,14 @@ def test_a_row_more_or_of_another_kind_changes_it(log: dict[str, list[Row]]) -> 
     more = {**log, "fill": [*log["fill"], row]}
     other = {**log, "decision": [*log["decision"], row]}
     assert len({decision_log_hash(log), decision_log_hash(more), decision_log_hash(other)}) == 3
+
+
+@given(logs)
+def test_rows_that_come_in_order_need_not_be_kept(log: dict[str, list[Row]]) -> None:
+    in_order = {**log, "decision": sorted(log["decision"], key=lambda row: row[0])}
+    assert decision_log_hash(in_order, ascending=("decision",)) == decision_log_hash(log)
+
+
+def test_rows_that_are_said_to_come_in_order_and_do_not_are_refused() -> None:
+    with pytest.raises(ValueError, match="not ascending: 1 after 2"):
+        decision_log_hash({"decision": [(2, "a"), (1, "b")]}, ascending=("decision",))

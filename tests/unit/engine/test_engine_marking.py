@@ -47,5 +47,5 @@ def test_put_off_or_not_the_verdicts_are_the_same(
         )
     ]  # fmt: skip
     put_off, every_slice = run_engine(path, sessions).record, run_marking_every_slice(path, sessions).record
-    assert put_off.verdicts == every_slice.verdicts
-    assert put_off.fills == every_slice.fills
+    assert list(put_off.verdicts) == list(every_slice.verdicts)
+    assert list(put_off.fills) == list(every_slice.fills)
