@@ -21,10 +21,10 @@ from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.execution import EngineExecution
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import MarketDay, Slice, slice_ends
-from tradebus.engine.record import Record
+from tradebus.engine.recording.record import Record
 from tradebus.engine.risk import EngineRisk
-from tradebus.engine.strategies import EngineStrategies
 from tradebus.engine.tape import Tape
+from tradebus.engine.thinking.strategies import EngineStrategies
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.terms import APPROVAL_VALID_SECONDS, MAX_SIGNAL_AGE_SECONDS

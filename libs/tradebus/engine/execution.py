@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.market import Slice
-from tradebus.engine.record import Record
+from tradebus.engine.recording.record import Record
 from tradebus.engine.tape import Tape
 from tradebus.engine.trades import EngineTrades
 from tradebus.execution.decisions import exit_at

@@ -14,7 +14,7 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import TICK, Records
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.market import Slice
-from tradebus.engine.record import Record
+from tradebus.engine.recording.record import Record
 from tradebus.engine.tape import Tape
 from tradebus.kernel.time import NEVER_NS
 from tradebus.risk.commands import Command

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from tradebus.calendar import contract_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import PaperSettings
-from tradebus.engine.record import Record
+from tradebus.engine.recording.record import Record
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade, refuse_trade

@@ -6,7 +6,7 @@ from typing import Any
 from services.cli.reports.decision_log import decision_log_hash
 from services.cli.reports.report import Figures, RunReport, SessionReport, count_verdict
 from tradebus.contracts.sessions import SessionSpec
-from tradebus.engine.record import Record
+from tradebus.engine.recording.record import Record
 from tradebus.execution.trade import Trade
 from tradebus.trading.states import TERMINAL_TRADE_STATES
 

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradebus.engine.decision_columns import DecisionColumns
-from tradebus.engine.packed_rows import PackedRows
+from tradebus.engine.recording.decision_columns import DecisionColumns
+from tradebus.engine.recording.packed_rows import PackedRows
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.positions import PositionKey
 

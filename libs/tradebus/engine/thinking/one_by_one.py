@@ -7,7 +7,7 @@ import numpy as np
 from tradebus.contracts.records import Records
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
-from tradebus.engine.record import Record
+from tradebus.engine.recording.record import Record
 from tradebus.kernel.time import NEVER_NS
 from tradebus.strategies.lane.asking import Asking, Settled
 from tradebus.strategies.lane.resolver import Opinion

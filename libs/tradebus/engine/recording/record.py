@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tradebus.engine.decision_columns import DecisionColumns
-from tradebus.engine.packed_rows import PackedRows
+from tradebus.engine.recording.decision_columns import DecisionColumns
+from tradebus.engine.recording.packed_rows import PackedRows
 from tradebus.execution.step import Step
 from tradebus.execution.trade import Trade
 from tradebus.risk.verdicts import Verdict

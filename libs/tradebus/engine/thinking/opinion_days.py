@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, Records
 from tradebus.contracts.signals import Side
-from tradebus.engine.decision_columns import DecisionColumns
 from tradebus.engine.history import MinuteHistory
+from tradebus.engine.recording.decision_columns import DecisionColumns
 from tradebus.kernel.time import NEVER_NS
 from tradebus.strategies.lane.asking import Settled
 from tradebus.strategies.lane.decisions import Moment, settle

@@ -8,9 +8,9 @@ from tradebus.contracts.records import Records
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
-from tradebus.engine.one_by_one import OneByOne
-from tradebus.engine.opinion_days import OpinionDays
-from tradebus.engine.record import Record
+from tradebus.engine.recording.record import Record
+from tradebus.engine.thinking.one_by_one import OneByOne
+from tradebus.engine.thinking.opinion_days import OpinionDays
 from tradebus.kernel.time import ist_to_ns
 from tradebus.strategies.lane.asking import Settled
 from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts

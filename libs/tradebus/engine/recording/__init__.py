@@ -1,0 +1,1 @@
+"""What a run did: decisions in columns, verdicts, fills, trades."""
