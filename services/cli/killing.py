@@ -38,7 +38,7 @@ class Target:
 
 
 @dataclass(slots=True)
-class Result:
+class KillResult:
     """What became of each way: `done`, or why not."""
 
     target: Target
@@ -84,7 +84,7 @@ def targets(stack: str | None, *, state: Path) -> list[Target]:
     return chosen
 
 
-async def _engage(target: Target, reason: str) -> Result:
+async def _engage(target: Target, reason: str) -> KillResult:
     """The file first: it needs nobody."""
     now_ns = WallClock().now_ns()
     return await _each(
@@ -97,7 +97,7 @@ async def _engage(target: Target, reason: str) -> Result:
     )
 
 
-async def _reset(target: Target, reason: str) -> Result:
+async def _reset(target: Target, reason: str) -> KillResult:
     """The file first: while it lies there the switch would engage again."""
     return await _each(
         target,
@@ -108,8 +108,8 @@ async def _reset(target: Target, reason: str) -> Result:
     )
 
 
-async def _each(target: Target, ways: dict[str, Callable[[], Awaitable[None]]]) -> Result:
-    result = Result(target)
+async def _each(target: Target, ways: dict[str, Callable[[], Awaitable[None]]]) -> KillResult:
+    result = KillResult(target)
     for name, way in ways.items():
         try:
             await way()

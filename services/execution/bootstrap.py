@@ -6,8 +6,8 @@ from functools import partial
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from services.execution.accounts.accounts import Account, Accounts
-from services.execution.accounts.desk import Desk
+from services.execution.accounts.accounts import Accounts, TradingAccount
+from services.execution.accounts.manager import AccountManager
 from services.execution.accounts.pacing import PassThrough, SenderMetrics
 from services.execution.accounts.router import OrderRouter
 from services.execution.accounts.sender import Sender
@@ -16,20 +16,20 @@ from services.execution.books import Books, books_of
 from services.execution.books.ports import CONSUMER
 from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution
 from services.execution.metrics import ExecutionMetrics
-from services.execution.recovery.chores import Chores
+from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.recovery.quarantine import Quarantine
 from services.execution.recovery.reconciler import Reconciler
-from services.execution.recovery.recovery import Recovery
+from services.execution.recovery.recovery import TradeRecovery
 from services.execution.recovery.untaken import Untaken
 from services.execution.service import ExecutionService
-from services.execution.sessions import Sessions
+from services.execution.sessions import ExecutionSessions
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.commits import Commits
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
 from services.execution.trades.sending import Sending
-from services.execution.trades.supervisor import Supervisor
+from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.brokers.paper.gateway import PaperGateway, SettingsOf
 from tradebus.brokers.paper.port import PaperBook
 from tradebus.brokers.paper.postgres import PostgresPaperBook
@@ -75,7 +75,7 @@ def assemble(
     registry: CollectorRegistry = REGISTRY,
 ) -> ExecutionService:  # fmt: skip
     """The service on any book and bus, with the paper broker on its own book."""
-    sessions, books = Sessions(book), books_of(book)
+    sessions, books = ExecutionSessions(book), books_of(book)
     paper = open_paper(paper_book, sessions.paper_settings)
     accounts = Accounts(settings, books, open_broker, clock=clock)
     router = OrderRouter(paper, accounts, sessions.spec)
@@ -86,8 +86,8 @@ def assemble(
 
 
 def wire(
-    settings: ExecutionSettings, *, bus: Bus, books: Books, clock: Clock, sessions: Sessions, gateway: OrderGateway,
-    paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers | None = None,
+    settings: ExecutionSettings, *, bus: Bus, books: Books, clock: Clock, sessions: ExecutionSessions,
+    gateway: OrderGateway, paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers | None = None,
     registry: CollectorRegistry = REGISTRY,
 ) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway. `paper` is given where that gateway fills from market data, `accounts`
@@ -107,10 +107,10 @@ def wire(
     senders = _senders(sessions, keeper, timers=timers, metrics=SenderMetrics(registry))
     if accounts is not None:
         keeper.connect(senders)
-    recovery = Recovery(keeper, sending, follower=paper, passed_ns=passed_ns)
-    supervisor = Supervisor(keeper, paper, passed_ns=passed_ns)
+    recovery = TradeRecovery(keeper, sending, follower=paper, passed_ns=passed_ns)
+    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns)
 
-    def reconciler(account: Account) -> Reconciler:
+    def reconciler(account: TradingAccount) -> Reconciler:
         assert accounts is not None  # it is one of them
         return Reconciler(
             account, settings, books=books, keeper=keeper, recovery=recovery, outbox=outbox, clock=clock,
@@ -118,19 +118,19 @@ def wire(
             timers=timers,
         )  # fmt: skip
 
-    desk = Desk(accounts, sessions, reconciler) if accounts is not None else None
-    chores = Chores(
-        recovery, supervisor, sessions, desk=desk, orphan_seconds=settings.orphan_seconds, paced=settings.paced
+    manager = AccountManager(accounts, sessions, reconciler) if accounts is not None else None
+    housekeeping = Housekeeping(
+        recovery, supervisor, sessions, manager=manager, orphan_seconds=settings.orphan_seconds, paced=settings.paced
     )
     turn = asyncio.Lock()
     execution = Execution(
-        keeper, supervisor, sessions, chores, turn=turn, desk=desk, passed_ns=passed_ns, metrics=metrics,
+        keeper, supervisor, sessions, housekeeping, turn=turn, manager=manager, passed_ns=passed_ns, metrics=metrics,
         paced=settings.paced,
     )  # fmt: skip
     consumers = _consumers(
         settings, execution, bus=bus, outbox=outbox, turn=turn, timers=timers, metrics=ConsumerMetrics(registry)
     )
-    consumers[0].every(settings.housekeeping_seconds, chores.keep_house, name="keep house")
+    consumers[0].every(settings.housekeeping_seconds, housekeeping.keep_house, name="keep house")
     if not settings.paced:
         consumers[0].every(_SWEEP_SECONDS, outbox.sweep, name="sweep")
     untaken = Untaken(
@@ -139,12 +139,13 @@ def wire(
     )  # fmt: skip
     return ExecutionService(
         consumers, execution=execution, turn=turn, bus=bus, keeper=keeper, sessions=sessions, supervisor=supervisor,
-        chores=chores, senders=senders, pulse=pulse, desk=desk, untaken=None if settings.paced else untaken,
-        timers=timers, beat_seconds=min(settings.housekeeping_seconds, 1.0),
+        housekeeping=housekeeping, senders=senders, pulse=pulse, manager=manager,
+        untaken=None if settings.paced else untaken, timers=timers,
+        beat_seconds=min(settings.housekeeping_seconds, 1.0),
     )  # fmt: skip
 
 
-def _senders(sessions: Sessions, keeper: Keeper, *, timers: Timers, metrics: SenderMetrics) -> Senders:
+def _senders(sessions: ExecutionSessions, keeper: Keeper, *, timers: Timers, metrics: SenderMetrics) -> Senders:
     pacing = PassThrough(metrics)
     make = partial(
         Sender, deliver=keeper.deliver, roster=keeper.roster, pacing=pacing, timers=timers, metrics=metrics

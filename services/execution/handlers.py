@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.execution.accounts.desk import Desk
+from services.execution.accounts.manager import AccountManager
 from services.execution.metrics import ExecutionMetrics
-from services.execution.recovery.chores import Chores
-from services.execution.sessions import PAPER, Sessions
+from services.execution.recovery.housekeeping import Housekeeping
+from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.trades.keeper import Keeper
-from services.execution.trades.supervisor import Supervisor
+from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Kill, StartTrading
@@ -33,15 +33,16 @@ _log = structlog.get_logger()
 
 class Execution:
     """The one entry point of all placements. A handler for `tradebus.runtime.consumer`, of one consumer or several:
-    `turn` is held by whoever handles intents, ticks or chores; a kill waits for it only where the market's order
+    `turn` is held by whoever handles intents, ticks or housekeeping; a kill waits for it only where the market's order
     matters (paper)."""
 
     def __init__(
-        self, keeper: Keeper, supervisor: Supervisor, sessions: Sessions, chores: Chores, *, turn: asyncio.Lock,
-        desk: Desk | None, passed_ns: Callable[[str], int], metrics: ExecutionMetrics, paced: bool,
+        self, keeper: Keeper, supervisor: TradeSupervisor, sessions: ExecutionSessions, housekeeping: Housekeeping, *,
+        turn: asyncio.Lock, manager: AccountManager | None, passed_ns: Callable[[str], int], metrics: ExecutionMetrics,
+        paced: bool,
     ) -> None:  # fmt: skip
-        self._keeper, self._supervisor, self._sessions, self._chores = keeper, supervisor, sessions, chores
-        self._turn, self._desk, self._passed_ns = turn, desk, passed_ns
+        self._keeper, self._supervisor, self._sessions, self._housekeeping = keeper, supervisor, sessions, housekeeping
+        self._turn, self._manager, self._passed_ns = turn, manager, passed_ns
         self._metrics, self._paced, self._roster = metrics, paced, keeper.roster
         self._handlers: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
             INTENTS_STREAM: self._on_intent,
@@ -58,7 +59,7 @@ class Execution:
     async def recover(self) -> None:
         """Trades back to what book and brokers say, market data from where it was applied."""
         self._supervisor.restart()
-        await self._chores.recover_strays()
+        await self._housekeeping.recover_strays()
 
     async def commit(self) -> bool:
         """Stores what market data has meant for open trades so far."""
@@ -95,7 +96,7 @@ class Execution:
             return "kill_switch"
         if max(self._supervisor.now_ns, self._passed_ns(approval.session_id or "")) > approval.valid_until_ns:
             return "stale_approval"
-        return (self._desk.blocked(approval.session_id) or None) if self._desk is not None else None
+        return (self._manager.blocked(approval.session_id) or None) if self._manager is not None else None
 
     async def _on_ticks(self, entry: Entry) -> Answer:
         if entry.watermark_ns is None:
@@ -109,8 +110,8 @@ class Execution:
     async def _on_command(self, entry: Entry) -> Answer:
         message = parse(entry.body)
         if isinstance(message, StartTrading):
-            if message.spec.broker != PAPER and self._desk is not None:
-                self._desk.attach(message.spec, new=True)
+            if message.spec.broker != PAPER and self._manager is not None:
+                self._manager.attach(message.spec, new=True)
             else:
                 await self._sessions.take_up(message)
         elif isinstance(message, Kill) and await self._sessions.kill(message):

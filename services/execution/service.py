@@ -1,6 +1,6 @@
 """Execution as it runs: begins from the book, then its consumers, its heart, and the accounts.
 
-begin ─► consumers (intents, ticks, commands) ║ heart ║ desk (accounts: senders, reconcilers) ║ untaken
+begin ─► consumers (intents, ticks, commands) ║ heart ║ account manager (reconcilers) ║ untaken
 """
 
 import asyncio
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import structlog
 
-from services.execution.accounts.desk import Desk
+from services.execution.accounts.manager import AccountManager
 from services.execution.accounts.senders import Senders
 from services.execution.handlers import TICKS_STREAM, Execution
-from services.execution.recovery.chores import Chores
+from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.recovery.untaken import Untaken
-from services.execution.sessions import Sessions
+from services.execution.sessions import ExecutionSessions
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
-from services.execution.trades.supervisor import Supervisor
+from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.bus.port import Bus
 from tradebus.execution.roster import Roster
 from tradebus.kernel.timers import Timers
@@ -47,13 +47,13 @@ class ExecutionService:
 
     def __init__(
         self, consumers: Sequence[Consumer], *, execution: Execution, turn: asyncio.Lock, bus: Bus,
-        keeper: Keeper, sessions: Sessions, supervisor: Supervisor,
-        chores: Chores, senders: Senders, pulse: Pulse, desk: Desk | None, untaken: Untaken | None,
-        timers: Timers, beat_seconds: float,
+        keeper: Keeper, sessions: ExecutionSessions, supervisor: TradeSupervisor, housekeeping: Housekeeping,
+        senders: Senders, pulse: Pulse, manager: AccountManager | None, untaken: Untaken | None, timers: Timers,
+        beat_seconds: float,
     ) -> None:  # fmt: skip
         self.execution, self.turn, self.keeper = execution, turn, keeper
         self._consumers, self._bus, self._sessions = consumers, bus, sessions
-        self._supervisor, self._chores, self._senders, self._desk = supervisor, chores, senders, desk
+        self._supervisor, self._housekeeping, self._senders, self._manager = supervisor, housekeeping, senders, manager
         self._untaken = untaken
         self._pulse, self._timers, self._beat_seconds = pulse, timers, beat_seconds
 
@@ -73,11 +73,11 @@ class ExecutionService:
             return
         heart = Heart(self._pulse, self._timers, every_seconds=self._beat_seconds)
         parts: list[Component] = [*self._consumers, heart]
-        parts += [part for part in (self._desk, self._untaken) if part is not None]
+        parts += [part for part in (self._manager, self._untaken) if part is not None]
         try:
             await run_components(parts, stop)
         finally:
-            await self._chores.close()
+            await self._housekeeping.close()
             await self._senders.close()
 
     async def _begin(self) -> bool:
@@ -85,8 +85,8 @@ class ExecutionService:
         adopt it. Trades are recovered by the consumers, before their first entry."""
         await self._sessions.load(await self.keeper.commits.ledger.sessions_alive())
         self._supervisor.begin((await self._bus.last_watermark(TICKS_STREAM) or 0) + 1)
-        if self._desk is not None:
+        if self._manager is not None:
             for spec in self._sessions.at_brokers:
-                self._desk.attach(spec, new=False)
+                self._manager.attach(spec, new=False)
         await self._pulse.beat()
         return True

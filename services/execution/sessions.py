@@ -13,7 +13,7 @@ PAPER = "paper"
 _LOOKS = 3  # before a command that may be on its way counts as lost
 
 
-class Sessions:
+class ExecutionSessions:
     """Specs by session id."""
 
     def __init__(self, book: Book) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry
 
 from services.gateway.adapters.catalogue import catalogue_from
-from services.gateway.adapters.logins import Logins
+from services.gateway.adapters.logins import StoredLogins
 from services.gateway.adapters.strategy_checks import StrategyChecks
 from services.gateway.doors import ChannelDoor, ErasingSubscription, InboxHandler
 from services.gateway.handlers import CommandHandler
@@ -60,7 +60,7 @@ async def build(
     return (*wired.components, hub, HttpServer(app, listener))
 
 
-class Wired:
+class WiredGateway:
     """A gateway without its HTTP door, put together and not running."""
 
     def __init__(self, handler: CommandHandler, components: Sequence[Component]) -> None:
@@ -70,7 +70,7 @@ class Wired:
 async def wire(
     settings: GatewaySettings, *, bus: Bus, book: Book, clock: Clock, ids: IdSource, timers: Timers,
     registry: CollectorRegistry,
-) -> Wired:  # fmt: skip
+) -> WiredGateway:  # fmt: skip
     """Commands, the sessions they move, the kill switch and the relay, on any book and bus."""
     outbox = Outbox(book, bus)
     await outbox.sweep()
@@ -79,7 +79,7 @@ async def wire(
         book=book, register=register, outbox=outbox, timers=timers,
         start_timeout_seconds=settings.session_start_timeout_seconds,
     )  # fmt: skip
-    logins = Logins(settings)
+    logins = StoredLogins(settings)
     handler = CommandHandler(
         bus=bus, book=book, register=register, switch=switch, outbox=outbox, clock=clock, ids=ids,
         kill_way=KillWay(bus=bus, book=book, outbox=outbox, switch=switch, clock=clock),
@@ -91,7 +91,7 @@ async def wire(
     consumers = _consumers(
         bus, handler, streams=settings.command_streams, instance=settings.instance, timers=timers, registry=registry
     )
-    return Wired(
+    return WiredGateway(
         handler,
         (
             *consumers,

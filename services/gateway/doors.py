@@ -17,9 +17,9 @@ from typing import Any
 
 import structlog
 
-from services.gateway.domain.body import Action, ExternalCommand, Refused, read_command
+from services.gateway.domain.body import CommandAction, ExternalCommand, RefusedCommand, read_command
 from services.gateway.handlers import CommandHandler
-from tradebus.bus.port import Entry, Listener, Outgoing, Subscription
+from tradebus.bus.port import ChannelListener, Entry, Outgoing, Subscription
 from tradebus.contracts.streams import COMMAND_INBOX
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import DONE, Answer
@@ -27,17 +27,17 @@ from tradebus.runtime.patience import patiently
 
 _log = structlog.get_logger()
 _WAITING_MAX = 10_000
-Read = ExternalCommand | Refused
+Read = ExternalCommand | RefusedCommand
 
 
 def is_kill(command: Read) -> bool:
-    return command.action == Action.KILL
+    return command.action == CommandAction.KILL
 
 
 class ChannelDoor:
     """`trading:commands` on pub/sub. `listener` must be ready before senders are told that the gateway is."""
 
-    def __init__(self, listener: Listener, handler: CommandHandler, *, timers: Timers) -> None:
+    def __init__(self, listener: ChannelListener, handler: CommandHandler, *, timers: Timers) -> None:
         self._listener, self._handler, self._timers = listener, handler, timers
         self._waiting: dict[str, deque[Read]] = {}  # by user; whose deque is here is being worked off
         self._tasks: set[asyncio.Task[None]] = set()

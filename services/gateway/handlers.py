@@ -18,10 +18,18 @@ from typing import Any
 import structlog
 
 from services.gateway.announce import announce_again
-from services.gateway.domain.body import WHOLE, Action, ExternalCommand, Refused, read_command
-from services.gateway.domain.lifecycle import Create, Reject, Report, Session, Step, decide_start, decide_step
+from services.gateway.domain.body import WHOLE, CommandAction, ExternalCommand, RefusedCommand, read_command
+from services.gateway.domain.lifecycle import (
+    BookedSession,
+    Create,
+    LifecycleReport,
+    LifecycleStep,
+    Reject,
+    decide_start,
+    decide_step,
+)
 from services.gateway.domain.problems import Problems, kind_of, without_secrets
-from services.gateway.domain.start import Catalogue, read_start, strategies_in
+from services.gateway.domain.start import StartCatalogue, read_start, strategies_in
 from services.gateway.killswitch import KillWay, killed_reason
 from services.gateway.messages import message
 from tradebus.bus.port import Bus
@@ -47,17 +55,17 @@ _MAX_REASON = 200
 CheckStrategies = Callable[[str, Sequence[tuple[str, StrategySpec]]], Awaitable[Collection[FieldError]]]
 
 
-class Verdict(StrEnum):
+class CommandVerdict(StrEnum):
     ACCEPTED = "accepted"
     REPEATED = "repeated"
     REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandReply:
     """What became of a command. `session_status` is how the session stands now."""
 
-    verdict: Verdict
+    verdict: CommandVerdict
     action: str | None
     user_id: str | None
     command_id: str | None
@@ -73,7 +81,7 @@ class CommandHandler:
 
     def __init__(
         self, *, bus: Bus, book: Book, register: SessionRegister, switch: KillSwitchBook, outbox: Outbox, clock: Clock,
-        ids: IdSource, kill_way: KillWay, catalogue: Callable[[], Awaitable[Catalogue]],
+        ids: IdSource, kill_way: KillWay, catalogue: Callable[[], Awaitable[StartCatalogue]],
         check_strategies: CheckStrategies, keep_token: Callable[[SessionSpec, dict[str, Any]], None],
         changed: Callable[[], None],
     ) -> None:  # fmt: skip
@@ -83,29 +91,31 @@ class CommandHandler:
         self._keep_token, self._changed = keep_token, changed
         self._places = asyncio.Semaphore(_PLACES)
 
-    async def handle(self, body: bytes, *, delivery_id: str | None = None) -> Reply:
+    async def handle(self, body: bytes, *, delivery_id: str | None = None) -> CommandReply:
         """Carries out one command. `delivery_id` names the delivery where the door has one that outlives a crash.
 
         Raises Unavailable where Postgres or Redis does not answer; then nothing or everything was done.
         """
         return await self.carry_out(read_command(body), delivery_id=delivery_id)
 
-    async def carry_out(self, command: ExternalCommand | Refused, *, delivery_id: str | None = None) -> Reply:
+    async def carry_out(
+        self, command: ExternalCommand | RefusedCommand, *, delivery_id: str | None = None
+    ) -> CommandReply:
         """The same for a body that is read already."""
-        if isinstance(command, Refused):
+        if isinstance(command, RefusedCommand):
             return await self._reject(command, command.errors)
         if command.command_id is None:
             command_id = delivery_id or self._ids.new_id()
             command = ExternalCommand(command.action, command.user_id, command.data, command_id)
         match command.action:
-            case Action.START:
+            case CommandAction.START:
                 return await self._start(command)
-            case Action.KILL:
+            case CommandAction.KILL:
                 return await self._kill(command)
             case _:
                 return await self._step(command)
 
-    async def _start(self, command: ExternalCommand) -> Reply:
+    async def _start(self, command: ExternalCommand) -> CommandReply:
         problems = Problems()
         async with self._places:
             catalogue = await self._catalogue()
@@ -122,32 +132,32 @@ class CommandHandler:
             decision, session = await self._decide_start(command, spec)
         if isinstance(decision, Reject):
             return await self._reject(command, decision.errors)
-        if isinstance(decision, Report):
+        if isinstance(decision, LifecycleReport):
             return await self._report(command, decision.session, _START_REPORTS)
         assert session is not None
         await self._published(command, session.session_id)
-        return _reply(Verdict.ACCEPTED, command, session)
+        return _reply(CommandVerdict.ACCEPTED, command, session)
 
     async def _decide_start(
         self, command: ExternalCommand, spec: SessionSpec
-    ) -> tuple[Create | Report | Reject, Session | None]:
+    ) -> tuple[Create | LifecycleReport | Reject, BookedSession | None]:
         user_id, command_id = _whose(command)
         async with self._book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
             known = _session(await self._register.of_command(transaction, user_id, command_id))
             alive = _session(await self._register.alive_of(transaction, user_id))
             killed = await killed_reason(self._switch, transaction)
-            decision: Create | Report | Reject = (
-                Report(known) if known is not None else decide_start(spec, alive=alive, killed_reason=killed)
+            decision: Create | LifecycleReport | Reject = (
+                LifecycleReport(known) if known is not None else decide_start(spec, alive=alive, killed_reason=killed)
             )
-            if isinstance(decision, Create) or (isinstance(decision, Report) and known is None):
+            if isinstance(decision, Create) or (isinstance(decision, LifecycleReport) and known is None):
                 # Before the commit: nobody is told of a login that is not there. A repeated START renews its token.
                 await asyncio.to_thread(self._keep_token, spec, command.data)
             if isinstance(decision, Create):
                 return decision, await self._create(transaction, spec, command_id=command_id)
         return decision, None
 
-    async def _create(self, transaction: Any, spec: SessionSpec, *, command_id: str) -> Session:
+    async def _create(self, transaction: Any, spec: SessionSpec, *, command_id: str) -> BookedSession:
         now_ns = self._clock.now_ns()
         spec = spec.model_copy(update={"session_id": self._ids.new_id()})
         await self._register.insert(transaction, spec, command_id=command_id, now_ns=now_ns)
@@ -159,9 +169,9 @@ class CommandHandler:
                 spec=spec,
             ),
         )  # fmt: skip
-        return Session(spec.session_id, spec.user_id, SessionStatus.STARTING, spec)
+        return BookedSession(spec.session_id, spec.user_id, SessionStatus.STARTING, spec)
 
-    async def _step(self, command: ExternalCommand) -> Reply:
+    async def _step(self, command: ExternalCommand) -> CommandReply:
         user_id, command_id = _whose(command)
         problems = Problems()
         reason = _reason(command.data, problems)
@@ -172,22 +182,24 @@ class CommandHandler:
             await transaction.lock(f"user {user_id}")
             latest = _session(await self._register.latest_of(transaction, user_id))
             if latest is not None and await self._register.command_seen(transaction, CONSUMER, key):
-                decision: Step | Report | Reject = Report(latest)
+                decision: LifecycleStep | LifecycleReport | Reject = LifecycleReport(latest)
             else:
                 alive = _session(await self._register.alive_of(transaction, user_id))
                 decision = decide_step(command.action, user_id=user_id, alive=alive, latest=latest)
-                if isinstance(decision, Step) and alive is not None:
+                if isinstance(decision, LifecycleStep) and alive is not None:
                     await transaction.first_time(CONSUMER, key)
                     latest = await self._apply(transaction, alive, decision, command_id=command_id, reason=reason)
         if isinstance(decision, Reject):
             return await self._reject(command, decision.errors)
-        if isinstance(decision, Report):
+        if isinstance(decision, LifecycleReport):
             return await self._report(command, decision.session, _ALL_REPORTS)
         assert latest is not None
         await self._published(command, latest.session_id)
-        return _reply(Verdict.ACCEPTED, command, latest)
+        return _reply(CommandVerdict.ACCEPTED, command, latest)
 
-    async def _apply(self, transaction: Any, session: Session, step: Step, *, command_id: str, reason: str) -> Session:
+    async def _apply(
+        self, transaction: Any, session: BookedSession, step: LifecycleStep, *, command_id: str, reason: str
+    ) -> BookedSession:
         now_ns = self._clock.now_ns()
         about: dict[str, Any] = {"user_id": session.user_id, "session_id": session.session_id}
         fields = {"reason": reason} if "reason" in step.command.model_fields else {}
@@ -205,27 +217,27 @@ class CommandHandler:
         status = step.status or session.status
         ending = reason if status is SessionStatus.STOPPING else None
         await self._register.set_status(transaction, session.session_id, status, reason=ending)
-        return Session(session.session_id, session.user_id, status, session.spec)
+        return BookedSession(session.session_id, session.user_id, status, session.spec)
 
-    async def _kill(self, command: ExternalCommand) -> Reply:
+    async def _kill(self, command: ExternalCommand) -> CommandReply:
         problems = Problems()
         reason = _reason(command.data, problems)
         if problems:
             return await self._reject(command, problems.errors)
         first = await self._kill_way.kill(reason)
         _log.info("command accepted", action=command.action, user_id=command.user_id, session_id=None)
-        return _reply(Verdict.ACCEPTED if first else Verdict.REPEATED, command, None)
+        return _reply(CommandVerdict.ACCEPTED if first else CommandVerdict.REPEATED, command, None)
 
-    async def _report(self, command: ExternalCommand, session: Session, types: tuple[str, ...]) -> Reply:
+    async def _report(self, command: ExternalCommand, session: BookedSession, types: tuple[str, ...]) -> CommandReply:
         # The first time may have ended between commit and publishing.
         await self._outbox.flush()
         async with self._places:
             said = await self._register.last_report(session.session_id, types)
         await announce_again(self._bus, [said] if said is not None else [])
         _log.info("command repeated", action=command.action, user_id=session.user_id, session_id=session.session_id)
-        return _reply(Verdict.REPEATED, command, session)
+        return _reply(CommandVerdict.REPEATED, command, session)
 
-    async def _reject(self, command: ExternalCommand | Refused, errors: tuple[FieldError, ...]) -> Reply:
+    async def _reject(self, command: ExternalCommand | RefusedCommand, errors: tuple[FieldError, ...]) -> CommandReply:
         action = None if command.action is None else str(command.action)
         errors = without_secrets(errors, command.data if isinstance(command, ExternalCommand) else {})
         async with self._places, self._book.begin() as transaction:
@@ -238,13 +250,13 @@ class CommandHandler:
             )  # fmt: skip
         await self._outbox.flush()
         _log.warning("command rejected", action=action, user_id=command.user_id, fields=[one.field for one in errors])
-        return Reply(Verdict.REJECTED, action, command.user_id, command.command_id, errors=errors)
+        return CommandReply(CommandVerdict.REJECTED, action, command.user_id, command.command_id, errors=errors)
 
     async def put_aside(self, what: str) -> None:
         """Reports a command that could not be carried out, whoever sent it. What it held is not repeated."""
         problem = f"could not be carried out and was put aside ({what}); the gateway's log says why"
         errors = (FieldError(field=WHOLE, problem=problem),)
-        await self._reject(Refused(errors), errors)
+        await self._reject(RefusedCommand(errors), errors)
 
     async def _published(self, command: ExternalCommand, session_id: str | None) -> None:
         await self._outbox.flush()
@@ -252,8 +264,8 @@ class CommandHandler:
         _log.info("command accepted", action=command.action, user_id=command.user_id, session_id=session_id)
 
 
-def _session(stored: StoredSession | None) -> Session | None:
-    return None if stored is None else Session(stored.session_id, stored.user_id, stored.status, stored.spec)
+def _session(stored: StoredSession | None) -> BookedSession | None:
+    return None if stored is None else BookedSession(stored.session_id, stored.user_id, stored.status, stored.spec)
 
 
 def _whose(command: ExternalCommand) -> tuple[str, str]:
@@ -272,8 +284,8 @@ def _reason(data: dict[str, Any], problems: Problems) -> str:
     return str(value)
 
 
-def _reply(verdict: Verdict, command: ExternalCommand, session: Session | None) -> Reply:
-    return Reply(
+def _reply(verdict: CommandVerdict, command: ExternalCommand, session: BookedSession | None) -> CommandReply:
+    return CommandReply(
         verdict, command.action.value, command.user_id, command.command_id,
         None if session is None else session.session_id, None if session is None else session.status.value,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from services.market_data.feeds.live.feeder import LiveFeeder
 from services.market_data.feeds.live.follower import Timing
 from services.market_data.feeds.live.metrics import LiveMetrics
 from services.market_data.feeds.live.source import LiveSource
-from services.market_data.feeds.ports import MarketFeed, Pace
+from services.market_data.feeds.ports import Pace, RecordedFeed
 from services.market_data.feeds.recorded.feeder import Feeder, streams_end_ns
 from services.market_data.feeds.recorded.generated_feed import GeneratedFeed
 from services.market_data.feeds.recorded.history import load_history
@@ -122,7 +122,7 @@ async def build_api(
     return [tail, HttpServer(create_app(store, tail), listener)]
 
 
-async def _feed(settings: MarketDataSettings, *, bus: Bus, feed_store: FeedStore, clock: Clock) -> MarketFeed:
+async def _feed(settings: MarketDataSettings, *, bus: Bus, feed_store: FeedStore, clock: Clock) -> RecordedFeed:
     if settings.feed is FeedKind.HISTORY and settings.history is not None:
         history = load_history(
             settings.history,

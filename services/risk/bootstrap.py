@@ -6,14 +6,14 @@ from prometheus_client import CollectorRegistry
 
 from services.risk.adapters.postgres import CONSUMER, PostgresRiskBook
 from services.risk.handlers import Risk
-from services.risk.kill_switch import KillSwitch, KillWatch
+from services.risk.kill_switch import KillSwitchState, KillWatch
 from services.risk.market.marks import TICKS_STREAM, Marks
 from services.risk.market.sources import SignalSources
 from services.risk.market.surroundings import MarketTime, Surroundings
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import RiskBook
-from services.risk.recovery import Recovery
-from services.risk.sessions import Sessions
+from services.risk.recovery import RiskRecovery
+from services.risk.sessions import RiskSessions
 from services.risk.settings import RiskSettings
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
@@ -45,10 +45,12 @@ async def build(
     ).components  # fmt: skip
 
 
-class Wired:
+class WiredRisk:
     """A risk service, put together and not running."""
 
-    def __init__(self, consumer: Consumer, risk: Risk, kill_switch: KillSwitch, watches: Sequence[Component]) -> None:
+    def __init__(
+        self, consumer: Consumer, risk: Risk, kill_switch: KillSwitchState, watches: Sequence[Component]
+    ) -> None:
         self.consumer, self.risk, self.kill_switch, self.watches = consumer, risk, kill_switch, watches
 
     @property
@@ -59,12 +61,12 @@ class Wired:
 def wire(
     settings: RiskSettings, *, bus: Bus, book: RiskBook, publisher: Publisher, clock: Clock, ids: IdSource,
     timers: Timers, registry: CollectorRegistry, sources: Sequence[Stream] = SIGNAL_SOURCES,
-) -> Wired:  # fmt: skip
+) -> WiredRisk:  # fmt: skip
     """The service on any book and bus. Paced, data alone is time, and nothing is done out of turn."""
     metrics, paced = RiskMetrics(registry), settings.paced
     market_clock, speed = settings.clock_of_market(clock)
-    kill_switch = KillSwitch(book, state_dir=settings.state_dir)
-    sessions = Sessions(
+    kill_switch = KillSwitchState(book, state_dir=settings.state_dir)
+    sessions = RiskSessions(
         book, clock=clock, metrics=metrics, max_signal_age_seconds=settings.max_signal_age_seconds,
         approval_valid_seconds=settings.approval_valid_seconds,
     )  # fmt: skip
@@ -99,9 +101,9 @@ def wire(
         consumer.every(_GAPS_SECONDS, surroundings.load_gaps, name="gaps of data")
         consumer.every(_CLOCK_SECONDS, risk.on_time, name="market clock")
         watches.append(
-            Recovery(
+            RiskRecovery(
                 book, sessions, bus=bus, take=risk.take, post=consumer.post, timers=timers, metrics=metrics,
                 look_seconds=settings.look_seconds,
             )
         )  # fmt: skip
-    return Wired(consumer, risk, kill_switch, watches)
+    return WiredRisk(consumer, risk, kill_switch, watches)

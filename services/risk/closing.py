@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from services.risk.kill_switch import KillSwitch
+from services.risk.kill_switch import KillSwitchState
 from services.risk.market.surroundings import Surroundings
 from services.risk.messages import command_of
-from services.risk.sessions import Sessions
+from services.risk.sessions import RiskSessions
 from tradebus.contracts.commands import Kill
 from tradebus.kernel.errors import InvalidInput
-from tradebus.risk.step import Step, on_command
+from tradebus.risk.step import RiskStep, on_command
 from tradebus.runtime.patience import PASSING
 
 _log = structlog.get_logger()
@@ -20,7 +20,7 @@ class Closing:
     """`recover` takes up what the book holds, after a transaction that failed."""
 
     def __init__(
-        self, sessions: Sessions, surroundings: Surroundings, kill_switch: KillSwitch,
+        self, sessions: RiskSessions, surroundings: Surroundings, kill_switch: KillSwitchState,
         *, recover: Callable[[], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._sessions, self._surroundings, self._kill_switch = sessions, surroundings, kill_switch
@@ -60,15 +60,15 @@ class Closing:
         self._kill_switch.command(engaged=stands)
         return sorted({*left, *self._sessions.unreadable})
 
-    async def _engage(self, command: Kill, steps: Mapping[str, Step]) -> bool:
+    async def _engage(self, command: Kill, steps: Mapping[str, RiskStep]) -> bool:
         """The switch, and with it what these steps say."""
         return await self._sessions.save_kill(
             command.event_id, steps, reason=command.reason, changed_ns=command.ts_event_ns
         )
 
-    def _steps(self, command: Kill) -> tuple[dict[str, Step], list[str]]:
+    def _steps(self, command: Kill) -> tuple[dict[str, RiskStep], list[str]]:
         """The steps by session, and the sessions of which none could be decided."""
-        steps: dict[str, Step] = {}
+        steps: dict[str, RiskStep] = {}
         undecided = []
         for name, session in self._sessions.alive.items():
             try:

@@ -8,13 +8,13 @@ gaps ─► which entries must wait            the clock ─► what is due with
 import structlog
 
 from services.risk.closing import Closing
-from services.risk.kill_switch import KillSwitch
+from services.risk.kill_switch import KillSwitchState
 from services.risk.market.marks import TICKS_STREAM, Marks
 from services.risk.market.surroundings import Surroundings
 from services.risk.messages import command_of
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import StateConflict
-from services.risk.sessions import Session, Sessions
+from services.risk.sessions import RiskSession, RiskSessions
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading
@@ -46,7 +46,7 @@ class Risk:
     """The handler of `tradebus.runtime.consumer`: one entry at a time."""
 
     def __init__(
-        self, sessions: Sessions, surroundings: Surroundings, marks: Marks, kill_switch: KillSwitch,
+        self, sessions: RiskSessions, surroundings: Surroundings, marks: Marks, kill_switch: KillSwitchState,
         *, metrics: RiskMetrics,
     ) -> None:  # fmt: skip
         self.sessions = sessions
@@ -175,7 +175,7 @@ class Risk:
             await self.sessions.save(message.event_id, {session.terms.session_id: step})
         self.sessions.forget_if_flat(session)
 
-    def _session(self, session_id: str) -> Session | None:
+    def _session(self, session_id: str) -> RiskSession | None:
         """None for one that is not running. Raises InvalidInput for one whose row cannot be read."""
         problem = self.sessions.unreadable.get(session_id)
         if problem is not None:

@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 Job = Callable[[], Awaitable[object]]
 
 
-class KillSwitch:
+class KillSwitchState:
     """`engaged` is what decisions see, `pending` the reason of an engagement for which nothing was closed yet."""
 
     def __init__(self, book: RiskBook, *, state_dir: Path) -> None:
@@ -54,7 +54,7 @@ class KillWatch:
     switch is found engaged without a command."""
 
     def __init__(
-        self, switch: KillSwitch, *, close: Callable[[Kill], Awaitable[object]], post: Callable[[Job], None],
+        self, switch: KillSwitchState, *, close: Callable[[Kill], Awaitable[object]], post: Callable[[Job], None],
         clock: Clock, ids: IdSource, timers: Timers, poll_seconds: float,
     ) -> None:  # fmt: skip
         self._switch, self._close, self._post = switch, close, post

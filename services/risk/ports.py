@@ -11,7 +11,7 @@ from typing import Protocol
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec
-from tradebus.risk.published import Line
+from tradebus.risk.published import JournalLine
 from tradebus.risk.state import RiskState
 
 
@@ -36,7 +36,7 @@ class UnreadableRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """A session's new state, and the version of the one it replaces."""
 
     session_id: str
@@ -45,12 +45,12 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class MessageEffect:
     """One message's effect. `messages`: the stream and the message, in the order in which they are published."""
 
     message_id: str
-    changes: Sequence[Change] = ()
-    lines: Sequence[Line] = ()
+    changes: Sequence[StateChange] = ()
+    lines: Sequence[JournalLine] = ()
     messages: Sequence[tuple[str, Message]] = ()
 
 
@@ -61,10 +61,10 @@ class RiskBook(Protocol):
     async def take_up(self, message_id: str, session_id: str) -> None:
         """Makes the session's empty state and says that risk takes part, once for a message; harmless when repeated."""
 
-    async def record(self, record: Record) -> bool:
+    async def record(self, record: MessageEffect) -> bool:
         """False, and nothing written, where the message was handled before. Raises StateConflict."""
 
-    async def record_kill(self, record: Record, *, reason: str, changed_ns: int) -> bool | None:
+    async def record_kill(self, record: MessageEffect, *, reason: str, changed_ns: int) -> bool | None:
         """As `record`, and engages the kill switch, unless a person released it since `changed_ns`; whether it stands
         engaged then, None where the message was handled before."""
 

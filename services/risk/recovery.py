@@ -19,7 +19,7 @@ import structlog
 from services.risk.messages import INTENTS_STREAM
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import RiskBook
-from services.risk.sessions import Sessions
+from services.risk.sessions import RiskSessions
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
 from tradebus.contracts.streams import COMMANDS, ORDERS
@@ -35,12 +35,12 @@ Take = Callable[[Message], Awaitable[None]]
 Job = Callable[[], Awaitable[object]]
 
 
-class Recovery:
+class RiskRecovery:
     """`take` handles one message, `post` has a job done between entries."""
 
     def __init__(
-        self, book: RiskBook, sessions: Sessions, *, bus: Bus, take: Take, post: Callable[[Job], None], timers: Timers,
-        metrics: RiskMetrics, look_seconds: float,
+        self, book: RiskBook, sessions: RiskSessions, *, bus: Bus, take: Take, post: Callable[[Job], None],
+        timers: Timers, metrics: RiskMetrics, look_seconds: float,
     ) -> None:  # fmt: skip
         self._book, self._sessions, self._bus, self._take, self._post = book, sessions, bus, take, post
         self._timers, self._metrics, self._look_seconds = timers, metrics, look_seconds

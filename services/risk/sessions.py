@@ -12,23 +12,23 @@ import structlog
 
 from services.risk.messages import outgoing
 from services.risk.metrics import RiskMetrics
-from services.risk.ports import Change, Record, RiskBook, SessionRow, UnreadableRow
+from services.risk.ports import MessageEffect, RiskBook, SessionRow, StateChange, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import RiskLimits
 from tradebus.kernel.clock import Clock
 from tradebus.risk.marking import held_instruments
-from tradebus.risk.published import Line, journalled, published
+from tradebus.risk.published import JournalLine, journalled, published
 from tradebus.risk.state import RiskState
-from tradebus.risk.step import Step
-from tradebus.risk.terms import Terms
+from tradebus.risk.step import RiskStep
+from tradebus.risk.terms import SessionTerms
 from tradebus.risk.verdicts import Verdict
 
 _log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Session:
-    terms: Terms
+class RiskSession:
+    terms: SessionTerms
     state: RiskState
     version: int
     is_over: bool = False
@@ -46,7 +46,7 @@ class Cursor:
     entry_id: str = "0"
 
 
-class Sessions:
+class RiskSessions:
     """Owned by the one task that handles entries."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Sessions:
         self._book, self._clock, self._metrics = book, clock, metrics
         self._max_signal_age_seconds = max_signal_age_seconds
         self._approval_valid_seconds = approval_valid_seconds
-        self.alive: dict[str, Session] = {}
+        self.alive: dict[str, RiskSession] = {}
         self.unreadable: dict[str, str] = {}  # what is wrong with their rows
         self.is_loaded = False
         self._held: list[int] | None = []  # None: to be counted anew
@@ -80,7 +80,7 @@ class Sessions:
         if session_id not in self.alive:
             self._take(await self._book.sessions(session_id))
 
-    async def save(self, message_id: str, steps: Mapping[str, Step]) -> bool:
+    async def save(self, message_id: str, steps: Mapping[str, RiskStep]) -> bool:
         """Makes the steps of some sessions, led to by one message, durable and current. False where that message was
         handled before: nothing has changed then. Raises StateConflict."""
         record = self._record(message_id, steps)
@@ -89,7 +89,7 @@ class Sessions:
         self._saved(record)
         return True
 
-    async def save_kill(self, message_id: str, steps: Mapping[str, Step], *, reason: str, changed_ns: int) -> bool:
+    async def save_kill(self, message_id: str, steps: Mapping[str, RiskStep], *, reason: str, changed_ns: int) -> bool:
         """As `save`, engaging the kill switch with it; whether it stands engaged."""
         record = self._record(message_id, steps)
         stands = await self._book.record_kill(record, reason=reason, changed_ns=changed_ns)
@@ -101,11 +101,11 @@ class Sessions:
     async def refuse(self, message_id: str, verdict: Verdict, *, session_id: str, user_id: str) -> None:
         """Journals and publishes a verdict on a session that is not here."""
         answer = self._answer(verdict, session_id=session_id, user_id=user_id, limits=RiskLimits())
-        record = Record(message_id, (), [answer[0]], _messages([answer]))
+        record = MessageEffect(message_id, (), [answer[0]], _messages([answer]))
         if await self._book.record(record):
             self._saved(record)
 
-    def forget_if_flat(self, session: Session) -> None:
+    def forget_if_flat(self, session: RiskSession) -> None:
         """Drops a session that is over, once nothing of it is open or on its way."""
         if session.is_over and not session.state.live():
             del self.alive[session.terms.session_id]
@@ -128,29 +128,29 @@ class Sessions:
                 self.unreadable[row.session_id] = row.problem
                 _log.error("session put aside: its row cannot be read", session_id=row.session_id, problem=row.problem)
                 continue
-            terms = Terms.of(
+            terms = SessionTerms.of(
                 row.spec,
                 max_signal_age_seconds=self._max_signal_age_seconds,
                 approval_valid_seconds=self._approval_valid_seconds,
             )
             behind = bool(held_instruments(row.state))
-            self.alive[terms.session_id] = Session(
+            self.alive[terms.session_id] = RiskSession(
                 terms, row.state, row.version, is_over=row.is_over, has_live_feed=row.spec.data_broker is not None,
                 is_behind=behind,
             )  # fmt: skip
         self.count()
 
-    def _record(self, message_id: str, steps: Mapping[str, Step]) -> Record:
+    def _record(self, message_id: str, steps: Mapping[str, RiskStep]) -> MessageEffect:
         states = {name: self._stamped(self.alive[name], step.state) for name, step in steps.items()}
         changes = [
-            Change(name, state, self.alive[name].version)
+            StateChange(name, state, self.alive[name].version)
             for name, state in states.items()
             if state is not self.alive[name].state
         ]
         answers = [answer for name, step in steps.items() for answer in self._answers(name, step.verdicts)]
-        return Record(message_id, changes, [line for line, _ in answers], _messages(answers))
+        return MessageEffect(message_id, changes, [line for line, _ in answers], _messages(answers))
 
-    def _saved(self, record: Record) -> None:
+    def _saved(self, record: MessageEffect) -> None:
         for change in record.changes:
             session = self.alive[change.session_id]
             session.state, session.version = change.state, change.version + 1
@@ -158,7 +158,7 @@ class Sessions:
             self._metrics.verdicts.labels(line.verdict, line.rule).inc()
         self.count()
 
-    def _stamped(self, session: Session, state: RiskState) -> RiskState:
+    def _stamped(self, session: RiskSession, state: RiskState) -> RiskState:
         """The state to save. One whose marks are behind keeps saying from where."""
         if state is session.state or session.is_behind:
             return state
@@ -177,7 +177,7 @@ class Sessions:
         return line, None if fact is None else outgoing(fact, recorded_ns=self._clock.now_ns())
 
 
-_Answer = tuple[Line, tuple[str, Message] | None]
+_Answer = tuple[JournalLine, tuple[str, Message] | None]
 
 
 def _messages(answers: Sequence[_Answer]) -> list[tuple[str, Message]]:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from services.sandbox.domain.accounts.logins import Logins
+from services.sandbox.domain.accounts.logins import TokenRegister
 from services.sandbox.domain.accounts.views import Views
 from services.sandbox.domain.floor import Floor
-from services.sandbox.domain.instruments.directory import Directory
+from services.sandbox.domain.instruments.directory import InstrumentDirectory
 from services.sandbox.domain.instruments.listing import generate_listing
-from services.sandbox.domain.instruments.shape import Ints, Kind, Process, process_of
+from services.sandbox.domain.instruments.shape import Ints, ListingKind, Process, process_of
 from services.sandbox.domain.instruments.underlyings import underlyings
 from services.sandbox.domain.prices.past import Past
 from services.sandbox.domain.prices.paths import ValuePath
@@ -68,8 +68,8 @@ class SandboxExchange:
     ) -> None:
         self.options = options
         self._instruments = tuple(instruments)
-        self._directory = Directory(self._instruments)
-        self._logins = Logins(seed=options.seed)
+        self._directory = InstrumentDirectory(self._instruments)
+        self._logins = TokenRegister(seed=options.seed)
         self._updates = Updates()
         self._moving = asyncio.Lock()
         self.floor = Floor(
@@ -224,7 +224,7 @@ class SandboxExchange:
     def greeks(self, instrument: int) -> Greeks | None:
         market = self.floor.market
         shape, processes = market.shape, market.processes
-        if shape.kind[instrument] != Kind.OPTION:
+        if shape.kind[instrument] != ListingKind.OPTION:
             return None
         one = np.array([instrument])
         process = shape.process[one]

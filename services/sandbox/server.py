@@ -10,10 +10,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from tradebus.runtime.http_server import HttpServer
 
-_CONNECTIONS: dict[tuple[Any, ...], "Connection"] = {}
+_CONNECTIONS: dict[tuple[Any, ...], "TcpConnection"] = {}
 
 
-class Connection:
+class TcpConnection:
     """One TCP connection of a client. uvloop's transports are asyncio's by behaviour, not by class."""
 
     def __init__(self, transport: asyncio.Transport, protocol: object) -> None:
@@ -31,7 +31,7 @@ class Connection:
             self._protocol.stop_keepalive()
 
 
-def connection_of(scope: Mapping[str, Any]) -> Connection | None:
+def connection_of(scope: Mapping[str, Any]) -> TcpConnection | None:
     """The connection a request or socket came over; None where no server of this module carries it."""
     return _CONNECTIONS.get(_key(scope.get("server"), scope.get("client")))
 
@@ -41,7 +41,7 @@ def _key(server: object, client: object) -> tuple[Any, ...]:
 
 
 def _register(transport: asyncio.Transport, protocol: object, server: object, client: object) -> None:
-    _CONNECTIONS[_key(server, client)] = Connection(transport, protocol)
+    _CONNECTIONS[_key(server, client)] = TcpConnection(transport, protocol)
 
 
 class _Http(HttpToolsProtocol):

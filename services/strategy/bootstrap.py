@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
-from services.strategy.adapters.history import History
+from services.strategy.adapters.history import CandleHistory
 from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.market import market_of
 from services.strategy.adapters.publisher import ServersPublisher
-from services.strategy.adapters.seen import ChainReader, MarketSeen
+from services.strategy.adapters.seen import ChainReader, RunningMarketSeen
 from services.strategy.adapters.tick_stream import QUOTES, TickStream
 from services.strategy.component import StrategyComponent
 from services.strategy.deciding import Deciding
 from services.strategy.desks import Desks
 from services.strategy.handlers import Handlers
 from services.strategy.ports import DecisionJournal
-from services.strategy.sessions.recovery import Recovery
+from services.strategy.sessions.recovery import SessionRecovery
 from services.strategy.sessions.taking import Taking
 from services.strategy.settings import Settings
 from services.strategy.streams import CONSUMER, GROUP, StrategyInput, watermark_of
@@ -50,10 +50,10 @@ async def build(
     return wired.components
 
 
-class Wired:
+class WiredStrategy:
     """A strategy service, put together and not started. `recovery` is None in a paced run."""
 
-    def __init__(self, component: StrategyComponent, recovery: Recovery | None) -> None:
+    def __init__(self, component: StrategyComponent, recovery: SessionRecovery | None) -> None:
         self.component, self.recovery = component, recovery
 
     @property
@@ -64,16 +64,16 @@ class Wired:
 def wire(
     settings: Settings, *, bus: Bus, book: Book, journal: DecisionJournal, clock: Clock, timers: Timers,
     registry: CollectorRegistry,
-) -> Wired:  # fmt: skip
+) -> WiredStrategy:  # fmt: skip
     """The service on any book and bus. Paced, data alone is time, and nothing is done out of turn."""
     active, positions, lane, sessions = ActiveSessions(), PositionBook(), SharedLane(), sessions_book(book)
     ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
     quotes = TickStream(bus, group=GROUP, consumer=CONSUMER, stream=QUOTES)
-    market, seen = market_of(book), MarketSeen()
+    market, seen = market_of(book), RunningMarketSeen()
     chains = ChainReader(active, market, seen)
     desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
     deciding = Deciding(
-        active, history=History(candles_book(book)), desks=desks, lane=lane, book=positions,
+        active, history=CandleHistory(candles_book(book)), desks=desks, lane=lane, book=positions,
         conflicts=settings.conflicts, paced=settings.paced,
     )  # fmt: skip
     taking = Taking(
@@ -94,9 +94,9 @@ def wire(
     taking.post = consumer.post
     recovery = None
     if not settings.paced:
-        recovery = Recovery(
+        recovery = SessionRecovery(
             sessions, active=active, taking=taking, desks=desks, bus=bus, end=handlers.end, post=consumer.post,
             timers=timers, registry=registry, look_seconds=settings.look_seconds,
         )  # fmt: skip
     component = StrategyComponent(consumer, desks, chains, timers=timers, poll_seconds=settings.poll_seconds)
-    return Wired(component, recovery)
+    return WiredStrategy(component, recovery)

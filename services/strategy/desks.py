@@ -16,7 +16,7 @@ from tradebus.strategies.lane.sessions import Found, found_class, found_here
 from tradebus.strategies.lane.shared import SharedLane
 from tradebus.strategies.protocol import Strategy
 
-Place = tuple[str, str]  # session, strategy
+StrategyPlace = tuple[str, str]  # session, strategy
 
 
 class Desks:
@@ -24,7 +24,7 @@ class Desks:
 
     def __init__(self, *, limits: IsolationLimits, timers: Timers, lane: SharedLane) -> None:
         self._limits, self._timers, self._lane = limits, timers, lane
-        self._desks: dict[Place, StrategyDesk] = {}
+        self._desks: dict[StrategyPlace, StrategyDesk] = {}
 
     async def open(self, spec: SessionSpec) -> dict[int, Found]:
         """Starts a process for each strategy file of the session; what each strategy of it is, by its place in the

@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.strategy.adapters.published import perhaps_not_stored
-from services.strategy.adapters.seen import MarketSeen
+from services.strategy.adapters.seen import RunningMarketSeen
 from services.strategy.adapters.tick_stream import QUOTES, TICKS
 from services.strategy.deciding import Decided, Deciding
 from services.strategy.desks import Desks
@@ -51,7 +51,7 @@ class Handlers:
 
     def __init__(
         self, *, bus: Bus, sessions: SessionsBook, journal: DecisionJournal, desks: Desks, active: ActiveSessions,
-        book: PositionBook, taking: Taking, deciding: Deciding, seen: MarketSeen, clock: Clock,
+        book: PositionBook, taking: Taking, deciding: Deciding, seen: RunningMarketSeen, clock: Clock,
         registry: CollectorRegistry,
     ) -> None:  # fmt: skip
         self.active, self._book = active, book

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderType, Transaction
-from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, Outcome, Product
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, OrderModification, Outcome, Product
 
 T = TypeVar("T")
 Instrument = TypeVar("Instrument")
@@ -85,7 +85,7 @@ class GatewayHand:
     def modify(
         self, order_id: str, *, quantity: int, price_paise: int | None = None, trigger_paise: int | None = None
     ) -> Outcome:
-        change = Change(quantity, price_paise, trigger_paise, at_ns=0)
+        change = OrderModification(quantity, price_paise, trigger_paise, at_ns=0)
         outcome: Outcome = self.run(self.orders.modify(self.account_name, order_id, change))
         return outcome
 

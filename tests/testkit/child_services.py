@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.cli.stack.children import ServiceSpec, free_port
 from services.cli.stack.rundir import ServiceState
-from services.cli.stack.supervisor import Supervisor
+from services.cli.stack.supervisor import ProcessSupervisor
 
 # Ends as DYING says where that file is there when it starts: "<exit status> <last words>"; -N: by signal N.
 SERVICE = """
@@ -40,7 +40,7 @@ class Watched:
     def __init__(self, folder: Path, *specs: ServiceSpec) -> None:
         self.reports: list[dict[str, ServiceState]] = []
         self.said: list[str] = []
-        self.supervisor = Supervisor(specs, run_dir=folder, changed=self.reports.append, say=self.said.append)
+        self.supervisor = ProcessSupervisor(specs, run_dir=folder, changed=self.reports.append, say=self.said.append)
 
     def state(self, name: str) -> ServiceState:
         return self.supervisor.services()[name]

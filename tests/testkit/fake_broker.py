@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from tradebus.brokers.account import Holding, Margins, NetPosition, SessionState
+from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, NoAnswer
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
@@ -23,7 +23,16 @@ from tradebus.contracts.records import (
     QUOTE_HAS_VOLUME,
     Records,
 )
-from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Change, Lookup, OrderRequest, Outcome, Result
+from tradebus.trading.orders import (
+    BrokerFill,
+    BrokerOrder,
+    BrokerStatus,
+    Lookup,
+    OrderModification,
+    OrderRequest,
+    Outcome,
+    Result,
+)
 
 NOVEMBER, DECEMBER = date(2026, 11, 30), date(2026, 12, 29)
 
@@ -155,13 +164,13 @@ class FakeAccount:
     def __init__(self, broker: "FakeBroker") -> None:
         self.broker = broker
 
-    async def margins(self) -> Margins:
-        return Margins(10**9, 0)
+    async def margins(self) -> AccountMargins:
+        return AccountMargins(10**9, 0)
 
     async def positions(self) -> Sequence[NetPosition]:
         return self.broker.book.positions()
 
-    async def holdings(self) -> Sequence[Holding]:
+    async def holdings(self) -> Sequence[BrokerHolding]:
         return []
 
 
@@ -214,7 +223,7 @@ class FakeBook:
             return Outcome(Result.UNKNOWN, reason="timeout")
         return Outcome(Result.ACCEPTED, number)
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         order = self.orders[broker_order_id]
         if order.status.final:
             return Outcome(Result.REFUSED, reason="ended")

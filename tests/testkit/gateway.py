@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from services.gateway.handlers import Reply
+from services.gateway.handlers import CommandReply
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus, Entry
 from tradebus.contracts.instruments import Instrument
@@ -100,7 +100,7 @@ class Gateway(Hands):
 class MemoryGateway(Hands):
     """On the twins, without HTTP: `handle` takes a command's bytes."""
 
-    handle: Callable[[bytes], Awaitable[Reply]]
+    handle: Callable[[bytes], Awaitable[CommandReply]]
 
     async def command(self, **fields: Any) -> dict[str, Any]:
         reply = await self.handle(json.dumps(fields).encode())

@@ -14,7 +14,7 @@ from tradebus.contracts.signals import Side
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_to_ns
 from tradebus.risk.commands import Command, CommandKind
-from tradebus.risk.terms import Situation, Terms
+from tradebus.risk.terms import SessionTerms, Situation
 from tradebus.trading.facts import (
     EntrySignal,
     ExitSignal,
@@ -60,7 +60,7 @@ def spec(session_id: str = "session-1", *, capital_paise: int = 100_000_000, **l
 def situation(
     of: SessionSpec | None = None, *, data_ns: int = 0, killed: bool = False, paced: bool = False, **limits: Any
 ) -> Situation:
-    terms = Terms.of(of or spec(**limits), max_signal_age_seconds=60, approval_valid_seconds=120)
+    terms = SessionTerms.of(of or spec(**limits), max_signal_age_seconds=60, approval_valid_seconds=120)
     return Situation(terms=terms, instruments=INSTRUMENTS, killed=killed, data_ns=data_ns, paced=paced)
 
 

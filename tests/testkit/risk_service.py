@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from services.risk.bootstrap import Wired, wire
+from services.risk.bootstrap import WiredRisk, wire
 from services.risk.market.marks import TICKS_STREAM
 from services.risk.messages import INTENTS_STREAM
 from services.risk.settings import RiskSettings
@@ -57,7 +57,7 @@ def stream_of(said: Said) -> str:
 class Life:
     """One process life of the service: connections of its own, which a crash does not get to close in order."""
 
-    def __init__(self, wired: Wired, outbox: Outbox, bus: Bus, book: Book, around: "Around") -> None:
+    def __init__(self, wired: WiredRisk, outbox: Outbox, bus: Bus, book: Book, around: "Around") -> None:
         self.wired, self.outbox, self.bus, self._book, self._around = wired, outbox, bus, book, around
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.memory_journal import MemoryJournal
 from services.strategy.adapters.tick_stream import TICKS
-from services.strategy.bootstrap import Wired, wire
+from services.strategy.bootstrap import WiredStrategy, wire
 from services.strategy.component import CANDLES, StrategyComponent
 from services.strategy.messages import SignalMessage
 from services.strategy.ports import DecisionJournal
@@ -123,7 +123,7 @@ class Stage:
     paced: bool = True
     flush_entries: int = 16
     answer_seconds: float = 10.0  # a busy machine is no hostile strategy
-    service: Wired | None = None
+    service: WiredStrategy | None = None
     fills: bool = True
     dies_at: str | None = None
     _books: list[Book] = field(default_factory=list)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Margins:
+class AccountMargins:
     """Of the equity and derivatives segment, in paise."""
 
     available_paise: int
@@ -31,7 +31,7 @@ class NetPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class BrokerHolding:
     symbol: str
     isin: str
     quantity: int
@@ -39,14 +39,14 @@ class Holding:
     last_price_paise: int
 
 
-class Account(Protocol):
+class BrokerAccount(Protocol):
     """Raises BrokerError, and nothing else, for what broker or network may do."""
 
-    async def margins(self) -> Margins: ...
+    async def margins(self) -> AccountMargins: ...
 
     async def positions(self) -> Sequence[NetPosition]: ...
 
-    async def holdings(self) -> Sequence[Holding]: ...
+    async def holdings(self) -> Sequence[BrokerHolding]: ...
 
 
 class SessionState(StrEnum):
@@ -55,7 +55,7 @@ class SessionState(StrEnum):
     UNKNOWN = "UNKNOWN"  # nobody answered: neither
 
 
-class Session(Protocol):
+class LoginSession(Protocol):
     """The login that everything else of a broker rests on."""
 
     async def check(self) -> SessionState:

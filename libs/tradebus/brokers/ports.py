@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from tradebus.trading.orders import BrokerOrder, Change, InstrumentTicks, Lookup, OrderRequest, Outcome
+from tradebus.trading.orders import BrokerOrder, InstrumentTicks, Lookup, OrderModification, OrderRequest, Outcome
 
 
 class OrderGateway(Protocol):
@@ -12,7 +12,7 @@ class OrderGateway(Protocol):
 
     async def place(self, request: OrderRequest) -> Outcome: ...
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome: ...
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome: ...
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome: ...
 
@@ -22,7 +22,7 @@ class OrderGateway(Protocol):
         """Every order of the day; None where the book could not be read, which says nothing about any order."""
 
 
-class SimulatedMarket(Protocol):
+class MarketFollower(Protocol):
     """What a gateway offers that fills from market data instead of at an exchange (the paper broker).
 
     A live adapter reports through its order stream instead; execution handles the reports of both alike.

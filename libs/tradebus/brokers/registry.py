@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from tradebus.brokers.account import Account, Session
+from tradebus.brokers.account import BrokerAccount, LoginSession
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.feed import MarketFeed, OrderUpdates
 from tradebus.brokers.ports import OrderGateway
@@ -53,8 +53,8 @@ class Broker(Protocol):
 
     name: str
     reference: ReferenceData
-    account: Account
-    session: Session
+    account: BrokerAccount
+    session: LoginSession
 
     def feed(self) -> MarketFeed:
         """A new feed, not connected yet."""
@@ -106,8 +106,8 @@ class Adapter:
         )  # fmt: skip
         self._client = self._part("Client")(self._settings)
         self.reference: ReferenceData = self._made("Reference", clock=clock)
-        self.account: Account = self._made("Account")
-        self.session: Session = self._made("Session")
+        self.account: BrokerAccount = self._made("Account")
+        self.session: LoginSession = self._made("Session")
 
     def feed(self) -> MarketFeed:
         feed: MarketFeed = self._made("Feed", clock=self._clock)

@@ -126,11 +126,11 @@ class Subscription(Protocol):
         """Gives back what reading needs. Entries not acknowledged stay so."""
 
 
-class Listener(Protocol):
+class ChannelListener(Protocol):
     """The bodies broadcast on one channel while this listens. Survives lost connections; what was sent during one is
     lost, as pub/sub is."""
 
-    def __aiter__(self) -> "Listener": ...
+    def __aiter__(self) -> "ChannelListener": ...
 
     async def __anext__(self) -> bytes: ...
 
@@ -179,7 +179,7 @@ class Bus(Protocol):
     async def broadcast(self, channel: str, body: bytes) -> None:
         """Redis pub/sub: reaches whoever listens now."""
 
-    def listen(self, channel: str) -> Listener:
+    def listen(self, channel: str) -> ChannelListener:
         """Messages broadcast on `channel`, from the first `ready` or iteration on."""
 
     async def dead_letters(self, stream: str, *, count: int) -> list[DeadLetter]:

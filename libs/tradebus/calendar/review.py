@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from tradebus.calendar.rows import DayRow, Row
+from tradebus.calendar.rows import DayRow, RuleRow
 from tradebus.calendar.rules import TABLES, RuleBook, current
 
 _AHEAD = timedelta(days=60)  # rules that begin so soon are looked at too
@@ -40,7 +40,7 @@ def review(day: date, book: RuleBook | None = None) -> list[Remark]:
     book = book or current()
     found: list[Remark] = []
     for table in TABLES:
-        groups: dict[tuple[str, date, bool], list[Row]] = {}
+        groups: dict[tuple[str, date, bool], list[RuleRow]] = {}
         for row in _concerned(book.tables.rows(table), day):
             groups.setdefault((row.source, row.last_checked, row.provisional), []).append(row)
         for (source, checked, provisional), rows in groups.items():
@@ -62,10 +62,10 @@ def review(day: date, book: RuleBook | None = None) -> list[Remark]:
     return sorted(found)
 
 
-def _concerned(rows: Iterable[Row], day: date) -> list[Row]:
+def _concerned(rows: Iterable[RuleRow], day: date) -> list[RuleRow]:
     """Of each key the rule in force and those that begin soon; of single days those that come soon."""
     last = day + _AHEAD
-    kept: dict[object, list[Row]] = {}
+    kept: dict[object, list[RuleRow]] = {}
     for row in rows:
         if isinstance(row, DayRow):
             if day <= row.date <= last:
@@ -77,7 +77,7 @@ def _concerned(rows: Iterable[Row], day: date) -> list[Row]:
     return [row for each in kept.values() for row in each]
 
 
-def _about(table: str, rows: list[Row]) -> str:
+def _about(table: str, rows: list[RuleRow]) -> str:
     name = table.replace("_", " ")
     keys = sorted({str(row.key) for row in rows if row.key is not None})
     days = sorted({row.begins for row in rows if row.begins > date.min})

@@ -62,7 +62,7 @@ class Phase(StrEnum):
     AUCTION_MATCHING = "auction_matching"
 
 
-class Row(Model, ABC):
+class RuleRow(Model, ABC):
     source: str = Field(min_length=1)
     last_checked: date
     provisional: bool = False
@@ -78,7 +78,7 @@ class Row(Model, ABC):
         """The first day it holds on."""
 
 
-class DatedRow(Row):
+class DatedRow(RuleRow):
     first: date = Field(alias="from")
 
     @property
@@ -86,7 +86,7 @@ class DatedRow(Row):
         return self.first
 
 
-class DayRow(Row):
+class DayRow(RuleRow):
     """Of one day."""
 
     date: Day
@@ -244,7 +244,7 @@ def _weekday(value: object) -> Weekday | None:
 ContractMonth = Annotated[date, BeforeValidator(_contract_month)]
 
 
-class _UnderlyingRow(Row):
+class _UnderlyingRow(RuleRow):
     underlying: str = Field(min_length=1)
 
     @property

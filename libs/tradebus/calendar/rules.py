@@ -38,7 +38,7 @@ from tradebus.calendar.rows import (
     PreOpenRow,
     PriceProtectionRow,
     RangeResetRow,
-    Row,
+    RuleRow,
     SettlementHolidayRow,
     SpecialSessionRow,
     TickBandsRow,
@@ -79,15 +79,15 @@ class Tables(Model):
     option_refused_types: tuple[OrderTypesRow, ...] = ()
     option_price_protection: tuple[PriceProtectionRow, ...] = ()
 
-    def rows(self, table: str) -> tuple[Row, ...]:
-        found: tuple[Row, ...] = getattr(self, table)
+    def rows(self, table: str) -> tuple[RuleRow, ...]:
+        found: tuple[RuleRow, ...] = getattr(self, table)
         return found
 
 
 TABLES: tuple[str, ...] = tuple(
     name for name, field in Tables.model_fields.items() if getattr(field.annotation, "__origin__", None) is tuple
 )
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=RuleRow)
 
 
 @dataclass(frozen=True)
@@ -223,8 +223,8 @@ def _first_problem(error: ValidationError, lines: dict[Path, int], name: str) ->
     return f"{name}, line {line_of(lines, first['loc'])}: {field}: {first['msg']}{more}"
 
 
-def _check_order(rows: Sequence[Row], table: str, lines: dict[Path, int], name: str) -> None:
-    last: dict[object, tuple[Row, int]] = {}
+def _check_order(rows: Sequence[RuleRow], table: str, lines: dict[Path, int], name: str) -> None:
+    last: dict[object, tuple[RuleRow, int]] = {}
     for number, row in enumerate(rows):
         line = lines[table, number]
         before = last.get(row.key)

@@ -17,7 +17,7 @@ from tradebus.engine.tape import Tape
 from tradebus.engine.trades import EngineTrades
 from tradebus.execution.decisions import exit_at
 from tradebus.execution.roster import Roster
-from tradebus.execution.supervision import Action, Decision, MeetTick, PassTime, Supervision
+from tradebus.execution.supervision import MeetTick, PassTime, Supervision, SupervisionAction, TradeDecision
 from tradebus.execution.trade import Trade
 from tradebus.execution.watching import ending, note_extremes
 from tradebus.kernel.time import NEVER_NS
@@ -112,10 +112,10 @@ class EngineExecution:
         if index is not None and index < stop:
             self._carry_out(self._supervision.walk(instrument, tape.ticks, start, stop))
 
-    def _carry_out(self, actions: Iterable[Action]) -> None:
+    def _carry_out(self, actions: Iterable[SupervisionAction]) -> None:
         """Storing extremes is for those who may be killed."""
         for action in actions:
-            if isinstance(action, Decision):
+            if isinstance(action, TradeDecision):
                 self._trades.change(action.pos_id, action.decide)
             elif isinstance(action, MeetTick):
                 report = self._exchange.on_tick(action.instrument, action.ticks, action.index)

@@ -21,10 +21,10 @@ from tradebus.risk.commands import Command
 from tradebus.risk.marking import held_instruments, select
 from tradebus.risk.published import published
 from tradebus.risk.reports import concerns_risk
-from tradebus.risk.state import Holding, RiskState
-from tradebus.risk.step import Step, on_command, on_fact, on_signal, on_ticks
-from tradebus.risk.terms import Situation, Terms
-from tradebus.risk.verdicts import Kind
+from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal, on_ticks
+from tradebus.risk.terms import SessionTerms, Situation
+from tradebus.risk.verdicts import VerdictKind
 from tradebus.trading.facts import (
     EntrySignal,
     ExitSignal,
@@ -39,7 +39,7 @@ from tradebus.trading.facts import (
 )
 
 _REPORTS = (PositionOpened, PositionClosed, OrderFilled, OrderPartiallyFilled, OrderCancelled, OrderRejected)
-_INTENDED = (Kind.ALLOW, Kind.REDUCE, Kind.EXIT)  # what execution hears of
+_INTENDED = (VerdictKind.ALLOW, VerdictKind.REDUCE, VerdictKind.EXIT)  # what execution hears of
 TapeOf = Callable[[int, Slice], Tape]
 
 
@@ -65,7 +65,7 @@ class _Leg:
 
 @dataclass(slots=True)
 class _Session:
-    terms: Terms
+    terms: SessionTerms
     state: RiskState = field(default_factory=RiskState)
     held: list[int] = field(default_factory=list)  # instruments whose ticks matter
     legs: list[_Leg] = field(default_factory=list)
@@ -88,7 +88,7 @@ class _Session:
         self.due_ns = 0 if ending or leaving else min(ends, default=NEVER_NS)
 
 
-def _leg(holding: Holding) -> _Leg:
+def _leg(holding: Exposure) -> _Leg:
     rest = holding.entry_quantity - holding.exit_quantity
     sign = holding.side.sign
     offset_paise = sign * (holding.exit_value_paise - holding.entry_value_paise)
@@ -105,7 +105,7 @@ class EngineRisk:
         self._instruments, self._tape_of, self._record = instruments, tape_of, record
         self._sessions = {
             spec.session_id: _Session(
-                Terms.of(
+                SessionTerms.of(
                     spec, max_signal_age_seconds=max_signal_age_seconds, approval_valid_seconds=approval_valid_seconds
                 )
             )
@@ -192,7 +192,7 @@ class EngineRisk:
             return parts[0]
         return select(np.concatenate(parts) if parts else np.zeros(0, TICK), held)
 
-    def _take(self, session: _Session, step: Step) -> None:
+    def _take(self, session: _Session, step: RiskStep) -> None:
         if step.state is not session.state:
             session.state = step.state
             session.look()

@@ -14,7 +14,7 @@ from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade, refuse_trade
 from tradebus.execution.roster import Roster
-from tradebus.execution.step import Cancel, Place, Request, Step
+from tradebus.execution.step import Cancel, Place, Request, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.time import ist_date
 from tradebus.trading.facts import EntryApproved, Fact
@@ -35,7 +35,7 @@ class EngineTrades:
 
     def open(self, approval: EntryApproved, *, at_ns: int, now_ns: int) -> None:
         """Takes an approval that takes effect at `at_ns`; one that is too old by `now_ns` is refused."""
-        step, owner = Step(cause_id=approval.event_id), self._roster.owner
+        step, owner = TradeStep(cause_id=approval.event_id), self._roster.owner
         contract = contract_of(self._instruments[approval.instrument], ist_date(at_ns))
         if now_ns > approval.valid_until_ns:
             trade = refuse_trade(approval, step, contract=contract, owner=owner, reason="stale_approval")
@@ -64,7 +64,7 @@ class EngineTrades:
         trade = self._roster.alive.get(pos_id)
         if trade is None:
             return []
-        step = Step(cause_id=cause_id)
+        step = TradeStep(cause_id=cause_id)
         decide(trade, step)
         self._remember(trade, step)
         return step.requests
@@ -89,7 +89,7 @@ class EngineTrades:
             return self._exchange.cancel(account, number, at_ns=request.at_ns)
         return self._exchange.modify(account, number, decisions.change_of(trade, order, request))
 
-    def _remember(self, trade: Trade, step: Step) -> None:
+    def _remember(self, trade: Trade, step: TradeStep) -> None:
         self._facts += step.facts
         self._roster.remember(trade)
         self._record.trade_changed(trade, step)

@@ -6,15 +6,15 @@ from enum import IntEnum
 from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle
-from tradebus.execution.step import Cancel, Modify, Place, Request, Step
+from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
-from tradebus.trading.orders import BrokerOrder, Change, OrderRequest, Outcome
+from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest, Outcome
 from tradebus.trading.states import OrderState
 
 MARKET_PROTECTION_PCT = 3.0
 
-Decide = Callable[[Trade, Step], None]
+Decide = Callable[[Trade, TradeStep], None]
 
 
 def order_request(trade: Trade, order: Order) -> OrderRequest:
@@ -45,11 +45,11 @@ def outdated(trade: Trade, order: Order, now_ns: int) -> bool:
     return order is trade.entry_order() and now_ns > late_ns
 
 
-def only_own(_trade: Trade, _step: Step) -> None:
+def only_own(_trade: Trade, _step: TradeStep) -> None:
     """Changes nothing but the owner, as every change does."""
 
 
-def go_on(trade: Trade, step: Step) -> None:
+def go_on(trade: Trade, step: TradeStep) -> None:
     """An exit goes on where a crash stopped it. Where all its orders have ended its deadline does, in its time."""
     if trade.exit_reason is not None and not trade.ended and any(not order.ended for order in trade.orders):
         lifecycle.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
@@ -58,7 +58,7 @@ def go_on(trade: Trade, step: Step) -> None:
 def absent(order_id: str, at_ns: int, *, seen: OrderState) -> Decide:
     """The broker does not know the order, which was `seen` so when it was looked up: what it said since is newer."""
 
-    def decide(trade: Trade, step: Step) -> None:
+    def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
         if order.state is seen:
             lifecycle.on_absent(trade, order, step, at_ns=at_ns)
@@ -84,7 +84,7 @@ def modified(request: Modify, outcome: Outcome) -> Decide:
 def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | None) -> Decide:
     """A stop rests at the broker with another quantity or trigger: it is told again what it is to be."""
 
-    def decide(trade: Trade, step: Step) -> None:
+    def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
         if order.state in (OrderState.OPEN, OrderState.TRIGGER_PENDING) and trade.exit_reason is None:
             step.requests.append(Modify(order_id, at_ns, quantity, trigger_paise or 0))
@@ -95,7 +95,7 @@ def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | No
 def cancel_again(order_id: str, at_ns: int) -> Decide:
     """A cancellation was accepted, and the order rests at the broker as before."""
 
-    def decide(trade: Trade, step: Step) -> None:
+    def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
         if order.state is OrderState.CANCEL_PENDING:
             lifecycle.cancel(order, step, at_ns=at_ns)
@@ -106,7 +106,7 @@ def cancel_again(order_id: str, at_ns: int) -> Decide:
 def reported(order: BrokerOrder, *, unknown: Exception) -> Decide:
     """What the broker says of an order. Raises `unknown` where this copy of the trade does not have it yet."""
 
-    def decide(trade: Trade, step: Step) -> None:
+    def decide(trade: Trade, step: TradeStep) -> None:
         ours = next((own for own in trade.orders if own.tag == order.tag), None)
         if ours is None:
             raise unknown
@@ -136,7 +136,7 @@ def is_due(trade: Trade, request: Request) -> bool:
     return order.broker_order_id is not None and not order.ended and order.state is not OrderState.UNKNOWN
 
 
-def change_of(trade: Trade, order: Order, request: Modify) -> Change:
+def change_of(trade: Trade, order: Order, request: Modify) -> OrderModification:
     """The modification as the gateway's port wants it. A stop's limit belongs to its trigger: where that has moved, the
     limit of before might be on its wrong side, or outside the exchange's price protection."""
     price_paise = order.price_paise
@@ -147,7 +147,7 @@ def change_of(trade: Trade, order: Order, request: Modify) -> Change:
             trigger_paise=order.trigger_paise,
             day=ist_date(request.at_ns),
         )
-    return Change(order.quantity, price_paise, order.trigger_paise, request.at_ns)
+    return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns)
 
 
 def answered(order: Order, request: Request, outcome: Outcome) -> Decide:

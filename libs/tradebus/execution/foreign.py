@@ -4,7 +4,7 @@ We change the quantity of stops only, and only upwards; every other change of a 
 """
 
 from tradebus.contracts.orders import OrderRole
-from tradebus.execution.step import Notice, Step
+from tradebus.execution.step import Notice, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.orders import BrokerOrder
 
@@ -15,7 +15,7 @@ _DONE = {
 }
 
 
-def take_quantity(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> None:
+def take_quantity(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) -> None:
     """Takes the order's quantity from the broker where it is the one that counts, and says so to a person.
 
     A report that has fewer fills than we know of is older than what we know. A stop that rests is told what it is to

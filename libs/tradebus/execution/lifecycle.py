@@ -17,7 +17,7 @@ from tradebus.execution import reports
 from tradebus.execution.foreign import take_quantity
 from tradebus.execution.moving import heard, move, reach
 from tradebus.execution.opening import new_order
-from tradebus.execution.step import Cancel, Modify, NewFill, Place, Step
+from tradebus.execution.step import Cancel, Modify, NewFill, Place, TradeStep
 from tradebus.execution.trade import Order, Trade, settle
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.charges import charges_paise
@@ -34,7 +34,7 @@ EXIT_REPLACE_SECONDS = 15
 _NOT_CANCELLABLE = (OrderState.PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN)
 
 
-def on_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, *, at_ns: int) -> None:
+def on_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *, at_ns: int) -> None:
     """The answer to a place request."""
     if outcome.result is Result.ACCEPTED:
         _acknowledge(trade, order, step, broker_order_id=outcome.broker_order_id, at_ns=at_ns)
@@ -49,7 +49,7 @@ def on_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, *, at_n
         _trade_event(trade, order, step, _UNKNOWN)
 
 
-def on_report(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> None:
+def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) -> None:
     """What the broker's book or order stream says of an order: fills first, then its end. Safe to hear again."""
     if order.state in (OrderState.PENDING, OrderState.UNKNOWN) and report.status is not BrokerStatus.REJECTED:
         _acknowledge(trade, order, step, broker_order_id=report.broker_order_id, at_ns=order.placed_ns)
@@ -78,7 +78,7 @@ def on_report(trade: Trade, order: Order, step: Step, report: BrokerOrder) -> No
         _revived(trade, order, step, at_ns=report.as_of_ns)
 
 
-def on_absent(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
+def on_absent(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     """The broker's book does not know the tag, certainly: the order never arrived, or was there and is gone."""
     if order.ended:
         return
@@ -89,7 +89,7 @@ def on_absent(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
     _after_end(trade, order, step, at_ns=at_ns, asked=False)
 
 
-def on_cancel_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, *, at_ns: int) -> None:
+def on_cancel_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *, at_ns: int) -> None:
     """The answer to a cancel request. Accepted says only that it is under way; refused or lost must be looked up."""
     if order.ended or outcome.result is Result.ACCEPTED:
         return
@@ -98,7 +98,7 @@ def on_cancel_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, 
     reports.unknown(trade, order, step, at_ns, reason=outcome.reason)
 
 
-def on_modify_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, request: Modify) -> None:
+def on_modify_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, request: Modify) -> None:
     """The answer to a modification of the stop. A stop that cannot follow the position means: get out."""
     if order.ended:
         return
@@ -116,7 +116,7 @@ def on_modify_outcome(trade: Trade, order: Order, step: Step, outcome: Outcome, 
         request_exit(trade, step, reason="stop_not_moved", at_ns=request.at_ns)
 
 
-def request_exit(trade: Trade, step: Step, *, reason: str, at_ns: int) -> None:
+def request_exit(trade: Trade, step: TradeStep, *, reason: str, at_ns: int) -> None:
     """Somebody wants out. The first reason stays; asking again is harmless."""
     if trade.ended or trade.exit_reason is not None:
         return
@@ -125,7 +125,7 @@ def request_exit(trade: Trade, step: Step, *, reason: str, at_ns: int) -> None:
     continue_exit(trade, step, at_ns=at_ns)
 
 
-def continue_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
+def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
 
     Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays.
@@ -149,7 +149,7 @@ def continue_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
         _close(trade, step, at_ns=at_ns)
 
 
-def cancel(order: Order, step: Step, *, at_ns: int) -> None:
+def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
     """Asks for the cancellation of an order."""
     move(order, step, OrderEvent.CANCEL_REQUESTED, at_ns)
     step.requests.append(Cancel(order.order_id, at_ns))
@@ -171,7 +171,7 @@ def deadline_ns(trade: Trade) -> int | None:
     return min(dues) if dues else None
 
 
-def on_deadline(trade: Trade, step: Step, *, now_ns: int, missed: bool = False) -> None:
+def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = False) -> None:
     """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced.
 
     It happens when it is due; where that was `missed`, now: an order of then would be overdue at once.
@@ -191,7 +191,7 @@ def on_deadline(trade: Trade, step: Step, *, now_ns: int, missed: bool = False) 
         continue_exit(trade, step, at_ns=due)
 
 
-def _acknowledge(trade: Trade, order: Order, step: Step, *, broker_order_id: str | None, at_ns: int) -> None:
+def _acknowledge(trade: Trade, order: Order, step: TradeStep, *, broker_order_id: str | None, at_ns: int) -> None:
     first = order.broker_order_id is None
     order.broker_order_id = broker_order_id or order.broker_order_id
     if order.ended:
@@ -203,14 +203,14 @@ def _acknowledge(trade: Trade, order: Order, step: Step, *, broker_order_id: str
     _trade_event(trade, order, step, _ACCEPTED)
 
 
-def _refused(trade: Trade, order: Order, step: Step, *, reason: str, at_ns: int) -> None:
+def _refused(trade: Trade, order: Order, step: TradeStep, *, reason: str, at_ns: int) -> None:
     heard(order, step, OrderEvent.REJECTED, at_ns)
     order.reason = reason
     reports.rejected(trade, order, step, at_ns, reason=reason)
     _after_end(trade, order, step, at_ns=at_ns, asked=False)
 
 
-def _revived(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
+def _revived(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     """We took it for whole, and at the broker it has been made larger and may fill on. What nobody asked for of a stop
     or an exit is cancelled; more of an entry is covered as it fills."""
     heard(order, step, OrderEvent.RAISED, at_ns)
@@ -220,7 +220,7 @@ def _revived(trade: Trade, order: Order, step: Step, *, at_ns: int) -> None:
         continue_exit(trade, step, at_ns=at_ns)
 
 
-def _on_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+def _on_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
     trade.fill_ids.add(fill.fill_id)
     charges = charges_paise(
         day=ist_date(fill.ts_event_ns),
@@ -243,7 +243,7 @@ def _on_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
         _on_exit_fill(trade, order, step, fill)
 
 
-def _on_entry_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+def _on_entry_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
     first = trade.entry_quantity == 0
     trade.entry_quantity += fill.quantity
     trade.entry_value_paise += fill.quantity * fill.price_paise
@@ -262,7 +262,7 @@ def _on_entry_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> 
         _protect(trade, step, at_ns=fill.ts_event_ns)
 
 
-def _on_exit_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
     # An order back to flat after both exit and stop filled trades in the entry's direction: it undoes an exit.
     sign = 1 if order.transaction is trade.exit_transaction else -1
     trade.exit_quantity += sign * fill.quantity
@@ -281,7 +281,7 @@ def _on_exit_fill(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> N
         cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
 
 
-def _after_end(trade: Trade, order: Order, step: Step, *, at_ns: int, asked: bool) -> None:
+def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked: bool) -> None:
     """An order ended without filling whole: by our wish, the broker's refusal or the exchange's own will."""
     if order.role is OrderRole.ENTRY:
         if trade.entry_quantity == 0:
@@ -307,7 +307,7 @@ def _after_end(trade: Trade, order: Order, step: Step, *, at_ns: int, asked: boo
         continue_exit(trade, step, at_ns=at_ns)
 
 
-def _protect(trade: Trade, step: Step, *, at_ns: int) -> None:
+def _protect(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """Covers what is held by a stop: a new one, or the live one made larger."""
     stop = trade.live(OrderRole.STOP)
     if stop is None:
@@ -334,7 +334,7 @@ def _protect(trade: Trade, step: Step, *, at_ns: int) -> None:
             step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))
 
 
-def _send_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
+def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     held = trade.open_quantity
     order = new_order(
         trade,
@@ -349,7 +349,7 @@ def _send_exit(trade: Trade, step: Step, *, at_ns: int) -> None:
     step.requests.append(Place(order.order_id))
 
 
-def _close(trade: Trade, step: Step, *, at_ns: int) -> None:
+def _close(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     if trade.ended:
         return
     before_paise = trade.net_pnl_paise
@@ -360,7 +360,7 @@ def _close(trade: Trade, step: Step, *, at_ns: int) -> None:
         reports.closed(trade, step, at_ns, gross_pnl_paise=gross_pnl_paise, again=before_paise is not None)
 
 
-def _end_without_position(trade: Trade, step: Step, *, at_ns: int) -> None:
+def _end_without_position(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     if not trade.ended:
         reach(trade, step, TradeEvent.ENTRY_CANCELLED)
         trade.closed_ns = at_ns
@@ -392,5 +392,5 @@ _UNKNOWN = {
 }
 
 
-def _trade_event(trade: Trade, order: Order, step: Step, events: dict[OrderRole, TradeEvent]) -> None:
+def _trade_event(trade: Trade, order: Order, step: TradeStep, events: dict[OrderRole, TradeEvent]) -> None:
     reach(trade, step, events[order.role])

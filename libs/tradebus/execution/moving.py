@@ -1,6 +1,6 @@
 """Orders and trades along their tables: strictly for what we do, and as facts for what a broker says."""
 
-from tradebus.execution.step import Moved, Notice, Step
+from tradebus.execution.step import Moved, Notice, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.states import (
     ORDER_TRANSITIONS,
@@ -14,7 +14,7 @@ from tradebus.trading.states import (
 )
 
 
-def move(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
+def move(order: Order, step: TradeStep, event: OrderEvent, at_ns: int) -> None:
     """Moves an order along its table and notes it in the history. Raises IllegalTransition."""
     before = order.state
     order.state = next_order_state(before, event)
@@ -22,7 +22,7 @@ def move(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
     step.history.append(Moved(order.order_id, before, order.state, event, at_ns))
 
 
-def heard(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
+def heard(order: Order, step: TradeStep, event: OrderEvent, at_ns: int) -> None:
     """As `move`, for what a broker says: a fact, whether or not the table has a row for it. Where it has none, an order
     that lives is looked up, and one that has ended stays as it is."""
     if (order.state, event) in ORDER_TRANSITIONS:
@@ -37,7 +37,7 @@ def heard(order: Order, step: Step, event: OrderEvent, at_ns: int) -> None:
     )
 
 
-def reach(trade: Trade, step: Step, event: TradeEvent) -> None:
+def reach(trade: Trade, step: TradeStep, event: TradeEvent) -> None:
     """Moves the trade along its table. What the table has no row for is a fact all the same: the state is then what the
     quantities say, and a person is told."""
     if (trade.state, event) in TRADE_TRANSITIONS:

@@ -8,7 +8,7 @@ from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
 from tradebus.execution.moving import move
-from tradebus.execution.step import Moved, Place, Step
+from tradebus.execution.step import Moved, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id, derive_tag
 from tradebus.kernel.money import round_to_tick
@@ -23,7 +23,7 @@ from tradebus.trading.states import (
 
 
 def open_trade(
-    approval: EntryApproved, step: Step, *, contract: Contract, owner: str, at_ns: int | None = None
+    approval: EntryApproved, step: TradeStep, *, contract: Contract, owner: str, at_ns: int | None = None
 ) -> Trade:
     """The trade, its entry order, and the request to place it. Pure: the same approval gives the same ids.
 
@@ -46,7 +46,7 @@ def open_trade(
     return trade
 
 
-def refuse_trade(approval: EntryApproved, step: Step, *, contract: Contract, owner: str, reason: str) -> Trade:
+def refuse_trade(approval: EntryApproved, step: TradeStep, *, contract: Contract, owner: str, reason: str) -> Trade:
     """Our own refusal of an approval (stale, kill switch): recorded as a cancelled trade whose order never left."""
     trade = open_trade(approval, step, contract=contract, owner=owner)
     step.requests.clear()
@@ -73,7 +73,7 @@ def guard_price_paise(trade: Trade) -> int:
 
 def new_order(
     trade: Trade,
-    step: Step,
+    step: TradeStep,
     *,
     role: OrderRole,
     transaction: Transaction,

@@ -39,7 +39,7 @@ class OwnOrder:
         return self.state in TERMINAL_ORDER_STATES
 
 
-class Finding(StrEnum):
+class ReconcileFinding(StrEnum):
     AGREES = "AGREES"
     HEAR = "HEAR"  # the broker knows more: report its order
     CANCEL = "CANCEL"  # its cancellation was asked for, and it rests there as if it had not been
@@ -48,37 +48,41 @@ class Finding(StrEnum):
     DISPUTED = "DISPUTED"
 
 
-def judge(ours: OwnOrder, theirs: BrokerOrder) -> Finding:
+def judge(ours: OwnOrder, theirs: BrokerOrder) -> ReconcileFinding:
     """What one order's two views come to."""
     if ours.broker_order_id not in (None, theirs.broker_order_id):
-        return Finding.DISPUTED  # a second order that bears its tag
+        return ReconcileFinding.DISPUTED  # a second order that bears its tag
     if ours.filled_quantity > theirs.filled_quantity:
-        return Finding.DISPUTED
+        return ReconcileFinding.DISPUTED
     if sum(fill.quantity for fill in theirs.fills) > ours.filled_quantity:
-        return Finding.HEAR
+        return ReconcileFinding.HEAR
     if theirs.filled_quantity > ours.filled_quantity:
-        return Finding.AGREES  # its fills are not told yet
+        return ReconcileFinding.AGREES  # its fills are not told yet
     if ours.state in (OrderState.PENDING, OrderState.UNKNOWN):
-        return Finding.HEAR
+        return ReconcileFinding.HEAR
     if ours.ended:
         if theirs.status.final or not _lives(theirs):
-            return Finding.AGREES
+            return ReconcileFinding.AGREES
         raised = ours.state is OrderState.FILLED and theirs.quantity > ours.filled_quantity
-        return Finding.HEAR if raised else Finding.DISPUTED
+        return ReconcileFinding.HEAR if raised else ReconcileFinding.DISPUTED
     if theirs.status.final:
-        return Finding.HEAR
+        return ReconcileFinding.HEAR
     if ours.state is OrderState.CANCEL_PENDING and theirs.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
-        return Finding.CANCEL
+        return ReconcileFinding.CANCEL
     if ours.state in _RESTING and (
         theirs.quantity != ours.quantity or (ours.trigger_paise or None) != (theirs.trigger_paise or None)
     ):
         if ours.role is OrderRole.STOP:
-            return Finding.REALIGN
+            return ReconcileFinding.REALIGN
         # Somebody made it larger or smaller at the broker: taken over. Another kind of order is nothing we can be.
-        return Finding.HEAR if (ours.trigger_paise or None) == (theirs.trigger_paise or None) else Finding.DISPUTED
+        return (
+            ReconcileFinding.HEAR
+            if (ours.trigger_paise or None) == (theirs.trigger_paise or None)
+            else ReconcileFinding.DISPUTED
+        )
     if ours.state in _RESTING and ours.role is OrderRole.STOP and theirs.status is BrokerStatus.OPEN:
-        return Finding.HIT
-    return Finding.AGREES
+        return ReconcileFinding.HIT
+    return ReconcileFinding.AGREES
 
 
 def _lives(theirs: BrokerOrder) -> bool:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from tradebus.contracts.orders import OrderRole
-from tradebus.execution.step import Step
+from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id
 from tradebus.trading import facts
 from tradebus.trading.orders import BrokerFill
 
 
-def placed(trade: Trade, order: Order, step: Step, ts_ns: int) -> None:
+def placed(trade: Trade, order: Order, step: TradeStep, ts_ns: int) -> None:
     """ORDER_PLACED, or STOP_PLACED for a protective stop."""
     if order.role is OrderRole.STOP and order.trigger_paise is not None:
         _order(facts.StopPlaced, trade, order, step, ts_ns, trigger_paise=order.trigger_paise)
@@ -26,7 +26,7 @@ def placed(trade: Trade, order: Order, step: Step, ts_ns: int) -> None:
     )
 
 
-def filled(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
+def filled(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
     """ORDER_FILLED when the order is complete, ORDER_PARTIALLY_FILLED before."""
     shared: dict[str, Any] = {
         "fill_id": fill.fill_id,
@@ -42,15 +42,15 @@ def filled(trade: Trade, order: Order, step: Step, fill: BrokerFill) -> None:
         _order(facts.OrderPartiallyFilled, trade, order, step, fill.ts_event_ns, **shared)
 
 
-def rejected(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
+def rejected(trade: Trade, order: Order, step: TradeStep, ts_ns: int, *, reason: str) -> None:
     _order(facts.OrderRejected, trade, order, step, ts_ns, reason=reason)
 
 
-def cancelled(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
+def cancelled(trade: Trade, order: Order, step: TradeStep, ts_ns: int, *, reason: str) -> None:
     _order(facts.OrderCancelled, trade, order, step, ts_ns, filled_quantity=order.filled_quantity, reason=reason)
 
 
-def timed_out(trade: Trade, order: Order, step: Step, ts_ns: int, *, timeout_seconds: int) -> None:
+def timed_out(trade: Trade, order: Order, step: TradeStep, ts_ns: int, *, timeout_seconds: int) -> None:
     _order(
         facts.OrderTimeout,
         trade,
@@ -62,11 +62,11 @@ def timed_out(trade: Trade, order: Order, step: Step, ts_ns: int, *, timeout_sec
     )
 
 
-def unknown(trade: Trade, order: Order, step: Step, ts_ns: int, *, reason: str) -> None:
+def unknown(trade: Trade, order: Order, step: TradeStep, ts_ns: int, *, reason: str) -> None:
     _order(facts.OrderUnknown, trade, order, step, ts_ns, reason=reason)
 
 
-def slipped(trade: Trade, order: Order, step: Step, fill: BrokerFill, *, slippage_pct: float) -> None:
+def slipped(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill, *, slippage_pct: float) -> None:
     _order(
         facts.OrderSlippage,
         trade,
@@ -82,7 +82,7 @@ def slipped(trade: Trade, order: Order, step: Step, fill: BrokerFill, *, slippag
 
 
 def stop_moved(
-    trade: Trade, order: Order, step: Step, ts_ns: int, *, previous_trigger_paise: int, previous_quantity: int
+    trade: Trade, order: Order, step: TradeStep, ts_ns: int, *, previous_trigger_paise: int, previous_quantity: int
 ) -> None:
     _order(
         facts.StopMoved,
@@ -97,7 +97,7 @@ def stop_moved(
     )
 
 
-def opened(trade: Trade, step: Step, ts_ns: int) -> None:
+def opened(trade: Trade, step: TradeStep, ts_ns: int) -> None:
     """POSITION_OPENED, once, at the first fill; further entry fills are ORDER_FILLED and ORDER_PARTIALLY_FILLED."""
     _position(
         facts.PositionOpened,
@@ -111,7 +111,7 @@ def opened(trade: Trade, step: Step, ts_ns: int) -> None:
     )
 
 
-def closed(trade: Trade, step: Step, ts_ns: int, *, gross_pnl_paise: int, again: bool) -> None:
+def closed(trade: Trade, step: TradeStep, ts_ns: int, *, gross_pnl_paise: int, again: bool) -> None:
     """POSITION_CLOSED; `again` where it had been closed before and filled since: it tells of the whole trade."""
     _position(
         facts.PositionClosed,
@@ -137,7 +137,7 @@ def _order(
     fact: type[facts.OrderFact],
     trade: Trade,
     order: Order,
-    step: Step,
+    step: TradeStep,
     ts_ns: int,
     *,
     cause: str = "",
@@ -164,7 +164,7 @@ def _order(
 def _position(
     fact: type[facts.PositionOpened] | type[facts.PositionClosed],
     trade: Trade,
-    step: Step,
+    step: TradeStep,
     ts_ns: int,
     *,
     cause: str = "",
@@ -182,7 +182,7 @@ def _position(
     )
 
 
-def _envelope(fact_type: str, trade: Trade, step: Step, ts_ns: int, *cause: str) -> dict[str, Any]:
+def _envelope(fact_type: str, trade: Trade, step: TradeStep, ts_ns: int, *cause: str) -> dict[str, Any]:
     return {
         "event_id": derive_id(ts_ns, fact_type, *cause),
         "ts_event_ns": ts_ns,

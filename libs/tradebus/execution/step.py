@@ -63,7 +63,7 @@ class Notice:
 
 
 @dataclass(slots=True)
-class Step:
+class TradeStep:
     """Collects the consequences of one decision. `cause_id` is the event that led to it."""
 
     cause_id: str | None = None

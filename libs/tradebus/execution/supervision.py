@@ -26,7 +26,7 @@ _SAVE_EVERY_NS = NANOSECONDS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class TradeDecision:
     """A trade changes."""
 
     pos_id: str
@@ -57,7 +57,7 @@ class PassTime:
     now_ns: int
 
 
-Action = Decision | KeepExtremes | MeetTick | PassTime
+SupervisionAction = TradeDecision | KeepExtremes | MeetTick | PassTime
 
 
 class Touches(Protocol):
@@ -81,7 +81,7 @@ class Supervision:
         self._watched_revision = -1
         self._watched_now: Set[int] = frozenset()
 
-    def apply(self, ticks: Records, *, end_ns: int) -> Iterator[Action]:
+    def apply(self, ticks: Records, *, end_ns: int) -> Iterator[SupervisionAction]:
         """One batch: everything up to, not including, `end_ns`."""
         instruments = self._roster.by_instrument
         if instruments and len(ticks):
@@ -92,7 +92,7 @@ class Supervision:
                 yield from self.walk(instrument, table, 0, len(table))
         yield from self.pass_time(end_ns)
 
-    def missed(self, passed_ns: Callable[[Trade], int]) -> Iterator[Action]:
+    def missed(self, passed_ns: Callable[[Trade], int]) -> Iterator[SupervisionAction]:
         """Deadlines that time alone tells of, where the ticks have stopped. `passed_ns` is the event time that has
         certainly passed for a trade, 0 where only its ticks tell."""
         for trade in list(self._roster.alive.values()):
@@ -123,7 +123,7 @@ class Supervision:
             }
         return self._watched_now
 
-    def pass_time(self, end_ns: int) -> Iterator[Action]:
+    def pass_time(self, end_ns: int) -> Iterator[SupervisionAction]:
         """What time alone brings up to, not including, `end_ns`."""
         if self._roster.alive:
             self._roster.market_ns = end_ns - 1
@@ -134,7 +134,7 @@ class Supervision:
                 yield from _deadline(trade, end_ns - 1)
         self.now_ns = max(self.now_ns, end_ns)
 
-    def walk(self, instrument: int, ticks: InstrumentTicks, start: int, stop: int) -> Iterator[Action]:
+    def walk(self, instrument: int, ticks: InstrumentTicks, start: int, stop: int) -> Iterator[SupervisionAction]:
         """The ticks [start, stop) of an instrument. Those before `start` were applied, or nothing happened at them."""
         while True:
             trades = self._roster.of_instrument(instrument)
@@ -154,7 +154,7 @@ class Supervision:
                 yield from _keep(trades)
                 yield MeetTick(instrument, ticks, index)
             for pos_id in at_target:  # harmless where the stop was hit by the same tick
-                yield Decision(pos_id, decisions.exit_at(reason="target", at_ns=at_ns))
+                yield TradeDecision(pos_id, decisions.exit_at(reason="target", at_ns=at_ns))
             # The same tick again: it may fill an order that it caused to be placed with an earlier time. What has seen
             # it already does not see it twice (as_of_ns).
             start = index
@@ -170,13 +170,13 @@ class Supervision:
         return min(due) if due else None
 
 
-def _keep(trades: Iterable[Trade]) -> Iterator[Action]:
+def _keep(trades: Iterable[Trade]) -> Iterator[SupervisionAction]:
     held = tuple(trade for trade in trades if trade.entry_quantity)
     if held:
         yield KeepExtremes(held)
 
 
-def _deadline(trade: Trade, now_ns: int, *, missed: bool = False) -> Iterator[Action]:
+def _deadline(trade: Trade, now_ns: int, *, missed: bool = False) -> Iterator[SupervisionAction]:
     due = lifecycle.deadline_ns(trade)
     if due is not None and due <= now_ns:
-        yield Decision(trade.pos_id, decisions.deadline(now_ns, missed=missed))
+        yield TradeDecision(trade.pos_id, decisions.deadline(now_ns, missed=missed))

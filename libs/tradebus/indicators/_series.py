@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
 
-class Series(NamedTuple):
+class IndicatorSeries(NamedTuple):
     """One figure per row that came in. `values` is NaN where `ready` is false: ask `ready` first."""
 
     values: Floats
@@ -47,11 +47,11 @@ def as_rows(instruments: npt.ArrayLike, *columns: Floats) -> Int64s:
     return rows
 
 
-def series(values: Floats, refused_row: int) -> Series:
+def series(values: Floats, refused_row: int) -> IndicatorSeries:
     """The result of a kernel that filled `values`, or the error of the row it refused (-1: none)."""
     if refused_row >= 0:
         raise ValueError(
             f"row {refused_row} cannot be taken: an unknown instrument, a figure that is not finite, a negative "
             "volume, a close outside low … high, or an earlier session"
         )
-    return Series(values, ~np.isnan(values))
+    return IndicatorSeries(values, ~np.isnan(values))

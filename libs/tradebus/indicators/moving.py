@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tradebus.indicators import _moving_kernel as core
-from tradebus.indicators._series import Floats, Int64s, Series, as_floats, as_rows, positive, series
+from tradebus.indicators._series import Floats, IndicatorSeries, Int64s, as_floats, as_rows, positive, series
 
-Step = Callable[[Floats, float, int], float]
+MovingStep = Callable[[Floats, float, int], float]
 Run = Callable[[Int64s, Floats, int, Floats, Floats], int]
 
 
 class LiveAverage:
     """One series of one value. `value` is the last figure, None while not ready."""
 
-    def __init__(self, length: int, *, step: Step, run: Run, width: int) -> None:
+    def __init__(self, length: int, *, step: MovingStep, run: Run, width: int) -> None:
         self.length = positive(length)
         self.value: float | None = None
         self._step, self._run, self._state = step, run, np.zeros(width)
@@ -60,7 +60,7 @@ class AverageBank:
         """The instrument begins anew: nothing seen."""
         self._states[instrument] = 0.0
 
-    def update(self, instruments: npt.ArrayLike, values: npt.ArrayLike) -> Series:
+    def update(self, instruments: npt.ArrayLike, values: npt.ArrayLike) -> IndicatorSeries:
         """Takes the pairs in order; an instrument may come several times. Returns the figure after each pair.
 
         Raises ValueError naming the row, with nothing taken, for an unknown instrument or a value that is not finite.
@@ -112,21 +112,21 @@ class RelativeVolumeBank(AverageBank):
         super().__init__(instruments, length, run=core.relative_run, width=core.sma_width(length))
 
 
-def _whole(bank: AverageBank, values: npt.ArrayLike) -> Series:
+def _whole(bank: AverageBank, values: npt.ArrayLike) -> IndicatorSeries:
     column = as_floats(values)
     return bank.update(np.zeros(len(column), np.int64), column)
 
 
-def ema(values: npt.ArrayLike, length: int) -> Series:
+def ema(values: npt.ArrayLike, length: int) -> IndicatorSeries:
     """The EMA after each of `values` (shape [n])."""
     return _whole(EmaBank(1, length), values)
 
 
-def sma(values: npt.ArrayLike, length: int) -> Series:
+def sma(values: npt.ArrayLike, length: int) -> IndicatorSeries:
     """The SMA after each of `values` (shape [n])."""
     return _whole(SmaBank(1, length), values)
 
 
-def relative_volume(volumes: npt.ArrayLike, length: int) -> Series:
+def relative_volume(volumes: npt.ArrayLike, length: int) -> IndicatorSeries:
     """The relative volume at each of `volumes` (shape [n])."""
     return _whole(RelativeVolumeBank(1, length), volumes)

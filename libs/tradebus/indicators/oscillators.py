@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradebus.indicators import _bar_kernel as core
-from tradebus.indicators._series import Floats, Series, as_floats, as_rows, positive, series
+from tradebus.indicators._series import Floats, IndicatorSeries, as_floats, as_rows, positive, series
 
 
 class Rsi:
@@ -41,7 +41,7 @@ class RsiBank:
         """The instrument begins anew: nothing seen."""
         self._states[instrument] = 0.0
 
-    def update(self, instruments: npt.ArrayLike, values: npt.ArrayLike) -> Series:
+    def update(self, instruments: npt.ArrayLike, values: npt.ArrayLike) -> IndicatorSeries:
         """Takes (instrument, value) pairs in order. Raises ValueError as `AverageBank.update` does."""
         column = as_floats(values)
         rows, out = as_rows(instruments, column), np.empty(len(column))
@@ -89,20 +89,20 @@ class AtrBank:
 
     def update(
         self, instruments: npt.ArrayLike, *, high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike
-    ) -> Series:
+    ) -> IndicatorSeries:
         """Takes candles in order, one per row. Raises ValueError naming the row, with nothing taken."""
         highs, lows, closes = as_floats(high), as_floats(low), as_floats(close)
         rows, out = as_rows(instruments, highs, lows, closes), np.empty(len(highs))
         return series(out, core.atr_run(rows, highs, lows, closes, self.length, self._states, out))
 
 
-def rsi(values: npt.ArrayLike, length: int) -> Series:
+def rsi(values: npt.ArrayLike, length: int) -> IndicatorSeries:
     """The RSI after each of `values` (shape [n])."""
     column = as_floats(values)
     return RsiBank(1, length).update(np.zeros(len(column), np.int64), column)
 
 
-def atr(*, high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, length: int) -> Series:
+def atr(*, high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, length: int) -> IndicatorSeries:
     """The ATR after each candle (arrays of shape [n])."""
     column = as_floats(high)
     return AtrBank(1, length).update(np.zeros(len(column), np.int64), high=column, low=low, close=close)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradebus.indicators import _bar_kernel as core
-from tradebus.indicators._series import Floats, Series, as_floats, as_rows, positive, series
+from tradebus.indicators._series import Floats, IndicatorSeries, as_floats, as_rows, positive, series
 
 
 class Bar(Protocol):
@@ -76,7 +76,7 @@ class VwapBank:
         price: npt.ArrayLike,
         volume: npt.ArrayLike,
         session_open_ns: int | npt.NDArray[np.int64],
-    ) -> Series:
+    ) -> IndicatorSeries:
         """Takes (typical price, volume) rows in order.
 
         Raises ValueError naming the row, with nothing taken, for an unknown instrument, a price that is not finite, a
@@ -95,7 +95,7 @@ def typical_price(*, high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLi
 
 def session_vwap(
     *, price: npt.ArrayLike, volume: npt.ArrayLike, session_open_ns: int | npt.NDArray[np.int64]
-) -> Series:
+) -> IndicatorSeries:
     """The VWAP after each row (typical price, volume) of one instrument; `session_open_ns` one for all or per row."""
     column = as_floats(price)
     bank = VwapBank(1)
@@ -103,7 +103,7 @@ def session_vwap(
     return bank.update(rows, price=column, volume=volume, session_open_ns=session_open_ns)
 
 
-def session_typical_mean(*, price: npt.ArrayLike, session_open_ns: int | npt.NDArray[np.int64]) -> Series:
+def session_typical_mean(*, price: npt.ArrayLike, session_open_ns: int | npt.NDArray[np.int64]) -> IndicatorSeries:
     """The mean of the session's typical prices after each row of one instrument."""
     column = as_floats(price)
     return session_vwap(price=column, volume=np.ones(len(column)), session_open_ns=session_open_ns)

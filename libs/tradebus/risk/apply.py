@@ -5,20 +5,20 @@ from dataclasses import replace
 
 from tradebus.risk.exits import all_due
 from tradebus.risk.state import RiskState
-from tradebus.risk.verdicts import Kind, Verdict
+from tradebus.risk.verdicts import Verdict, VerdictKind
 
 
 def apply(state: RiskState, verdicts: Iterable[Verdict]) -> RiskState:
     """The state after `verdicts`, in order. BLOCK and IGNORED change nothing."""
     for verdict in verdicts:
         match verdict.kind:
-            case Kind.ALLOW | Kind.REDUCE:
+            case VerdictKind.ALLOW | VerdictKind.REDUCE:
                 state = _reserve(state, verdict)
-            case Kind.EXIT:
+            case VerdictKind.EXIT:
                 state = _exit(state, verdict)
-            case Kind.HALT:
+            case VerdictKind.HALT:
                 state = all_due(replace(state, halted_rule=verdict.rule), rule=verdict.rule)
-            case Kind.BLOCK | Kind.IGNORED:
+            case VerdictKind.BLOCK | VerdictKind.IGNORED:
                 pass
     return state
 

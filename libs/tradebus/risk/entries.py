@@ -13,11 +13,11 @@ from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
-from tradebus.risk.rules.ask import Ask
+from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
-from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.state import Exposure, RiskState
 from tradebus.risk.terms import Situation, hours_of
-from tradebus.risk.verdicts import Approval, Finding, Kind, Verdict
+from tradebus.risk.verdicts import Approval, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal
 from tradebus.trading.sizing import Sized, position_size
 
@@ -43,15 +43,15 @@ def decide_entry(state: RiskState, signal: EntrySignal, situation: Situation) ->
 
 
 def block(signal: EntrySignal, rule: str, detail: str) -> Verdict:
-    return Verdict(Kind.BLOCK, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal)
+    return Verdict(VerdictKind.BLOCK, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal)
 
 
 def ask_of(
     state: RiskState, signal: EntrySignal, situation: Situation, instrument: Instrument, *, legs_to_come: int = 0
-) -> Ask:
+) -> EntryProposal:
     """The entry with all that the rules look at."""
     tick, target = instrument.tick_size_paise, signal.target_paise
-    return Ask(
+    return EntryProposal(
         signal=signal,
         state=state,
         situation=situation,
@@ -64,15 +64,15 @@ def ask_of(
     )
 
 
-def objected(signal: EntrySignal, found: Finding) -> tuple[Verdict, ...]:
+def objected(signal: EntrySignal, found: RuleFinding) -> tuple[Verdict, ...]:
     blocked = block(signal, found.rule, found.detail)
-    if found.kind is not Kind.HALT:
+    if found.kind is not VerdictKind.HALT:
         return (blocked,)
-    halt = Verdict(Kind.HALT, found.rule, found.detail, signal.ts_event_ns, signal.event_id, signal.trace_id)
+    halt = Verdict(VerdictKind.HALT, found.rule, found.detail, signal.ts_event_ns, signal.event_id, signal.trace_id)
     return (halt, blocked)
 
 
-def _sized(ask: Ask, pos_id: str, contract: Contract) -> Verdict:
+def _sized(ask: EntryProposal, pos_id: str, contract: Contract) -> Verdict:
     signal, lot = ask.signal, contract.lot_size
     sized = _size(ask, contract)
     if sized.quantity < lot:
@@ -83,7 +83,7 @@ def _sized(ask: Ask, pos_id: str, contract: Contract) -> Verdict:
     return approved(ask, pos_id, contract, sized)
 
 
-def approved(ask: Ask, pos_id: str, contract: Contract, sized: Sized) -> Verdict:
+def approved(ask: EntryProposal, pos_id: str, contract: Contract, sized: Sized) -> Verdict:
     """ALLOW, or REDUCE where a limit cut the size."""
     signal = ask.signal
     approval = Approval(
@@ -96,21 +96,21 @@ def approved(ask: Ask, pos_id: str, contract: Contract, sized: Sized) -> Verdict
         valid_until_ns=signal.ts_event_ns + ask.situation.terms.approval_valid_ns,
     )
     allowed = Verdict(
-        Kind.ALLOW, ALL_PASSED, "", signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal,
+        VerdictKind.ALLOW, ALL_PASSED, "", signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal,
         approval=approval,
     )  # fmt: skip
     if not sized.reduced:
         return allowed
-    return replace(allowed, kind=Kind.REDUCE, rule=sized.rule, detail=f"{sized.quantity} of {sized.requested}")
+    return replace(allowed, kind=VerdictKind.REDUCE, rule=sized.rule, detail=f"{sized.quantity} of {sized.requested}")
 
 
-def proposed(ask: Ask, quantity: int) -> ProposedOrder:
+def proposed(ask: EntryProposal, quantity: int) -> ProposedOrder:
     """The order that an approval leads to, as the exchange would see it."""
     transaction = Transaction.BUY if ask.signal.side is Side.LONG else Transaction.SELL
     return ProposedOrder(OrderRole.ENTRY, transaction, OrderType.LIMIT, quantity, price_paise=ask.price_paise)
 
 
-def _size(ask: Ask, contract: Contract) -> Sized:
+def _size(ask: EntryProposal, contract: Contract) -> Sized:
     terms, limits = ask.situation.terms, ask.situation.terms.limits
     return position_size(
         capital_paise=terms.capital_paise,
@@ -126,9 +126,9 @@ def _size(ask: Ask, contract: Contract) -> Sized:
     )
 
 
-def _reservation(ask: Ask, pos_id: str, quantity: int) -> Holding:
+def _reservation(ask: EntryProposal, pos_id: str, quantity: int) -> Exposure:
     signal = ask.signal
-    return Holding(
+    return Exposure(
         pos_id=pos_id, strategy=signal.strategy, symbol=signal.symbol, instrument=signal.instrument, side=signal.side,
         quantity=quantity, price_paise=ask.price_paise, trace_id=signal.trace_id, approved_ns=signal.ts_event_ns,
         group_id=signal.group_id,

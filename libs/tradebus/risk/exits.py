@@ -11,9 +11,9 @@ Invariants, property-tested:
 
 from dataclasses import replace
 
-from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.state import Exposure, RiskState
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Cause, Kind, Verdict
+from tradebus.risk.verdicts import Cause, Verdict, VerdictKind
 from tradebus.trading.facts import ExitSignal
 
 KILL_SWITCH = "kill_switch"
@@ -58,7 +58,9 @@ def _decide_exit(state: RiskState, signal: ExitSignal, cause: Cause) -> Verdict:
 
 
 def ignored(signal: ExitSignal, *, rule: str, detail: str) -> Verdict:
-    return Verdict(Kind.IGNORED, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal)
+    return Verdict(
+        VerdictKind.IGNORED, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal
+    )
 
 
 def due_exits(state: RiskState, cause: Cause) -> tuple[Verdict, ...]:
@@ -98,7 +100,7 @@ def next_due_ns(state: RiskState) -> int | None:
     return min((end_ns for end_ns in ends if end_ns is not None), default=None)
 
 
-def due_when_opened(state: RiskState, holding: Holding, situation: Situation) -> str | None:
+def due_when_opened(state: RiskState, holding: Exposure, situation: Situation) -> str | None:
     """The rule by which a position that has just opened must not be there; None where it may stay."""
     if holding.exit_due is not None:
         return holding.exit_due
@@ -107,13 +109,13 @@ def due_when_opened(state: RiskState, holding: Holding, situation: Situation) ->
     return STOP_TRADING if state.stopping else state.halted_rule
 
 
-def _due(holding: Holding, *, rule: str) -> Holding:
+def _due(holding: Exposure, *, rule: str) -> Exposure:
     if not holding.live or holding.closing_rule is not None:
         return holding
     return replace(holding, exit_due=holding.exit_due or rule)
 
 
-def exit_of(holding: Holding, *, rule: str, detail: str, cause: Cause) -> Verdict:
+def exit_of(holding: Exposure, *, rule: str, detail: str, cause: Cause) -> Verdict:
     """EXIT for a holding."""
     trace_id = cause.trace_id or holding.trace_id
-    return Verdict(Kind.EXIT, rule, detail, cause.ts_event_ns, cause.event_id, trace_id, holding=holding)
+    return Verdict(VerdictKind.EXIT, rule, detail, cause.ts_event_ns, cause.event_id, trace_id, holding=holding)

@@ -17,11 +17,11 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
 from tradebus.risk.entries import approved, ask_of, block, objected, proposed
 from tradebus.risk.exits import GROUP_INCOMPLETE, exit_of, group_due
-from tradebus.risk.rules.ask import Ask
+from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
-from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.state import Exposure, RiskState
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Cause, Finding, Kind, Verdict
+from tradebus.risk.verdicts import Cause, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal, OrderCancelled, OrderRejected
 from tradebus.trading.legs import leg_pos_id
 from tradebus.trading.sizing import Sized, position_size
@@ -34,7 +34,7 @@ def decide_leg(state: RiskState, signal: EntrySignal, group: Group, situation: S
     before = [holding for holding in state.group(signal.group_id) if holding.live]
     verdicts = _judged(state, signal, group, situation, before)
     last = verdicts[-1]
-    if last.kind is not Kind.BLOCK:
+    if last.kind is not VerdictKind.BLOCK:
         return verdicts
     cause = Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
     detail = f"leg {signal.symbol} was refused: {last.rule}"
@@ -60,7 +60,7 @@ def failed(before: RiskState, state: RiskState, fact: object) -> RiskState:
 
 
 def _judged(
-    state: RiskState, signal: EntrySignal, group: Group, situation: Situation, before: list[Holding]
+    state: RiskState, signal: EntrySignal, group: Group, situation: Situation, before: list[Exposure]
 ) -> tuple[Verdict, ...]:
     legs, day = group.legs, ist_date(signal.ts_event_ns)
     number = next((place for place, leg in enumerate(legs) if leg.instrument == signal.instrument), None)
@@ -71,7 +71,7 @@ def _judged(
         detail = f"of the {number} legs before {signal.symbol} {len(staying)} are in or on their way"
         return (block(signal, GROUP_INCOMPLETE, detail),)
     try:
-        asks: list[Ask] = []
+        asks: list[EntryProposal] = []
         contracts: list[Contract] = []
         for leg in legs:
             instrument = situation.instruments.get(leg.instrument)
@@ -100,14 +100,14 @@ def _signal_of(signal: EntrySignal, leg: Leg) -> EntrySignal:
     )  # fmt: skip
 
 
-def _of_leg(found: Finding, ask: Ask, signal: EntrySignal) -> Finding:
+def _of_leg(found: RuleFinding, ask: EntryProposal, signal: EntrySignal) -> RuleFinding:
     if ask.signal.instrument == signal.instrument:
         return found
     return replace(found, detail=f"leg {ask.signal.symbol}: {found.detail}")
 
 
 def _sized(
-    asks: list[Ask], contracts: list[Contract], legs: tuple[Leg, ...], number: int, staying: list[Holding]
+    asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg, ...], number: int, staying: list[Exposure]
 ) -> Verdict:
     """The leg's size: its share of as many units as the whole group may have, or as its first leg has."""
     ask, signal = asks[number], asks[number].signal
@@ -124,13 +124,15 @@ def _sized(
     for other, lot, contract in list(zip(asks, lots, contracts, strict=True))[number:]:
         legal = order_legal(contract, proposed(other, units.quantity * lot), ts_ns=signal.ts_event_ns)
         if not legal.allowed:
-            return block(signal, legal.rule, _of_leg(Finding(Kind.BLOCK, "", legal.detail), other, signal).detail)
+            return block(
+                signal, legal.rule, _of_leg(RuleFinding(VerdictKind.BLOCK, "", legal.detail), other, signal).detail
+            )
     lot = lots[number]
     sized = Sized(units.quantity * lot, units.rule, units.requested * lot)
     return approved(ask, signal.pos_id or "", contracts[number], sized)
 
 
-def _units(asks: list[Ask], contracts: list[Contract], legs: tuple[Leg, ...], lots: list[int]) -> Sized:
+def _units(asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg, ...], lots: list[int]) -> Sized:
     """Units of the group: as if it were one contract whose price and risk are those of all its legs together."""
     ask, limits = asks[0], asks[0].situation.terms.limits
     value_paise = sum(one.price_paise * lot for one, lot in zip(asks, lots, strict=True))

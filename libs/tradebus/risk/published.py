@@ -7,8 +7,8 @@ from typing import Any
 from tradebus.contracts.base import event_id_for
 from tradebus.contracts.sessions import RiskLimits
 from tradebus.kernel.ids import derive_id
-from tradebus.risk.state import Holding
-from tradebus.risk.verdicts import Approval, Kind, Verdict
+from tradebus.risk.state import Exposure
+from tradebus.risk.verdicts import Approval, Verdict, VerdictKind
 from tradebus.trading.facts import (
     EntryApproved,
     EntryBlocked,
@@ -21,7 +21,7 @@ from tradebus.trading.facts import (
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JournalLine:
     """One verdict in the journal of decisions. `body` holds nothing that differs between two runs over the same
     events."""
 
@@ -41,16 +41,16 @@ def published(verdict: Verdict, *, session_id: str, user_id: str, limits: RiskLi
     signal = verdict.signal
     if verdict.approval is not None and isinstance(signal, EntrySignal):
         return _approved(verdict, verdict.approval, signal, session_id=session_id, user_id=user_id, limits=limits)
-    if verdict.kind is Kind.EXIT and verdict.holding is not None:
+    if verdict.kind is VerdictKind.EXIT and verdict.holding is not None:
         return _exit(verdict, verdict.holding, session_id=session_id, user_id=user_id)
-    if verdict.kind is Kind.HALT:
+    if verdict.kind is VerdictKind.HALT:
         return _halted(verdict, session_id=session_id, user_id=user_id)
     if isinstance(signal, EntrySignal):
         return _blocked(verdict, signal, session_id=session_id, user_id=user_id)
     return None
 
 
-def journalled(verdict: Verdict, fact: RiskFact | None, *, session_id: str) -> Line:
+def journalled(verdict: Verdict, fact: RiskFact | None, *, session_id: str) -> JournalLine:
     """The verdict's line in the journal; `fact` is what it tells the others."""
     approval, signal = verdict.approval, verdict.signal
     about = signal or verdict.holding
@@ -67,7 +67,7 @@ def journalled(verdict: Verdict, fact: RiskFact | None, *, session_id: str) -> L
             "stop_paise": approval.stop_paise,
             "target_paise": approval.target_paise,
         }
-    return Line(
+    return JournalLine(
         event_id=fact.event_id if fact is not None else _journal_id(verdict),
         session_id=session_id,
         signal_id=signal.event_id if signal else None,
@@ -83,7 +83,7 @@ def journalled(verdict: Verdict, fact: RiskFact | None, *, session_id: str) -> L
 def _approved(
     verdict: Verdict, approval: Approval, signal: EntrySignal, *, session_id: str, user_id: str, limits: RiskLimits
 ) -> EntryApproved:
-    made = EntryApproved if verdict.kind is Kind.ALLOW else EntryReduced
+    made = EntryApproved if verdict.kind is VerdictKind.ALLOW else EntryReduced
     fields: dict[str, Any] = {
         **_about(verdict, signal, session_id=session_id, user_id=user_id),
         "event_id": event_id_for(made.TYPE, verdict.ts_event_ns, signal.event_id),
@@ -129,7 +129,7 @@ def _about(verdict: Verdict, signal: EntrySignal, *, session_id: str, user_id: s
     }
 
 
-def _exit(verdict: Verdict, holding: Holding, *, session_id: str, user_id: str) -> ExitApproved:
+def _exit(verdict: Verdict, holding: Exposure, *, session_id: str, user_id: str) -> ExitApproved:
     cause = (holding.pos_id, verdict.rule, verdict.cause_id or "")
     return ExitApproved(
         event_id=event_id_for(ExitApproved.TYPE, verdict.ts_event_ns, *cause),

@@ -29,17 +29,17 @@ from tradebus.risk.rules.data import is_timely
 from tradebus.risk.rules.losses import loss_finding, streak_finding
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Cause, Finding, Kind, Verdict
+from tradebus.risk.verdicts import Cause, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal, ExitSignal, PositionClosed
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RiskStep:
     state: RiskState
     verdicts: tuple[Verdict, ...] = ()
 
 
-def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Situation) -> Step:
+def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Situation) -> RiskStep:
     """A strategy asks. ValueError for an entry without a pos_id."""
     if is_timely(signal.ts_event_ns, situation):
         state = state.at(signal.ts_event_ns)
@@ -50,28 +50,28 @@ def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Sit
     else:
         verdicts = decide_entry(state, signal, situation)
     return _with_due(
-        Step(apply(state, verdicts), verdicts), Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
+        RiskStep(apply(state, verdicts), verdicts), Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
     )
 
 
-def on_fact(state: RiskState, fact: Report, situation: Situation) -> Step:
+def on_fact(state: RiskState, fact: Report, situation: Situation) -> RiskStep:
     """Execution reports. A close may halt the session. ValueError for a fact without a pos_id."""
     state = failed(state, absorb(state, fact, situation), fact)
     cause = Cause(fact.ts_event_ns, fact.event_id, fact.trace_id)
     verdicts: tuple[Verdict, ...] = ()
     if isinstance(fact, PositionClosed):
         verdicts = _halt(state, _after_close(state, situation), cause)
-    step = Step(apply(state, verdicts), verdicts)
+    step = RiskStep(apply(state, verdicts), verdicts)
     return step if situation.paced else _with_due(step, cause)
 
 
-def on_command(state: RiskState, command: Command, situation: Situation) -> Step:
+def on_command(state: RiskState, command: Command, situation: Situation) -> RiskStep:
     """A person or an application commands. Exits take effect in event time, whenever the command was written."""
     match command.kind:
         case CommandKind.PAUSE:
-            return Step(replace(state, paused=True))
+            return RiskStep(replace(state, paused=True))
         case CommandKind.RESUME:
-            return Step(replace(state, paused=False))
+            return RiskStep(replace(state, paused=False))
         case CommandKind.STOP:
             state = all_due(replace(state, stopping=True), rule=STOP_TRADING)
         case CommandKind.FLATTEN:
@@ -79,45 +79,45 @@ def on_command(state: RiskState, command: Command, situation: Situation) -> Step
         case CommandKind.KILL:
             state = all_due(state, rule=KILL_SWITCH)
     cause = Cause(situation.now_ns(command.ts_event_ns), command.event_id, command.trace_id)
-    return _with_due(Step(state), cause)
+    return _with_due(RiskStep(state), cause)
 
 
-def on_over(state: RiskState, cause: Cause) -> Step:
+def on_over(state: RiskState, cause: Cause) -> RiskStep:
     """The session is over. Positions that are there nevertheless are closed."""
-    return _with_due(Step(all_due(replace(state, stopping=True), rule=STOP_TRADING)), cause)
+    return _with_due(RiskStep(all_due(replace(state, stopping=True), rule=STOP_TRADING)), cause)
 
 
-def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: int) -> Step:
+def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: int) -> RiskStep:
     """Marks to market. `ticks` are of held instruments (marking.select), before `end_ns`, the end of their slice.
 
     Exits take effect at that end; a halt carries the instant of the tick that caused it.
     """
     state = state.at(end_ns - 1)
     if not state.holdings:
-        return Step(state)
+        return RiskStep(state)
     limit = situation.terms.max_loss if state.halted_rule is None else None
     marked = mark(state, ticks, end_ns=end_ns, loss_limit_paise=limit.limit_paise if limit else None)
     verdicts: tuple[Verdict, ...] = ()
     if marked.breach is not None:
         verdicts = _halt(marked.state, _breached(marked.breach, situation), Cause(marked.breach.ts_ns))
     state = hard_end_due(apply(marked.state, verdicts), now_ns=end_ns)
-    return _with_due(Step(state, verdicts), Cause(end_ns))
+    return _with_due(RiskStep(state, verdicts), Cause(end_ns))
 
 
-def on_time(state: RiskState, *, now_ns: int) -> Step:
+def on_time(state: RiskState, *, now_ns: int) -> RiskStep:
     """The market's clock has reached `now_ns` and no data says so: what is due by then is due. Not for a paced run,
     where data alone is time."""
     state = state.at(now_ns)
     due = hard_end_due(state, now_ns=now_ns)
-    return Step(state) if due is state else _with_due(Step(due), Cause(now_ns))
+    return RiskStep(state) if due is state else _with_due(RiskStep(due), Cause(now_ns))
 
 
-def _with_due(step: Step, cause: Cause) -> Step:
+def _with_due(step: RiskStep, cause: Cause) -> RiskStep:
     exits = due_exits(step.state, cause)
-    return Step(apply(step.state, exits), (*step.verdicts, *exits)) if exits else step
+    return RiskStep(apply(step.state, exits), (*step.verdicts, *exits)) if exits else step
 
 
-def _after_close(state: RiskState, situation: Situation) -> Sequence[Finding]:
+def _after_close(state: RiskState, situation: Situation) -> Sequence[RuleFinding]:
     """While other positions are open their marks are as old as the last batch: the next one, which counts this close
     at its own instant, judges the loss exactly."""
     streak = streak_finding(situation.terms, state)
@@ -125,14 +125,14 @@ def _after_close(state: RiskState, situation: Situation) -> Sequence[Finding]:
     return [found for found in (loss, streak) if found is not None]
 
 
-def _breached(breach: Breach, situation: Situation) -> Sequence[Finding]:
+def _breached(breach: Breach, situation: Situation) -> Sequence[RuleFinding]:
     found = loss_finding(situation.terms, total_paise=breach.total_paise)
     return [] if found is None else [found]
 
 
-def _halt(state: RiskState, findings: Sequence[Finding], cause: Cause) -> tuple[Verdict, ...]:
+def _halt(state: RiskState, findings: Sequence[RuleFinding], cause: Cause) -> tuple[Verdict, ...]:
     """The first finding halts the session, once a day."""
     if not findings or state.halted_rule is not None:
         return ()
     found = findings[0]
-    return (Verdict(Kind.HALT, found.rule, found.detail, cause.ts_event_ns, cause.event_id, cause.trace_id),)
+    return (Verdict(VerdictKind.HALT, found.rule, found.detail, cause.ts_event_ns, cause.event_id, cause.trace_id),)

@@ -26,7 +26,7 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SessionTerms:
     session_id: str
     user_id: str
     capital_paise: int
@@ -36,7 +36,7 @@ class Terms:
     approval_valid_ns: int
 
     @classmethod
-    def of(cls, spec: SessionSpec, *, max_signal_age_seconds: int, approval_valid_seconds: int) -> "Terms":
+    def of(cls, spec: SessionSpec, *, max_signal_age_seconds: int, approval_valid_seconds: int) -> "SessionTerms":
         return cls(
             session_id=spec.session_id,
             user_id=spec.user_id,
@@ -49,7 +49,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class EntryHours:
     """The instants of one day between which one session may trade one class of instruments."""
 
     entry_start_ns: int
@@ -62,7 +62,7 @@ class Hours:
 class Situation:
     """All that a decision may depend on beside the session's state and the message."""
 
-    terms: Terms
+    terms: SessionTerms
     instruments: Mapping[int, Instrument]
     killed: bool
     data_ns: int  # the event time that market data has reached
@@ -77,7 +77,7 @@ class Situation:
         return self.data_ns + 1 if self.data_ns else otherwise_ns
 
 
-def hours_of(instrument: Instrument, limits: RiskLimits, *, ts_ns: int) -> Hours | None:
+def hours_of(instrument: Instrument, limits: RiskLimits, *, ts_ns: int) -> EntryHours | None:
     """The hours on the Indian date of `ts_ns`; None where the instrument does not trade all day.
 
     Raises InvalidInput for a class or a day the calendar does not know.
@@ -88,13 +88,13 @@ def hours_of(instrument: Instrument, limits: RiskLimits, *, ts_ns: int) -> Hours
     return _hours(market, limits.safe_trading_start, limits.safe_trading_end, limits.hard_trading_end)
 
 
-def _hours(market: TradingSession, start: str | None, end: str | None, hard_end: str | None) -> Hours:
+def _hours(market: TradingSession, start: str | None, end: str | None, hard_end: str | None) -> EntryHours:
     day = market.day
     hard_end_ns = market.square_off_ns if hard_end is None else _at(day, hard_end)
     # A time at which nothing trades any more cannot be honoured: the market's own square-off comes first then.
     if hard_end_ns >= market.close_ns:
         hard_end_ns = market.square_off_ns
-    return Hours(
+    return EntryHours(
         entry_start_ns=market.entry_start_ns if start is None else _at(day, start),
         entry_end_ns=market.entry_end_ns if end is None else _at(day, end),
         hard_end_ns=hard_end_ns,

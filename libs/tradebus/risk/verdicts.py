@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tradebus.risk.state import Holding
+from tradebus.risk.state import Exposure
 from tradebus.trading.facts import EntrySignal, ExitSignal
 
 
-class Kind(StrEnum):
+class VerdictKind(StrEnum):
     ALLOW = "ALLOW"
     REDUCE = "REDUCE"  # approved for less than sizing asked
     BLOCK = "BLOCK"
@@ -17,10 +17,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """What one rule says against an entry: BLOCK or HALT, its name, and the figures."""
 
-    kind: Kind
+    kind: VerdictKind
     rule: str
     detail: str
 
@@ -29,7 +29,7 @@ class Finding:
 class Approval:
     """The terms on which an entry may be made; `holding` is its reservation. Prices rounded to the tick."""
 
-    holding: Holding
+    holding: Exposure
     stop_paise: int
     target_paise: int | None
     lot_size: int
@@ -43,7 +43,7 @@ class Verdict:
     """`cause_id` is the message that led to it, None where a tick did. ALLOW and REDUCE carry signal and approval,
     BLOCK and IGNORED the signal, EXIT the holding (and the signal that asked), HALT neither."""
 
-    kind: Kind
+    kind: VerdictKind
     rule: str
     detail: str
     ts_event_ns: int
@@ -51,7 +51,7 @@ class Verdict:
     trace_id: str | None
     signal: EntrySignal | ExitSignal | None = None
     approval: Approval | None = None
-    holding: Holding | None = None
+    holding: Exposure | None = None
 
     @property
     def pos_id(self) -> str | None:

@@ -44,7 +44,7 @@ from tradebus.runtime.consuming.handling import (
     bury,
     reason_of,
 )
-from tradebus.runtime.consuming.source import Source
+from tradebus.runtime.consuming.source import InputSource
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.metrics import ConsumerMetrics
 from tradebus.runtime.patience import patiently
@@ -77,7 +77,7 @@ class Consumer:
             name, handler=handler, publisher=publisher, timers=timers, metrics=metrics, policy=policy, turn=turn
         )
         self._chores = Chores(name, timers=timers, metrics=metrics, turn=turn, spoilt=self._attempts.spoilt)
-        self._source = Source(name, open_input, timers=timers, policy=policy)
+        self._source = InputSource(name, open_input, timers=timers, policy=policy)
         self._completion: Completion | None = None
         self._complete = partial(
             Completion, handler=handler, publisher=publisher, timers=timers, policy=policy, bury=bury, coalesce=coalesce

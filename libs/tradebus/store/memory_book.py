@@ -25,7 +25,7 @@ _GONE = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class EventRow:
     """A row of the events table: what was emitted, once per event id."""
 
     stream: str
@@ -187,7 +187,7 @@ class MemoryTransaction:
         for stream, message in self._emitted:
             row = OutboxRow(self._database.next_outbox_id(), Outgoing(stream, message.TYPE, message.to_json()))
             outbox[row.outbox_id] = (self._producer, row.outgoing)
-            events.setdefault(message.event_id, Event(stream, message))
+            events.setdefault(message.event_id, EventRow(stream, message))
             rows.append(row)
         self._database.apply({name: table.writes for name, table in self._tables.items()})
         return rows

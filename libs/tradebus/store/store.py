@@ -34,7 +34,7 @@ UNMET_REQUIREMENT = "TB001"
 _DELETE_AFTER_SECONDS = 0.5
 
 
-class Transaction:
+class PostgresTransaction:
     """One transaction. `connection` is for the caller's own statements."""
 
     def __init__(self, connection: asyncpg.Connection, *, producer: str) -> None:
@@ -111,7 +111,7 @@ class Store:
         return cls(pool, producer=producer, database_url=database_url, retry_seconds=retry_seconds)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Transaction]:
+    async def begin(self) -> AsyncIterator[PostgresTransaction]:
         """Commits where the block ends well, rolls back where it raises.
 
         Raises Unavailable where no connection can be had in `retry_seconds` (Postgres is gone).
@@ -126,12 +126,12 @@ class Store:
             await self.pool.release(connection)
 
     @asynccontextmanager
-    async def _transaction(self, connection: asyncpg.Connection) -> AsyncIterator[Transaction]:
+    async def _transaction(self, connection: asyncpg.Connection) -> AsyncIterator[PostgresTransaction]:
         """Tells the backlog what becomes of the rows, whichever way the transaction ends."""
         rows: list[OutboxRow] = []
         try:
             async with connection.transaction():
-                transaction = Transaction(connection, producer=self.producer)
+                transaction = PostgresTransaction(connection, producer=self.producer)
                 yield transaction
                 rows = await transaction.write_emitted()
                 self.backlog.writing(rows)

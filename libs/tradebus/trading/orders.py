@@ -95,7 +95,7 @@ class OrderRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class OrderModification:
     """A modification: the new total quantity, price and trigger."""
 
     quantity: int

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from services.cli.brokers.access import opened
 from services.cli.output import print_json
-from services.market_data.feeds.live.resolve import Listings, Resolved
+from services.market_data.feeds.live.resolve import BrokerMaster, Resolved
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import (
     QUOTE_HAS_DEPTH,
@@ -60,7 +60,7 @@ async def show_quotes(
     """Quotes by symbol, alias or key; an index' name means its front-month future. Raises BrokerError and
     InvalidInput."""
     async with opened(broker, url=url, credential=credential) as found:
-        listings = Listings(await found.reference.instruments())
+        listings = BrokerMaster(await found.reference.instruments())
         rows = listings.resolve(symbols, now_ns=WallClock().now_ns())
         quotes = await found.reference.quotes([one.listing for one in rows])
     shown = [_quote(quote, rows[int(quote["instrument"])]) for quote in quotes]

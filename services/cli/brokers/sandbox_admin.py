@@ -12,7 +12,7 @@ _TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class MarketClock:
+class SandboxClock:
     """The sandbox's clock, as every process of this machine can work it out."""
 
     event_ns: int
@@ -41,10 +41,10 @@ class SandboxAdmin:
     async def __aexit__(self, *error: object) -> None:
         await self._http.aclose()
 
-    async def market_clock(self) -> MarketClock:
+    async def market_clock(self) -> SandboxClock:
         """Raises InvalidInput for a market that stands still: nothing would ever happen in it."""
         told = await self._asked("GET", "/clock")
-        clock = MarketClock(int(told["now_ns"]), WallClock().now_ns(), float(told["speed"]))
+        clock = SandboxClock(int(told["now_ns"]), WallClock().now_ns(), float(told["speed"]))
         if not clock.speed:
             raise InvalidInput(f"sandbox at {self._url}: its clock stands still; start it with --speed 1 or more")
         return clock

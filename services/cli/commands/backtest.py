@@ -40,7 +40,7 @@ def backtest(
     tradebus backtest --history DAY.csv --strategy orb --user asha --user ravi --limit ravi.daily_max_loss=5000
     """
     from services.cli.arguments import parse_day, require_strategies, session_data, strategy_items, symbols_of
-    from services.cli.runs.backtesting import Request, run_backtest
+    from services.cli.runs.backtesting import BacktestRequest, run_backtest
     from tradebus.kernel.errors import InvalidInput
 
     if (history is None) == (stored is None):
@@ -53,7 +53,7 @@ def backtest(
     items = strategy_items(strategy, strategy_file or [], param or [])
     require_strategies(items)
     run_backtest(
-        Request(
+        BacktestRequest(
             history=history,
             stored=stored,
             symbols=symbols_of(symbol),

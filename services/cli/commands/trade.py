@@ -72,9 +72,9 @@ def trade(
     items = strategy_items(strategy, strategy_file or [], param or [])
     require_strategies(items)
     from services.cli.output import run_async
-    from services.cli.runs.trading import Request, run_trade
+    from services.cli.runs.trading import TradeRequest, run_trade
 
-    request = Request(
+    request = TradeRequest(
         history=history,
         symbols=symbols_of(symbol),
         from_date=first,

@@ -56,12 +56,12 @@ def up(
     """
     from services.cli.arguments import parse_feed, parse_namespace, parse_speed
     from services.cli.output import run_async
-    from services.cli.stack.standing import Standing, run_up
+    from services.cli.stack.standing import StandingOptions, run_up
 
     chosen = parse_feed(feed)
     run_async(
         run_up(
-            Standing(
+            StandingOptions(
                 port=port, api_port=api_port, symbols=symbols, speed=parse_speed(speed), seed=seed, feed=chosen,
                 sandbox=sandbox, namespace=parse_namespace(namespace),
             )

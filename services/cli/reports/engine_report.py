@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.cli.reports.decision_log import decision_log_hash
-from services.cli.reports.report import Figures, RunReport, SessionReport, count_verdict
+from services.cli.reports.report import ReportFigures, RunReport, SessionReport, count_verdict
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.recording.record import Record
 from tradebus.execution.trade import Trade
@@ -27,7 +27,7 @@ def report_of(record: Record, sessions: Sequence[SessionSpec]) -> RunReport:
 
 
 def _session(record: Record, spec: SessionSpec) -> SessionReport:
-    found, figures = record.session(spec.session_id), Figures()
+    found, figures = record.session(spec.session_id), ReportFigures()
     figures.decisions = record.decisions.of_session(spec.session_id)
     figures.orders, figures.fills = found.orders, found.fills
     figures.signals = dict(found.signals)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.reports.report import Figures, RunReport, SessionReport
+from services.cli.reports.report import ReportFigures, RunReport, SessionReport
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import format_rupees, paise_to_rupees
 from tradebus.kernel.time import utc_iso
@@ -39,7 +39,7 @@ def _heading(session: SessionReport) -> str:
     return f"{session.user_id}: {', '.join(session.strategies)}"
 
 
-def _rows(columns: list[Figures]) -> list[tuple[str, list[str]]]:
+def _rows(columns: list[ReportFigures]) -> list[tuple[str, list[str]]]:
     rules = sorted({rule for figures in columns for rule in figures.blocks_by_rule})
     counts = ("decisions", "approvals", "reductions", "blocks", "halts", "orders", "fills", "trades", "winners")
     rows = [("signals", [f"{sum(figures.signals.values()):,}" for figures in columns])]

@@ -14,7 +14,7 @@ _LOG = {"decision": "log_decisions", "risk": "log_risk", "fill": "log_fills", "t
 
 
 @dataclass(slots=True)
-class Figures:
+class ReportFigures:
     """The figures of one session, or of several together. Money in paise."""
 
     decisions: int = 0
@@ -39,7 +39,7 @@ class Figures:
     def blocks(self) -> int:
         return sum(self.blocks_by_rule.values())
 
-    def add(self, other: "Figures") -> None:
+    def add(self, other: "ReportFigures") -> None:
         for name in ("decisions", "approvals", "reductions", "halts", "orders", "fills", "trades", "open_trades",
                      "winners", "charges_paise", "net_pnl_paise"):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -80,7 +80,7 @@ class SessionReport:
     status: str
     strategies: tuple[str, ...]
     symbols: tuple[str, ...]
-    figures: Figures
+    figures: ReportFigures
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -103,8 +103,8 @@ class RunReport:
     decision_log_hash: str
 
     @property
-    def total(self) -> Figures:
-        figures = Figures()
+    def total(self) -> ReportFigures:
+        figures = ReportFigures()
         for session in self.sessions:
             figures.add(session.figures)
         return figures
@@ -129,13 +129,13 @@ async def _sessions(pool: asyncpg.Pool) -> tuple[SessionReport, ...]:
     return tuple(
         SessionReport(
             row["session_id"], row["user_id"], row["status"],
-            tuple(one["name"] for one in row["spec"]["strategies"]), tuple(row["spec"]["symbols"]), Figures(),
+            tuple(one["name"] for one in row["spec"]["strategies"]), tuple(row["spec"]["symbols"]), ReportFigures(),
         )
         for row in await pool.fetch(_SQL["sessions"])
     )  # fmt: skip
 
 
-async def _count(pool: asyncpg.Pool, by_id: dict[str, Figures]) -> None:
+async def _count(pool: asyncpg.Pool, by_id: dict[str, ReportFigures]) -> None:
     ids = list(by_id)
     for row in await pool.fetch(_SQL["signals"], ids):
         by_id[row["session_id"]].signals[row["type"]] = row["number"]
@@ -150,7 +150,7 @@ async def _count(pool: asyncpg.Pool, by_id: dict[str, Figures]) -> None:
             setattr(figures, name, row[name])
 
 
-def count_verdict(figures: Figures, verdict: str, rule: str, number: int) -> None:
+def count_verdict(figures: ReportFigures, verdict: str, rule: str, number: int) -> None:
     """Adds verdicts of one kind and rule."""
     match verdict:
         case "ALLOW":

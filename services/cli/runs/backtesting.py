@@ -15,7 +15,7 @@ from services.cli.reports.present import print_report, write_trades
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
 from services.gateway.domain.problems import Problems
-from services.gateway.domain.start import Catalogue, read_start
+from services.gateway.domain.start import StartCatalogue, read_start
 from services.gateway.strategy_check import strategy_errors
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.validate import summary_of
@@ -34,7 +34,7 @@ from tradebus.kernel.ids import SequenceIds
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BacktestRequest:
     """The options, parsed. `users` have START_TRADING's data each, without symbols."""
 
     history: Path | None
@@ -48,7 +48,7 @@ class Request:
     json: bool
 
 
-def run_backtest(request: Request) -> None:
+def run_backtest(request: BacktestRequest) -> None:
     """Prints the report. Raises InvalidInput before anything is traded where the market or a session is not sound."""
     market, instruments = _market(request)
     sessions = _sessions(request, instruments)
@@ -99,7 +99,7 @@ def run_backtest(request: Request) -> None:
     print_report(report, title=f"{', '.join(symbols)} · {first} to {last}", facts=facts)
 
 
-def _market(request: Request) -> tuple[SimulatedMarket | TickMarket, list[Instrument]]:
+def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, list[Instrument]]:
     if request.stored is not None:
         return read_stored(
             request.stored, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
@@ -115,9 +115,9 @@ def _market(request: Request) -> tuple[SimulatedMarket | TickMarket, list[Instru
     return simulated(history, instruments, ticks_per_minute=TICKS_PER_MINUTE, seed=request.seed), instruments
 
 
-def _sessions(request: Request, instruments: Sequence[Instrument]) -> list[SessionSpec]:
+def _sessions(request: BacktestRequest, instruments: Sequence[Instrument]) -> list[SessionSpec]:
     """The sessions as the gateway would make them. Raises InvalidInput naming every bad field of the first bad one."""
-    catalogue = Catalogue(InstrumentMaster(instruments))
+    catalogue = StartCatalogue(InstrumentMaster(instruments))
     ids, sessions = SequenceIds(), []
     for user, data in request.users.items():
         problems = Problems()

@@ -13,19 +13,19 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from services.cli.brokers.sandbox_admin import MarketClock, SandboxAdmin
+from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
 from services.cli.output import Verbosity, print_json, say
 from services.cli.place import state_dir
 from services.cli.reports.broker_book import compare
 from services.cli.reports.present import print_report, write_files
 from services.cli.reports.report import read_report
 from services.cli.runs.demonstration import STOCKS, SYMBOLS, last_trading_day
-from services.cli.runs.paced import START_SECONDS, Outcome, Wanted, stop_sessions
+from services.cli.runs.paced import START_SECONDS, RunOutcome, Wanted, stop_sessions
 from services.cli.runs.trading import new_name, run_facts, run_figures
 from services.cli.stack.assembly import Plan, Stack, open_stack, preferred_port
 from services.cli.stack.children import ServiceSpec, free_port
 from services.cli.stack.rundir import runs_folder
-from services.cli.stack.supervisor import Supervisor
+from services.cli.stack.supervisor import ProcessSupervisor
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.calendar import is_trading_day, session_for
 from tradebus.kernel.clock import WallClock, monotonic_ns
@@ -91,7 +91,9 @@ async def _demonstrate(wanted: BrokerDemo, name: str, ports: dict[str, int], day
 
 
 @asynccontextmanager
-async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator[tuple[dict[str, int], Supervisor]]:
+async def _sandbox(
+    wanted: BrokerDemo, day: date, folder: Path
+) -> AsyncIterator[tuple[dict[str, int], ProcessSupervisor]]:
     """The exchange as a process of its own; its ports by face, and who watches it."""
     ports = {face: free_port() for face in FACES}
     health = free_port()
@@ -106,7 +108,7 @@ async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator
     spec = ServiceSpec(
         "sandbox", [sys.executable, "-m", "services.sandbox.main"], health, environment, restartable=False
     )
-    supervisor = Supervisor([spec], run_dir=folder, changed=lambda _: None, say=say)
+    supervisor = ProcessSupervisor([spec], run_dir=folder, changed=lambda _: None, say=say)
     try:
         await supervisor.start(["sandbox"])
         say(f"sandbox exchange: {', '.join(f'{face} http://127.0.0.1:{port}' for face, port in ports.items())}")
@@ -115,7 +117,7 @@ async def _sandbox(wanted: BrokerDemo, day: date, folder: Path) -> AsyncIterator
         await supervisor.stop()
 
 
-def _plan(wanted: BrokerDemo, name: str, ports: dict[str, int], clock: MarketClock) -> Plan:
+def _plan(wanted: BrokerDemo, name: str, ports: dict[str, int], clock: SandboxClock) -> Plan:
     # What is seconds at an exchange is milliseconds here: limits on the age of things are widened with the speed.
     age_seconds = str(max(60, int(4 * wanted.speed)))
     shared = {f"TRADEBUS_{face.upper()}_URL": f"http://127.0.0.1:{ports[face]}" for face in FACES[:3]}
@@ -169,8 +171,8 @@ def _session(wanted: BrokerDemo, user: str) -> dict[str, Any]:
 
 
 async def _trade(
-    stack: Stack, wanted: BrokerDemo, sessions: Sequence[Wanted], clock: MarketClock, day: date
-) -> Outcome:
+    stack: Stack, wanted: BrokerDemo, sessions: Sequence[Wanted], clock: SandboxClock, day: date
+) -> RunOutcome:
     """Runs the sessions over their part of the morning, and stops them."""
     session = session_for(day, "derivative")
     assert session is not None, "checked before"
@@ -198,10 +200,10 @@ async def _trade(
             )  # fmt: skip
         finally:
             await store.close()
-    return Outcome(report, wall_seconds)
+    return RunOutcome(report, wall_seconds)
 
 
-async def _until(clock: MarketClock, end_ns: int, open_ns: int, store: Store) -> None:
+async def _until(clock: SandboxClock, end_ns: int, open_ns: int, store: Store) -> None:
     """Shows how it stands every few seconds, until the market's clock has reached the end."""
     while (now_ns := clock.now_ns()) < end_ns:
         share = max(0.0, (now_ns - open_ns) / (end_ns - open_ns))
@@ -213,7 +215,7 @@ async def _until(clock: MarketClock, end_ns: int, open_ns: int, store: Store) ->
         await asyncio.sleep(min(_SUMMARY_SECONDS, max(0.1, (end_ns - now_ns) / clock.speed / 1e9)))
 
 
-async def _differences(stack: Stack, admin: SandboxAdmin, sessions: Sequence[Wanted], outcome: Outcome) -> list[str]:
+async def _differences(stack: Stack, admin: SandboxAdmin, sessions: Sequence[Wanted], outcome: RunOutcome) -> list[str]:
     """What the ledger and the exchange's book of each account do not agree on."""
     store = await Store.connect(stack.servers.database_url, namespace=stack.plan.namespace, producer="cli", pool_size=1)
     by_user = {one.user_id: one for one in outcome.report.sessions}
@@ -234,7 +236,7 @@ async def _differences(stack: Stack, admin: SandboxAdmin, sessions: Sequence[Wan
     return found
 
 
-def _show(stack: Stack, wanted: BrokerDemo, outcome: Outcome, differences: Sequence[str], day: date) -> None:
+def _show(stack: Stack, wanted: BrokerDemo, outcome: RunOutcome, differences: Sequence[str], day: date) -> None:
     figures = run_figures(stack, outcome, first=day, last=day, days=1, seed=wanted.seed)
     figures |= {
         "broker": wanted.broker, "orders_broker": wanted.orders_broker, "ledger_equals_book": not differences,

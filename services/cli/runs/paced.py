@@ -33,12 +33,12 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     report: RunReport
     wall_seconds: float  # from the first command to the last session stopped
 
 
-class Watcher(Protocol):
+class RunWatcher(Protocol):
     """Shown the feed's status (its row's JSON) several times a second."""
 
     async def show(self, status: dict[str, Any], store: Store) -> None:
@@ -46,8 +46,14 @@ class Watcher(Protocol):
 
 
 async def run_paced(
-    stack: Stack, wanted: Sequence[Wanted], *, symbols: Sequence[str], from_date: date, to_date: date, watcher: Watcher
-) -> Outcome:
+    stack: Stack,
+    wanted: Sequence[Wanted],
+    *,
+    symbols: Sequence[str],
+    from_date: date,
+    to_date: date,
+    watcher: RunWatcher,
+) -> RunOutcome:
     """Runs the stack's feed to its end. Raises what a service that is given up says, or a session that fails."""
     await stack.start_first()
     began_ns = monotonic_ns()
@@ -75,10 +81,10 @@ async def run_paced(
         finally:
             await bus.close()
             await store.close()
-    return Outcome(report, wall_seconds)
+    return RunOutcome(report, wall_seconds)
 
 
-async def _follow(client: GatewayClient, ids: Sequence[str], store: Store, bus: Bus, watcher: Watcher) -> None:
+async def _follow(client: GatewayClient, ids: Sequence[str], store: Store, bus: Bus, watcher: RunWatcher) -> None:
     """Returns once the feed has ended and every service is done with all of it."""
     for session_id in ids:
         await client.until(session_id, "RUNNING", seconds=START_SECONDS)

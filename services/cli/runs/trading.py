@@ -8,14 +8,14 @@ from typing import Any
 
 from services.cli.output import print_json, say
 from services.cli.reports.present import print_report, write_files
-from services.cli.runs.paced import Outcome, ProgressBar, Wanted, run_paced
+from services.cli.runs.paced import ProgressBar, RunOutcome, Wanted, run_paced
 from services.cli.stack.assembly import Plan, Stack, open_stack
 from services.market_data.feeds.recorded.validate import HistorySummary, check_history
 from tradebus.kernel.ids import RandomIds
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TradeRequest:
     """The options, parsed. `users` have START_TRADING's data each, without symbols."""
 
     history: Path
@@ -29,7 +29,7 @@ class Request:
     json: bool
 
 
-async def run_trade(request: Request) -> None:
+async def run_trade(request: TradeRequest) -> None:
     """Prints the report. Raises InvalidInput before anything is started where the file is not sound."""
     summary = check_history(request.history, request.symbols or None, request.from_date, request.to_date)
     first, last = date.fromisoformat(summary.first[:10]), date.fromisoformat(summary.last[:10])
@@ -56,7 +56,7 @@ async def run_trade(request: Request) -> None:
         print_json(figures)
 
 
-def _feed(request: Request, summary: HistorySummary) -> dict[str, str]:
+def _feed(request: TradeRequest, summary: HistorySummary) -> dict[str, str]:
     return {
         "TRADEBUS_FEED": "history",
         "TRADEBUS_HISTORY": str(request.history.resolve()),
@@ -73,7 +73,7 @@ def new_name(kind: str) -> str:
     return f"{kind}_{RandomIds().new_id().replace('-', '')[:20]}"
 
 
-def run_figures(stack: Stack, outcome: Outcome, *, first: date, last: date, days: int, seed: int) -> dict[str, Any]:
+def run_figures(stack: Stack, outcome: RunOutcome, *, first: date, last: date, days: int, seed: int) -> dict[str, Any]:
     """The JSON object of a paced run."""
     report = outcome.report
     return {
@@ -95,7 +95,7 @@ def run_figures(stack: Stack, outcome: Outcome, *, first: date, last: date, days
     }
 
 
-def run_facts(stack: Stack, outcome: Outcome, *, keep: bool) -> dict[str, str]:
+def run_facts(stack: Stack, outcome: RunOutcome, *, keep: bool) -> dict[str, str]:
     """Where to look, for people."""
     facts = {"wall time": f"{outcome.wall_seconds:.1f} s", "report": str(stack.run_dir / "report.json")}
     facts["trades"] = str(stack.run_dir / "trades.csv")

@@ -20,7 +20,7 @@ from services.cli.place import Servers, open_servers, read_token, state_dir
 from services.cli.stack.children import ServiceSpec, free_port
 from services.cli.stack.restarts import RUN, STANDING, STANDING_VITAL, RestartPolicy
 from services.cli.stack.rundir import RunState, ServiceState, prune_runs, runs_folder, unfinished_runs, write_run
-from services.cli.stack.supervisor import Supervisor
+from services.cli.stack.supervisor import ProcessSupervisor
 from services.gateway.settings import TOKEN_FILE
 from tradebus.config.settings import without_password
 from tradebus.kernel.clock import WallClock
@@ -69,7 +69,7 @@ class Stack:
     plan: Plan
     run_dir: Path
     servers: Servers
-    supervisor: Supervisor
+    supervisor: ProcessSupervisor
     state: RunState
 
     def client(self) -> GatewayClient:
@@ -209,7 +209,7 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
     def changed(services: dict[str, ServiceState]) -> None:
         write_run(run_dir, replace(state, services=services))
 
-    return Stack(plan, run_dir, servers, Supervisor(specs, run_dir=run_dir, changed=changed, say=say), state)
+    return Stack(plan, run_dir, servers, ProcessSupervisor(specs, run_dir=run_dir, changed=changed, say=say), state)
 
 
 def _policy(plan: Plan, name: str) -> RestartPolicy:

@@ -20,7 +20,7 @@ GENERATED_NAMESPACE, LIVE_NAMESPACE, SANDBOX_NAMESPACE = "", "live", "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StandingOptions:
     """The options of `up`. `sandbox` is the admin address of a sandbox whose clock the market follows; `namespace` None
     means the feed's own."""
 
@@ -42,7 +42,7 @@ class Standing:
         return LIVE_NAMESPACE if self.sandbox is None else SANDBOX_NAMESPACE
 
 
-async def run_up(options: Standing) -> None:
+async def run_up(options: StandingOptions) -> None:
     """Returns never; raises what execution or a user's mistake says at the start, or CancelledError where it is
     interrupted. A service that dies later is started again for as long as it takes."""
     require_alone("default")

@@ -23,7 +23,7 @@ _READY_SECONDS = 60.0
 _KEEPS_DYING = 3
 
 
-class Supervisor:
+class ProcessSupervisor:
     """`changed` is called after every start and death, with what `services` returns then."""
 
     def __init__(

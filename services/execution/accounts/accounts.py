@@ -1,6 +1,6 @@
 """Logins at brokers that take orders, opened when a session asks for one; sessions of one login share it.
 
-session ─► (broker, credential) ─► Account: gateway, updates, what the broker lists ─► Reconciler
+session ─► (broker, credential) ─► account: gateway, updates, what the broker lists ─► Reconciler
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from datetime import date
 
 import structlog
 
-from services.execution.accounts.listed import Listed
+from services.execution.accounts.listed import BrokerNames
 from services.execution.books import Books
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import SessionState
@@ -35,10 +35,10 @@ def account_key(spec: SessionSpec) -> tuple[str, str]:
     return spec.broker, spec.credential or spec.broker
 
 
-class Account:
+class TradingAccount:
     """One login. `blocked` says why no new position is opened through it, "" where one may be."""
 
-    def __init__(self, key: tuple[str, str], broker: Broker, listed: Listed) -> None:
+    def __init__(self, key: tuple[str, str], broker: Broker, listed: BrokerNames) -> None:
         self.key, self.name, self.broker, self.listed = key, ":".join(key), broker, listed
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.sessions: dict[str, SessionSpec] = {}
@@ -80,13 +80,13 @@ class Accounts:
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
-        self._accounts: dict[tuple[str, str], Account] = {}
-        self._by_session: dict[str, Account] = {}
+        self._accounts: dict[tuple[str, str], TradingAccount] = {}
+        self._by_session: dict[str, TradingAccount] = {}
         self._opening: dict[tuple[str, str], asyncio.Lock] = {}  # by account: one that hangs holds up no other
         self._failed: dict[tuple[str, str], tuple[int, TradebusError]] = {}
-        self.opened: asyncio.Queue[Account] = asyncio.Queue()
+        self.opened: asyncio.Queue[TradingAccount] = asyncio.Queue()
 
-    async def of(self, spec: SessionSpec, *, starting: bool = False) -> Account:
+    async def of(self, spec: SessionSpec, *, starting: bool = False) -> TradingAccount:
         """The session's account, opened where it is not yet. Raises InvalidInput and BrokerError; within two seconds
         after a failure the same again, without asking anybody. A session that is `starting` needs a login that the
         broker takes; one that trades is not left alone because its login has ended."""
@@ -115,7 +115,7 @@ class Accounts:
         account = self._by_session.get(session_id or "")
         return account.blocked if account is not None else ""
 
-    def all(self) -> list[Account]:
+    def all(self) -> list[TradingAccount]:
         return list(self._accounts.values())
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class Accounts:
         """The event time that has certainly passed, though no tick may say so: brokers' markets do not wait for us."""
         return self._clock.now_ns() - self._behind_ns
 
-    async def _opened(self, key: tuple[str, str], *, check: bool) -> Account:
+    async def _opened(self, key: tuple[str, str], *, check: bool) -> TradingAccount:
         failed = self._failed.get(key)
         if failed is not None and monotonic_ns() - failed[0] < _AGAIN_NS:
             raise failed[1]
@@ -144,7 +144,7 @@ class Accounts:
             self._failed[key] = (monotonic_ns(), error)
             raise
 
-    async def _open(self, name: str, credential_name: str, *, check: bool) -> Account:
+    async def _open(self, name: str, credential_name: str, *, check: bool) -> TradingAccount:
         if name not in self._sandboxed:
             # The gateway refuses such a session; whoever writes to the stream himself gets no further than this.
             raise InvalidInput(f"{name}: orders go only to a sandbox on this machine (TRADEBUS_{name.upper()}_URL)")
@@ -154,7 +154,7 @@ class Accounts:
             return (await asyncio.to_thread(self._credentials.get, credential_name)).access_token
 
         broker = self._open_broker(name, credential, url=self._urls[name], refresh=stored_token, clock=self._clock)
-        listed = Listed(self._books, broker)
+        listed = BrokerNames(self._books, broker)
         try:
             if check:
                 await _ask_whether_valid(broker, credential_name)
@@ -163,7 +163,7 @@ class Accounts:
             broker.close()
             raise
         _log.info("account opened", broker=name, credential_name=credential_name)
-        return Account((name, credential_name), broker, listed)
+        return TradingAccount((name, credential_name), broker, listed)
 
 
 async def _ask_whether_valid(broker: Broker, credential_name: str) -> None:

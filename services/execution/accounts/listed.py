@@ -14,7 +14,7 @@ from tradebus.store.broker_instruments import BrokerInstrument
 _log = structlog.get_logger()
 
 
-class Listed:
+class BrokerNames:
     """One broker's names. Read from the book where its master was read today, from its master else."""
 
     def __init__(self, books: Books, broker: Broker) -> None:

@@ -10,7 +10,7 @@ from services.execution.sessions import PAPER
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError
-from tradebus.trading.orders import BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
+from tradebus.trading.orders import BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
 
 
 class OrderRouter:
@@ -35,7 +35,7 @@ class OrderRouter:
             return Outcome(Result.REFUSED, reason=f"not sent: {problem}")
         return await account.gateway.place(request)
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         try:
             gateway = await self._gateway(account)
         except TradebusError as error:

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from services.execution.accounts.accounts import account_key
 from services.execution.accounts.sender import Sender
-from services.execution.sessions import PAPER, Sessions
+from services.execution.sessions import PAPER, ExecutionSessions
 
 
 class Senders:
     """`make` makes the sender of an account's name."""
 
-    def __init__(self, sessions: Sessions, make: Callable[[str], Sender]) -> None:
+    def __init__(self, sessions: ExecutionSessions, make: Callable[[str], Sender]) -> None:
         self._sessions, self._make = sessions, make
         self._by_account: dict[tuple[str, str], Sender] = {}
         self._tasks: list[asyncio.Task[None]] = []

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.execution.books.memory import MemoryLedger, MemoryListings, MemoryOwnBook
-from services.execution.books.ports import Ledger, Listings, OwnBook
+from services.execution.books.ports import Ledger, ListingsBook, OwnBook
 from services.execution.books.postgres import PostgresLedger, PostgresListings, PostgresOwnBook
 from tradebus.store.book import Book
 from tradebus.store.books import instruments_book
@@ -22,7 +22,7 @@ class Books:
     ledger: Ledger
     own: OwnBook
     instruments: InstrumentsBook
-    listings: Listings
+    listings: ListingsBook
 
 
 def books_of(book: Book) -> Books:

@@ -1,7 +1,7 @@
 """Execution's book in memory: passes the Postgres one's suite.
 
 Tables: "trades" (position to Trade), "tags" (an order's tag to its position), "order_history" (order id to its lines),
-"fills" (position to its NewFills), "intents" (id to `Intent`), "execution_instances" (name to the last beat),
+"fills" (position to its NewFills), "intents" (id to `IntentRow`), "execution_instances" (name to the last beat),
 "broker_instruments" ((broker, day, id) to BrokerInstrument).
 """
 
@@ -15,7 +15,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.execution.reconciliation import OwnOrder
-from tradebus.execution.step import NewFill, Step
+from tradebus.execution.step import NewFill, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
@@ -27,7 +27,7 @@ _ROLES = tuple(OrderRole)  # in the order in which a trade has them
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class IntentRow:
     """An approval that was taken, and what became of it."""
 
     message: Message
@@ -42,7 +42,7 @@ class MemoryLedger:
         self._book, self._sessions, self._now_ns = book, sessions_book(book), now_ns
 
     async def open_trade(
-        self, trade: Trade, step: Step, approval: Message, *, outcome: str, transaction: Any = None
+        self, trade: Trade, step: TradeStep, approval: Message, *, outcome: str, transaction: Any = None
     ) -> bool:
         if transaction is None:
             async with self._book.begin() as alone:
@@ -56,7 +56,7 @@ class MemoryLedger:
         await transaction.lock("trade ids")
         numbers = transaction.table("trade_ids")
         trade.trade_id = numbers["last"] = numbers.get("last", 0) + 1
-        transaction.table("intents")[trade.intent_id] = Intent(approval, "ENTRY", outcome)
+        transaction.table("intents")[trade.intent_id] = IntentRow(approval, "ENTRY", outcome)
         _write(transaction, trade, step)
         return True
 
@@ -71,7 +71,7 @@ class MemoryLedger:
         del inbox[CLAIMS, pos_id]
         return True
 
-    async def update_trade(self, transaction: Any, trade: Trade, step: Step) -> None:
+    async def update_trade(self, transaction: Any, trade: Trade, step: TradeStep) -> None:
         await transaction.lock(f"trades {trade.pos_id}")
         known = transaction.table("trades").get(trade.pos_id)
         if known is None or known.version != trade.version:
@@ -82,7 +82,7 @@ class MemoryLedger:
     async def insert_intent(
         self, transaction: Any, message: Message, *, intent_id: str, kind: str, outcome: str
     ) -> None:
-        transaction.table("intents").setdefault(intent_id, Intent(message, kind, outcome))
+        transaction.table("intents").setdefault(intent_id, IntentRow(message, kind, outcome))
 
     async def untaken(self) -> list[Message]:
         intents = _table(self._book, "intents")
@@ -216,7 +216,7 @@ def _table(book: MemoryBook, name: str) -> Mapping[Any, Any]:
     return book.database.table(name)
 
 
-def _write(transaction: MemoryTransaction, trade: Trade, step: Step) -> None:
+def _write(transaction: MemoryTransaction, trade: Trade, step: TradeStep) -> None:
     """Stores the trade as it is now, and what the step adds to histories and fills."""
     stored = _copy(trade)
     stored.orders.sort(key=lambda one: (_ROLES.index(one.role), one.sequence))

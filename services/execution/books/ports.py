@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tradebus.contracts.base import Message
 from tradebus.execution.reconciliation import OwnOrder
-from tradebus.execution.step import Step
+from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.store.broker_instruments import BrokerInstrument
 
@@ -29,7 +29,7 @@ class Ledger(Protocol):
     """Trades with their orders, histories and fills, the intents they came from, and who supervises them."""
 
     async def open_trade(
-        self, trade: Trade, step: Step, approval: Message, *, outcome: str, transaction: Any = None
+        self, trade: Trade, step: TradeStep, approval: Message, *, outcome: str, transaction: Any = None
     ) -> bool:
         """Takes an approval: stores the trade with its entry order and gives it its database id. False, and nothing
         stored, where the intent was taken before, or an exit has claimed the position. Without a transaction it is one
@@ -42,7 +42,7 @@ class Ledger(Protocol):
         """Gives a claim back that an exit took before its entry, so that the entry can be recorded as refused. False
         where there is none, or the position is in the book."""
 
-    async def update_trade(self, transaction: Any, trade: Trade, step: Step) -> None:
+    async def update_trade(self, transaction: Any, trade: Trade, step: TradeStep) -> None:
         """Stores a changed trade, its orders, history and fills. Raises Stale."""
 
     async def insert_intent(
@@ -97,7 +97,7 @@ class OwnBook(Protocol):
         """Those that are over."""
 
 
-class Listings(Protocol):
+class ListingsBook(Protocol):
     """What brokers call the registered instruments."""
 
     async def listed(self, broker: str, *, listed_on: date) -> list[BrokerInstrument]:

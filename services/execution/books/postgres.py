@@ -16,7 +16,7 @@ from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.registry import parse
 from tradebus.contracts.signals import Side
 from tradebus.execution.reconciliation import OwnOrder
-from tradebus.execution.step import Step
+from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import lock_key
 from tradebus.kernel.time import ist_date
@@ -37,7 +37,7 @@ class PostgresLedger:
         self._store, self._pool = store, store.pool
 
     async def open_trade(
-        self, trade: Trade, step: Step, approval: Message, *, outcome: str, transaction: Any = None
+        self, trade: Trade, step: TradeStep, approval: Message, *, outcome: str, transaction: Any = None
     ) -> bool:
         t, o = trade, trade.entry_order()
         lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
@@ -63,7 +63,7 @@ class PostgresLedger:
     async def reopen_claim(self, transaction: Any, pos_id: str) -> bool:
         return await transaction.connection.fetchval(_SQL["reopen_claim"], CLAIMS, pos_id) is not None
 
-    async def update_trade(self, transaction: Any, trade: Trade, step: Step) -> None:
+    async def update_trade(self, transaction: Any, trade: Trade, step: TradeStep) -> None:
         t = trade
         status = await transaction.connection.execute(
             _SQL["update_trade"], t.pos_id, t.version, t.state, t.entry_quantity, t.entry_value_paise,
@@ -175,7 +175,7 @@ class PostgresListings:
         await put_broker_instruments(self._pool, broker, rows, listed_on=listed_on)
 
 
-async def _save_orders(connection: asyncpg.Connection, trade: Trade, step: Step) -> None:
+async def _save_orders(connection: asyncpg.Connection, trade: Trade, step: TradeStep) -> None:
     orders = [
         (o.order_id, trade.pos_id, o.tag, o.role, o.sequence, o.transaction, o.order_type, o.quantity, o.price_paise,
          o.trigger_paise, o.state, o.broker_order_id, o.filled_quantity, o.filled_value_paise, o.placed_ns,

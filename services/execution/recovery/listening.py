@@ -9,12 +9,12 @@ from dataclasses import replace
 import asyncpg
 import structlog
 
-from services.execution.accounts.accounts import Account
+from services.execution.accounts.accounts import TradingAccount
 from services.execution.books.ports import OwnBook
 from services.execution.recovery.own_orders import OwnOrders
 from services.execution.trades.keeper import Keeper
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.execution.reconciliation import Finding, judge
+from tradebus.execution.reconciliation import ReconcileFinding, judge
 from tradebus.kernel.errors import TradebusError
 from tradebus.store.outbox import Outbox
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
@@ -28,7 +28,7 @@ class Listening:
     """One per account. `missed` is called whenever something may have been said that was not heard."""
 
     def __init__(
-        self, account: Account, own: OwnOrders, *, book: OwnBook, keeper: Keeper, outbox: Outbox,
+        self, account: TradingAccount, own: OwnOrders, *, book: OwnBook, keeper: Keeper, outbox: Outbox,
         missed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._account, self._own, self._book = account, own, book
@@ -69,7 +69,7 @@ class Listening:
         if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
             lookup = await self._account.gateway.find_by_tag(ours.session_id, order.tag)
             order = lookup.order or order
-        if judge(ours, order) is Finding.HEAR:
+        if judge(ours, order) is ReconcileFinding.HEAR:
             await self._keeper.report(order)
             await self._outbox.flush()
 

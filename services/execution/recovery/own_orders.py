@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.execution.accounts.accounts import Account, account_key
+from services.execution.accounts.accounts import TradingAccount, account_key
 from services.execution.books.ports import OwnBook
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.execution.reconciliation import OwnOrder
@@ -13,7 +13,9 @@ from tradebus.trading.orders import BrokerOrder
 class OwnOrders:
     """One per account. `spec_of` raises InvalidInput for a session that is not in the book."""
 
-    def __init__(self, account: Account, book: OwnBook, spec_of: Callable[[str], Awaitable[SessionSpec]]) -> None:
+    def __init__(
+        self, account: TradingAccount, book: OwnBook, spec_of: Callable[[str], Awaitable[SessionSpec]]
+    ) -> None:
         self._account, self._book, self._spec_of = account, book, spec_of
 
     async def beside(self, lines: Sequence[BrokerOrder]) -> list[OwnOrder]:

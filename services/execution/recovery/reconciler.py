@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
-from services.execution.accounts.accounts import Account
+from services.execution.accounts.accounts import TradingAccount
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
 from services.execution.recovery.listening import TRANSIENT, Listening
 from services.execution.recovery.own_orders import OwnOrders
-from services.execution.recovery.recovery import Recovery
+from services.execution.recovery.recovery import TradeRecovery
 from services.execution.recovery.recurrence import PATIENCE, Recurrence
 from services.execution.recovery.telling import Telling
 from services.execution.settings import ExecutionSettings
@@ -27,8 +27,8 @@ from tradebus.contracts.orders import Difference
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.execution import decisions
 from tradebus.execution.reconciliation import (
-    Finding,
     OwnOrder,
+    ReconcileFinding,
     difference,
     disputed_positions,
     judge,
@@ -52,9 +52,9 @@ class Reconciler:
     """One per account. `market_ns` gives the event time."""
 
     def __init__(
-        self, account: Account, settings: ExecutionSettings, *, books: Books, keeper: Keeper, recovery: Recovery,
-        outbox: Outbox, clock: Clock, market_ns: Callable[[], int], spec_of: Callable[[str], Awaitable[SessionSpec]],
-        metrics: ExecutionMetrics, timers: Timers,
+        self, account: TradingAccount, settings: ExecutionSettings, *, books: Books, keeper: Keeper,
+        recovery: TradeRecovery, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
+        spec_of: Callable[[str], Awaitable[SessionSpec]], metrics: ExecutionMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._market_ns, self._timers, self._book = market_ns, timers, books.own
@@ -135,18 +135,18 @@ class Reconciler:
                 await self._look_up_missing(ours)
                 continue
             finding = judge(ours, theirs)
-            if finding is Finding.HEAR:
+            if finding is ReconcileFinding.HEAR:
                 await self._keeper.report(theirs)
                 settled.append(difference(ours, theirs, action="taken over"))
-            elif finding is Finding.CANCEL and self._recurrence.count(f"cancel {ours.tag}") >= PATIENCE:
+            elif finding is ReconcileFinding.CANCEL and self._recurrence.count(f"cancel {ours.tag}") >= PATIENCE:
                 await self._keeper.attempt(ours.pos_id, decisions.cancel_again(ours.order_id, self._market_ns()))
                 settled.append(difference(ours, theirs, action="sent again"))
-            elif finding is Finding.HIT and self._recurrence.count(f"hit {ours.tag}") >= _HIT_PATIENCE:
+            elif finding is ReconcileFinding.HIT and self._recurrence.count(f"hit {ours.tag}") >= _HIT_PATIENCE:
                 await self._keeper.attempt(
                     ours.pos_id, decisions.exit_at(reason="stop_not_filled", at_ns=self._market_ns())
                 )
                 settled.append(difference(ours, theirs, action="cancelled, to be sold at the market"))
-            elif finding is Finding.REALIGN and self._recurrence.count(f"realign {ours.tag}") >= PATIENCE:
+            elif finding is ReconcileFinding.REALIGN and self._recurrence.count(f"realign {ours.tag}") >= PATIENCE:
                 at_ns = self._market_ns()
                 await self._keeper.attempt(
                     ours.pos_id,
@@ -169,7 +169,7 @@ class Reconciler:
         found = [
             difference(own, by_tag[own.tag], action="look at it")
             for own in ours
-            if own.tag in by_tag and judge(own, by_tag[own.tag]) is Finding.DISPUTED
+            if own.tag in by_tag and judge(own, by_tag[own.tag]) is ReconcileFinding.DISPUTED
         ]
         return self._recurrence.lasting([*found, *twins])
 

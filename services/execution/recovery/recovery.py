@@ -13,7 +13,7 @@ from tradebus.execution.trade import Order, Trade
 from tradebus.trading.states import OrderState
 
 
-class Recovery:
+class TradeRecovery:
     """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
 
     def __init__(

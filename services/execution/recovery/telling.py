@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.execution.accounts.accounts import Account
+from services.execution.accounts.accounts import TradingAccount
 from services.execution.metrics import ExecutionMetrics
 from tradebus.contracts.base import Message, event_id_for
 from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
@@ -20,7 +20,7 @@ class Telling:
     """One per account. The same is told once."""
 
     def __init__(
-        self, account: Account, *, book: Book, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
+        self, account: TradingAccount, *, book: Book, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
         metrics: ExecutionMetrics,
     ) -> None:  # fmt: skip
         self._account, self._book, self._outbox, self._metrics = account, book, outbox, metrics

@@ -22,14 +22,14 @@ from tradebus.contracts.streams import ORDERS
 from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade, refuse_trade
 from tradebus.execution.roster import Roster
-from tradebus.execution.step import Request, Step
+from tradebus.execution.step import Request, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
 from tradebus.runtime.rendering import fact_of, message_of
 from tradebus.store.book import BookTransaction
 from tradebus.trading import facts
 
-Approval = EntryApproved | EntryReduced
+EntryApproval = EntryApproved | EntryReduced
 
 _ATTEMPTS = 5
 _log = structlog.get_logger()
@@ -55,11 +55,11 @@ class Commits:
         return lock
 
     async def open(
-        self, approval: Approval, *, contract: Contract, refusal: str | None, at_ns: int
+        self, approval: EntryApproval, *, contract: Contract, refusal: str | None, at_ns: int
     ) -> tuple[Trade, Sequence[Request]] | None:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one. None
         where there is nothing to do. Raises ValueError for an approval that names no session."""
-        fact, step = _approved(approval), Step(cause_id=approval.event_id)
+        fact, step = _approved(approval), TradeStep(cause_id=approval.event_id)
         owner = self.roster.owner
         if refusal is None:
             trade = open_trade(fact, step, contract=contract, owner=owner, at_ns=at_ns)
@@ -86,7 +86,7 @@ class Commits:
             trade = self.roster.alive.get(pos_id) or await self.load(pos_id)
             if trade is None:
                 return None
-            step = Step(cause_id=message.event_id if message else None)
+            step = TradeStep(cause_id=message.event_id if message else None)
             try:
                 async with self._book.begin() as tx:
                     if intent_id is not None and message is not None:
@@ -150,9 +150,9 @@ class Commits:
         self.roster.forget(pos_id)
         self._protection.forget(pos_id)
 
-    async def _refuse_if_exited(self, approval: Approval, *, contract: Contract) -> None:
+    async def _refuse_if_exited(self, approval: EntryApproval, *, contract: Contract) -> None:
         """The approval was taken before, and nothing is to do; or its exit came first: then it is never opened."""
-        step = Step(cause_id=approval.event_id)
+        step = TradeStep(cause_id=approval.event_id)
         trade = refuse_trade(
             _approved(approval), step, contract=contract, owner=self.roster.owner, reason="exit_came_first"
         )
@@ -170,7 +170,7 @@ class Commits:
             if not order.ended:
                 await self._follower.follow(trade.session_id, order.tag)
 
-    def _tell(self, tx: BookTransaction, trade: Trade, step: Step) -> None:
+    def _tell(self, tx: BookTransaction, trade: Trade, step: TradeStep) -> None:
         """What somebody did at the broker, to a person."""
         if not step.notices:
             return
@@ -187,13 +187,13 @@ class Commits:
         tx.emit(ORDERS.name, message)
         _log.error("changed at the broker, not by us", pos_id=trade.pos_id, differences=[str(one) for one in shown])
 
-    def _emit(self, tx: BookTransaction, step: Step) -> None:
+    def _emit(self, tx: BookTransaction, step: TradeStep) -> None:
         recorded_ns = self._clock.now_ns()
         for fact in step.facts:
             tx.emit(ORDERS.name, message_of(fact, source=CONSUMER, recorded_ns=recorded_ns))
 
 
-def _approved(message: Approval) -> facts.EntryApproved:
+def _approved(message: EntryApproval) -> facts.EntryApproved:
     fact = fact_of(message)
     assert isinstance(fact, facts.EntryApproved)  # EntryReduced is one
     return fact

@@ -16,7 +16,7 @@ import structlog
 from services.execution.accounts.senders import Senders
 from services.execution.books.ports import Stale
 from services.execution.recovery.quarantine import Quarantine
-from services.execution.trades.commits import Approval, Commits
+from services.execution.trades.commits import Commits, EntryApproval
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.sending import Sending
 from tradebus.contracts.base import Message
@@ -47,7 +47,7 @@ class Keeper:
         """Requests of sessions that have a sender go there."""
         self._senders = senders
 
-    async def open(self, approval: Approval, *, refusal: str | None, at_ns: int) -> None:
+    async def open(self, approval: EntryApproval, *, refusal: str | None, at_ns: int) -> None:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one."""
         contract = await self._contracts.of(approval.instrument, ist_date(at_ns))
         async with self.commits.lock(approval.pos_id or ""):

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 
 from services.execution.trades.keeper import Keeper
-from tradebus.brokers.ports import SimulatedMarket
+from tradebus.brokers.ports import MarketFollower
 from tradebus.calendar import Contract, session_of
 from tradebus.contracts.records import Records
 from tradebus.execution.decisions import exit_at
-from tradebus.execution.supervision import Action, Decision, KeepExtremes, MeetTick, Supervision
+from tradebus.execution.supervision import KeepExtremes, MeetTick, Supervision, SupervisionAction, TradeDecision
 from tradebus.execution.trade import Trade
 from tradebus.kernel.time import ist_date
 
 
-class Supervisor:
+class TradeSupervisor:
     """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
 
-    def __init__(self, keeper: Keeper, market: SimulatedMarket | None, *, passed_ns: Callable[[str], int]) -> None:
+    def __init__(self, keeper: Keeper, market: MarketFollower | None, *, passed_ns: Callable[[str], int]) -> None:
         self._keeper, self._market, self._passed_ns = keeper, market, passed_ns
         self._supervision = Supervision(keeper.roster, market)
 
@@ -63,8 +63,8 @@ class Supervisor:
         passed_ns = self._passed_ns(trade.session_id)
         return passed_ns if passed_ns and _in_session(trade.contract, passed_ns) else 0
 
-    async def _carry_out(self, action: Action) -> None:
-        if isinstance(action, Decision):
+    async def _carry_out(self, action: SupervisionAction) -> None:
+        if isinstance(action, TradeDecision):
             await self._keeper.attempt(action.pos_id, action.decide)
         elif isinstance(action, KeepExtremes):
             await self._keeper.commits.ledger.save_extremes(action.trades)

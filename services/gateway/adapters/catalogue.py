@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from typing import Any
 
-from services.gateway.adapters.logins import Logins
-from services.gateway.domain.start import Catalogue
+from services.gateway.adapters.logins import StoredLogins
+from services.gateway.domain.start import StartCatalogue
 from tradebus.store.book import Book
 from tradebus.store.books import instruments_book
 from tradebus.store.memory_book import MemoryBook
@@ -19,15 +19,15 @@ from tradebus.store.store import Store
 _SQL = load_queries("services.gateway.sql", "catalogue")
 
 
-def catalogue_from(book: Book, logins: Logins) -> Callable[[], Awaitable[Catalogue]]:
+def catalogue_from(book: Book, logins: StoredLogins) -> Callable[[], Awaitable[StartCatalogue]]:
     """Loads it afresh for every START: instruments are registered while the gateway runs, and starts are rare."""
 
     master = instruments_book(book)
 
-    async def load() -> Catalogue:
+    async def load() -> StartCatalogue:
         instruments = await master.load()
         feed, day = await _feed_in_force(book)
-        return Catalogue(
+        return StartCatalogue(
             instruments=instruments, reach=await asyncio.to_thread(logins.reach, feed),
             market_day=day,
         )  # fmt: skip

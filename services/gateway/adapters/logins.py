@@ -10,7 +10,7 @@ from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import InvalidInput
 
 
-class Logins:
+class StoredLogins:
     """`tradebus login` keeps a broker's application (client id and secret) under the broker's own name."""
 
     def __init__(self, settings: BrokerSettings) -> None:

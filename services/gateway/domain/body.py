@@ -26,7 +26,7 @@ _FIELDS = ("action", "user_id", "data", "command_id")
 WHOLE = "command"  # the field name of an error that concerns the body as a whole
 
 
-class Action(StrEnum):
+class CommandAction(StrEnum):
     START = "START_TRADING"
     STOP = "STOP_TRADING"
     PAUSE = "PAUSE_TRADING"
@@ -39,14 +39,14 @@ class Action(StrEnum):
 class ExternalCommand:
     """One command as an application sent it. `user_id` is None only for KILL, which concerns everybody."""
 
-    action: Action
+    action: CommandAction
     user_id: str | None
     data: dict[str, Any]
     command_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedCommand:
     """Why bytes are no command. `action`, `user_id` and `command_id` where they could be read."""
 
     errors: tuple[FieldError, ...]
@@ -55,12 +55,12 @@ class Refused:
     command_id: str | None = None
 
 
-def read_command(body: bytes) -> ExternalCommand | Refused:
+def read_command(body: bytes) -> ExternalCommand | RefusedCommand:
     """The command in `body`; its `data` is a tree of plain JSON values but not yet looked into."""
     problems = Problems()
     fields = _decode(body, problems)
     if fields is None:
-        return Refused(problems.errors)
+        return RefusedCommand(problems.errors)
     _check_tree(fields, problems)
     problems.unknown_keys("", fields, _FIELDS)
     action = _action(fields.get("action"), problems)
@@ -72,7 +72,7 @@ def read_command(body: bytes) -> ExternalCommand | Refused:
         data = {}
     if problems or action is None:
         # The action only where it is one, the rest cleaned of what could be a secret.
-        return Refused(without_secrets(problems.errors, fields), action, user_id, command_id)
+        return RefusedCommand(without_secrets(problems.errors, fields), action, user_id, command_id)
     return ExternalCommand(action, user_id, data, command_id)
 
 
@@ -150,8 +150,8 @@ def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _action(value: Any, problems: Problems) -> Action | None:
-    names = [action.value for action in Action]
+def _action(value: Any, problems: Problems) -> CommandAction | None:
+    names = [action.value for action in CommandAction]
     if value is None:
         problems.add("action", f"is missing; one of {', '.join(names)}")
     elif not isinstance(value, str):
@@ -159,13 +159,13 @@ def _action(value: Any, problems: Problems) -> Action | None:
     elif value not in names:
         problems.add("action", f"unknown action{nearest(value, names) or '; known: ' + ', '.join(names)}")
     else:
-        return Action(value)
+        return CommandAction(value)
     return None
 
 
-def _user_id(fields: dict[str, Any], action: Action | None, problems: Problems) -> str | None:
+def _user_id(fields: dict[str, Any], action: CommandAction | None, problems: Problems) -> str | None:
     value = fields.get("user_id")
-    if value is None and (action is Action.KILL or action is None):
+    if value is None and (action is CommandAction.KILL or action is None):
         return None
     if value is None:
         problems.add("user_id", "is missing")

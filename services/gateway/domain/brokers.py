@@ -43,14 +43,14 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class OrderRoute:
     mode: Mode
     broker: str
     data_broker: str | None
     credential: str | None
 
 
-def read_route(data: dict[str, Any], *, user_id: str, reach: Reach, problems: Problems) -> Route:
+def read_route(data: dict[str, Any], *, user_id: str, reach: Reach, problems: Problems) -> OrderRoute:
     """What `data` says of brokers; meaningless where something was added to `problems`."""
     mode = _mode(data, problems)
     broker = _broker(data, problems)
@@ -64,7 +64,7 @@ def read_route(data: dict[str, Any], *, user_id: str, reach: Reach, problems: Pr
         elif credential is not None:
             _check_stored(credential, broker, reach, problems)
     _check_pair(mode, broker, credential, reach, problems)
-    return Route(mode, broker, data_broker, credential)
+    return OrderRoute(mode, broker, data_broker, credential)
 
 
 def credential_name(user_id: str, broker: str) -> str:

@@ -10,7 +10,7 @@ second time; STOP is never refused to a session that is alive; every pair of com
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.gateway.domain.body import Action
+from services.gateway.domain.body import CommandAction
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
 from tradebus.contracts.sessions import FieldError, SessionPaused, SessionResumed, SessionSpec, SessionStatus
@@ -19,7 +19,7 @@ ALIVE = (SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED, Se
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class BookedSession:
     """What is decided from: one session as the book has it."""
 
     session_id: str
@@ -34,7 +34,7 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LifecycleStep:
     """Move an alive session: its new status (None: unchanged), the command for the services, the event to report."""
 
     status: SessionStatus | None
@@ -43,10 +43,10 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LifecycleReport:
     """Nothing to do: say again how the session stands."""
 
-    session: Session
+    session: BookedSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +58,35 @@ class _Again:
     """The session is already where the command would bring it."""
 
 
-_STOP = Step(SessionStatus.STOPPING, StopTrading)
+_STOP = LifecycleStep(SessionStatus.STOPPING, StopTrading)
 # A session that is still STARTING takes PAUSE and RESUME without a status of its own: the services get the command
 # in order, and the one that came last decides whether the session begins as RUNNING or as PAUSED.
-TABLE: Mapping[tuple[Action, SessionStatus], Step | _Again | str] = {
-    (Action.STOP, SessionStatus.STARTING): _STOP,
-    (Action.STOP, SessionStatus.RUNNING): _STOP,
-    (Action.STOP, SessionStatus.PAUSED): _STOP,
-    (Action.STOP, SessionStatus.STOPPING): _Again(),
-    (Action.PAUSE, SessionStatus.STARTING): Step(None, PauseTrading),
-    (Action.PAUSE, SessionStatus.RUNNING): Step(SessionStatus.PAUSED, PauseTrading, SessionPaused),
-    (Action.PAUSE, SessionStatus.PAUSED): _Again(),
-    (Action.PAUSE, SessionStatus.STOPPING): "is stopping: no entry is made in it any more",
-    (Action.RESUME, SessionStatus.STARTING): Step(None, ResumeTrading),
-    (Action.RESUME, SessionStatus.RUNNING): _Again(),
-    (Action.RESUME, SessionStatus.PAUSED): Step(SessionStatus.RUNNING, ResumeTrading, SessionResumed),
-    (Action.RESUME, SessionStatus.STOPPING): "is stopping: start a new one once it has stopped",
-    (Action.FLATTEN, SessionStatus.STARTING): Step(None, Flatten),
-    (Action.FLATTEN, SessionStatus.RUNNING): Step(None, Flatten),
-    (Action.FLATTEN, SessionStatus.PAUSED): Step(None, Flatten),
-    (Action.FLATTEN, SessionStatus.STOPPING): _Again(),  # stopping flattens
+TABLE: Mapping[tuple[CommandAction, SessionStatus], LifecycleStep | _Again | str] = {
+    (CommandAction.STOP, SessionStatus.STARTING): _STOP,
+    (CommandAction.STOP, SessionStatus.RUNNING): _STOP,
+    (CommandAction.STOP, SessionStatus.PAUSED): _STOP,
+    (CommandAction.STOP, SessionStatus.STOPPING): _Again(),
+    (CommandAction.PAUSE, SessionStatus.STARTING): LifecycleStep(None, PauseTrading),
+    (CommandAction.PAUSE, SessionStatus.RUNNING): LifecycleStep(SessionStatus.PAUSED, PauseTrading, SessionPaused),
+    (CommandAction.PAUSE, SessionStatus.PAUSED): _Again(),
+    (CommandAction.PAUSE, SessionStatus.STOPPING): "is stopping: no entry is made in it any more",
+    (CommandAction.RESUME, SessionStatus.STARTING): LifecycleStep(None, ResumeTrading),
+    (CommandAction.RESUME, SessionStatus.RUNNING): _Again(),
+    (CommandAction.RESUME, SessionStatus.PAUSED): LifecycleStep(SessionStatus.RUNNING, ResumeTrading, SessionResumed),
+    (CommandAction.RESUME, SessionStatus.STOPPING): "is stopping: start a new one once it has stopped",
+    (CommandAction.FLATTEN, SessionStatus.STARTING): LifecycleStep(None, Flatten),
+    (CommandAction.FLATTEN, SessionStatus.RUNNING): LifecycleStep(None, Flatten),
+    (CommandAction.FLATTEN, SessionStatus.PAUSED): LifecycleStep(None, Flatten),
+    (CommandAction.FLATTEN, SessionStatus.STOPPING): _Again(),  # stopping flattens
 }
 
 
-def decide_start(spec: SessionSpec, *, alive: Session | None, killed_reason: str | None) -> Create | Report | Reject:
+def decide_start(
+    spec: SessionSpec, *, alive: BookedSession | None, killed_reason: str | None
+) -> Create | LifecycleReport | Reject:
     """`spec` carries an empty session id. The same spec as the alive session's is a repetition, another is refused."""
     if alive is not None and alive.spec.model_copy(update={"session_id": ""}) == spec:
-        return Report(alive)
+        return LifecycleReport(alive)
     if alive is not None:
         return _reject(
             "user_id",
@@ -97,22 +99,27 @@ def decide_start(spec: SessionSpec, *, alive: Session | None, killed_reason: str
 
 
 def decide_step(
-    action: Action, *, user_id: str, alive: Session | None, latest: Session | None
-) -> Step | Report | Reject:
+    action: CommandAction, *, user_id: str, alive: BookedSession | None, latest: BookedSession | None
+) -> LifecycleStep | LifecycleReport | Reject:
     """STOP, PAUSE, RESUME or FLATTEN. `latest` is the user's newest session, ended or not."""
     if alive is None:
-        if action is Action.STOP and latest is not None:
-            return Report(latest)
+        if action is CommandAction.STOP and latest is not None:
+            return LifecycleReport(latest)
         return _reject("user_id", f"no session of user {user_id} is alive: there is nothing to {_VERBS[action]}")
     row = TABLE[action, alive.status]
-    if isinstance(row, Step):
+    if isinstance(row, LifecycleStep):
         return row
     if isinstance(row, str):
         return _reject("action", f"session {alive.session_id} {row}")
-    return Report(alive)
+    return LifecycleReport(alive)
 
 
-_VERBS = {Action.STOP: "stop", Action.PAUSE: "pause", Action.RESUME: "resume", Action.FLATTEN: "flatten"}
+_VERBS = {
+    CommandAction.STOP: "stop",
+    CommandAction.PAUSE: "pause",
+    CommandAction.RESUME: "resume",
+    CommandAction.FLATTEN: "flatten",
+}
 
 
 def _reject(field: str, problem: str) -> Reject:

@@ -29,7 +29,7 @@ _NOWHERE = Reach()
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class StartCatalogue:
     """What a session may name. `market_day` is the day that the feed in force is at, None where none has begun: what
     expired before it cannot be named."""
 
@@ -38,7 +38,9 @@ class Catalogue:
     market_day: date | None = None
 
 
-def read_start(data: dict[str, Any], *, user_id: str, catalogue: Catalogue, problems: Problems) -> SessionSpec | None:
+def read_start(
+    data: dict[str, Any], *, user_id: str, catalogue: StartCatalogue, problems: Problems
+) -> SessionSpec | None:
     """The spec that `data` asks for, with an empty `session_id`; None after adding to `problems`."""
     at = "data"
     problems.unknown_keys(at, data, _FIELDS)
@@ -100,7 +102,7 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
     return StrategySpec(name=str(name), parameters=plain(parameters), path=path)
 
 
-def _symbols(data: dict[str, Any], catalogue: Catalogue, problems: Problems) -> tuple[str, ...]:
+def _symbols(data: dict[str, Any], catalogue: StartCatalogue, problems: Problems) -> tuple[str, ...]:
     """Canonical symbols, each once: two names of one instrument are one symbol."""
     if "symbols" not in data and "underlyings" not in data:
         problems.add("data.symbols", "is missing: a list of symbols")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from services.gateway.domain.body import MAX_BYTES
-from services.gateway.handlers import CommandHandler, Reply, Verdict
+from services.gateway.handlers import CommandHandler, CommandReply, CommandVerdict
 
 
 def command_routes(handler: CommandHandler) -> APIRouter:
@@ -30,8 +30,8 @@ async def read_body(request: Request) -> bytes:
     return bytes(received)
 
 
-def answer(reply: Reply) -> JSONResponse:
-    status = {Verdict.ACCEPTED: 202, Verdict.REPEATED: 200, Verdict.REJECTED: 422}[reply.verdict]
+def answer(reply: CommandReply) -> JSONResponse:
+    status = {CommandVerdict.ACCEPTED: 202, CommandVerdict.REPEATED: 200, CommandVerdict.REJECTED: 422}[reply.verdict]
     body: dict[str, Any] = {
         "status": reply.verdict.value,
         "action": reply.action,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
-from tradebus.bus.port import Bus, Listener
+from tradebus.bus.port import Bus, ChannelListener
 from tradebus.contracts.streams import EVENTS
 
 _QUEUE_EVENTS = 1000
@@ -20,7 +20,7 @@ _TOO_SLOW = 1013  # "try again later"
 class EventHub:
     """Listens to `trading:events` and hands every event to every client."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: ChannelListener) -> None:
         self._listener = listener
         self._queues: set[asyncio.Queue[bytes | None]] = set()
 

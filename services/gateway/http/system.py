@@ -29,7 +29,7 @@ _PROBE_SECONDS = 2.0
 _COOKIE_SECONDS = 7 * 86_400
 
 
-class Login(BaseModel):
+class LoginBody(BaseModel):
     token: str
 
 
@@ -46,7 +46,7 @@ def open_routes(token: SecretStr, ready: Callable[[], bool]) -> APIRouter:
         return PlainTextResponse("ready\n") if ready() else PlainTextResponse("starting\n", 503)
 
     @router.post("/api/login")
-    async def login(given: Login, request: Request) -> Response:
+    async def login(given: LoginBody, request: Request) -> Response:
         """Exchanges the token for a cookie that scripts cannot read and other sites cannot send."""
         if not token_matches(token, given.token):
             return JSONResponse({"detail": "this is not the token"}, 401)

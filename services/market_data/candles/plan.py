@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class SlicePlan:
     """What one step of event time publishes: TICK records of [start_ns, end_ns), CANDLE records closing in it."""
 
     start_ns: int
@@ -26,9 +26,9 @@ class Slice:
     minutes: Records  # the one-minute candles among them, which are stored
 
 
-def slice_of_candles(candles: Records) -> Slice:
+def slice_of_candles(candles: Records) -> SlicePlan:
     """Candles to store that belong to no step of this feed: a warm-up, or a slice read back."""
-    return Slice(0, 0, np.empty(0, TICK), candles, candles[candles["timeframe_seconds"] == 60])
+    return SlicePlan(0, 0, np.empty(0, TICK), candles, candles[candles["timeframe_seconds"] == 60])
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,15 @@ class DayPlan:
         object.__setattr__(self, "_close_ns", np.ascontiguousarray(self.candles["ts_close_ns"]))
         object.__setattr__(self, "_minute_close_ns", np.ascontiguousarray(minutes["ts_close_ns"]))
 
-    def cut(self, start_ns: int, end_ns: int) -> Slice:
+    def cut(self, start_ns: int, end_ns: int) -> SlicePlan:
         """The slice [start_ns, end_ns)."""
         bounds = (start_ns, end_ns)
         first, last = self._tick_ns.searchsorted(bounds)
         opening, closing = self._close_ns.searchsorted(bounds, side="right")
         early, late = self._minute_close_ns.searchsorted(bounds, side="right")
-        return Slice(start_ns, end_ns, self.ticks[first:last], self.candles[opening:closing], self.minutes[early:late])
+        return SlicePlan(
+            start_ns, end_ns, self.ticks[first:last], self.candles[opening:closing], self.minutes[early:late]
+        )
 
     def next_event_ns(self, start_ns: int) -> int | None:
         """The earliest end of a slice from `start_ns` on that holds something; None where the day holds no more."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.market_data.candles.plan import Slice
+from services.market_data.candles.plan import SlicePlan
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import Records
 from tradebus.contracts.streams import MD_CANDLES, MD_QUOTES, MD_TICKS, key_of
@@ -28,7 +28,7 @@ class BusSink:
         self._received = received
         self._keep_empty = keep_empty
 
-    async def publish(self, piece: Slice, *, also: Sequence[Outgoing] = ()) -> None:
+    async def publish(self, piece: SlicePlan, *, also: Sequence[Outgoing] = ()) -> None:
         """`also` goes out with it, all or nothing."""
         entries = outgoing(self._stamped(piece.ticks), piece)
         if not self._keep_empty:
@@ -36,7 +36,7 @@ class BusSink:
         if entries or also:
             await self._bus.publish([*entries, *also])
 
-    async def store(self, piece: Slice) -> None:
+    async def store(self, piece: SlicePlan) -> None:
         await self._candles.upsert(piece.minutes)
 
     async def mark(self, start_ns: int, end_ns: int, *, also: Sequence[Outgoing] = ()) -> None:
@@ -52,7 +52,7 @@ class BusSink:
         return stamped
 
 
-def outgoing(ticks: Records, piece: Slice) -> list[Outgoing]:
+def outgoing(ticks: Records, piece: SlicePlan) -> list[Outgoing]:
     """The two entries of a slice. Ticks promise all before its end; candles all that close at its end or before."""
     return [
         Outgoing(TICKS, "ticks", ticks.tobytes(), watermark_ns=piece.end_ns - 1, slice_start_ns=piece.start_ns),

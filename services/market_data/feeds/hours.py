@@ -19,7 +19,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
+class TradingSessions:
     """The sessions of some days of one instrument, ascending; days without one are left out."""
 
     by_day: Mapping[int, TradingSession]  # day: days since 1970-01-01, Indian calendar
@@ -52,8 +52,8 @@ def day_of(number: int) -> date:
     return _EPOCH + timedelta(days=number)
 
 
-def sessions_of(days: Iterable[int], listed: Listed) -> Sessions:
+def sessions_of(days: Iterable[int], listed: Listed) -> TradingSessions:
     """The sessions of an instrument on these day numbers: none after its last day. Raises InvalidInput for days before
     any rule of the calendar."""
     found = ((day, session_of(listed, day_of(day))) for day in sorted(set(days)))
-    return Sessions({day: session for day, session in found if session is not None})
+    return TradingSessions({day: session for day, session in found if session is not None})

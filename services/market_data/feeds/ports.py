@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
-from services.market_data.candles.plan import DayPlan, Slice
+from services.market_data.candles.plan import DayPlan, SlicePlan
 from services.market_data.feeds.symbols import Description
 from tradebus.contracts.records import Records
 
@@ -27,7 +27,7 @@ class FeedDay:
     bars: int  # one-minute bars of all instruments
 
 
-class MarketFeed(Protocol):
+class RecordedFeed(Protocol):
     """A market whose days are known beforehand. Same content for the same file, window and seed, whenever asked."""
 
     @property
@@ -55,10 +55,10 @@ class MarketFeed(Protocol):
 class SliceSink(Protocol):
     """Where slices go."""
 
-    async def publish(self, piece: Slice) -> None:
+    async def publish(self, piece: SlicePlan) -> None:
         """Ticks and candles on the bus, both or neither."""
 
-    async def store(self, piece: Slice) -> None:
+    async def store(self, piece: SlicePlan) -> None:
         """The one-minute candles in the book of record; repeating it is harmless."""
 
 

@@ -19,7 +19,7 @@ class Streams:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class FeedPosition:
     """Where to go on. `fresh`: nothing of this feed is out yet, so nobody has to have settled anything."""
 
     start_ns: int
@@ -27,16 +27,16 @@ class Position:
     finished: bool
 
 
-def position_of(streams: Streams, *, held_identity: str | None, identity: str, first_open_ns: int) -> Position:
+def position_of(streams: Streams, *, held_identity: str | None, identity: str, first_open_ns: int) -> FeedPosition:
     """Decides. `held_identity` is whose content the streams hold. Raises InvalidInput where the feeds would overlap."""
     if streams.end_ns == 0:
-        return Position(0, fresh=True, finished=False)  # from the beginning of time: no watermark can be behind it
+        return FeedPosition(0, fresh=True, finished=False)  # from the beginning of time: no watermark can be behind it
     if held_identity == identity:
-        return Position(streams.end_ns, fresh=False, finished=streams.ended)
+        return FeedPosition(streams.end_ns, fresh=False, finished=streams.ended)
     if streams.end_ns > first_open_ns:
         held = ist_datetime(streams.end_ns).strftime("%Y-%m-%d %H:%M")
         raise InvalidInput(
             f"the streams already hold another feed's market data up to {held} Indian time, and this one begins "
             "before that: choose later dates, or another TRADEBUS_NAMESPACE"
         )
-    return Position(streams.end_ns, fresh=True, finished=False)
+    return FeedPosition(streams.end_ns, fresh=True, finished=False)

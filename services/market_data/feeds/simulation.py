@@ -19,7 +19,7 @@ from services.market_data.candles.plan import DayPlan
 from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import to_candles
-from services.market_data.feeds.recorded.history import History
+from services.market_data.feeds.recorded.history import LoadedHistory
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from tradebus.calendar import session_of
 from tradebus.contracts.instruments import Instrument
@@ -183,7 +183,7 @@ class TickDay:
 
 
 def simulated(
-    history: History, instruments: Sequence[Instrument], *, ticks_per_minute: int, seed: int
+    history: LoadedHistory, instruments: Sequence[Instrument], *, ticks_per_minute: int, seed: int
 ) -> SimulatedMarket | TickMarket:
     """The market in a history file. `instruments` have ids in the order of the file's names."""
     feed = HistoryFeed(history, ticks_per_minute=ticks_per_minute, seed=seed)

@@ -11,7 +11,7 @@ from tradebus.kernel.ids import derive_id
 SOURCE = "market_data"
 
 
-class Group(NamedTuple):
+class FeedGroup(NamedTuple):
     """What is judged together: instruments of one exchange and class that come over one connection."""
 
     connection: int
@@ -51,7 +51,14 @@ class Gap:
 
 
 def new_gap(
-    group: Group, *, broker: str, symbols: Mapping[int, str], from_ns: int, now_ns: int, reason: str, announced: bool
+    group: FeedGroup,
+    *,
+    broker: str,
+    symbols: Mapping[int, str],
+    from_ns: int,
+    now_ns: int,
+    reason: str,
+    announced: bool,
 ) -> Gap:
     """A gap that begins; `symbols` by instrument id. The same loss found again has the same id."""
     return Gap(

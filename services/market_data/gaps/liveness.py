@@ -7,13 +7,13 @@ opened has the whole limit before it.
 
 from collections.abc import Iterable
 
-from services.market_data.gaps.gap import Group
+from services.market_data.gaps.gap import FeedGroup
 
 
 class Liveness:
     """Ages of data per group, in monotonic nanoseconds of the machine."""
 
-    def __init__(self, groups: Iterable[Group], *, silent_ns: int) -> None:
+    def __init__(self, groups: Iterable[FeedGroup], *, silent_ns: int) -> None:
         self._silent_ns = silent_ns
         self._heard_ns = dict.fromkeys(groups, 0)
 
@@ -24,11 +24,11 @@ class Liveness:
             if chosen is None or group.connection in chosen:
                 self._heard_ns[group] = now_ns
 
-    def heard(self, groups: Iterable[Group], now_ns: int) -> None:
+    def heard(self, groups: Iterable[FeedGroup], now_ns: int) -> None:
         for group in groups:
             self._heard_ns[group] = now_ns
 
-    def silent(self, trading: Iterable[Group], now_ns: int) -> list[Group]:
+    def silent(self, trading: Iterable[FeedGroup], now_ns: int) -> list[FeedGroup]:
         """The groups among those that trade now whose data has stopped. A session's first tick has the limit too."""
         trading = set(trading)
         for group, heard_ns in self._heard_ns.items():

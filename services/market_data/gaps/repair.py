@@ -45,7 +45,7 @@ Restore = Callable[[Records], Awaitable[Restored]]
 
 
 @dataclass(slots=True)
-class Job:
+class RepairJob:
     """Minutes [from_ns, to_ns) of some instruments (symbols by id), to be read from `due_ns` of monotonic time on."""
 
     symbols: Mapping[int, str]
@@ -75,7 +75,7 @@ class Repairs:
         self._source, self._restore, self._ledger = source, restore, ledger
         self._broker, self._retry_seconds = broker, retry_seconds
         self._now_ns, self._monotonic_ns = now_ns, monotonic_ns
-        self._jobs: list[Job] = []
+        self._jobs: list[RepairJob] = []
         self._asked = asyncio.Event()
 
     @property
@@ -83,7 +83,7 @@ class Repairs:
         """Jobs that are not done."""
         return len(self._jobs)
 
-    def ask(self, job: Job) -> None:
+    def ask(self, job: RepairJob) -> None:
         self._jobs.append(job)
         self._asked.set()
 
@@ -96,7 +96,7 @@ class Repairs:
             else:
                 await self._step(job)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> RepairJob | None:
         """The job to go on with: those of gaps first, then in the order asked."""
         due = [job for job in self._jobs if job.due_ns <= self._monotonic_ns()]
         return min(due, key=lambda job: job.gap is None, default=None)
@@ -111,7 +111,7 @@ class Repairs:
         except TimeoutError:
             return
 
-    async def _step(self, job: Job) -> None:
+    async def _step(self, job: RepairJob) -> None:
         """One instrument's history; what it came to where that was the last one."""
         if job.left:
             instrument = job.left.popleft()
@@ -134,10 +134,10 @@ class Repairs:
         else:
             await self._done(job)
 
-    def _may_be_late(self, job: Job) -> bool:
+    def _may_be_late(self, job: RepairJob) -> bool:
         return job.gap is not None and not job.candles and job.attempts < _EMPTY_ANSWERS_MAX
 
-    async def _later(self, job: Job) -> None:
+    async def _later(self, job: RepairJob) -> None:
         pause = min(self._retry_seconds * 2**job.attempts, _SLOWEST_SECONDS)
         _log.warning(
             "history is not there, trying again", reason=job.reason, instruments=len(job.again), problem=job.problem,
@@ -150,7 +150,7 @@ class Repairs:
             job.gap = job.gap.failed(job.problem)
             await self._ledger.put(job.gap)
 
-    async def _done(self, job: Job) -> None:
+    async def _done(self, job: RepairJob) -> None:
         now_ns = self._now_ns()
         told = restored_message(
             broker=self._broker, symbols=job.symbols, from_ns=job.from_ns, to_ns=job.to_ns, candles=job.candles,

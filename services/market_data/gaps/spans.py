@@ -10,7 +10,7 @@ it was seen; what one group loses says nothing of another.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from services.market_data.gaps.gap import Group
+from services.market_data.gaps.gap import FeedGroup
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
@@ -20,7 +20,7 @@ MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 class Span:
     """Minutes [from_ns, to_ns) of a group; `to_ns` None while data is away. `silent`: it stayed away for long."""
 
-    group: Group
+    group: FeedGroup
     from_ns: int
     lost_ns: int
     reason: str
@@ -31,21 +31,21 @@ class Span:
 class Spans:
     """`since` is, per group, the instant up to which its data is known to be complete."""
 
-    def __init__(self, since: Mapping[Group, int]) -> None:
+    def __init__(self, since: Mapping[FeedGroup, int]) -> None:
         self._last_tick_ns = dict(since)
-        self._open: dict[Group, Span] = {}
+        self._open: dict[FeedGroup, Span] = {}
 
     @property
-    def open(self) -> Mapping[Group, Span]:
+    def open(self) -> Mapping[FeedGroup, Span]:
         """The spans whose data is still away."""
         return self._open
 
-    def begin(self, groups: Iterable[Group], now_ns: int) -> None:
+    def begin(self, groups: Iterable[FeedGroup], now_ns: int) -> None:
         """Their session begins: whatever they did not say before it is not missing."""
         for group in groups:
             self._last_tick_ns[group] = max(now_ns, self._last_tick_ns.get(group, 0))
 
-    def ticked(self, groups: Iterable[Group], now_ns: int) -> list[Span]:
+    def ticked(self, groups: Iterable[FeedGroup], now_ns: int) -> list[Span]:
         """Told whose data came by `now_ns`. The spans this ends."""
         ended = []
         for group in groups:
@@ -55,7 +55,7 @@ class Spans:
                 ended.append(replace(span, to_ns=_minute(now_ns) + MINUTE_NS))
         return ended
 
-    def lost(self, groups: Iterable[Group], now_ns: int, *, reason: str, silent: bool) -> list[Span]:
+    def lost(self, groups: Iterable[FeedGroup], now_ns: int, *, reason: str, silent: bool) -> list[Span]:
         """Told whose data has stopped. The spans this opens, and those it finds to be longer than they seemed."""
         changed = []
         for group in groups:

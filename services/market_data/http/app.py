@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from services.market_data.http.candles import LIMIT_MAX, CandleReader
-from services.market_data.http.names import Names, UnknownSymbol
+from services.market_data.http.names import InstrumentNames, UnknownSymbol
 from services.market_data.http.parameters import day, instant_ns
 from services.market_data.http.tail import StreamTail
 from services.market_data.http.wire import no_quote_json, option_chain_json, quote_json
@@ -35,7 +35,7 @@ Timeframe = Annotated[int, Query(ge=1, le=86_400)]
 def create_app(store: Store, tail: StreamTail) -> FastAPI:
     """Every path, reading `store` and `tail`."""
     app = FastAPI(title="tradebus market data", docs_url=None, redoc_url=None, openapi_url=None)
-    names, reader = Names(store), CandleReader(store, tail)
+    names, reader = InstrumentNames(store), CandleReader(store, tail)
     app.include_router(_candle_routes(names, reader), prefix="/v1")
     app.include_router(_quote_routes(names, reader, tail), prefix="/v1")
     app.include_router(_reference_routes(names, store, tail), prefix="/v1")
@@ -43,7 +43,7 @@ def create_app(store: Store, tail: StreamTail) -> FastAPI:
     return app
 
 
-def _candle_routes(names: Names, reader: CandleReader) -> APIRouter:
+def _candle_routes(names: InstrumentNames, reader: CandleReader) -> APIRouter:
     router = APIRouter()
 
     @router.get("/candles/last")
@@ -73,7 +73,7 @@ def _candle_routes(names: Names, reader: CandleReader) -> APIRouter:
     return router
 
 
-def _quote_routes(names: Names, reader: CandleReader, tail: StreamTail) -> APIRouter:
+def _quote_routes(names: InstrumentNames, reader: CandleReader, tail: StreamTail) -> APIRouter:
     router = APIRouter()
 
     @router.get("/quote")
@@ -103,7 +103,7 @@ def _quote_routes(names: Names, reader: CandleReader, tail: StreamTail) -> APIRo
     return router
 
 
-def _reference_routes(names: Names, store: Store, tail: StreamTail) -> APIRouter:
+def _reference_routes(names: InstrumentNames, store: Store, tail: StreamTail) -> APIRouter:
     router = APIRouter()
 
     @router.get("/health")

@@ -14,7 +14,7 @@ class UnknownSymbol(InvalidInput):
     """Nobody registered such an instrument."""
 
 
-class Names:
+class InstrumentNames:
     """The instrument master, read again when somebody asks for what it lacks (once a second at most)."""
 
     def __init__(self, book: Book) -> None:

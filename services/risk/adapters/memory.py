@@ -9,7 +9,7 @@ from typing import Any
 
 from services.risk.adapters.codec import decode, encode
 from services.risk.adapters.postgres import COMMANDS, CONSUMER, PAUSES, REPORTS
-from services.risk.ports import Record, SessionRow, StateConflict, UnreadableRow
+from services.risk.ports import MessageEffect, SessionRow, StateConflict, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionStatus
@@ -51,11 +51,11 @@ class MemoryRiskBook:
                 tx.table("risk_state").setdefault(session_id, (encode(RiskState()), 0))
                 await self._sessions.participate(tx, session_id, service=CONSUMER)
 
-    async def record(self, record: Record) -> bool:
+    async def record(self, record: MessageEffect) -> bool:
         async with self._book.begin() as tx:
             return await self._write(tx, record)
 
-    async def record_kill(self, record: Record, *, reason: str, changed_ns: int) -> bool | None:
+    async def record_kill(self, record: MessageEffect, *, reason: str, changed_ns: int) -> bool | None:
         async with self._book.begin() as tx:
             if not await self._write(tx, record):
                 return None
@@ -103,7 +103,7 @@ class MemoryRiskBook:
         ]  # fmt: skip
         return sorted(found, key=lambda one: (one.ts_event_ns, one.event_id))
 
-    async def _write(self, tx: Any, record: Record) -> bool:
+    async def _write(self, tx: Any, record: MessageEffect) -> bool:
         if not await tx.first_time(CONSUMER, record.message_id):
             return False
         states, decisions = tx.table("risk_state"), tx.table("risk_decisions")

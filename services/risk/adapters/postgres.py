@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from services.risk.adapters.codec import decode, encode
-from services.risk.ports import Change, Record, SessionRow, StateConflict, UnreadableRow
+from services.risk.ports import MessageEffect, SessionRow, StateChange, StateConflict, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.registry import parse
@@ -47,13 +47,13 @@ class PostgresRiskBook:
                 await tx.connection.execute(_SQL["new_state"], session_id, encode(RiskState()))
                 await self._sessions.participate(tx, session_id, service=CONSUMER)
 
-    async def record(self, record: Record) -> bool:
+    async def record(self, record: MessageEffect) -> bool:
         """In one statement: a round trip and a commit."""
         with _conflict(record.changes):
             row = await self._store.record(_SQL["record"], *_columns(record), messages=record.messages)
         return bool(row["first_time"])
 
-    async def record_kill(self, record: Record, *, reason: str, changed_ns: int) -> bool | None:
+    async def record_kill(self, record: MessageEffect, *, reason: str, changed_ns: int) -> bool | None:
         nothing = ("", *emission_columns([], []))
         async with self._store.begin() as tx:
             with _conflict(record.changes):
@@ -105,7 +105,7 @@ def _readable(rows: Sequence[asyncpg.Record]) -> list[Message]:
     return found
 
 
-def _columns(record: Record) -> tuple[object, ...]:
+def _columns(record: MessageEffect) -> tuple[object, ...]:
     changes, lines = record.changes, record.lines
     return (
         CONSUMER,
@@ -126,7 +126,7 @@ def _columns(record: Record) -> tuple[object, ...]:
 
 
 @contextmanager
-def _conflict(changes: Sequence[Change]) -> Iterator[None]:
+def _conflict(changes: Sequence[StateChange]) -> Iterator[None]:
     try:
         yield
     except asyncpg.PostgresError as error:

@@ -14,7 +14,7 @@ import structlog
 
 from services.risk.market.surroundings import Surroundings
 from services.risk.ports import StateConflict
-from services.risk.sessions import Cursor, Session, Sessions
+from services.risk.sessions import Cursor, RiskSession, RiskSessions
 from tradebus.bus.port import Bus, Entry, id_order
 from tradebus.contracts.records import TICK, Records, decode
 from tradebus.contracts.streams import MD_TICKS, key_of
@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 
 class Marks:
-    def __init__(self, sessions: Sessions, surroundings: Surroundings, *, bus: Bus, paced: bool) -> None:
+    def __init__(self, sessions: RiskSessions, surroundings: Surroundings, *, bus: Bus, paced: bool) -> None:
         self._sessions, self._surroundings, self._bus, self._paced = sessions, surroundings, bus, paced
 
     async def load(self) -> None:
@@ -73,14 +73,14 @@ class Marks:
             else:
                 session.problem = ""
 
-    async def judge_before(self, end_ns: int, session: Session) -> None:
+    async def judge_before(self, end_ns: int, session: RiskSession) -> None:
         """Paced, a loaded session may be asked about before its next slice comes: judged by older marks than without
         the restart, the answer could be another. The slices that end before the message's place in the merge were
         handled before it then, so they are now."""
         if session.is_behind and self._paced:
             await self._catch_up([session], stop=lambda entry: (entry.watermark_ns or 0) >= end_ns)
 
-    async def _mark(self, session: Session, ticks: Records, *, watermark_ns: int) -> None:
+    async def _mark(self, session: RiskSession, ticks: Records, *, watermark_ns: int) -> None:
         held = held_instruments(session.state)
         own = ticks if held.issuperset(self._sessions.held) else select(ticks, sorted(held))
         step = on_ticks(session.state, own, self._surroundings.of(session.terms), end_ns=watermark_ns + 1)
@@ -102,7 +102,7 @@ class Marks:
             for session in behind:
                 session.is_behind = False
 
-    async def _catch_up(self, sessions: Sequence[Session], *, stop: Callable[[Entry], bool]) -> None:
+    async def _catch_up(self, sessions: Sequence[RiskSession], *, stop: Callable[[Entry], bool]) -> None:
         """Brings the marks of loaded sessions forward, to the first slice where `stop` holds. What lies between was
         judged before the restart, so marks are all there is to it."""
         after = {TICKS_STREAM: min((one.state.marked_entry_id for one in sessions), key=id_order)}

@@ -1,13 +1,13 @@
 """What decisions depend on beside a session's state: the master, the kill switch, the market's time, missing data."""
 
-from services.risk.kill_switch import KillSwitch
+from services.risk.kill_switch import KillSwitchState
 from services.risk.ports import RiskBook
 from tradebus.bus.port import id_order
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import NANOSECONDS_PER_DAY
-from tradebus.risk.terms import Situation, Terms
+from tradebus.risk.terms import SessionTerms, Situation
 
 _NS_PER_MS = 1_000_000
 _LONGEST_SILENCE_NS = 30 * NANOSECONDS_PER_DAY
@@ -55,7 +55,7 @@ class Surroundings:
     """`paced`: market data comes in slices that others wait for, and alone is time."""
 
     def __init__(
-        self, book: RiskBook, *, kill_switch: KillSwitch, market: MarketTime, paced: bool
+        self, book: RiskBook, *, kill_switch: KillSwitchState, market: MarketTime, paced: bool
     ) -> None:  # fmt: skip
         self._book, self._kill_switch, self._paced = book, kill_switch, paced
         self.market = market
@@ -85,7 +85,7 @@ class Surroundings:
             self._open.pop(message.gap_id, None)
         self._count_gaps()
 
-    def of(self, terms: Terms) -> Situation:
+    def of(self, terms: SessionTerms) -> Situation:
         return Situation(
             terms=terms, instruments=self._instruments, killed=self._kill_switch.engaged, data_ns=self.market.data_ns,
             paced=self._paced, gaps=self._gaps,

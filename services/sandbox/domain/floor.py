@@ -10,13 +10,13 @@ from datetime import date
 
 import numpy as np
 
-from services.sandbox.domain.accounts.account import Account
-from services.sandbox.domain.accounts.margin import Margins
+from services.sandbox.domain.accounts.account import ClientAccount
+from services.sandbox.domain.accounts.margin import MarginRates
 from services.sandbox.domain.day.day_end import DayEnd
-from services.sandbox.domain.day.events import DayEvent, Event, span_of
+from services.sandbox.domain.day.events import DayEvent, DayEventKind, span_of
 from services.sandbox.domain.day.market_clock import MarketClock
 from services.sandbox.domain.day.trading_day import TradingDay
-from services.sandbox.domain.instruments.shape import Ints, Kind, Process, shape_of
+from services.sandbox.domain.instruments.shape import Ints, ListingKind, Process, shape_of
 from services.sandbox.domain.orders.checks import Checks
 from services.sandbox.domain.orders.matching_engine import MatchingEngine
 from services.sandbox.domain.orders.order_entry import OrderEntry
@@ -49,14 +49,14 @@ class Floor:
     ) -> None:
         self.instruments, self._options, self._quotes_changed = instruments, options, quotes_changed
         self.clock = MarketClock(options.start_ns, step_ns=options.step_ns, speed=options.speed, wall_ns=wall_ns)
-        self.accounts: dict[str, Account] = {}
+        self.accounts: dict[str, ClientAccount] = {}
         span = span_of(ist_date(options.start_ns))
         first_ns = min(options.start_ns, span[0]) if span else options.start_ns
         shape = shape_of(instruments, processes)
         self.today = TradingDay(ist_date(options.start_ns), shape.market_class)
         self.market = SandboxMarket(shape, processes, seed=options.seed, now_ns=first_ns)
         self.market.processes.follow(paths or {})
-        self.margins = Margins(instruments)
+        self.margins = MarginRates(instruments)
         checks, now = Checks(instruments, self.market, self.margins), self.clock.now_ns
         self.matching = MatchingEngine(
             instruments, self.market, checks, now=now, account_of=self.account, changed=order_changed
@@ -76,11 +76,11 @@ class Floor:
         self.today.pass_over(options.start_ns)
         self._warm(first_ns, options.start_ns)
 
-    def account(self, name: str) -> Account:
+    def account(self, name: str) -> ClientAccount:
         """The account; made with the opening cash where it is new."""
         found = self.accounts.get(name)
         if found is None:
-            found = self.accounts[name] = Account(
+            found = self.accounts[name] = ClientAccount(
                 name, self._options.opening_paise, orders_kept=self._options.orders_kept
             )
         return found
@@ -128,7 +128,7 @@ class Floor:
     def _move(self, from_ns: int, to_ns: int) -> Ints:
         """Moves the market where it is open. Returns whose quotes changed."""
         self._set_trading(to_ns - 1)
-        trading = self.matching.trading | ((self.market.shape.kind == Kind.INDEX) & self.today.open(to_ns - 1))
+        trading = self.matching.trading | ((self.market.shape.kind == ListingKind.INDEX) & self.today.open(to_ns - 1))
         if not trading.any():
             return np.zeros(0, np.int64)
         seconds = min(to_ns - from_ns, _MOVE_NS_MAX) / NANOSECONDS_PER_SECOND
@@ -146,7 +146,7 @@ class Floor:
     def _set_trading(self, at_ns: int) -> None:
         shape = self.market.shape
         alive = (shape.expiry_ns == 0) | (shape.expiry_ns > at_ns)
-        self.matching.trading = self.today.open(at_ns) & alive & (shape.kind != Kind.INDEX)
+        self.matching.trading = self.today.open(at_ns) & alive & (shape.kind != ListingKind.INDEX)
 
     # the day
 
@@ -160,33 +160,33 @@ class Floor:
     def _margin_reference(self) -> Ints:
         shape, close = self.market.shape, self.market.quotes["previous_close_paise"]
         spot = np.rint(self.market.processes.value[shape.process]).astype(np.int64)
-        return np.where(shape.kind == Kind.OPTION, spot, close)
+        return np.where(shape.kind == ListingKind.OPTION, spot, close)
 
     def _happen(self, event: DayEvent) -> None:
         market_class = event.market_class
-        if event.event is Event.ROLLOVER:
+        if event.event is DayEventKind.ROLLOVER:
             self._roll(event.at_ns)
             return
         assert market_class is not None
         match event.event:
-            case Event.OPEN:
+            case DayEventKind.OPEN:
                 self.order_entry.release_after_market(market_class)
-            case Event.AUCTION_BEGINS:
+            case DayEventKind.AUCTION_BEGINS:
                 session = session_for(self.today.day, market_class)
                 assert session is not None
                 self.day_end.begin_auction(session)
-            case Event.RANGE_RESET:
+            case DayEventKind.RANGE_RESET:
                 assert event.market is not None
                 self.day_end.reset_range(event.market)
-            case Event.SQUARE_OFF:
+            case DayEventKind.SQUARE_OFF:
                 self.day_end.square_off(market_class, event.market)
-            case Event.AUCTION:
+            case DayEventKind.AUCTION:
                 for instrument in self.instruments:
                     if instrument.market_class == market_class:
                         self.matching.auction(instrument.index)
-            case Event.CLOSE:
+            case DayEventKind.CLOSE:
                 self.day_end.end_day_orders(market_class, event.market)
-            case Event.EXPIRY:
+            case DayEventKind.EXPIRY:
                 assert event.market is not None
                 self.day_end.expire(event.market)
 

@@ -17,9 +17,9 @@ from services.sandbox.ports import BrokerName, Exchange, Fault, FaultKind, Fault
 from services.sandbox.server import connection_of
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 ErrorBody = Callable[[int, str], object]
 
@@ -97,10 +97,10 @@ class FaultyApp:
 
     async def _afterwards(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
         """Lets the face do its work and spoils its answer."""
-        start: Message = {"status": 200, "headers": []}
+        start: AsgiMessage = {"status": 200, "headers": []}
         body = bytearray()
 
-        async def keep(message: Message) -> None:
+        async def keep(message: AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 start.update(message)
             elif message["type"] == "http.response.body":
@@ -152,7 +152,7 @@ async def _kept(receive: Receive) -> tuple[bytes, Receive]:
         message = await receive()
     told = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-    async def again() -> Message:
+    async def again() -> AsgiMessage:
         return told.pop() if told else await receive()
 
     return bytes(body), again

@@ -15,19 +15,19 @@ _SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RateLimit:
     """At most `count` requests in one calendar window of `seconds`."""
 
     seconds: int
     count: int
 
 
-def _limits(*pairs: tuple[int, int]) -> tuple[Limit, ...]:
-    return tuple(Limit(seconds, count) for seconds, count in pairs)
+def _limits(*pairs: tuple[int, int]) -> tuple[RateLimit, ...]:
+    return tuple(RateLimit(seconds, count) for seconds, count in pairs)
 
 
 _UPSTOX_OTHER = _limits((_SECOND, 50), (_MINUTE, 500), (1800, 2_000))
-LIMITS: dict[BrokerName, dict[str, tuple[Limit, ...]]] = {
+LIMITS: dict[BrokerName, dict[str, tuple[RateLimit, ...]]] = {
     BrokerName.KITE: {
         "orders": _limits((_SECOND, 10), (_MINUTE, 400), (_DAY, 5_000)),
         "quotes": _limits((_SECOND, 1)),
@@ -78,7 +78,7 @@ class RateLimits:
 
     def exceeded(
         self, broker: BrokerName, account: str, *, method: str, path: str, now_ns: int, detail: str = ""
-    ) -> Limit | None:
+    ) -> RateLimit | None:
         """Counts the request; the limit it breaks, if any. A refused request does not count."""
         name = class_of(method, path)
         if name is None or not self.scale:

@@ -14,7 +14,7 @@ from tradebus.strategies.lane.replay import candles_before, minutes_needed
 from tradebus.strategies.protocol import Candle
 
 
-class History:
+class CandleHistory:
     """Reads what is needed to rebuild a strategy's state."""
 
     def __init__(self, candles: CandlesBook) -> None:

@@ -22,7 +22,7 @@ _UNKNOWN = Offered("the feed", depth=None, chains=None)
 _log = structlog.get_logger()
 
 
-class Market(StoredChains, Protocol):
+class RunningMarket(StoredChains, Protocol):
     """What `tradebus.strategies.roles` asks of the running feed."""
 
     async def offered(self) -> tuple[Offered, date | None]:
@@ -33,13 +33,13 @@ class Market(StoredChains, Protocol):
         """Each instrument's last close before a day, where there is one."""
 
 
-def market_of(book: Book) -> Market:
+def market_of(book: Book) -> RunningMarket:
     """In memory no feed runs, and nobody reads chains: only closes are there."""
     return PostgresMarket(book) if isinstance(book, Store) else MemoryMarket(book)
 
 
 class MemoryMarket:
-    """See `Market`."""
+    """See `RunningMarket`."""
 
     def __init__(self, book: Book) -> None:
         self._candles = candles_book(book)
@@ -55,7 +55,7 @@ class MemoryMarket:
 
 
 class PostgresMarket:
-    """See `Market`."""
+    """See `RunningMarket`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.strategy.messages import SignalMessage
 from tradebus.contracts.streams import SIGNALS
-from tradebus.store.memory_book import EVENTS, Event, MemoryBook
+from tradebus.store.memory_book import EVENTS, EventRow, MemoryBook
 from tradebus.strategies.lane.decisions import DecisionRow
 
 
@@ -27,7 +27,7 @@ class MemoryJournal:
             _keep(transaction, rows)
             for signal in signals:
                 transaction.table("signals").setdefault(signal.event_id, signal)
-                transaction.table(EVENTS).setdefault(signal.event_id, Event(SIGNALS.name, signal))
+                transaction.table(EVENTS).setdefault(signal.event_id, EventRow(SIGNALS.name, signal))
 
     async def decisions(self, session_id: str) -> list[DecisionRow]:
         rows = self._book.database.table("decisions").values()

@@ -28,7 +28,7 @@ class StoredChains(Protocol):
         line."""
 
 
-class MarketSeen:
+class RunningMarketSeen:
     """See `tradebus.strategies.lane.asking.MarketSeen`."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class MarketSeen:
 class ChainReader:
     """Brings the stored chains that somebody needs into `seen`."""
 
-    def __init__(self, active: ActiveSessions, stored: StoredChains, seen: MarketSeen) -> None:
+    def __init__(self, active: ActiveSessions, stored: StoredChains, seen: RunningMarketSeen) -> None:
         self._active, self._stored, self._seen = active, stored, seen
 
     async def read(self) -> None:

@@ -44,12 +44,12 @@ class Lost(StrEnum):
     RESUME = "RESUME_TRADING"
 
 
-class Difference(NamedTuple):
+class SessionLoss(NamedTuple):
     session_id: str
     lost: Lost
 
 
-class Recovery:
+class SessionRecovery:
     """`end` ends a session as STOP does, `post` has a job done between entries."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Recovery:
             "tradebus_strategy_found_again_total", "Commands the bus had lost, taken from the book", ["type"],
             registry=registry,
         )  # fmt: skip
-        self._missing: set[Difference] = set()  # at the last look
+        self._missing: set[SessionLoss] = set()  # at the last look
         self._tried: set[str] = set()  # sessions that were started once from the book, whatever came of it
         self._newest_order: str | None = None
 
@@ -82,25 +82,25 @@ class Recovery:
         if await self._lost_orders():
             self._post(self._taking.reload_positions)
 
-    async def _differences(self) -> list[Difference]:
-        found: list[Difference] = []
+    async def _differences(self) -> list[SessionLoss]:
+        found: list[SessionLoss] = []
         standing = {one.session_id: one for one in await self._sessions.standing(SERVICE)}
         here = {session.spec.session_id: session for session in self._active.all()}
         for session_id in {**here, **dict.fromkeys(self._taking.loading)}:
             if session_id not in standing or standing[session_id].status not in MAY_TRADE:
-                found.append(Difference(session_id, Lost.STOP))
+                found.append(SessionLoss(session_id, Lost.STOP))
         for session_id, one in standing.items():
             session = here.get(session_id)
             if one.status not in MAY_TRADE:
                 continue
             if session is None:
                 if not one.is_taken_up and session_id not in {*self._taking.loading, *self._tried}:
-                    found.append(Difference(session_id, Lost.START))
+                    found.append(SessionLoss(session_id, Lost.START))
             elif session.paused != one.paused:
                 # Until it runs, the book does not say that a service has paused it.
                 own_doing = one.status is SessionStatus.STARTING and bool(self._desks.given_up(session_id))
                 if not own_doing:
-                    found.append(Difference(session_id, Lost.PAUSE if one.paused else Lost.RESUME))
+                    found.append(SessionLoss(session_id, Lost.PAUSE if one.paused else Lost.RESUME))
         return found
 
     async def _lost_orders(self) -> bool:
@@ -109,7 +109,7 @@ class Recovery:
         seen, self._newest_order = self._newest_order, ids[-1] if ids else None
         return seen is not None and seen not in ids
 
-    async def _mend(self, missed: Collection[Difference]) -> None:
+    async def _mend(self, missed: Collection[SessionLoss]) -> None:
         """Asks once more: what was on its way has come."""
         for difference in await self._differences():
             if difference not in missed:

@@ -7,8 +7,8 @@ from datetime import date
 
 import structlog
 
-from services.strategy.adapters.market import Market
-from services.strategy.adapters.seen import ChainReader, MarketSeen
+from services.strategy.adapters.market import RunningMarket
+from services.strategy.adapters.seen import ChainReader, RunningMarketSeen
 from services.strategy.adapters.tick_stream import TickStream
 from services.strategy.desks import Desks
 from tradebus.contracts.instruments import InstrumentMaster
@@ -35,7 +35,8 @@ class Taking:
 
     def __init__(
         self, active: ActiveSessions, *, store: Book, book: PositionBook, desks: Desks, ticks: TickStream,
-        quotes: TickStream, market: Market, seen: MarketSeen, chains: ChainReader, clock: Clock, paced: bool,
+        quotes: TickStream, market: RunningMarket, seen: RunningMarketSeen, chains: ChainReader, clock: Clock,
+        paced: bool,
     ) -> None:  # fmt: skip
         self._active, self._store, self._book, self._desks = active, store, book, desks
         self._sessions, self._instruments = sessions_book(store), instruments_book(store)
@@ -178,7 +179,12 @@ class Taking:
 
 
 async def _offered(
-    market: Market, spec: SessionSpec, found: dict[int, Found], instruments: InstrumentMaster, *, today: date | None
+    market: RunningMarket,
+    spec: SessionSpec,
+    found: dict[int, Found],
+    instruments: InstrumentMaster,
+    *,
+    today: date | None,
 ) -> tuple[date | None, Offered]:
     """The session's first day (None: any) and what the feed has for its strategies. `today` is None in a paced run:
     there it is the first day of the recorded market."""

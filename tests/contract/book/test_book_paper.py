@@ -14,7 +14,7 @@ from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.trading.matching.exchange import PaperExchange
 from tradebus.trading.matching.paper import accept, request_cancel
-from tradebus.trading.orders import BrokerStatus, Change, InstrumentTicks, OrderRequest, Result
+from tradebus.trading.orders import BrokerStatus, InstrumentTicks, OrderModification, OrderRequest, Result
 
 MILLISECOND = 1_000_000
 SETTINGS = PaperSettings(seed=7, latency_ms=100, slippage_bps=2.0, partial_fill_probability=0.5)
@@ -126,7 +126,9 @@ def test_the_engines_exchange_answers_and_reports_as_the_gateway_does(script, pa
                 ours, theirs = exchange.cancel("a", number, at_ns=at_ns), await gateway.cancel("a", number, at_ns=at_ns)
             elif what == "modify":
                 number = numbers[given_[0] % len(numbers)]
-                change = Change(100, 10_000, given_[1] * 5 if given_[1] >= 0 else -5, OPEN_NS + 100 * MILLISECOND)
+                change = OrderModification(
+                    100, 10_000, given_[1] * 5 if given_[1] >= 0 else -5, OPEN_NS + 100 * MILLISECOND
+                )
                 ours, theirs = exchange.modify("a", number, change), await gateway.modify("a", number, change)
             elif what == "tick":
                 assert exchange.next_touch(1, ticks, given_[0]) == gateway.next_touch(1, ticks, given_[0])
@@ -160,14 +162,14 @@ async def test_a_modification_that_no_exchange_would_take_is_refused(paper_book)
     placed = await gateway.place(request(kind=OrderType.SL, way=Transaction.SELL))
     now_ns = OPEN_NS + MILLISECOND
     for change, rule in (
-        (Change(110, 10_000, 10_000, now_ns), "lot_size"),
-        (Change(100, 9_998, 10_000, now_ns), "tick_size"),
-        (Change(100, 10_000, 9_900, now_ns), "stop_limit"),
-        (Change(100, 10_000, -5, now_ns), "trigger"),
-        (Change(100, 10_000, 10_000, OPEN_NS - 3_600_000 * MILLISECOND), "outside_session"),
+        (OrderModification(110, 10_000, 10_000, now_ns), "lot_size"),
+        (OrderModification(100, 9_998, 10_000, now_ns), "tick_size"),
+        (OrderModification(100, 10_000, 9_900, now_ns), "stop_limit"),
+        (OrderModification(100, 10_000, -5, now_ns), "trigger"),
+        (OrderModification(100, 10_000, 10_000, OPEN_NS - 3_600_000 * MILLISECOND), "outside_session"),
     ):
         refused = await gateway.modify("a", placed.broker_order_id, change)
         assert refused.result is Result.REFUSED
         assert refused.reason.startswith(rule)
-    taken = await gateway.modify("a", placed.broker_order_id, Change(75, 9_900, 9_950, now_ns))
+    taken = await gateway.modify("a", placed.broker_order_id, OrderModification(75, 9_900, 9_950, now_ns))
     assert taken.result is Result.ACCEPTED

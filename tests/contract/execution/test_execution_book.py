@@ -16,7 +16,7 @@ from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import SessionStatus
 from tradebus.execution.opening import open_trade
-from tradebus.execution.step import Moved, NewFill, Step
+from tradebus.execution.step import Moved, NewFill, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
 from tradebus.runtime.rendering import fact_of
@@ -44,8 +44,8 @@ async def books(hands: ExecutionHands) -> AsyncIterator[Books]:
     await opened.book.close()
 
 
-def trade_of(message: EntryApproved = ENTRY, *, owner: str = OWNER) -> tuple[Trade, Step]:
-    fact, step = fact_of(message), Step()
+def trade_of(message: EntryApproved = ENTRY, *, owner: str = OWNER) -> tuple[Trade, TradeStep]:
+    fact, step = fact_of(message), TradeStep()
     assert isinstance(fact, facts.EntryApproved)
     contract = contract_of(INSTRUMENT, ist_date(MORNING))
     return open_trade(fact, step, contract=contract, owner=owner, at_ns=MORNING), step
@@ -57,10 +57,10 @@ async def opened(books: Books, message: EntryApproved = ENTRY, *, owner: str = O
     return trade
 
 
-async def change(books: Books, trade: Trade, step: Step | None = None) -> None:
+async def change(books: Books, trade: Trade, step: TradeStep | None = None) -> None:
     async with books.book.begin() as tx:
         await tx.lock(trade.pos_id)
-        await books.ledger.update_trade(tx, trade, step or Step())
+        await books.ledger.update_trade(tx, trade, step or TradeStep())
 
 
 async def loaded(books: Books, pos_id: str | None = None) -> Trade:
@@ -69,7 +69,7 @@ async def loaded(books: Books, pos_id: str | None = None) -> Trade:
     return trade
 
 
-def filled(trade: Trade, fill_id: str, *, at_ns: int, quantity: int = 25) -> Step:
+def filled(trade: Trade, fill_id: str, *, at_ns: int, quantity: int = 25) -> TradeStep:
     """The entry filled a little more."""
     trade.state, trade.entry_quantity = TradeState.POSITION_OPEN, trade.entry_quantity + quantity
     trade.entry_value_paise += quantity * 10_000
@@ -79,7 +79,7 @@ def filled(trade: Trade, fill_id: str, *, at_ns: int, quantity: int = 25) -> Ste
     trade.fill_ids.add(fill_id)
     line = Moved(order.order_id, order.state, OrderState.PARTIALLY_FILLED, "FILLED", at_ns)
     order.state = OrderState.PARTIALLY_FILLED
-    return Step(history=[line], fills=[fill])
+    return TradeStep(history=[line], fills=[fill])
 
 
 def stop_of(trade: Trade, *, placed_ns: int, tag: str = "stop") -> Order:
@@ -177,7 +177,7 @@ async def test_a_fill_that_is_told_twice_is_one(books: Books) -> None:
     trade = await opened(books)
     step = filled(trade, "f1", at_ns=MORNING + SECOND)
     await change(books, trade, step)
-    await change(books, trade, Step(fills=step.fills))
+    await change(books, trade, TradeStep(fills=step.fills))
     assert (await loaded(books)).fill_ids == {"f1"}
     assert await books.own.net(["s1"]) == {1: 25}
     assert await books.own.net(["s2"]) == {}
@@ -193,7 +193,7 @@ async def test_a_growth_is_unanswered_until_its_answer_is_in_the_history(books: 
     await change(books, trade, filled(trade, "f2", at_ns=MORNING + 2 * SECOND, quantity=50))
     assert await books.ledger.growth_unanswered(trade.entry_order(), stop) == (MORNING + 2 * SECOND, 50)
     answer = Moved(stop.order_id, stop.state, stop.state, "MODIFIED", MORNING + 2 * SECOND)
-    await change(books, trade, Step(history=[answer]))
+    await change(books, trade, TradeStep(history=[answer]))
     assert await books.ledger.growth_unanswered(trade.entry_order(), stop) is None
 
 

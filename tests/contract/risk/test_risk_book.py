@@ -9,7 +9,7 @@ from testkit.risk_books import RiskHands
 from testkit.risk_service import message, stream_of
 
 from services.risk.messages import outgoing
-from services.risk.ports import Change, Record, RiskBook, SessionRow, StateConflict, UnreadableRow
+from services.risk.ports import MessageEffect, RiskBook, SessionRow, StateChange, StateConflict, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved
@@ -18,7 +18,7 @@ from tradebus.contracts.streams import COMMANDS
 from tradebus.risk.commands import CommandKind
 from tradebus.risk.published import journalled, published
 from tradebus.risk.state import RiskState
-from tradebus.risk.step import Step, on_command, on_fact, on_signal
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal
 from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, session_register
 
@@ -62,11 +62,11 @@ async def desk(hands: RiskHands) -> AsyncIterator[Desk]:
     await process.close()
 
 
-def record_of(message_id: str, step: Step, *, version: int, session_id: str = "session-1") -> Record:
+def record_of(message_id: str, step: RiskStep, *, version: int, session_id: str = "session-1") -> MessageEffect:
     facts = [published(one, session_id=session_id, user_id="user-1", limits=SPEC.limits) for one in step.verdicts]
-    return Record(
+    return MessageEffect(
         message_id,
-        [Change(session_id, step.state, version)],
+        [StateChange(session_id, step.state, version)],
         [journalled(one, fact, session_id=session_id) for one, fact in zip(step.verdicts, facts, strict=True)],
         [outgoing(fact, recorded_ns=1) for fact in facts if fact is not None],
     )
@@ -97,7 +97,7 @@ async def test_a_record_is_written_whole_and_once(desk: Desk) -> None:
     await desk.begin()
     record = record_of("m1", ENTERED, version=0)
     assert await desk.book.record(record)
-    assert not await desk.book.record(replace(record, changes=[Change("session-1", OPENED.state, 1)]))
+    assert not await desk.book.record(replace(record, changes=[StateChange("session-1", OPENED.state, 1)]))
     assert (await desk.only()).state == ENTERED.state
     assert await desk.hands.journal() == [("session-1", "ALLOW", "all_passed", "p1")]
     assert await desk.hands.handled(["m1"]) == 1
@@ -137,7 +137,7 @@ async def test_a_kill_from_before_the_release_engages_nothing(desk: Desk) -> Non
     async with desk.hands.book.begin() as tx:
         await switch.engage(tx, reason="r", at_ns=at("10:00"))
         await switch.release(tx, reason="r", at_ns=at("10:30"))
-    assert await desk.book.record_kill(Record("late"), reason="old", changed_ns=at("10:10")) is False
+    assert await desk.book.record_kill(MessageEffect("late"), reason="old", changed_ns=at("10:10")) is False
     assert not await desk.book.is_killed()
 
 
@@ -181,7 +181,7 @@ async def test_what_risk_has_not_handled_comes_in_order(desk: Desk) -> None:
     reports = [closed("p1", ts_ns=at("10:05")), opened("p1", ts_ns=at("10:05")), opened("p2", ts_ns=at("10:04"))]
     for one in reports:
         await desk.emit(stream_of(one), message(one))
-    await desk.book.record(Record(reports[2].event_id))
+    await desk.book.record(MessageEffect(reports[2].event_id))
     found = await desk.book.unheard([], ["p1", "p2"])
     assert [one.TYPE for one in found] == ["POSITION_OPENED", "POSITION_CLOSED"]
     assert await desk.book.unheard([], ["p9"]) == []
@@ -196,8 +196,8 @@ async def test_a_stop_is_unheard_until_risk_has_it_and_a_lifted_pause_is_not(des
     assert [one.TYPE for one in await desk.book.unheard(["session-1"], [])] == [
         "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "STOP_TRADING",
     ]  # fmt: skip
-    await desk.book.record(Record(resume.event_id))
-    await desk.book.record(Record(flatten.event_id))
+    await desk.book.record(MessageEffect(resume.event_id))
+    await desk.book.record(MessageEffect(flatten.event_id))
     assert await desk.book.unheard([], []) == []
     await desk.move("session-1", SessionStatus.STOPPING)
     assert [one.TYPE for one in await desk.book.unheard([], [])] == ["STOP_TRADING"]

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from testkit.gateway import register
 
 from services.gateway.adapters.catalogue import catalogue_from
-from services.gateway.adapters.logins import Logins
+from services.gateway.adapters.logins import StoredLogins
 from services.gateway.settings import GatewaySettings
 from tradebus.store.book import Book
 from tradebus.store.store import Store
@@ -41,7 +41,7 @@ async def test_the_instruments_and_the_feed_in_force_are_what_a_session_may_name
     settings = GatewaySettings(
         database_url=SecretStr("postgresql://none"), redis_url=SecretStr("redis://none"), state_dir=tmp_path
     )
-    load = catalogue_from(book, Logins(settings))
+    load = catalogue_from(book, StoredLogins(settings))
     assert list((await load()).instruments) == []
     await register(book)
     if spec is not None:

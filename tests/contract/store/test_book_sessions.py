@@ -14,7 +14,7 @@ from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.streams import COMMANDS, INTENTS, ORDERS, SESSIONS
 from tradebus.store.book import Book
 from tradebus.store.books import session_register, sessions_book
-from tradebus.store.books.sessions import REASON_MAX, Outcome, Standing, TakenUp
+from tradebus.store.books.sessions import REASON_MAX, SessionOutcome, Standing, TakenUp
 
 STARTING, RUNNING, PAUSED, STOPPING, STOPPED, FAILED = SessionStatus
 
@@ -228,8 +228,8 @@ async def test_a_session_is_finished_when_nothing_can_happen_in_it_any_more(book
         await books.keep_answer(intent_id, session_id="s1")
     assert await desk.register.unfinished("s1") == 1
     async with desk.book.begin() as transaction:
-        assert await desk.register.outcome(transaction, "s1") == Outcome(trades=1, net_pnl_paise=700)
-        assert await desk.register.outcome(transaction, "none") == Outcome(trades=0, net_pnl_paise=0)
+        assert await desk.register.outcome(transaction, "s1") == SessionOutcome(trades=1, net_pnl_paise=700)
+        assert await desk.register.outcome(transaction, "none") == SessionOutcome(trades=0, net_pnl_paise=0)
 
 
 async def test_of_many_that_begin_a_session_at_once_one_does(books: BookHarness) -> None:

@@ -20,7 +20,7 @@ from testkit.dhan_desk import (
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanOrders, DhanSettings
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput
-from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, Change, Product, Result
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, OrderModification, Product, Result
 
 ACCEPTED = {"orderId": "112111182198", "orderStatus": "TRANSIT"}
 PLACE, BOOK, TRADES = "POST /v2/orders", "GET /v2/orders", "GET /v2/trades/"
@@ -90,7 +90,7 @@ async def test_a_modification_says_the_new_total_and_its_type(dhan, orders):
     for price, trigger, word in (
         (150_000, None, "LIMIT"), (150_000, 149_000, "STOP_LOSS"), (None, 149_000, "STOP_LOSS_MARKET")
     ):  # fmt: skip
-        outcome = await orders.modify("A", "112111182198", Change(25, price, trigger, 1))
+        outcome = await orders.modify("A", "112111182198", OrderModification(25, price, trigger, 1))
         assert outcome.result is Result.ACCEPTED
         body = dhan.asked[-1].json
         assert (body["orderType"], body["quantity"]) == (word, 25)
@@ -130,7 +130,7 @@ async def test_an_instrument_that_dhan_does_not_list_is_refused_without_asking(d
 @pytest.mark.parametrize("order_id", ["", "../funds", "1?x=1", "a b", "1/2", "x" * 61])
 async def test_an_order_id_that_is_none_leaves_this_machine_never(dhan, orders, order_id):
     assert (await orders.cancel("A", order_id, at_ns=1)).result is Result.REFUSED
-    assert (await orders.modify("A", order_id, Change(1, 1, None, 1))).result is Result.REFUSED
+    assert (await orders.modify("A", order_id, OrderModification(1, 1, None, 1))).result is Result.REFUSED
     assert dhan.asked == []
 
 

@@ -12,7 +12,7 @@ from tradebus.brokers.dhan import DhanAccount, DhanOrders, DhanOrderUpdates, Dha
 from tradebus.brokers.dhan.history import candles_of
 from tradebus.brokers.dhan.quotes import chain_of, quotes_of
 from tradebus.brokers.errors import BrokerError, NoAnswer, Throttled
-from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, Outcome, Result
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, OrderModification, Outcome, Result
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "fixtures" / "dhan"
 WORDS = ["TRANSIT", "PENDING", "CLOSED", "TRIGGERED", "REJECTED", "CANCELLED", "PART_TRADED", "TRADED", "EXPIRED",
@@ -106,7 +106,7 @@ async def test_no_answer_to_an_order_raises_or_is_a_wrong_refusal(dhan, orders, 
     dhan.answers = {"*": Answer(status, body)}
     for outcome in (
         await orders.place(request()),
-        await orders.modify("A", "1", Change(1, 100, None, 1)),
+        await orders.modify("A", "1", OrderModification(1, 100, None, 1)),
         await orders.cancel("A", "1", at_ns=1),
     ):
         assert isinstance(outcome, Outcome)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from testkit.scripted_server import CSV, Reply
 
-from tradebus.brokers.account import Margins, SessionState
+from tradebus.brokers.account import AccountMargins, SessionState
 from tradebus.brokers.errors import BrokerError, NoAnswer
 from tradebus.brokers.kite import (
     KiteAccount,
@@ -30,7 +30,7 @@ from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import NANOSECONDS_PER_DAY, ist_datetime
-from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, OrderRequest, Result
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, OrderModification, OrderRequest, Result
 
 MOCKS = Path(__file__).parents[3].parent / "shared" / "fixtures" / "kite" / "mocks"
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 5)
@@ -57,7 +57,7 @@ async def test_money_positions_holdings_and_profile(kite):
         mock(kite, route, name)
     client = kite.client()
     account = KiteAccount(client.settings, client=client)
-    assert await account.margins() == Margins(9_972_505, 14_570_655)
+    assert await account.margins() == AccountMargins(9_972_505, 14_570_655)
     positions, holdings = await account.positions(), await account.holdings()
     assert [row.symbol for row in positions][:2] == ["LEADMINI17DECFUT", "GOLDGUINEA17DECFUT"]
     assert (holdings[1].symbol, holdings[1].quantity, holdings[1].average_price_paise) == ("SBIN", 16, 80_178)
@@ -98,7 +98,7 @@ async def test_the_answers_to_a_change_and_a_cancellation(kite):
     mock(kite, "PUT /orders/regular/1", "order_modify.json")
     mock(kite, "DELETE /orders/regular/1", "order_cancel.json")
     orders = orders_of(kite)
-    assert (await orders.modify("s1", "1", Change(1, 5, None, 1))).broker_order_id == "151220000000000"
+    assert (await orders.modify("s1", "1", OrderModification(1, 5, None, 1))).broker_order_id == "151220000000000"
     assert (await orders.cancel("s1", "1", at_ns=1)).result is Result.ACCEPTED
 
 
@@ -130,7 +130,7 @@ async def test_any_documented_reply_to_any_question_is_read_or_named_and_never_t
     orders, client = orders_of(kite), kite.client()
     request = OrderRequest("s1", "tag1", 1, "INFY", Transaction.BUY, OrderType.LIMIT, 1, 1, 5, 0, price_paise=5)
     for outcome in (
-        await orders.place(request), await orders.modify("s1", "1", Change(1, 5, None, 1)),
+        await orders.place(request), await orders.modify("s1", "1", OrderModification(1, 5, None, 1)),
         await orders.cancel("s1", "1", at_ns=1),
     ):  # fmt: skip
         assert outcome.result is not Result.REFUSED

@@ -16,7 +16,7 @@ from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import EventClock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import datetime_to_ns, ist_datetime
-from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, Change, OrderRequest, Product, Result
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, OrderModification, OrderRequest, Product, Result
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 5)
 FUTURE = ListedInstrument(
@@ -268,7 +268,7 @@ async def test_a_host_that_was_changed_under_us_gets_no_order(kite):
 async def test_a_change_and_a_cancellation_name_the_order(kite, gateway):
     kite.replies["PUT /orders/regular/7"] = success({"order_id": "7"})
     kite.replies["DELETE /orders/regular/7"] = success({"order_id": "7"})
-    change = Change(quantity=5, price_paise=None, trigger_paise=148_000, at_ns=0)
+    change = OrderModification(quantity=5, price_paise=None, trigger_paise=148_000, at_ns=0)
     assert (await gateway.modify("s1", "7", change)).result is Result.ACCEPTED
     assert (await gateway.cancel("s1", "7", at_ns=0)).result is Result.ACCEPTED
     sent = {"quantity": "5", "trigger_price": "1480.00", "market_protection": "-1"}
@@ -279,7 +279,7 @@ async def test_a_change_and_a_cancellation_name_the_order(kite, gateway):
 async def test_the_twenty_sixth_change_of_an_order_is_not_sent(kite, gateway):
     gateway._pace = Unhurried()
     kite.replies["PUT /orders/regular/7"] = success({"order_id": "7"})
-    change = Change(quantity=5, price_paise=100_000, trigger_paise=None, at_ns=0)
+    change = OrderModification(quantity=5, price_paise=100_000, trigger_paise=None, at_ns=0)
     results = [(await gateway.modify("s1", "7", change)).result for _ in range(26)]
     assert results == [Result.ACCEPTED] * 25 + [Result.REFUSED]
     assert len(kite.asked) == 25
@@ -294,7 +294,7 @@ class Unhurried(OrderPace):
 async def test_a_change_or_cancellation_without_an_answer_is_unknown(kite, gateway, reply):
     gateway._pace = Unhurried()
     kite.otherwise = lambda asked: reply
-    change = Change(quantity=5, price_paise=100_000, trigger_paise=None, at_ns=0)
+    change = OrderModification(quantity=5, price_paise=100_000, trigger_paise=None, at_ns=0)
     assert (await gateway.modify("s1", "7", change)).result is Result.UNKNOWN
     assert (await gateway.cancel("s1", "7", at_ns=0)).result is Result.UNKNOWN
     assert len(kite.asked) == 2

@@ -10,7 +10,7 @@ from testkit.kite_server import TOKEN, KiteServer, refusal
 from testkit.logged import logged
 from testkit.scripted_server import CSV, HTML, Reply, success
 
-from tradebus.brokers.account import Holding, Margins, NetPosition, SessionState
+from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.kite import KiteAccount, KiteReference, KiteSession, parse_instruments
 from tradebus.brokers.kite.history import spans
@@ -319,7 +319,7 @@ async def test_reads_are_repeated_where_that_can_help(kite):
     for bad in (refusal(429, "NetworkException"), refusal(503, "NetworkException"), Reply(b"<html>", 502, HTML)):
         kite.asked.clear()
         kite.replies["GET /user/margins"] = [bad, bad, good]
-        assert await account.margins() == Margins(101, 0)
+        assert await account.margins() == AccountMargins(101, 0)
         assert len(kite.asked) == 3
 
 
@@ -362,7 +362,7 @@ async def test_positions_and_holdings_are_exact(kite):
     assert list(await account.positions()) == [
         NetPosition("14866434", "NFO", "NIFTY26DECFUT", "NRML", -65, 0, 65, 2_600_005, 0, -123_450)
     ]
-    assert list(await account.holdings()) == [Holding("SBIN", "INE062A01020", 20, 80_178, 76_245)]
+    assert list(await account.holdings()) == [BrokerHolding("SBIN", "INE062A01020", 20, 80_178, 76_245)]
 
 
 async def test_the_login_exchanges_a_request_token_once_and_everything_goes_on_with_it(kite):

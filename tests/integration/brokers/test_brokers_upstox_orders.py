@@ -17,7 +17,7 @@ from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import EventClock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import datetime_to_ns, ist_datetime
-from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, Change, OrderRequest, Product, Result
+from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, OrderModification, OrderRequest, Product, Result
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "NSE_EQ|INE009A01021", "NSE_EQ", "INFY", 1, 10)
 FUTURE = ListedInstrument(
@@ -206,7 +206,7 @@ async def test_a_change_that_was_not_answered_is_unknown_and_not_sent_again(upst
     placed = await gateway.place(request())
     assert placed.broker_order_id is not None
     if kind == MODIFY:
-        outcome = await gateway.modify("s1", placed.broker_order_id, Change(5, 150_000, None, 0))
+        outcome = await gateway.modify("s1", placed.broker_order_id, OrderModification(5, 150_000, None, 0))
     else:
         outcome = await gateway.cancel("s1", placed.broker_order_id, at_ns=0)
     assert outcome.result is Result.UNKNOWN
@@ -240,7 +240,7 @@ async def test_orders_go_to_the_order_host_and_everything_else_to_the_other(upst
         upstox.replies[BOOK] = success([])
         gateway = gateway_over(client)
         assert (await gateway.place(request())).result is Result.ACCEPTED
-        assert (await gateway.modify("s1", ORDER_ID, Change(5, 150_000, None, 0))).result is Result.ACCEPTED
+        assert (await gateway.modify("s1", ORDER_ID, OrderModification(5, 150_000, None, 0))).result is Result.ACCEPTED
         assert (await gateway.cancel("s1", ORDER_ID, at_ns=0)).result is Result.ACCEPTED
         assert await gateway.order_book("s1") == []
         client.close()
@@ -351,7 +351,7 @@ async def test_a_change_of_our_own_order_says_the_whole_order_again(upstox, gate
     upstox.replies |= {PLACE: PLACED, MODIFY: DONE}
     stop = request(order_type=OrderType.SL_M, price_paise=None, trigger_paise=149_000, market_protection_pct=3.0)
     await gateway.place(stop)
-    outcome = await gateway.modify("s1", ORDER_ID, Change(7, None, 149_500, 0))
+    outcome = await gateway.modify("s1", ORDER_ID, OrderModification(7, None, 149_500, 0))
     assert outcome.result is Result.ACCEPTED
     assert upstox.asked[1].json == {
         "quantity": 7, "validity": "DAY", "price": 0.0, "order_id": ORDER_ID, "order_type": "SL-M",
@@ -361,7 +361,7 @@ async def test_a_change_of_our_own_order_says_the_whole_order_again(upstox, gate
 
 async def test_a_change_of_an_order_of_an_earlier_life_reads_it_first(upstox, gateway):
     upstox.replies |= {DETAILS: success(row(order_type="SL", validity="IOC", trigger_price=1499.0)), MODIFY: DONE}
-    outcome = await gateway.modify("s1", ORDER_ID, Change(7, 150_000, 149_500, 0))
+    outcome = await gateway.modify("s1", ORDER_ID, OrderModification(7, 150_000, 149_500, 0))
     assert outcome.result is Result.ACCEPTED
     body = upstox.asked[1].json
     assert (body["order_type"], body["validity"], body["price"], body["trigger_price"]) == ("SL", "IOC", 1500.0, 1495.0)
@@ -371,19 +371,19 @@ async def test_a_change_that_names_no_price_keeps_it_or_moves_it_with_the_trigge
     upstox.replies |= {PLACE: PLACED, MODIFY: DONE}
     await gateway.place(request(order_type=OrderType.SL, price_paise=148_900, trigger_paise=149_000))
     for trigger, price in ((149_500, 1494.0), (149_700, 1496.0)):
-        assert (await gateway.modify("s1", ORDER_ID, Change(7, None, trigger, 0))).result is Result.ACCEPTED
+        assert (await gateway.modify("s1", ORDER_ID, OrderModification(7, None, trigger, 0))).result is Result.ACCEPTED
         assert upstox.asked[-1].json["price"] == price
     await gateway.place(request())
-    await gateway.modify("s1", ORDER_ID, Change(7, None, None, 0))
+    await gateway.modify("s1", ORDER_ID, OrderModification(7, None, None, 0))
     assert upstox.asked[-1].json["price"] == 1500.1
 
 
 async def test_after_a_change_without_an_answer_the_order_is_looked_at(upstox, gateway):
     upstox.replies |= {PLACE: PLACED, MODIFY: Reply({}, cut=0), DETAILS: success(row(price=1501.0))}
     await gateway.place(request())
-    assert (await gateway.modify("s1", ORDER_ID, Change(7, 150_100, None, 0))).result is Result.UNKNOWN
+    assert (await gateway.modify("s1", ORDER_ID, OrderModification(7, 150_100, None, 0))).result is Result.UNKNOWN
     upstox.replies[MODIFY] = DONE
-    assert (await gateway.modify("s1", ORDER_ID, Change(8, None, None, 0))).result is Result.ACCEPTED
+    assert (await gateway.modify("s1", ORDER_ID, OrderModification(8, None, None, 0))).result is Result.ACCEPTED
     assert upstox.asked[-1].json["price"] == 1501.0
 
 
@@ -399,7 +399,7 @@ async def test_after_a_change_without_an_answer_the_order_is_looked_at(upstox, g
 )
 async def test_an_order_that_cannot_be_read_is_not_changed(upstox, gateway, reply, result):
     upstox.replies |= {DETAILS: reply, MODIFY: DONE}
-    assert (await gateway.modify("s1", ORDER_ID, Change(7, 150_000, None, 0))).result is result
+    assert (await gateway.modify("s1", ORDER_ID, OrderModification(7, 150_000, None, 0))).result is result
     assert not upstox.calls("PUT", "/v3/order/modify")
 
 

@@ -31,7 +31,7 @@ from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_datetime
-from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, OrderRequest, Outcome, Result
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, OrderModification, OrderRequest, Outcome, Result
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "NSE_EQ|INE009A01021", "NSE_EQ", "INFY", 1, 10)
 ORDER = OrderRequest(
@@ -198,7 +198,7 @@ def test_a_change_is_accepted_or_refused_only_by_upstoxs_word(server, client, ru
     server.replies = script
 
     async def change(gateway: UpstoxOrders) -> tuple[Outcome, Outcome]:
-        modified = await gateway.modify("s1", "261125000000001", Change(5, 150_000, None, 0))
+        modified = await gateway.modify("s1", "261125000000001", OrderModification(5, 150_000, None, 0))
         return modified, await gateway.cancel("s1", "261125000000001", at_ns=0)
 
     modified, cancelled = runner.run(_with_gateway(client, change))

@@ -11,7 +11,7 @@ from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.ids import derive_id
-from tradebus.trading.orders import BrokerStatus, Change, Lookup, OrderRequest, Outcome
+from tradebus.trading.orders import BrokerStatus, Lookup, OrderModification, OrderRequest, Outcome
 
 pytestmark = pytest.mark.usefixtures("listed")
 
@@ -28,7 +28,7 @@ class HangingBook(FakeBook):
         await self.answering.wait()
         return await super().place(request)
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         self.asked.append("modify")
         await self.answering.wait()
         return await super().modify(account, broker_order_id, change)

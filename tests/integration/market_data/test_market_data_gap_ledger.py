@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from services.market_data.gaps.gap import Gap, Group, gap_message, new_gap, recovered_message
+from services.market_data.gaps.gap import FeedGroup, Gap, gap_message, new_gap, recovered_message
 from services.market_data.gaps.ledger import GapLedger, MemoryGapLedger, PostgresGapLedger
 from tradebus.bus.port import Bus
 from tradebus.contracts.base import Message
@@ -42,7 +42,7 @@ def kept(request: pytest.FixtureRequest, bus: Bus, store: Store) -> Kept:
 
 def gap(minute: int, *, lost: int = 0) -> Gap:
     return new_gap(
-        Group(0, "NFO", "derivative"), broker="kite", symbols=SYMBOLS, from_ns=minute * MINUTE,
+        FeedGroup(0, "NFO", "derivative"), broker="kite", symbols=SYMBOLS, from_ns=minute * MINUTE,
         now_ns=minute * MINUTE + lost, reason="no data in session", announced=True,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from testkit.strategy_days import generated_days
 from testkit.strategy_service import Stage
 
 from services.strategy.adapters.market import PostgresMarket
-from services.strategy.adapters.seen import CHAIN_SECONDS_MAX, ChainReader, MarketSeen
+from services.strategy.adapters.seen import CHAIN_SECONDS_MAX, ChainReader, RunningMarketSeen
 from services.strategy.adapters.tick_stream import QUOTES
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.records import QUOTE, QUOTE_HAS_DEPTH
@@ -92,7 +92,7 @@ async def test_a_recorded_market_refuses_it_and_says_who_has_it(stage: Stage, st
 async def test_an_old_chain_is_not_shown(store: Store) -> None:
     seen_ns = 1_700_000_000 * NANOSECONDS_PER_SECOND
     await put_chain(store, seen_ns)
-    seen = MarketSeen()
+    seen = RunningMarketSeen()
     await ChainReader(ActiveSessions(), PostgresMarket(store), seen).read()
     assert seen.chain_of(3, seen_ns) is None
     seen.take_chains(await PostgresMarket(store).newest(["NIFTY"]), {3: "NIFTY"})

@@ -13,9 +13,9 @@ from testkit.contracts import contract
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.kernel.time import ist_to_ns
-from tradebus.trading.matching.paper import Quote, accept, match, refusal, request_cancel, request_change
+from tradebus.trading.matching.paper import TickQuote, accept, match, refusal, request_cancel, request_change
 from tradebus.trading.matching.touch import next_touch
-from tradebus.trading.orders import BrokerStatus, Change, InstrumentTicks, OrderRequest
+from tradebus.trading.orders import BrokerStatus, InstrumentTicks, OrderModification, OrderRequest
 
 MILLISECOND = 1_000_000
 SETTINGS = PaperSettings(seed=7, latency_ms=100, slippage_bps=2.0, partial_fill_probability=0.5)
@@ -46,8 +46,8 @@ requests = st.builds(
 prices = st.lists(st.integers(1985, 2015).map(lambda tick: tick * 5), min_size=1, max_size=40)
 
 
-def quotes(path: list[int]) -> list[Quote]:
-    return [Quote(at_ns=(index + 1) * 40 * MILLISECOND, price_paise=price) for index, price in enumerate(path)]
+def quotes(path: list[int]) -> list[TickQuote]:
+    return [TickQuote(at_ns=(index + 1) * 40 * MILLISECOND, price_paise=price) for index, price in enumerate(path)]
 
 
 @given(requests, prices)
@@ -107,7 +107,9 @@ def test_look_ahead_skips_no_tick_that_matters(order_request, path, cancel_at, c
     if cancel_at:
         start = request_cancel(start, at_ns=cancel_at * 40 * MILLISECOND)
     if change and start.trigger_paise:
-        start = request_change(start, Change(start.quantity + 25, start.price_paise, 9_950, at_ns=60 * MILLISECOND))
+        start = request_change(
+            start, OrderModification(start.quantity + 25, start.price_paise, 9_950, at_ns=60 * MILLISECOND)
+        )
     every, some = start, start
     for quote in path_quotes:
         every = match(every, quote)
@@ -129,17 +131,17 @@ def test_nothing_fills_where_nobody_stands_on_the_other_side(kind, transaction):
     """At the upper circuit there are buyers only, at the lower sellers only: paper waits, as the exchange does."""
     buy = transaction is Transaction.BUY
     order = accept(request(kind, transaction, price=10_000 if kind is OrderType.LIMIT else None), SETTINGS)
-    alone = Quote(200 * MILLISECOND, 10_000, **({"bid_paise": 10_000} if buy else {"ask_paise": 10_000}))
+    alone = TickQuote(200 * MILLISECOND, 10_000, **({"bid_paise": 10_000} if buy else {"ask_paise": 10_000}))
     waiting = match(order, alone)
     assert waiting.fills == ()
     assert waiting.status is BrokerStatus.OPEN
-    served = match(waiting, Quote(300 * MILLISECOND, 10_000, bid_paise=10_000, ask_paise=10_000))
+    served = match(waiting, TickQuote(300 * MILLISECOND, 10_000, bid_paise=10_000, ask_paise=10_000))
     assert served.filled_quantity > 0
 
 
 def test_a_cancelled_order_fills_no_more():
     order = request_cancel(accept(request(OrderType.LIMIT, price=10_000), SETTINGS), at_ns=0)
-    order = match(order, Quote(at_ns=200 * MILLISECOND, price_paise=9_000))
+    order = match(order, TickQuote(at_ns=200 * MILLISECOND, price_paise=9_000))
     assert order.status is BrokerStatus.CANCELLED
     assert order.fills == ()
     assert order.as_of_ns == 100 * MILLISECOND
@@ -149,18 +151,18 @@ def test_a_fill_can_beat_the_cancellation():
     order = accept(request(), SETTINGS)
     order = request_cancel(order, at_ns=50 * MILLISECOND)
     while not order.status.final:
-        order = match(order, Quote(at_ns=order.as_of_ns + 101 * MILLISECOND, price_paise=10_000))
+        order = match(order, TickQuote(at_ns=order.as_of_ns + 101 * MILLISECOND, price_paise=10_000))
     assert order.filled_quantity > 0
 
 
 def test_a_gap_through_the_stop_fills_at_the_gap_not_at_the_trigger():
     stop = request(OrderType.SL_M, Transaction.SELL, trigger=10_000)
-    order = match(accept(stop, SETTINGS), Quote(at_ns=200 * MILLISECOND, price_paise=9_000))
+    order = match(accept(stop, SETTINGS), TickQuote(at_ns=200 * MILLISECOND, price_paise=9_000))
     assert order.fills[0].price_paise <= 9_000
 
 
 def test_quotes_are_used_where_the_feed_has_them():
-    order = match(accept(request(), SETTINGS), Quote(200 * MILLISECOND, 10_000, bid_paise=9_990, ask_paise=10_020))
+    order = match(accept(request(), SETTINGS), TickQuote(200 * MILLISECOND, 10_000, bid_paise=9_990, ask_paise=10_020))
     assert order.fills[0].price_paise == 10_020
 
 

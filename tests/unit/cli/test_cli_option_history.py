@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from testkit.feeds import write_bars
 
-from services.cli.runs.backtesting import Request, run_backtest
+from services.cli.runs.backtesting import BacktestRequest, run_backtest
 from tradebus.kernel.errors import InvalidInput
 
 STRATEGY = """
@@ -33,10 +33,10 @@ class Buys(Strategy[Parameters]):
 """
 
 
-def request(tmp_path: Path, symbol: str, trades: Path) -> Request:
+def request(tmp_path: Path, symbol: str, trades: Path) -> BacktestRequest:
     path = tmp_path / "buys.py"
     path.write_text(STRATEGY)
-    return Request(
+    return BacktestRequest(
         history=write_bars(tmp_path / "b.parquet", (date(2026, 6, 8), time(9, 15), 375)), stored=None,
         symbols=(symbol,), from_date=None, to_date=None, seed=1, trades=trades, json=True,
         users={"trader": {"strategies": [{"name": "buys", "path": str(path)}], "capital": 50_000_000}},

@@ -11,7 +11,7 @@ from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.opening import open_trade
-from tradebus.execution.step import Cancel, Modify, Place, Step
+from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.facts import EntryApproved
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result
@@ -29,13 +29,13 @@ def opened() -> Trade:
         lot_size=LOT, tick_size_paise=5, price_paise=10_000, stop_paise=9_900, target_paise=None,
         valid_until_ns=MORNING + 60 * SECOND, max_slippage_pct=0.5, order_timeout_seconds=30,
     )  # fmt: skip
-    trade = open_trade(approval, Step(), contract=contract(), owner="me")
+    trade = open_trade(approval, TradeStep(), contract=contract(), owner="me")
     accept(trade, trade.entry_order())
     return trade
 
 
-def accept(trade: Trade, order: Order) -> Step:
-    step = Step()
+def accept(trade: Trade, order: Order) -> TradeStep:
+    step = TradeStep()
     lifecycle.on_outcome(trade, order, step, Outcome(Result.ACCEPTED, f"b-{order.tag}"), at_ns=MORNING)
     return step
 
@@ -52,8 +52,8 @@ def told(order: Order, status: BrokerStatus, *, filled: int = 0, quantity: int =
     )  # fmt: skip
 
 
-def hear(trade: Trade, report: BrokerOrder) -> Step:
-    step = Step()
+def hear(trade: Trade, report: BrokerOrder) -> TradeStep:
+    step = TradeStep()
     order = next(order for order in trade.orders if order.tag == report.tag)
     lifecycle.on_report(trade, order, step, report)
     return step
@@ -129,7 +129,7 @@ def test_an_exit_that_was_lowered_is_followed_by_one_for_the_rest():
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     accept(trade, stop)
-    lifecycle.request_exit(trade, Step(), reason="flatten", at_ns=MORNING)
+    lifecycle.request_exit(trade, TradeStep(), reason="flatten", at_ns=MORNING)
     hear(trade, told(stop, BrokerStatus.CANCELLED, quantity=2 * LOT))
     leaving = trade.live(OrderRole.EXIT)
     assert leaving is not None
@@ -173,7 +173,7 @@ def test_the_same_words_again_and_older_ones_change_nothing():
 def test_a_look_up_of_an_order_that_has_ended_meanwhile_changes_nothing():
     trade = opened()
     hear(trade, told(trade.entry_order(), BrokerStatus.FILLED, filled=LOT))
-    step = Step()
+    step = TradeStep()
     lifecycle.on_absent(trade, trade.entry_order(), step, at_ns=MORNING)
     assert (trade.entry_order().state, step.history) == (OrderState.FILLED, [])
 
@@ -189,7 +189,7 @@ def test_no_answer_to_a_request_raises_whatever_the_order_has_become(state, resu
         lambda step: lifecycle.on_modify_outcome(trade, stop, step, outcome, answer),
     ):
         stop.state = state
-        decide(Step())
+        decide(TradeStep())
 
 
 class Terminal:
@@ -208,11 +208,11 @@ class Terminal:
     def hear(self, report: BrokerOrder) -> None:
         self.obey(hear(self.trade, report))
 
-    def obey(self, step: Step) -> None:
+    def obey(self, step: TradeStep) -> None:
         queue = list(step.requests)
         while queue:
             request = queue.pop(0)
-            order, after = self.trade.order(request.order_id), Step()
+            order, after = self.trade.order(request.order_id), TradeStep()
             line = self.lines.get(order.tag)
             if isinstance(request, Place):
                 if line is None:
@@ -274,7 +274,7 @@ def test_whatever_is_done_at_the_terminal_the_ledger_holds_what_the_broker_holds
                 broker.change(order, line.quantity, line.quantity, BrokerStatus.FILLED)
         for line in list(broker.lines.values()):
             broker.hear(line)
-        step = Step()
+        step = TradeStep()
         lifecycle.on_deadline(trade, step, now_ns=at_ns)
         broker.obey(step)
     assert trade.open_quantity == broker.net

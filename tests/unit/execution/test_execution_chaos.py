@@ -13,11 +13,11 @@ from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import open_trade
-from tradebus.execution.step import Cancel, Place, Request, Step
+from tradebus.execution.step import Cancel, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.matching.paper import (
     PaperOrder,
-    Quote,
+    TickQuote,
     accept,
     catch_up,
     match,
@@ -25,7 +25,7 @@ from tradebus.trading.matching.paper import (
     request_cancel,
     request_change,
 )
-from tradebus.trading.orders import BrokerOrder, BrokerStatus, Change, Outcome, Result
+from tradebus.trading.orders import BrokerOrder, BrokerStatus, OrderModification, Outcome, Result
 from tradebus.trading.states import OrderState, TradeState
 
 PAPER = PaperSettings(seed=3, latency_ms=100, slippage_bps=1.0, partial_fill_probability=0.7)
@@ -39,7 +39,7 @@ class Chaos:
         self.draw, self.book, self.told = draw, dict[str, PaperOrder](), list[BrokerOrder]()
         self.placed: list[str] = []
         self.calm = False
-        step = Step()
+        step = TradeStep()
         self.trade = open_trade(approval(side), step, contract=contract(), owner="o")
         self.send(step.requests)
 
@@ -47,7 +47,7 @@ class Chaos:
         return "obeyed" if self.calm else self.draw(st.sampled_from(WORDS))
 
     def change(self, decide) -> None:
-        step = Step()
+        step = TradeStep()
         decide(self.trade, step)
         assert_sound(self.trade)
         self.send(step.requests)
@@ -56,7 +56,7 @@ class Chaos:
         queue = list(requests)
         while queue:
             request = queue.pop(0)
-            order, step = self.trade.order(request.order_id), Step()
+            order, step = self.trade.order(request.order_id), TradeStep()
             if isinstance(request, Place):
                 self.place(order, step)
             elif order.broker_order_id is not None and not order.ended and order.state is not OrderState.UNKNOWN:
@@ -64,7 +64,7 @@ class Chaos:
             assert_sound(self.trade)
             queue += step.requests
 
-    def place(self, order: Order, step: Step) -> None:
+    def place(self, order: Order, step: TradeStep) -> None:
         word = self.word()
         if word.startswith("obeyed"):
             assert order.tag not in self.placed, "two broker orders for one intent"
@@ -73,7 +73,7 @@ class Chaos:
         outcome = self.answer(word)
         lifecycle.on_outcome(self.trade, order, step, outcome, at_ns=order.placed_ns)
 
-    def alter(self, order: Order, request: Request, step: Step) -> None:
+    def alter(self, order: Order, request: Request, step: TradeStep) -> None:
         paper, word = self.book[order.tag], self.word()
         if paper.status.final:
             word = "refused"
@@ -83,7 +83,7 @@ class Chaos:
             lifecycle.on_cancel_outcome(self.trade, order, step, self.answer(word), at_ns=request.at_ns)
         elif not isinstance(request, Place):
             if word.startswith("obeyed"):
-                change = Change(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
+                change = OrderModification(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
                 self.write(request_change(paper, change))
             lifecycle.on_modify_outcome(self.trade, order, step, self.answer(word), request)
 
@@ -98,7 +98,7 @@ class Chaos:
 
     def tick(self, at_ns: int, price: int) -> None:
         for tag, paper in list(self.book.items()):
-            after = catch_up(match(paper, Quote(at_ns=at_ns, price_paise=price)), at_ns)
+            after = catch_up(match(paper, TickQuote(at_ns=at_ns, price_paise=price)), at_ns)
             if not self.calm and not after.status.final and self.draw(st.integers(0, 30)) == 0:
                 status = self.draw(st.sampled_from([BrokerStatus.CANCELLED, BrokerStatus.REJECTED]))
                 after = replace(after, status=status, as_of_ns=at_ns, reason="the exchange's own will")
@@ -170,7 +170,7 @@ def test_late_doubled_and_contradictory_words_end_in_the_brokers_truth(data, sid
 
 
 def placed_trade() -> Trade:
-    step = Step()
+    step = TradeStep()
     trade = open_trade(approval(Side.LONG), step, contract=contract(), owner="o")
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
     return trade
@@ -178,18 +178,18 @@ def placed_trade() -> Trade:
 
 def test_an_accepted_order_that_the_broker_no_longer_knows_has_ended():
     trade = placed_trade()
-    lifecycle.on_absent(trade, trade.entry_order(), Step(), at_ns=MORNING + SECOND)
+    lifecycle.on_absent(trade, trade.entry_order(), TradeStep(), at_ns=MORNING + SECOND)
     assert trade.entry_order().state is OrderState.CANCELLED
     assert trade.state is TradeState.CANCELLED
 
 
 def test_a_refused_order_that_the_stream_calls_cancelled_stays_refused():
-    step = Step()
+    step = TradeStep()
     trade = open_trade(approval(Side.LONG), step, contract=contract(), owner="o")
     paper = accept(order_request(trade, trade.entry_order()), PAPER)
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.REFUSED, reason="no"), at_ns=MORNING)
     gone = report(replace(paper, status=BrokerStatus.CANCELLED))
-    lifecycle.on_report(trade, trade.entry_order(), Step(), gone)
+    lifecycle.on_report(trade, trade.entry_order(), TradeStep(), gone)
     assert trade.state is TradeState.REJECTED
 
 
@@ -198,19 +198,19 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     trade = placed_trade()
     entry = trade.entry_order()
     whole = accept(order_request(trade, entry), paper_filling(0.0))
-    paper = match(whole, Quote(at_ns=MORNING + SECOND, price_paise=10_000))
-    step = Step()
+    paper = match(whole, TickQuote(at_ns=MORNING + SECOND, price_paise=10_000))
+    step = TradeStep()
     lifecycle.on_report(trade, entry, step, report(paper))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
     resting = accept(order_request(trade, stop), paper_filling(1.0))
-    hit = match(resting, Quote(at_ns=MORNING + 3 * SECOND, price_paise=9_900))
+    hit = match(resting, TickQuote(at_ns=MORNING + 3 * SECOND, price_paise=9_900))
     assert hit.status is BrokerStatus.OPEN
     lifecycle.on_report(trade, stop, step, report(hit))
     due = lifecycle.deadline_ns(trade)
     assert due == MORNING + (3 + lifecycle.EXIT_REPLACE_SECONDS) * SECOND
-    late = Step()
+    late = TradeStep()
     lifecycle.on_deadline(trade, late, now_ns=due)
     assert [type(request) for request in late.requests] == [Cancel]
     assert stop.state is OrderState.CANCEL_PENDING
@@ -218,14 +218,14 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
 
 def test_an_entry_still_filling_when_its_stop_is_hit_is_cancelled():
     trade = placed_trade()
-    entry, step = trade.entry_order(), Step()
-    half = match(accept(order_request(trade, entry), paper_filling(1.0)), Quote(MORNING + SECOND, 10_000))
+    entry, step = trade.entry_order(), TradeStep()
+    half = match(accept(order_request(trade, entry), paper_filling(1.0)), TickQuote(MORNING + SECOND, 10_000))
     lifecycle.on_report(trade, entry, step, report(half))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
-    hit = match(accept(order_request(trade, stop), paper_filling(1.0)), Quote(MORNING + 3 * SECOND, 9_900))
-    after = Step()
+    hit = match(accept(order_request(trade, stop), paper_filling(1.0)), TickQuote(MORNING + 3 * SECOND, 9_900))
+    after = TradeStep()
     lifecycle.on_report(trade, stop, after, report(hit))
     assert [(type(request), request.order_id) for request in after.requests] == [(Cancel, entry.order_id)]
 
@@ -233,18 +233,18 @@ def test_an_entry_still_filling_when_its_stop_is_hit_is_cancelled():
 def test_the_stop_stays_until_the_entry_can_fill_no_more():
     """A cancellation whose answer is lost may hold the exit up for as long as the broker is silent."""
     trade = placed_trade()
-    entry, step = trade.entry_order(), Step()
-    half = match(accept(order_request(trade, entry), paper_filling(1.0)), Quote(MORNING + SECOND, 10_000))
+    entry, step = trade.entry_order(), TradeStep()
+    half = match(accept(order_request(trade, entry), paper_filling(1.0)), TickQuote(MORNING + SECOND, 10_000))
     lifecycle.on_report(trade, entry, step, report(half))
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
-    out = Step()
+    out = TradeStep()
     lifecycle.request_exit(trade, out, reason="flatten", at_ns=MORNING + 2 * SECOND)
     lost = Outcome(Result.UNKNOWN, reason="no answer")
     lifecycle.on_cancel_outcome(trade, entry, out, lost, at_ns=MORNING + 2 * SECOND)
     assert [(type(request), request.order_id) for request in out.requests] == [(Cancel, entry.order_id)]
     assert (entry.state, stop.state) == (OrderState.UNKNOWN, OrderState.TRIGGER_PENDING)
-    gone, then = replace(report(half), status=BrokerStatus.CANCELLED), Step()
+    gone, then = replace(report(half), status=BrokerStatus.CANCELLED), TradeStep()
     lifecycle.on_report(trade, entry, then, gone)
     assert [(type(request), request.order_id) for request in then.requests] == [(Cancel, stop.order_id)]

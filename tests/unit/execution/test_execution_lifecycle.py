@@ -10,12 +10,12 @@ from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import guard_price_paise, open_trade, refuse_trade
-from tradebus.execution.step import Cancel, Modify, Place, Step
+from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.trading.facts import EntryApproved
 from tradebus.trading.matching.paper import (
     PaperOrder,
-    Quote,
+    TickQuote,
     accept,
     catch_up,
     match,
@@ -24,7 +24,7 @@ from tradebus.trading.matching.paper import (
     request_cancel,
     request_change,
 )
-from tradebus.trading.orders import BrokerStatus, Change, Outcome, Result
+from tradebus.trading.orders import BrokerStatus, OrderModification, Outcome, Result
 from tradebus.trading.states import TradeState
 
 SECOND = 1_000_000_000
@@ -49,13 +49,13 @@ class Broker:
         self.draw, self.book = draw, dict[str, PaperOrder]()
         self.sold = self.bought = self.charges = 0
 
-    def answer(self, trade: Trade, step: Step) -> None:
+    def answer(self, trade: Trade, step: TradeStep) -> None:
         """Sends a step's requests, and those that their answers lead to."""
         requests = list(step.requests)
         while requests:
             request = requests.pop(0)
             order = trade.order(request.order_id)
-            after = Step()
+            after = TradeStep()
             if isinstance(request, Place):
                 lifecycle.on_outcome(trade, order, after, self.place(trade, order), at_ns=order.placed_ns)
             elif order.tag in self.book and not order.ended:
@@ -66,7 +66,7 @@ class Broker:
                     self.book[order.tag] = request_cancel(paper, at_ns=request.at_ns)
                     lifecycle.on_cancel_outcome(trade, order, after, outcome, at_ns=request.at_ns)
                 elif isinstance(request, Modify):
-                    change = Change(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
+                    change = OrderModification(order.quantity, order.price_paise, order.trigger_paise, request.at_ns)
                     self.book[order.tag] = paper if final else request_change(paper, change)
                     lifecycle.on_modify_outcome(trade, order, after, outcome, request)
             check(trade)
@@ -87,7 +87,7 @@ class Broker:
                 if order.state == "UNKNOWN":
                     self.step(trade, lambda s, o=order: lifecycle.on_absent(trade, o, s, at_ns=at_ns))
                 continue
-            after = catch_up(match(paper, Quote(at_ns=at_ns, price_paise=price)), at_ns)
+            after = catch_up(match(paper, TickQuote(at_ns=at_ns, price_paise=price)), at_ns)
             self.book[order.tag] = after
             for fill in after.fills[len(paper.fills) :]:
                 bought = order.transaction is Transaction.BUY
@@ -98,7 +98,7 @@ class Broker:
                     self.step(trade, lambda s, o=order, a=after: lifecycle.on_report(trade, o, s, report(a)))
 
     def step(self, trade: Trade, decide) -> None:
-        step = Step()
+        step = TradeStep()
         decide(step)
         check(trade)
         self.charges += sum(new.charges_paise for new in step.fills)
@@ -132,7 +132,7 @@ def check(trade: Trade) -> None:
 )
 def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, path, exit_at, repeat, kind):
     stop, target = (9_900, 10_100) if side is Side.LONG else (10_100, 9_900)
-    step = Step()
+    step = TradeStep()
     trade = open_trade(approval(side, stop=stop, target=target), step, contract=contract(kind), owner="o")
     broker = Broker(data.draw)
     broker.answer(trade, step)
@@ -160,7 +160,7 @@ def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, p
 
 
 def test_a_stale_approval_becomes_a_cancelled_trade_that_never_left():
-    step = Step()
+    step = TradeStep()
     trade = refuse_trade(approval(), step, contract=contract(), owner="o", reason="stale_approval")
     assert trade.state is TradeState.CANCELLED
     assert step.requests == []
@@ -168,25 +168,25 @@ def test_a_stale_approval_becomes_a_cancelled_trade_that_never_left():
 
 
 def test_an_entry_that_waits_too_long_is_timed_out_and_cancelled():
-    step = Step()
+    step = TradeStep()
     trade = open_trade(approval(), step, contract=contract(), owner="o")
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
-    late = Step()
+    late = TradeStep()
     lifecycle.on_deadline(trade, late, now_ns=MORNING + 31 * SECOND)
     assert [fact.TYPE for fact in late.facts] == ["ORDER_TIMEOUT"]
     assert isinstance(late.requests[0], Cancel)
 
 
 def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
-    step = Step()
+    step = TradeStep()
     trade = open_trade(approval(), step, contract=contract(), owner="o")
     entry = trade.entry_order()
-    paper = match(accept(order_request(trade, entry), PAPER), Quote(at_ns=MORNING + 2 * SECOND, price_paise=10_000))
+    paper = match(accept(order_request(trade, entry), PAPER), TickQuote(at_ns=MORNING + 2 * SECOND, price_paise=10_000))
     bad = paper.fills[0].__class__(paper.fills[0].fill_id, 150, 10_100, MORNING + 2 * SECOND)
     book = report(paper)
     worse = book.__class__(**{name: getattr(book, name) for name in book.__slots__} | {
         "fills": (bad,), "filled_quantity": 150, "status": BrokerStatus.FILLED})  # fmt: skip
-    after = Step()
+    after = TradeStep()
     lifecycle.on_report(trade, entry, after, worse)
     types = [fact.TYPE for fact in after.facts]
     assert "ORDER_SLIPPAGE" in types
@@ -199,16 +199,16 @@ def test_a_fill_beyond_the_slippage_limit_is_reported_and_exited():
 def test_an_options_stop_is_one_that_the_exchange_takes(side, price):
     stop = price - 100 if side is Side.LONG else price + 100
     listed = contract("OPTION", lot_size=25)
-    trade = open_trade(approval(side, price=price, stop=stop, target=None), Step(), contract=listed, owner="o")
-    entry, step = trade.entry_order(), Step()
-    paper = match(accept(order_request(trade, entry), WHOLE), Quote(at_ns=MORNING + 2 * SECOND, price_paise=price))
+    trade = open_trade(approval(side, price=price, stop=stop, target=None), TradeStep(), contract=listed, owner="o")
+    entry, step = trade.entry_order(), TradeStep()
+    paper = match(accept(order_request(trade, entry), WHOLE), TickQuote(at_ns=MORNING + 2 * SECOND, price_paise=price))
     lifecycle.on_report(trade, entry, step, report(paper))
     made = trade.live(OrderRole.STOP)
     assert made is not None
     assert (made.order_type, made.trigger_paise) == (OrderType.SL, stop)
     assert refusal(order_request(trade, made)) is None
-    future = open_trade(approval(side, price=price, stop=stop), Step(), contract=contract(lot_size=25), owner="o")
-    lifecycle.on_report(future, future.entry_order(), Step(), report(paper))
+    future = open_trade(approval(side, price=price, stop=stop), TradeStep(), contract=contract(lot_size=25), owner="o")
+    lifecycle.on_report(future, future.entry_order(), TradeStep(), report(paper))
     plain = future.live(OrderRole.STOP)
     assert plain is not None
     assert (plain.order_type, plain.price_paise) == (OrderType.SL_M, None)
@@ -216,7 +216,7 @@ def test_an_options_stop_is_one_that_the_exchange_takes(side, price):
 
 def test_the_guard_price_is_on_the_tick_and_within_the_limit():
     for side, stop in ((Side.LONG, 9_900), (Side.SHORT, 10_100)):
-        trade = open_trade(approval(side, price=10_003, stop=stop), Step(), contract=contract(), owner="o")
+        trade = open_trade(approval(side, price=10_003, stop=stop), TradeStep(), contract=contract(), owner="o")
         guard = guard_price_paise(trade)
         assert guard % 5 == 0
         assert abs(guard - 10_003) * 100 / 10_003 <= 0.5

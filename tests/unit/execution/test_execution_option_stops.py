@@ -13,7 +13,7 @@ from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.decisions import change_of, order_request
 from tradebus.execution.opening import open_trade
-from tradebus.execution.step import Modify, Place, Step
+from tradebus.execution.step import Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_to_ns
 from tradebus.trading.facts import EntryApproved
@@ -35,22 +35,22 @@ def opened(*, side=Side.LONG, price=10_000, stop=8_500, at_ns=TEN) -> Trade:
         lot_size=LOT, tick_size_paise=5, price_paise=price, stop_paise=stop, target_paise=None,
         valid_until_ns=at_ns + 60 * SECOND, max_slippage_pct=0.5, order_timeout_seconds=30,
     )  # fmt: skip
-    trade = open_trade(approval, Step(), contract=CALL, owner="me")
+    trade = open_trade(approval, TradeStep(), contract=CALL, owner="me")
     accept(trade, trade.entry_order())
     return trade
 
 
 def accept(trade: Trade, order: Order) -> None:
-    lifecycle.on_outcome(trade, order, Step(), Outcome(Result.ACCEPTED, f"b-{order.tag}"), at_ns=order.placed_ns)
+    lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.ACCEPTED, f"b-{order.tag}"), at_ns=order.placed_ns)
 
 
-def hear(trade: Trade, order: Order, status: BrokerStatus, *, filled: int = 0, reason: str = "") -> Step:
+def hear(trade: Trade, order: Order, status: BrokerStatus, *, filled: int = 0, reason: str = "") -> TradeStep:
     """The broker's line; fills are lots at the expected price, a second apart."""
     fills = tuple(
         BrokerFill(f"{order.tag}-{number}", LOT, trade.expected_price_paise, order.placed_ns + (number + 1) * SECOND)
         for number in range(filled // LOT)
     )
-    step = Step()
+    step = TradeStep()
     report = BrokerOrder(
         order.broker_order_id or "b", order.tag, "s", 1, order.transaction, status, order.quantity, filled,
         order.trigger_paise, fills, order.placed_ns + 9 * SECOND, reason,
@@ -140,7 +140,7 @@ def test_an_exit_that_dies_of_price_protection_is_asked_for_again_a_second_later
     assert step.requests == []
     due_ns = lifecycle.deadline_ns(trade)
     assert due_ns == first.updated_ns + SECOND
-    again = Step()
+    again = TradeStep()
     lifecycle.on_deadline(trade, again, now_ns=due_ns)
     assert again.requests == [Place(live(trade, OrderRole.EXIT).order_id)]
     assert live(trade, OrderRole.EXIT).quantity == 2 * LOT

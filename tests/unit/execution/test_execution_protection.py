@@ -11,27 +11,27 @@ from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import open_trade
-from tradebus.execution.step import Step
+from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
-from tradebus.trading.matching.paper import Quote, accept, match, report
+from tradebus.trading.matching.paper import TickQuote, accept, match, report
 from tradebus.trading.orders import Outcome, Result
 
 ACCEPTED, LOST, REFUSED = (Outcome(result, "b", "?") for result in (Result.ACCEPTED, Result.UNKNOWN, Result.REFUSED))
 
 
 def placed() -> Trade:
-    trade = open_trade(approval(Side.LONG), Step(), contract=contract(), owner="o")
+    trade = open_trade(approval(Side.LONG), TradeStep(), contract=contract(), owner="o")
     answer(trade, trade.entry_order(), ACCEPTED)
     return trade
 
 
 def answer(trade: Trade, order: Order, outcome: Outcome) -> None:
-    lifecycle.on_outcome(trade, order, Step(), outcome, at_ns=order.placed_ns)
+    lifecycle.on_outcome(trade, order, TradeStep(), outcome, at_ns=order.placed_ns)
 
 
 def fill(trade: Trade, order: Order, *, at_ns: int, price: int) -> None:
-    paper = match(accept(order_request(trade, order), paper_filling(0.0)), Quote(at_ns, price))
-    lifecycle.on_report(trade, order, Step(), report(paper))
+    paper = match(accept(order_request(trade, order), paper_filling(0.0)), TickQuote(at_ns, price))
+    lifecycle.on_report(trade, order, TradeStep(), report(paper))
 
 
 def held() -> Trade:
@@ -65,7 +65,7 @@ def test_a_stop_whose_answer_was_lost_counts_until_it_is_found():
     answer(trade, stop, LOST)
     assert protection.note(trade, now_ns=MORNING + SECOND) is None
     resting = report(accept(order_request(trade, stop), paper_filling(0.0)))
-    lifecycle.on_report(trade, stop, Step(), resting)
+    lifecycle.on_report(trade, stop, TradeStep(), resting)
     assert protection.note(trade, now_ns=MORNING + 4 * SECOND) == 3
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.execution.reconciliation import (
-    Finding,
     OwnOrder,
+    ReconcileFinding,
     disputed_positions,
     judge,
     lines_by_tag,
@@ -35,36 +35,36 @@ def theirs(status=BrokerStatus.OPEN, *, filled=0, told=None, quantity=100, trigg
 
 
 CASES = [
-    (own(), theirs(), Finding.AGREES),
-    (own(), theirs(filled=40), Finding.HEAR),
-    (own(), theirs(filled=40, told=0), Finding.AGREES),  # its fills are not told yet
-    (own(), theirs(BrokerStatus.CANCELLED), Finding.HEAR),
-    (own(), theirs(BrokerStatus.UNKNOWN), Finding.AGREES),
-    (own(OrderState.UNKNOWN), theirs(), Finding.HEAR),
-    (own(OrderState.PENDING), theirs(BrokerStatus.REJECTED), Finding.HEAR),
-    (own(OrderState.PARTIALLY_FILLED, filled=60), theirs(filled=40), Finding.DISPUTED),
-    (own(OrderState.FILLED, filled=100), theirs(BrokerStatus.FILLED, filled=100), Finding.AGREES),
-    (own(OrderState.CANCELLED), theirs(), Finding.DISPUTED),
-    (own(OrderState.CANCELLED), theirs(BrokerStatus.UNKNOWN), Finding.AGREES),
-    (own(OrderState.CANCELLED), theirs(BrokerStatus.CANCELLED, filled=20), Finding.HEAR),
+    (own(), theirs(), ReconcileFinding.AGREES),
+    (own(), theirs(filled=40), ReconcileFinding.HEAR),
+    (own(), theirs(filled=40, told=0), ReconcileFinding.AGREES),  # its fills are not told yet
+    (own(), theirs(BrokerStatus.CANCELLED), ReconcileFinding.HEAR),
+    (own(), theirs(BrokerStatus.UNKNOWN), ReconcileFinding.AGREES),
+    (own(OrderState.UNKNOWN), theirs(), ReconcileFinding.HEAR),
+    (own(OrderState.PENDING), theirs(BrokerStatus.REJECTED), ReconcileFinding.HEAR),
+    (own(OrderState.PARTIALLY_FILLED, filled=60), theirs(filled=40), ReconcileFinding.DISPUTED),
+    (own(OrderState.FILLED, filled=100), theirs(BrokerStatus.FILLED, filled=100), ReconcileFinding.AGREES),
+    (own(OrderState.CANCELLED), theirs(), ReconcileFinding.DISPUTED),
+    (own(OrderState.CANCELLED), theirs(BrokerStatus.UNKNOWN), ReconcileFinding.AGREES),
+    (own(OrderState.CANCELLED), theirs(BrokerStatus.CANCELLED, filled=20), ReconcileFinding.HEAR),
     (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
-     theirs(BrokerStatus.TRIGGER_PENDING, trigger=950), Finding.REALIGN),
+     theirs(BrokerStatus.TRIGGER_PENDING, trigger=950), ReconcileFinding.REALIGN),
     (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
-     theirs(BrokerStatus.TRIGGER_PENDING, trigger=900, quantity=50), Finding.REALIGN),
-    (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP), theirs(trigger=900), Finding.HIT),
+     theirs(BrokerStatus.TRIGGER_PENDING, trigger=900, quantity=50), ReconcileFinding.REALIGN),
+    (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP), theirs(trigger=900), ReconcileFinding.HIT),
     (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
-     theirs(BrokerStatus.TRIGGER_PENDING, trigger=900), Finding.AGREES),
+     theirs(BrokerStatus.TRIGGER_PENDING, trigger=900), ReconcileFinding.AGREES),
     (own(OrderState.PARTIALLY_FILLED, filled=40, trigger=900, role=OrderRole.STOP),
-     theirs(filled=40, trigger=900), Finding.AGREES),  # its deadline is the lifecycle's
-    (own(), theirs(quantity=50), Finding.HEAR),  # made smaller at the broker's terminal
-    (own(), theirs(quantity=150), Finding.HEAR),
-    (own(), theirs(quantity=50, trigger=900), Finding.DISPUTED),  # another kind of order
-    (own(OrderState.FILLED, filled=100), theirs(filled=100, quantity=150), Finding.HEAR),
-    (own(OrderState.FILLED, filled=100), replace(theirs(filled=100), broker_order_id="B2"), Finding.DISPUTED),
-    (own(OrderState.CANCEL_PENDING), theirs(), Finding.CANCEL),
-    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCEL_PENDING), Finding.AGREES),
-    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.UNKNOWN), Finding.AGREES),
-    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCELLED), Finding.HEAR),
+     theirs(filled=40, trigger=900), ReconcileFinding.AGREES),  # its deadline is the lifecycle's
+    (own(), theirs(quantity=50), ReconcileFinding.HEAR),  # made smaller at the broker's terminal
+    (own(), theirs(quantity=150), ReconcileFinding.HEAR),
+    (own(), theirs(quantity=50, trigger=900), ReconcileFinding.DISPUTED),  # another kind of order
+    (own(OrderState.FILLED, filled=100), theirs(filled=100, quantity=150), ReconcileFinding.HEAR),
+    (own(OrderState.FILLED, filled=100), replace(theirs(filled=100), broker_order_id="B2"), ReconcileFinding.DISPUTED),
+    (own(OrderState.CANCEL_PENDING), theirs(), ReconcileFinding.CANCEL),
+    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCEL_PENDING), ReconcileFinding.AGREES),
+    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.UNKNOWN), ReconcileFinding.AGREES),
+    (own(OrderState.CANCEL_PENDING), theirs(BrokerStatus.CANCELLED), ReconcileFinding.HEAR),
 ]  # fmt: skip
 
 
@@ -87,9 +87,9 @@ reports = st.builds(theirs, st.sampled_from(BrokerStatus), filled=st.integers(0,
 def test_fewer_fills_at_the_broker_are_never_explained_away_and_more_are_always_heard(mine, other) -> None:
     finding = judge(mine, other)
     if other.filled_quantity < mine.filled_quantity:
-        assert finding is Finding.DISPUTED
+        assert finding is ReconcileFinding.DISPUTED
     elif other.filled_quantity > mine.filled_quantity:
-        assert finding is Finding.HEAR
+        assert finding is ReconcileFinding.HEAR
 
 
 @given(orders, reports)
@@ -97,7 +97,7 @@ def test_an_end_with_us_that_lives_at_the_broker_is_a_dispute(mine, other) -> No
     lives = other.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.PENDING)
     if mine.state in TERMINAL_ORDER_STATES and lives and mine.filled_quantity == other.filled_quantity:
         raised = mine.state is OrderState.FILLED and other.quantity > mine.filled_quantity
-        assert judge(mine, other) is (Finding.HEAR if raised else Finding.DISPUTED)
+        assert judge(mine, other) is (ReconcileFinding.HEAR if raised else ReconcileFinding.DISPUTED)
 
 
 def test_a_second_order_with_our_tag_is_told_and_never_taken_for_ours() -> None:

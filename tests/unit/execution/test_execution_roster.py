@@ -15,14 +15,14 @@ from tradebus.execution import lifecycle
 from tradebus.execution.decisions import Priority, priority_of
 from tradebus.execution.opening import open_trade
 from tradebus.execution.roster import Roster
-from tradebus.execution.step import Cancel, Place, Step
+from tradebus.execution.step import Cancel, Place, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.timers import SimulatedTimers
 from tradebus.trading.orders import Outcome, Result
 
 
 def trade_of(number: int) -> Trade:
-    made = open_trade(approval(Side.LONG), Step(), contract=contract("FUTURE"), owner="me")
+    made = open_trade(approval(Side.LONG), TradeStep(), contract=contract("FUTURE"), owner="me")
     made.pos_id = f"p{number}"
     made.orders[0].tag = f"t{number}"
     return made
@@ -34,7 +34,7 @@ def test_a_trade_is_found_by_everything_until_it_is_forgotten():
     assert roster.position_of("t1") == "p1"
     assert roster.of_instrument(1) == [trade]
     assert roster.due(MORNING + 60 * SECOND) == [], "its answer is awaited, not a deadline"
-    lifecycle.on_outcome(trade, trade.entry_order(), Step(), Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
+    lifecycle.on_outcome(trade, trade.entry_order(), TradeStep(), Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
     roster.remember(trade)
     assert roster.due(MORNING + 60 * SECOND) == [trade]
     roster.forget("p1")

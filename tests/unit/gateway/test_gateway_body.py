@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.domain.body import MAX_BYTES, Action, ExternalCommand, Refused, read_command
+from services.gateway.domain.body import MAX_BYTES, CommandAction, ExternalCommand, RefusedCommand, read_command
 
 
 def command_bytes(**fields: object) -> bytes:
@@ -16,14 +16,14 @@ def command_bytes(**fields: object) -> bytes:
 
 def refused(body: bytes) -> dict[str, str]:
     found = read_command(body)
-    assert isinstance(found, Refused)
+    assert isinstance(found, RefusedCommand)
     assert found.errors
     return {error.field: error.problem for error in found.errors}
 
 
 def test_a_whole_command_is_read() -> None:
     found = read_command(command_bytes(data={"a": 1}, command_id="c-1"))
-    assert found == ExternalCommand(Action.STOP, "123", {"a": 1}, "c-1")
+    assert found == ExternalCommand(CommandAction.STOP, "123", {"a": 1}, "c-1")
 
 
 def test_decimals_keep_their_exact_value() -> None:
@@ -34,7 +34,7 @@ def test_decimals_keep_their_exact_value() -> None:
 
 def test_kill_needs_no_user() -> None:
     found = read_command(b'{"action":"KILL"}')
-    assert found == ExternalCommand(Action.KILL, None, {}, None)
+    assert found == ExternalCommand(CommandAction.KILL, None, {}, None)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_bad_field_is_named_with_its_path(fields: dict[str, object], field: st
 @pytest.mark.parametrize("number", ["1e999999", "1e-999999", "0." + "1" * 60])
 def test_a_number_no_field_can_take_is_refused_or_kept_exactly(number: str) -> None:
     found = read_command(f'{{"action":"KILL","data":{{"x":{number}}}}}'.encode())
-    if isinstance(found, Refused):
+    if isinstance(found, RefusedCommand):
         assert found.errors[0].field == "data.x"
     else:
         assert found.data["x"] == Decimal(number)
@@ -104,7 +104,7 @@ def test_every_bad_field_is_named_at_once() -> None:
 
 def test_what_could_be_read_of_a_bad_command_is_kept_for_the_report() -> None:
     found = read_command(b'{"action":"PAUSE_TRADING","user_id":"77","command_id":"c9","more":1}')
-    assert isinstance(found, Refused)
+    assert isinstance(found, RefusedCommand)
     assert (found.action, found.user_id, found.command_id) == ("PAUSE_TRADING", "77", "c9")
 
 
@@ -118,14 +118,14 @@ json_trees = st.recursive(
 @given(st.binary(max_size=300) | json_trees.map(lambda tree: json.dumps(tree).encode()))
 def test_any_bytes_give_a_command_or_a_reason(body: bytes) -> None:
     found = read_command(body)
-    if isinstance(found, Refused):
+    if isinstance(found, RefusedCommand):
         assert found.errors
         assert all(error.field.isprintable() and error.problem.isprintable() for error in found.errors)
 
 
 @given(
     st.fixed_dictionaries(
-        {"action": st.sampled_from([*Action, "x"]) | json_trees, "user_id": st.text(max_size=6) | json_trees},
+        {"action": st.sampled_from([*CommandAction, "x"]) | json_trees, "user_id": st.text(max_size=6) | json_trees},
         optional={"data": json_trees, "command_id": json_trees, "other": json_trees},
     )
 )

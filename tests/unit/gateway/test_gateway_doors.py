@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any, cast
 
-from services.gateway.domain.body import ExternalCommand, Refused
+from services.gateway.domain.body import ExternalCommand, RefusedCommand
 from services.gateway.doors import ChannelDoor
 from services.gateway.handlers import CommandHandler
 from tradebus.bus.memory.bus import MemoryBus
@@ -21,7 +21,7 @@ class Hands:
         self.reported: list[str] = []
         self.free = asyncio.Event()
 
-    async def carry_out(self, command: ExternalCommand | Refused, *, delivery_id: str | None = None) -> None:
+    async def carry_out(self, command: ExternalCommand | RefusedCommand, *, delivery_id: str | None = None) -> None:
         if command.user_id == "hangs":
             await self.free.wait()
         if command.user_id == "poison":

@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.domain.body import Action
+from services.gateway.domain.body import CommandAction
 from services.gateway.domain.lifecycle import (
     ALIVE,
     TABLE,
+    BookedSession,
     Create,
+    LifecycleReport,
+    LifecycleStep,
     Reject,
-    Report,
-    Session,
-    Step,
     decide_start,
     decide_step,
 )  # fmt: skip
 from tradebus.contracts.sessions import SessionSpec, SessionStatus, StrategySpec
 
-STEPS = (Action.STOP, Action.PAUSE, Action.RESUME, Action.FLATTEN)
+STEPS = (CommandAction.STOP, CommandAction.PAUSE, CommandAction.RESUME, CommandAction.FLATTEN)
 
 
 def spec_of(capital_paise: int = 100) -> SessionSpec:
@@ -31,8 +31,8 @@ def spec_of(capital_paise: int = 100) -> SessionSpec:
     )
 
 
-def session_in(status: SessionStatus) -> Session:
-    return Session("s-1", "u", status, spec_of().model_copy(update={"session_id": "s-1"}))
+def session_in(status: SessionStatus) -> BookedSession:
+    return BookedSession("s-1", "u", status, spec_of().model_copy(update={"session_id": "s-1"}))
 
 
 def test_a_first_start_creates_a_session() -> None:
@@ -42,7 +42,7 @@ def test_a_first_start_creates_a_session() -> None:
 @pytest.mark.parametrize("status", ALIVE)
 def test_the_same_start_again_reports_the_alive_session(status: SessionStatus) -> None:
     alive = session_in(status)
-    assert decide_start(spec_of(), alive=alive, killed_reason=None) == Report(alive)
+    assert decide_start(spec_of(), alive=alive, killed_reason=None) == LifecycleReport(alive)
 
 
 def test_another_start_while_one_is_alive_is_refused_and_names_it() -> None:
@@ -63,26 +63,26 @@ def test_every_pair_of_command_and_alive_status_has_a_row() -> None:
 
 @pytest.mark.parametrize("status", [SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED])
 def test_stop_is_never_refused_to_a_session_that_is_alive(status: SessionStatus) -> None:
-    found = decide_step(Action.STOP, user_id="u", alive=session_in(status), latest=None)
-    assert isinstance(found, Step)
+    found = decide_step(CommandAction.STOP, user_id="u", alive=session_in(status), latest=None)
+    assert isinstance(found, LifecycleStep)
     assert found.status is SessionStatus.STOPPING
 
 
 def test_stop_without_a_session_alive_reports_the_last_one() -> None:
     last = session_in(SessionStatus.STOPPED)
-    assert decide_step(Action.STOP, user_id="u", alive=None, latest=last) == Report(last)
+    assert decide_step(CommandAction.STOP, user_id="u", alive=None, latest=last) == LifecycleReport(last)
 
 
 @pytest.mark.parametrize("action", STEPS)
-def test_a_user_who_never_had_a_session_is_told_so(action: Action) -> None:
+def test_a_user_who_never_had_a_session_is_told_so(action: CommandAction) -> None:
     found = decide_step(action, user_id="u", alive=None, latest=None)
     assert isinstance(found, Reject)
     assert "user u" in found.errors[0].problem
 
 
 @given(st.sampled_from(STEPS), st.sampled_from(ALIVE))
-def test_a_command_repeated_moves_nothing_the_second_time(action: Action, status: SessionStatus) -> None:
+def test_a_command_repeated_moves_nothing_the_second_time(action: CommandAction, status: SessionStatus) -> None:
     first = decide_step(action, user_id="u", alive=session_in(status), latest=None)
-    if isinstance(first, Step) and first.status is not None:
+    if isinstance(first, LifecycleStep) and first.status is not None:
         again = decide_step(action, user_id="u", alive=session_in(first.status), latest=None)
-        assert isinstance(again, Report)
+        assert isinstance(again, LifecycleReport)

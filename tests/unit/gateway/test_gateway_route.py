@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.domain.brokers import Reach, Route, read_route
+from services.gateway.domain.brokers import OrderRoute, Reach, read_route
 from services.gateway.domain.problems import Problems
 from tradebus.contracts.sessions import Mode
 from tradebus.kernel.errors import InvalidInput
@@ -28,7 +28,7 @@ REAL = Reach(feed="kite", applications=frozenset({"kite"}), credential_broker=br
 LIVE: dict[str, Any] = {"mode": "live", "broker": "kite", "credential": "mine"}
 
 
-def route(data: dict[str, Any], reach: Reach = SANDBOX) -> tuple[Route, dict[str, str]]:
+def route(data: dict[str, Any], reach: Reach = SANDBOX) -> tuple[OrderRoute, dict[str, str]]:
     problems = Problems()
     found = read_route(data, user_id="u1", reach=reach, problems=problems)
     return found, {error.field: error.problem for error in problems.errors}
@@ -37,7 +37,7 @@ def route(data: dict[str, Any], reach: Reach = SANDBOX) -> tuple[Route, dict[str
 def test_prices_of_one_broker_and_orders_to_another() -> None:
     found, errors = route({**LIVE, "data_broker": "dhan"})
     assert errors == {}
-    assert found == Route(Mode.LIVE, "kite", "dhan", "mine")
+    assert found == OrderRoute(Mode.LIVE, "kite", "dhan", "mine")
 
 
 def test_the_prices_are_those_of_the_feed_in_force_without_being_named() -> None:
@@ -48,7 +48,7 @@ def test_the_prices_are_those_of_the_feed_in_force_without_being_named() -> None
 def test_paper_fills_may_use_a_brokers_prices() -> None:
     found, errors = route({"data_broker": "dhan"})
     assert errors == {}
-    assert found == Route(Mode.PAPER, "paper", "dhan", None)
+    assert found == OrderRoute(Mode.PAPER, "paper", "dhan", None)
 
 
 def test_a_carried_token_is_named_and_never_repeated() -> None:

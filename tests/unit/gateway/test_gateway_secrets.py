@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.domain.body import Refused, read_command
+from services.gateway.domain.body import RefusedCommand, read_command
 from services.gateway.domain.problems import Problems, could_be_secret, without_secrets
-from services.gateway.domain.start import Catalogue, read_start
+from services.gateway.domain.start import StartCatalogue, read_start
 from services.gateway.strategy_check import strategy_errors
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import StrategySpec
@@ -17,7 +17,7 @@ from tradebus.contracts.sessions import StrategySpec
 JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiJ9.eyJpc3MiOiJkaGFuIn0.s3cret"
 KITE = "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW"
 TOKENS = [JWT, KITE, "0123456789abcdef0123456789abcdef01234567", "correcthorsebatterystaplecorrecthorse"]
-CATALOGUE = Catalogue(
+CATALOGUE = StartCatalogue(
     InstrumentMaster([
         Instrument(instrument_id=1, symbol="BANKNIFTY", kind="INDEX", market_class="index", underlying="BANKNIFTY",
                    tick_size_paise=5)
@@ -29,7 +29,7 @@ GOOD: dict[str, Any] = {"strategies": ["orb"], "symbols": ["BANKNIFTY"], "capita
 def said(body: dict[str, Any]) -> str:
     """Everything a sender and the outside hear of a command."""
     command = read_command(json.dumps(body).encode())
-    if isinstance(command, Refused):
+    if isinstance(command, RefusedCommand):
         return f"{command.action} {command.errors}"
     problems = Problems()
     spec = read_start(command.data, user_id="123", catalogue=CATALOGUE, problems=problems)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.gateway.domain.body import ExternalCommand, read_command
 from services.gateway.domain.problems import Problems
-from services.gateway.domain.start import Catalogue, read_start
+from services.gateway.domain.start import StartCatalogue, read_start
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import Mode, SessionSpec, StrategySpec
@@ -22,7 +22,7 @@ def index(number: int, symbol: str) -> Instrument:
     )
 
 
-CATALOGUE = Catalogue(
+CATALOGUE = StartCatalogue(
     instruments=InstrumentMaster([index(1, "BANKNIFTY"), index(2, "NIFTY")], {"NIFTYBANK": "BANKNIFTY"}),
 )
 WEEKLIES = [
@@ -36,7 +36,7 @@ WEEKLIES = [
 GOOD: dict[str, Any] = {"strategies": ["orb"], "symbols": ["BANKNIFTY"], "capital": 100000}
 
 
-def read(data: dict[str, Any], catalogue: Catalogue = CATALOGUE) -> tuple[SessionSpec | None, dict[str, str]]:
+def read(data: dict[str, Any], catalogue: StartCatalogue = CATALOGUE) -> tuple[SessionSpec | None, dict[str, str]]:
     command = read_command(json.dumps({"action": "START_TRADING", "user_id": "123", "data": data}).encode())
     assert isinstance(command, ExternalCommand)
     problems = Problems()
@@ -234,7 +234,7 @@ def test_every_amount_of_whole_paise_is_exact(paise: int) -> None:
 
 def test_a_contract_is_named_by_its_key_and_an_expired_one_by_nothing() -> None:
     instruments = InstrumentMaster(WEEKLIES, {"NIFTY-Dec2026-26550-CE": WEEKLIES[0].symbol})
-    catalogue = Catalogue(instruments=instruments, market_day=date(2026, 12, 2))
+    catalogue = StartCatalogue(instruments=instruments, market_day=date(2026, 12, 2))
     first, second, third = (one.symbol for one in WEEKLIES)
     spec, errors = read({**GOOD, "symbols": [third, second.lower()]}, catalogue)
     assert spec is not None, errors
@@ -245,5 +245,5 @@ def test_a_contract_is_named_by_its_key_and_an_expired_one_by_nothing() -> None:
         assert errors == {
             "data.symbols[1]": f"{first} expired on 2026-12-01, it is 2026-12-02: name a contract that trades"
         }
-    on_its_day = Catalogue(instruments=instruments, market_day=date(2026, 12, 1))
+    on_its_day = StartCatalogue(instruments=instruments, market_day=date(2026, 12, 1))
     assert read({**GOOD, "symbols": [first]}, on_its_day)[1] == {}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradebus.indicators import Atr, Ema, RelativeVolume, Rsi, SessionTypicalMean, Sma, Vwap
-from tradebus.indicators._series import Series
+from tradebus.indicators._series import IndicatorSeries
 from tradebus.indicators.moving import EmaBank, RelativeVolumeBank, SmaBank, ema, relative_volume, sma
 from tradebus.indicators.oscillators import AtrBank, RsiBank, atr, rsi
 from tradebus.indicators.session import VwapBank, session_typical_mean, session_vwap, typical_price
@@ -105,7 +105,7 @@ def vwap_by_definition(candles: Sequence[Bar]) -> Figures:
     return figures
 
 
-def listed(figures: Series) -> Figures:
+def listed(figures: IndicatorSeries) -> Figures:
     assert np.array_equal(figures.ready, ~np.isnan(figures.values))
     return [float(value) if ready else None for value, ready in zip(*figures, strict=True)]
 
@@ -127,7 +127,11 @@ AVERAGES = [
 
 @pytest.mark.parametrize(("live", "bank", "batch", "definition", "inputs"), AVERAGES)
 def test_live_bank_and_batch_are_the_definition(
-    live: type, bank: type, batch: Callable[..., Series], definition: Callable[..., Figures], inputs: st.SearchStrategy
+    live: type,
+    bank: type,
+    batch: Callable[..., IndicatorSeries],
+    definition: Callable[..., Figures],
+    inputs: st.SearchStrategy,
 ) -> None:
     @settings(max_examples=80, deadline=None)
     @given(inputs, inputs, lengths)
@@ -144,8 +148,8 @@ def test_live_bank_and_batch_are_the_definition(
         many = bank(9, length)
         parts = zip(np.array_split(who, 3), np.array_split(column, 3), strict=True)
         got = np.concatenate([many.update(names, part).values for names, part in parts])
-        assert listed(Series(got[who == 7], ~np.isnan(got[who == 7]))) == updates
-        assert listed(Series(got[who == 3], ~np.isnan(got[who == 3]))) == listed(batch(others, length))
+        assert listed(IndicatorSeries(got[who == 7], ~np.isnan(got[who == 7]))) == updates
+        assert listed(IndicatorSeries(got[who == 3], ~np.isnan(got[who == 3]))) == listed(batch(others, length))
 
     check()
 
@@ -161,7 +165,7 @@ def test_atr_live_bank_and_batch_are_the_definition(candles: list[Bar], length: 
     bank = AtrBank(2, length)
     twice = [np.repeat(column, 2) for column in (high, low, close)]
     both = bank.update(np.tile([0, 1], len(candles)), high=twice[0], low=twice[1], close=twice[2])
-    assert listed(Series(both.values[1::2], both.ready[1::2])) == batch
+    assert listed(IndicatorSeries(both.values[1::2], both.ready[1::2])) == batch
 
 
 @settings(max_examples=80, deadline=None)

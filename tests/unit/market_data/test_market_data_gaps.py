@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from testkit.fake_broker import UNREACHABLE, minute_candles
 
 from services.market_data.feeds.live.connections import spread
-from services.market_data.gaps.gap import Group, new_gap
+from services.market_data.gaps.gap import FeedGroup, new_gap
 from services.market_data.gaps.ledger import MemoryGapLedger
 from services.market_data.gaps.liveness import Liveness
-from services.market_data.gaps.repair import Job, Repairs, Restored
+from services.market_data.gaps.repair import RepairJob, Repairs, Restored
 from services.market_data.gaps.spans import MINUTE_NS, Spans
 from tradebus.contracts.market import CandlesRestored, DataRecovered
 from tradebus.contracts.records import CANDLE, Records
@@ -24,7 +24,7 @@ from tradebus.kernel.time import ist_to_ns
 
 SECOND = 1_000_000_000
 NOON = ist_to_ns(date(2026, 11, 25), time(12))
-NFO, NSE, BFO = Group(0, "NFO", "derivative"), Group(0, "NSE", "equity_fno"), Group(0, "BFO", "derivative")
+NFO, NSE, BFO = FeedGroup(0, "NFO", "derivative"), FeedGroup(0, "NSE", "equity_fno"), FeedGroup(0, "BFO", "derivative")
 
 
 # Whether data comes: per exchange and class of a connection.
@@ -39,7 +39,7 @@ def test_an_exchange_that_stops_beside_another_is_noticed() -> None:
 
 
 def test_a_connection_that_stops_beside_another_of_the_same_exchange_is_noticed() -> None:
-    other = Group(1, "NFO", "derivative")
+    other = FeedGroup(1, "NFO", "derivative")
     watch = Liveness([NFO, other], silent_ns=5 * SECOND)
     watch.opened(0)
     watch.heard([other], 4 * SECOND)
@@ -84,11 +84,11 @@ def test_what_was_not_said_before_a_session_is_not_missing() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from([NFO, NSE]), st.booleans(), st.booleans(), st.integers(0, 200)), max_size=40))
 def test_no_minute_that_was_seen_in_part_is_left_as_it_was_seen(
-    happened: list[tuple[Group, bool, bool, int]],
+    happened: list[tuple[FeedGroup, bool, bool, int]],
 ) -> None:
     spans = Spans({NFO: NOON, NSE: NOON})
     now_ns, last_ns = NOON, {NFO: NOON, NSE: NOON}
-    lost_at: dict[Group, int] = {}
+    lost_at: dict[FeedGroup, int] = {}
     for group, is_loss, silent, seconds in happened:
         now_ns += seconds * SECOND
         if is_loss:
@@ -169,7 +169,7 @@ def gap_of_noon(*, announced: bool = True):
     gap = new_gap(
         NFO, broker="kite", symbols=SYMBOLS, from_ns=NOON, now_ns=NOON + SECOND, reason="no data", announced=announced
     )
-    return Job(SYMBOLS, NOON, NOON + 3 * MINUTE_NS, gap.reason, due_ns=0, gap=gap)
+    return RepairJob(SYMBOLS, NOON, NOON + 3 * MINUTE_NS, gap.reason, due_ns=0, gap=gap)
 
 
 async def test_a_gap_is_filled_and_told_once_every_instrument_is() -> None:
@@ -225,7 +225,7 @@ async def test_minutes_without_a_trade_do_not_keep_a_gap_open_for_ever() -> None
 async def test_a_gap_comes_before_a_long_warm_up() -> None:
     history, ledger = History({3: THREE, 7: THREE}), MemoryGapLedger()
     async with repairing(history, ledger, []) as repairs:
-        repairs.ask(Job(dict.fromkeys(range(100, 140), "X"), 0, NOON, "warm-up", due_ns=0))
+        repairs.ask(RepairJob(dict.fromkeys(range(100, 140), "X"), 0, NOON, "warm-up", due_ns=0))
         await until(lambda: len(history.asked) >= 3)
         repairs.ask(gap_of_noon())
         await until(lambda: len(ledger.told) == 3)

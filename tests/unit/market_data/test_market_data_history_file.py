@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.market_data.feeds.recorded.columns import require_one_minute, require_sound
-from services.market_data.feeds.recorded.history_file import Window, open_file, read
+from services.market_data.feeds.recorded.history_file import ReadWindow, open_file, read
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 
@@ -30,7 +30,7 @@ def written(tmp_path: Path, lines: list[str], *, header: str = HEADER, name: str
     return path
 
 
-def load(path: Path, *symbols: str, from_ns: int = FROM_NS, to_ns: int = TO_NS) -> Window:
+def load(path: Path, *symbols: str, from_ns: int = FROM_NS, to_ns: int = TO_NS) -> ReadWindow:
     file = open_file(path)
     window = read(file, symbols=symbols or ("NIFTY",), from_ns=from_ns, to_ns=to_ns)
     require_sound(window.columns, source=file.source)

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from testkit.fake_broker import MASTER, listing, weeklies
 
 from services.market_data.feeds.live.book import book_symbols
-from services.market_data.feeds.live.resolve import Listings
+from services.market_data.feeds.live.resolve import BrokerMaster
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 
-LISTINGS = Listings(MASTER)
+LISTINGS = BrokerMaster(MASTER)
 DAY = date(2026, 11, 25)
 TEN = ist_to_ns(DAY, time(10))
 
@@ -58,7 +58,7 @@ def at(day: date, hour: int = 10, minute: int = 0) -> int:
 
 def test_contracts_of_one_name_are_as_many_instruments_as_keys() -> None:
     keys = [str(one.key) for one in WEEKLIES]
-    found = Listings(WEEKLIES).resolve(keys, now_ns=TEN)
+    found = BrokerMaster(WEEKLIES).resolve(keys, now_ns=TEN)
     assert [one.listing for one in found] == WEEKLIES
     assert [one.symbol for one in found] == keys
     assert len({one.listing.token for one in found}) == len(keys)
@@ -66,14 +66,14 @@ def test_contracts_of_one_name_are_as_many_instruments_as_keys() -> None:
 
 def test_a_name_of_several_contracts_is_refused_with_the_keys_it_could_mean() -> None:
     with pytest.raises(InvalidInput, match=r"means 5 instruments.*NFO:NIFTY:2026-12-01:26550:CE, NFO:NIFTY:2026-12-08"):
-        Listings(WEEKLIES).resolve([NAME], now_ns=TEN)
+        BrokerMaster(WEEKLIES).resolve([NAME], now_ns=TEN)
     with pytest.raises(InvalidInput, match=r"means 3 instruments.*write the one you want, NFO:NIFTY:2026-12-15"):
-        Listings(WEEKLIES).resolve([NAME], now_ns=at(date(2026, 12, 9)))
+        BrokerMaster(WEEKLIES).resolve([NAME], now_ns=at(date(2026, 12, 9)))
 
 
 @pytest.mark.parametrize("name", [NAME, "NFO:NIFTY:2026-12-29:26550:CE"])
 def test_an_expired_contract_is_found_by_no_name_and_no_key(name: str) -> None:
-    master = Listings(WEEKLIES)
+    master = BrokerMaster(WEEKLIES)
     [last] = master.resolve([name], now_ns=at(date(2026, 12, 29)))
     assert (str(last.listing.key), last.symbol) == ("NFO:NIFTY:2026-12-29:26550:CE",) * 2
     for now_ns in (at(date(2026, 12, 29), 15, 45), at(date(2026, 12, 30)), at(date(2027, 3, 1))):
@@ -90,20 +90,20 @@ def test_an_expired_contract_that_is_listed_no_more_is_said_to_have_expired() ->
 
 def test_a_symbol_that_is_one_contracts_today_names_none_where_others_repeat() -> None:
     other = listing(InstrumentKey(Segment.NFO, "NIFTY", date(2026, 12, 29), 2_700_000, Right.CALL), "ONE-OF-A-KIND", 7)
-    [found] = Listings([*WEEKLIES, other]).resolve(["ONE-OF-A-KIND"], now_ns=TEN)
+    [found] = BrokerMaster([*WEEKLIES, other]).resolve(["ONE-OF-A-KIND"], now_ns=TEN)
     assert (found.symbol, found.aliases[0]) == ("NFO:NIFTY:2026-12-29:27000:CE", "ONE-OF-A-KIND")
 
 
 def test_a_share_that_lists_at_two_exchanges_is_two_instruments() -> None:
     bse = listing(InstrumentKey(Segment.BSE, "RELIANCE"), "RELIANCE", 128_083_204)
-    both = Listings([bse, *MASTER]).resolve(["BSE:RELIANCE", "RELIANCE", "NSE:RELIANCE"], now_ns=TEN)
+    both = BrokerMaster([bse, *MASTER]).resolve(["BSE:RELIANCE", "RELIANCE", "NSE:RELIANCE"], now_ns=TEN)
     assert [(one.symbol, one.listing.token) for one in both] == [("BSE:RELIANCE", "128083204"), ("RELIANCE", "738561")]
     assert "RELIANCE.NS" not in both[0].aliases
 
 
 def test_an_index_of_bse_means_its_future_there() -> None:
     future = listing(InstrumentKey(Segment.BFO, "SENSEX", date(2026, 11, 26)), "SENSEX26NOVFUT", 9, lot=20)
-    [found] = Listings([*MASTER, future]).resolve(["SENSEX"], now_ns=TEN)
+    [found] = BrokerMaster([*MASTER, future]).resolve(["SENSEX"], now_ns=TEN)
     assert (found.symbol, found.kind, found.market_class) == ("SENSEX26NOVFUT", "FUTURE", "derivative")
 
 
@@ -115,7 +115,7 @@ def registered(number: int, symbol: str, key: str | None, kind="OPTION") -> Inst
 
 
 def test_the_book_tells_instruments_apart_by_their_keys() -> None:
-    first, second, third = Listings(WEEKLIES).resolve([str(one.key) for one in WEEKLIES[:3]], now_ns=TEN)
+    first, second, third = BrokerMaster(WEEKLIES).resolve([str(one.key) for one in WEEKLIES[:3]], now_ns=TEN)
     key = str(first.listing.key)
     known = InstrumentMaster(
         [
@@ -145,7 +145,7 @@ _keys = st.builds(
 @given(st.lists(st.tuples(_keys, st.sampled_from(["A", "B", "a", "C"])), unique_by=lambda pair: pair[0], max_size=12))
 def test_what_differs_in_its_key_differs_in_its_symbol_and_no_name_means_two(rows: list) -> None:
     master = [listing(key, symbol, number) for number, (key, symbol) in enumerate(rows, start=1)]
-    listings = Listings(master)
+    listings = BrokerMaster(master)
     alive = [one for one in master if one.key.expiry is not None and one.key.expiry > DAY]
     found = listings.resolve([str(one.key) for one in alive], now_ns=TEN)
     assert [one.listing for one in found] == alive

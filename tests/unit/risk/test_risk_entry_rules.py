@@ -28,7 +28,7 @@ from tradebus.risk.rules.registry import ENTRY_RULES
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_command, on_fact, on_signal
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Kind, Verdict
+from tradebus.risk.verdicts import Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal
 
 
@@ -42,7 +42,7 @@ def holding(*signals: EntrySignal, now: Situation | None = None) -> RiskState:
     state = RiskState()
     for signal in signals:
         step = on_signal(state, signal, now or situation())
-        assert step.verdicts[-1].kind in (Kind.ALLOW, Kind.REDUCE), step.verdicts[-1]
+        assert step.verdicts[-1].kind in (VerdictKind.ALLOW, VerdictKind.REDUCE), step.verdicts[-1]
         state = step.state
     return state
 
@@ -50,7 +50,7 @@ def holding(*signals: EntrySignal, now: Situation | None = None) -> RiskState:
 def test_an_entry_that_nothing_speaks_against_is_allowed_for_what_its_risk_asks() -> None:
     verdict = ask(entry(price_paise=50_000, stop_paise=40_000))
     # 1 % of 100,000,000 paise over 10,000 paise a unit.
-    assert (verdict.kind, verdict.rule) == (Kind.ALLOW, "all_passed")
+    assert (verdict.kind, verdict.rule) == (VerdictKind.ALLOW, "all_passed")
     assert verdict.approval is not None
     assert verdict.approval.holding.quantity == verdict.approval.quantity_requested == 100
     assert verdict.approval.valid_until_ns == at("10:02")
@@ -75,14 +75,14 @@ def test_a_paused_session_blocks_until_it_is_resumed() -> None:
     paused = on_command(RiskState(), command(CommandKind.PAUSE, ts_ns=1), situation()).state
     assert ask(entry(), state=paused).rule == "session_paused"
     resumed = on_command(paused, command(CommandKind.RESUME, ts_ns=1), situation()).state
-    assert ask(entry(), state=resumed).kind is Kind.ALLOW
+    assert ask(entry(), state=resumed).kind is VerdictKind.ALLOW
 
 
 def test_a_halted_session_blocks_for_the_day_and_not_for_the_next() -> None:
     halted = RiskState(day=date(2024, 1, 10), halted_rule="daily_max_loss")
     verdict = ask(entry(), state=halted)
     assert (verdict.rule, verdict.detail) == ("session_halted", "halted for the day by daily_max_loss")
-    assert ask(entry(ts_ns=at("10:00", date(2024, 1, 11))), state=halted).kind is Kind.ALLOW
+    assert ask(entry(ts_ns=at("10:00", date(2024, 1, 11))), state=halted).kind is VerdictKind.ALLOW
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_halted_session_blocks_for_the_day_and_not_for_the_next() -> None:
 )
 def test_a_signal_must_be_near_the_market_data(data: str, passes: bool) -> None:
     verdict = ask(entry(ts_ns=at("10:00")), situation(data_ns=at(data)))
-    assert (verdict.kind is Kind.ALLOW) is passes
+    assert (verdict.kind is VerdictKind.ALLOW) is passes
     assert passes or verdict.rule == "stale_signal"
 
 
@@ -103,18 +103,18 @@ def test_a_signal_dated_years_ahead_does_not_move_the_day() -> None:
 
 def test_a_gap_in_an_instruments_data_blocks_its_entries_alone() -> None:
     now = replace(situation(), gaps=frozenset({OTHER.instrument_id}))
-    assert ask(entry("p1"), now).kind is Kind.ALLOW
+    assert ask(entry("p1"), now).kind is VerdictKind.ALLOW
     assert (ask(entry("p2", instrument=OTHER), now).kind, ask(entry("p2", instrument=OTHER), now).rule) == (
-        Kind.BLOCK,
+        VerdictKind.BLOCK,
         "data_gap",
     )
     held = on_fact(holding(entry("p2", instrument=OTHER)), opened("p2", instrument=OTHER), now).state
     leave = on_signal(held, exit_signal("p2", instrument=OTHER), now).verdicts[-1]
-    assert leave.kind is Kind.EXIT  # getting out is never blocked
+    assert leave.kind is VerdictKind.EXIT  # getting out is never blocked
 
 
 def test_before_any_market_data_no_signal_is_stale() -> None:
-    assert ask(entry(), situation(data_ns=0)).kind is Kind.ALLOW
+    assert ask(entry(), situation(data_ns=0)).kind is VerdictKind.ALLOW
 
 
 @pytest.mark.parametrize("day", [date(2024, 1, 13), date(2024, 1, 26)])
@@ -147,7 +147,7 @@ def test_the_markets_own_time_guard_holds_where_the_session_has_none() -> None:
 
 def test_the_hard_end_blocks_even_where_entries_were_allowed_longer() -> None:
     late = situation(safe_trading_end="15:20", hard_trading_end="14:00")
-    assert ask(entry(ts_ns=at("13:59:59")), late).kind is Kind.ALLOW
+    assert ask(entry(ts_ns=at("13:59:59")), late).kind is VerdictKind.ALLOW
     assert ask(entry(ts_ns=at("14:00")), late).rule == "hard_trading_end"
 
 
@@ -176,7 +176,10 @@ def test_the_stop_must_stand_where_the_position_loses(side: Side, stop_paise: in
 
 def test_a_target_on_the_losing_side_blocks() -> None:
     assert ask(entry(target_paise=49_900)).rule == "invalid_target"
-    assert ask(entry(side=Side.SHORT, stop_paise=50_500, target_paise=49_900)).kind in (Kind.ALLOW, Kind.REDUCE)
+    assert ask(entry(side=Side.SHORT, stop_paise=50_500, target_paise=49_900)).kind in (
+        VerdictKind.ALLOW,
+        VerdictKind.REDUCE,
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,10 @@ def test_a_target_on_the_losing_side_blocks() -> None:
 def test_a_day_that_lost_its_limit_halts_at_the_next_entry(limits: dict[str, Any], rule: str) -> None:
     state = RiskState(day=date(2024, 1, 10), realised={"p0": -50_000})
     step = on_signal(state, entry(), situation(**limits))
-    assert [(verdict.kind, verdict.rule) for verdict in step.verdicts] == [(Kind.HALT, rule), (Kind.BLOCK, rule)]
+    assert [(verdict.kind, verdict.rule) for verdict in step.verdicts] == [
+        (VerdictKind.HALT, rule),
+        (VerdictKind.BLOCK, rule),
+    ]
     assert step.state.halted_rule == rule
     assert on_signal(replace(state, realised={"p0": -39_999}), entry(), situation(**limits)).state.halted_rule is None
 
@@ -199,14 +205,14 @@ def test_a_day_that_lost_its_limit_halts_at_the_next_entry(limits: dict[str, Any
 def test_a_streak_of_losses_halts_at_the_next_entry() -> None:
     state = RiskState(day=date(2024, 1, 10), consecutive_losses=2)
     step = on_signal(state, entry(), situation(consecutive_losses_limit=2))
-    assert [verdict.kind for verdict in step.verdicts] == [Kind.HALT, Kind.BLOCK]
-    assert ask(entry(), situation(consecutive_losses_limit=3), state).kind is Kind.ALLOW
+    assert [verdict.kind for verdict in step.verdicts] == [VerdictKind.HALT, VerdictKind.BLOCK]
+    assert ask(entry(), situation(consecutive_losses_limit=3), state).kind is VerdictKind.ALLOW
 
 
 def test_limits_that_are_not_set_do_not_apply() -> None:
     state = RiskState(day=date(2024, 1, 10), realised={"p0": -90_000_000}, consecutive_losses=99)
     free = situation(daily_max_loss_pct=None, consecutive_losses_limit=None)
-    assert ask(entry(), free, state).kind is Kind.ALLOW
+    assert ask(entry(), free, state).kind is VerdictKind.ALLOW
 
 
 def test_one_position_per_strategy_and_symbol_pending_ones_counted() -> None:
@@ -233,7 +239,9 @@ def test_a_rejected_entry_frees_its_place() -> None:
         state = on_fact(holding(entry("p1")), end, situation()).state
         assert state.holdings == {}
         assert state.trades == {}
-        assert ask(entry("p2"), situation(max_concurrent_trades=1, cooldown_seconds=600), state).kind is Kind.ALLOW
+        assert (
+            ask(entry("p2"), situation(max_concurrent_trades=1, cooldown_seconds=600), state).kind is VerdictKind.ALLOW
+        )
 
 
 def test_trades_of_a_symbol_are_counted_over_the_day() -> None:
@@ -242,9 +250,9 @@ def test_trades_of_a_symbol_are_counted_over_the_day() -> None:
     for fact in (opened("p1"), closed("p1")):
         state = on_fact(state, fact, once).state
     assert ask(entry("p2", ts_ns=at("11:00")), once, state).rule == "max_trades_per_symbol_per_day"
-    assert ask(entry("p2", ts_ns=at("11:00"), instrument=OTHER), once, state).kind is Kind.ALLOW
+    assert ask(entry("p2", ts_ns=at("11:00"), instrument=OTHER), once, state).kind is VerdictKind.ALLOW
     tomorrow = entry("p2", ts_ns=at("11:00", date(2024, 1, 11)))
-    assert ask(tomorrow, once, state).kind is Kind.ALLOW
+    assert ask(tomorrow, once, state).kind is VerdictKind.ALLOW
 
 
 def test_cooldown_runs_from_the_approval_the_opening_and_the_close() -> None:
@@ -260,8 +268,8 @@ def test_cooldown_runs_from_the_approval_the_opening_and_the_close() -> None:
 
     state = on_fact(state, closed("p1", ts_ns=at("10:20")), calm).state
     assert ask(entry("p2", ts_ns=at("10:20:59")), calm, state).rule == "cooldown_seconds"
-    assert ask(entry("p2", ts_ns=at("10:20:59"), instrument=OTHER), calm, state).kind is Kind.ALLOW
-    assert ask(entry("p2", ts_ns=at("10:21")), calm, state).kind is Kind.ALLOW
+    assert ask(entry("p2", ts_ns=at("10:20:59"), instrument=OTHER), calm, state).kind is VerdictKind.ALLOW
+    assert ask(entry("p2", ts_ns=at("10:21")), calm, state).kind is VerdictKind.ALLOW
 
 
 def test_an_instrument_nobody_registered_blocks() -> None:
@@ -280,7 +288,7 @@ def test_a_contract_without_listed_lots_blocks_with_the_calendars_words() -> Non
 def test_a_size_that_a_limit_cuts_is_reduced_under_the_limits_name() -> None:
     # By risk 2,000 units; leverage 2 pays for 4,000; exposure 0.5 of it for 2,000; two lots of one for 2.
     cut = ask(entry(stop_paise=49_500), situation(max_lots_per_trade=2))
-    assert (cut.kind, cut.rule) == (Kind.REDUCE, "max_lots_per_trade")
+    assert (cut.kind, cut.rule) == (VerdictKind.REDUCE, "max_lots_per_trade")
     assert cut.approval is not None
     assert (cut.approval.holding.quantity, cut.approval.quantity_requested) == (2, 2000)
 
@@ -289,7 +297,7 @@ def test_exposure_of_positions_and_reservations_leaves_less_for_the_next() -> No
     tight = situation(max_exposure_pct=0.5, max_leverage=1.0)  # 50,000,000 paise: 1,000 units
     state = holding(entry("p1", price_paise=50_000, stop_paise=48_750), now=tight)  # 800 units
     verdict = ask(entry("p2", instrument=OTHER, price_paise=50_000, stop_paise=48_750), tight, state)
-    assert (verdict.kind, verdict.rule) == (Kind.REDUCE, "max_exposure_pct")
+    assert (verdict.kind, verdict.rule) == (VerdictKind.REDUCE, "max_exposure_pct")
     assert verdict.approval is not None
     assert verdict.approval.holding.quantity == 200
 
@@ -335,7 +343,7 @@ def test_what_the_exchange_takes_in_one_order_bounds_an_entry() -> None:
     """10,000 units by the risk, 1,800 by the freeze quantity of 2024; the day's master says another."""
     signal = entry(instrument=CALL, price_paise=10_000, stop_paise=9_900)
     reduced = ask(signal, listing(CALL))
-    assert (reduced.kind, reduced.rule, reduced.detail) == (Kind.REDUCE, "freeze_quantity", "1800 of 10000")
+    assert (reduced.kind, reduced.rule, reduced.detail) == (VerdictKind.REDUCE, "freeze_quantity", "1800 of 10000")
     masters = CALL.model_copy(update={"lot_size": 25, "freeze_quantity": 1_780, "terms_on": date(2024, 1, 10)})
     reduced = ask(signal, listing(masters))
     assert reduced.approval is not None
@@ -353,7 +361,7 @@ def test_an_entry_that_the_exchange_would_refuse_is_blocked_by_its_rule(changes:
     blocked = ask(
         entry(instrument=CALL, price_paise=10_000, stop_paise=9_900), listing(CALL.model_copy(update=changes))
     )
-    assert (blocked.kind, blocked.rule) == (Kind.BLOCK, rule)
+    assert (blocked.kind, blocked.rule) == (VerdictKind.BLOCK, rule)
 
 
 def test_an_expiring_index_contract_takes_no_entries_by_its_own_close() -> None:
@@ -363,4 +371,4 @@ def test_an_expiring_index_contract_takes_no_entries_by_its_own_close() -> None:
         listed = CALL.model_copy(update={"expiry": expiry})
         signal = entry(instrument=listed, price_paise=10_000, stop_paise=9_900, ts_ns=at("15:10", day))
         found = ask(signal, listing(listed))
-        assert (found.kind in (Kind.ALLOW, Kind.REDUCE)) == allowed, found
+        assert (found.kind in (VerdictKind.ALLOW, VerdictKind.REDUCE)) == allowed, found

@@ -26,9 +26,9 @@ from tradebus.risk.commands import CommandKind
 from tradebus.risk.exits import next_due_ns
 from tradebus.risk.reports import concerns_risk
 from tradebus.risk.state import RiskState
-from tradebus.risk.step import Step, on_command, on_fact, on_over, on_signal, on_ticks, on_time
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_over, on_signal, on_ticks, on_time
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Cause, Kind
+from tradebus.risk.verdicts import Cause, VerdictKind
 
 NOTHING = ticks()
 
@@ -45,7 +45,7 @@ def open_position(now: Situation | None = None, *, quantity: int = 100) -> RiskS
     return on_fact(pending(now), opened("p1", quantity=quantity), now or situation()).state
 
 
-def summary(step: Step) -> list[tuple[str, str, str | None]]:
+def summary(step: RiskStep) -> list[tuple[str, str, str | None]]:
     return [(verdict.kind.value, verdict.rule, verdict.pos_id) for verdict in step.verdicts]
 
 
@@ -116,7 +116,7 @@ def test_stop_flatten_and_kill_close_what_is_open_and_what_opens_later(kind: Com
 def test_after_a_flatten_the_session_goes_on() -> None:
     state = on_command(pending(), command(CommandKind.FLATTEN, ts_ns=WRITTEN_NS), situation()).state
     state = on_fact(state, cancelled("p1"), situation()).state
-    assert on_signal(state, entry("p2", ts_ns=at("10:30")), situation()).verdicts[0].kind is Kind.ALLOW
+    assert on_signal(state, entry("p2", ts_ns=at("10:30")), situation()).verdicts[0].kind is VerdictKind.ALLOW
 
 
 def test_a_position_that_nobody_here_approved_is_taken_as_a_fact() -> None:
@@ -166,7 +166,7 @@ def test_the_hard_end_comes_by_the_clock_where_no_data_comes() -> None:
     now = situation(hard_trading_end="15:00")
     state = open_position(now)
     assert next_due_ns(state) == at("15:00")
-    assert on_time(state, now_ns=at("15:00") - 1) == Step(state)
+    assert on_time(state, now_ns=at("15:00") - 1) == RiskStep(state)
     step = on_time(state, now_ns=at("15:00"))
     assert summary(step) == [("EXIT", "hard_trading_end", "p1")]
     assert step.verdicts[0].ts_event_ns == at("15:00")

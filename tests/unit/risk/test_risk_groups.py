@@ -27,9 +27,9 @@ from tradebus.contracts.signals import Group, Leg, Side
 from tradebus.risk.commands import CommandKind
 from tradebus.risk.published import journalled, published
 from tradebus.risk.state import RiskState
-from tradebus.risk.step import Step, on_command, on_fact, on_signal
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Kind, Verdict
+from tradebus.risk.verdicts import Verdict, VerdictKind
 from tradebus.trading.facts import EntryApproved, EntrySignal, ExitApproved
 from tradebus.trading.legs import group_id, leg_pos_id
 
@@ -67,7 +67,7 @@ def judged(
 ) -> tuple[RiskState, list[Verdict]]:
     state, verdicts = state or RiskState(), list[Verdict]()
     for one in asked:
-        step: Step = on_signal(state, one, now)
+        step: RiskStep = on_signal(state, one, now)
         state = step.state
         verdicts += step.verdicts
     return state, verdicts
@@ -76,7 +76,7 @@ def judged(
 def test_legs_that_nothing_speaks_against_are_all_approved_under_their_id() -> None:
     now = situation()
     state, verdicts = judged(signals(BOUGHT, SOLD), now)
-    assert [one.kind for one in verdicts] == [Kind.ALLOW, Kind.ALLOW]
+    assert [one.kind for one in verdicts] == [VerdictKind.ALLOW, VerdictKind.ALLOW]
     assert {holding.group_id for holding in state.holdings.values()} == {GROUP}
     for one in verdicts:
         fact = published(one, session_id="session-1", user_id="user-1", limits=now.terms.limits)
@@ -115,7 +115,8 @@ def test_where_one_leg_would_be_refused_the_first_is_and_the_rest_with_it() -> N
     state, _ = judged([entry("p9", instrument=OTHER)], now)  # long, where a leg is to be sold
     after, verdicts = judged(signals(BOUGHT, SOLD, FUTURE), now, state)
     assert [(one.kind, one.rule) for one in verdicts] == [
-        (Kind.BLOCK, "duplicate_position"), (Kind.BLOCK, "group_incomplete"), (Kind.BLOCK, "group_incomplete"),
+        (VerdictKind.BLOCK, "duplicate_position"), (VerdictKind.BLOCK, "group_incomplete"),
+        (VerdictKind.BLOCK, "group_incomplete"),
     ]  # fmt: skip
     assert verdicts[0].detail.startswith("leg TCS: ")
     assert after.holdings == state.holdings
@@ -125,7 +126,7 @@ def test_there_must_be_room_for_all_of_them() -> None:
     _, verdicts = judged(signals(BOUGHT, SOLD), situation(max_concurrent_trades=1))
     assert [one.rule for one in verdicts] == ["max_concurrent_trades", "group_incomplete"]
     _, verdicts = judged(signals(BOUGHT, SOLD), situation(max_concurrent_trades=2))
-    assert [one.kind for one in verdicts] == [Kind.ALLOW, Kind.ALLOW]
+    assert [one.kind for one in verdicts] == [VerdictKind.ALLOW, VerdictKind.ALLOW]
 
 
 def test_a_leg_refused_later_takes_out_those_before_it_also_on_their_way() -> None:
@@ -136,16 +137,16 @@ def test_a_leg_refused_later_takes_out_those_before_it_also_on_their_way() -> No
     state = on_command(state, command(CommandKind.PAUSE, ts_ns=1), now).state
     after, verdicts = judged([third], now, state)
     assert [(one.kind, one.rule, one.pos_id) for one in verdicts] == [
-        (Kind.BLOCK, "session_paused", third.pos_id),
-        (Kind.EXIT, "group_incomplete", first.pos_id),
-        (Kind.EXIT, "group_incomplete", second.pos_id),
+        (VerdictKind.BLOCK, "session_paused", third.pos_id),
+        (VerdictKind.EXIT, "group_incomplete", first.pos_id),
+        (VerdictKind.EXIT, "group_incomplete", second.pos_id),
     ]
     fact = published(verdicts[1], session_id="session-1", user_id="user-1", limits=now.terms.limits)
     assert isinstance(fact, ExitApproved)
     assert fact.group_id == GROUP
     assert all(holding.closing_rule == "group_incomplete" for holding in after.holdings.values())
     _, again = judged([third], now, after)
-    assert [one.kind for one in again] == [Kind.BLOCK]  # they are leaving already
+    assert [one.kind for one in again] == [VerdictKind.BLOCK]  # they are leaving already
 
 
 @pytest.mark.parametrize("paced", [False, True])
@@ -190,14 +191,17 @@ def test_an_exit_of_one_leg_reaches_those_that_are_on_their_way() -> None:
         state = on_fact(state, replace(opened(one.pos_id or ""), group_id=GROUP), now).state
     asked = [replace(exit_signal(one.pos_id or ""), group_id=GROUP, group=Group(0, 1)) for one in (first, second)]
     step = on_signal(state, asked[0], now)
-    assert [(one.kind, one.pos_id) for one in step.verdicts] == [(Kind.EXIT, first.pos_id), (Kind.EXIT, third.pos_id)]
+    assert [(one.kind, one.pos_id) for one in step.verdicts] == [
+        (VerdictKind.EXIT, first.pos_id),
+        (VerdictKind.EXIT, third.pos_id),
+    ]
     rest = on_signal(step.state, asked[1], now)
-    assert [(one.kind, one.pos_id) for one in rest.verdicts] == [(Kind.EXIT, second.pos_id)]
+    assert [(one.kind, one.pos_id) for one in rest.verdicts] == [(VerdictKind.EXIT, second.pos_id)]
 
 
 def test_a_leg_that_is_asked_for_before_the_others_is_refused() -> None:
     _, verdicts = judged(signals(BOUGHT, SOLD)[1:], situation())
-    assert [(one.kind, one.rule) for one in verdicts] == [(Kind.BLOCK, "group_incomplete")]
+    assert [(one.kind, one.rule) for one in verdicts] == [(VerdictKind.BLOCK, "group_incomplete")]
 
 
 def test_a_signal_that_is_none_of_its_legs_is_a_defect() -> None:

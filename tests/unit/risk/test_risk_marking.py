@@ -12,9 +12,9 @@ from testkit.risk import DAY, OTHER, SECOND, STOCK, at, closed, every_second, op
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
 from tradebus.risk.marking import held_instruments, mark, select
-from tradebus.risk.state import Holding, RiskState
+from tradebus.risk.state import Exposure, RiskState
 from tradebus.risk.step import on_fact, on_ticks
-from tradebus.risk.verdicts import Kind
+from tradebus.risk.verdicts import VerdictKind
 
 START = at("10:00")
 
@@ -22,8 +22,8 @@ START = at("10:00")
 def holding(
     pos_id: str, *, instrument: int = 1, side: Side = Side.LONG, quantity: int = 10, entry_paise: int = 1_000,
     mark_paise: int = 0, opened_ns: int = START - SECOND, closed_ns: int | None = None, net_pnl_paise: int = 0,
-) -> Holding:  # fmt: skip
-    return Holding(
+) -> Exposure:  # fmt: skip
+    return Exposure(
         pos_id=pos_id, strategy="orb", symbol=f"S{instrument}", instrument=instrument, side=side, quantity=quantity,
         price_paise=entry_paise, trace_id="t", approved_ns=opened_ns, opened_quantity=quantity,
         average_paise=entry_paise, opened_ns=opened_ns, mark_paise=mark_paise, closed_ns=closed_ns,
@@ -31,7 +31,7 @@ def holding(
     )  # fmt: skip
 
 
-def state_of(*holdings: Holding, realised_before: int = 0) -> RiskState:
+def state_of(*holdings: Exposure, realised_before: int = 0) -> RiskState:
     realised = {one.pos_id: one.net_pnl_paise for one in holdings if one.closed_ns is not None}
     return RiskState(
         day=DAY, holdings={one.pos_id: one for one in holdings}, realised={"before": realised_before, **realised}
@@ -76,7 +76,7 @@ prices = st.integers(900, 1_100)
 
 
 @st.composite
-def drawn_holding(draw: st.DrawFn, pos_id: str) -> Holding:
+def drawn_holding(draw: st.DrawFn, pos_id: str) -> Exposure:
     opened_ns = draw(st.one_of(st.just(START - SECOND), instants))
     lasts_seconds = draw(st.one_of(st.none(), st.integers(0, 90)))
     return holding(
@@ -150,7 +150,7 @@ def test_a_halt_comes_at_the_exact_tick_and_its_exits_at_the_slices_end() -> Non
     step = on_ticks(state, select(batch, [1, 2]), now, end_ns=START + 60 * SECOND)
     # Totals: -490, -1000 with the second tick of OTHER (same instant, later in the batch).
     assert [(verdict.kind, verdict.pos_id) for verdict in step.verdicts] == [
-        (Kind.HALT, None), (Kind.EXIT, "p1"), (Kind.EXIT, "p2"),
+        (VerdictKind.HALT, None), (VerdictKind.EXIT, "p1"), (VerdictKind.EXIT, "p2"),
     ]  # fmt: skip
     assert step.verdicts[0].ts_event_ns == START + 2 * SECOND
     assert "-₹10.00" in step.verdicts[0].detail

@@ -30,11 +30,11 @@ from tradebus.contracts.signals import Side
 from tradebus.kernel.time import ist_date
 from tradebus.risk.commands import CommandKind
 from tradebus.risk.marking import held_instruments, select
-from tradebus.risk.published import Line, journalled, published
+from tradebus.risk.published import JournalLine, journalled, published
 from tradebus.risk.state import RiskState
-from tradebus.risk.step import Step, on_command, on_fact, on_signal, on_ticks
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal, on_ticks
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Approval, Kind, Verdict
+from tradebus.risk.verdicts import Approval, Verdict, VerdictKind
 from tradebus.runtime.rendering import fact_of, message_of
 
 CAPITAL = 10_000_000
@@ -82,7 +82,7 @@ class World:
     def situation(self) -> Situation:
         return situation(SPEC, data_ns=self.now_ns - 1, killed=self.killed, paced=self.paced)
 
-    def take(self, step: Step) -> tuple[Verdict, ...]:
+    def take(self, step: RiskStep) -> tuple[Verdict, ...]:
         self.state = decode(encode(step.state)) if self.restarts else step.state
         for verdict in step.verdicts:
             self.check(verdict)
@@ -92,11 +92,11 @@ class World:
     def check(self, verdict: Verdict) -> None:
         if verdict.approval is not None:
             self.check_approval(verdict.approval)
-        elif verdict.kind is Kind.EXIT:
+        elif verdict.kind is VerdictKind.EXIT:
             trade = self.trades[verdict.pos_id or ""]
             assert not (trade.exit_out and trade.opened and self.state.holdings[verdict.pos_id or ""].exit_due)
             trade.exit_out = True
-        elif verdict.kind is Kind.HALT:
+        elif verdict.kind is VerdictKind.HALT:
             self.halts += 1
             assert self.halts == 1
 
@@ -126,7 +126,7 @@ class World:
         )  # fmt: skip
         verdicts = self.take(on_signal(self.state, signal, self.situation))
         answers = [verdict.kind for verdict in verdicts if verdict.signal is signal]
-        assert answers in ([Kind.ALLOW], [Kind.REDUCE], [Kind.BLOCK])
+        assert answers in ([VerdictKind.ALLOW], [VerdictKind.REDUCE], [VerdictKind.BLOCK])
 
     def chosen(self, index: int, *, opened: bool | None = None) -> tuple[str, Trade] | None:
         fitting = [item for item in self.trades.items() if opened is None or item[1].opened is opened]
@@ -157,7 +157,7 @@ class World:
             )
         )
         if must_go and not self.paced:
-            assert [verdict.kind for verdict in verdicts] == [Kind.EXIT]
+            assert [verdict.kind for verdict in verdicts] == [VerdictKind.EXIT]
 
     def end_entry(self, index: int, *, refuse: bool) -> None:
         found = self.chosen(index, opened=False)
@@ -189,7 +189,7 @@ class World:
         out = trade.exit_out
         verdicts = self.take(on_signal(self.state, exit_signal(pos_id, ts_ns=self.now_ns), self.situation))
         asked = [verdict for verdict in verdicts if verdict.cause_id and verdict.pos_id == pos_id]
-        assert asked[0].kind is (Kind.IGNORED if out else Kind.EXIT)
+        assert asked[0].kind is (VerdictKind.IGNORED if out else VerdictKind.EXIT)
 
     def fail_exit(self, index: int) -> None:
         found = self.chosen(index, opened=True)
@@ -203,7 +203,7 @@ class World:
         self.now_ns += len(prices) * SECOND
         own = select(batch, sorted(held_instruments(self.state)) or [0])
         verdicts = self.take(on_ticks(self.state, own, self.situation, end_ns=self.now_ns))
-        if any(verdict.kind is Kind.HALT for verdict in verdicts):
+        if any(verdict.kind is VerdictKind.HALT for verdict in verdicts):
             assert all(trade.exit_out for trade in self.trades.values() if trade.opened)
 
     def command(self, name: str) -> None:
@@ -272,13 +272,13 @@ def test_a_restart_after_every_message_changes_no_decision(story: Story, paced: 
 @given(STORIES, st.booleans())
 def test_what_is_told_and_journalled_has_one_id_and_survives_the_wire(story: Story, paced: bool) -> None:
     world = play(story, paced=paced)
-    lines: dict[str, Line] = {}
+    lines: dict[str, JournalLine] = {}
     for verdict in world.verdicts:
         fact = published(verdict, session_id=SPEC.session_id, user_id=SPEC.user_id, limits=SPEC.limits)
         line = journalled(verdict, fact, session_id=SPEC.session_id)
         assert lines.setdefault(line.event_id, line) == line  # a repeat is the same decision
         if fact is None:
-            assert verdict.kind is Kind.IGNORED
+            assert verdict.kind is VerdictKind.IGNORED
             continue
         assert (fact.event_id, fact.rule, fact.pos_id) == (line.event_id, line.rule, line.pos_id)
         assert fact_of(parse(message_of(fact, source="risk", recorded_ns=1).to_json())) == fact

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.exchange_hands import BUY, MARKET, SELL, SL, at, future, last, order_of, place, still
 
-from services.sandbox.domain.day.events import Event, events_of, span_of
+from services.sandbox.domain.day.events import DayEventKind, events_of, span_of
 from services.sandbox.domain.day.market_clock import MarketClock
 from services.sandbox.ports import (
     BrokerName,
@@ -41,27 +41,31 @@ def test_a_day_s_events_come_in_their_order():
         for one in events_of(date(2026, 11, 25))
     ]
     assert events == [
-        ("09:15", Event.OPEN, "equity"), ("09:15", Event.OPEN, "equity_fno"), ("09:15", Event.OPEN, "derivative"),
-        ("15:00", Event.SQUARE_OFF, "equity_fno"), ("15:15", Event.SQUARE_OFF, "equity"),
-        ("15:15", Event.AUCTION_BEGINS, "equity_fno"), ("15:15", Event.RANGE_RESET, "index"),
-        ("15:15", Event.RANGE_RESET, "stock"), ("15:25", Event.SQUARE_OFF, "derivative"),
-        ("15:30", Event.CLOSE, "equity"), ("15:35", Event.AUCTION, "equity_fno"), ("15:35", Event.CLOSE, "equity_fno"),
-        ("15:40", Event.CLOSE, "derivative"), ("15:40", Event.EXPIRY, "index"), ("15:40", Event.EXPIRY, "stock"),
-        ("00:00", Event.ROLLOVER, None),
+        ("09:15", DayEventKind.OPEN, "equity"), ("09:15", DayEventKind.OPEN, "equity_fno"),
+        ("09:15", DayEventKind.OPEN, "derivative"),
+        ("15:00", DayEventKind.SQUARE_OFF, "equity_fno"), ("15:15", DayEventKind.SQUARE_OFF, "equity"),
+        ("15:15", DayEventKind.AUCTION_BEGINS, "equity_fno"), ("15:15", DayEventKind.RANGE_RESET, "index"),
+        ("15:15", DayEventKind.RANGE_RESET, "stock"), ("15:25", DayEventKind.SQUARE_OFF, "derivative"),
+        ("15:30", DayEventKind.CLOSE, "equity"), ("15:35", DayEventKind.AUCTION, "equity_fno"),
+        ("15:35", DayEventKind.CLOSE, "equity_fno"),
+        ("15:40", DayEventKind.CLOSE, "derivative"), ("15:40", DayEventKind.EXPIRY, "index"),
+        ("15:40", DayEventKind.EXPIRY, "stock"),
+        ("00:00", DayEventKind.ROLLOVER, None),
     ]  # fmt: skip
     assert span_of(date(2026, 11, 24)) is None  # a holiday
-    assert [one.event for one in events_of(date(2026, 11, 24))] == [Event.ROLLOVER]
+    assert [one.event for one in events_of(date(2026, 11, 24))] == [DayEventKind.ROLLOVER]
 
 
 def test_from_december_expiring_index_contracts_end_before_their_segment():
     events = [(f"{ist_datetime(one.at_ns):%H:%M}", one.event, one.market or one.market_class)
               for one in events_of(date(2026, 12, 8)) if one.market_class == "derivative"]  # fmt: skip
     assert events == [
-        ("09:15", Event.OPEN, "derivative"), ("15:15", Event.SQUARE_OFF, "index"),
-        ("15:30", Event.SQUARE_OFF, "derivative"), ("15:30", Event.RANGE_RESET, "index"),
-        ("15:30", Event.RANGE_RESET, "stock"),
-        ("15:30", Event.CLOSE, "index"), ("15:30", Event.EXPIRY, "index"), ("15:45", Event.CLOSE, "derivative"),
-        ("15:45", Event.EXPIRY, "stock"),
+        ("09:15", DayEventKind.OPEN, "derivative"), ("15:15", DayEventKind.SQUARE_OFF, "index"),
+        ("15:30", DayEventKind.SQUARE_OFF, "derivative"), ("15:30", DayEventKind.RANGE_RESET, "index"),
+        ("15:30", DayEventKind.RANGE_RESET, "stock"),
+        ("15:30", DayEventKind.CLOSE, "index"), ("15:30", DayEventKind.EXPIRY, "index"),
+        ("15:45", DayEventKind.CLOSE, "derivative"),
+        ("15:45", DayEventKind.EXPIRY, "stock"),
     ]  # fmt: skip
 
 

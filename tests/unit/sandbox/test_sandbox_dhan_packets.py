@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sandbox.faces.dhan import packets
-from services.sandbox.faces.dhan.feed_connection import Batch, FeedConnection, Mode
+from services.sandbox.faces.dhan.feed_connection import Batch, FeedSubscriber, StreamMode
 from services.sandbox.ports import BrokerName, SandboxInstrument, Token
 from tradebus.contracts.instrument_key import InstrumentKey
 from tradebus.contracts.records import QUOTE, QUOTE_HAS_OPEN_INTEREST, Records
@@ -17,7 +17,7 @@ BASE = SandboxInstrument(0, InstrumentKey.parse("NSE:INFY"), "INFY", "INFY", 159
 FUTURE = replace(BASE, index=1, key=InstrumentKey.parse("NFO:NIFTY:2026-12-29:FUT"), exchange_token=35_001)
 INDEX = replace(BASE, index=2, key=InstrumentKey.parse("INDEX:NIFTY"), exchange_token=13)
 LISTED = (BASE, FUTURE, INDEX)
-DIRECTORY = packets.Directory(LISTED)
+DIRECTORY = packets.FeedCodes(LISTED)
 ENCODER = packets.Encoder(DIRECTORY)
 # 10:00:00 of 25 November 2026 in India, in UTC; Dhan's epoch is 19,800 s more.
 TEN_NS, TEN_IST = 1_795_581_000 * 10**9, 1_795_581_000 + 19_800
@@ -31,8 +31,8 @@ def _quotes(*instruments: int, **given_: object) -> Records:
     return quotes
 
 
-def _connection(listed: int = len(LISTED)) -> FeedConnection:
-    return FeedConnection(Token("t", BrokerName.DHAN, "1", 0), listed)
+def _connection(listed: int = len(LISTED)) -> FeedSubscriber:
+    return FeedSubscriber(Token("t", BrokerName.DHAN, "1", 0), listed)
 
 
 def test_a_ticker_packet_byte_by_byte() -> None:
@@ -85,19 +85,19 @@ def test_numbers_too_large_for_their_field_are_the_largest_it_holds(values: list
 
 def test_a_connection_gets_the_rows_it_wants_in_each_mode() -> None:
     connection = _connection()
-    assert connection.add([BASE, FUTURE], Mode.TICKER)
-    assert connection.add([INDEX], Mode.FULL)
+    assert connection.add([BASE, FUTURE], StreamMode.TICKER)
+    assert connection.add([INDEX], StreamMode.FULL)
     connection.offer(Batch(_quotes(0, 1, 2), ENCODER, DIRECTORY))
     taken = connection.take()
     assert [(body[0], int.from_bytes(body[4:8], "little")) for body in taken] == [(2, 1594), (2, 35_001), (8, 13)]
-    connection.remove([BASE], Mode.TICKER)
+    connection.remove([BASE], StreamMode.TICKER)
     connection.offer(Batch(_quotes(0, 2), ENCODER, DIRECTORY))
     assert [body[0] for body in connection.take()] == [8]
 
 
 def test_open_interest_is_told_in_quote_mode_only_when_it_changed_and_only_for_contracts() -> None:
     connection = _connection()
-    connection.add([BASE, FUTURE], Mode.QUOTE)
+    connection.add([BASE, FUTURE], StreamMode.QUOTE)
     told = []
     for interest in (100, 100, 101):
         quotes = _quotes(0, 1, open_interest=interest, fields=QUOTE_HAS_OPEN_INTEREST)
@@ -109,15 +109,15 @@ def test_open_interest_is_told_in_quote_mode_only_when_it_changed_and_only_for_c
 def test_the_five_thousand_and_first_instrument_is_refused_and_changes_nothing() -> None:
     many = [replace(BASE, index=place) for place in range(5_001)]
     connection = _connection(5_001)
-    assert connection.add(many[:5_000], Mode.QUOTE)
-    assert connection.add(many[:5_000], Mode.FULL)  # the same ones in another mode are no more of them
-    assert not connection.add(many[5_000:], Mode.TICKER)
+    assert connection.add(many[:5_000], StreamMode.QUOTE)
+    assert connection.add(many[:5_000], StreamMode.FULL)  # the same ones in another mode are no more of them
+    assert not connection.add(many[5_000:], StreamMode.TICKER)
     assert np.count_nonzero(connection.modes) == 5_000
 
 
 def test_a_connection_that_must_end_says_why_after_what_waits_and_only_once() -> None:
     connection = _connection()
-    connection.add([BASE], Mode.TICKER)
+    connection.add([BASE], StreamMode.TICKER)
     connection.offer(Batch(_quotes(0), ENCODER, DIRECTORY))
     connection.end(805)
     connection.end(807)
@@ -127,6 +127,6 @@ def test_a_connection_that_must_end_says_why_after_what_waits_and_only_once() ->
 
 def test_subscriptions_follow_their_instruments_to_another_listing() -> None:
     connection = _connection()
-    connection.add([FUTURE], Mode.FULL)
+    connection.add([FUTURE], StreamMode.FULL)
     connection.moved(np.array([2, -1, 1, 0]), 4)  # the future stands third in the new one
-    assert connection.modes.tolist() == [0, 0, int(Mode.FULL), 0]
+    assert connection.modes.tolist() == [0, 0, int(StreamMode.FULL), 0]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from testkit.exchange_hands import at, future, still
 
 from services.sandbox.domain.instruments.listing import generate_listing
-from services.sandbox.domain.instruments.shape import Kind
+from services.sandbox.domain.instruments.shape import ListingKind
 from services.sandbox.domain.instruments.symbols import symbol_of
 from services.sandbox.domain.prices.pricing import RATE, option_greeks, option_prices, smile
 from services.sandbox.domain.prices.processes import season
@@ -147,7 +147,7 @@ def test_quotes_are_sound(seed, seconds):
     exchange.advance(seconds)
     market, quotes = exchange.floor.market, exchange.quotes
     tick = market.shape.tick.astype(np.int64)
-    traded = market.shape.kind != Kind.INDEX
+    traded = market.shape.kind != ListingKind.INDEX
     for name in ("price_paise", "open_paise", "high_paise", "low_paise"):
         assert not (quotes[name] % tick).any()
     assert (quotes["low_paise"] <= quotes["price_paise"]).all()

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from testkit.exchange_hands import BUY, LIMIT, MARKET, SELL, SL, at, best, future, last, place, set_depth, still
 
-from services.sandbox.domain.orders.book import Book
-from services.sandbox.domain.orders.order import Order
+from services.sandbox.domain.orders.book import OrderBook
+from services.sandbox.domain.orders.order import WorkingOrder
 from services.sandbox.ports import FINAL, ChangedOrder, NewOrder, Refusal, SandboxStatus, Validity
 from tradebus.trading.orders import Product
 
@@ -146,10 +146,10 @@ def test_an_order_in_an_option_moves_the_day_s_volume(exchange):
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(90, 110), st.integers(1, 5)), max_size=40))
 def test_the_book_keeps_price_then_time(orders):
-    book = Book()
+    book = OrderBook()
     for number, (buys, price, quantity) in enumerate(orders):
         request = NewOrder(0, BUY if buys else SELL, LIMIT, Product.INTRADAY, quantity, price)
-        order = Order(str(number), "", "A", request, number)
+        order = WorkingOrder(str(number), "", "A", request, number)
         order.limit_paise = price
         book.rest(order, number)
     by_price = sorted(enumerate(orders), key=lambda item: (item[1][1], item[0]))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from upstox_client.feeder.proto import MarketDataFeedV3_pb2
 
 from services.sandbox.faces.upstox.feed_hub import FeedHub
-from services.sandbox.faces.upstox.feed_wire import FeedWire, Mode, feed_frame, market_info_frame
-from services.sandbox.faces.upstox.subscription import Subscription, TooManyKeys
+from services.sandbox.faces.upstox.feed_wire import FeedWire, StreamMode, feed_frame, market_info_frame
+from services.sandbox.faces.upstox.subscription import FeedSubscriber, TooManyKeys
 from services.sandbox.ports import Greeks, SandboxInstrument
 from services.sandbox.warm import KERNEL_MODULES
 from tradebus.contracts.instrument_key import InstrumentKey
@@ -81,7 +81,7 @@ def parsed(frame: bytes) -> Any:
     return MarketDataFeedV3_pb2.FeedResponse.FromString(frame)
 
 
-def drained(subscription: Subscription) -> list[bytes]:
+def drained(subscription: FeedSubscriber) -> list[bytes]:
     """The frames that wait for a connection."""
 
     async def taken() -> list[bytes]:
@@ -91,19 +91,19 @@ def drained(subscription: Subscription) -> list[bytes]:
     return asyncio.run(taken())
 
 
-def ltpc_of(feed: Any, mode: Mode) -> Any:
-    if mode is Mode.LTPC:
+def ltpc_of(feed: Any, mode: StreamMode) -> Any:
+    if mode is StreamMode.LTPC:
         return feed.ltpc
-    if mode is Mode.OPTION_GREEKS:
+    if mode is StreamMode.OPTION_GREEKS:
         return feed.firstLevelWithGreeks.ltpc
     full = feed.fullFeed
     return full.indexFF.ltpc if full.HasField("indexFF") else full.marketFF.ltpc
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", list(StreamMode))
 @given(batch=batches())
 @settings(max_examples=60)
-def test_a_frame_says_what_the_quotes_say(mode: Mode, batch: Records) -> None:
+def test_a_frame_says_what_the_quotes_say(mode: StreamMode, batch: Records) -> None:
     wire = FeedWire(exchange_of())
     wire.follow(batch)
     frame = parsed(feed_frame(wire.encode(batch, mode).all, now_ms=NOW_NS // 1_000_000, live=True))
@@ -116,11 +116,11 @@ def test_a_frame_says_what_the_quotes_say(mode: Mode, batch: Records) -> None:
         assert feed.requestMode == mode.value
         assert (ltpc.ltp, ltpc.cp) == (quote["price_paise"] / 100, quote["previous_close_paise"] / 100)
         assert (ltpc.ltt, ltpc.ltq) == (quote["ts_last_trade_ns"] // 1_000_000, quote["last_quantity"])
-        if mode is Mode.OPTION_GREEKS:
+        if mode is StreamMode.OPTION_GREEKS:
             part = feed.firstLevelWithGreeks
             assert (part.vtt, part.oi) == (quote["volume_cumulative"], quote["open_interest"])
-        elif mode is not Mode.LTPC and feed.fullFeed.HasField("marketFF"):
-            assert_market(feed.fullFeed.marketFF, quote, levels=5 if mode is Mode.FULL else 30)
+        elif mode is not StreamMode.LTPC and feed.fullFeed.HasField("marketFF"):
+            assert_market(feed.fullFeed.marketFF, quote, levels=5 if mode is StreamMode.FULL else 30)
 
 
 def assert_market(part: Any, quote: np.void, *, levels: int) -> None:
@@ -140,15 +140,15 @@ def assert_market(part: Any, quote: np.void, *, levels: int) -> None:
     assert (part.iv, part.optionGreeks.delta) == ((0.12, 0.42) if is_option else (0.0, 0.0))
 
 
-@given(batch=batches(), wanted=st.lists(st.sampled_from([None, *Mode]), min_size=len(KEYS), max_size=len(KEYS)))
-def test_a_connection_gets_what_it_wants_and_nothing_else(batch: Records, wanted: list[Mode | None]) -> None:
+@given(batch=batches(), wanted=st.lists(st.sampled_from([None, *StreamMode]), min_size=len(KEYS), max_size=len(KEYS)))
+def test_a_connection_gets_what_it_wants_and_nothing_else(batch: Records, wanted: list[StreamMode | None]) -> None:
     hub = FeedHub(exchange_of(batch))
-    subscription, other = (Subscription(name, len(KEYS)) for name in "ab")
+    subscription, other = (FeedSubscriber(name, len(KEYS)) for name in "ab")
     hub._subscriptions = {subscription: None, other: None}
     for key, mode in zip(UPSTOX_KEYS, wanted, strict=True):
         if mode is not None:
             hub.subscribe(subscription, [key], mode)
-    hub.subscribe(other, UPSTOX_KEYS, Mode.LTPC)
+    hub.subscribe(other, UPSTOX_KEYS, StreamMode.LTPC)
     for each in (subscription, other):
         drained(each)
     hub.publish(batch)
@@ -166,9 +166,9 @@ def test_of_an_instrument_that_is_there_twice_the_newer_quote_is_sent() -> None:
     batch = np.zeros(3, QUOTE)
     batch["instrument"], batch["price_paise"] = [1, 2, 1], [100, 200, 300]
     hub = FeedHub(exchange_of())
-    subscription = Subscription("a", len(KEYS))
+    subscription = FeedSubscriber("a", len(KEYS))
     hub._subscriptions = {subscription: None}
-    hub.subscribe(subscription, UPSTOX_KEYS, Mode.LTPC)
+    hub.subscribe(subscription, UPSTOX_KEYS, StreamMode.LTPC)
     hub.publish(batch)
     assert parsed(drained(subscription)[-1]).feeds[UPSTOX_KEYS[1]].ltpc.ltp == 3.0
 
@@ -182,7 +182,7 @@ def test_the_minute_under_way_is_built_from_its_quotes() -> None:
     batch["price_paise"], batch["volume_cumulative"] = [500, 600, 900, 400, 700], [10, 15, 25, 30, 45]
     wire = FeedWire(exchange_of())
     wire.follow(batch)
-    frame = parsed(feed_frame(wire.encode(batch[-1:], Mode.FULL).all, now_ms=1, live=False))
+    frame = parsed(feed_frame(wire.encode(batch[-1:], StreamMode.FULL).all, now_ms=1, live=False))
     candle = frame.feeds[UPSTOX_KEYS[2]].fullFeed.marketFF.marketOHLC.ohlc[1]
     assert (candle.interval, candle.open, candle.high, candle.low, candle.close) == ("I1", 6.0, 9.0, 4.0, 7.0)
     assert (candle.vol, candle.ts) == (35, start_ns // 1_000_000)
@@ -192,7 +192,7 @@ def test_a_quote_of_an_instrument_that_is_not_listed_is_an_error() -> None:
     batch = np.zeros(1, QUOTE)
     batch["instrument"] = len(KEYS)
     with pytest.raises(ValueError, match="does not know"):
-        FeedWire(exchange_of()).encode(batch, Mode.LTPC)
+        FeedWire(exchange_of()).encode(batch, StreamMode.LTPC)
 
 
 def test_the_first_frame_tells_of_every_segment() -> None:
@@ -207,10 +207,10 @@ def test_the_first_frame_tells_of_every_segment() -> None:
 
 
 def test_a_limit_of_keys_changes_nothing_where_it_is_broken() -> None:
-    subscription = Subscription("a", 100)
-    subscription.set(np.arange(50), Mode.FULL_D30)
+    subscription = FeedSubscriber("a", 100)
+    subscription.set(np.arange(50), StreamMode.FULL_D30)
     with pytest.raises(TooManyKeys, match="51"):
-        subscription.set(np.array([60]), Mode.FULL_D30)
+        subscription.set(np.array([60]), StreamMode.FULL_D30)
     assert subscription.modes[60] == -1
     subscription.clear(np.arange(50))
     assert subscription.signature == b""
@@ -229,7 +229,7 @@ def test_every_kernel_module_of_the_sandbox_is_warmed() -> None:
 
 
 def test_a_connection_that_does_not_keep_up_loses_its_oldest_frames() -> None:
-    subscription = Subscription("slow", 1)
+    subscription = FeedSubscriber("slow", 1)
     for number in range(40):
         subscription.push(bytes([number]) * 1_000_000)
     assert [frame[0] for frame in drained(subscription)] == list(range(24, 40))

@@ -12,7 +12,7 @@ import pytest
 from testkit.histories import write_option_history
 from testkit.strategy_days import Market, generated_days, of_timeframe
 
-from services.cli.runs.backtesting import Request, run_backtest
+from services.cli.runs.backtesting import BacktestRequest, run_backtest
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
@@ -90,7 +90,7 @@ def test_legs_of_one_idea(tmp_path, capsys):
     data = {"strategies": [{"name": "call_spread", "path": str(tmp_path / "guide.py")}], "capital": 4_000_000}
     limits = {"cooldown_seconds": 0, "max_slippage_pct": 5}
     run_backtest(
-        Request(
+        BacktestRequest(
             history=tmp_path / "bars.csv", stored=None, symbols=(), from_date=days[1], to_date=None, seed=1,
             users={"asha": {**data, "limits": limits}}, trades=tmp_path / "trades.csv", json=True,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tradebus.brokers.account import Holding, Margins, NetPosition
+from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere
 from tradebus.brokers.dhan.fields import Row, mapping_of, paise, paise_or_none, rows_of, text, text_or_none, whole
@@ -13,17 +13,19 @@ class DhanAccount:
     def __init__(self, settings: DhanSettings, *, client: DhanClient | None = None) -> None:
         self._client = client or DhanClient(settings)
 
-    async def margins(self) -> Margins:
+    async def margins(self) -> AccountMargins:
         row = mapping_of("funds", await self._client.read("funds", lambda sdk: sdk.get_fund_limits()))
         # The field's name is misspelt at Dhan; should it ever be mended, the right one is there to be read.
         name = "availabelBalance" if "availabelBalance" in row else "availableBalance"
-        return Margins(available_paise=paise("funds", row, name), used_paise=paise("funds", row, "utilizedAmount"))
+        return AccountMargins(
+            available_paise=paise("funds", row, name), used_paise=paise("funds", row, "utilizedAmount")
+        )
 
     async def positions(self) -> Sequence[NetPosition]:
         """The day's, closed ones included."""
         return [_position(row) for row in await self._rows("positions", "get_positions")]
 
-    async def holdings(self) -> Sequence[Holding]:
+    async def holdings(self) -> Sequence[BrokerHolding]:
         return [_holding(row) for row in await self._rows("holdings", "get_holdings")]
 
     async def _rows(self, what: str, method: str) -> list[Row]:
@@ -47,9 +49,9 @@ def _position(row: Row) -> NetPosition:
     )  # fmt: skip
 
 
-def _holding(row: Row) -> Holding:
+def _holding(row: Row) -> BrokerHolding:
     what = f"holding {text('holding', row, 'tradingSymbol')}"
-    return Holding(
+    return BrokerHolding(
         symbol=text(what, row, "tradingSymbol"), isin=text_or_none(row.get("isin")) or "",
         quantity=whole(what, row, "totalQty"), average_price_paise=paise(what, row, "avgCostPrice"),
         last_price_paise=paise_or_none(row.get("lastTradedPrice")) or 0,  # older replies have none

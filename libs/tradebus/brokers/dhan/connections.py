@@ -25,7 +25,7 @@ _GOODBYE = json.dumps({"RequestCode": 12})
 _QUEUE_TURNS = 64  # a consumer this far behind stops the reading, and TCP the sender
 
 Arrival = list[Frame] | FeedEvent | None  # None: this connection has ended for good
-Wanted = tuple[ListedInstrument, FeedMode]
+Subscribed = tuple[ListedInstrument, FeedMode]
 
 
 async def frames_of(socket: ReconnectingSocket, client: DhanClient) -> AsyncIterator[list[Frame] | FeedEvent]:
@@ -50,7 +50,7 @@ class _Connection:
     """One socket and what it carries."""
 
     socket: ReconnectingSocket
-    wanted: dict[int, Wanted] = field(default_factory=dict)
+    wanted: dict[int, Subscribed] = field(default_factory=dict)
     pump: "asyncio.Task[None] | None" = None
 
     @property
@@ -61,14 +61,14 @@ class _Connection:
         for message in _messages(list(self.wanted.values()), _SUBSCRIBE):
             await send(message)
 
-    async def say(self, wanted: Sequence[Wanted], codes: Mapping[FeedMode, int]) -> None:
+    async def say(self, wanted: Sequence[Subscribed], codes: Mapping[FeedMode, int]) -> None:
         """Now where connected; where not, the next connection says everything that is wanted then."""
         for message in _messages(wanted, codes):
             if not await self.socket.send(message):
                 return
 
 
-class FeedConnections:
+class DhanConnections:
     """The market feed's connections, at most `limit`, each with at most `each` instruments."""
 
     def __init__(self, client: DhanClient, *, limit: int, each: int, timing: SocketTiming | None) -> None:
@@ -104,7 +104,7 @@ class FeedConnections:
 
     async def remove(self, instruments: Sequence[int]) -> None:
         """What is not here is passed over."""
-        dropped: dict[int, tuple[_Connection, list[Wanted]]] = {}
+        dropped: dict[int, tuple[_Connection, list[Subscribed]]] = {}
         for instrument in instruments:
             home = self._home.pop(instrument, None)
             if home is not None:
@@ -187,7 +187,7 @@ class FeedConnections:
         await self.arrived.put(None)
 
 
-def _messages(wanted: Sequence[Wanted], codes: Mapping[FeedMode, int]) -> Iterable[str]:
+def _messages(wanted: Sequence[Subscribed], codes: Mapping[FeedMode, int]) -> Iterable[str]:
     """Requests of at most 100 instruments, by mode."""
     for mode, code in codes.items():
         listed = [each for each, its_mode in wanted if its_mode is mode]

@@ -10,7 +10,7 @@ limit; the token, which Dhan wants in the address, is in no text.
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from tradebus.brokers.dhan.client import DhanClient
-from tradebus.brokers.dhan.connections import CONNECTION_INSTRUMENTS_MAX, CONNECTIONS_MAX, Arrival, FeedConnections
+from tradebus.brokers.dhan.connections import CONNECTION_INSTRUMENTS_MAX, CONNECTIONS_MAX, Arrival, DhanConnections
 from tradebus.brokers.dhan.decoder import DhanDecoder, feed_key
 from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
@@ -35,7 +35,7 @@ class DhanFeed:
     ) -> None:
         self._client = client or DhanClient(settings)
         self._clock = clock or WallClock()
-        self._connections = FeedConnections(self._client, limit=connections, each=connection_instruments, timing=timing)
+        self._connections = DhanConnections(self._client, limit=connections, each=connection_instruments, timing=timing)
         self._decoder = DhanDecoder()
         self._running = self._closed = False
         self.skipped = 0  # packets that nobody could read or asked for

@@ -24,7 +24,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
-from tradebus.trading.orders import BrokerFill, BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
+from tradebus.trading.orders import BrokerFill, BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
 
 ListingOf = Callable[[int], ListedInstrument]
 _log = structlog.get_logger()
@@ -63,7 +63,7 @@ class DhanOrders:
             return Outcome(Result.REFUSED, reason=problem)
         return await self._settling.placed(request.tag, self._order("place", lambda sdk: _placed(sdk, request, listed)))
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         """The quantity is the new total, as Dhan counts too. The type follows from price and trigger."""
         if not _ORDER_ID.fullmatch(broker_order_id):
             return _no_order(broker_order_id)
@@ -151,7 +151,7 @@ def _placed(sdk: Any, request: OrderRequest, listed: ListedInstrument) -> Any:
     )  # fmt: skip
 
 
-def _modified(sdk: Any, broker_order_id: str, change: Change) -> Any:
+def _modified(sdk: Any, broker_order_id: str, change: OrderModification) -> Any:
     priced, triggered = bool(change.price_paise), bool(change.trigger_paise)
     order_type = {
         (True, False): OrderType.LIMIT, (True, True): OrderType.SL, (False, True): OrderType.SL_M,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tradebus.brokers.account import Holding, Margins, NetPosition
+from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
 from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.client import KiteClient, get
@@ -19,7 +19,7 @@ class KiteAccount:
     def __init__(self, settings: KiteSettings, *, client: KiteClient | None = None) -> None:
         self._client = client or KiteClient(settings)
 
-    async def margins(self) -> Margins:
+    async def margins(self) -> AccountMargins:
         """`net` is what may be traded with, collateral included; `debits` is all that is used."""
         return await self._read("margins", "user.margins", _margins)
 
@@ -27,7 +27,7 @@ class KiteAccount:
         """Kite's net list, closed positions of the day included (quantity 0)."""
         return await self._read("positions", "portfolio.positions", _positions)
 
-    async def holdings(self) -> Sequence[Holding]:
+    async def holdings(self) -> Sequence[BrokerHolding]:
         """What was bought yesterday and is not delivered yet (T1) counts."""
         return await self._read("holdings", "portfolio.holdings", _holdings)
 
@@ -39,9 +39,9 @@ class KiteAccount:
             raise Malformed(BROKER, self._client.redactor.text(f"{what}: {error}")) from None
 
 
-def _margins(data: object) -> Margins:
+def _margins(data: object) -> AccountMargins:
     equity = row_of(row_of(data, what="margins").get("equity"), what="equity")
-    return Margins(
+    return AccountMargins(
         available_paise=paise(equity, "net"),
         used_paise=paise(row_of(equity.get("utilised"), what="utilised"), "debits"),
     )
@@ -61,13 +61,13 @@ def _position(row: Row) -> NetPosition:
     )  # fmt: skip
 
 
-def _holdings(data: object) -> list[Holding]:
+def _holdings(data: object) -> list[BrokerHolding]:
     return [_holding(row) for row in rows_of(data, what="holdings")]
 
 
-def _holding(row: Row) -> Holding:
+def _holding(row: Row) -> BrokerHolding:
     waiting = whole(row, "t1_quantity") if row.get("t1_quantity") is not None else 0
-    return Holding(
+    return BrokerHolding(
         symbol=text(row, "tradingsymbol"), isin=optional_text(row, "isin"), quantity=whole(row, "quantity") + waiting,
         average_price_paise=paise(row, "average_price"), last_price_paise=paise(row, "last_price"),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from tradebus.brokers.kite.tickets import change_ticket, order_ticket
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError
-from tradebus.trading.orders import BrokerFill, BrokerOrder, Change, OrderRequest, Outcome, Result
+from tradebus.trading.orders import BrokerFill, BrokerOrder, OrderModification, OrderRequest, Outcome, Result
 
 REGULAR = "regular"
 
@@ -65,7 +65,7 @@ class KiteOrders(BookReader[KiteLine]):
             self._variety_of[outcome.broker_order_id] = self._variety
         return outcome
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         """One request. Kite refuses the 26th change of an order; it is not sent."""
         del account  # a Kite login is one account
         changes = self._changes.get(broker_order_id, 0)

@@ -9,7 +9,7 @@ from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import paise_to_rupees
-from tradebus.trading.orders import Change, OrderRequest, Product
+from tradebus.trading.orders import OrderModification, OrderRequest, Product
 
 AUTO_PROTECTION = -1
 _TAG = re.compile(r"[A-Za-z0-9]{1,20}")
@@ -42,7 +42,7 @@ def order_ticket(request: OrderRequest, listing: ListedInstrument, *, variety: s
     return ticket
 
 
-def change_ticket(change: Change) -> dict[str, Any]:
+def change_ticket(change: OrderModification) -> dict[str, Any]:
     """Arguments of `modify_order`. A trigger without a price is a stop at the market, which must stay protected."""
     if change.quantity <= 0:
         raise InvalidInput(f"quantity: {change.quantity} is not above 0")

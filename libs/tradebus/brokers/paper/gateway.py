@@ -10,7 +10,15 @@ from tradebus.brokers.paper.port import PaperBook
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.trading.matching.market import PaperMarket, altered, asked_change
 from tradebus.trading.matching.paper import PaperOrder, accept, refusal, report, request_cancel
-from tradebus.trading.orders import BrokerOrder, Change, InstrumentTicks, Lookup, OrderRequest, Outcome, Result
+from tradebus.trading.orders import (
+    BrokerOrder,
+    InstrumentTicks,
+    Lookup,
+    OrderModification,
+    OrderRequest,
+    Outcome,
+    Result,
+)
 
 SettingsOf = Callable[[str], Awaitable[PaperSettings]]
 
@@ -37,7 +45,7 @@ class PaperGateway:
             self._follow(*found)  # else it is followed already, and has seen ticks that its line does not tell of
         return Outcome(Result.ACCEPTED, broker_order_id=found[0].broker_order_id)
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         """Puts a modification on its way. A final order refuses it, and what an exchange would."""
         return await self._alter(account, broker_order_id, lambda order: asked_change(order, change))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tradebus.brokers.account import Holding, Margins, NetPosition
+from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
 from tradebus.brokers.common.replies.rows import Row, paise, row_of, rows_of, text, whole
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
 from tradebus.brokers.upstox.replies import optional_text
@@ -17,7 +17,7 @@ class UpstoxAccount:
     def __init__(self, settings: UpstoxSettings, *, client: UpstoxClient | None = None) -> None:
         self._client = client or UpstoxClient(settings)
 
-    async def margins(self) -> Margins:
+    async def margins(self) -> AccountMargins:
         return await self._client.read_as(
             "margins", lambda sdk, raw: sdk.api("UserApi").get_user_fund_margin(API_VERSION, **raw), _margins
         )
@@ -30,7 +30,7 @@ class UpstoxAccount:
             lambda data: [_position(row) for row in rows_of(data, what="positions")],
         )
 
-    async def holdings(self) -> Sequence[Holding]:
+    async def holdings(self) -> Sequence[BrokerHolding]:
         """What was bought yesterday and is not delivered yet (T1) counts."""
         return await self._client.read_as(
             "holdings",
@@ -39,9 +39,9 @@ class UpstoxAccount:
         )
 
 
-def _margins(data: object) -> Margins:
+def _margins(data: object) -> AccountMargins:
     equity = row_of(row_of(data, what="margins").get("equity"), what="equity")
-    return Margins(available_paise=paise(equity, "available_margin"), used_paise=paise(equity, "used_margin"))
+    return AccountMargins(available_paise=paise(equity, "available_margin"), used_paise=paise(equity, "used_margin"))
 
 
 def _position(row: Row) -> NetPosition:
@@ -56,8 +56,8 @@ def _position(row: Row) -> NetPosition:
     )  # fmt: skip
 
 
-def _holding(row: Row) -> Holding:
-    return Holding(
+def _holding(row: Row) -> BrokerHolding:
+    return BrokerHolding(
         symbol=text(row, "trading_symbol", "tradingsymbol"), isin=optional_text(row, "isin"),
         quantity=whole(row, "quantity") + _overnight(row, "t1_quantity"),
         average_price_paise=paise(row, "average_price"), last_price_paise=paise(row, "last_price"),

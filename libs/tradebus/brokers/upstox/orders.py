@@ -24,7 +24,7 @@ from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.brokers.upstox.tickets import DAY, Placed, change_ticket, order_ticket
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError
-from tradebus.trading.orders import BrokerFill, BrokerOrder, Change, OrderRequest, Outcome, Result
+from tradebus.trading.orders import BrokerFill, BrokerOrder, OrderModification, OrderRequest, Outcome, Result
 
 _REMEMBERED_MAX = 20_000
 
@@ -67,7 +67,7 @@ class UpstoxOrders(BookReader[UpstoxLine]):
             self._remember(outcome.broker_order_id, Placed.of(request))
         return outcome
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         """Upstox wants the whole order again; what an order placed elsewhere looks like is read first.
 
         UNKNOWN also where that reading fails: nothing was sent, and nothing is known of the order.

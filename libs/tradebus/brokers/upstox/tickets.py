@@ -9,7 +9,7 @@ from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import paise_to_rupees
-from tradebus.trading.orders import Change, OrderRequest
+from tradebus.trading.orders import OrderModification, OrderRequest
 
 AUTO_PROTECTION = -1.0
 DAY = "DAY"
@@ -35,7 +35,7 @@ class Placed:
     def of(cls, request: OrderRequest) -> "Placed":
         return cls(request.order_type, request.price_paise, request.trigger_paise, request.market_protection_pct)
 
-    def changed(self, change: Change) -> "Placed":
+    def changed(self, change: OrderModification) -> "Placed":
         """What the change does not name stays; a stop-limit's price keeps its distance to the trigger."""
         trigger = self.trigger_paise if change.trigger_paise is None else change.trigger_paise
         price = self.price_paise if change.price_paise is None else change.price_paise

@@ -26,7 +26,7 @@ class Pending:
 
 
 @dataclass(slots=True)
-class Group:
+class ConsumerGroup:
     """`position` is the number of the next unread entry; `pending` is in order of first delivery, as the stream is.
     `lost`: something it never handled is gone, and nobody was told yet. `read_ns`: when it was last read, 0 for never.
     """
@@ -51,11 +51,11 @@ class MemoryStream:
         self._clock = clock
         self._entries: deque[Entry | None] = deque()  # None where one was erased
         self._next = 1
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, ConsumerGroup] = {}
 
-    def group(self, name: str) -> Group:
+    def group(self, name: str) -> ConsumerGroup:
         """The group's state; made at the beginning of the stream where it is missing."""
-        return self._groups.setdefault(name, Group(position=self._first))
+        return self._groups.setdefault(name, ConsumerGroup(position=self._first))
 
     def remove_group(self, name: str) -> None:
         """Forgets the group and what it had not acknowledged."""
@@ -112,7 +112,7 @@ class MemoryStream:
         if self._first <= number < self._next:
             self._entries[number - self._first] = None
 
-    def deliver(self, group: Group, consumer: str, *, count: int) -> list[Entry]:
+    def deliver(self, group: ConsumerGroup, consumer: str, *, count: int) -> list[Entry]:
         """The next unread entries of a group, now pending with `consumer`."""
         group.read_ns = self._clock.now_ns()
         if group.position < self._first:
@@ -126,7 +126,7 @@ class MemoryStream:
                 found.append(self._told(group, entry))
         return found
 
-    def deliver_again(self, group: Group, number: int, consumer: str) -> Entry | None:
+    def deliver_again(self, group: ConsumerGroup, number: int, consumer: str) -> Entry | None:
         """A pending entry once more, now with `consumer`; None, and forgotten, where it is gone."""
         pending = group.pending[number]
         try:
@@ -140,18 +140,18 @@ class MemoryStream:
         pending.deliveries += 1
         return self._told(group, replace(entry, deliveries=pending.deliveries))
 
-    def _told(self, group: Group, entry: Entry) -> Entry:
+    def _told(self, group: ConsumerGroup, entry: Entry) -> Entry:
         if not group.lost:
             return entry
         group.lost = False
         return replace(entry, after_gap=True)
 
-    def idle(self, group: Group, *, min_idle_ms: int) -> list[int]:
+    def idle(self, group: ConsumerGroup, *, min_idle_ms: int) -> list[int]:
         """Numbers of the entries that have been pending for at least `min_idle_ms`, oldest first."""
         limit_ns = self._clock.now_ns() - min_idle_ms * 1_000_000
         return [number for number, pending in group.pending.items() if pending.delivered_ns <= limit_ns]
 
-    def lag(self, group: Group) -> int:
+    def lag(self, group: ConsumerGroup) -> int:
         """Entries the group has not acknowledged."""
         unread = islice(self._entries, max(0, group.position - self._first), None)
         return sum(entry is not None for entry in unread) + len(group.pending)

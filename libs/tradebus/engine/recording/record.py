@@ -10,7 +10,7 @@ from typing import Any
 
 from tradebus.engine.recording.decision_columns import DecisionColumns
 from tradebus.engine.recording.packed_rows import PackedRows
-from tradebus.execution.step import Step
+from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.risk.verdicts import Verdict
 from tradebus.strategies.lane.positions import PositionKey
@@ -81,7 +81,7 @@ class Record:
         row = (verdict.ts_event_ns, user_id, strategy, symbol, verdict.kind.value, str(verdict.rule), quantity)
         self.verdicts.append(row)
 
-    def trade_changed(self, trade: Trade, step: Step) -> None:
+    def trade_changed(self, trade: Trade, step: TradeStep) -> None:
         """What one decision on a trade added: orders, fills."""
         self.trades[trade.pos_id] = trade
         figures = self.session(trade.session_id)

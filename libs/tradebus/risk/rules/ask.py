@@ -5,22 +5,22 @@ from dataclasses import dataclass
 
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_time
-from tradebus.risk.state import Holding, RiskState
-from tradebus.risk.terms import Hours, Situation
-from tradebus.risk.verdicts import Finding, Kind
+from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.terms import EntryHours, Situation
+from tradebus.risk.verdicts import RuleFinding, VerdictKind
 from tradebus.trading.facts import EntrySignal
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class EntryProposal:
     """An entry signal with everything the rules look at. Prices are rounded to the instrument's tick; `live` are the
     positions open or on their way."""
 
     signal: EntrySignal
     state: RiskState
     situation: Situation
-    hours: Hours | None
-    live: list[Holding]
+    hours: EntryHours | None
+    live: list[Exposure]
     price_paise: int
     stop_paise: int
     target_paise: int | None
@@ -31,11 +31,11 @@ class Ask:
         return self.signal.ts_event_ns
 
 
-Rule = Callable[[Ask], Finding | None]
+Rule = Callable[[EntryProposal], RuleFinding | None]
 
 
-def block(rule: str, detail: str) -> Finding:
-    return Finding(Kind.BLOCK, rule, detail)
+def block(rule: str, detail: str) -> RuleFinding:
+    return RuleFinding(VerdictKind.BLOCK, rule, detail)
 
 
 def money(paise: int) -> str:

@@ -1,11 +1,11 @@
 """What the market data behind an entry is worth."""
 
-from tradebus.risk.rules.ask import Ask, block, seconds
+from tradebus.risk.rules.ask import EntryProposal, block, seconds
 from tradebus.risk.terms import Situation
-from tradebus.risk.verdicts import Finding
+from tradebus.risk.verdicts import RuleFinding
 
 
-def stale_signal(ask: Ask) -> Finding | None:
+def stale_signal(ask: EntryProposal) -> RuleFinding | None:
     """Too far behind the market data, or so far ahead of it that one of the two clocks is wrong."""
     if is_timely(ask.now_ns, ask.situation):
         return None
@@ -13,7 +13,7 @@ def stale_signal(ask: Ask) -> Finding | None:
     return block("stale_signal", f"{age} older than the market data; limit {limit} either way")
 
 
-def data_gap(ask: Ask) -> Finding | None:
+def data_gap(ask: EntryProposal) -> RuleFinding | None:
     """A decision made while prices were missing is made again once they are known."""
     if ask.signal.instrument not in ask.situation.gaps:
         return None

@@ -1,10 +1,10 @@
 """What the session holds already, reservations counted."""
 
-from tradebus.risk.rules.ask import Ask, block
-from tradebus.risk.verdicts import Finding
+from tradebus.risk.rules.ask import EntryProposal, block
+from tradebus.risk.verdicts import RuleFinding
 
 
-def duplicate_position(ask: Ask) -> Finding | None:
+def duplicate_position(ask: EntryProposal) -> RuleFinding | None:
     for holding in ask.live:
         same = (holding.strategy, holding.symbol) == (ask.signal.strategy, ask.signal.symbol)
         if same or holding.pos_id == ask.signal.pos_id:
@@ -12,14 +12,14 @@ def duplicate_position(ask: Ask) -> Finding | None:
     return None
 
 
-def opposite_position(ask: Ask) -> Finding | None:
+def opposite_position(ask: EntryProposal) -> RuleFinding | None:
     for holding in ask.live:
         if holding.instrument == ask.signal.instrument and holding.side is not ask.signal.side:
             return block("opposite_position", f"{holding.strategy} is {holding.side} in {holding.symbol}")
     return None
 
 
-def max_concurrent_trades(ask: Ask) -> Finding | None:
+def max_concurrent_trades(ask: EntryProposal) -> RuleFinding | None:
     limit, count = ask.situation.terms.limits.max_concurrent_trades, len(ask.live)
     if count + ask.legs_to_come < limit:
         return None

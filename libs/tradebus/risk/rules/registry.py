@@ -11,8 +11,8 @@ both pass a limit.
 """
 
 from tradebus.risk.rules import data, frequency, losses, positions, prices, session, timing
-from tradebus.risk.rules.ask import Ask, Rule
-from tradebus.risk.verdicts import Finding
+from tradebus.risk.rules.ask import EntryProposal, Rule
+from tradebus.risk.verdicts import RuleFinding
 
 ENTRY_RULES: tuple[Rule, ...] = (
     session.kill_switch,
@@ -37,7 +37,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
 )
 
 
-def first_objection(ask: Ask) -> Finding | None:
+def first_objection(ask: EntryProposal) -> RuleFinding | None:
     """The first rule's finding against the entry, None where all let it pass."""
     for rule in ENTRY_RULES:
         found = rule(ask)

@@ -15,7 +15,7 @@ from tradebus.runtime.timers import sleep
 _log = structlog.get_logger()
 
 
-class Source:
+class InputSource:
     """`open_input` subscribes: at the start, and anew whenever this was closed."""
 
     def __init__(

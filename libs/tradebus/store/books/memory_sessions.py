@@ -18,12 +18,12 @@ from tradebus.store.books.sessions import (
     POSITION_REPORTS,
     REASON_MAX,
     Changing,
-    Outcome,
+    SessionOutcome,
     Standing,
     StoredSession,
     TakenUp,
 )
-from tradebus.store.memory_book import EVENTS, INBOX, Event, MemoryBook
+from tradebus.store.memory_book import EVENTS, INBOX, EventRow, MemoryBook
 
 _PAUSES = ("PAUSE_TRADING", "RESUME_TRADING")
 _APPROVALS = ("ENTRY_APPROVED", "ENTRY_REDUCED", "EXIT_APPROVED")
@@ -168,10 +168,10 @@ class MemoryRegister:
     async def paused_while_starting(self, transaction: Any, session_id: str) -> bool:
         return _paused_last(transaction.table(EVENTS), session_id)
 
-    async def outcome(self, transaction: Any, session_id: str) -> Outcome:
+    async def outcome(self, transaction: Any, session_id: str) -> SessionOutcome:
         trades = [one for one in transaction.table("trades").values() if one.session_id == session_id]
         filled = [one for one in trades if one.entry_quantity > 0]
-        return Outcome(len(filled), sum(one.net_pnl_paise or 0 for one in filled))
+        return SessionOutcome(len(filled), sum(one.net_pnl_paise or 0 for one in filled))
 
     def _table(self, name: str) -> Mapping[Any, Any]:
         self._book.database.check()
@@ -195,23 +195,23 @@ def _change(transaction: Any, session_id: str, fields: Mapping[str, Any], *, see
     return True
 
 
-def _is_paused(session: StoredSession, events: Mapping[str, Event]) -> bool:
+def _is_paused(session: StoredSession, events: Mapping[str, EventRow]) -> bool:
     if session.status is SessionStatus.STARTING:
         return _paused_last(events, session.session_id)
     return session.status is SessionStatus.PAUSED
 
 
-def _paused_last(events: Mapping[str, Event], session_id: str) -> bool:
+def _paused_last(events: Mapping[str, EventRow], session_id: str) -> bool:
     last = _last(events, session_id, COMMANDS.name, _PAUSES)
     return last is not None and last.TYPE == "PAUSE_TRADING"
 
 
-def _last(events: Mapping[str, Event], session_id: str, stream: str, types: Iterable[str]) -> Message | None:
+def _last(events: Mapping[str, EventRow], session_id: str, stream: str, types: Iterable[str]) -> Message | None:
     found = _events_of(events, session_id, stream, types)
     return found[-1] if found else None
 
 
-def _events_of(events: Mapping[str, Event], session_id: str, stream: str, types: Iterable[str]) -> list[Message]:
+def _events_of(events: Mapping[str, EventRow], session_id: str, stream: str, types: Iterable[str]) -> list[Message]:
     found = [
         event.message for event in events.values()
         if event.message.session_id == session_id and event.stream == stream and event.message.TYPE in types

@@ -12,7 +12,7 @@ from tradebus.store.books.sessions import (
     POSITION_REPORTS,
     REASON_MAX,
     Changing,
-    Outcome,
+    SessionOutcome,
     Standing,
     StoredSession,
     TakenUp,
@@ -126,9 +126,9 @@ class PostgresRegister:
         last = await transaction.connection.fetchval(_SQL["last_pause_command"], session_id, COMMANDS.name)
         return bool(last == "PAUSE_TRADING")
 
-    async def outcome(self, transaction: Any, session_id: str) -> Outcome:
+    async def outcome(self, transaction: Any, session_id: str) -> SessionOutcome:
         row = await transaction.connection.fetchrow(_SQL["outcome"], session_id)
-        return Outcome(row["trades"], row["net_pnl_paise"])
+        return SessionOutcome(row["trades"], row["net_pnl_paise"])
 
 
 def _session(row: Any) -> StoredSession:

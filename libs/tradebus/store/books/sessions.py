@@ -63,7 +63,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SessionOutcome:
     """What a session came to: trades that were filled, and their net profit."""
 
     trades: int
@@ -149,5 +149,5 @@ class SessionRegister(Protocol):
     async def paused_while_starting(self, transaction: Any, session_id: str) -> bool:
         """Whether PAUSE came last of the commands that came while the session was starting."""
 
-    async def outcome(self, transaction: Any, session_id: str) -> Outcome:
+    async def outcome(self, transaction: Any, session_id: str) -> SessionOutcome:
         """What the session came to so far."""

@@ -6,7 +6,7 @@ It answers as `tradebus.brokers.paper` does on a durable book (tested on both).
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.trading.matching.market import PaperMarket, altered, asked_change
 from tradebus.trading.matching.paper import PaperOrder, accept, refusal, report, request_cancel
-from tradebus.trading.orders import BrokerOrder, Change, InstrumentTicks, OrderRequest, Outcome, Result
+from tradebus.trading.orders import BrokerOrder, InstrumentTicks, OrderModification, OrderRequest, Outcome, Result
 
 
 class PaperExchange:
@@ -32,7 +32,7 @@ class PaperExchange:
             return Outcome(Result.REFUSED, reason=f"tag {request.tag} belongs to another account")
         return Outcome(Result.ACCEPTED, broker_order_id=known)
 
-    def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         """Puts a modification on its way. A final order refuses it, and what an exchange would."""
         outcome, order = altered(
             self._by_id.get(broker_order_id), account, broker_order_id, lambda found: asked_change(found, change)

@@ -9,9 +9,17 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
-from tradebus.trading.matching.paper import PaperOrder, Quote, catch_up, due_instants, match, refusal, request_change
+from tradebus.trading.matching.paper import (
+    PaperOrder,
+    TickQuote,
+    catch_up,
+    due_instants,
+    match,
+    refusal,
+    request_change,
+)
 from tradebus.trading.matching.touch import next_touch
-from tradebus.trading.orders import Change, InstrumentTicks, Outcome, Result
+from tradebus.trading.orders import InstrumentTicks, OrderModification, Outcome, Result
 
 
 class PaperMarket:
@@ -42,7 +50,7 @@ class PaperMarket:
 
     def on_tick(self, instrument: int, ticks: InstrumentTicks, index: int) -> PaperOrder | None:
         """The next order that this tick changes, as it is afterwards; None where it changes no other."""
-        quote = Quote(
+        quote = TickQuote(
             at_ns=int(ticks.at_ns[index]),
             price_paise=int(ticks.price_paise[index]),
             bid_paise=int(ticks.bid_paise[index]),
@@ -100,7 +108,7 @@ def altered(
     return Outcome(Result.ACCEPTED, broker_order_id=broker_order_id), after
 
 
-def asked_change(order: PaperOrder, change: Change) -> PaperOrder | str:
+def asked_change(order: PaperOrder, change: OrderModification) -> PaperOrder | str:
     """The order with the modification on its way, or why the exchange would not take it: the same rules as of an order
     that is new."""
     asked = replace(

@@ -35,13 +35,13 @@ from tradebus.trading.matching.day_rules import (
     protected,
     within,
 )
-from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Change, OrderRequest
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, OrderModification, OrderRequest
 
 _BASIS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Quote:
+class TickQuote:
     """One tick as matching sees it. Quotes are 0 where the feed has none."""
 
     at_ns: int
@@ -65,7 +65,7 @@ class PaperOrder:
     as_of_ns: int
     fills: tuple[BrokerFill, ...] = ()
     cancel_effective_ns: int | None = None
-    change: Change | None = None
+    change: OrderModification | None = None
     change_effective_ns: int | None = None
     triggered: bool = False
     reason: str = ""
@@ -118,7 +118,7 @@ def request_cancel(order: PaperOrder, *, at_ns: int) -> PaperOrder:
     return replace(order, status=BrokerStatus.CANCEL_PENDING, cancel_effective_ns=at_ns + latency_ns)
 
 
-def request_change(order: PaperOrder, change: Change) -> PaperOrder:
+def request_change(order: PaperOrder, change: OrderModification) -> PaperOrder:
     """The order with a modification on its way."""
     latency_ns = order.settings.latency_ms * 1_000_000
     return replace(order, change=change, change_effective_ns=change.at_ns + latency_ns)
@@ -158,7 +158,7 @@ def due_instants(order: PaperOrder) -> tuple[int | None, ...]:
     return order.cancel_effective_ns, order.change_effective_ns, order.day.ends_ns, stop_ends_ns
 
 
-def match(order: PaperOrder, quote: Quote) -> PaperOrder:
+def match(order: PaperOrder, quote: TickQuote) -> PaperOrder:
     """The order after one tick."""
     order = catch_up(order, quote.at_ns)
     if order.status.final or quote.at_ns < order.effective_ns or quote.at_ns <= order.as_of_ns:
@@ -236,7 +236,7 @@ def _touches_trigger(order: PaperOrder, price_paise: int) -> bool:
     return price_paise <= trigger if order.request.transaction is Transaction.SELL else price_paise >= trigger
 
 
-def _fill_price(order: PaperOrder, quote: Quote) -> int | None:
+def _fill_price(order: PaperOrder, quote: TickQuote) -> int | None:
     buy = order.request.transaction is Transaction.BUY
     quoted, other = (quote.ask_paise, quote.bid_paise) if buy else (quote.bid_paise, quote.ask_paise)
     if quoted <= 0 < other:

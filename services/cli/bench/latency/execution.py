@@ -8,17 +8,17 @@ from pydantic import Field
 from services.cli.bench.ports import order_line
 from services.execution.books import books_of
 from services.execution.bootstrap import wire
-from services.execution.sessions import Sessions
+from services.execution.sessions import ExecutionSessions
 from services.execution.settings import ExecutionSettings
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.runtime.shell import Component, run_service
 from tradebus.store.store import Store
-from tradebus.trading.orders import BrokerOrder, Change, Lookup, OrderRequest, Outcome, Result
+from tradebus.trading.orders import BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
 
 
-class BrokerSettings(ExecutionSettings):
+class BrokerExecutionSettings(ExecutionSettings):
     broker_port: int = Field(validation_alias="BENCH_BROKER_PORT")
 
 
@@ -33,7 +33,7 @@ class SocketGateway:
         answer = await self._reader.readline()
         return Outcome(Result.ACCEPTED, broker_order_id=answer.decode().strip())
 
-    async def modify(self, account: str, broker_order_id: str, change: Change) -> Outcome:
+    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         return Outcome(Result.REFUSED, reason="this broker only takes orders")
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
@@ -47,12 +47,12 @@ class SocketGateway:
 
 
 async def build(
-    settings: BrokerSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
+    settings: BrokerExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
 ) -> Sequence[Component]:
     gateway = SocketGateway(*await asyncio.open_connection("127.0.0.1", settings.broker_port))
-    sessions = Sessions(store)
+    sessions = ExecutionSessions(store)
     return [wire(settings, bus=bus, books=books_of(store), clock=clock, sessions=sessions, gateway=gateway, paper=None)]
 
 
 if __name__ == "__main__":
-    run_service("execution", BrokerSettings, build)
+    run_service("execution", BrokerExecutionSettings, build)

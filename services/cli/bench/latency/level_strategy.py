@@ -9,7 +9,7 @@ class LevelParameters(StrategyParameters):
     level_paise: int = Field(gt=0)
 
 
-class Level(Strategy[LevelParameters]):
+class LevelStrategy(Strategy[LevelParameters]):
     """Knows the last price and nothing else."""
 
     NAME = "bench_level"

@@ -22,7 +22,7 @@ DURATION_SECONDS = WARMUP_SECONDS + INSTRUMENTS // ORDERS_PER_SECOND
 _LAST_ORDER_SECONDS = 5.0
 
 
-class Broker:
+class InstantBroker:
     """Answers every line at once; `latencies_ns` is arrival less the tick's event time."""
 
     def __init__(self, clock: BenchClock) -> None:
@@ -54,7 +54,7 @@ async def drive(
     begin: Callable[[], Awaitable[None]], *, clock: BenchClock, broker_port: int, frames_port: int, level_paise: int
 ) -> list[int]:
     """Feeds frames; each of the instruments crosses the level once. Returns latencies in ns."""
-    broker = Broker(clock)
+    broker = InstantBroker(clock)
     connected: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
     feeding = await asyncio.start_server(lambda _, writer: connected.set_result(writer), "127.0.0.1", frames_port)
     async with await broker.listen(broker_port), feeding:
@@ -94,7 +94,7 @@ async def drive_floor(
     begin: Callable[[], Awaitable[None]], *, bus: RedisBus, clock: BenchClock, broker_port: int
 ) -> list[int]:
     """The same number of messages at the same rate through hops that do nothing."""
-    broker = Broker(clock)
+    broker = InstantBroker(clock)
     async with await broker.listen(broker_port):
         await begin()
         for number in range(INSTRUMENTS):

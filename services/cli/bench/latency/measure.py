@@ -20,7 +20,7 @@ from services.cli.bench.instruments import register
 from services.cli.bench.latency.load import DURATION_SECONDS, INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
 from services.cli.bench.ports import BenchClock
 from services.cli.stack.children import ServiceSpec, free_port
-from services.cli.stack.supervisor import Supervisor
+from services.cli.stack.supervisor import ProcessSupervisor
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.commands import StartTrading
@@ -130,8 +130,8 @@ def _specs(
     return specs
 
 
-def _supervisor(specs: list[ServiceSpec], folder: Path) -> Supervisor:
-    return Supervisor(specs, run_dir=folder, changed=lambda _: None, say=lambda _: None)
+def _supervisor(specs: list[ServiceSpec], folder: Path) -> ProcessSupervisor:
+    return ProcessSupervisor(specs, run_dir=folder, changed=lambda _: None, say=lambda _: None)
 
 
 async def _start_sessions(store: Store, bus: RedisBus, clock: BenchClock) -> None:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from services.market_data.feeds.live.book import register_listed
 from services.market_data.feeds.live.connection import Asked
 from services.market_data.feeds.live.connections import spread
-from services.market_data.feeds.live.resolve import Listings, Resolved, Terms
+from services.market_data.feeds.live.resolve import BrokerMaster, ListedTerms, Resolved
 from services.market_data.feeds.live.source import LiveSource
-from services.market_data.gaps.gap import Group
+from services.market_data.gaps.gap import FeedGroup
 from tradebus.brokers.feed import FeedMode
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import Records
@@ -28,7 +28,7 @@ class FollowedDay:
 
     day: date
     resolved: Mapping[int, Resolved]
-    groups: Mapping[int, Group]
+    groups: Mapping[int, FeedGroup]
     full: frozenset[int]
     indices: Mapping[str, ListedInstrument]  # by name: those whose contracts are followed
 
@@ -37,9 +37,9 @@ class FollowedDay:
         return {instrument: one.listing for instrument, one in self.resolved.items()}
 
     @cached_property
-    def terms(self) -> Mapping[int, Terms]:
+    def terms(self) -> Mapping[int, ListedTerms]:
         return {
-            instrument: Terms(one.kind, one.market_class, one.listing.key.name, one.listing.key.expiry)
+            instrument: ListedTerms(one.kind, one.market_class, one.listing.key.name, one.listing.key.expiry)
             for instrument, one in self.resolved.items()
         }
 
@@ -55,7 +55,7 @@ class FollowedDay:
         return chosen
 
     @cached_property
-    def _numbers(self) -> tuple[list[Group], npt.NDArray[np.int64]]:
+    def _numbers(self) -> tuple[list[FeedGroup], npt.NDArray[np.int64]]:
         """The groups in order, and shape [ids]: the place of each instrument's, -1 for what is not followed."""
         ordered = sorted(set(self.groups.values()))
         places = np.full(max(self.resolved, default=0) + 1, -1, np.int64)
@@ -63,14 +63,14 @@ class FollowedDay:
             places[instrument] = ordered.index(group)
         return ordered, places
 
-    def groups_of(self, records: Records) -> list[Group]:
+    def groups_of(self, records: Records) -> list[FeedGroup]:
         """Whose data these QUOTE records are."""
         ordered, places = self._numbers
         which = records["instrument"]
         which = which[(which >= 0) & (which < len(places))]
         return [ordered[place] for place in np.unique(places[which]).tolist() if place >= 0]
 
-    def members(self, group: Group) -> Mapping[int, str]:
+    def members(self, group: FeedGroup) -> Mapping[int, str]:
         """The group's instruments, by id, with their symbols."""
         return {instrument: self.symbols[instrument] for instrument, own in self.groups.items() if own == group}
 
@@ -92,7 +92,7 @@ async def read_day(
     Raises BrokerError, and InvalidInput where a name is unknown, or more is asked for than the broker's feed carries.
     """
     day = ist_date(now_ns)
-    listings = Listings(await source.master())
+    listings = BrokerMaster(await source.master())
     resolved = listings.resolve(names, now_ns=now_ns)
     full_keys = {one.listing.key for one in listings.resolve(full_names, now_ns=now_ns)}
     strange = full_keys - {one.listing.key for one in resolved}
@@ -103,7 +103,7 @@ async def read_day(
     # Those of one exchange and class lie together, so that a connection carries few of them.
     ordered = sorted(by_id, key=lambda each: (by_id[each].listing.key.segment, by_id[each].market_class, each))
     groups = {
-        instrument: Group(number, by_id[instrument].listing.key.segment.value, by_id[instrument].market_class.value)
+        instrument: FeedGroup(number, by_id[instrument].listing.key.segment.value, by_id[instrument].market_class.value)
         for number, part in enumerate(spread(ordered, broker=source.name, connections=connections))
         for instrument in part
     }

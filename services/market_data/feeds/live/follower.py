@@ -23,9 +23,9 @@ from services.market_data.feeds.live.publisher import LivePublisher
 from services.market_data.feeds.live.source import LiveSource
 from services.market_data.feeds.live.ticks import quotes_at, ticks_at
 from services.market_data.feeds.live.watch import DataWatch
-from services.market_data.gaps.gap import Gap, Group
+from services.market_data.gaps.gap import FeedGroup, Gap
 from services.market_data.gaps.ledger import GapLedger
-from services.market_data.gaps.repair import Job, Repairs, Restored
+from services.market_data.gaps.repair import RepairJob, Repairs, Restored
 from tradebus.calendar import previous_trading_day
 from tradebus.contracts.records import CANDLE, QUOTE, Records
 from tradebus.kernel.clock import Clock
@@ -73,7 +73,7 @@ class DayFollower:
         # A turn and what history has put right take the candles in hand one after the other.
         self._working = asyncio.Lock()
         self._candles = LiveCandles(day.terms, start_ns=timing.clock.now_ns() // MINUTE_NS * MINUTE_NS)
-        self._trading_now: set[Group] = set()
+        self._trading_now: set[FeedGroup] = set()
         self._trading_minute = -1
 
     @property
@@ -127,7 +127,7 @@ class DayFollower:
             self._ask(from_ns=start_ns, to_ns=start_ns + MINUTE_NS, reason="the minute that was joined")
 
     def _ask(self, *, from_ns: int, to_ns: int, reason: str) -> None:
-        job = Job(self._day.symbols, from_ns, to_ns, reason, due_ns=self._there_ns(to_ns))
+        job = RepairJob(self._day.symbols, from_ns, to_ns, reason, due_ns=self._there_ns(to_ns))
         self._repairs.ask(job)
 
     def _fill(self, gap: Gap) -> None:
@@ -135,7 +135,7 @@ class DayFollower:
         symbols = {each: self._day.symbols[each] for each in gap.instruments if each in self._day.symbols}
         if gap.to_ns is not None and symbols:
             due_ns = self._there_ns(gap.to_ns)
-            self._repairs.ask(Job(symbols, gap.from_ns, gap.to_ns, gap.reason, due_ns=due_ns, gap=gap))
+            self._repairs.ask(RepairJob(symbols, gap.from_ns, gap.to_ns, gap.reason, due_ns=due_ns, gap=gap))
 
     def _there_ns(self, to_ns: int) -> int:
         """The monotonic instant from which a broker's history can be expected to hold all before `to_ns`."""
@@ -211,7 +211,7 @@ class DayFollower:
     async def _book(self, instrument: int, *, from_ns: int, to_ns: int) -> Records:
         return await self._stored.read(instrument=instrument, from_ns=from_ns, to_ns=to_ns)
 
-    def _trading(self, now_ns: int) -> set[Group]:
+    def _trading(self, now_ns: int) -> set[FeedGroup]:
         """Whose session it is; sessions begin and end with whole minutes, so this is looked up once in each."""
         minute = now_ns // MINUTE_NS
         if minute != self._trading_minute:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from services.market_data.candles.plan import Slice, slice_of_candles
+from services.market_data.candles.plan import SlicePlan, slice_of_candles
 from services.market_data.feeds.bus_sink import QUOTES, BusSink
 from services.market_data.feeds.live.metrics import LiveMetrics
 from tradebus.bus.port import Bus, Outgoing
@@ -50,7 +50,7 @@ class LivePublisher:
         start_ns = self.ticks_end_ns or now_ns
         newest_ns = max(int(rows["ts_event_ns"].max()) for rows in (ticks, quotes) if len(rows))
         end_ns = max(start_ns, newest_ns + 1)
-        piece = Slice(start_ns, end_ns, ticks, NO_CANDLES, NO_CANDLES)
+        piece = SlicePlan(start_ns, end_ns, ticks, NO_CANDLES, NO_CANDLES)
         await self._sink.publish(piece, also=[_quotes(quotes, start_ns=start_ns, end_ns=end_ns)])
         self._metrics.ticks.inc(len(ticks))
         self._metrics.behind_seconds.set((now_ns - end_ns) / 1e9)
@@ -69,7 +69,7 @@ class LivePublisher:
         if not len(candles):
             return
         end_ns = max(self._candles_end_ns, end_ns // _MINUTE_NS * _MINUTE_NS)
-        piece = Slice(self._candles_end_ns, end_ns, NO_TICKS, candles, minutes)
+        piece = SlicePlan(self._candles_end_ns, end_ns, NO_TICKS, candles, minutes)
         await self.stored()
         await self._sink.publish(piece)
         self._storing = asyncio.create_task(self._sink.store(piece))
@@ -82,7 +82,7 @@ class LivePublisher:
         await self._sink.store(slice_of_candles(minutes))
         if len(corrected):
             at_ns = self._candles_end_ns
-            await self._sink.publish(Slice(at_ns, at_ns, NO_TICKS, corrected, NO_CANDLES))
+            await self._sink.publish(SlicePlan(at_ns, at_ns, NO_TICKS, corrected, NO_CANDLES))
 
     async def stored(self) -> None:
         """Waits for the book to hold what was published. Raises what storing it raised."""

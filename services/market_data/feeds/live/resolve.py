@@ -26,7 +26,7 @@ from tradebus.kernel.time import ist_date
 _KEYS_SHOWN = 8
 
 
-class Terms(NamedTuple):
+class ListedTerms(NamedTuple):
     """What the market's clock reads of an instrument (`tradebus.calendar.Listed`)."""
 
     kind: str
@@ -46,7 +46,7 @@ class Resolved:
     aliases: tuple[str, ...]
 
 
-class Listings:
+class BrokerMaster:
     """A broker's master, by key and by symbol."""
 
     def __init__(self, rows: Iterable[ListedInstrument]) -> None:
@@ -161,7 +161,7 @@ def has_expired(key: InstrumentKey, *, now_ns: int) -> bool:
     today = ist_date(now_ns)
     if key.expiry is None or key.expiry > today:
         return False
-    session = session_of(Terms(_kind(key), MarketClass.DERIVATIVE, key.name, key.expiry), today)
+    session = session_of(ListedTerms(_kind(key), MarketClass.DERIVATIVE, key.name, key.expiry), today)
     return key.expiry < today or (session is not None and now_ns >= session.close_ns)
 
 

@@ -12,7 +12,7 @@ import structlog
 from services.market_data.feeds.live.connections import FeedConnections
 from services.market_data.feeds.live.day import FollowedDay
 from services.market_data.feeds.live.metrics import LiveMetrics
-from services.market_data.gaps.gap import Gap, Group, gap_message, new_gap
+from services.market_data.gaps.gap import FeedGroup, Gap, gap_message, new_gap
 from services.market_data.gaps.ledger import GapLedger
 from services.market_data.gaps.liveness import Liveness
 from services.market_data.gaps.spans import Span, Spans
@@ -39,15 +39,15 @@ class DataWatch:
         self._liveness = Liveness(groups, silent_ns=silent_ns)
         self._liveness.opened(monotonic_ns())
         self._spans = Spans(dict.fromkeys(groups, since_ns))
-        self._gaps: dict[Group, Gap] = {}
-        self._trading: set[Group] = set()
-        self._strikes: dict[Group, int] = {}  # limits of silence in a row
+        self._gaps: dict[FeedGroup, Gap] = {}
+        self._trading: set[FeedGroup] = set()
+        self._strikes: dict[FeedGroup, int] = {}  # limits of silence in a row
         self._silent_ns = silent_ns
         self._asked_again = 0
         self._ask_due_ns = monotonic_ns() + _UNHEARD_LIMITS * silent_ns
         self.unheard = 0
 
-    async def turn(self, quotes: Records, *, trading: set[Group], now_ns: int) -> None:
+    async def turn(self, quotes: Records, *, trading: set[FeedGroup], now_ns: int) -> None:
         """Told of every turn: what came, and whose session it is."""
         heard = self._day.groups_of(quotes)
         self._spans.begin(trading - self._trading, now_ns)
@@ -63,14 +63,14 @@ class DataWatch:
         await self._silent(trading, now_ns)
         await self._ask_again(trading)
 
-    async def missed(self, groups: set[Group], *, from_ns: int, now_ns: int, to_ns: int) -> None:
+    async def missed(self, groups: set[FeedGroup], *, from_ns: int, now_ns: int, to_ns: int) -> None:
         """Data of an open session that came while nobody followed it: what this life begins with."""
         for group in sorted(groups):
             span = Span(group, from_ns, now_ns, "market data was not followed", silent=True)
             await self._put(span)
             await self._ended(replace(span, to_ns=to_ns))
 
-    async def _silent(self, trading: set[Group], now_ns: int) -> None:
+    async def _silent(self, trading: set[FeedGroup], now_ns: int) -> None:
         """A connection that is silent as a whole is given up. Where others of it tick, the silent ones are asked for
         once more first: they may be of a kind that is seldom quoted, and giving up costs the others their data."""
         silent = self._liveness.silent(trading, self._monotonic_ns())
@@ -90,19 +90,19 @@ class DataWatch:
             await self._lost(stopped, now_ns, reason=_NO_DATA, silent=True)
             await self._reopen({group.connection for group in stopped if self._may_reopen(group, ticking)}, stopped)
 
-    def _may_reopen(self, group: Group, ticking: set[int]) -> bool:
+    def _may_reopen(self, group: FeedGroup, ticking: set[int]) -> bool:
         """A connection that serves others is given up after 2, 4, 8, 16 … limits of silence only."""
         strikes = self._strikes[group]
         return group.connection not in ticking or strikes & (strikes - 1) == 0
 
-    async def _reopen(self, connections: set[int], silent: list[Group]) -> None:
+    async def _reopen(self, connections: set[int], silent: list[FeedGroup]) -> None:
         if connections:
             self._metrics.silent.inc()
             _log.warning("no data in session, connecting again", groups=[str(each) for each in silent])
             reopened = await self._connections.reopen(connections)
             self._liveness.opened(self._monotonic_ns(), connections=reopened)
 
-    async def _lost(self, groups: list[Group], now_ns: int, *, reason: str, silent: bool) -> None:
+    async def _lost(self, groups: list[FeedGroup], now_ns: int, *, reason: str, silent: bool) -> None:
         for span in self._spans.lost(groups, now_ns, reason=reason, silent=silent):
             await self._put(span)
 
@@ -125,7 +125,7 @@ class DataWatch:
         await self._ledger.put(gap)
         self._filled(gap)
 
-    async def _ask_again(self, trading: set[Group]) -> None:
+    async def _ask_again(self, trading: set[FeedGroup]) -> None:
         """Subscriptions that no data has come of are made again."""
         now_ns = self._monotonic_ns()
         if now_ns < self._ask_due_ns:

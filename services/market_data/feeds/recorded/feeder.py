@@ -18,8 +18,8 @@ from services.market_data.candles.day import plan_day
 from services.market_data.candles.plan import DayPlan, slice_of_candles
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
 from services.market_data.feeds.feed_store import FeedRow, FeedStore, take_shard
-from services.market_data.feeds.ports import FeedDay, MarketFeed, Pace, SliceSink
-from services.market_data.feeds.position import Position, Streams, position_of
+from services.market_data.feeds.ports import FeedDay, Pace, RecordedFeed, SliceSink
+from services.market_data.feeds.position import FeedPosition, Streams, position_of
 from services.market_data.feeds.recorded.progress import Progress
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.calendar import TradingSession, session_of
@@ -38,7 +38,7 @@ class Feeder:
 
     def __init__(
         self,
-        feed: MarketFeed,
+        feed: RecordedFeed,
         instruments: Sequence[Instrument],
         *,
         bus: Bus,
@@ -113,7 +113,7 @@ class Feeder:
                     return True
         return False
 
-    async def _feed_days(self, position: Position, stop: asyncio.Event) -> None:
+    async def _feed_days(self, position: FeedPosition, stop: asyncio.Event) -> None:
         start_ns, fresh = position.start_ns, position.fresh
         for day in self.feed.days:
             if day.close_ns <= start_ns:

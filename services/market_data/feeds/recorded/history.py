@@ -1,6 +1,6 @@
 """A window of a history file, checked and cut to trading hours: all or nothing.
 
-file ─► rows of the window ─► every rule (columns) ─► continuous trading only ─► History
+file ─► rows of the window ─► every rule (columns) ─► continuous trading only ─► LoadedHistory
      └► rows before it, as far as they are sound ─► warm-up
 """
 
@@ -19,7 +19,7 @@ from services.market_data.feeds.recorded.columns import (
     require_sound,
     sound_suffix,
 )
-from services.market_data.feeds.recorded.history_file import HistoryFile, Window, open_file, read
+from services.market_data.feeds.recorded.history_file import HistoryFile, ReadWindow, open_file, read
 from services.market_data.feeds.symbols import canonical, describe, require_terms
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
@@ -30,7 +30,7 @@ _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class LoadedHistory:
     """Sound rows inside continuous trading, in file order."""
 
     file: HistoryFile
@@ -42,7 +42,7 @@ class History:
 
 def load_history(
     path: Path, *, symbols: Sequence[str], from_date: date | None, to_date: date | None, warmup_minutes: int = 0
-) -> History:
+) -> LoadedHistory:
     """The window [from_date, to_date] of `symbols` (empty: all that the file holds).
 
     `warmup_minutes` bounds the bars per symbol before the window, or the minutes that hold ticks. Raises InvalidInput
@@ -74,7 +74,7 @@ def load_history(
     before = window.columns.where(~inside)
     sound = sound_suffix(before)
     warmup = _newest(_tradable(sound), warmup_minutes)
-    return History(file, trading, warmup, len(columns) - len(trading), len(before) - len(sound))
+    return LoadedHistory(file, trading, warmup, len(columns) - len(trading), len(before) - len(sound))
 
 
 def in_session(columns: Columns) -> Columns:
@@ -120,7 +120,7 @@ def _newest(columns: Columns, count: int) -> Columns:
 
 
 def _require_rows(
-    window: Window, columns: Columns, file: HistoryFile, *, from_date: date | None, to_date: date | None
+    window: ReadWindow, columns: Columns, file: HistoryFile, *, from_date: date | None, to_date: date | None
 ) -> None:
     """Every symbol that was asked for has rows."""
     if not window.last_ns:

@@ -11,7 +11,7 @@ from services.market_data.candles.day import cumulated_volume, expand_symbol
 from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import Columns, minutes_held, to_candles, to_ticks
-from services.market_data.feeds.recorded.history import History
+from services.market_data.feeds.recorded.history import LoadedHistory
 from services.market_data.feeds.symbols import Description, describe
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.candles import build_candles
@@ -20,7 +20,7 @@ from tradebus.indicators.candles import build_candles
 class HistoryFeed:
     """See `services.market_data.feeds.ports.MarketFeed`. A day without a row is no day of this feed."""
 
-    def __init__(self, history: History, *, ticks_per_minute: int, seed: int) -> None:
+    def __init__(self, history: LoadedHistory, *, ticks_per_minute: int, seed: int) -> None:
         self._history = history
         self._columns = history.columns
         days = day_numbers(history.columns.ts_ns)

@@ -39,7 +39,7 @@ class HistoryFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ReadWindow:
     """What `read` found. `first_ns` and `last_ns` span the whole file (0 where it has no row)."""
 
     columns: Columns
@@ -65,7 +65,7 @@ def open_file(path: Path) -> HistoryFile:
     return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
 
 
-def read(file: HistoryFile, *, symbols: Sequence[str], from_ns: int, to_ns: int) -> Window:
+def read(file: HistoryFile, *, symbols: Sequence[str], from_ns: int, to_ns: int) -> ReadWindow:
     """The rows of `symbols` (canonical; empty = all the file holds) with from_ns <= ts < to_ns.
 
     Raises InvalidInput for an unknown symbol and for a cell that is no time or no number, naming the row.
@@ -93,7 +93,7 @@ class _Reader:
         self.file_names: set[str] = set()
         self._parquet = pq.ParquetFile(file.path) if file.is_parquet else None
 
-    def read(self, symbols: Sequence[str]) -> Window:
+    def read(self, symbols: Sequence[str]) -> ReadWindow:
         rows: list[Ints] = []
         times: list[Ints] = []
         tables: list[pa.Table] = []
@@ -117,7 +117,7 @@ class _Reader:
         read = {name: self._numbers(table, column, row) for name, column in self.layout.values.items()}
         values = {name: found for name, found in read.items() if found is not None}
         columns = Columns(row, ts_us * 1000, codes, names, values)
-        return Window(columns, (self.first_us or 0) * 1000, (self.last_us or 0) * 1000)
+        return ReadWindow(columns, (self.first_us or 0) * 1000, (self.last_us or 0) * 1000)
 
     def _chunks(self) -> Iterator[_Chunk]:
         if self._parquet is None:

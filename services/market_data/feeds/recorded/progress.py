@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.market_data.candles.plan import DayPlan, Slice
+from services.market_data.candles.plan import DayPlan, SlicePlan
 from services.market_data.feeds.feed_store import FeedStore
 from services.market_data.feeds.ports import FeedDay
 from tradebus.bus.port import Bus
@@ -74,7 +74,7 @@ class Progress:
         self._bars += int((plan.minutes["ts_close_ns"] <= start_ns).sum())
         self._state, self._day = "running", day.day.isoformat()
 
-    async def published(self, piece: Slice) -> None:
+    async def published(self, piece: SlicePlan) -> None:
         self._bars += len(piece.minutes)
         self._event_ns = piece.end_ns
         now_ns = self._monotonic_ns()

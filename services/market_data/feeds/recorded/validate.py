@@ -9,7 +9,7 @@ import numpy as np
 
 from services.market_data.feeds.hours import day_numbers, sessions_of
 from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, minutes_held
-from services.market_data.feeds.recorded.history import History, load_history
+from services.market_data.feeds.recorded.history import LoadedHistory, load_history
 from services.market_data.feeds.symbols import describe
 from tradebus.kernel.time import ist_datetime
 
@@ -58,7 +58,7 @@ def check_history(
     return summary_of(load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date))
 
 
-def summary_of(history: History) -> HistorySummary:
+def summary_of(history: LoadedHistory) -> HistorySummary:
     """What was loaded, in figures."""
     ts_ns = history.columns.ts_ns
     return HistorySummary(

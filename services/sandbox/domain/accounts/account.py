@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from services.sandbox.domain.orders.order import Order
+from services.sandbox.domain.orders.order import WorkingOrder
 from tradebus.trading.orders import Product
 
 Key = tuple[int, Product]
 
 
 @dataclass(slots=True)
-class Position:
+class OpenPosition:
     """Of one instrument and product. `cost_paise` is what the open quantity cost (negative when short)."""
 
     quantity: int = 0
@@ -61,7 +61,7 @@ class Position:
 
 
 @dataclass(slots=True)
-class Holding:
+class DeliveryHolding:
     quantity: int
     cost_paise: int
 
@@ -80,24 +80,24 @@ RatesOf = Callable[[int, Product], Rates]
 
 
 @dataclass(slots=True)
-class Account:
+class ClientAccount:
     """`cash_paise` is what settled; the day's realised profit joins it in the night."""
 
     name: str
     cash_paise: int
-    positions: dict[Key, Position] = field(default_factory=dict)
-    holdings: dict[int, Holding] = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)  # of the day
-    open_orders: dict[str, Order] = field(default_factory=dict)
+    positions: dict[Key, OpenPosition] = field(default_factory=dict)
+    holdings: dict[int, DeliveryHolding] = field(default_factory=dict)
+    orders: dict[str, WorkingOrder] = field(default_factory=dict)  # of the day
+    open_orders: dict[str, WorkingOrder] = field(default_factory=dict)
     killed: bool = False
     orders_kept: int = 7_000  # ended ones; a broker takes no more a day
     _ended: deque[str] = field(default_factory=deque)
 
-    def take(self, order: Order) -> None:
+    def take(self, order: WorkingOrder) -> None:
         """A new order of the day."""
         self.orders[order.order_id] = order
 
-    def has_ended(self, order: Order) -> None:
+    def has_ended(self, order: WorkingOrder) -> None:
         """Nothing more will happen to it; the oldest that have ended are forgotten beyond `orders_kept`."""
         self.open_orders.pop(order.order_id, None)
         self._ended.append(order.order_id)
@@ -109,21 +109,21 @@ class Account:
         self.orders = dict(self.open_orders)
         self._ended.clear()
 
-    def position(self, instrument: int, product: Product) -> Position:
-        return self.positions.setdefault((instrument, product), Position())
+    def position(self, instrument: int, product: Product) -> OpenPosition:
+        return self.positions.setdefault((instrument, product), OpenPosition())
 
     def realised_paise(self) -> int:
         return sum(position.realised_paise for position in self.positions.values())
 
-    def used_paise(self, rates_of: RatesOf, extra: Iterable[Order] = ()) -> int:
+    def used_paise(self, rates_of: RatesOf, extra: Iterable[WorkingOrder] = ()) -> int:
         """What positions and open orders need, with `extra` orders as if they were open."""
-        waiting: dict[Key, list[Order]] = {}
+        waiting: dict[Key, list[WorkingOrder]] = {}
         for order in (*self.open_orders.values(), *extra):
             waiting.setdefault((order.request.instrument, order.request.product), []).append(order)
         keys = {key for key, position in self.positions.items() if position.quantity} | waiting.keys()
         return sum(self._used_of(key, waiting.get(key, ()), rates_of(*key)) for key in keys)
 
-    def _used_of(self, key: Key, waiting: Iterable[Order], rates: Rates) -> int:
+    def _used_of(self, key: Key, waiting: Iterable[WorkingOrder], rates: Rates) -> int:
         """The larger of what the long and the short side could come to need."""
         position = self.positions.get(key)
         quantity = position.quantity if position else 0

@@ -19,7 +19,7 @@ def token_end_ns(broker: BrokerName, now_ns: int) -> int:
     return today if now_ns < today else ist_to_ns(ist_date(now_ns) + timedelta(days=1), at)
 
 
-class Logins:
+class TokenRegister:
     """Every token ever given out, so that an expired one is told from an unknown one."""
 
     def __init__(self, *, seed: int) -> None:

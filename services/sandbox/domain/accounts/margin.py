@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from services.sandbox.domain.accounts.account import Rates
-from services.sandbox.domain.instruments.shape import Ints, Kind, kind_of
+from services.sandbox.domain.instruments.shape import Ints, ListingKind, kind_of
 from services.sandbox.domain.instruments.underlyings import underlyings
 from services.sandbox.ports import SandboxInstrument
 from tradebus.trading.orders import Product
@@ -18,7 +18,7 @@ from tradebus.trading.orders import Product
 _INDEX_SHARE, _STOCK_SHARE, _INTRADAY_SHARE = 0.12, 0.20, 0.20
 
 
-class Margins:
+class MarginRates:
     """Rates by instrument. They rest on yesterday's closes, so they stand still during a day."""
 
     def __init__(self, instruments: Sequence[SandboxInstrument]) -> None:
@@ -34,9 +34,9 @@ class Margins:
     def rates(self, instrument: int, product: Product) -> Rates:
         """Margin per unit and per rupee of price."""
         kind, fixed = self._kinds[instrument], int(self._reference[instrument] * self._shares[instrument])
-        if kind is Kind.FUTURE:
+        if kind is ListingKind.FUTURE:
             return Rates(0.0, fixed, fixed)
-        if kind is Kind.OPTION:
+        if kind is ListingKind.OPTION:
             return Rates(1.0, 0, fixed)
         if product is Product.DELIVERY:
             return Rates(1.0, 0, 0)

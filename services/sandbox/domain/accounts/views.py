@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from services.sandbox.domain.accounts.account import Account
-from services.sandbox.domain.accounts.margin import Margins
-from services.sandbox.domain.instruments.shape import Kind, kind_of
+from services.sandbox.domain.accounts.account import ClientAccount
+from services.sandbox.domain.accounts.margin import MarginRates
+from services.sandbox.domain.instruments.shape import ListingKind, kind_of
 from services.sandbox.ports import (
     NewOrder,
     Refusal,
@@ -28,12 +28,12 @@ class Views:
         self,
         instruments: Sequence[SandboxInstrument],
         quotes: Records,
-        margins: Margins,
+        margins: MarginRates,
         limit: Callable[[NewOrder], int],
     ) -> None:
         self._instruments, self._quotes, self._margins, self._limit = instruments, quotes, margins, limit
 
-    def positions(self, account: Account) -> tuple[SandboxPosition, ...]:
+    def positions(self, account: ClientAccount) -> tuple[SandboxPosition, ...]:
         """Of everything open or traded today."""
         found = []
         for (instrument, product), one in account.positions.items():
@@ -52,7 +52,7 @@ class Views:
             )  # fmt: skip
         return tuple(found)
 
-    def holdings(self, account: Account) -> tuple[SandboxHolding, ...]:
+    def holdings(self, account: ClientAccount) -> tuple[SandboxHolding, ...]:
         """Less what has been sold of them today."""
         found = []
         for instrument, holding in account.holdings.items():
@@ -64,7 +64,7 @@ class Views:
             found.append(SandboxHolding(instrument, quantity, average, last, close))
         return tuple(found)
 
-    def margins(self, account: Account) -> SandboxMargins:
+    def margins(self, account: ClientAccount) -> SandboxMargins:
         used, realised = account.used_paise(self._margins.rates), account.realised_paise()
         unrealised = sum(
             one.quantity * int(self._quotes["price_paise"][instrument]) - one.cost_paise
@@ -87,7 +87,7 @@ class Views:
         return int(np.ceil(rates.long_share * value)) + rates.long_fixed_paise * order.quantity
 
     def convert(
-        self, account: Account, instrument: int, *, from_product: Product, to_product: Product, quantity: int
+        self, account: ClientAccount, instrument: int, *, from_product: Product, to_product: Product, quantity: int
     ) -> None:
         """Moves open quantity to another product at its average cost. Raises Refusal."""
         source = account.positions.get((instrument, from_product))
@@ -97,7 +97,7 @@ class Views:
             text = f"quantity {quantity} is not from 1 to the open {abs(source.quantity)}"
             raise Refusal(Why.BAD_VALUE, text)
         kind = kind_of(self._instruments[instrument])
-        wrong = Product.CARRY if kind is Kind.EQUITY else Product.DELIVERY
+        wrong = Product.CARRY if kind is ListingKind.EQUITY else Product.DELIVERY
         if to_product is wrong or to_product is from_product:
             raise Refusal(Why.NOT_ALLOWED, f"a position in {self._instruments[instrument].symbol} cannot become that")
         target = account.position(instrument, to_product)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from services.sandbox.domain.accounts.account import Account, Holding, Position
-from services.sandbox.domain.instruments.shape import Kind, kind_of
+from services.sandbox.domain.accounts.account import ClientAccount, DeliveryHolding, OpenPosition
+from services.sandbox.domain.instruments.shape import ListingKind, kind_of
 from services.sandbox.domain.orders.matching_engine import MatchingEngine
-from services.sandbox.domain.orders.order import STOP_TYPES, Order
+from services.sandbox.domain.orders.order import STOP_TYPES, WorkingOrder
 from services.sandbox.domain.orders.order_entry import OrderEntry
 from services.sandbox.domain.prices.market import SandboxMarket
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument, SandboxOrder, SandboxStatus
@@ -26,7 +26,7 @@ class DayEnd:
         matching: MatchingEngine,
         market: SandboxMarket,
         *,
-        accounts: Callable[[], Iterable[Account]],
+        accounts: Callable[[], Iterable[ClientAccount]],
         now: Callable[[], int],
     ) -> None:
         self._instruments, self._entry, self._matching, self._market = instruments, order_entry, matching, market
@@ -40,7 +40,9 @@ class DayEnd:
             return False
         return market is None or (listed.key.expiry == ist_date(self._now()) and market_of(listed.key.name) is market)
 
-    def _orders(self, account: Account, market_class: MarketClass, market: Market | None = None) -> list[Order]:
+    def _orders(
+        self, account: ClientAccount, market_class: MarketClass, market: Market | None = None
+    ) -> list[WorkingOrder]:
         return [
             order
             for order in list(account.open_orders.values())
@@ -62,7 +64,7 @@ class DayEnd:
                     text = "the price is outside the closing auction's band"
                     self._entry.end(order, SandboxStatus.CANCELLED, text)
 
-    def _inside(self, order: Order, band_pct: float) -> bool:
+    def _inside(self, order: WorkingOrder, band_pct: float) -> bool:
         """Whether every price of the order lies so close around the last one."""
         last = self._market.last_paise(order.request.instrument)
         prices = (order.limit_paise, order.request.trigger_paise)
@@ -74,7 +76,7 @@ class DayEnd:
             for order in self._orders(account, MarketClass.DERIVATIVE):
                 number = order.request.instrument
                 if (
-                    self._kinds[number] is not Kind.FUTURE
+                    self._kinds[number] is not ListingKind.FUTURE
                     or market_of(self._instruments[number].key.name) is not market
                 ):
                     continue
@@ -100,7 +102,7 @@ class DayEnd:
                     self.close_position(account, instrument, product, position, tag="squareoff")
 
     def close_position(
-        self, account: Account, instrument: int, product: Product, position: Position, *, tag: str,
+        self, account: ClientAccount, instrument: int, product: Product, position: OpenPosition, *, tag: str,
         source: BrokerName = BrokerName.KITE,
     ) -> list[str]:  # fmt: skip
         """Market orders, sliced by the freeze quantity; the ids of those that were taken."""
@@ -121,7 +123,7 @@ class DayEnd:
                 return placed  # halted or closed: the position stays, as it would at the real exchange
         return placed
 
-    def exit_all(self, account: Account, source: BrokerName) -> tuple[SandboxOrder, ...]:
+    def exit_all(self, account: ClientAccount, source: BrokerName) -> tuple[SandboxOrder, ...]:
         """Cancels what is open and closes every position at the market."""
         for order in list(account.open_orders.values()):
             self._entry.end(order, SandboxStatus.CANCELLED, "all positions are being closed")
@@ -153,7 +155,7 @@ class DayEnd:
         """The night: profits settle, deliveries become holdings, carried positions begin the next day."""
         for account in self._accounts():
             for (instrument, product), position in list(account.positions.items()):
-                if self._kinds[instrument] is Kind.FUTURE and position.quantity:
+                if self._kinds[instrument] is ListingKind.FUTURE and position.quantity:
                     quantity, last = position.quantity, self._market.last_paise(instrument)
                     position.move(-quantity, last)  # marked to market
                     position.move(quantity, last)
@@ -163,15 +165,15 @@ class DayEnd:
                 if position.quantity == 0:
                     del account.positions[instrument, product]
                 else:
-                    account.positions[instrument, product] = Position(
+                    account.positions[instrument, product] = OpenPosition(
                         quantity=position.quantity, cost_paise=position.cost_paise,
                         overnight_quantity=position.quantity, overnight_value_paise=position.cost_paise,
                     )  # fmt: skip
             account.begin_day()
 
-    def _deliver(self, account: Account, instrument: int, position: Position) -> None:
+    def _deliver(self, account: ClientAccount, instrument: int, position: OpenPosition) -> None:
         account.cash_paise -= position.cost_paise
-        holding = account.holdings.setdefault(instrument, Holding(0, 0))
+        holding = account.holdings.setdefault(instrument, DeliveryHolding(0, 0))
         if position.quantity >= 0:
             holding.cost_paise += position.cost_paise
         elif holding.quantity:

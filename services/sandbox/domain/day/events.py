@@ -14,7 +14,7 @@ from tradebus.calendar.rules import begun, current
 from tradebus.kernel.time import ist_to_ns
 
 
-class Event(StrEnum):
+class DayEventKind(StrEnum):
     OPEN = "OPEN"
     AUCTION_BEGINS = "AUCTION_BEGINS"
     RANGE_RESET = "RANGE_RESET"
@@ -31,7 +31,7 @@ class DayEvent:
 
     at_ns: int
     number: int  # among events of one instant
-    event: Event
+    event: DayEventKind
     market_class: MarketClass | None = None
     market: Market | None = None
 
@@ -40,7 +40,7 @@ def events_of(day: date) -> list[DayEvent]:
     """Ascending. A day without a session has only its end."""
     found = [event for market_class in MarketClass for event in _of_class(day, market_class)]
     found += [event for market in Market for event in _of_expiring(day, market)]
-    found.append(DayEvent(ist_to_ns(day + timedelta(days=1), time()), 6, Event.ROLLOVER))
+    found.append(DayEvent(ist_to_ns(day + timedelta(days=1), time()), 6, DayEventKind.ROLLOVER))
     return sorted(found, key=lambda one: (one.at_ns, one.number))
 
 
@@ -49,18 +49,18 @@ def _of_class(day: date, market_class: MarketClass) -> list[DayEvent]:
     if session is None or market_class is MarketClass.INDEX:
         return []
     found = [
-        DayEvent(session.open_ns, 0, Event.OPEN, market_class),
-        DayEvent(session.square_off_ns, 1, Event.SQUARE_OFF, market_class),
+        DayEvent(session.open_ns, 0, DayEventKind.OPEN, market_class),
+        DayEvent(session.square_off_ns, 1, DayEventKind.SQUARE_OFF, market_class),
     ]
     if session.stops_cancelled_ns is not None:
-        found.append(DayEvent(session.stops_cancelled_ns, 2, Event.AUCTION_BEGINS, market_class))
-        found.append(DayEvent(session.end_ns, 3, Event.AUCTION, market_class))
+        found.append(DayEvent(session.stops_cancelled_ns, 2, DayEventKind.AUCTION_BEGINS, market_class))
+        found.append(DayEvent(session.end_ns, 3, DayEventKind.AUCTION, market_class))
         found += [
-            DayEvent(session.stops_cancelled_ns, 2, Event.RANGE_RESET, MarketClass.DERIVATIVE, market)
+            DayEvent(session.stops_cancelled_ns, 2, DayEventKind.RANGE_RESET, MarketClass.DERIVATIVE, market)
             for market, rules in current().range_resets.items()
             if begun(rules, day) is not None
         ]
-    found.append(DayEvent(session.end_ns, 4, Event.CLOSE, market_class))
+    found.append(DayEvent(session.end_ns, 4, DayEventKind.CLOSE, market_class))
     return found
 
 
@@ -70,10 +70,10 @@ def _of_expiring(day: date, market: Market) -> list[DayEvent]:
     own = session_for(day, MarketClass.DERIVATIVE, expiring=market)
     if whole is None or own is None:
         return []
-    found = [DayEvent(own.close_ns, 5, Event.EXPIRY, MarketClass.DERIVATIVE, market)]
+    found = [DayEvent(own.close_ns, 5, DayEventKind.EXPIRY, MarketClass.DERIVATIVE, market)]
     if own.close_ns < whole.close_ns:
-        found.append(DayEvent(own.square_off_ns, 1, Event.SQUARE_OFF, MarketClass.DERIVATIVE, market))
-        found.append(DayEvent(own.close_ns, 4, Event.CLOSE, MarketClass.DERIVATIVE, market))
+        found.append(DayEvent(own.square_off_ns, 1, DayEventKind.SQUARE_OFF, MarketClass.DERIVATIVE, market))
+        found.append(DayEvent(own.close_ns, 4, DayEventKind.CLOSE, MarketClass.DERIVATIVE, market))
     return found
 
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 
-from services.sandbox.domain.day.events import DayEvent, Event, events_of
+from services.sandbox.domain.day.events import DayEvent, DayEventKind, events_of
 from services.sandbox.domain.instruments.shape import Flags, Ints
 from tradebus.calendar import MarketClass, session_for
 
@@ -36,7 +36,7 @@ class TradingDay:
         if self.any_open(at_ns):
             return None
         for event in self._events:
-            if event.event is Event.OPEN:
+            if event.event is DayEventKind.OPEN:
                 return event.at_ns
         return self._events[-1].at_ns if self._events else None
 

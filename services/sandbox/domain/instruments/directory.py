@@ -9,7 +9,7 @@ KITE_SEGMENTS = {Segment.NSE: 1, Segment.NFO: 2, Segment.BSE: 4, Segment.BFO: 5,
 UPSTOX_SEGMENTS = {Segment.NSE: "NSE_EQ", Segment.NFO: "NSE_FO", Segment.BSE: "BSE_EQ", Segment.BFO: "BSE_FO"}
 
 
-class Directory:
+class InstrumentDirectory:
     """Lookups over a listing that does not change."""
 
     def __init__(self, instruments: Sequence[SandboxInstrument]) -> None:

@@ -42,7 +42,7 @@ _OPTION_FREEZE_LOTS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class OptionSeries:
     """The options of one underlying and expiry."""
 
     name: str
@@ -113,12 +113,12 @@ def _has_rules(name: str, day: date) -> bool:
     return True
 
 
-def _chains(name: str, segment: Segment, day: date, price: int) -> Iterator[Chain]:
+def _chains(name: str, segment: Segment, day: date, price: int) -> Iterator[OptionSeries]:
     terms = _terms(name)
     step = round(terms.strike_step_rupees * 100)
     money = (2 * price + step) // (2 * step) * step
     for place, expiry in enumerate(option_expiries(name, day)):
-        yield Chain(name, segment, expiry, step, money, _every(terms, place))
+        yield OptionSeries(name, segment, expiry, step, money, _every(terms, place))
 
 
 def _every(terms: Index | Equity, place: int) -> int:
@@ -130,7 +130,7 @@ def _every(terms: Index | Equity, place: int) -> int:
     return 1 if place < _FRONT_EXPIRIES else _FAR_RING
 
 
-def _option_keys(chains: list[Chain]) -> Iterator[InstrumentKey]:
+def _option_keys(chains: list[OptionSeries]) -> Iterator[InstrumentKey]:
     for ring in range(_RINGS_MAX):
         for chain in chains:
             for strike in chain.strikes(ring):

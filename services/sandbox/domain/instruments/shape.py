@@ -22,7 +22,7 @@ Flags = npt.NDArray[np.bool_]
 _SEGMENT_CLASSES = list(MarketClass)
 
 
-class Kind(IntEnum):
+class ListingKind(IntEnum):
     INDEX = 0
     EQUITY = 1
     FUTURE = 2
@@ -65,14 +65,14 @@ def process_of(terms: Index | Equity, price_paise: float) -> Process:
     return Process(terms.name, price_paise, terms.annual_volatility, terms.market_correlation, activity)
 
 
-def kind_of(instrument: SandboxInstrument) -> Kind:
+def kind_of(instrument: SandboxInstrument) -> ListingKind:
     """By its key."""
     key = instrument.key
     if key.segment is Segment.INDEX:
-        return Kind.INDEX
+        return ListingKind.INDEX
     if not key.is_derivative:
-        return Kind.EQUITY
-    return Kind.OPTION if key.is_option else Kind.FUTURE
+        return ListingKind.EQUITY
+    return ListingKind.OPTION if key.is_option else ListingKind.FUTURE
 
 
 def contract_of(instrument: SandboxInstrument) -> Contract:
@@ -119,5 +119,5 @@ def shape_of(instruments: Sequence[SandboxInstrument], processes: Sequence[Proce
         lot=np.array([one.lot_size for one in instruments], np.int64),
         market_class=np.array([class_number(one.market_class) for one in instruments], np.int64),
         spread_share=np.array([0.0, 0.00025, 0.00006, 0.0025])[kinds],
-        activity=by_kind * weight * np.where(kinds == Kind.OPTION, np.exp(-away * 25.0) + 0.05, 1.0),
+        activity=by_kind * weight * np.where(kinds == ListingKind.OPTION, np.exp(-away * 25.0) + 0.05, 1.0),
     )

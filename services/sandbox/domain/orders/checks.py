@@ -6,10 +6,10 @@ The dated rules and halts refuse the request; freeze quantity, band, trigger, sh
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.sandbox.domain.accounts.account import Account
-from services.sandbox.domain.accounts.margin import Margins
+from services.sandbox.domain.accounts.account import ClientAccount
+from services.sandbox.domain.accounts.margin import MarginRates
 from services.sandbox.domain.instruments.shape import contract_of
-from services.sandbox.domain.orders.order import STOP_TYPES, Order
+from services.sandbox.domain.orders.order import STOP_TYPES, WorkingOrder
 from services.sandbox.domain.orders.rules import at_market, check_legal, protected_paise, rejection_of
 from services.sandbox.domain.prices.market import SandboxMarket
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Why
@@ -22,7 +22,7 @@ from tradebus.trading.orders import Product
 class Checks:
     """Reads market, margins and accounts; changes nothing."""
 
-    def __init__(self, instruments: Sequence[SandboxInstrument], market: SandboxMarket, margins: Margins) -> None:
+    def __init__(self, instruments: Sequence[SandboxInstrument], market: SandboxMarket, margins: MarginRates) -> None:
         self._instruments, self._market, self._margins = instruments, market, margins
 
     def check_time(self, asked: NewOrder, instrument: SandboxInstrument, now_ns: int) -> None:
@@ -45,8 +45,8 @@ class Checks:
 
     def rejection(
         self,
-        account: Account,
-        order: Order,
+        account: ClientAccount,
+        order: WorkingOrder,
         instrument: SandboxInstrument,
         now_ns: int,
         *,
@@ -77,7 +77,9 @@ class Checks:
             request.trigger_paise <= last if request.transaction is Transaction.BUY else request.trigger_paise >= last
         )
 
-    def _shortage(self, account: Account, order: Order, instrument: SandboxInstrument) -> tuple[Why, str] | None:
+    def _shortage(
+        self, account: ClientAccount, order: WorkingOrder, instrument: SandboxInstrument
+    ) -> tuple[Why, str] | None:
         """Shares to deliver or money that is missing."""
         request = order.request
         if request.product is Product.DELIVERY and not order.buys:
@@ -94,7 +96,7 @@ class Checks:
             return Why.MARGIN, text
         return None
 
-    def deliverable(self, account: Account, instrument: int, *, leaving_out: Order | None = None) -> int:
+    def deliverable(self, account: ClientAccount, instrument: int, *, leaving_out: WorkingOrder | None = None) -> int:
         """How many shares may be sold for delivery now."""
         holding = account.holdings.get(instrument)
         position = account.positions.get((instrument, Product.DELIVERY))
@@ -120,7 +122,7 @@ class Checks:
             lower_paise=int(self._market.lower[number]), upper_paise=int(self._market.upper[number]),
         )  # fmt: skip
 
-    def unprotected(self, order: Order, instrument: SandboxInstrument, now_ns: int) -> bool:
+    def unprotected(self, order: WorkingOrder, instrument: SandboxInstrument, now_ns: int) -> bool:
         """Whether price protection takes the order back where it would match: its limit is too far beyond the average
         of the last half minute. Of options alone, and whatever was right when the order was taken."""
         number = instrument.index

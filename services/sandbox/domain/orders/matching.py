@@ -9,8 +9,8 @@ An account's order stands before a level of the same price when it came before t
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.sandbox.domain.orders.book import Book
-from services.sandbox.domain.orders.order import Order
+from services.sandbox.domain.orders.book import OrderBook
+from services.sandbox.domain.orders.order import WorkingOrder
 from tradebus.contracts.records import DEPTH_LEVELS, Records
 
 
@@ -18,13 +18,13 @@ from tradebus.contracts.records import DEPTH_LEVELS, Records
 class Deal:
     """One trade. `resting` is the other account's order, None where the market was on the other side."""
 
-    taker: Order
-    resting: Order | None
+    taker: WorkingOrder
+    resting: WorkingOrder | None
     quantity: int
     price_paise: int
 
 
-def deals(order: Order, book: Book, quotes: Records, quoted_ns: int) -> Iterator[Deal]:
+def deals(order: WorkingOrder, book: OrderBook, quotes: Records, quoted_ns: int) -> Iterator[Deal]:
     """What the order trades now, best price first. `quotes` is the market's [1] record of the instrument, whose levels
     stand since `quoted_ns` and shrink by what is taken. The caller books each deal before it asks for the next."""
     side = "ask" if order.buys else "bid"
@@ -47,7 +47,7 @@ def deals(order: Order, book: Book, quotes: Records, quoted_ns: int) -> Iterator
             return
 
 
-def reached(order: Order, quotes: Records) -> Iterator[Deal]:
+def reached(order: WorkingOrder, quotes: Records) -> Iterator[Deal]:
     """What a resting order trades because the market has come to it: at its own price, as far as the levels reach."""
     side = "ask" if order.buys else "bid"
     prices, quantities = quotes[f"{side}_paise"][0], quotes[f"{side}_quantity"][0]
@@ -60,11 +60,11 @@ def reached(order: Order, quotes: Records) -> Iterator[Deal]:
             yield Deal(order, None, quantity, order.limit_paise)
 
 
-def _crosses(order: Order, price_paise: int) -> bool:
+def _crosses(order: WorkingOrder, price_paise: int) -> bool:
     return price_paise <= order.limit_paise if order.buys else price_paise >= order.limit_paise
 
 
-def _first(resting: Order, level_paise: int, quoted_ns: int) -> bool:
+def _first(resting: WorkingOrder, level_paise: int, quoted_ns: int) -> bool:
     """Whether the resting order stands before the market's level."""
     if resting.limit_paise != level_paise:
         return resting.limit_paise > level_paise if resting.buys else resting.limit_paise < level_paise

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from services.sandbox.domain.accounts.account import Account
+from services.sandbox.domain.accounts.account import ClientAccount
 from services.sandbox.domain.instruments.shape import Flags, Ints
-from services.sandbox.domain.orders.book import Book
+from services.sandbox.domain.orders.book import OrderBook
 from services.sandbox.domain.orders.checks import Checks
 from services.sandbox.domain.orders.matching import Deal, deals, reached
-from services.sandbox.domain.orders.order import STOP_TYPES, Order
+from services.sandbox.domain.orders.order import STOP_TYPES, WorkingOrder
 from services.sandbox.domain.orders.rules import at_market
-from services.sandbox.domain.orders.watch import Watch
+from services.sandbox.domain.orders.watch import BookWatch
 from services.sandbox.domain.prices.market import SandboxMarket
 from services.sandbox.ports import NewOrder, SandboxInstrument, SandboxOrder, SandboxStatus, SandboxTrade, Validity
 from tradebus.contracts.orders import OrderType
@@ -35,22 +35,22 @@ class MatchingEngine:
         checks: Checks,
         *,
         now: Callable[[], int],
-        account_of: Callable[[str], Account],
+        account_of: Callable[[str], ClientAccount],
         changed: Callable[[SandboxOrder], None],
     ) -> None:
         self._instruments, self._market, self._checks = instruments, market, checks
         self._now, self._account_of, self._changed = now, account_of, changed
-        self.books: defaultdict[int, Book] = defaultdict(Book)  # by instrument
+        self.books: defaultdict[int, OrderBook] = defaultdict(OrderBook)  # by instrument
         self.trading: Flags = np.zeros(len(instruments), np.bool_)  # whose orders match now
         self.market_cash_paise = 0  # what the market's side of all deals paid and got
         self.market_units: Ints = np.zeros(len(instruments), np.int64)
         self.traded: set[int] = set()  # since whoever listens to quotes was last told
-        self._watch = Watch(len(instruments))
+        self._watch = BookWatch(len(instruments))
         self._trades_made = 0
 
     # orders
 
-    def enter(self, order: Order, now_ns: int) -> None:
+    def enter(self, order: WorkingOrder, now_ns: int) -> None:
         """Into the book for the first time: a stop waits, anything else trades what it can and rests."""
         if order.request.order_type in STOP_TYPES:
             order.set_status(SandboxStatus.TRIGGER_PENDING, now_ns)
@@ -60,7 +60,7 @@ class MatchingEngine:
         self._look_after(order.request.instrument)
 
     def reenter(
-        self, order: Order, wanted: NewOrder, limit_paise: int, now_ns: int, *, keeps_place: bool, waits: bool
+        self, order: WorkingOrder, wanted: NewOrder, limit_paise: int, now_ns: int, *, keeps_place: bool, waits: bool
     ) -> None:
         """After `remove`, as `wanted` has it."""
         book = self.books[wanted.instrument]
@@ -77,11 +77,11 @@ class MatchingEngine:
             self._to_book(order, now_ns)
         self._look_after(wanted.instrument)
 
-    def remove(self, order: Order) -> None:
+    def remove(self, order: WorkingOrder) -> None:
         """Out of its book, to be entered anew."""
         self.books[order.request.instrument].remove(order)
 
-    def end(self, order: Order, status: SandboxStatus, reason: str = "") -> None:
+    def end(self, order: WorkingOrder, status: SandboxStatus, reason: str = "") -> None:
         """Out of its book for good."""
         self.remove(order)
         order.set_status(status, self._now(), reason)
@@ -89,7 +89,7 @@ class MatchingEngine:
         self._look_after(order.request.instrument)
         self.report(order)
 
-    def report(self, order: Order) -> SandboxOrder:
+    def report(self, order: WorkingOrder) -> SandboxOrder:
         """Tells of the order as it is now."""
         snapshot = order.snapshot()
         self._changed(snapshot)
@@ -140,7 +140,7 @@ class MatchingEngine:
 
     # inside
 
-    def _to_book(self, order: Order, now_ns: int) -> None:
+    def _to_book(self, order: WorkingOrder, now_ns: int) -> None:
         """Trades what it can at once; the rest waits, or ends where it may not."""
         request, number = order.request, order.request.instrument
         if at_market(request.order_type) and request.market_protection_pct != 0:
@@ -178,7 +178,7 @@ class MatchingEngine:
         self.traded.add(number)
         self.report(deal.taker)
 
-    def _fill(self, order: Order, quantity: int, price_paise: int, now_ns: int) -> None:
+    def _fill(self, order: WorkingOrder, quantity: int, price_paise: int, now_ns: int) -> None:
         self._trades_made += 1
         trade = SandboxTrade(f"{self._trades_made:08d}", order.order_id, quantity, price_paise, now_ns)
         order.add_fill(trade)

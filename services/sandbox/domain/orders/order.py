@@ -8,7 +8,7 @@ from tradebus.contracts.orders import OrderType, Transaction
 STOP_TYPES = (OrderType.SL, OrderType.SL_M)
 
 
-class Order:
+class WorkingOrder:
     """Mutable. `limit_paise` is the price it may trade at: set when it enters the book, protection included."""
 
     __slots__ = (

@@ -8,10 +8,10 @@ from dataclasses import fields as fields_of
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from services.sandbox.domain.accounts.account import Account
+from services.sandbox.domain.accounts.account import ClientAccount
 from services.sandbox.domain.orders.checks import Checks
 from services.sandbox.domain.orders.matching_engine import MatchingEngine
-from services.sandbox.domain.orders.order import STOP_TYPES, Order
+from services.sandbox.domain.orders.order import STOP_TYPES, WorkingOrder
 from services.sandbox.domain.orders.rules import (
     MODIFICATIONS_MAX,
     at_market,
@@ -44,12 +44,12 @@ class OrderEntry:
         matching: MatchingEngine,
         *,
         now: Callable[[], int],
-        account_of: Callable[[str], Account],
+        account_of: Callable[[str], ClientAccount],
     ) -> None:
         self._instruments, self._checks, self._matching = instruments, checks, matching
         self._now, self._account_of = now, account_of
-        self.after_market: dict[str, Order] = {}
-        self._timed: list[tuple[int, str, Order]] = []  # a heap of orders that live some minutes
+        self.after_market: dict[str, WorkingOrder] = {}
+        self._timed: list[tuple[int, str, WorkingOrder]] = []  # a heap of orders that live some minutes
         self._orders_made = 0
 
     def place(self, account_name: str, asked: NewOrder, *, forced: bool = False) -> SandboxOrder:
@@ -114,7 +114,7 @@ class OrderEntry:
         self.end(order, SandboxStatus.CANCELLED, reason)
         return order.snapshot()
 
-    def end(self, order: Order, status: SandboxStatus, reason: str = "") -> None:
+    def end(self, order: WorkingOrder, status: SandboxStatus, reason: str = "") -> None:
         """Takes an open order out of everything."""
         self.after_market.pop(order.order_id, None)
         self._matching.end(order, status, reason)
@@ -154,10 +154,10 @@ class OrderEntry:
             if not order.final:
                 self.end(order, SandboxStatus.CANCELLED, "its time to live is over")
 
-    def _new_order(self, account: Account, asked: NewOrder, now_ns: int) -> Order:
+    def _new_order(self, account: ClientAccount, asked: NewOrder, now_ns: int) -> WorkingOrder:
         self._orders_made += 1
         order_id = f"{ist_date(now_ns):%y%m%d}{self._orders_made:09d}"
-        order = Order(order_id, f"1{order_id}", account.name, asked, now_ns)
+        order = WorkingOrder(order_id, f"1{order_id}", account.name, asked, now_ns)
         order.limit_paise = self._checks.limit(asked, self._instruments[asked.instrument])
         return order
 
@@ -166,7 +166,7 @@ class OrderEntry:
             raise Refusal(Why.UNKNOWN_INSTRUMENT, f"there is no instrument {number}")
         return self._instruments[number]
 
-    def _open_order(self, account: Account, order_id: str) -> Order:
+    def _open_order(self, account: ClientAccount, order_id: str) -> WorkingOrder:
         order = account.orders.get(order_id)
         if order is None:
             raise Refusal(Why.UNKNOWN_ORDER, f"there is no order {order_id!r} today")

@@ -3,10 +3,10 @@
 import numpy as np
 
 from services.sandbox.domain.instruments.shape import Ints
-from services.sandbox.domain.orders.book import NEVER_ABOVE, NEVER_BELOW, Book
+from services.sandbox.domain.orders.book import NEVER_ABOVE, NEVER_BELOW, OrderBook
 
 
-class Watch:
+class BookWatch:
     """Per instrument the price nearest to the market at which something happens. Arrays of shape [instruments]."""
 
     def __init__(self, count: int) -> None:
@@ -15,7 +15,7 @@ class Watch:
         self._up: Ints = np.full(count, NEVER_ABOVE, np.int64)
         self._down: Ints = np.full(count, NEVER_BELOW, np.int64)
 
-    def set_book(self, instrument: int, book: Book) -> None:
+    def set_book(self, instrument: int, book: OrderBook) -> None:
         """After any change of the book."""
         self._buy[instrument], self._sell[instrument] = book.best_buy_paise, book.best_sell_paise
         self._up[instrument], self._down[instrument] = book.next_up_paise, book.next_down_paise

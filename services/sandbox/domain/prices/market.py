@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.sandbox.domain.instruments.shape import Flags, Ints, Kind, Process, Shape
+from services.sandbox.domain.instruments.shape import Flags, Ints, ListingKind, Process, Shape
 from services.sandbox.domain.prices.pricing import RATE, YEAR_SECONDS, Floats, option_prices, smile
 from services.sandbox.domain.prices.processes import Processes, season
 from tradebus.contracts.records import (
@@ -67,7 +67,7 @@ class SandboxMarket:
         self.quoted_ns: Ints = np.zeros(len(shape), np.int64)  # since when the levels stand
         self.recent_paise: Floats = np.zeros(len(shape))  # average of the last half minute, the newest weighing most
         self._opened: Flags = np.zeros(len(shape), np.bool_)
-        self._traded = shape.kind != Kind.INDEX
+        self._traded = shape.kind != ListingKind.INDEX
         self._derivative = shape.expiry_ns > 0
         self._begin_listing(now_ns)
 
@@ -78,7 +78,7 @@ class SandboxMarket:
         everything = np.arange(len(shape))
         quotes["price_paise"] = self._on_tick(self.fair(everything, now_ns), shape.tick)
         draw = self._generator.lognormal(0.0, 0.5, len(shape))
-        base_lots = np.where(shape.kind == Kind.FUTURE, 40_000.0, 9_000.0) * shape.activity * draw
+        base_lots = np.where(shape.kind == ListingKind.FUTURE, 40_000.0, 9_000.0) * shape.activity * draw
         quotes["open_interest"] = np.where(self._derivative, np.maximum(base_lots.astype(np.int64), 1) * shape.lot, 0)
         self.begin_day(now_ns)
 
@@ -102,7 +102,7 @@ class SandboxMarket:
     def _set_bands(self) -> None:
         shape, close = self.shape, self.quotes["previous_close_paise"].astype(np.float64)
         spot = self.processes.value[shape.process]
-        width = np.where(shape.kind == Kind.OPTION, spot, close) * _BAND_SHARE
+        width = np.where(shape.kind == ListingKind.OPTION, spot, close) * _BAND_SHARE
         self.lower[:] = np.maximum(np.ceil((close - width) / shape.tick), 1) * shape.tick
         self.upper[:] = np.floor((close + width) / shape.tick) * shape.tick
 
@@ -121,7 +121,7 @@ class SandboxMarket:
         years = np.maximum(shape.expiry_ns[which] - now_ns, 0) / NANOSECONDS_PER_SECOND / YEAR_SECONDS
         expires = shape.expiry_ns[which] > 0
         worth = np.where(expires, spot * np.exp(RATE * years) * (1.0 + processes.basis[process]), spot)
-        options = np.flatnonzero(shape.kind[which] == Kind.OPTION)
+        options = np.flatnonzero(shape.kind[which] == ListingKind.OPTION)
         if len(options):
             chosen = which[options]
             volatility = self.volatility_of(chosen, worth[options], years[options])
@@ -216,7 +216,7 @@ class SandboxMarket:
     def _write_depth(self, which: Ints, bid: Ints, ask: Ints) -> None:
         quotes, shape, draw = self.quotes, self.shape, self._generator
         count, tick, lot = len(which), shape.tick[which].astype(np.int64)[:, None], shape.lot[which][:, None]
-        gap = np.where(shape.kind[which] == Kind.OPTION, 2, 1)[:, None] * tick
+        gap = np.where(shape.kind[which] == ListingKind.OPTION, 2, 1)[:, None] * tick
         lower, upper = self.lower[which][:, None], self.upper[which][:, None]
         equity_units = _EQUITY_LEVEL_PAISE / np.maximum(ask, 1)
         size = np.where(self._derivative[which], _LEVEL_LOTS * (0.3 + shape.activity[which]), equity_units)[:, None]

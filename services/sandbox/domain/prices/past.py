@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from services.sandbox.domain.instruments.shape import Ints, Kind, Shape
+from services.sandbox.domain.instruments.shape import Ints, ListingKind, Shape
 from services.sandbox.domain.prices.bars import MINUTE_NS, Recorder
 from services.sandbox.domain.prices.pricing import RATE, YEAR_SECONDS, Floats, option_prices
 from services.sandbox.domain.prices.processes import Processes
@@ -101,7 +101,7 @@ class Past:
         bars["low_paise"] = np.minimum(low, bars["close_paise"])
         bars["ts_open_ns"], bars["ts_close_ns"] = opens, opens + MINUTE_NS
         bars["timeframe_seconds"], bars["instrument"] = 60, instrument
-        if self._shape.kind[instrument] != Kind.INDEX:
+        if self._shape.kind[instrument] != ListingKind.INDEX:
             lot = int(self._shape.lot[instrument])
             unit = lot if lot > 1 else max(1, int(2_000_000 // max(first[0], 1)))
             place = np.linspace(-1, 1, count) ** 2
@@ -118,7 +118,7 @@ class Past:
             return values
         years = np.maximum(shape.expiry_ns[instrument] - times, 0) / NANOSECONDS_PER_SECOND / YEAR_SECONDS
         forward = np.asarray(values * np.exp(RATE * years), np.float64)
-        if shape.kind[instrument] == Kind.FUTURE:
+        if shape.kind[instrument] == ListingKind.FUTURE:
             return forward
         count = len(times)
         strike = np.full(count, shape.strike[instrument])

@@ -6,12 +6,12 @@ from datetime import date
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
 from services.sandbox.faces.dhan.fields import Fields, rupees
 from services.sandbox.faces.dhan.order_requests import new_order
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
-from services.sandbox.faces.dhan.watching import Watcher
+from services.sandbox.faces.dhan.watching import QuoteWatcher
 from services.sandbox.ports import Exchange, NewOrder, Refusal
 from tradebus.contracts.instrument_key import Segment
 from tradebus.kernel.time import ist_date, utc_iso
@@ -63,7 +63,7 @@ class Alert:
 class Alerts:
     """The face's own state."""
 
-    def __init__(self, exchange: Exchange, watcher: Watcher) -> None:
+    def __init__(self, exchange: Exchange, watcher: QuoteWatcher) -> None:
         self._exchange, self._watcher = exchange, watcher
         self.held: dict[str, Alert] = {}
 
@@ -111,27 +111,27 @@ class Alerts:
 
 
 @router.post("/alerts/orders")
-async def place(request: Request, desk: AtDesk, body: Body) -> Row:
-    condition, orders, told = _condition(desk, body), *_orders(desk, body)
-    return _answer(_alerts(request).add(desk.account, condition, orders, told))
+async def place(request: Request, caller: AuthorisedCaller, body: Body) -> Row:
+    condition, orders, told = _condition(caller, body), *_orders(caller, body)
+    return _answer(_alerts(request).add(caller.account, condition, orders, told))
 
 
 @router.put("/alerts/orders/{alert_id}")
-async def modify(request: Request, desk: AtDesk, alert_id: str, body: Body) -> Row:
+async def modify(request: Request, caller: AuthorisedCaller, alert_id: str, body: Body) -> Row:
     alerts = _alerts(request)
-    alert = alerts.get(desk.account, alert_id)
+    alert = alerts.get(caller.account, alert_id)
     if alert.status != "ACTIVE":
         raise DhanProblem("DH-906", f"the alert is {alert.status}")
-    alert.condition = _condition(desk, body)
+    alert.condition = _condition(caller, body)
     if body.has("orders"):
-        alert.orders, alert.orders_told = _orders(desk, body)
+        alert.orders, alert.orders_told = _orders(caller, body)
     alerts.watch(alert)
     return _answer(alert)
 
 
 @router.delete("/alerts/orders/{alert_id}")
-async def cancel(request: Request, desk: AtDesk, alert_id: str) -> Row:
-    alert = _alerts(request).get(desk.account, alert_id)
+async def cancel(request: Request, caller: AuthorisedCaller, alert_id: str) -> Row:
+    alert = _alerts(request).get(caller.account, alert_id)
     if alert.status != "ACTIVE":
         raise DhanProblem("DH-906", f"the alert is {alert.status}")
     alert.status = "CANCELLED"
@@ -139,13 +139,13 @@ async def cancel(request: Request, desk: AtDesk, alert_id: str) -> Row:
 
 
 @router.get("/alerts/orders")
-async def book(request: Request, desk: AtDesk) -> list[Row]:
-    return [_row(desk, alert) for alert in _alerts(request).held.values() if alert.account == desk.account]
+async def book(request: Request, caller: AuthorisedCaller) -> list[Row]:
+    return [_row(caller, alert) for alert in _alerts(request).held.values() if alert.account == caller.account]
 
 
 @router.get("/alerts/orders/{alert_id}")
-async def one(request: Request, desk: AtDesk, alert_id: str) -> Row:
-    return _row(desk, _alerts(request).get(desk.account, alert_id))
+async def one(request: Request, caller: AuthorisedCaller, alert_id: str) -> Row:
+    return _row(caller, _alerts(request).get(caller.account, alert_id))
 
 
 def _alerts(request: Request) -> Alerts:
@@ -153,11 +153,11 @@ def _alerts(request: Request) -> Alerts:
     return alerts
 
 
-def _condition(desk: Desk, body: Fields) -> Condition:
+def _condition(caller: Caller, body: Fields) -> Condition:
     asked = body.mapping("condition")
     if asked.text("comparisonType") != "PRICE_WITH_VALUE":
         raise DhanProblem("DH-905", "comparisonType: the sandbox watches PRICE_WITH_VALUE and no indicators")
-    instrument = instrument_of(desk.exchange, asked)
+    instrument = instrument_of(caller.exchange, asked)
     if instrument.key.segment not in _ON_CASH:
         raise DhanProblem("DH-905", "conditions are supported only for equities and indices")
     last = ist_date(asked.moment_ns("expDate")) if asked.has("expDate") else None
@@ -167,12 +167,12 @@ def _condition(desk: Desk, body: Fields) -> Condition:
     )  # fmt: skip
 
 
-def _orders(desk: Desk, body: Fields) -> tuple[tuple[NewOrder, ...], list[object]]:
+def _orders(caller: Caller, body: Fields) -> tuple[tuple[NewOrder, ...], list[object]]:
     told = body.items("orders")
     orders = []
     for each in told:
         fields = Fields(each)
-        order = new_order(fields, instrument_of(desk.exchange, fields))
+        order = new_order(fields, instrument_of(caller.exchange, fields))
         orders.append(replace(order, disclosed_quantity=fields.whole("discQuantity", 0)))
     return tuple(orders), told
 
@@ -181,8 +181,8 @@ def _answer(alert: Alert) -> Row:
     return {"alertId": alert.alert_id, "alertStatus": alert.status}
 
 
-def _row(desk: Desk, alert: Alert) -> Row:
-    last = rupees(int(desk.exchange.quotes["price_paise"][alert.condition.instrument]))
+def _row(caller: Caller, alert: Alert) -> Row:
+    last = rupees(int(caller.exchange.quotes["price_paise"][alert.condition.instrument]))
     return _answer(alert) | {
         "createdTime": utc_iso(alert.created_ns),
         "triggeredTime": utc_iso(alert.triggered_ns) if alert.triggered_ns else None,

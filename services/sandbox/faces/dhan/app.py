@@ -1,6 +1,6 @@
 """The exchange as Dhan shows it: REST under /v2, market feed at `ws /`, order updates at `ws /orders`.
 
-    request ─► desk (token, client id) ─► fields (DH-905 names what is wrong) ─► Exchange ─► rows in Dhan's words
+    request ─► caller (token, client id) ─► fields (DH-905 names what is wrong) ─► Exchange ─► rows in Dhan's words
 
 Left out: currency and commodity segments (nothing is listed there), alerts on indicators, bracket and cover orders
 (Dhan has moved them to super orders), hedge benefits in margins, charges, partners' logins, postbacks, US stocks.
@@ -33,7 +33,7 @@ from services.sandbox.faces.dhan.feed_hub import FeedHub
 from services.sandbox.faces.dhan.order_stream import order_stream_routes
 from services.sandbox.faces.dhan.problems import DhanProblem, answer_problem, error_body
 from services.sandbox.faces.dhan.super_orders import SuperOrders
-from services.sandbox.faces.dhan.watching import Watcher
+from services.sandbox.faces.dhan.watching import QuoteWatcher
 from services.sandbox.ports import Exchange, Faults, Refusal
 
 _REST = (orders, super_routes, forever, alerts, portfolio, controls, charts, market)
@@ -45,7 +45,7 @@ def create_app(exchange: Exchange, faults: Faults) -> FastAPI:
     app.state.exchange, app.state.faults = exchange, faults
     app.state.catalogues = catalogues = Catalogues(exchange)
     app.state.error_body = error_body  # for what the middleware around this application says in Dhan's name
-    app.state.watcher = watcher = Watcher(exchange)
+    app.state.watcher = watcher = QuoteWatcher(exchange)
     app.state.super_orders, app.state.consents = SuperOrders(exchange), logins.Consents()
     app.state.alerts, app.state.pnl_exits = alerts.Alerts(exchange, watcher), controls.PnlExits(exchange, watcher)
     for part in _REST:

@@ -3,7 +3,7 @@
 import numpy as np
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.desk import AtDesk, Body, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, instrument_of
 from services.sandbox.faces.dhan.fields import Fields
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
@@ -21,33 +21,33 @@ _KINDS = frozenset({"INDEX", "EQUITY", "FUTIDX", "FUTSTK", "OPTIDX", "OPTSTK"})
 
 
 @router.post("/charts/historical")
-async def daily(desk: AtDesk, body: Body) -> Row:
+async def daily(caller: AuthorisedCaller, body: Body) -> Row:
     """One candle a day, stamped with its Indian midnight; the last date is not included."""
-    instrument, kind = instrument_of(desk.exchange, body), body.text("instrument")
+    instrument, kind = instrument_of(caller.exchange, body), body.text("instrument")
     _check_kind(kind)
     if body.whole("expiryCode", 0) > 3:
         raise DhanProblem("DH-905", "expiryCode must be 0 to 3")
     from_ns, to_ns = span(body)
-    candles = desk.exchange.history(instrument.index, timeframe_seconds=86_400, from_ns=from_ns, to_ns=to_ns)
+    candles = caller.exchange.history(instrument.index, timeframe_seconds=86_400, from_ns=from_ns, to_ns=to_ns)
     stamps = [ist_midnight_ns(int(at)) // NANOSECONDS_PER_SECOND for at in candles["ts_open_ns"]]
     return columns(candles, stamps, open_interest=body.flag("oi"))
 
 
 @router.post("/charts/intraday")
-async def intraday(desk: AtDesk, body: Body) -> Row:
+async def intraday(caller: AuthorisedCaller, body: Body) -> Row:
     """Candles of 1, 5, 15, 25 or 60 minutes, at most 90 days a call. A bare last date is included."""
-    instrument = instrument_of(desk.exchange, body)
+    instrument = instrument_of(caller.exchange, body)
     _check_kind(body.text("instrument"))
     seconds = body.word("interval", INTERVALS, "1")
     from_ns, to_ns = span(body, whole_last_day=True)
     if to_ns - from_ns > _INTRADAY_SPAN_NS:
         raise DhanProblem("DH-905", "fromDate to toDate is more than the 90 days that one call may ask for")
-    candles = candles_of(desk.exchange, instrument.index, seconds=seconds, from_ns=from_ns, to_ns=to_ns)
+    candles = candles_of(caller.exchange, instrument.index, seconds=seconds, from_ns=from_ns, to_ns=to_ns)
     return columns(candles, _seconds(candles), open_interest=body.flag("oi"))
 
 
 @router.post("/charts/rollingoption")
-async def rolling(request: Request, desk: AtDesk, body: Body) -> dict[str, Row]:
+async def rolling(request: Request, caller: AuthorisedCaller, body: Body) -> dict[str, Row]:
     """The option that was so many strikes from the money at each bar."""
     from_ns, to_ns = span(body)
     if to_ns - from_ns > _ROLLING_SPAN_NS:
@@ -55,7 +55,7 @@ async def rolling(request: Request, desk: AtDesk, body: Body) -> dict[str, Row]:
     seconds = body.word("interval", INTERVALS, "1")
     return {
         "data": rolling_rows(
-            desk.exchange, request.app.state.catalogues(), body, seconds=seconds, from_ns=from_ns, to_ns=to_ns
+            caller.exchange, request.app.state.catalogues(), body, seconds=seconds, from_ns=from_ns, to_ns=to_ns
         )
     }
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.desk import AtDesk, Body
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body
 from services.sandbox.faces.dhan.fields import Fields, rupees
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
-from services.sandbox.faces.dhan.watching import Watcher
+from services.sandbox.faces.dhan.watching import QuoteWatcher
 from services.sandbox.ports import BrokerName, Exchange
 
 router = APIRouter()
@@ -16,17 +16,17 @@ _SWITCH = {"ACTIVATE": True, "DEACTIVATE": False}
 
 
 @router.post("/killswitch")
-async def switch(request: Request, desk: AtDesk) -> Row:
+async def switch(request: Request, caller: AuthorisedCaller) -> Row:
     engaged = Fields(request.query_params).word("killSwitchStatus", _SWITCH)
-    desk.exchange.set_kill_switch(desk.account, engaged=engaged)
+    caller.exchange.set_kill_switch(caller.account, engaged=engaged)
     done = "activated" if engaged else "deactivated"
-    return {"dhanClientId": desk.account, "killSwitchStatus": f"Kill Switch has been successfully {done}"}
+    return {"dhanClientId": caller.account, "killSwitchStatus": f"Kill Switch has been successfully {done}"}
 
 
 @router.get("/killswitch")
-async def switch_status(desk: AtDesk) -> Row:
-    word = "ACTIVATE" if desk.exchange.kill_switch(desk.account) else "DEACTIVATE"
-    return {"dhanClientId": desk.account, "killSwitchStatus": word}
+async def switch_status(caller: AuthorisedCaller) -> Row:
+    word = "ACTIVATE" if caller.exchange.kill_switch(caller.account) else "DEACTIVATE"
+    return {"dhanClientId": caller.account, "killSwitchStatus": word}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class PnlExit:
 class PnlExits:
     """One rule an account."""
 
-    def __init__(self, exchange: Exchange, watcher: Watcher) -> None:
+    def __init__(self, exchange: Exchange, watcher: QuoteWatcher) -> None:
         self._exchange, self._watcher = exchange, watcher
         self.rules: dict[str, PnlExit] = {}
 
@@ -70,7 +70,7 @@ class PnlExits:
 
 
 @router.post("/pnlExit")
-async def set_pnl_exit(request: Request, desk: AtDesk, body: Body) -> Row:
+async def set_pnl_exit(request: Request, caller: AuthorisedCaller, body: Body) -> Row:
     exits: PnlExits = request.app.state.pnl_exits
     rule = PnlExit(
         body.paise("profitValue"), body.paise("lossValue"), tuple(map(str, body.items("productType"))),
@@ -78,16 +78,16 @@ async def set_pnl_exit(request: Request, desk: AtDesk, body: Body) -> Row:
     )  # fmt: skip
     if not rule.profit_paise and not rule.loss_paise:
         raise DhanProblem("DH-905", "profitValue or lossValue must be more than 0")
-    exits.set(desk.account, rule)
+    exits.set(caller.account, rule)
     return {"pnlExitStatus": "ACTIVE", "message": "P&L based exit configured successfully"}
 
 
 @router.get("/pnlExit")
-async def pnl_exit(request: Request, desk: AtDesk) -> Row:
+async def pnl_exit(request: Request, caller: AuthorisedCaller) -> Row:
     exits: PnlExits = request.app.state.pnl_exits
-    rule = exits.rules.get(desk.account) or PnlExit(0, 0, (), kill=False)
+    rule = exits.rules.get(caller.account) or PnlExit(0, 0, (), kill=False)
     return {
-        "pnlExitStatus": "ACTIVE" if desk.account in exits.rules else "DISABLED",
+        "pnlExitStatus": "ACTIVE" if caller.account in exits.rules else "DISABLED",
         "profit": f"{rupees(rule.profit_paise):.2f}",
         "loss": f"{rupees(rule.loss_paise):.2f}",
         "productType": list(rule.products),
@@ -96,9 +96,9 @@ async def pnl_exit(request: Request, desk: AtDesk) -> Row:
 
 
 @router.delete("/pnlExit")
-async def stop_pnl_exit(request: Request, desk: AtDesk) -> Row:
+async def stop_pnl_exit(request: Request, caller: AuthorisedCaller) -> Row:
     exits: PnlExits = request.app.state.pnl_exits
-    exits.stop(desk.account)
+    exits.stop(caller.account)
     return {"pnlExitStatus": "DISABLED", "message": "P&L based exit stopped successfully"}
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, WebSocket
 
-from services.sandbox.faces.dhan.desk import find
+from services.sandbox.faces.dhan.caller import find
 from services.sandbox.faces.dhan.feed_connection import (
     MESSAGE_INSTRUMENTS_MAX,
     SUBSCRIBE,
     UNSUBSCRIBE,
-    FeedConnection,
+    FeedSubscriber,
 )
 from services.sandbox.faces.dhan.feed_hub import FeedHub
 from services.sandbox.faces.dhan.packets import disconnect
@@ -36,7 +36,7 @@ def feed_routes(exchange: Exchange, faults: Faults, hub: FeedHub) -> APIRouter:
         out = FaultySocket(
             socket, faults=faults, broker=BrokerName.DHAN, stream="feed", account=token.account, join=bytes.__add__
         )
-        connection = FeedConnection(token, hub.listed)
+        connection = FeedSubscriber(token, hub.listed)
         hub.attach(connection)
         try:
             await side_by_side(_read(socket, exchange, hub, connection), _write(out, connection))
@@ -47,7 +47,7 @@ def feed_routes(exchange: Exchange, faults: Faults, hub: FeedHub) -> APIRouter:
     return router
 
 
-async def _read(socket: WebSocket, exchange: Exchange, hub: FeedHub, connection: FeedConnection) -> None:
+async def _read(socket: WebSocket, exchange: Exchange, hub: FeedHub, connection: FeedSubscriber) -> None:
     async for told in texts(socket):
         code = told.get("RequestCode")
         if not isinstance(code, int) or (code not in SUBSCRIBE and code not in UNSUBSCRIBE):
@@ -67,7 +67,7 @@ async def _read(socket: WebSocket, exchange: Exchange, hub: FeedHub, connection:
             connection.end(TOO_MANY_INSTRUMENTS)
 
 
-async def _write(socket: FaultySocket, connection: FeedConnection) -> None:
+async def _write(socket: FaultySocket, connection: FeedSubscriber) -> None:
     while True:
         await connection.changed.wait()
         for packet in connection.take():

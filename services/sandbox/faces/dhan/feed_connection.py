@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from services.sandbox.faces.dhan.packets import Directory, Encoder, disconnect
+from services.sandbox.faces.dhan.packets import Encoder, FeedCodes, disconnect
 from services.sandbox.ports import SandboxInstrument, Token
 from tradebus.contracts.records import QUOTE_HAS_OPEN_INTEREST, Records
 
@@ -21,7 +21,7 @@ MESSAGE_INSTRUMENTS_MAX = 100
 _WAITING_MAX = 100_000  # packets; a reader slower than that loses the oldest
 
 
-class Mode(IntFlag):
+class StreamMode(IntFlag):
     """What an instrument is subscribed to; a client may have several at once."""
 
     TICKER = 1
@@ -29,14 +29,14 @@ class Mode(IntFlag):
     FULL = 4
 
 
-SUBSCRIBE = {15: Mode.TICKER, 17: Mode.QUOTE, 21: Mode.FULL}
-UNSUBSCRIBE = {16: Mode.TICKER, 18: Mode.QUOTE, 22: Mode.FULL}
+SUBSCRIBE = {15: StreamMode.TICKER, 17: StreamMode.QUOTE, 21: StreamMode.FULL}
+UNSUBSCRIBE = {16: StreamMode.TICKER, 18: StreamMode.QUOTE, 22: StreamMode.FULL}
 
 
 class Batch:
     """QUOTE records with their packets, each kind made when somebody wants it and then shared."""
 
-    def __init__(self, quotes: Records, encoder: Encoder, directory: Directory) -> None:
+    def __init__(self, quotes: Records, encoder: Encoder, directory: FeedCodes) -> None:
         self.quotes, self._encoder = quotes, encoder
         self.instruments = quotes["instrument"]
         told = (quotes["fields"] & QUOTE_HAS_OPEN_INTEREST) != 0
@@ -63,7 +63,7 @@ class Batch:
         return self._encoder.previous_close(self.quotes)
 
 
-class FeedConnection:
+class FeedSubscriber:
     """`modes` has one bit set per instrument of the listing, shape [instruments]."""
 
     def __init__(self, token: Token, instruments: int) -> None:
@@ -74,7 +74,7 @@ class FeedConnection:
         self.changed = asyncio.Event()
         self.ended = False
 
-    def add(self, instruments: Iterable[SandboxInstrument], mode: Mode) -> bool:
+    def add(self, instruments: Iterable[SandboxInstrument], mode: StreamMode) -> bool:
         """False where the connection would have too many."""
         places = [each.index for each in instruments]
         taken = self.modes.copy()
@@ -84,7 +84,7 @@ class FeedConnection:
         self.modes = taken
         return True
 
-    def remove(self, instruments: Iterable[SandboxInstrument], mode: Mode) -> None:
+    def remove(self, instruments: Iterable[SandboxInstrument], mode: StreamMode) -> None:
         for each in instruments:
             self.modes[each.index] &= ~np.uint8(mode)
 
@@ -100,10 +100,10 @@ class FeedConnection:
         bits = self.modes[batch.instruments]
         if not bits.any():
             return
-        self._put(batch.ticker, bits & np.uint8(Mode.TICKER))
-        self._put(batch.quote, bits & np.uint8(Mode.QUOTE))
+        self._put(batch.ticker, bits & np.uint8(StreamMode.TICKER))
+        self._put(batch.quote, bits & np.uint8(StreamMode.QUOTE))
         self._offer_interest(batch, bits)
-        self._put(batch.full, bits & np.uint8(Mode.FULL))
+        self._put(batch.full, bits & np.uint8(StreamMode.FULL))
         self.changed.set()
 
     def snapshot(self, batch: Batch) -> None:
@@ -131,7 +131,7 @@ class FeedConnection:
 
     def _offer_interest(self, batch: Batch, bits: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> None:
         """Open interest has its own packet in quote mode, when it changed."""
-        wanted = (bits & np.uint8(Mode.QUOTE) != 0) & batch.has_interest
+        wanted = (bits & np.uint8(StreamMode.QUOTE) != 0) & batch.has_interest
         if not wanted.any():
             return
         wanted &= self._interest[batch.instruments] != batch.quotes["open_interest"]

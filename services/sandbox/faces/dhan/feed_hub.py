@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.sandbox.faces.dhan.feed_connection import Batch, FeedConnection
-from services.sandbox.faces.dhan.packets import Directory, Encoder, market_status
+from services.sandbox.faces.dhan.feed_connection import Batch, FeedSubscriber
+from services.sandbox.faces.dhan.packets import Encoder, FeedCodes, market_status
 from services.sandbox.faces.dhan.words import SEGMENT_CODE
 from services.sandbox.ports import BrokerName, Exchange, SandboxInstrument, TokenProblem
 from tradebus.calendar import MarketClass, session_for
@@ -29,14 +29,14 @@ class FeedHub:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._connections: list[FeedConnection] = []
+        self._connections: list[FeedSubscriber] = []
         self._task: asyncio.Task[None] | None = None
         self._open: dict[Segment, bool] = {}
         self._list()
 
     def _list(self) -> None:
         self._listing: Sequence[SandboxInstrument] = self._exchange.instruments
-        self._directory = Directory(self._listing)
+        self._directory = FeedCodes(self._listing)
         self._encoder = Encoder(self._directory)
 
     @property
@@ -45,7 +45,7 @@ class FeedHub:
         self._follow_listing()
         return len(self._listing)
 
-    def attach(self, connection: FeedConnection) -> None:
+    def attach(self, connection: FeedSubscriber) -> None:
         """Drops the oldest of the client's connections where this is one too many."""
         account = connection.token.account
         mine = [each for each in self._connections if each.token.account == account and not each.ended]
@@ -56,11 +56,11 @@ class FeedHub:
             self._open = self._phases()
             self._task = asyncio.get_running_loop().create_task(self._follow())
 
-    def detach(self, connection: FeedConnection) -> None:
+    def detach(self, connection: FeedSubscriber) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
 
-    def snapshot(self, connection: FeedConnection, instruments: Sequence[SandboxInstrument]) -> None:
+    def snapshot(self, connection: FeedSubscriber, instruments: Sequence[SandboxInstrument]) -> None:
         """Sends the state of freshly subscribed instruments."""
         if instruments:
             quotes = self._exchange.quotes[[each.index for each in instruments]]

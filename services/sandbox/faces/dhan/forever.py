@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter
 
-from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
 from services.sandbox.faces.dhan.fields import Fields, ist_text, rupees
 from services.sandbox.faces.dhan.order_requests import TRANSACTIONS, VALIDITIES, positive, product_of, protected
 from services.sandbox.faces.dhan.order_rows import Row, derivative_fields
@@ -22,8 +22,8 @@ SUPER_LEGS = frozenset({"SUPER_TARGET", "SUPER_STOP_LOSS"})
 
 
 @router.post("/forever/orders")
-async def place(desk: AtDesk, body: Body) -> Row:
-    instrument = instrument_of(desk.exchange, body)
+async def place(caller: AuthorisedCaller, body: Body) -> Row:
+    instrument = instrument_of(caller.exchange, body)
     base = NewOrder(
         instrument=instrument.index, transaction=body.word("transactionType", TRANSACTIONS),
         order_type=body.word("orderType", _TYPES), product=product_of(body, instrument),
@@ -33,34 +33,34 @@ async def place(desk: AtDesk, body: Body) -> Row:
     legs = [_leg(base, body, ENTRY, "")]
     if body.word("orderFlag", FLAGS) == 2:
         legs.append(_leg(replace(base, quantity=positive(body, "quantity1")), body, TARGET, "1"))
-    return _answer(desk.exchange.place_trigger(desk.account, BrokerName.DHAN, instrument.index, legs))
+    return _answer(caller.exchange.place_trigger(caller.account, BrokerName.DHAN, instrument.index, legs))
 
 
 @router.put("/forever/orders/{order_id}")
-async def modify(desk: AtDesk, order_id: str, body: Body) -> Row:
+async def modify(caller: AuthorisedCaller, order_id: str, body: Body) -> Row:
     """One leg; the other stays as it is."""
-    trigger = _own(desk, order_id)
+    trigger = _own(caller, order_id)
     name = body.text("legName", ENTRY)
     if name not in [leg.name for leg in trigger.legs]:
         raise DhanProblem("DH-905", f"legName {name[:20]!r} is no leg of this order")
     body.word("orderFlag", FLAGS)
     legs = [_modified(leg, body) if leg.name == name else leg for leg in trigger.legs]
-    return _answer(desk.exchange.modify_trigger(desk.account, order_id, legs))
+    return _answer(caller.exchange.modify_trigger(caller.account, order_id, legs))
 
 
 @router.delete("/forever/orders/{order_id}", status_code=202)
-async def cancel(desk: AtDesk, order_id: str) -> Row:
-    _own(desk, order_id)
-    return _answer(desk.exchange.cancel_trigger(desk.account, order_id))
+async def cancel(caller: AuthorisedCaller, order_id: str) -> Row:
+    _own(caller, order_id)
+    return _answer(caller.exchange.cancel_trigger(caller.account, order_id))
 
 
 @router.get("/forever/orders")
 @router.get("/forever/all")
-async def book(desk: AtDesk) -> list[Row]:
+async def book(caller: AuthorisedCaller) -> list[Row]:
     """One row for each leg."""
     return [
-        _row(trigger, leg, desk.exchange.instruments[trigger.instrument])
-        for trigger in desk.exchange.triggers(desk.account)
+        _row(trigger, leg, caller.exchange.instruments[trigger.instrument])
+        for trigger in caller.exchange.triggers(caller.account)
         if is_forever(trigger)
         for leg in trigger.legs
     ]
@@ -71,8 +71,8 @@ def is_forever(trigger: StandingTrigger) -> bool:
     return trigger.source is BrokerName.DHAN and not any(leg.name in SUPER_LEGS for leg in trigger.legs)
 
 
-def _own(desk: Desk, order_id: str) -> StandingTrigger:
-    for trigger in desk.exchange.triggers(desk.account):
+def _own(caller: Caller, order_id: str) -> StandingTrigger:
+    for trigger in caller.exchange.triggers(caller.account):
         if trigger.trigger_id == order_id and is_forever(trigger):
             return trigger
     raise DhanProblem("DH-906", f"no forever order {order_id[:30]!r}")

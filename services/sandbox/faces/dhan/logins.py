@@ -6,7 +6,7 @@ Anybody may log in: the sandbox asks for a client id, a PIN and a TOTP, and beli
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, Market
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, Market
 from services.sandbox.faces.dhan.fields import Fields, is_number
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
@@ -81,46 +81,46 @@ async def consume_consent(request: Request, exchange: Market) -> Row:
 
 @router.get("/v2/RenewToken")
 @router.post("/v2/RenewToken")
-async def renew(desk: AtDesk) -> Row:
+async def renew(caller: AuthorisedCaller) -> Row:
     """A new token for one that still lives; the old one ends."""
-    token = desk.exchange.login(BrokerName.DHAN, desk.account)
-    if token.value != desk.token.value:
-        desk.exchange.log_out(desk.token.value)
-    return _granted(desk.exchange, token)
+    token = caller.exchange.login(BrokerName.DHAN, caller.account)
+    if token.value != caller.token.value:
+        caller.exchange.log_out(caller.token.value)
+    return _granted(caller.exchange, token)
 
 
 @router.get("/v2/profile")
-async def profile(desk: AtDesk) -> Row:
+async def profile(caller: AuthorisedCaller) -> Row:
     return {
-        "dhanClientId": desk.account,
-        "tokenValidity": f"{ist_datetime(desk.token.expires_ns):%d/%m/%Y %H:%M}",
+        "dhanClientId": caller.account,
+        "tokenValidity": f"{ist_datetime(caller.token.expires_ns):%d/%m/%Y %H:%M}",
         "activeSegment": "Equity, Derivative, Currency, Commodity",
         "ddpi": "Active",
         "mtf": "Active",
         "dataPlan": "Active",
-        "dataValidity": f"{ist_datetime(desk.token.expires_ns):%Y-%m-%d %H:%M:%S}.0",
+        "dataValidity": f"{ist_datetime(caller.token.expires_ns):%Y-%m-%d %H:%M:%S}.0",
     }
 
 
 @router.post("/v2/ip/setIP")
 @router.put("/v2/ip/modifyIP")
-async def set_address(request: Request, desk: AtDesk, body: Body) -> Row:
+async def set_address(request: Request, caller: AuthorisedCaller, body: Body) -> Row:
     """Remembered, not enforced: whoever reaches the sandbox may use it."""
     flag, address = body.word("ipFlag", _IP_FLAGS), body.text("ip")
-    held = _addresses(request, desk)
-    held[f"{flag}IP"], held[f"modifyDate{flag.capitalize()}"] = address, ist_date(desk.exchange.now_ns).isoformat()
+    held = _addresses(request, caller)
+    held[f"{flag}IP"], held[f"modifyDate{flag.capitalize()}"] = address, ist_date(caller.exchange.now_ns).isoformat()
     return {"message": "IP saved successfully", "status": "SUCCESS"}
 
 
 @router.get("/v2/ip/getIP")
-async def addresses(request: Request, desk: AtDesk) -> Row:
-    return _addresses(request, desk)
+async def addresses(request: Request, caller: AuthorisedCaller) -> Row:
+    return _addresses(request, caller)
 
 
-def _addresses(request: Request, desk: Desk) -> Row:
+def _addresses(request: Request, caller: Caller) -> Row:
     consents: Consents = request.app.state.consents
     none = {"modifyDateSecondary": None, "secondaryIP": None, "modifyDatePrimary": None, "primaryIP": None}
-    return consents.addresses.setdefault(desk.account, dict(none))
+    return consents.addresses.setdefault(caller.account, dict(none))
 
 
 def _granted(exchange: Exchange, token: Token) -> Row:

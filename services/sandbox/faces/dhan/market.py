@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Request
 
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, find
 from services.sandbox.faces.dhan.catalogue import Catalogues
-from services.sandbox.faces.dhan.desk import AtDesk, Body, find
 from services.sandbox.faces.dhan.fields import Fields, rupees
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
@@ -22,30 +22,30 @@ _SIDE_WORD = {Right.CALL: "ce", Right.PUT: "pe"}
 
 
 @router.post("/marketfeed/ltp")
-async def last_prices(desk: AtDesk, body: Body) -> Row:
-    return _quotes(desk.exchange, body, lambda instrument, quote: {"last_price": rupees(quote["price_paise"])})
+async def last_prices(caller: AuthorisedCaller, body: Body) -> Row:
+    return _quotes(caller.exchange, body, lambda instrument, quote: {"last_price": rupees(quote["price_paise"])})
 
 
 @router.post("/marketfeed/ohlc")
-async def day_prices(desk: AtDesk, body: Body) -> Row:
+async def day_prices(caller: AuthorisedCaller, body: Body) -> Row:
     return _quotes(
-        desk.exchange, body,
+        caller.exchange, body,
         lambda instrument, quote: {"last_price": rupees(quote["price_paise"]), "ohlc": _day(quote)},
     )  # fmt: skip
 
 
 @router.post("/marketfeed/quote")
-async def full_quotes(desk: AtDesk, body: Body) -> Row:
+async def full_quotes(caller: AuthorisedCaller, body: Body) -> Row:
     return _quotes(
-        desk.exchange, body,
-        lambda instrument, quote: full_quote(quote, desk.exchange.price_band_paise(instrument.index)),
+        caller.exchange, body,
+        lambda instrument, quote: full_quote(quote, caller.exchange.price_band_paise(instrument.index)),
     )  # fmt: skip
 
 
 @router.post("/optionchain/expirylist")
-async def expiries(request: Request, desk: AtDesk, body: Body) -> Row:
+async def expiries(request: Request, caller: AuthorisedCaller, body: Body) -> Row:
     catalogues: Catalogues = request.app.state.catalogues
-    underlying = _underlying(desk.exchange, body)
+    underlying = _underlying(caller.exchange, body)
     found = catalogues().expiries(underlying.key)
     if not found:
         raise DhanProblem("813", "Invalid SecurityId: it has no options")
@@ -53,10 +53,10 @@ async def expiries(request: Request, desk: AtDesk, body: Body) -> Row:
 
 
 @router.post("/optionchain")
-async def option_chain(request: Request, desk: AtDesk, body: Body) -> Row:
+async def option_chain(request: Request, caller: AuthorisedCaller, body: Body) -> Row:
     """Strikes as `"26000.000000"`, ascending; a side that is not listed is left out."""
     catalogues: Catalogues = request.app.state.catalogues
-    underlying, catalogue, exchange = _underlying(desk.exchange, body), catalogues(), desk.exchange
+    underlying, catalogue, exchange = _underlying(caller.exchange, body), catalogues(), caller.exchange
     wanted = body.text("Expiry")
     days = {day.isoformat(): day for day in catalogue.expiries(underlying.key)}
     if wanted not in days:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter, Request
 
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
 from services.sandbox.faces.dhan.catalogue import Catalogues
-from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, instrument_of
 from services.sandbox.faces.dhan.fields import Fields
 from services.sandbox.faces.dhan.order_requests import changed_order, new_order, slices
 from services.sandbox.faces.dhan.order_rows import Row, history_row, order_row, trade_row
@@ -24,19 +24,19 @@ def placed(order: SandboxOrder) -> Row:
 
 
 @router.post("/orders")
-async def place(desk: AtDesk, body: Body) -> Row:
-    order = new_order(body, instrument_of(desk.exchange, body))
-    return placed(desk.exchange.place(desk.account, order))
+async def place(caller: AuthorisedCaller, body: Body) -> Row:
+    order = new_order(body, instrument_of(caller.exchange, body))
+    return placed(caller.exchange.place(caller.account, order))
 
 
 @router.post("/orders/slicing")
-async def place_sliced(desk: AtDesk, body: Body) -> list[Row]:
+async def place_sliced(caller: AuthorisedCaller, body: Body) -> list[Row]:
     """Over the freeze quantity in several orders. A slice that is refused ends it; those before it stand."""
-    instrument = instrument_of(desk.exchange, body)
+    instrument = instrument_of(caller.exchange, body)
     answers: list[Row] = []
     for part in slices(new_order(body, instrument), instrument):
         try:
-            answers.append(placed(desk.exchange.place(desk.account, part)))
+            answers.append(placed(caller.exchange.place(caller.account, part)))
         except Refusal:
             if not answers:
                 raise
@@ -45,50 +45,50 @@ async def place_sliced(desk: AtDesk, body: Body) -> list[Row]:
 
 
 @router.put("/orders/{order_id}")
-async def modify(desk: AtDesk, order_id: str, body: Body) -> Row:
+async def modify(caller: AuthorisedCaller, order_id: str, body: Body) -> Row:
     named = body.text("orderId", order_id)
     if named != order_id:
         raise DhanProblem("DH-905", "orderId in the body is not the one in the path")
-    return placed(desk.exchange.modify(desk.account, order_id, changed_order(body)))
+    return placed(caller.exchange.modify(caller.account, order_id, changed_order(body)))
 
 
 @router.delete("/orders/{order_id}", status_code=202)
-async def cancel(desk: AtDesk, order_id: str) -> Row:
-    return placed(desk.exchange.cancel(desk.account, order_id))
+async def cancel(caller: AuthorisedCaller, order_id: str) -> Row:
+    return placed(caller.exchange.cancel(caller.account, order_id))
 
 
 @router.get("/orders")
-async def order_book(desk: AtDesk) -> list[Row]:
-    return [_row(desk, order) for order in desk.exchange.orders(desk.account)]
+async def order_book(caller: AuthorisedCaller) -> list[Row]:
+    return [_row(caller, order) for order in caller.exchange.orders(caller.account)]
 
 
 @router.get("/orders/external/{correlation_id}")
-async def order_by_correlation_id(desk: AtDesk, correlation_id: str) -> Row:
+async def order_by_correlation_id(caller: AuthorisedCaller, correlation_id: str) -> Row:
     """The newest order of the day with the client's own id."""
-    for order in reversed(desk.exchange.orders(desk.account)):
+    for order in reversed(caller.exchange.orders(caller.account)):
         if order.asked.tag == correlation_id:
-            return _row(desk, order)
+            return _row(caller, order)
     raise DhanProblem("DH-907", "no order has this correlationId")
 
 
 @router.get("/orders/{order_id}")
-async def order_by_id(desk: AtDesk, order_id: str) -> Row:
-    return _row(desk, desk.exchange.order(desk.account, order_id))
+async def order_by_id(caller: AuthorisedCaller, order_id: str) -> Row:
+    return _row(caller, caller.exchange.order(caller.account, order_id))
 
 
 @router.get("/trades")
 @router.get("/trades/")
-async def trade_book(desk: AtDesk) -> list[Row]:
-    return _trades(desk, desk.exchange.orders(desk.account))
+async def trade_book(caller: AuthorisedCaller) -> list[Row]:
+    return _trades(caller, caller.exchange.orders(caller.account))
 
 
 @router.get("/trades/{order_id}")
-async def trades_of_order(desk: AtDesk, order_id: str) -> list[Row]:
-    return _trades(desk, [desk.exchange.order(desk.account, order_id)])
+async def trades_of_order(caller: AuthorisedCaller, order_id: str) -> list[Row]:
+    return _trades(caller, [caller.exchange.order(caller.account, order_id)])
 
 
 @router.get("/trades/{first}/{last}/{page}")
-async def trade_history(request: Request, desk: AtDesk, first: str, last: str, page: int) -> list[Row]:
+async def trade_history(request: Request, caller: AuthorisedCaller, first: str, last: str, page: int) -> list[Row]:
     """Both dates inclusive. The sandbox remembers the trades of its day."""
     catalogues: Catalogues = request.app.state.catalogues
     span = Fields({"from-date": first, "to-date": last})
@@ -96,20 +96,20 @@ async def trade_history(request: Request, desk: AtDesk, first: str, last: str, p
     if not from_ns < to_ns <= from_ns + 3 * 366 * NANOSECONDS_PER_DAY:
         raise DhanProblem("DH-905", "from-date must not be after to-date")
     rows = [
-        history_row(order, trade, desk.exchange.instruments[order.request.instrument], catalogues())
-        for order in desk.exchange.orders(desk.account)
+        history_row(order, trade, caller.exchange.instruments[order.request.instrument], catalogues())
+        for order in caller.exchange.orders(caller.account)
         for trade in order.trades
         if from_ns <= trade.at_ns < to_ns
     ]
     return rows[page * _HISTORY_PAGE : (page + 1) * _HISTORY_PAGE] if page >= 0 else []
 
 
-def _row(desk: Desk, order: SandboxOrder) -> Row:
-    return order_row(order, desk.exchange.instruments[order.request.instrument])
+def _row(caller: Caller, order: SandboxOrder) -> Row:
+    return order_row(order, caller.exchange.instruments[order.request.instrument])
 
 
-def _trades(desk: Desk, orders: Iterable[SandboxOrder]) -> list[Row]:
-    instruments = desk.exchange.instruments
+def _trades(caller: Caller, orders: Iterable[SandboxOrder]) -> list[Row]:
+    instruments = caller.exchange.instruments
     return [
         trade_row(order, trade, instruments[order.request.instrument]) for order in orders for trade in order.trades
     ]

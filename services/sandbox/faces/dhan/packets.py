@@ -1,6 +1,6 @@
 """Market-feed packets, little-endian, built for a whole batch in one step.
 
-    QUOTE records [n] + Directory ─► structured array [n], one packet per row ─► bytes, row i at i * size
+    QUOTE records [n] + FeedCodes ─► structured array [n], one packet per row ─► bytes, row i at i * size
 
 Layouts: BROKERS 3.2. Prices are f32 rupees; the last trade's time is Dhan's own epoch, Indian wall time read as UTC.
 """
@@ -39,7 +39,7 @@ CODES = {TICKER: 2, QUOTE_PACKET: 4, OPEN_INTEREST: 5, PREVIOUS_CLOSE: 6, STATUS
 _U16, _U32 = 0xFFFF, 0xFFFF_FFFF
 
 
-class Directory:
+class FeedCodes:
     """Segment codes and security ids by instrument index, arrays of shape [instruments]."""
 
     def __init__(self, instruments: Sequence[SandboxInstrument]) -> None:
@@ -51,7 +51,7 @@ class Directory:
 class Encoder:
     """Packets of each kind from QUOTE records; every method returns an array of shape [len(quotes)]."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: FeedCodes) -> None:
         self._directory = directory
 
     def ticker(self, quotes: Records) -> Records:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
 from services.sandbox.faces.dhan.fields import Fields, rupees
 from services.sandbox.faces.dhan.order_requests import TRANSACTIONS, positive, product_of
 from services.sandbox.faces.dhan.order_rows import Row, position_derivative_fields
@@ -17,31 +17,31 @@ router = APIRouter()
 
 
 @router.get("/positions")
-async def positions(desk: AtDesk) -> list[Row]:
+async def positions(caller: AuthorisedCaller) -> list[Row]:
     return [
-        position_row(desk.account, position, desk.exchange.instruments[position.instrument])
-        for position in desk.exchange.positions(desk.account)
+        position_row(caller.account, position, caller.exchange.instruments[position.instrument])
+        for position in caller.exchange.positions(caller.account)
     ]
 
 
 @router.delete("/positions")
-async def exit_all(desk: AtDesk) -> Row:
-    desk.exchange.exit_all(desk.account, BrokerName.DHAN)
+async def exit_all(caller: AuthorisedCaller) -> Row:
+    caller.exchange.exit_all(caller.account, BrokerName.DHAN)
     return {"status": "SUCCESS", "message": "All orders and positions exited successfully"}
 
 
 @router.post("/positions/convert", status_code=202)
-async def convert(desk: AtDesk, body: Body) -> Row:
-    instrument = instrument_of(desk.exchange, body)
-    desk.exchange.convert_position(
-        desk.account, instrument.index, from_product=body.word("fromProductType", PRODUCT_BY_WORD),
+async def convert(caller: AuthorisedCaller, body: Body) -> Row:
+    instrument = instrument_of(caller.exchange, body)
+    caller.exchange.convert_position(
+        caller.account, instrument.index, from_product=body.word("fromProductType", PRODUCT_BY_WORD),
         to_product=body.word("toProductType", PRODUCT_BY_WORD), quantity=positive(body, "convertQty"),
     )  # fmt: skip
     return {"status": "SUCCESS", "message": "Position converted"}
 
 
 @router.get("/holdings")
-async def holdings(desk: AtDesk) -> list[Row]:
+async def holdings(caller: AuthorisedCaller) -> list[Row]:
     return [
         {
             "exchange": "ALL",
@@ -56,16 +56,16 @@ async def holdings(desk: AtDesk) -> list[Row]:
             "avgCostPrice": rupees(holding.average_price_paise),
             "lastTradedPrice": rupees(holding.last_price_paise),
         }
-        for holding in desk.exchange.holdings(desk.account)
-        for instrument in [desk.exchange.instruments[holding.instrument]]
+        for holding in caller.exchange.holdings(caller.account)
+        for instrument in [caller.exchange.instruments[holding.instrument]]
     ]
 
 
 @router.get("/fundlimit")
-async def fund_limit(desk: AtDesk) -> Row:
-    margins = desk.exchange.margins(desk.account)
+async def fund_limit(caller: AuthorisedCaller) -> Row:
+    margins = caller.exchange.margins(caller.account)
     return {
-        "dhanClientId": desk.account,
+        "dhanClientId": caller.account,
         "availabelBalance": rupees(margins.available_paise),  # as Dhan spells it
         "sodLimit": rupees(margins.opening_paise),
         "collateralAmount": 0.0,
@@ -77,10 +77,10 @@ async def fund_limit(desk: AtDesk) -> Row:
 
 
 @router.post("/margincalculator")
-async def margin(desk: AtDesk, body: Body) -> Row:
-    instrument, order = _priced_order(desk, body)
-    total = desk.exchange.required_margin_paise([order])[0]
-    available = desk.exchange.margins(desk.account).available_paise
+async def margin(caller: AuthorisedCaller, body: Body) -> Row:
+    instrument, order = _priced_order(caller, body)
+    total = caller.exchange.required_margin_paise([order])[0]
+    available = caller.exchange.margins(caller.account).available_paise
     value = order.price_paise * order.quantity
     derivative = instrument.key.is_derivative
     return {
@@ -96,11 +96,11 @@ async def margin(desk: AtDesk, body: Body) -> Row:
 
 
 @router.post("/margincalculator/multi")
-async def margin_of_several(desk: AtDesk, body: Body) -> Row:
+async def margin_of_several(caller: AuthorisedCaller, body: Body) -> Row:
     """The sum of each alone: the sandbox knows no hedge benefit."""
     listed = body.items("scripList") if body.has("scripList") else body.items("scripts")
-    pairs = [_priced_order(desk, Fields(each)) for each in listed]
-    margins = desk.exchange.required_margin_paise([order for _, order in pairs])
+    pairs = [_priced_order(caller, Fields(each)) for each in listed]
+    margins = caller.exchange.required_margin_paise([order for _, order in pairs])
     derivative = sum(paise for (one, _), paise in zip(pairs, margins, strict=True) if one.key.is_derivative)
     total = sum(margins)
     return {
@@ -116,17 +116,17 @@ async def margin_of_several(desk: AtDesk, body: Body) -> Row:
 
 
 @router.get("/ledger")
-async def ledger(request: Request, desk: AtDesk) -> list[Row]:
+async def ledger(request: Request, caller: AuthorisedCaller) -> list[Row]:
     """The opening balance as one voucher, where the span asked for has the day of it."""
     query = Fields(request.query_params)
     from_ns, to_ns = query.moment_ns("from-date"), query.moment_ns("to-date", whole_day_after=True)
-    opening = f"{rupees(desk.exchange.margins(desk.account).opening_paise):.2f}"
-    day = ist_date(desk.exchange.now_ns)
-    if not from_ns <= desk.exchange.now_ns < to_ns:
+    opening = f"{rupees(caller.exchange.margins(caller.account).opening_paise):.2f}"
+    day = ist_date(caller.exchange.now_ns)
+    if not from_ns <= caller.exchange.now_ns < to_ns:
         return []
     return [
         {
-            "dhanClientId": desk.account,
+            "dhanClientId": caller.account,
             "narration": "OPENING BALANCE",
             "voucherdate": f"{day:%b %d, %Y}",
             "exchange": "NSE-CAPITAL",
@@ -140,29 +140,29 @@ async def ledger(request: Request, desk: AtDesk) -> list[Row]:
 
 
 @router.get("/edis/tpin", status_code=202)
-async def tpin(desk: AtDesk) -> Row:
-    return {"dhanClientId": desk.account, "status": "SUCCESS"}
+async def tpin(caller: AuthorisedCaller) -> Row:
+    return {"dhanClientId": caller.account, "status": "SUCCESS"}
 
 
 @router.post("/edis/form")
-async def edis_form(desk: AtDesk, body: Body) -> Row:
+async def edis_form(caller: AuthorisedCaller, body: Body) -> Row:
     """A form that leads nowhere: in the sandbox every holding may be sold."""
     body.text("isin")
     return {
-        "dhanClientId": desk.account,
+        "dhanClientId": caller.account,
         "edisFormHtml": "<!DOCTYPE html> <html> <body> Holdings are approved already. </body> </html>",
     }
 
 
 @router.get("/edis/inquire/{isin}")
-async def edis_inquiry(desk: AtDesk, isin: str) -> Row:
+async def edis_inquiry(caller: AuthorisedCaller, isin: str) -> Row:
     held = sum(
         holding.quantity
-        for holding in desk.exchange.holdings(desk.account)
-        if isin == "ALL" or desk.exchange.instruments[holding.instrument].isin == isin
+        for holding in caller.exchange.holdings(caller.account)
+        if isin == "ALL" or caller.exchange.instruments[holding.instrument].isin == isin
     )
     return {
-        "clientId": desk.account,
+        "clientId": caller.account,
         "isin": isin,
         "totalQty": held,
         "aprvdQty": held,
@@ -216,10 +216,10 @@ def _average(value_paise: int, quantity: int) -> float:
     return round(value_paise / quantity / 100, 4) if quantity else 0.0
 
 
-def _priced_order(desk: Desk, fields: Fields) -> tuple[SandboxInstrument, NewOrder]:
+def _priced_order(caller: Caller, fields: Fields) -> tuple[SandboxInstrument, NewOrder]:
     """The margin calculator's order: at the price given, or at the last one."""
-    instrument = instrument_of(desk.exchange, fields)
-    price = fields.paise("price") or int(desk.exchange.quotes["price_paise"][instrument.index])
+    instrument = instrument_of(caller.exchange, fields)
+    price = fields.paise("price") or int(caller.exchange.quotes["price_paise"][instrument.index])
     order = NewOrder(
         instrument=instrument.index, transaction=fields.word("transactionType", TRANSACTIONS),
         order_type=OrderType.LIMIT, product=product_of(fields, instrument), quantity=positive(fields, "quantity"),

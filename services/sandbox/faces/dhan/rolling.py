@@ -5,8 +5,8 @@ from datetime import date
 
 import numpy as np
 
+from services.sandbox.faces.dhan.caller import find
 from services.sandbox.faces.dhan.catalogue import Catalogue, Strikes
-from services.sandbox.faces.dhan.desk import find
 from services.sandbox.faces.dhan.fields import Fields
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem

@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.desk import AtDesk, Body, Desk, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
 from services.sandbox.faces.dhan.fields import rupees
 from services.sandbox.faces.dhan.order_requests import changed_order, new_order
 from services.sandbox.faces.dhan.order_rows import Row, order_row
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.super_orders import ENTRY, LEG_NAME, STOP_LOSS, TARGET, SuperOrder, SuperOrders
-from services.sandbox.faces.dhan.watching import Watcher
+from services.sandbox.faces.dhan.watching import QuoteWatcher
 from services.sandbox.faces.dhan.words import TRIGGER_STATUS
 from services.sandbox.ports import StandingTrigger
 from tradebus.contracts.orders import Transaction
@@ -23,22 +23,22 @@ def _state(request: Request) -> SuperOrders:
 
 
 @router.post("/super/orders")
-async def place(request: Request, desk: AtDesk, body: Body) -> Row:
-    entry = new_order(body, instrument_of(desk.exchange, body))
+async def place(request: Request, caller: AuthorisedCaller, body: Body) -> Row:
+    entry = new_order(body, instrument_of(caller.exchange, body))
     held, watcher = _state(request), request.app.state.watcher
     order = held.place(
-        desk.account, entry, target=body.paise("targetPrice"), stop=body.paise("stopLossPrice"),
+        caller.account, entry, target=body.paise("targetPrice"), stop=body.paise("stopLossPrice"),
         trail=body.paise("trailingJump"),
     )  # fmt: skip
-    assert isinstance(watcher, Watcher)
+    assert isinstance(watcher, QuoteWatcher)
     watcher.add(f"super order {order.order_id}", lambda: held.look(order.order_id))
-    return _answer(desk, held, held.get(desk.account, order.order_id))
+    return _answer(caller, held, held.get(caller.account, order.order_id))
 
 
 @router.put("/super/orders/{order_id}")
-async def modify(request: Request, desk: AtDesk, order_id: str, body: Body) -> Row:
+async def modify(request: Request, caller: AuthorisedCaller, order_id: str, body: Body) -> Row:
     state = _state(request)
-    held, leg = state.get(desk.account, order_id), body.word("legName", _LEGS)
+    held, leg = state.get(caller.account, order_id), body.word("legName", _LEGS)
     if leg == ENTRY:
         state.change_entry(
             held, changed_order(body), target=body.paise("targetPrice") or held.target_paise,
@@ -49,23 +49,23 @@ async def modify(request: Request, desk: AtDesk, order_id: str, body: Body) -> R
     else:
         stop = _needed(body.paise("stopLossPrice"), "stopLossPrice")
         state.change_leg(held, stop=stop, trail=body.paise("trailingJump"))
-    return _answer(desk, state, held)
+    return _answer(caller, state, held)
 
 
 @router.delete("/super/orders/{order_id}/{leg}", status_code=202)
-async def cancel(request: Request, desk: AtDesk, order_id: str, leg: str) -> Row:
+async def cancel(request: Request, caller: AuthorisedCaller, order_id: str, leg: str) -> Row:
     state = _state(request)
     if leg not in _LEGS:
         raise DhanProblem("DH-905", f"order leg {leg[:20]!r} is none of {', '.join(_LEGS)}")
-    held = state.get(desk.account, order_id)
+    held = state.get(caller.account, order_id)
     state.cancel(held, leg)
     return {"orderId": order_id, "orderStatus": "CANCELLED"}
 
 
 @router.get("/super/orders")
-async def book(request: Request, desk: AtDesk) -> list[Row]:
+async def book(request: Request, caller: AuthorisedCaller) -> list[Row]:
     state = _state(request)
-    return [_row(desk, state, held) for held in state.of(desk.account)]
+    return [_row(caller, state, held) for held in state.of(caller.account)]
 
 
 def _needed(paise: int, name: str) -> int:
@@ -74,17 +74,17 @@ def _needed(paise: int, name: str) -> int:
     return paise
 
 
-def _answer(desk: Desk, state: SuperOrders, held: SuperOrder) -> Row:
+def _answer(caller: Caller, state: SuperOrders, held: SuperOrder) -> Row:
     return {"orderId": held.entry_id, "orderStatus": state.status(held)}
 
 
-def _row(desk: Desk, state: SuperOrders, held: SuperOrder) -> Row:
-    order = desk.exchange.order(desk.account, held.entry_id)
-    instrument = desk.exchange.instruments[order.request.instrument]
+def _row(caller: Caller, state: SuperOrders, held: SuperOrder) -> Row:
+    order = caller.exchange.order(caller.account, held.entry_id)
+    instrument = caller.exchange.instruments[order.request.instrument]
     return order_row(order, instrument) | {
         "orderStatus": state.status(held),
         "legName": ENTRY,
-        "ltp": rupees(int(desk.exchange.quotes["price_paise"][instrument.index])),
+        "ltp": rupees(int(caller.exchange.quotes["price_paise"][instrument.index])),
         "legDetails": [
             _leg_row(state, held, STOP_LOSS, held.stop_paise, order.filled_quantity),
             _leg_row(state, held, TARGET, held.target_paise, order.filled_quantity),

@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 0.25  # also where no quote changes
 
 
-class Watcher:
+class QuoteWatcher:
     """`add` begins to watch; each watch is asked after every batch of quotes until it returns False."""
 
     def __init__(self, exchange: Exchange) -> None:

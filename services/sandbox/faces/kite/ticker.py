@@ -51,7 +51,7 @@ def ticker_routes(exchange: Exchange, faults: Faults, logins: Logins, followers:
         connections[api_key] += 1
         try:
             await socket.accept()
-            await Connection(exchange, faults, socket, caller, logins, followers, tokens).run()
+            await TickerConnection(exchange, faults, socket, caller, logins, followers, tokens).run()
         finally:
             connections[api_key] -= 1
 
@@ -105,7 +105,7 @@ class Outlet:
             raise _Left from None
 
 
-class Connection:
+class TickerConnection:
     """One client."""
 
     def __init__(

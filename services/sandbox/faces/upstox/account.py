@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import invalid
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import PRODUCTS, SEGMENTS, TRANSACTIONS, product_of, rupees
 from services.sandbox.ports import BrokerName, NewOrder
@@ -30,7 +30,7 @@ def _profile(account: str) -> Row:
     }  # fmt: skip
 
 
-async def dialog(call: Call) -> object:
+async def dialog(call: Caller) -> object:
     """What the browser sees of the login: a redirect with a code. `user_id` says who logs in, else the application."""
     asked = fields.query(call.request)
     where = call.face.logins.dialog(
@@ -40,7 +40,7 @@ async def dialog(call: Call) -> object:
     return RedirectResponse(where, 302)
 
 
-async def token(call: Call) -> object:
+async def token(call: Caller) -> object:
     """Trades the code for a token."""
     given = dict(parse_qsl((await call.request.body()).decode("utf-8", "replace")))
     for name, code in (
@@ -55,16 +55,16 @@ async def token(call: Call) -> object:
     return _profile(made.account) | {"access_token": made.value, "extended_token": None}
 
 
-async def logout(call: Call) -> object:
+async def logout(call: Caller) -> object:
     call.face.logins.log_out(call.request)
     return success(True)
 
 
-async def profile(call: Call) -> object:
+async def profile(call: Caller) -> object:
     return success(_profile(call.account))
 
 
-async def funds(call: Call) -> object:
+async def funds(call: Caller) -> object:
     """Equity and derivatives share one pot; commodities have none."""
     segment = fields.query(call.request).optional_text("segment")
     if segment not in ("", "SEC", "COM"):
@@ -84,7 +84,7 @@ def _pot(available: float, used: float) -> Row:
     }  # fmt: skip
 
 
-async def funds_v3(call: Call) -> object:
+async def funds_v3(call: Caller) -> object:
     margins = call.face.exchange.margins(call.account)
     cash = {
         "total": rupees(margins.available_paise), "opening_balance": rupees(margins.opening_paise),
@@ -99,7 +99,7 @@ async def funds_v3(call: Call) -> object:
     )
 
 
-async def margin(call: Call) -> object:
+async def margin(call: Caller) -> object:
     """Of each order alone, and of all together."""
     items = (await fields.body(call.request)).items("instruments")
     if len(items) > _MARGIN_ITEMS_MAX:
@@ -120,7 +120,7 @@ async def margin(call: Call) -> object:
     return success({"margins": rows, "required_margin": total, "final_margin": total})
 
 
-def _order_for_margin(call: Call, item: fields.Fields) -> NewOrder:
+def _order_for_margin(call: Caller, item: fields.Fields) -> NewOrder:
     instrument = instrument_named(call.face.exchange, item.text("instrument_key"), field="instrument_key")
     quantity = item.whole("quantity", code="UDAPI1052")
     if quantity == 0:
@@ -134,7 +134,7 @@ def _order_for_margin(call: Call, item: fields.Fields) -> NewOrder:
     return replace(order, order_type=OrderType.LIMIT, price_paise=price, market_protection_pct=0.0) if price else order
 
 
-async def brokerage(call: Call) -> object:
+async def brokerage(call: Caller) -> object:
     """What a fill at the price would cost."""
     asked = fields.query(call.request)
     instrument = instrument_named(call.face.exchange, asked.text("instrument_token", code="UDAPI1026"))
@@ -161,11 +161,11 @@ async def brokerage(call: Call) -> object:
     return success({"charges": charges | {"other_taxes": charges["otherTaxes"], "dp_plan": charges["dpPlan"]}})
 
 
-async def kill_switch(call: Call) -> object:
+async def kill_switch(call: Caller) -> object:
     return success(_switches(call))
 
 
-async def set_kill_switch(call: Call) -> object:
+async def set_kill_switch(call: Caller) -> object:
     """The exchange has one switch for the account: it is off only when no segment asks for it."""
     items = await fields.json_body(call.request)
     if not isinstance(items, list) or not items:
@@ -179,7 +179,7 @@ async def set_kill_switch(call: Call) -> object:
     return success(_switches(call))
 
 
-def _switches(call: Call) -> list[Row]:
+def _switches(call: Caller) -> list[Row]:
     engaged = call.face.exchange.kill_switch(call.account)
     return [
         {

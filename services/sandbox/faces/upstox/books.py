@@ -4,7 +4,7 @@ from datetime import date
 
 from services.sandbox.faces.upstox.book_rows import Row, history_rows, order_row, trade_row
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.fields import query
 from services.sandbox.faces.upstox.words import rupees, segment_of
 from services.sandbox.ports import SandboxInstrument, SandboxOrder
@@ -13,11 +13,11 @@ from tradebus.kernel.time import ist_date
 _PAGE_SIZE_MAX = 5000
 
 
-def instrument_of(call: Call, order: SandboxOrder) -> SandboxInstrument:
+def instrument_of(call: Caller, order: SandboxOrder) -> SandboxInstrument:
     return call.face.exchange.instruments[order.request.instrument]
 
 
-def order_id_of(call: Call) -> str:
+def order_id_of(call: Caller) -> str:
     """The order id of the query string. Raises UpstoxError where it is missing or cannot be one."""
     found = query(call.request).text("order_id", code="UDAPI1023")
     if not found.replace("-", "").isalnum() or not found.isascii():
@@ -25,17 +25,17 @@ def order_id_of(call: Call) -> str:
     return found
 
 
-async def order_book(call: Call) -> object:
+async def order_book(call: Caller) -> object:
     orders = call.face.exchange.orders(call.account)
     return success([order_row(order, instrument_of(call, order)) for order in orders])
 
 
-async def order_details(call: Call) -> object:
+async def order_details(call: Caller) -> object:
     order = call.face.exchange.order(call.account, order_id_of(call))
     return success(order_row(order, instrument_of(call, order)))
 
 
-async def order_history(call: Call) -> object:
+async def order_history(call: Caller) -> object:
     """By order id, by tag, or both."""
     asked = query(call.request)
     tag = asked.optional_text("tag")
@@ -50,21 +50,21 @@ async def order_history(call: Call) -> object:
     return success([row for order in orders for row in history_rows(order, instrument_of(call, order))])
 
 
-async def trades_of_day(call: Call) -> object:
+async def trades_of_day(call: Caller) -> object:
     return success(_trades(call, list(call.face.exchange.orders(call.account))))
 
 
-async def trades_of_order(call: Call) -> object:
+async def trades_of_order(call: Caller) -> object:
     return success(_trades(call, [call.face.exchange.order(call.account, order_id_of(call))]))
 
 
-def _trades(call: Call, orders: list[SandboxOrder]) -> list[Row]:
+def _trades(call: Caller, orders: list[SandboxOrder]) -> list[Row]:
     found = [(trade.at_ns, order, trade) for order in orders for trade in order.trades]
     found.sort(key=lambda item: item[0])
     return [trade_row(order, trade, instrument_of(call, order)) for _, order, trade in found]
 
 
-async def historical_trades(call: Call) -> object:
+async def historical_trades(call: Caller) -> object:
     """Page by page; the sandbox remembers the trades of its day."""
     asked = query(call.request)
     first, last = _day(asked.text("start_date"), "start_date"), _day(asked.text("end_date"), "end_date")
@@ -85,7 +85,7 @@ async def historical_trades(call: Call) -> object:
     return success(rows[(number - 1) * size : number * size], meta_data={"page": page}, metaData={"page": page})
 
 
-def _historical_row(call: Call, order: SandboxOrder, at: int) -> Row:
+def _historical_row(call: Caller, order: SandboxOrder, at: int) -> Row:
     instrument, trade = instrument_of(call, order), order.trades[at]
     key = instrument.key
     return {

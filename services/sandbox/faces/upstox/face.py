@@ -31,7 +31,7 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Caller:
     """A request that is let in: whose it is ("" on a public path)."""
 
     face: Face
@@ -46,9 +46,9 @@ class Access(Enum):
     PUBLIC = "PUBLIC"
 
 
-Handler = Callable[[Call], Awaitable[object]]
+FaceHandler = Callable[[Caller], Awaitable[object]]
 Endpoint = Callable[[Request], Awaitable[Response]]
-Route = tuple[str, str, Access, Handler]  # method, path, who may, handler
+Route = tuple[str, str, Access, FaceHandler]  # method, path, who may, handler
 
 
 def success(data: object, **more: object) -> dict[str, object]:
@@ -60,13 +60,13 @@ def answer(content: object, status: int = 200) -> Response:
     return Response(json.dumps(content, separators=(",", ":")), status, media_type="application/json")
 
 
-def endpoint(face: Face, access: Access, handler: Handler) -> Endpoint:
+def endpoint(face: Face, access: Access, handler: FaceHandler) -> Endpoint:
     """The handler behind the token check and Upstox's error bodies. A Response passes as it is."""
 
     async def served(request: Request) -> Response:
         try:
             account = "" if access is Access.PUBLIC else face.logins.account_of(request)
-            found = await handler(Call(face, request, account))
+            found = await handler(Caller(face, request, account))
         except UpstoxError as error:
             return answer(error.body, error.status)
         except ClientDisconnect:

@@ -16,12 +16,12 @@ from services.sandbox.faces.upstox.feed_wire import (
     MODES,
     Entries,
     FeedWire,
-    Mode,
+    StreamMode,
     feed_frame,
     market_info_frame,
     market_states,
 )
-from services.sandbox.faces.upstox.subscription import NONE, Subscription
+from services.sandbox.faces.upstox.subscription import NONE, FeedSubscriber
 from services.sandbox.faces.upstox.words import milliseconds
 from services.sandbox.ports import Exchange
 from tradebus.contracts.records import Records
@@ -33,9 +33,9 @@ _CONNECTIONS_MAX = 5  # of one user: every account of the sandbox has Plus
 class _Audience:
     """The subscriptions as they are: which instruments anybody wants in a mode, and who wants the same."""
 
-    def __init__(self, subscriptions: Iterable[Subscription], instruments: int) -> None:
-        self.anybody: dict[Mode, npt.NDArray[np.bool_]] = {}
-        groups: dict[bytes, list[Subscription]] = {}
+    def __init__(self, subscriptions: Iterable[FeedSubscriber], instruments: int) -> None:
+        self.anybody: dict[StreamMode, npt.NDArray[np.bool_]] = {}
+        groups: dict[bytes, list[FeedSubscriber]] = {}
         for subscription in subscriptions:
             for mode, rows in subscription.rows.items():
                 self.anybody.setdefault(mode, np.zeros(instruments, np.bool_))[rows] = True
@@ -49,19 +49,19 @@ class FeedHub:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._subscriptions: dict[Subscription, None] = {}  # in the order they came
+        self._subscriptions: dict[FeedSubscriber, None] = {}  # in the order they came
         self._audience: _Audience | None = None  # None where a subscription has changed since
         self._wire: FeedWire | None = None
         self._listed: object = None
         self._running: asyncio.Task[None] | None = None
         self._states: tuple[str, ...] = ()
 
-    def join(self, account: str) -> Subscription:
+    def join(self, account: str) -> FeedSubscriber:
         """A new connection; its first frame is the market's state. Beyond what a user may have, the oldest ends."""
         of_user = [each for each in self._subscriptions if each.account == account and not each.ended]
         for oldest in of_user[: max(0, len(of_user) + 1 - _CONNECTIONS_MAX)]:
             oldest.end()
-        subscription = Subscription(account, len(self._exchange.instruments))
+        subscription = FeedSubscriber(account, len(self._exchange.instruments))
         self._subscriptions[subscription] = None
         if self._running is None or self._running.done():
             self._wire = None
@@ -69,14 +69,14 @@ class FeedHub:
         subscription.push(market_info_frame(self._exchange.now_ns))
         return subscription
 
-    def leave(self, subscription: Subscription) -> None:
+    def leave(self, subscription: FeedSubscriber) -> None:
         self._subscriptions.pop(subscription, None)
         self._audience = None
         if not self._subscriptions and self._running is not None:
             self._running.cancel()
             self._running = None
 
-    def subscribe(self, subscription: Subscription, keys: Iterable[str], mode: Mode) -> None:
+    def subscribe(self, subscription: FeedSubscriber, keys: Iterable[str], mode: StreamMode) -> None:
         """Adds keys or changes their mode, and sends their snapshot. Unknown keys are passed over, as at Upstox.
 
         Raises TooManyKeys.
@@ -89,11 +89,11 @@ class FeedHub:
             now_ms = milliseconds(self._exchange.now_ns)
             subscription.push(feed_frame(entries.all, now_ms=now_ms, live=False))
 
-    def unsubscribe(self, subscription: Subscription, keys: Iterable[str]) -> None:
+    def unsubscribe(self, subscription: FeedSubscriber, keys: Iterable[str]) -> None:
         subscription.clear(self._rows(keys))
         self._audience = None
 
-    def handle(self, subscription: Subscription, message: object) -> None:
+    def handle(self, subscription: FeedSubscriber, message: object) -> None:
         """One request of a client, already parsed. What is no request is passed over. Raises TooManyKeys."""
         data = message.get("data") if isinstance(message, dict) else None
         keys = data.get("instrumentKeys") if isinstance(data, dict) else None
@@ -102,7 +102,7 @@ class FeedHub:
         wanted = [key for key in keys if isinstance(key, str)]
         method, mode = message.get("method"), data.get("mode")
         if method in ("sub", "change_mode"):
-            chosen = MODES.get(mode) if isinstance(mode, str) else Mode.LTPC if mode is None else None
+            chosen = MODES.get(mode) if isinstance(mode, str) else StreamMode.LTPC if mode is None else None
             if chosen is not None:
                 self.subscribe(subscription, wanted, chosen)
         elif method == "unsub":
@@ -117,7 +117,7 @@ class FeedHub:
         audience = self._audience
         batch = _last_of_each(batch, len(self._exchange.instruments))
         rows = batch["instrument"].astype(np.int64)
-        encoded: dict[Mode, tuple[Entries, npt.NDArray[np.int64]]] = {}
+        encoded: dict[StreamMode, tuple[Entries, npt.NDArray[np.int64]]] = {}
         for mode, anybody in audience.anybody.items():
             at = np.flatnonzero(anybody[rows])
             if len(at):
@@ -174,7 +174,9 @@ async def _waiting(queue: "asyncio.Queue[Records]") -> list[Records]:
     return batches
 
 
-def _pieces(subscription: Subscription, encoded: dict[Mode, tuple[Entries, npt.NDArray[np.int64]]]) -> list[memoryview]:
+def _pieces(
+    subscription: FeedSubscriber, encoded: dict[StreamMode, tuple[Entries, npt.NDArray[np.int64]]]
+) -> list[memoryview]:
     """Of what was encoded, what the subscription wants."""
     pieces: list[memoryview] = []
     for mode, rows in subscription.rows.items():

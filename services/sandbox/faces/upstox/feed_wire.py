@@ -21,7 +21,7 @@ from tradebus.contracts.records import Records
 from tradebus.kernel.time import ist_midnight_ns
 
 
-class Mode(IntEnum):
+class StreamMode(IntEnum):
     """How much of an instrument is sent; the values are the wire's."""
 
     LTPC = kernel.LTPC
@@ -30,7 +30,12 @@ class Mode(IntEnum):
     FULL_D30 = kernel.FULL_D30
 
 
-MODES = {"ltpc": Mode.LTPC, "full": Mode.FULL, "option_greeks": Mode.OPTION_GREEKS, "full_d30": Mode.FULL_D30}
+MODES = {
+    "ltpc": StreamMode.LTPC,
+    "full": StreamMode.FULL,
+    "option_greeks": StreamMode.OPTION_GREEKS,
+    "full_d30": StreamMode.FULL_D30,
+}
 _LIVE = b"\x08\x01"
 _MARKET_INFO = b"\x08\x02"
 _STATUSES = (
@@ -93,10 +98,10 @@ class FeedWire:
         """Carries the minutes on; to be called once per batch, before it is encoded."""
         kernel.follow_minutes(quotes, self._minutes)
 
-    def encode(self, quotes: Records, mode: Mode) -> Entries:
+    def encode(self, quotes: Records, mode: StreamMode) -> Entries:
         """One entry per quote. Raises ValueError for a quote of an instrument that was not listed at the start."""
         instruments = quotes["instrument"].astype(np.int64)
-        if mode is not Mode.LTPC:
+        if mode is not StreamMode.LTPC:
             self._refresh_greeks(instruments)
         out = np.empty((len(quotes) + 1) * (kernel.FEED_BYTES_MAX + self._key_size_max), np.uint8)
         starts = np.empty(len(quotes) + 1, np.int64)

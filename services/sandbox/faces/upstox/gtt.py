@@ -2,9 +2,9 @@
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import invalid, of_refusal
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.fields import Fields
-from services.sandbox.faces.upstox.gtt_book import ENTRY, IMMEDIATE, STOPLOSS, TARGET, Gtt, Rule
+from services.sandbox.faces.upstox.gtt_book import ENTRY, IMMEDIATE, STOPLOSS, TARGET, Gtt, GttRule
 from services.sandbox.faces.upstox.order_fields import instrument_named, protection
 from services.sandbox.faces.upstox.words import PRODUCTS, TRANSACTIONS, product_of, product_word, rupees, segment_of
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument
@@ -19,7 +19,7 @@ _TRIGGERS = {name: name for name in ("ABOVE", "BELOW", IMMEDIATE)}
 _PRODUCT_WORDS = {word: word for word in PRODUCTS}
 
 
-async def place(call: Call) -> object:
+async def place(call: Caller) -> object:
     started_ns = monotonic_ns()
     asked = await fields.body(call.request)
     instrument = instrument_named(call.face.exchange, asked.text("instrument_token", code="UDAPI1026"))
@@ -37,7 +37,7 @@ async def place(call: Call) -> object:
     return _done(gtt, started_ns)
 
 
-async def modify(call: Call) -> object:
+async def modify(call: Caller) -> object:
     started_ns = monotonic_ns()
     asked = await fields.body(call.request)
     gtt = call.face.gtts.get(call.account, asked.text("gtt_order_id"))
@@ -48,7 +48,7 @@ async def modify(call: Call) -> object:
     return _done(gtt, started_ns)
 
 
-async def cancel(call: Call) -> object:
+async def cancel(call: Caller) -> object:
     started_ns = monotonic_ns()
     asked = await fields.body(call.request)
     gtt = call.face.gtts.get(call.account, asked.text("gtt_order_id"))
@@ -59,7 +59,7 @@ async def cancel(call: Call) -> object:
     return _done(gtt, started_ns)
 
 
-async def details(call: Call) -> object:
+async def details(call: Caller) -> object:
     """One by id, or all of them."""
     gtt_id = fields.query(call.request).optional_text("gtt_order_id")
     found = [call.face.gtts.get(call.account, gtt_id)] if gtt_id else call.face.gtts.all_of(call.account)
@@ -79,7 +79,7 @@ def gtt_row(gtt: Gtt, instrument: SandboxInstrument) -> Row:
     }  # fmt: skip
 
 
-def _rule_row(rule: Rule) -> Row:
+def _rule_row(rule: GttRule) -> Row:
     return {
         "strategy": rule.strategy, "status": rule.status.value, "trigger_type": rule.trigger_type,
         "trigger_price": rupees(rule.trigger_paise), "transaction_type": rule.transaction.value,
@@ -95,7 +95,7 @@ def _quantity(asked: Fields) -> int:
     return quantity
 
 
-def _rules(asked: Fields, kind: str, side: Transaction) -> list[Rule]:
+def _rules(asked: Fields, kind: str, side: Transaction) -> list[GttRule]:
     """The entry first, the others with the opposite side. Raises UpstoxError where they make no GTT order."""
     if kind not in _KINDS:
         raise invalid("type", kind[:40], f"type must be one of {', '.join(_KINDS)}", code="UDAPI1125")
@@ -108,21 +108,21 @@ def _rules(asked: Fields, kind: str, side: Transaction) -> list[Rule]:
     return rules
 
 
-def _rule(item: Fields, side: Transaction) -> Rule:
+def _rule(item: Fields, side: Transaction) -> GttRule:
     strategy = item.choice("strategy", _STRATEGIES, code="UDAPI1126")
     opposite = Transaction.SELL if side is Transaction.BUY else Transaction.BUY
     price = item.paise("trigger_price")
     if price == 0:
         raise invalid("trigger_price", 0, "Trigger price is required", code="UDAPI1036")
     asks_protection = item.number("market_protection") is not None
-    return Rule(
+    return GttRule(
         strategy=strategy, trigger_type=item.choice("trigger_type", _TRIGGERS, code="UDAPI1127"), trigger_paise=price,
         transaction=side if strategy == ENTRY else opposite, trailing_gap_paise=item.paise("trailing_gap") or None,
         protection=protection(item, OrderType.MARKET) if asks_protection else None,
     )  # fmt: skip
 
 
-def _check_direction(entry: Rule, last_paise: int) -> None:
+def _check_direction(entry: GttRule, last_paise: int) -> None:
     """An entry waits on the side of the market that it names."""
     wrong = {"ABOVE": entry.trigger_paise < last_paise, "BELOW": entry.trigger_paise > last_paise}
     if wrong.get(entry.trigger_type, False):

@@ -48,7 +48,7 @@ _ENDED = frozenset({RuleStatus.COMPLETED, RuleStatus.CANCELLED, RuleStatus.FAILE
 
 
 @dataclass(slots=True)
-class Rule:
+class GttRule:
     """One rule; `status`, `order_id` and `message` change."""
 
     strategy: str
@@ -70,7 +70,7 @@ class Gtt:
     account: str
     instrument: int
     quantity: int
-    rules: list[Rule]
+    rules: list[GttRule]
     order: NewOrder  # what its orders are made of
     kind: str
     created_ns: int
@@ -79,11 +79,11 @@ class Gtt:
     told: tuple[object, ...] = field(default=())
 
     @property
-    def entry(self) -> Rule:
+    def entry(self) -> GttRule:
         return self.rules[0]
 
     @property
-    def exits(self) -> list[Rule]:
+    def exits(self) -> list[GttRule]:
         return self.rules[1:]
 
     @property
@@ -104,7 +104,7 @@ class GttBook:
         self._by_account: dict[str, list[Gtt]] = {}
         self.on_change: list[Callable[[Gtt], None]] = []
 
-    def place(self, *, account: str, kind: str, order: NewOrder, rules: list[Rule]) -> Gtt:
+    def place(self, *, account: str, kind: str, order: NewOrder, rules: list[GttRule]) -> Gtt:
         """Raises Refusal where the exchange refuses the entry."""
         now_ns = self._exchange.now_ns
         gtt = Gtt(
@@ -131,7 +131,7 @@ class GttBook:
     def active(self, account: str) -> bool:
         return any(not gtt.ended for gtt in self._by_account.get(account, ()))
 
-    def modify(self, gtt: Gtt, *, quantity: int, rules: list[Rule]) -> None:
+    def modify(self, gtt: Gtt, *, quantity: int, rules: list[GttRule]) -> None:
         """New prices and quantity for what has not been triggered yet. Raises Refusal where that is nothing."""
         if gtt.entry.status is RuleStatus.SCHEDULED and gtt.entry_trigger is not None:
             gtt.quantity, gtt.rules = quantity, rules
@@ -206,7 +206,7 @@ class GttBook:
         for rule in gtt.exits:
             rule.status = RuleStatus.SCHEDULED
 
-    def _follow_trigger(self, gtt: Gtt, trigger_id: str | None, rules: list[Rule]) -> None:
+    def _follow_trigger(self, gtt: Gtt, trigger_id: str | None, rules: list[GttRule]) -> None:
         trigger = self._trigger(gtt, trigger_id)
         if trigger is None or trigger.status is TriggerStatus.ACTIVE:
             return
@@ -223,7 +223,7 @@ class GttBook:
             else:
                 rule.status = RuleStatus.CANCELLED
 
-    def _follow_order(self, gtt: Gtt, rule: Rule) -> None:
+    def _follow_order(self, gtt: Gtt, rule: GttRule) -> None:
         if rule.status is not RuleStatus.OPEN or rule.order_id is None:
             return
         order = self._exchange.order(gtt.account, rule.order_id)
@@ -238,7 +238,7 @@ class GttBook:
         triggers = self._exchange.triggers(gtt.account)
         return next((trigger for trigger in triggers if trigger.trigger_id == trigger_id), None)
 
-    def _leg(self, gtt: Gtt, rule: Rule) -> TriggerLeg:
+    def _leg(self, gtt: Gtt, rule: GttRule) -> TriggerLeg:
         at_market = rule.protection is not None or (rule.strategy == STOPLOSS)
         order = NewOrder(
             instrument=gtt.instrument, transaction=rule.transaction, product=gtt.order.product, quantity=gtt.quantity,

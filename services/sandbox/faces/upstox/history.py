@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.sandbox.faces.upstox.errors import invalid
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import iso_stamp, rupees
 from tradebus.contracts.records import CANDLE, TIMEFRAMES_SECONDS, Records
@@ -26,23 +26,23 @@ _MONTH, _QUARTER, _DECADE = timedelta(days=31), timedelta(days=92), timedelta(da
 _DEFAULT_SPAN = timedelta(days=30)
 
 
-async def historical(call: Call) -> object:
+async def historical(call: Caller) -> object:
     """/v3/historical-candle/{key}/{unit}/{interval}/{to_date}[/{from_date}]"""
     given = call.request.path_params
     return _historical(call, *_unit(given["unit"], given["interval"]))
 
 
-async def historical_v2(call: Call) -> object:
+async def historical_v2(call: Caller) -> object:
     """/v2/historical-candle/{key}/{interval}/{to_date}[/{from_date}]"""
     return _historical(call, *_interval(call))
 
 
-async def intraday(call: Call) -> object:
+async def intraday(call: Caller) -> object:
     given = call.request.path_params
     return _intraday(call, *_unit(given["unit"], given["interval"]))
 
 
-async def intraday_v2(call: Call) -> object:
+async def intraday_v2(call: Caller) -> object:
     return _intraday(call, *_interval(call))
 
 
@@ -55,14 +55,14 @@ def _unit(unit: str, interval: str) -> tuple[str, int]:
     return unit, int(interval)
 
 
-def _interval(call: Call) -> tuple[str, int]:
+def _interval(call: Caller) -> tuple[str, int]:
     word = call.request.path_params["interval"]
     if word not in _INTERVALS:
         raise invalid("interval", word[:40], f"interval must be one of {', '.join(_INTERVALS)}", code="UDAPI1020")
     return _INTERVALS[word]
 
 
-def _historical(call: Call, unit: str, count: int) -> object:
+def _historical(call: Caller, unit: str, count: int) -> object:
     given = call.request.path_params
     last = _day(given["to_date"], "to_date")
     first = _day(given["from_date"], "from_date") if "from_date" in given else last - _DEFAULT_SPAN
@@ -77,7 +77,7 @@ def _historical(call: Call, unit: str, count: int) -> object:
     return _candles(call, unit, count, first, last) if first <= last else success({"candles": []})
 
 
-def _intraday(call: Call, unit: str, count: int) -> object:
+def _intraday(call: Caller, unit: str, count: int) -> object:
     today = ist_date(call.face.exchange.now_ns)
     return _candles(call, unit, count, today, today)
 
@@ -95,7 +95,7 @@ def _day(text: str, name: str) -> date:
         raise invalid(name, text[:40], f"{name} must be a day as YYYY-MM-DD", code="UDAPI1021") from None
 
 
-def _candles(call: Call, unit: str, count: int, first: date, last: date) -> object:
+def _candles(call: Caller, unit: str, count: int, first: date, last: date) -> object:
     exchange = call.face.exchange
     instrument = instrument_named(exchange, call.request.path_params["key"], field="instrument_key")
     seconds = _UNITS[unit][0] * count or _DAY_SECONDS

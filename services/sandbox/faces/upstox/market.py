@@ -3,7 +3,7 @@
 from datetime import date
 
 from services.sandbox.faces.upstox.errors import invalid
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.market_state import CLASSES, status_at
 from services.sandbox.faces.upstox.words import milliseconds
 from tradebus.calendar import session_for
@@ -13,7 +13,7 @@ from tradebus.kernel.time import ist_date
 Row = dict[str, object]
 
 
-async def status(call: Call) -> object:
+async def status(call: Caller) -> object:
     exchange = call.request.path_params["exchange"]
     if exchange not in CLASSES:
         raise invalid("exchange", exchange[:40], f"exchange must be one of {', '.join(CLASSES)}", code="UDAPI1088")
@@ -25,7 +25,7 @@ async def status(call: Call) -> object:
     )  # fmt: skip
 
 
-async def timings(call: Call) -> object:
+async def timings(call: Caller) -> object:
     """Empty on a day without a session."""
     return success(_timings(_day(call)))
 
@@ -44,14 +44,14 @@ def _timings(day: date) -> list[Row]:
     return rows
 
 
-async def holidays(call: Call) -> object:
+async def holidays(call: Caller) -> object:
     """Of the year under way."""
     year = ist_date(call.face.exchange.now_ns).year
     days = sorted({day for day in (*current().holidays, *current().special_sessions) if day.year == year})
     return success([row for day in days for row in _holiday(day)])
 
 
-async def holiday(call: Call) -> object:
+async def holiday(call: Caller) -> object:
     return success(_holiday(_day(call)))
 
 
@@ -69,7 +69,7 @@ def _holiday(day: date) -> list[Row]:
     ]  # fmt: skip
 
 
-def _day(call: Call) -> date:
+def _day(call: Caller) -> date:
     text: str = call.request.path_params["date"]
     try:
         return date.fromisoformat(text)

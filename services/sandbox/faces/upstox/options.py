@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import invalid, unknown_path
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import rupees
 from services.sandbox.ports import SandboxInstrument
@@ -15,7 +15,7 @@ from tradebus.contracts.instrument_key import Right
 Row = dict[str, object]
 
 
-async def contracts(call: Call) -> object:
+async def contracts(call: Caller) -> object:
     """Of one underlying, of one expiry where asked."""
     underlying = _underlying(call)
     text = fields.query(call.request).optional_text("expiry_date")
@@ -24,7 +24,7 @@ async def contracts(call: Call) -> object:
     return success([call.face.catalogue.contract(item) for item in found if expiry in (None, item.key.expiry)])
 
 
-async def chain(call: Call) -> object:
+async def chain(call: Caller) -> object:
     """One row per strike; a side that is not listed is left out."""
     underlying = _underlying(call)
     expiry = _day(fields.query(call.request).text("expiry_date"))
@@ -37,7 +37,7 @@ async def chain(call: Call) -> object:
 
 
 def _strike(
-    call: Call, underlying: SandboxInstrument, spot: float, expiry: date, strike_paise: int,
+    call: Caller, underlying: SandboxInstrument, spot: float, expiry: date, strike_paise: int,
     sides: dict[Right, SandboxInstrument],
 ) -> Row:  # fmt: skip
     row: Row = {
@@ -54,7 +54,7 @@ def _strike(
     return row
 
 
-def _side(call: Call, item: SandboxInstrument) -> Row:
+def _side(call: Caller, item: SandboxInstrument) -> Row:
     quote = call.face.exchange.quotes[item.index]
     greeks = call.face.exchange.greeks(item.index)
     interest = float(quote["open_interest"])
@@ -78,7 +78,7 @@ def _side(call: Call, item: SandboxInstrument) -> Row:
     }  # fmt: skip
 
 
-def _underlying(call: Call) -> SandboxInstrument:
+def _underlying(call: Caller) -> SandboxInstrument:
     key = fields.query(call.request).text("instrument_key", code="UDAPI1026")
     return instrument_named(call.face.exchange, key, field="instrument_key")
 
@@ -90,7 +90,7 @@ def _day(text: str) -> date:
         raise invalid("expiry_date", text[:40], "expiry_date must be a day as YYYY-MM-DD", code="UDAPI1021") from None
 
 
-async def dump(call: Call) -> object:
+async def dump(call: Caller) -> object:
     """/market-quote/instruments/exchange/{NSE,BSE,complete}.{csv,json}.gz"""
     name: str = call.request.path_params["name"]
     catalogue = call.face.catalogue

@@ -6,7 +6,7 @@ from dataclasses import replace
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.books import instrument_of, order_id_of
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid, of_refusal
-from services.sandbox.faces.upstox.face import Access, Call, Route, answer, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, answer, success
 from services.sandbox.faces.upstox.fields import Fields
 from services.sandbox.faces.upstox.order_fields import change_of, new_order
 from services.sandbox.faces.upstox.words import segment_of
@@ -18,7 +18,7 @@ _SLICES_MAX = 25
 _MULTI_MAX = 10
 
 
-async def place_v3(call: Call) -> object:
+async def place_v3(call: Caller) -> object:
     """One order, or with `slice` as many as the freeze quantity asks for. Answers with all their ids."""
     started_ns = monotonic_ns()
     asked = await fields.body(call.request)
@@ -31,14 +31,14 @@ async def place_v3(call: Call) -> object:
     return answer(body | {"status": "partial_success", "errors": [refused.error]}, 207)
 
 
-async def place_v2(call: Call) -> object:
+async def place_v2(call: Caller) -> object:
     asked = await fields.body(call.request)
     order = new_order(call.face.exchange, asked)
     placed = call.face.exchange.place(call.account, replace(order, after_market=asked.truth("is_amo")))
     return success({"order_id": placed.order_id})
 
 
-async def place_multi(call: Call) -> object:
+async def place_multi(call: Caller) -> object:
     """Up to ten orders, told apart by `correlation_id`. One that cannot be placed stops none of the others."""
     items = await fields.json_body(call.request)
     if not isinstance(items, list) or not 1 <= len(items) <= _MULTI_MAX:
@@ -60,7 +60,7 @@ async def place_multi(call: Call) -> object:
     return _in_lots(data, errors, summary)
 
 
-def _place_slices(call: Call, order: NewOrder, *, sliced: bool) -> tuple[list[SandboxOrder], UpstoxError | None]:
+def _place_slices(call: Caller, order: NewOrder, *, sliced: bool) -> tuple[list[SandboxOrder], UpstoxError | None]:
     """The orders in the book, and what stopped the rest."""
     instrument = call.face.exchange.instruments[order.instrument]
     most = instrument.freeze_quantity // instrument.lot_size * instrument.lot_size
@@ -79,7 +79,7 @@ def _place_slices(call: Call, order: NewOrder, *, sliced: bool) -> tuple[list[Sa
     return placed, None
 
 
-def _place(call: Call, order: NewOrder) -> SandboxOrder:
+def _place(call: Caller, order: NewOrder) -> SandboxOrder:
     """Out of hours an order becomes an after-market order by itself, whatever `is_amo` says."""
     try:
         return call.face.exchange.place(call.account, order)
@@ -89,39 +89,39 @@ def _place(call: Call, order: NewOrder) -> SandboxOrder:
         return call.face.exchange.place(call.account, replace(order, after_market=True))
 
 
-async def modify_v3(call: Call) -> object:
+async def modify_v3(call: Caller) -> object:
     started_ns = monotonic_ns()
     return success({"order_id": await _modify(call)}, metadata=_latency(started_ns))
 
 
-async def modify_v2(call: Call) -> object:
+async def modify_v2(call: Caller) -> object:
     return success({"order_id": await _modify(call)})
 
 
-async def _modify(call: Call) -> str:
+async def _modify(call: Caller) -> str:
     asked = await fields.body(call.request)
     order_id = asked.text("order_id", code="UDAPI1003")
     call.face.exchange.order(call.account, order_id)
     return call.face.exchange.modify(call.account, order_id, change_of(asked)).order_id
 
 
-async def cancel_v3(call: Call) -> object:
+async def cancel_v3(call: Caller) -> object:
     started_ns = monotonic_ns()
     return success({"order_id": _cancel(call, order_id_of(call))}, metadata=_latency(started_ns))
 
 
-async def cancel_v2(call: Call) -> object:
+async def cancel_v2(call: Caller) -> object:
     return success({"order_id": _cancel(call, order_id_of(call))})
 
 
-def _cancel(call: Call, order_id: str) -> str:
+def _cancel(call: Caller, order_id: str) -> str:
     try:
         return call.face.exchange.cancel(call.account, order_id).order_id
     except Refusal as refusal:
         raise of_refusal(refusal, cancelling=True) from None
 
 
-async def cancel_multi(call: Call) -> object:
+async def cancel_multi(call: Caller) -> object:
     """Everything that is open, of one tag or segment where asked."""
     asked = fields.query(call.request)
     orders = [
@@ -141,7 +141,7 @@ async def cancel_multi(call: Call) -> object:
     return _orders_in_lots(done, errors)
 
 
-async def exit_positions(call: Call) -> object:
+async def exit_positions(call: Caller) -> object:
     """Closes every position at the market, of one segment or of instruments traded with one tag where asked."""
     exchange, asked = call.face.exchange, fields.query(call.request)
     tag, segment = asked.optional_text("tag"), asked.optional_text("segment")
@@ -167,7 +167,7 @@ async def exit_positions(call: Call) -> object:
     return _orders_in_lots(done, errors)
 
 
-def _selected(call: Call, order: SandboxOrder, asked: Fields) -> bool:
+def _selected(call: Caller, order: SandboxOrder, asked: Fields) -> bool:
     tag, segment = asked.optional_text("tag"), asked.optional_text("segment")
     return (not tag or order.request.tag == tag) and (
         not segment or segment_of(instrument_of(call, order)) == segment

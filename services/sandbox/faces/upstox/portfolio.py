@@ -2,7 +2,7 @@
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import PRODUCTS, TRANSACTIONS, exchange_of, product_of, product_word, rupees
 from services.sandbox.ports import SandboxHolding, SandboxInstrument, SandboxPosition
@@ -12,24 +12,24 @@ Row = dict[str, object]
 _PRODUCT_WORDS = {word: word for word in PRODUCTS}
 
 
-async def positions(call: Call) -> object:
+async def positions(call: Caller) -> object:
     exchange = call.face.exchange
     rows = [position_row(item, exchange.instruments[item.instrument]) for item in exchange.positions(call.account)]
     return success(rows)
 
 
-async def holdings(call: Call) -> object:
+async def holdings(call: Caller) -> object:
     exchange = call.face.exchange
     rows = [_holding_row(item, exchange.instruments[item.instrument]) for item in exchange.holdings(call.account)]
     return success(rows)
 
 
-async def mtf_positions(_call: Call) -> object:
+async def mtf_positions(_call: Caller) -> object:
     """The sandbox lends no money for shares, so there are none."""
     return success([])
 
 
-async def convert(call: Call) -> object:
+async def convert(call: Caller) -> object:
     """Moves a position from one product to another."""
     asked = await fields.body(call.request)
     instrument = instrument_named(call.face.exchange, asked.text("instrument_token", code="UDAPI1026"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from services.sandbox.faces.upstox import fields
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid
-from services.sandbox.faces.upstox.face import Access, Call, Route, success
+from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.words import iso_stamp_milliseconds, milliseconds, quote_symbol, rupees
 from services.sandbox.ports import SandboxInstrument
 from tradebus.contracts.records import DEPTH_LEVELS
@@ -19,7 +19,7 @@ _INTERVALS_V2 = {"1d": 86_400, "I1": 60, "I30": 1800}
 _INTERVALS_V3 = {"1d": 86_400, "I1": 60, "I15": 900, "I30": 1800}
 
 
-def _each(call: Call, field: str, row: Callable[[SandboxInstrument, np.void], Row]) -> object:
+def _each(call: Caller, field: str, row: Callable[[SandboxInstrument, np.void], Row]) -> object:
     """The row of every instrument that is listed under one of the keys; the others are left out, as at Upstox."""
     keys = [key for key in fields.query(call.request).text(field).split(",") if key]
     if len(keys) > _MOST:
@@ -31,11 +31,11 @@ def _each(call: Call, field: str, row: Callable[[SandboxInstrument, np.void], Ro
     return success({quote_symbol(item): row(item, quotes[item.index]) for item in found})
 
 
-async def full_v2(call: Call) -> object:
+async def full_v2(call: Caller) -> object:
     return _each(call, "symbol", lambda item, quote: _full(call, item, quote))
 
 
-async def full_v3(call: Call) -> object:
+async def full_v3(call: Caller) -> object:
     def row(item: SandboxInstrument, quote: np.void) -> Row:
         return _full(call, item, quote) | {
             "ohlc": _day_candle(call, quote), "prev_close_price": rupees(int(quote["previous_close_paise"])),
@@ -45,7 +45,7 @@ async def full_v3(call: Call) -> object:
     return _each(call, "instrument_key", row)
 
 
-async def ohlc_v2(call: Call) -> object:
+async def ohlc_v2(call: Caller) -> object:
     seconds = fields.query(call.request).choice("interval", _INTERVALS_V2, code="UDAPI1020")
 
     def row(item: SandboxInstrument, quote: np.void) -> Row:
@@ -56,7 +56,7 @@ async def ohlc_v2(call: Call) -> object:
     return _each(call, "symbol", row)
 
 
-async def ohlc_v3(call: Call) -> object:
+async def ohlc_v3(call: Caller) -> object:
     seconds = fields.query(call.request).choice("interval", _INTERVALS_V3, code="UDAPI1020")
 
     def row(item: SandboxInstrument, quote: np.void) -> Row:
@@ -70,17 +70,17 @@ async def ohlc_v3(call: Call) -> object:
     return _each(call, "instrument_key", row)
 
 
-async def last_price_v2(call: Call) -> object:
+async def last_price_v2(call: Caller) -> object:
     return _each(
         call, "symbol", lambda item, quote: {"last_price": _price(quote), "instrument_token": item.upstox_key}
     )  # fmt: skip
 
 
-async def last_price_v3(call: Call) -> object:
+async def last_price_v3(call: Caller) -> object:
     return _each(call, "instrument_key", _traded)
 
 
-async def option_greek(call: Call) -> object:
+async def option_greek(call: Caller) -> object:
     """`iv` is a fraction here, and a percentage in the chain."""
 
     def row(item: SandboxInstrument, quote: np.void) -> Row:
@@ -103,7 +103,7 @@ def _traded(item: SandboxInstrument, quote: np.void) -> Row:
     }  # fmt: skip
 
 
-def _full(call: Call, item: SandboxInstrument, quote: np.void) -> Row:
+def _full(call: Caller, item: SandboxInstrument, quote: np.void) -> Row:
     price, close = int(quote["price_paise"]), int(quote["previous_close_paise"])
     lower, upper = call.face.exchange.price_band_paise(item.index)
     return {
@@ -138,7 +138,7 @@ def _price(quote: np.void) -> float:
     return rupees(int(quote["price_paise"]))
 
 
-def _day_candle(call: Call, quote: np.void) -> Row:
+def _day_candle(call: Caller, quote: np.void) -> Row:
     return {
         "open": rupees(int(quote["open_paise"])), "high": rupees(int(quote["high_paise"])),
         "low": rupees(int(quote["low_paise"])), "close": _price(quote), "volume": int(quote["volume_cumulative"]),
@@ -146,15 +146,15 @@ def _day_candle(call: Call, quote: np.void) -> Row:
     }  # fmt: skip
 
 
-def _live_candle(call: Call, item: SandboxInstrument, quote: np.void, seconds: int) -> Row:
+def _live_candle(call: Caller, item: SandboxInstrument, quote: np.void, seconds: int) -> Row:
     return _newest(call, item, seconds, 0) or (_day_candle(call, quote) | {"volume": 0})
 
 
-def _candle_before(call: Call, item: SandboxInstrument, seconds: int) -> Row | None:
+def _candle_before(call: Caller, item: SandboxInstrument, seconds: int) -> Row | None:
     return _newest(call, item, seconds, 1)
 
 
-def _newest(call: Call, item: SandboxInstrument, seconds: int, back: int) -> Row | None:
+def _newest(call: Caller, item: SandboxInstrument, seconds: int, back: int) -> Row | None:
     """The newest candle of the day, or the one `back` before it; None where there is none."""
     now_ns = call.face.exchange.now_ns
     start_ns = max(now_ns - 4 * seconds * 1_000_000_000, now_ns - NANOSECONDS_PER_DAY)

@@ -17,10 +17,10 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from services.sandbox.faces.upstox.errors import UpstoxError
-from services.sandbox.faces.upstox.face import Access, Call, Face, Route, answer, success
+from services.sandbox.faces.upstox.face import Access, Caller, Face, Route, answer, success
 from services.sandbox.faces.upstox.gtt_book import Gtt
 from services.sandbox.faces.upstox.portfolio_stream import text_of_gtt, texts_of_order, wanted_types
-from services.sandbox.faces.upstox.subscription import Subscription, TooManyKeys
+from services.sandbox.faces.upstox.subscription import FeedSubscriber, TooManyKeys
 from services.sandbox.faults.sockets import FaultySocket
 from services.sandbox.ports import BrokerName, SandboxOrder, Token
 
@@ -49,22 +49,22 @@ def _address(connection: HTTPConnection, path: str, query: dict[str, str]) -> st
     return f"{scheme}://{connection.headers.get('host', connection.url.netloc)}{path}?{urlencode(query)}"
 
 
-def _authorize(address: Address) -> Callable[[Call], Awaitable[object]]:
-    async def handler(call: Call) -> object:
+def _authorize(address: Address) -> Callable[[Caller], Awaitable[object]]:
+    async def handler(call: Caller) -> object:
         uri = address(call.face, call.request)
         return success({"authorized_redirect_uri": uri, "authorizedRedirectUri": uri})
 
     return handler
 
 
-def _redirect(address: Address) -> Callable[[Call], Awaitable[object]]:
-    async def handler(call: Call) -> object:
+def _redirect(address: Address) -> Callable[[Caller], Awaitable[object]]:
+    async def handler(call: Caller) -> object:
         return RedirectResponse(address(call.face, call.request), 302)
 
     return handler
 
 
-async def _gone(_call: Call) -> object:
+async def _gone(_call: Caller) -> object:
     raise UpstoxError(410, "UDAPI1137", "The V2 market data feed is switched off; use /v3/feed/market-data-feed")
 
 
@@ -144,7 +144,7 @@ async def _end(socket: WebSocket) -> None:
         await socket.close(_POLICY_VIOLATION)
 
 
-async def _read_feed(face: Face, socket: WebSocket, subscription: Subscription) -> None:
+async def _read_feed(face: Face, socket: WebSocket, subscription: FeedSubscriber) -> None:
     """Requests come as JSON in binary frames; text frames are read too. Anything else is passed over."""
     while True:
         message = await socket.receive()
@@ -161,7 +161,7 @@ async def _read_feed(face: Face, socket: WebSocket, subscription: Subscription) 
             return
 
 
-async def _send_feed(face: Face, socket: FaultySocket, subscription: Subscription, token: Token) -> None:
+async def _send_feed(face: Face, socket: FaultySocket, subscription: FeedSubscriber, token: Token) -> None:
     """Until the connection has to end: a socket does not outlive its login."""
     while (frame := await subscription.next_frame()) is not None and face.logins.valid(token):
         await socket.send_bytes(frame)

@@ -6,15 +6,15 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from services.sandbox.faces.upstox.feed_wire import Mode
+from services.sandbox.faces.upstox.feed_wire import StreamMode
 
 _BYTES_HELD_MAX = 16 * 1024 * 1024  # beyond it the oldest frames are dropped, but never the newest
 # Keys per connection: alone, and where it has keys in several modes (BROKERS 3.3).
 _KEYS_MAX = {
-    Mode.LTPC: (5000, 2000),
-    Mode.OPTION_GREEKS: (3000, 2000),
-    Mode.FULL: (2000, 1500),
-    Mode.FULL_D30: (50, 50),
+    StreamMode.LTPC: (5000, 2000),
+    StreamMode.OPTION_GREEKS: (3000, 2000),
+    StreamMode.FULL: (2000, 1500),
+    StreamMode.FULL_D30: (50, 50),
 }
 NONE = -1
 
@@ -23,13 +23,13 @@ class TooManyKeys(Exception):
     """More keys than a connection may have."""
 
 
-class Subscription:
+class FeedSubscriber:
     """One connection: what it wants, and the frames that wait for it."""
 
     def __init__(self, account: str, instruments: int) -> None:
         self.account = account
         self.modes = np.full(instruments, NONE, np.int8)
-        self.rows: dict[Mode, npt.NDArray[np.int64]] = {}
+        self.rows: dict[StreamMode, npt.NDArray[np.int64]] = {}
         self.signature = b""
         self.frames: deque[bytes] = deque()
         self._held_bytes = 0
@@ -59,11 +59,11 @@ class Subscription:
         self.ended = True
         self.waiting.set()
 
-    def set(self, rows: npt.NDArray[np.int64], mode: Mode) -> None:
+    def set(self, rows: npt.NDArray[np.int64], mode: StreamMode) -> None:
         """Raises TooManyKeys, changing nothing."""
         following = self.modes.copy()
         following[rows] = mode.value
-        counts = {kind: int(np.count_nonzero(following == kind.value)) for kind in Mode}
+        counts = {kind: int(np.count_nonzero(following == kind.value)) for kind in StreamMode}
         mixed = sum(count > 0 for count in counts.values()) > 1
         for kind, count in counts.items():
             most = _KEYS_MAX[kind][mixed]
@@ -78,6 +78,6 @@ class Subscription:
 
     def _take(self, following: npt.NDArray[np.int8]) -> None:
         self.modes = following
-        rows = ((mode, np.flatnonzero(following == mode.value)) for mode in Mode)
+        rows = ((mode, np.flatnonzero(following == mode.value)) for mode in StreamMode)
         self.rows = {mode: found for mode, found in rows if len(found)}
         self.signature = following.tobytes() if (following != NONE).any() else b""

@@ -10,7 +10,7 @@ from dhanhq._security import Security
 from testkit.dhan_hands import code, data
 from testkit.dhan_market import Desk, bought
 
-from services.market_data.feeds.live.resolve import Listings
+from services.market_data.feeds.live.resolve import BrokerMaster
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import parse_instruments
 from tradebus.contracts.instrument_key import Segment
@@ -319,7 +319,7 @@ def test_the_weeklies_that_dhan_gives_one_name_are_followed_each_by_its_key(one_
     of_one_name = [each for each in market.listings.listed if each.symbol == like.symbol]
     keys = [str(each.key) for each in of_one_name]
     assert len(of_one_name) > 1
-    master = Listings(market.listings.listed)
+    master = BrokerMaster(market.listings.listed)
     resolved = master.resolve(keys, now_ns=now_ns)
     assert [one.listing for one in resolved] == of_one_name
     assert len({one.symbol for one in resolved}) == len(keys)

@@ -11,26 +11,26 @@ from typing import Any
 
 import structlog
 
-from services.execution.accounts.desk import Desk
+from services.execution.accounts.manager import AccountManager
 from services.execution.books.ports import Stale
-from services.execution.recovery.recovery import Recovery
-from services.execution.sessions import PAPER, Sessions
-from services.execution.trades.supervisor import Supervisor
+from services.execution.recovery.recovery import TradeRecovery
+from services.execution.sessions import PAPER, ExecutionSessions
+from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.runtime.patience import PASSING
 
 _ASKED_AT_ONCE = 4  # questions to one account
 _log = structlog.get_logger()
 
 
-class Chores:
+class Housekeeping:
     """`orphan_seconds`: so long may an instance be silent before its trades are taken over."""
 
     def __init__(
-        self, recovery: Recovery, supervisor: Supervisor, sessions: Sessions, *, desk: Desk | None,
-        orphan_seconds: float, paced: bool,
+        self, recovery: TradeRecovery, supervisor: TradeSupervisor, sessions: ExecutionSessions, *,
+        manager: AccountManager | None, orphan_seconds: float, paced: bool,
     ) -> None:  # fmt: skip
         self._recovery, self._supervisor, self._sessions = recovery, supervisor, sessions
-        self._desk, self._orphan_seconds, self._paced = desk, orphan_seconds, paced
+        self._manager, self._orphan_seconds, self._paced = manager, orphan_seconds, paced
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}  # by position and order ("" for all of it)
         self._narrow: dict[str, asyncio.Semaphore] = {}  # by session's account
 
@@ -68,8 +68,8 @@ class Chores:
         for spec in await self._sessions.unheard():
             _log.warning("a session's start was lost on the bus, taking it up", session_id=spec.session_id)
             self._sessions.remember(spec)
-            if spec.broker != PAPER and self._desk is not None:
-                self._desk.attach(spec, new=True)
+            if spec.broker != PAPER and self._manager is not None:
+                self._manager.attach(spec, new=True)
             else:
                 await self._sessions.participate(spec.session_id)
 

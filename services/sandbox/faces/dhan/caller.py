@@ -15,7 +15,7 @@ _REFUSED_LOGIN = "Client ID or user generated access token is invalid or expired
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Caller:
     """One authorised request's view. `account` is the dhanClientId."""
 
     exchange: Exchange
@@ -29,7 +29,7 @@ def exchange_of(request: Request) -> Exchange:
     return exchange
 
 
-def authorised(request: Request) -> Desk:
+def authorised(request: Request) -> Caller:
     """Raises DhanProblem DH-901 without a live token, or where the client id named is not the token's."""
     exchange = exchange_of(request)
     token = exchange.authorise(BrokerName.DHAN, request.headers.get("access-token"))
@@ -38,7 +38,7 @@ def authorised(request: Request) -> Desk:
     named = request.headers.get("client-id") or request.headers.get("dhanClientId")
     if named is not None and named != token.account:
         raise DhanProblem("DH-901", f"{_REFUSED_LOGIN} (client-id is not the token's)")
-    return Desk(exchange, token.account, token)
+    return Caller(exchange, token.account, token)
 
 
 async def body_of(request: Request) -> Fields:
@@ -49,7 +49,7 @@ async def body_of(request: Request) -> Fields:
         raise DhanProblem("DH-905", "the body is not JSON") from None
 
 
-AtDesk = Annotated[Desk, Depends(authorised)]
+AuthorisedCaller = Annotated[Caller, Depends(authorised)]
 Body = Annotated[Fields, Depends(body_of)]
 Market = Annotated[Exchange, Depends(exchange_of)]
 

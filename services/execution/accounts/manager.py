@@ -10,9 +10,9 @@ from collections.abc import Callable
 import asyncpg
 import structlog
 
-from services.execution.accounts.accounts import Account, Accounts
+from services.execution.accounts.accounts import Accounts, TradingAccount
 from services.execution.recovery.reconciler import Reconciler
-from services.execution.sessions import Sessions
+from services.execution.sessions import ExecutionSessions
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError
 
@@ -21,10 +21,12 @@ _POSTGRES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _log = structlog.get_logger()
 
 
-class Desk:
+class AccountManager:
     """`follow` makes an account's reconciler."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, follow: Callable[[Account], Reconciler]) -> None:
+    def __init__(
+        self, accounts: Accounts, sessions: ExecutionSessions, follow: Callable[[TradingAccount], Reconciler]
+    ) -> None:
         self._accounts, self._sessions, self._follow = accounts, sessions, follow
         self._attaching: set[asyncio.Task[None]] = set()
         self._wanted: asyncio.Queue[tuple[SessionSpec, bool]] = asyncio.Queue()
