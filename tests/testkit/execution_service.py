@@ -72,9 +72,9 @@ def mark(at_ns: int) -> Outgoing:
 class Running:
     """An execution instance in this process, with connections of its own."""
 
-    def __init__(self, database_url, redis_url, namespace, *, instance="1", paced=True, paper=PaperGateway):
-        """`paper` makes the paper broker."""
-        self.paper = paper
+    def __init__(self, database_url, redis_url, namespace, *, instance="1", paced=True, paper=PaperGateway, **bus):
+        """`paper` makes the paper broker; `bus` are further options of the bus."""
+        self.paper, self.bus_options = paper, bus
         self.where = (database_url, redis_url, namespace)
         self.settings = ExecutionSettings(
             DATABASE_URL=database_url, REDIS_URL=redis_url, TRADEBUS_NAMESPACE=namespace, TRADEBUS_INSTANCE=instance,
@@ -85,7 +85,7 @@ class Running:
 
     async def __aenter__(self):
         database_url, redis_url, namespace = self.where
-        self.bus = await RedisBus.connect(redis_url, namespace=namespace)
+        self.bus = await RedisBus.connect(redis_url, namespace=namespace, **self.bus_options)
         producer = f"execution-{self.settings.instance}"
         self.store = await Store.connect(database_url, namespace=namespace, producer=producer)
         [self.component] = await build(
