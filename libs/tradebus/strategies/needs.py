@@ -11,14 +11,18 @@ A role says which instrument is meant by its place, so that one strategy trades 
     Put(-2)        the put two strikes below it                      "put-2"
     Symbol("X")    that very instrument; several make a universe     "X"
 
-`roles.resolve` finds them.
+`roles.resolve` finds them. Depth and the option chain may be OPTIONAL: shown where the feed has them, done without
+where it has not.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from tradebus.contracts.records import TIMEFRAMES_SECONDS
+
+OPTIONAL: Final = "optional"
+Wanted = bool | Literal["optional"]
 
 STEPS_MAX = 20
 ROLES_MAX = 600
@@ -89,12 +93,14 @@ def role_from_json(data: Any) -> Role:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`timeframes_seconds` are further ones, of the own symbol; every role comes in all timeframes asked for."""
+    """`timeframes_seconds` are further ones, of the own symbol; every role comes in all timeframes asked for.
+
+    `quotes` and `chain`: True where nothing is to be entered without, OPTIONAL where it is only better to have it."""
 
     instruments: tuple[Role, ...] = ()
     timeframes_seconds: tuple[int, ...] = ()
-    quotes: bool = False  # depth and totals of the own symbol: context.quote
-    chain: bool = False  # the option chain of the own symbol's underlying: context.chain, put_call_ratio
+    quotes: Wanted = False  # depth and totals of the own symbol: context.quote
+    chain: Wanted = False  # the option chain of the own symbol's underlying: context.chain, put_call_ratio
 
     def problem(self) -> str | None:
         """What is wrong with it, None where nothing is: it comes from a user's class."""
@@ -109,6 +115,9 @@ class Needs:
                 return f"NEEDS: {type(role).__name__} steps must be a whole number within ±{STEPS_MAX}"
             if isinstance(role, Symbol) and (not isinstance(role.symbol, str) or not role.symbol):
                 return "NEEDS: Symbol needs a symbol"
+        for name in ("quotes", "chain"):
+            if not _is_wanted(getattr(self, name)):
+                return f"NEEDS: {name} must be True, False or OPTIONAL, got {getattr(self, name)!r}"
         if len(roles) > ROLES_MAX or len({role.name for role in roles}) < len(roles):
             return f"NEEDS: at most {ROLES_MAX} instruments, each once"
         bad = [seconds for seconds in timeframes if seconds not in TIMEFRAMES_SECONDS]
@@ -128,10 +137,14 @@ class Needs:
     def from_json(cls, data: Any) -> "Needs":
         """What `as_json` made. Raises ValueError or KeyError for anything else."""
         roles = tuple(role_from_json(role) for role in data["instruments"])
-        made = cls(roles, tuple(data["timeframes_seconds"]), bool(data["quotes"]), bool(data["chain"]))
+        made = cls(roles, tuple(data["timeframes_seconds"]), data["quotes"], data["chain"])
         if (problem := made.problem()) is not None:
             raise ValueError(problem)
         return made
+
+
+def _is_wanted(value: Any) -> bool:
+    return isinstance(value, bool) or value == OPTIONAL
 
 
 @dataclass(frozen=True, slots=True)

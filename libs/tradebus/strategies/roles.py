@@ -4,13 +4,13 @@ Invariant (tested): everything is found, or InvalidInput names the first that is
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.kernel.errors import InvalidInput, nearest
-from tradebus.strategies.needs import Call, Needs, Put, Role, Series, Symbol, Underlying
+from tradebus.strategies.needs import OPTIONAL, Call, Needs, Put, Role, Series, Symbol, Underlying, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,17 @@ def resolve(
             if (seconds, instrument.instrument_id) != (own_timeframe_seconds, own.instrument_id):
                 found.setdefault((seconds, instrument.instrument_id), Series(role.name, instrument.symbol, seconds))
     return found
+
+
+def granted(needs: Needs, own: Instrument, offered: Offered = HISTORY) -> Needs:
+    """What there will be of it: what is optional and not offered is not asked for. What is not known yet may come."""
+    has_depth = offered.depth is None or own.symbol in offered.depth
+    has_chain = offered.chains is None or own.underlying in offered.chains
+    return replace(needs, quotes=_granted(needs.quotes, has_depth), chain=_granted(needs.chain, has_chain))
+
+
+def _granted(wanted: Wanted, is_there: bool) -> Wanted:
+    return False if wanted == OPTIONAL and not is_there else wanted
 
 
 def find_roles(
@@ -140,14 +151,14 @@ def at_the_money(price_paise: int, strike_paise: int, interval_paise: int) -> in
 
 
 def _require_offered(needs: Needs, own: Instrument, offered: Offered, what: str) -> None:
-    if needs.quotes and offered.depth is not None and own.symbol not in offered.depth:
+    if needs.quotes is True and offered.depth is not None and own.symbol not in offered.depth:
         if not offered.depth:
             raise InvalidInput(f"{what} needs the depth of {own.symbol}: {offered.feed} has no depth: {_WHO_HAS_DEPTH}")
         raise InvalidInput(
             f"{what} needs the depth of {own.symbol}, which {offered.feed} does not follow in full"
             f"{nearest(own.symbol, offered.depth)}: add it to TRADEBUS_FULL_SYMBOLS"
         )
-    if needs.chain and offered.chains is not None and own.underlying not in offered.chains:
+    if needs.chain is True and offered.chains is not None and own.underlying not in offered.chains:
         read = f"it reads those of {', '.join(sorted(offered.chains))}" if offered.chains else _WHO_HAS_CHAINS
         raise InvalidInput(
             f"{what} needs the option chain of {own.underlying}: {offered.feed} has no such option chain: {read}"

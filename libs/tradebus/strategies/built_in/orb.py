@@ -24,6 +24,7 @@ from tradebus.strategies.built_in.levels import entry_levels
 from tradebus.strategies.built_in.orb_parameters import OrbParameters
 from tradebus.strategies.built_in.orb_setups import MOMENTUM, ORB, Participation, Setup, View, scan
 from tradebus.strategies.built_in.windows import SumWindow
+from tradebus.strategies.needs import OPTIONAL, Needs
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Position, Strategy, hold
 
 _MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
@@ -65,6 +66,7 @@ class Orb(Strategy[OrbParameters]):
     NAME = "orb"
     TIMEFRAME_SECONDS = 60
     WARMUP_CANDLES = 400
+    NEEDS = Needs(chain=OPTIONAL)  # for the put-call ratio
     PARAMETERS = OrbParameters
 
     def __init__(self, parameters: OrbParameters) -> None:

@@ -1,5 +1,5 @@
 """`orb` for all instruments and sessions at once. Property: its decisions are those of `orb.Orb` without a put-call
-ratio."""
+ratio: where a feed has an option chain, `orb.Orb` itself is asked (`lane.sessions.found_here`)."""
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class OrbLane(CompiledStrategy[OrbParameters]):
     NAME = Orb.NAME
     TIMEFRAME_SECONDS = Orb.TIMEFRAME_SECONDS
     WARMUP_CANDLES = Orb.WARMUP_CANDLES
+    NEEDS = Orb.NEEDS
     PARAMETERS = OrbParameters
     REASONS = core.REASONS
     RANK_LOWEST = MOMENTUM

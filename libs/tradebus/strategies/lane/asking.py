@@ -81,6 +81,7 @@ class Asking:
         self.underlying = underlying
         self.day_ns: int | None = None  # midnight of the trading day the state belongs to
         self._seen = seen if info.needs.quotes or info.needs.chain else None
+        self.sees_market = self._seen is not None
         self.position_at = position_at
         self._legs = legs
         self._last_close_ns = 0
@@ -210,9 +211,9 @@ class Asking:
 
     def _missing(self, context: Context) -> str | None:
         """What the strategy needs and was not shown: it must not enter on the lack of it."""
-        if self.info.needs.quotes and context.quote is None:
+        if self.info.needs.quotes is True and context.quote is None:
             return "no_quote"
-        return "no_chain" if self.info.needs.chain and context.chain is None else None
+        return "no_chain" if self.info.needs.chain is True and context.chain is None else None
 
 
 def _with_group(legs: RoleLegs | None, decision: Decision, moment: Moment, position: Position | None) -> Settled:

@@ -6,7 +6,7 @@ in the spec), whatever the order in which the sessions were added.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -26,7 +26,7 @@ from tradebus.strategies.lane.shared import SharedLane, SharedRunner, compiled_i
 from tradebus.strategies.needs import OWN_ORDER, Series
 from tradebus.strategies.protocol import Candle, Strategy
 from tradebus.strategies.registry import COMPILED, find_strategy, parse_parameters
-from tradebus.strategies.roles import HISTORY, Offered, find_roles, resolve
+from tradebus.strategies.roles import HISTORY, Offered, find_roles, granted, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +170,19 @@ def bid_of(listener: Listener, settled: Settled) -> Bid:
 
 def found_here(wanted: StrategySpec, lane: SharedLane | None = None) -> Found:
     """The strategy, run in this process: compiled, one computation for all sessions of `lane`, where it is compiled and
-    there is one. Raises InvalidInput where there is none or a parameter is wrong."""
+    there is one. Not where it is shown depth or a chain: opinions know candles and ticks only. Raises InvalidInput
+    where there is none or a parameter is wrong."""
     strategy = find_strategy(wanted)
     parameters = parse_parameters(strategy, wanted.parameters)
     compiled = COMPILED.get(strategy.NAME) if wanted.path is None and lane is not None else None
     if compiled is not None and lane is not None:
         shared = lane.of(compiled, parameters)
-        return Found(compiled_info(compiled), lambda asking: SharedRunner(asking, shared))
+        return Found(
+            compiled_info(compiled),
+            lambda asking: (
+                Runner(asking, lambda: strategy(parameters)) if asking.sees_market else SharedRunner(asking, shared)
+            ),
+        )
     return found_class(info_of(strategy), lambda: strategy(parameters))
 
 
@@ -226,6 +232,7 @@ def _asking(
     offered: Offered,
     seen: MarketSeen | None,
 ) -> Asking:
+    info = replace(info, needs=granted(info.needs, own, offered))
     key = PositionKey(spec.session_id, info.name, own.symbol)
     source, first_day, what = Source(key, spec.user_id, own.instrument_id), day or date.min, f"strategy {info.name!r}"
     contracts = find_roles(info.needs, own, instruments=instruments, day=first_day, what=what, offered=offered)
