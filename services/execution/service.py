@@ -21,6 +21,7 @@ from tradebus.bus.port import Bus
 from tradebus.execution.roster import Roster
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer
+from tradebus.runtime.consuming.trouble import Trouble
 from tradebus.runtime.patience import PASSING, patiently
 from tradebus.runtime.shell import Component, run_components
 from tradebus.runtime.timers import sleep
@@ -66,6 +67,11 @@ class ExecutionService:
     def roster(self) -> Roster:
         """The trades that this instance supervises now."""
         return self.keeper.roster
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What keeps its consumers from their work."""
+        return [trouble for consumer in self._consumers for trouble in consumer.troubles]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Begins from the book, then handles entries until told to stop."""

@@ -18,6 +18,7 @@ class StrategyComponent:
         self, consumer: Consumer, desks: Desks, chains: ChainReader, *, timers: Timers, poll_seconds: float
     ) -> None:
         self._consumer, self._desks, self._chains = consumer, desks, chains
+        self.troubles = consumer.troubles
         self._timers, self._poll_seconds = timers, poll_seconds
 
     async def start(self) -> None:

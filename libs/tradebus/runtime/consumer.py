@@ -78,6 +78,7 @@ class Consumer:
         )
         self._chores = Chores(name, timers=timers, metrics=metrics, turn=turn, spoilt=self._attempts.spoilt)
         self._source = InputSource(name, open_input, timers=timers, policy=policy)
+        self.troubles = (self._source.trouble,)
         self._completion: Completion | None = None
         self._complete = partial(
             Completion, handler=handler, publisher=publisher, timers=timers, policy=policy, bury=bury, coalesce=coalesce

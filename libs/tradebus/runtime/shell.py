@@ -24,6 +24,7 @@ from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.ids import IdSource, RandomIds
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.trouble import first_problem
 from tradebus.runtime.health import HealthServer
 from tradebus.runtime.logs import configure_logs
 from tradebus.runtime.metrics import process_registry
@@ -130,7 +131,7 @@ async def _serve_alone(name: str, settings: A, build: Callable[[A], Sequence[Com
     port = await health.start()
     try:
         components = build(settings)
-        state.problem = None
+        state.are(components)
         _log.info("ready", health_port=port)
         await run_components(components, stop)
         _log.info("stopped")
@@ -184,12 +185,12 @@ async def _serve(name: str, settings: S, build: Build[S]) -> None:
                 settings, bus=bus, store=store, clock=clock, ids=RandomIds(), timers=WallTimers(clock),
                 registry=registry,
             )  # fmt: skip
-            state.problem = None
+            state.are(components)
             _log.info("ready", health_port=port, instance=settings.instance, paced=settings.paced)
             await run_components(components, stop)
             _log.info("stopped")
         finally:
-            state.problem = "stopping"
+            state.stopping()
             await store.close()
     finally:
         await bus.close()
@@ -197,8 +198,22 @@ async def _serve(name: str, settings: S, build: Build[S]) -> None:
 
 
 class _Readiness:
+    """Whether the service can work: once it has started, what its components say."""
+
     def __init__(self) -> None:
-        self.problem: str | None = "starting"
+        self._problem: str | None = "starting"
+        self._components: Sequence[Component] = ()
+
+    @property
+    def problem(self) -> str | None:
+        return self._problem or first_problem(self._components)
+
+    def are(self, components: Sequence[Component]) -> None:
+        """The service has started; these are its components."""
+        self._problem, self._components = None, components
+
+    def stopping(self) -> None:
+        self._problem = "stopping"
 
 
 async def run_components(components: Sequence[Component], stop: asyncio.Event) -> None:

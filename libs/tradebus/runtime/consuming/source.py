@@ -8,6 +8,7 @@ import structlog
 from tradebus.bus.port import Entry, Subscription
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.handling import Policy, reason_of
+from tradebus.runtime.consuming.trouble import Trouble
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.patience import PASSING
 from tradebus.runtime.timers import sleep
@@ -22,6 +23,7 @@ class InputSource:
         self, consumer: str, open_input: Callable[[], Awaitable[MergedInput]], *, timers: Timers, policy: Policy
     ) -> None:
         self._consumer, self._open_input, self._timers, self._policy = consumer, open_input, timers, policy
+        self.trouble = Trouble(f"{consumer}: starting")
         self._input: MergedInput | None = None
         self._reading: asyncio.Task[object] | None = None
         self._is_woken = False
@@ -30,6 +32,7 @@ class InputSource:
         """Opens the input where it is closed; its subscription, which acknowledges."""
         if self._input is None:
             self._input = await self._open_input()
+            self.trouble.problem = None
         return self._input.subscription
 
     @property
@@ -42,8 +45,11 @@ class InputSource:
         """Entries to handle next; none after `block_ms`, after `wake`, or while the bus is away."""
         self._reading = asyncio.current_task()
         try:
-            return await self.input.next(block_ms=block_ms)
+            entries = await self.input.next(block_ms=block_ms)
+            self.trouble.problem = None
+            return entries
         except PASSING as error:
+            self.trouble.problem = f"{self._consumer}: cannot read the bus: {reason_of(error)}"
             _log.warning("cannot read, trying again", consumer=self._consumer, problem=reason_of(error))
             await sleep(self._timers, self._policy.last_delay_seconds, unless=stop)
             return []
