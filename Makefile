@@ -36,10 +36,10 @@ up: .venv/run.stamp ## Every service, waiting for START_TRADING, until you press
 	$(BIN)/tradebus up
 
 test: .venv/dev.stamp ## The whole suite on embedded Postgres and Redis (Docker tests where an engine answers)
-	$(BIN)/pytest -q -n auto --dist loadfile
+	$(BIN)/pytest -q -n auto --dist worksteal
 
 test-unit: .venv/dev.stamp ## Only what needs no server: under a minute
-	$(BIN)/pytest -q -n auto --dist loadfile $(UNIT)
+	$(BIN)/pytest -q -n auto --dist worksteal $(UNIT)
 
 fuzz: .venv/dev.stamp ## A million mutated frames through each broker's decoder (COUNT=, SEED=)
 	PYTHONPATH=tests $(BIN)/python -m testkit.fuzz $(COUNT) $(SEED)

@@ -83,8 +83,8 @@ async def wire(
     handler = CommandHandler(
         bus=bus, book=book, register=register, switch=switch, outbox=outbox, clock=clock, ids=ids,
         kill_way=KillWay(bus=bus, book=book, outbox=outbox, switch=switch, clock=clock),
-        catalogue=catalogue_from(book, logins), check_strategies=StrategyChecks(), keep_token=logins.keep_token,
-        changed=watcher.changed,
+        catalogue=catalogue_from(book, logins), keep_token=logins.keep_token, changed=watcher.changed,
+        check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)
     await commands.ready()

@@ -24,6 +24,8 @@ class GatewaySettings(BrokerSettings):
     applications: str = Field(
         default="app", pattern=r"^[ ,]*([a-z][a-z0-9_]{0,39}([ ,]+|$))*$", validation_alias="TRADEBUS_APPLICATIONS"
     )
+    # So long a user's strategy file may take to load when a START names it.
+    strategy_check_seconds: float = Field(default=10.0, gt=0, validation_alias="TRADEBUS_STRATEGY_CHECK_SECONDS")
     session_start_timeout_seconds: float = Field(default=30.0, gt=0, validation_alias="TRADEBUS_SESSION_START_TIMEOUT")
 
     @property

@@ -19,7 +19,7 @@ def test_the_ledger_of_a_morning_is_the_exchanges_book(servers, state_dir, broke
         "TRADEBUS_STATE_DIR": str(state_dir),
     }  # fmt: skip
     done = subprocess.run(
-        [TRADEBUS, "demo", "--broker", broker, "--orders-broker", orders_broker, "--minutes", "25", "--speed", "60",
+        [TRADEBUS, "demo", "--broker", broker, "--orders-broker", orders_broker, "--minutes", "25", "--speed", "120",
          "--port", "0", "--day", "2026-11-25", "--json"],
         env=environment, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip

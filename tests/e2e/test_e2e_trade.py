@@ -186,23 +186,6 @@ def test_unknown_names_are_answered_with_the_nearest(servers, tmp_path, history)
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("variable", "url"),
-    [
-        ("DATABASE_URL", "postgresql://someone:hidden-word@127.0.0.1:1/none"),
-        ("REDIS_URL", "redis://:hidden-word@127.0.0.1:1/0"),
-    ],
-)
-def test_a_server_that_is_not_there_is_one_clear_line_without_its_password(servers, tmp_path, history, variable, url):
-    settings = {**environment(servers, tmp_path), variable: url}
-    done = subprocess.run(
-        command(history), env=settings, capture_output=True, text=True, timeout=120, check=False
-    )  # fmt: skip
-    assert done.returncode == 3
-    assert "Traceback" not in done.stderr
-    assert "hidden-word" not in done.stderr + done.stdout
-
-
 @pytest.mark.shared_data
 @pytest.mark.skipif(not SHARED.exists(), reason="no shared market data beside the checkout")
 def test_two_recorded_days_trade_through_every_service(servers, tmp_path):
@@ -215,8 +198,8 @@ def test_two_recorded_days_trade_through_every_service(servers, tmp_path):
 def test_the_demo_ends_by_itself_with_a_report(servers, tmp_path):
     async def demo() -> tuple[int, str, str]:
         process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("tradebus"), "demo", "--json", env=environment(servers, tmp_path),
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            Path(sys.executable).with_name("tradebus"), "demo", "--speed", "3000", "--json",
+            env=environment(servers, tmp_path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, errors = await asyncio.wait_for(process.communicate(), 200)
         assert process.returncode is not None

@@ -32,8 +32,9 @@ from tradebus.contracts.sessions import SessionSpec, SessionStatus, StrategySpec
 from tradebus.contracts.signals import EntrySignal, ExitSignal
 from tradebus.contracts.streams import COMMANDS, ORDERS, SIGNALS
 from tradebus.indicators.aggregate import Aggregator
-from tradebus.kernel.clock import EventClock
+from tradebus.kernel.clock import Clock, EventClock
 from tradebus.kernel.ids import derive_id
+from tradebus.kernel.timers import Timer
 from tradebus.runtime.timers import WallTimers
 from tradebus.store.book import Book
 from tradebus.store.books import candles_book, instruments_book, session_register, sessions_book
@@ -112,6 +113,17 @@ def journal_of(book: Book) -> DecisionJournal:
     return Journal(book)
 
 
+class Hurried(WallTimers):
+    """Durations are over the sooner."""
+
+    def __init__(self, clock: Clock, hurry: float) -> None:
+        super().__init__(clock)
+        self._hurry = hurry
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return super().after(seconds / self._hurry, call)
+
+
 @dataclass
 class Stage:
     """The servers or their twins, the service on them, and the market it sees. `open_book` gives a new process's door
@@ -123,6 +135,7 @@ class Stage:
     paced: bool = True
     flush_entries: int = 16
     answer_seconds: float = 10.0  # a busy machine is no hostile strategy
+    hurry: float = 1.0  # so many times as soon is due what the service waits for
     service: WiredStrategy | None = None
     fills: bool = True
     dies_at: str | None = None
@@ -176,7 +189,7 @@ class Stage:
         bus: Any = DyingBus(self.bus, self)
         self.service = wire(
             settings, bus=bus, book=book, journal=DyingJournal(journal_of(book), self), clock=clock,
-            timers=WallTimers(clock), registry=CollectorRegistry(),
+            timers=Hurried(clock, self.hurry), registry=CollectorRegistry(),
         )  # fmt: skip
         await self.component.start()
         return self.component

@@ -9,7 +9,6 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.isolation.limits import IsolationLimits
 from tradebus.runtime.isolation.process import ProcessEnded, StrategyProcess
 
-_SECONDS_MAX = 10.0  # for one file
 _PLACES = 2  # files that are looked at at the same time
 _WAITING_MAX = 16  # users whose files are looked at, or wait for a place
 Strategies = Sequence[tuple[str, StrategySpec]]  # with their places
@@ -21,7 +20,7 @@ class StrategyChecks:
     A user's own file is looked at in a process that lives for it; one user has one such file looked at at a time.
     """
 
-    def __init__(self, *, seconds_max: float = _SECONDS_MAX) -> None:
+    def __init__(self, *, seconds_max: float) -> None:
         self._limits = IsolationLimits(start_seconds=seconds_max)
         self._places = asyncio.Semaphore(_PLACES)
         self._users: set[str] = set()

@@ -68,20 +68,23 @@ def random_case(number: int) -> tuple[tuple[str, ...], list[str]]:
     return symbols, options
 
 
+# With the number of days.
 CASES = {
-    **{f"random parameters {number}": random_case(number) for number in (1, 4)},
-    "a user's file": (("BANKNIFTY",), ["--strategy-file", str(EXAMPLES / "ema_pullback.py")]),
+    "random parameters 1": (*random_case(1), 2),
+    "random parameters 4": (*random_case(4), 1),
+    "a user's file": (("BANKNIFTY",), ["--strategy-file", str(EXAMPLES / "ema_pullback.py")], 1),
     "a strategy of ticks": (
         ("BANKNIFTY",),
         ["--strategy-file", str(EXAMPLES / "tick_threshold.py"), "--param", "every_ticks=700"],
+        2,
     ),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_six_processes_and_the_engine_are_one_build(name: str, tmp_path: Path, servers) -> None:
-    symbols, options = CASES[name]
-    history = write_history(tmp_path / "bars.csv", symbols, DAYS, seed=len(name))
+    symbols, options, days = CASES[name]
+    history = write_history(tmp_path / "bars.csv", symbols, DAYS[:days], seed=len(name))
     arguments = ["--history", str(history), *options]
     rule = "highest_confidence" if "1" in name else ""
     processes = run("trade", arguments, tmp_path / "state", servers, conflicts=rule)

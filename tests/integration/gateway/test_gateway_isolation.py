@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from testkit.gateway import START, Gateway, eventually
 
+from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX, EVENTS
 
@@ -69,7 +71,6 @@ def hostile(folder: Path) -> dict[str, tuple[Path, str]]:
         ),
         "kills": (file_of(folder, "kills", "import os\nos.kill(0, 9)"), "SIGKILL"),
         "eats": (file_of(folder, "eats", "x = bytearray(64 << 30)"), "MemoryError"),
-        "hangs": (file_of(folder, "hangs", "while True: pass"), "did not answer within"),
         "prints": (file_of(folder, "prints", "print('[]')\nimport os\nos._exit(0)"), "the process that loads the file"),
     }
 
@@ -86,6 +87,20 @@ async def test_no_strategy_file_is_waited_for_or_died_of_and_a_good_one_starts(
         assert str(path) not in json.dumps(reply["errors"])
     reply = await gateway.command(**start_of(file_of(tmp_path, "own", GOOD)))
     assert reply["status"] == "accepted", reply
+
+
+@pytest.fixture
+async def hasty(launch: Callable[[GatewaySettings], Any], gateway_settings: GatewaySettings) -> Gateway:
+    """A gateway that does not wait for long."""
+    found: Gateway = await launch(gateway_settings.model_copy(update={"strategy_check_seconds": 1.0}))
+    return found
+
+
+async def test_a_file_that_hangs_is_given_up(hasty: Gateway, tmp_path: Path) -> None:
+    reply = await hasty.command(**start_of(file_of(tmp_path, "hangs", "while True: pass")))
+    (error,) = reply["errors"]
+    assert error == {"field": "data.strategies[0].path", "problem": error["problem"]}
+    assert "did not answer within 1 s" in error["problem"]
 
 
 async def test_a_poisonous_start_in_the_inbox_is_refused_once_and_the_next_command_is_carried_out(
@@ -124,7 +139,8 @@ async def test_a_command_with_a_token_leaves_the_inbox_and_the_token_is_told_to_
 
 
 @pytest.mark.parametrize("door", ["http", "channel", "inbox"])
-async def test_kill_is_out_while_forty_starts_hang(gateway: Gateway, tmp_path: Path, door: str) -> None:
+async def test_kill_is_out_while_forty_starts_hang(hasty: Gateway, tmp_path: Path, door: str) -> None:
+    gateway = hasty
     path = file_of(tmp_path, "hangs", "import time\ntime.sleep(1000)")
     starts = [start_of(path, user_id=f"u{number}") for number in range(40)]
     hanging = [asyncio.create_task(gateway.command(**one)) for one in starts]

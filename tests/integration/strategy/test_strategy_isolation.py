@@ -72,6 +72,7 @@ async def test_a_file_decides_in_its_process_as_its_class_decides_here(stage: St
 async def test_a_file_that_keeps_ending_its_process_pauses_its_session_and_no_other(
     stage: Stage, tmp_path: Path, how: str
 ) -> None:
+    stage.hurry = 20
     stage.answer_seconds = 0.2 if how in ("loop", "noise", "nonsense") else 10.0
     await stage.start_service()
     await stage.start_session([ends_at_third_candle(tmp_path, ENDS[how])])
@@ -99,6 +100,7 @@ async def test_a_file_that_keeps_ending_its_process_pauses_its_session_and_no_ot
 
 
 async def test_a_paused_session_whose_file_was_mended_goes_on_when_it_is_resumed(stage: Stage, tmp_path: Path) -> None:
+    stage.hurry = 20
     await stage.start_service()
     await stage.start_session([ends_at_third_candle(tmp_path, "import os; os._exit(1)")])
     reasons: list[str] = []
