@@ -1,0 +1,91 @@
+"""One build: the services on twins and the engine come to the same decisions, verdicts, fills and results.
+
+The services are the real ones, in one process (`testkit.one_process`); markets, parameters, limits and the paper
+broker's manners are drawn.
+"""
+
+import asyncio
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from testkit.engine import market_of, session
+from testkit.histories import write_history
+from testkit.one_process import run_services
+
+from tradebus.contracts.sessions import PaperSettings, SessionSpec, StrategySpec
+from tradebus.engine.engine import Engine, EngineSettings
+from tradebus.engine.history import MinuteHistory
+from tradebus.strategies.lane.conflicts import Conflicts
+
+SYMBOLS = st.sampled_from([("BANKNIFTY",), ("NIFTY", "RELIANCE"), ("BANKNIFTY", "TCS", "INFY")])
+DAYS = st.sampled_from([(date(2024, 1, 1),), (date(2024, 1, 1), date(2024, 1, 2))])
+ORB = st.fixed_dictionaries(
+    {
+        "range_minutes": st.sampled_from([5, 15, 60]),
+        "lock_minutes": st.sampled_from([0, 5, 30]),
+        "location_atr": st.sampled_from([0.25, 2.0]),
+        "momentum_range_atr": st.sampled_from([0.5, 1.5]),
+        "stop_floor_atr": st.sampled_from([0.3, 1.5]),
+        "reward_multiple": st.sampled_from([0.5, 3.0]),
+    }
+)
+EMA = st.fixed_dictionaries(
+    {
+        "fast": st.integers(2, 8), "slow": st.integers(9, 20), "slope_min_atr": st.just(0.0),
+        "rsi_neutral": st.just(35.0), "rsi_stretched": st.just(95.0), "stop_atr": st.sampled_from([0.5, 2.0]),
+    }
+)  # fmt: skip
+LIMITS = st.fixed_dictionaries(
+    {
+        "max_concurrent_trades": st.integers(1, 5),
+        "max_trades_per_symbol_per_day": st.sampled_from([2, 50]),
+        "cooldown_seconds": st.sampled_from([0, 300]),
+        "risk_per_trade_pct": st.sampled_from([0.5, 2.0]),
+        "daily_max_loss_paise": st.sampled_from([200_000, 5_000_000]),
+        "consecutive_losses_limit": st.sampled_from([None, 3]),
+    }
+)
+PAPER = st.builds(
+    PaperSettings,
+    seed=st.integers(1, 99),
+    latency_ms=st.sampled_from([0, 50, 70_000]),
+    slippage_bps=st.sampled_from([0.0, 2.0]),
+    partial_fill_probability=st.sampled_from([0.0, 0.5, 1.0]),
+)
+
+
+def rows_of_engine(path: Path, sessions: list[SessionSpec], conflicts: Conflicts) -> dict[str, list[Any]]:
+    """Before STOP_TRADING, as the services' rows are."""
+    market, master = market_of(path)
+    engine = Engine(
+        sessions, master, history=MinuteHistory(market.minutes), settings=EngineSettings(conflicts=conflicts),
+        first_day=market.first_day,
+    )  # fmt: skip
+    for _ in engine.run(market.days(sorted(engine.strategies.timeframes_seconds))):
+        pass
+    return {kind: list(rows) for kind, rows in engine.record.log_rows().items()}
+
+
+@given(
+    seed=st.integers(0, 10_000), symbols=SYMBOLS, days=DAYS, orb=ORB, ema=EMA, limits=st.tuples(LIMITS, LIMITS),
+    paper=PAPER, conflicts=st.sampled_from(list(Conflicts)),
+)  # fmt: skip
+@settings(max_examples=8, deadline=None)
+def test_services_and_engine_come_to_the_same(seed, symbols, days, orb, ema, limits, paper, conflicts):
+    strategies = (StrategySpec(name="orb", parameters=orb), StrategySpec(name="ema_20_50", parameters=ema))
+    sessions = [
+        session("asha", symbols, strategies, paper=paper, **limits[0]),
+        session("ravi", symbols[:1], strategies[:1], paper=paper, **limits[1]),
+    ]
+    with TemporaryDirectory() as folder:
+        path = write_history(Path(folder) / "bars.csv", symbols, days, seed=seed)
+        services = asyncio.run(run_services(path, sessions, state_dir=Path(folder), conflicts=conflicts))
+        engine = rows_of_engine(path, sessions, conflicts)
+    assert services.keys() == engine.keys()
+    for kind, rows in engine.items():
+        assert sorted(services[kind], key=repr) == sorted(rows, key=repr), kind
+    assert len(services["decision"]) > 300 * len(days)
