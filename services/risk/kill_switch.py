@@ -15,11 +15,11 @@ from tradebus.contracts.commands import Kill
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.chores import Job
 from tradebus.runtime.patience import repeatedly
 from tradebus.store.books.kill_switch import KILL_FILE, reason_in
 
 _log = structlog.get_logger()
-Job = Callable[[], Awaitable[object]]
 
 
 class KillSwitchState:

@@ -24,6 +24,7 @@ from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
 from tradebus.contracts.streams import COMMANDS, ORDERS
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.chores import Job
 from tradebus.runtime.patience import PASSING, repeatedly
 
 _WATCHED = (ORDERS.name, COMMANDS.name, INTENTS_STREAM)
@@ -32,7 +33,6 @@ _INTENTS_READ = 5_000
 _EVENT_ID = re.compile(rb'"event_id":"([^"]+)"')
 _log = structlog.get_logger()
 Take = Callable[[Message], Awaitable[None]]
-Job = Callable[[], Awaitable[object]]
 
 
 class RiskRecovery:

@@ -1,9 +1,12 @@
 """A broker account's money and holdings, and its session."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+# Brings the access token that is stored by now, for a call that was refused with the old one.
+Refresh = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What can be traded at a broker, and what it cost: instruments, history, option chains, quotes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -25,6 +25,10 @@ class ListedInstrument:
     lot_size: int
     tick_size_paise: int
     freeze_quantity: int | None = None
+
+
+ListingOf = Callable[[int], ListedInstrument]  # by the id of the instrument
+InstrumentOf = Callable[[str, str], int | None]  # by the broker's segment and token
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,19 @@
 An adapter's package, and with it the broker's SDK, is imported when it is opened and not before.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from tradebus.brokers.account import BrokerAccount, LoginSession
+from tradebus.brokers.account import BrokerAccount, LoginSession, Refresh
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.feed import MarketFeed, OrderUpdates
 from tradebus.brokers.ports import OrderGateway
-from tradebus.brokers.reference import ListedInstrument, ReferenceData
+from tradebus.brokers.reference import InstrumentOf, ListedInstrument, ListingOf, ReferenceData
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import InvalidInput, nearest
 
-ListingOf = Callable[[int], ListedInstrument]
-InstrumentOf = Callable[[str, str], int | None]
-# Brings the access token that is stored by now, for a call that was refused with the old one.
-Refresh = Callable[[], Awaitable[str]]
 ADAPTERS = {"kite": "Kite", "dhan": "Dhan", "upstox": "Upstox"}
 # What each broker calls the public half of a login.
 CLIENT_ID = {"kite": "api_key", "dhan": "client_id", "upstox": "api_key"}

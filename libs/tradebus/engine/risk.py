@@ -21,7 +21,7 @@ from tradebus.risk.commands import Command
 from tradebus.risk.marking import held_instruments, select
 from tradebus.risk.published import published
 from tradebus.risk.reports import concerns_risk
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal, on_ticks
 from tradebus.risk.terms import SessionTerms, Situation
 from tradebus.risk.verdicts import VerdictKind
@@ -88,7 +88,7 @@ class _Session:
         self.due_ns = 0 if ending or leaving else min(ends, default=NEVER_NS)
 
 
-def _leg(holding: Exposure) -> _Leg:
+def _leg(holding: RiskHolding) -> _Leg:
     rest = holding.entry_quantity - holding.exit_quantity
     sign = holding.side.sign
     offset_paise = sign * (holding.exit_value_paise - holding.entry_value_paise)

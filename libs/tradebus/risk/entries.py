@@ -15,7 +15,7 @@ from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
 from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.risk.verdicts import Approval, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal
@@ -126,9 +126,9 @@ def _size(ask: EntryProposal, contract: Contract) -> Sized:
     )
 
 
-def _reservation(ask: EntryProposal, pos_id: str, quantity: int) -> Exposure:
+def _reservation(ask: EntryProposal, pos_id: str, quantity: int) -> RiskHolding:
     signal = ask.signal
-    return Exposure(
+    return RiskHolding(
         pos_id=pos_id, strategy=signal.strategy, symbol=signal.symbol, instrument=signal.instrument, side=signal.side,
         quantity=quantity, price_paise=ask.price_paise, trace_id=signal.trace_id, approved_ns=signal.ts_event_ns,
         group_id=signal.group_id,

@@ -11,7 +11,7 @@ Invariants, property-tested:
 
 from dataclasses import replace
 
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Verdict, VerdictKind
 from tradebus.trading.facts import ExitSignal
@@ -100,7 +100,7 @@ def next_due_ns(state: RiskState) -> int | None:
     return min((end_ns for end_ns in ends if end_ns is not None), default=None)
 
 
-def due_when_opened(state: RiskState, holding: Exposure, situation: Situation) -> str | None:
+def due_when_opened(state: RiskState, holding: RiskHolding, situation: Situation) -> str | None:
     """The rule by which a position that has just opened must not be there; None where it may stay."""
     if holding.exit_due is not None:
         return holding.exit_due
@@ -109,13 +109,13 @@ def due_when_opened(state: RiskState, holding: Exposure, situation: Situation) -
     return STOP_TRADING if state.stopping else state.halted_rule
 
 
-def _due(holding: Exposure, *, rule: str) -> Exposure:
+def _due(holding: RiskHolding, *, rule: str) -> RiskHolding:
     if not holding.live or holding.closing_rule is not None:
         return holding
     return replace(holding, exit_due=holding.exit_due or rule)
 
 
-def exit_of(holding: Exposure, *, rule: str, detail: str, cause: Cause) -> Verdict:
+def exit_of(holding: RiskHolding, *, rule: str, detail: str, cause: Cause) -> Verdict:
     """EXIT for a holding."""
     trace_id = cause.trace_id or holding.trace_id
     return Verdict(VerdictKind.EXIT, rule, detail, cause.ts_event_ns, cause.event_id, trace_id, holding=holding)

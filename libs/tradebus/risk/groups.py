@@ -19,7 +19,7 @@ from tradebus.risk.entries import approved, ask_of, block, objected, proposed
 from tradebus.risk.exits import GROUP_INCOMPLETE, exit_of, group_due
 from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal, OrderCancelled, OrderRejected
@@ -60,7 +60,7 @@ def failed(before: RiskState, state: RiskState, fact: object) -> RiskState:
 
 
 def _judged(
-    state: RiskState, signal: EntrySignal, group: Group, situation: Situation, before: list[Exposure]
+    state: RiskState, signal: EntrySignal, group: Group, situation: Situation, before: list[RiskHolding]
 ) -> tuple[Verdict, ...]:
     legs, day = group.legs, ist_date(signal.ts_event_ns)
     number = next((place for place, leg in enumerate(legs) if leg.instrument == signal.instrument), None)
@@ -107,7 +107,7 @@ def _of_leg(found: RuleFinding, ask: EntryProposal, signal: EntrySignal) -> Rule
 
 
 def _sized(
-    asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg, ...], number: int, staying: list[Exposure]
+    asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg, ...], number: int, staying: list[RiskHolding]
 ) -> Verdict:
     """The leg's size: its share of as many units as the whole group may have, or as its first leg has."""
     ask, signal = asks[number], asks[number].signal

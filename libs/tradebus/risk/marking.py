@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradebus.contracts.records import Records
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 
 _Integers = npt.NDArray[np.int64]
 _FEW_TICKS = 16
@@ -66,7 +66,11 @@ def mark(state: RiskState, ticks: Records, *, end_ns: int, loss_limit_paise: int
 
 
 def _mark_few(
-    state: RiskState, ticks: Records, held: Sequence[Exposure], ending: Sequence[Exposure], limit_paise: int | None
+    state: RiskState,
+    ticks: Records,
+    held: Sequence[RiskHolding],
+    ending: Sequence[RiskHolding],
+    limit_paise: int | None,
 ) -> Marked:
     """Step by step: for a handful of ticks that is faster than arrays."""
     marks = {holding.pos_id: holding.mark_paise for holding in held}
@@ -92,11 +96,11 @@ def _mark_few(
     return Marked(_with_marks(state, marks, ended={holding.pos_id for holding in ending}), breach)
 
 
-def _closed_ns(holding: Exposure) -> int:
+def _closed_ns(holding: RiskHolding) -> int:
     return holding.closed_ns or 0
 
 
-def _is_held_at(holding: Exposure, ts_ns: int) -> bool:
+def _is_held_at(holding: RiskHolding, ts_ns: int) -> bool:
     return (holding.opened_ns or 0) <= ts_ns and (holding.closed_ns is None or ts_ns <= holding.closed_ns)
 
 
@@ -105,7 +109,11 @@ def _breach(ts_ns: int, total_paise: int, limit_paise: int | None) -> Breach | N
 
 
 def _mark_many(
-    state: RiskState, ticks: Records, held: Sequence[Exposure], ending: Sequence[Exposure], limit_paise: int | None
+    state: RiskState,
+    ticks: Records,
+    held: Sequence[RiskHolding],
+    ending: Sequence[RiskHolding],
+    limit_paise: int | None,
 ) -> Marked:
     count = len(ticks)
     steps: _Integers = np.zeros(count + len(ending), dtype=np.int64)
@@ -120,17 +128,17 @@ def _mark_many(
     return Marked(_with_marks(state, marks, ended={holding.pos_id for holding in ending}), breach)
 
 
-def _marked(state: RiskState) -> list[Exposure]:
+def _marked(state: RiskState) -> list[RiskHolding]:
     return [holding for holding in state.holdings.values() if holding.opened_ns is not None]
 
 
-def _profit_at_start(state: RiskState, held: Sequence[Exposure]) -> int:
+def _profit_at_start(state: RiskState, held: Sequence[RiskHolding]) -> int:
     """Before the batch every position in it was still open: closes count from their own instant on."""
     closed = sum(state.realised.get(holding.pos_id, 0) for holding in held if not holding.live)
     return sum(state.realised.values()) - closed + sum(holding.unrealised_paise for holding in held)
 
 
-def _step(holding: Exposure, ticks: Records, steps: _Integers) -> int:
+def _step(holding: RiskHolding, ticks: Records, steps: _Integers) -> int:
     """Adds the position's steps at its ticks to `steps`; returns its last price."""
     times = ticks["ts_event_ns"]
     mine = (ticks["instrument"] == holding.instrument) & (times >= holding.opened_ns)

@@ -7,7 +7,7 @@ from typing import Any
 from tradebus.contracts.base import event_id_for
 from tradebus.contracts.sessions import RiskLimits
 from tradebus.kernel.ids import derive_id
-from tradebus.risk.state import Exposure
+from tradebus.risk.state import RiskHolding
 from tradebus.risk.verdicts import Approval, Verdict, VerdictKind
 from tradebus.trading.facts import (
     EntryApproved,
@@ -129,7 +129,7 @@ def _about(verdict: Verdict, signal: EntrySignal, *, session_id: str, user_id: s
     }
 
 
-def _exit(verdict: Verdict, holding: Exposure, *, session_id: str, user_id: str) -> ExitApproved:
+def _exit(verdict: Verdict, holding: RiskHolding, *, session_id: str, user_id: str) -> ExitApproved:
     cause = (holding.pos_id, verdict.rule, verdict.cause_id or "")
     return ExitApproved(
         event_id=event_id_for(ExitApproved.TYPE, verdict.ts_event_ns, *cause),

@@ -13,7 +13,7 @@ from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
 from tradebus.risk.exits import due_when_opened
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.trading.facts import (
     OrderCancelled,
@@ -79,8 +79,8 @@ def _opened(state: RiskState, pos_id: str, fact: PositionOpened, situation: Situ
     return replace(state.with_holding(opened), trades=trades, realised=realised, last_trade_ns=stamps)
 
 
-def _adopted(pos_id: str, fact: PositionOpened) -> Exposure:
-    return Exposure(
+def _adopted(pos_id: str, fact: PositionOpened) -> RiskHolding:
+    return RiskHolding(
         pos_id=pos_id, strategy=fact.strategy, symbol=fact.symbol, instrument=fact.instrument, side=fact.side,
         quantity=fact.quantity, price_paise=fact.average_price_paise, trace_id=fact.trace_id,
         approved_ns=fact.ts_event_ns, group_id=fact.group_id,
@@ -116,7 +116,7 @@ def _closed(state: RiskState, pos_id: str, fact: PositionClosed) -> RiskState:
     return state.with_holding(replace(holding, closed_ns=fact.ts_event_ns, net_pnl_paise=fact.net_pnl_paise))
 
 
-def _filled(holding: Exposure, fact: OrderFilled | OrderPartiallyFilled) -> Exposure:
+def _filled(holding: RiskHolding, fact: OrderFilled | OrderPartiallyFilled) -> RiskHolding:
     value_paise = fact.fill_quantity * fact.fill_price_paise
     if fact.role is OrderRole.ENTRY:
         return replace(
@@ -133,7 +133,7 @@ def _filled(holding: Exposure, fact: OrderFilled | OrderPartiallyFilled) -> Expo
     )
 
 
-def _entry_over(state: RiskState, holding: Exposure, fact: OrderCancelled | OrderRejected) -> RiskState:
+def _entry_over(state: RiskState, holding: RiskHolding, fact: OrderCancelled | OrderRejected) -> RiskState:
     """The entry order ended: what it has filled is all there will be."""
     reported = fact.filled_quantity if isinstance(fact, OrderCancelled) else 0
     filled = max(holding.entry_quantity, reported)

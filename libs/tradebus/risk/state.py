@@ -18,7 +18,7 @@ _EPOCH_ORDINAL = _BEFORE_ALL_DAYS.toordinal()
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class RiskHolding:
     """One approved entry, from the approval until its close has been marked. Money in paise, instants in ns.
 
     The entry's size is what execution reported on opening or what the fills add up to, whichever is more: the two
@@ -98,7 +98,7 @@ class RiskState:
     day: date = _BEFORE_ALL_DAYS
     realised: Mapping[str, int] = field(default_factory=dict)  # net profit of the day's closes, by pos_id
     consecutive_losses: int = 0
-    holdings: Mapping[str, Exposure] = field(default_factory=dict)
+    holdings: Mapping[str, RiskHolding] = field(default_factory=dict)
     trades: Mapping[str, int] = field(default_factory=dict)
     last_trade_ns: Mapping[str, int] = field(default_factory=dict)  # by symbol: the last opening or close
     halted_rule: str | None = None
@@ -107,13 +107,13 @@ class RiskState:
     marked_ns: int = 0
     marked_entry_id: str = "0"
 
-    def live(self) -> list[Exposure]:
+    def live(self) -> list[RiskHolding]:
         return [holding for holding in self.holdings.values() if holding.live]
 
-    def open(self) -> list[Exposure]:
+    def open(self) -> list[RiskHolding]:
         return [holding for holding in self.holdings.values() if holding.open]
 
-    def group(self, group_id: str) -> list[Exposure]:
+    def group(self, group_id: str) -> list[RiskHolding]:
         """The legs of a group, as they were approved."""
         return [holding for holding in self.holdings.values() if holding.group_id == group_id]
 
@@ -129,7 +129,7 @@ class RiskState:
         kept = {holding.pos_id: holding for holding in self.live()}
         return replace(self, day=day, realised={}, consecutive_losses=0, trades={}, halted_rule=None, holdings=kept)
 
-    def with_holding(self, holding: Exposure) -> "RiskState":
+    def with_holding(self, holding: RiskHolding) -> "RiskState":
         return replace(self, holdings={**self.holdings, holding.pos_id: holding})
 
     def without_holding(self, pos_id: str) -> "RiskState":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tradebus.risk.state import Exposure
+from tradebus.risk.state import RiskHolding
 from tradebus.trading.facts import EntrySignal, ExitSignal
 
 
@@ -29,7 +29,7 @@ class RuleFinding:
 class Approval:
     """The terms on which an entry may be made; `holding` is its reservation. Prices rounded to the tick."""
 
-    holding: Exposure
+    holding: RiskHolding
     stop_paise: int
     target_paise: int | None
     lot_size: int
@@ -51,7 +51,7 @@ class Verdict:
     trace_id: str | None
     signal: EntrySignal | ExitSignal | None = None
     approval: Approval | None = None
-    holding: Exposure | None = None
+    holding: RiskHolding | None = None
 
     @property
     def pos_id(self) -> str | None:

@@ -26,7 +26,7 @@ from tradebus.bus.port import Entry, Subscription
 from tradebus.bus.pressure import waits
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.attempts import Attempts
-from tradebus.runtime.consuming.chores import Chores, Work
+from tradebus.runtime.consuming.chores import Chores, Job
 from tradebus.runtime.consuming.completion import Completion, Stopped
 from tradebus.runtime.consuming.handling import (
     DONE,
@@ -91,11 +91,11 @@ class Consumer:
         if policy.claim_idle_seconds is not None and not paced:
             self.every(_CLAIM_EVERY_SECONDS, self._claim, name="claim")
 
-    def every(self, seconds: float, work: Work, *, name: str) -> None:
+    def every(self, seconds: float, work: Job, *, name: str) -> None:
         """Does `work` so often, between entries, without one as well. One that fails is done again the next time."""
         self._chores.every(seconds, work, name=name)
 
-    def post(self, job: Work) -> None:
+    def post(self, job: Job) -> None:
         """Has `job` done once, between entries, as soon as can be: what a timer or another task found to be due."""
         self._chores.post(job)
         self._source.wake()

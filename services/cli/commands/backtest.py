@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.trade import Files, From, Json, Limits, Names, Params, Seed, Symbol, To, Users
+from services.cli.commands.trade import Files, From, Json, Limits, Names, Params, Seed, SymbolOption, To, Users
 
 History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks. Or --stored.")]
 Stored = Annotated[
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest(
-    history: History = None, stored: Stored = None, symbol: Symbol = None, from_: From = None, to: To = None,
+    history: History = None, stored: Stored = None, symbol: SymbolOption = None, from_: From = None, to: To = None,
     strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
     limit: Limits = None, capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, trades: Trades = None, json: Json = False,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-BrokerName = Annotated[str, typer.Option("--broker", help="kite, dhan or upstox.")]
+BrokerOption = Annotated[str, typer.Option("--broker", help="kite, dhan or upstox.")]
 Url = Annotated[
     str | None,
     typer.Option("--url", help="Another address than the broker's own: a sandbox. Else TRADEBUS_KITE_URL and so on."),
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def instruments(
-    broker: BrokerName,
+    broker: BrokerOption,
     query: Annotated[str, typer.Option("--query", "-q", help="Part of a symbol or key.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 20,
     url: Url = None,
@@ -43,7 +43,7 @@ def instruments(
 
 def quote(
     symbols: Annotated[list[str], typer.Argument(help="Symbols, aliases or keys; NIFTY means its current future.")],
-    broker: BrokerName,
+    broker: BrokerOption,
     url: Url = None,
     credential: Login = None,
     json: Json = False,
@@ -63,7 +63,7 @@ def quote(
 
 
 def login(
-    broker: BrokerName,
+    broker: BrokerOption,
     url: Url = None,
     credential: Login = None,
     client_id: Annotated[

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import typer
 
 User = Annotated[str, typer.Argument(help="Whose session.")]
-Stack = Annotated[str | None, typer.Option("--stack", help="Which stack, where several run: its name or namespace.")]
+StackOption = Annotated[
+    str | None, typer.Option("--stack", help="Which stack, where several run: its name or namespace.")
+]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -36,7 +38,7 @@ def start(
     mode: Annotated[str, typer.Option(help="paper; live is taken only where orders go to a sandbox.")] = "paper",
     broker: Annotated[str | None, typer.Option(help="With --mode live: kite, dhan or upstox takes the orders.")] = None,
     credential: Annotated[str | None, typer.Option(help="With --mode live: the stored login.")] = None,
-    stack: Stack = None,
+    stack: StackOption = None,
     url: Url = None,
     token_file: TokenFile = None,
     json: Json = False,
@@ -68,7 +70,7 @@ def start(
 
 
 def stop(
-    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    user: User, reason: Reason = "command", stack: StackOption = None, url: Url = None, token_file: TokenFile = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Close a user's positions and end the session. Repeating it is harmless.
@@ -79,7 +81,7 @@ def stop(
 
 
 def pause(
-    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    user: User, reason: Reason = "command", stack: StackOption = None, url: Url = None, token_file: TokenFile = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Make no new entries for a user; open positions stay supervised.
@@ -90,7 +92,7 @@ def pause(
 
 
 def resume(
-    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    user: User, reason: Reason = "command", stack: StackOption = None, url: Url = None, token_file: TokenFile = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Let a paused session make entries again.
@@ -101,7 +103,7 @@ def resume(
 
 
 def flatten(
-    user: User, reason: Reason = "command", stack: Stack = None, url: Url = None, token_file: TokenFile = None,
+    user: User, reason: Reason = "command", stack: StackOption = None, url: Url = None, token_file: TokenFile = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Close every position of a user's session; the session goes on.

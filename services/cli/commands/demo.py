@@ -13,7 +13,7 @@ Speed = Annotated[
         help="max, or how many times faster than the clock: 600 takes about 40 s. With --broker a number, 40."
     ),
 ]
-Broker = Annotated[
+BrokerOption = Annotated[
     str | None, typer.Option(help="kite, dhan or upstox: trade at the sandbox exchange, with prices from its face.")
 ]
 OrdersBroker = Annotated[str | None, typer.Option(help="With --broker: where orders go, where that is another face.")]
@@ -30,8 +30,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    seed: Seed = 7, day: Day = None, speed: Speed = None, broker: Broker = None, orders_broker: OrdersBroker = None,
-    minutes: Minutes = 105, port: Port = 8000, keep: Keep = False, json: Json = False,
+    seed: Seed = 7, day: Day = None, speed: Speed = None, broker: BrokerOption = None,
+    orders_broker: OrdersBroker = None, minutes: Minutes = 105, port: Port = 8000, keep: Keep = False,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Trade one generated day with two users' sessions, and print the day's report.
 

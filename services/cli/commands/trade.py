@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks.")]
-Symbol = Annotated[str | None, typer.Option(help="What to trade: BANKNIFTY, RELIANCE, … or several with commas.")]
+SymbolOption = Annotated[str | None, typer.Option(help="What to trade: BANKNIFTY, RELIANCE, … or several with commas.")]
 From = Annotated[str | None, typer.Option("--from", help="First day, as 2024-01-01.")]
 To = Annotated[str | None, typer.Option(help="Last day, included.")]
 Names = Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")]
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def trade(
-    history: History = None, symbol: Symbol = None, from_: From = None, to: To = None, strategy: Names = None,
+    history: History = None, symbol: SymbolOption = None, from_: From = None, to: To = None, strategy: Names = None,
     strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", paper: Paper = True, keep: Keep = False, json: Json = False,

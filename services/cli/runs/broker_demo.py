@@ -20,7 +20,7 @@ from services.cli.reports.broker_book import compare
 from services.cli.reports.present import print_report, write_files
 from services.cli.reports.report import read_report
 from services.cli.runs.demonstration import STOCKS, SYMBOLS, last_trading_day
-from services.cli.runs.paced import START_SECONDS, RunOutcome, Wanted, stop_sessions
+from services.cli.runs.paced import START_SECONDS, RunOutcome, WantedSession, stop_sessions
 from services.cli.runs.trading import new_name, run_facts, run_figures
 from services.cli.stack.assembly import Plan, Stack, open_stack, preferred_port
 from services.cli.stack.children import ServiceSpec, free_port
@@ -135,7 +135,7 @@ def _plan(wanted: BrokerDemo, name: str, ports: dict[str, int], clock: SandboxCl
     )  # fmt: skip
 
 
-async def _log_in(wanted: BrokerDemo, admin: SandboxAdmin, state: Path) -> list[Wanted]:
+async def _log_in(wanted: BrokerDemo, admin: SandboxAdmin, state: Path) -> list[WantedSession]:
     """An account for the feed and one for each user, with their logins stored; the sessions to start."""
     credentials = Credentials(state)
     sessions = []
@@ -144,7 +144,7 @@ async def _log_in(wanted: BrokerDemo, admin: SandboxAdmin, state: Path) -> list[
         token = await admin.log_in(account, broker)
         credentials.put(user, Credential(broker, client_id=account, access_token=token, account=account))
         if user != "feed":
-            sessions.append(Wanted(user, _session(wanted, user)))
+            sessions.append(WantedSession(user, _session(wanted, user)))
     return sessions
 
 
@@ -171,7 +171,7 @@ def _session(wanted: BrokerDemo, user: str) -> dict[str, Any]:
 
 
 async def _trade(
-    stack: Stack, wanted: BrokerDemo, sessions: Sequence[Wanted], clock: SandboxClock, day: date
+    stack: Stack, wanted: BrokerDemo, sessions: Sequence[WantedSession], clock: SandboxClock, day: date
 ) -> RunOutcome:
     """Runs the sessions over their part of the morning, and stops them."""
     session = session_for(day, "derivative")
@@ -215,7 +215,9 @@ async def _until(clock: SandboxClock, end_ns: int, open_ns: int, store: Store) -
         await asyncio.sleep(min(_SUMMARY_SECONDS, max(0.1, (end_ns - now_ns) / clock.speed / 1e9)))
 
 
-async def _differences(stack: Stack, admin: SandboxAdmin, sessions: Sequence[Wanted], outcome: RunOutcome) -> list[str]:
+async def _differences(
+    stack: Stack, admin: SandboxAdmin, sessions: Sequence[WantedSession], outcome: RunOutcome
+) -> list[str]:
     """What the ledger and the exchange's book of each account do not agree on."""
     store = await Store.connect(stack.servers.database_url, namespace=stack.plan.namespace, producer="cli", pool_size=1)
     by_user = {one.user_id: one for one in outcome.report.sessions}

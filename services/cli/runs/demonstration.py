@@ -5,7 +5,7 @@ from typing import Any
 
 from services.cli.output import print_json, say
 from services.cli.reports.present import print_report, write_files
-from services.cli.runs.paced import Wanted, run_paced
+from services.cli.runs.paced import WantedSession, run_paced
 from services.cli.runs.trading import new_name, run_facts, run_figures
 from services.cli.stack.assembly import Plan, open_stack, preferred_port
 from tradebus.calendar import is_trading_day
@@ -57,16 +57,16 @@ async def run_demo(*, seed: int, day: date | None, speed: str, port: int, keep: 
         print_json(figures)
 
 
-def sessions(seed: int) -> list[Wanted]:
+def sessions(seed: int) -> list[WantedSession]:
     """Two users, each with a strategy, symbols, capital and limits of their own."""
     paper = {"seed": seed}
     return [
-        Wanted(
+        WantedSession(
             "asha",
             {"strategies": ["orb"], "symbols": ["NIFTY", "BANKNIFTY"], "capital": 2_000_000, "paper": paper,
              "limits": {"daily_max_loss": 40_000}},
         ),
-        Wanted(
+        WantedSession(
             "ravi",
             {"strategies": ["ema_20_50"], "symbols": ["BANKNIFTY", *STOCKS], "capital": 1_500_000, "paper": paper,
              "limits": {"max_concurrent_trades": 4}},

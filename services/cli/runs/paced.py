@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedSession:
     """One session to run."""
 
     user_id: str
@@ -47,7 +47,7 @@ class RunWatcher(Protocol):
 
 async def run_paced(
     stack: Stack,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedSession],
     *,
     symbols: Sequence[str],
     from_date: date,
@@ -104,7 +104,9 @@ async def is_over(bus: Bus, decided: Subscription) -> bool:
     return bool(newest) and newest[-1].kind == END_OF_FEED and not sum((await decided.lag()).values())
 
 
-async def stop_sessions(client: GatewayClient, wanted: Sequence[Wanted], ids: Sequence[str], *, reason: str) -> None:
+async def stop_sessions(
+    client: GatewayClient, wanted: Sequence[WantedSession], ids: Sequence[str], *, reason: str
+) -> None:
     """Closes what is open and waits until every session has ended."""
     for session in wanted:
         await client.command("STOP_TRADING", user_id=session.user_id, data={"reason": reason})

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.cli.output import print_json, say
 from services.cli.reports.present import print_report, write_files
-from services.cli.runs.paced import ProgressBar, RunOutcome, Wanted, run_paced
+from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
 from services.cli.stack.assembly import Plan, Stack, open_stack
 from services.market_data.feeds.recorded.validate import HistorySummary, check_history
 from tradebus.kernel.ids import RandomIds
@@ -37,7 +37,7 @@ async def run_trade(request: TradeRequest) -> None:
     plan = Plan(
         name=(name := new_name("run")), command="trade", namespace=name, paced=True, feed=_feed(request, summary)
     )
-    wanted = [Wanted(name, {**data, "symbols": list(summary.symbols)}) for name, data in request.users.items()]
+    wanted = [WantedSession(name, {**data, "symbols": list(summary.symbols)}) for name, data in request.users.items()]
     async with open_stack(plan, keep=request.keep) as stack:
         bar = ProgressBar()
         with bar.shown():

@@ -18,12 +18,12 @@ from services.execution.metrics import ExecutionMetrics
 from tradebus.bus.port import Bus
 from tradebus.contracts.base import Message
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.chores import Job
 from tradebus.runtime.patience import PASSING, repeatedly
 
 _AT_ONCE = 200  # posted by one look
 _LETTERS = 10_000
 _RESTS_MAX = 6
-Job = Callable[[], Awaitable[None]]
 _log = structlog.get_logger()
 
 

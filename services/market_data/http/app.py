@@ -28,7 +28,7 @@ _SQL = load_queries("services.market_data.http", "chains")
 _STORE_SECONDS = 5.0
 _STORE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
-Symbol = Annotated[str, Query(min_length=1, max_length=60)]
+SymbolQuery = Annotated[str, Query(min_length=1, max_length=60)]
 Timeframe = Annotated[int, Query(ge=1, le=86_400)]
 
 
@@ -48,7 +48,7 @@ def _candle_routes(names: InstrumentNames, reader: CandleReader) -> APIRouter:
 
     @router.get("/candles/last")
     async def candles_last(
-        symbol: Symbol, timeframe_seconds: Timeframe = 60, limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100
+        symbol: SymbolQuery, timeframe_seconds: Timeframe = 60, limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100
     ) -> Response:
         async with _store_answers():
             instrument = await names.find(symbol)
@@ -56,7 +56,7 @@ def _candle_routes(names: InstrumentNames, reader: CandleReader) -> APIRouter:
 
     @router.get("/candles")
     async def candles(
-        symbol: Symbol,
+        symbol: SymbolQuery,
         start: Annotated[str, Query(alias="from", max_length=40)],
         end: Annotated[str, Query(alias="to", max_length=40)],
         timeframe_seconds: Timeframe = 60,
@@ -77,7 +77,7 @@ def _quote_routes(names: InstrumentNames, reader: CandleReader, tail: StreamTail
     router = APIRouter()
 
     @router.get("/quote")
-    async def quote(symbol: Symbol) -> Response:
+    async def quote(symbol: SymbolQuery) -> Response:
         async with _store_answers():
             instrument = await names.find(symbol)
             tail.require_following()
@@ -117,7 +117,7 @@ def _reference_routes(names: InstrumentNames, store: Store, tail: StreamTail) ->
         return _json(json.dumps({"status": "ok", "redis": "ok", "postgres": "ok", "feed": feed}).encode())
 
     @router.get("/option_chain")
-    async def option_chain(symbol: Symbol, expiry: Annotated[str | None, Query(max_length=20)] = None) -> Response:
+    async def option_chain(symbol: SymbolQuery, expiry: Annotated[str | None, Query(max_length=20)] = None) -> Response:
         wanted = day(expiry, name="expiry")
         async with _store_answers():
             instrument = await names.find(symbol)

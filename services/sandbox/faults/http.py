@@ -19,8 +19,8 @@ from services.sandbox.server import connection_of
 Scope = MutableMapping[str, Any]
 AsgiMessage = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[AsgiMessage]]
-Send = Callable[[AsgiMessage], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiSend = Callable[[AsgiMessage], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, AsgiSend], Awaitable[None]]
 ErrorBody = Callable[[int, str], object]
 
 _HTML = (
@@ -34,12 +34,12 @@ class FaultyApp:
     """An ASGI application around a face's."""
 
     def __init__(self, app: Any, *, broker: BrokerName, exchange: Exchange, faults: Faults, limits: RateLimits) -> None:
-        self._app: App = app
+        self._app: AsgiApp = app
         self._broker, self._exchange, self._faults, self._limits = broker, exchange, faults, limits
         state = getattr(app, "state", None)
         self._error_body: ErrorBody = getattr(state, "error_body", None) or _plain_error
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -73,7 +73,7 @@ class FaultyApp:
         token = self._exchange.authorise(self._broker, token_in(self._broker, scope))
         return token.account if isinstance(token, Token) else None
 
-    async def _socket(self, scope: Scope, receive: Receive, send: Send, fault: Fault | None) -> None:
+    async def _socket(self, scope: Scope, receive: Receive, send: AsgiSend, fault: Fault | None) -> None:
         if fault is not None and fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.seconds)
         elif fault is not None:
@@ -82,7 +82,7 @@ class FaultyApp:
             return
         await self._app(scope, receive, send)
 
-    async def _instead(self, scope: Scope, send: Send, fault: Fault) -> None:
+    async def _instead(self, scope: Scope, send: AsgiSend, fault: Fault) -> None:
         if fault.kind is FaultKind.DROP:
             await _cut(scope)
         elif fault.kind is FaultKind.HTML:
@@ -92,10 +92,10 @@ class FaultyApp:
         else:
             await self._error(send, fault.status, "Internal server error")
 
-    async def _error(self, send: Send, status: int, text: str) -> None:
+    async def _error(self, send: AsgiSend, status: int, text: str) -> None:
         await _answer(send, status, "application/json", json.dumps(self._error_body(status, text)).encode())
 
-    async def _afterwards(self, scope: Scope, receive: Receive, send: Send, fault: Fault) -> None:
+    async def _afterwards(self, scope: Scope, receive: Receive, send: AsgiSend, fault: Fault) -> None:
         """Lets the face do its work and spoils its answer."""
         start: AsgiMessage = {"status": 200, "headers": []}
         body = bytearray()
@@ -175,12 +175,12 @@ async def _cut(scope: Scope) -> None:
         await asyncio.sleep(0)  # the server hears of it before we return
 
 
-async def _begin(send: Send, status: int, content_type: str, length: int) -> None:
+async def _begin(send: AsgiSend, status: int, content_type: str, length: int) -> None:
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(length).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
-async def _answer(send: Send, status: int, content_type: str, body: bytes) -> None:
+async def _answer(send: AsgiSend, status: int, content_type: str, body: bytes) -> None:
     await _begin(send, status, content_type, len(body))
     await send({"type": "http.response.body", "body": body})
 

@@ -25,6 +25,7 @@ from tradebus.contracts.sessions import SessionStatus
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.chores import Job
 from tradebus.runtime.patience import repeatedly
 from tradebus.store.books import SessionsBook
 from tradebus.store.books.sessions import MAY_TRADE
@@ -32,7 +33,6 @@ from tradebus.strategies.lane.sessions import ActiveSessions
 
 _TAIL = 128
 _log = structlog.get_logger()
-Job = Callable[[], Awaitable[object]]
 
 
 class Lost(StrEnum):

@@ -12,6 +12,7 @@ from testkit.dhan_desk import CLIENT_ID, INFY, LISTED, NIFTY, TOKEN, fake_socket
 from testkit.fuzz_dhan import header, listed, packet
 
 from tradebus.brokers.dhan import DhanEndpoints, DhanFeed, DhanOrderUpdates, DhanSettings
+from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
@@ -203,15 +204,21 @@ async def test_too_many_connections_is_a_disconnection_and_not_the_end():
         assert FeedEventKind.REFUSED not in following.kinds
 
 
-async def test_a_defect_in_reading_ends_the_feed_with_it_and_not_in_silence():
-    feed = DhanFeed(DhanSettings(CLIENT_ID, TOKEN))
-    await feed.subscribe({0: INFY}, FeedMode.FULL)
+class BrokenClient(DhanClient):
+    """A defect of ours, met where a connection is made."""
 
-    async def broken():
+    @property
+    def token(self) -> str:
         raise ZeroDivisionError("a defect")
-        yield
 
-    feed._connections[0].socket.frames = broken
+    @token.setter
+    def token(self, _: str) -> None: ...
+
+
+async def test_a_defect_in_reading_ends_the_feed_with_it_and_not_in_silence():
+    settings = DhanSettings(CLIENT_ID, TOKEN)
+    feed = DhanFeed(settings, client=BrokenClient(settings))
+    await feed.subscribe({0: INFY}, FeedMode.FULL)
     with pytest.raises(ZeroDivisionError):
         async for _ in feed.batches():
             pass

@@ -12,7 +12,7 @@ from testkit.risk import DAY, OTHER, SECOND, STOCK, at, closed, every_second, op
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
 from tradebus.risk.marking import held_instruments, mark, select
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.step import on_fact, on_ticks
 from tradebus.risk.verdicts import VerdictKind
 
@@ -22,8 +22,8 @@ START = at("10:00")
 def holding(
     pos_id: str, *, instrument: int = 1, side: Side = Side.LONG, quantity: int = 10, entry_paise: int = 1_000,
     mark_paise: int = 0, opened_ns: int = START - SECOND, closed_ns: int | None = None, net_pnl_paise: int = 0,
-) -> Exposure:  # fmt: skip
-    return Exposure(
+) -> RiskHolding:  # fmt: skip
+    return RiskHolding(
         pos_id=pos_id, strategy="orb", symbol=f"S{instrument}", instrument=instrument, side=side, quantity=quantity,
         price_paise=entry_paise, trace_id="t", approved_ns=opened_ns, opened_quantity=quantity,
         average_paise=entry_paise, opened_ns=opened_ns, mark_paise=mark_paise, closed_ns=closed_ns,
@@ -31,7 +31,7 @@ def holding(
     )  # fmt: skip
 
 
-def state_of(*holdings: Exposure, realised_before: int = 0) -> RiskState:
+def state_of(*holdings: RiskHolding, realised_before: int = 0) -> RiskState:
     realised = {one.pos_id: one.net_pnl_paise for one in holdings if one.closed_ns is not None}
     return RiskState(
         day=DAY, holdings={one.pos_id: one for one in holdings}, realised={"before": realised_before, **realised}
@@ -76,7 +76,7 @@ prices = st.integers(900, 1_100)
 
 
 @st.composite
-def drawn_holding(draw: st.DrawFn, pos_id: str) -> Exposure:
+def drawn_holding(draw: st.DrawFn, pos_id: str) -> RiskHolding:
     opened_ns = draw(st.one_of(st.just(START - SECOND), instants))
     lasts_seconds = draw(st.one_of(st.none(), st.integers(0, 90)))
     return holding(

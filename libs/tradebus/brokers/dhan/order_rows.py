@@ -8,7 +8,6 @@ known, is UNKNOWN. A row that does not name its order makes the whole reply Malf
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tradebus.brokers.common.orders.book import InstrumentOf
 from tradebus.brokers.dhan.fields import (
     Row,
     instant_ns_or_none,
@@ -19,6 +18,7 @@ from tradebus.brokers.dhan.fields import (
 )
 from tradebus.brokers.dhan.words import BROKER, STOP_WORDS
 from tradebus.brokers.errors import Malformed
+from tradebus.brokers.reference import InstrumentOf
 from tradebus.contracts.orders import Transaction
 from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from tradebus.brokers.common.orders.book import InstrumentOf
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.connections import frames_of
 from tradebus.brokers.dhan.fields import mapping_of
@@ -14,6 +13,7 @@ from tradebus.brokers.dhan.order_rows import Reader, small_letters
 from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
+from tradebus.brokers.reference import InstrumentOf
 from tradebus.brokers.sockets import Frame, ReconnectingSocket, Send, SocketAddress, SocketTiming
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.trading.orders import BrokerOrder

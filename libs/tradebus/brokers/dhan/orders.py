@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 
-from tradebus.brokers.common.orders.book import InstrumentOf
 from tradebus.brokers.common.orders.outcomes import outcome_of
 from tradebus.brokers.common.orders.settling import SETTLE_SECONDS, Settling
 from tradebus.brokers.dhan.client import DhanClient
@@ -21,12 +20,11 @@ from tradebus.brokers.dhan.order_rows import Reader, filled_of, fills_by_order
 from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.dhan.words import FEED_NUMBERS, INDEX, ORDER_TYPE_WORDS, PRODUCT_WORDS
 from tradebus.brokers.errors import BrokerError
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import InstrumentOf, ListedInstrument, ListingOf
 from tradebus.contracts.orders import OrderType
 from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
 from tradebus.trading.orders import BrokerFill, BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
 
-ListingOf = Callable[[int], ListedInstrument]
 _log = structlog.get_logger()
 _TAG = re.compile(r"[A-Za-z0-9 _-]{1,30}")
 _ORDER_ID = re.compile(r"[A-Za-z0-9_-]{1,60}")

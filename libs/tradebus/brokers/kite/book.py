@@ -6,11 +6,12 @@ A fill's id is unique beyond its day, because exchanges number trades afresh eve
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tradebus.brokers.common.orders.book import BookLine, FillsByOrder, InstrumentOf, fills_in, order_in
+from tradebus.brokers.common.orders.book import BookLine, FillsByOrder, fills_in, order_in
 from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, text, whole
 from tradebus.brokers.kite.replies import identity, moment_ns, optional_text
 from tradebus.brokers.kite.settings import BROKER
 from tradebus.brokers.kite.status import status_of
+from tradebus.brokers.reference import InstrumentOf
 from tradebus.contracts.orders import Transaction
 from tradebus.trading.orders import BrokerFill, BrokerOrder
 

@@ -9,7 +9,6 @@ from contextlib import aclosing
 
 import structlog
 
-from tradebus.brokers.common.orders.book import InstrumentOf
 from tradebus.brokers.common.replies.rows import Unreadable, row_of
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.kite.book import line_of, order_of
@@ -17,6 +16,7 @@ from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.kite.decoder import message
 from tradebus.brokers.kite.settings import KiteSettings
 from tradebus.brokers.kite.ticker import Ticker
+from tradebus.brokers.reference import InstrumentOf
 from tradebus.brokers.sockets import Send, SocketTiming
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.trading.orders import BrokerFill, BrokerOrder

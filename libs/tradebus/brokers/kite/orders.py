@@ -10,7 +10,7 @@ Kite has no idempotency key, so nothing is ever sent twice (except after Kite re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from tradebus.brokers.common.orders.book import FillsByOrder, InstrumentOf
+from tradebus.brokers.common.orders.book import FillsByOrder
 from tradebus.brokers.common.orders.lookup import BookReader
 from tradebus.brokers.common.orders.outcomes import outcome_of
 from tradebus.brokers.common.orders.settling import SETTLE_SECONDS, Settling
@@ -21,7 +21,7 @@ from tradebus.brokers.kite.limits import CHANGES_PER_ORDER, ORDERS_PER_MINUTE, O
 from tradebus.brokers.kite.replies import identity
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
 from tradebus.brokers.kite.tickets import change_ticket, order_ticket
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import InstrumentOf, ListedInstrument
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError
 from tradebus.trading.orders import BrokerFill, BrokerOrder, OrderModification, OrderRequest, Outcome, Result

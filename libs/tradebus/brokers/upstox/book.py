@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tradebus.brokers.common.orders.book import BookLine, FillsByOrder, InstrumentOf, fills_in, order_in
+from tradebus.brokers.common.orders.book import BookLine, FillsByOrder, fills_in, order_in
 from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, text, whole
+from tradebus.brokers.reference import InstrumentOf
 from tradebus.brokers.upstox.replies import moment_ns, moment_of, optional_text
 from tradebus.brokers.upstox.settings import BROKER
 from tradebus.brokers.upstox.words import segment_of, status_of

@@ -8,10 +8,9 @@ from contextlib import aclosing
 
 import structlog
 
-from tradebus.brokers.common.orders.book import InstrumentOf
 from tradebus.brokers.common.replies.rows import Unreadable
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import InstrumentOf, ListedInstrument
 from tradebus.brokers.sockets import Frame, Send, SocketTiming
 from tradebus.brokers.upstox.authorised import AuthorisedSocket
 from tradebus.brokers.upstox.book import line_of, order_of

@@ -10,13 +10,13 @@ Upstox has no idempotency key, so nothing is ever sent twice (except after it re
 from collections.abc import Callable, Iterable, Sequence
 
 from tradebus.brokers.common.access.pace import WindowPace
-from tradebus.brokers.common.orders.book import FillsByOrder, InstrumentOf
+from tradebus.brokers.common.orders.book import FillsByOrder
 from tradebus.brokers.common.orders.lookup import BookReader
 from tradebus.brokers.common.orders.outcomes import outcome_of
 from tradebus.brokers.common.orders.settling import SETTLE_SECONDS, Settling
 from tradebus.brokers.common.replies.rows import Row, Unreadable, row_of, text
 from tradebus.brokers.errors import BrokerError, Refused, TokenExpired
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import InstrumentOf, ListedInstrument
 from tradebus.brokers.upstox.book import UpstoxLine, fills_by_order, line_of, order_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, Use
 from tradebus.brokers.upstox.pace import ORDER_WINDOWS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_time
-from tradebus.risk.state import Exposure, RiskState
+from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import EntryHours, Situation
 from tradebus.risk.verdicts import RuleFinding, VerdictKind
 from tradebus.trading.facts import EntrySignal
@@ -20,7 +20,7 @@ class EntryProposal:
     state: RiskState
     situation: Situation
     hours: EntryHours | None
-    live: list[Exposure]
+    live: list[RiskHolding]
     price_paise: int
     stop_paise: int
     target_paise: int | None

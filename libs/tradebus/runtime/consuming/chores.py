@@ -14,14 +14,14 @@ from tradebus.runtime.consuming.handling import reason_of
 from tradebus.runtime.metrics import ConsumerMetrics
 from tradebus.runtime.patience import PASSING, patiently
 
-Work = Callable[[], Awaitable[object]]
+Job = Callable[[], Awaitable[object]]
 _log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Chore:
     name: str
-    work: Work
+    work: Job
     every_ns: int
     due_ns: int
 
@@ -35,13 +35,13 @@ class Chores:
     ) -> None:  # fmt: skip
         self._consumer, self._timers, self._metrics, self._turn, self._spoilt = consumer, timers, metrics, turn, spoilt
         self._chores: list[_Chore] = []
-        self._jobs: deque[Work] = deque()
+        self._jobs: deque[Job] = deque()
 
-    def every(self, seconds: float, work: Work, *, name: str) -> None:
+    def every(self, seconds: float, work: Job, *, name: str) -> None:
         every_ns = round(seconds * NANOSECONDS_PER_SECOND)
         self._chores.append(_Chore(name, work, every_ns, self._timers.monotonic_ns() + every_ns))
 
-    def post(self, job: Work) -> None:
+    def post(self, job: Job) -> None:
         self._jobs.append(job)
 
     @property
@@ -74,7 +74,7 @@ class Chores:
                 chore.due_ns = self._timers.monotonic_ns() + chore.every_ns
         return did
 
-    async def _do(self, name: str, work: Work) -> None:
+    async def _do(self, name: str, work: Job) -> None:
         try:
             async with self._turn:
                 await work()

@@ -51,7 +51,7 @@ async def body_of(request: Request) -> Fields:
 
 AuthorisedCaller = Annotated[Caller, Depends(authorised)]
 Body = Annotated[Fields, Depends(body_of)]
-Market = Annotated[Exchange, Depends(exchange_of)]
+FaceExchange = Annotated[Exchange, Depends(exchange_of)]
 
 
 def instrument_of(

@@ -6,7 +6,7 @@ Anybody may log in: the sandbox asks for a client id, a PIN and a TOTP, and beli
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, Market
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, FaceExchange
 from services.sandbox.faces.dhan.fields import Fields, is_number
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
@@ -33,7 +33,7 @@ class Consents:
 
 
 @router.post("/app/generateAccessToken")
-async def generate_token(request: Request, exchange: Market) -> Row:
+async def generate_token(request: Request, exchange: FaceExchange) -> Row:
     query = Fields(request.query_params)
     account, pin, totp = query.text("dhanClientId"), query.text("pin"), query.text("totp")
     if not (_digits(pin, least=4, most=8) and _digits(totp, least=6, most=6)):
@@ -42,7 +42,7 @@ async def generate_token(request: Request, exchange: Market) -> Row:
 
 
 @router.post("/app/generate-consent")
-async def generate_consent(request: Request, exchange: Market) -> Row:
+async def generate_consent(request: Request, exchange: FaceExchange) -> Row:
     account = Fields(request.query_params).text("client_id")
     if not (request.headers.get("app_id") and request.headers.get("app_secret")):
         raise DhanProblem("DH-901", "app_id and app_secret are required")
@@ -53,7 +53,7 @@ async def generate_consent(request: Request, exchange: Market) -> Row:
 
 
 @router.get("/login/consentApp-login")
-async def log_in_at_browser(request: Request, exchange: Market) -> Response:
+async def log_in_at_browser(request: Request, exchange: FaceExchange) -> Response:
     """Where the client's browser would ask for its credentials; here it goes on at once with `tokenId`."""
     consents: Consents = request.app.state.consents
     account = consents.by_consent.pop(Fields(request.query_params).text("consentAppId"), None)
@@ -71,7 +71,7 @@ async def logged_in(request: Request) -> Row:
 
 @router.get("/app/consumeApp-consent")
 @router.post("/app/consumeApp-consent")
-async def consume_consent(request: Request, exchange: Market) -> Row:
+async def consume_consent(request: Request, exchange: FaceExchange) -> Row:
     consents: Consents = request.app.state.consents
     account = consents.by_token_id.pop(Fields(request.query_params).text("tokenId"), None)
     if account is None:

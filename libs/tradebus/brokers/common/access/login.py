@@ -2,14 +2,14 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 import structlog
 
+from tradebus.brokers.account import Refresh
 from tradebus.brokers.calls import CONNECT_SECONDS, Classify, SdkCalls
 from tradebus.brokers.redaction import Redactor
 
-Refresh = Callable[[], Awaitable[str]]
 _WORKERS = 8  # orders must not wait behind slow reads
 _log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from typing import Protocol
 import structlog
 
 from tradebus.brokers.common.replies.rows import Row, Unreadable
+from tradebus.brokers.reference import InstrumentOf
 from tradebus.contracts.orders import Transaction
 from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerFill, BrokerOrder, BrokerStatus
 
-InstrumentOf = Callable[[str, str], int | None]  # by the broker's segment and token
 FillsByOrder = Mapping[str, tuple[BrokerFill, ...]]
 _log = structlog.get_logger()
 

@@ -1,0 +1,89 @@
+"""One name means one thing across the tree: no public class is defined twice, and no alias bears a class's name."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tradebus.contracts.registry import MESSAGES
+from tradebus.trading import facts
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("libs/tradebus/**/*.py"), *ROOT.glob("services/**/*.py")])
+FACES = "services/sandbox/faces"
+# What the face of every broker has, each in its broker's own words.
+OF_EVERY_FACE = {"Caller", "Catalogue", "FeedHub", "FeedSubscriber", "Fields", "Logins", "StreamMode"}
+# A fact in the cores and the message as which a service publishes it are one thing, and have one name and one TYPE.
+FACTS = "libs/tradebus/trading/facts.py"
+MESSAGE_BY_NAME = {message.__name__: message for message in MESSAGES.values()}
+
+
+def places(paths: Iterable[Path], *, root: Path) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """The files that define each public class, and each public alias at a module's top."""
+    classes: dict[str, set[str]] = defaultdict(set)
+    aliases: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        place = str(path.relative_to(root))
+        for node in ast.parse(path.read_text(), filename=place).body:
+            if isinstance(node, ast.ClassDef):
+                classes[node.name].add(place)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        aliases[target.id].add(place)
+    return (
+        {name: where for name, where in classes.items() if not name.startswith("_")},
+        {name: where for name, where in aliases.items() if not name.startswith("_")},
+    )
+
+
+def one_thing(name: str, where: set[str]) -> bool:
+    """Whether the definitions are of one thing after all."""
+    if FACTS in where:
+        message = MESSAGE_BY_NAME.get(name)
+        return len(where) == 2 and message is not None and message.TYPE == getattr(facts, name).TYPE
+    faces = {place.removeprefix(f"{FACES}/").split("/")[0] for place in where if place.startswith(f"{FACES}/")}
+    return name in OF_EVERY_FACE and len(faces) == len(where)
+
+
+def shared(paths: Iterable[Path], *, root: Path = ROOT) -> dict[str, set[str]]:
+    """Names that mean several things, with the files that define them."""
+    classes, aliases = places(paths, root=root)
+    found = {name: where for name, where in classes.items() if len(where) > 1 and not one_thing(name, where)}
+    found |= {name: where | aliases[name] for name, where in classes.items() if name in aliases}
+    return found
+
+
+def test_no_name_means_several_things():
+    found = shared(SOURCES)
+    assert not found, found
+
+
+def test_every_named_reason_is_needed():
+    classes, _ = places(SOURCES, root=ROOT)
+    assert {name for name in OF_EVERY_FACE if len(classes.get(name, ())) < 2} == set()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        ("libs/a.py", "services/b.py", "class Desk: ...\n"),
+        (f"{FACES}/kite/a.py", f"{FACES}/kite/b.py", "class Fields: ...\n"),
+        (f"{FACES}/kite/a.py", "services/b.py", "class Fields: ...\n"),
+        (FACTS, "services/b.py", "class EntrySignal: ...\nclass Other: ...\n"),
+    ],
+)
+def test_the_check_of_names_can_fail(tmp_path, first, second, text):
+    for place in (first, second):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text)
+    assert shared(tmp_path.glob("**/*.py"), root=tmp_path)
+
+
+def test_an_alias_may_not_bear_the_name_of_a_class(tmp_path):
+    (tmp_path / "a.py").write_text("class Step: ...\n_Own = int\n")
+    (tmp_path / "b.py").write_text("Step = int\nclass _Own: ...\n")
+    assert set(shared(tmp_path.glob("*.py"), root=tmp_path)) == {"Step"}
