@@ -1,7 +1,7 @@
 """Blocking SDK calls, off the event loop, under one policy for errors (SPEC 10).
 
     read(...)   safe to repeat: 429, 5xx and timeouts are tried again, five times, 0.5 → 8 s with jitter
-    once(...)   an order: one attempt, whatever happens; the caller makes an Outcome of it
+    once(...)   an order: one attempt, whatever happens; the caller makes an Outcome of it. It waits behind no read
     both        401 / 403: the token is refreshed once where that can be done, then everything halts until `renewed`, or
                 until a token that is brought later is taken: whoever logs in does so beside a running service
 
@@ -77,7 +77,9 @@ class SdkCalls:
     ) -> None:
         self.broker, self._classify, self._redactor, self._refresh = broker, classify, redactor, refresh
         self._request_seconds, self._first_delay_seconds, self._seed = request_seconds, first_delay_seconds, seed
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{broker}-sdk")
+        # Threads of their own for what is asked once: however many reads hang, an order finds one.
+        self._readers = ThreadPoolExecutor(workers, thread_name_prefix=f"{broker}-sdk-read")
+        self._orderers = ThreadPoolExecutor(workers, thread_name_prefix=f"{broker}-sdk")
         self._refreshing = asyncio.Lock()
         self._generation = 0  # goes up with every new token
         self.halted: TokenExpired | None = None
@@ -90,7 +92,7 @@ class SdkCalls:
             if pacer is not None:
                 await pacer.turn()
             try:
-                return await self.once(what, call)
+                return await self._once(what, call, self._readers)
             except (Throttled, NoAnswer):
                 if attempt == ATTEMPTS:
                     raise
@@ -100,20 +102,7 @@ class SdkCalls:
 
     async def once(self, what: str, call: Callable[[], T]) -> T:
         """What the call returns. Raises BrokerError."""
-        if self.halted is not None and not await self._goes_on():
-            raise self.halted
-        generation = self._generation
-        try:
-            return await self._attempt(what, call)
-        except TokenExpired as error:
-            if not await self._refreshed(generation):
-                self._halt(error)
-                raise
-        try:
-            return await self._attempt(what, call)
-        except TokenExpired as error:
-            self._halt(error)
-            raise
+        return await self._once(what, call, self._orderers)
 
     def renewed(self) -> None:
         """A new token is in place: calls may be made again."""
@@ -122,11 +111,28 @@ class SdkCalls:
 
     def close(self) -> None:
         """Takes no new calls; those under way end by their own timeout."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._readers, self._orderers):
+            threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _attempt(self, what: str, call: Callable[[], T]) -> T:
+    async def _once(self, what: str, call: Callable[[], T], threads: ThreadPoolExecutor) -> T:
+        if self.halted is not None and not await self._goes_on():
+            raise self.halted
+        generation = self._generation
         try:
-            started = self._pool.submit(call)
+            return await self._attempt(what, call, threads)
+        except TokenExpired as error:
+            if not await self._refreshed(generation):
+                self._halt(error)
+                raise
+        try:
+            return await self._attempt(what, call, threads)
+        except TokenExpired as error:
+            self._halt(error)
+            raise
+
+    async def _attempt(self, what: str, call: Callable[[], T], threads: ThreadPoolExecutor) -> T:
+        try:
+            started = threads.submit(call)
         except RuntimeError:  # closed
             raise Refused(self.broker, f"{what}: not asked, the connection was closed") from None
         watched = _threads.get()

@@ -183,3 +183,16 @@ async def test_a_call_that_hangs_is_an_unknown_outcome_and_the_loop_goes_on(monk
         release.set()
         ticking.cancel()
     assert turns > 5
+
+
+async def test_an_order_leaves_however_many_reads_hang():
+    release = threading.Event()
+    under_test = calls(workers=2)
+    hanging = [asyncio.create_task(under_test.read("orders", lambda: release.wait(30))) for _ in range(5)]
+    try:
+        async with asyncio.timeout(20):
+            assert await under_test.once("cancel", lambda: "cancelled") == "cancelled"
+        assert not any(one.done() for one in hanging)
+    finally:
+        release.set()
+        await asyncio.gather(*hanging)
