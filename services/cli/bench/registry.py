@@ -14,10 +14,11 @@ BENCHMARKS: dict[str, str] = {
     "candles": "tradebus.indicators.measure:measure_kernels",
     "opinions": "services.strategy.measure:measure_opinions",
     "parse": "services.cli.bench.parse:measure",
+    "accounts": "services.cli.bench.accounts.measure:measure",
     "engine": "services.cli.bench.engine:measure",
     "sandbox": "services.sandbox.load.measure:measure_sandbox",
 }
-_LONG = ("engine", "sandbox")  # run when they are named
+_LONG = ("accounts", "engine", "sandbox")  # run when they are named
 DEFAULT = tuple(name for name in BENCHMARKS if name not in _LONG)
 
 

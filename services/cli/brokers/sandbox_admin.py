@@ -1,5 +1,6 @@
 """The sandbox's own address, as the commands use it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +58,28 @@ class SandboxAdmin:
         """Orders with their trades, positions, money in paise."""
         return dict(await self._asked("GET", f"/accounts/{name}"))
 
-    async def _asked(self, method: str, path: str) -> Any:
+    async def instrument(self, key: str) -> dict[str, Any]:
+        """How it is listed. Raises InvalidInput for one that is not."""
+        for row in await self._asked("GET", "/instruments", params={"query": key}):
+            if row["key"] == key:
+                return dict(row)
+        raise InvalidInput(f"sandbox at {self._url}: {key} is not listed")
+
+    async def price_paise(self, key: str) -> int:
+        """Of the last trade."""
+        return int((await self._asked("GET", "/market/quote", params={"key": key}))["price_paise"])
+
+    async def add_fault(self, rule: Mapping[str, Any]) -> None:
+        """From now on; see `services.sandbox.faults`."""
+        await self._asked("POST", "/faults", json=dict(rule))
+
+    async def clear_faults(self) -> None:
+        """What is being held back already stays so until its time."""
+        await self._asked("DELETE", "/faults")
+
+    async def _asked(self, method: str, path: str, **content: Any) -> Any:
         try:
-            answer = await self._http.request(method, path)
+            answer = await self._http.request(method, path, **content)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise InvalidInput(f"sandbox {self._url}: {error}; write it as http://127.0.0.1:8100") from error
         except httpx.HTTPError as error:

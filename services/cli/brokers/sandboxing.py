@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.cli.brokers.sandbox_process import ADMIN, FACES
 from services.cli.output import print_json, say
 from services.sandbox.assembly import run_until
 from services.sandbox.bootstrap import make_sandbox
@@ -32,7 +33,7 @@ async def run_sandbox(given: dict[str, Any], *, json: bool) -> None:
             "instruments": len(box.exchange.instruments),
         })  # fmt: skip
     else:
-        for name in (*_FACES, "admin"):
+        for name in (*FACES, ADMIN):
             print(f"{name:<8} {urls[name]}", flush=True)
         count, when = len(box.exchange.instruments), moment.strftime("%Y-%m-%d %H:%M")
         print(f"{count:,} instruments, {when} Indian time, {settings.speed:g} times the clock\n")

@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="ingest, latency, candles, opinions, parse; or engine, sandbox, which take minutes."),
+        typer.Argument(help="ingest, latency, candles, opinions, parse; or, for minutes: accounts, engine, sandbox."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:
@@ -22,6 +22,7 @@ def bench(
     the compiled kernels. opinions: one compiled strategy for 1,000 sessions at 25,000 ticks a second. parse:
     brokers' frames → record batches, beside the SDKs. engine: a month through six processes and through the engine,
     then ten years. sandbox: the simulated exchange with 5,000 instruments and 1,000 accounts, for five minutes.
+    accounts: what two accounts notice of a third whose broker hangs, while they trade, at the start and on a kill.
 
     Examples:
 

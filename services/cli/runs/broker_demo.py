@@ -5,7 +5,6 @@ same or another one's, and in the end the ledger held against the exchange's own
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
-from services.cli.output import Verbosity, print_json, say
+from services.cli.brokers.sandbox_process import broker_addresses, sandbox_spec
+from services.cli.output import print_json, say
 from services.cli.place import state_dir
 from services.cli.reports.broker_book import compare
 from services.cli.reports.present import print_report, write_files
@@ -23,7 +23,6 @@ from services.cli.runs.demonstration import STOCKS, SYMBOLS, last_trading_day
 from services.cli.runs.paced import START_SECONDS, RunOutcome, WantedSession, stop_sessions
 from services.cli.runs.trading import new_name, run_facts, run_figures
 from services.cli.stack.assembly import Plan, Stack, open_stack, preferred_port
-from services.cli.stack.children import ServiceSpec, free_port
 from services.cli.stack.rundir import runs_folder
 from services.cli.stack.supervisor import ProcessSupervisor
 from tradebus.brokers.credentials import Credential, Credentials
@@ -35,7 +34,6 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_datetime,
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
-FACES = ("kite", "dhan", "upstox", "admin")
 BEGIN = time(9, 8)  # while the services come up the market opens
 _SUMMARY_SECONDS = 5.0
 _SANDBOX_TICKS_PER_SECOND = 150  # of the market, over all instruments
@@ -95,19 +93,10 @@ async def _sandbox(
     wanted: BrokerDemo, day: date, folder: Path
 ) -> AsyncIterator[tuple[dict[str, int], ProcessSupervisor]]:
     """The exchange as a process of its own; its ports by face, and who watches it."""
-    ports = {face: free_port() for face in FACES}
-    health = free_port()
-    environment: dict[str, str | None] = {
-        **{f"TRADEBUS_SANDBOX_{face.upper()}_PORT": str(port) for face, port in ports.items()},
-        "TRADEBUS_SANDBOX_SEED": str(wanted.seed), "TRADEBUS_SANDBOX_SPEED": f"{wanted.speed:g}",
-        "TRADEBUS_SANDBOX_START": datetime.combine(day, BEGIN).isoformat(),
-        "TRADEBUS_SANDBOX_INSTRUMENTS": str(_INSTRUMENTS),
-        "TRADEBUS_SANDBOX_TICKS_PER_SECOND": str(_SANDBOX_TICKS_PER_SECOND), "TRADEBUS_HEALTH_PORT": str(health),
-        "TRADEBUS_HEALTH_HOST": None, "TRADEBUS_LOG_LEVEL": Verbosity.log_level,
-    }  # fmt: skip
-    spec = ServiceSpec(
-        "sandbox", [sys.executable, "-m", "services.sandbox.main"], health, environment, restartable=False
-    )
+    spec, ports = sandbox_spec({
+        "SEED": str(wanted.seed), "SPEED": f"{wanted.speed:g}", "START": datetime.combine(day, BEGIN).isoformat(),
+        "INSTRUMENTS": str(_INSTRUMENTS), "TICKS_PER_SECOND": str(_SANDBOX_TICKS_PER_SECOND),
+    })  # fmt: skip
     supervisor = ProcessSupervisor([spec], run_dir=folder, changed=lambda _: None, say=say)
     try:
         await supervisor.start(["sandbox"])
@@ -120,8 +109,8 @@ async def _sandbox(
 def _plan(wanted: BrokerDemo, name: str, ports: dict[str, int], clock: SandboxClock) -> Plan:
     # What is seconds at an exchange is milliseconds here: limits on the age of things are widened with the speed.
     age_seconds = str(max(60, int(4 * wanted.speed)))
-    shared = {f"TRADEBUS_{face.upper()}_URL": f"http://127.0.0.1:{ports[face]}" for face in FACES[:3]}
-    shared |= {
+    shared = {
+        **broker_addresses(ports),
         "TRADEBUS_MARKET_CLOCK": clock.text, "RISK_MAX_SIGNAL_AGE_SECONDS": age_seconds,
         "RISK_APPROVAL_VALID_SECONDS": str(2 * int(age_seconds)),
     }  # fmt: skip
