@@ -17,7 +17,7 @@ _ENVELOPE = {"ts_recorded_ns": 1, "source": "bench", "trace_id": "bench", "user_
 
 
 @dataclass(frozen=True, slots=True)
-class Future:
+class TradedFuture:
     """What is traded, as the sandbox lists it."""
 
     symbol: str
@@ -35,7 +35,7 @@ class Future:
 class Intents:
     """Approvals in the market's time. A session has its face's name."""
 
-    def __init__(self, future: Future, clock: SandboxClock) -> None:
+    def __init__(self, future: TradedFuture, clock: SandboxClock) -> None:
         self._future, self._clock = future, clock
         self._made = 0
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.cli.bench.accounts.standing import HANGING, OTHERS, Standing
+from services.cli.bench.accounts.standing import HANGING, OTHERS, AccountsStack
 from services.gateway.killswitch import kill_command
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.streams import COMMANDS
@@ -19,7 +19,7 @@ _LOOK_SECONDS = 0.002  # between two questions: who answers them is the one that
 _SECONDS = 30.0
 
 
-async def kill(stack: Standing) -> dict[str, int]:
+async def kill(stack: AccountsStack) -> dict[str, int]:
     """By account: from the command's publishing to when execution shows that a request of KILL has left, in ns. What
     is shown is asked for again and again, so that each figure is up to one question too long."""
     for face in (*OTHERS, HANGING):
@@ -36,7 +36,7 @@ async def kill(stack: Standing) -> dict[str, int]:
     return found
 
 
-async def _killed(stack: Standing, http: httpx.AsyncClient) -> dict[str, int]:
+async def _killed(stack: AccountsStack, http: httpx.AsyncClient) -> dict[str, int]:
     before = await _left(stack, http)
     now_ns = WallClock().now_ns()
     command = kill_command("bench", now_ns=now_ns)
@@ -59,7 +59,7 @@ async def _killed(stack: Standing, http: httpx.AsyncClient) -> dict[str, int]:
     return found
 
 
-async def _left(stack: Standing, http: httpx.AsyncClient) -> dict[str, float]:
+async def _left(stack: AccountsStack, http: httpx.AsyncClient) -> dict[str, float]:
     """Requests of KILL that have left, by account."""
     shown = (await http.get(f"http://127.0.0.1:{stack.execution.spec.health_port}/metrics")).text
     lines = "\n".join(line for line in shown.splitlines() if line.startswith(_LEFT))  # the rest is not worth its time

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from services.cli.bench.accounts.heard import PROTECTED, Heard
-from services.cli.bench.accounts.intents import KEY, START, Future, Intents, outgoing
+from services.cli.bench.accounts.intents import KEY, START, Intents, TradedFuture, outgoing
 from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
 from services.cli.brokers.sandbox_process import ADMIN, FACES, broker_addresses, sandbox_spec
 from services.cli.stack.children import Child, ServiceSpec, free_port
@@ -38,7 +38,7 @@ _ALIVE = "SELECT count(*) FROM trades WHERE state NOT IN ('CLOSED', 'REJECTED', 
 _TAKEN_UP = "SELECT count(*) FROM session_participants"
 
 
-class Standing:
+class AccountsStack:
     """`execution` is started and killed by whoever measures."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Standing:
 
 
 @asynccontextmanager
-async def standing(urls: ServerUrls, folder: Path) -> AsyncIterator[Standing]:
+async def standing(urls: ServerUrls, folder: Path) -> AsyncIterator[AccountsStack]:
     """Everything up and all three sessions taken up; ended again afterwards."""
     migrate(urls.database_url, namespace=NAMESPACE)
     spec, ports = sandbox_spec({
@@ -124,7 +124,7 @@ async def standing(urls: ServerUrls, folder: Path) -> AsyncIterator[Standing]:
             execution = Child(_execution(urls, folder, ports, clock), log=folder / "execution.log")
             heard = Heard(bus)
             hearing = asyncio.create_task(heard.run())
-            made = Standing(
+            made = AccountsStack(
                 admin, store=store, bus=bus, execution=execution, intents=Intents(future, clock), heard=heard
             )
             await started(execution)
@@ -154,9 +154,9 @@ async def started(child: Child) -> None:
         raise Unavailable(f"bench accounts: {child.spec.name} did not start: {child.last_words()}")
 
 
-async def _future(admin: SandboxAdmin) -> Future:
+async def _future(admin: SandboxAdmin) -> TradedFuture:
     row = await admin.instrument(KEY)
-    return Future(row["symbol"], row["lot_size"], row["tick_size_paise"])
+    return TradedFuture(row["symbol"], row["lot_size"], row["tick_size_paise"])
 
 
 async def _log_in(admin: SandboxAdmin, folder: Path) -> None:
@@ -176,7 +176,7 @@ def _execution(urls: ServerUrls, folder: Path, ports: dict[str, int], clock: San
     return ServiceSpec("execution", [sys.executable, "-m", "services.execution.main"], health, environment)
 
 
-async def _start_sessions(made: Standing, future: Future) -> None:
+async def _start_sessions(made: AccountsStack, future: TradedFuture) -> None:
     """What the gateway does for START_TRADING: sessions in the book, the commands on the bus."""
     for face in FACES:
         spec = SessionSpec(

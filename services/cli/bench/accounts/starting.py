@@ -1,11 +1,11 @@
 """Execution is killed with positions in all accounts and started again: until the other two accept entries."""
 
 from services.cli.bench.accounts.heard import ENTRY_PLACED
-from services.cli.bench.accounts.standing import HANGING, OTHERS, Standing, started
+from services.cli.bench.accounts.standing import HANGING, OTHERS, AccountsStack, started
 from tradebus.kernel.clock import monotonic_ns
 
 
-async def start(stack: Standing, *, hang: bool) -> list[int]:
+async def start(stack: AccountsStack, *, hang: bool) -> list[int]:
     """From the start of the process to each account's acceptance, in ns."""
     held = [await stack.opened(face) for face in (*OTHERS, HANGING)]
     await stack.kill_execution()

@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from services.cli.bench.accounts.heard import CLOSED, ENTRY_PLACED, EXIT_PLACED, PROTECTED
-from services.cli.bench.accounts.standing import HANGING, OTHERS, Standing
+from services.cli.bench.accounts.standing import HANGING, OTHERS, AccountsStack
 from tradebus.contracts.risk import EntryApproved
 from tradebus.kernel.clock import monotonic_ns
 
@@ -31,7 +31,7 @@ class Latencies:
         self.exits += other.exits
 
 
-async def block(stack: Standing, *, hang: bool, seconds: float = BLOCK_SECONDS) -> Latencies:
+async def block(stack: AccountsStack, *, hang: bool, seconds: float = BLOCK_SECONDS) -> Latencies:
     """One stretch of trading, from a market in which nobody holds anything to the same again."""
     held = [await stack.opened(HANGING)]
     if hang:
@@ -52,7 +52,7 @@ async def block(stack: Standing, *, hang: bool, seconds: float = BLOCK_SECONDS) 
     return found
 
 
-async def _third(stack: Standing, held: list[EntryApproved], until_ns: int) -> None:
+async def _third(stack: AccountsStack, held: list[EntryApproved], until_ns: int) -> None:
     """An exit, more entries than may be under way, and one more now and then."""
     await stack.leave(held[:1])
     for _ in range(_AT_ONCE):
@@ -64,7 +64,7 @@ async def _third(stack: Standing, held: list[EntryApproved], until_ns: int) -> N
         await stack.send(held[-1:])
 
 
-async def _trade(stack: Standing, face: str, found: Latencies, *, until_ns: int, delay_seconds: float) -> None:
+async def _trade(stack: AccountsStack, face: str, found: Latencies, *, until_ns: int, delay_seconds: float) -> None:
     """Round trips, each when it is due; one that is late moves the next."""
     due_ns = monotonic_ns() + int(delay_seconds * 1e9)
     while due_ns < until_ns:
