@@ -29,6 +29,7 @@ from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
 from services.execution.trades.sending import Sending
+from services.execution.trades.square_off import LastLine
 from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.brokers.paper.gateway import PaperGateway, SettingsOf
 from tradebus.brokers.paper.port import PaperBook
@@ -45,7 +46,7 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Handler, Policy
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
-from tradebus.runtime.timers import WallTimers
+from tradebus.runtime.timers import MarketTime, WallTimers
 from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
@@ -90,8 +91,7 @@ def wire(
     gateway: OrderGateway, paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers | None = None,
     registry: CollectorRegistry = REGISTRY,
 ) -> ExecutionService:  # fmt: skip
-    """Execution in front of any order gateway. `paper` is given where that gateway fills from market data, `accounts`
-    where it reaches brokers."""
+    """Execution in front of any order gateway: `paper` where it fills from market data, `accounts` where at brokers."""
     timers, metrics, outbox = timers or WallTimers(clock), ExecutionMetrics(registry), Outbox(books.book, bus)
 
     def passed_ns(session_id: str) -> int:
@@ -119,13 +119,16 @@ def wire(
         )  # fmt: skip
 
     manager = AccountManager(accounts, sessions, reconciler) if accounts is not None else None
+    market = _market_time(settings, clock)
     housekeeping = Housekeeping(
-        recovery, supervisor, sessions, manager=manager, orphan_seconds=settings.orphan_seconds, paced=settings.paced
-    )
+        recovery, supervisor, sessions, manager=manager,
+        last_line=LastLine(keeper, sessions, market, grace_seconds=settings.square_off_grace_seconds),
+        orphan_seconds=settings.orphan_seconds, paced=settings.paced,
+    )  # fmt: skip
     turn = asyncio.Lock()
     execution = Execution(
-        keeper, supervisor, sessions, housekeeping, turn=turn, manager=manager, passed_ns=passed_ns, metrics=metrics,
-        paced=settings.paced,
+        keeper, supervisor, sessions, housekeeping, turn=turn, manager=manager, market=market, passed_ns=passed_ns,
+        metrics=metrics, paced=settings.paced,
     )  # fmt: skip
     consumers = _consumers(
         settings, execution, bus=bus, outbox=outbox, turn=turn, timers=timers, metrics=ConsumerMetrics(registry)
@@ -139,10 +142,15 @@ def wire(
     )  # fmt: skip
     return ExecutionService(
         consumers, execution=execution, turn=turn, bus=bus, keeper=keeper, sessions=sessions, supervisor=supervisor,
-        housekeeping=housekeeping, senders=senders, pulse=pulse, manager=manager,
+        market=market, housekeeping=housekeeping, senders=senders, pulse=pulse, manager=manager,
         untaken=None if settings.paced else untaken, timers=timers,
         beat_seconds=min(settings.housekeeping_seconds, 1.0),
     )  # fmt: skip
+
+
+def _market_time(settings: ExecutionSettings, clock: Clock) -> MarketTime:
+    market_clock, speed = settings.clock_of_market(clock)
+    return MarketTime(market_clock, machine=clock, speed=speed)
 
 
 def _senders(sessions: ExecutionSessions, keeper: Keeper, *, timers: Timers, metrics: SenderMetrics) -> Senders:

@@ -26,6 +26,7 @@ from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS, key_of
 from tradebus.execution.decisions import exit_at
 from tradebus.runtime.consumer import DONE, Answer, Done, Effect
+from tradebus.runtime.timers import MarketTime
 
 INTENTS_STREAM, TICKS_STREAM = key_of(INTENTS), key_of(MD_TICKS)
 _log = structlog.get_logger()
@@ -38,11 +39,11 @@ class Execution:
 
     def __init__(
         self, keeper: Keeper, supervisor: TradeSupervisor, sessions: ExecutionSessions, housekeeping: Housekeeping, *,
-        turn: asyncio.Lock, manager: AccountManager | None, passed_ns: Callable[[str], int], metrics: ExecutionMetrics,
-        paced: bool,
+        turn: asyncio.Lock, manager: AccountManager | None, market: MarketTime, passed_ns: Callable[[str], int],
+        metrics: ExecutionMetrics, paced: bool,
     ) -> None:  # fmt: skip
         self._keeper, self._supervisor, self._sessions, self._housekeeping = keeper, supervisor, sessions, housekeeping
-        self._turn, self._manager, self._passed_ns = turn, manager, passed_ns
+        self._turn, self._manager, self._market, self._passed_ns = turn, manager, market, passed_ns
         self._metrics, self._paced, self._roster = metrics, paced, keeper.roster
         self._handlers: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
             INTENTS_STREAM: self._on_intent,
@@ -101,6 +102,7 @@ class Execution:
     async def _on_ticks(self, entry: Entry) -> Answer:
         if entry.watermark_ns is None:
             raise ValueError("a tick batch without a watermark")
+        self._market.heard(entry.watermark_ns, entry.entry_id)
         await self._supervisor.apply(decode(entry.body, TICK), end_ns=entry.watermark_ns + 1)
         unsaved = self._supervisor.unsaved()
         if unsaved:

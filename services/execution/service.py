@@ -24,7 +24,7 @@ from tradebus.runtime.consumer import Consumer
 from tradebus.runtime.consuming.trouble import Trouble
 from tradebus.runtime.patience import PASSING, patiently
 from tradebus.runtime.shell import Component, run_components
-from tradebus.runtime.timers import sleep
+from tradebus.runtime.timers import MarketTime, sleep
 
 _log = structlog.get_logger()
 
@@ -48,14 +48,14 @@ class ExecutionService:
 
     def __init__(
         self, consumers: Sequence[Consumer], *, execution: Execution, turn: asyncio.Lock, bus: Bus,
-        keeper: Keeper, sessions: ExecutionSessions, supervisor: TradeSupervisor, housekeeping: Housekeeping,
-        senders: Senders, pulse: Pulse, manager: AccountManager | None, untaken: Untaken | None, timers: Timers,
-        beat_seconds: float,
+        keeper: Keeper, sessions: ExecutionSessions, supervisor: TradeSupervisor, market: MarketTime,
+        housekeeping: Housekeeping, senders: Senders, pulse: Pulse, manager: AccountManager | None,
+        untaken: Untaken | None, timers: Timers, beat_seconds: float,
     ) -> None:  # fmt: skip
         self.execution, self.turn, self.keeper = execution, turn, keeper
         self._consumers, self._bus, self._sessions = consumers, bus, sessions
         self._supervisor, self._housekeeping, self._senders, self._manager = supervisor, housekeeping, senders, manager
-        self._untaken = untaken
+        self._market, self._untaken = market, untaken
         self._pulse, self._timers, self._beat_seconds = pulse, timers, beat_seconds
 
     @property
@@ -90,7 +90,11 @@ class ExecutionService:
         """Sessions, market time and a heart that beats before the first trade: without one that stops, nobody would
         adopt it. Trades are recovered by the consumers, before their first entry."""
         await self._sessions.load(await self.keeper.commits.ledger.sessions_alive())
-        self._supervisor.begin((await self._bus.last_watermark(TICKS_STREAM) or 0) + 1)
+        watermark_ns = await self._bus.last_watermark(TICKS_STREAM) or 0
+        self._supervisor.begin(watermark_ns + 1)
+        newest = await self._bus.tail(TICKS_STREAM, count=1)
+        if watermark_ns and newest:
+            self._market.heard(watermark_ns, newest[-1].entry_id)
         if self._manager is not None:
             for spec in self._sessions.at_brokers:
                 self._manager.attach(spec, new=False)

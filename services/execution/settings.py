@@ -22,3 +22,5 @@ class ExecutionSettings(BrokerSettings):
     # A feed that lives is not as far behind the market's clock as this (seconds of the machine): what has passed
     # since has certainly passed, though no tick says so.
     feed_behind_seconds: float = Field(default=10.0, gt=0, validation_alias="EXECUTION_FEED_BEHIND_SECONDS")
+    # So much event time after a position's hard end risk is left to ask for its exit; then execution closes it itself.
+    square_off_grace_seconds: float = Field(default=60.0, ge=0, validation_alias="EXECUTION_SQUARE_OFF_GRACE_SECONDS")

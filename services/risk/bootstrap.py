@@ -9,7 +9,7 @@ from services.risk.handlers import Risk
 from services.risk.kill_switch import KillSwitchState, KillWatch
 from services.risk.market.marks import TICKS_STREAM, Marks
 from services.risk.market.sources import SignalSources
-from services.risk.market.surroundings import MarketTime, Surroundings
+from services.risk.market.surroundings import Surroundings
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import RiskBook
 from services.risk.recovery import RiskRecovery
@@ -23,6 +23,7 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy, Publisher
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
+from tradebus.runtime.timers import MarketTime
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 

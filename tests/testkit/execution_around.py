@@ -20,7 +20,7 @@ from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import ORDERS
-from tradebus.kernel.clock import WallClock
+from tradebus.kernel.clock import Clock, WallClock
 from tradebus.store.book import Book
 from tradebus.store.store import Store
 
@@ -64,14 +64,15 @@ class Around:
     """The servers, and the hands of the other services. `memory` has the twins, `servers` the real ones."""
 
     def __init__(
-        self, hands: ExecutionHands, *, bus: Bus, state_dir: Path, redis_url: str = "", namespace: str = ""
-    ) -> None:
+        self, hands: ExecutionHands, *, bus: Bus, state_dir: Path, redis_url: str = "", namespace: str = "",
+        clock: Clock | None = None,
+    ) -> None:  # fmt: skip
         self.hands, self.book, self.bus, self._state_dir = hands, hands.book, bus, state_dir
-        self._redis_url, self._namespace = redis_url, namespace
+        self._redis_url, self._namespace, self._clock = redis_url, namespace, clock or WallClock()
 
     @classmethod
-    def memory(cls, *, state_dir: Path, paced: bool = False) -> "Around":
-        return cls(MemoryHands(), bus=MemoryBus(paced=paced), state_dir=state_dir)
+    def memory(cls, *, state_dir: Path, paced: bool = False, clock: Clock | None = None) -> "Around":
+        return cls(MemoryHands(), bus=MemoryBus(paced=paced, clock=clock), state_dir=state_dir, clock=clock)
 
     @classmethod
     def servers(
@@ -99,7 +100,7 @@ class Around:
         bus = await RedisBus.connect(self._redis_url, namespace=self._namespace) if self._redis_url else self.bus
         books, paper_book = await self.hands.life(instance)
         service = assemble(
-            wanted, bus=bus, book=books.book, paper_book=paper_book, clock=WallClock(), open_paper=paper,
+            wanted, bus=bus, book=books.book, paper_book=paper_book, clock=self._clock, open_paper=paper,
             open_broker=opening(*brokers), registry=CollectorRegistry(),
         )  # fmt: skip
         return Life(service, book=books.book, bus=bus, close_bus=bus is not self.bus)

@@ -160,6 +160,19 @@ class PositionClosed(Message):
     opened_ts_ns: int
 
 
+class SquareOffForced(Message):
+    """The day's last moment to be flat is over, and nobody has asked for the exit (risk is away): execution closes the
+    position by itself. Somebody must look after risk."""
+
+    TYPE: ClassVar[str] = "SQUARE_OFF_FORCED"
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    quantity: int
+    hard_end_ns: int
+
+
 class Difference(Model):
     """One thing on which the book and the broker disagreed."""
 

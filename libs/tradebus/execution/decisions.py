@@ -5,7 +5,7 @@ from enum import IntEnum
 
 from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
-from tradebus.execution import lifecycle
+from tradebus.execution import lifecycle, reports
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
@@ -13,6 +13,7 @@ from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest
 from tradebus.trading.states import OrderState
 
 MARKET_PROTECTION_PCT = 3.0
+SQUARE_OFF = "square_off"
 
 Decide = Callable[[Trade, TradeStep], None]
 
@@ -120,6 +121,18 @@ def reported(order: BrokerOrder, *, unknown: Exception) -> Decide:
 def exit_at(*, reason: str, at_ns: int) -> Decide:
     """A change that asks for the exit."""
     return lambda trade, step: lifecycle.request_exit(trade, step, reason=reason, at_ns=at_ns)
+
+
+def square_off(*, hard_end_ns: int, at_ns: int) -> Decide:
+    """Asks for the exit where nobody has, and says so to people."""
+
+    def decide(trade: Trade, step: TradeStep) -> None:
+        if trade.ended or trade.exit_reason is not None:
+            return
+        reports.square_off_forced(trade, step, at_ns, hard_end_ns=hard_end_ns)
+        lifecycle.request_exit(trade, step, reason=SQUARE_OFF, at_ns=at_ns)
+
+    return decide
 
 
 def deadline(now_ns: int, *, missed: bool = False) -> Decide:

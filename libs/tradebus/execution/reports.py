@@ -133,6 +133,13 @@ def closed(trade: Trade, step: TradeStep, ts_ns: int, *, gross_pnl_paise: int, a
     )
 
 
+def square_off_forced(trade: Trade, step: TradeStep, ts_ns: int, *, hard_end_ns: int) -> None:
+    _position(
+        facts.SquareOffForced, trade, step, ts_ns, quantity=trade.open_quantity, hard_end_ns=hard_end_ns,
+        cause=str(hard_end_ns),
+    )  # fmt: skip
+
+
 def _order(
     fact: type[facts.OrderFact],
     trade: Trade,
@@ -162,7 +169,7 @@ def _order(
 
 
 def _position(
-    fact: type[facts.PositionOpened] | type[facts.PositionClosed],
+    fact: type[facts.PositionOpened] | type[facts.PositionClosed] | type[facts.SquareOffForced],
     trade: Trade,
     step: TradeStep,
     ts_ns: int,

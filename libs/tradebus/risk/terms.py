@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from decimal import ROUND_FLOOR, Decimal
 
-from tradebus.calendar import TradingSession, session_of
+from tradebus.calendar import Listed, TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import RiskLimits, SessionSpec
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
@@ -77,7 +77,7 @@ class Situation:
         return self.data_ns + 1 if self.data_ns else otherwise_ns
 
 
-def hours_of(instrument: Instrument, limits: RiskLimits, *, ts_ns: int) -> EntryHours | None:
+def hours_of(instrument: Listed, limits: RiskLimits, *, ts_ns: int) -> EntryHours | None:
     """The hours on the Indian date of `ts_ns`; None where the instrument does not trade all day.
 
     Raises InvalidInput for a class or a day the calendar does not know.

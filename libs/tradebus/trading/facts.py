@@ -266,9 +266,22 @@ class PositionClosed(Fact):
     opened_ts_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SquareOffForced(Fact):
+    """Nobody has asked for the exit that the day's last moment demands: execution does it by itself."""
+
+    TYPE: ClassVar[str] = "SQUARE_OFF_FORCED"
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    quantity: int
+    hard_end_ns: int
+
+
 FACTS: tuple[type[Fact], ...] = (
     ArmLong, ArmShort, EntrySignal, ExitSignal,
     EntryApproved, EntryReduced, EntryBlocked, ExitApproved, SessionHalted,
     OrderPlaced, OrderPartiallyFilled, OrderFilled, OrderRejected, OrderCancelled, OrderTimeout, OrderSlippage,
-    OrderUnknown, StopPlaced, StopMoved, PositionOpened, PositionClosed,
+    OrderUnknown, StopPlaced, StopMoved, PositionOpened, PositionClosed, SquareOffForced,
 )  # fmt: skip

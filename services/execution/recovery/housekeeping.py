@@ -1,5 +1,5 @@
 """What is done every so often: the kill switch, orphans, strays, unknown outcomes, missed deadlines, sessions whose
-command was lost.
+command was lost, positions that nobody closes.
 
 Questions to brokers are asked beside the turn, each in a task of its own: one that hangs holds up nobody else, not at
 the start either. The paper broker answers at once and is asked in line.
@@ -15,6 +15,7 @@ from services.execution.accounts.manager import AccountManager
 from services.execution.books.ports import Stale
 from services.execution.recovery.recovery import TradeRecovery
 from services.execution.sessions import PAPER, ExecutionSessions
+from services.execution.trades.square_off import LastLine
 from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.runtime.patience import PASSING
 
@@ -27,10 +28,11 @@ class Housekeeping:
 
     def __init__(
         self, recovery: TradeRecovery, supervisor: TradeSupervisor, sessions: ExecutionSessions, *,
-        manager: AccountManager | None, orphan_seconds: float, paced: bool,
+        manager: AccountManager | None, last_line: LastLine, orphan_seconds: float, paced: bool,
     ) -> None:  # fmt: skip
         self._recovery, self._supervisor, self._sessions = recovery, supervisor, sessions
         self._manager, self._orphan_seconds, self._paced = manager, orphan_seconds, paced
+        self._last_line = last_line
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}  # by position and order ("" for all of it)
         self._narrow: dict[str, asyncio.Semaphore] = {}  # by session's account
 
@@ -45,6 +47,8 @@ class Housekeeping:
             asking = self._recovery.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
             await self._ask(session_id, (pos_id, order_id), asking)
         await self._supervisor.meet_missed()
+        if not self._paced:  # there everybody waits for risk
+            await self._last_line.look()
         if self._sessions.killed and not self._paced:
             await self._supervisor.leave_all("kill_switch")  # also what was not known yet when the command came
 

@@ -7,7 +7,6 @@ import pytest
 from testkit.risk import OTHER, SECOND, STOCK, at, entry, every_second, exit_signal, opened, spec, ticks
 from testkit.risk_service import Around
 
-from services.risk.market.surroundings import MarketTime
 from services.risk.messages import INTENTS_STREAM
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.contracts.base import Message
@@ -15,6 +14,7 @@ from tradebus.contracts.commands import Flatten, Kill, StopTrading
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.streams import COMMANDS, MD_TICKS, SIGNALS
 from tradebus.kernel.clock import EventClock
+from tradebus.runtime.timers import MarketTime
 
 
 class Machine:
