@@ -78,7 +78,8 @@ def assemble(
     """The service on any book and bus, with the paper broker on its own book."""
     sessions, books = ExecutionSessions(book), books_of(book)
     paper = open_paper(paper_book, sessions.paper_settings)
-    accounts = Accounts(settings, books, open_broker, clock=clock)
+    timers = timers or WallTimers(clock)
+    accounts = Accounts(settings, books, open_broker, clock=clock, timers=timers)
     router = OrderRouter(paper, accounts, sessions.spec)
     return wire(
         settings, bus=bus, books=books, clock=clock, sessions=sessions, gateway=router, paper=paper,
@@ -92,7 +93,8 @@ def wire(
     registry: CollectorRegistry = REGISTRY,
 ) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway: `paper` where it fills from market data, `accounts` where at brokers."""
-    timers, metrics, outbox = timers or WallTimers(clock), ExecutionMetrics(registry), Outbox(books.book, bus)
+    timers, metrics = timers or WallTimers(clock), ExecutionMetrics(registry)
+    outbox = Outbox(books.book, bus, now_ns=timers.monotonic_ns)
 
     def passed_ns(session_id: str) -> int:
         return accounts.passed_ns() if accounts is not None and sessions.is_at_broker(session_id) else 0

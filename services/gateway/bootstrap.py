@@ -72,7 +72,7 @@ async def wire(
     registry: CollectorRegistry,
 ) -> WiredGateway:  # fmt: skip
     """Commands, the sessions they move, the kill switch and the relay, on any book and bus."""
-    outbox = Outbox(book, bus)
+    outbox = Outbox(book, bus, now_ns=timers.monotonic_ns)
     await outbox.sweep()
     register, switch = session_register(book), kill_switch_book(book)
     watcher = SessionWatcher(
@@ -134,7 +134,8 @@ def _consumers(
             policy=_POLICY, bury=killing.put_aside,
         ),
         Consumer(
-            "relay", open_input=lambda: open_relay(bus, consumer=instance), handler=Relay(bus, clock=timers),
-            publisher=publisher, timers=timers, metrics=metrics, policy=_POLICY, coalesce=True,
+            "relay", open_input=lambda: open_relay(bus, consumer=instance, timers=timers),
+            handler=Relay(bus, clock=timers), publisher=publisher, timers=timers, metrics=metrics, policy=_POLICY,
+            coalesce=True,
         ),
     ]  # fmt: skip

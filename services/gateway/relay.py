@@ -8,13 +8,12 @@ the gateway is killed on the way; one stream's events keep their order; a bare w
 Told twice after a crash, an event has the same id.
 """
 
-import asyncio
 import json
 from typing import Any
 
 from services.gateway.announce import public_entry
 from services.gateway.messages import message
-from tradebus.bus.port import Bus, Entry, Origin, dead_letter_stream
+from tradebus.bus.port import Bus, Entry, Origin, Subscription, dead_letter_stream
 from tradebus.contracts.base import Message
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import EntryPutAside
@@ -32,8 +31,10 @@ from tradebus.contracts.streams import (
     keys_of,
 )
 from tradebus.kernel.clock import Clock
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import DONE, Answer, Done, PutAside
 from tradebus.runtime.merge import MergedInput
+from tradebus.runtime.timers import sleep
 
 TOLD = tuple(key for stream in (*SIGNAL_SOURCES, INTENTS, RISK, ORDERS, SESSIONS, MD_GAPS) for key in keys_of(stream))
 # The inbox has no dead letters (its bodies may hold tokens), and what was told has no reader here.
@@ -46,17 +47,21 @@ WATERMARK = "watermark"
 _IDLE_PAUSE_SECONDS = 0.02
 
 
-async def open_relay(bus: Bus, *, consumer: str) -> MergedInput:
+async def open_relay(bus: Bus, *, consumer: str, timers: Timers) -> MergedInput:
     """What the relay reads."""
     subscription = await bus.subscribe((*TOLD, *DEAD), group=GROUP, consumer=consumer)
-    return _Unhurried(subscription, bus=bus, gates=(), paced=False)
+    return _Unhurried(subscription, bus=bus, timers=timers)
 
 
 class _Unhurried(MergedInput):
+    def __init__(self, subscription: Subscription, *, bus: Bus, timers: Timers) -> None:
+        super().__init__(subscription, bus=bus, gates=(), paced=False)
+        self._pauses = timers
+
     async def next(self, *, block_ms: int) -> list[Entry]:
         entries = await super().next(block_ms=block_ms)
         if entries and all(entry.kind == WATERMARK for entry in entries):
-            await asyncio.sleep(_IDLE_PAUSE_SECONDS)
+            await sleep(self._pauses, _IDLE_PAUSE_SECONDS)
         return entries
 
 

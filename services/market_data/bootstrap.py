@@ -17,7 +17,7 @@ from services.market_data.feeds.recorded.feeder import Feeder, streams_end_ns
 from services.market_data.feeds.recorded.generated_feed import GeneratedFeed
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
-from services.market_data.feeds.recorded.pacing import ClockPace, GridPace, OrdersGate, WallTimer
+from services.market_data.feeds.recorded.pacing import ClockPace, EventTime, GridPace, OrdersGate
 from services.market_data.feeds.recorded.progress import Progress, ProgressMetrics
 from services.market_data.feeds.symbols import Description, instrument_of, require_known
 from services.market_data.gaps.ledger import PostgresGapLedger
@@ -28,9 +28,10 @@ from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus
 from tradebus.calendar import is_trading_day, next_trading_day
 from tradebus.contracts.instruments import Instrument
-from tradebus.kernel.clock import Clock, monotonic_ns
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.http_server import HttpServer, bind
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
@@ -48,6 +49,7 @@ async def build(
     store: Store,
     clock: Clock,
     ids: IdSource,
+    timers: Timers,
     registry: CollectorRegistry,
     open_broker: OpenBroker = open_broker,
     **_: object,
@@ -56,7 +58,10 @@ async def build(
     not sound, a symbol is unknown to the broker or its login is not stored; BrokerError where the broker does not
     answer."""
     if settings.feed.is_live:
-        return [await _live(settings, bus=bus, store=store, clock=clock, open_broker=open_broker, registry=registry)]
+        live = await _live(
+            settings, bus=bus, store=store, clock=clock, timers=timers, open_broker=open_broker, registry=registry
+        )
+        return [live]
     feed_store = FeedStore(store, namespace=settings.namespace)
     feed = await _feed(settings, bus=bus, feed_store=feed_store, clock=clock)
     instruments = await _register(store, feed.instruments)
@@ -69,28 +74,29 @@ async def build(
             bus=bus,
             sink=sink,
             feed_store=feed_store,
-            pace=_pace(settings, bus=bus, clock=clock),
+            pace=_pace(settings, bus=bus, timers=timers),
             progress=Progress(
                 feed.days,
                 bus=bus,
                 feed_store=feed_store,
                 metrics=ProgressMetrics(registry),
-                monotonic_ns=monotonic_ns,
+                monotonic_ns=timers.monotonic_ns,
             ),
             wait_for_session=paced and not settings.start_immediately,
+            timers=timers,
         )
     ]
 
 
 async def _live(
-    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, open_broker: OpenBroker,
+    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, timers: Timers, open_broker: OpenBroker,
     registry: CollectorRegistry,
 ) -> LiveFeeder:  # fmt: skip
     market, speed = settings.clock_of_market(clock)
     timing = Timing(
         clock=market,
         speed=speed,
-        monotonic_ns=monotonic_ns,
+        monotonic_ns=timers.monotonic_ns,
         grace_ns=int(settings.close_grace_ms * 1e6 * speed),
         ahead_ns=int(_AHEAD_SECONDS * NANOSECONDS_PER_SECOND * speed),
         silent_ns=int(settings.feed_silent_seconds * NANOSECONDS_PER_SECOND),
@@ -106,20 +112,21 @@ async def _live(
         ledger=PostgresGapLedger(store, bus),
         timing=timing,
         metrics=LiveMetrics(registry),
+        timers=timers,
     )
     await feeder.prepare()
     return feeder
 
 
 async def build_api(
-    settings: ApiSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
+    settings: ApiSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers, **_: object
 ) -> Sequence[Component]:
     """The HTTP API. Raises Unavailable where its port is taken."""
-    tail = StreamTail(bus)
+    tail = StreamTail(bus, timers=timers)
     await tail.read(block_ms=0)
     listener = bind(settings.host, settings.port, setting="MDS_PORT")
     _log.info("listening", host=settings.host, port=listener.getsockname()[1])
-    return [tail, HttpServer(create_app(store, tail), listener)]
+    return [tail, HttpServer(create_app(store, tail, timers=timers), listener)]
 
 
 async def _feed(settings: MarketDataSettings, *, bus: Bus, feed_store: FeedStore, clock: Clock) -> RecordedFeed:
@@ -171,8 +178,8 @@ async def _register(book: Book, wanted: Sequence[Description]) -> list[Instrumen
     return rows
 
 
-def _pace(settings: MarketDataSettings, *, bus: Bus, clock: Clock) -> Pace:
-    timer = None if settings.speed == "max" else WallTimer(clock, speed=settings.speed)
+def _pace(settings: MarketDataSettings, *, bus: Bus, timers: Timers) -> Pace:
+    timer = None if settings.speed == "max" else EventTime(timers, speed=settings.speed)
     if timer is not None and not settings.paced:
         return ClockPace(timer)
     gate = OrdersGate(bus) if settings.paced else None

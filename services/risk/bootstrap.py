@@ -40,9 +40,10 @@ async def build(
     registry: CollectorRegistry,
 ) -> Sequence[Component]:  # fmt: skip
     """The consumer that decides, and what watches beside it."""
+    publisher = Outbox(store, bus, now_ns=timers.monotonic_ns)
     return wire(
-        settings, bus=bus, book=PostgresRiskBook(store), publisher=Outbox(store, bus), clock=clock, ids=ids,
-        timers=timers, registry=registry,
+        settings, bus=bus, book=PostgresRiskBook(store), publisher=publisher, clock=clock, ids=ids, timers=timers,
+        registry=registry,
     ).components  # fmt: skip
 
 

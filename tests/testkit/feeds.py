@@ -24,6 +24,7 @@ from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.ids import RandomIds
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.candles import read_candles
 from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store
@@ -94,8 +95,9 @@ async def downstream(bus: Bus) -> AsyncIterator[None]:
 async def built(settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock | None = None) -> Feeder:
     """The feeder of recorded days, measured in a registry of its own."""
     (feeder,) = await build(
-        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(), registry=CollectorRegistry()
-    )
+        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(),
+        timers=WallTimers(clock or WallClock()), registry=CollectorRegistry(),
+    )  # fmt: skip
     assert isinstance(feeder, Feeder)
     return feeder
 
@@ -105,8 +107,9 @@ async def run_to_end(
 ) -> None:
     """One life of the feed, until its end marker is out and its row says so."""
     (feeder,) = await build(
-        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(), registry=CollectorRegistry()
-    )
+        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(),
+        timers=WallTimers(clock or WallClock()), registry=CollectorRegistry(),
+    )  # fmt: skip
     assert isinstance(feeder, Feeder)
     stop = asyncio.Event()
     task = asyncio.create_task(feeder.run(stop))

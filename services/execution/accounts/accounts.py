@@ -20,9 +20,10 @@ from tradebus.brokers.registry import Broker, OpenBroker
 from tradebus.calendar import time_legal, values_legal
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.sessions import SessionSpec
-from tradebus.kernel.clock import Clock, monotonic_ns
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.time import ist_date
+from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
@@ -74,8 +75,10 @@ class TradingAccount:
 class Accounts:
     """`opened` gets each new account."""
 
-    def __init__(self, settings: ExecutionSettings, books: Books, open_broker: OpenBroker, *, clock: Clock) -> None:
-        self._books, self._open_broker = books, open_broker
+    def __init__(
+        self, settings: ExecutionSettings, books: Books, open_broker: OpenBroker, *, clock: Clock, timers: Timers
+    ) -> None:
+        self._books, self._open_broker, self._timers = books, open_broker, timers
         self._clock, speed = settings.clock_of_market(clock)
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
@@ -136,12 +139,12 @@ class Accounts:
 
     async def _opened(self, key: tuple[str, str], *, check: bool) -> TradingAccount:
         failed = self._failed.get(key)
-        if failed is not None and monotonic_ns() - failed[0] < _AGAIN_NS:
+        if failed is not None and self._timers.monotonic_ns() - failed[0] < _AGAIN_NS:
             raise failed[1]
         try:
             return await self._open(*key, check=check)
         except TradebusError as error:
-            self._failed[key] = (monotonic_ns(), error)
+            self._failed[key] = (self._timers.monotonic_ns(), error)
             raise
 
     async def _open(self, name: str, credential_name: str, *, check: bool) -> TradingAccount:

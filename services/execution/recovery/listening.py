@@ -2,7 +2,6 @@
 out is looked up, and what it lost is found by the next reconciliation.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +15,8 @@ from services.execution.trades.keeper import Keeper
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.execution.reconciliation import ReconcileFinding, judge
 from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 from tradebus.store.outbox import Outbox
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
@@ -29,10 +30,10 @@ class Listening:
 
     def __init__(
         self, account: TradingAccount, own: OwnOrders, *, book: OwnBook, keeper: Keeper, outbox: Outbox,
-        missed: Callable[[], None],
+        missed: Callable[[], None], timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._own, self._book = account, own, book
-        self._keeper, self._outbox, self._missed = keeper, outbox, missed
+        self._keeper, self._outbox, self._missed, self._timers = keeper, outbox, missed, timers
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -52,7 +53,7 @@ class Listening:
                 self._missed()
             finally:
                 await updates.close()
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await sleep(self._timers, _AGAIN_SECONDS)
 
     async def hear(self, order: BrokerOrder) -> None:
         """One word of the order stream. What it leaves out is looked up."""

@@ -62,7 +62,7 @@ class Reconciler:
         self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
         self._due = asyncio.Event()
         self._listening = Listening(
-            account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set
+            account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set, timers=timers
         )  # fmt: skip
         self._recurrence = Recurrence()
         self._telling = Telling(

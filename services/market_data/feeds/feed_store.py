@@ -10,6 +10,8 @@ import structlog
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.ids import lock_key
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
@@ -72,7 +74,7 @@ class FeedStore:
         return bool(await self._store.pool.fetchval(_SQL["a_session_runs"]))
 
 
-async def take_shard(feed_store: FeedStore, stop: asyncio.Event) -> bool:
+async def take_shard(feed_store: FeedStore, stop: asyncio.Event, *, timers: Timers) -> bool:
     """Waits until this process is the shard's only producer; False where `stop` was set instead."""
     waited = False
     while not stop.is_set():
@@ -81,8 +83,5 @@ async def take_shard(feed_store: FeedStore, stop: asyncio.Event) -> bool:
         if not waited:
             _log.warning("another market_data feeds these streams: standing by")
         waited = True
-        try:
-            await asyncio.wait_for(stop.wait(), _STAND_BY_SECONDS)
-        except TimeoutError:
-            continue
+        await sleep(timers, _STAND_BY_SECONDS, unless=stop)
     return False

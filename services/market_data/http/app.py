@@ -21,6 +21,7 @@ from services.market_data.http.parameters import day, instant_ns
 from services.market_data.http.tail import StreamTail
 from services.market_data.http.wire import no_quote_json, option_chain_json, quote_json
 from tradebus.kernel.errors import InvalidInput, Unavailable
+from tradebus.kernel.timers import Timers
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
@@ -32,10 +33,10 @@ SymbolQuery = Annotated[str, Query(min_length=1, max_length=60)]
 Timeframe = Annotated[int, Query(ge=1, le=86_400)]
 
 
-def create_app(store: Store, tail: StreamTail) -> FastAPI:
+def create_app(store: Store, tail: StreamTail, *, timers: Timers) -> FastAPI:
     """Every path, reading `store` and `tail`."""
     app = FastAPI(title="tradebus market data", docs_url=None, redoc_url=None, openapi_url=None)
-    names, reader = InstrumentNames(store), CandleReader(store, tail)
+    names, reader = InstrumentNames(store, timers=timers), CandleReader(store, tail)
     app.include_router(_candle_routes(names, reader), prefix="/v1")
     app.include_router(_quote_routes(names, reader, tail), prefix="/v1")
     app.include_router(_reference_routes(names, store, tail), prefix="/v1")

@@ -1,9 +1,9 @@
 """From what a caller writes to an instrument: symbol, alias or SEC_<id>."""
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 from tradebus.store.books import instruments_book
 
@@ -17,7 +17,8 @@ class UnknownSymbol(InvalidInput):
 class InstrumentNames:
     """The instrument master, read again when somebody asks for what it lacks (once a second at most)."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: Book, *, timers: Timers) -> None:
+        self._timers = timers
         self._instruments = instruments_book(book)
         self._master = InstrumentMaster([])
         self._loaded_ns: int | None = None
@@ -27,7 +28,7 @@ class InstrumentNames:
         try:
             return self._look(name)
         except InvalidInput:
-            if self._loaded_ns is None or monotonic_ns() - self._loaded_ns >= _RELOAD_NS:
+            if self._loaded_ns is None or self._timers.monotonic_ns() - self._loaded_ns >= _RELOAD_NS:
                 await self.load()
         try:
             return self._look(name)
@@ -45,7 +46,7 @@ class InstrumentNames:
     async def load(self) -> None:
         """Reads the master from the book."""
         master: InstrumentMaster = await self._instruments.load()
-        self._master, self._loaded_ns = master, monotonic_ns()
+        self._master, self._loaded_ns = master, self._timers.monotonic_ns()
 
     def _look(self, name: str) -> Instrument:
         plain = name.strip()

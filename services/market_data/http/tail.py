@@ -13,9 +13,10 @@ import structlog
 from tradebus.bus.port import Bus, Entry
 from tradebus.contracts.records import CANDLE, TICK, Records, decode
 from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, key_of
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 
 TICKS, CANDLES = key_of(MD_TICKS), key_of(MD_CANDLES)
 _FIRST_ENTRIES = 64
@@ -39,8 +40,8 @@ class LastTick:
 class StreamTail:
     """A component: follows both streams without a group, so it holds nobody up."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, bus: Bus, *, timers: Timers) -> None:
+        self._bus, self._timers = bus, timers
         self._after: dict[str, str] = {}
         self._ticks: dict[int, Records] = {}
         self._bars: dict[int, dict[int, Records]] = defaultdict(dict)
@@ -55,7 +56,7 @@ class StreamTail:
                 await self.read(block_ms=_BLOCK_MS)
             except Unavailable as error:
                 _log.warning("not following the market-data streams", reason=str(error))
-                await asyncio.sleep(_RETRY_SECONDS)
+                await sleep(self._timers, _RETRY_SECONDS, unless=stop)
 
     async def read(self, *, block_ms: int) -> None:
         """One read. The first takes the streams' ends, where the newest of each instrument most likely is."""
@@ -70,11 +71,11 @@ class StreamTail:
             entries = await self._bus.follow([TICKS, CANDLES], after=self._after, block_ms=block_ms)
             self._take(entries)
             self._after.update({entry.stream: entry.entry_id for entry in entries})
-        self._heard_ns = monotonic_ns()
+        self._heard_ns = self._timers.monotonic_ns()
 
     def require_following(self) -> None:
         """Raises Unavailable where what is held may be out of date."""
-        if self._heard_ns is None or monotonic_ns() - self._heard_ns > _DEAF_NS:
+        if self._heard_ns is None or self._timers.monotonic_ns() - self._heard_ns > _DEAF_NS:
             raise Unavailable("Redis does not answer, so the newest prices are not known: start it, or set REDIS_URL")
 
     def version(self, instrument: int) -> tuple[int, int]:

@@ -18,13 +18,16 @@ from services.market_data.http.tail import StreamTail
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.records import CANDLE, TICK, TIMEFRAMES_SECONDS, decode
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import ist_to_ns
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.candles import upsert_candles
 from tradebus.store.store import Store
 
 FIRST_NS = ist_to_ns(MUHURAT, time(18, 15))
 MINUTE_NS = 60 * 10**9
+TIMERS = WallTimers(WallClock())
 
 
 @pytest.fixture
@@ -38,12 +41,12 @@ async def fed(tmp_path: Path, bus: Bus, store: Store) -> None:
 
 @pytest.fixture
 async def tail(bus: Bus) -> StreamTail:
-    return StreamTail(bus)
+    return StreamTail(bus, timers=TIMERS)
 
 
 @pytest.fixture
 async def client(store: Store, tail: StreamTail) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(store, tail), raise_app_exceptions=True)
+    transport = httpx.ASGITransport(create_app(store, tail, timers=TIMERS), raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://mds/v1") as http:
         yield http
 
@@ -130,9 +133,9 @@ async def test_quote_is_the_newest_tick_and_after_a_restart_the_newest_candle(
     assert by_symbol["price"] == f"{newest['price_paise'] // 100}.{newest['price_paise'] % 100:02d}"
     assert (by_symbol["source"], by_symbol["bid"]) == ("tick", None)
     silent = await RedisBus.connect(redis_url, namespace="nobody_writes_here")
-    deaf = StreamTail(silent)
+    deaf = StreamTail(silent, timers=TIMERS)
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(store, deaf)), base_url="http://mds/v1"
+        transport=httpx.ASGITransport(create_app(store, deaf, timers=TIMERS)), base_url="http://mds/v1"
     ) as http:
         found = await get(http, deaf, "/quote?symbol=NIFTY")
     assert (found["source"], found["price"]) == ("candle", by_symbol["price"])
@@ -238,11 +241,11 @@ async def test_lost_redis_is_said_in_one_sentence(client: httpx.AsyncClient, sto
             return gone
 
     away: Any = Away()
-    deaf = StreamTail(away)
+    deaf = StreamTail(away, timers=TIMERS)
     stop = asyncio.Event()
     following = asyncio.create_task(deaf.run(stop))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(store, deaf)), base_url="http://mds/v1"
+        transport=httpx.ASGITransport(create_app(store, deaf, timers=TIMERS)), base_url="http://mds/v1"
     ) as http:
         for path in ("/quote?symbol=NIFTY", "/candles/last?symbol=NIFTY", "/health"):
             answer = await http.get(path)

@@ -40,6 +40,7 @@ from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import RandomIds
 from tradebus.kernel.time import ist_to_ns
+from tradebus.runtime.timers import WallTimers
 from tradebus.store.broker_instruments import read_broker_instruments
 from tradebus.store.candles import read_candles
 from tradebus.store.instruments import load_instruments
@@ -107,7 +108,7 @@ async def running(broker: FakeBroker, state: Path, bus: Bus, store: Store, **giv
     chosen = settings(state, **given)
     (feeder,) = await build(
         chosen, bus=bus, store=store, clock=WallClock(), ids=RandomIds(), open_broker=opening(broker),
-        registry=CollectorRegistry(),
+        timers=WallTimers(WallClock()), registry=CollectorRegistry(),
     )  # fmt: skip
     stop = asyncio.Event()
     task = asyncio.create_task(feeder.run(stop))

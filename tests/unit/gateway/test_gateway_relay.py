@@ -50,7 +50,7 @@ def relay(bus: Bus) -> Consumer:
     """A new life of the gateway's relay."""
     timers = WallTimers(WallClock())
     return Consumer(
-        "relay", open_input=lambda: open_relay(bus, consumer="1"), handler=Relay(bus, clock=timers),
+        "relay", open_input=lambda: open_relay(bus, consumer="1", timers=timers), handler=Relay(bus, clock=timers),
         publisher=BusPublisher(bus), timers=timers, metrics=ConsumerMetrics(CollectorRegistry()), coalesce=True,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.bus.port import Bus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime, utc_iso
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.timers import WallTimers
 from tradebus.store.books import candles_book
 from tradebus.store.store import Store
@@ -38,10 +39,10 @@ class LiveFeeder:
 
     def __init__(
         self, settings: MarketDataSettings, *, source: LiveSource, bus: Bus, store: Store, ledger: GapLedger,
-        timing: Timing, metrics: LiveMetrics,
+        timing: Timing, metrics: LiveMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._settings, self._source, self._bus, self._store = settings, source, bus, store
-        self._ledger, self._timing, self._metrics = ledger, timing, metrics
+        self._ledger, self._timing, self._metrics, self._timers = ledger, timing, metrics, timers
         self._feed_store = FeedStore(store, namespace=settings.namespace)
         self._day: FollowedDay | None = None
         self._publisher = LivePublisher(
@@ -65,7 +66,7 @@ class LiveFeeder:
     async def run(self, stop: asyncio.Event) -> None:
         """Follows the market until `stop`. Raises Unavailable where Redis or Postgres is lost."""
         try:
-            if await take_shard(self._feed_store, stop):
+            if await take_shard(self._feed_store, stop, timers=self._timers):
                 while not stop.is_set() and self._day is not None:
                     await self._follow(self._day, stop)
                     await self._next_day(stop)

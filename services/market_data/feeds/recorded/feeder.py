@@ -28,6 +28,7 @@ from tradebus.contracts.records import CANDLE, decode
 from tradebus.contracts.sessions import SessionStarted
 from tradebus.contracts.streams import SESSIONS
 from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.timers import Timers
 
 _SESSION_POLL_MS = 500
 _log = structlog.get_logger()
@@ -47,19 +48,20 @@ class Feeder:
         pace: Pace,
         progress: Progress,
         wait_for_session: bool,
+        timers: Timers,
     ) -> None:
         self.feed = feed
         self._bus, self._sink, self._pace = bus, sink, pace
         self._feed_store, self._progress = feed_store, progress
         self._instruments = instruments
         self._instrument_of = {item.symbol: item.instrument_id for item in instruments}
-        self._wait_for_session = wait_for_session
+        self._wait_for_session, self._timers = wait_for_session, timers
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publishes the feed to its end, then waits for `stop`. Raises Unavailable where Redis or Postgres is lost:
         started again, it goes on where it was."""
         try:
-            if await take_shard(self._feed_store, stop):
+            if await take_shard(self._feed_store, stop, timers=self._timers):
                 await self._feed_all(stop)
                 await stop.wait()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -12,8 +12,9 @@ from services.market_data.candles.plan import DayPlan, grid_end_ns
 from services.market_data.feeds.ports import FeedDay
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import ORDERS
-from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 
 _BLOCK_MS = 250
 
@@ -43,21 +44,21 @@ class OrdersGate:
         return True
 
 
-class WallTimer:
-    """Event time that runs `speed` times as fast as the wall clock, from wherever it was set."""
+class EventTime:
+    """Event time that runs `speed` times as fast as `timers`' monotonic time, from wherever it was set."""
 
-    def __init__(self, clock: Clock, *, speed: float) -> None:
-        self._clock = clock
+    def __init__(self, timers: Timers, *, speed: float) -> None:
+        self._timers = timers
         self._speed = speed
-        self._event_ns = self._wall_ns = 0
+        self._event_ns = self._set_at_ns = 0
 
     def set(self, event_ns: int) -> None:
         """It is `event_ns` now."""
-        self._event_ns, self._wall_ns = event_ns, self._clock.now_ns()
+        self._event_ns, self._set_at_ns = event_ns, self._timers.monotonic_ns()
 
     def now_ns(self) -> int:
         """The event time it is now."""
-        return self._event_ns + int((self._clock.now_ns() - self._wall_ns) * self._speed)
+        return self._event_ns + int((self._timers.monotonic_ns() - self._set_at_ns) * self._speed)
 
     async def reached(self, event_ns: int, *, stop: asyncio.Event) -> bool:
         """Waits for an event time; False where `stop` was set instead."""
@@ -65,17 +66,14 @@ class WallTimer:
             left_seconds = (event_ns - self.now_ns()) / self._speed / NANOSECONDS_PER_SECOND
             if left_seconds <= 0:
                 return True
-            try:
-                await asyncio.wait_for(stop.wait(), left_seconds)
-            except TimeoutError:
-                continue
+            await sleep(self._timers, left_seconds, unless=stop)
         return False
 
 
 class GridPace:
     """Slices of `slice_ns` from the open on. With a gate each waits for the one before to be settled everywhere."""
 
-    def __init__(self, *, slice_ns: int, gate: OrdersGate | None, timer: WallTimer | None) -> None:
+    def __init__(self, *, slice_ns: int, gate: OrdersGate | None, timer: EventTime | None) -> None:
         self._slice_ns, self._gate, self._timer = slice_ns, gate, timer
         self._day: FeedDay | None = None
 
@@ -105,7 +103,7 @@ class GridPace:
 class ClockPace:
     """Event time runs with the wall clock. A slice ends where something is due, or later where we are behind."""
 
-    def __init__(self, timer: WallTimer) -> None:
+    def __init__(self, timer: EventTime) -> None:
         self._timer = timer
         self._day: FeedDay | None = None
         self._plan: DayPlan | None = None
