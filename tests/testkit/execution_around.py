@@ -21,6 +21,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 from tradebus.store.store import Store
 
@@ -81,13 +82,17 @@ class Around:
         hands = PostgresHands(store, database_url=database_url, namespace=namespace)
         return cls(hands, bus=bus, state_dir=state_dir, redis_url=redis_url, namespace=namespace)
 
+    def log_in(self, name: str, broker: FakeBroker) -> None:
+        """Stores a login."""
+        Credentials(self._state_dir).put(name, Credential(broker.name, "key", access_token="tok"))
+
     async def life(
         self, *brokers: FakeBroker, instance: str = "1", paced: bool = False,
-        paper: Callable[..., PaperGateway] = PaperGateway, **settings: Any,
+        paper: Callable[..., PaperGateway] = PaperGateway, timers: Timers | None = None, **settings: Any,
     ) -> Life:  # fmt: skip
         """A new life of the service, running."""
         for broker in brokers:
-            Credentials(self._state_dir).put(broker.name, Credential(broker.name, "key", access_token="tok"))
+            self.log_in(broker.name, broker)
         given = {
             "EXECUTION_HOUSEKEEPING_SECONDS": 0.1, "EXECUTION_ORPHAN_SECONDS": 1.0, "EXECUTION_LIVES_MAX": 1_000,
             "EXECUTION_LOOK_SECONDS": 0.1, **settings,
@@ -101,7 +106,7 @@ class Around:
         books, paper_book = await self.hands.life(instance)
         service = assemble(
             wanted, bus=bus, book=books.book, paper_book=paper_book, clock=self._clock, open_paper=paper,
-            open_broker=opening(*brokers), registry=CollectorRegistry(),
+            open_broker=opening(*brokers), registry=CollectorRegistry(), timers=timers,
         )  # fmt: skip
         return Life(service, book=books.book, bus=bus, close_bus=bus is not self.bus)
 

@@ -1,14 +1,13 @@
-"""Execution in front of fake brokers, in this process: an instance, its sessions, approvals and exits."""
+"""Execution in front of brokers, on real servers: an instance, its sessions, approvals and exits."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import date, time
 
 from prometheus_client import CollectorRegistry
 
 from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
-from testkit.execution_service import intent, messages, until
+from testkit.execution_service import intent, until
 from testkit.fake_broker import FakeBroker, opening
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.registry import open_broker
@@ -124,21 +123,8 @@ class Life:
         """The first row of a query, once there is one."""
         return await until(lambda: self.store.pool.fetchrow(query, *arguments), self)
 
-    async def told(self, kind: str):
-        async def found():
-            return [one for one in await messages(self.bus) if kind == one.TYPE]
-
-        return await until(found, self)
-
     async def until_state(self, role: str, state: str):
         return await self.one("SELECT * FROM orders WHERE role = $1 AND state = $2", role, state)
-
-
-@asynccontextmanager
-async def trading(where, tmp_path, *brokers, **given):
-    async with Life(where, tmp_path, *brokers, **given) as life:
-        await life.started(spec())
-        yield life
 
 
 async def opened(life: Life, broker: FakeBroker, entry: EntryApproved) -> None:

@@ -183,6 +183,17 @@ async def test_a_fill_that_is_told_twice_is_one(books: Books) -> None:
     assert await books.own.net(["s2"]) == {}
 
 
+async def test_fills_of_one_number_at_two_orders_are_two(books: Books) -> None:
+    """Two brokers, or one on two days, may number alike."""
+    other = approval(2, at_ns=MORNING)
+    for message in (ENTRY, other):
+        trade = await opened(books, message)
+        await change(books, trade, filled(trade, "f1", at_ns=MORNING + SECOND))
+    for message in (ENTRY, other):
+        assert (await loaded(books, message.pos_id)).fill_ids == {"f1"}
+    assert await books.own.net(["s1"]) == {1: 50}
+
+
 async def test_a_growth_is_unanswered_until_its_answer_is_in_the_history(books: Books) -> None:
     trade = await opened(books)
     await change(books, trade, filled(trade, "f1", at_ns=MORNING + SECOND))

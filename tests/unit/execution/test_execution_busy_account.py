@@ -1,16 +1,13 @@
 """An account that trades all the time: a fill that comes between two readings of a broker's books is no dispute."""
 
-import pytest
-from testkit.execution_brokers import PRICE, SECOND, TEN, approval, exit_of, trading
-from testkit.execution_service import messages, until
+from testkit.broker_life import trading
+from testkit.execution_brokers import PRICE, SECOND, TEN, approval, exit_of
 from testkit.fake_broker import FakeBook, FakeBroker
 
 from tradebus.brokers.account import NetPosition
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.trading.orders import BrokerStatus
-
-pytestmark = pytest.mark.usefixtures("listed")
-_ROW = "SELECT * FROM orders WHERE pos_id = $1 AND role = $2 AND state = $3"
+from tradebus.trading.states import TradeState
 
 
 class FillingBook(FakeBook):
@@ -34,32 +31,32 @@ async def look(life, broker) -> None:
     async def looked():
         return not broker.book.fills_next
 
-    await until(looked, life)
+    await life.until(looked)
 
 
 async def round_trip(life, broker, entry) -> None:
     await life.send(entry)
-    number = (await life.one(_ROW, entry.pos_id, "ENTRY", "OPEN"))["broker_order_id"]
+    number = (await life.order("ENTRY", "OPEN", of=entry)).broker_order_id
     broker.book.fills_next = number
     await look(life, broker)
     broker.tell(broker.book.orders[number])
-    stop = (await life.one(_ROW, entry.pos_id, "STOP", "TRIGGER_PENDING"))["broker_order_id"]
+    stop = (await life.order("STOP", "TRIGGER_PENDING", of=entry)).broker_order_id
     await life.send(exit_of(entry, at_ns=TEN + 2 * SECOND))
 
     async def cancelled():
         return broker.book.orders[stop].status is BrokerStatus.CANCELLED
 
-    await until(cancelled, life)
+    await life.until(cancelled)
     broker.tell(broker.book.orders[stop])
-    leaving = (await life.one(_ROW, entry.pos_id, "EXIT", "OPEN"))["broker_order_id"]
+    leaving = (await life.order("EXIT", "OPEN", of=entry)).broker_order_id
     broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
-    await life.one("SELECT 1 FROM trades WHERE pos_id = $1 AND state = 'CLOSED'", entry.pos_id)
+    await life.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
 
 
-async def test_the_same_difference_at_every_look_is_none_where_there_was_trading_between_them(where, tmp_path) -> None:
+async def test_the_same_difference_at_every_look_is_none_where_there_was_trading_between_them(around) -> None:
     broker = FakeBroker()
     broker.book = FillingBook()
-    async with trading(where, tmp_path, broker, reconcile_seconds=3600) as life:
+    async with trading(around, broker, reconcile_seconds=3600) as life:
         for number in range(1, 5):
             await round_trip(life, broker, approval(number, at_ns=TEN + number * SECOND))
-        assert [one for one in await messages(life.bus) if one.TYPE == "RECONCILE_MISMATCH"] == []
+        assert await around.told("RECONCILE_MISMATCH") == []
