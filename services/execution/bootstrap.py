@@ -103,9 +103,8 @@ def wire(
     commits = Commits(books, clock, roster=roster, follower=paper, metrics=metrics)
     pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     sending = Sending(gateway, roster, pulse, killed=lambda: sessions.killed, passed_ns=passed_ns)
-    keeper = Keeper(
-        commits, sending, Contracts(books.instruments), quarantine=Quarantine(timers, registry), publish=outbox.flush
-    )
+    quarantine = Quarantine(timers, registry)
+    keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, timers=timers, metrics=SenderMetrics(registry))
     if accounts is not None:
         keeper.connect(senders)
