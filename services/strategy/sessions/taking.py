@@ -189,6 +189,8 @@ async def _offered(
     """The session's first day (None: any) and what the feed has for its strategies. `today` is None in a paced run:
     there it is the first day of the recorded market."""
     offered, first_day = await market.offered()
+    if today is None and offered.chains is None:  # the feed has not begun yet, but what is paced is recorded
+        offered = replace(offered, depth=frozenset(), chains=frozenset())
     day = first_day if today is None else today
     if day is None:
         return None, offered
