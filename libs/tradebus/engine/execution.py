@@ -7,13 +7,13 @@ Between two events of a trade no tick is looked at: the next one that matters is
 and found anew only when a trade has changed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.market import Slice
 from tradebus.engine.recording.record import Record
-from tradebus.engine.tape import Tape
+from tradebus.engine.tape import TapeOf
 from tradebus.engine.trades import EngineTrades
 from tradebus.execution.decisions import exit_at
 from tradebus.execution.roster import Roster
@@ -23,8 +23,6 @@ from tradebus.execution.watching import ending, note_extremes
 from tradebus.kernel.time import NEVER_NS
 from tradebus.trading.facts import EntryApproved, ExitApproved, Fact, Intent
 from tradebus.trading.matching.exchange import PaperExchange
-
-TapeOf = Callable[[int, Slice], Tape]
 
 
 class EngineExecution:

@@ -5,7 +5,7 @@ ticks of a slice   ─┼─► step ─► state, verdicts ─► intents
 signals            ─┘
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from tradebus.contracts.records import TICK, Records
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.market import Slice
 from tradebus.engine.recording.record import Record
-from tradebus.engine.tape import Tape
+from tradebus.engine.tape import Tape, TapeOf
 from tradebus.kernel.time import NEVER_NS
 from tradebus.risk.commands import Command
 from tradebus.risk.marking import held_instruments, select
@@ -40,7 +40,6 @@ from tradebus.trading.facts import (
 
 _REPORTS = (PositionOpened, PositionClosed, OrderFilled, OrderPartiallyFilled, OrderCancelled, OrderRejected)
 _INTENDED = (VerdictKind.ALLOW, VerdictKind.REDUCE, VerdictKind.EXIT)  # what execution hears of
-TapeOf = Callable[[int, Slice], Tape]
 
 
 @dataclass(slots=True)

@@ -4,13 +4,13 @@ Most minutes of a backtest no order or position looks at a single tick. A market
 them before a trade is alive, and then only from that minute on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from tradebus.contracts.records import Records
-from tradebus.engine.market import MarketDay
+from tradebus.engine.market import MarketDay, Slice
 from tradebus.execution.watching import columns
 from tradebus.trading.orders import InstrumentTicks
 
@@ -55,3 +55,6 @@ class Tape:
             np.maximum.reduceat(prices, starts).tolist(),
             prices[ends].tolist(),
         )
+
+
+TapeOf = Callable[[int, Slice], Tape]  # of an instrument, from a slice on

@@ -195,7 +195,7 @@ class MemoryOwnBook:
 
 
 class MemoryListings:
-    """See `services.execution.books.ports.Listings`."""
+    """See `services.execution.books.ports.ListingsBook`."""
 
     def __init__(self, book: MemoryBook) -> None:
         self._book = book

@@ -163,7 +163,7 @@ class PostgresOwnBook:
 
 
 class PostgresListings:
-    """See `services.execution.books.ports.Listings`."""
+    """See `services.execution.books.ports.ListingsBook`."""
 
     def __init__(self, store: Store) -> None:
         self._pool = store.pool
