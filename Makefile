@@ -17,6 +17,9 @@ help: ## What can be made
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/warm.stamp: .venv/run.stamp
 	$(BIN)/python -m tradebus.indicators.warm
 	$(BIN)/python -m tradebus.strategies.warm
 	$(BIN)/python -m tradebus.brokers.warm
@@ -27,21 +30,21 @@ help: ## What can be made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-setup: .venv/run.stamp ## Virtual environment, locked dependencies, compiled kernels
+setup: .venv/warm.stamp ## Virtual environment, locked dependencies, compiled kernels
 
-demo: .venv/run.stamp ## A whole generated trading day over every service, then its report
+demo: .venv/warm.stamp ## A whole generated trading day over every service, then its report
 	$(BIN)/tradebus demo
 
-up: .venv/run.stamp ## Every service, waiting for START_TRADING, until you press Ctrl-C
+up: .venv/warm.stamp ## Every service, waiting for START_TRADING, until you press Ctrl-C
 	$(BIN)/tradebus up
 
-test: .venv/dev.stamp ## The whole suite on embedded Postgres and Redis (Docker tests where an engine answers)
+test: .venv/dev.stamp .venv/warm.stamp ## The whole suite on embedded Postgres and Redis (Docker tests where an engine answers)
 	$(BIN)/pytest -q -n auto --dist worksteal
 
-test-unit: .venv/dev.stamp ## Only what needs no server: under a minute
+test-unit: .venv/dev.stamp .venv/warm.stamp ## Only what needs no server: under a minute
 	$(BIN)/pytest -q -n auto --dist worksteal $(UNIT)
 
-fuzz: .venv/dev.stamp ## A million mutated frames through each broker's decoder (COUNT=, SEED=)
+fuzz: .venv/dev.stamp .venv/warm.stamp ## A million mutated frames through each broker's decoder (COUNT=, SEED=)
 	PYTHONPATH=tests $(BIN)/python -m testkit.fuzz $(COUNT) $(SEED)
 
 lint: .venv/dev.stamp ## ruff, mypy --strict, import rules
@@ -54,7 +57,7 @@ format: .venv/dev.stamp ## Lay the code out
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/run.stamp ## Throughput and latency, each beside its floor
+bench: .venv/warm.stamp ## Throughput and latency, each beside its floor
 	$(BIN)/tradebus bench
 
 lock: .venv/dev.stamp ## Pin every dependency again, with hashes
