@@ -51,6 +51,10 @@ class Tap:
         named = [{"ExchangeSegment": each.broker_segment, "SecurityId": each.token} for each in listed]
         self._connection.send(json.dumps({"RequestCode": code, "InstrumentCount": len(named), "InstrumentList": named}))
 
+    def say_text(self, text: str) -> None:
+        """Anything."""
+        self._connection.send(text)
+
     def frames(self) -> list[bytes]:
         """All that comes until nothing does for a moment."""
         found: list[bytes] = []

@@ -221,8 +221,10 @@ async def test_without_a_new_token_everything_halts_until_there_is_one(dhan, ord
     assert len(dhan.asked) == 1
 
 
-async def test_no_token_is_in_any_reason_or_log(dhan, orders, caplog):
+async def test_no_token_is_in_any_reason_or_log(dhan, caplog):
     caplog.set_level(logging.DEBUG)
+    client = dhan.client()
+    orders = orders_over(client)
     dhan.answers[PLACE] = error("DH-905", message=f"bad token {TOKEN}")
     outcome = await orders.place(request())
     assert "***" in outcome.reason
@@ -230,7 +232,8 @@ async def test_no_token_is_in_any_reason_or_log(dhan, orders, caplog):
     dhan.answers[PLACE] = Answer(200, f"<html>{TOKEN}</html>".encode())
     assert TOKEN not in (await orders.place(request())).reason
     assert TOKEN not in caplog.text
-    assert TOKEN not in repr(orders._client.settings)
+    assert TOKEN not in repr(client.settings)
+    client.close()
 
 
 # The order book
@@ -272,17 +275,21 @@ async def test_an_unreadable_book_makes_no_absence_certain(dhan, orders, book):
     assert not lookup.definitive
 
 
+async def until_certainly_absent(orders) -> None:
+    async with asyncio.timeout(20):
+        while not (await orders.find_by_tag("A", "tb0001")).definitive:
+            await asyncio.sleep(0.01)
+
+
 async def test_a_tag_that_was_lost_a_moment_ago_is_not_certainly_absent(dhan):
     client = dhan.client()
-    orders = orders_over(client, settle_seconds=0.2)
+    orders = orders_over(client, settle_seconds=0.3)
     dhan.answers |= {PLACE: Answer(500, b""), BY_TAG: error("DH-907", 404), BOOK: Answer.of([])}
     assert not (await orders.find_by_tag("A", "tb0001")).definitive  # one before us may just have sent it
-    await asyncio.sleep(0.25)
-    assert (await orders.find_by_tag("A", "tb0001")).definitive
+    await until_certainly_absent(orders)
     assert (await orders.place(request())).result is Result.UNKNOWN
     assert not (await orders.find_by_tag("A", "tb0001")).definitive
-    await asyncio.sleep(0.25)
-    assert (await orders.find_by_tag("A", "tb0001")).definitive
+    await until_certainly_absent(orders)
     client.close()
 
 
@@ -295,7 +302,8 @@ async def test_a_tag_that_is_being_placed_is_not_certainly_absent(dhan):
         BOOK: Answer.of([]),
     }
     placing = asyncio.create_task(orders.place(request()))
-    await asyncio.sleep(0.05)
+    while not dhan.asked:  # it is on its way
+        await asyncio.sleep(0.005)
     assert not (await orders.find_by_tag("A", "tb0001")).definitive
     assert (await placing).result is Result.ACCEPTED
     client.close()
@@ -391,13 +399,16 @@ def test_a_token_that_is_none_is_refused_without_repeating_it(token):
     assert token not in str(refused.value)
 
 
-async def test_a_sdk_that_was_pointed_elsewhere_sends_nothing(dhan, orders):
+async def test_a_sdk_that_was_pointed_elsewhere_sends_nothing(dhan):
     dhan.answers["*"] = Answer.of(ACCEPTED)
-    orders._client.sdk().dhan_http.base_url = "http://127.0.0.1:1/v2"
+    client = dhan.client()
+    orders = orders_over(client)
+    client.sdk().dhan_http.base_url = "http://127.0.0.1:1/v2"
     outcome = await orders.place(request())
     assert outcome.result is Result.REFUSED
     assert "elsewhere" in outcome.reason
     assert dhan.asked == []
+    client.close()
 
 
 def test_the_sdks_own_address_stays_the_real_one():

@@ -208,7 +208,7 @@ def test_a_resting_stop_waits_for_its_trigger():
 async def test_no_order_update_raises_or_is_told_wrongly(client, body):
     updates = DhanOrderUpdates(client.settings, instrument_of=instrument_of, client=client)
     for frame in (body, b'{"Type": "order_alert", "Data": ' + body + b"}", body.decode("utf-8", "replace")):
-        told = updates._read(frame)
+        told = updates.read(frame)
         if isinstance(told, BrokerOrder):
             assert not told.status.final or told.filled_quantity == 0
 
@@ -287,7 +287,7 @@ def test_the_documented_order_update_is_read(client, name):
     alerts = [page["body"] for page in pages if isinstance(page["body"], dict) and "Data" in page["body"]]
     assert alerts
     for alert in alerts:
-        order = updates._read(json.dumps(alert))
+        order = updates.read(json.dumps(alert))
         assert isinstance(order, BrokerOrder)
         assert order.broker_order_id == alert["Data"]["OrderNo"]
         assert (order.status, order.filled_quantity) == (BrokerStatus.CANCELLED, 0)

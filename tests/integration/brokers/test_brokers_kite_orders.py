@@ -70,6 +70,11 @@ def gateway(kite):
     return make(kite)
 
 
+class Unhurried(OrderPace):
+    async def turn(self, *, urgent: bool = False) -> bool:
+        return True
+
+
 def make(kite, **changes) -> KiteOrders:
     client = changes.pop("client", None) or kite.client()
     fields = {"listing_of": LISTED.__getitem__, "instrument_of": instrument_of, "clock": EventClock(NOW_NS)}
@@ -276,8 +281,8 @@ async def test_a_change_and_a_cancellation_name_the_order(kite, gateway):
     assert "price" not in kite.asked[0].form
 
 
-async def test_the_twenty_sixth_change_of_an_order_is_not_sent(kite, gateway):
-    gateway._pace = Unhurried()
+async def test_the_twenty_sixth_change_of_an_order_is_not_sent(kite):
+    gateway = make(kite, pace=Unhurried())
     kite.replies["PUT /orders/regular/7"] = success({"order_id": "7"})
     change = OrderModification(quantity=5, price_paise=100_000, trigger_paise=None, at_ns=0)
     results = [(await gateway.modify("s1", "7", change)).result for _ in range(26)]
@@ -285,14 +290,9 @@ async def test_the_twenty_sixth_change_of_an_order_is_not_sent(kite, gateway):
     assert len(kite.asked) == 25
 
 
-class Unhurried(OrderPace):
-    async def turn(self, *, urgent: bool = False) -> bool:
-        return True
-
-
 @pytest.mark.parametrize("reply", [*UNKNOWNS[:12], Reply(b"", 200)], ids=lambda reply: str(reply.body)[:40])
-async def test_a_change_or_cancellation_without_an_answer_is_unknown(kite, gateway, reply):
-    gateway._pace = Unhurried()
+async def test_a_change_or_cancellation_without_an_answer_is_unknown(kite, reply):
+    gateway = make(kite, pace=Unhurried())
     kite.otherwise = lambda asked: reply
     change = OrderModification(quantity=5, price_paise=100_000, trigger_paise=None, at_ns=0)
     assert (await gateway.modify("s1", "7", change)).result is Result.UNKNOWN
@@ -350,8 +350,9 @@ async def test_an_absent_tag_is_certain_only_after_the_book_has_settled(kite):
     gateway = make(kite, settle_seconds=0.3)
     await gateway.place(request())
     assert (await gateway.find_by_tag("s1", TAG)).definitive is False
-    await asyncio.sleep(0.35)
-    assert (await gateway.find_by_tag("s1", TAG)).definitive is True
+    async with asyncio.timeout(20):
+        while not (await gateway.find_by_tag("s1", TAG)).definitive:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_tag_on_its_way_is_not_absent(kite):
@@ -424,9 +425,8 @@ async def test_order_calls_keep_to_kites_pace():
 
 
 async def test_a_minutes_calls_used_up_refuse_entries_but_not_the_way_out():
-    pace = OrderPace()
-    now_ns = monotonic_ns()
-    pace._starts_ns.extend([now_ns - 2_000_000_000] * 390)
+    pace = OrderPace(per_second=1_000, per_minute=5)
+    assert [await pace.turn() for _ in range(5)] == [True] * 5
     assert await pace.turn() is False
     assert await pace.turn(urgent=True) is True
 

@@ -56,9 +56,9 @@ class Desk:
         self.client = server.client()
         settings = self.client.settings
         self.orders = KiteOrders(
-            settings, client=self.client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1, settle_seconds=0.0
-        )
-        self.orders._pace = Unhurried()
+            settings, client=self.client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1, settle_seconds=0.0,
+            pace=Unhurried(),
+        )  # fmt: skip
         self.reference = KiteReference(settings, client=self.client)
         self.account = KiteAccount(settings, client=self.client)
         self.session = KiteSession(settings, client=self.client)

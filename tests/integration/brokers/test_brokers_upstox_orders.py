@@ -8,6 +8,7 @@ import pytest
 from testkit.scripted_server import HTML, Reply, success
 from testkit.upstox_server import PAGE, SECRET, TOKEN, UpstoxServer, refusal
 
+from tradebus.brokers.calls import Pacer
 from tradebus.brokers.common.access.pace import WindowPace
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import UpstoxClient, UpstoxEndpoints, UpstoxOrders, UpstoxSettings
@@ -75,10 +76,10 @@ def trade(number: int, quantity: int, price: float, **changes) -> dict:
     return fields | changes
 
 
-def gateway_over(client: UpstoxClient, *, settle_seconds: float = 0.0) -> UpstoxOrders:
+def gateway_over(client: UpstoxClient, *, settle_seconds: float = 0.0, pace: Pacer | None = None) -> UpstoxOrders:
     return UpstoxOrders(
         client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client,
-        settle_seconds=settle_seconds, clock=EventClock(NOW_NS),
+        settle_seconds=settle_seconds, clock=EventClock(NOW_NS), pace=pace,
     )  # fmt: skip
 
 
@@ -289,7 +290,7 @@ async def test_an_earlier_configuration_of_the_process_does_not_matter(upstox):
         assert (await gateway_over(client).place(request())).result is Result.ACCEPTED
         client.close()
     finally:
-        upstox_client.Configuration._default = None
+        upstox_client.Configuration.set_default(None)
 
 
 async def test_two_logins_keep_their_tokens(upstox):
@@ -312,13 +313,12 @@ async def test_the_sdk_leaves_no_threads_and_no_log_handlers(client):
 
 
 async def test_no_secret_is_in_a_reason(upstox, client, gateway):
-    other = gateway_over(client)
-    other._pace = WindowPace(())
+    other = gateway_over(client, pace=WindowPace(()))
     upstox.replies[PLACE] = refusal(400, "UDAPI100038", f"bad token {TOKEN} and secret {SECRET}")
     outcome = await gateway.place(request())
     assert TOKEN not in outcome.reason
     assert SECRET not in outcome.reason
-    assert TOKEN not in repr(gateway._client.settings)
+    assert TOKEN not in repr(client.settings)
     for length in range(250, 320):  # where a long text is cut, a secret is not cut in two
         upstox.replies[PLACE] = refusal(400, "UDAPI100038", f"{'x' * length} {TOKEN} more")
         assert TOKEN[:8] not in (await other.place(request())).reason

@@ -20,10 +20,10 @@ async def test_statements_of_several_callers_run_one_after_the_other(store: Stor
 async def test_a_lost_connection_is_replaced(store: Store) -> None:
     await store.alone("SELECT 1")
     await store.pool.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid, 20_000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         " AND application_name = current_setting('application_name')"
     )
-    await asyncio.sleep(0.1)
+    await store.pool.fetchval("SELECT 1")  # its end was told before this answer
     row = await store.alone("SELECT 2 AS number")
     assert row is not None
     assert row["number"] == 2

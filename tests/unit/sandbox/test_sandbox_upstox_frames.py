@@ -1,6 +1,5 @@
 """Frames of the Upstox face: what the official classes read in them is what the quotes say, whatever the quotes say."""
 
-import asyncio
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -81,14 +80,10 @@ def parsed(frame: bytes) -> Any:
     return MarketDataFeedV3_pb2.FeedResponse.FromString(frame)
 
 
-def drained(subscription: FeedSubscriber) -> list[bytes]:
+async def drained(subscription: FeedSubscriber) -> list[bytes]:
     """The frames that wait for a connection."""
-
-    async def taken() -> list[bytes]:
-        found = [await subscription.next_frame() for _ in range(len(subscription.frames))]
-        return [frame for frame in found if frame is not None]
-
-    return asyncio.run(taken())
+    found = [await subscription.next_frame() for _ in range(len(subscription.frames))]
+    return [frame for frame in found if frame is not None]
 
 
 def ltpc_of(feed: Any, mode: StreamMode) -> Any:
@@ -141,36 +136,39 @@ def assert_market(part: Any, quote: np.void, *, levels: int) -> None:
 
 
 @given(batch=batches(), wanted=st.lists(st.sampled_from([None, *StreamMode]), min_size=len(KEYS), max_size=len(KEYS)))
-def test_a_connection_gets_what_it_wants_and_nothing_else(batch: Records, wanted: list[StreamMode | None]) -> None:
+async def test_a_connection_gets_what_it_wants_and_nothing_else(
+    batch: Records, wanted: list[StreamMode | None]
+) -> None:
     hub = FeedHub(exchange_of(batch))
-    subscription, other = (FeedSubscriber(name, len(KEYS)) for name in "ab")
-    hub._subscriptions = {subscription: None, other: None}
+    subscription, other = hub.join("a"), hub.join("b")
     for key, mode in zip(UPSTOX_KEYS, wanted, strict=True):
         if mode is not None:
             hub.subscribe(subscription, [key], mode)
     hub.subscribe(other, UPSTOX_KEYS, StreamMode.LTPC)
     for each in (subscription, other):
-        drained(each)
+        await drained(each)
     hub.publish(batch)
     expected = {
         UPSTOX_KEYS[number]: wanted[number].value for number in batch["instrument"] if wanted[number] is not None
     }  # fmt: skip
-    frames = [parsed(frame) for frame in drained(subscription)]
+    frames = [parsed(frame) for frame in await drained(subscription)]
     assert len(frames) == (1 if expected else 0)
     for frame in frames:
         assert {key: feed.requestMode for key, feed in frame.feeds.items()} == expected
-    assert set(parsed(drained(other)[-1]).feeds) == {UPSTOX_KEYS[number] for number in batch["instrument"]}
+    assert set(parsed((await drained(other))[-1]).feeds) == {UPSTOX_KEYS[number] for number in batch["instrument"]}
+    hub.leave(subscription)
+    hub.leave(other)
 
 
-def test_of_an_instrument_that_is_there_twice_the_newer_quote_is_sent() -> None:
+async def test_of_an_instrument_that_is_there_twice_the_newer_quote_is_sent() -> None:
     batch = np.zeros(3, QUOTE)
     batch["instrument"], batch["price_paise"] = [1, 2, 1], [100, 200, 300]
     hub = FeedHub(exchange_of())
-    subscription = FeedSubscriber("a", len(KEYS))
-    hub._subscriptions = {subscription: None}
+    subscription = hub.join("a")
     hub.subscribe(subscription, UPSTOX_KEYS, StreamMode.LTPC)
     hub.publish(batch)
-    assert parsed(drained(subscription)[-1]).feeds[UPSTOX_KEYS[1]].ltpc.ltp == 3.0
+    assert parsed((await drained(subscription))[-1]).feeds[UPSTOX_KEYS[1]].ltpc.ltp == 3.0
+    hub.leave(subscription)
 
 
 def test_the_minute_under_way_is_built_from_its_quotes() -> None:
@@ -228,10 +226,10 @@ def test_every_kernel_module_of_the_sandbox_is_warmed() -> None:
         import_module(name)
 
 
-def test_a_connection_that_does_not_keep_up_loses_its_oldest_frames() -> None:
+async def test_a_connection_that_does_not_keep_up_loses_its_oldest_frames() -> None:
     subscription = FeedSubscriber("slow", 1)
     for number in range(40):
         subscription.push(bytes([number]) * 1_000_000)
-    assert [frame[0] for frame in drained(subscription)] == list(range(24, 40))
+    assert [frame[0] for frame in await drained(subscription)] == list(range(24, 40))
     subscription.push(b"x" * 20_000_000)
-    assert len(drained(subscription)) == 1
+    assert len(await drained(subscription)) == 1

@@ -50,14 +50,14 @@ class DhanOrderUpdates:
                 yield item
                 continue
             for frame in item:
-                told = self._read(frame)
+                told = self.read(frame)
                 if told is not None:
                     yield told
 
     async def close(self) -> None:
         await self._socket.close()
 
-    def _read(self, frame: Frame) -> BrokerOrder | FeedEvent | None:
+    def read(self, frame: Frame) -> BrokerOrder | FeedEvent | None:
         """An alert as an order, anything else with a text as a notice; what cannot be read is logged: the order book
         has it too."""
         try:

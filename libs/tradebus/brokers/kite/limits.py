@@ -13,18 +13,18 @@ class OrderPace:
     """Order calls of one login, in the order they ask. One that waited for the end of a minute would be worse than one
     that is refused.
 
-    Invariant (tested): in no second do more than ORDERS_PER_SECOND start.
+    Invariant (tested): in no second do more than `per_second` start.
     """
 
-    def __init__(self) -> None:
-        self._second = WindowPace(((ORDERS_PER_SECOND, 1.0),))
-        self._starts_ns: deque[int] = deque(maxlen=ORDERS_PER_MINUTE)
+    def __init__(self, *, per_second: int = ORDERS_PER_SECOND, per_minute: int = ORDERS_PER_MINUTE) -> None:
+        self._second = WindowPace(((per_second, 1.0),))
+        self._starts_ns: deque[int] = deque(maxlen=per_minute)
 
     async def turn(self, *, urgent: bool = False) -> bool:
         """Waits, a second at the most where nobody floods, and returns True. False, at once, where the minute's calls
         are used up, unless it is `urgent`: getting out is tried in any case."""
         starts_ns = self._starts_ns
-        if not urgent and len(starts_ns) == ORDERS_PER_MINUTE and starts_ns[0] > monotonic_ns() - _MINUTE_NS:
+        if not urgent and len(starts_ns) == starts_ns.maxlen and starts_ns[0] > monotonic_ns() - _MINUTE_NS:
             return False
         start_ns = self._second.booked_ns()
         starts_ns.append(start_ns)

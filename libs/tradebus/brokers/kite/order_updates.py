@@ -52,14 +52,15 @@ class KiteOrderUpdates:
                     yield item
                     continue
                 for frame in item:
-                    update = await self._read(frame)
+                    update = await self.read(frame)
                     if update is not None:
                         yield update
 
     async def close(self) -> None:
         await self._ticker.close()
 
-    async def _read(self, frame: bytes | str) -> BrokerOrder | FeedEvent | None:
+    async def read(self, frame: bytes | str) -> BrokerOrder | FeedEvent | None:
+        """What one frame says; None where that is of no use to who follows orders."""
         if not isinstance(frame, str):
             return None
         kind, data = message(frame)

@@ -32,7 +32,7 @@ REGULAR = "regular"
 class KiteOrders(BookReader[KiteLine]):
     """`listing_of` names an instrument at Kite (it may raise InvalidInput or LookupError), `instrument_of` finds the
     instrument of a row by exchange and instrument_token. `variety` is that of new orders (regular, amo). What
-    `settle_seconds` is for: `common.settling`.
+    `settle_seconds` is for: `common.settling`; `pace` holds to Kite's own limits where none is given.
     """
 
     def __init__(
@@ -45,10 +45,11 @@ class KiteOrders(BookReader[KiteLine]):
         variety: str = REGULAR,
         settle_seconds: float = SETTLE_SECONDS,
         clock: Clock | None = None,
+        pace: OrderPace | None = None,
     ) -> None:
         self._client = client or KiteClient(settings)
         self._listing_of, self._instrument_of = listing_of, instrument_of
-        self._variety, self._clock, self._pace = variety, clock or WallClock(), OrderPace()
+        self._variety, self._clock, self._pace = variety, clock or WallClock(), pace or OrderPace()
         super().__init__(BROKER, self._client, Settling(settle_seconds))
         self._variety_of: dict[str, str] = {}  # by order id, where it is not regular
         self._changes: dict[str, int] = {}

@@ -9,6 +9,7 @@ Upstox has no idempotency key, so nothing is ever sent twice (except after it re
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tradebus.brokers.calls import Pacer
 from tradebus.brokers.common.access.pace import WindowPace
 from tradebus.brokers.common.orders.book import FillsByOrder
 from tradebus.brokers.common.orders.lookup import BookReader
@@ -32,7 +33,7 @@ _REMEMBERED_MAX = 20_000
 class UpstoxOrders(BookReader[UpstoxLine]):
     """`listing_of` names an instrument at Upstox (it may raise InvalidInput or LookupError), `instrument_of` finds the
     instrument of a row by segment (NSE_FO) and instrument key (NSE_FO|50978). What `settle_seconds` is for:
-    `common.settling`.
+    `common.settling`; `pace` holds to Upstox' own limits where none is given.
     """
 
     def __init__(
@@ -44,10 +45,11 @@ class UpstoxOrders(BookReader[UpstoxLine]):
         client: UpstoxClient | None = None,
         settle_seconds: float = SETTLE_SECONDS,
         clock: Clock | None = None,
+        pace: Pacer | None = None,
     ) -> None:
         self._client = client or UpstoxClient(settings)
         self._listing_of, self._instrument_of = listing_of, instrument_of
-        self._clock, self._pace = clock or WallClock(), WindowPace(ORDER_WINDOWS)
+        self._clock, self._pace = clock or WallClock(), pace or WindowPace(ORDER_WINDOWS)
         super().__init__(BROKER, self._client, Settling(settle_seconds))
         self._placed: dict[str, Placed] = {}  # by order id
 

@@ -155,8 +155,8 @@ def test_what_is_not_listed_is_passed_over(one_desk: Desk) -> None:
     with tap(one_desk) as feed:
         feed.say(TICKER, [ListedInstrument(share.key, "4999999", "NSE_EQ", "NONE", 1, 5), share])
         assert len(feed.frames()) == 2
-        feed._connection.send("not JSON")
-        feed._connection.send('{"RequestCode": 15, "InstrumentList": "all"}')
+        feed.say_text("not JSON")
+        feed.say_text('{"RequestCode": 15, "InstrumentList": "all"}')
         feed.say(99, [share])
         assert feed.frames() == []
         feed.say(TICKER, [share])

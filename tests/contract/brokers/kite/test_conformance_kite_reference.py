@@ -9,6 +9,7 @@ from testkit.kite_desk import FUTURE, OPTION, SHARE, KiteDesk
 
 from tradebus.brokers.errors import Refused
 from tradebus.brokers.kite import parse_instruments
+from tradebus.brokers.kite.client import get
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.records import QUOTE_HAS_DEPTH, QUOTE_HAS_OPEN_INTEREST
 from tradebus.kernel.time import IST, datetime_to_ns
@@ -54,7 +55,7 @@ def test_a_dump_of_one_exchange_holds_that_exchange_only(desk: KiteDesk, exchang
 @pytest.mark.parametrize("exchange", ["CDS", "MCX"])
 def test_an_exchange_the_sandbox_lacks_has_an_empty_dump(desk: KiteDesk, exchange: str) -> None:
     assert desk.sdk.kite.instruments(exchange) == []
-    body = desk.sdk.kite._get("market.instruments", url_args={"exchange": exchange})
+    body = get(desk.sdk.kite, "market.instruments", url_args={"exchange": exchange})
     assert parse_instruments(body) == ([], 0)
 
 

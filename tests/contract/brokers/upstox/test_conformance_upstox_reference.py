@@ -259,7 +259,7 @@ def test_the_market_says_when_it_is_open(desk: Desk) -> None:
     closes = datetime.fromtimestamp(hours["NFO"].end_time / 1000, tz=IST).time()
     assert (closes.hour, closes.minute) == (15, 40)
     assert api.get_exchange_timings("2026-11-24").data == []
-    holidays = {row._date.date() for row in api.get_holidays().data}
+    holidays = {row.to_dict()["_date"].date() for row in api.get_holidays().data}
     assert date(2026, 11, 24) in holidays
     assert len(api.get_holiday("2026-11-24").data) == 1
     assert api.get_holiday("2026-11-25").data == []
