@@ -1,4 +1,4 @@
-"""What a test may not do: wait for luck, look inside, stand on another test.
+"""What a test may not do: wait for luck, look inside, stand on another test, go on for ever.
 
 A sleep is a poll (in a `while` that asks for a condition), a yield (`sleep(0)`), or says on its line why it lasts as
 long as it does. Private attributes are reached through `self` and `cls` only.
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FILE_LINES_MAX = 400
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 # A named tuple's own words begin with an underscore.
 PUBLIC = {"_replace", "_asdict", "_fields", "_make"}
@@ -64,6 +65,11 @@ def test_no_test_waits_for_luck(path):
 def test_no_test_looks_inside(path):
     found = private_accesses(path.read_text())
     assert found == [], f"private attributes: lines {found}"
+
+
+def test_no_file_of_tests_is_longer_than_one_reads_in_one_go():
+    lines = {relative(path): len(path.read_text().splitlines()) for path in TESTS}
+    assert {path: count for path, count in lines.items() if count > FILE_LINES_MAX} == {}
 
 
 def test_no_test_stands_on_another():

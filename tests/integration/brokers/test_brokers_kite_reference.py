@@ -1,7 +1,6 @@
-"""Instruments, history, quotes and chains at Kite; money, positions, holdings; the login."""
+"""Instruments, history, quotes and chains at Kite."""
 
 import gzip
-import hashlib
 from datetime import date, time
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from testkit.kite_server import TOKEN, KiteServer, refusal
 from testkit.logged import logged
 from testkit.scripted_server import CSV, HTML, Reply, success
 
-from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
+from tradebus.brokers.account import AccountMargins
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused, Throttled, TokenExpired
-from tradebus.brokers.kite import KiteAccount, KiteReference, KiteSession, parse_instruments
+from tradebus.brokers.kite import KiteAccount, KiteReference, parse_instruments
 from tradebus.brokers.kite.history import spans
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
@@ -26,7 +25,6 @@ from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_DAY, datetime_to_ns, ist_datetime, ist_to_ns
 
-SHARED = Path(__file__).parents[3].parent / "shared"
 HEADER = (
     "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,instrument_type,"
     "segment,exchange"
@@ -59,6 +57,7 @@ broken,58078,NIFTY26DEC26100CE,NIFTY,0,2026-12-29,26100,0.05,65,CE,NFO-OPT,NFO
 412675,1612,USDINR26DECFUT,USDINR,0,2026-12-29,0,0.0025,1,FUT,CDS-FUT,CDS
 """,
 }
+SHARED = Path(__file__).parents[3].parent / "shared"
 NIFTY = InstrumentKey(Segment.INDEX, "NIFTY")
 DECEMBER, NOVEMBER = date(2026, 12, 29), date(2026, 11, 30)
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 5)
@@ -345,101 +344,3 @@ async def test_errors_say_what_to_do_and_hold_no_secret(kite, reply, error, time
     assert str(raised.value).startswith("kite: margins")
     assert TOKEN not in str(raised.value)
     assert "api-secret-text" not in str(raised.value)
-
-
-async def test_positions_and_holdings_are_exact(kite):
-    row = {
-        "tradingsymbol": "NIFTY26DECFUT", "exchange": "NFO", "instrument_token": 14866434, "product": "NRML",
-        "quantity": -65, "average_price": 26000.05, "buy_quantity": 0, "sell_quantity": 65, "realised": 0,
-        "unrealised": -1234.5, "multiplier": 1,
-    }  # fmt: skip
-    kite.replies["GET /portfolio/positions"] = success({"net": [row], "day": [row, row]})
-    kite.replies["GET /portfolio/holdings"] = success([
-        {"tradingsymbol": "SBIN", "isin": "INE062A01020", "quantity": 16, "t1_quantity": 4, "average_price": 801.78125,
-         "last_price": 762.45}
-    ])  # fmt: skip
-    account = KiteAccount(kite.settings(), client=kite.client())
-    assert list(await account.positions()) == [
-        NetPosition("14866434", "NFO", "NIFTY26DECFUT", "NRML", -65, 0, 65, 2_600_005, 0, -123_450)
-    ]
-    assert list(await account.holdings()) == [BrokerHolding("SBIN", "INE062A01020", 20, 80_178, 76_245)]
-
-
-async def test_the_login_exchanges_a_request_token_once_and_everything_goes_on_with_it(kite):
-    client = kite.client()
-    session, account = KiteSession(client.settings, client=client), KiteAccount(client.settings, client=client)
-    kite.replies["GET /user/margins"] = refusal(403, "TokenException")
-    with pytest.raises(TokenExpired):
-        await account.margins()
-    kite.replies["POST /session/token"] = success({"access_token": "fresh-secret-token", "user_id": "AB1234"})
-    address = "https://app.example/back?status=success&request_token=abc123XYZ&action=login"
-    assert await session.complete_login(address) == "fresh-secret-token"
-    form = kite.calls("POST", "/session/token")[0].form
-    assert form["checksum"] == hashlib.sha256(b"apikeyabc123XYZapi-secret-text").hexdigest()
-    kite.replies["GET /user/margins"] = success({"equity": {"net": 1, "utilised": {"debits": 0}}})
-    await account.margins()
-    assert kite.asked[-1].headers["Authorization"] == "token apikey:fresh-secret-token"
-
-
-@pytest.mark.parametrize("reply", [success({}), success({"access_token": 5}), success(None), Reply(b"", 200)])
-async def test_a_login_without_a_token_is_malformed_and_leaves_the_old_one(kite, reply):
-    client = kite.client()
-    kite.replies["POST /session/token"] = reply
-    with pytest.raises(Malformed):
-        await KiteSession(client.settings, client=client).complete_login("abc123")
-    assert client.token == TOKEN
-
-
-async def test_a_refused_login_halts_nothing(kite):
-    client = kite.client()
-    kite.replies["POST /session/token"] = refusal(403, "TokenException", "Token is invalid or has expired.")
-    with pytest.raises(TokenExpired):
-        await KiteSession(client.settings, client=client).complete_login("abc123")
-    kite.replies["GET /portfolio/holdings"] = success([])
-    assert list(await KiteAccount(client.settings, client=client).holdings()) == []
-
-
-@pytest.mark.parametrize("answer", ["", "no token here", "https://app.example/?status=cancelled", "a" * 200])
-async def test_what_is_no_request_token_is_not_sent(kite, answer):
-    with pytest.raises(InvalidInput, match="request_token"):
-        await KiteSession(kite.settings(), client=kite.client()).complete_login(answer)
-    assert kite.asked == []
-
-
-async def test_a_login_needs_the_secret(kite):
-    client = kite.client(api_secret="")
-    with pytest.raises(InvalidInput, match="api_secret"):
-        await KiteSession(client.settings, client=client).complete_login("abc123")
-
-
-@pytest.mark.parametrize(
-    ("reply", "state"),
-    [
-        (success({"user_id": "AB1234"}), SessionState.VALID),
-        (refusal(403, "TokenException"), SessionState.EXPIRED),
-        (refusal(500, "GeneralException"), SessionState.UNKNOWN),
-        (refusal(429, "NetworkException"), SessionState.UNKNOWN),
-        (Reply(b"<html>", 200, HTML), SessionState.UNKNOWN),
-        (Reply(b"<html>", 403, HTML), SessionState.UNKNOWN),
-        (success({}), SessionState.UNKNOWN),
-    ],
-)
-async def test_a_session_is_valid_expired_or_not_known(kite, reply, state):
-    kite.replies["GET /user/profile"] = reply
-    assert await KiteSession(kite.settings(), client=kite.client()).check() is state
-
-
-async def test_without_a_token_a_login_is_needed(kite):
-    client = kite.client(access_token="")
-    assert await KiteSession(client.settings, client=client).check() is SessionState.EXPIRED
-    assert kite.asked == []
-
-
-def test_the_login_address_names_the_app(kite):
-    url = KiteSession(kite.settings(), client=kite.client()).login_url()
-    assert url == f"{kite.url}/connect/login?v=3&api_key=apikey"
-
-
-def test_settings_show_no_secret(kite):
-    assert TOKEN not in repr(kite.settings())
-    assert "api-secret-text" not in repr(kite.settings())

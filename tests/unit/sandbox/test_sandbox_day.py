@@ -1,4 +1,4 @@
-"""The dated clock: sessions, closing auction, square-off, expiry, the night, tokens, triggers over days, history."""
+"""The dated clock: sessions, closing auction, square-off, expiry, the night, tokens, history."""
 
 from datetime import date, datetime
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from testkit.exchange_hands import BUY, MARKET, SELL, SL, at, future, last, order_of, place, still
+from testkit.exchange_hands import BUY, MARKET, SELL, SL, at, future, last, place, still
+from testkit.sandbox_days import COARSE, go
 
 from services.sandbox.domain.day.events import DayEventKind, events_of, span_of
 from services.sandbox.domain.day.market_clock import MarketClock
@@ -17,22 +18,11 @@ from services.sandbox.ports import (
     SandboxStatus,
     Token,
     TokenProblem,
-    TriggerLeg,
-    TriggerStatus,
     Validity,
     Why,
 )
 from tradebus.kernel.time import IST, datetime_to_ns, ist_datetime
 from tradebus.trading.orders import Product
-
-COARSE = {"step_ms": 120_000, "ticks_per_second": 60.0}
-
-
-def go(exchange, moment):
-    """Moves the market to an Indian time."""
-    to_ns = datetime_to_ns(datetime.fromisoformat(moment).replace(tzinfo=IST))
-    exchange.floor.advance_to(to_ns)
-    assert exchange.now_ns == to_ns
 
 
 def test_a_day_s_events_come_in_their_order():
@@ -287,69 +277,6 @@ def test_a_token_of_one_broker_is_none_at_another():
     exchange = still()
     token = exchange.login(BrokerName.KITE, "A")
     assert exchange.authorise(BrokerName.DHAN, token.value) is TokenProblem.UNKNOWN
-
-
-def leg(exchange, one, share, transaction=SELL, name=""):
-    tick = one.tick_size_paise
-    price = int(last(exchange, one) * (1 + share)) // tick * tick
-    return TriggerLeg(price, order_of(one, transaction, 1, price_paise=price), name)
-
-
-def test_the_first_leg_that_is_reached_cancels_the_other():
-    exchange = still()
-    one = future(exchange)
-    place(exchange, "A", one, BUY, 1)
-    legs = [leg(exchange, one, 0.01, name="TARGET"), leg(exchange, one, -0.01, name="STOPLOSS")]
-    trigger = exchange.place_trigger("A", BrokerName.KITE, one.index, legs)
-    exchange.shock(one.index, 0.004)
-    assert exchange.triggers("A")[0].status is TriggerStatus.ACTIVE
-    exchange.shock(one.index, 0.01)
-    fired = exchange.triggers("A")[0]
-    assert (fired.trigger_id, fired.status, fired.triggered_leg) == (trigger.trigger_id, TriggerStatus.TRIGGERED, 0)
-    assert exchange.order("A", str(fired.order_id)).status is SandboxStatus.COMPLETE
-    exchange.shock(one.index, -0.03)
-    assert len(exchange.orders("A")) == 2
-    assert exchange.triggers("A")[0] == fired
-
-
-def test_a_standing_trigger_outlives_the_day_and_a_changed_one_fires_at_its_new_price():
-    exchange = still("2026-11-25T15:00:00", **COARSE)
-    one = future(exchange)
-    trigger = exchange.place_trigger("A", BrokerName.DHAN, one.index, [leg(exchange, one, -0.05, BUY)])
-    go(exchange, "2026-11-26T10:00:00")
-    assert exchange.triggers("A")[0].status is TriggerStatus.ACTIVE
-    exchange.modify_trigger("A", trigger.trigger_id, [leg(exchange, one, -0.004, BUY)])
-    exchange.shock(one.index, -0.008)
-    assert exchange.triggers("A")[0].status is TriggerStatus.TRIGGERED
-
-
-def test_a_trigger_that_cannot_place_its_order_is_rejected():
-    exchange = still()
-    one = future(exchange)
-    exchange.set_cash("A", 0)
-    exchange.place_trigger("A", BrokerName.UPSTOX, one.index, [leg(exchange, one, 0.005, BUY)])
-    exchange.shock(one.index, 0.01)
-    assert exchange.triggers("A")[0].status is TriggerStatus.REJECTED
-
-
-@pytest.mark.parametrize("shares", [(), (0.01, 0.02)])
-def test_legs_that_cannot_be_are_refused(shares):
-    exchange = still()
-    one = future(exchange)
-    with pytest.raises(Refusal):
-        exchange.place_trigger("A", BrokerName.KITE, one.index, [leg(exchange, one, share) for share in shares])
-
-
-def test_a_cancelled_trigger_never_fires():
-    exchange = still()
-    one = future(exchange)
-    trigger = exchange.place_trigger("A", BrokerName.KITE, one.index, [leg(exchange, one, 0.005)])
-    exchange.cancel_trigger("A", trigger.trigger_id)
-    exchange.shock(one.index, 0.01)
-    assert not exchange.orders("A")
-    with pytest.raises(Refusal) as raised:
-        exchange.cancel_trigger("A", trigger.trigger_id)
-    assert raised.value.why is Why.ORDER_ENDED
 
 
 def test_the_clock_never_passes_the_next_step_and_never_goes_back():

@@ -1,0 +1,115 @@
+"""A broker's live feed on real Redis and Postgres, and what it has published."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from services.market_data.bootstrap import build
+from services.market_data.feeds.bus_sink import TICKS
+from testkit.fake_broker import (
+    FakeBroker,
+    opening,
+    quotes,
+)
+from testkit.feeds import settings_for
+from tradebus.brokers.credentials import Credential, Credentials
+from tradebus.bus.port import Bus
+from tradebus.contracts.base import Message
+from tradebus.contracts.records import TICK, decode
+from tradebus.contracts.registry import parse
+from tradebus.contracts.streams import MD_GAPS
+from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.ids import RandomIds
+from tradebus.kernel.time import ist_to_ns
+from tradebus.runtime.timers import WallTimers
+from tradebus.store.store import Store
+
+SECOND = 1_000_000_000
+DAY = date(2026, 11, 25)
+TEN = ist_to_ns(DAY, time(10))
+SPEED = 60
+
+
+@dataclass
+class Live:
+    broker: FakeBroker
+    task: "asyncio.Task[None]"
+    clock: Clock
+
+    @property
+    def now_ns(self) -> int:
+        """The market's time."""
+        return self.clock.now_ns()
+
+    async def quote(self, symbol_id: int, seconds: list[float], prices: list[int], *, volume: int = 0) -> None:
+        await eventually(lambda: self.broker.feeds and self.broker.feeds[-1].subscribed)
+        times = [TEN + int(second * SECOND) for second in seconds]
+        self.broker.feeds[-1].items.put_nowait(quotes(symbol_id, times, prices, volume=volume))
+
+
+async def eventually(question, seconds: float = 20.0):
+    async with asyncio.timeout(seconds):
+        while not (answer := question()):
+            await asyncio.sleep(0.01)
+        return answer
+
+
+def settings(state: Path, *, symbols="NIFTY,RELIANCE", speed=SPEED, begin_ns=TEN, **given):
+    Credentials(state).put("kite", Credential("kite", "key", access_token="tok"))
+    wall_ns = WallClock().now_ns()
+    return settings_for(
+        feed="kite", symbols=symbols, state_dir=state, market_clock=f"{begin_ns}@{wall_ns}x{speed}", warmup_minutes=360,
+        login_seconds=0.1, backfill_retry_seconds=0.05, **given,
+    )  # fmt: skip
+
+
+async def ticked(bus: Bus) -> None:
+    """Until a tick is out."""
+    async with asyncio.timeout(20):
+        while not len(await entries(bus, TICKS, TICK)):
+            await asyncio.sleep(0.02)
+
+
+async def told(bus: Bus, kind: str, *, count: int = 1) -> list[Message]:
+    """The messages of a kind on md.gaps, once there are so many."""
+    async with asyncio.timeout(30):
+        while True:
+            found = [entry for entry in await bus.tail(MD_GAPS.name, count=1000) if entry.kind == kind]
+            if len(found) >= count:
+                return [parse(entry.body) for entry in found]
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(broker: FakeBroker, state: Path, bus: Bus, store: Store, **given) -> AsyncIterator[Live]:
+    chosen = settings(state, **given)
+    (feeder,) = await build(
+        chosen, bus=bus, store=store, clock=WallClock(), ids=RandomIds(), open_broker=opening(broker),
+        timers=WallTimers(WallClock()), registry=CollectorRegistry(),
+    )  # fmt: skip
+    stop = asyncio.Event()
+    task = asyncio.create_task(feeder.run(stop))
+    try:
+        yield Live(broker, task, chosen.clock_of_market(WallClock())[0])
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 10)
+
+
+async def entries(bus: Bus, stream: str, dtype) -> np.ndarray:
+    found = [decode(entry.body, dtype) for entry in await bus.tail(stream, count=10_000)]
+    return np.concatenate(found) if found else np.empty(0, dtype)
+
+
+async def quiet_until(bus: Bus, live: Live, instrument: int, question) -> None:
+    """Ticks of one instrument, ten a second, until `question` is answered."""
+    async with asyncio.timeout(30):
+        while not await question():
+            await live.quote(instrument, [(live.now_ns - TEN) / SECOND], [2_600_500])
+            await asyncio.sleep(0.1)
