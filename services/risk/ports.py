@@ -78,8 +78,8 @@ class RiskBook(Protocol):
         """Gaps of market data that were told of and are not filled: their ids, and the instruments that miss data."""
 
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
-        """Reports, commands and ends of these sessions and positions, and of every session that starts or stops, that
-        risk has not handled; in order."""
+        """Reports, commands, ends and exit signals of these sessions and positions, and of every session that starts
+        or stops, that risk has not handled; in order."""
 
     async def untaken(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         """Approvals of these sessions and positions, and of every session that stops, that execution has not taken; in

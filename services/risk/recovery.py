@@ -1,6 +1,6 @@
 """What the bus has lost and the book has kept, found again: Redis may lose everything.
 
-    events without risk's inbox row   (reports, commands, ends) ─► handled as if they had been read
+    events without risk's inbox row   (reports, commands, ends, exit signals) ─► handled as if they had been read
     approvals without an answer       that the intents stream does not hold, or whose reader put them aside
                                       ─► published again, the same messages
 

@@ -73,7 +73,7 @@ MD_QUOTES = Stream("md.quotes.v1", "market_data", Density.DENSE, 10_000)
 MD_CANDLES = Stream("md.candles.v1", "market_data", Density.DENSE, 50_000)
 MD_GAPS = Stream("md.gaps.v1", "market_data", Density.SPARSE, 20_000)
 # One stream for each source of signals, with watermarks of its own: two producers are two streams.
-# Risk alone acts on signals, and looks for none in Postgres: whatever else is gone, its signals wait for it.
+# Risk alone acts on signals, and looks for no entry in Postgres: whatever else is gone, its signals wait for it.
 SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000, awaited=("risk",))
 SIGNAL_SOURCES: tuple[Stream, ...] = (SIGNALS,)
 INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)

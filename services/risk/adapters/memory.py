@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from services.risk.adapters.codec import decode, encode
-from services.risk.adapters.postgres import COMMANDS, CONSUMER, PAUSES, REPORTS
+from services.risk.adapters.postgres import CONSUMER, HEARD, PAUSES
 from services.risk.ports import MessageEffect, SessionRow, StateConflict, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
@@ -79,16 +79,16 @@ class MemoryRiskBook:
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         self._database.check()
         changing = [one.session.session_id for one in await self._register.changing()]
-        inbox, types = self._database.table(INBOX), [*REPORTS, *COMMANDS]
+        inbox = self._database.table(INBOX)
         lifted = {
             one.session_id: one.ts_event_ns for one in self._events(PAUSES) if (CONSUMER, one.event_id) in inbox
         }  # fmt: skip
         found = [
-            one for one in self._events(types)
+            one for one in self._events(HEARD)
             if _is_of(one, {*session_ids, *changing}, pos_ids) and (CONSUMER, one.event_id) not in inbox
             and not (one.TYPE in PAUSES and lifted.get(one.session_id, -1) > one.ts_event_ns)
         ]  # fmt: skip
-        return sorted(found, key=lambda one: (one.ts_event_ns, types.index(one.TYPE), one.event_id))
+        return sorted(found, key=lambda one: (one.ts_event_ns, HEARD.index(one.TYPE), one.event_id))
 
     async def untaken(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         self._database.check()

@@ -31,6 +31,9 @@ REPORTS = (
 COMMANDS = (
     "START_TRADING", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "STOP_TRADING", "SESSION_STOPPED", "SESSION_FAILED",
 )  # fmt: skip
+# What risk has to hear, in that order. An entry signal that is lost is an occasion missed; an exit is somebody's wish
+# to be out, and is not decided twice.
+HEARD = (*REPORTS, *COMMANDS, "EXIT_SIGNAL")
 
 
 class PostgresRiskBook:
@@ -78,8 +81,7 @@ class PostgresRiskBook:
         return {row["gap_id"]: tuple(row["instruments"]) for row in await self._store.pool.fetch(_SQL["open_gaps"])}
 
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
-        types = [*REPORTS, *COMMANDS]
-        rows = await self._store.pool.fetch(_SQL["unheard"], list(session_ids), list(pos_ids), types, CONSUMER)
+        rows = await self._store.pool.fetch(_SQL["unheard"], list(session_ids), list(pos_ids), list(HEARD), CONSUMER)
         return _readable(rows)
 
     async def untaken(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from testkit.risk import INSTRUMENTS, STOCK, at, closed, command, entry, opened, situation, spec
+from testkit.risk import INSTRUMENTS, STOCK, at, closed, command, entry, exit_signal, opened, situation, spec
 from testkit.risk_books import RiskHands
 from testkit.risk_service import message, stream_of
 
@@ -186,6 +186,16 @@ async def test_what_risk_has_not_handled_comes_in_order(desk: Desk) -> None:
     assert [one.TYPE for one in found] == ["POSITION_OPENED", "POSITION_CLOSED"]
     assert await desk.book.unheard([], ["p9"]) == []
     assert len(await desk.book.unheard(["session-1"], [])) == 2
+
+
+async def test_an_exit_signal_is_unheard_until_risk_has_it_and_an_entry_is_no_matter(desk: Desk) -> None:
+    await desk.begin()
+    leave, enter = exit_signal("p1", ts_ns=at("10:05")), entry("p2", ts_ns=at("10:05"))
+    for one in (leave, enter, opened("p1", ts_ns=at("10:05"))):
+        await desk.emit(stream_of(one), message(one))
+    assert [one.TYPE for one in await desk.book.unheard(["session-1"], [])] == ["POSITION_OPENED", "EXIT_SIGNAL"]
+    await desk.book.record(MessageEffect(leave.event_id))
+    assert [one.TYPE for one in await desk.book.unheard([], ["p1"])] == ["POSITION_OPENED"]
 
 
 async def test_a_stop_is_unheard_until_risk_has_it_and_a_lifted_pause_is_not(desk: Desk) -> None:

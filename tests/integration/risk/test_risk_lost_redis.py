@@ -78,6 +78,18 @@ async def test_reports_and_commands_that_were_lost_on_their_way_are_taken_from_t
     assert (leave.pos_id, leave.causation_id) == ("p2", stop.event_id)
 
 
+async def test_an_exit_that_a_strategy_asked_for_and_risk_never_read_is_taken_from_the_book(around: Around) -> None:
+    await around.life()
+    await around.session(spec())
+    await around.tell(entry("p1"), opened("p1"), entry("p2", instrument=OTHER), opened("p2", instrument=OTHER))
+    await around.taken(*await around.intents())
+    await around.only_in_the_book(exit_signal("p1"), entry("p3", ts_ns=at("10:01")))
+    await around.lose_redis()
+    (leave,) = await around.until(lambda: exits(around))
+    assert (leave.pos_id, leave.rule) == ("p1", "exit_signal")
+    assert "p3" not in {line[3] for line in await around.journal()}  # an entry is an occasion, and this one is over
+
+
 async def has_realised(around: Around, realised: dict[str, int]) -> bool:
     state = await around.state()
     return state.get("realised") == realised
