@@ -1,5 +1,6 @@
 """State folders that have been used before."""
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
