@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import CollectorRegistry
 
 from services.execution.accounts.accounts import Accounts, TradingAccount
 from services.execution.accounts.manager import AccountManager
@@ -59,7 +59,7 @@ _SWEEP_SECONDS = 5.0
 async def build(
     settings: ExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource,
     open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers | None = None,
-    registry: CollectorRegistry = REGISTRY,
+    registry: CollectorRegistry,
 ) -> Sequence[Component]:  # fmt: skip
     """Execution with the paper broker (`open_paper` makes it) and, per session, a broker's. Ids derive from their
     causes, so `ids` is not needed here."""
@@ -73,7 +73,7 @@ async def build(
 def assemble(
     settings: ExecutionSettings, *, bus: Bus, book: Book, paper_book: PaperBook, clock: Clock,
     open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers | None = None,
-    registry: CollectorRegistry = REGISTRY,
+    registry: CollectorRegistry,
 ) -> ExecutionService:  # fmt: skip
     """The service on any book and bus, with the paper broker on its own book."""
     sessions, books = ExecutionSessions(book), books_of(book)
@@ -90,7 +90,7 @@ def assemble(
 def wire(
     settings: ExecutionSettings, *, bus: Bus, books: Books, clock: Clock, sessions: ExecutionSessions,
     gateway: OrderGateway, paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers | None = None,
-    registry: CollectorRegistry = REGISTRY,
+    registry: CollectorRegistry,
 ) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway: `paper` where it fills from market data, `accounts` where at brokers."""
     timers, metrics = timers or WallTimers(clock), ExecutionMetrics(registry)
@@ -119,7 +119,7 @@ def wire(
             timers=timers,
         )  # fmt: skip
 
-    manager = AccountManager(accounts, sessions, reconciler) if accounts is not None else None
+    manager = AccountManager(accounts, sessions, reconciler, timers=timers) if accounts is not None else None
     market = _market_time(settings, clock)
     housekeeping = Housekeeping(
         recovery, supervisor, sessions, manager=manager,

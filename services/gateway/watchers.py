@@ -14,6 +14,7 @@ from tradebus.contracts.sessions import SessionFailed, SessionPaused, SessionSta
 from tradebus.contracts.streams import COMMANDS, SESSIONS
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.patience import patiently
+from tradebus.runtime.timers import sleep
 from tradebus.store.book import Book
 from tradebus.store.books import KillSwitchBook, SessionRegister
 from tradebus.store.books.kill_switch import reason_in
@@ -48,9 +49,9 @@ class SessionWatcher:
         while not stop.is_set():
             self._wake.clear()
             if not await patiently(self.check, stop, timers=self._timers, what="watching"):
-                await _first_of(stop, self._wake, seconds=_IDLE_SECONDS)
+                await _first_of(self._timers, _IDLE_SECONDS, stop, self._wake)
             else:
-                await _first_of(stop, seconds=_POLL_SECONDS)
+                await sleep(self._timers, _POLL_SECONDS, unless=stop)
 
     async def check(self) -> int:
         """Moves every session that can move; how many still wait."""
@@ -154,7 +155,7 @@ class KillWatcher:
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await patiently(self.check, stop, timers=self._timers, what="watching")
-            await _first_of(stop, seconds=_IDLE_SECONDS)
+            await sleep(self._timers, _IDLE_SECONDS, unless=stop)
 
     async def check(self) -> bool:
         """True where this call told the services."""
@@ -178,7 +179,7 @@ class Sweeper:
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await _first_of(stop, seconds=_SWEEP_SECONDS)
+            await sleep(self._timers, _SWEEP_SECONDS, unless=stop)
             await patiently(self._publish, stop, timers=self._timers, what="sweeping the outbox")
 
     async def _publish(self) -> None:
@@ -187,11 +188,14 @@ class Sweeper:
         await self._outbox.flush()
 
 
-async def _first_of(*events: asyncio.Event, seconds: float) -> None:
+async def _first_of(timers: Timers, seconds: float, *events: asyncio.Event) -> None:
     """Returns when one of the events is set, or after `seconds`."""
-    waits = [asyncio.create_task(event.wait()) for event in events]
+    over = asyncio.Event()
+    timer = timers.after(seconds, over.set)
+    waits = [asyncio.create_task(event.wait()) for event in (*events, over)]
     try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        timer.cancel()
         for wait in waits:
             wait.cancel()

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("libs/tradebus/**/*.py"), *ROOT.glob("services/**/*.py")])
 # What a service may publish besides its own streams: the gateway's relay is the only one that copies others' messages.
 CLOCKS = {
-    "time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "date.today", "uuid.uuid4", "uuid.uuid1"
+    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
+    "datetime.now", "datetime.utcnow", "date.today", "uuid.uuid4", "uuid.uuid1"
 }  # fmt: skip
 # Passwords and tokens must not be repeatable.
 DRAWS_SECRETS = {"libs/tradebus/runtime/embedded/servers.py", "services/gateway/settings.py"}

@@ -10,7 +10,6 @@ import os
 import re
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 import redis
 from testkit.waiting import eventually
 
+from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.ids import RandomIds
 
 pytestmark = pytest.mark.docker
@@ -107,8 +107,8 @@ class Application:
 
     def until(self, wanted: Callable[[Event], bool], *, what: str) -> Event:
         """The first event from now on that is wanted. Everything heard on the way is kept."""
-        deadline = time.monotonic() + EVENT_SECONDS
-        while time.monotonic() < deadline:
+        deadline_ns = monotonic_ns() + int(EVENT_SECONDS * 1e9)
+        while monotonic_ns() < deadline_ns:
             message = self._channel.get_message(timeout=1)
             if message is not None:
                 event: Event = json.loads(message["data"])

@@ -17,7 +17,8 @@ from testkit.feeds import write_ticks
 
 from tradebus.calendar import session_for
 from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
-from tradebus.kernel.time import ist_datetime
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime
 
 ROOT = Path(__file__).parents[2]
 DAYS = (date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3))
@@ -80,8 +81,8 @@ def is_ready(log: Path) -> bool:
 def killer(state: Path, process: subprocess.Popen) -> list[str]:
     """Kills the services in turn while the run goes on; returns whom it killed."""
     killed: list[str] = []
-    deadline = time.monotonic() + 200
-    while process.poll() is None and time.monotonic() < deadline:
+    deadline_ns = monotonic_ns() + 200 * NANOSECONDS_PER_SECOND
+    while process.poll() is None and monotonic_ns() < deadline_ns:
         time.sleep(0.7)
         for file in (state / "runs").glob("*/run.json"):
             services = json.loads(file.read_text()).get("services", {})

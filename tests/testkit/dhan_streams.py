@@ -24,6 +24,7 @@ from tradebus.contracts.records import (
     QUOTE_HAS_PREVIOUS_CLOSE,
     QUOTE_HAS_PRICE,
 )
+from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import ist_datetime
 
 SEGMENT_NUMBERS = {"IDX_I": 0, "NSE_EQ": 1, "NSE_FNO": 2, "BSE_EQ": 4, "BSE_FNO": 8}
@@ -34,9 +35,9 @@ _PATIENCE_SECONDS = 5.0
 
 def until(done: Callable[[], bool], what: str) -> None:
     """Waits for what another thread brings about."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline_ns = monotonic_ns() + int(_PATIENCE_SECONDS * 1e9)
     while not done():
-        assert time.monotonic() < deadline, f"in {_PATIENCE_SECONDS:g} s there was no {what}"
+        assert monotonic_ns() < deadline_ns, f"in {_PATIENCE_SECONDS:g} s there was no {what}"
         time.sleep(0.005)
 
 

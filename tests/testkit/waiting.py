@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tradebus.kernel.clock import monotonic_ns
+
 T = TypeVar("T")
 
 
 def eventually(question: Callable[[], T], *, seconds: float = 30.0) -> T:
     """The first true answer. Fails where there is none for long."""
-    deadline = time.monotonic() + seconds
+    deadline_ns = monotonic_ns() + int(seconds * 1e9)
     while not (answer := question()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
+        assert monotonic_ns() < deadline_ns, f"still {answer!r} after {seconds} s"
         time.sleep(0.02)
     return answer

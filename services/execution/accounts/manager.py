@@ -15,6 +15,7 @@ from services.execution.recovery.reconciler import Reconciler
 from services.execution.sessions import ExecutionSessions
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.timers import Timers
 
 _RETRY_SECONDS = 2.0
 _POSTGRES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -25,9 +26,10 @@ class AccountManager:
     """`follow` makes an account's reconciler."""
 
     def __init__(
-        self, accounts: Accounts, sessions: ExecutionSessions, follow: Callable[[TradingAccount], Reconciler]
-    ) -> None:
-        self._accounts, self._sessions, self._follow = accounts, sessions, follow
+        self, accounts: Accounts, sessions: ExecutionSessions, follow: Callable[[TradingAccount], Reconciler],
+        *, timers: Timers,
+    ) -> None:  # fmt: skip
+        self._accounts, self._sessions, self._follow, self._timers = accounts, sessions, follow, timers
         self._attaching: set[asyncio.Task[None]] = set()
         self._wanted: asyncio.Queue[tuple[SessionSpec, bool]] = asyncio.Queue()
 
@@ -78,7 +80,7 @@ class AccountManager:
             if new and isinstance(error, TradebusError):
                 await self._give_up(spec, str(error))
             else:
-                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._wanted.put_nowait, (spec, new))
+                self._timers.after(_RETRY_SECONDS, lambda: self._wanted.put_nowait((spec, new)))
         except Exception as error:  # noqa: BLE001 - one session that cannot be served keeps no other from being served
             _log.error("account not opened", session_id=spec.session_id, broker=spec.broker, exc_info=error)
             await self._give_up(spec, f"{type(error).__name__}: look into the log of execution")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from prometheus_client import CollectorRegistry
 from pydantic import Field
 
 from services.cli.bench.ports import order_line
@@ -47,11 +48,23 @@ class SocketGateway:
 
 
 async def build(
-    settings: BrokerExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, **_: object
+    settings: BrokerExecutionSettings,
+    *,
+    bus: Bus,
+    store: Store,
+    clock: Clock,
+    ids: IdSource,
+    registry: CollectorRegistry,
+    **_: object,
 ) -> Sequence[Component]:
     gateway = SocketGateway(*await asyncio.open_connection("127.0.0.1", settings.broker_port))
     sessions = ExecutionSessions(store)
-    return [wire(settings, bus=bus, books=books_of(store), clock=clock, sessions=sessions, gateway=gateway, paper=None)]
+    return [
+        wire(
+            settings, bus=bus, books=books_of(store), clock=clock, sessions=sessions, gateway=gateway, paper=None,
+            registry=registry,
+        )
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

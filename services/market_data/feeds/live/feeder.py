@@ -25,7 +25,7 @@ from tradebus.bus.port import Bus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime, utc_iso
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import WallTimers
+from tradebus.runtime.timers import sleep
 from tradebus.store.books import candles_book
 from tradebus.store.store import Store
 
@@ -97,7 +97,7 @@ class LiveFeeder:
 
         poll = ChainPoll(
             day.indices, self._source, PostgresChains(self._store), clock=self._timing.clock,
-            timers=WallTimers(self._timing.clock), is_open=trades, seconds=self._settings.poll_seconds,
+            timers=self._timers, is_open=trades, seconds=self._settings.poll_seconds,
         )  # fmt: skip
         await poll_beside(poll, asyncio.create_task(follower.run(stop, turned=turned)))
 
@@ -110,11 +110,7 @@ class LiveFeeder:
                 return
             except (BrokerError, InvalidInput) as error:
                 _log.error("the day cannot be prepared, trying again", error=str(error))
-            try:
-                async with asyncio.timeout(_RETRY_SECONDS):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await sleep(self._timers, _RETRY_SECONDS, unless=stop)
 
     async def _own_streams_end_ns(self, now_ns: int) -> int:
         row, end_ns = await self._feed_store.read(), await streams_end_ns(self._bus)
