@@ -76,6 +76,15 @@ async def test_a_modification_says_the_new_total_and_its_type(dhan, orders):
         assert body["triggerPrice"] == (trigger or 0) / 100
 
 
+async def test_an_answer_about_another_order_says_nothing_of_this_one(dhan, orders):
+    dhan.answers[ORDER] = dhan.answers[f"DELETE {ORDER.partition(' ')[2]}"] = Answer.of(ACCEPTED | {"orderId": "8"})
+    change = OrderModification(25, 150_000, None, 1)
+    number = ORDER.rpartition("/")[2]
+    for outcome in (await orders.modify("A", number, change), await orders.cancel("A", number, at_ns=1)):
+        assert (outcome.result, outcome.broker_order_id) == (Result.UNKNOWN, None)
+        assert "about order 8" in outcome.reason
+
+
 async def test_a_cancellation_is_accepted_when_dhan_took_it(dhan, orders):
     dhan.answers["DELETE /v2/orders/112111182198"] = Answer.of(ACCEPTED | {"orderStatus": "CANCELLED"}, 202)
     assert (await orders.cancel("A", "112111182198", at_ns=1)).result is Result.ACCEPTED

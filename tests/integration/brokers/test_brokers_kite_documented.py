@@ -95,11 +95,12 @@ async def test_the_answer_to_an_order(kite):
 @documented
 @pytest.mark.shared_data
 async def test_the_answers_to_a_change_and_a_cancellation(kite):
-    mock(kite, "PUT /orders/regular/1", "order_modify.json")
-    mock(kite, "DELETE /orders/regular/1", "order_cancel.json")
+    number = "151220000000000"
+    mock(kite, f"PUT /orders/regular/{number}", "order_modify.json")
+    mock(kite, f"DELETE /orders/regular/{number}", "order_cancel.json")
     orders = orders_of(kite)
-    assert (await orders.modify("s1", "1", OrderModification(1, 5, None, 1))).broker_order_id == "151220000000000"
-    assert (await orders.cancel("s1", "1", at_ns=1)).result is Result.ACCEPTED
+    assert (await orders.modify("s1", number, OrderModification(1, 5, None, 1))).broker_order_id == number
+    assert (await orders.cancel("s1", number, at_ns=1)).result is Result.ACCEPTED
 
 
 @documented

@@ -222,6 +222,14 @@ async def test_a_change_and_a_cancellation_name_the_order(kite, gateway):
     assert "price" not in kite.asked[0].form
 
 
+async def test_an_answer_about_another_order_says_nothing_of_this_one(kite, gateway):
+    kite.otherwise = lambda _asked: success({"order_id": "8"})
+    change = OrderModification(quantity=5, price_paise=None, trigger_paise=148_000, at_ns=0)
+    for outcome in (await gateway.modify("s1", "7", change), await gateway.cancel("s1", "7", at_ns=0)):
+        assert (outcome.result, outcome.broker_order_id) == (Result.UNKNOWN, None)
+        assert "about order 8" in outcome.reason
+
+
 async def test_the_twenty_sixth_change_of_an_order_is_not_sent(kite):
     gateway = make(kite, pace=Unhurried())
     kite.replies["PUT /orders/regular/7"] = success({"order_id": "7"})

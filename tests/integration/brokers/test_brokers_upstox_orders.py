@@ -177,6 +177,15 @@ async def test_a_redirected_order_goes_nowhere(upstox, gateway):
         assert not other.asked
 
 
+async def test_an_answer_about_another_order_says_nothing_of_this_one(upstox, gateway):
+    upstox.replies |= {PLACE: PLACED, MODIFY: success({"order_id": "8"}), CANCEL: success({"order_id": "8"})}
+    await gateway.place(request())
+    change = OrderModification(5, 150_000, None, 0)
+    for outcome in (await gateway.modify("s1", ORDER_ID, change), await gateway.cancel("s1", ORDER_ID, at_ns=0)):
+        assert (outcome.result, outcome.broker_order_id) == (Result.UNKNOWN, None)
+        assert "about order 8" in outcome.reason
+
+
 async def test_orders_go_to_the_order_host_and_everything_else_to_the_other(upstox):
     with UpstoxServer() as orders_host:
         endpoints = UpstoxEndpoints(

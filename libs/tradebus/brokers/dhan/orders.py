@@ -69,12 +69,12 @@ class DhanOrders:
             return Outcome(Result.REFUSED, reason=f"quantity {change.quantity}: must be more than 0")
         if (change.price_paise or 0) < 0 or (change.trigger_paise or 0) < 0:
             return Outcome(Result.REFUSED, reason="price and trigger must not be negative")
-        return await self._order("modify", lambda sdk: _modified(sdk, broker_order_id, change))
+        return await self._order("modify", lambda sdk: _modified(sdk, broker_order_id, change), of=broker_order_id)
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
         if not _ORDER_ID.fullmatch(broker_order_id):
             return _no_order(broker_order_id)
-        return await self._order("cancel", lambda sdk: sdk.cancel_order(broker_order_id))
+        return await self._order("cancel", lambda sdk: sdk.cancel_order(broker_order_id), of=broker_order_id)
 
     async def find_by_tag(self, account: str, tag: str) -> Lookup:
         """By Dhan's own search for a correlation id; where it finds none, by the whole order book, which must have had
@@ -110,11 +110,11 @@ class DhanOrders:
             _log.warning("dhan: the order book could not be read", reason=str(error))
             return None
 
-    async def _order(self, what: str, use: Callable[[Any], Any]) -> Outcome:
+    async def _order(self, what: str, use: Callable[[Any], Any], *, of: str | None = None) -> Outcome:
         """One request, and what is known of it afterwards."""
         return await outcome_of(
             what, self._client.once(what, use), lambda answer: text(what, mapping_of(what, answer), "orderId"),
-            redactor=self._client.redactor,
+            redactor=self._client.redactor, of=of,
             unclear=(NothingThere,),  # no answer to a request to do something
         )  # fmt: skip
 

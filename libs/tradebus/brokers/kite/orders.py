@@ -78,14 +78,16 @@ class KiteOrders(BookReader[KiteLine]):
             return Outcome(Result.REFUSED, reason=f"not sent: {error}")
         self._changes[broker_order_id] = changes + 1
         variety = self._variety_of.get(broker_order_id, REGULAR)
-        return await self._order_call("modify order", lambda sdk: sdk.modify_order(variety, broker_order_id, **ticket))
+        return await self._order_call(
+            "modify order", lambda sdk: sdk.modify_order(variety, broker_order_id, **ticket), of=broker_order_id
+        )
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
         """One request. ACCEPTED says that the cancellation is under way."""
         del account, at_ns
         variety = self._variety_of.get(broker_order_id, REGULAR)
         return await self._order_call(
-            "cancel order", lambda sdk: sdk.cancel_order(variety, broker_order_id), urgent=True
+            "cancel order", lambda sdk: sdk.cancel_order(variety, broker_order_id), urgent=True, of=broker_order_id
         )
 
     async def lines(self) -> tuple[list[KiteLine], int]:
@@ -113,10 +115,12 @@ class KiteOrders(BookReader[KiteLine]):
         now_ns = self._clock.now_ns()
         return order_of(line, fills, account=account, instrument_of=self._instrument_of, now_ns=now_ns)
 
-    async def _order_call(self, what: str, use: Callable[[Any], Any], *, urgent: bool = False) -> Outcome:
+    async def _order_call(
+        self, what: str, use: Callable[[Any], Any], *, urgent: bool = False, of: str | None = None
+    ) -> Outcome:
         if not await self._pace.turn(urgent=urgent):
             return Outcome(Result.REFUSED, reason=f"not sent: {ORDERS_PER_MINUTE} order calls in this minute")
         return await outcome_of(
             what, self._client.once(what, use), lambda order_id: identity({"order_id": order_id}, "order_id"),
-            redactor=self._client.redactor,
+            redactor=self._client.redactor, of=of,
         )  # fmt: skip

@@ -89,6 +89,7 @@ class UpstoxOrders(BookReader[UpstoxLine]):
             "modify order",
             lambda sdk, raw: sdk.api("OrderApiV3").modify_order(sdk.model("ModifyOrderRequest", **ticket), **raw),
             _order_id,
+            of=broker_order_id,
         )
         if outcome.result is Result.ACCEPTED:
             self._remember(broker_order_id, placed)
@@ -100,8 +101,9 @@ class UpstoxOrders(BookReader[UpstoxLine]):
         """One request. ACCEPTED says that the cancellation is under way."""
         del account, at_ns
         return await self._order_call(
-            "cancel order", lambda sdk, raw: sdk.api("OrderApiV3").cancel_order(broker_order_id, **raw), _order_id
-        )
+            "cancel order", lambda sdk, raw: sdk.api("OrderApiV3").cancel_order(broker_order_id, **raw), _order_id,
+            of=broker_order_id,
+        )  # fmt: skip
 
     async def ask_orders(self) -> object:
         return await self._client.read(
@@ -151,9 +153,11 @@ class UpstoxOrders(BookReader[UpstoxLine]):
             self._placed.pop(next(iter(self._placed)))
         self._placed[broker_order_id] = placed
 
-    async def _order_call(self, what: str, use: Use, read: Callable[[object], str]) -> Outcome:
+    async def _order_call(
+        self, what: str, use: Use, read: Callable[[object], str], *, of: str | None = None
+    ) -> Outcome:
         await self._pace.turn()
-        return await outcome_of(what, self._client.once(what, use), read, redactor=self._client.redactor)
+        return await outcome_of(what, self._client.once(what, use), read, redactor=self._client.redactor, of=of)
 
 
 def _only_order_id(data: object) -> str:

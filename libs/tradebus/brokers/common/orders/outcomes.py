@@ -18,9 +18,11 @@ async def outcome_of(
     *,
     redactor: Redactor,
     unclear: tuple[type[BrokerError], ...] = (),
+    of: str | None = None,
 ) -> Outcome:
     """`answer` is the one request, `read` finds the order id in what it brings. `unclear`: refusals that do not say
-    that nothing was done."""
+    that nothing was done. `of` is the order that was to be changed or cancelled: an answer about another one says
+    nothing of it."""
     try:
         order_id = read(await answer)
     except unclear as error:
@@ -31,4 +33,6 @@ async def outcome_of(
         return Outcome(Result.UNKNOWN, reason=str(error))
     except Unreadable as error:
         return Outcome(Result.UNKNOWN, reason=redactor.text(f"{what}: {error}"))
+    if of is not None and order_id != of:
+        return Outcome(Result.UNKNOWN, reason=redactor.text(f"{what}: the answer is about order {order_id:.60}"))
     return Outcome(Result.ACCEPTED, broker_order_id=order_id)
