@@ -90,7 +90,8 @@ def find_role(
     if isinstance(role, Symbol):
         if role.symbol not in instruments:
             names = [one.symbol for one in instruments]
-            raise InvalidInput(f"{what} needs {role.symbol!r}, which is not known{nearest(role.symbol, names)}")
+            near = nearest(role.symbol, names) or f": {_shown([*instruments])}"
+            raise InvalidInput(f"{what} needs {role.symbol!r}, which is not known{near}")
         return instruments.find(role.symbol)
     family = _family(own, instruments)
     if isinstance(role, Call | Put):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.kernel.errors import InvalidInput
-from tradebus.strategies.needs import Call, Needs, Put, Role
+from tradebus.strategies.needs import Call, Needs, Put, Role, Symbol
 from tradebus.strategies.roles import HISTORY, Offered, at_the_money, find_role, resolve, spots_of
 
 DAY, NEAR, FAR = date(2024, 1, 2), date(2024, 1, 4), date(2024, 1, 11)
@@ -106,3 +106,10 @@ def test_what_the_feed_does_not_bring_is_refused_with_who_does(needs: Needs, off
         ask(offered)
     assert ask(Offered("feed", None, None)) == {}
     assert ask(Offered("feed", frozenset({"NIFTY"}), frozenset({"NIFTY"}))) == {}
+
+
+def test_a_symbol_that_is_not_there_is_refused_with_the_nearest_or_what_there_is() -> None:
+    with pytest.raises(InvalidInput, match=r"'NIFTY24JANFU', which is not known \(did you mean 'NIFTY24JANFUT'\?\)"):
+        found(Symbol("NIFTY24JANFU"))
+    with pytest.raises(InvalidInput, match=r"'TCS', which is not known: known are NIFTY \(index\), NIFTY24JANFUT"):
+        found(Symbol("TCS"))
