@@ -69,6 +69,8 @@ class Listening:
         told = sum(fill.quantity for fill in order.fills)
         if order.status is BrokerStatus.UNKNOWN or told < order.filled_quantity:
             lookup = await self._account.gateway.find_by_tag(ours.session_id, order.tag)
+            if lookup.order is None:
+                self._missed()  # a fill told before its placement was answered: the book has it, no look-up yet
             order = lookup.order or order
         if judge(ours, order) is ReconcileFinding.HEAR:
             await self._keeper.report(order)
