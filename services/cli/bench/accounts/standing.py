@@ -31,7 +31,6 @@ from tradebus.store.store import Store
 
 HANGING, OTHERS = "dhan", ("kite", "upstox")
 DELAY_SECONDS = 12.0
-NAMESPACE = "bench_accounts"
 _WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _ALIVE = "SELECT count(*) FROM trades WHERE state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED')"
@@ -103,16 +102,16 @@ class AccountsStack:
 
 
 @asynccontextmanager
-async def standing(urls: ServerUrls, folder: Path) -> AsyncIterator[AccountsStack]:
+async def standing(urls: ServerUrls, folder: Path, *, namespace: str) -> AsyncIterator[AccountsStack]:
     """Everything up and all three sessions taken up; ended again afterwards."""
-    migrate(urls.database_url, namespace=NAMESPACE)
+    migrate(urls.database_url, namespace=namespace)
     spec, ports = sandbox_spec({
         "SEED": "1", "SPEED": "1", "START": START, "INSTRUMENTS": "60", "TICKS_PER_SECOND": "60", "LIMIT_SCALE": "0",
         "OPENING_PAISE": str(10**15),
     })  # fmt: skip
     sandbox = Child(spec, log=folder / "sandbox.log")
-    store = await Store.connect(urls.database_url, namespace=NAMESPACE, producer="bench-1")
-    bus = await RedisBus.connect(urls.redis_url, namespace=NAMESPACE)
+    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1")
+    bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
     execution = hearing = None
     try:
         await started(sandbox)
@@ -121,7 +120,7 @@ async def standing(urls: ServerUrls, folder: Path) -> AsyncIterator[AccountsStac
             async with store.begin() as tx:
                 await register_instruments(tx.connection, [future.instrument])
             await _log_in(admin, folder)
-            execution = Child(_execution(urls, folder, ports, clock), log=folder / "execution.log")
+            execution = Child(_execution(urls, folder, ports, clock, namespace=namespace), log=folder / "execution.log")
             heard = Heard(bus)
             hearing = asyncio.create_task(heard.run())
             made = AccountsStack(
@@ -166,11 +165,13 @@ async def _log_in(admin: SandboxAdmin, folder: Path) -> None:
         Credentials(folder).put(face, Credential(face, client_id=account, access_token=token, account=account))
 
 
-def _execution(urls: ServerUrls, folder: Path, ports: dict[str, int], clock: SandboxClock) -> ServiceSpec:
+def _execution(
+    urls: ServerUrls, folder: Path, ports: dict[str, int], clock: SandboxClock, *, namespace: str
+) -> ServiceSpec:
     health = free_port()
     environment = {
         **broker_addresses(ports), "DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url,
-        "TRADEBUS_NAMESPACE": NAMESPACE, "TRADEBUS_PACED": "0", "TRADEBUS_STATE_DIR": str(folder),
+        "TRADEBUS_NAMESPACE": namespace, "TRADEBUS_PACED": "0", "TRADEBUS_STATE_DIR": str(folder),
         "TRADEBUS_LOG_LEVEL": "warning", "TRADEBUS_HEALTH_PORT": str(health), "TRADEBUS_MARKET_CLOCK": clock.text,
     }  # fmt: skip
     return ServiceSpec("execution", [sys.executable, "-m", "services.execution.main"], health, environment)

@@ -1,7 +1,4 @@
-"""Entries and exits of two accounts, while the third is asked for the same every time and hangs every other time.
-
-The third account's requests are in both kinds of a block, so that what differs between them is the hanging alone.
-"""
+"""Entries and exits of two accounts, while the third is asked for the same whether its face hangs or not."""
 
 import asyncio
 from dataclasses import dataclass, field
