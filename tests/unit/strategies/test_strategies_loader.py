@@ -153,6 +153,9 @@ def test_an_unknown_name_gets_the_nearest_one():
         ({"range_minutes": 0}, "parameter range_minutes: Input should be greater than or equal to 1, got 0"),
         ({"range_minutes": "soon"}, "parameter range_minutes: Input should be a valid integer"),
         ({"ema_fast": 30}, "strategy orb: ema_fast must be below ema_slow"),
+        # What is compiled counts in 64 bits.
+        ({"reward_multiple": 1e20}, "parameter reward_multiple: Input should be less than or equal to 1000"),
+        ({"last_entry_minutes": 10**400}, "parameter last_entry_minutes: Input should be less than or equal to 100000"),
     ],
 )
 def test_a_bad_parameter_is_named(parameters, expected):

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from tradebus.contracts.signals import Side
 from tradebus.indicators import Atr, Ema, Rsi, Vwap
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
-from tradebus.strategies.built_in.levels import entry_levels
+from tradebus.strategies.built_in.levels import LONGEST, MULTIPLE_MAX, entry_levels
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Strategy, StrategyParameters, hold
 
 _MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
@@ -28,18 +28,19 @@ class Ema2050Parameters(StrategyParameters):
 
     fast: int = Field(default=20, ge=2)
     slow: int = Field(default=50, ge=3, le=400)
-    cross_window_candles: int = Field(default=3, ge=1)  # an entry may come so many candles after the cross
-    slope_candles: int = Field(default=3, ge=1)
+    cross_window_candles: int = Field(default=3, ge=1, le=LONGEST)  # an entry may come so many candles after the cross
+    slope_candles: int = Field(default=3, ge=1, le=400)
     slope_min_atr: float = Field(default=0.0, ge=0)  # the slow EMA's move over slope_candles, in the trade's direction
-    rsi_length: int = Field(default=14, ge=2)
+    rsi_length: int = Field(default=14, ge=2, le=400)
     rsi_neutral: float = Field(default=50.0, gt=0, lt=100)  # long above it; short below its mirror, 100 minus it
     rsi_stretched: float = Field(default=75.0, gt=0, lt=100)  # no long above it; no short below its mirror
     vwap_filter: bool = True
-    atr_length: int = Field(default=14, ge=2)
-    stop_atr: float = Field(default=2.0, gt=0)
-    reward_multiple: float | None = Field(default=3.0, gt=0)  # None: no target, the opposite cross alone closes
-    first_entry_minutes: int = Field(default=15, ge=0)
-    last_entry_minutes: int = Field(default=30, ge=0)
+    atr_length: int = Field(default=14, ge=2, le=400)
+    stop_atr: float = Field(default=2.0, gt=0, le=MULTIPLE_MAX)
+    # None: no target, the opposite cross alone closes.
+    reward_multiple: float | None = Field(default=3.0, gt=0, le=MULTIPLE_MAX)
+    first_entry_minutes: int = Field(default=15, ge=0, le=LONGEST)
+    last_entry_minutes: int = Field(default=30, ge=0, le=LONGEST)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

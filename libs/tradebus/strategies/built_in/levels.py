@@ -6,8 +6,14 @@ away, and rounding only widens it; the target lies on the winning side; both are
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from tradebus.contracts.signals import Side
+
+# Of parameters: longer than any day in minutes or candles, more than any multiple that means something, and far below
+# where what is compiled leaves 64 bits.
+LONGEST: Final = 100_000
+MULTIPLE_MAX: Final = 1_000.0
 
 
 @dataclass(frozen=True, slots=True)

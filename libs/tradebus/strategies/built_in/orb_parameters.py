@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from tradebus.strategies.built_in.levels import LONGEST, MULTIPLE_MAX
 from tradebus.strategies.protocol import StrategyParameters
 
 
@@ -11,8 +12,8 @@ class OrbParameters(StrategyParameters):
     """Lengths in candles are candles of one minute; `*_atr` are multiples of the ATR."""
 
     range_minutes: int = Field(default=15, ge=1, le=240)
-    range_candles_min: int = Field(default=5, ge=1)  # a thinner opening range gives no breakouts that day
-    breakout_window_candles: int = Field(default=3, ge=1)  # a break counts while so few closes lie beyond the range
+    range_candles_min: int = Field(default=5, ge=1, le=LONGEST)  # a thinner opening range gives no breakouts that day
+    breakout_window_candles: int = Field(default=3, ge=1, le=LONGEST)  # a break counts for so many closes
     volume_multiple: float = Field(default=1.5, gt=0)  # of the mean volume of `average_candles`
     range_multiple: float = Field(default=1.3, gt=0)  # of their mean range, where the series has no volume
     average_candles: int = Field(default=20, ge=5, le=400)
@@ -24,10 +25,10 @@ class OrbParameters(StrategyParameters):
     location_atr: float = Field(default=0.25, ge=0)  # how near a reversal must be to VWAP or the slow EMA
     inside_bar_mother_atr: float = Field(default=1.0, ge=0)  # a smaller mother bar is noise
     momentum_range_atr: float = Field(default=1.5, ge=0)
-    stop_floor_atr: float = Field(default=1.5, gt=0)
-    reward_multiple: float = Field(default=2.0, gt=0)
-    lock_minutes: int = Field(default=5, ge=0)
-    last_entry_minutes: int = Field(default=30, ge=0)  # no entry so near the session's close
+    stop_floor_atr: float = Field(default=1.5, gt=0, le=MULTIPLE_MAX)
+    reward_multiple: float = Field(default=2.0, gt=0, le=MULTIPLE_MAX)
+    lock_minutes: int = Field(default=5, ge=0, le=LONGEST)
+    last_entry_minutes: int = Field(default=30, ge=0, le=LONGEST)  # no entry so near the session's close
     put_call_bullish_above: float = Field(default=1.2, gt=0)
     put_call_bearish_below: float = Field(default=0.8, gt=0)
 
