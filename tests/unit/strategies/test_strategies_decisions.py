@@ -17,7 +17,13 @@ MOMENT = Moment("candle", 1_700_000_000_000_000_000, 1_000)
 POSITION = Position("pos", Side.SHORT, 10, 1_000, 5)
 ENTRIES = (Action.ENTER_LONG, Action.ENTER_SHORT)
 
-numbers = st.none() | st.integers(-10, 2_000) | st.floats() | st.just("12")
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+
+numbers = st.none() | st.integers(-10, 2_000) | st.integers() | st.floats() | st.just("12")
 answers: st.SearchStrategy[Any] = (
     st.builds(
         Decision,
@@ -80,6 +86,25 @@ def test_every_answer_makes_one_row_and_an_acting_row_one_signal(answer, has_pos
             "strategy_error: ValueError: confidence nan is not within 0..1",
         ),
         (Decision(Action.HOLD, ""), "strategy_error: ValueError: a decision without a reason"),
+        (  # more than a book's number holds
+            Decision(Action.ENTER_LONG, "go", stop_paise=900, target_paise=10**30),
+            f"strategy_error: ValueError: target_paise must be an int above 0 and at most {10**16} or None, "
+            f"got {10**30}",
+        ),
+        (
+            Decision(Action.ENTER_SHORT, "go", stop_paise=10**17),
+            f"strategy_error: ValueError: an entry needs stop_paise, an int above 0 and at most {10**16}, got {10**17}",
+        ),
+        (  # more digits than Python writes
+            Decision(Action.ENTER_SHORT, "go", stop_paise=10**5_000),
+            f"strategy_error: ValueError: an entry needs stop_paise, an int above 0 and at most {10**16}, "
+            "got a int that cannot be said",
+        ),
+        (
+            Decision(Action.ENTER_LONG, "go", stop_paise=Unspeakable()),  # type: ignore[arg-type]
+            "strategy_error: ValueError: an entry needs stop_paise, an int above 0, "
+            "got a Unspeakable that cannot be said",
+        ),
         (Decision(Action.EXIT, "leave"), "exit_without_position: leave"),
     ],
 )

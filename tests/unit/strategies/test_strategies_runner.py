@@ -108,6 +108,25 @@ def test_a_strategy_that_raises_holds_with_the_reason_and_its_traceback_is_told_
     assert [one is not None and one.failure is not None for one in told] == [True, False, False]
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [(SystemExit(3), "SystemExit: 3"), (Unspeakable(), "Unspeakable: a Unspeakable that cannot be said")],
+)
+def test_a_strategy_that_leaves_or_raises_what_cannot_be_said_holds(raised, said):
+    class Leaving(Faulty):
+        def on_candle(self, candle: Candle, context: Context) -> Decision:
+            raise raised
+
+    made = runner(Leaving)
+    made.rebuild(DAY.open_ns, ())
+    assert answers(made, list(DAY.candles[:1])) == [hold(f"strategy_error: {said}")]
+
+
 def test_a_strategy_that_cannot_be_made_holds_on_every_candle():
     made = runner(Unmakeable)
     assert "cannot be made" in (made.rebuild(DAY.open_ns, ()) or "")

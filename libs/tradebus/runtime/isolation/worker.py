@@ -42,7 +42,7 @@ class Instances:
             runner = step[1]
             try:
                 answer = self._do(step)
-            except Exception as error:  # noqa: BLE001 -- the user's code may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything
                 trace = trace_of(error)[-_TRACE_CHARACTERS_MAX:]
                 if step[0] == "make" or step[5] is None:
                     failures.setdefault(runner, trace)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tradebus.contracts.signals import Group
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
-from tradebus.strategies.lane.decisions import Moment, Source, settle
+from tradebus.strategies.lane.decisions import Moment, Source, in_words, settle
 from tradebus.strategies.lane.hours import Hours, SessionHours
 from tradebus.strategies.lane.legs import RoleLegs
 from tradebus.strategies.market_views import Chain, Quote
@@ -227,7 +227,7 @@ def _with_group(legs: RoleLegs | None, decision: Decision, moment: Moment, posit
 
 
 def error_text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {in_words(error, str)}"
 
 
 def trace_of(error: BaseException) -> str:

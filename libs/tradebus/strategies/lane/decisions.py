@@ -7,6 +7,7 @@ one signal (of legs one each: `legs`) and every other row none; ids are pure fun
 event time; a paused session sends no entry; an entry's stop lies on the losing side of its price.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from tradebus.strategies.protocol import Action, Decision, Position, RoleLeg, ho
 from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal, Signal
 
 _REASON_CHARACTERS_MAX: Final = 500
+_LEVEL_PAISE_MAX: Final = 10**16  # above any price, and what a book and an order can hold
 _ENTRY_SIDE: Final = {Action.ENTER_LONG: Side.LONG, Action.ENTER_SHORT: Side.SHORT}
 _ENTRIES: Final = frozenset({*_ENTRY_SIDE, Action.ENTER_LEGS})
 
@@ -86,11 +88,11 @@ def broken(answer: Any, price_paise: int) -> str | None:
     reason: Any = answer.reason
     confidence = answer.confidence
     if not isinstance(action, Action):
-        return f"TypeError: action {action!r} is not an Action"
+        return f"TypeError: action {in_words(action)} is not an Action"
     if not isinstance(reason, str) or not reason:
         return "ValueError: a decision without a reason"
     if not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
-        return f"ValueError: confidence {confidence!r} is not within 0..1"
+        return f"ValueError: confidence {in_words(confidence)} is not within 0..1"
     if action is not Action.HOLD and price_paise <= 0:
         return f"ValueError: {action} at a price of {price_paise}"
     legs: Any = answer.legs
@@ -108,25 +110,38 @@ def _broken_legs(legs: Any) -> str | None:
         return "ValueError: ENTER_LEGS needs legs, a tuple of RoleLeg"
     for leg in legs:
         if not isinstance(leg, RoleLeg) or not isinstance(leg.role, Role):
-            return f"TypeError: leg {leg!r} is no RoleLeg with a role of NEEDS"
+            return f"TypeError: leg {in_words(leg)} is no RoleLeg with a role of NEEDS"
         if not isinstance(leg.side, Side) or type(leg.ratio) is not int:
-            return f"TypeError: leg {leg.role.name} needs a Side and a whole ratio, got {leg.side!r} and {leg.ratio!r}"
+            got = f"{in_words(leg.side)} and {in_words(leg.ratio)}"
+            return f"TypeError: leg {leg.role.name} needs a Side and a whole ratio, got {got}"
     return None
 
 
 def broken_levels(stop: Any, target: Any, side: Side, price_paise: int) -> str | None:
     """What is wrong with an entry's stop and target, None where nothing is."""
-    if type(stop) is not int or stop <= 0:
-        return f"ValueError: an entry needs stop_paise, an int above 0, got {stop!r}"
+    if type(stop) is not int or not 0 < stop <= _LEVEL_PAISE_MAX:
+        return f"ValueError: an entry needs stop_paise, an int above 0{_bound(stop)}, got {in_words(stop)}"
     if (price_paise - stop) * side.sign <= 0:
         return f"ValueError: stop {stop} is not on the losing side of {side} at {price_paise}"
     if target is None:
         return None
-    if type(target) is not int or target <= 0:
-        return f"ValueError: target_paise must be an int above 0 or None, got {target!r}"
+    if type(target) is not int or not 0 < target <= _LEVEL_PAISE_MAX:
+        return f"ValueError: target_paise must be an int above 0{_bound(target)} or None, got {in_words(target)}"
     if (target - price_paise) * side.sign <= 0:
         return f"ValueError: target {target} is not on the winning side of {side} at {price_paise}"
     return None
+
+
+def _bound(value: Any) -> str:
+    return f" and at most {_LEVEL_PAISE_MAX}" if type(value) is int and value > _LEVEL_PAISE_MAX else ""
+
+
+def in_words(value: Any, words: Callable[[Any], str] = repr) -> str:
+    """What a user's code gave, in words, bounded; its type where it cannot be said."""
+    try:
+        return words(value)[:_REASON_CHARACTERS_MAX]
+    except Exception:  # noqa: BLE001 -- the words are the user's code, and an int may have too many digits
+        return f"a {type(value).__name__} that cannot be said"
 
 
 def row_of(decision: Decision, source: Source, moment: Moment, *, group_id: str | None = None) -> DecisionRow:

@@ -51,7 +51,7 @@ class Runner:
             self._instance = self._make()
             if not inputs:
                 candles = self._warmed_up(self._instance, ts_open_ns, candles)
-        except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             self._instance = None
             self.asking.begin(ts_open_ns, ())
             return self.asking.told(trace_of(error))
@@ -59,7 +59,7 @@ class Runner:
         for ask in asks:
             try:
                 self._answer(ask)
-            except Exception as error:  # noqa: BLE001 -- as when it is live: lost to the strategy, the next is not
+            except (Exception, SystemExit) as error:  # noqa: BLE001 -- as when it is live: lost to the strategy, the next is not
                 failure = failure or trace_of(error)
         return self.asking.told(failure)
 
@@ -82,7 +82,7 @@ class Runner:
             return None
         try:
             self._answer(ask)
-        except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             return self.asking.told(trace_of(error))
         return None
 
@@ -94,7 +94,7 @@ class Runner:
     def _settle(self, ask: Ask, *, paused: bool) -> Settled | None:
         try:
             answer = self._answer(ask)
-        except Exception as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             return self.asking.raised(ask, error_text(error), failure=trace_of(error))
         return self.asking.settled(ask, answer, paused=paused)
 
