@@ -69,12 +69,16 @@ class Taking:
                 _log.info("session resumed", session_id=session_id, paused=stored.paused)
 
     async def start(self, spec: SessionSpec) -> None:
-        """Raises InvalidInput where the session's strategies or symbols cannot be loaded. Of strategy files in a live
-        market that is said in the session's reason instead, once it is known."""
+        """Raises InvalidInput where the session's strategies or symbols cannot be loaded; the session's reason says so
+        too. Of strategy files in a live market the reason alone does, once it is known."""
         if not await self._is_wanted(spec):
             return
         if self._paced or all(one.path is None for one in spec.strategies):
-            await self._take_up(spec, await self._desks.open(spec))
+            try:
+                await self._take_up(spec, await self._desks.open(spec))
+            except InvalidInput as error:
+                await self._refuse(spec.session_id, str(error))
+                raise
         else:  # nobody else waits while a file is loaded
             self._loading[spec.session_id] = asyncio.create_task(self._load(spec))
 

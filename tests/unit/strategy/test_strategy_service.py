@@ -14,7 +14,7 @@ from tradebus.contracts.market import CandlesRestored
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED
 from tradebus.contracts.sessions import SessionFailed, StrategySpec
 from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS
-from tradebus.store.books import candles_book
+from tradebus.store.books import candles_book, sessions_book
 
 ORB = StrategySpec(name="orb")
 DAYS = generated_days(3, seed=11)
@@ -182,6 +182,13 @@ async def test_a_session_that_cannot_be_loaded_goes_to_the_dead_letters_with_the
     (dead,) = await stage.bus.dead_letters(COMMANDS.name, count=10)
     assert "parameter 'range_minute' is not known (did you mean 'range_minutes'?)" in dead.reason
     assert await stage.participants() == []
+
+
+async def test_a_session_that_cannot_be_loaded_has_the_reason_at_once(stage: Stage) -> None:
+    await stage.start_service()
+    await stage.start_session([StrategySpec(name="orb", parameters={"range_minute": 3})], status="STARTING")
+    (session,) = await sessions_book(stage.store).alive()
+    assert "parameter 'range_minute' is not known" in (session.reason or "")
 
 
 async def test_a_strategy_that_raises_is_journalled_and_the_others_go_on(stage: Stage, tmp_path) -> None:
