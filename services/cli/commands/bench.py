@@ -18,11 +18,12 @@ def bench(
 ) -> None:
     """Measure throughput and latency, each beside the floor of the same machine in the same run.
 
-    ingest: frame → Redis → candles → Postgres, ticks a second. latency: tick → order over all services. candles:
-    the compiled kernels. opinions: one compiled strategy for 1,000 sessions at 25,000 ticks a second. parse:
-    brokers' frames → record batches, beside the SDKs. engine: a month through six processes and through the engine,
-    then ten years. sandbox: the simulated exchange with 5,000 instruments and 1,000 accounts, for five minutes.
-    accounts: what two accounts notice of a third whose broker hangs, while they trade, at the start and on a kill.
+    ingest: frame → Redis → candles → Postgres, ticks a second. latency: tick → order over all services, with a
+    strategy in the service and with users' files in processes of their own. candles: the compiled kernels.
+    opinions: one compiled strategy for 1,000 sessions at 25,000 ticks a second. parse: brokers' frames → record
+    batches, beside the SDKs. engine: a month through six processes and through the engine, then ten years. sandbox:
+    the simulated exchange with 5,000 instruments and 1,000 accounts, for five minutes. accounts: what two accounts
+    notice of a third whose broker hangs, while they trade, at the start and on a kill.
 
     Examples:
 

@@ -3,14 +3,15 @@
     frames ─► market_data ─► strategy ─► risk ─► execution ─► broker's socket      (5,000 ticks a second throughout)
 
 Four processes, Redis between them; the verdict and the order are committed durably before they are passed on. The floor
-is the same hops with the same commits and nothing else: four processes that pass a message on.
+is the same hops with the same commits and nothing else: four processes that pass a message on. Once more with four
+users' own files, each in a process of its own that is asked about every tick: what that wall costs.
 """
 
 import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tradebus.store.store import Store
 
 LEVEL_PAISE = 10_050
 SESSIONS = 20  # users, each with a share of the instruments
+FILES = 4  # users with a file of their own
 _STRATEGY_FILE = Path(__file__).with_name("level_strategy.py")
 
 
@@ -41,13 +43,15 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="tradebus-bench-") as folder, EmbeddedServers(Path(folder)) as servers:
         urls = servers.for_services
         floor = asyncio.run(_floor(urls, Path(folder)))
-        orders = asyncio.run(_orders(urls, Path(folder)))
+        orders = asyncio.run(_orders(urls, Path(folder), sessions=SESSIONS))
+        of_files = asyncio.run(_orders(urls, Path(folder), sessions=FILES, path=str(_STRATEGY_FILE)))
     return {
         "orders": len(orders),
         "ticks_per_second": TICKS_PER_SECOND,
         "tick_to_order_ms": _percentiles(orders),
         "floor_same_hops_ms": _percentiles(floor),
         "ratio_p50_to_floor": float(np.median(orders) / np.median(floor)),
+        f"{FILES}_users_files_ms": _percentiles(of_files),
     }
 
 
@@ -56,8 +60,9 @@ def _percentiles(latencies_ns: list[int]) -> dict[str, float]:
     return {"p50": float(p50), "p99": float(p99), "max": float(worst)}
 
 
-async def _orders(urls: ServerUrls, folder: Path) -> list[int]:
-    namespace, clock = "bench_latency", BenchClock.starting_now()
+async def _orders(urls: ServerUrls, folder: Path, *, sessions: int, path: str | None = None) -> list[int]:
+    """The strategy runs in the service; with a `path` it is every user's own file, in a process for each."""
+    namespace, clock = "bench_latency" if path is None else "bench_files", BenchClock.starting_now()
     migrate(urls.database_url, namespace=namespace)
     broker_port, frames_port = free_port(), free_port()
     own = {
@@ -68,7 +73,7 @@ async def _orders(urls: ServerUrls, folder: Path) -> list[int]:
     }
     modules = {
         "market_data": "services.cli.bench.latency.feed",
-        "strategy": "services.strategy.main",
+        "strategy": "services.cli.bench.latency.strategy" if path is None else "services.strategy.main",
         "risk": "services.risk.main",
         "execution": "services.cli.bench.latency.execution",
     }
@@ -79,7 +84,7 @@ async def _orders(urls: ServerUrls, folder: Path) -> list[int]:
 
     async def begin() -> None:
         await supervisor.start(list(modules))
-        await _start_sessions(store, bus, clock)
+        await _start_sessions(store, bus, clock, [_spec(number, sessions, path) for number in range(sessions)])
 
     try:
         await register(store, count=INSTRUMENTS)
@@ -134,10 +139,9 @@ def _supervisor(specs: list[ServiceSpec], folder: Path) -> ProcessSupervisor:
     return ProcessSupervisor(specs, run_dir=folder, changed=lambda _: None, say=lambda _: None)
 
 
-async def _start_sessions(store: Store, bus: RedisBus, clock: BenchClock) -> None:
+async def _start_sessions(store: Store, bus: RedisBus, clock: BenchClock, specs: Sequence[SessionSpec]) -> None:
     """What the gateway does for START_TRADING: sessions in the book, the commands on the bus."""
     now_ns = clock.now_ns()
-    specs = [_spec(number) for number in range(SESSIONS)]
     for spec in specs:
         async with store.begin() as tx:
             await tx.connection.execute(
@@ -151,20 +155,20 @@ async def _start_sessions(store: Store, bus: RedisBus, clock: BenchClock) -> Non
         )  # fmt: skip
         await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
     for _ in range(DURATION_SECONDS * 20):
-        if await store.pool.fetchval("SELECT count(*) FROM session_participants") == 3 * SESSIONS:
+        if await store.pool.fetchval("SELECT count(*) FROM session_participants") == 3 * len(specs):
             return
         await asyncio.sleep(0.05)
     raise Unavailable("bench latency: strategy, risk and execution did not take the sessions up")
 
 
-def _spec(number: int) -> SessionSpec:
+def _spec(number: int, sessions: int, path: str | None) -> SessionSpec:
     """One user's session on a share of the instruments."""
     return SessionSpec(
         session_id=f"bench-{number}",
         user_id=f"user-{number}",
-        symbols=tuple(f"BENCH{instrument}" for instrument in range(number, INSTRUMENTS, SESSIONS)),
+        symbols=tuple(f"BENCH{instrument}" for instrument in range(number, INSTRUMENTS, sessions)),
         strategies=(
-            StrategySpec(name="bench_level", path=str(_STRATEGY_FILE), parameters={"level_paise": LEVEL_PAISE}),
+            StrategySpec(name="bench_level", path=path, parameters={"level_paise": LEVEL_PAISE}),
         ),
         capital_paise=10**12,
         limits=RiskLimits(
