@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from services.gateway.domain.body import user_id_problem
 from tradebus.kernel.errors import InvalidInput, nearest
 
 SANDBOX_SPEED_MAX = 120
@@ -111,7 +112,7 @@ def strategy_items(names: str | None, files: Sequence[Path], params: Sequence[st
     Raises InvalidInput for none at all, or a parameter that fits no one strategy.
     """
     items: list[dict[str, Any]] = [{"name": name.strip()} for name in (names or "").split(",") if name.strip()]
-    items += [{"name": file.stem, "path": str(file.resolve())} for file in files]
+    items += [{"name": file.stem, "path": str(file.absolute())} for file in files]
     if not items:
         raise InvalidInput("--strategy: name at least one strategy, such as orb, or give --strategy-file")
     by_name = {item["name"]: item for item in items}
@@ -136,9 +137,12 @@ def session_data(
 ) -> dict[str, dict[str, Any]]:
     """START_TRADING's data by user, without symbols. `limits` are `name=value`, or `user.name=value` for one of them.
 
-    Raises InvalidInput for a user named twice, or a limit of one who is not named.
+    Raises InvalidInput for a user's id that is none or is named twice, or a limit of one who is not named.
     """
     names = list(users) or [ONE_USER]
+    for name in names:
+        if (problem := user_id_problem(name)) is not None:
+            raise InvalidInput(f"--user {name[:80]!r}: {problem}")
     if len(set(names)) < len(names):
         raise InvalidInput(f"--user {max(names, key=names.count)}: is given twice")
     shared: dict[str, Any] = {}

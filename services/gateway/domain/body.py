@@ -171,11 +171,18 @@ def _user_id(fields: dict[str, Any], action: CommandAction | None, problems: Pro
         problems.add("user_id", "is missing")
     elif not isinstance(value, str):
         problems.add("user_id", f'must be text, not {kind_of(value)}: write "123", not 123')
-    elif not _USER_ID.fullmatch(value):
-        problems.add("user_id", "must be 1 to 64 letters, digits or . _ @ : - and begin with a letter or digit")
+    elif (problem := user_id_problem(value)) is not None:
+        problems.add("user_id", problem)
     else:
         return value
     return None
+
+
+def user_id_problem(text: str) -> str | None:
+    """What is wrong with a user's id, None where nothing is."""
+    if _USER_ID.fullmatch(text):
+        return None
+    return "must be 1 to 64 letters, digits or . _ @ : - and begin with a letter or digit"
 
 
 def _command_id(fields: dict[str, Any], problems: Problems) -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.arguments import parse_day, parse_pairs, parse_speed, require_strategies, strategy_items
+from services.cli.arguments import parse_day, parse_pairs, parse_speed, require_strategies, session_data, strategy_items
 from tradebus.kernel.errors import InvalidInput
 
 
@@ -78,3 +78,14 @@ def test_strategies_are_checked_before_anything_starts(tmp_path: Path) -> None:
         require_strategies([{"name": "orb", "parameters": {"reward_multiple": "inf"}}])
     with pytest.raises(InvalidInput, match=r"nothing\.py"):
         require_strategies([{"name": "nothing", "path": str(tmp_path / "nothing.py")}])
+
+
+@pytest.mark.parametrize("user", ["", "a b", "x" * 65, "asha\n"])
+def test_a_user_is_named_as_the_gateway_takes_it(user):
+    with pytest.raises(InvalidInput, match=r"--user .*: must be 1 to 64 letters, digits"):
+        session_data([user], strategies=[], capital="1", limits=[], seed=1)
+
+
+def test_a_strategy_file_that_links_to_itself_is_not_followed_here(tmp_path):
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    assert strategy_items(None, [tmp_path / "loop.py"], []) == [{"name": "loop", "path": str(tmp_path / "loop.py")}]

@@ -1,6 +1,7 @@
 """Every way a history file can be wrong ends in one line that names the file, the row and what to do."""
 
 import gzip
+import os
 from datetime import date, datetime, time
 from pathlib import Path
 
@@ -113,6 +114,18 @@ def test_missing_file_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
     written(tmp_path, GOOD)
     with pytest.raises(InvalidInput, match=r"there is no file .*barz\.csv \(did you mean 'bars\.csv'\?\)"):
         load(tmp_path / "barz.csv")
+
+
+def test_what_is_no_file_is_said_to_be_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    for name, says in (
+        ("pipe.csv", "is a pipe or a device"),
+        ("loop.csv", "cannot be read: Too many levels of symbolic links"),
+        ("x" * 300 + ".csv", "cannot be read: File name too long"),
+    ):
+        with pytest.raises(InvalidInput, match=says):
+            load(tmp_path / name)
 
 
 def test_dirt_outside_the_window_is_not_this_runs_affair(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ decided in `columns`; here only what cannot be read at all is refused.
 """
 
 import csv
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,7 @@ class ReadWindow:
 
 def open_file(path: Path) -> HistoryFile:
     """Looks at the file's columns only. Raises InvalidInput where it cannot be one of ours."""
-    if path.is_dir():
-        raise InvalidInput(f"history: {path} is a folder: name one file in it")
-    if not path.is_file():
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InvalidInput(f"history: there is no file {path}{nearest(path.name, siblings)}")
+    _require_file(path)
     name = path.name.lower()
     is_parquet = name.endswith((".parquet", ".pq"))
     if not is_parquet and not name.endswith((".csv", ".csv.gz")):
@@ -63,6 +60,20 @@ def open_file(path: Path) -> HistoryFile:
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"history: {path} cannot be read: {first_line(error)}") from None
     return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
+
+
+def _require_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InvalidInput(f"history: there is no file {path}{nearest(path.name, siblings)}") from None
+    except OSError as error:
+        raise InvalidInput(f"history: {path} cannot be read: {error.strerror}") from None
+    if stat.S_ISDIR(mode):
+        raise InvalidInput(f"history: {path} is a folder: name one file in it")
+    if not stat.S_ISREG(mode):
+        raise InvalidInput(f"history: {path} is a pipe or a device: name a file")
 
 
 def read(file: HistoryFile, *, symbols: Sequence[str], from_ns: int, to_ns: int) -> ReadWindow:
