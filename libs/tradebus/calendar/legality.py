@@ -10,6 +10,7 @@ The rules are asked in the order of the table and the first that refuses decides
     order_entry_pause    phases in which nothing is accepted: reference price, matching
     pre_open             orders of types that gather before the open; we open no position there
     closing_auction      the same after continuous trading; stops never
+    post_close           the session at the closing price: nothing is entered in it
     market_protection    2026-04-01: MARKET and SL-M orders from an API need market protection
     option_stop_market   2021-09-27: no SL-M orders in options: their stop is an SL order with a limit
     quantity             not positive
@@ -111,6 +112,9 @@ def _outside(contract: Contract, session: TradingSession, order: ProposedOrder, 
             return _refused("contract_expired", detail)
         detail = f"{ist_time(ts_ns):%H:%M:%S} is outside continuous trading ({session.label})"
         return _refused("outside_session", detail)
+    if window.phase is Phase.POST_CLOSE:
+        detail = f"nothing is entered in the post-close session ({_clock(window.start_ns)} to {_clock(window.end_ns)})"
+        return _refused("post_close", detail)
     if not window.order_types:
         return _refused("order_entry_pause", f"no order entry until {_clock(window.end_ns)} ({window.phase})")
     if order.role is not OrderRole.EXIT or order.order_type not in window.order_types:

@@ -60,6 +60,7 @@ class Phase(StrEnum):
     AUCTION = "auction"
     AUCTION_LIMIT = "auction_limit"
     AUCTION_MATCHING = "auction_matching"
+    POST_CLOSE = "post_close"  # trades at the closing price; we enter nothing in it
 
 
 class RuleRow(Model, ABC):
@@ -187,6 +188,24 @@ class ClosingAuctionRow(_PhasesRow):
     def _after_the_close(self) -> Self:
         if any(span.start_minute < 0 for span in self.phases):
             raise ValueError("a phase of the closing auction begins before the close of continuous trading")
+        return self
+
+
+class PostCloseRow(DatedRow):
+    """The session at the closing price, on days of ordinary hours. No order type is said to be taken: none is."""
+
+    market_class: MarketClass
+    start: time
+    end: time
+
+    @property
+    def key(self) -> Hashable:
+        return self.market_class
+
+    @model_validator(mode="after")
+    def _starts_first(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(f"ends at {self.end:%H:%M}, which is not after it starts at {self.start:%H:%M}")
         return self
 
 

@@ -35,6 +35,7 @@ from tradebus.calendar.rows import (
     MonthlyExpiryRow,
     OptionTicksRow,
     OrderTypesRow,
+    PostCloseRow,
     PreOpenRow,
     PriceProtectionRow,
     RangeResetRow,
@@ -63,6 +64,7 @@ class Tables(Model):
     expiring_hours: tuple[ExpiringHoursRow, ...] = ()
     pre_open: tuple[PreOpenRow, ...] = ()
     closing_auction: tuple[ClosingAuctionRow, ...] = ()
+    post_close: tuple[PostCloseRow, ...] = ()
     range_resets: tuple[RangeResetRow, ...] = ()
     special_sessions: tuple[SpecialSessionRow, ...] = ()
     holidays: tuple[HolidayRow, ...] = ()
@@ -103,6 +105,7 @@ class RuleBook:
     expiring_hours: Mapping[Market, Sequence[ExpiringHoursRow]]
     pre_open: Mapping[MarketClass, Sequence[PreOpenRow]]
     closing_auction: Mapping[MarketClass, Sequence[ClosingAuctionRow]]
+    post_close: Mapping[MarketClass, Sequence[PostCloseRow]]
     range_resets: Mapping[Market, Sequence[RangeResetRow]]
     square_off_minutes: int
     last_entry_minutes: int
@@ -131,6 +134,7 @@ class RuleBook:
             expiring_hours=_grouped(tables.expiring_hours),
             pre_open=_grouped(tables.pre_open),
             closing_auction=_grouped(tables.closing_auction),
+            post_close=_grouped(tables.post_close),
             range_resets=_grouped(tables.range_resets),
             square_off_minutes=tables.square_off_minutes_before_close,
             last_entry_minutes=tables.last_entry_minutes_before_close,

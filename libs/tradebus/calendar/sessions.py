@@ -5,6 +5,7 @@ legality, backtests) reads this one clock. Sources of the rules are in their row
 What is about one contract asks `terms.session_of`: an expiring one may close before its class.
 
     pre_open ─► pre_open_limit ─► matching ─► CONTINUOUS ─► auction_reference ─► auction ─► auction_limit ─► matching
+                                                                                  ─► post_close
 
 Invariants, property-tested: windows ascend and do not overlap; open <= entry start < entry end < square-off < close;
 phases ascend and none overlaps continuous trading; bars are aligned to the session's open; a day without a session is
@@ -48,7 +49,7 @@ class TradingSession:
     entry_start_ns: int
     entry_end_ns: int  # no new position from here on
     square_off_ns: int  # the default last moment to be flat
-    phases: tuple[PhaseWindow, ...] = ()  # the pre-open and the closing auction, where there are any
+    phases: tuple[PhaseWindow, ...] = ()  # pre-open, closing auction and post-close, where there are any
     auction_band_pct: float | None = None  # of the closing auction's prices around its reference; None without one
     carries_limit_orders: bool = False  # what rests when continuous trading ends goes on in the auction
 
@@ -63,8 +64,8 @@ class TradingSession:
 
     @property
     def end_ns(self) -> int:
-        """The end of everything: of the closing auction where there is one."""
-        return max(self.close_ns, self.phases[-1].end_ns if self.phases else 0)
+        """The end of what orders are for: of the closing auction where there is one. The post-close comes after it."""
+        return max([self.close_ns, *(one.end_ns for one in self.phases if one.phase is not Phase.POST_CLOSE)])
 
     @property
     def stops_cancelled_ns(self) -> int | None:
@@ -138,6 +139,7 @@ def session_for(
         phases=(
             *_pre_open(book, day, which, windows[0][0], near_future=near_future),
             *_spans(auction.phases if auction else (), windows[-1][1]),
+            *_post_close(book, day, which),
         ),
         auction_band_pct=auction.band_pct if auction else None,
         carries_limit_orders=auction is not None and auction.carries_limit_orders,
@@ -167,6 +169,13 @@ def _pre_open(
     if special is not None and special.windows and not rule.special_sessions:
         return ()
     return _spans(rule.phases, open_ns)
+
+
+def _post_close(book: RuleBook, day: date, which: MarketClass) -> tuple[PhaseWindow, ...]:
+    rule, special = begun(book.post_close.get(which, ()), day), book.special_sessions.get(day)
+    if rule is None or (special is not None and special.windows):
+        return ()
+    return (PhaseWindow(Phase.POST_CLOSE, ist_to_ns(day, rule.start), ist_to_ns(day, rule.end), frozenset()),)
 
 
 def _spans(spans: tuple[PhaseSpan, ...], anchor_ns: int) -> tuple[PhaseWindow, ...]:

@@ -64,8 +64,9 @@ FUTURE_DEC, FUTURE_JAN = (
 )
 RELIANCE_29 = derivative("RELIANCE", "2026-12-29")
 STOCK = equity("equity_fno")
-AUGUST = "15:15 auction_reference, 15:20 auction, 15:25 auction_limit, 15:28 auction_matching, 15:35 end"
-DECEMBER = "15:30 auction_reference, 15:31 auction, 15:36 auction_limit, 15:38 auction_matching, 15:40 end"
+AFTER = "15:50 post_close, 16:00 end"
+AUGUST = f"15:15 auction_reference, 15:20 auction, 15:25 auction_limit, 15:28 auction_matching, 15:35 end | {AFTER}"
+DECEMBER = f"15:30 auction_reference, 15:31 auction, 15:36 auction_limit, 15:38 auction_matching, 15:40 end | {AFTER}"
 PRE_OPEN = "09:00 pre_open, 09:05 pre_open_limit, 09:08 pre_open_matching, 09:15 end"
 GOLDEN = [
     Row("2026-07-31", equity("equity"), "09:15-15:30", "15:15", "", (375, 75, 25, 7), "09:15-15:30", "09:15-15:30"),
@@ -152,7 +153,8 @@ def test_the_session_table(row: Row) -> None:
     parts = []
     for group in (
         [one for one in session.phases if one.end_ns <= session.open_ns],
-        [one for one in session.phases if one.start_ns >= session.close_ns],
+        [one for one in session.phases if session.close_ns <= one.start_ns < session.end_ns],
+        [one for one in session.phases if one.start_ns >= session.end_ns],
     ):
         if group:
             named = [f"{clock(one.start_ns)} {one.phase}" for one in group]
@@ -216,6 +218,42 @@ def legal_spans(contract: Contract, day: str, role: OrderRole, order_type: Order
 )
 def test_stops_and_market_orders_by_minute(day: str, contract: Contract, order_type: OrderType, spans: str) -> None:
     assert legal_spans(contract, day, OrderRole.EXIT, order_type) == spans
+
+
+@pytest.mark.parametrize("day", ["2026-08-03", "2026-12-04", "2026-12-07", "2027-02-08"])
+@pytest.mark.parametrize("order_type", [OrderType.LIMIT, OrderType.MARKET, OrderType.SL])
+@pytest.mark.parametrize("role", list(OrderRole))
+def test_nothing_is_entered_in_the_post_close_session(day: str, order_type: OrderType, role: OrderRole) -> None:
+    order = ProposedOrder(
+        role=role, transaction=Transaction.SELL, order_type=order_type, quantity=1, price_paise=10_000,
+        trigger_paise=10_000, has_protection=True,
+    )  # fmt: skip
+    rules = []
+    for at in (time(15, 49), time(15, 50), time(15, 59, 59), time(16)):
+        found = order_legal(STOCK, order, ts_ns=ist_to_ns(date.fromisoformat(day), at))
+        assert not found.allowed
+        rules.append(found.rule)
+    assert rules == ["outside_session", "post_close", "post_close", "outside_session"]
+
+
+@pytest.mark.parametrize(
+    ("day", "contract", "holds"),
+    [
+        ("2026-07-31", STOCK, False), ("2026-08-03", STOCK, True), ("2026-12-07", STOCK, True),
+        ("2026-12-07", equity("equity"), False), ("2026-12-07", NIFTY_8, False), ("2026-12-07", FUTURE_DEC, False),
+        ("2026-12-07", INDEX, False), ("2026-11-08", STOCK, False),
+    ],
+)  # fmt: skip
+def test_the_post_close_session_is_of_auction_stocks_on_ordinary_days(
+    day: str, contract: Contract, holds: bool
+) -> None:
+    session = session_of(contract, date.fromisoformat(day))
+    assert session is not None
+    phases = [one.phase for one in session.phases]
+    assert (Phase.POST_CLOSE in phases) == holds
+    if holds:
+        assert clock(session.phases[-1].start_ns) == "15:50"
+        assert session.end_ns <= session.phases[-1].start_ns
 
 
 def test_from_february_2027_limit_orders_go_on_into_the_auction() -> None:

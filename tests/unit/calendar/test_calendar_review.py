@@ -21,7 +21,7 @@ def test_on_the_eve_of_december_the_provisional_rules_are_named_with_their_sourc
     assert hours.about == "hours of derivative, equity_fno, index from 2026-12-07"
     assert "NSE/CMTR/76963" in hours.text
     assert "last looked at on 2026-11-29" in hours.text
-    assert {remark.table for remark in provisional} >= {"hours", "expiring_hours", "closing_auction"}
+    assert {remark.table for remark in provisional} >= {"hours", "expiring_hours", "closing_auction", "post_close"}
     assert RemarkKind.STALE not in kinds(EVE)
 
 

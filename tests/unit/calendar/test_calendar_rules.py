@@ -59,7 +59,7 @@ def test_every_shipped_rule_says_where_it_is_from_and_when_it_was_looked_at() ->
             assert date(2026, 11, 1) <= row.last_checked
 
 
-@pytest.mark.parametrize("table", ["hours", "expiring_hours", "closing_auction"])
+@pytest.mark.parametrize("table", ["hours", "expiring_hours", "closing_auction", "post_close"])
 def test_the_rules_of_december_2026_are_marked_as_provisional(table: str) -> None:
     rows = SHIPPED.tables.rows(table)
     assert [row.provisional for row in rows if row.begins >= date(2026, 12, 7)] == [True] * sum(
