@@ -3,6 +3,8 @@
 Parts: brokerage, STT (sell side; both sides for delivery), exchange transaction charge, investor protection fund
 (since 2023-04-01), SEBI fee, stamp duty (buy side), GST of brokerage, exchange, fund and SEBI fee.
 
+An option that is exercised costs its holder STT of what it is in the money by, and nothing else; its writer nothing.
+
 Rounding: every part is rounded to the paisa, halves up, on its own, and the total is the sum of the parts. The
 exchange rounds STT and stamp duty to whole rupees per client and day on the contract note, which no single fill can
 know; the difference is below one rupee a day.
@@ -16,7 +18,7 @@ from datetime import date
 
 from tradebus.contracts.orders import Transaction
 from tradebus.kernel.errors import InvalidInput, nearest
-from tradebus.trading.tariff import BILLIONTHS, Brokerage, schedule_for
+from tradebus.trading.tariff import BILLIONTHS, Brokerage, exercise_rate, schedule_for
 
 # An INDEX is the history of an index traded as its front-month future.
 _SEGMENTS = {"FUTURE": "FUTURE", "INDEX": "FUTURE", "OPTION": "OPTION", "EQUITY": "EQUITY_INTRADAY"}
@@ -80,6 +82,14 @@ def charges_paise(
         stamp_paise=_part(value_paise, rates.stamp_buy if buying else rates.stamp_sell),
         gst_paise=_part(brokerage + exchange + fund + sebi, rates.gst),
     )
+
+
+def exercise_stt_paise(*, day: date, quantity: int, worth_paise: int) -> int:
+    """What the holder of `quantity` option units owes when they are exercised, each in the money by `worth_paise`.
+    Nothing before the first rate that is known. Raises InvalidInput for negative values."""
+    if quantity < 0 or worth_paise < 0:
+        raise InvalidInput(f"exercise: quantity {quantity} and worth {worth_paise} must not be negative")
+    return _part(quantity * worth_paise, exercise_rate(day))
 
 
 def _segment(kind: str, *, delivery: bool) -> str:

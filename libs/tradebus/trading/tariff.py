@@ -14,7 +14,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from tradebus.calendar.rules import in_force
+from tradebus.calendar.rules import begun, in_force
 from tradebus.contracts.base import Model
 
 BILLIONTHS = 1_000_000_000
@@ -36,11 +36,13 @@ OptionalRate = Annotated[int | None, BeforeValidator(_optional_billionths)]
 
 
 class _Dated(Model):
-    """`source` and `last_checked` (the day somebody last looked there) where it is not the file's `about`."""
+    """`source` and `last_checked` (the day somebody last looked there) where it is not the file's `about`;
+    `provisional` where the law's own text has not been read."""
 
     first: date = Field(alias="from")
     source: str | None = None
     last_checked: date | None = None
+    provisional: bool = False
 
 
 class RateRule(_Dated):
@@ -60,8 +62,11 @@ class Brokerage(Model):
 
 
 class SegmentTariff(Model):
+    """`exercise` is the STT of what an option is worth that is exercised; no rate is known before its first rule."""
+
     brokerage: Brokerage
     stt: tuple[SidedRule, ...]
+    exercise: tuple[RateRule, ...] = ()
     transaction: tuple[RateRule, ...]
     ipft: tuple[RateRule, ...]
     stamp: tuple[SidedRule, ...]
@@ -70,6 +75,8 @@ class SegmentTariff(Model):
     def _ascending(self) -> Self:
         for rules in (self.stt, self.transaction, self.ipft, self.stamp):
             _check_ascending(rules)
+        if self.exercise:
+            _check_ascending(self.exercise)
         return self
 
 
@@ -127,3 +134,9 @@ def schedule_for(segment: str, day: date) -> Schedule:
         sebi=in_force(TARIFF.sebi, day, what="SEBI fee").rate,
         gst=in_force(TARIFF.gst, day, what="GST").rate,
     )
+
+
+def exercise_rate(day: date) -> int:
+    """Of what an exercised option is in the money by; 0 before the first rate that is known."""
+    rule = begun(TARIFF.segments["OPTION"].exercise, day)
+    return rule.rate if rule is not None else 0

@@ -219,27 +219,6 @@ def test_a_new_day_begins_its_counters_anew_at_yesterday_s_close():
     assert exchange.quotes["volume_cumulative"].any()
 
 
-def test_on_expiry_day_contracts_are_settled_at_the_underlying_and_then_are_gone():
-    exchange = still("2026-12-01T15:30:00", instruments=1500, **COARSE)
-    options = [one for one in exchange.instruments if str(one.key).startswith("NFO:NIFTY:2026-12-01:")]
-    spot = last(exchange, at(exchange, "INDEX:NIFTY"))
-    call = next(one for one in options if one.key.right == "CE" and (one.key.strike_paise or 0) < spot)
-    put = next(one for one in options if one.key.right == "PE" and (one.key.strike_paise or 0) < spot)
-    paid = [place(exchange, "A", one, BUY, 1) for one in (call, put)]
-    assert all(order.status is SandboxStatus.COMPLETE for order in paid)
-    go(exchange, "2026-12-01T15:41:00")
-    value = round(exchange.floor.market.processes.value[exchange.floor.market.shape.process[call.index]])
-    realised = {position.instrument: position.realised_paise for position in exchange.positions("A")}
-    assert [position.quantity for position in exchange.positions("A")] == [0, 0]
-    for one, order, sign in ((call, paid[0], 1), (put, paid[1], -1)):
-        worth = max(sign * (value - (one.key.strike_paise or 0)), 0)
-        assert realised[one.index] == (worth - order.average_price_paise) * one.lot_size
-    go(exchange, "2026-12-02T09:20:00")
-    with pytest.raises(Refusal) as raised:
-        place(exchange, "A", call, BUY, 1)
-    assert raised.value.why is Why.UNKNOWN_INSTRUMENT
-
-
 def test_an_order_with_minutes_to_live_ends_after_them():
     exchange = still()
     one = future(exchange)
@@ -358,6 +337,7 @@ def test_over_days_what_one_side_gains_the_other_loses_to_the_paisa(days):
     choices = [
         (future(exchange), Product.CARRY), (option, Product.CARRY), (infy, Product.DELIVERY), (infy, Product.INTRADAY)
     ]  # fmt: skip
+    taxed = 0
     for trades in days:
         for account, which, buys, size in trades:
             one, product = choices[which]
@@ -365,11 +345,14 @@ def test_over_days_what_one_side_gains_the_other_loses_to_the_paisa(days):
                 place(exchange, account, one, BUY if buys else SELL, size, product=product)
             except Refusal:
                 continue  # the option has expired by the third day
-        assert worth(exchange) == 0
+        assert worth(exchange) == -taxed
         exchange.advance(3600)
-        assert worth(exchange) == 0
-        exchange.advance(23 * 3600)
-        assert worth(exchange) == 0
+        assert worth(exchange) == -taxed
+        exchange.advance(6 * 3600)
+        assert worth(exchange) == -taxed
+        taxed += sum(account.tax_paise for account in exchange.floor.accounts.values())
+        exchange.advance(17 * 3600)
+        assert worth(exchange) == -taxed
 
 
 def worth(exchange):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from tradebus.contracts.orders import Transaction
 from tradebus.kernel.errors import InvalidInput
-from tradebus.trading.charges import Charges, charges_paise
+from tradebus.trading.charges import Charges, charges_paise, exercise_stt_paise
 from tradebus.trading.tariff import TARIFF, Tariff
 
 BUY, SELL = Transaction.BUY, Transaction.SELL
@@ -212,3 +212,31 @@ def test_a_tariff_out_of_order_or_with_a_rate_finer_than_a_billionth_is_refused(
     ):
         with pytest.raises(ValidationError):
             Tariff.model_validate({**raw, "gst": bad, "sebi": [{"from": "2020-01-01", "percent": "1"}]})
+
+
+@pytest.mark.parametrize(
+    ("day", "quantity", "worth_paise", "owed_paise"),
+    [
+        ("2026-03-31", 65, 10_000, 0),  # no rate is known
+        ("2026-04-01", 65, 10_000, 975),  # 0.15 % of ₹6,500
+        ("2026-12-08", 65, 12_345, 1204),  # 1203.6375
+        ("2026-12-08", 65, 0, 0),  # out of the money
+    ],
+)
+def test_an_exercised_option_owes_tax_of_what_it_is_in_the_money_by(
+    day: str, quantity: int, worth_paise: int, owed_paise: int
+) -> None:
+    assert exercise_stt_paise(day=date.fromisoformat(day), quantity=quantity, worth_paise=worth_paise) == owed_paise
+
+
+def test_the_rate_of_exercise_says_where_it_is_from_and_that_it_is_provisional() -> None:
+    (rule,) = TARIFF.segments["OPTION"].exercise
+    assert (rule.first, rule.source, rule.last_checked, rule.provisional) == (
+        date(2026, 4, 1), "Finance Act 2026 (press)", date(2026, 11, 20), True,
+    )  # fmt: skip
+    assert [name for name, segment in TARIFF.segments.items() if segment.exercise] == ["OPTION"]
+
+
+def test_a_negative_exercise_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="must not be negative"):
+        exercise_stt_paise(day=date(2026, 12, 8), quantity=65, worth_paise=-1)

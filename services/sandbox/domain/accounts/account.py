@@ -81,7 +81,8 @@ RatesOf = Callable[[int, Product], Rates]
 
 @dataclass(slots=True)
 class ClientAccount:
-    """`cash_paise` is what settled; the day's realised profit joins it in the night."""
+    """`cash_paise` is what settled; in the night the day's realised profit joins it and the day's tax on exercised
+    options leaves it."""
 
     name: str
     cash_paise: int
@@ -89,6 +90,7 @@ class ClientAccount:
     holdings: dict[int, DeliveryHolding] = field(default_factory=dict)
     orders: dict[str, WorkingOrder] = field(default_factory=dict)  # of the day
     open_orders: dict[str, WorkingOrder] = field(default_factory=dict)
+    tax_paise: int = 0  # of the day
     killed: bool = False
     orders_kept: int = 7_000  # ended ones; a broker takes no more a day
     _ended: deque[str] = field(default_factory=deque)
@@ -114,6 +116,10 @@ class ClientAccount:
 
     def realised_paise(self) -> int:
         return sum(position.realised_paise for position in self.positions.values())
+
+    def funds_paise(self) -> int:
+        """What there is for positions and orders, those that are in use included."""
+        return self.cash_paise + self.realised_paise() - self.tax_paise
 
     def used_paise(self, rates_of: RatesOf, extra: Iterable[WorkingOrder] = ()) -> int:
         """What positions and open orders need, with `extra` orders as if they were open."""

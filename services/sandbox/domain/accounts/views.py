@@ -71,7 +71,7 @@ class Views:
             for (instrument, _), one in account.positions.items()
         )
         return SandboxMargins(
-            opening_paise=account.cash_paise, available_paise=account.cash_paise + realised - used, used_paise=used,
+            opening_paise=account.cash_paise, available_paise=account.funds_paise() - used, used_paise=used,
             realised_paise=realised, unrealised_paise=unrealised,
         )  # fmt: skip
 
@@ -108,7 +108,7 @@ class Views:
         before = (source.realised_paise, account.used_paise(self._margins.rates))
         source.move(-change, price)
         target.move(change, price)
-        missing = account.used_paise(self._margins.rates) - account.cash_paise - account.realised_paise()
+        missing = account.used_paise(self._margins.rates) - account.funds_paise()
         if missing > 0 and account.used_paise(self._margins.rates) > before[1]:
             target.move(-change, price)
             source.move(change, price)

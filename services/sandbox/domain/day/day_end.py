@@ -13,6 +13,7 @@ from tradebus.calendar import RANGE_RESET_PCT, Market, MarketClass, TradingSessi
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_date
+from tradebus.trading.charges import exercise_stt_paise
 from tradebus.trading.orders import Product
 
 
@@ -136,13 +137,18 @@ class DayEnd:
         return tuple(self._entry.order(account.name, order_id) for order_id in ids)
 
     def expire(self, market: Market) -> None:
-        """The market's contracts of the day are settled in cash at the underlying's value."""
+        """The market's contracts of the day are settled in cash at the underlying's value. Who holds an option that
+        is in the money owes the tax on its exercise."""
         for account in self._accounts():
             for (instrument, _), position in account.positions.items():
                 if position.quantity and self._concerns(instrument, MarketClass.DERIVATIVE, market):
                     closes, price = position.quantity, self._settlement(instrument)
                     position.fill(buys=closes < 0, quantity=abs(closes), price_paise=price)
                     self._matching.settle_outside(instrument, closes, price)
+                    if closes > 0 and self._kinds[instrument] is ListingKind.OPTION:
+                        account.tax_paise += exercise_stt_paise(
+                            day=ist_date(self._now()), quantity=closes, worth_paise=price
+                        )
 
     def _settlement(self, instrument: int) -> int:
         key, spot = self._instruments[instrument].key, self._market.spot_paise(instrument)
@@ -169,6 +175,8 @@ class DayEnd:
                         quantity=position.quantity, cost_paise=position.cost_paise,
                         overnight_quantity=position.quantity, overnight_value_paise=position.cost_paise,
                     )  # fmt: skip
+            account.cash_paise -= account.tax_paise
+            account.tax_paise = 0
             account.begin_day()
 
     def _deliver(self, account: ClientAccount, instrument: int, position: OpenPosition) -> None:

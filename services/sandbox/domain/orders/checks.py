@@ -90,7 +90,7 @@ class Checks:
         already = order.order_id in account.open_orders
         before = account.used_paise(self._margins.rates)
         used = before if already else account.used_paise(self._margins.rates, (order,))
-        available = account.cash_paise + account.realised_paise() - used
+        available = account.funds_paise() - used
         if available < 0 and (already or used > before):
             text = f"insufficient funds: {-available / 100:.2f} more are needed"
             return Why.MARGIN, text
