@@ -1,7 +1,7 @@
 """What a trading session is, and the events that report on it."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -42,21 +42,26 @@ class StrategySpec(Model):
         return "strategy"
 
 
+# What is added to an instant must stay one, in 64 bits of nanoseconds; what is counted fits a book's whole numbers.
+_SECONDS_MAX: Final = 10_000_000
+_COUNT_MAX: Final = 1_000_000_000
+
+
 class RiskLimits(Model):
     """Limits of one session (SPEC 9). Money in paise; a limit that is None does not apply."""
 
     daily_max_loss_paise: int | None = Field(default=None, gt=0)
     daily_max_loss_pct: float | None = Field(default=3.0, gt=0, le=100)
-    consecutive_losses_limit: int | None = Field(default=4, ge=1)
-    max_concurrent_trades: int = Field(default=3, ge=1)
-    max_trades_per_symbol_per_day: int = Field(default=5, ge=1)
-    cooldown_seconds: int = Field(default=300, ge=0)
+    consecutive_losses_limit: int | None = Field(default=4, ge=1, le=_COUNT_MAX)
+    max_concurrent_trades: int = Field(default=3, ge=1, le=_COUNT_MAX)
+    max_trades_per_symbol_per_day: int = Field(default=5, ge=1, le=_COUNT_MAX)
+    cooldown_seconds: int = Field(default=300, ge=0, le=_SECONDS_MAX)
     risk_per_trade_pct: float = Field(default=1.0, gt=0, le=100)
     max_exposure_pct: float = Field(default=0.8, gt=0, le=1.0)  # share of capital × leverage, as SPEC 9 writes it
     max_leverage: float = Field(default=2.0, gt=0)
     max_slippage_pct: float = Field(default=0.5, gt=0)
-    order_timeout_seconds: int = Field(default=30, ge=1)
-    max_lots_per_trade: int | None = Field(default=None, ge=1)
+    order_timeout_seconds: int = Field(default=30, ge=1, le=_SECONDS_MAX)
+    max_lots_per_trade: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
     # Time guards; None means the dated market rule of the instrument's class (calendar).
     safe_trading_start: ClockTime | None = None
     safe_trading_end: ClockTime | None = None
@@ -67,8 +72,8 @@ class PaperSettings(Model):
     """The paper broker's behaviour, all in event time."""
 
     seed: int = 1
-    latency_ms: int = Field(default=150, ge=0)
-    slippage_bps: float = Field(default=1.0, ge=0)
+    latency_ms: int = Field(default=150, ge=0, le=_COUNT_MAX)
+    slippage_bps: float = Field(default=1.0, ge=0, le=9_999)
     partial_fill_probability: float = Field(default=0.2, ge=0, le=1)
 
 
