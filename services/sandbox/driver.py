@@ -65,6 +65,7 @@ async def _sleep(seconds: float, stop: asyncio.Event) -> None:
         await asyncio.sleep(seconds)
         return
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         pass

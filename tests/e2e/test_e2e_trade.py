@@ -202,7 +202,8 @@ def test_the_demo_ends_by_itself_with_a_report(servers, tmp_path):
             Path(sys.executable).with_name("tradebus"), "demo", "--speed", "3000", "--json",
             env=environment(servers, tmp_path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        output, errors = await asyncio.wait_for(process.communicate(), 200)
+        async with asyncio.timeout(200):
+            output, errors = await process.communicate()
         assert process.returncode is not None
         return process.returncode, output.decode(), errors.decode()
 

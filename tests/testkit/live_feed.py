@@ -99,7 +99,8 @@ async def running(broker: FakeBroker, state: Path, bus: Bus, store: Store, **giv
         yield Live(broker, task, chosen.clock_of_market(WallClock())[0])
     finally:
         stop.set()
-        await asyncio.wait_for(task, 10)
+        async with asyncio.timeout(10):
+            await task
 
 
 async def entries(bus: Bus, stream: str, dtype) -> np.ndarray:

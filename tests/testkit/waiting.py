@@ -1,7 +1,8 @@
 """Waiting for what must come. The bounds are upper ones, far off: nothing here measures."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tradebus.kernel.clock import monotonic_ns
@@ -16,3 +17,9 @@ def eventually(question: Callable[[], T], *, seconds: float = 30.0) -> T:
         assert monotonic_ns() < deadline_ns, f"still {answer!r} after {seconds} s"
         time.sleep(0.02)
     return answer
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """What comes of it. Fails where that takes longer."""
+    async with asyncio.timeout(seconds):
+        return await work

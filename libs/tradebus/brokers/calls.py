@@ -140,7 +140,8 @@ class SdkCalls:
             watched.append(started)  # type: ignore[arg-type]  # nobody asks what it returns
         future = asyncio.wrap_future(started)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), self._request_seconds + _GRACE_SECONDS)
+            async with asyncio.timeout(self._request_seconds + _GRACE_SECONDS):
+                return await asyncio.shield(future)
         except TimeoutError:
             if not future.done():
                 # Ours: the SDK did not end by itself. A call that still waits for a thread must never start any more;
@@ -148,7 +149,10 @@ class SdkCalls:
                 future.add_done_callback(_retrieve)
                 started.cancel()
                 raise NoAnswer(self.broker, f"{what}: no answer in {self._request_seconds:g} s") from None
-            raise self._told(what, future.exception() or TimeoutError()) from None
+            problem = future.exception()
+            if problem is None:
+                return future.result()  # it came in the last moment
+            raise self._told(what, problem) from None
         except asyncio.CancelledError:
             future.add_done_callback(_retrieve)
             started.cancel()

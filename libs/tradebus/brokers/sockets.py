@@ -156,7 +156,8 @@ class ReconnectingSocket:
         self._attempt = 1 if lived_seconds >= _HEALTHY_SECONDS else self._attempt + 1
         base = min(self._timing.first_delay_seconds * 2 ** (self._attempt - 1), self._timing.last_delay_seconds)
         try:
-            await asyncio.wait_for(self._closed.wait(), jittered(base, self._attempt, seed=self._seed))
+            async with asyncio.timeout(jittered(base, self._attempt, seed=self._seed)):
+                await self._closed.wait()
         except TimeoutError:
             return
 
@@ -196,7 +197,8 @@ class _Inbox:
         """All that has arrived; waits for the first. Empty after the end, or after the timeout."""
         if not self._frames and not self.ended:
             try:
-                await asyncio.wait_for(self._changed.wait(), timeout_seconds)
+                async with asyncio.timeout(timeout_seconds):
+                    await self._changed.wait()
             except TimeoutError:
                 return []
         frames = list(self._frames)

@@ -53,14 +53,16 @@ class HealthServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._callers.came(writer, writer.transport.abort)
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _READ_TIMEOUT_SECONDS)
+            async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
             status, content_type, body = self._respond(head.split(b" ", 2)[1].decode("ascii", "replace"))
             writer.write(
                 f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
                 "Connection: close\r\n\r\n".encode()
                 + body
             )
-            await asyncio.wait_for(writer.drain(), _READ_TIMEOUT_SECONDS)
+            async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
+                await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, IndexError):
             pass  # a caller that does not speak HTTP, or left: nothing to answer
         finally:

@@ -93,7 +93,8 @@ class Child:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self._process.wait(), self._stop_seconds)
+            async with asyncio.timeout(self._stop_seconds):
+                await self._process.wait()
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

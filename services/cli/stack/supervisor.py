@@ -132,7 +132,8 @@ class ProcessSupervisor:
     async def _lives_long(self, child: Child) -> bool:
         """True as soon as it has lived STEADY_SECONDS, False where it ends before."""
         try:
-            await asyncio.wait_for(child.wait(), STEADY_SECONDS)
+            async with asyncio.timeout(STEADY_SECONDS):
+                await child.wait()
         except TimeoutError:
             if child.failing:
                 self._say(f"{child.spec.name} stays up again")

@@ -94,7 +94,8 @@ async def _drain(queue: "asyncio.Queue[Any]", stop: asyncio.Event) -> None:
     """A reader of every batch, as a face is."""
     while not stop.is_set():
         try:
-            await asyncio.wait_for(queue.get(), 0.5)
+            async with asyncio.timeout(0.5):
+                await queue.get()
         except TimeoutError:
             continue
 

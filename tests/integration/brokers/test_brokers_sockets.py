@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -171,3 +172,29 @@ async def test_nobody_listening_is_told_each_time_without_the_token():
 
 async def test_sending_without_a_connection_says_so():
     assert not await socket_to("ws://127.0.0.1:9/").send("hello")
+
+
+async def test_who_is_cancelled_just_when_a_frame_comes_ends_all_the_same():
+    """A reader that survives goes on for ever: nobody waits for what it brings."""
+
+    async def handler(connection: ServerConnection) -> None:
+        await connection.recv()
+        async for _ in connection:
+            await connection.send(b"frame")
+
+    async def read(socket: ReconnectingSocket, connected: asyncio.Event) -> None:
+        async for _ in socket.frames():
+            connected.set()
+
+    async with server(handler) as url:
+        for turns in range(40):
+            socket, connected = socket_to(url, timing=replace(QUICK, silent_seconds=10)), asyncio.Event()
+            reading = asyncio.create_task(read(socket, connected))
+            async with asyncio.timeout(10):
+                await connected.wait()
+                await socket.send("now")
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                reading.cancel()
+                await asyncio.wait([reading])
+            assert reading.cancelled()

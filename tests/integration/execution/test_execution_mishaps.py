@@ -185,7 +185,8 @@ async def test_a_closing_fill_heard_of_only_after_a_restart_leaves_the_same_extr
 
     async with instance(paper=DiesOnAnExit) as running:
         await run(running)
-        await asyncio.wait_for(FAILED.wait(), 20)
+        async with asyncio.timeout(20):
+            await FAILED.wait()
         await running.kill()
         assert not await closed()
     async with instance() as running:

@@ -210,7 +210,8 @@ class Served:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
         try:
-            return await asyncio.wait_for(reader.read(), 10)
+            async with asyncio.timeout(10):
+                return await reader.read()
         except ConnectionError:
             return b""
         finally:
@@ -258,7 +259,8 @@ async def echoed(socket, text):
     """What comes back to a text within a moment; None where nothing does."""
     await socket.send(text)
     try:
-        return await asyncio.wait_for(socket.recv(), 0.3)
+        async with asyncio.timeout(0.3):
+            return await socket.recv()
     except TimeoutError:
         return None
 

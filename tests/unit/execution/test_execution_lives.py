@@ -49,7 +49,8 @@ async def test_a_request_that_was_committed_and_never_sent_is_found_missing_and_
     async with await paced.life(paced=True, paper=Powerless) as life:
         await paced.publish(Outgoing(TICKS, "ticks", b"", watermark_ns=MORNING - 1, slice_start_ns=0))
         await paced.publish(intent(ENTRY), mark(MORNING))
-        await asyncio.wait_for(powerless.wait(), 10)
+        async with asyncio.timeout(10):
+            await powerless.wait()
         await life.kill()
     (trade,) = await paced.hands.trades()
     assert trade.entry_order().state is OrderState.PENDING

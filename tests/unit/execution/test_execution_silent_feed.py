@@ -49,7 +49,8 @@ async def test_an_entry_that_never_left_is_not_sent_an_hour_later(around) -> Non
     async with Clocked(around, broker, at_ns=TEN) as life:
         await life.started(spec())
         await life.send(approval(1))
-        await asyncio.wait_for(broker.book.asked.wait(), 10)
+        async with asyncio.timeout(10):
+            await broker.book.asked.wait()
         await life.life.kill()
     async with Clocked(around, later, at_ns=TEN + 3_600 * SECOND) as life:
         await life.order("ENTRY", "CANCELLED")

@@ -53,26 +53,30 @@ async def test_a_component_that_finishes_leaves_the_others_running_until_told_to
         await asyncio.sleep(0)
     assert not running.done()
     stop.set()
-    await asyncio.wait_for(running, 5)
+    async with asyncio.timeout(5):
+        await running
     assert waiting.stopped
 
 
 async def test_when_all_have_finished_the_service_ends():
-    await asyncio.wait_for(run_components([Finishes(), Finishes()], asyncio.Event()), 5)
+    async with asyncio.timeout(5):
+        await run_components([Finishes(), Finishes()], asyncio.Event())
 
 
 async def test_a_component_that_does_not_stop_is_cancelled(monkeypatch):
     monkeypatch.setattr(shell, "_STOP_GRACE_SECONDS", 0.01)
     stop = asyncio.Event()
     stop.set()
-    await asyncio.wait_for(run_components([Stuck(), Waits()], stop), 5)
+    async with asyncio.timeout(5):
+        await run_components([Stuck(), Waits()], stop)
 
 
 async def test_a_failure_while_stopping_is_raised():
     stop = asyncio.Event()
     stop.set()
     with pytest.raises(RuntimeError, match="broken"):
-        await asyncio.wait_for(run_components([Waits(), Fails()], stop), 5)
+        async with asyncio.timeout(5):
+            await run_components([Waits(), Fails()], stop)
 
 
 class LosesServer:
@@ -90,14 +94,16 @@ class LosesServer:
 async def test_a_server_that_goes_away_while_stopping_is_no_failure(capsys):
     stop, waiting = asyncio.Event(), Waits()
     stop.set()
-    await asyncio.wait_for(run_components([LosesServer(), waiting], stop), 5)
+    async with asyncio.timeout(5):
+        await run_components([LosesServer(), waiting], stop)
     assert waiting.stopped
     assert "Traceback" not in str(capsys.readouterr())
 
 
 async def test_a_server_that_goes_away_before_ends_the_service_with_what_is_gone(capsys):
     with pytest.raises(ConnectionRefusedError):
-        await asyncio.wait_for(run_components([LosesServer(at_once=True), Waits()], asyncio.Event()), 5)
+        async with asyncio.timeout(5):
+            await run_components([LosesServer(at_once=True), Waits()], asyncio.Event())
     said = str(capsys.readouterr())
     assert "Postgres is gone" in said
     assert "Traceback" not in said
@@ -116,7 +122,8 @@ async def asked(path: bytes, problem: str | None) -> bytes:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(path)
-        answer = await asyncio.wait_for(reader.read(), 5)
+        async with asyncio.timeout(5):
+            answer = await reader.read()
         writer.close()
         return answer
     finally:

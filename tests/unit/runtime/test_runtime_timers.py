@@ -12,7 +12,8 @@ async def test_a_call_comes_once_when_the_clock_has_reached_its_time() -> None:
     came = asyncio.Event()
     due_ns = timers.now_ns() + 20_000_000
     timers.at(due_ns, came.set)
-    await asyncio.wait_for(came.wait(), 10)
+    async with asyncio.timeout(10):
+        await came.wait()
     assert timers.now_ns() >= due_ns
 
 
@@ -35,7 +36,8 @@ async def test_a_clock_that_stands_is_looked_at_again_and_no_call_comes_early() 
     await asyncio.sleep(0.05)  # wall time: the clock stands
     assert not came.is_set()
     clock.advance(1_001)
-    await asyncio.wait_for(came.wait(), 10)
+    async with asyncio.timeout(10):
+        await came.wait()
 
 
 async def test_sleeping_by_timers_ends_when_time_is_moved_or_somebody_wants_it() -> None:

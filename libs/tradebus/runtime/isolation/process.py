@@ -127,7 +127,8 @@ class StrategyProcess:
 
     async def _how_it_ended(self) -> str:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), timeout=1.0)
+            async with asyncio.timeout(1.0):
+                await self._process.wait()
         code = self._process.returncode
         await self.end()
         if code is None:

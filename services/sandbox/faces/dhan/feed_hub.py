@@ -71,7 +71,9 @@ class FeedHub:
         try:
             while self._connections:
                 with contextlib.suppress(TimeoutError):
-                    self._spread(await asyncio.wait_for(quotes.get(), _LOOK_AGAIN_SECONDS))
+                    async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                        batch = await quotes.get()
+                    self._spread(batch)
                 self._end_expired()
                 self._tell_phases()
         except Exception:

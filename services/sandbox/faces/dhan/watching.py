@@ -51,7 +51,8 @@ class QuoteWatcher:
         try:
             while self._watches:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(quotes.get(), _LOOK_AGAIN_SECONDS)
+                    async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                        await quotes.get()
                 self.look()
         finally:
             self._exchange.unlisten(quotes)

@@ -11,6 +11,7 @@ import pytest
 from dhanhq import FullDepth
 from testkit.dhan_market import Desk
 from testkit.dhan_streams import FULL, QUOTE, TICKER, SdkFeed, Tap, by_adapter, by_sdk, same, tap, until
+from testkit.waiting import within
 from websockets.sync.client import connect
 
 from tradebus.brokers.dhan import DhanDecoder, DhanFeed
@@ -125,7 +126,7 @@ def test_our_feed_ends_at_the_exchanges_prices(one_desk: Desk, watched: list[Lis
         await feed.close()
         return latest
 
-    latest = one_desk.market.run(asyncio.wait_for(follow(), 10))
+    latest = one_desk.market.run(within(10, follow()))
     for place, each in enumerate(watched):
         assert latest[place]["bid_paise"].tolist() == _exchange_quote(one_desk, each)["bid_paise"].tolist()
 
@@ -220,7 +221,7 @@ def test_our_feed_takes_an_ended_login_as_a_refusal(one_desk: Desk) -> None:
         await feed.subscribe({0: one_desk.market.share}, FeedMode.PRICE)
         return [item async for item in feed.batches() if isinstance(item, FeedEvent)]
 
-    events = one_desk.market.run(asyncio.wait_for(follow(), 10))
+    events = one_desk.market.run(within(10, follow()))
     assert events[-1].kind is FeedEventKind.REFUSED
     assert one_desk.token not in "".join(event.text for event in events)
 
@@ -269,7 +270,7 @@ def test_our_feed_comes_back_after_a_disconnection_and_subscribes_again(one_desk
         await feed.close()
         return kinds
 
-    kinds = one_desk.market.run(asyncio.wait_for(follow(), 10))
+    kinds = one_desk.market.run(within(10, follow()))
     assert kinds == [FeedEventKind.CONNECTED, FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from testkit.dhan_market import Desk, Market
 from testkit.dhan_streams import SdkUpdates, until
+from testkit.waiting import within
 
 from tradebus.brokers.dhan import DhanOrderUpdates
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
@@ -47,7 +48,7 @@ def _heard(desk: Desk, act: Callable[[], str], last: BrokerStatus | None, *, ale
         await stream.close()
         return [each for each in heard if each.broker_order_id == order_id]
 
-    return desk.market.run(asyncio.wait_for(follow(), 10))
+    return desk.market.run(within(10, follow()))
 
 
 def _stream(desk: Desk) -> DhanOrderUpdates:
@@ -153,7 +154,7 @@ def test_a_lost_stream_comes_back_and_says_that_the_book_must_be_read(one_desk: 
         return kinds
 
     one_desk.market.box.fault("DISCONNECT", endpoint="orders", account=one_desk.account, count=1)
-    kinds = one_desk.market.run(asyncio.wait_for(follow(), 10))
+    kinds = one_desk.market.run(within(10, follow()))
     assert kinds == [FeedEventKind.CONNECTED, FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
     assert len(one_desk.adapter.book()) == 2  # the one whose update was lost is in the book
 
