@@ -96,7 +96,7 @@ async def _live(
     timing = Timing(
         clock=market,
         speed=speed,
-        monotonic_ns=timers.monotonic_ns,
+        timers=timers,
         grace_ns=int(settings.close_grace_ms * 1e6 * speed),
         ahead_ns=int(_AHEAD_SECONDS * NANOSECONDS_PER_SECOND * speed),
         silent_ns=int(settings.feed_silent_seconds * NANOSECONDS_PER_SECOND),
@@ -112,7 +112,6 @@ async def _live(
         ledger=PostgresGapLedger(store, bus),
         timing=timing,
         metrics=LiveMetrics(registry),
-        timers=timers,
     )
     await feeder.prepare()
     return feeder

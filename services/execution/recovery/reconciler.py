@@ -39,6 +39,7 @@ from tradebus.execution.reconciliation import (
 )
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 from tradebus.store.outbox import Outbox
 from tradebus.trading.orders import BrokerOrder
 from tradebus.trading.states import OrderState
@@ -85,11 +86,11 @@ class Reconciler:
                 except Exception as error:  # noqa: BLE001 - whatever one account does, the others go on
                     self._account.blocked = "reconcile_failed"
                     _log.error("reconciliation failed", account=self._account.name, exc_info=error)
-                due = asyncio.create_task(self._due.wait())
-                await asyncio.wait(
-                    (due, stopping, hearing), timeout=self._every_seconds, return_when=asyncio.FIRST_COMPLETED
-                )
-                due.cancel()
+                pause = asyncio.create_task(sleep(self._timers, self._every_seconds, unless=self._due))
+                try:
+                    await asyncio.wait((pause, stopping, hearing), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    pause.cancel()
                 if hearing.done():
                     hearing.result()
         finally:

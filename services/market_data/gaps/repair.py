@@ -20,6 +20,8 @@ from services.market_data.gaps.ledger import GapLedger
 from tradebus.brokers.errors import BrokerError
 from tradebus.contracts.records import Records
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 
 _SLOWEST_SECONDS = 60.0
 # A minute is in a broker's history a little after it has ended; one without any trade never is.
@@ -66,15 +68,15 @@ class RepairJob:
 
 
 class Repairs:
-    """`now_ns` is the market's clock, `monotonic_ns` the machine's; `retry_seconds` the first pause after a failure."""
+    """`now_ns` is the market's clock, `timers` are the machine's; `retry_seconds` the first pause after a failure."""
 
     def __init__(
         self, source: HistorySource, restore: Restore, ledger: GapLedger, *, broker: str, retry_seconds: float,
-        now_ns: Callable[[], int], monotonic_ns: Callable[[], int],
+        now_ns: Callable[[], int], timers: Timers,
     ) -> None:  # fmt: skip
         self._source, self._restore, self._ledger = source, restore, ledger
         self._broker, self._retry_seconds = broker, retry_seconds
-        self._now_ns, self._monotonic_ns = now_ns, monotonic_ns
+        self._now_ns, self._timers = now_ns, timers
         self._jobs: list[RepairJob] = []
         self._asked = asyncio.Event()
 
@@ -98,18 +100,17 @@ class Repairs:
 
     def _next(self) -> RepairJob | None:
         """The job to go on with: those of gaps first, then in the order asked."""
-        due = [job for job in self._jobs if job.due_ns <= self._monotonic_ns()]
+        due = [job for job in self._jobs if job.due_ns <= self._timers.monotonic_ns()]
         return min(due, key=lambda job: job.gap is None, default=None)
 
     async def _wait(self) -> None:
         self._asked.clear()
         due_ns = min((job.due_ns for job in self._jobs), default=None)
-        seconds = None if due_ns is None else max(0.0, (due_ns - self._monotonic_ns()) / NANOSECONDS_PER_SECOND)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._asked.wait()
-        except TimeoutError:
+        if due_ns is None:
+            await self._asked.wait()
             return
+        seconds = max(0.0, (due_ns - self._timers.monotonic_ns()) / NANOSECONDS_PER_SECOND)
+        await sleep(self._timers, seconds, unless=self._asked)
 
     async def _step(self, job: RepairJob) -> None:
         """One instrument's history; what it came to where that was the last one."""
@@ -145,7 +146,7 @@ class Repairs:
         )  # fmt: skip
         job.attempts += 1
         job.left, job.again = deque(job.again), []
-        job.due_ns = self._monotonic_ns() + int(pause * NANOSECONDS_PER_SECOND)
+        job.due_ns = self._timers.monotonic_ns() + int(pause * NANOSECONDS_PER_SECOND)
         if job.gap is not None:
             job.gap = job.gap.failed(job.problem)
             await self._ledger.put(job.gap)

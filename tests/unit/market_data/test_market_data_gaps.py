@@ -21,6 +21,7 @@ from tradebus.contracts.market import CandlesRestored, DataRecovered
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
+from tradebus.kernel.timers import SimulatedTimers, Timer, Timers
 
 SECOND = 1_000_000_000
 NOON = ist_to_ns(date(2026, 11, 25), time(12))
@@ -126,26 +127,27 @@ class History:
         return found[(found["ts_open_ns"] >= from_ns) & (found["ts_open_ns"] < to_ns)]
 
 
-class Clock:
+class Machine(SimulatedTimers):
     """The machine's time, which a pause moves on."""
 
-    def __init__(self) -> None:
-        self.now = 0
-
-    def monotonic_ns(self) -> int:
-        self.now += SECOND
-        return self.now
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        timer = super().after(seconds, call)
+        self.advance(self.now_ns() + round(seconds * SECOND))
+        return timer
 
 
 @asynccontextmanager
-async def repairing(history: History, ledger: MemoryGapLedger, restored: list[int]):
+async def repairing(
+    history: History, ledger: MemoryGapLedger, restored: list[int], *, timers: Timers | None = None,
+    retry_seconds: float = 0.01,
+):  # fmt: skip
     async def restore(minutes: Records) -> Restored:
         restored.append(len(minutes))
         return Restored(len(minutes), len(minutes))
 
     repairs = Repairs(
-        history, restore, ledger, broker="kite", retry_seconds=0.01, now_ns=lambda: NOON,
-        monotonic_ns=Clock().monotonic_ns,
+        history, restore, ledger, broker="kite", retry_seconds=retry_seconds, now_ns=lambda: NOON,
+        timers=timers or Machine(),
     )  # fmt: skip
     task = asyncio.create_task(repairs.run())
     try:
@@ -201,6 +203,19 @@ async def test_a_failure_is_in_the_ledger_and_never_given_up() -> None:
     assert "no answer" in gap.problem
     assert ledger.told == []
     assert repairs.waiting == 1
+
+
+async def test_the_pauses_between_failures_double_up_to_a_minute_by_the_timers() -> None:
+    timers, history, asked_at = SimulatedTimers(), History({}, {3: 10**9, 7: 10**9}), []
+    async with repairing(history, MemoryGapLedger(), [], timers=timers, retry_seconds=15) as repairs:
+        repairs.ask(gap_of_noon())
+        for rounds in range(1, 7):
+            await until(lambda: len(history.asked) == 2 * rounds and timers.next_due_ns())  # noqa: B023 - awaited here
+            asked_at.append(timers.now_ns() // SECOND)
+            due_ns = timers.next_due_ns()
+            assert due_ns is not None
+            timers.advance(due_ns)
+    assert asked_at == [0, 15, 45, 105, 165, 225]
 
 
 async def test_minutes_that_history_does_not_have_yet_are_asked_for_again() -> None:

@@ -19,6 +19,8 @@ from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode, MarketFeed
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 
 _AGAIN_SECONDS = 0.5
 _HELD_MAX = 10_000  # batches; a reader this far ahead waits, and the socket with it
@@ -34,11 +36,11 @@ class FeedConnection:
 
     def __init__(
         self, number: int, source: LiveSource, asked: Asked, *, arrived: asyncio.Event, refused: Callable[[], None],
-        refused_seconds: float, metrics: LiveMetrics,
+        refused_seconds: float, metrics: LiveMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self.number = number
         self._source, self._asked, self._arrived, self._refused = source, asked, arrived, refused
-        self._refused_seconds, self._metrics = refused_seconds, metrics
+        self._refused_seconds, self._metrics, self._timers = refused_seconds, metrics, timers
         self._batches: list[Records] = []
         self._losses: list[str] = []
         self._connected = 0
@@ -57,7 +59,7 @@ class FeedConnection:
                 refused = not isinstance(error, BrokerError)
             if refused:
                 self._refused()
-            await asyncio.sleep(self._refused_seconds if refused else _AGAIN_SECONDS)
+            await sleep(self._timers, self._refused_seconds if refused else _AGAIN_SECONDS)
 
     def take(self) -> Records:
         """The QUOTE records that arrived since the last call, in their order."""

@@ -18,6 +18,8 @@ from services.market_data.feeds.live.source import LiveSource
 from tradebus.brokers.registry import FEED_LIMITS
 from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 
 _log = structlog.get_logger()
 
@@ -40,15 +42,15 @@ class FeedConnections:
     """`asked` by connection. `arrived` is set whenever there is something to take."""
 
     def __init__(
-        self, source: LiveSource, asked: Sequence[Asked], *, login_seconds: float, metrics: LiveMetrics
+        self, source: LiveSource, asked: Sequence[Asked], *, login_seconds: float, metrics: LiveMetrics, timers: Timers
     ) -> None:
-        self._source, self._login_seconds = source, login_seconds
+        self._source, self._login_seconds, self._timers = source, login_seconds, timers
         self.arrived = asyncio.Event()
         self._doubt = asyncio.Event()
         self._connections = [
             FeedConnection(
                 number, source, each, arrived=self.arrived, refused=self._doubt.set, refused_seconds=login_seconds,
-                metrics=metrics,
+                metrics=metrics, timers=timers,
             )
             for number, each in enumerate(asked)
         ]  # fmt: skip
@@ -100,11 +102,7 @@ class FeedConnections:
     async def _watch_login(self) -> None:
         """Looks every so often, and at once where the broker says that a login will not do."""
         while True:
-            try:
-                async with asyncio.timeout(self._login_seconds):
-                    await self._doubt.wait()
-            except TimeoutError:
-                pass
+            await sleep(self._timers, self._login_seconds, unless=self._doubt)
             self._doubt.clear()
             if await self._source.login_changed():
                 await self._renew()

@@ -24,7 +24,6 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.bus.port import Bus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime, utc_iso
-from tradebus.kernel.timers import Timers
 from tradebus.runtime.timers import sleep
 from tradebus.store.books import candles_book
 from tradebus.store.store import Store
@@ -39,14 +38,14 @@ class LiveFeeder:
 
     def __init__(
         self, settings: MarketDataSettings, *, source: LiveSource, bus: Bus, store: Store, ledger: GapLedger,
-        timing: Timing, metrics: LiveMetrics, timers: Timers,
+        timing: Timing, metrics: LiveMetrics,
     ) -> None:  # fmt: skip
         self._settings, self._source, self._bus, self._store = settings, source, bus, store
-        self._ledger, self._timing, self._metrics, self._timers = ledger, timing, metrics, timers
+        self._ledger, self._timing, self._metrics, self._timers = ledger, timing, metrics, timing.timers
         self._feed_store = FeedStore(store, namespace=settings.namespace)
         self._day: FollowedDay | None = None
         self._publisher = LivePublisher(
-            bus, store, ticks_end_ns=0, metrics=metrics, monotonic_ns=timing.monotonic_ns
+            bus, store, ticks_end_ns=0, metrics=metrics, monotonic_ns=timing.timers.monotonic_ns
         )  # fmt: skip
         self._status_due_ns = 0
 
@@ -84,7 +83,7 @@ class LiveFeeder:
         )  # fmt: skip
 
         async def turned(watch: DataWatch) -> None:
-            now_ns = self._timing.monotonic_ns()
+            now_ns = self._timers.monotonic_ns()
             if now_ns >= self._status_due_ns:
                 self._status_due_ns = now_ns + _STATUS_NS
                 is_open = 0 < follower.hours_ns[0] <= self._timing.clock.now_ns()

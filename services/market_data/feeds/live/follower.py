@@ -30,6 +30,8 @@ from tradebus.calendar import previous_trading_day
 from tradebus.contracts.records import CANDLE, QUOTE, Records
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_midnight_ns, ist_to_ns
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.timers import sleep
 from tradebus.store.books import CandlesBook
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
@@ -45,7 +47,7 @@ class Timing:
 
     clock: Clock
     speed: float
-    monotonic_ns: Callable[[], int]
+    timers: Timers  # of the machine
     grace_ns: int  # of market time: ticks of a bar may arrive so long after its end
     ahead_ns: int  # of market time: an exchange time further ahead than this is not believed
     silent_ns: int  # of machine time: data that stays away so long in a session has stopped
@@ -64,11 +66,11 @@ class DayFollower:
         self._day, self._source, self._publisher, self._ledger = day, source, publisher, ledger
         self._stored, self._timing, self._metrics, self._require_alone = stored, timing, metrics, require_alone
         self._connections = FeedConnections(
-            source, day.asked(), login_seconds=timing.login_seconds, metrics=metrics
+            source, day.asked(), login_seconds=timing.login_seconds, metrics=metrics, timers=timing.timers
         )  # fmt: skip
         self._repairs = Repairs(
             source, self._restore, ledger, broker=source.name, retry_seconds=timing.retry_seconds,
-            now_ns=timing.clock.now_ns, monotonic_ns=timing.monotonic_ns,
+            now_ns=timing.clock.now_ns, timers=timing.timers,
         )  # fmt: skip
         # A turn and what history has put right take the candles in hand one after the other.
         self._working = asyncio.Lock()
@@ -87,7 +89,7 @@ class DayFollower:
         watch = DataWatch(
             self._day, self._connections, self._ledger, broker=self._source.name, since_ns=self._timing.clock.now_ns(),
             silent_ns=self._timing.silent_ns, filled=self._fill, metrics=self._metrics,
-            monotonic_ns=self._timing.monotonic_ns,
+            monotonic_ns=self._timing.timers.monotonic_ns,
         )  # fmt: skip
         working = [asyncio.create_task(part.run()) for part in (self._connections, self._repairs)]
         stopping = asyncio.create_task(_arrive_on(stop, self._connections.arrived))
@@ -140,18 +142,14 @@ class DayFollower:
     def _there_ns(self, to_ns: int) -> int:
         """The monotonic instant from which a broker's history can be expected to hold all before `to_ns`."""
         left_ns = max(0, to_ns + self._timing.grace_ns + _LATE_NS - self._timing.clock.now_ns())
-        return self._timing.monotonic_ns() + int(left_ns / self._timing.speed)
+        return self._timing.timers.monotonic_ns() + int(left_ns / self._timing.speed)
 
     async def _wait(self) -> None:
         """Until something arrived, the next bar closes, or a second has passed."""
         now_ns = self._timing.clock.now_ns() - self._timing.grace_ns
         left_ns = (now_ns // MINUTE_NS + 1) * MINUTE_NS - now_ns
         seconds = min(_TURN_SECONDS, left_ns / self._timing.speed / 1e9 + 0.001)
-        try:
-            async with asyncio.timeout(seconds):
-                await self._connections.arrived.wait()
-        except TimeoutError:
-            return
+        await sleep(self._timing.timers, seconds, unless=self._connections.arrived)
 
     async def _turn(self, watch: DataWatch) -> None:
         async with self._working:
