@@ -6,7 +6,8 @@ soon as one of them is gone (its stop was hit).
 
     tradebus backtest --history FILE --symbol NIFTY,NIFTY2410421700CE,… --strategy-file examples/strategies/straddle.py
 
-The file needs the underlying and the options around its money.
+The file needs the underlying and the options around its money, and a day before the first one that is traded (--from).
+Four legs are four trades: --limit max_concurrent_trades=4.
 """
 
 from pydantic import Field

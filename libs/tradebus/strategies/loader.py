@@ -43,6 +43,11 @@ def load_file(path: str | Path) -> type[Strategy[Any]]:
     if found:
         raise InvalidInput(f"{where}: class {found[0].__name__} does not define on_candle")
     for item in own:
+        if hasattr(item, "on_candles"):
+            raise InvalidInput(
+                f"{where}: class {item.__name__} answers in arrays (on_candles); a file's class derives "
+                "from Strategy and has on_candle"
+            )
         if hasattr(item, "on_candle"):
             raise InvalidInput(
                 f"{where}: class {item.__name__} has on_candle but does not derive from "

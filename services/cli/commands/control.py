@@ -48,7 +48,7 @@ def start(
 
     Examples:
 
-    tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000
+    tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 2000000
 
     tradebus start asha --strategy orb,ema_20_50 --symbol NIFTY,RELIANCE --limit daily_max_loss=5000 --json
 

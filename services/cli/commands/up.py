@@ -52,7 +52,7 @@ def up(
 
     TRADEBUS_KITE_URL=http://127.0.0.1:8101 tradebus up --feed kite --sandbox http://127.0.0.1:8100
 
-    tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000      (in another terminal)
+    tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 2000000     (in another terminal)
     """
     from services.cli.arguments import parse_feed, parse_namespace, parse_speed
     from services.cli.output import run_async

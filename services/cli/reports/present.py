@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,27 @@ from tradebus.kernel.time import utc_iso
 _MONEY = ("entry_value_paise", "exit_value_paise", "charges_paise", "net_pnl_paise")
 
 
+_TITLE_SYMBOLS_MAX = 6
+# What a line of the file of trades has: its head where there was no trade.
+_TRADE_HEAD = (
+    "pos_id", "session_id", "user_id", "strategy", "symbol", "side", "state", "entry_quantity", "entry_value",
+    "exit_quantity", "exit_value", "charges", "net_pnl", "r_multiple", "mae_r", "mfe_r", "exit_reason", "opened_utc",
+    "closed_utc", "group_id",
+)  # fmt: skip
+
+
+def run_title(symbols: Sequence[str], first: date, last: date) -> str:
+    """What was traded and when; of many symbols the first and how many more."""
+    more = len(symbols) - _TITLE_SYMBOLS_MAX
+    shown = ", ".join(symbols[:_TITLE_SYMBOLS_MAX]) + (f" and {more} more" if more > 0 else "")
+    return f"{shown} · {first} to {last}"
+
+
 def print_report(report: RunReport, *, title: str, facts: dict[str, str]) -> None:
     """One table per session where there are several, the total, then the facts."""
     console = Console(file=sys.stdout, highlight=False)
-    table = Table(title=title, show_header=len(report.sessions) > 1, title_justify="left")
+    console.print(title, soft_wrap=True)
+    table = Table(show_header=len(report.sessions) > 1)
     table.add_column("")
     columns = [*((_heading(one), one.figures) for one in report.sessions)]
     if len(columns) > 1:
@@ -69,7 +87,7 @@ def write_trades(trades: Sequence[dict[str, Any]], path: Path) -> None:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
             return
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["pos_id"])
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else _TRADE_HEAD)
             writer.writeheader()
             writer.writerows(rows)
     except OSError as error:

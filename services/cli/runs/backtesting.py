@@ -11,7 +11,7 @@ from typing import Any
 
 from services.cli.output import print_json, say
 from services.cli.reports.engine_report import report_of
-from services.cli.reports.present import print_report, write_trades
+from services.cli.reports.present import print_report, run_title, write_trades
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
 from services.gateway.domain.problems import Problems
@@ -89,14 +89,18 @@ def run_backtest(request: BacktestRequest) -> None:
     if request.trades is not None:
         write_trades(report.trades, request.trades)
     for failure in engine.record.failures.values():
-        say(f"a strategy raised: {failure.strip().splitlines()[-1]}")
+        lines = failure.strip().splitlines()
+        at = next((f" ({line.strip()})" for line in reversed(lines) if line.lstrip().startswith("File ")), "")
+        say(f"a strategy raised: {lines[-1]}{at}")
+    for strategy, (count, reason) in engine.record.broken.items():
+        say(f"strategy {strategy!r}: answers that could not count and became HOLD: {count:,}; the first: {reason}")
     if request.json:
         print_json(figures)
         return
     facts = {"wall time": f"{seconds:.2f} s"}
     if request.trades is not None:
         facts["trades"] = str(request.trades)
-    print_report(report, title=f"{', '.join(symbols)} · {first} to {last}", facts=facts)
+    print_report(report, title=run_title(symbols, first, last), facts=facts)
 
 
 def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, list[Instrument]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.output import print_json, say
-from services.cli.reports.present import print_report, write_files
+from services.cli.reports.present import print_report, run_title, write_files
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
 from services.cli.stack.assembly import Plan, Stack, open_stack
 from services.market_data.feeds.recorded.validate import HistorySummary, check_history
@@ -49,7 +49,7 @@ async def run_trade(request: TradeRequest) -> None:
         if not request.json:
             print_report(
                 outcome.report,
-                title=f"{', '.join(summary.symbols)} · {first} to {last}",
+                title=run_title(summary.symbols, first, last),
                 facts=run_facts(stack, outcome, keep=request.keep),
             )
     if request.json:

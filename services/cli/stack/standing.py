@@ -12,7 +12,7 @@ from tradebus.kernel.errors import TradebusError
 
 _STOP_SECONDS = 20.0
 _EXAMPLE = (
-    '{"action":"START_TRADING","user_id":"123","data":{"strategies":["orb"],"symbols":["BANKNIFTY"],"capital":500000}}'
+    '{"action":"START_TRADING","user_id":"123","data":{"strategies":["orb"],"symbols":["BANKNIFTY"],"capital":2000000}}'
 )
 # Which tables and streams a feed has where nobody names others. Brokers share theirs: they bring one market, and a
 # position taken on the prices of one is supervised on those of another.
@@ -102,7 +102,7 @@ def welcome(stack: Stack, api_port: int) -> str:
         f"logs               {stack.run_dir}",
         "",
         "Start a session, in another terminal, one of:",
-        "  tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 500000",
+        "  tradebus start 123 --strategy orb --symbol BANKNIFTY --capital 2000000",
         f"  {redis_cli(stack.servers)} PUBLISH {channel} '{_EXAMPLE}'",
         f'  curl -H "Authorization: Bearer $(cat {state.token_file})" {state.gateway_url}/api/commands \\',
         f"    -d '{_EXAMPLE}'",

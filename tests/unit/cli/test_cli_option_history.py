@@ -1,12 +1,14 @@
 """An option's history is traded as an option: its lot, its charges, its hours."""
 
 import json
+from dataclasses import replace
 from datetime import date, time
 from pathlib import Path
 
 import pytest
 from testkit.feeds import write_bars
 
+from services.cli.reports.present import run_title
 from services.cli.runs.backtesting import BacktestRequest, run_backtest
 from tradebus.kernel.errors import InvalidInput
 
@@ -64,3 +66,22 @@ def test_an_options_history_is_traded_as_an_option(tmp_path: Path, capsys: pytes
 def test_a_contract_that_cannot_be_traded_is_refused_before_anything_runs(tmp_path: Path, symbol: str) -> None:
     with pytest.raises(InvalidInput, match=symbol):
         run_backtest(request(tmp_path, symbol, tmp_path / "t.csv"))
+
+
+def test_a_strategy_whose_answers_cannot_count_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trades = tmp_path / "trades.csv"
+    asked = request(tmp_path, "RELIANCE", tmp_path / "good.csv")
+    run_backtest(asked)
+    (tmp_path / "buys.py").write_text(STRATEGY.replace("* 990", "* 1010"))
+    capsys.readouterr()
+    run_backtest(replace(asked, trades=trades, json=False))
+    shown = capsys.readouterr()
+    assert "strategy 'buys': answers that could not count and became HOLD: 1; the first: strategy_error: " in shown.err
+    assert "RELIANCE · 2026-06-08 to 2026-06-08\n" in shown.out
+    assert trades.read_text().splitlines() == (tmp_path / "good.csv").read_text().splitlines()[:1]  # no trade: the head
+
+
+def test_of_many_symbols_the_title_has_the_first() -> None:
+    day = date(2026, 6, 8)
+    assert run_title(list("ABCDEF"), day, day).startswith("A, B, C, D, E, F · ")
+    assert run_title(list("ABCDEFGH"), day, day).startswith("A, B, C, D, E, F and 2 more · ")

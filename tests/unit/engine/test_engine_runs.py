@@ -71,6 +71,8 @@ def test_a_strategy_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path,
     assert ["RuntimeError: no" in failure for failure in record.failures.values()] == [True]
     reasons = {row[5] for row in record.decisions.rows() if row[2] == "raising"}
     assert reasons == {"strategy_error: RuntimeError: no"}
+    count = sum(row[2] == "raising" for row in record.decisions.rows())
+    assert record.broken == {"raising": (count, "strategy_error: RuntimeError: no")}
     assert any(trade.entry_quantity for trade in record.trades.values())
 
 

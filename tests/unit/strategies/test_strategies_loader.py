@@ -82,6 +82,10 @@ def test_what_is_on_disk_is_what_trades(tmp_path):
             "class Mine has on_candle but does not derive from tradebus.strategies.protocol.Strategy",
         ),
         (
+            "class Mine:\n    def on_candles(self, slots, candles):\n        return None\n",
+            "class Mine answers in arrays (on_candles); a file's class derives from Strategy and has on_candle",
+        ),
+        (
             "from tradebus.strategies.protocol import Strategy\nclass Mine(Strategy):\n    NAME = 'mine'\n",
             "class Mine does not define on_candle",
         ),

@@ -41,6 +41,7 @@ class Record:
         self.fills: PackedRows[FillRow] = PackedRows()
         self.trades: dict[str, Trade] = {}  # all that an order was made for
         self.failures: dict[tuple[str, ...], str] = {}  # by (session, strategy, symbol): the first traceback
+        self.broken: dict[str, tuple[int, str]] = {}  # by strategy: how many answers could not count, why the first
         self._signal_ids: set[str] = set()
         self._trade_ids = 0
 
@@ -71,6 +72,11 @@ class Record:
         """A strategy raised, where there is a traceback; the first of each is kept."""
         if failure is not None:
             self.failures.setdefault(tuple(key), failure)
+
+    def broke(self, strategy: str, reason: str) -> None:
+        """An answer could not count; the first reason of each strategy is kept."""
+        count, first = self.broken.get(strategy, (0, reason))
+        self.broken[strategy] = (count + 1, first)
 
     def verdict(self, verdict: Verdict, *, session_id: str, user_id: str) -> None:
         """The line of risk's journal, as far as it tells two runs apart."""

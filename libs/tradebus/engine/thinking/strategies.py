@@ -152,6 +152,8 @@ class EngineStrategies:
                 signals += signals_of(
                     decision, runner.source, moment, position=settled.position, group=settled.group, legs=settled.legs
                 )
+            elif decision.reason.startswith("strategy_error"):
+                self._record.broke(runner.source.key.strategy, decision.reason)
             self._record.failed(runner.source.key, settled.failure)
         return signals
 
