@@ -14,6 +14,8 @@ from tradebus.store.candles import read_candles
 from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store
 
+# What the namespace without a name is called: that of the generated market of `tradebus up`.
+_MAIN = "main"
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
 
 
@@ -25,7 +27,8 @@ def read_stored(
     if not symbols:
         raise InvalidInput("--stored: name what to trade with --symbol")
     with open_database() as url:
-        found = asyncio.run(_read(url, namespace, symbols=symbols, from_date=from_date, to_date=to_date))
+        book = "" if namespace == _MAIN else namespace
+        found = asyncio.run(_read(url, book, symbols=symbols, from_date=from_date, to_date=to_date))
     for instrument, rows in found:
         if not len(rows[1]):
             raise InvalidInput(
