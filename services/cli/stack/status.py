@@ -50,7 +50,8 @@ def print_status(found: dict[str, Any]) -> None:
         return
     for remark in found["health"].get("market_rules", {}).get("remarks", []):
         console.print(f"market rules: {remark['text']}", soft_wrap=True, markup=False)
-    _print_rows(console, "sessions", found["sessions"], ("user_id", "session_id", "status", "trades", "net_pnl"))
+    of_session = ("user_id", "mode", "status", "session_id", "trades", "net_pnl")
+    _print_rows(console, "sessions", found["sessions"], of_session)
     positions = [one for session in found["portfolio"] for one in session["positions"]]
     columns = ("user_id", "strategy", "symbol", "side", "quantity", "entry_price", "last_price", "unrealised_pnl")
     grouped = any(one["group_id"] for one in positions)

@@ -66,7 +66,9 @@ def test_a_person_starts_watches_pauses_and_stops_a_session(stack: Standing) -> 
     status = shell.json("status")
     assert {service["pid"] > 0 for service in status["stacks"][0]["services"].values()} == {True}
     assert [session["status"] for session in status["sessions"]] == ["RUNNING"]
-    assert "RUNNING" in shell("status").stdout
+    shown = shell("status").stdout
+    assert "RUNNING" in shown
+    assert "paper" in shown
     assert shell.json("pause", "123")["session_status"] == "PAUSED"
     assert shell.json("resume", "123")["session_status"] == "RUNNING"
     assert shell.json("flatten", "123")["status"] == "accepted"
