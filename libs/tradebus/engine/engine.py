@@ -103,37 +103,34 @@ class Engine:
         step = Slice(day, 0, self._reached_ns, self._ends[0])
         number = 0
         while number < len(self._ends):
-            if self._is_idle and (due := self._next_due(number)) > number:
-                self._pass_over(number, due, day)
-                number = due
-                continue
-            step = Slice(day, number, self._reached_ns, self._ends[number])
-            self._run_slice(step)
-            self._reached_ns = step.end_ns
-            number += 1
+            due = self._next_due(number)
+            if due > number:
+                step = self._pass_over(number, due, day)
+            else:
+                step = Slice(day, number, self._reached_ns, self._ends[number])
+                self._run_slice(step)
+            self._reached_ns, number = step.end_ns, step.number + 1
         self.strategies.end_day(self._reached_ns)
         self._execution.end_day(step)
         self._risk.end_day()
 
-    @property
-    def _is_idle(self) -> bool:
-        """Whether nothing can happen before a strategy has something to say."""
-        return not (
-            self._slice_by_slice or self._wants_ticks or self._facts or self._execution.is_busy or self._risk.is_busy
-        )
-
     def _next_due(self, number: int) -> int:
-        """The slice, from `number` on, in which a strategy has something to say; that after the day's last if none."""
-        return bisect_left(self._ends, self.strategies.due_ns, lo=number)
+        """The slice, from `number` on, in which something may happen; that after the day's last if in none."""
+        if self._slice_by_slice or self._wants_ticks or self._facts:
+            return number
+        thinking = bisect_left(self._ends, self.strategies.due_ns, lo=number)
+        if thinking == number:
+            return number
+        return min(thinking, self._execution.next_due(number, self._ends), self._risk.next_due(number, self._ends))
 
-    def _pass_over(self, first: int, stop: int, day: MarketDay) -> None:
-        """Slices in which nothing happens, at once."""
+    def _pass_over(self, first: int, stop: int, day: MarketDay) -> Slice:
+        """Slices in which nothing happens, at once; the last of them."""
         before_ns = self._ends[stop - 2] if stop - 2 >= first else self._reached_ns
         step = Slice(day, stop - 1, before_ns, self._ends[stop - 1])
         self._execution.apply(step)
-        self._risk.on_ticks(step)
-        self.strategies.on_candles(step.end_ns)
-        self._reached_ns = step.end_ns
+        self._risk.pass_over(first, step)
+        self.strategies.pass_over(step.end_ns)
+        return step
 
     def _run_slice(self, step: Slice) -> None:
         execution, risk = self._execution, self._risk

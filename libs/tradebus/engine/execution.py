@@ -7,6 +7,7 @@ Between two events of a trade no tick is looked at: the next one that matters is
 and found anew only when a trade has changed.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from tradebus.contracts.instruments import Instrument
@@ -40,17 +41,23 @@ class EngineExecution:
         self._quiet_since = -1  # the revision of the roster from which on nothing happens before `_quiet_until_ns`
         self._quiet_until_ns = 0
 
+    def next_due(self, number: int, ends_ns: Sequence[int]) -> int:
+        """The first slice, from `number` on, in which something may happen; `ends_ns` are the ends of the day's."""
+        if not self._roster.alive:
+            return len(ends_ns)
+        return bisect_right(ends_ns, self._quiet_until_ns, lo=number) if self._is_quiet else number
+
     @property
-    def is_busy(self) -> bool:
-        """Whether a trade is alive."""
-        return bool(self._roster.alive)
+    def _is_quiet(self) -> bool:
+        """Whether nothing happens before `_quiet_until_ns`."""
+        return self._quiet_since == self._roster.revision
 
     def apply(self, step: Slice) -> None:
         """Everything of the slice's ticks, and of the time up to its end."""
         if not self._roster.alive:
             self._supervision.now_ns = step.end_ns
             return
-        if self._quiet_since == self._roster.revision and step.end_ns <= self._quiet_until_ns:
+        if self._is_quiet and step.end_ns <= self._quiet_until_ns:
             self._roster.market_ns = step.end_ns - 1
             self._supervision.now_ns = step.end_ns
             return

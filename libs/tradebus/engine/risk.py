@@ -5,6 +5,7 @@ ticks of a slice   ─┼─► step ─► state, verdicts ─► intents
 signals            ─┘
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -71,10 +72,11 @@ class _Session:
     realised_paise: int = 0
     due_ns: int = NEVER_NS  # when a slice must be looked at, whatever its prices
     since: int | None = None  # the first slice that is not marked yet
+    quiet_to: int = 0  # no price of the day's slices before this one reaches the limit
 
     def look(self) -> None:
         """Notes what decides whether a slice can be put off."""
-        state = self.state
+        state, self.quiet_to = self.state, 0
         self.held = sorted(held_instruments(state))
         if not self.held:
             return
@@ -85,6 +87,29 @@ class _Session:
         ending = any(holding.opened_ns is not None and not holding.live for holding in state.holdings.values())
         leaving = any(holding.exit_due is not None for holding in open_)
         self.due_ns = 0 if ending or leaving else min(ends, default=NEVER_NS)
+
+    def may_breach(self, tape_of: TapeOf, step: Slice) -> bool:
+        """Whether a price of the slice may reach the limit."""
+        limit = self.terms.max_loss
+        if limit is None or self.state.halted_rule is not None:
+            return False
+        worst = [leg.worst_paise(tape_of(leg.instrument, step), step.number) for leg in self.legs]
+        return self.realised_paise + sum(worst) <= -limit.limit_paise
+
+    def quiet_after(self, tape_of: TapeOf, step: Slice) -> int:
+        """The first slice after `step` whose prices reach the limit, found over the rest of the day at once where there
+        is one position."""
+        limit = self.terms.max_loss
+        if limit is None or self.state.halted_rule is not None:
+            return NEVER_NS
+        if len(self.legs) != 1:
+            return step.number + 1
+        leg = self.legs[0]
+        tape = tape_of(leg.instrument, step)
+        lowest, highest = tape.extremes
+        worst = leg.slope * (lowest if leg.slope > 0 else highest)[step.number + 1 - tape.first_slice :]
+        reached = worst + (leg.offset_paise + self.realised_paise) <= -limit.limit_paise
+        return step.number + 1 + int(reached.argmax()) if reached.any() else NEVER_NS
 
 
 def _leg(holding: RiskHolding) -> _Leg:
@@ -115,10 +140,22 @@ class EngineRisk:
         self._reached: Slice | None = None  # the last slice whose ticks have gone by
         self.data_ns = 0
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a slice's ticks matter to a session, or it has something to send."""
-        return bool(self._intents) or any(session.held for session in self._sessions.values())
+    def next_due(self, number: int, ends_ns: Sequence[int]) -> int:
+        """The first slice, from `number` on, that has to be looked at; `ends_ns` are the ends of the day's slices."""
+        if self._intents or self._marks_every_slice:
+            return number
+        due = len(ends_ns)
+        for session in self._sessions.values():
+            if session.held:
+                due = min(due, session.quiet_to, bisect_left(ends_ns, session.due_ns))
+        return max(due, number)
+
+    def pass_over(self, first: int, step: Slice) -> None:
+        """The slices from `first` to `step`, in none of which anything is due, have gone by."""
+        self._reached, self.data_ns = step, step.end_ns - 1
+        for session in self._sessions.values():
+            if session.held and session.since is None:
+                session.since = first
 
     def drain(self) -> list[Intent]:
         """What has been approved since the last call, in order."""
@@ -144,8 +181,13 @@ class EngineRisk:
         for session in self._sessions.values():
             if not session.held:
                 continue
-            if not self._marks_every_slice and step.end_ns < session.due_ns and not self._may_breach(session, step):
+            if (
+                not self._marks_every_slice
+                and step.end_ns < session.due_ns
+                and not session.may_breach(self._tape_of, step)
+            ):
                 session.since = step.number if session.since is None else session.since
+                session.quiet_to = session.quiet_after(self._tape_of, step)
                 continue
             if session.since is not None and before is not None:
                 self._mark(session, session.since, before)
@@ -154,21 +196,13 @@ class EngineRisk:
     def end_day(self) -> None:
         """The day's ticks are about to go: what was put off is marked."""
         for session_id in self._sessions:
-            self._marked(session_id)
+            self._marked(session_id).quiet_to = 0
 
     def on_command(self, command: Command) -> None:
         """One command to every session."""
         for session_id in self._sessions:
             session = self._marked(session_id)
             self._take(session, on_command(session.state, command, self._situation(session)))
-
-    def _may_breach(self, session: _Session, step: Slice) -> bool:
-        limit = session.terms.max_loss
-        if limit is None or session.state.halted_rule is not None:
-            return False
-        number = step.number
-        worst = [leg.worst_paise(self._tape_of(leg.instrument, step), number) for leg in session.legs]
-        return session.realised_paise + sum(worst) <= -limit.limit_paise
 
     def _marked(self, session_id: str) -> _Session:
         """The session, its state as of the last slice."""

@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from tradebus.contracts.records import Records
 from tradebus.engine.market import MarketDay, Slice
 from tradebus.execution.watching import columns
 from tradebus.trading.orders import InstrumentTicks
+
+Int64s = npt.NDArray[np.int64]
 
 
 class Tape:
@@ -43,18 +46,23 @@ class Tape:
         return lows[at], highs[at], closes[at]
 
     @cached_property
-    def _prices(self) -> tuple[list[int], list[int], list[int]]:
-        """By slice; what stands for a slice without ticks means nothing."""
+    def extremes(self) -> tuple[Int64s, Int64s]:
+        """The lowest and highest price of each slice from `first_slice` on; what stands for a slice without ticks means
+        nothing. Empty where there are no ticks at all."""
         prices = self.ticks.price_paise
         if not len(prices):
-            return [], [], []
+            return prices[:0], prices[:0]
         starts = np.minimum([0, *self._ends[:-1]], len(prices) - 1)
+        return np.minimum.reduceat(prices, starts), np.maximum.reduceat(prices, starts)
+
+    @cached_property
+    def _prices(self) -> tuple[list[int], list[int], list[int]]:
+        """By slice; what stands for a slice without ticks means nothing."""
+        lows, highs = self.extremes
+        if not len(lows):
+            return [], [], []
         ends = np.maximum(np.asarray(self._ends) - 1, 0)
-        return (
-            np.minimum.reduceat(prices, starts).tolist(),
-            np.maximum.reduceat(prices, starts).tolist(),
-            prices[ends].tolist(),
-        )
+        return lows.tolist(), highs.tolist(), self.ticks.price_paise[ends].tolist()
 
 
 TapeOf = Callable[[int, Slice], Tape]  # of an instrument, from a slice on

@@ -58,9 +58,9 @@ class DecisionColumns:
     def extend(
         self, source: int, ts_ns: Int64s, action: str, reasons: npt.NDArray[np.int32], prices_paise: Int64s
     ) -> None:
-        """Takes decisions of one source that are all the same action, ascending and later than its last one."""
+        """Takes decisions of one source that are all the same action, ascending, at instants it decided nothing at."""
         count = len(ts_ns)
-        self._last_ns[source] = int(ts_ns[-1])
+        self._last_ns[source] = max(self._last_ns[source], int(ts_ns[-1]))
         self._counts[source] += count
         given = (ts_ns, np.full(count, source, np.int32), np.full(count, self.text(action), np.int32), reasons,
                  prices_paise)  # fmt: skip

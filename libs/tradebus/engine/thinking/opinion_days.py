@@ -29,6 +29,7 @@ from tradebus.strategies.protocol import Action
 from tradebus.trading.facts import PositionClosed, PositionOpened
 
 _FLAT, _LONG, _SHORT = range(3)
+_NOT_HELD = -1
 _CASES = ("flat", "long", "short")
 
 
@@ -42,13 +43,15 @@ class OpinionDay:
         self.runner, self.due_ns = runner, NEVER_NS
         self._decisions, self._number = decisions, number
         self._unsettled_ns = 0  # a candle up to here sees a position that has changed since
-        self._at_next = 0  # the first row that is not recorded yet
+        self._at_next = 0  # the first row that is not decided yet
         self._case = _FLAT
         self._due_row = 0
         self._closes: list[int] = []
         self._candles: Records = np.zeros(0, CANDLE)
         self._opinions: Records = np.zeros(0, OPINION)
         self._events: tuple[list[int], ...] = ([], [], [])  # rows, by case
+        self._held = np.zeros(0, np.int8)  # by row, in which case the session holds
+        self._taken = np.zeros(0, np.int64)  # by row, the occasion that was taken before
 
     def begin_day(self, earlier: Records, today: Records) -> None:
         """CANDLE records of its instrument and timeframe, ascending: the warm-up, and all of the day that begins."""
@@ -61,6 +64,8 @@ class OpinionDay:
         flat |= self._opinions["locked_reason"] != 0
         self._events = tuple(np.flatnonzero(rows).tolist() for rows in (flat, long, short))
         self._at_next = self._due_row = 0
+        self._held = np.full(len(today), _NOT_HELD, np.int8)
+        self._taken = np.zeros(len(today), np.int64)
         self._unsettled_ns = 0
         self._look()
 
@@ -82,8 +87,9 @@ class OpinionDay:
         self._look()
 
     def end_day(self, end_ns: int) -> None:
-        """Records what is left of the day, whose last slice ended then."""
+        """Records the day, whose last slice ended then."""
         self._hold_until(bisect_right(self._closes, end_ns))
+        self._record()
 
     def _look(self) -> None:
         """Finds the next row that has to be decided by itself."""
@@ -105,17 +111,24 @@ class OpinionDay:
         return Settled(settle(answer, moment, position=position, paused=False), moment, position)
 
     def _hold_until(self, stop: int) -> None:
-        """Records the rows up to `stop`, in each of which the session holds."""
-        if stop <= self._at_next:
+        """In each of the rows up to `stop` the session holds; recorded with the others of the day."""
+        start = self._at_next
+        if stop > start:
+            self._held[start:stop] = self._case
+            self._taken[start:stop] = self.runner.resolver.taken_ns
+            self._at_next = stop
+
+    def _record(self) -> None:
+        rows = np.flatnonzero(self._held != _NOT_HELD)
+        if not len(rows):
             return
-        rows = slice(self._at_next, stop)
-        self._at_next = stop
-        opinions, candles = self._opinions[rows], self._candles[rows]
-        reasons = opinions[f"{_CASES[self._case]}_reason"]
-        if self._case == _FLAT:
-            occasions = opinions["occasion_ns"]
-            is_spent = (occasions == 0) | (occasions == self.runner.resolver.taken_ns)
-            reasons = np.where(is_spent, opinions["spent_reason"], reasons)
+        opinions, candles, held = self._opinions[rows], self._candles[rows], self._held[rows]
+        occasions = opinions["occasion_ns"]
+        is_spent = (occasions == 0) | (occasions == self._taken[rows])
+        flat = np.where(is_spent, opinions["spent_reason"], opinions["flat_reason"])
+        reasons = np.where(
+            held == _FLAT, flat, np.where(held == _LONG, opinions["long_reason"], opinions["short_reason"])
+        )
         self._decisions.extend(
             self._number, candles["ts_close_ns"], Action.HOLD.value, self._texts(reasons, opinions),
             candles["close_paise"],

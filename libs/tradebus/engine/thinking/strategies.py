@@ -117,9 +117,15 @@ class EngineStrategies:
         self._decided_ns = end_ns
         if end_ns >= self._one_by_one.due_ns:
             answers += self._one_by_one.on_candles(end_ns)
+        if not answers:
+            return []
         if len(answers) > 1:
             answers.sort(key=self._order)
         return self._taken(answers)
+
+    def pass_over(self, end_ns: int) -> None:
+        """No candle up to `end_ns` leads to more than a HOLD."""
+        self._decided_ns = end_ns
 
     def _order(self, answer: tuple[Listener, Settled]) -> tuple[int, int, int, int]:
         """As candles are heard: by closing time, timeframe and instrument, then in the order of the sessions."""
