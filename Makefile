@@ -20,6 +20,7 @@ help: ## What can be made
 	@touch $@
 
 .venv/warm.stamp: .venv/run.stamp
+	$(BIN)/python -m compileall -q libs services
 	$(BIN)/python -m tradebus.indicators.warm
 	$(BIN)/python -m tradebus.strategies.warm
 	$(BIN)/python -m tradebus.brokers.warm

@@ -102,15 +102,13 @@ def killer(state: Path, process: subprocess.Popen) -> list[str]:
 SAME = ("decision_log_hash", "net_pnl_paise", "decisions", "signals", "orders", "fills", "trades", "bars")
 
 
-def test_killed_or_not_and_run_twice_it_is_the_same_run(servers, tmp_path, history):
+def test_killed_or_not_it_is_the_same_run(servers, tmp_path, history):
     first = run(servers, tmp_path / "a", history)
     assert first["days"] == len(DAYS)
     assert first["bars"] == 375 * len(DAYS)
     assert first["trades"] > 0
     assert first["open_trades"] == 0
-    again = run(servers, tmp_path / "b", history)
-    assert {name: again[name] for name in SAME} == {name: first[name] for name in SAME}
-    state = tmp_path / "c"
+    state = tmp_path / "b"
     with subprocess.Popen(
         command(history), env=environment(servers, state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
