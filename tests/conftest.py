@@ -31,6 +31,15 @@ settings.register_profile("thorough", derandomize=False, max_examples=2000, dead
                           suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: a good part of a run is waiting for processes, servers and clocks."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors + 1
+
+
 _number = count(1)
 _run = RandomIds().new_id()[-8:]
 
