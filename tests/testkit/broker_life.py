@@ -8,7 +8,7 @@ from typing import Any
 from testkit.execution_around import Around, until
 from testkit.execution_around import Life as AroundLife
 from testkit.execution_books import begin
-from testkit.execution_brokers import FUTURE, PRICE, SECOND, TEN, spec
+from testkit.execution_brokers import FUTURE, PRICE, SECOND, TEN, exit_of, spec
 from testkit.execution_service import intent
 from testkit.fake_broker import FakeBroker
 from tradebus.bus.port import Bus, Outgoing
@@ -16,6 +16,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole
+from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.streams import COMMANDS
 from tradebus.execution.trade import Order, Trade
@@ -23,7 +24,8 @@ from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.timers import Timers
 from tradebus.store.books import sessions_book
-from tradebus.trading.states import OrderState
+from tradebus.trading.orders import BrokerStatus
+from tradebus.trading.states import OrderState, TradeState
 
 # A future of the broker's master, and one of nobody's.
 LISTED = (
@@ -136,6 +138,20 @@ class BrokerLife:
         wanted = {"role": OrderRole(role), "state": OrderState(state), **fields}
         found: list[Order] = await self.until(lambda: self.orders(of=of, **wanted))
         return found[0]
+
+    async def leave(self, broker: FakeBroker, entry: EntryApproved) -> None:
+        """Risk asks for the exit of a protected position; it fills, and the trade ends."""
+        stop = (await self.order("STOP", "TRIGGER_PENDING", of=entry)).broker_order_id
+        await self.send(exit_of(entry, at_ns=TEN + 2 * SECOND))
+
+        async def cancelled() -> bool:
+            return broker.book.orders[stop].status is BrokerStatus.CANCELLED
+
+        await self.until(cancelled)
+        broker.tell(broker.book.orders[stop])
+        leaving = (await self.order("EXIT", "OPEN", of=entry)).broker_order_id
+        broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
+        await self.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
 
     async def until_orders(self, count: int, **fields: object) -> None:
         """There are so many that stand so."""

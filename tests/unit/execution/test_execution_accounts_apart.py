@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from testkit.broker_life import BrokerLife, opened
-from testkit.execution_brokers import PRICE, SECOND, TEN, approval, exit_of, spec
+from testkit.execution_brokers import PRICE, SECOND, TEN, approval, spec
 from testkit.fake_broker import MASTER, FakeBook, FakeBroker
 
 from tradebus.bus.port import Outgoing
@@ -13,7 +13,7 @@ from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.ids import derive_id
 from tradebus.store.books import kill_switch_book
 from tradebus.trading.orders import BrokerStatus, Lookup, OrderModification, OrderRequest, Outcome
-from tradebus.trading.states import OrderState, TradeState
+from tradebus.trading.states import OrderState
 
 
 class HangingBook(FakeBook):
@@ -59,17 +59,7 @@ async def round_trip(life: BrokerLife, broker: FakeBroker, entry) -> None:
     await life.send(entry)
     number = (await life.order("ENTRY", "OPEN", of=entry)).broker_order_id
     broker.tell(broker.book.fill(number, PRICE, at_ns=TEN + SECOND))
-    stop = (await life.order("STOP", "TRIGGER_PENDING", of=entry)).broker_order_id
-    await life.send(exit_of(entry, at_ns=TEN + 2 * SECOND))
-
-    async def cancelled():
-        return broker.book.orders[stop].status is BrokerStatus.CANCELLED
-
-    await life.until(cancelled)
-    broker.tell(broker.book.orders[stop])
-    number = (await life.order("EXIT", "OPEN", of=entry)).broker_order_id
-    broker.tell(broker.book.fill(number, PRICE, at_ns=TEN + 3 * SECOND))
-    await life.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
+    await life.leave(broker, entry)
 
 
 async def test_entries_and_exits_of_another_account_go_through_while_one_broker_hangs(around) -> None:

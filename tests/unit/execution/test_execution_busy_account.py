@@ -1,13 +1,11 @@
 """An account that trades all the time: a fill that comes between two readings of a broker's books is no dispute."""
 
 from testkit.broker_life import trading
-from testkit.execution_brokers import PRICE, SECOND, TEN, approval, exit_of
+from testkit.execution_brokers import PRICE, SECOND, TEN, approval
 from testkit.fake_broker import FakeBook, FakeBroker
 
 from tradebus.brokers.account import NetPosition
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.trading.orders import BrokerStatus
-from tradebus.trading.states import TradeState
 
 
 class FillingBook(FakeBook):
@@ -40,17 +38,7 @@ async def round_trip(life, broker, entry) -> None:
     broker.book.fills_next = number
     await look(life, broker)
     broker.tell(broker.book.orders[number])
-    stop = (await life.order("STOP", "TRIGGER_PENDING", of=entry)).broker_order_id
-    await life.send(exit_of(entry, at_ns=TEN + 2 * SECOND))
-
-    async def cancelled():
-        return broker.book.orders[stop].status is BrokerStatus.CANCELLED
-
-    await life.until(cancelled)
-    broker.tell(broker.book.orders[stop])
-    leaving = (await life.order("EXIT", "OPEN", of=entry)).broker_order_id
-    broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
-    await life.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
+    await life.leave(broker, entry)
 
 
 async def test_the_same_difference_at_every_look_is_none_where_there_was_trading_between_them(around) -> None:
