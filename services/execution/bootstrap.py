@@ -44,12 +44,13 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Handler, Policy
+from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
-from tradebus.runtime.timers import MarketTime, WallTimers
 from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 OpenPaper = Callable[[PaperBook, SettingsOf], PaperGateway]
 GATES = (Gate(INTENTS_STREAM, 0, "event"), Gate(TICKS_STREAM, 1, "slice_start"))

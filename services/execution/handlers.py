@@ -26,7 +26,7 @@ from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS, key_of
 from tradebus.execution.decisions import exit_at
 from tradebus.runtime.consumer import DONE, Answer, Done, Effect
-from tradebus.runtime.timers import MarketTime
+from tradebus.runtime.market_time import MarketTime
 
 INTENTS_STREAM, TICKS_STREAM = key_of(INTENTS), key_of(MD_TICKS)
 _log = structlog.get_logger()

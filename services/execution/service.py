@@ -22,9 +22,10 @@ from tradebus.execution.roster import Roster
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer
 from tradebus.runtime.consuming.trouble import Trouble
+from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.patience import PASSING, patiently
 from tradebus.runtime.shell import Component, run_components
-from tradebus.runtime.timers import MarketTime, sleep
+from tradebus.waiting.timers import sleep
 
 _log = structlog.get_logger()
 

@@ -30,11 +30,11 @@ from tradebus.runtime.consumer import BusPublisher, Consumer, ConsumerMetrics, P
 from tradebus.runtime.http_server import HttpServer, bind
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import Component
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 _KILL_GROUP = f"{GROUP}-kill"
 _POLICY = Policy(claim_idle_seconds=30.0)

@@ -34,7 +34,7 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import DONE, Answer, Done, PutAside
 from tradebus.runtime.merge import MergedInput
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 TOLD = tuple(key for stream in (*SIGNAL_SOURCES, INTENTS, RISK, ORDERS, SESSIONS, MD_GAPS) for key in keys_of(stream))
 # The inbox has no dead letters (its bodies may hold tokens), and what was told has no reader here.

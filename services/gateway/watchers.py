@@ -14,12 +14,12 @@ from tradebus.contracts.sessions import SessionFailed, SessionPaused, SessionSta
 from tradebus.contracts.streams import COMMANDS, SESSIONS
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.patience import patiently
-from tradebus.runtime.timers import sleep
 from tradebus.store.book import Book
 from tradebus.store.books import KillSwitchBook, SessionRegister
 from tradebus.store.books.kill_switch import reason_in
 from tradebus.store.books.sessions import Changing
 from tradebus.store.outbox import Outbox
+from tradebus.waiting.timers import sleep
 
 _log = structlog.get_logger()
 _POLL_SECONDS = 0.025

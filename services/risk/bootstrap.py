@@ -21,9 +21,9 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy, Publisher
+from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
-from tradebus.runtime.timers import MarketTime
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 

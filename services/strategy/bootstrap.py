@@ -25,13 +25,13 @@ from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy
 from tradebus.runtime.shell import Component
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.book import Book
 from tradebus.store.books import candles_book, sessions_book
 from tradebus.store.store import Store
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions
 from tradebus.strategies.lane.shared import SharedLane
+from tradebus.waiting.timers import WallTimers
 
 
 async def build(

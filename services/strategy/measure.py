@@ -28,7 +28,6 @@ from tradebus.indicators.moving import EmaBank
 from tradebus.kernel.clock import WallClock, monotonic_ns, process_ns
 from tradebus.kernel.time import ist_date
 from tradebus.runtime.isolation.limits import IsolationLimits
-from tradebus.runtime.timers import WallTimers
 from tradebus.strategies.lane.conflicts import Conflicts
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook
@@ -36,6 +35,7 @@ from tradebus.strategies.lane.sessions import ActiveSessions, Found, open_sessio
 from tradebus.strategies.lane.shared import SharedLane, SharedRunner, compiled_info
 from tradebus.strategies.opinions import ENTER_LONG, OPINION, CompiledStrategy, Int64s
 from tradebus.strategies.protocol import Candle, StrategyParameters
+from tradebus.waiting.timers import WallTimers
 
 INSTRUMENTS, SESSIONS, SYMBOLS_A_SESSION = 500, 1_000, 5
 TICKS_A_SECOND, BATCH_TICKS = 25_000, 50

@@ -11,7 +11,7 @@ from tradebus.kernel.clock import WallClock
 from tradebus.kernel.timers import SimulatedTimers, Timers
 from tradebus.runtime.consumer import DONE, Answer, BusPublisher, Consumer, ConsumerMetrics, Policy, Publisher
 from tradebus.runtime.merge import Gate, MergedInput
-from tradebus.runtime.timers import WallTimers
+from tradebus.waiting.timers import WallTimers
 
 IN, OUT, OTHER = "orders.v1", "signals.v1.strategy", "commands.v1"
 # Pauses are real ones here, and short.

@@ -24,10 +24,10 @@ from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.ids import RandomIds
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.candles import read_candles
 from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 BAR_FIELDS = ["ts_open_ns", "open_paise", "high_paise", "low_paise", "close_paise", "volume"]
 MUHURAT = date(2023, 11, 12)  # one hour, 18:15 to 19:15: a whole session in 60 bars

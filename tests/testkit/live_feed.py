@@ -27,8 +27,8 @@ from tradebus.contracts.streams import MD_GAPS
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.ids import RandomIds
 from tradebus.kernel.time import ist_to_ns
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 SECOND = 1_000_000_000
 DAY = date(2026, 11, 25)

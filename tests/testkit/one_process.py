@@ -38,11 +38,11 @@ from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.runtime.shell import Component
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.books import instruments_book, session_register, sessions_book
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.store.outbox import Outbox
 from tradebus.strategies.lane.conflicts import Conflicts
+from tradebus.waiting.timers import WallTimers
 
 _SLICE_NS = 60_000_000_000
 _UNUSED: dict[str, Any] = {"database_url": "postgresql://unused", "redis_url": "redis://unused", "paced": True}

@@ -28,13 +28,13 @@ from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, RISK, SESSIONS
 from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
 from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.runtime.rendering import message_of
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.books.kill_switch import Switch
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 from tradebus.trading.facts import Fact, SignalFact
+from tradebus.waiting.timers import WallTimers
 
 Said = Message | Fact
 

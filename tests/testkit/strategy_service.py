@@ -35,7 +35,6 @@ from tradebus.indicators.aggregate import Aggregator
 from tradebus.kernel.clock import Clock, EventClock
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.timers import Timer
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.book import Book
 from tradebus.store.books import candles_book, instruments_book, session_register, sessions_book
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
@@ -43,6 +42,7 @@ from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.protocol import Action, Candle, Decision
+from tradebus.waiting.timers import WallTimers
 
 INSTRUMENT = Instrument(
     instrument_id=3, symbol="TEST", kind="INDEX", market_class="index", underlying="NIFTY", tick_size_paise=5

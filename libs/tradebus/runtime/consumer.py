@@ -48,7 +48,7 @@ from tradebus.runtime.consuming.source import InputSource
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.metrics import ConsumerMetrics
 from tradebus.runtime.patience import patiently
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 __all__ = [
     "DONE", "Answer", "BusPublisher", "Consumer", "ConsumerMetrics", "Done", "Effect", "Handler", "Policy", "Publisher",

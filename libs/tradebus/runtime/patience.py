@@ -13,7 +13,7 @@ import structlog
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.rng import jittered
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 T = TypeVar("T")
 # The server's trouble, not ours: gone, starting, shutting down, full, or a conflict that another attempt resolves.

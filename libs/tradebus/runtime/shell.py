@@ -29,8 +29,8 @@ from tradebus.runtime.health import HealthServer
 from tradebus.runtime.logs import configure_logs
 from tradebus.runtime.metrics import process_registry
 from tradebus.runtime.patience import PASSING
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 _STOP_GRACE_SECONDS = 10.0
 _FILES_WANTED = 8192

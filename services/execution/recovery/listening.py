@@ -16,9 +16,9 @@ from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.execution.reconciliation import ReconcileFinding, judge
 from tradebus.kernel.errors import TradebusError
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
 from tradebus.store.outbox import Outbox
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
+from tradebus.waiting.timers import sleep
 
 TRANSIENT = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TradebusError, TimeoutError)
 _AGAIN_SECONDS = 1.0

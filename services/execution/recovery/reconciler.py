@@ -39,10 +39,10 @@ from tradebus.execution.reconciliation import (
 )
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
 from tradebus.store.outbox import Outbox
 from tradebus.trading.orders import BrokerOrder
 from tradebus.trading.states import OrderState
+from tradebus.waiting.timers import sleep
 
 _HIT_PATIENCE = 3  # ten seconds and more; right after a change a stop may be called open while it waits
 _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})

@@ -20,7 +20,7 @@ from tradebus.execution.trade import Trade
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.risk.terms import hours_of
-from tradebus.runtime.timers import MarketTime
+from tradebus.runtime.market_time import MarketTime
 
 _LOOKS = 3  # a market may run faster than the machine: so many looks risk has in any case
 _log = structlog.get_logger()

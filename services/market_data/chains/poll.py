@@ -19,9 +19,9 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
+from tradebus.waiting.timers import sleep
 
 _SQL = load_queries("services.market_data.chains", "chains")
 _log = structlog.get_logger()

@@ -11,9 +11,9 @@ import structlog
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.ids import lock_key
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
+from tradebus.waiting.timers import sleep
 
 _SQL = load_queries("services.market_data.feeds", "feeds")
 _STAND_BY_SECONDS = 1.0

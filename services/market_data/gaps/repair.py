@@ -21,7 +21,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.contracts.records import Records
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 _SLOWEST_SECONDS = 60.0
 # A minute is in a broker's history a little after it has ended; one without any trade never is.

@@ -16,7 +16,7 @@ from tradebus.contracts.streams import MD_CANDLES, MD_TICKS, key_of
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 TICKS, CANDLES = key_of(MD_TICKS), key_of(MD_CANDLES)
 _FIRST_ENTRIES = 64

@@ -5,7 +5,7 @@ from services.risk.ports import RiskBook
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.risk.terms import SessionTerms, Situation
-from tradebus.runtime.timers import MarketTime
+from tradebus.runtime.market_time import MarketTime
 
 
 class Surroundings:

@@ -5,7 +5,7 @@ from testkit.execution_brokers import Life, approval, opened, spec
 from testkit.fake_broker import FakeBroker
 
 from tradebus.kernel.clock import WallClock
-from tradebus.runtime.timers import WallTimers
+from tradebus.waiting.timers import WallTimers
 
 pytestmark = pytest.mark.usefixtures("listed")
 

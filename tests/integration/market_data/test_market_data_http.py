@@ -21,9 +21,9 @@ from tradebus.contracts.records import CANDLE, TICK, TIMEFRAMES_SECONDS, decode
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import ist_to_ns
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.candles import upsert_candles
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 FIRST_NS = ist_to_ns(MUHURAT, time(18, 15))
 MINUTE_NS = 60 * 10**9

@@ -22,7 +22,7 @@ from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import open_broker
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.kernel.clock import WallClock
-from tradebus.runtime.timers import WallTimers
+from tradebus.waiting.timers import WallTimers
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 10)
 TCS = ListedInstrument(InstrumentKey(Segment.NSE, "TCS"), "2953217", "NSE", "TCS", 1, 10)

@@ -16,8 +16,8 @@ from tradebus.bus.memory.bus import MemoryBus
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import RandomIds
 from tradebus.runtime.shell import run_components
-from tradebus.runtime.timers import WallTimers
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
+from tradebus.waiting.timers import WallTimers
 
 Launch = Callable[..., Awaitable[MemoryGateway]]
 

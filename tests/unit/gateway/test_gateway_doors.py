@@ -10,7 +10,7 @@ from services.gateway.handlers import CommandHandler
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.contracts.streams import COMMAND_CHANNEL
 from tradebus.kernel.clock import WallClock
-from tradebus.runtime.timers import WallTimers
+from tradebus.waiting.timers import WallTimers
 
 
 class Hands:

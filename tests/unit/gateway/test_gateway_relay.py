@@ -16,7 +16,7 @@ from tradebus.contracts.signals import EntrySignal, Side
 from tradebus.contracts.streams import COMMAND_INBOX, COMMANDS, EVENT_CHANNEL, EVENTS, ORDERS, SESSIONS, SIGNALS
 from tradebus.kernel.clock import WallClock
 from tradebus.runtime.consumer import BusPublisher, Consumer, ConsumerMetrics
-from tradebus.runtime.timers import WallTimers
+from tradebus.waiting.timers import WallTimers
 
 
 def signal(number: int) -> Message:

@@ -14,7 +14,7 @@ from tradebus.contracts.commands import Flatten, Kill, StopTrading
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.streams import COMMANDS, MD_TICKS, SIGNALS
 from tradebus.kernel.clock import EventClock
-from tradebus.runtime.timers import MarketTime
+from tradebus.runtime.market_time import MarketTime
 
 
 class Machine:

@@ -9,7 +9,7 @@ from testkit.logged import logged
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.patience import patiently, repeatedly
-from tradebus.runtime.timers import WallTimers
+from tradebus.waiting.timers import WallTimers
 
 TIMERS = WallTimers(WallClock())
 

@@ -12,7 +12,7 @@ from tradebus.runtime.consumer import BusPublisher, Consumer
 from tradebus.runtime.consuming.trouble import Trouble, first_problem
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import run_components
-from tradebus.runtime.timers import WallTimers
+from tradebus.waiting.timers import WallTimers
 
 
 class Alone:

@@ -19,7 +19,7 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.handling import Done, Handler, Policy, Publisher, PutAside, TryLater, reason_of
 from tradebus.runtime.metrics import ConsumerMetrics
 from tradebus.runtime.patience import PASSING, back_off_seconds, patiently
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 _log = structlog.get_logger()
 

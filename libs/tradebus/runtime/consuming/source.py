@@ -11,7 +11,7 @@ from tradebus.runtime.consuming.handling import Policy, reason_of
 from tradebus.runtime.consuming.trouble import Trouble
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.patience import PASSING
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 _log = structlog.get_logger()
 

@@ -19,9 +19,9 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.isolation.limits import IsolationLimits
 from tradebus.runtime.isolation.process import ProcessEnded, StrategyProcess
 from tradebus.runtime.isolation.wire import settled_from, step_of
-from tradebus.runtime.timers import sleep
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.asking import Ask, Asking, Settled
+from tradebus.waiting.timers import sleep
 
 DEATHS_MAX = 3
 _FIRST_WAIT_SECONDS = 1.0

@@ -20,7 +20,7 @@ from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.errors import TradebusError
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 _AGAIN_SECONDS = 0.5
 _HELD_MAX = 10_000  # batches; a reader this far ahead waits, and the socket with it

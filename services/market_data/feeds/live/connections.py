@@ -19,7 +19,7 @@ from tradebus.brokers.registry import FEED_LIMITS
 from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 _log = structlog.get_logger()
 

@@ -24,9 +24,9 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.bus.port import Bus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime, utc_iso
-from tradebus.runtime.timers import sleep
 from tradebus.store.books import candles_book
 from tradebus.store.store import Store
+from tradebus.waiting.timers import sleep
 
 _STATUS_NS = 2 * NANOSECONDS_PER_SECOND
 _RETRY_SECONDS = 5.0

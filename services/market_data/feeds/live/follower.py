@@ -31,8 +31,8 @@ from tradebus.contracts.records import CANDLE, QUOTE, Records
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_midnight_ns, ist_to_ns
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
 from tradebus.store.books import CandlesBook
+from tradebus.waiting.timers import sleep
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 _TURN_SECONDS = 1.0  # no turn waits longer: the time goes on without ticks too

@@ -14,7 +14,7 @@ from tradebus.bus.port import Bus
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.timers import sleep
+from tradebus.waiting.timers import sleep
 
 _BLOCK_MS = 250
 
