@@ -16,6 +16,7 @@ from services.execution.books import Books, books_of
 from services.execution.books.ports import CONSUMER
 from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution
 from services.execution.metrics import ExecutionMetrics
+from services.execution.recovery.aside import AsideApprovals
 from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.recovery.quarantine import Quarantine
 from services.execution.recovery.reconciler import Reconciler
@@ -44,6 +45,7 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Handler, Policy
+from tradebus.runtime.consuming.handling import Bury
 from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
@@ -132,15 +134,15 @@ def wire(
         keeper, supervisor, sessions, housekeeping, turn=turn, manager=manager, market=market, passed_ns=passed_ns,
         metrics=metrics, paced=settings.paced,
     )  # fmt: skip
+    aside = AsideApprovals(books, stream=INTENTS_STREAM, clock=clock, publish=outbox.flush, metrics=metrics)
     consumers = _consumers(
-        settings, execution, bus=bus, outbox=outbox, turn=turn, timers=timers, metrics=ConsumerMetrics(registry)
-    )
-    consumers[0].every(settings.housekeeping_seconds, housekeeping.keep_house, name="keep house")
-    if not settings.paced:
-        consumers[0].every(_SWEEP_SECONDS, outbox.sweep, name="sweep")
+        settings, execution, aside.bury, bus=bus, outbox=outbox, turn=turn, timers=timers,
+        metrics=ConsumerMetrics(registry),
+    )  # fmt: skip
+    _chores(consumers[0], settings, housekeeping, outbox)
     untaken = Untaken(
-        books.ledger, bus=bus, stream=INTENTS_STREAM, take=execution.take, post=consumers[0].post, timers=timers,
-        metrics=metrics, look_seconds=settings.look_seconds,
+        books.ledger, bus=bus, stream=INTENTS_STREAM, take=execution.take, refuse=aside.refuse, post=consumers[0].post,
+        timers=timers, metrics=metrics, look_seconds=settings.look_seconds,
     )  # fmt: skip
     return ExecutionService(
         consumers, execution=execution, turn=turn, bus=bus, keeper=keeper, sessions=sessions, supervisor=supervisor,
@@ -155,6 +157,12 @@ def _market_time(settings: ExecutionSettings, clock: Clock) -> MarketTime:
     return MarketTime(market_clock, machine=clock, speed=speed)
 
 
+def _chores(consumer: Consumer, settings: ExecutionSettings, housekeeping: Housekeeping, outbox: Outbox) -> None:
+    consumer.every(settings.housekeeping_seconds, housekeeping.keep_house, name="keep house")
+    if not settings.paced:
+        consumer.every(_SWEEP_SECONDS, outbox.sweep, name="sweep")
+
+
 def _senders(sessions: ExecutionSessions, keeper: Keeper, *, timers: Timers, metrics: SenderMetrics) -> Senders:
     pacing = PassThrough(metrics)
     make = partial(
@@ -164,8 +172,8 @@ def _senders(sessions: ExecutionSessions, keeper: Keeper, *, timers: Timers, met
 
 
 def _consumers(
-    settings: ExecutionSettings, execution: Execution, *, bus: Bus, outbox: Outbox, turn: asyncio.Lock, timers: Timers,
-    metrics: ConsumerMetrics,
+    settings: ExecutionSettings, execution: Execution, bury: Bury, *, bus: Bus, outbox: Outbox, turn: asyncio.Lock,
+    timers: Timers, metrics: ConsumerMetrics,
 ) -> list[Consumer]:  # fmt: skip
     """Intents are shared by all instances; every instance sees all ticks and commands."""
     name = f"{CONSUMER}-{settings.instance}"
@@ -192,6 +200,7 @@ def _consumers(
         return Consumer(
             label, open_input=open_input, handler=handler, publisher=outbox, timers=timers, metrics=metrics,
             paced=settings.paced, owed=_owed if settings.paced else None, policy=policy, turn=turn,
+            bury=bury,
         )  # fmt: skip
 
     if settings.paced:

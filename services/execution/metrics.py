@@ -12,6 +12,10 @@ class ExecutionMetrics:
             "tradebus_execution_found_again_total", "Approvals taken from the book: the bus had lost them", ["type"],
             registry=registry,
         )  # fmt: skip
+        self.put_aside = Counter(
+            "tradebus_execution_approvals_put_aside_total",
+            "Approvals put aside: refused, left to their trade, or unanswered", ["outcome"], registry=registry,
+        )  # fmt: skip
         self.alive = Gauge("tradebus_execution_trades_alive", "Trades this instance supervises", registry=registry)
         self.unprotected_seconds = Histogram(
             "tradebus_execution_unprotected_seconds",

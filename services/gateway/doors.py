@@ -92,7 +92,7 @@ class ChannelDoor:
             await patiently(partial(self._handler.carry_out, command), stop, timers=self._timers, what="a command")
         except Exception as error:  # noqa: BLE001 - whatever one command does, the others are carried out
             _log.error("command failed", action=command.action, user_id=command.user_id, exc_info=error)
-            report = partial(self._handler.put_aside, type(error).__name__)
+            report = partial(self._handler.put_aside, command, type(error).__name__)
             try:
                 await patiently(report, stop, timers=self._timers, what="reporting a command")
             except Exception as again:  # noqa: BLE001 - said in the log at least
@@ -120,9 +120,13 @@ class InboxHandler:
         return True
 
     async def put_aside(self, subscription: Subscription, entry: Entry, reason: str) -> None:
-        """Reports the command without a word of what it held, and erases it."""
-        await self._handler.put_aside(reason.partition(":")[0])
-        await subscription.erase([entry])
+        """Tells who sent the command, without a word of what it held, and erases it. One group alone answers it."""
+        command = read_command(entry.body)
+        if is_kill(command) == self._kill:
+            await self._handler.put_aside(command, reason.partition(":")[0])
+            await subscription.erase([entry])
+        else:  # the other group's, who may not have read it
+            await subscription.ack([entry])
 
 
 class ErasingSubscription:

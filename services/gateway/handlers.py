@@ -252,11 +252,12 @@ class CommandHandler:
         _log.warning("command rejected", action=action, user_id=command.user_id, fields=[one.field for one in errors])
         return CommandReply(CommandVerdict.REJECTED, action, command.user_id, command.command_id, errors=errors)
 
-    async def put_aside(self, what: str) -> None:
-        """Reports a command that could not be carried out, whoever sent it. What it held is not repeated."""
+    async def put_aside(self, command: ExternalCommand | RefusedCommand, what: str) -> None:
+        """Tells who sent it that a command could not be carried out. What it held is not repeated."""
         problem = f"could not be carried out and was put aside ({what}); the gateway's log says why"
         errors = (FieldError(field=WHOLE, problem=problem),)
-        await self._reject(RefusedCommand(errors), errors)
+        action = None if command.action is None else str(command.action)
+        await self._reject(RefusedCommand(errors, action, command.user_id, command.command_id), errors)
 
     async def _published(self, command: ExternalCommand, session_id: str | None) -> None:
         await self._outbox.flush()

@@ -5,11 +5,13 @@ Tables: "trades" (position to Trade), "tags" (an order's tag to its position), "
 "broker_instruments" ((broker, day, id) to BrokerInstrument).
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from services.execution.books.approvals import ApprovalFields, UntakenApproval, untaken_of
 from services.execution.books.ports import CLAIMS, CONSUMER, Stale
 from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole
@@ -30,7 +32,7 @@ _ROLES = tuple(OrderRole)  # in the order in which a trade has them
 class IntentRow:
     """An approval that was taken, and what became of it."""
 
-    message: Message
+    approval: ApprovalFields
     kind: str
     outcome: str
 
@@ -56,7 +58,7 @@ class MemoryLedger:
         await transaction.lock("trade ids")
         numbers = transaction.table("trade_ids")
         trade.trade_id = numbers["last"] = numbers.get("last", 0) + 1
-        transaction.table("intents")[trade.intent_id] = IntentRow(approval, "ENTRY", outcome)
+        transaction.table("intents")[trade.intent_id] = IntentRow(ApprovalFields.of(approval), "ENTRY", outcome)
         _write(transaction, trade, step)
         return True
 
@@ -79,12 +81,11 @@ class MemoryLedger:
         trade.version += 1
         _write(transaction, trade, step)
 
-    async def insert_intent(
-        self, transaction: Any, message: Message, *, intent_id: str, kind: str, outcome: str
-    ) -> None:
-        transaction.table("intents").setdefault(intent_id, IntentRow(message, kind, outcome))
+    async def insert_intent(self, transaction: Any, approval: ApprovalFields, *, outcome: str) -> None:
+        kind = "EXIT" if approval.is_exit else "ENTRY"
+        transaction.table("intents").setdefault(approval.intent_id, IntentRow(approval, kind, outcome))
 
-    async def untaken(self) -> list[Message]:
+    async def untaken(self) -> list[UntakenApproval]:
         intents = _table(self._book, "intents")
         alive = {one.session_id for one in await self._sessions.alive()}
         found = [
@@ -92,7 +93,8 @@ class MemoryLedger:
             if isinstance(event.message, EntryApproved | EntryReduced | ExitApproved)
             and event.message.session_id in alive and event.message.intent_id not in intents
         ]  # fmt: skip
-        return sorted(found, key=lambda one: (one.ts_event_ns, isinstance(one, ExitApproved), one.event_id))
+        found.sort(key=lambda one: (one.ts_event_ns, isinstance(one, ExitApproved), one.event_id))
+        return [untaken_of(json.loads(one.to_json())) for one in found]
 
     async def load(self, pos_id: str) -> Trade | None:
         trade = _table(self._book, "trades").get(pos_id)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Protocol
 
+from services.execution.books.approvals import ApprovalFields, UntakenApproval
 from tradebus.contracts.base import Message
 from tradebus.execution.reconciliation import OwnOrder
 from tradebus.execution.step import TradeStep
@@ -45,12 +46,10 @@ class Ledger(Protocol):
     async def update_trade(self, transaction: Any, trade: Trade, step: TradeStep) -> None:
         """Stores a changed trade, its orders, history and fills. Raises Stale."""
 
-    async def insert_intent(
-        self, transaction: Any, message: Message, *, intent_id: str, kind: str, outcome: str
-    ) -> None:
-        """Records that an intent was taken and what became of it. Harmless when repeated."""
+    async def insert_intent(self, transaction: Any, approval: ApprovalFields, *, outcome: str) -> None:
+        """Records that an intent was taken, or is not, and what became of it. Harmless when repeated."""
 
-    async def untaken(self) -> list[Message]:
+    async def untaken(self) -> list[UntakenApproval]:
         """Approvals of sessions that are not over which have no intent, in order: the entry of a position before its
         exit."""
 

@@ -1,6 +1,5 @@
 """Execution's book in Postgres. Every write checks the version it read: whoever comes second loses and reads again."""
 
-import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 import asyncpg
 import structlog
 
+from services.execution.books.approvals import ApprovalFields, UntakenApproval, untaken_of
 from services.execution.books.ports import CLAIMS, CONSUMER, Stale
 from tradebus.calendar import contract_of
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
-from tradebus.contracts.registry import parse
 from tradebus.contracts.signals import Side
 from tradebus.execution.reconciliation import OwnOrder
 from tradebus.execution.step import TradeStep
@@ -76,22 +75,15 @@ class PostgresLedger:
         t.version += 1
         await _save_orders(transaction.connection, trade, step)
 
-    async def insert_intent(
-        self, transaction: Any, message: Message, *, intent_id: str, kind: str, outcome: str
-    ) -> None:
+    async def insert_intent(self, transaction: Any, approval: ApprovalFields, *, outcome: str) -> None:
+        kind, at_ns = "EXIT" if approval.is_exit else "ENTRY", approval.fields.get("ts_event_ns")
         await transaction.connection.execute(
-            _SQL["insert_intent"], intent_id, message.pos_id, message.session_id, kind, outcome, message.ts_event_ns,
-            message.model_dump(mode="json", exclude_none=True),
+            _SQL["insert_intent"], approval.intent_id, approval.pos_id, approval.session_id, kind, outcome,
+            at_ns if isinstance(at_ns, int) else 0, dict(approval.fields),
         )  # fmt: skip
 
-    async def untaken(self) -> list[Message]:
-        found: list[Message] = []
-        for row in await self._pool.fetch(_SQL["untaken"]):
-            try:
-                found.append(parse(json.dumps(row["body"]).encode()))
-            except ValueError as error:
-                _log.error("an approval that cannot be read", event_id=row["event_id"], problem=str(error))
-        return found
+    async def untaken(self) -> list[UntakenApproval]:
+        return [untaken_of(row["body"]) for row in await self._pool.fetch(_SQL["untaken"])]
 
     async def load(self, pos_id: str) -> Trade | None:
         async with (

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from services.execution.books import Books
+from services.execution.books.approvals import ApprovalFields
 from services.execution.books.ports import CONSUMER, Stale
 from services.execution.metrics import ExecutionMetrics
 from services.execution.trades.ports import Follower
@@ -92,7 +93,7 @@ class Commits:
                     if intent_id is not None and message is not None:
                         if not await tx.first_time(CONSUMER, intent_id):
                             return []
-                        await self.ledger.insert_intent(tx, message, intent_id=intent_id, kind="EXIT", outcome="TAKEN")
+                        await self.ledger.insert_intent(tx, ApprovalFields.of(message), outcome="TAKEN")
                     await tx.lock(pos_id)
                     before, taken_over = trade.version, not self.roster.is_owner(trade.owner)
                     # Whoever changes a trade owns it, and is followed in this by its orders.
@@ -123,9 +124,7 @@ class Commits:
             if not await self.ledger.claim_unopened(tx, pos_id):
                 return False
             if await tx.first_time(CONSUMER, message.intent_id):
-                await self.ledger.insert_intent(
-                    tx, message, intent_id=message.intent_id, kind="EXIT", outcome="BEFORE_ENTRY"
-                )
+                await self.ledger.insert_intent(tx, ApprovalFields.of(message), outcome="BEFORE_ENTRY")
         return True
 
     async def load(self, pos_id: str) -> Trade | None:

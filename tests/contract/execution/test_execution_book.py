@@ -9,8 +9,10 @@ from testkit.execution_books import ExecutionHands, begin, emit, register
 from testkit.execution_service import APPROVALS, MORNING, SECOND, approval, exit_of, spec
 
 from services.execution.books import Books
+from services.execution.books.approvals import ApprovalFields
 from services.execution.books.ports import Stale
 from tradebus.calendar import contract_of
+from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.risk import EntryApproved
@@ -33,6 +35,12 @@ INSTRUMENT = Instrument(
 ENTRY = approval(1, at_ns=MORNING)
 LEAVE = exit_of(ENTRY, at_ns=MORNING + SECOND)
 OWNER = "execution-1"
+
+
+class Later(EntryApproved):
+    """What a newer risk approves."""
+
+    ceiling_paise: int = 1
 
 
 @pytest.fixture
@@ -235,23 +243,41 @@ async def test_extremes_are_stored_of_trades_that_are_as_the_book_has_them(books
     assert (await loaded(books, other.pos_id)).highest_paise is None
 
 
+async def untaken(books: Books) -> list[Message | None]:
+    return [one.message for one in await books.ledger.untaken()]
+
+
+async def test_an_approval_that_is_no_message_of_this_version_is_untaken_until_it_is_refused(
+    hands: ExecutionHands, books: Books
+) -> None:
+    later = Later.model_validate(ENTRY.model_dump())
+    await emit(hands.book, APPROVALS, later)
+    (found,) = await books.ledger.untaken()
+    assert (found.message, found.approval.intent_id, found.approval.pos_id) == (None, "i1", ENTRY.pos_id)
+    assert "ceiling_paise" in found.problem
+    async with books.book.begin() as tx:
+        for _ in range(2):
+            await books.ledger.insert_intent(tx, found.approval, outcome="put_aside")
+    assert await books.ledger.untaken() == []
+    assert await hands.outcomes() == {"i1": "put_aside"}
+
+
 async def test_an_approval_is_untaken_until_it_has_an_intent(hands: ExecutionHands, books: Books) -> None:
     later = approval(2, at_ns=MORNING + SECOND)
     await emit(hands.book, APPROVALS, exit_of(ENTRY, at_ns=MORNING), ENTRY, later)
-    assert [one.TYPE for one in await books.ledger.untaken()] == ["ENTRY_APPROVED", "EXIT_APPROVED", "ENTRY_APPROVED"]
-    assert (await books.ledger.untaken())[0] == ENTRY
+    assert await untaken(books) == [ENTRY, exit_of(ENTRY, at_ns=MORNING), later]
     await opened(books)
     async with books.book.begin() as tx:
         for _ in range(2):
-            await books.ledger.insert_intent(tx, LEAVE, intent_id=LEAVE.intent_id, kind="EXIT", outcome="TAKEN")
-    assert await books.ledger.untaken() == [later]
+            await books.ledger.insert_intent(tx, ApprovalFields.of(LEAVE), outcome="TAKEN")
+    assert await untaken(books) == [later]
     register = session_register(hands.book)
     async with hands.book.begin() as tx:
         await register.set_status(tx, "s1", SessionStatus.STOPPING)
-    assert await books.ledger.untaken() == [later]
+    assert await untaken(books) == [later]
     async with hands.book.begin() as tx:
         await register.set_status(tx, "s1", SessionStatus.STOPPED)
-    assert await books.ledger.untaken() == []
+    assert await untaken(books) == []
     assert await books.own.ended(["s1", "s2"]) == ["s1"]
 
 

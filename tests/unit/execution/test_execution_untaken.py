@@ -108,7 +108,7 @@ async def test_one_that_cannot_be_taken_holds_up_no_other_and_is_taken_once_it_c
         await until(both, life)
 
 
-async def test_one_among_the_dead_letters_stays_there(around: Around) -> None:
+async def test_one_among_the_dead_letters_is_refused(around: Around) -> None:
     unknown = approval(1, at_ns=MORNING).model_copy(update={"instrument": 9})
     await around.publish(intent(unknown))
     async with await around.life() as life:
@@ -120,4 +120,4 @@ async def test_one_among_the_dead_letters_stays_there(around: Around) -> None:
         await register(around.book, X.model_copy(update={"instrument_id": 9, "symbol": "Y"}))
         await emit(around.book, APPROVALS, unknown, approval(2, at_ns=MORNING))
         await until(lambda: resting(around), life)
-    assert await around.hands.outcomes() == {"i2": "TAKEN"}, "a person looks at it"
+    assert await around.hands.outcomes() == {"i1": "put_aside", "i2": "TAKEN"}

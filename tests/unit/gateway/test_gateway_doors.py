@@ -5,10 +5,11 @@ import json
 from typing import Any, cast
 
 from services.gateway.domain.body import ExternalCommand, RefusedCommand
-from services.gateway.doors import ChannelDoor
+from services.gateway.doors import ChannelDoor, InboxHandler
 from services.gateway.handlers import CommandHandler
 from tradebus.bus.memory.bus import MemoryBus
-from tradebus.contracts.streams import COMMAND_CHANNEL
+from tradebus.bus.port import Outgoing
+from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX
 from tradebus.kernel.clock import WallClock
 from tradebus.waiting.timers import WallTimers
 
@@ -28,8 +29,8 @@ class Hands:
             raise ZeroDivisionError
         self.done.append(f"{command.user_id} {command.action}")
 
-    async def put_aside(self, what: str) -> None:
-        self.reported.append(what)
+    async def put_aside(self, command: ExternalCommand | RefusedCommand, what: str) -> None:
+        self.reported.append(f"{command.user_id} {command.action}: {what}")
         raise RuntimeError("the report fails as well")
 
 
@@ -66,5 +67,30 @@ async def test_no_user_waits_for_another_and_kill_for_nobody() -> None:
     async with asyncio.timeout(10):
         while len(hands.reported) < 4:
             await asyncio.sleep(0)
+    assert hands.reported[-1] == "poison STOP_TRADING: ZeroDivisionError"
     stop.set()
     await running
+
+
+class Inbox(Hands):
+    """Its reports do not fail."""
+
+    async def put_aside(self, command: ExternalCommand | RefusedCommand, what: str) -> None:
+        self.reported.append(f"{command.user_id} {command.command_id} {command.action}: {what}")
+
+
+async def test_what_the_inbox_puts_aside_is_answered_to_its_sender_by_the_group_that_carries_it_out() -> None:
+    bus, hands = MemoryBus(), Inbox()
+    bodies: list[dict[str, Any]] = [
+        {"action": "STOP_TRADING", "user_id": "123", "command_id": "c1", "data": {}},
+        {"action": "KILL", "command_id": "c2", "data": {}},
+    ]
+    await bus.publish([Outgoing(COMMAND_INBOX.name, "command", json.dumps(one).encode()) for one in bodies])
+    for group, kill in (("kills", True), ("others", False)):
+        handler = InboxHandler(cast(CommandHandler, hands), kill=kill)
+        subscription = await bus.subscribe([COMMAND_INBOX.name], group=group, consumer="1")
+        for entry in await subscription.read(block_ms=0):
+            await handler.put_aside(subscription, entry, "ZeroDivisionError: a secret")
+        assert await subscription.lag() == {COMMAND_INBOX.name: 0}
+    assert hands.reported == ["None c2 KILL: ZeroDivisionError", "123 c1 STOP_TRADING: ZeroDivisionError"]
+    assert await bus.tail(COMMAND_INBOX.name, count=10) == []
