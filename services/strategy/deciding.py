@@ -166,11 +166,11 @@ class Deciding:
             warmup_candles=info.warmup_candles, hours=hours,
         )  # fmt: skip
         inputs: list[InputCandle] = []
-        for (seconds, instrument), series in asking.inputs.items():
+        for (seconds, instrument), heard in asking.inputs.items():
             candles = await self._history.before(
                 ts_ns, instrument=instrument, timeframe_seconds=seconds, warmup_candles=info.warmup_candles, hours=hours
             )
-            inputs += [(candle, series) for candle in candles]
+            inputs += [(candle, series) for candle in candles for series in heard]
         return own, inputs
 
     async def _collect(self, asked: _Round) -> Decided:

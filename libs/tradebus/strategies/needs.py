@@ -11,12 +11,19 @@ A role says which instrument is meant by its place, so that one strategy trades 
     Put(-2)        the put two strikes below it                      "put-2"
     Symbol("X")    that very instrument; several make a universe     "X"
 
+A contract is that of the nearest expiry, unless another is asked for:
+
+    Call(+1, expiry=NEXT)       the expiry after the nearest         "call+1@next"
+    Put(0, expiry=MONTHLY)      the month's own, not a weekly one    "put+0@monthly"
+    Future(expiry=NEXT_MONTHLY) that of the month after              "future@next_monthly"
+
 `roles.resolve` finds them. Depth and the option chain may be OPTIONAL: shown where the feed has them, done without
 where it has not.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, Literal
 
 from tradebus.contracts.records import TIMEFRAMES_SECONDS
@@ -35,23 +42,41 @@ class Underlying:
         return "underlying"
 
 
+class Expiry(StrEnum):
+    """Which of a contract's expiries, of those that have not passed: one expires at the end of its day."""
+
+    NEAREST = "nearest"
+    NEXT = "next"  # the one that follows the nearest
+    MONTHLY = "monthly"  # of the month, or of the month after once this one's has passed
+    NEXT_MONTHLY = "next_monthly"  # the monthly one that follows
+
+
+NEAREST: Final = Expiry.NEAREST
+NEXT: Final = Expiry.NEXT
+MONTHLY: Final = Expiry.MONTHLY
+NEXT_MONTHLY: Final = Expiry.NEXT_MONTHLY
+
+
 @dataclass(frozen=True, slots=True)
 class Future:
+    expiry: Expiry = field(default=NEAREST, kw_only=True)
+
     @property
     def name(self) -> str:
-        return "future"
+        return f"future{_suffix(self.expiry)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`steps` strikes from the money, + above it, of the nearest expiry; the money is the underlying's last close
-    before the day on which the session is taken up."""
+    """`steps` strikes from the money, + above it; the money is the underlying's last close before the day on which the
+    session is taken up."""
 
     steps: int = 0
+    expiry: Expiry = field(default=NEAREST, kw_only=True)
 
     @property
     def name(self) -> str:
-        return f"call{self.steps:+d}"
+        return f"call{self.steps:+d}{_suffix(self.expiry)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +84,15 @@ class Put:
     """As Call."""
 
     steps: int = 0
+    expiry: Expiry = field(default=NEAREST, kw_only=True)
 
     @property
     def name(self) -> str:
-        return f"put{self.steps:+d}"
+        return f"put{self.steps:+d}{_suffix(self.expiry)}"
+
+
+def _suffix(expiry: Expiry) -> str:
+    return "" if expiry is NEAREST else f"@{expiry}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +112,33 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def role_as_json(role: Role) -> list[Any]:
-    return [_NAMES[type(role)], getattr(role, "steps", getattr(role, "symbol", None))]
+    said = [_NAMES[type(role)], getattr(role, "steps", getattr(role, "symbol", None))]
+    expiry: Expiry = getattr(role, "expiry", NEAREST)
+    return said if expiry is NEAREST else [*said, expiry.value]
 
 
 def role_from_json(data: Any) -> Role:
     """What `role_as_json` made. Raises ValueError, TypeError or KeyError for anything else."""
-    kind, value = data
-    return _KINDS[kind]() if value is None else _KINDS[kind](value)
+    kind, value, *choice = data
+    given = () if value is None else (value,)
+    (expiry,) = choice or (None,)
+    role = _KINDS[kind](*given) if expiry is None else _KINDS[kind](*given, expiry=Expiry(expiry))
+    if (problem := role_problem(role)) is not None:
+        raise ValueError(problem)
+    return role
+
+
+def role_problem(role: Any) -> str | None:
+    """What is wrong with a role, None where nothing is: a user's code may give anything."""
+    if type(role) not in _NAMES:
+        return "it is no role; roles are Underlying, Future, Call, Put and Symbol"
+    if isinstance(role, Call | Put) and (type(role.steps) is not int or abs(role.steps) > STEPS_MAX):
+        return f"{type(role).__name__} steps must be a whole number within ±{STEPS_MAX}"
+    if isinstance(role, Future | Call | Put) and type(role.expiry) is not Expiry:
+        return f"{type(role).__name__} expiry must be NEAREST, NEXT, MONTHLY or NEXT_MONTHLY"
+    if isinstance(role, Symbol) and (not isinstance(role.symbol, str) or not role.symbol):
+        return "Symbol needs a symbol"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +159,8 @@ class Needs:
         if not isinstance(roles, tuple) or not isinstance(timeframes, tuple):
             return "NEEDS: instruments and timeframes_seconds must be tuples"
         for role in roles:
-            if not isinstance(role, Role):
-                return f"NEEDS: {role!r} is no role; roles are Underlying, Future, Call, Put and Symbol"
-            if isinstance(role, Call | Put) and (type(role.steps) is not int or abs(role.steps) > STEPS_MAX):
-                return f"NEEDS: {type(role).__name__} steps must be a whole number within ±{STEPS_MAX}"
-            if isinstance(role, Symbol) and (not isinstance(role.symbol, str) or not role.symbol):
-                return "NEEDS: Symbol needs a symbol"
+            if (problem := role_problem(role)) is not None:
+                return f"NEEDS: {role!r}: {problem}"
         for name in ("quotes", "chain"):
             if not _is_wanted(getattr(self, name)):
                 return f"NEEDS: {name} must be True, False or OPTIONAL, got {getattr(self, name)!r}"

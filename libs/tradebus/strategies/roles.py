@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
 
+from tradebus.calendar import front_month_expiry
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.strategies.expiries import find_expiry
 from tradebus.strategies.needs import OPTIONAL, Call, Needs, Put, Role, Series, Symbol, Underlying, Wanted
 
 
@@ -36,20 +38,22 @@ _WHO_HAS_CHAINS = "feed kite, dhan or upstox has"
 def resolve(
     needs: Needs, own: Instrument, *, own_timeframe_seconds: int, instruments: InstrumentMaster, day: date, what: str,
     offered: Offered = HISTORY,
-) -> dict[tuple[int, int], Series]:  # fmt: skip
-    """The series `needs` asks for, by (timeframe, instrument). `what` begins the error of what cannot be met."""
+) -> dict[tuple[int, int], tuple[Series, ...]]:  # fmt: skip
+    """The series `needs` asks for, by (timeframe, instrument): several where several roles mean one instrument. `what`
+    begins the error of what cannot be met."""
     _require_offered(needs, own, offered, what)
     timeframes = tuple(dict.fromkeys((own_timeframe_seconds, *needs.timeframes_seconds)))
-    found = {
-        (seconds, own.instrument_id): Series("own", own.symbol, seconds)
+    found: dict[tuple[int, int], tuple[Series, ...]] = {
+        (seconds, own.instrument_id): (Series("own", own.symbol, seconds),)
         for seconds in timeframes
         if seconds != own_timeframe_seconds
     }
     for role in needs.instruments:
         instrument = find_role(role, own, instruments=instruments, day=day, what=what, offered=offered)
         for seconds in timeframes:
-            if (seconds, instrument.instrument_id) != (own_timeframe_seconds, own.instrument_id):
-                found.setdefault((seconds, instrument.instrument_id), Series(role.name, instrument.symbol, seconds))
+            place = (seconds, instrument.instrument_id)
+            if place != (own_timeframe_seconds, own.instrument_id):
+                found[place] = (*found.get(place, ()), Series(role.name, instrument.symbol, seconds))
     return found
 
 
@@ -102,18 +106,24 @@ def find_role(
             return spots[0]
         raise InvalidInput(f"{what} needs the underlying of {own.symbol}: {_shown(family)}")
     futures = _living(family, "FUTURE", day)
-    if futures:
-        return futures[0]
-    raise InvalidInput(f"{what} needs a future of {own.underlying} that has not expired: {_shown(family)}")
+    if not futures:
+        raise InvalidInput(f"{what} needs a future of {own.underlying} that has not expired: {_shown(family)}")
+    asked = f"{what} needs {role.name} of {own.underlying}"
+    expiry = find_expiry(role, [expiry for expiry, _ in futures], family, day=day, asked=asked)
+    return next(one for one_expires, one in futures if one_expires == expiry)
 
 
 def _option(
     role: Call | Put, own: Instrument, family: Sequence[Instrument], *, day: date, what: str, offered: Offered
 ) -> Instrument:  # fmt: skip
-    """The option so many strikes from the money, of the nearest expiry that has this right at all."""
+    """The option so many strikes from the money, of the expiry that is asked for among those that have this right."""
     asked = f"{what} needs {role.name} of {own.underlying}"
     right = "CE" if isinstance(role, Call) else "PE"
-    living = [one for one in _living(family, "OPTION", day) if one.right == right and one.strike_paise is not None]
+    living = [
+        (expiry, one)
+        for expiry, one in _living(family, "OPTION", day)
+        if one.right == right and one.strike_paise is not None
+    ]
     if not living:
         expired = _family_options(family, right)
         known = f"the last that is known expired on {expired[-1].expiry}" if expired else "no option of it is known"
@@ -125,9 +135,10 @@ def _option(
         name = own.underlying if spot is None else spot.symbol
         raise InvalidInput(
             f"{asked}: strikes are chosen by the last close of {name} before the day, and {offered.feed} has none; "
-            f"name the contract with Symbol({living[0].symbol!r})"
+            f"name the contract with Symbol({living[0][1].symbol!r})"
         )
-    by_strike = {one.strike_paise or 0: one for one in living if one.expiry == living[0].expiry}
+    expiry = find_expiry(role, [expiry for expiry, _ in living], family, day=day, asked=asked)
+    by_strike = {one.strike_paise or 0: one for one_expires, one in living if one_expires == expiry}
     strikes = sorted(by_strike)
     # The exchange's interval is the narrowest gap: what lies between two known strikes further apart is not known here.
     interval = min((after - before for before, after in pairwise(strikes)), default=0)
@@ -137,7 +148,7 @@ def _option(
         return by_strike[wanted]
     near = by_strike[min(strikes, key=lambda strike: (abs(strike - wanted), strike))]
     raise InvalidInput(
-        f"{asked} that expires on {living[0].expiry}: at {close / 100:.2f} that is strike {wanted / 100:g}, which is "
+        f"{asked} that expires on {expiry}: at {close / 100:.2f} that is strike {wanted / 100:g}, which is "
         f"not among the {len(strikes)} known from {strikes[0] / 100:g} to {strikes[-1] / 100:g}; the nearest is "
         f"{near.symbol}"
     )
@@ -178,13 +189,20 @@ def _family_options(family: Iterable[Instrument], right: str) -> list[Instrument
 def _spot(family: Sequence[Instrument], day: date) -> Instrument | None:
     """Whose price says where the money is."""
     spots = [one for one in family if one.kind in ("INDEX", "EQUITY")]
-    return next(iter(spots or _living(family, "FUTURE", day)), None)
+    return next(iter(spots or [one for _, one in _living(family, "FUTURE", day)]), None)
 
 
-def _living(family: Iterable[Instrument], kind: str, day: date) -> list[Instrument]:
-    """Those of a kind that have not expired, the nearest expiry first."""
-    living = [(one.expiry, one.symbol, one) for one in family if one.kind == kind and one.expiry and one.expiry >= day]
-    return [one for _, _, one in sorted(living, key=lambda each: each[:2])]
+def _living(family: Iterable[Instrument], kind: str, day: date) -> list[tuple[date, Instrument]]:
+    """Those of a kind that have not expired, with their expiries, the nearest first. A future that says none is the
+    front month, one contract after the other."""
+    living: list[tuple[date, bool, str, Instrument]] = []
+    for one in family:
+        expiry = one.expiry
+        if expiry is None and kind == one.kind == "FUTURE" and day > date.min:
+            expiry = front_month_expiry(one.underlying, day)
+        if one.kind == kind and expiry is not None and expiry >= day:
+            living.append((expiry, one.expiry is None, one.symbol, one))
+    return [(expiry, one) for expiry, _, _, one in sorted(living, key=lambda each: each[:3])]
 
 
 def _shown(family: Sequence[Instrument]) -> str:

@@ -26,17 +26,30 @@ EQUAL = (
 
 
 def run(command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = "") -> dict[str, Any]:
+    done = _done(command, arguments, state, servers, conflicts=conflicts)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def refused(command: str, arguments: list[str], state: Path, servers: Any) -> str:
+    """What is said of a run that cannot be, on one line."""
+    done = _done(command, arguments, state, servers)
+    assert done.returncode, done.stdout
+    return " ".join(done.stderr.split())
+
+
+def _done(
+    command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = ""
+) -> "subprocess.CompletedProcess[str]":
     urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "TRADEBUS_STATE_DIR": str(state)}
     if conflicts:
         urls["TRADEBUS_STRATEGY_CONFLICTS"] = conflicts
     more = ["--speed", "max"] if command == "trade" else []
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "services.cli.main", "--silent", command, "--json", *more, *arguments],
         env={**os.environ, **urls}, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def trades_of(path: Path) -> list[dict[str, str]]:
@@ -118,7 +131,7 @@ LEGS = {
 @pytest.mark.parametrize("name", LEGS)
 def test_legs_are_traded_alike_and_are_one_group(name: str, tmp_path: Path, servers) -> None:
     history = tmp_path / "bars.csv"
-    options = write_option_history(history, DAYS, expiry="24104", seed=3)
+    options = write_option_history(history, DAYS, expiries=["24104"], seed=3)
     arguments = [
         "--history", str(history), "--from", DAYS[1].isoformat(), "--strategy-file", str(EXAMPLES / "straddle.py"),
         "--capital", "4000000", "--limit", "cooldown_seconds=0", *([] if "refuses" in name else MANY), *LEGS[name],
@@ -144,3 +157,26 @@ def test_legs_are_traded_alike_and_are_one_group(name: str, tmp_path: Path, serv
             assert processes["approvals"] == len(options)
             assert processes["open_trades"] == 0
             assert 0 < processes["trades"] < len(options)
+
+
+def test_a_spread_over_two_expiries_is_traded_alike_and_one_that_is_not_there_is_refused_alike(
+    tmp_path: Path, servers
+) -> None:
+    history = tmp_path / "bars.csv"
+    options = write_option_history(history, DAYS, expiries=["24104", "24111"], seed=3)
+    arguments = [
+        "--history", str(history), "--from", DAYS[1].isoformat(), "--strategy-file",
+        str(EXAMPLES / "calendar_spread.py"), "--capital", "4000000", "--limit", "cooldown_seconds=0",
+        "--limit", "max_slippage_pct=5",
+    ]  # fmt: skip
+    processes = run("trade", arguments, tmp_path / "state", servers)
+    engine = run("backtest", [*arguments, "--trades", str(tmp_path / "trades.csv")], tmp_path / "state", servers)
+    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
+    trades = trades_of(tmp_path / "trades.csv")
+    assert {(row["symbol"], row["side"]) for row in trades} == {(options[0], "SHORT"), (options[4], "LONG")}
+    assert trades == trades_of(Path(processes["run_dir"]) / "trades.csv")
+    near = ["--symbol", f"NIFTY,{options[0]},{options[1]}"]
+    for command in ("trade", "backtest"):
+        said = refused(command, [*arguments, *near], tmp_path / "state", servers)
+        assert "needs call+0@next of NIFTY: no second one is known beside 2024-01-04" in said
+        assert "the nearest there is: call+0, which expires on 2024-01-04" in said

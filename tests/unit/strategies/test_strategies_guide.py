@@ -86,7 +86,7 @@ def test_several_symbols_and_timeframes(tmp_path):
 def test_legs_of_one_idea(tmp_path, capsys):
     (tmp_path / "guide.py").write_text(EXAMPLES[3])
     days = (date(2024, 1, 1), date(2024, 1, 2))
-    write_option_history(tmp_path / "bars.csv", days, expiry="24104", seed=3)
+    write_option_history(tmp_path / "bars.csv", days, expiries=["24104"], seed=3)
     data = {"strategies": [{"name": "call_spread", "path": str(tmp_path / "guide.py")}], "capital": 4_000_000}
     limits = {"cooldown_seconds": 0, "max_slippage_pct": 5}
     run_backtest(

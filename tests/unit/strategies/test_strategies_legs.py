@@ -89,9 +89,10 @@ class Lane:
 
     def price(self, symbol: str, close_paise: int, minute: int = 1) -> None:
         for runner in self.runners:
-            for series in runner.asking.inputs.values():
-                if series.symbol == symbol:
-                    runner.on_input(candle(minute, close_paise), series)
+            for heard in runner.asking.inputs.values():
+                for series in heard:
+                    if series.symbol == symbol:
+                        runner.on_input(candle(minute, close_paise), series)
 
     def prices(self, minute: int = 1) -> None:
         self.price("CE", 10_000, minute)

@@ -88,11 +88,11 @@ def records_of(day: Day, number: int, seconds: int) -> Records:
 def test_roles_are_found_by_their_place_and_in_every_timeframe():
     (runner,) = opened(Spread).runners
     assert runner.asking.inputs == {
-        (300, 0): Series("own", "NIFTY", 300),
-        (60, 3): Series("future", "NIFTY24JANFUT", 60),
-        (300, 3): Series("future", "NIFTY24JANFUT", 300),
-        (60, 4): Series("INDIA VIX", "INDIA VIX", 60),
-        (300, 4): Series("INDIA VIX", "INDIA VIX", 300),
+        (300, 0): (Series("own", "NIFTY", 300),),
+        (60, 3): (Series("future", "NIFTY24JANFUT", 60),),
+        (300, 3): (Series("future", "NIFTY24JANFUT", 300),),
+        (60, 4): (Series("INDIA VIX", "INDIA VIX", 60),),
+        (300, 4): (Series("INDIA VIX", "INDIA VIX", 300),),
     }
 
 
@@ -161,7 +161,7 @@ def test_what_cannot_be_met_is_refused_with_the_nearest_that_can():
     with pytest.raises(InvalidInput, match=r"needs call\+1 of NIFTY: no CE of it expires on 2024-01-02 or later"):
         opened(NeedsCalls)
     (runner,) = opened(NeedsUnderlying, "NIFTY24JANFUT").runners
-    assert list(runner.asking.inputs.values()) == [Series("underlying", "NIFTY", 60)]
+    assert list(runner.asking.inputs.values()) == [(Series("underlying", "NIFTY", 60),)]
 
 
 @pytest.mark.parametrize(

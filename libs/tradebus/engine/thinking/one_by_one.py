@@ -113,8 +113,9 @@ class OneByOne:
         candles = self._before(asking, ts_ns, asking.source.instrument, asking.info.timeframe_seconds)
         inputs = [
             (candle, series)
-            for (seconds, instrument), series in asking.inputs.items()
+            for (seconds, instrument), heard in asking.inputs.items()
             for candle in self._before(asking, ts_ns, instrument, seconds)
+            for series in heard
         ]
         self._record.failed(runner.source.key, runner.rebuild(ts_ns, candles, inputs))
 

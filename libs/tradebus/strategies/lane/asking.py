@@ -71,7 +71,7 @@ class Asking:
         *,
         hours: SessionHours,
         position_at: PositionAt,
-        inputs: Mapping[tuple[int, int], Series] | None = None,
+        inputs: Mapping[tuple[int, int], Sequence[Series]] | None = None,
         seen: MarketSeen | None = None,
         underlying: str = "",
         legs: RoleLegs | None = None,

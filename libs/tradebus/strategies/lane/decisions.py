@@ -15,7 +15,7 @@ from tradebus.contracts.base import event_id_for
 from tradebus.contracts.signals import Side
 from tradebus.kernel.ids import derive_id
 from tradebus.strategies.lane.positions import PositionKey
-from tradebus.strategies.needs import Role
+from tradebus.strategies.needs import role_problem
 from tradebus.strategies.protocol import Action, Decision, Position, RoleLeg, hold
 from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal, Signal
 
@@ -109,8 +109,10 @@ def _broken_legs(legs: Any) -> str | None:
     if not isinstance(legs, tuple) or not legs:
         return "ValueError: ENTER_LEGS needs legs, a tuple of RoleLeg"
     for leg in legs:
-        if not isinstance(leg, RoleLeg) or not isinstance(leg.role, Role):
+        if not isinstance(leg, RoleLeg):
             return f"TypeError: leg {in_words(leg)} is no RoleLeg with a role of NEEDS"
+        if (problem := role_problem(leg.role)) is not None:
+            return f"TypeError: leg {in_words(leg)} is no RoleLeg with a role of NEEDS: {problem}"
         if not isinstance(leg.side, Side) or type(leg.ratio) is not int:
             got = f"{in_words(leg.side)} and {in_words(leg.ratio)}"
             return f"TypeError: leg {leg.role.name} needs a Side and a whole ratio, got {got}"

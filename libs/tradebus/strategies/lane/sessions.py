@@ -149,8 +149,10 @@ class ActiveSessions:
                 instrument = asking.source.instrument
                 listener = Listener(session, runner)
                 self._by_candle.setdefault((asking.info.timeframe_seconds, instrument), []).append(listener)
-                for place, series in asking.inputs.items():
-                    self._by_candle.setdefault(place, []).append(Listener(session, runner, series, series.order))
+                for place, heard in asking.inputs.items():
+                    self._by_candle.setdefault(place, []).extend(
+                        Listener(session, runner, series, series.order) for series in heard
+                    )
                 if asking.info.wants_ticks:
                     self._by_tick.setdefault(instrument, []).append(listener)
                     if not isinstance(runner, SharedRunner):
