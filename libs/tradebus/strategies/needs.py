@@ -17,8 +17,8 @@ A contract is that of the nearest expiry, unless another is asked for:
     Put(0, expiry=MONTHLY)      the month's own, not a weekly one    "put+0@monthly"
     Future(expiry=NEXT_MONTHLY) that of the month after              "future@next_monthly"
 
-`roles.resolve` finds them. Depth and the option chain may be OPTIONAL: shown where the feed has them, done without
-where it has not.
+`roles.resolve` finds them. Depth, the option chain and the order flow may be OPTIONAL: shown where the feed has them,
+done without where it has not.
 """
 
 from collections.abc import Callable
@@ -145,12 +145,14 @@ def role_problem(role: Any) -> str | None:
 class Needs:
     """`timeframes_seconds` are further ones, of the own symbol; every role comes in all timeframes asked for.
 
-    `quotes` and `chain`: True where nothing is to be entered without, OPTIONAL where it is only better to have it."""
+    `quotes`, `chain` and `flow`: True where nothing is to be entered without, OPTIONAL where it is only better to have
+    it. No feed brings the order flow yet."""
 
     instruments: tuple[Role, ...] = ()
     timeframes_seconds: tuple[int, ...] = ()
     quotes: Wanted = False  # depth and totals of the own symbol: context.quote
     chain: Wanted = False  # the option chain of the own symbol's underlying: context.chain, put_call_ratio
+    flow: Wanted = False  # the order flow of the underlying's future: context.flow
 
     def problem(self) -> str | None:
         """What is wrong with it, None where nothing is: it comes from a user's class."""
@@ -161,7 +163,7 @@ class Needs:
         for role in roles:
             if (problem := role_problem(role)) is not None:
                 return f"NEEDS: {role!r}: {problem}"
-        for name in ("quotes", "chain"):
+        for name in ("quotes", "chain", "flow"):
             if not _is_wanted(getattr(self, name)):
                 return f"NEEDS: {name} must be True, False or OPTIONAL, got {getattr(self, name)!r}"
         if len(roles) > ROLES_MAX or len({role.name for role in roles}) < len(roles):
@@ -177,13 +179,14 @@ class Needs:
             "timeframes_seconds": list(self.timeframes_seconds),
             "quotes": self.quotes,
             "chain": self.chain,
+            "flow": self.flow,
         }
 
     @classmethod
     def from_json(cls, data: Any) -> "Needs":
         """What `as_json` made. Raises ValueError or KeyError for anything else."""
         roles = tuple(role_from_json(role) for role in data["instruments"])
-        made = cls(roles, tuple(data["timeframes_seconds"]), data["quotes"], data["chain"])
+        made = cls(roles, tuple(data["timeframes_seconds"]), data["quotes"], data["chain"], data["flow"])
         if (problem := made.problem()) is not None:
             raise ValueError(problem)
         return made

@@ -117,6 +117,7 @@ class Context:
     quote: Quote | None = None  # where NEEDS asks for it; None while warming up and until the first one has come
     chain: Chain | None = None  # likewise
     legs: tuple[HeldLeg, ...] = ()  # those of this strategy, asked for on this symbol, that are open
+    flow: None = None  # no feed brings the order flow yet
 
 
 @dataclass(frozen=True, slots=True)

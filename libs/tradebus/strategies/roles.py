@@ -33,6 +33,10 @@ class Offered:
 HISTORY = Offered()
 _WHO_HAS_DEPTH = "feed kite, dhan or upstox in full mode has"
 _WHO_HAS_CHAINS = "feed kite, dhan or upstox has"
+_NEAREST_TO_FLOW = (
+    "the nearest there is: quotes, the depth and all that is bid and offered, of feed kite, dhan or upstox in full "
+    "mode; with flow=OPTIONAL it runs without"
+)
 
 
 def resolve(
@@ -61,7 +65,10 @@ def granted(needs: Needs, own: Instrument, offered: Offered = HISTORY) -> Needs:
     """What there will be of it: what is optional and not offered is not asked for. What is not known yet may come."""
     has_depth = offered.depth is None or own.symbol in offered.depth
     has_chain = offered.chains is None or own.underlying in offered.chains
-    return replace(needs, quotes=_granted(needs.quotes, has_depth), chain=_granted(needs.chain, has_chain))
+    return replace(
+        needs, quotes=_granted(needs.quotes, has_depth), chain=_granted(needs.chain, has_chain),
+        flow=_granted(needs.flow, False),
+    )  # fmt: skip
 
 
 def _granted(wanted: Wanted, is_there: bool) -> Wanted:
@@ -174,6 +181,11 @@ def _require_offered(needs: Needs, own: Instrument, offered: Offered, what: str)
         read = f"it reads those of {', '.join(sorted(offered.chains))}" if offered.chains else _WHO_HAS_CHAINS
         raise InvalidInput(
             f"{what} needs the option chain of {own.underlying}: {offered.feed} has no such option chain: {read}"
+        )
+    if needs.flow is True:
+        raise InvalidInput(
+            f"{what} needs the order flow of {own.underlying}'s future: {offered.feed} has none, nor has another yet: "
+            f"{_NEAREST_TO_FLOW}"
         )
 
 

@@ -120,6 +120,45 @@ def test_days_that_break_off_end_flat_in_both(tmp_path: Path, servers) -> None:
     assert processes["open_trades"] == 0
 
 
+WANTING = """
+from tradebus.strategies.needs import OPTIONAL, Needs
+from tradebus.strategies.protocol import Action, Decision, Strategy, StrategyParameters, hold
+
+
+class Wanting(Strategy[StrategyParameters]):
+    NAME = "wanting"
+    PARAMETERS = StrategyParameters
+    NEEDS = Needs({needs})
+
+    def on_candle(self, candle, context):
+        if context.warming_up or context.position or candle.close_paise % 3:
+            return hold(f"{{context.quote}} {{context.chain}} {{context.put_call_ratio}} {{context.flow}}")
+        return Decision(Action.ENTER_LONG, "a third", stop_paise=candle.close_paise * 99 // 100)
+"""
+REFUSED = {
+    "quotes": "needs the depth of BANKNIFTY: this history has no depth: feed kite, dhan or upstox in full mode has",
+    "chain": "needs the option chain of BANKNIFTY: this history has no such option chain: feed kite, dhan or upstox "
+    "has",
+    "flow": "needs the order flow of BANKNIFTY's future: this history has none, nor has another yet: the nearest there "
+    "is: quotes",
+}
+
+
+def test_what_no_history_has_is_refused_alike_and_done_without_where_it_is_optional(tmp_path: Path, servers) -> None:
+    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS[:1], seed=5)
+    file = tmp_path / "wanting.py"
+    arguments = ["--history", str(history), "--strategy-file", str(file)]
+    for needs, said in REFUSED.items():
+        file.write_text(WANTING.format(needs=f"{needs}=True"))
+        for command in ("trade", "backtest"):
+            assert f"strategy 'wanting' {said}" in refused(command, arguments, tmp_path / "state", servers)
+    file.write_text(WANTING.format(needs="quotes=OPTIONAL, chain=OPTIONAL, flow=OPTIONAL"))
+    processes = run("trade", arguments, tmp_path / "state", servers)
+    engine = run("backtest", arguments, tmp_path / "state", servers)
+    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
+    assert processes["signals_by_type"]["ENTRY_SIGNAL"] > 0
+
+
 MANY = ["--limit", "max_concurrent_trades=8"]
 LEGS = {
     "all legs in": ["--limit", "max_slippage_pct=5"],

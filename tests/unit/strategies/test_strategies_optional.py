@@ -8,6 +8,7 @@ from testkit.strategy_days import Day, generated_days
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions, found_here, open_session
 from tradebus.strategies.lane.shared import SharedLane, SharedRunner
@@ -63,9 +64,29 @@ def test_what_is_optional_is_granted_where_the_feed_has_it(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("offered", [FULL, UNKNOWN, OTHERS, HISTORY])
+def test_no_feed_has_the_order_flow_so_it_is_refused_or_done_without(offered: Offered) -> None:
+    def ask(needs: Needs) -> object:
+        return resolve(
+            needs, NIFTY, own_timeframe_seconds=60, instruments=MASTER, day=date.min, what="strategy 's'",
+            offered=offered,
+        )  # fmt: skip
+
+    assert granted(Needs(flow=OPTIONAL), NIFTY, offered) == Needs()
+    assert not ask(Needs(flow=OPTIONAL))
+    said = f"strategy 's' needs the order flow of NIFTY's future: {offered.feed} has none, nor has another yet"
+    with pytest.raises(InvalidInput, match=f"^{said}: the nearest there is: quotes, .* with flow=OPTIONAL"):
+        ask(Needs(flow=True))
+    assert Needs.from_json(Needs(flow=True).as_json()) == Needs(flow=True)
+
+
+@pytest.mark.parametrize("name", ["quotes", "chain", "flow"])
 @pytest.mark.parametrize("wanted", ["yes", None, 1.5, []])
-def test_what_is_neither_is_named(wanted: object) -> None:
-    assert "NEEDS: chain must be True, False or OPTIONAL" in str(Needs(chain=wanted).problem())  # type: ignore[arg-type]
+def test_what_is_neither_is_named(name: str, wanted: object) -> None:
+    needs = Needs(**{name: wanted})  # type: ignore[arg-type]
+    assert f"NEEDS: {name} must be True, False or OPTIONAL" in str(needs.problem())
+    with pytest.raises(ValueError, match=name):
+        Needs.from_json(needs.as_json())
 
 
 def decided(days: Sequence[Day], offered: Offered, seen: Seen) -> list[Decision]:
