@@ -20,6 +20,7 @@ from tradebus.contracts.records import TIMEFRAMES_SECONDS
 from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.needs import Needs
 from tradebus.strategies.protocol import Strategy, StrategyParameters
+from tradebus.strategies.raised import error_text, in_words
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BYTES_MAX = 1_000_000
@@ -30,11 +31,19 @@ def load_file(path: str | Path) -> type[Strategy[Any]]:
     runs, no strategy in it, several, or one that does not keep the protocol."""
     file = Path(path)
     module = _run(file, _read(file))
+    try:
+        return _class_in(module, where=f"strategy file {path}")
+    except (InvalidInput, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # whoever looks at what the file has made runs it as well
+        raise InvalidInput(f"strategy file {path}{_line_of(error, file)}: {error_text(error)}") from error
+
+
+def _class_in(module: ModuleType, *, where: str) -> type[Strategy[Any]]:
     own = [item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__]
     found = [item for item in own if issubclass(item, Strategy)]
     # A base class shared by others in the file is not meant to trade itself.
     concrete = [item for item in found if not inspect.isabstract(item)]
-    where = f"strategy file {path}"
     if len(concrete) > 1:
         names = ", ".join(sorted(item.__name__ for item in concrete))
         raise InvalidInput(f"{where}: has {len(concrete)} Strategy classes ({names}); keep one per file")
@@ -73,15 +82,15 @@ def check_class(found: object, *, where: str, name: str | None = None) -> type[S
 def _class_problem(strategy: type[Strategy[Any]]) -> str | None:
     name = getattr(strategy, "NAME", None)
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        return f"NAME must be lower-case letters, digits and underscores, at most 40, got {name!r}"
+        return f"NAME must be lower-case letters, digits and underscores, at most 40, got {in_words(name)}"
     if strategy.TIMEFRAME_SECONDS not in TIMEFRAMES_SECONDS:
-        return f"TIMEFRAME_SECONDS must be one of {TIMEFRAMES_SECONDS}, got {strategy.TIMEFRAME_SECONDS!r}"
+        return f"TIMEFRAME_SECONDS must be one of {TIMEFRAMES_SECONDS}, got {in_words(strategy.TIMEFRAME_SECONDS)}"
     warmup = strategy.WARMUP_CANDLES
     if not isinstance(warmup, int) or isinstance(warmup, bool) or not 0 <= warmup <= 10_000:
-        return f"WARMUP_CANDLES must be a whole number from 0 to 10000, got {warmup!r}"
+        return f"WARMUP_CANDLES must be a whole number from 0 to 10000, got {in_words(warmup)}"
     needs: Any = strategy.NEEDS
     if not isinstance(needs, Needs):
-        return f"NEEDS must be tradebus.strategies.needs.Needs, got {needs!r}"
+        return f"NEEDS must be tradebus.strategies.needs.Needs, got {in_words(needs)}"
     if (problem := needs.problem()) is not None:
         return problem
     parameters = getattr(strategy, "PARAMETERS", None)
@@ -137,13 +146,15 @@ def _run(file: Path, source: str) -> ModuleType:
     sys.modules[module.__name__] = module
     try:
         exec(code, module.__dict__)  # noqa: S102 -- running the user's own file is the feature
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[module.__name__]
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-        at = f", line {lines[-1]}" if lines else ""
-        raise InvalidInput(f"strategy file {file}{at}: {type(error).__name__}: {_one_line(error)}") from error
+        raise InvalidInput(f"strategy file {file}{_line_of(error, file)}: {error_text(error)}") from error
     return module
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+def _line_of(error: BaseException, file: Path) -> str:
+    """Where in the file it was raised, as words to follow the file's name."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f", line {lines[-1]}" if lines else ""

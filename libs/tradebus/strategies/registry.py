@@ -22,6 +22,7 @@ from tradebus.strategies.built_in.orb_lane import OrbLane
 from tradebus.strategies.loader import check_class, load_file
 from tradebus.strategies.opinions import AnyCompiled
 from tradebus.strategies.protocol import Strategy, StrategyParameters
+from tradebus.strategies.raised import error_text
 
 ENTRY_POINT_GROUP = "tradebus.strategies"
 AnyStrategy = Strategy[Any]
@@ -94,6 +95,8 @@ def _installed() -> list[EntryPoint]:
 def _load_installed(point: EntryPoint) -> type[AnyStrategy]:
     try:
         found = point.load()
-    except Exception as error:
-        raise InvalidInput(f"strategy {point.name!r} ({point.value}): {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # another package's code may raise anything
+        raise InvalidInput(f"strategy {point.name!r} ({point.value}): {error_text(error)}") from error
     return check_class(found, where=f"entry point {point.name!r} ({point.value})", name=point.name)

@@ -121,6 +121,30 @@ async def test_a_paused_session_whose_file_was_mended_goes_on_when_it_is_resumed
     assert reasons[-1] == "fine"
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("raise type('Weird', (BaseException,), {})('no way')", "strategy_error: Weird: no way"),
+        (
+            "raise type('Mute', (Exception,), {'__str__': lambda one: 1 / 0})",
+            "strategy_error: Mute: a Mute that cannot",
+        ),
+        ("raise KeyboardInterrupt", "strategy_error: KeyboardInterrupt:"),
+        ("return hold.__wrapped__(type('Text', (str,), {'__hash__': None})('because'))", "because"),
+        ("import dataclasses; return dataclasses.replace(hold('level'), stop_paise=object())", "level"),
+    ],
+)
+async def test_what_a_file_raises_or_answers_of_its_own_kind_is_told_and_its_process_goes_on(
+    stage: Stage, tmp_path: Path, how: str, said: str
+) -> None:
+    await stage.start_service()
+    await stage.start_session([ends_at_third_candle(tmp_path, how)])
+    await stage.play(DAYS[1], DAYS[1].candles[:5])
+    await stage.settle()
+    reasons = [row[2] for row in await stage.decisions(strategy="mine")]
+    assert [reason.startswith(said) for reason in reasons] == [False, False, True, True, True]
+
+
 async def test_a_file_that_takes_too_much_memory_is_told_so_and_its_session_goes_on(
     stage: Stage, tmp_path: Path
 ) -> None:

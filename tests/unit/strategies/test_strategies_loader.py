@@ -75,6 +75,16 @@ def test_what_is_on_disk_is_what_trades(tmp_path):
         ("def broken(:\n", "mine.py, line 1: invalid syntax"),
         ("x = 1\n\nraise ValueError('no data\\nhere')\n", "mine.py, line 3: ValueError: no data here"),
         ("import sys\nsys.exit(3)\n", "mine.py, line 2: SystemExit: 3"),
+        ("class Weird(BaseException): pass\n\nraise Weird('no\\nway')\n", "mine.py, line 3: Weird: no way"),
+        (
+            "class Mute(BaseException):\n    def __str__(self): raise self\nraise Mute\n",
+            "mine.py, line 3: Mute: a Mute that cannot be said",
+        ),
+        (
+            "class Meta(type):\n    def __getattr__(cls, name): raise SystemExit(name)\n"
+            "class Mine(metaclass=Meta): pass\n",
+            "mine.py, line 2: SystemExit: on_candles",
+        ),
         ("import nothing_of_this_name\n", "line 1: ModuleNotFoundError: No module named 'nothing_of_this_name'"),
         ("x = 1\n", "has no class that derives from tradebus.strategies.protocol.Strategy"),
         (

@@ -1,5 +1,6 @@
 """One strategy on one symbol: its state is the candles', not the process's."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook, PositionKey
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSession, ActiveSessions, open_session
-from tradebus.strategies.protocol import Candle, Context, Decision, Strategy, StrategyParameters, Tick, hold
+from tradebus.strategies.protocol import Action, Candle, Context, Decision, Strategy, StrategyParameters, Tick, hold
 from tradebus.strategies.registry import BUILT_IN
 
 KEY = PositionKey("session", "test", "NIFTY")
@@ -113,9 +114,30 @@ class Unspeakable(Exception):
         raise ZeroDivisionError
 
 
+class Weird(BaseException):
+    """Derives from no Exception."""
+
+
+class Mute(BaseException):
+    def __str__(self) -> str:
+        raise Weird
+
+    __repr__ = __str__
+
+    @property
+    def __notes__(self) -> list[str]:  # what a traceback is made of as well
+        raise Weird
+
+
 @pytest.mark.parametrize(
     ("raised", "said"),
-    [(SystemExit(3), "SystemExit: 3"), (Unspeakable(), "Unspeakable: a Unspeakable that cannot be said")],
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (Unspeakable(), "Unspeakable: a Unspeakable that cannot be said"),
+        (Weird("no\nreason"), "Weird: no reason"),
+        (Mute(), "Mute: a Mute that cannot be said"),
+        (GeneratorExit(), "GeneratorExit:"),
+    ],
 )
 def test_a_strategy_that_leaves_or_raises_what_cannot_be_said_holds(raised, said):
     class Leaving(Faulty):
@@ -124,7 +146,75 @@ def test_a_strategy_that_leaves_or_raises_what_cannot_be_said_holds(raised, said
 
     made = runner(Leaving)
     made.rebuild(DAY.open_ns, ())
-    assert answers(made, list(DAY.candles[:1])) == [hold(f"strategy_error: {said}")]
+    settled = made.on_candle(DAY.candles[0], paused=False)
+    assert settled is not None
+    assert settled.decision == hold(f"strategy_error: {said}")
+    assert "in on_candle" in (settled.failure or "")
+
+
+def test_the_person_at_the_keyboard_ends_a_strategy_that_runs():
+    class Interrupted(Faulty):
+        def on_candle(self, candle: Candle, context: Context) -> Decision:
+            raise KeyboardInterrupt
+
+    made = runner(Interrupted)
+    made.rebuild(DAY.open_ns, ())
+    with pytest.raises(KeyboardInterrupt):
+        made.on_candle(DAY.candles[0], paused=False)
+
+
+@pytest.mark.parametrize("where", ["__init__", "on_candle", "on_tick", "warm_up"])
+def test_whatever_a_strategy_raises_wherever_ends_nothing(where):
+    def raises(*_: object) -> None:
+        raise Mute
+
+    made = runner(type("Raising", (Faulty,), {where: raises, "WANTS_TICKS": True}))
+    made.rebuild(DAY.open_ns, DAY.candles[:2])
+    made.on_candle(DAY.candles[2], paused=False)
+    tick = Tick(DAY.candles[3].ts_open_ns, 100, 0)
+    made.on_tick(tick, ts_event_ns=tick.ts_event_ns, paused=False)
+
+
+class Text(str):
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getitem__(self, _: object) -> str:
+        raise Weird
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class Lazy(Decision):
+    @property
+    def confidence(self) -> float:  # type: ignore[override]
+        raise Weird("not yet")
+
+
+def liar() -> object:
+    return type("Liar", (), {"__class__": property(lambda _: sys.exit(3))})()
+
+
+@pytest.mark.parametrize(
+    ("made_of", "reason"),
+    [
+        (lambda: Decision(Action.HOLD, Text("because")), "because"),
+        (lambda: object.__new__(Lazy), "strategy_error: AttributeError"),
+        (liar, "strategy_error: SystemExit: 3"),
+    ],
+    ids=["text", "lazy", "liar"],
+)
+def test_an_answer_of_a_class_of_its_own_is_taken_as_what_it_says_or_told(made_of, reason):
+    class Answering(Faulty):
+        def on_candle(self, candle: Candle, context: Context) -> Decision:
+            return made_of()
+
+    made = runner(Answering)
+    made.rebuild(DAY.open_ns, ())
+    [decision] = answers(made, list(DAY.candles[:1]))
+    assert type(decision.reason) is str
+    assert decision.action is Action.HOLD
+    assert decision.reason.startswith(reason)
 
 
 def test_a_strategy_that_cannot_be_made_holds_on_every_candle():

@@ -20,14 +20,16 @@ from typing import Any, BinaryIO
 
 from tradebus.contracts.signals import Side
 from tradebus.strategies.lane.asking import Ask, Asking, Settled
-from tradebus.strategies.lane.decisions import broken
+from tradebus.strategies.lane.decisions import checked
 from tradebus.strategies.market_views import chain_as_json, chain_from_json, quote_as_json, quote_from_json
 from tradebus.strategies.needs import Series, role_as_json, role_from_json
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, HeldLeg, Position, RoleLeg, Tick
+from tradebus.strategies.raised import in_words
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 HEADER_BYTES = 4
 _REASON_CHARACTERS_MAX = 2_000
+_LEVEL_SAID_MAX = 10**18
 _ACTIONS = frozenset(action.value for action in Action)
 
 
@@ -123,14 +125,24 @@ def answer_fields(answer: Any, price_paise: int) -> list[Any] | None:
     """What a strategy said. An answer that could not count is said by its problem."""
     if answer is None:
         return None
-    problem = broken(answer, price_paise)
-    if problem is not None:
-        return ["broken", problem[:_REASON_CHARACTERS_MAX]]
+    decision = checked(answer, price_paise)
+    if isinstance(decision, str):
+        return ["broken", decision[:_REASON_CHARACTERS_MAX]]
     return [
-        "decision", answer.action.value, answer.reason[:_REASON_CHARACTERS_MAX], answer.stop_paise,
-        answer.target_paise, answer.confidence,
-        [[role_as_json(leg.role), leg.side.value, leg.stop_paise, leg.target_paise, leg.ratio] for leg in answer.legs],
+        "decision", decision.action.value, decision.reason[:_REASON_CHARACTERS_MAX], _level(decision.stop_paise),
+        _level(decision.target_paise), decision.confidence,
+        [
+            [role_as_json(leg.role), leg.side.value, _level(leg.stop_paise), _level(leg.target_paise), leg.ratio]
+            for leg in decision.legs
+        ],
     ]  # fmt: skip
+
+
+def _level(value: Any) -> Any:
+    """A price that nobody has looked at yet, as JSON can say it: the other side finds out what is wrong with it."""
+    if value is None or type(value) is float or (type(value) is int and abs(value) < _LEVEL_SAID_MAX):
+        return value
+    return in_words(value)
 
 
 def settled_from(answer: Any, ask: Ask, asking: Asking, *, paused: bool) -> Settled | None:

@@ -18,9 +18,9 @@ from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.isolation.wire import answer_fields, ask_from, frame, read_frame
 from tradebus.strategies.info import info_of
-from tradebus.strategies.lane.asking import error_text, trace_of
 from tradebus.strategies.lane.runner import answer_of
 from tradebus.strategies.protocol import Strategy
+from tradebus.strategies.raised import error_text, trace_of
 from tradebus.strategies.registry import find_strategy, parse_parameters
 
 _TRACE_CHARACTERS_MAX = 8_000
@@ -42,7 +42,7 @@ class Instances:
             runner = step[1]
             try:
                 answer = self._do(step)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything
+            except BaseException as error:  # noqa: BLE001 -- the user's code may raise anything; no keyboard is here
                 trace = trace_of(error)[-_TRACE_CHARACTERS_MAX:]
                 if step[0] == "make" or step[5] is None:
                     failures.setdefault(runner, trace)
@@ -92,7 +92,7 @@ def _open(request: list[Any], replies: BinaryIO) -> Instances | None:
     except InvalidInput as error:
         _write(replies, {"refused": str(error), "problems": _problems(strategy, parameters)})
         return None
-    except Exception as error:  # noqa: BLE001 -- a validator is the user's code
+    except BaseException as error:  # noqa: BLE001 -- a validator is the user's code
         text = f"strategy file {path}: its parameters' own check raised {error_text(error)}"
         _write(replies, {"refused": text[:_TRACE_CHARACTERS_MAX], "problems": None})
         return None

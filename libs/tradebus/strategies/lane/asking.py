@@ -6,7 +6,6 @@ The instance may live here (`runner`) or in a process of its own (`tradebus.runt
 what its answer counts for is the same, because it is made here.
 """
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 from tradebus.contracts.signals import Group
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
-from tradebus.strategies.lane.decisions import Moment, Source, in_words, settle
+from tradebus.strategies.lane.decisions import Moment, Source, settle
 from tradebus.strategies.lane.hours import Hours, SessionHours
 from tradebus.strategies.lane.legs import RoleLegs
 from tradebus.strategies.market_views import Chain, Quote
@@ -224,11 +223,3 @@ def _with_group(legs: RoleLegs | None, decision: Decision, moment: Moment, posit
     if isinstance(asked, Decision):
         return Settled(asked, moment, position)
     return Settled(decision, moment, position, group=asked)
-
-
-def error_text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {in_words(error, str)}"
-
-
-def trace_of(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))

@@ -7,7 +7,6 @@ one signal (of legs one each: `legs`) and every other row none; ids are pure fun
 event time; a paused session sends no entry; an entry's stop lies on the losing side of its price.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from tradebus.kernel.ids import derive_id
 from tradebus.strategies.lane.positions import PositionKey
 from tradebus.strategies.needs import role_problem
 from tradebus.strategies.protocol import Action, Decision, Position, RoleLeg, hold
+from tradebus.strategies.raised import error_text, in_words, plain_text
 from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal, Signal
 
 _REASON_CHARACTERS_MAX: Final = 500
@@ -63,10 +63,9 @@ def settle(
 ) -> Decision:  # fmt: skip
     """The decision that counts: the strategy's, or a HOLD whose reason says why it does not. `missing` is what it needs
     to enter and was not shown."""
-    problem = broken(answer, moment.price_paise)
-    if problem is not None:
-        return hold(f"strategy_error: {problem}")
-    decision: Decision = answer
+    decision = checked(answer, moment.price_paise)
+    if isinstance(decision, str):
+        return hold(f"strategy_error: {decision}")
     if decision.action is Action.EXIT and position is None and not holds_legs:
         return hold(f"exit_without_position: {decision.reason}")
     if paused and decision.action in _ENTRIES:
@@ -76,14 +75,45 @@ def settle(
     return decision
 
 
-def broken(answer: Any, price_paise: int) -> str | None:
-    """What is wrong with an answer, None where nothing is. A strategy is the user's code: anything may come back."""
+def checked(answer: Any, price_paise: int) -> Decision | str:
+    """An answer as a plain Decision, or what is wrong with it. A strategy is the user's code: anything may come back,
+    and a class of the user's may do anything when it is looked at."""
     if type(answer) is Decision and answer.action is Action.HOLD and type(answer.reason) is str and answer.reason:
         confidence = answer.confidence
         if type(confidence) is float and 0 <= confidence <= 1:
-            return None  # nearly all answers
-    if not isinstance(answer, Decision):
-        return f"TypeError: answered {type(answer).__name__}, not a Decision"
+            return answer  # nearly all answers
+    try:
+        if not isinstance(answer, Decision):
+            return f"TypeError: answered {type(answer).__name__}, not a Decision"
+        decision = _plain(answer)
+        return _broken(decision, price_paise) or decision
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 -- the user's code may raise anything
+        return error_text(error)
+
+
+def _plain(answer: Decision) -> Decision:
+    """Its fields read once, without classes of the user's own where it counts: nobody after this is surprised."""
+    reason: Any = answer.reason
+    confidence: Any = answer.confidence
+    legs: Any = answer.legs
+    is_plain = type(answer) is Decision and type(reason) is str and type(legs) is tuple
+    if is_plain and type(confidence) in (int, float):
+        return answer
+    if isinstance(reason, str):
+        reason = plain_text(reason)
+    if isinstance(confidence, float):
+        confidence = float.__float__(confidence)
+    elif isinstance(confidence, int):
+        confidence = int.__int__(confidence)
+    if isinstance(legs, tuple):
+        legs = tuple.__getitem__(legs, slice(None))
+    return Decision(answer.action, reason, answer.stop_paise, answer.target_paise, confidence, legs)
+
+
+def _broken(answer: Decision, price_paise: int) -> str | None:
+    """What is wrong with a decision, None where nothing is."""
     action: Any = answer.action
     reason: Any = answer.reason
     confidence = answer.confidence
@@ -136,14 +166,6 @@ def broken_levels(stop: Any, target: Any, side: Side, price_paise: int) -> str |
 
 def _bound(value: Any) -> str:
     return f" and at most {_LEVEL_PAISE_MAX}" if type(value) is int and value > _LEVEL_PAISE_MAX else ""
-
-
-def in_words(value: Any, words: Callable[[Any], str] = repr) -> str:
-    """What a user's code gave, in words, bounded; its type where it cannot be said."""
-    try:
-        return words(value)[:_REASON_CHARACTERS_MAX]
-    except Exception:  # noqa: BLE001 -- the words are the user's code, and an int may have too many digits
-        return f"a {type(value).__name__} that cannot be said"
 
 
 def row_of(decision: Decision, source: Source, moment: Moment, *, group_id: str | None = None) -> DecisionRow:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tradebus.kernel.time import ist_midnight_ns
-from tradebus.strategies.lane.asking import Ask, Asking, InputCandle, Settled, error_text, trace_of
+from tradebus.strategies.lane.asking import Ask, Asking, InputCandle, Settled
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.needs import Series
 from tradebus.strategies.protocol import Candle, Strategy, Tick
+from tradebus.strategies.raised import error_text, trace_of
 
 
 class Runner:
@@ -51,7 +52,9 @@ class Runner:
             self._instance = self._make()
             if not inputs:
                 candles = self._warmed_up(self._instance, ts_open_ns, candles)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             self._instance = None
             self.asking.begin(ts_open_ns, ())
             return self.asking.told(trace_of(error))
@@ -59,7 +62,9 @@ class Runner:
         for ask in asks:
             try:
                 self._answer(ask)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 -- as when it is live: lost to the strategy, the next is not
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 -- as when it is live: lost to the strategy, the next is not
                 failure = failure or trace_of(error)
         return self.asking.told(failure)
 
@@ -82,7 +87,9 @@ class Runner:
             return None
         try:
             self._answer(ask)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             return self.asking.told(trace_of(error))
         return None
 
@@ -94,7 +101,9 @@ class Runner:
     def _settle(self, ask: Ask, *, paused: bool) -> Settled | None:
         try:
             answer = self._answer(ask)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             return self.asking.raised(ask, error_text(error), failure=trace_of(error))
         return self.asking.settled(ask, answer, paused=paused)
 
