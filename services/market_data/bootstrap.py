@@ -106,7 +106,7 @@ async def _live(
     )
     feeder = LiveFeeder(
         settings,
-        source=LiveSource(settings, open_broker, clock=market),
+        source=LiveSource(settings, open_broker, clock=market, timers=timers),
         bus=bus,
         store=store,
         ledger=PostgresGapLedger(store, bus),

@@ -12,10 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from websockets.asyncio.server import ServerConnection, serve
 
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanSettings
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import OrderRequest
 
 CLIENT_ID = "1000000001"
@@ -84,8 +86,10 @@ class FakeDhan:
     def settings(self, **more) -> DhanSettings:
         return DhanSettings(CLIENT_ID, TOKEN, endpoints=DhanEndpoints.at(self.url), **more)
 
-    def client(self, *, request_seconds: float = 5.0, **more) -> DhanClient:
-        return DhanClient(self.settings(**more), request_seconds=request_seconds, first_delay_seconds=0.001)
+    def client(self, *, timers: Timers = WALL_TIMERS, request_seconds: float = 5.0, **more) -> DhanClient:
+        return DhanClient(
+            self.settings(**more), timers=timers, request_seconds=request_seconds, first_delay_seconds=0.001
+        )
 
 
 @contextmanager

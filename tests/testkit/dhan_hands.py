@@ -9,6 +9,7 @@ from dhanhq import DhanContext, dhanhq
 
 from testkit import broker_hands
 from testkit.broker_hands import Facts, GatewayHand, Loop, facts_of
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.dhan import (
     DhanAccount,
@@ -126,15 +127,17 @@ class AdapterHand(GatewayHand):
         super().__init__(account, run)
         self._listings = listings
         self.settings = DhanSettings(client_id=account, access_token=token, endpoints=DhanEndpoints.at(url))
-        self.client = DhanClient(self.settings, request_seconds=request_seconds, first_delay_seconds=0.01)
+        self.client = DhanClient(
+            self.settings, timers=WALL_TIMERS, request_seconds=request_seconds, first_delay_seconds=0.01
+        )
         # The sandbox counts by its own clock; the tests need not wait for Dhan's read limits.
-        self.client.quotes_pacer = self.client.history_pacer = Pacer(1000)
-        self.client.chain_pacer = self.client.other_pacer = Pacer(1000)
-        self.reference = DhanReference(self.settings, client=self.client)
-        self.account = DhanAccount(self.settings, client=self.client)
-        self.session = DhanSession(self.settings, client=self.client)
+        self.client.quotes_pacer = self.client.history_pacer = Pacer(1000, timers=WALL_TIMERS)
+        self.client.chain_pacer = self.client.other_pacer = Pacer(1000, timers=WALL_TIMERS)
+        self.reference = DhanReference(self.client)
+        self.account = DhanAccount(self.client)
+        self.session = DhanSession(self.client)
         self.orders = DhanOrders(
-            self.settings, client=self.client, listing_of=listings.at, instrument_of=listings.place_of,
+            self.client, listing_of=listings.at, instrument_of=listings.place_of,
             settle_seconds=0,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ BY_TAG, ORDER, ITS_TRADES = (
 
 def orders_over(client, *, settle_seconds=0.0):
     return DhanOrders(
-        client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client,
+        client, listing_of=LISTED.__getitem__, instrument_of=instrument_of,
         settle_seconds=settle_seconds,
     )  # fmt: skip
 

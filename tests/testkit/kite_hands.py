@@ -12,6 +12,7 @@ from kiteconnect import exceptions as kite_errors
 
 from testkit import broker_hands
 from testkit.broker_hands import Facts, GatewayHand
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.kite import (
     KiteAccount,
@@ -106,20 +107,22 @@ class AdapterHand(GatewayHand):
         super().__init__(account, run)
         self._listings: dict[int, ListedInstrument] = {}
         settings = KiteSettings(API_KEY, "sandbox-secret", token, KiteEndpoints.at(url))
-        self.client = KiteClient(settings, request_seconds=request_seconds, first_delay_seconds=0.02)
+        self.client = KiteClient(
+            settings, timers=WALL_TIMERS, request_seconds=request_seconds, first_delay_seconds=0.02
+        )
         # The sandbox counts by its own clock; the tests need not wait for Kite's read limits.
-        self.client.quotes_pacer = self.client.history_pacer = self.client.other_pacer = Pacer(1000)
-        self.settings, self.reference = settings, KiteReference(settings, client=self.client)
+        self.client.quotes_pacer = self.client.history_pacer = self.client.other_pacer = Pacer(1000, timers=WALL_TIMERS)
+        self.settings, self.reference = settings, KiteReference(self.client)
         self.account, self.session = (
-            KiteAccount(settings, client=self.client),
-            KiteSession(settings, client=self.client),
+            KiteAccount(self.client),
+            KiteSession(self.client),
         )
         self.orders = self.new_orders()
 
     def new_orders(self) -> KiteOrders:
         """A gateway with a pace of its own."""
         return KiteOrders(
-            self.settings, client=self.client, listing_of=self._listings.__getitem__, settle_seconds=0.0,
+            self.client, listing_of=self._listings.__getitem__, settle_seconds=0.0,
             instrument_of=lambda _exchange, token: int(token) if int(token) in self._listings else None,
         )  # fmt: skip
 

@@ -49,7 +49,7 @@ def row(**changes) -> dict:
 def make(kite, **changes) -> KiteOrders:
     client = changes.pop("client", None) or kite.client()
     fields = {"listing_of": LISTED.__getitem__, "instrument_of": instrument_of, "clock": EventClock(NOW_NS)}
-    return KiteOrders(client.settings, client=client, **(fields | changes))
+    return KiteOrders(client, **(fields | changes))
 
 
 PLACE = "POST /orders/regular"

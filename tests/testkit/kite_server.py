@@ -3,8 +3,10 @@
 from typing import Any
 
 from testkit.scripted_server import Reply, ScriptedServer
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.kite import KiteClient, KiteEndpoints, KiteSettings
+from tradebus.kernel.timers import Timers
 
 TOKEN = "very-secret-access-token"
 
@@ -21,7 +23,11 @@ class KiteServer(ScriptedServer):
         fields = {"api_key": "apikey", "api_secret": "api-secret-text", "access_token": TOKEN}
         return KiteSettings(**(fields | {"endpoints": KiteEndpoints.at(self.url)} | changes))
 
-    def client(self, *, request_seconds: float = 5.0, **changes: Any) -> KiteClient:
-        client = KiteClient(self.settings(**changes), request_seconds=request_seconds, first_delay_seconds=0.001)
-        client.quotes_pacer = client.history_pacer = client.other_pacer = Pacer(10_000)  # nobody counts here
+    def client(self, *, timers: Timers = WALL_TIMERS, request_seconds: float = 5.0, **changes: Any) -> KiteClient:
+        client = KiteClient(
+            self.settings(**changes), timers=timers, request_seconds=request_seconds, first_delay_seconds=0.001
+        )
+        client.quotes_pacer = client.history_pacer = client.other_pacer = Pacer(
+            10_000, timers=WALL_TIMERS
+        )  # nobody counts here
         return client

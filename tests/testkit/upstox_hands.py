@@ -12,6 +12,7 @@ from upstox_client.rest import ApiException
 from services.sandbox.ports import SandboxInstrument
 from testkit import broker_hands
 from testkit.broker_hands import Facts, GatewayHand
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.calls import Pacer
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.upstox import (
@@ -138,13 +139,15 @@ class AdapterHand(GatewayHand):
         self.settings = UpstoxSettings(
             api_key=API_KEY, api_secret="sandbox-secret", access_token=token, endpoints=UpstoxEndpoints.at(url)
         )
-        self.client = UpstoxClient(self.settings, request_seconds=request_seconds, first_delay_seconds=0.02)
-        self.client.pacer = Pacer(1000)  # the sandbox counts by its own clock
-        self.reference = UpstoxReference(self.settings, client=self.client)
-        self.account = UpstoxAccount(self.settings, client=self.client)
-        self.session = UpstoxSession(self.settings, client=self.client)
+        self.client = UpstoxClient(
+            self.settings, timers=WALL_TIMERS, request_seconds=request_seconds, first_delay_seconds=0.02
+        )
+        self.client.pacer = Pacer(1000, timers=WALL_TIMERS)  # the sandbox counts by its own clock
+        self.reference = UpstoxReference(self.client)
+        self.account = UpstoxAccount(self.client)
+        self.session = UpstoxSession(self.client)
         self.orders = UpstoxOrders(
-            self.settings, client=self.client, listing_of=lambda index: listing_of(instruments[index]),
+            self.client, listing_of=lambda index: listing_of(instruments[index]),
             instrument_of=lambda _segment, key: by_key.get(key), settle_seconds=0.0,
         )  # fmt: skip
 

@@ -44,6 +44,6 @@ def request(**changes) -> OrderRequest:
 
 def gateway_over(client: UpstoxClient, *, settle_seconds: float = 0.0, pace: Pacer | None = None) -> UpstoxOrders:
     return UpstoxOrders(
-        client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client,
+        client, listing_of=LISTED.__getitem__, instrument_of=instrument_of,
         settle_seconds=settle_seconds, clock=EventClock(NOW_NS), pace=pace,
     )  # fmt: skip

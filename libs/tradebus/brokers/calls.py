@@ -18,8 +18,9 @@ from typing import TypeVar
 
 from tradebus.brokers.errors import BrokerError, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.redaction import Redactor
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import jittered
+from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import deadline, sleep
 
 T = TypeVar("T")
 # Turns what an SDK raised (or a reply it swallowed an exception into) into one of tradebus.brokers.errors.
@@ -48,16 +49,17 @@ def watched_threads() -> Iterator[list["Future[object]"]]:
 class Pacer:
     """At most `per_second` starts a second, evenly spaced: for the read limits of BROKERS 6."""
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: float, *, timers: Timers) -> None:
+        self._timers = timers
         self._gap_ns = int(1e9 / per_second)
         self._next_ns = 0
 
     async def turn(self) -> None:
-        now_ns = monotonic_ns()
+        now_ns = self._timers.monotonic_ns()
         start_ns = max(now_ns, self._next_ns)
         self._next_ns = start_ns + self._gap_ns
         if start_ns > now_ns:
-            await asyncio.sleep((start_ns - now_ns) / 1e9)
+            await sleep(self._timers, (start_ns - now_ns) / 1e9)
 
 
 class SdkCalls:
@@ -69,6 +71,7 @@ class SdkCalls:
         *,
         classify: Classify,
         redactor: Redactor,
+        timers: Timers,
         refresh: Callable[[], Awaitable[bool]] | None = None,
         workers: int = 4,
         request_seconds: float = REQUEST_SECONDS,
@@ -76,6 +79,7 @@ class SdkCalls:
         seed: int = 0,
     ) -> None:
         self.broker, self._classify, self._redactor, self._refresh = broker, classify, redactor, refresh
+        self._timers = timers
         self._request_seconds, self._first_delay_seconds, self._seed = request_seconds, first_delay_seconds, seed
         # Threads of their own for what is asked once: however many reads hang, an order finds one.
         self._readers = ThreadPoolExecutor(workers, thread_name_prefix=f"{broker}-sdk-read")
@@ -96,7 +100,7 @@ class SdkCalls:
             except (Throttled, NoAnswer):
                 if attempt == ATTEMPTS:
                     raise
-            await asyncio.sleep(jittered(delay_seconds, attempt, seed=self._seed))
+            await sleep(self._timers, jittered(delay_seconds, attempt, seed=self._seed))
             delay_seconds = min(2 * delay_seconds, _LAST_DELAY_SECONDS)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -140,7 +144,7 @@ class SdkCalls:
             watched.append(started)  # type: ignore[arg-type]  # nobody asks what it returns
         future = asyncio.wrap_future(started)
         try:
-            async with asyncio.timeout(self._request_seconds + _GRACE_SECONDS):
+            async with deadline(self._timers, self._request_seconds + _GRACE_SECONDS):
                 return await asyncio.shield(future)
         except TimeoutError:
             if not future.done():
@@ -167,13 +171,14 @@ class SdkCalls:
         return type(classified)(self.broker, text if text.startswith(what) else f"{what}: {text}")
 
     def _halt(self, error: TokenExpired) -> None:
-        self.halted, self._ask_again_ns = error, monotonic_ns() + int(_HALT_SECONDS * 1e9)
+        self.halted, self._ask_again_ns = error, self._timers.monotonic_ns() + int(_HALT_SECONDS * 1e9)
 
     async def _goes_on(self) -> bool:
         """Whether a token was brought since everything halted; it is asked for now and then, by one of the callers."""
-        if monotonic_ns() < self._ask_again_ns:
+        now_ns = self._timers.monotonic_ns()
+        if now_ns < self._ask_again_ns:
             return self.halted is None
-        self._ask_again_ns = monotonic_ns() + int(_HALT_SECONDS * 1e9)
+        self._ask_again_ns = now_ns + int(_HALT_SECONDS * 1e9)
         if await self._refreshed(self._generation):
             self.halted = None
         return self.halted is None

@@ -15,8 +15,9 @@ from tradebus.brokers.credentials import Credential
 from tradebus.brokers.feed import MarketFeed, OrderUpdates
 from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.reference import InstrumentOf, ListedInstrument, ListingOf, ReferenceData
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.kernel.timers import Timers
 
 ADAPTERS = {"kite": "Kite", "dhan": "Dhan", "upstox": "Upstox"}
 # What each broker calls the public half of a login.
@@ -71,36 +72,45 @@ class OpenBroker(Protocol):
         credential: Credential,
         *,
         url: str,
+        timers: Timers,
         refresh: Refresh | None = None,
         clock: Clock | None = None,
     ) -> Broker: ...
 
 
 def open_broker(
-    name: str, credential: Credential, *, url: str = "", refresh: Refresh | None = None, clock: Clock | None = None
+    name: str,
+    credential: Credential,
+    *,
+    url: str = "",
+    timers: Timers,
+    refresh: Refresh | None = None,
+    clock: Clock | None = None,
 ) -> Broker:
     """The broker behind its ports; nothing is sent yet. `url` points all of it at one address, "" means the real one;
-    `clock` is the market's, where that is not the machine's.
+    all of it waits by `timers`; `clock` is the market's, where that is not the timers'.
 
     Raises InvalidInput for an unknown broker, or a login that lacks what that broker needs.
     """
-    return Adapter(name, credential, url=url, refresh=refresh, clock=clock or WallClock())
+    return Adapter(name, credential, url=url, timers=timers, refresh=refresh, clock=clock or timers)
 
 
 class Adapter:
     """A login through the adapter package of its broker, which are all of one shape."""
 
-    def __init__(self, name: str, credential: Credential, *, url: str, refresh: Refresh | None, clock: Clock) -> None:
+    def __init__(
+        self, name: str, credential: Credential, *, url: str, timers: Timers, refresh: Refresh | None, clock: Clock
+    ) -> None:
         if name not in ADAPTERS:
             known = ", ".join(ADAPTERS)
             raise InvalidInput(f"broker: {name!r} is unknown{nearest(name, ADAPTERS)}; known are {known}")
         self.name, self._clock = name, clock
         endpoints = self._part("Endpoints")
-        self._settings = self._part("Settings")(
+        settings = self._part("Settings")(
             **{CLIENT_ID[name]: credential.client_id}, api_secret=credential.api_secret,
             access_token=credential.access_token, endpoints=endpoints.at(url) if url else endpoints(), refresh=refresh,
         )  # fmt: skip
-        self._client = self._part("Client")(self._settings)
+        self._client = self._part("Client")(settings, timers=timers)
         self.reference: ReferenceData = self._made("Reference", clock=clock)
         self.account: BrokerAccount = self._made("Account")
         self.session: LoginSession = self._made("Session")
@@ -126,4 +136,4 @@ class Adapter:
         return getattr(import_module(f"tradebus.brokers.{self.name}"), ADAPTERS[self.name] + what)
 
     def _made(self, what: str, **arguments: Any) -> Any:
-        return self._part(what)(self._settings, client=self._client, **arguments)
+        return self._part(what)(self._client, **arguments)

@@ -20,8 +20,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from tradebus.brokers.common.access.addresses import is_here
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.redaction import Redactor
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.rng import jittered
+from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import deadline, sleep
 
 Frame = bytes | str
 Send = Callable[[Frame], Awaitable[None]]
@@ -42,7 +43,10 @@ class SocketAddress:
 
 @dataclass(frozen=True, slots=True)
 class SocketTiming:
-    """Seconds. `silent_seconds`: a connection that brought no frame for so long is dropped (None: never)."""
+    """Seconds. `silent_seconds`: a connection that brought no frame for so long is dropped (None: never).
+
+    Back-off and silence are waited out by the timers; connecting and pings by the library, in the machine's time.
+    """
 
     first_delay_seconds: float = 0.5
     last_delay_seconds: float = 30.0
@@ -61,12 +65,13 @@ class ReconnectingSocket:
         address: Callable[[], Awaitable[SocketAddress]],
         opened: Callable[[Send], Awaitable[None]],
         redactor: Redactor,
+        timers: Timers,
         timing: SocketTiming | None = None,
         max_frame_bytes: int = 16 * 1024 * 1024,
         seed: int = 0,
     ) -> None:
         self._name, self._address, self._opened, self._redactor = name, address, opened, redactor
-        self._timing = timing or SocketTiming()
+        self._timers, self._timing = timers, timing or SocketTiming()
         self._max_frame_bytes, self._seed = max_frame_bytes, seed
         self._connection: ClientConnection | None = None
         self._closed = asyncio.Event()
@@ -75,7 +80,7 @@ class ReconnectingSocket:
     async def frames(self) -> AsyncGenerator[list[Frame] | FeedEvent, None]:
         """Lists of frames in arrival order, and what happened to the connection; ends after `close` or a refusal."""
         while not self._closed.is_set():
-            started_ns = monotonic_ns()
+            started_ns = self._timers.monotonic_ns()
             try:
                 async with await self._connect() as connection:
                     self._connection = connection
@@ -92,7 +97,7 @@ class ReconnectingSocket:
             if self._closed.is_set():
                 return
             yield FeedEvent(FeedEventKind.DISCONNECTED, f"{self._name}: {reason}")
-            await self._back_off(lived_seconds=(monotonic_ns() - started_ns) / 1e9)
+            await self._back_off(lived_seconds=(self._timers.monotonic_ns() - started_ns) / 1e9)
 
     async def send(self, frame: Frame) -> bool:
         """Sends now where connected. False where not: `opened` will say everything again."""
@@ -133,7 +138,7 @@ class ReconnectingSocket:
             raise
 
     async def _live(self, connection: ClientConnection) -> AsyncIterator[list[Frame] | FeedEvent]:
-        inbox = _Inbox()
+        inbox = _Inbox(self._timers)
         reading = asyncio.create_task(inbox.fill(connection))
         try:
             with contextlib.suppress(ConnectionClosed):  # what came before it closed is given out, and why it closed
@@ -155,11 +160,7 @@ class ReconnectingSocket:
     async def _back_off(self, *, lived_seconds: float) -> None:
         self._attempt = 1 if lived_seconds >= _HEALTHY_SECONDS else self._attempt + 1
         base = min(self._timing.first_delay_seconds * 2 ** (self._attempt - 1), self._timing.last_delay_seconds)
-        try:
-            async with asyncio.timeout(jittered(base, self._attempt, seed=self._seed)):
-                await self._closed.wait()
-        except TimeoutError:
-            return
+        await sleep(self._timers, jittered(base, self._attempt, seed=self._seed), unless=self._closed)
 
 
 class _Refusal(Exception):
@@ -173,7 +174,8 @@ class _Silent(Exception):
 class _Inbox:
     """Frames between the reading task and the consumer."""
 
-    def __init__(self) -> None:
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
         self._frames: deque[Frame] = deque()
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -197,7 +199,7 @@ class _Inbox:
         """All that has arrived; waits for the first. Empty after the end, or after the timeout."""
         if not self._frames and not self.ended:
             try:
-                async with asyncio.timeout(timeout_seconds):
+                async with deadline(self._timers, timeout_seconds):
                     await self._changed.wait()
             except TimeoutError:
                 return []

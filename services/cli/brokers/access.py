@@ -11,8 +11,10 @@ from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.registry import Broker, open_broker
 from tradebus.config.brokers import is_http_url
 from tradebus.config.settings import secrets_from_files
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.logs import configure_logs
+from tradebus.waiting.timers import WallTimers
 
 # Their instrument masters are public files.
 _PUBLIC_MASTERS = ("dhan", "upstox")
@@ -55,7 +57,8 @@ async def opened(
     """The broker, closed at the end. Raises InvalidInput for an unknown name, address or login."""
     parse_broker(broker, option="--broker")
     configure_logs("tradebus", level="debug" if Verbosity.log_level == "debug" else "warning")
-    found = open_broker(broker, stored_login(broker, credential, public=public), url=broker_url(broker, url))
+    login, timers = stored_login(broker, credential, public=public), WallTimers(WallClock())
+    found = open_broker(broker, login, url=broker_url(broker, url), timers=timers)
     try:
         yield found
     finally:

@@ -17,8 +17,10 @@ from services.cli.output import Verbosity, print_json, say
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.registry import Broker, open_broker
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.runtime.logs import configure_logs
+from tradebus.waiting.timers import WallTimers
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ async def _credential(request: LoginRequest, application: Credential) -> Credent
     if request.token_file is not None:
         return application.renewed(_content(request.token_file, option="--token-file"))
     broker = open_broker(
-        request.broker, replace(application, access_token=""), url=broker_url(request.broker, request.url)
-    )
+        request.broker, replace(application, access_token=""), url=broker_url(request.broker, request.url),
+        timers=WallTimers(WallClock()),
+    )  # fmt: skip
     try:
         return application.renewed(await broker.session.complete_login(await _answer(request, broker)))
     finally:
@@ -115,7 +118,7 @@ async def _address(broker: Broker) -> str | None:
 
 
 async def _state(credential: Credential, url: str) -> SessionState:
-    broker = open_broker(credential.broker, credential, url=url)
+    broker = open_broker(credential.broker, credential, url=url, timers=WallTimers(WallClock()))
     try:
         return await broker.session.check()
     finally:

@@ -156,7 +156,9 @@ class Accounts:
         async def stored_token() -> str:
             return (await asyncio.to_thread(self._credentials.get, credential_name)).access_token
 
-        broker = self._open_broker(name, credential, url=self._urls[name], refresh=stored_token, clock=self._clock)
+        broker = self._open_broker(
+            name, credential, url=self._urls[name], timers=self._timers, refresh=stored_token, clock=self._clock
+        )
         listed = BrokerNames(self._books, broker)
         try:
             if check:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from testkit.dhan_desk import CLIENT_ID, INFY, LISTED, NIFTY, TOKEN, fake_sockets, instrument_of
 from testkit.fuzz_dhan import header, listed, packet
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.dhan import DhanEndpoints, DhanFeed, DhanOrderUpdates, DhanSettings
 from tradebus.brokers.dhan.client import DhanClient
@@ -61,7 +62,7 @@ def settings_of(sockets, **more):
 
 @asynccontextmanager
 async def followed(sockets, instruments=None, mode=FeedMode.FULL, *, more=None, **limits):
-    feed = DhanFeed(settings_of(sockets, **(more or {})), timing=FAST, **limits)
+    feed = DhanFeed(DhanClient(settings_of(sockets, **(more or {})), timers=WALL_TIMERS), timing=FAST, **limits)
     await feed.subscribe({0: INFY, 1: NIFTY} if instruments is None else instruments, mode)
     following = Following(feed.batches())
     try:
@@ -159,7 +160,7 @@ async def test_another_mode_replaces_the_first():
 
 
 async def test_beyond_dhans_limits_nothing_is_subscribed_and_the_limit_is_named():
-    feed = DhanFeed(DhanSettings(CLIENT_ID, TOKEN))
+    feed = DhanFeed(DhanClient(DhanSettings(CLIENT_ID, TOKEN), timers=WALL_TIMERS))
     many = {number: listed(number + 1) for number in range(25_001)}
     with pytest.raises(InvalidInput, match="5,000"):
         await feed.subscribe(many, FeedMode.PRICE)
@@ -216,8 +217,7 @@ class BrokenClient(DhanClient):
 
 
 async def test_a_defect_in_reading_ends_the_feed_with_it_and_not_in_silence():
-    settings = DhanSettings(CLIENT_ID, TOKEN)
-    feed = DhanFeed(settings, client=BrokenClient(settings))
+    feed = DhanFeed(BrokenClient(DhanSettings(CLIENT_ID, TOKEN), timers=WALL_TIMERS))
     await feed.subscribe({0: INFY}, FeedMode.FULL)
     with pytest.raises(ZeroDivisionError):
         async for _ in feed.batches():
@@ -234,7 +234,12 @@ async def test_a_handshake_that_is_refused_ends_the_feed():
 
 async def test_no_token_is_in_any_event_or_log(caplog):
     caplog.set_level(logging.DEBUG)
-    feed = DhanFeed(DhanSettings(CLIENT_ID, TOKEN, endpoints=DhanEndpoints.at("http://127.0.0.1:1")), timing=FAST)
+    feed = DhanFeed(
+        DhanClient(
+            DhanSettings(CLIENT_ID, TOKEN, endpoints=DhanEndpoints.at("http://127.0.0.1:1")), timers=WALL_TIMERS
+        ),
+        timing=FAST,
+    )
     following = Following(feed.batches())
     await following.until(lambda: len(following.seen) >= 2)
     await feed.close()
@@ -267,7 +272,12 @@ def pascal(data):
 
 @asynccontextmanager
 async def order_stream(sockets, **more):
-    updates = DhanOrderUpdates(settings_of(sockets, **more), instrument_of=instrument_of, account="A", timing=FAST)
+    updates = DhanOrderUpdates(
+        DhanClient(settings_of(sockets, **more), timers=WALL_TIMERS),
+        instrument_of=instrument_of,
+        account="A",
+        timing=FAST,
+    )
     following = Following(updates.updates())
     try:
         yield following

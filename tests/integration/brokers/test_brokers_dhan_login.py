@@ -24,7 +24,7 @@ def client(dhan):
 
 
 async def test_money_positions_and_holdings_come_in_paise(dhan, client):
-    account = DhanAccount(client.settings, client=client)
+    account = DhanAccount(client)
     dhan.answers = {
         "GET /v2/fundlimit": Answer.of({"availabelBalance": 98_440.55, "utilizedAmount": 15_202}),
         "GET /v2/positions": Answer.of([
@@ -50,7 +50,7 @@ async def test_money_positions_and_holdings_come_in_paise(dhan, client):
 
 
 async def test_no_holdings_is_an_empty_list_and_no_funds_field_is_named(dhan, client):
-    account = DhanAccount(client.settings, client=client)
+    account = DhanAccount(client)
     dhan.answers = {"GET /v2/holdings": error("DH-908", 500), "GET /v2/fundlimit": Answer.of({"sodLimit": 1})}
     with pytest.raises(NoAnswer):
         await account.holdings()
@@ -73,7 +73,7 @@ async def test_no_holdings_is_an_empty_list_and_no_funds_field_is_named(dhan, cl
 )  # fmt: skip
 async def test_a_session_is_valid_expired_or_unknown(dhan, client, answer, state):
     dhan.answers["GET /v2/profile"] = answer
-    assert await DhanSession(client.settings, client=client).check() is state
+    assert await DhanSession(client).check() is state
 
 
 GRANTED = {"dhanClientId": CLIENT_ID, "accessToken": "new.access.token", "expiryTime": "2026-11-26T10:00:00"}
@@ -82,7 +82,7 @@ GRANTED = {"dhanClientId": CLIENT_ID, "accessToken": "new.access.token", "expiry
 @pytest.mark.parametrize("answer", ["tid-1234", "https://127.0.0.1/done?tokenId=tid-1234&x=1"])
 async def test_a_consent_login_trades_its_token_id(dhan, answer):
     client = dhan.client(api_key="app", api_secret="app-secret")
-    session = DhanSession(client.settings, client=client)
+    session = DhanSession(client)
     dhan.answers = {
         "POST /app/generate-consent": Answer.of({"consentAppId": "c-1", "status": "success"}),
         "GET /app/consumeApp-consent": Answer.of(GRANTED),
@@ -101,12 +101,12 @@ async def test_a_consent_login_trades_its_token_id(dhan, answer):
 
 async def test_pin_and_totp_make_a_token(dhan, client):
     dhan.answers["POST /app/generateAccessToken"] = Answer.of(GRANTED)
-    assert await DhanSession(client.settings, client=client).complete_login("123456:654321") == "new.access.token"
+    assert await DhanSession(client).complete_login("123456:654321") == "new.access.token"
     assert dhan.asked[0].path.endswith(f"dhanClientId={CLIENT_ID}&pin=123456&totp=654321")
 
 
 async def test_a_pasted_access_token_is_used_once_dhan_has_said_whose_it_is(dhan, client):
-    session = DhanSession(client.settings, client=client)
+    session = DhanSession(client)
     dhan.answers["GET /v2/profile"] = Answer.of({"dhanClientId": CLIENT_ID})
     assert await session.complete_login("eyJ0.eyJx.sig-1") == "eyJ0.eyJx.sig-1"
     assert client.token == "eyJ0.eyJx.sig-1"
@@ -117,7 +117,7 @@ async def test_a_pasted_access_token_is_used_once_dhan_has_said_whose_it_is(dhan
 
 
 async def test_a_login_that_fails_says_so_without_its_secrets(dhan, client):
-    session = DhanSession(client.settings, client=client)
+    session = DhanSession(client)
     dhan.answers["*"] = Answer.of({"errorCode": "DH-901", "errorMessage": "bad 123456 and 123456:654321"}, 401)
     with pytest.raises(TokenExpired) as refused:
         await session.complete_login("123456:654321")
@@ -129,7 +129,7 @@ async def test_a_login_that_fails_says_so_without_its_secrets(dhan, client):
 
 
 async def test_a_new_login_ends_a_halt(dhan, client):
-    session, account = DhanSession(client.settings, client=client), DhanAccount(client.settings, client=client)
+    session, account = DhanSession(client), DhanAccount(client)
     dhan.answers = {
         "GET /v2/fundlimit": error("DH-901", 401),
         "GET /v2/profile": Answer.of({"dhanClientId": CLIENT_ID}),
@@ -143,5 +143,5 @@ async def test_a_new_login_ends_a_halt(dhan, client):
 
 async def test_a_token_is_renewed_for_another_day(dhan, client):
     dhan.answers["GET /v2/RenewToken"] = Answer.of(GRANTED)
-    assert await DhanSession(client.settings, client=client).renew() == "new.access.token"
+    assert await DhanSession(client).renew() == "new.access.token"
     assert client.token == "new.access.token"

@@ -11,6 +11,7 @@ from testkit.dhan_desk import (
     trade_row,
 )
 from testkit.dhan_orders import ACCEPTED, BOOK, BY_TAG, ITS_TRADES, PLACE, TRADES, error, orders_over
+from testkit.simulated import PatientTimers, through
 
 from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerStatus, Result
 
@@ -61,21 +62,20 @@ async def test_an_unreadable_book_makes_no_absence_certain(dhan, orders, book):
     assert not lookup.definitive
 
 
-async def until_certainly_absent(orders) -> None:
-    async with asyncio.timeout(20):
-        while not (await orders.find_by_tag("A", "tb0001")).definitive:
-            await asyncio.sleep(0.01)
-
-
 async def test_a_tag_that_was_lost_a_moment_ago_is_not_certainly_absent(dhan):
-    client = dhan.client()
-    orders = orders_over(client, settle_seconds=0.3)
+    timers = PatientTimers()
+    client = dhan.client(timers=timers)
+    orders = orders_over(client, settle_seconds=5)
     dhan.answers |= {PLACE: Answer(500, b""), BY_TAG: error("DH-907", 404), BOOK: Answer.of([])}
-    assert not (await orders.find_by_tag("A", "tb0001")).definitive  # one before us may just have sent it
-    await until_certainly_absent(orders)
-    assert (await orders.place(request())).result is Result.UNKNOWN
-    assert not (await orders.find_by_tag("A", "tb0001")).definitive
-    await until_certainly_absent(orders)
+
+    async def is_certain(seconds: float) -> bool:
+        timers.advance(timers.now_ns() + round(seconds * 1e9))
+        return (await through(timers, orders.find_by_tag("A", "tb0001"))).definitive
+
+    assert not await is_certain(0), "one before us may just have sent it"
+    assert await is_certain(5)
+    assert (await through(timers, orders.place(request()))).result is Result.UNKNOWN
+    assert [await is_certain(seconds) for seconds in (0, 4.5, 0.5)] == [False, False, True]
     client.close()
 
 

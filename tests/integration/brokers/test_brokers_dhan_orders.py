@@ -14,6 +14,7 @@ from testkit.dhan_desk import (
     request,
 )
 from testkit.dhan_orders import ACCEPTED, ORDER, PLACE, error, orders_over
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanOrders, DhanSettings
 from tradebus.contracts.orders import OrderType, Transaction
@@ -167,7 +168,7 @@ async def test_anything_else_says_nothing_about_the_order_and_is_not_sent_again(
 async def test_an_answer_that_does_not_come_is_unknown(dhan):
     dhan.answers[PLACE] = Answer(wait_seconds=5)
     client = dhan.client(request_seconds=0.2)
-    orders = DhanOrders(client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client)
+    orders = DhanOrders(client, listing_of=LISTED.__getitem__, instrument_of=instrument_of)
     outcome = await orders.place(request())
     dhan.give_up.set()
     assert outcome.result is Result.UNKNOWN
@@ -177,7 +178,7 @@ async def test_an_answer_that_does_not_come_is_unknown(dhan):
 async def test_an_answer_that_drips_is_given_up(dhan):
     dhan.answers[PLACE] = Answer(body=json.dumps(ACCEPTED).encode(), drip_seconds=0.05)
     client = dhan.client(request_seconds=0.3)
-    orders = DhanOrders(client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client)
+    orders = DhanOrders(client, listing_of=LISTED.__getitem__, instrument_of=instrument_of)
     outcome = await orders.place(request())
     assert outcome.result is Result.UNKNOWN
     assert "no whole answer in 0.3 s" in outcome.reason
@@ -196,7 +197,7 @@ async def test_a_refused_token_is_renewed_once_and_the_order_sent_with_the_new_o
 
     dhan.answers[PLACE] = [error("DH-901", 401), Answer.of(ACCEPTED)]
     client = dhan.client(refresh=refresh)
-    orders = DhanOrders(client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client)
+    orders = DhanOrders(client, listing_of=LISTED.__getitem__, instrument_of=instrument_of)
     assert (await orders.place(request())).result is Result.ACCEPTED
     assert [asked.headers["access-token"] for asked in dhan.asked] == [TOKEN, "new-token"]
 
@@ -239,14 +240,14 @@ async def test_no_token_is_in_any_reason_or_log(dhan, caplog):
 )
 def test_a_token_goes_nowhere_unencrypted(endpoints):
     with pytest.raises(InvalidInput) as refused:
-        DhanClient(DhanSettings("1", TOKEN, endpoints=endpoints))
+        DhanClient(DhanSettings("1", TOKEN, endpoints=endpoints), timers=WALL_TIMERS)
     assert "secret@" not in str(refused.value)
 
 
 @pytest.mark.parametrize("token", ["two words", "line\nbreak", "naïve"])
 def test_a_token_that_is_none_is_refused_without_repeating_it(token):
     with pytest.raises(InvalidInput) as refused:
-        DhanClient(DhanSettings("1", token))
+        DhanClient(DhanSettings("1", token), timers=WALL_TIMERS)
     assert token not in str(refused.value)
 
 

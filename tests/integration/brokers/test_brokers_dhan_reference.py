@@ -163,7 +163,7 @@ def client(dhan):
 
 @pytest.fixture
 def reference(client):
-    return DhanReference(client.settings, client=client)
+    return DhanReference(client)
 
 
 async def test_the_list_is_downloaded_without_the_token(dhan, reference):

@@ -41,7 +41,7 @@ def client(dhan):
 
 @pytest.fixture(scope="module")
 def orders(client):
-    return DhanOrders(client.settings, listing_of=LISTED.__getitem__, instrument_of=instrument_of, client=client)
+    return DhanOrders(client, listing_of=LISTED.__getitem__, instrument_of=instrument_of)
 
 
 def damaged(row):
@@ -206,7 +206,7 @@ def test_a_resting_stop_waits_for_its_trigger():
     "tradedQty": 4, "status": "Traded", "lastUpdatedTime": "2026-11-25 10:00:00", "correlationId": "t",
 }))  # fmt: skip
 async def test_no_order_update_raises_or_is_told_wrongly(client, body):
-    updates = DhanOrderUpdates(client.settings, instrument_of=instrument_of, client=client)
+    updates = DhanOrderUpdates(client, instrument_of=instrument_of)
     for frame in (body, b'{"Type": "order_alert", "Data": ' + body + b"}", body.decode("utf-8", "replace")):
         told = updates.read(frame)
         if isinstance(told, BrokerOrder):
@@ -217,7 +217,7 @@ async def test_no_order_update_raises_or_is_told_wrongly(client, body):
 @given(body=bodies({"availabelBalance": 1.0, "utilizedAmount": 0, "netQty": 1, "data": {}}))
 async def test_reading_the_rest_raises_broker_errors_only(dhan, client, body):
     dhan.answers = {"*": Answer(200, body)}
-    account, reference = DhanAccount(client.settings, client=client), DhanReference(client.settings, client=client)
+    account, reference = DhanAccount(client), DhanReference(client)
     for read in (
         account.margins, account.positions, account.holdings, lambda: reference.expiries(LISTED[1]),
         lambda: reference.option_chain(LISTED[1], LISTED[3].key.expiry), lambda: reference.quotes([LISTED[0]]),
@@ -268,7 +268,7 @@ def documented():
 async def test_every_documented_reply_is_read_or_named_and_never_told_wrongly(dhan, client, orders, body):
     text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     dhan.answers = {"*": Answer(200, text)}
-    account, reference = DhanAccount(client.settings, client=client), DhanReference(client.settings, client=client)
+    account, reference = DhanAccount(client), DhanReference(client)
     for outcome in (await orders.place(request()), await orders.cancel("A", "1", at_ns=1)):
         assert outcome.result is not Result.REFUSED or "status" in str(body)
     await orders.find_by_tag("A", "tb0001")
@@ -282,7 +282,7 @@ async def test_every_documented_reply_is_read_or_named_and_never_told_wrongly(dh
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the documented replies do not lie beside the checkout")
 @pytest.mark.parametrize("name", ["17-live-order-update", "classic_11_live_order_update"])
 def test_the_documented_order_update_is_read(client, name):
-    updates = DhanOrderUpdates(client.settings, instrument_of=instrument_of, client=client)
+    updates = DhanOrderUpdates(client, instrument_of=instrument_of)
     pages = json.loads((SHARED / "docs_samples" / f"{name}.json").read_text())
     alerts = [page["body"] for page in pages if isinstance(page["body"], dict) and "Data" in page["body"]]
     assert alerts

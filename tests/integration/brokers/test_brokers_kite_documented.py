@@ -44,7 +44,7 @@ def mock(kite, route: str, name: str) -> None:
 
 def orders_of(kite) -> KiteOrders:
     client = kite.client()
-    return KiteOrders(client.settings, client=client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1)
+    return KiteOrders(client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1)
 
 
 @documented
@@ -56,12 +56,12 @@ async def test_money_positions_holdings_and_profile(kite):
     ):  # fmt: skip
         mock(kite, route, name)
     client = kite.client()
-    account = KiteAccount(client.settings, client=client)
+    account = KiteAccount(client)
     assert await account.margins() == AccountMargins(9_972_505, 14_570_655)
     positions, holdings = await account.positions(), await account.holdings()
     assert [row.symbol for row in positions][:2] == ["LEADMINI17DECFUT", "GOLDGUINEA17DECFUT"]
     assert (holdings[1].symbol, holdings[1].quantity, holdings[1].average_price_paise) == ("SBIN", 16, 80_178)
-    assert await KiteSession(client.settings, client=client).check() is SessionState.VALID
+    assert await KiteSession(client).check() is SessionState.VALID
 
 
 @documented
@@ -109,7 +109,7 @@ async def test_minute_candles(kite):
     mock(kite, "GET /instruments/historical/408065/minute", "historical_minute.json")
     client = kite.client()
     day_ns = 17_515 * NANOSECONDS_PER_DAY  # 15 December 2017
-    candles = await KiteReference(client.settings, client=client).history(
+    candles = await KiteReference(client).history(
         INFY, timeframe_seconds=60, from_ns=day_ns, to_ns=day_ns + NANOSECONDS_PER_DAY
     )
     rows = json.loads((MOCKS / "historical_minute.json").read_text())["data"]["candles"]
@@ -140,13 +140,13 @@ async def test_any_documented_reply_to_any_question_is_read_or_named_and_never_t
         assert order.status is not BrokerStatus.FILLED or 0 < order.quantity == order.filled_quantity
         assert order.status is not BrokerStatus.REJECTED or (b"REJECTED" in body and not order.filled_quantity)
     await orders.find_by_tag("s1", "tag1")
-    account, reference = KiteAccount(client.settings, client=client), KiteReference(client.settings, client=client)
+    account, reference = KiteAccount(client), KiteReference(client)
     for read in (
         account.margins(), account.positions(), account.holdings(), reference.quotes([INFY]), reference.instruments(),
         reference.history(INFY, timeframe_seconds=60, from_ns=0, to_ns=NANOSECONDS_PER_DAY),
     ):  # fmt: skip
         await read_or_named(read)
-    assert await KiteSession(client.settings, client=client).check() is not SessionState.EXPIRED
+    assert await KiteSession(client).check() is not SessionState.EXPIRED
 
 
 @documented
@@ -155,7 +155,7 @@ async def test_quotes_history_and_instruments(kite):
     mock(kite, "GET /quote", "quote.json")
     mock(kite, "GET /instruments/historical/408065/minute", "historical_oi.json")
     client = kite.client()
-    reference = KiteReference(client.settings, client=client)
+    reference = KiteReference(client)
     [quote] = await reference.quotes([INFY])
     assert (quote["price_paise"], quote["ask_paise"][0], quote["ask_orders"][0]) == (141_295, 141_295, 13)
     assert ist_datetime(int(quote["ts_event_ns"])).isoformat() == "2021-06-08T15:45:56+05:30"
@@ -173,14 +173,14 @@ async def test_quotes_history_and_instruments(kite):
 @pytest.mark.shared_data
 async def test_a_login(kite):
     mock(kite, "POST /session/token", "generate_session.json")
-    assert await KiteSession(kite.settings(), client=kite.client()).complete_login("abc") == "XXXXXX"
+    assert await KiteSession(kite.client()).complete_login("abc") == "XXXXXX"
 
 
 @documented
 @pytest.mark.shared_data
 async def test_a_postback_is_an_order_update(kite):
     body = json.loads((MOCKS / "postback.json").read_text())
-    stream = KiteOrderUpdates(kite.settings(), instrument_of=lambda *_: 1, client=kite.client())
+    stream = KiteOrderUpdates(kite.client(), instrument_of=lambda *_: 1)
     update = await stream.read(json.dumps({"type": "order", "data": body}))
     assert isinstance(update, BrokerOrder)
     assert (update.account, update.quantity, update.filled_quantity) == ("AB1234", 1, 1)
@@ -217,11 +217,11 @@ async def test_a_server_without_a_good_certificate_gets_neither_order_nor_token(
     async with server:
         port = server.sockets[0].getsockname()[1]
         client = kite.client(endpoints=KiteEndpoints.at(f"https://127.0.0.1:{port}"))
-        orders = KiteOrders(client.settings, client=client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1)
+        orders = KiteOrders(client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1)
         request = OrderRequest("s1", "tag1", 1, "INFY", Transaction.BUY, OrderType.LIMIT, 1, 1, 5, 0, price_paise=5)
         outcome = await orders.place(request)
         assert outcome.result is Result.UNKNOWN
         assert "certificate" in outcome.reason.lower()
         with pytest.raises(NoAnswer):
-            await KiteAccount(client.settings, client=client).margins()
+            await KiteAccount(client).margins()
     assert received == []

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from testkit.fuzz_kite import frame_of
 from testkit.kite_ticker import KiteTickerServer
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
 from tradebus.brokers.kite import KiteFeed, KiteOrderUpdates
+from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
@@ -59,7 +61,7 @@ def is_event(kind):
 
 
 async def test_subscriptions_are_said_on_every_connection(ticker):
-    feed = KiteFeed(ticker.settings(), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({1: listing(1), 2: listing(2)}, FeedMode.FULL)
     await feed.subscribe({3: listing(3)}, FeedMode.PRICE)
     expected = [
@@ -77,7 +79,7 @@ async def test_subscriptions_are_said_on_every_connection(ticker):
 
 
 async def test_changes_while_connected_are_said_at_once_and_remembered(ticker):
-    feed = KiteFeed(ticker.settings(), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({1: listing(1)}, FeedMode.QUOTE)
     async with aclosing(feed.batches()) as items:
         await take(items, 1)
@@ -100,7 +102,7 @@ async def test_changes_while_connected_are_said_at_once_and_remembered(ticker):
 
 
 async def test_what_has_arrived_is_one_batch_in_order(ticker):
-    feed = KiteFeed(ticker.settings(), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({1: listing(1), 2: listing(2)}, FeedMode.PRICE)
     async with aclosing(feed.batches()) as items:
         await take(items, 1)
@@ -116,7 +118,7 @@ async def test_what_has_arrived_is_one_batch_in_order(ticker):
 
 
 async def test_words_of_the_broker_come_without_the_token(ticker):
-    feed = KiteFeed(ticker.settings(), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
     async with aclosing(feed.batches()) as items:
         await take(items, 1)
@@ -126,7 +128,7 @@ async def test_words_of_the_broker_come_without_the_token(ticker):
 
 
 async def test_three_thousand_instruments_a_connection_and_three_connections(ticker):
-    feed = KiteFeed(ticker.settings(), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({number: listing(number) for number in range(9_000)}, FeedMode.PRICE)
     with pytest.raises(InvalidInput, match="room for 0: Kite allows 3,000 on each of 3 connections"):
         await feed.subscribe({9_000: listing(9_000)}, FeedMode.PRICE)
@@ -147,7 +149,7 @@ async def test_three_thousand_instruments_a_connection_and_three_connections(tic
 
 
 async def test_a_connection_is_added_while_running(ticker):
-    feed = KiteFeed(ticker.settings(), timing=QUICK, connections=2)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK, connections=2)
     async with aclosing(feed.batches()) as items:
         first = asyncio.ensure_future(anext(items))
         await asyncio.sleep(0)
@@ -162,7 +164,7 @@ async def test_a_connection_is_added_while_running(ticker):
 
 @pytest.mark.parametrize("token", ["", "x", "-257", "259", str(2**40 + 1), "１"])
 async def test_what_has_no_token_of_a_known_segment_is_named(ticker, token):
-    feed = KiteFeed(ticker.settings())
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS))
     bad = ListedInstrument(InstrumentKey(Segment.NSE, "BAD"), token, "NSE", "BADSYMBOL", 1, 5)
     with pytest.raises(InvalidInput, match="BADSYMBOL"):
         await feed.subscribe({1: listing(1), 2: bad}, FeedMode.PRICE)
@@ -170,7 +172,7 @@ async def test_what_has_no_token_of_a_known_segment_is_named(ticker, token):
 
 
 async def test_one_token_cannot_be_two_instruments(ticker):
-    feed = KiteFeed(ticker.settings())
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS))
     await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
     for clash in ({2: listing(1)}, {1: listing(2)}):
         with pytest.raises(InvalidInput, match="clashes"):
@@ -181,7 +183,7 @@ async def test_one_token_cannot_be_two_instruments(ticker):
 
 async def test_a_refused_login_ends_the_feed_and_shows_no_token(ticker):
     ticker.tokens.clear()
-    feed = KiteFeed(ticker.settings(access_token=TOKEN), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(access_token=TOKEN), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
     async with asyncio.timeout(10):
         events = [item async for item in feed.batches()]
@@ -197,7 +199,7 @@ async def test_a_refused_login_is_renewed_once(ticker):
         return next(fresh)
 
     ticker.tokens = {"another-secret-token"}
-    feed = KiteFeed(ticker.settings(access_token=TOKEN, refresh=refresh), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(access_token=TOKEN, refresh=refresh), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
     async with aclosing(feed.batches()) as items:
         assert (await take(items, 1))[0].kind is FeedEventKind.CONNECTED
@@ -210,7 +212,7 @@ async def test_a_refused_login_is_renewed_once(ticker):
 
 async def test_a_connection_without_heartbeats_is_given_up(ticker):
     timing = SocketTiming(first_delay_seconds=0.01, last_delay_seconds=0.02, silent_seconds=0.1)
-    feed = KiteFeed(ticker.settings(), timing=timing)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=timing)
     await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
     async with aclosing(feed.batches()) as items:
         kinds = [item.kind for item in await take(items, 3)]
@@ -219,7 +221,7 @@ async def test_a_connection_without_heartbeats_is_given_up(ticker):
 
 async def test_close_ends_a_feed_that_waits(ticker):
     for subscribed in (False, True):
-        feed = KiteFeed(ticker.settings(), timing=QUICK)
+        feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK)
         if subscribed:
             await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
         reading = asyncio.create_task(collect(feed))
@@ -238,7 +240,7 @@ def test_more_connections_than_kite_allows_are_refused(connections):
     from tradebus.brokers.kite import KiteSettings
 
     with pytest.raises(InvalidInput, match="connections"):
-        KiteFeed(KiteSettings("apikey"), connections=connections)
+        KiteFeed(KiteClient(KiteSettings("apikey"), timers=WALL_TIMERS), connections=connections)
 
 
 UPDATE = {
@@ -261,7 +263,8 @@ async def test_order_updates_are_orders_of_the_book(ticker):
         return [BrokerFill("f1", 4, 100_000, 5), BrokerFill("f2", 6, 100_000, 6)][: len(asked)]
 
     stream = KiteOrderUpdates(
-        ticker.settings(), instrument_of=lambda *names: {("NSE", "256257"): 1}.get(names), fills_of=fills_of,
+        KiteClient(ticker.settings(), timers=WALL_TIMERS),
+        instrument_of=lambda *names: {("NSE", "256257"): 1}.get(names), fills_of=fills_of,
         timing=QUICK,
     )  # fmt: skip
     async with aclosing(stream.updates()) as items:
@@ -285,7 +288,9 @@ async def test_order_updates_are_orders_of_the_book(ticker):
 
 
 async def test_an_update_does_not_tell_an_end_whose_fills_it_has_not(ticker):
-    stream = KiteOrderUpdates(ticker.settings(), instrument_of=lambda *_: None, account="s1", timing=QUICK)
+    stream = KiteOrderUpdates(
+        KiteClient(ticker.settings(), timers=WALL_TIMERS), instrument_of=lambda *_: None, account="s1", timing=QUICK
+    )
     async with aclosing(stream.updates()) as items:
         await take(items, 1)
         for status, filled in (("COMPLETE", 10), ("CANCELLED", 4), ("CANCELLED", 0), ("REJECTED", 0)):
@@ -300,7 +305,7 @@ async def test_an_update_does_not_tell_an_end_whose_fills_it_has_not(ticker):
 
 async def test_the_batches_of_a_feed_can_be_kept(ticker):
     """A later frame does not write into the memory of an earlier one."""
-    feed = KiteFeed(ticker.settings(), timing=QUICK)
+    feed = KiteFeed(KiteClient(ticker.settings(), timers=WALL_TIMERS), timing=QUICK)
     await feed.subscribe({1: listing(1)}, FeedMode.PRICE)
     async with aclosing(feed.batches()) as items:
         await take(items, 1)

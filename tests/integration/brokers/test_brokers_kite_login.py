@@ -23,7 +23,7 @@ async def test_positions_and_holdings_are_exact(kite):
         {"tradingsymbol": "SBIN", "isin": "INE062A01020", "quantity": 16, "t1_quantity": 4, "average_price": 801.78125,
          "last_price": 762.45}
     ])  # fmt: skip
-    account = KiteAccount(kite.settings(), client=kite.client())
+    account = KiteAccount(kite.client())
     assert list(await account.positions()) == [
         NetPosition("14866434", "NFO", "NIFTY26DECFUT", "NRML", -65, 0, 65, 2_600_005, 0, -123_450)
     ]
@@ -32,7 +32,7 @@ async def test_positions_and_holdings_are_exact(kite):
 
 async def test_the_login_exchanges_a_request_token_once_and_everything_goes_on_with_it(kite):
     client = kite.client()
-    session, account = KiteSession(client.settings, client=client), KiteAccount(client.settings, client=client)
+    session, account = KiteSession(client), KiteAccount(client)
     kite.replies["GET /user/margins"] = refusal(403, "TokenException")
     with pytest.raises(TokenExpired):
         await account.margins()
@@ -51,7 +51,7 @@ async def test_a_login_without_a_token_is_malformed_and_leaves_the_old_one(kite,
     client = kite.client()
     kite.replies["POST /session/token"] = reply
     with pytest.raises(Malformed):
-        await KiteSession(client.settings, client=client).complete_login("abc123")
+        await KiteSession(client).complete_login("abc123")
     assert client.token == TOKEN
 
 
@@ -59,22 +59,22 @@ async def test_a_refused_login_halts_nothing(kite):
     client = kite.client()
     kite.replies["POST /session/token"] = refusal(403, "TokenException", "Token is invalid or has expired.")
     with pytest.raises(TokenExpired):
-        await KiteSession(client.settings, client=client).complete_login("abc123")
+        await KiteSession(client).complete_login("abc123")
     kite.replies["GET /portfolio/holdings"] = success([])
-    assert list(await KiteAccount(client.settings, client=client).holdings()) == []
+    assert list(await KiteAccount(client).holdings()) == []
 
 
 @pytest.mark.parametrize("answer", ["", "no token here", "https://app.example/?status=cancelled", "a" * 200])
 async def test_what_is_no_request_token_is_not_sent(kite, answer):
     with pytest.raises(InvalidInput, match="request_token"):
-        await KiteSession(kite.settings(), client=kite.client()).complete_login(answer)
+        await KiteSession(kite.client()).complete_login(answer)
     assert kite.asked == []
 
 
 async def test_a_login_needs_the_secret(kite):
     client = kite.client(api_secret="")
     with pytest.raises(InvalidInput, match="api_secret"):
-        await KiteSession(client.settings, client=client).complete_login("abc123")
+        await KiteSession(client).complete_login("abc123")
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ async def test_a_login_needs_the_secret(kite):
 )
 async def test_a_session_is_valid_expired_or_not_known(kite, reply, state):
     kite.replies["GET /user/profile"] = reply
-    assert await KiteSession(kite.settings(), client=kite.client()).check() is state
+    assert await KiteSession(kite.client()).check() is state
 
 
 async def test_without_a_token_a_login_is_needed(kite):
     client = kite.client(access_token="")
-    assert await KiteSession(client.settings, client=client).check() is SessionState.EXPIRED
+    assert await KiteSession(client).check() is SessionState.EXPIRED
     assert kite.asked == []
 
 
 def test_the_login_address_names_the_app(kite):
-    url = KiteSession(kite.settings(), client=kite.client()).login_url()
+    url = KiteSession(kite.client()).login_url()
     assert url == f"{kite.url}/connect/login?v=3&api_key=apikey"
 
 

@@ -6,11 +6,12 @@ import pytest
 from testkit.kite_orders import PLACE, TAG, make, request, row
 from testkit.kite_server import TOKEN, refusal
 from testkit.scripted_server import HTML, Reply, success
+from testkit.simulated import PatientTimers, through
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.kite import KiteClient, KiteEndpoints
 from tradebus.brokers.kite.limits import ORDERS_PER_SECOND, OrderPace
 from tradebus.contracts.orders import OrderType, Transaction
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.trading.orders import BrokerStatus, OrderModification, Product, Result
 
@@ -21,6 +22,9 @@ def gateway(kite):
 
 
 class Unhurried(OrderPace):
+    def __init__(self) -> None:
+        super().__init__(timers=WALL_TIMERS)
+
     async def turn(self, *, urgent: bool = False) -> bool:
         return True
 
@@ -258,18 +262,28 @@ async def test_an_order_of_another_variety_is_cancelled_as_that(kite, gateway):
 
 
 async def test_order_calls_keep_to_kites_pace():
-    pace, starts = OrderPace(), []
-    for _ in range(ORDERS_PER_SECOND + 2):
-        assert await pace.turn()
-        starts.append(monotonic_ns())
-    assert starts[ORDERS_PER_SECOND] - starts[0] >= 990_000_000
+    timers, starts = PatientTimers(), []
+    pace = OrderPace(timers=timers)
+
+    async def turns() -> None:
+        while len(starts) < 5 * ORDERS_PER_SECOND:
+            assert await pace.turn()
+            starts.append(timers.monotonic_ns())
+
+    await through(timers, turns())
+    assert starts[: ORDERS_PER_SECOND + 1] == [0] * ORDERS_PER_SECOND + [10**9]
+    assert all(later - earlier >= 10**9 for earlier, later in zip(starts, starts[ORDERS_PER_SECOND:], strict=False))
 
 
 async def test_a_minutes_calls_used_up_refuse_entries_but_not_the_way_out():
-    pace = OrderPace(per_second=1_000, per_minute=5)
+    timers = PatientTimers()
+    pace = OrderPace(timers=timers, per_second=1_000, per_minute=5)
     assert [await pace.turn() for _ in range(5)] == [True] * 5
+    timers.advance(59_999_999_999)
     assert await pace.turn() is False
     assert await pace.turn(urgent=True) is True
+    timers.advance(60_000_000_000)
+    assert [await pace.turn() for _ in range(5)] == [True] * 4 + [False], "one of the five was urgent, just now"
 
 
 def test_a_gateway_refuses_an_address_that_must_not_get_a_token(kite):
@@ -281,7 +295,7 @@ def test_a_gateway_refuses_an_address_that_must_not_get_a_token(kite):
         (KiteEndpoints(rest="https://user:pass@api.kite.trade"), "is no https"),
     ]:
         with pytest.raises(InvalidInput, match=named) as raised:
-            KiteClient(kite.settings(endpoints=endpoints))
+            KiteClient(kite.settings(endpoints=endpoints), timers=WALL_TIMERS)
         assert "pass" not in str(raised.value)
-    KiteClient(kite.settings(endpoints=KiteEndpoints()))
-    KiteClient(kite.settings(endpoints=KiteEndpoints.at("http://sandbox:9401/")))
+    KiteClient(kite.settings(endpoints=KiteEndpoints()), timers=WALL_TIMERS)
+    KiteClient(kite.settings(endpoints=KiteEndpoints.at("http://sandbox:9401/")), timers=WALL_TIMERS)

@@ -77,7 +77,7 @@ def kite():
 
 def reference(kite) -> KiteReference:
     client = kite.client()
-    return KiteReference(client.settings, client=client, clock=EventClock(NOW_NS))
+    return KiteReference(client, clock=EventClock(NOW_NS))
 
 
 async def test_the_master_has_one_key_for_each_instrument(kite):
@@ -313,7 +313,7 @@ async def test_a_chain_that_is_not_listed_is_refused(kite):
 
 
 async def test_reads_are_repeated_where_that_can_help(kite):
-    account = KiteAccount(kite.settings(), client=kite.client())
+    account = KiteAccount(kite.client())
     good = success({"equity": {"net": 1.005, "utilised": {"debits": 0}}})
     for bad in (refusal(429, "NetworkException"), refusal(503, "NetworkException"), Reply(b"<html>", 502, HTML)):
         kite.asked.clear()
@@ -339,7 +339,7 @@ async def test_reads_are_repeated_where_that_can_help(kite):
 async def test_errors_say_what_to_do_and_hold_no_secret(kite, reply, error, times):
     kite.replies["GET /user/margins"] = reply
     with pytest.raises(error) as raised:
-        await KiteAccount(kite.settings(), client=kite.client()).margins()
+        await KiteAccount(kite.client()).margins()
     assert len(kite.asked) == times
     assert str(raised.value).startswith("kite: margins")
     assert TOKEN not in str(raised.value)

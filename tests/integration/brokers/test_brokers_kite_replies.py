@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.kite_server import KiteServer
 from testkit.scripted_server import CSV, HTML, JSON, Reply
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.kite import KiteAccount, KiteOrders, KiteReference, KiteSession, parse_instruments, status_of
@@ -44,6 +45,9 @@ REFUSING = {
 
 
 class Unhurried(OrderPace):
+    def __init__(self) -> None:
+        super().__init__(timers=WALL_TIMERS)
+
     async def turn(self, *, urgent: bool = False) -> bool:
         return True
 
@@ -54,14 +58,13 @@ class Desk:
     def __init__(self, server: KiteServer) -> None:
         self.server, self.loop = server, asyncio.new_event_loop()
         self.client = server.client()
-        settings = self.client.settings
         self.orders = KiteOrders(
-            settings, client=self.client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1, settle_seconds=0.0,
+            self.client, listing_of=lambda _: INFY, instrument_of=lambda *_: 1, settle_seconds=0.0,
             pace=Unhurried(),
         )  # fmt: skip
-        self.reference = KiteReference(settings, client=self.client)
-        self.account = KiteAccount(settings, client=self.client)
-        self.session = KiteSession(settings, client=self.client)
+        self.reference = KiteReference(self.client)
+        self.account = KiteAccount(self.client)
+        self.session = KiteSession(self.client)
 
     def run(self, coroutine):
         self.client.calls.renewed()

@@ -4,15 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 
+from testkit.simulated import PatientTimers, through
+from testkit.waiting import WALL_TIMERS
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.redaction import Redactor
 from tradebus.brokers.sockets import ReconnectingSocket, Send, SocketAddress, SocketTiming
+from tradebus.kernel.timers import Timers
 
-TOKEN = "secret-token-0123"
+TOKEN, SECOND_NS = "secret-token-0123", 1_000_000_000
 QUICK = SocketTiming(first_delay_seconds=0.001, last_delay_seconds=0.01)
 
 
@@ -28,14 +32,18 @@ async def server(
         yield f"ws://127.0.0.1:{port}/?token={TOKEN}"
 
 
-def socket_to(url: str, *, greeting: str = "subscribe", timing: SocketTiming = QUICK) -> ReconnectingSocket:
+def socket_to(
+    url: str, *, greeting: str = "subscribe", timing: SocketTiming = QUICK, timers: Timers = WALL_TIMERS
+) -> ReconnectingSocket:
     async def address() -> SocketAddress:
         return SocketAddress(url)
 
     async def opened(send: Send) -> None:
         await send(greeting)
 
-    return ReconnectingSocket("feed", address=address, opened=opened, redactor=Redactor([TOKEN]), timing=timing)
+    return ReconnectingSocket(
+        "feed", address=address, opened=opened, redactor=Redactor([TOKEN]), timers=timers, timing=timing
+    )
 
 
 async def collect(socket: ReconnectingSocket, enough: Callable[[list[object]], bool]) -> list[object]:
@@ -112,7 +120,9 @@ async def test_a_refusal_at_the_door_ends_it_without_another_attempt_and_without
         async def opened(send: Send) -> None:
             raise AssertionError("nobody gets in")
 
-        socket = ReconnectingSocket("feed", address=address, opened=opened, redactor=Redactor([TOKEN]), timing=QUICK)
+        socket = ReconnectingSocket(
+            "feed", address=address, opened=opened, redactor=Redactor([TOKEN]), timers=WALL_TIMERS, timing=QUICK
+        )
         events = [item async for item in socket.frames()]
     assert attempts == 1
     assert [event.kind for event in events if isinstance(event, FeedEvent)] == [FeedEventKind.REFUSED]
@@ -132,10 +142,35 @@ async def test_a_connection_that_brings_nothing_is_given_up():
     async def handler(connection: ServerConnection) -> None:
         await connection.wait_closed()
 
-    timing = SocketTiming(first_delay_seconds=0.001, last_delay_seconds=0.01, silent_seconds=0.05)
-    async with server(handler) as url:
-        seen = await collect(socket_to(url, timing=timing), lambda seen: seen.count(FeedEventKind.CONNECTED) == 2)
-    assert seen[:3] == [FeedEventKind.CONNECTED, FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
+    timers, timing, seen = PatientTimers(), SocketTiming(silent_seconds=300), []
+    async with server(handler) as url, asyncio.timeout(10):
+        socket = socket_to(url, timing=timing, timers=timers)
+        async for item in socket.frames():
+            seen.append((item.kind, timers.now_ns() // SECOND_NS))
+            if len(seen) == 3:
+                await socket.close()
+            due_ns = SECOND_NS * (300 if len(seen) == 1 else 1)
+            asyncio.get_running_loop().call_later(0.001, timers.advance, timers.now_ns() + due_ns)
+    assert seen == [
+        (FeedEventKind.CONNECTED, 0), (FeedEventKind.DISCONNECTED, 300), (FeedEventKind.CONNECTED, 301),
+    ]  # fmt: skip
+
+
+async def test_attempts_are_farther_and_farther_apart_up_to_half_a_minute():
+    timers, tried_ns = PatientTimers(), []
+    socket = socket_to("ws://127.0.0.1:9/", timing=SocketTiming(), timers=timers)
+
+    async def attempts() -> None:
+        async for _ in socket.frames():
+            tried_ns.append(timers.now_ns())
+            if len(tried_ns) == 12:
+                await socket.close()
+
+    await through(timers, attempts())
+    waits = [(later - earlier) / 1e9 for earlier, later in pairwise(tried_ns)]
+    for number, seconds in enumerate(waits):
+        base = min(0.5 * 2**number, 30.0)
+        assert 0.5 * base <= seconds < 1.5 * base
 
 
 async def test_drop_gives_a_dead_connection_up_and_the_next_one_follows():

@@ -89,7 +89,7 @@ async def sockets(upstox: UpstoxServer, handler: Callable[[Sockets, ServerConnec
 
 
 def feed_over(client, **changes) -> UpstoxFeed:
-    return UpstoxFeed(client.settings, client=client, timing=QUICK, clock=EventClock(5), **changes)
+    return UpstoxFeed(client, timing=QUICK, clock=EventClock(5), **changes)
 
 
 async def collect(feed, enough: Callable[[list], bool]) -> list:
@@ -343,8 +343,8 @@ async def test_order_updates_carry_the_fills_and_everything_else_is_passed_over(
     async with sockets(upstox, handler):
         upstox.replies[TRADES_OF] = success([TRADE])
         updates = UpstoxOrderUpdates(
-            client.settings, instrument_of=lambda segment, key: 7 if (segment, key) == ("NSE_FO", "NSE_FO|1") else None,
-            client=client, timing=QUICK, clock=EventClock(5),
+            client, instrument_of=lambda segment, key: 7 if (segment, key) == ("NSE_FO", "NSE_FO|1") else None,
+            timing=QUICK, clock=EventClock(5),
         )  # fmt: skip
         seen: list[BrokerOrder | FeedEvent] = []
         async with asyncio.timeout(10):
@@ -367,7 +367,7 @@ async def test_order_updates_carry_the_fills_and_everything_else_is_passed_over(
 
 async def test_an_update_that_is_filled_without_its_trades_is_unknown(upstox, client):
     upstox.replies[TRADES_OF] = Reply(PAGE, 502)
-    updates = UpstoxOrderUpdates(client.settings, instrument_of=lambda *_: 7, client=client)
+    updates = UpstoxOrderUpdates(client, instrument_of=lambda *_: 7)
     order = await updates.read(json.dumps(ORDER))
     assert isinstance(order, BrokerOrder)
     assert (order.status, order.filled_quantity, order.fills) == (BrokerStatus.UNKNOWN, 65, ())

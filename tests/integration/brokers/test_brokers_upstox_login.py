@@ -4,6 +4,7 @@ import pytest
 from testkit.scripted_server import Reply, success
 from testkit.upstox_orders import INDEX as NIFTY
 from testkit.upstox_server import PAGE, SECRET, TOKEN, refusal
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credential
@@ -19,7 +20,7 @@ from tradebus.kernel.errors import InvalidInput
 
 
 async def test_money_positions_and_holdings(upstox, client):
-    account = UpstoxAccount(client.settings, client=client)
+    account = UpstoxAccount(client)
     upstox.replies |= {
         "GET /v2/user/get-funds-and-margin": success({"equity": {"used_margin": 1000.5, "available_margin": 99000.25}}),
         "GET /v2/portfolio/short-term-positions": success(
@@ -48,7 +49,7 @@ async def test_money_positions_and_holdings(upstox, client):
 
 async def test_the_login_from_the_browsers_address_to_a_token_in_use(upstox):
     client = upstox.client(access_token="")
-    session = UpstoxSession(client.settings, client=client)
+    session = UpstoxSession(client)
     assert await session.check() is SessionState.EXPIRED
     assert session.login_url() == (
         f"{upstox.url}/v2/login/authorization/dialog?response_type=code&client_id=apikey"
@@ -79,7 +80,7 @@ async def test_the_login_from_the_browsers_address_to_a_token_in_use(upstox):
 )  # fmt: skip
 async def test_the_session_is_expired_only_where_upstox_says_so(upstox, client, reply, state):
     upstox.replies["GET /v2/user/profile"] = reply
-    assert await UpstoxSession(client.settings, client=client).check() is state
+    assert await UpstoxSession(client).check() is state
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ async def test_the_session_is_expired_only_where_upstox_says_so(upstox, client, 
 async def test_a_login_that_does_not_come_about_leaves_the_old_token(upstox, client, reply):
     upstox.replies["POST /v2/login/authorization/token"] = reply
     with pytest.raises(BrokerError) as failed:
-        await UpstoxSession(client.settings, client=client).complete_login("abc123")
+        await UpstoxSession(client).complete_login("abc123")
     assert SECRET not in str(failed.value)
     assert "abc123" not in str(failed.value)
     assert client.token == TOKEN
@@ -105,7 +106,7 @@ async def test_a_login_that_does_not_come_about_leaves_the_old_token(upstox, cli
 @pytest.mark.parametrize("answer", ["", "  ", "https://127.0.0.1/?state=x", "a b", "code="])
 async def test_what_is_no_code_is_not_sent(upstox, client, answer):
     with pytest.raises(InvalidInput, match="code"):
-        await UpstoxSession(client.settings, client=client).complete_login(answer)
+        await UpstoxSession(client).complete_login(answer)
     assert not upstox.asked
 
 
@@ -114,16 +115,18 @@ async def test_a_login_lets_halted_calls_go_on(upstox, client):
         "GET /v2/option/contract": [refusal(401, "UDAPI100050"), success([])],
         "POST /v2/login/authorization/token": Reply({"access_token": "token-of-today"}),
     }
-    reference = UpstoxReference(client.settings, client=client)
+    reference = UpstoxReference(client)
     for _ in range(2):
         with pytest.raises(TokenExpired):
             await reference.expiries(NIFTY)
-    await UpstoxSession(client.settings, client=client).complete_login("abc123")
+    await UpstoxSession(client).complete_login("abc123")
     assert await reference.expiries(NIFTY) == []
 
 
 async def test_one_login_opens_everything_over_one_client(upstox):
-    broker = open_broker("upstox", Credential("upstox", "apikey", SECRET, TOKEN, "AB1"), url=upstox.url)
+    broker = open_broker(
+        "upstox", Credential("upstox", "apikey", SECRET, TOKEN, "AB1"), url=upstox.url, timers=WALL_TIMERS
+    )
     upstox.replies["GET /v2/option/contract"] = success([])
     assert await broker.reference.expiries(NIFTY) == []
     assert upstox.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from testkit.scripted_server import HTML, Reply, success
+from testkit.simulated import PatientTimers, through
 from testkit.upstox_orders import (
     BOOK,
     CANCEL,
@@ -19,12 +20,12 @@ from testkit.upstox_orders import (
     request,
 )
 from testkit.upstox_server import PAGE, SECRET, TOKEN, UpstoxServer, refusal
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.common.access.pace import WindowPace
 from tradebus.brokers.upstox import UpstoxClient, UpstoxEndpoints, UpstoxSettings
 from tradebus.brokers.upstox.pace import ORDER_WINDOWS, READ_WINDOWS
 from tradebus.contracts.orders import OrderType, Transaction
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.trading.orders import OrderModification, Product, Result
 
@@ -268,7 +269,7 @@ async def test_the_sdk_leaves_no_threads_and_no_log_handlers(client):
 
 
 async def test_no_secret_is_in_a_reason(upstox, client, gateway):
-    other = gateway_over(client, pace=WindowPace(()))
+    other = gateway_over(client, pace=WindowPace((), timers=WALL_TIMERS))
     upstox.replies[PLACE] = refusal(400, "UDAPI100038", f"bad token {TOKEN} and secret {SECRET}")
     outcome = await gateway.place(request())
     assert TOKEN not in outcome.reason
@@ -303,13 +304,18 @@ async def test_a_token_that_stays_refused_halts_everything(upstox, gateway):
 
 
 async def test_no_window_sees_more_calls_than_it_may():
-    pace = WindowPace(((5, 0.2), (8, 0.5)))
-    starts = []
-    for _ in range(17):
-        await pace.turn()
-        starts.append(monotonic_ns())
-    assert all(starts[place + 5] - starts[place] >= 0.19e9 for place in range(12))
-    assert all(starts[place + 8] - starts[place] >= 0.49e9 for place in range(9))
+    timers, starts = PatientTimers(), []
+    pace = WindowPace(READ_WINDOWS, timers=timers)
+
+    async def turns() -> None:
+        while len(starts) < 1_500:
+            await pace.turn()
+            starts.append(timers.monotonic_ns())
+
+    await through(timers, turns())
+    for count, seconds in READ_WINDOWS:
+        assert all(later - earlier >= seconds * 1e9 for earlier, later in zip(starts, starts[count:], strict=False))
+    assert starts[-1] < 240e9, "the windows let more through"
 
 
 def test_the_windows_are_below_what_upstox_allows():
@@ -329,4 +335,4 @@ def test_the_windows_are_below_what_upstox_allows():
 )
 def test_addresses_that_would_leak_a_token_are_refused(endpoints):
     with pytest.raises(InvalidInput, match="upstox"):
-        UpstoxClient(UpstoxSettings("key", access_token=TOKEN, endpoints=endpoints))
+        UpstoxClient(UpstoxSettings("key", access_token=TOKEN, endpoints=endpoints), timers=WALL_TIMERS)

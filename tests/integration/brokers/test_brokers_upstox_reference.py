@@ -72,7 +72,7 @@ DECEMBER = date(2026, 12, 29)
 
 @pytest.fixture
 def reference(client):
-    return UpstoxReference(client.settings, client=client)
+    return UpstoxReference(client)
 
 
 def test_the_csv_dump_is_listed_by_one_key_with_ticks_in_rupees():

@@ -155,9 +155,9 @@ def _scripts(*changing: str):
 async def _with_gateway(client: UpstoxClient, use) -> Any:
     client.calls.renewed()  # an earlier example's token may have been refused
     gateway = UpstoxOrders(
-        client.settings, listing_of={1: INFY}.__getitem__,
+        client, listing_of={1: INFY}.__getitem__,
         instrument_of=lambda segment, token: 1 if (segment, token) == ("NSE_EQ", INFY.token) else None,
-        client=client, settle_seconds=0,
+        settle_seconds=0,
     )  # fmt: skip
     return await use(gateway)
 
@@ -256,8 +256,8 @@ def test_reads_raise_nothing_but_broker_errors(server, client, runner, script):
     async def read() -> None:
         client.calls.renewed()
         account, reference = (
-            UpstoxAccount(client.settings, client=client),
-            UpstoxReference(client.settings, client=client),
+            UpstoxAccount(client),
+            UpstoxReference(client),
         )
         day = ist_datetime(1_795_581_000 * 10**9).date()
         for call in (
@@ -277,7 +277,7 @@ def test_an_order_update_with_anything_wrong_in_it_raises_nothing(server, client
     update = _changed(ROW | {"update_type": "order", "more": extra}, place, value, removed=removed and bool(place))
 
     async def read():
-        updates = UpstoxOrderUpdates(client.settings, instrument_of=lambda *_: 1, client=client)
+        updates = UpstoxOrderUpdates(client, instrument_of=lambda *_: 1)
         return await updates.read(json.dumps(update))
 
     told = runner.run(read())

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from prometheus_client import CollectorRegistry
 from testkit.feeds import settings_for
+from testkit.waiting import WALL_TIMERS
 from websockets.asyncio.server import ServerConnection, serve
 
 from services.market_data.feeds.live.connections import FeedConnections
@@ -59,7 +60,7 @@ def store_login(state: Path, token: str) -> None:
 @asynccontextmanager
 async def following(state: Path, url: str, *, login_seconds: float) -> AsyncIterator[FeedConnections]:
     settings = settings_for(feed="kite", state_dir=state, kite_url=url, symbols="INFY,TCS")
-    source = LiveSource(settings, open_broker, clock=WallClock())
+    source = LiveSource(settings, open_broker, clock=WallClock(), timers=WALL_TIMERS)
     asked = [{0: (INFY, FeedMode.FULL)}, {1: (TCS, FeedMode.FULL)}]
     metrics = LiveMetrics(CollectorRegistry())
     timers = WallTimers(WallClock())

@@ -3,12 +3,16 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
+from testkit.simulated import PatientTimers, passes, through
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.calls import ATTEMPTS, SdkCalls
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.timers import Timers
 
 TOKEN = "secret-token-0123"
 
@@ -36,23 +40,35 @@ class Answers:
         return answer
 
 
-def calls(*, refresh: Callable[[], object] | None = None, **options: object) -> SdkCalls:
-    return SdkCalls(
-        "broker", classify=classify, redactor=Redactor([TOKEN]), refresh=refresh, first_delay_seconds=0.001, **options
-    )  # type: ignore[arg-type]
+def calls(*, timers: Timers = WALL_TIMERS, refresh: Callable[[], object] | None = None, **options: object) -> SdkCalls:
+    return SdkCalls("broker", classify=classify, redactor=Redactor([TOKEN]), timers=timers, refresh=refresh, **options)  # type: ignore[arg-type]
 
 
 async def test_a_read_that_is_throttled_is_tried_again_until_it_answers():
-    sdk = Answers(SdkTrouble("429"), SdkTrouble("5xx"), "data")
-    assert await calls().read("quotes", sdk) == "data"
+    timers, sdk = PatientTimers(), Answers(SdkTrouble("429"), SdkTrouble("5xx"), "data")
+    assert await through(timers, calls(timers=timers).read("quotes", sdk)) == "data"
     assert sdk.calls == 3
 
 
 async def test_a_read_gives_up_after_its_last_attempt_and_says_what_was_asked():
-    sdk = Answers(SdkTrouble("5xx bad gateway"))
+    timers, sdk = PatientTimers(), Answers(SdkTrouble("5xx bad gateway"))
     with pytest.raises(NoAnswer, match=r"broker: quotes: 5xx bad gateway"):
-        await calls().read("quotes", sdk)
+        await through(timers, calls(timers=timers).read("quotes", sdk))
     assert sdk.calls == ATTEMPTS
+
+
+async def test_each_attempt_waits_twice_as_long_as_the_one_before_half_of_it_drawn():
+    timers, asked_ns = PatientTimers(), []
+
+    def sdk() -> str:
+        asked_ns.append(timers.monotonic_ns())
+        raise SdkTrouble("429")
+
+    with pytest.raises(Throttled):
+        await through(timers, calls(timers=timers).read("quotes", sdk))
+    waits = [later - earlier for earlier, later in pairwise(asked_ns)]
+    for seconds, wait_ns in zip((0.5, 1.0, 2.0, 4.0), waits, strict=True):
+        assert 0.5 * seconds <= wait_ns / 1e9 < 1.5 * seconds
 
 
 @pytest.mark.parametrize("text", ["no margin", "html page"])
@@ -130,13 +146,14 @@ async def test_a_token_refused_again_after_its_refresh_halts():
     assert sdk.calls == 2
 
 
-async def test_a_halted_login_takes_the_token_that_a_person_brings_later(monkeypatch: pytest.MonkeyPatch):
+async def test_a_halted_login_takes_the_token_that_a_person_brings_later():
     """`tradebus login` runs in a process of its own: a service finds the token where it is stored."""
     stored = used = "of yesterday"
+    timers, asked = PatientTimers(), 0
 
     async def refresh() -> bool:
-        nonlocal used
-        used = stored
+        nonlocal used, asked
+        used, asked = stored, asked + 1
         return True
 
     def sdk() -> str:
@@ -144,13 +161,16 @@ async def test_a_halted_login_takes_the_token_that_a_person_brings_later(monkeyp
             raise SdkTrouble("401")
         return "done"
 
-    monkeypatch.setattr("tradebus.brokers.calls._HALT_SECONDS", 0.02)
-    under_test = calls(refresh=refresh)
-    for _ in range(2):
+    under_test = calls(timers=timers, refresh=refresh)
+    with pytest.raises(TokenExpired):
+        await under_test.once("cancel", sdk)
+    stored, asked = "of today", 0
+    for seconds in (0.0, 4.9):
+        timers.advance(timers.now_ns() + round(seconds * 1e9))
         with pytest.raises(TokenExpired):
             await under_test.once("cancel", sdk)
-        await asyncio.sleep(0.03)  # longer than a halt lasts
-    stored = "of today"
+    assert asked == 0, "whether there is a new token is asked every five seconds, not with each call"
+    timers.advance(timers.now_ns() + 200_000_000)
     assert await under_test.once("cancel", sdk) == "done"
     assert under_test.halted is None
 
@@ -163,26 +183,17 @@ async def test_no_secret_is_in_an_error_nor_in_what_it_came_from():
     assert raised.value.__suppress_context__
 
 
-async def test_a_call_that_hangs_is_an_unknown_outcome_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch):
-    release = threading.Event()
-    monkeypatch.setattr("tradebus.brokers.calls._GRACE_SECONDS", 0.0)
-    under_test = calls(request_seconds=0.05)
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0.001)
-
-    ticking = asyncio.create_task(others())
+async def test_a_call_that_hangs_is_an_unknown_outcome_and_the_loop_goes_on():
+    timers, release = PatientTimers(), threading.Event()
+    placing = asyncio.create_task(calls(timers=timers).once("place", lambda: release.wait(30)))
     try:
-        with pytest.raises(NoAnswer, match=r"no answer in 0\.05 s"):
-            await under_test.once("place", lambda: release.wait(5))
+        await passes(timers, 10)  # the loop goes on
+        assert not placing.done()
+        await passes(timers, 2)
+        with pytest.raises(NoAnswer, match=r"no answer in 10 s"):
+            await placing
     finally:
         release.set()
-        ticking.cancel()
-    assert turns > 5
 
 
 async def test_an_order_leaves_however_many_reads_hang():

@@ -2,52 +2,49 @@
 
 import asyncio
 import threading
-from contextlib import suppress
 
 import pytest
+from testkit.simulated import passes
+from testkit.waiting import WALL_TIMERS
 
-from tradebus.brokers import calls
-from tradebus.brokers.calls import SdkCalls
+from tradebus.brokers.calls import REQUEST_SECONDS, SdkCalls
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused
 from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.timers import SimulatedTimers, Timers
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(calls, "_GRACE_SECONDS", 0.0)
-
-
-def one_thread(seconds: float = 0.05) -> SdkCalls:
+def one_thread(timers: Timers = WALL_TIMERS) -> SdkCalls:
     return SdkCalls(
-        "kite", classify=lambda error: Malformed("kite", str(error)), redactor=Redactor(), workers=1,
-        request_seconds=seconds,
-    )  # fmt: skip
+        "kite", classify=lambda error: Malformed("kite", str(error)), redactor=Redactor(), workers=1, timers=timers
+    )
 
 
 async def last(sdk: SdkCalls) -> None:
     """Once this is answered, whatever waited for the thread before it has had its turn."""
-    with suppress(NoAnswer):
-        await sdk.once("last", lambda: None)
-        return
-    await last(sdk)
+    await sdk.once("last", lambda: None)
 
 
-async def test_after_the_time_is_up(quick):
-    sdk, go, started = one_thread(), threading.Event(), []
-    busy = asyncio.create_task(sdk.once("first", lambda: go.wait(5)))
-    await asyncio.sleep(0)
-    with pytest.raises(NoAnswer):
-        await sdk.once("second", lambda: started.append("second"))
-    with pytest.raises(NoAnswer):
-        await busy
+async def test_after_the_time_is_up():
+    timers = SimulatedTimers()
+    sdk, go, started = one_thread(timers), threading.Event(), []
+    asked = [
+        asyncio.create_task(sdk.once("first", lambda: go.wait(30))),
+        asyncio.create_task(sdk.once("second", lambda: started.append("second"))),
+    ]
+    await passes(timers, REQUEST_SECONDS)
+    assert not any(one.done() for one in asked), "the SDK's own timeout should strike first"
+    await passes(timers, 60)
+    for one in asked:
+        with pytest.raises(NoAnswer, match="no answer in 10 s"):
+            await one
     go.set()
     await last(sdk)
     assert started == []
 
 
 async def test_after_its_caller_was_cancelled():
-    sdk, go, started = one_thread(seconds=5.0), threading.Event(), []
-    busy = asyncio.create_task(sdk.once("first", lambda: go.wait(5)))
+    sdk, go, started = one_thread(), threading.Event(), []
+    busy = asyncio.create_task(sdk.once("first", lambda: go.wait(30)))
     await asyncio.sleep(0)
     waiting = asyncio.create_task(sdk.once("second", lambda: started.append("second")))
     await asyncio.sleep(0.05)  # it waits for the thread by then; cancelled earlier it asks nothing either

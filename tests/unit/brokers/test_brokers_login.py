@@ -1,6 +1,7 @@
 """One login's token: a new one goes everywhere and ends a halt; where none is to be had, nothing breaks."""
 
 import pytest
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.errors import BrokerError, NoAnswer, TokenExpired
@@ -13,8 +14,8 @@ class Client(LoginClient):
 
     def __init__(self, refresh) -> None:
         super().__init__(
-            "acme", token=OLD, secrets=[OLD], classify=lambda error: NoAnswer("acme", str(error)), refresh=refresh,
-            request_seconds=5.0, first_delay_seconds=0.001, seed=0,
+            "acme", token=OLD, secrets=[OLD], classify=lambda error: NoAnswer("acme", str(error)),
+            timers=WALL_TIMERS, refresh=refresh, request_seconds=5.0, first_delay_seconds=0.001, seed=0,
         )  # fmt: skip
         self.told: list[str] = []
 

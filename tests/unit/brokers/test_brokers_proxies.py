@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from testkit.scripted_server import Reply, ScriptedServer
+from testkit.waiting import WALL_TIMERS
 from websockets.asyncio.server import ServerConnection, serve
 
 from tradebus.brokers.credentials import Credential
@@ -30,7 +31,9 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 @pytest.mark.parametrize("name", CLIENT_ID)
 async def test_a_sandbox_on_this_machine_is_asked_without_the_proxy(proxy: ScriptedServer, name: str) -> None:
     with ScriptedServer(lambda asked: Reply({"status": "error"}, 400)) as sandbox:
-        broker = open_broker(name, Credential(name, "client", access_token="token-0123"), url=sandbox.url)
+        broker = open_broker(
+            name, Credential(name, "client", access_token="token-0123"), url=sandbox.url, timers=WALL_TIMERS
+        )
         with pytest.raises(BrokerError):
             await broker.account.positions()
         broker.close()
@@ -51,7 +54,9 @@ async def test_a_socket_of_this_machine_is_opened_without_the_proxy(proxy: Scrip
         async def address() -> SocketAddress:
             return SocketAddress(f"ws://127.0.0.1:{port}/?token=token-0123")
 
-        socket = ReconnectingSocket("feed", address=address, opened=opened, redactor=Redactor(["token-0123"]))
+        socket = ReconnectingSocket(
+            "feed", address=address, opened=opened, redactor=Redactor(["token-0123"]), timers=WALL_TIMERS
+        )
         async with asyncio.timeout(10):
             async for item in socket.frames():
                 if not isinstance(item, FeedEvent):

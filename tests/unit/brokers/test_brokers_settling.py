@@ -4,14 +4,14 @@ import asyncio
 import threading
 
 import pytest
+from testkit.simulated import passes
 
-from tradebus.brokers import calls
 from tradebus.brokers.calls import SdkCalls
 from tradebus.brokers.common.orders.outcomes import outcome_of
 from tradebus.brokers.common.orders.settling import Settling
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.redaction import Redactor
-from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.timers import SimulatedTimers
 from tradebus.trading.orders import Outcome, Result
 
 TAG, SETTLE_SECONDS, SETTLE_NS = "tb1", 5.0, 5_000_000_000
@@ -21,20 +21,20 @@ class Desk:
     """A Settling, and the moment from which on the process before it is no excuse any more."""
 
     def __init__(self) -> None:
-        self.settling = Settling(SETTLE_SECONDS)
-        self.made_ns = monotonic_ns()
+        self.timers = SimulatedTimers()
+        self.settling = Settling(SETTLE_SECONDS, timers=self.timers)
 
     async def placed(self, result: Result, *, after: asyncio.Event | None = None) -> None:
-        await asyncio.sleep(0.001)  # later than the process began
+        self.timers.advance(self.timers.now_ns() + 1)  # later than the process began
         await self.settling.placed(TAG, self._answer(result, after))
 
     def certain(self, tag: str = TAG) -> bool:
         """Of a book that was asked for when the start of the process had settled, and nothing since."""
-        return self.settling.absent(tag, asked_ns=self.made_ns + SETTLE_NS)
+        return self.settling.absent(tag, asked_ns=SETTLE_NS)
 
     def certain_later(self) -> bool:
         """Of a book that was asked for when everything up to now has settled."""
-        return self.settling.absent(TAG, asked_ns=monotonic_ns() + SETTLE_NS)
+        return self.settling.absent(TAG, asked_ns=self.timers.monotonic_ns() + SETTLE_NS)
 
     async def _answer(self, result: Result, after: asyncio.Event | None) -> Outcome:
         if after is not None:
@@ -44,7 +44,7 @@ class Desk:
 
 def test_the_process_before_this_one_may_have_placed_it():
     desk = Desk()
-    assert not desk.settling.absent(TAG, asked_ns=monotonic_ns())
+    assert not desk.settling.absent(TAG, asked_ns=SETTLE_NS - 1)
     assert desk.certain()
 
 
@@ -97,21 +97,20 @@ async def test_nothing_is_certain_while_one_of_two_is_under_way():
     assert desk.certain_later()
 
 
-async def test_nothing_is_certain_while_the_thread_of_a_given_up_request_may_still_send_it(monkeypatch):
+async def test_nothing_is_certain_while_the_thread_of_a_given_up_request_may_still_send_it():
     """A name server or a connection that hangs holds a request back for longer than anybody waits for its answer."""
-    monkeypatch.setattr(calls, "_GRACE_SECONDS", 0.0)
-    redactor, connected = Redactor(), threading.Event()
-    sdk = SdkCalls(
-        "kite", classify=lambda error: Malformed("kite", str(error)), redactor=redactor, request_seconds=0.05
-    )
-    desk = Desk()
-    sending = outcome_of("place order", sdk.once("place", lambda: connected.wait(5)), str, redactor=redactor)
-    assert (await desk.settling.placed(TAG, sending)).result is Result.UNKNOWN
+    desk, redactor, connected = Desk(), Redactor(), threading.Event()
+    sdk = SdkCalls("kite", classify=lambda error: Malformed("kite", str(error)), redactor=redactor, timers=desk.timers)
+    sending = outcome_of("place order", sdk.once("place", lambda: connected.wait(30)), str, redactor=redactor)
+    placing = asyncio.create_task(desk.settling.placed(TAG, sending))
+    await passes(desk.timers, 3_600)
+    assert (await placing).result is Result.UNKNOWN
+    await passes(desk.timers, 3_600)
     assert not desk.certain_later()
-    assert desk.settling.absent("another", asked_ns=monotonic_ns() + SETTLE_NS)
-    before_ns = monotonic_ns()
+    assert desk.settling.absent("another", asked_ns=desk.timers.monotonic_ns())
     connected.set()
     async with asyncio.timeout(20):
         while not desk.certain_later():
             await asyncio.sleep(0.001)
-    assert not desk.settling.absent(TAG, asked_ns=before_ns + SETTLE_NS)
+    assert not desk.settling.absent(TAG, asked_ns=desk.timers.monotonic_ns() + SETTLE_NS - 1)
+    sdk.close()

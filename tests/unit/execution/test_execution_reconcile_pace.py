@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from testkit.simulated import passes
+
 from services.execution.recovery.reconciler import Reconciler
 from tradebus.kernel.timers import SimulatedTimers
 
@@ -32,13 +34,6 @@ class Updates:
     async def close(self) -> None: ...
 
 
-async def after(timers: SimulatedTimers, seconds: float) -> None:
-    """Moves time on and lets everybody take notice."""
-    timers.advance(timers.now_ns() + round(seconds * SECOND))
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
 async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -> None:
     timers, book, nothing, stop = SimulatedTimers(), Book(), SimpleNamespace(), asyncio.Event()
     account: Any = SimpleNamespace(
@@ -53,12 +48,12 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
         market_ns=lambda: 0, spec_of=unused, metrics=unused, timers=timers,
     )  # fmt: skip
     running = asyncio.create_task(reconciler.run(stop))
-    await after(timers, 0)
+    await passes(timers, 0)
     assert book.asked == 1
     for reads in range(1, 4):
-        await after(timers, 4.999)
+        await passes(timers, 4.999)
         assert book.asked == reads
-        await after(timers, 0.001)
+        await passes(timers, 0.001)
         assert book.asked == reads + 1
     stop.set()
     async with asyncio.timeout(10):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from testkit.simulated import passes
 
 from services.market_data.feeds.live.connections import FeedConnections
 from services.market_data.feeds.live.metrics import LiveMetrics
@@ -62,21 +63,14 @@ async def until(question: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-async def after(timers: SimulatedTimers, seconds: float) -> None:
-    """Moves time on and lets everybody take notice."""
-    timers.advance(timers.now_ns() + round(seconds * SECOND))
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
 async def test_a_feed_that_ends_is_opened_again_after_half_a_second() -> None:
     timers, source = SimulatedTimers(), Source(FeedEventKind.DISCONNECTED)
     async with running(source, timers, connections=1):
         await until(lambda: source.opened == 1)
-        await after(timers, 0)
-        await after(timers, 0.499)
+        await passes(timers, 0)
+        await passes(timers, 0.499)
         assert source.opened == 1
-        await after(timers, 0.001)
+        await passes(timers, 0.001)
         assert (source.opened, source.looked) == (2, 0)
 
 
@@ -84,18 +78,18 @@ async def test_a_refused_feed_waits_as_long_as_the_login_and_has_it_looked_at_at
     timers, source = SimulatedTimers(), Source(FeedEventKind.REFUSED)
     async with running(source, timers, connections=1):
         await until(lambda: source.looked == 1)
-        await after(timers, 29.999)
+        await passes(timers, 29.999)
         assert (source.opened, source.looked) == (1, 1)
-        await after(timers, 0.001)
+        await passes(timers, 0.001)
         assert source.opened == 2
 
 
 async def test_the_login_is_looked_at_every_so_often() -> None:
     timers, source = SimulatedTimers(), Source(FeedEventKind.CONNECTED)
     async with running(source, timers, connections=0):
-        await after(timers, 0)
+        await passes(timers, 0)
         for looks in range(1, 4):
-            await after(timers, 29.999)
+            await passes(timers, 29.999)
             assert source.looked == looks - 1
-            await after(timers, 0.001)
+            await passes(timers, 0.001)
             assert source.looked == looks

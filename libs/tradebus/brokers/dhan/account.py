@@ -6,12 +6,11 @@ from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere
 from tradebus.brokers.dhan.fields import Row, mapping_of, paise, paise_or_none, rows_of, text, text_or_none, whole
-from tradebus.brokers.dhan.settings import DhanSettings
 
 
 class DhanAccount:
-    def __init__(self, settings: DhanSettings, *, client: DhanClient | None = None) -> None:
-        self._client = client or DhanClient(settings)
+    def __init__(self, client: DhanClient) -> None:
+        self._client = client
 
     async def margins(self) -> AccountMargins:
         row = mapping_of("funds", await self._client.read("funds", lambda sdk: sdk.get_fund_limits()))

@@ -17,6 +17,7 @@ from tradebus.brokers.dhan.failures import before_call, classify, inspect, unwra
 from tradebus.brokers.dhan.settings import DhanSettings, check_header
 from tradebus.brokers.dhan.words import BROKER
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.timers import Timers
 
 T = TypeVar("T")
 _quiet = logging.getLogger("tradebus.brokers.dhan.sdk")
@@ -32,6 +33,7 @@ class DhanClient(LoginClient):
         self,
         settings: DhanSettings,
         *,
+        timers: Timers,
         request_seconds: float = REQUEST_SECONDS,
         first_delay_seconds: float = 0.5,
         seed: int = 0,
@@ -41,17 +43,17 @@ class DhanClient(LoginClient):
         super().__init__(
             BROKER, token=settings.access_token,
             secrets=[settings.access_token, settings.api_key, settings.api_secret, *settings.api_secret.split(":")],
-            classify=classify, refresh=settings.refresh, request_seconds=request_seconds,
+            classify=classify, timers=timers, refresh=settings.refresh, request_seconds=request_seconds,
             first_delay_seconds=first_delay_seconds, seed=seed,
         )  # fmt: skip
         self.settings = settings
-        self.quotes_pacer, self.history_pacer = Pacer(0.95), Pacer(4.5)
-        self.chain_pacer, self.other_pacer = Pacer(0.32), Pacer(18.0)
+        self.quotes_pacer, self.history_pacer = Pacer(0.95, timers=timers), Pacer(4.5, timers=timers)
+        self.chain_pacer, self.other_pacer = Pacer(0.32, timers=timers), Pacer(18.0, timers=timers)
         self._sdk: Any = None
         # Not halted for want of a login either: it needs none.
         self.download_calls = SdkCalls(
-            BROKER, classify=classify, redactor=self.redactor, workers=1, request_seconds=_MASTER_SECONDS,
-            first_delay_seconds=first_delay_seconds, seed=seed,
+            BROKER, classify=classify, redactor=self.redactor, timers=timers, workers=1,
+            request_seconds=_MASTER_SECONDS, first_delay_seconds=first_delay_seconds, seed=seed,
         )  # fmt: skip
 
     async def read(self, what: str, use: Callable[[Any], Any], *, pacer: Pacer | None = None) -> Any:

@@ -160,7 +160,7 @@ class DhanConnections:
 
         socket = ReconnectingSocket(
             f"dhan-feed-{number}", address=self._address, opened=opened, redactor=self._client.redactor,
-            timing=self._timing, seed=number,
+            timers=self._client.timers, timing=self._timing, seed=number,
         )  # fmt: skip
         made.append(_Connection(socket))
         self._all.append(made[0])

@@ -12,12 +12,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.connections import CONNECTION_INSTRUMENTS_MAX, CONNECTIONS_MAX, Arrival, DhanConnections
 from tradebus.brokers.dhan.decoder import DhanDecoder, feed_key
-from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.contracts.records import Records
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 
 
 class DhanFeed:
@@ -25,16 +24,15 @@ class DhanFeed:
 
     def __init__(
         self,
-        settings: DhanSettings,
+        client: DhanClient,
         *,
-        client: DhanClient | None = None,
         clock: Clock | None = None,
         connections: int = CONNECTIONS_MAX,
         connection_instruments: int = CONNECTION_INSTRUMENTS_MAX,
         timing: SocketTiming | None = None,
     ) -> None:
-        self._client = client or DhanClient(settings)
-        self._clock = clock or WallClock()
+        self._client = client
+        self._clock = clock or client.timers
         self._connections = DhanConnections(self._client, limit=connections, each=connection_instruments, timing=timing)
         self._decoder = DhanDecoder()
         self._running = self._closed = False

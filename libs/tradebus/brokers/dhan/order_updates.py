@@ -10,12 +10,11 @@ from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.connections import frames_of
 from tradebus.brokers.dhan.fields import mapping_of
 from tradebus.brokers.dhan.order_rows import Reader, small_letters
-from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.reference import InstrumentOf
 from tradebus.brokers.sockets import Frame, ReconnectingSocket, Send, SocketAddress, SocketTiming
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.trading.orders import BrokerOrder
 
 _log = structlog.get_logger()
@@ -28,19 +27,23 @@ class DhanOrderUpdates:
 
     def __init__(
         self,
-        settings: DhanSettings,
+        client: DhanClient,
         *,
         instrument_of: InstrumentOf,
         account: str = "",
-        client: DhanClient | None = None,
         clock: Clock | None = None,
         timing: SocketTiming | None = None,
     ) -> None:
-        self._client = client or DhanClient(settings)
-        self._instrument_of, self._account = instrument_of, account or settings.client_id
-        self._clock = clock or WallClock()
+        self._client = client
+        self._instrument_of, self._account = instrument_of, account or client.settings.client_id
+        self._clock = clock or client.timers
         self._socket = ReconnectingSocket(
-            "dhan-orders", address=self._address, opened=self._opened, redactor=self._client.redactor, timing=timing
+            "dhan-orders",
+            address=self._address,
+            opened=self._opened,
+            redactor=client.redactor,
+            timers=client.timers,
+            timing=timing,
         )
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:

@@ -17,12 +17,11 @@ from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere, Said
 from tradebus.brokers.dhan.fields import Row, mapping_of, rows_of, text, text_or_none
 from tradebus.brokers.dhan.order_rows import Reader, filled_of, fills_by_order
-from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.dhan.words import FEED_NUMBERS, INDEX, ORDER_TYPE_WORDS, PRODUCT_WORDS
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.reference import InstrumentOf, ListedInstrument, ListingOf
 from tradebus.contracts.orders import OrderType
-from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
+from tradebus.kernel.clock import Clock
 from tradebus.trading.orders import BrokerFill, BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
 
 _log = structlog.get_logger()
@@ -37,18 +36,17 @@ class DhanOrders:
 
     def __init__(
         self,
-        settings: DhanSettings,
+        client: DhanClient,
         *,
         listing_of: ListingOf,
         instrument_of: InstrumentOf,
-        client: DhanClient | None = None,
         clock: Clock | None = None,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
-        self._client = client or DhanClient(settings)
+        self._client = client
         self._listing_of, self._instrument_of = listing_of, instrument_of
-        self._clock = clock or WallClock()
-        self._settling = Settling(settle_seconds)
+        self._clock = clock or client.timers
+        self._settling = Settling(settle_seconds, timers=client.timers)
 
     async def place(self, request: OrderRequest) -> Outcome:
         """One attempt. MARKET is protected by Dhan itself, which turns it into a limit order near the market."""
@@ -84,7 +82,7 @@ class DhanOrders:
         try:
             found = await self._by_tag(tag)
             if not found:
-                asked_ns = monotonic_ns()
+                asked_ns = self._client.timers.monotonic_ns()
                 book = [*rows_of("order book", await self._client.read("order book", lambda sdk: sdk.get_order_list()))]
                 found = [row for row in book if text_or_none(row.get("correlationId")) == tag]
                 if not found:

@@ -14,12 +14,11 @@ from tradebus.brokers.dhan.failures import NothingThere
 from tradebus.brokers.dhan.fields import mapping_of, text_or_none
 from tradebus.brokers.dhan.master import parse_instruments
 from tradebus.brokers.dhan.quotes import QUOTES_PER_CALL, chain_of, quotes_of
-from tradebus.brokers.dhan.settings import DhanSettings
 from tradebus.brokers.dhan.words import BROKER
 from tradebus.brokers.errors import Malformed, Refused
 from tradebus.brokers.reference import ListedInstrument, OptionChain
 from tradebus.contracts.records import QUOTE, Records
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 
 _log = structlog.get_logger()
 
@@ -27,8 +26,8 @@ _log = structlog.get_logger()
 class DhanReference:
     """`clock` stamps quotes that the exchange did not."""
 
-    def __init__(self, settings: DhanSettings, *, client: DhanClient | None = None, clock: Clock | None = None) -> None:
-        self._client, self._clock = client or DhanClient(settings), clock or WallClock()
+    def __init__(self, client: DhanClient, *, clock: Clock | None = None) -> None:
+        self._client, self._clock = client, clock or client.timers
 
     async def instruments(self) -> Sequence[ListedInstrument]:
         """The detailed list, some 50 MB, parsed on a thread."""

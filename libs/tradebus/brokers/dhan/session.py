@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.fields import mapping_of, text
-from tradebus.brokers.dhan.settings import DhanSettings, check_header
+from tradebus.brokers.dhan.settings import check_header
 from tradebus.brokers.dhan.words import BROKER
 from tradebus.brokers.errors import BrokerError, Malformed, Refused, TokenExpired
 from tradebus.kernel.errors import InvalidInput
@@ -24,9 +24,9 @@ _TOKEN_ID = re.compile(r"[\w.-]{4,200}")
 
 
 class DhanSession:
-    def __init__(self, settings: DhanSettings, *, client: DhanClient | None = None) -> None:
-        self._settings = settings
-        self._client = client or DhanClient(settings)
+    def __init__(self, client: DhanClient) -> None:
+        self._settings = client.settings
+        self._client = client
 
     async def check(self) -> SessionState:
         """By the profile, which asks for no subscription and no registered address."""

@@ -8,7 +8,7 @@ from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, row_of,
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.replies import identity, optional_text
-from tradebus.brokers.kite.settings import BROKER, KiteSettings
+from tradebus.brokers.kite.settings import BROKER
 
 T = TypeVar("T")
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class KiteAccount:
     """Reads only. Raises BrokerError: money that cannot be read is never shown as 0."""
 
-    def __init__(self, settings: KiteSettings, *, client: KiteClient | None = None) -> None:
-        self._client = client or KiteClient(settings)
+    def __init__(self, client: KiteClient) -> None:
+        self._client = client
 
     async def margins(self) -> AccountMargins:
         """`net` is what may be traded with, collateral included; `debits` is all that is used."""

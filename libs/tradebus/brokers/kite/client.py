@@ -14,6 +14,7 @@ from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.kite.failures import classify, inspect
 from tradebus.brokers.kite.settings import BROKER, KiteSettings
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.timers import Timers
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class KiteClient(LoginClient):
         self,
         settings: KiteSettings,
         *,
+        timers: Timers,
         request_seconds: float = REQUEST_SECONDS,
         first_delay_seconds: float = 0.5,
         seed: int = 0,
@@ -36,12 +38,16 @@ class KiteClient(LoginClient):
             raise InvalidInput("kite api_key: is missing; Kite shows it on the page of your app")
         super().__init__(
             BROKER, token=settings.access_token,
-            secrets=[settings.api_key, settings.api_secret, settings.access_token], classify=classify,
+            secrets=[settings.api_key, settings.api_secret, settings.access_token], classify=classify, timers=timers,
             refresh=settings.refresh, request_seconds=request_seconds, first_delay_seconds=first_delay_seconds,
             seed=seed,
         )  # fmt: skip
         self.settings = settings
-        self.quotes_pacer, self.history_pacer, self.other_pacer = Pacer(0.95), Pacer(2.8), Pacer(9.5)
+        self.quotes_pacer, self.history_pacer, self.other_pacer = (
+            Pacer(0.95, timers=timers),
+            Pacer(2.8, timers=timers),
+            Pacer(9.5, timers=timers),
+        )
         self._sdk: Any = None
 
     async def read(self, what: str, use: Callable[[Any], T], *, pacer: Pacer | None = None) -> T:

@@ -16,12 +16,11 @@ import numpy as np
 from tradebus.brokers.feed import FeedEvent, FeedMode
 from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.kite.decoder import SEGMENTS, TOKEN_MAX, KiteDecoder
-from tradebus.brokers.kite.settings import KiteSettings
 from tradebus.brokers.kite.ticker import Ticker
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import Frame, Send, SocketTiming
 from tradebus.contracts.records import Records
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
 
 INSTRUMENTS_PER_CONNECTION, CONNECTIONS_MAX = 3_000, 3
@@ -45,9 +44,8 @@ class KiteFeed:
 
     def __init__(
         self,
-        settings: KiteSettings,
+        client: KiteClient,
         *,
-        client: KiteClient | None = None,
         connections: int = CONNECTIONS_MAX,
         timing: SocketTiming | None = None,
         clock: Clock | None = None,
@@ -55,7 +53,7 @@ class KiteFeed:
         """Raises InvalidInput for more connections than Kite allows."""
         if not 1 <= connections <= CONNECTIONS_MAX:
             raise InvalidInput(f"kite connections: {connections} is not 1 to {CONNECTIONS_MAX}")
-        self._client, self._clock = client or KiteClient(settings), clock or WallClock()
+        self._client, self._clock = client, clock or client.timers
         self._connections, self._timing = connections, timing
         self._lines: list[_Line] = []
         self._token_of: dict[int, int] = {}

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from tradebus.brokers.common.access.pace import WindowPace, until
-from tradebus.kernel.clock import monotonic_ns
+from tradebus.brokers.common.access.pace import WindowPace
+from tradebus.kernel.timers import Timers
 
 ORDERS_PER_SECOND, ORDERS_PER_MINUTE, CHANGES_PER_ORDER = 8, 390, 25
 _MINUTE_NS = 60_000_000_000
@@ -16,17 +16,20 @@ class OrderPace:
     Invariant (tested): in no second do more than `per_second` start.
     """
 
-    def __init__(self, *, per_second: int = ORDERS_PER_SECOND, per_minute: int = ORDERS_PER_MINUTE) -> None:
-        self._second = WindowPace(((per_second, 1.0),))
+    def __init__(
+        self, *, timers: Timers, per_second: int = ORDERS_PER_SECOND, per_minute: int = ORDERS_PER_MINUTE
+    ) -> None:
+        self._timers, self._second = timers, WindowPace(((per_second, 1.0),), timers=timers)
         self._starts_ns: deque[int] = deque(maxlen=per_minute)
 
     async def turn(self, *, urgent: bool = False) -> bool:
         """Waits, a second at the most where nobody floods, and returns True. False, at once, where the minute's calls
         are used up, unless it is `urgent`: getting out is tried in any case."""
         starts_ns = self._starts_ns
-        if not urgent and len(starts_ns) == starts_ns.maxlen and starts_ns[0] > monotonic_ns() - _MINUTE_NS:
+        is_full = len(starts_ns) == starts_ns.maxlen
+        if not urgent and is_full and starts_ns[0] > self._timers.monotonic_ns() - _MINUTE_NS:
             return False
         start_ns = self._second.booked_ns()
         starts_ns.append(start_ns)
-        await until(start_ns)
+        await self._second.until(start_ns)
         return True

@@ -14,11 +14,10 @@ from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.kite.book import line_of, order_of
 from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.kite.decoder import message
-from tradebus.brokers.kite.settings import KiteSettings
 from tradebus.brokers.kite.ticker import Ticker
 from tradebus.brokers.reference import InstrumentOf
 from tradebus.brokers.sockets import Send, SocketTiming
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.trading.orders import BrokerFill, BrokerOrder
 
 _log = structlog.get_logger()
@@ -31,16 +30,15 @@ class KiteOrderUpdates:
 
     def __init__(
         self,
-        settings: KiteSettings,
+        client: KiteClient,
         *,
         instrument_of: InstrumentOf,
         account: str = "",
-        client: KiteClient | None = None,
         fills_of: FillsOf | None = None,
         timing: SocketTiming | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._client, self._clock = client or KiteClient(settings), clock or WallClock()
+        self._client, self._clock = client, clock or client.timers
         self._instrument_of, self._account, self._fills_of = instrument_of, account, fills_of
         self._ticker = Ticker("kite orders", self._client, opened=_nothing, timing=timing)
 

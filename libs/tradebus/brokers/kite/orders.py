@@ -19,10 +19,10 @@ from tradebus.brokers.kite.book import KiteLine, fills_by_order, line_of, order_
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.limits import CHANGES_PER_ORDER, ORDERS_PER_MINUTE, OrderPace
 from tradebus.brokers.kite.replies import identity
-from tradebus.brokers.kite.settings import BROKER, KiteSettings
+from tradebus.brokers.kite.settings import BROKER
 from tradebus.brokers.kite.tickets import change_ticket, order_ticket
 from tradebus.brokers.reference import InstrumentOf, ListedInstrument
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import TradebusError
 from tradebus.trading.orders import BrokerFill, BrokerOrder, OrderModification, OrderRequest, Outcome, Result
 
@@ -37,20 +37,23 @@ class KiteOrders(BookReader[KiteLine]):
 
     def __init__(
         self,
-        settings: KiteSettings,
+        client: KiteClient,
         *,
         listing_of: Callable[[int], ListedInstrument],
         instrument_of: InstrumentOf,
-        client: KiteClient | None = None,
         variety: str = REGULAR,
         settle_seconds: float = SETTLE_SECONDS,
         clock: Clock | None = None,
         pace: OrderPace | None = None,
     ) -> None:
-        self._client = client or KiteClient(settings)
+        self._client = client
         self._listing_of, self._instrument_of = listing_of, instrument_of
-        self._variety, self._clock, self._pace = variety, clock or WallClock(), pace or OrderPace()
-        super().__init__(BROKER, self._client, Settling(settle_seconds))
+        self._variety, self._clock, self._pace = (
+            variety,
+            clock or client.timers,
+            pace or OrderPace(timers=client.timers),
+        )
+        super().__init__(BROKER, self._client, Settling(settle_seconds, timers=client.timers))
         self._variety_of: dict[str, str] = {}  # by order id, where it is not regular
         self._changes: dict[str, int] = {}
 

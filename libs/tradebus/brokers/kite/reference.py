@@ -18,11 +18,11 @@ from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.history import candles_of, interval_of, spans
 from tradebus.brokers.kite.instruments import parse_instruments
 from tradebus.brokers.kite.quotes import write_quote
-from tradebus.brokers.kite.settings import BROKER, KiteSettings
+from tradebus.brokers.kite.settings import BROKER
 from tradebus.brokers.reference import ChainRow, ListedInstrument, OptionChain, OptionSide
 from tradebus.contracts.instrument_key import Right, Segment
 from tradebus.contracts.records import QUOTE, Records
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
 
@@ -34,8 +34,8 @@ _EXCHANGES = ("NSE", "NFO", "BSE", "BFO")
 class KiteReference:
     """The master is fetched once per Indian day; everything else is asked anew."""
 
-    def __init__(self, settings: KiteSettings, *, client: KiteClient | None = None, clock: Clock | None = None) -> None:
-        self._client, self._clock = client or KiteClient(settings), clock or WallClock()
+    def __init__(self, client: KiteClient, *, clock: Clock | None = None) -> None:
+        self._client, self._clock = client, clock or client.timers
         self._master: tuple[date, list[ListedInstrument]] | None = None
 
     async def instruments(self) -> Sequence[ListedInstrument]:

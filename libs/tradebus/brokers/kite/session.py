@@ -8,7 +8,7 @@ from tradebus.brokers.common.access.session import brought_back, state_of
 from tradebus.brokers.common.replies.rows import Unreadable, row_of, text
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.client import KiteClient, get
-from tradebus.brokers.kite.settings import BROKER, KiteSettings
+from tradebus.brokers.kite.settings import BROKER
 from tradebus.kernel.errors import InvalidInput
 
 _VERSION = "3"
@@ -17,8 +17,8 @@ _VERSION = "3"
 class KiteSession:
     """A new token goes straight to everything that shares the client."""
 
-    def __init__(self, settings: KiteSettings, *, client: KiteClient | None = None) -> None:
-        self._client = client or KiteClient(settings)
+    def __init__(self, client: KiteClient) -> None:
+        self._client = client
 
     async def check(self) -> SessionState:
         """Asks for the profile, also while calls are halted; where the token turns out to be good they go on."""

@@ -68,7 +68,7 @@ class Ticker:
     def _new_socket(self) -> ReconnectingSocket:
         return ReconnectingSocket(
             self._name, address=self._address, opened=self._opened, redactor=self._client.redactor,
-            timing=self._timing, seed=self._seed,
+            timers=self._client.timers, timing=self._timing, seed=self._seed,
         )  # fmt: skip
 
     async def _address(self) -> SocketAddress:

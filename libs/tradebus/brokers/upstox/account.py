@@ -6,7 +6,6 @@ from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
 from tradebus.brokers.common.replies.rows import Row, paise, row_of, rows_of, text, whole
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
 from tradebus.brokers.upstox.replies import optional_text
-from tradebus.brokers.upstox.settings import UpstoxSettings
 from tradebus.brokers.upstox.words import segment_of
 
 
@@ -14,8 +13,8 @@ class UpstoxAccount:
     """Reads only. Raises BrokerError: money that cannot be read is never shown as 0. Upstox tells no funds at night
     (about 00:00 to 05:30 IST)."""
 
-    def __init__(self, settings: UpstoxSettings, *, client: UpstoxClient | None = None) -> None:
-        self._client = client or UpstoxClient(settings)
+    def __init__(self, client: UpstoxClient) -> None:
+        self._client = client
 
     async def margins(self) -> AccountMargins:
         return await self._client.read_as(

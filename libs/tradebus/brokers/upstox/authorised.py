@@ -28,7 +28,7 @@ class AuthorisedSocket:
         self._name, self._client, self._authorise = name, client, authorise
         self._refusal: BrokerError | None = None
         self.socket = ReconnectingSocket(
-            name, address=self._address, opened=opened, redactor=client.redactor, timing=timing
+            name, address=self._address, opened=opened, redactor=client.redactor, timers=client.timers, timing=timing
         )
 
     async def frames(self) -> AsyncGenerator[list[Frame] | FeedEvent, None]:

@@ -18,6 +18,7 @@ from tradebus.brokers.upstox.pace import READ_WINDOWS
 from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.brokers.upstox.transport import GuardedPool
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.timers import Timers
 
 T = TypeVar("T")
 API_VERSION = "2.0"
@@ -74,6 +75,7 @@ class UpstoxClient(LoginClient):
         self,
         settings: UpstoxSettings,
         *,
+        timers: Timers,
         request_seconds: float = REQUEST_SECONDS,
         first_delay_seconds: float = 0.5,
         seed: int = 0,
@@ -82,11 +84,11 @@ class UpstoxClient(LoginClient):
         settings.endpoints.check()
         super().__init__(
             BROKER, token=settings.access_token, secrets=[settings.api_secret, settings.access_token],
-            classify=classify, refresh=settings.refresh, request_seconds=request_seconds,
+            classify=classify, timers=timers, refresh=settings.refresh, request_seconds=request_seconds,
             first_delay_seconds=first_delay_seconds, seed=seed,
         )  # fmt: skip
         self.settings = settings
-        self.pacer: Pacer = WindowPace(READ_WINDOWS)
+        self.pacer: Pacer = WindowPace(READ_WINDOWS, timers=timers)
         self.pool = GuardedPool(settings.endpoints, connect_seconds=self.timeout[0], request_seconds=self.timeout[1])
         self._arguments = {"_preload_content": False, "_request_timeout": self.timeout}
         self._sdk: UpstoxSdk | None = None

@@ -17,9 +17,8 @@ from tradebus.brokers.upstox.authorised import AuthorisedSocket
 from tradebus.brokers.upstox.client import UpstoxClient
 from tradebus.brokers.upstox.decoder import UpstoxDecoder
 from tradebus.brokers.upstox.limits import MODES, check_limits
-from tradebus.brokers.upstox.settings import UpstoxSettings
 from tradebus.contracts.records import Records
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import IdSource, RandomIds
 
@@ -32,17 +31,16 @@ class UpstoxFeed:
 
     def __init__(
         self,
-        settings: UpstoxSettings,
+        client: UpstoxClient,
         *,
-        client: UpstoxClient | None = None,
         timing: SocketTiming | None = None,
         modes: Mapping[FeedMode, str] | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
     ) -> None:
-        self._client, self._plus = client or UpstoxClient(settings), settings.plus
+        self._client, self._plus = client, client.settings.plus
         self._word_of = MODES | dict(modes or {})
-        self._clock, self._ids = clock or WallClock(), ids or RandomIds()
+        self._clock, self._ids = clock or client.timers, ids or RandomIds()
         self._wanted: dict[int, tuple[str, str]] = {}  # by instrument: key and mode
         self._decoder = UpstoxDecoder()
         self._skipped = 0

@@ -17,8 +17,7 @@ from tradebus.brokers.upstox.book import line_of, order_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
 from tradebus.brokers.upstox.failures import said_in
 from tradebus.brokers.upstox.orders import UpstoxOrders
-from tradebus.brokers.upstox.settings import UpstoxSettings
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.trading.orders import BrokerFill, BrokerOrder
 
 _ORDER = "order"
@@ -30,19 +29,16 @@ class UpstoxOrderUpdates:
 
     def __init__(
         self,
-        settings: UpstoxSettings,
+        client: UpstoxClient,
         *,
         instrument_of: InstrumentOf,
         account: str = "",
-        client: UpstoxClient | None = None,
         timing: SocketTiming | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._client = client or UpstoxClient(settings)
-        self._instrument_of, self._account, self._clock = instrument_of, account, clock or WallClock()
-        self._orders = UpstoxOrders(
-            settings, listing_of=_unlisted, instrument_of=instrument_of, client=self._client, clock=self._clock
-        )
+        self._client = client
+        self._instrument_of, self._account, self._clock = instrument_of, account, clock or client.timers
+        self._orders = UpstoxOrders(client, listing_of=_unlisted, instrument_of=instrument_of, clock=self._clock)
         self._socket = AuthorisedSocket(
             "upstox order updates", self._client,
             lambda sdk, raw: sdk.api("WebsocketApi").get_portfolio_stream_feed_authorize(API_VERSION, **raw),

@@ -21,9 +21,9 @@ from tradebus.brokers.reference import InstrumentOf, ListedInstrument
 from tradebus.brokers.upstox.book import UpstoxLine, fills_by_order, line_of, order_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, Use
 from tradebus.brokers.upstox.pace import ORDER_WINDOWS
-from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
+from tradebus.brokers.upstox.settings import BROKER
 from tradebus.brokers.upstox.tickets import DAY, Placed, change_ticket, order_ticket
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import TradebusError
 from tradebus.trading.orders import BrokerFill, BrokerOrder, OrderModification, OrderRequest, Outcome, Result
 
@@ -38,19 +38,18 @@ class UpstoxOrders(BookReader[UpstoxLine]):
 
     def __init__(
         self,
-        settings: UpstoxSettings,
+        client: UpstoxClient,
         *,
         listing_of: Callable[[int], ListedInstrument],
         instrument_of: InstrumentOf,
-        client: UpstoxClient | None = None,
         settle_seconds: float = SETTLE_SECONDS,
         clock: Clock | None = None,
         pace: Pacer | None = None,
     ) -> None:
-        self._client = client or UpstoxClient(settings)
+        self._client = client
         self._listing_of, self._instrument_of = listing_of, instrument_of
-        self._clock, self._pace = clock or WallClock(), pace or WindowPace(ORDER_WINDOWS)
-        super().__init__(BROKER, self._client, Settling(settle_seconds))
+        self._clock, self._pace = clock or client.timers, pace or WindowPace(ORDER_WINDOWS, timers=client.timers)
+        super().__init__(BROKER, self._client, Settling(settle_seconds, timers=client.timers))
         self._placed: dict[str, Placed] = {}  # by order id
 
     async def place(self, request: OrderRequest) -> Outcome:

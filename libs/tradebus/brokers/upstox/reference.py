@@ -19,9 +19,9 @@ from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, UpstoxSdk
 from tradebus.brokers.upstox.history import candles_of, interval_of, spans
 from tradebus.brokers.upstox.instruments import freeze_quantities, parse_instruments
 from tradebus.brokers.upstox.quotes import write_quote
-from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
+from tradebus.brokers.upstox.settings import BROKER
 from tradebus.contracts.records import QUOTE, Records
-from tradebus.kernel.clock import Clock, WallClock
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_date
 
 QUOTES_A_CALL = 500
@@ -32,10 +32,8 @@ _log = structlog.get_logger()
 class UpstoxReference:
     """Instruments, candles, quotes, option chains. Raises BrokerError for what Upstox or the network does."""
 
-    def __init__(
-        self, settings: UpstoxSettings, *, client: UpstoxClient | None = None, clock: Clock | None = None
-    ) -> None:
-        self._client, self._clock = client or UpstoxClient(settings), clock or WallClock()
+    def __init__(self, client: UpstoxClient, *, clock: Clock | None = None) -> None:
+        self._client, self._clock = client, clock or client.timers
 
     async def instruments(self) -> Sequence[ListedInstrument]:
         """NSE's and BSE's CSV dumps, which have the exchange's symbols, with the freeze quantities of the JSON ones.

@@ -8,7 +8,7 @@ from tradebus.brokers.common.replies.rows import row_of, text
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, data_in
 from tradebus.brokers.upstox.failures import said_in
-from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
+from tradebus.brokers.upstox.settings import BROKER
 from tradebus.kernel.errors import InvalidInput
 
 _CODE_CHARACTERS_MAX = 512
@@ -17,8 +17,8 @@ _CODE_CHARACTERS_MAX = 512
 class UpstoxSession:
     """A new token goes straight to everything that shares the client. It lives until about 03:30 of the next day."""
 
-    def __init__(self, settings: UpstoxSettings, *, client: UpstoxClient | None = None) -> None:
-        self._client = client or UpstoxClient(settings)
+    def __init__(self, client: UpstoxClient) -> None:
+        self._client = client
 
     async def check(self) -> SessionState:
         """Asks for the profile, also while calls are halted; where the token turns out to be good they go on."""

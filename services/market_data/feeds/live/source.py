@@ -15,6 +15,7 @@ from tradebus.brokers.registry import Broker, OpenBroker
 from tradebus.contracts.records import Records
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.timers import Timers
 
 _log = structlog.get_logger()
 
@@ -22,12 +23,12 @@ _log = structlog.get_logger()
 class LiveSource:
     """One broker. It is opened where it is used, with the login as it is stored then; `renew` opens it anew."""
 
-    def __init__(self, settings: MarketDataSettings, open_broker: OpenBroker, *, clock: Clock) -> None:
+    def __init__(self, settings: MarketDataSettings, open_broker: OpenBroker, *, clock: Clock, timers: Timers) -> None:
         self.name = settings.feed.value
         self._credential_name = settings.credential_name
         self._url = settings.broker_urls[self.name]
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
-        self._open_broker, self._clock = open_broker, clock
+        self._open_broker, self._clock, self._timers = open_broker, clock, timers
         self._broker: Broker | None = None
         self._token = ""  # of the login the broker was opened with
         self._listings: Mapping[int, ListedInstrument] = {}
@@ -39,7 +40,12 @@ class LiveSource:
             credential = self._credentials.get(self._credential_name)
             self._token = credential.access_token
             self._broker = self._open_broker(
-                self.name, credential, url=self._url, refresh=self._stored_token, clock=self._clock
+                self.name,
+                credential,
+                url=self._url,
+                timers=self._timers,
+                refresh=self._stored_token,
+                clock=self._clock,
             )
         return self._broker
 

@@ -7,6 +7,7 @@ import pytest
 from testkit.dhan_hands import AdapterHand, SdkHand, code, data
 from testkit.dhan_market import Desk, Market
 from testkit.dhan_streams import until
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanOrders, DhanSettings
@@ -125,10 +126,8 @@ def test_our_adapter_renews_an_ended_login_once_and_the_order_goes_through(one_d
     settings = DhanSettings(
         one_desk.account, one_desk.token, endpoints=DhanEndpoints.at(market.box.dhan_url), refresh=refresh
     )
-    client = DhanClient(settings)
-    one_desk.adapter.orders = DhanOrders(
-        settings, client=client, listing_of=market.listings.at, instrument_of=market.listings.place_of
-    )
+    client = DhanClient(settings, timers=WALL_TIMERS)
+    one_desk.adapter.orders = DhanOrders(client, listing_of=market.listings.at, instrument_of=market.listings.place_of)
     market.box.on_loop(market.box.exchange.log_out, one_desk.token)
     found = one_desk.adapter.place(one_desk.ask(market.share, LIMIT, tag="renewed"))
     one_desk.must(found, Result.ACCEPTED)

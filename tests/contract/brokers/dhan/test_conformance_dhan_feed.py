@@ -107,7 +107,7 @@ def test_the_official_feed_client_ends_at_the_exchanges_prices(one_desk: Desk, w
 
 def test_our_feed_ends_at_the_exchanges_prices(one_desk: Desk, watched: list[ListedInstrument]) -> None:
     async def follow() -> dict[int, np.void]:
-        feed, latest = DhanFeed(one_desk.adapter.settings, client=one_desk.adapter.client), {}
+        feed, latest = DhanFeed(one_desk.adapter.client), {}
         await feed.subscribe(dict(enumerate(watched)), FeedMode.FULL)
         moved = False
         async for item in feed.batches():
@@ -217,7 +217,7 @@ def test_our_feed_takes_an_ended_login_as_a_refusal(one_desk: Desk) -> None:
     one_desk.market.box.on_loop(one_desk.market.box.exchange.log_out, one_desk.token)
 
     async def follow() -> list[FeedEvent]:
-        feed = DhanFeed(one_desk.adapter.settings, client=one_desk.adapter.client)
+        feed = DhanFeed(one_desk.adapter.client)
         await feed.subscribe({0: one_desk.market.share}, FeedMode.PRICE)
         return [item async for item in feed.batches() if isinstance(item, FeedEvent)]
 
@@ -253,7 +253,7 @@ def test_a_packet_cut_short_gives_nothing(one_desk: Desk) -> None:
 def test_our_feed_comes_back_after_a_disconnection_and_subscribes_again(one_desk: Desk) -> None:
     async def follow() -> list[FeedEventKind]:
         timing = SocketTiming(first_delay_seconds=0.01)
-        feed = DhanFeed(one_desk.adapter.settings, client=one_desk.adapter.client, timing=timing)
+        feed = DhanFeed(one_desk.adapter.client, timing=timing)
         await feed.subscribe({0: one_desk.market.share}, FeedMode.FULL)
         kinds, batches, broken = [], 0, False
         async for item in feed.batches():

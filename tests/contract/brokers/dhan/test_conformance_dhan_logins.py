@@ -8,6 +8,7 @@ import requests
 from dhanhq import DhanLogin
 from testkit.dhan_hands import SdkHand, code, data
 from testkit.dhan_market import Desk
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import DhanClient, DhanEndpoints, DhanSession, DhanSettings
@@ -26,7 +27,7 @@ def _session(desk: Desk, token: str = "") -> DhanSession:
     settings = DhanSettings(
         desk.account, token, "app", "app-secret", endpoints=DhanEndpoints.at(desk.market.box.dhan_url)
     )
-    return DhanSession(settings, client=DhanClient(settings, first_delay_seconds=0.01))
+    return DhanSession(DhanClient(settings, timers=WALL_TIMERS, first_delay_seconds=0.01))
 
 
 def _works(desk: Desk, token: str) -> bool:

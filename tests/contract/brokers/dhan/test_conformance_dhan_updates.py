@@ -53,7 +53,7 @@ def _heard(desk: Desk, act: Callable[[], str], last: BrokerStatus | None, *, ale
 
 def _stream(desk: Desk) -> DhanOrderUpdates:
     return DhanOrderUpdates(
-        desk.adapter.settings, instrument_of=desk.market.listings.place_of, client=desk.adapter.client,
+        desk.adapter.client, instrument_of=desk.market.listings.place_of,
         timing=SocketTiming(first_delay_seconds=0.01),
     )  # fmt: skip
 

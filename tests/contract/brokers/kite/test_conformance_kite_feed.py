@@ -12,10 +12,12 @@ from testkit.kite_desk import FUTURE, OPTION, SHARE, KiteDesk
 from testkit.kite_hands import API_KEY
 from testkit.kite_line import QUICK, SECONDS, line
 from testkit.kite_ticks import differences, official_ticks
+from testkit.waiting import WALL_TIMERS
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
 from tradebus.brokers.kite import KiteDecoder, KiteFeed
+from tradebus.brokers.kite.client import KiteClient
 from tradebus.contracts.records import Records
 
 INDEX = "NSE:NIFTY 50"
@@ -130,7 +132,9 @@ def test_a_wrong_token_is_refused_at_the_handshake_for_both(desk: KiteDesk) -> N
         pass
     assert caught.value.response.status_code == 403
     settings, _ = desk.adapter.settings, [desk.listing(one) for one in WATCHED]
-    feed = KiteFeed(type(settings)(API_KEY, "", "nonsense", settings.endpoints), timing=QUICK)
+    feed = KiteFeed(
+        KiteClient(type(settings)(API_KEY, "", "nonsense", settings.endpoints), timers=WALL_TIMERS), timing=QUICK
+    )
     events = desk.loop(_collect(feed, desk, stop=lambda _items: False))
     assert [event.kind for event in events if isinstance(event, FeedEvent)] == [FeedEventKind.REFUSED]
 
@@ -187,7 +191,7 @@ def _records(items: list[Records | FeedEvent]) -> Records:
 def _run_feed(desk: KiteDesk, stop: Callable[[list[Any]], bool], mode: FeedMode = FeedMode.FULL) -> list[Any]:
     for one in WATCHED:
         desk.listing(one)  # reads the dump before the loop is busy
-    feed = KiteFeed(desk.adapter.settings, client=desk.adapter.client, timing=QUICK)
+    feed = KiteFeed(desk.adapter.client, timing=QUICK)
     items: list[Any] = desk.loop(_collect(feed, desk, stop=stop, mode=mode))
     return items
 

@@ -38,7 +38,7 @@ def test_a_night_in_the_life_of_an_account(kite_desk: KiteDesk) -> None:
     late = desk.ask(SHARE, OrderType.LIMIT, product=CNC, price=1)
     assert desk.sdk.place(late).result is desk.adapter.place(late).result is Result.REFUSED
     after_market = KiteOrders(
-        desk.adapter.settings, client=desk.adapter.client, variety="amo", settle_seconds=0,
+        desk.adapter.client, variety="amo", settle_seconds=0,
         listing_of=lambda _instrument: desk.listing(SHARE), instrument_of=lambda _exchange, token: int(token),
     )  # fmt: skip
     desk.adapter.orders = after_market

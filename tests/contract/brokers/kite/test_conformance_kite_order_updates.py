@@ -39,7 +39,7 @@ def _updates(desk: KiteDesk, act: Callable[[], None], count: int) -> tuple[list[
 
     async def both() -> None:
         stream = KiteOrderUpdates(
-            desk.adapter.settings, client=desk.adapter.client, account=ACCOUNT, timing=QUICK,
+            desk.adapter.client, account=ACCOUNT, timing=QUICK,
             instrument_of=lambda _exchange, token: int(token), fills_of=desk.adapter.orders.fills,
         )  # fmt: skip
         started = asyncio.Event()

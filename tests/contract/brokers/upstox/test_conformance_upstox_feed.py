@@ -251,7 +251,7 @@ def test_our_feed_shows_the_market_as_it_is(desk: Desk, watched: list[SandboxIns
     items = watched
 
     async def follow() -> tuple[list[Records], list[FeedEvent]]:
-        feed = UpstoxFeed(desk.ours.settings, client=desk.ours.client, timing=SocketTiming(first_delay_seconds=0.05))
+        feed = UpstoxFeed(desk.ours.client, timing=SocketTiming(first_delay_seconds=0.05))
         await feed.subscribe({item.index: listing_of(item) for item in items}, mode)
         batches: list[Records] = []
         events: list[FeedEvent] = []

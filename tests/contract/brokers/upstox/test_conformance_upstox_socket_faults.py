@@ -34,7 +34,7 @@ def follow(
     """Lets the market run until `until` holds for what the feed told, then until the feed shows where it stopped."""
 
     async def following() -> list[FeedEvent]:
-        feed = UpstoxFeed(desk.ours.settings, client=desk.ours.client, timing=timing)
+        feed = UpstoxFeed(desk.ours.client, timing=timing)
         await feed.subscribe({item.index: listing_of(item) for item in items}, FeedMode.FULL)
         places = {item.index: number for number, item in enumerate(items)}
         seen, events, batches = [0] * len(items), [], 0
@@ -98,7 +98,7 @@ def test_updates_may_repeat_and_overtake_each_other(desk: Desk, kind: str) -> No
 
     async def following() -> list[BrokerOrder]:
         stream = UpstoxOrderUpdates(
-            desk.ours.settings, client=desk.ours.client, account=desk.account, timing=TIMING,
+            desk.ours.client, account=desk.account, timing=TIMING,
             instrument_of=lambda _segment, key: by_key.get(key),
         )  # fmt: skip
         heard: list[BrokerOrder] = []
@@ -129,7 +129,7 @@ def test_many_frames_at_once_are_read_in_order(desk: Desk) -> None:
     items = [desk.stock(), desk.future()]
 
     async def following() -> list[int]:
-        feed = UpstoxFeed(desk.ours.settings, client=desk.ours.client, timing=SocketTiming(first_delay_seconds=0.02))
+        feed = UpstoxFeed(desk.ours.client, timing=SocketTiming(first_delay_seconds=0.02))
         await feed.subscribe({item.index: listing_of(item) for item in items}, FeedMode.PRICE)
         at_ns: list[int] = []
         expected: list[int] = []

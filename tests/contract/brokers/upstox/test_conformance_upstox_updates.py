@@ -31,7 +31,7 @@ def our_updates(desk: Desk, act: Callable[[], None], *, enough: Enough) -> list[
 
     async def follow() -> list[BrokerOrder]:
         stream = UpstoxOrderUpdates(
-            desk.ours.settings, client=desk.ours.client, account=desk.account,
+            desk.ours.client, account=desk.account,
             instrument_of=lambda _segment, key: by_key.get(key), timing=SocketTiming(first_delay_seconds=0.05),
         )  # fmt: skip
         heard: list[BrokerOrder] = []

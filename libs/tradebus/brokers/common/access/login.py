@@ -9,14 +9,16 @@ import structlog
 from tradebus.brokers.account import Refresh
 from tradebus.brokers.calls import CONNECT_SECONDS, Classify, SdkCalls
 from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.timers import Timers
 
 _WORKERS = 8  # orders must not wait behind slow reads
 _log = structlog.get_logger()
 
 
 class LoginClient(ABC):
-    """Everything of one login shares it: `token` as it is now, `calls`, `redactor`, `timeout` (seconds to connect,
-    seconds between two bytes). The adapter adds its SDK, made and changed under `making`."""
+    """Everything of one login shares it: `token` as it is now, `calls`, `redactor`, `timers` (all that it waits by, and
+    its clock where a part is given no other), `timeout` (seconds to connect, seconds between two bytes: those are the
+    sockets', in the machine's time). The adapter adds its SDK, made and changed under `making`."""
 
     def __init__(
         self,
@@ -25,22 +27,30 @@ class LoginClient(ABC):
         token: str,
         secrets: Iterable[str],
         classify: Classify,
+        timers: Timers,
         refresh: Refresh | None,
         request_seconds: float,
         first_delay_seconds: float,
         seed: int,
     ) -> None:
         self._broker, self._refresh = broker, refresh
+        self.timers = timers
         self.token, self.redactor = token, Redactor(secrets)
         self.timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
         self.making = threading.Lock()
         self.calls = SdkCalls(
-            broker, classify=classify, redactor=self.redactor, refresh=None if refresh is None else self.renew,
-            workers=_WORKERS, request_seconds=request_seconds, first_delay_seconds=first_delay_seconds, seed=seed,
+            broker, classify=classify, redactor=self.redactor, timers=timers,
+            refresh=None if refresh is None else self.renew, workers=_WORKERS, request_seconds=request_seconds,
+            first_delay_seconds=first_delay_seconds, seed=seed,
         )  # fmt: skip
         # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
         self.login_calls = SdkCalls(
-            broker, classify=classify, redactor=self.redactor, workers=1, request_seconds=request_seconds
+            broker,
+            classify=classify,
+            redactor=self.redactor,
+            timers=timers,
+            workers=1,
+            request_seconds=request_seconds,
         )
 
     def use_token(self, token: str) -> None:

@@ -1,10 +1,10 @@
 """How fast calls may leave (BROKERS 6). A burst leaves at once; what is too much for a window waits for its end."""
 
-import asyncio
 from collections import deque
 
 from tradebus.brokers.calls import Pacer
-from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import sleep
 
 
 class WindowPace(Pacer):
@@ -13,18 +13,19 @@ class WindowPace(Pacer):
     Invariant (tested): no window, wherever it begins, sees more starts than it may.
     """
 
-    def __init__(self, windows: tuple[tuple[int, float], ...]) -> None:
+    def __init__(self, windows: tuple[tuple[int, float], ...], *, timers: Timers) -> None:
+        self._timers = timers
         self._windows: list[tuple[deque[int], int]] = [
             (deque(maxlen=count), int(seconds * 1e9)) for count, seconds in windows
         ]
 
     async def turn(self) -> None:
         """Returns when the caller may start. Callers start in the order they came."""
-        await until(self.booked_ns())
+        await self.until(self.booked_ns())
 
     def booked_ns(self) -> int:
         """Takes the next free start and tells when it is (monotonic)."""
-        start_ns = monotonic_ns()
+        start_ns = self._timers.monotonic_ns()
         for starts_ns, window_ns in self._windows:
             if len(starts_ns) == starts_ns.maxlen:
                 start_ns = max(start_ns, starts_ns[0] + window_ns)
@@ -32,9 +33,8 @@ class WindowPace(Pacer):
             starts_ns.append(start_ns)
         return start_ns
 
-
-async def until(start_ns: int) -> None:
-    """Waits for a moment (monotonic); not at all where it has come."""
-    wait_ns = start_ns - monotonic_ns()
-    if wait_ns > 0:
-        await asyncio.sleep(wait_ns / 1e9)
+    async def until(self, start_ns: int) -> None:
+        """Waits for a moment (monotonic); not at all where it has come."""
+        wait_ns = start_ns - self._timers.monotonic_ns()
+        if wait_ns > 0:
+            await sleep(self._timers, wait_ns / 1e9)

@@ -11,7 +11,6 @@ from tradebus.brokers.common.orders.book import BookLine, FillsByOrder
 from tradebus.brokers.common.orders.settling import Settling
 from tradebus.brokers.common.replies.rows import Row, Unreadable, rows_of
 from tradebus.brokers.errors import BrokerError
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Lookup
 
 Line = TypeVar("Line", bound=BookLine)
@@ -26,6 +25,7 @@ class BookReader(ABC, Generic[Line]):
 
     def __init__(self, broker: str, client: LoginClient, settling: Settling) -> None:
         self._broker, self._redactor, self._settling = broker, client.redactor, settling
+        self._timers = client.timers
 
     @abstractmethod
     async def ask_orders(self) -> object:
@@ -53,7 +53,7 @@ class BookReader(ABC, Generic[Line]):
 
     async def find_by_tag(self, account: str, tag: str) -> Lookup:
         """The order with its fills."""
-        asked_ns = monotonic_ns()
+        asked_ns = self._timers.monotonic_ns()
         if self._settling.under_way(tag):
             return Lookup(None, definitive=False)
         try:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from concurrent.futures import Future
 
 from tradebus.brokers.calls import watched_threads
-from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import Outcome, Result
 
 SETTLE_SECONDS = 5.0
@@ -19,9 +19,10 @@ SETTLE_SECONDS = 5.0
 class Settling:
     """Of one login's new orders. The process before this one ended when this was made, at the latest."""
 
-    def __init__(self, settle_seconds: float) -> None:
+    def __init__(self, settle_seconds: float, *, timers: Timers) -> None:
+        self._timers = timers
         self._settle_ns = int(settle_seconds * 1e9)
-        self._since_ns = monotonic_ns()
+        self._since_ns = timers.monotonic_ns()
         self._under_way: dict[str, int] = {}  # by tag: how many requests
         self._left_ns: dict[str, int] = {}  # by tag: until when a request may have left
         self._running: dict[Future[object], str] = {}  # threads that go on for a tag
@@ -42,7 +43,7 @@ class Settling:
             if self._under_way[tag] == 0:
                 del self._under_way[tag]
             if not refused:
-                self._left_ns[tag] = monotonic_ns()
+                self._left_ns[tag] = self._timers.monotonic_ns()
         return outcome
 
     def under_way(self, tag: str) -> bool:
@@ -64,5 +65,5 @@ class Settling:
 
     def _ended(self, thread: Future[object]) -> None:
         """Called on the thread: first until when the request may have left, then that it is over."""
-        self._left_ns[self._running[thread]] = monotonic_ns()
+        self._left_ns[self._running[thread]] = self._timers.monotonic_ns()
         del self._running[thread]

@@ -1,4 +1,4 @@
-"""Bodies of replies, read within limits."""
+"""Bodies of replies, read within limits: on a thread that waits for a socket, so in the machine's time."""
 
 from typing import Protocol
 
