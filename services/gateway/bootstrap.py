@@ -27,7 +27,7 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import BusPublisher, Consumer, ConsumerMetrics, Policy
-from tradebus.runtime.http_server import HttpServer, bind
+from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book

@@ -32,7 +32,7 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.kernel.timers import Timers
-from tradebus.runtime.http_server import HttpServer, bind
+from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
 from tradebus.store.books import instruments_book

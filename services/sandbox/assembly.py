@@ -16,7 +16,7 @@ from services.sandbox.faults.limits import RateLimits
 from services.sandbox.faults.rules import RuleFaults
 from services.sandbox.ports import BrokerName
 from services.sandbox.server import FaceServer
-from tradebus.runtime.http_server import bind
+from tradebus.runtime.http.server import bind
 from tradebus.runtime.shell import Component, run_components
 
 ADMIN = "admin"

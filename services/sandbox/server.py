@@ -8,7 +8,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from tradebus.runtime.http_server import HttpServer
+from tradebus.runtime.http.server import HttpServer
 
 _CONNECTIONS: dict[tuple[Any, ...], "TcpConnection"] = {}
 

@@ -88,7 +88,10 @@ def wire(
     consumer = Consumer(
         "strategy", open_input=source.open, handler=handlers, publisher=ServersPublisher(bus, book), timers=timers,
         metrics=ConsumerMetrics(registry), paced=settings.paced, owed=watermark_of,
-        policy=Policy(commit_entries=settings.flush_entries, commit_seconds=settings.flush_seconds),
+        policy=Policy(
+            commit_entries=settings.flush_entries, commit_seconds=settings.flush_seconds,
+            stores_beside=not settings.paced,
+        ),
     )  # fmt: skip
     handlers.changed = taking.changed = lambda: consumer.reopen() if source.is_outdated else None
     taking.post = consumer.post

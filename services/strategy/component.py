@@ -31,6 +31,7 @@ class StrategyComponent:
 
     async def abandon(self) -> None:
         """Ends the processes of strategy files, and nothing else: nothing is stored, published or acknowledged."""
+        self._consumer.abandon()
         await self._desks.close()
 
     async def run(self, stop: asyncio.Event) -> None:

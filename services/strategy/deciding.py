@@ -12,9 +12,10 @@ import numpy as np
 import structlog
 
 from services.strategy.desks import Desks
-from services.strategy.ports import StoredCandles
+from services.strategy.ports import PastCandles, StoredCandles
 from tradebus.bus.port import Entry
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
+from tradebus.kernel.time import ist_midnight_ns
 from tradebus.runtime.isolation.desk import Errand, StrategyDesk
 from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
 from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
@@ -25,6 +26,7 @@ from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSessions, Listener, bid_of
 from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
+from tradebus.strategies.needs import Series
 from tradebus.strategies.protocol import Candle, Tick
 from tradebus.trading.facts import Signal
 
@@ -68,6 +70,8 @@ class Deciding:
     ) -> None:  # fmt: skip
         self._book, self._conflicts = book, conflicts
         self._active, self._history, self._desks, self._lane, self._paced = active, history, desks, lane, paced
+        self._read: dict[PastCandles, list[Candle]] = {}  # read ahead for the entry in hand
+        self._begun = (0, 0)  # the day and the sessions for whose ticks everybody is ready
 
     async def on_candles(self, entry: Entry) -> Decided:
         """Raises ValueError for what is no batch of candles."""
@@ -78,7 +82,9 @@ class Deciding:
             self.forget({row[8] for row in rows if row[11] & CANDLE_CORRECTED})
         asked = _Round()
         self._lane.see(rows)
-        for candle, listener in self._active.hear(rows):
+        heard = self._active.hear(rows)
+        await self._read_ahead([(listener.runner.asking, candle.ts_open_ns) for candle, listener in heard])
+        for candle, listener in heard:
             await self._ask_on_candle(candle, listener, asked)
         return await self._collect(asked)
 
@@ -86,6 +92,8 @@ class Deciding:
         """Raises ValueError for what is no batch of ticks."""
         asked = _Round()
         ticks = decode(entry.body, TICK)
+        if len(ticks):
+            await self._begin_day(int(ticks["ts_event_ns"][0]), asked)
         thought = self._lane.on_ticks(ticks)
         rows = np.flatnonzero(np.isin(ticks["instrument"], self._active.asked_on_ticks)).tolist()
         if thought:
@@ -160,18 +168,41 @@ class Deciding:
 
     async def _replayed(self, asking: Asking, ts_ns: int) -> tuple[list[Candle], list[InputCandle]]:
         """The stored candles of each series the strategy hears: its own, and those beside it."""
-        info, hours = asking.info, asking.hours
-        own = await self._history.before(
-            ts_ns, instrument=asking.source.instrument, timeframe_seconds=info.timeframe_seconds,
-            warmup_candles=info.warmup_candles, hours=hours,
-        )  # fmt: skip
-        inputs: list[InputCandle] = []
-        for (seconds, instrument), heard in asking.inputs.items():
-            candles = await self._history.before(
-                ts_ns, instrument=instrument, timeframe_seconds=seconds, warmup_candles=info.warmup_candles, hours=hours
-            )
-            inputs += [(candle, series) for candle in candles for series in heard]
-        return own, inputs
+        pasts = _pasts_of(asking, ts_ns)
+        missing = {past: asking.hours for past, _ in pasts if past not in self._read}
+        found = {**self._read, **(await self._history.before(missing) if missing else {})}
+        own = found[pasts[0][0]]
+        return own, [(candle, series) for past, series in pasts if series is not None for candle in found[past]]
+
+    async def _read_ahead(self, wanted: Sequence[tuple[Asking, int]]) -> None:
+        """Reads, in a few round trips, what the strategies among these need that begin anew: each at the first candle
+        or tick of it, `ts_ns`."""
+        self._read = {}
+        first_ns: dict[int, tuple[Asking, int]] = {}
+        for asking, ts_ns in wanted:
+            if asking.needs_rebuild(ts_ns):
+                first_ns.setdefault(id(asking), (asking, ts_ns))
+        if first_ns:
+            self._read = await self._history.before({
+                past: asking.hours for asking, ts_ns in first_ns.values() for past, _ in _pasts_of(asking, ts_ns)
+            })  # fmt: skip
+
+    async def _begin_day(self, ts_ns: int, asked: _Round) -> None:
+        """Makes everybody ready who is asked only where something is to be said of a tick: at the day's first tick, or
+        a session's, and not when a signal is due."""
+        day = (ist_midnight_ns(ts_ns), self._active.version)
+        if day == self._begun:
+            return
+        runners = [
+            listener.runner
+            for instrument in self._active.tick_instruments
+            for listener in self._active.on_tick_of(instrument)
+            if isinstance(listener.runner, SharedRunner) and listener.runner.needs_rebuild(ts_ns)
+        ]
+        await self._read_ahead([(runner.asking, ts_ns) for runner in runners])
+        for runner in runners:
+            await self._rebuild(runner, ts_ns, None, asked)
+        self._read, self._begun = {}, day
 
     async def _collect(self, asked: _Round) -> Decided:
         """Waits for the answers from elsewhere, and puts all into the order in which they were asked for."""
@@ -220,3 +251,16 @@ class Deciding:
         """One log line per session, strategy and symbol; the journal has the others."""
         if failure is not None:
             _log.error("strategy raised", **asking.source.key._asdict(), traceback=failure)
+
+
+def _pasts_of(asking: Asking, ts_ns: int) -> list[tuple[PastCandles, Series | None]]:
+    """What is read for it: its own series first, then those beside it."""
+    info = asking.info
+    traded = asking.source.instrument
+    own = PastCandles(ts_ns, traded, info.timeframe_seconds, info.warmup_candles, traded)
+    inputs = [
+        (PastCandles(ts_ns, instrument, seconds, info.warmup_candles, traded), series)
+        for (seconds, instrument), heard in asking.inputs.items()
+        for series in heard
+    ]
+    return [(own, None), *inputs]

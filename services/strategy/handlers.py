@@ -9,6 +9,7 @@ nobody acts on it before risk has committed its verdict (decision 9). What is de
 the session was stopped or paused meanwhile: so the next life first stores what this one had published.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -63,6 +64,7 @@ class Handlers:
         )
         self._rows: list[DecisionRow] = []
         self._signals: list[SignalMessage] = []
+        self._storing = asyncio.Lock()
         self._by_stream: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
             COMMANDS.name: self._on_command,
             SESSIONS.name: self._on_session,
@@ -79,17 +81,24 @@ class Handlers:
         return answer
 
     async def commit(self) -> bool:
-        """Stores the decisions that are held, and their signals with them."""
-        if self._signals:
-            await self._journal.write_with_signals(self._rows, self._signals)
-        else:
-            await self._journal.write(self._rows)
-        self._rows, self._signals = [], []
+        """Stores the decisions that are held, and their signals with them; others may come meanwhile."""
+        async with self._storing:
+            rows, self._rows = self._rows, []
+            signals, self._signals = self._signals, []
+            try:
+                if signals:
+                    await self._journal.write_with_signals(rows, signals)
+                else:
+                    await self._journal.write(rows)
+            except BaseException:
+                self._rows[:0], self._signals[:0] = rows, signals
+                raise
         return True
 
     async def recover(self) -> None:
         """Stores what was published last, and takes up the sessions that were being traded."""
-        self._rows, self._signals = [], []
+        async with self._storing:
+            self._rows, self._signals = [], []
         published = await perhaps_not_stored(self._bus)
         if published:
             await self._journal.write_with_signals([row_of_message(one) for one in published], published)

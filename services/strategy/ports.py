@@ -1,7 +1,7 @@
 """What the strategy service needs of its book. Each is there twice, over Postgres and in memory; one suite on both."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from services.strategy.messages import SignalMessage
 from tradebus.strategies.lane.decisions import DecisionRow
@@ -29,11 +29,20 @@ class DecisionJournal(Protocol):
         """Of a session's signals, by instant and id."""
 
 
+class PastCandles(NamedTuple):
+    """What a strategy is told of one series before it is asked anything at `ts_ns`: the newest `warmup_candles` candles
+    of earlier days, and those of the day of `ts_ns` that close at or before it, within the hours of the instrument that
+    the strategy trades, `hours_of`."""
+
+    ts_ns: int
+    instrument: int
+    timeframe_seconds: int
+    warmup_candles: int
+    hours_of: int
+
+
 class StoredCandles(Protocol):
     """What was stored of the market: warm-up, and what a strategy is rebuilt from."""
 
-    async def before(
-        self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
-    ) -> list[Candle]:
-        """The newest `warmup_candles` candles of earlier days, then those of the day of `ts_ns` that close at or
-        before it, in time order."""
+    async def before(self, wanted: Mapping[PastCandles, SessionHours]) -> dict[PastCandles, list[Candle]]:
+        """The candles of each in time order: all in a few round trips."""

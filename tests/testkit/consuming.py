@@ -28,6 +28,9 @@ class ScriptedHandler:
         self.stored: list[str] = []
         self.recoveries = 0
         self.refuses: set[str] = set()  # bodies that cannot be stored
+        self.may_store = asyncio.Event()  # a commit waits for it
+        self.may_store.set()
+        self.stores = 0  # commits that have begun
 
     async def handle(self, entry: Entry) -> Answer:
         body = entry.body.decode()
@@ -41,10 +44,13 @@ class ScriptedHandler:
         self.held = []
 
     async def commit(self) -> bool:
-        if self.refuses & set(self.held):
+        held, self.held = self.held, []
+        self.stores += 1
+        await self.may_store.wait()
+        if self.refuses & set(held):
+            self.held[:0] = held
             raise RuntimeError("value too long for the column")
-        self.stored += self.held
-        self.held = []
+        self.stored += held
         return True
 
 

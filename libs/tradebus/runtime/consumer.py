@@ -42,7 +42,6 @@ from tradebus.runtime.consuming.handling import (
     PutAside,
     TryLater,
     bury,
-    reason_of,
 )
 from tradebus.runtime.consuming.source import InputSource
 from tradebus.runtime.merge import MergedInput
@@ -115,18 +114,25 @@ class Consumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Recovers, then handles entries until told to stop; stores and acknowledges what it holds, then returns."""
-        stopping = asyncio.create_task(self._stop_with(stop))
+
+        async def stopped() -> None:
+            await stop.wait()
+            self._stop.set()
+            self._source.wake()
+
+        stopping = asyncio.create_task(stopped())
         try:
             while not self._stop.is_set():
                 await self.turn()
             await self.close()
         finally:
             stopping.cancel()
+            self.abandon()
 
-    async def _stop_with(self, stop: asyncio.Event) -> None:
-        await stop.wait()
-        self._stop.set()
-        self._source.wake()
+    def abandon(self) -> None:
+        """Nothing more is stored, published or acknowledged: as if the process had ended here."""
+        if self._completion is not None:
+            self._completion.abandon()
 
     async def turn(self, *, block_ms: int = BLOCK_MS) -> int:
         """Handles what is there, waiting up to `block_ms` for something; how many entries it dealt with."""
@@ -189,41 +195,39 @@ class Consumer:
             _log.warning("entries were gone before they were read", consumer=self._name, stream=entry.stream)
             if waits(entry.stream, paced=self._paced):  # what they would have changed is in the book
                 self._attempts.spoilt()
+        recoveries = self._attempts.recoveries
         answer = await self._attempts.answer(entry, self._source.input.subscription, self._stop)
+        if self._attempts.recoveries > recoveries and completion.held:  # what was held is gone: it comes again
+            self._handle_singly(completion, also=1)
+            return False
         if answer is None:
             return False
         owed = self._owed(entry) if self._owed is not None else ()
         # Paced, an entry stays until a later watermark is out: its own holds that one's place in the merge.
         closes = bool(owed) or not self._paced or self._owed is None
-        if isinstance(answer, Done):
-            if self._paced and answer.effect is Effect.STORED and not self._source.input.gates(entry.stream):
-                answer = replace(answer, effect=Effect.ALONE)
-            try:
-                await completion.finish(entry, answer, owed=owed, closes=closes)
-            except Stopped:
-                raise
-            except Exception as error:  # noqa: BLE001 - nobody can store or publish what this entry led to
-                _log.error("cannot be finished", stream=entry.stream, entry_id=entry.entry_id, exc_info=error)
-                if completion.held > 1:
-                    self._handle_singly(completion)
-                    return False
-                self._attempts.spoilt()
-                completion.forget(entry)
-                answer = PutAside(reason_of(error))
-        if isinstance(answer, PutAside):
-            await completion.put_aside(entry, answer.reason, owed=owed, closes=closes)
+        alone = self._paced and not self._source.input.gates(entry.stream)
+        if alone and isinstance(answer, Done) and answer.effect is Effect.STORED:
+            answer = replace(answer, effect=Effect.ALONE)
+        concluded = await completion.conclude(entry, answer, owed=owed, closes=closes)
+        if concluded is None:
+            self._handle_singly(completion)
+            return False
+        if concluded is not answer:  # it could not be stored or published
+            self._attempts.spoilt()
+        if isinstance(concluded, PutAside):
             self._metrics.put_aside.labels(self._name, entry.stream).inc()
             _log.error(
-                "put aside", consumer=self._name, stream=entry.stream, entry_id=entry.entry_id, reason=answer.reason
+                "put aside", consumer=self._name, stream=entry.stream, entry_id=entry.entry_id, reason=concluded.reason
             )
         else:
             self._metrics.handled.labels(self._name, entry.stream).inc()
         return True
 
-    def _handle_singly(self, completion: Completion) -> None:
-        """What is held cannot be stored, through the fault of one entry: all are handled again, one by one."""
+    def _handle_singly(self, completion: Completion, *, also: int = 0) -> None:
+        """What is held cannot be stored, or is no longer in memory, through the fault of one entry: all are handled
+        again, one by one, and those `also` that come after them."""
         self._attempts.spoilt()
-        self._singly, self._reopening = completion.held, True
+        self._singly, self._reopening = completion.held + also, True
 
     async def _settle(self, completion: Completion, block_ms: int, *, worked: bool) -> None:
         now_ns = self._timers.monotonic_ns()
@@ -242,6 +246,7 @@ class Consumer:
                 _log.error("cannot be stored", consumer=self._name, exc_info=error)
                 self._handle_singly(completion)
         if self._reopening:
+            completion.abandon()
             await self._source.close()
             self._batch.clear()
             self._completion, self._reopening = None, False

@@ -25,6 +25,7 @@ from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.ids import IdSource, RandomIds
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.trouble import first_problem
+from tradebus.runtime.garbage import short_collections
 from tradebus.runtime.health import HealthServer
 from tradebus.runtime.logs import configure_logs
 from tradebus.runtime.metrics import process_registry
@@ -133,7 +134,8 @@ async def _serve_alone(name: str, settings: A, build: Callable[[A], Sequence[Com
         components = build(settings)
         state.are(components)
         _log.info("ready", health_port=port)
-        await run_components(components, stop)
+        with short_collections(WallTimers(WallClock())):
+            await run_components(components, stop)
         _log.info("stopped")
     finally:
         await health.stop()
@@ -181,13 +183,14 @@ async def _serve(name: str, settings: S, build: Build[S]) -> None:
         store = await Store.connect(settings.database_dsn, namespace=settings.namespace, producer=producer)
         try:
             clock = WallClock()
+            timers = WallTimers(clock)
             components = await build(
-                settings, bus=bus, store=store, clock=clock, ids=RandomIds(), timers=WallTimers(clock),
-                registry=registry,
-            )  # fmt: skip
+                settings, bus=bus, store=store, clock=clock, ids=RandomIds(), timers=timers, registry=registry
+            )
             state.are(components)
             _log.info("ready", health_port=port, instance=settings.instance, paced=settings.paced)
-            await run_components(components, stop)
+            with short_collections(timers):
+                await run_components(components, stop)
             _log.info("stopped")
         finally:
             state.stopping()

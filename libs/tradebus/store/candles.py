@@ -9,6 +9,7 @@ Invariants (property-tested on a real server):
 - Of two bars with one instrument and time the one written later stands, within a batch too.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
@@ -87,6 +88,26 @@ async def read_candles(
     statement = _SQL["read_between" if limit is None else "read_newest"].format(
         instrument=int(instrument), from_utc=_bound(from_ns), to_utc=_bound(to_ns), limit=limit and int(limit)
     )
+    return await _read(connection_or_pool, statement)
+
+
+async def read_candles_of_many(
+    connection_or_pool: asyncpg.Connection | asyncpg.Pool,
+    *,
+    instruments: Sequence[int],
+    from_ns: int,
+    to_ns: int,
+    limit: int | None = None,
+) -> Records:
+    """As `read_candles` for several instruments at once, by instrument and time; `limit` is each one's."""
+    statement = _SQL["read_many_between" if limit is None else "read_many_newest"].format(
+        instruments="{{{}}}".format(",".join(str(int(one)) for one in set(instruments))), from_utc=_bound(from_ns),
+        to_utc=_bound(to_ns), limit=limit and int(limit),
+    )  # fmt: skip
+    return await _read(connection_or_pool, statement)
+
+
+async def _read(connection_or_pool: asyncpg.Connection | asyncpg.Pool, statement: str) -> Records:
     blocks: list[bytes] = []
 
     async def keep(block: bytes) -> None:

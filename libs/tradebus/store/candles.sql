@@ -37,3 +37,18 @@ SELECT * FROM (
     ORDER BY instrument_id DESC, ts DESC LIMIT {limit}
 ) AS newest
 WHERE ts >= '{from_utc}' ORDER BY ts;
+
+-- name: read_many_between
+SELECT * FROM candles_1m
+WHERE instrument_id = ANY('{instruments}') AND ts >= '{from_utc}' AND ts < '{to_utc}'
+ORDER BY instrument_id, ts;
+
+-- name: read_many_newest
+-- One walk of the index backwards for each instrument; the lower bound outside, as above.
+SELECT newest.* FROM unnest('{instruments}'::integer[]) AS wanted (instrument_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM candles_1m
+    WHERE candles_1m.instrument_id = wanted.instrument_id AND ts < '{to_utc}'
+    ORDER BY instrument_id DESC, ts DESC LIMIT {limit}
+) AS newest
+WHERE newest.ts >= '{from_utc}' ORDER BY newest.instrument_id, newest.ts;

@@ -12,7 +12,7 @@ BENCHMARKS: dict[str, str] = {
     "ingest": "services.cli.bench.ingest:measure",
     "latency": "services.cli.bench.latency.measure:measure",
     "candles": "tradebus.indicators.measure:measure_kernels",
-    "opinions": "services.strategy.measure:measure_opinions",
+    "opinions": "services.cli.bench.opinions.measure:measure",
     "parse": "services.cli.bench.parse:measure",
     "accounts": "services.cli.bench.accounts.measure:measure",
     "engine": "services.cli.bench.engine:measure",

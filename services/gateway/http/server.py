@@ -18,7 +18,7 @@ from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import Unavailable
-from tradebus.runtime.http_bounds import BoundedBodies
+from tradebus.runtime.http.bounds import BoundedBodies
 from tradebus.runtime.patience import PASSING
 from tradebus.store.store import Store
 

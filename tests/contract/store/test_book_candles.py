@@ -73,6 +73,29 @@ async def test_a_range_is_read_with_its_start_without_its_end_and_the_newest_of_
     assert found.tobytes() == bars([(0, minute, minute) for minute in newest]).tobytes()
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.sets(st.tuples(st.integers(0, 2), st.integers(0, 30)), max_size=40),
+    wanted=st.lists(st.integers(0, 2), max_size=4),
+    bounds=st.tuples(st.integers(-1, 31), st.integers(-1, 31)),
+    limit=st.one_of(st.none(), st.integers(0, 25)),
+)
+async def test_many_are_read_as_each_would_be(
+    filled: Book, rows: set[tuple[int, int]], wanted: list[int], bounds: tuple[int, int], limit: int | None
+) -> None:
+    await empty(filled)
+    await candles_book(filled).upsert(bars([(place, minute, minute) for place, minute in rows]))
+    from_ns, to_ns = (START_NS + bound * MINUTE_NS for bound in bounds)
+    found = await candles_book(filled).read_many(
+        instruments=[INSTRUMENTS[place] for place in wanted], from_ns=from_ns, to_ns=to_ns, limit=limit
+    )
+    each = [
+        await candles_book(filled).read(instrument=instrument, from_ns=from_ns, to_ns=to_ns, limit=limit)
+        for instrument in sorted({INSTRUMENTS[place] for place in wanted})
+    ]
+    assert found.tobytes() == b"".join(one.tobytes() for one in each)
+
+
 async def test_a_large_batch_goes_in_whole_and_again_without_harm(filled: Book) -> None:
     records = bars([(0, minute, minute) for minute in range(30_000)])
     for _ in range(2):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from testkit.gateway import TOKEN, Gateway
 
-from tradebus.runtime.http_bounds import HEAD_BYTES_MAX, IDLE_MAX, BoundedBodies
-from tradebus.runtime.http_server import HttpServer, bind
+from tradebus.runtime.http.bounds import HEAD_BYTES_MAX, IDLE_MAX, BoundedBodies
+from tradebus.runtime.http.server import HttpServer, bind
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

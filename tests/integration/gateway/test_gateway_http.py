@@ -17,7 +17,7 @@ from services.gateway.http.server import create_app
 from services.gateway.http.views import VIEWS
 from services.gateway.settings import api_token
 from tradebus.kernel.errors import InvalidInput, Unavailable
-from tradebus.runtime.http_server import bind
+from tradebus.runtime.http.server import bind
 
 VIEW_PATHS = [f"/api/{name}" for name in (*VIEWS, "portfolio")]
 SYSTEM_PATHS = ["/", "/metrics", "/api/metrics", "/api/health", "/api/config"]

@@ -19,7 +19,7 @@ from services.sandbox.faults.sockets import FaultySocket
 from services.sandbox.ports import BrokerName, Fault, FaultKind
 from services.sandbox.server import FaceServer
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
-from tradebus.runtime.http_server import bind
+from tradebus.runtime.http.server import bind
 
 KITE, DHAN, UPSTOX = BrokerName.KITE, BrokerName.DHAN, BrokerName.UPSTOX
 ORDERS = "POST /orders/regular"

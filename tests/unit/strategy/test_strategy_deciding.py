@@ -1,6 +1,7 @@
 """What an entry leads to, without servers: order, rebuilding, and one computation for all who hear it."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from testkit.strategy_days import generated_days, of_timeframe
 
 from services.strategy.deciding import Deciding
 from services.strategy.desks import Desks
+from services.strategy.ports import PastCandles
 from services.strategy.streams import CANDLES
 from tradebus.bus.port import Entry
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
@@ -33,16 +35,17 @@ MASTER = InstrumentMaster(
 
 
 class Stored:
-    """The candles of the day so far, as the book has them; how often each instrument's were asked for."""
+    """The candles of the day so far, as the book has them; how often each instrument's were asked for, and how often
+    anything was."""
 
     def __init__(self) -> None:
         self.asked: Counter[int] = Counter()
+        self.readings = 0
 
-    async def before(
-        self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours
-    ) -> list[Candle]:
-        self.asked[instrument] += 1
-        return [candle for candle in DAY.candles if candle.ts_close_ns <= ts_ns]
+    async def before(self, wanted: Mapping[PastCandles, SessionHours]) -> dict[PastCandles, list[Candle]]:
+        self.readings += 1
+        self.asked.update(past.instrument for past in wanted)
+        return {past: [candle for candle in DAY.candles if candle.ts_close_ns <= past.ts_ns] for past in wanted}
 
 
 class Desk:
@@ -97,9 +100,9 @@ async def test_entries_that_were_gone_make_everybody_begin_anew() -> None:
     await desk.open()
     for place in (20, 21):
         await desk.decide(place)
-    assert desk.stored.asked == {0: 1, 1: 1, 2: 2}
+    assert desk.stored.asked == {0: 1, 1: 1, 2: 1}
     assert len(await desk.decide(30, after_gap=True)) == 4
-    assert desk.stored.asked == {0: 2, 1: 2, 2: 4}
+    assert desk.stored.asked == {0: 2, 1: 2, 2: 2}
 
 
 @pytest.mark.parametrize(("paced", "times"), [(True, 1), (False, 2)])
@@ -110,7 +113,14 @@ async def test_a_corrected_candle_makes_those_who_hear_it_begin_anew_where_the_m
     await desk.open()
     await desk.decide(20)
     await desk.decide(21, corrected=0)
-    assert desk.stored.asked == {0: times, 1: 1, 2: 2}
+    assert desk.stored.asked == {0: times, 1: 1, 2: 1}
+
+
+async def test_what_many_sessions_begin_with_is_read_once_for_all() -> None:
+    desk = Desk(SESSIONS, paced=True)
+    await desk.open()
+    assert len(await desk.decide(20)) == 4
+    assert desk.stored.readings == 1
 
 
 async def test_what_history_put_right_makes_those_concerned_begin_anew() -> None:
@@ -119,7 +129,7 @@ async def test_what_history_put_right_makes_those_concerned_begin_anew() -> None
     await desk.decide(20)
     desk.deciding.forget({1, 77})
     await desk.decide(21)
-    assert desk.stored.asked == {0: 1, 1: 2, 2: 2}
+    assert desk.stored.asked == {0: 1, 1: 2, 2: 1}
 
 
 async def test_what_is_no_batch_is_refused_by_its_length() -> None:

@@ -34,6 +34,7 @@ class Attempts:
         self._name, self._handler, self._publisher = name, handler, publisher
         self._timers, self._metrics, self._policy, self._turn = timers, metrics, policy, turn
         self._is_stale = True  # nothing was taken from the book yet
+        self.recoveries = 0  # what the handler held in memory before one is gone
 
     def spoilt(self) -> None:
         """The handler's state may be half changed: it recovers before it handles anything more."""
@@ -49,6 +50,7 @@ class Attempts:
             async with self._turn:
                 await self._handler.recover()
             self._is_stale = False
+            self.recoveries += 1
         return True
 
     async def answer(self, entry: Entry, subscription: Subscription, stop: asyncio.Event) -> Done | PutAside | None:

@@ -1,6 +1,8 @@
 """What follows once an entry has its answer: store, publish, acknowledge; or put aside.
 
-Servers that are away are waited for. Told to stop meanwhile, nothing more is acknowledged: `Stopped`.
+Servers that are away are waited for. Told to stop meanwhile, nothing more is acknowledged: `Stopped`. Where the policy
+lets a handler store beside its work, one store at a time is under way, each taking what has come together meanwhile;
+what others are owed leaves only after it.
 """
 
 import asyncio
@@ -10,8 +12,9 @@ import structlog
 
 from tradebus.bus.port import Entry, Outgoing, Subscription
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.consuming.beside import StoresBeside
 from tradebus.runtime.consuming.handled import Handled
-from tradebus.runtime.consuming.handling import Bury, Done, Effect, Handler, Policy, Publisher, reason_of
+from tradebus.runtime.consuming.handling import Bury, Done, Effect, Handler, Policy, Publisher, PutAside, reason_of
 from tradebus.runtime.patience import PASSING, patiently
 
 _log = structlog.get_logger()
@@ -35,11 +38,40 @@ class Completion:
         self._handled = Handled()
         self._out: list[Outgoing] = []
         self._stored_ns = timers.monotonic_ns()
+        self._beside = StoresBeside(self._commit, self._handled.mark)
 
     @property
     def held(self) -> int:
         """How many entries' effect is in memory only."""
         return self._handled.held
+
+    async def conclude(
+        self, entry: Entry, answer: Done | PutAside, *, owed: Sequence[Outgoing], closes: bool
+    ) -> Done | PutAside | None:
+        """Finishes it or puts it aside; says what became of it. None where others may be at fault for what cannot be
+        stored: everything held is to be handled again, one by one."""
+        try:
+            if isinstance(answer, Done):
+                await self.finish(entry, answer, owed=owed, closes=closes)
+            else:
+                await self.put_aside(entry, answer.reason, owed=owed, closes=closes)
+            return answer
+        except Stopped:
+            raise
+        except Exception as error:
+            at_fault = 1 if isinstance(answer, Done) else 0  # an entry that was put aside holds nothing
+            if self.held <= at_fault and not at_fault:
+                raise
+            _log.error("cannot be finished", stream=entry.stream, entry_id=entry.entry_id, exc_info=error)
+            if self.held > at_fault:
+                return None
+            # Nobody can store or publish what this entry led to; what it left in memory is dropped with it.
+            self._handled.drop(entry)
+            self._handled.stored()
+            self._out.clear()
+            answer = PutAside(reason_of(error))
+        await self.put_aside(entry, answer.reason, owed=owed, closes=closes)
+        return answer
 
     async def finish(self, entry: Entry, done: Done, *, owed: Sequence[Outgoing], closes: bool) -> None:
         """Stores and publishes as the answer says; acknowledges what may be, in the same round trip."""
@@ -50,14 +82,21 @@ class Completion:
         if effect is Effect.COMMIT:
             if first or self._publisher.has_any:
                 await self._publish([*self._take_out(), *first], acknowledge=False)
-            await self.commit()
             first = ()
+            if self._policy.stores_beside and not (self._singly or owed or done.then):
+                await self._store_beside()
+            else:
+                await self.commit()
+        elif owed:  # what is under way was before it
+            await self._beside.finished()
         self._out += [*first, *done.then, *owed]
         if not self._coalesce and (self._out or self._publisher.has_any):
             await self.publish()
 
     async def put_aside(self, entry: Entry, reason: str, *, owed: Sequence[Outgoing], closes: bool) -> None:
         """What others wait for first: they are told again, harmlessly, where this is cut short."""
+        if owed:
+            await self._beside.finished()
         if closes:
             self._handled.close()
         self._out += owed
@@ -65,29 +104,44 @@ class Completion:
             await self.publish()
         await self._patient(lambda: self._bury(self._subscription, entry, reason))
 
-    def forget(self, entry: Entry) -> None:
-        """The entry could not be finished, and what it left in memory is dropped with it."""
-        self._handled.drop(entry)
-        self._handled.stored()
-        self._out.clear()
-
     async def commit(self) -> None:
         """Has the handler store what is held."""
+        await self._beside.finished()
+        await self._commit()
+
+    async def settle(self, *, idle: bool) -> None:
+        """The end of a batch: stores what has been held long enough, acknowledges what waits for nothing more."""
+        if idle or not self._beside.is_under_way:
+            await self._beside.finished()
+        if self._handled.held and (idle or self._is_due()):
+            if self._policy.stores_beside and not idle:
+                await self._store_beside()
+            else:
+                await self.commit()
+        await self.publish()
+
+    def abandon(self) -> None:
+        """Stores and publishes nothing more."""
+        self._beside.abandon()
+
+    async def _store_beside(self) -> None:
+        if self._handled.held > self._policy.commit_entries:  # not without end while a server is away
+            await self._beside.finished()
+        self._beside.begin()
+
+    async def _commit(self) -> None:
         stored: list[bool] = []
+        mark = 0
 
         async def committed() -> None:
+            nonlocal mark
+            mark = self._handled.mark()
             stored.append(await self._handler.commit())
 
         await self._patient(committed)
         self._stored_ns = self._timers.monotonic_ns()
         if stored[-1]:
-            self._handled.stored()
-
-    async def settle(self, *, idle: bool) -> None:
-        """The end of a batch: stores what has been held long enough, acknowledges what waits for nothing more."""
-        if self._handled.held and (idle or self._is_due()):
-            await self.commit()
-        await self.publish()
+            self._handled.stored(mark)
 
     def _is_due(self) -> bool:
         waited_ns = self._timers.monotonic_ns() - self._stored_ns

@@ -12,13 +12,19 @@ from tradebus.runtime.consuming.handling import Effect
 
 
 class Handled:
-    """Entries that were handled and are not acknowledged yet."""
+    """Entries that were handled and are not acknowledged yet, in the order in which they were handled."""
 
     def __init__(self) -> None:
         self._waiting: list[Entry] = []
-        self._closed = 0  # so many of them, from the front, wait for their effect only
+        self._closed = 0  # so many of them, from the front, wait for no watermark
+        self._stored = 0  # so many of them, from the front, wait for no store
+        self._given = 0  # how many have left from the front
         self._ready: list[Entry] = []  # these wait for nothing
-        self.held = 0  # how many were added since everything was last stored
+
+    @property
+    def held(self) -> int:
+        """How many entries' effect is in memory only."""
+        return len(self._waiting) - self._stored
 
     def add(self, entry: Entry, effect: Effect, *, closes: bool) -> None:
         """`closes`: neither this entry nor those before it wait for a later watermark."""
@@ -26,7 +32,8 @@ class Handled:
             self._ready.append(entry)
             return
         self._waiting.append(entry)
-        self.held = 0 if effect is Effect.STORED else self.held + 1
+        if effect is Effect.STORED:
+            self.stored()
         if closes:
             self.close()
 
@@ -34,9 +41,14 @@ class Handled:
         """The watermark that those handled so far wait for leaves with the next publish."""
         self._closed = len(self._waiting)
 
-    def stored(self) -> None:
-        """The effect of everything handled so far is stored."""
-        self.held = 0
+    def mark(self) -> int:
+        """Where it stands now: what `stored` may be told later."""
+        return self._given + len(self._waiting)
+
+    def stored(self, mark: int | None = None) -> None:
+        """The effect of everything handled so far, or up to a `mark`, is stored."""
+        up_to = len(self._waiting) if mark is None else mark - self._given
+        self._stored = max(self._stored, min(up_to, len(self._waiting)))
 
     def drop(self, entry: Entry) -> None:
         """It was not handled after all."""
@@ -44,13 +56,15 @@ class Handled:
             at = self._waiting.index(entry)
             del self._waiting[at]
             self._closed -= at < self._closed
+            self._stored -= at < self._stored
 
     def take(self) -> list[Entry]:
         """What may be acknowledged now."""
         taken, self._ready = self._ready, []
-        if not self.held:
-            taken += self._waiting[: self._closed]
-            self._waiting, self._closed = self._waiting[self._closed :], 0
+        count = min(self._stored, self._closed)
+        taken += self._waiting[:count]
+        del self._waiting[:count]
+        self._stored, self._closed, self._given = self._stored - count, self._closed - count, self._given + count
         return taken
 
     def put_back(self, entries: Sequence[Entry]) -> None:

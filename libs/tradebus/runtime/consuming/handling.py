@@ -116,7 +116,9 @@ class Policy:
     `attempts_max`: how often a handler may fail on one entry. `lives_max`: how many processes may end with one entry in
     hand. `server_attempts_max`: after so many attempts that failed as if a server were away, while all servers answer,
     it is the entry's fault. `claim_idle_seconds`: take over what another consumer of the group has held that long
-    (None: the group has no other). `commit_entries`, `commit_seconds`: how much may be HELD.
+    (None: the group has no other). `commit_entries`, `commit_seconds`: how much may be HELD. `stores_beside`: handles
+    further entries while a COMMIT is under way; for a handler whose `commit` may be called while it handles, and whose
+    `first` may leave long before it is stored. What is owed waits for the store all the same.
     """
 
     attempts_max: int = 3
@@ -127,6 +129,7 @@ class Policy:
     claim_idle_seconds: float | None = None
     commit_entries: int = 1_000
     commit_seconds: float = 1.0
+    stores_beside: bool = False
 
 
 Owed = Callable[[Entry], Sequence[Outgoing]]

@@ -77,6 +77,7 @@ class ActiveSessions:
         self._asked_on_ticks: list[int] = []
         self._quote_instruments: list[int] = []
         self._chain_underlyings: dict[int, str] = {}
+        self.version = 0  # another one whenever a session has come or gone
 
     def add(self, session: ActiveSession) -> None:
         """Adds a session; one that is there already stays as it is."""
@@ -141,6 +142,7 @@ class ActiveSessions:
         return heard
 
     def _index(self) -> None:
+        self.version += 1
         self._by_candle, self._by_tick = {}, {}
         asked: set[int] = set()
         for _, session in sorted(self._sessions.items()):

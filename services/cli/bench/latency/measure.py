@@ -8,26 +8,19 @@ users' own files, each in a process of its own that is asked about every tick: w
 """
 
 import asyncio
-import json
-import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from services.cli.bench.instruments import register
-from services.cli.bench.latency.load import DURATION_SECONDS, INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
+from services.cli.bench.latency.load import INSTRUMENTS, TICKS_PER_SECOND, drive, drive_floor
 from services.cli.bench.ports import BenchClock
-from services.cli.stack.children import ServiceSpec, free_port
-from services.cli.stack.supervisor import ProcessSupervisor
-from tradebus.bus.port import Outgoing
+from services.cli.bench.processes import process_specs, start_sessions, supervised
+from services.cli.stack.children import free_port
 from tradebus.bus.redis.bus import RedisBus
-from tradebus.contracts.commands import StartTrading
 from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
-from tradebus.contracts.streams import COMMANDS
-from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
@@ -77,14 +70,15 @@ async def _orders(urls: ServerUrls, folder: Path, *, sessions: int, path: str | 
         "risk": "services.risk.main",
         "execution": "services.cli.bench.latency.execution",
     }
-    specs = _specs(urls, namespace, {name: (module, own) for name, module in modules.items()}, folder)
+    specs = process_specs(urls, namespace, {name: (module, own) for name, module in modules.items()}, folder)
     store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1")
     bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
-    supervisor = _supervisor(specs, folder)
+    supervisor = supervised(specs, folder)
 
     async def begin() -> None:
         await supervisor.start(list(modules))
-        await _start_sessions(store, bus, clock, [_spec(number, sessions, path) for number in range(sessions)])
+        started = [_spec(number, sessions, path) for number in range(sessions)]
+        await start_sessions(store, bus, started, now_ns=clock.now_ns(), services=3)
 
     try:
         await register(store, count=INSTRUMENTS)
@@ -107,58 +101,13 @@ async def _floor(urls: ServerUrls, folder: Path) -> list[int]:
         )
         for number in range(4)
     }
-    supervisor = _supervisor(_specs(urls, namespace, hops, folder), folder)
+    supervisor = supervised(process_specs(urls, namespace, hops, folder), folder)
     bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
     try:
         return await drive_floor(lambda: supervisor.start(list(hops)), bus=bus, clock=clock, broker_port=broker_port)
     finally:
         await supervisor.stop()
         await bus.close()
-
-
-def _specs(
-    urls: ServerUrls, namespace: str, modules: Mapping[str, tuple[str, Mapping[str, str]]], folder: Path
-) -> list[ServiceSpec]:
-    shared = {
-        "DATABASE_URL": urls.database_url,
-        "REDIS_URL": urls.redis_url,
-        "TRADEBUS_NAMESPACE": namespace,
-        "TRADEBUS_PACED": "0",
-        "TRADEBUS_STATE_DIR": str(folder),
-        "TRADEBUS_LOG_LEVEL": "warning",
-    }
-    specs = []
-    for name, (module, own) in modules.items():
-        port = free_port()
-        environment = {**shared, **own, "TRADEBUS_HEALTH_PORT": str(port)}
-        specs.append(ServiceSpec(name, [sys.executable, "-m", module], port, environment))
-    return specs
-
-
-def _supervisor(specs: list[ServiceSpec], folder: Path) -> ProcessSupervisor:
-    return ProcessSupervisor(specs, run_dir=folder, changed=lambda _: None, say=lambda _: None)
-
-
-async def _start_sessions(store: Store, bus: RedisBus, clock: BenchClock, specs: Sequence[SessionSpec]) -> None:
-    """What the gateway does for START_TRADING: sessions in the book, the commands on the bus."""
-    now_ns = clock.now_ns()
-    for spec in specs:
-        async with store.begin() as tx:
-            await tx.connection.execute(
-                "INSERT INTO sessions (session_id, user_id, status, mode, spec, command_id, created_ns)"
-                " VALUES ($1, $2, 'RUNNING', 'paper', $3, $1, $4)",
-                spec.session_id, spec.user_id, json.loads(spec.model_dump_json()), now_ns,
-            )  # fmt: skip
-        command = StartTrading(
-            event_id=f"start-{spec.session_id}", ts_event_ns=now_ns, ts_recorded_ns=now_ns, source="bench",
-            trace_id="bench", user_id=spec.user_id, session_id=spec.session_id, spec=spec,
-        )  # fmt: skip
-        await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())])
-    for _ in range(DURATION_SECONDS * 20):
-        if await store.pool.fetchval("SELECT count(*) FROM session_participants") == 3 * len(specs):
-            return
-        await asyncio.sleep(0.05)
-    raise Unavailable("bench latency: strategy, risk and execution did not take the sessions up")
 
 
 def _spec(number: int, sessions: int, path: str | None) -> SessionSpec:

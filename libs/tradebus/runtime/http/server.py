@@ -11,7 +11,7 @@ import uvicorn
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.callers import Callers
-from tradebus.runtime.http_bounds import BODY_SECONDS, HEAD_SECONDS, IDLE_MAX, REQUESTS_MAX, BoundedProtocol
+from tradebus.runtime.http.bounds import BODY_SECONDS, HEAD_SECONDS, IDLE_MAX, REQUESTS_MAX, BoundedProtocol
 
 _WEBSOCKET_BYTES_MAX = 64 * 1024
 
@@ -37,7 +37,7 @@ def bind(host: str, port: int, *, setting: str) -> socket.socket:
 
 class HttpServer:
     """Serves the application until told to stop; open requests get `grace_seconds` to end. Callers are bounded
-    (`http_bounds`): a request's head is to come within `head_seconds`, its body within `body_seconds`. `options` are
+    (`bounds`): a request's head is to come within `head_seconds`, its body within `body_seconds`. `options` are
     uvicorn's."""
 
     def __init__(

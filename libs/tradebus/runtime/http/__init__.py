@@ -1,0 +1,1 @@
+"""HTTP doors: a server that is closed in time, and callers that are bounded."""
