@@ -70,6 +70,17 @@ def parse_feed(text: str) -> str:
     return plain
 
 
+def parse_trades(path: Path | None) -> Path | None:
+    """Where every trade goes. Raises InvalidInput before anything runs where that cannot be."""
+    if path is None:
+        return None
+    if path.suffix not in (".csv", ".parquet"):
+        raise InvalidInput(f"--trades {path}: name a file that ends in .csv or .parquet")
+    if not path.absolute().parent.is_dir():
+        raise InvalidInput(f"--trades {path}: there is no folder {path.absolute().parent}; make it first")
+    return path
+
+
 def parse_namespace(text: str | None) -> str | None:
     """None where not given, which "" is not. Raises InvalidInput for a name that no schema can have."""
     from tradebus.store.namespaces import schema_name

@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.trade import Files, From, Json, Limits, Names, Params, Seed, SymbolOption, To, Users
+from services.cli.commands.trade import Files, From, Json, Limits, Names, Params, Seed, SymbolOption, To, Trades, Users
 
 History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks. Or --stored.")]
 Stored = Annotated[
     str | None, typer.Option(help="Candles in the book, of this namespace (`main` is that of `tradebus up`).")
 ]
-Trades = Annotated[Path | None, typer.Option(help="Write every trade to this file: .csv or .parquet.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +38,14 @@ def backtest(
 
     tradebus backtest --history DAY.csv --strategy orb --user asha --user ravi --limit ravi.daily_max_loss=5000
     """
-    from services.cli.arguments import parse_day, require_strategies, session_data, strategy_items, symbols_of
+    from services.cli.arguments import (
+        parse_day,
+        parse_trades,
+        require_strategies,
+        session_data,
+        strategy_items,
+        symbols_of,
+    )
     from services.cli.runs.backtesting import BacktestRequest, run_backtest
     from tradebus.kernel.errors import InvalidInput
 
@@ -47,8 +53,7 @@ def backtest(
         raise InvalidInput(
             "--history or --stored: name a file of recorded candles, or the namespace whose book has them"
         )
-    if trades is not None and trades.suffix not in (".csv", ".parquet"):
-        raise InvalidInput(f"--trades {trades}: name a file that ends in .csv or .parquet")
+    trades = parse_trades(trades)
     first, last = parse_day(from_, option="--from"), parse_day(to, option="--to")
     items = strategy_items(strategy, strategy_file or [], param or [])
     require_strategies(items)

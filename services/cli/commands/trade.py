@@ -17,6 +17,7 @@ Limits = Annotated[
     list[str] | None,
     typer.Option(help="A risk limit, such as daily_max_loss=5000, or ravi.daily_max_loss=5000. May be given again."),
 ]
+Trades = Annotated[Path | None, typer.Option(help="Write every trade to this file: .csv or .parquet.")]
 Users = Annotated[
     list[str] | None, typer.Option(help="Who trades, each with a session of their own. May be given again.")
 ]
@@ -35,7 +36,8 @@ def trade(
     history: History = None, symbol: SymbolOption = None, from_: From = None, to: To = None, strategy: Names = None,
     strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, speed: Speed = "max", paper: Paper = True, keep: Keep = False, json: Json = False,
+    seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
 
@@ -53,6 +55,7 @@ def trade(
     from services.cli.arguments import (
         parse_day,
         parse_speed,
+        parse_trades,
         require_strategies,
         session_data,
         strategy_items,
@@ -68,6 +71,7 @@ def trade(
     if history is None:
         _without_history()
         return
+    trades = parse_trades(trades)
     first, last, pace = parse_day(from_, option="--from"), parse_day(to, option="--to"), parse_speed(speed)
     items = strategy_items(strategy, strategy_file or [], param or [])
     require_strategies(items)
@@ -82,6 +86,7 @@ def trade(
         users=session_data(user or [], strategies=items, capital=capital, limits=limit or [], seed=seed),
         seed=seed,
         speed=pace,
+        trades=trades,
         keep=keep,
         json=json,
     )

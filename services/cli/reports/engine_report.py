@@ -23,6 +23,7 @@ def report_of(record: Record, sessions: Sequence[SessionSpec]) -> RunReport:
         sessions=tuple(_session(record, spec) for spec in ordered),
         trades=tuple(_trade(trade) for trade in opened),
         decision_log_hash=decision_log_hash(record.log_rows(), ascending=("decision",)),
+        broken=dict(sorted(record.broken.items())),
     )
 
 

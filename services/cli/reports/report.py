@@ -101,6 +101,7 @@ class RunReport:
     sessions: tuple[SessionReport, ...]
     trades: tuple[dict[str, Any], ...]
     decision_log_hash: str
+    broken: dict[str, tuple[int, str]]  # by strategy: how many answers could not count, and why the first
 
     @property
     def total(self) -> ReportFigures:
@@ -122,6 +123,7 @@ async def read_report(pool: asyncpg.Pool, *, symbols: Sequence[str], from_ns: in
         sessions=sessions,
         trades=tuple(dict(row) for row in await pool.fetch(_SQL["trade_rows"], ids)),
         decision_log_hash=decision_log_hash(rows),
+        broken={row["strategy"]: (row["number"], row["reason"]) for row in await pool.fetch(_SQL["broken"], ids)},
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from services.cli.output import print_json, say
 from services.cli.reports.engine_report import report_of
 from services.cli.reports.present import print_report, run_title, write_trades
+from services.cli.reports.told import files_of, tell_errors
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
 from services.gateway.domain.problems import Problems
@@ -88,12 +89,8 @@ def run_backtest(request: BacktestRequest) -> None:
     }
     if request.trades is not None:
         write_trades(report.trades, request.trades)
-    for failure in engine.record.failures.values():
-        lines = failure.strip().splitlines()
-        at = next((f" ({line.strip()})" for line in reversed(lines) if line.lstrip().startswith("File ")), "")
-        say(f"a strategy raised: {lines[-1]}{at}")
-    for strategy, (count, reason) in engine.record.broken.items():
-        say(f"strategy {strategy!r}: answers that could not count and became HOLD: {count:,}; the first: {reason}")
+    raised = [(key[1], trace) for key, trace in engine.record.failures.items()]
+    tell_errors(report.broken, raised, files=files_of(request.users))
     if request.json:
         print_json(figures)
         return

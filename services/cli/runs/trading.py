@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.output import print_json, say
-from services.cli.reports.present import print_report, run_title, write_files
+from services.cli.reports.present import print_report, run_title, write_files, write_trades
+from services.cli.reports.told import files_of, raised_in, tell_errors
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
 from services.cli.stack.assembly import Plan, Stack, open_stack
 from services.market_data.feeds.recorded.validate import HistorySummary, check_history
@@ -25,6 +26,7 @@ class TradeRequest:
     users: Mapping[str, dict[str, Any]]
     seed: int
     speed: str
+    trades: Path | None
     keep: bool
     json: bool
 
@@ -46,11 +48,15 @@ async def run_trade(request: TradeRequest) -> None:
             )
         figures = run_figures(stack, outcome, first=first, last=last, days=summary.days, seed=request.seed)
         write_files(outcome.report, figures, stack.run_dir)
+        if request.trades is not None:
+            write_trades(outcome.report.trades, request.trades)
+        raised = raised_in(stack.run_dir / "strategy.log")
+        tell_errors(outcome.report.broken, raised, files=files_of(request.users))
         if not request.json:
             print_report(
                 outcome.report,
                 title=run_title(summary.symbols, first, last),
-                facts=run_facts(stack, outcome, keep=request.keep),
+                facts=run_facts(stack, outcome, keep=request.keep, trades=request.trades),
             )
     if request.json:
         print_json(figures)
@@ -95,10 +101,10 @@ def run_figures(stack: Stack, outcome: RunOutcome, *, first: date, last: date, d
     }
 
 
-def run_facts(stack: Stack, outcome: RunOutcome, *, keep: bool) -> dict[str, str]:
+def run_facts(stack: Stack, outcome: RunOutcome, *, keep: bool, trades: Path | None = None) -> dict[str, str]:
     """Where to look, for people."""
     facts = {"wall time": f"{outcome.wall_seconds:.1f} s", "report": str(stack.run_dir / "report.json")}
-    facts["trades"] = str(stack.run_dir / "trades.csv")
+    facts["trades"] = str(trades or stack.run_dir / "trades.csv")
     facts["logs"] = str(stack.run_dir / "*.log")
     if stack.restarts:
         facts["restarts"] = ", ".join(f"{name} {count}" for name, count in stack.restarts.items())

@@ -40,14 +40,14 @@ def refused(command: str, arguments: list[str], state: Path, servers: Any) -> st
 
 
 def _done(
-    command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = ""
+    command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = "", silent: bool = True
 ) -> "subprocess.CompletedProcess[str]":
     urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "TRADEBUS_STATE_DIR": str(state)}
     if conflicts:
         urls["TRADEBUS_STRATEGY_CONFLICTS"] = conflicts
     more = ["--speed", "max"] if command == "trade" else []
     return subprocess.run(
-        [sys.executable, "-m", "services.cli.main", "--silent", command, "--json", *more, *arguments],
+        [sys.executable, "-m", "services.cli.main", *["--silent"][:silent], command, "--json", *more, *arguments],
         env={**os.environ, **urls}, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
 
@@ -157,6 +157,55 @@ def test_what_no_history_has_is_refused_alike_and_done_without_where_it_is_optio
     engine = run("backtest", arguments, tmp_path / "state", servers)
     assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
     assert processes["signals_by_type"]["ENTRY_SIGNAL"] > 0
+
+
+WRONG = """
+import math
+from tradebus.strategies.protocol import Action, Decision, Strategy, StrategyParameters, hold
+
+
+class Weird(BaseException):
+    pass
+
+
+class Wrong(Strategy[StrategyParameters]):
+    NAME = "wrong"
+    WARMUP_CANDLES = 0
+    PARAMETERS = StrategyParameters
+    count = 0
+
+    def on_candle(self, candle, context):
+        self.count += 1
+        if self.count == 5:
+            return "buy"
+        if self.count in (6, 7):
+            stop_paise = candle.close_paise * 2 if self.count == 6 else candle.close_paise * 0.99
+            return Decision(Action.ENTER_LONG, "on the wrong side", stop_paise=stop_paise)
+        if self.count == 9:
+            raise Weird("no way")
+        return hold("nothing")
+"""
+
+
+def test_a_strategy_that_is_wrong_is_told_in_the_same_words(tmp_path: Path, servers) -> None:
+    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY", "TCS"), DAYS[:1], seed=5)
+    file = tmp_path / "wrong.py"
+    file.write_text(WRONG)
+    told = {}
+    for command in ("trade", "backtest"):
+        trades = tmp_path / f"{command}.csv"
+        arguments = ["--history", str(history), "--strategy-file", str(file), "--trades", str(trades)]
+        done = _done(command, arguments, tmp_path / "state", servers, silent=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert trades.read_text().startswith("pos_id,"), "no trade: the head alone"
+        told[command] = [line for line in done.stderr.splitlines() if line.startswith("strategy ")]
+    assert told["trade"] == told["backtest"]
+    assert told["trade"] == [
+        f"strategy 'wrong' raised: Weird: no way (File \"{file}\", line 24, in on_candle): mend it there; "
+        "it held instead",
+        "strategy 'wrong': answers that could not count and became HOLD: 8; the first: strategy_error: TypeError: "
+        "answered str, not a Decision",
+    ]
 
 
 MANY = ["--limit", "max_concurrent_trades=8"]

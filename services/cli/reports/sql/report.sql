@@ -9,6 +9,11 @@ SELECT session_id, type, count(*) AS number FROM signals WHERE session_id = ANY(
 -- name: decisions
 SELECT session_id, count(*) AS number FROM decisions WHERE session_id = ANY($1) GROUP BY session_id;
 
+-- name: broken
+SELECT strategy, count(*) AS number, (array_agg(reason ORDER BY ts_event_ns, instrument_id, session_id))[1] AS reason
+FROM decisions WHERE session_id = ANY($1) AND action = 'HOLD' AND reason LIKE 'strategy\_error%'
+GROUP BY strategy ORDER BY strategy COLLATE "C";
+
 -- name: verdicts
 SELECT session_id, verdict, rule, count(*) AS number FROM risk_decisions
 WHERE session_id = ANY($1) GROUP BY session_id, verdict, rule;

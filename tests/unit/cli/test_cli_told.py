@@ -1,0 +1,55 @@
+"""What is told of strategies' errors, and what of a log is one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.cli.reports.told import files_of, raised_in, tell_errors
+
+TRACE = (
+    'Traceback (most recent call last):\n  File "/home/me/mine.py", line 7, in on_candle\n    numpy.sum(1, 2)\n'
+    '  File "/lib/numpy/core.py", line 9, in sum\ntradebus_user_strategy_0f.Mine: bad axis\n'
+)
+
+
+def logged(**fields: str) -> str:
+    return json.dumps(
+        {"event": "strategy raised", "session_id": "s", "strategy": "mine", "symbol": "X", "traceback": TRACE, **fields}
+    )
+
+
+def test_the_place_is_the_users_own_file_and_alike_errors_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_errors({"mine": (1_200, "strategy_error: x")}, [("mine", TRACE)] * 2, files={"/home/me/mine.py"})
+    assert capsys.readouterr().err.splitlines() == [
+        "strategy 'mine' raised: Mine: bad axis (File \"/home/me/mine.py\", line 7, in on_candle): mend it there; "
+        "it held instead",
+        "strategy 'mine': answers that could not count and became HOLD: 1,200; the first: strategy_error: x",
+    ]
+
+
+def test_an_error_of_no_file_of_the_users_names_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_errors({}, [("orb", TRACE), ("odd", "ValueError: no place")], files=())
+    first, second = capsys.readouterr().err.splitlines()
+    assert '(File "/lib/numpy/core.py", line 9, in sum)' in first
+    assert second == "strategy 'odd' raised: ValueError: no place"
+
+
+def test_of_a_log_the_first_error_of_each_session_and_symbol_counts(tmp_path: Path) -> None:
+    log = tmp_path / "strategy.log"
+    lines = [
+        logged(), logged(traceback="again, after a restart"), logged(symbol="Y"), logged(event="strategy raised once"),
+        "strategy raised, says a library", '{"event":"strategy raised"', '["strategy raised"]', "{}",
+    ]  # fmt: skip
+    log.write_bytes("\n".join(lines).encode() + b"\n\xff strategy raised\n")
+    assert raised_in(log) == [("mine", TRACE), ("mine", TRACE)]
+
+
+def test_a_log_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert raised_in(tmp_path / "strategy.log") == []
+    assert "strategy.log: cannot be read for what strategies raised" in capsys.readouterr().err
+
+
+def test_the_files_are_those_of_all_users() -> None:
+    users = {"a": {"strategies": [{"name": "x", "path": "/x.py"}, {"name": "orb"}]}, "b": {"strategies": ["orb"]}}
+    assert files_of(users) == {"/x.py"}
