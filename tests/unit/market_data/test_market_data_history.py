@@ -1,9 +1,12 @@
 """Which bars of a file a run takes: its window, trading hours, and a warm-up before it."""
 
-from datetime import date, time
+from datetime import date, datetime, time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +65,50 @@ def test_empty_range_names_what_the_file_has(tmp_path: Path) -> None:
     path = write_bars(tmp_path / "b.parquet", (TUESDAY, time(9, 15), 10))
     with pytest.raises(InvalidInput, match=r"no row of NIFTY from 2024-02-01 to 2024-02-02.*2024-01-02 to 2024-01-02"):
         check_history(path, "NIFTY", date(2024, 2, 1), date(2024, 2, 2))
+
+
+def with_strays(path: Path, *texts: str) -> Path:
+    """A day's bars, and after the third one row for each time that is none of a market's."""
+    bars = pq.read_table(write_bars(path.with_suffix(".bars"), (TUESDAY, time(9, 15), 375)))
+    times = pa.array([datetime.fromisoformat(text) for text in texts], bars.schema.field("ts").type)
+    strays = bars.slice(0, 1).take(pa.array([0] * len(texts), pa.int64())).set_column(0, "ts", times)
+    table = pa.concat_tables([bars.slice(0, 3), strays, bars.slice(3)])
+    if path.suffix == ".csv":
+        pacsv.write_csv(table, path)
+    else:
+        pq.write_table(table, path, row_group_size=100)
+    return path
+
+
+@pytest.mark.parametrize("name", ["b.csv", "b.parquet"])
+@pytest.mark.parametrize("chosen", [None, TUESDAY])
+def test_rows_at_no_time_of_a_market_are_counted_and_said(tmp_path: Path, name: str, chosen: date | None) -> None:
+    path = with_strays(tmp_path / name, "1970-01-20 17:52:20", "2201-06-01 09:15:00")
+    summary = check_history(path, "NIFTY", chosen, chosen)
+    assert (summary.bars, summary.strays, summary.first_stray) == (375, 2, 4)
+    assert str(summary).endswith(
+        "; 2 rows with a ts outside 1990 to 2200 left out (the first: row 4): mend them, or remove them"
+    )
+    assert "outside 1990" not in str(check_history(with_strays(tmp_path / name), "NIFTY", chosen, chosen))
+
+
+def test_a_day_before_all_markets_takes_no_such_row_in(tmp_path: Path) -> None:
+    path = with_strays(tmp_path / "b.csv", "1970-01-20 17:52:20")
+    summary = check_history(path, "NIFTY", date(1960, 1, 1), date(2300, 1, 1))
+    assert (summary.bars, summary.strays) == (375, 1)
+
+
+def test_a_row_group_without_a_time_of_a_market_is_counted_whatever_its_statistics_say(tmp_path: Path) -> None:
+    path = with_strays(tmp_path / "b.parquet", *["1970-01-20 17:52:20"] * 300)
+    summary = check_history(path, "NIFTY", TUESDAY, TUESDAY)
+    assert (summary.bars, summary.strays, summary.first_stray) == (375, 300, 4)
+
+
+def test_a_file_with_no_time_of_a_market_is_refused_with_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "b.csv"
+    path.write_text("ts,symbol,open,high,low,close,volume\n1970-01-20 17:52:20,NIFTY,1,1,1,1,1\n")
+    with pytest.raises(InvalidInput, match="row 1: its ts lies outside 1990 to 2200"):
+        check_history(path, "NIFTY", None, None)
 
 
 def test_range_that_runs_backwards_is_refused(tmp_path: Path) -> None:

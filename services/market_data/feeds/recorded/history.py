@@ -19,14 +19,20 @@ from services.market_data.feeds.recorded.columns import (
     require_sound,
     sound_suffix,
 )
-from services.market_data.feeds.recorded.history_file import HistoryFile, ReadWindow, open_file, read
+from services.market_data.feeds.recorded.history_file import (
+    FIRST_DAY,
+    LAST_DAY,
+    HistoryFile,
+    ReadWindow,
+    open_file,
+    read,
+)
 from services.market_data.feeds.symbols import canonical, describe, require_terms
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
 
 # Bars older than this say nothing about today's price level: a file with a gap of months warms nobody up.
 _WARMUP_DAYS = 30
-_FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class LoadedHistory:
     warmup: Columns
     dropped_outside_session: int
     warmup_dropped: int  # rows before the window that were left out as unsound
+    strays: int = 0  # rows of the file at no time of a market, which are left out too
+    first_stray: int = 0  # the row of the first of them
 
 
 def load_history(
@@ -52,11 +60,11 @@ def load_history(
         raise InvalidInput(f"history: --to {to_date} is before --from {from_date}")
     file = open_file(path)
     wanted = tuple(dict.fromkeys(canonical(symbol) for symbol in symbols))
-    start_ns = ist_to_ns(from_date or _FIRST_DAY, time(0))
-    end_ns = ist_to_ns((to_date or _LAST_DAY) + timedelta(days=1), time(0))
+    start_ns = ist_to_ns(max(from_date or FIRST_DAY, FIRST_DAY), time(0))
+    end_ns = ist_to_ns(min(to_date or LAST_DAY, LAST_DAY) + timedelta(days=1), time(0))
     reach_ns = start_ns
     if from_date and warmup_minutes:
-        reach_ns = ist_to_ns(from_date - timedelta(days=_WARMUP_DAYS), time(0))
+        reach_ns = ist_to_ns(max(from_date - timedelta(days=_WARMUP_DAYS), FIRST_DAY), time(0))
     window = read(file, symbols=wanted, from_ns=reach_ns, to_ns=end_ns)
     inside = window.columns.ts_ns >= start_ns
     columns = window.columns.where(inside)
@@ -74,7 +82,9 @@ def load_history(
     before = window.columns.where(~inside)
     sound = sound_suffix(before)
     warmup = _newest(_tradable(sound), warmup_minutes)
-    return LoadedHistory(file, trading, warmup, len(columns) - len(trading), len(before) - len(sound))
+    return LoadedHistory(
+        file, trading, warmup, len(columns) - len(trading), len(before) - len(sound), window.strays, window.first_stray
+    )
 
 
 def in_session(columns: Columns) -> Columns:
@@ -123,6 +133,11 @@ def _require_rows(
     window: ReadWindow, columns: Columns, file: HistoryFile, *, from_date: date | None, to_date: date | None
 ) -> None:
     """Every symbol that was asked for has rows."""
+    if not window.last_ns and window.strays:
+        raise InvalidInput(
+            f"{file.source}: row {window.first_stray}: its ts lies outside {FIRST_DAY.year} to {LAST_DAY.year}, as "
+            "that of every other row: write times as 2024-01-31 09:15:00"
+        )
     if not window.last_ns:
         raise InvalidInput(f"{file.source}: the file holds no row: give one with data")
     present = set(np.unique(columns.symbol).tolist())

@@ -10,6 +10,7 @@ import csv
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,10 @@ from services.market_data.feeds.recorded.csv_file import csv_header, read_csv
 from services.market_data.feeds.recorded.layout import Layout, layout_of
 from services.market_data.feeds.symbols import canonical, require_known
 from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.kernel.time import ist_to_ns
+
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
+_SOUND_US = ist_to_ns(FIRST_DAY, time(0)) // 1000, ist_to_ns(LAST_DAY + timedelta(days=1), time(0)) // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,14 @@ class HistoryFile:
 
 @dataclass(frozen=True, slots=True)
 class ReadWindow:
-    """What `read` found. `first_ns` and `last_ns` span the whole file (0 where it has no row)."""
+    """What `read` found. `first_ns` and `last_ns` span the whole file (0 where it has no row), but for rows at no time
+    of a market (before FIRST_DAY, after LAST_DAY): `strays` of them, the first in row `first_stray`."""
 
     columns: Columns
     first_ns: int
     last_ns: int
+    strays: int = 0
+    first_stray: int = 0
 
 
 def open_file(path: Path) -> HistoryFile:
@@ -101,6 +109,7 @@ class _Reader:
         self.from_us, self.to_us = from_us, to_us
         self.first_us: int | None = None
         self.last_us: int | None = None
+        self.strays = self.first_stray = 0
         self.file_names: set[str] = set()
         self._parquet = pq.ParquetFile(file.path) if file.is_parquet else None
 
@@ -128,7 +137,8 @@ class _Reader:
         read = {name: self._numbers(table, column, row) for name, column in self.layout.values.items()}
         values = {name: found for name, found in read.items() if found is not None}
         columns = Columns(row, ts_us * 1000, codes, names, values)
-        return ReadWindow(columns, (self.first_us or 0) * 1000, (self.last_us or 0) * 1000)
+        reach_us = (self.first_us or 0, self.last_us or 0)
+        return ReadWindow(columns, reach_us[0] * 1000, reach_us[1] * 1000, self.strays, self.first_stray)
 
     def _chunks(self) -> Iterator[_Chunk]:
         if self._parquet is None:
@@ -145,8 +155,13 @@ class _Reader:
 
     def _chunk(self, first_row: int, ts: pa.ChunkedArray, table: pa.Table | None, group: int = 0) -> _Chunk:
         ts_us = times(ts, first_row=first_row, source=self.file.source)
-        if len(ts_us):
-            self._saw(int(ts_us.min()), int(ts_us.max()))
+        is_sound = (ts_us >= _SOUND_US[0]) & (ts_us < _SOUND_US[1])
+        if not is_sound.all():
+            self.first_stray = self.first_stray or first_row + int(is_sound.argmin()) + 1
+            self.strays += int(len(ts_us) - is_sound.sum())
+        sound_us = ts_us[is_sound]
+        if len(sound_us):
+            self._saw(int(sound_us.min()), int(sound_us.max()))
         return _Chunk(first_row, ts_us, table, group)
 
     def _saw(self, first_us: int, last_us: int) -> None:
@@ -164,7 +179,8 @@ class _Reader:
                 if column.statistics.null_count or not column.statistics.has_min_max or not hasattr(low, "tzinfo"):
                     return False
                 first, last = (instants_us(pa.chunked_array([pa.array([bound])]))[0] for bound in (low, high))
-                if first >= self.to_us or last < self.from_us:
+                is_sound = first >= _SOUND_US[0] and last < _SOUND_US[1]  # else it is read to count them
+                if is_sound and (first >= self.to_us or last < self.from_us):
                     self._saw(int(first), int(last))
                     return True
         return False

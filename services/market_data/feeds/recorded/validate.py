@@ -10,6 +10,7 @@ import numpy as np
 from services.market_data.feeds.hours import day_numbers, sessions_of
 from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, minutes_held
 from services.market_data.feeds.recorded.history import LoadedHistory, load_history
+from services.market_data.feeds.recorded.history_file import FIRST_DAY, LAST_DAY
 from services.market_data.feeds.symbols import describe
 from tradebus.kernel.time import ist_datetime
 
@@ -24,6 +25,8 @@ class HistorySummary:
     bars: int
     days: int
     dropped_outside_session: int
+    strays: int  # rows of the file at no time of a market, left out; the first of them in row `first_stray`
+    first_stray: int
     days_broken_off: int  # of some symbol, before its square-off
     first: str  # Indian time of the first and last row kept, ISO 8601
     last: str
@@ -37,6 +40,12 @@ class HistorySummary:
         left_out = (
             f"; {outside:,} row{'s' if outside != 1 else ''} outside trading sessions left out" if outside else ""
         )
+        strays = (
+            f"; {self.strays:,} row{'s' if self.strays != 1 else ''} with a ts outside {FIRST_DAY.year} to "
+            f"{LAST_DAY.year} left out (the first: row {self.first_stray:,}): mend them, or remove them"
+            if self.strays
+            else ""
+        )
         broken = self.days_broken_off
         closed = (
             f"; {broken:,} day{'s' if broken != 1 else ''} that break{'s' if broken == 1 else ''} off before the "
@@ -44,7 +53,7 @@ class HistorySummary:
             if broken
             else ""
         )
-        return f"{what} on {days}{left_out}{closed}"
+        return f"{what} on {days}{left_out}{strays}{closed}"
 
 
 def check_history(
@@ -67,6 +76,8 @@ def summary_of(history: LoadedHistory) -> HistorySummary:
         bars=minutes_held(history.columns),
         days=len(np.unique(day_numbers(ts_ns))),
         dropped_outside_session=history.dropped_outside_session,
+        strays=history.strays,
+        first_stray=history.first_stray,
         days_broken_off=_days_broken_off(history.columns),
         first=ist_datetime(int(ts_ns.min())).isoformat(),
         last=ist_datetime(int(ts_ns.max())).isoformat(),
