@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from services.cli.output import print_json
+from services.cli.output import print_json, say
 from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, Entry
 from tradebus.bus.redis.bus import RedisBus
@@ -53,17 +53,34 @@ async def run_tail(
         namespace = find_namespace(stack)
     bus = await RedisBus.connect(find_redis(), namespace=namespace)
     try:
-        newest = await bus.tail(name, count=max(1, count))
-        shown = newest[-count:] if count else []
-        if json and not follow:
-            print_json({"command": "tail", "stream": name, "entries": [entry_json(entry) for entry in shown]})
-            return
-        for entry in shown:
-            _print(entry, json=json)
+        last_id = await show_newest(bus, name, count=count, follow=follow, json=json)
         if follow:
-            await _follow(bus, name, after=newest[-1].entry_id if newest else "0", json=json)
+            await _follow(bus, name, after=last_id, json=json)
     finally:
         await bus.close()
+
+
+async def show_newest(bus: Bus, name: str, *, count: int, follow: bool, json: bool) -> str:
+    """Prints the newest `count` entries of a stream, and says on stderr where it has none; the id after which the rest
+    comes. With `json` one line per entry where it is to be followed, else one object with all."""
+    newest = await bus.tail(name, count=max(1, count))
+    shown = newest[-count:] if count else []
+    if not newest:
+        say(_empty(name, follow=follow))
+    if json and not follow:
+        print_json({"command": "tail", "stream": name, "entries": [entry_json(entry) for entry in shown]})
+    else:
+        for entry in shown:
+            _print(entry, json=json)
+    return newest[-1].entry_id if newest else "0"
+
+
+def _empty(name: str, *, follow: bool) -> str:
+    base = name.removesuffix(".dead")
+    producer = STREAM_BY_NAME[base.partition(".{")[0]].producer
+    whose = "what applications send" if producer == "external" else f"what {producer} publishes"
+    comes = f"what services put aside of {base}" if name.endswith(".dead") else whose
+    return f"{name} is empty: " + (f"waiting for {comes} (Ctrl-C ends)" if follow else f"--follow waits for {comes}")
 
 
 async def _follow(bus: Bus, name: str, *, after: str, json: bool) -> None:

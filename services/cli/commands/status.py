@@ -19,6 +19,9 @@ def status(
         ),
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the API token.")] = None,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="List the market rules that are provisional or not looked at for long.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:
     """Show the stacks that run here: services, sessions, positions and P&L.
@@ -29,6 +32,8 @@ def status(
 
     tradebus status
 
+    tradebus status --rules
+
     tradebus status --json | jq .sessions
     """
     from services.cli.output import print_json, run_async
@@ -38,4 +43,4 @@ def status(
     if json:
         print_json({"command": "status", **found})
     else:
-        print_status(found)
+        print_status(found, rules=rules)

@@ -1,6 +1,8 @@
 """What `tradebus status` shows."""
 
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from rich.table import Table
 
 from services.cli.place import find_gateway, find_run, state_dir
 from services.cli.stack.rundir import alive_runs
+from tradebus.calendar.review import RemarkKind
 from tradebus.kernel.errors import Unavailable
 
 
@@ -34,7 +37,20 @@ async def read_status(stack: str | None, *, url: str | None, token_file: Path | 
     return found
 
 
-def print_status(found: dict[str, Any]) -> None:
+def rules_lines(remarks: Sequence[Mapping[str, Any]], *, listed: bool) -> list[str]:
+    """What a person should know of the market's rules: every remark, or how many of each kind there are; what is
+    missing is said every time."""
+    spoken = [one for one in remarks if listed or one["kind"] == RemarkKind.MISSING]
+    counts = Counter(one["kind"] for one in remarks if one not in spoken)
+    lines = [f"market rules: {one['text']}" for one in spoken]
+    if counts:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counts.items()))
+        lines.append(f"market rules: {kinds}; `tradebus status --rules` lists them")
+    return lines
+
+
+def print_status(found: dict[str, Any], *, rules: bool = False) -> None:
+    """`rules`: with every remark on the market's rules."""
     console = Console(file=sys.stdout, highlight=False)
     for run in found["stacks"]:
         chosen = " *" if run["name"] == found.get("stack") else ""
@@ -48,8 +64,8 @@ def print_status(found: dict[str, Any]) -> None:
     if found["gateway"] != "ready":
         console.print(found["gateway"], soft_wrap=True)
         return
-    for remark in found["health"].get("market_rules", {}).get("remarks", []):
-        console.print(f"market rules: {remark['text']}", soft_wrap=True, markup=False)
+    for line in rules_lines(found["health"].get("market_rules", {}).get("remarks", []), listed=rules):
+        console.print(line, soft_wrap=True, markup=False)
     of_session = ("user_id", "mode", "status", "session_id", "trades", "net_pnl")
     _print_rows(console, "sessions", found["sessions"], of_session)
     positions = [one for session in found["portfolio"] for one in session["positions"]]
