@@ -110,16 +110,13 @@ class Silence:
             if seconds < self._silent_seconds:
                 self._told.discard(key)
                 continue
-            passed_over = group.name not in STREAM_BY_NAME[base_of(stream)].awaited
-            if passed_over:
-                silent.add(group.name)
+            silent.add(group.name)
             if group.unacknowledged and key not in self._told:
                 self._told.add(key)
                 _log.error(
-                    "stream %s fills: group %r has not read for %.0f s and is %d entries behind; %s. Start its "
-                    "service, or remove the group (tradebus streams retire %s)",
-                    stream, group.name, seconds, group.unacknowledged,
-                    "once it is full nobody waits for it" if passed_over else "publishers will wait for it", group.name,
+                    "stream %s fills: group %r has not read for %.0f s and is %d entries behind; once it is full nobody "
+                    "waits for it. Start its service, or remove the group (tradebus streams retire %s)",
+                    stream, group.name, seconds, group.unacknowledged, group.name,
                 )  # fmt: skip
         return frozenset(silent)
 

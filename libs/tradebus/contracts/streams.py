@@ -38,14 +38,12 @@ class Overflow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One row of the table. `name` carries the version; `max_entries` bounds it (older entries are trimmed). `awaited`
-    are the groups that are waited for however silent: what they have not read they would look for nowhere else."""
+    """One row of the table. `name` carries the version; `max_entries` bounds it (older entries are trimmed)."""
 
     name: str
     producer: str
     density: Density
     max_entries: int
-    awaited: tuple[str, ...] = ()
 
     @property
     def overflow(self) -> Overflow:
@@ -73,8 +71,7 @@ MD_QUOTES = Stream("md.quotes.v1", "market_data", Density.DENSE, 10_000)
 MD_CANDLES = Stream("md.candles.v1", "market_data", Density.DENSE, 50_000)
 MD_GAPS = Stream("md.gaps.v1", "market_data", Density.SPARSE, 20_000)
 # One stream for each source of signals, with watermarks of its own: two producers are two streams.
-# Risk alone acts on signals, and looks for no entry in Postgres: whatever else is gone, its signals wait for it.
-SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000, awaited=("risk",))
+SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000)
 SIGNAL_SOURCES: tuple[Stream, ...] = (SIGNALS,)
 INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)
 RISK = Stream("risk.v1", "risk", Density.SPARSE, 100_000)
