@@ -114,8 +114,8 @@ class Silence:
             if group.unacknowledged and key not in self._told:
                 self._told.add(key)
                 _log.error(
-                    "stream %s fills: group %r has not read for %.0f s and is %d entries behind; once it is full nobody "
-                    "waits for it. Start its service, or remove the group (tradebus streams retire %s)",
+                    "stream %s fills: group %r has not read for %.0f s and is %d entries behind; once it is full "
+                    "nobody waits for it. Start its service, or remove the group (tradebus streams retire %s)",
                     stream, group.name, seconds, group.unacknowledged, group.name,
                 )  # fmt: skip
         return frozenset(silent)
