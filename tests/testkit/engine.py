@@ -1,12 +1,14 @@
 """An engine on a history file, for tests: what `tradebus backtest` builds, without the command line."""
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
 from services.market_data.feeds.symbols import describe, instrument_of
+from services.market_data.settings import WARMUP_MINUTES
 from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import PaperSettings, RiskLimits, SessionSpec, StrategySpec
 from tradebus.engine.engine import Engine, EngineSettings
@@ -27,9 +29,13 @@ def session(
 Market = tuple[SimulatedMarket | TickMarket, InstrumentMaster]
 
 
-def market_of(path: Path, *, symbols: Sequence[str] = (), seed: int = 1, ticks_per_minute: int = 30) -> Market:
-    """The market in a file, and its instruments."""
-    history = load_history(path, symbols=symbols, from_date=None, to_date=None)
+def market_of(
+    path: Path, *, symbols: Sequence[str] = (), from_date: date | None = None, seed: int = 1, ticks_per_minute: int = 30
+) -> Market:
+    """The market in a file, and its instruments; what lies before `from_date` is known and not traded."""
+    history = load_history(
+        path, symbols=symbols, from_date=from_date, to_date=None, warmup_minutes=WARMUP_MINUTES
+    )  # fmt: skip
     instruments = [instrument_of(describe(name), number) for number, name in enumerate(history.columns.names)]
     return (
         simulated(history, instruments, ticks_per_minute=ticks_per_minute, seed=seed), InstrumentMaster(instruments)

@@ -36,14 +36,18 @@ def write_history(path: Path, symbols: Sequence[str], days: Sequence[date], *, s
     return path
 
 
-def write_option_history(path: Path, days: Sequence[date], *, expiries: Sequence[str], seed: int) -> tuple[str, ...]:
-    """NIFTY and the calls and puts at its money on the second day and one strike out, each bar as `write_history` has
-    it; their symbols, calls first, for each of `expiries`, as names have them (`24104`)."""
+def write_option_history(
+    path: Path, days: Sequence[date], *, expiries: Sequence[str], seed: int, money: int | None = None
+) -> tuple[str, ...]:
+    """NIFTY and the calls and puts at its money on the second day (or at the strike `money`, in rupees) and one strike
+    out, each bar as `write_history` has it; their symbols, calls first, for each of `expiries`, as names have them
+    (`24104`)."""
     write_history(path, ("NIFTY",), days, seed=seed)
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     before = [row for row in rows[1:] if row[0].startswith(days[0].isoformat())]
-    money = math.ceil(float(before[-1][5]) / 50 - 0.5) * 50  # of two equally near, the lower
+    if money is None:
+        money = math.ceil(float(before[-1][5]) / 50 - 0.5) * 50  # of two equally near, the lower
     options = tuple(
         f"NIFTY{expiry}{strike}{right}" for expiry in expiries for strike, right in
         ((money, "CE"), (money + 50, "CE"), (money, "PE"), (money - 50, "PE"))

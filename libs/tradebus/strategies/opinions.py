@@ -1,7 +1,7 @@
 """Opinions: what a compiled strategy thinks of instruments, for whoever trades them.
 
 An opinion knows no position and no session, so that a thousand sessions share one computation. It says what is to be
-done in each of the three cases (flat, long, short); `lane.resolver` picks the one a session is in.
+done in each of the four cases (flat, long, short, in a group of legs); `lane.resolver` picks the one a session is in.
 
     class Lane(CompiledStrategy[Parameters]):
         NAME, TIMEFRAME_SECONDS, WARMUP_CANDLES, PARAMETERS as in `protocol`
@@ -9,6 +9,10 @@ done in each of the three cases (flat, long, short); `lane.resolver` picks the o
 
         def on_candles(self, slots, candles, hours) -> Opinions         one OPINION per candle
         def on_ticks(self, slots, ticks) -> Opinions                    only where there is something to say
+
+    LEGS = ((RoleLeg(Call(), Side.SHORT, stop_pct=30), RoleLeg(Put(), Side.SHORT, stop_pct=30)),)
+        sets of legs by number, from 1; an opinion with `flat` ENTER_LEGS names one of them in `legs`. What they are
+        worth is asked when a session enters them, so that no opinion has to know.
 
 State is kept in arrays [slot], one slot per instrument, and updated by a few compiled calls per batch.
 """
@@ -21,7 +25,7 @@ import numpy.typing as npt
 
 from tradebus.contracts.records import Records
 from tradebus.strategies.needs import Needs
-from tradebus.strategies.protocol import Action, StrategyParameters
+from tradebus.strategies.protocol import Action, RoleLeg, StrategyParameters
 
 OPINION = np.dtype(
     [
@@ -41,14 +45,18 @@ OPINION = np.dtype(
         ("locked_reason", "i1"),  # what is said while the session is locked; 0: `flat_reason`, after "trade_locked: "
         ("outranked_reason", "i1"),  # why an exit does not count
         ("rank", "i1"),  # 1 is the highest: what was entered on is left for a higher one only; 0: for any
-        ("padding", "i1", (2,)),
+        ("legs", "i1"),  # number of a set of LEGS, from 1, where `flat` is ENTER_LEGS; else 0
+        ("group", "i1"),  # code of ACTIONS: what is to be done with legs that are open, and no position beside them
+        ("group_reason", "i1"),
+        ("padding", "i1", (7,)),
     ]
 )
 
 ACTIONS: tuple[Action, ...] = (
-    Action.HOLD, Action.ARM_LONG, Action.ARM_SHORT, Action.ENTER_LONG, Action.ENTER_SHORT, Action.EXIT
+    Action.HOLD, Action.ARM_LONG, Action.ARM_SHORT, Action.ENTER_LONG, Action.ENTER_SHORT, Action.EXIT,
+    Action.ENTER_LEGS,
 )  # fmt: skip
-HOLD, ARM_LONG, ARM_SHORT, ENTER_LONG, ENTER_SHORT, EXIT = range(len(ACTIONS))
+HOLD, ARM_LONG, ARM_SHORT, ENTER_LONG, ENTER_SHORT, EXIT, ENTER_LEGS = range(len(ACTIONS))
 
 Int64s = npt.NDArray[np.int64]
 P = TypeVar("P", bound=StrategyParameters)
@@ -66,6 +74,7 @@ class CompiledStrategy(ABC, Generic[P]):
     REASONS: ClassVar[tuple[str, ...]]
     LOCK_SECONDS: ClassVar[int] = 0  # after an entry or exit, a session enters nothing for so long, on the same day
     RANK_LOWEST: ClassVar[int] = 0  # of a position of which is not known what it was entered on
+    LEGS: ClassVar[tuple[tuple[RoleLeg, ...], ...]] = ()  # sets of legs, each by roles that NEEDS has
 
     def __init__(self, parameters: P, *, slots: int) -> None:
         self.parameters = parameters
@@ -75,6 +84,11 @@ class CompiledStrategy(ABC, Generic[P]):
     def lock_seconds(self) -> int:
         """LOCK_SECONDS, where the parameters say nothing else."""
         return self.LOCK_SECONDS
+
+    @property
+    def leg_sets(self) -> tuple[tuple[RoleLeg, ...], ...]:
+        """LEGS, where the parameters say nothing else."""
+        return self.LEGS
 
     @abstractmethod
     def reset(self, slot: int) -> None:

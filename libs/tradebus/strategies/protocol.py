@@ -83,14 +83,30 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class RoleLeg:
-    """One leg of an entry, by a role that NEEDS has. Prices are those of the leg's own contract. `ratio` is how many
+    """One leg of an entry, by a role that NEEDS has. Stop (required) and target are prices of the leg's own contract,
+    or per cent of its price at the entry: away from it to the losing side, or to the winning one. `ratio` is how many
     lots of it there are for one unit of the group."""
 
     role: Role
     side: Side
-    stop_paise: int
+    stop_paise: int | None = None
     target_paise: int | None = None
     ratio: int = 1
+    stop_pct: float | None = None
+    target_pct: float | None = None
+
+    def levels_at(self, price_paise: int) -> tuple[int | None, int | None]:
+        """Stop and target where the contract is entered at this price."""
+        stop, target = self.stop_paise, self.target_paise
+        if self.stop_pct is not None:
+            stop = price_paise - self.side.sign * _part(price_paise, self.stop_pct)
+        if self.target_pct is not None:
+            target = price_paise + self.side.sign * _part(price_paise, self.target_pct)
+        return stop, target
+
+
+def _part(price_paise: int, pct: float) -> int:
+    return max(1, round(price_paise * float(pct) / 100))
 
 
 @dataclass(frozen=True, slots=True)

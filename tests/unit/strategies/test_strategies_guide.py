@@ -9,13 +9,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from testkit.engine import market_of, session
 from testkit.histories import write_option_history
 from testkit.strategy_days import Market, generated_days, of_timeframe
 
 from services.cli.runs.backtesting import BacktestRequest, run_backtest
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.engine.engine import Engine, EngineSettings
+from tradebus.engine.history import MinuteHistory
 from tradebus.kernel.errors import InvalidInput
+from tradebus.strategies import registry
 from tradebus.strategies.lane.asking import Asking
 from tradebus.strategies.lane.decisions import Source
 from tradebus.strategies.lane.hours import SessionHours
@@ -23,7 +27,7 @@ from tradebus.strategies.lane.positions import PositionBook, PositionKey
 from tradebus.strategies.lane.sessions import ActiveSessions, open_session
 from tradebus.strategies.lane.shared import Shared, SharedRunner, compiled_info
 from tradebus.strategies.market_views import Chain, ChainOption, ChainStrike, Level, Quote
-from tradebus.strategies.protocol import Action, Decision, StrategyParameters
+from tradebus.strategies.protocol import Action, Decision, Strategy, StrategyParameters
 from tradebus.strategies.registry import validate_strategy
 from tradebus.strategies.roles import Offered
 
@@ -48,7 +52,7 @@ INSTRUMENTS = InstrumentMaster(
 
 
 def test_the_guide_has_the_examples_that_are_tried_here():
-    assert len(EXAMPLES) == 5  # the first one is tried with the examples in files
+    assert len(EXAMPLES) == 6  # the first one is tried with the examples in files
 
 
 def test_several_symbols_and_timeframes(tmp_path):
@@ -134,6 +138,28 @@ def test_opinions_for_every_session():
     assert {Action.ENTER_LONG, Action.EXIT, Action.HOLD} == set(filled)
     assert Action.EXIT not in unfilled
     assert any(one.reason.startswith("trade_locked: close above EMA") for one in decided[1])
+
+
+def test_opinions_that_name_legs(tmp_path):
+    module = ModuleType("guide_legs")
+    exec(EXAMPLES[5], module.__dict__)
+    strategy = module.MorningStraddle
+    days = (date(2024, 1, 1), date(2024, 1, 2))
+    call, _, put, _ = write_option_history(tmp_path / "bars.csv", days, expiries=["24104"], seed=3)
+    market, master = market_of(tmp_path / "bars.csv", from_date=days[1])
+    plain = type("Plain", (Strategy,), {"NAME": strategy.NAME, "PARAMETERS": strategy.PARAMETERS})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.BUILT_IN, strategy.NAME, plain)
+        patch.setitem(registry.COMPILED, strategy.NAME, strategy)
+        engine = Engine(
+            [session("asha", ("NIFTY",), (strategy.NAME,), max_slippage_pct=5.0)], master,
+            history=MinuteHistory(market.minutes), settings=EngineSettings(), first_day=days[1],
+        )  # fmt: skip
+        assert [day.day for day in engine.run(market.days([60]))] == [days[1]]
+    assert sorted(row[3] for row in engine.record.fills if row[4] == "ENTRY") == [call, put]
+    acted = [row[4:6] for row in engine.record.decisions.rows() if row[4] != "HOLD"]
+    assert acted[0] == ("ENTER_LEGS", "half an hour after the open")
+    assert acted[1:] in ([], [("EXIT", "late")])
 
 
 class Seen:

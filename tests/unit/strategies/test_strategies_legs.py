@@ -1,5 +1,7 @@
 """Legs in the lane: by role, all or none, one signal each, left together."""
 
+import json
+import math
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -46,6 +48,13 @@ MASTER = InstrumentMaster([NIFTY, CALL, PUT])
 SOLD = RoleLeg(Call(), Side.SHORT, stop_paise=13_000, target_paise=5_000)
 BOUGHT = RoleLeg(Put(), Side.LONG, stop_paise=7_000, ratio=2)
 ENTER = Decision(Action.ENTER_LEGS, "go", confidence=0.6, legs=(SOLD, BOUGHT))
+
+
+class Raising(RoleLeg):
+    """A leg of a class of the user's own."""
+
+    def levels_at(self, price_paise: int) -> tuple[int | None, int | None]:
+        raise RuntimeError("no")
 
 
 class Answers(Strategy[StrategyParameters]):
@@ -174,6 +183,14 @@ def test_every_leg_tells_the_one_row_of_the_journal(lane: Lane) -> None:
     assert (row.action, row.instrument, row.price_paise) == ("ENTER_LEGS", 0, 2_150_000)
 
 
+def test_stop_and_target_in_per_cent_are_of_each_legs_own_price(lane: Lane) -> None:
+    sold = replace(SOLD, stop_paise=None, target_paise=None, stop_pct=30, target_pct=12.5)
+    bought = replace(BOUGHT, stop_paise=None, stop_pct=0.01)
+    signals = lane.signals(lane.decide(replace(ENTER, legs=(sold, bought))))
+    levels = [(one.symbol, one.stop_paise, one.target_paise) for one in signals if isinstance(one, EntrySignal)]
+    assert levels == [("PE", 8_999, None), ("CE", 13_000, 8_750)]
+
+
 @given(st.integers(1, 300), st.permutations([SOLD, BOUGHT]))
 def test_what_is_asked_again_has_the_same_ids(minute: int, legs: list[RoleLeg]) -> None:
     asked = []
@@ -192,6 +209,7 @@ def test_what_is_asked_again_has_the_same_ids(minute: int, legs: list[RoleLeg]) 
         ((), "strategy_error: ValueError: ENTER_LEGS needs legs"),
         ([SOLD], "strategy_error: ValueError: ENTER_LEGS needs legs"),
         ((SOLD, "PE"), "strategy_error: TypeError: leg 'PE' is no RoleLeg"),
+        ((Raising(Call(), Side.SHORT, stop_pct=5),), "is no RoleLeg with a role of NEEDS"),
         ((replace(SOLD, role="call+0"),), "is no RoleLeg with a role of NEEDS"),
         ((replace(SOLD, side="SHORT"),), "needs a Side"),
         ((replace(SOLD, ratio=1.5),), "a whole ratio"),
@@ -202,6 +220,15 @@ def test_what_is_asked_again_has_the_same_ids(minute: int, legs: list[RoleLeg]) 
         ((SOLD, replace(BOUGHT, stop_paise=9_000)), "stop 9000 is not on the losing side of LONG at 9000 (leg put+0)"),
         ((replace(SOLD, target_paise=10_000),), "target 10000 is not on the winning side"),
         ((replace(SOLD, stop_paise=None),), "an entry needs stop_paise"),
+        ((replace(SOLD, stop_pct=30),), "leg call+0: stop_paise and stop_pct are one level: give one of them"),
+        ((replace(SOLD, target_pct=30.0),), "target_paise and target_pct are one level"),
+        ((replace(SOLD, stop_paise=None, stop_pct=0),), "stop_pct must be above 0 and at most 1000, got 0"),
+        ((replace(SOLD, stop_paise=None, stop_pct=math.nan),), "stop_pct must be above 0 and at most 1000, got nan"),
+        ((replace(SOLD, stop_paise=None, stop_pct=math.inf),), "stop_pct must be above 0"),
+        ((replace(SOLD, stop_paise=None, stop_pct=True),), "stop_pct must be above 0"),
+        ((replace(SOLD, stop_paise=None, stop_pct="30"),), "stop_pct must be above 0"),
+        ((replace(BOUGHT, stop_paise=None, stop_pct=100),), "an int above 0, got 0 (leg put+0)"),
+        ((replace(SOLD, target_paise=None, target_pct=100.0),), "target_paise must be an int above 0 or None, got 0"),
     ],
 )
 def test_legs_that_cannot_be_are_a_hold_that_says_why_and_none_is_asked_for(lane: Lane, legs: Any, said: str) -> None:
@@ -288,6 +315,15 @@ def test_a_process_of_its_own_is_shown_and_says_the_same(lane: Lane) -> None:
     fields = answer_fields(ENTER, ask.moment.price_paise)
     settled = settled_from(fields, ask, asking, paused=False)
     assert settled == asking.settled(ask, ENTER, paused=False)
+    by_part = replace(ENTER, legs=(replace(SOLD, stop_paise=None, stop_pct=30), replace(BOUGHT, target_pct=7.5)))
+    said = settled_from(answer_fields(by_part, ask.moment.price_paise), ask, asking, paused=False)
+    assert said == asking.settled(ask, by_part, paused=False)
+    assert said is not None
+    assert said.group is not None
+    endless = answer_fields(replace(ENTER, legs=(replace(SOLD, ratio=10**5_000),)), ask.moment.price_paise)
+    said = settled_from(json.loads(json.dumps(endless)), ask, asking, paused=False)
+    assert said is not None
+    assert "leg call+0 needs a Side and a whole ratio" in said.decision.reason
     for nonsense in ([["call", 0]], [[["nothing", 0], "SHORT", 1, None, 1]], [3], 7):
         assert fields is not None
         refused = settled_from([*fields[:-1], nonsense], ask, asking, paused=False)

@@ -171,6 +171,8 @@ class OpinionDays:
         runner = listener.runner
         if not isinstance(runner, SharedRunner) or runner.asking.info.wants_ticks or runner.asking.inputs:
             return False
+        if runner.shared.leg_sets:  # whether legs are held is asked for each candle
+            return False
         day = OpinionDay(runner, self._decisions, number)
         self._days.append((listener, day))
         self._by_key[runner.source.key] = day

@@ -10,7 +10,7 @@
     kind    "candle" | "input" | "tick"; price_paise is null where no answer is wanted
     answer  null | ["decision", action, reason, stop, target, confidence, [leg, …]] | ["broken", text]
             | ["raised", text, traceback]
-    leg     [role, side, stop, target, ratio]; a role as in `Needs.as_json`
+    leg     [role, side, stop, target, ratio, stop_pct, target_pct]; a role as in `Needs.as_json`
 
 JSON and not pickle: what a user's process sends is data, and never makes the service run anything.
 """
@@ -29,7 +29,7 @@ from tradebus.strategies.raised import in_words
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 HEADER_BYTES = 4
 _REASON_CHARACTERS_MAX = 2_000
-_LEVEL_SAID_MAX = 10**18
+_NUMBER_SAID_MAX = 10**18
 _ACTIONS = frozenset(action.value for action in Action)
 
 
@@ -129,18 +129,19 @@ def answer_fields(answer: Any, price_paise: int) -> list[Any] | None:
     if isinstance(decision, str):
         return ["broken", decision[:_REASON_CHARACTERS_MAX]]
     return [
-        "decision", decision.action.value, decision.reason[:_REASON_CHARACTERS_MAX], _level(decision.stop_paise),
-        _level(decision.target_paise), decision.confidence,
-        [
-            [role_as_json(leg.role), leg.side.value, _level(leg.stop_paise), _level(leg.target_paise), leg.ratio]
-            for leg in decision.legs
-        ],
+        "decision", decision.action.value, decision.reason[:_REASON_CHARACTERS_MAX], _number(decision.stop_paise),
+        _number(decision.target_paise), decision.confidence, [_leg_fields(leg) for leg in decision.legs],
     ]  # fmt: skip
 
 
-def _level(value: Any) -> Any:
-    """A price that nobody has looked at yet, as JSON can say it: the other side finds out what is wrong with it."""
-    if value is None or type(value) is float or (type(value) is int and abs(value) < _LEVEL_SAID_MAX):
+def _leg_fields(leg: RoleLeg) -> list[Any]:
+    levels = _number(leg.stop_paise), _number(leg.target_paise)
+    return [role_as_json(leg.role), leg.side.value, *levels, _number(leg.ratio), leg.stop_pct, leg.target_pct]
+
+
+def _number(value: Any) -> Any:
+    """A number that nobody has looked at yet, as JSON can say it: the other side finds out what is wrong with it."""
+    if value is None or type(value) is float or (type(value) is int and abs(value) < _NUMBER_SAID_MAX):
         return value
     return in_words(value)
 
@@ -165,5 +166,6 @@ def settled_from(answer: Any, ask: Ask, asking: Asking, *, paused: bool) -> Sett
             return asking.refused(ask, "its process sent what is no answer")
 
 
-def _leg_from(role: Any, side: Any, stop_paise: Any, target_paise: Any, ratio: Any) -> RoleLeg:
-    return RoleLeg(role_from_json(role), Side(side), stop_paise, target_paise, ratio)
+def _leg_from(role: Any, side: Any, *rest: Any) -> RoleLeg:
+    stop_paise, target_paise, ratio, stop_pct, target_pct = rest
+    return RoleLeg(role_from_json(role), Side(side), stop_paise, target_paise, ratio, stop_pct, target_pct)

@@ -21,6 +21,7 @@ from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal, S
 
 _REASON_CHARACTERS_MAX: Final = 500
 _LEVEL_PAISE_MAX: Final = 10**16  # above any price, and what a book and an order can hold
+_LEVEL_PCT_MAX: Final = 1_000
 _ENTRY_SIDE: Final = {Action.ENTER_LONG: Side.LONG, Action.ENTER_SHORT: Side.SHORT}
 _ENTRIES: Final = frozenset({*_ENTRY_SIDE, Action.ENTER_LEGS})
 
@@ -139,13 +140,27 @@ def _broken_legs(legs: Any) -> str | None:
     if not isinstance(legs, tuple) or not legs:
         return "ValueError: ENTER_LEGS needs legs, a tuple of RoleLeg"
     for leg in legs:
-        if not isinstance(leg, RoleLeg):
+        if type(leg) is not RoleLeg:
             return f"TypeError: leg {in_words(leg)} is no RoleLeg with a role of NEEDS"
         if (problem := role_problem(leg.role)) is not None:
             return f"TypeError: leg {in_words(leg)} is no RoleLeg with a role of NEEDS: {problem}"
         if not isinstance(leg.side, Side) or type(leg.ratio) is not int:
             got = f"{in_words(leg.side)} and {in_words(leg.ratio)}"
             return f"TypeError: leg {leg.role.name} needs a Side and a whole ratio, got {got}"
+        for name, price, pct in (
+            ("stop", leg.stop_paise, leg.stop_pct), ("target", leg.target_paise, leg.target_pct)
+        ):  # fmt: skip
+            if pct is not None and (problem := _broken_part(name, price, pct)) is not None:
+                return f"ValueError: leg {leg.role.name}: {problem}"
+    return None
+
+
+def _broken_part(name: str, price: Any, pct: Any) -> str | None:
+    """What is wrong with a level that is given in per cent, None where nothing is."""
+    if price is not None:
+        return f"{name}_paise and {name}_pct are one level: give one of them"
+    if type(pct) not in (int, float) or not 0 < pct <= _LEVEL_PCT_MAX:
+        return f"{name}_pct must be above 0 and at most {_LEVEL_PCT_MAX}, got {in_words(pct)}"
     return None
 
 

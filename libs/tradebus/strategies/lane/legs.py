@@ -57,13 +57,14 @@ class RoleLegs:
             price_paise = self._price_paise(contract, moment)
             if price_paise is None:
                 return hold(f"no_price: {contract.symbol} ({name}) has not traded today: {decision.reason}")
-            problem = broken_levels(wanted.stop_paise, wanted.target_paise, wanted.side, price_paise)
-            if problem is not None:
+            stop_paise, target_paise = wanted.levels_at(price_paise)
+            problem = broken_levels(stop_paise, target_paise, wanted.side, price_paise)
+            if problem is not None or stop_paise is None:
                 return hold(f"strategy_error: {problem} (leg {name})")
             found.append(
                 Leg(
-                    contract.instrument_id, contract.symbol, wanted.side, wanted.ratio, price_paise, wanted.stop_paise,
-                    wanted.target_paise,
+                    contract.instrument_id, contract.symbol, wanted.side, wanted.ratio, price_paise, stop_paise,
+                    target_paise,
                 )
             )  # fmt: skip
         try:

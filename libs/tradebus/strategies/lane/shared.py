@@ -17,13 +17,14 @@ import numpy as np
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, Records
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
-from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
+from tradebus.strategies.lane.asking import Ask, Asking, InputCandle, Settled
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.replay import hours_of_each
 from tradebus.strategies.lane.resolver import ROW, Opinion, Resolver
 from tradebus.strategies.lane.runner import Runner
+from tradebus.strategies.needs import Series
 from tradebus.strategies.opinions import OPINION, AnyCompiled
-from tradebus.strategies.protocol import Candle, Strategy, Tick
+from tradebus.strategies.protocol import Candle, Decision, Strategy, Tick
 
 _SLOTS_AT_FIRST = 64
 _PRICED = ("ts_open_ns", "ts_close_ns", "open_paise", "high_paise", "low_paise", "close_paise", "volume")
@@ -49,7 +50,7 @@ class Shared:
         self.strategy = strategy
         self._parameters = parameters
         self._computing = strategy(parameters, slots=_SLOTS_AT_FIRST)
-        self.lock_seconds = self._computing.lock_seconds
+        self.lock_seconds, self.leg_sets = self._computing.lock_seconds, self._computing.leg_sets
         self._told: dict[int, _Told] = {}
         self._slots = np.full(1, -1)  # by instrument; -1 where it is not followed
 
@@ -167,36 +168,44 @@ class SharedRunner(Runner):
             if not is_today and candle.ts_open_ns >= day_ns:
                 self.resolver.begin_day()
                 is_today = True
-            self.resolver.decide(opinion, ask.context.position, candle.ts_close_ns)
+            self._answer_of(opinion, ask, candle.ts_close_ns)
         if not is_today:
             self.resolver.begin_day()
         return None
+
+    def on_input(self, candle: Candle, series: Series) -> None:
+        """No opinion depends on it, and the legs of an entry are priced by it."""
+        self.asking.on_input(candle, series)
 
     def on_candle(self, candle: Candle, *, paused: bool) -> Settled | None:
         ask = self.asking.on_candle(candle)
         if ask is None:
             return None
         opinion = self.shared.on_candle(self.source.instrument, candle)
-        answer = self.resolver.decide(opinion, ask.context.position, candle.ts_close_ns)
-        return self.asking.settled(ask, answer, paused=paused)
+        return self.asking.settled(ask, self._answer_of(opinion, ask, candle.ts_close_ns), paused=paused)
 
     def on_tick_opinion(self, tick: Tick, opinion: Opinion, *, ts_event_ns: int, paused: bool) -> Settled | None:
         """Decides on what was thought of a tick, at the event time its decision counts from."""
         ask = self.asking.on_tick(tick, ts_event_ns=ts_event_ns)
         if ask is None:
             return None
-        answer = self.resolver.decide(opinion, ask.context.position, ts_event_ns)
-        return self.asking.settled(ask, answer, paused=paused)
+        return self.asking.settled(ask, self._answer_of(opinion, ask, ts_event_ns), paused=paused)
 
     def fresh_resolver(self) -> Resolver:
         """Begins anew: no occasion taken."""
         self.resolver = _resolver_of(self.shared)
         return self.resolver
 
+    def _answer_of(self, opinion: Opinion, ask: Ask, ts_ns: int) -> Decision:
+        context = ask.context
+        return self.resolver.decide(opinion, context.position, ts_ns, holds_legs=bool(context.legs))
+
 
 def _resolver_of(shared: Shared) -> Resolver:
     strategy = shared.strategy
-    return Resolver(strategy.REASONS, lock_seconds=shared.lock_seconds, rank_lowest=strategy.RANK_LOWEST)
+    return Resolver(
+        strategy.REASONS, lock_seconds=shared.lock_seconds, rank_lowest=strategy.RANK_LOWEST, leg_sets=shared.leg_sets
+    )  # fmt: skip
 
 
 class SharedLane:
