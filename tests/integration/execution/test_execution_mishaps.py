@@ -12,6 +12,7 @@ from testkit.execution_service import (
     approval,
     exit_of,
     intent,
+    messages,
     slice_of,
     spec,
     until,
@@ -215,3 +216,24 @@ async def test_a_broken_slice_of_a_paced_run_is_put_aside_and_the_run_goes_on(
         await bus.publish([Outgoing(TICKS, "ticks", b"?", watermark_ns=end_ns - 1, slice_start_ns=0)])
         await until_watermark(bus, end_ns - 1, running=running)
     assert len(await bus.dead_letters(TICKS, count=10)) == 1
+
+
+async def test_an_approval_that_is_put_aside_is_refused_in_one_transaction_and_once(book, bus, instance):
+    """Of no instrument that anybody knows: on real servers the intent, its inbox row and the report are there together,
+    and a second copy changes nothing."""
+    unknown = approval(9, at_ns=MORNING).model_copy(update={"instrument": 9})
+
+    async def aside(count: int) -> bool:
+        return len(await bus.dead_letters(APPROVALS, count=10)) == count
+
+    for count in (1, 2):
+        async with instance() as running:  # the second time another life
+            await bus.publish([intent(unknown)])
+            await until(lambda count=count: aside(count), running)
+        row = await book.pool.fetchrow("SELECT kind, outcome, session_id, body FROM intents")
+        assert (row["kind"], row["outcome"], row["session_id"]) == ("ENTRY", "put_aside", "s1")
+        assert row["body"]["intent_id"] == unknown.intent_id
+    [told] = [one for one in await messages(bus) if one.TYPE == "ORDER_CANCELLED"]
+    assert (told.pos_id, told.filled_quantity, told.reason[:10]) == (unknown.pos_id, 0, "put_aside:")
+    assert await book.pool.fetchval("SELECT count(*) FROM inbox WHERE message_id = $1", unknown.intent_id) == 1
+    assert await book.pool.fetchval("SELECT count(*) FROM trades") == 0
