@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from services.strategy.adapters.history import CandleHistory
 from services.strategy.adapters.journal import Journal
-from services.strategy.adapters.market import market_of
+from services.strategy.adapters.market import RunningMarketBook
 from services.strategy.adapters.publisher import ServersPublisher
 from services.strategy.adapters.seen import ChainReader, RunningMarketSeen
 from services.strategy.adapters.tick_stream import QUOTES, TickStream
@@ -69,7 +69,7 @@ def wire(
     active, positions, lane, sessions = ActiveSessions(), PositionBook(), SharedLane(), sessions_book(book)
     ticks = TickStream(bus, group=GROUP, consumer=CONSUMER)
     quotes = TickStream(bus, group=GROUP, consumer=CONSUMER, stream=QUOTES)
-    market, seen = market_of(book), RunningMarketSeen()
+    market, seen = RunningMarketBook(book), RunningMarketSeen()
     chains = ChainReader(active, market, seen)
     desks = Desks(limits=settings.isolation, timers=timers, lane=lane)
     deciding = Deciding(

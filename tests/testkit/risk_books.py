@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from services.risk.adapters.memory import MemoryRiskBook
@@ -36,7 +37,7 @@ class RiskHands(Protocol):
         """What execution does when it takes an approval."""
         ...
 
-    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool) -> None:
+    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool, announced: bool = True) -> None:
         """What market_data writes of a gap it tells of."""
         ...
 
@@ -91,12 +92,12 @@ class PostgresHands:
             intent.intent_id, intent.pos_id, intent.session_id, kind, intent.ts_event_ns,
         )  # fmt: skip
 
-    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool) -> None:
+    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool, announced: bool = True) -> None:
         await self._pool.execute(
             "INSERT INTO data_gaps (gap_id, broker, exchange, market_class, instruments, symbols, from_ns, reason,"
-            " announced, filled_ns) VALUES ($1, 'kite', 'NSE', 'equity', $2, '{}', 1, 'silent', true, $3)"
+            " announced, filled_ns) VALUES ($1, 'kite', 'NSE', 'equity', $2, '{}', 1, 'silent', $4, $3)"
             " ON CONFLICT (gap_id) DO UPDATE SET filled_ns = excluded.filled_ns",
-            gap_id, list(instruments), 2 if filled else None,
+            gap_id, list(instruments), 2 if filled else None, announced,
         )  # fmt: skip
 
     async def lose_outbox(self) -> None:
@@ -153,12 +154,11 @@ class MemoryHands:
     async def take(self, intent: Approval) -> None:
         self.database.apply({"intents": {intent.intent_id: True}})
 
-    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool) -> None:
+    async def gap(self, gap_id: str, instruments: Sequence[int], *, filled: bool, announced: bool = True) -> None:
         async with self.book.begin() as tx:
-            if filled:
-                del tx.table("data_gaps")[gap_id]
-            else:
-                tx.table("data_gaps")[gap_id] = tuple(instruments)
+            tx.table("data_gaps")[gap_id] = SimpleNamespace(
+                instruments=tuple(instruments), announced=announced, filled_ns=2 if filled else None
+            )
 
     async def lose_outbox(self) -> None:
         async with self.book.begin() as tx:

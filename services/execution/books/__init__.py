@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from services.execution.books.memory import MemoryLedger, MemoryListings, MemoryOwnBook
-from services.execution.books.ports import Ledger, ListingsBook, OwnBook
-from services.execution.books.postgres import PostgresLedger, PostgresListings, PostgresOwnBook
+from services.execution.books.memory import MemoryLedger, MemoryOwnBook
+from services.execution.books.ports import Ledger, OwnBook
+from services.execution.books.postgres import PostgresLedger, PostgresOwnBook
 from tradebus.store.book import Book
-from tradebus.store.books import instruments_book
+from tradebus.store.books import instruments_book, listings_book
 from tradebus.store.books.instruments import InstrumentsBook
+from tradebus.store.books.listings import ListingsBook
 from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
@@ -27,7 +28,8 @@ class Books:
 
 def books_of(book: Book) -> Books:
     """Execution's books in the book's own kind."""
+    shared = instruments_book(book), listings_book(book)
     if isinstance(book, MemoryBook):
-        return Books(book, MemoryLedger(book), MemoryOwnBook(book), instruments_book(book), MemoryListings(book))
+        return Books(book, MemoryLedger(book), MemoryOwnBook(book), *shared)
     assert isinstance(book, Store), f"no ledger for a {type(book).__name__}"
-    return Books(book, PostgresLedger(book), PostgresOwnBook(book), instruments_book(book), PostgresListings(book))
+    return Books(book, PostgresLedger(book), PostgresOwnBook(book), *shared)

@@ -1,14 +1,12 @@
 """Execution's book in memory: passes the Postgres one's suite.
 
 Tables: "trades" (position to Trade), "tags" (an order's tag to its position), "order_history" (order id to its lines),
-"fills" (position to its NewFills), "intents" (id to `IntentRow`), "execution_instances" (name to the last beat),
-"broker_instruments" ((broker, day, id) to BrokerInstrument).
+"fills" (position to its NewFills), "intents" (id to `IntentRow`), "execution_instances" (name to the last beat).
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 
 from services.execution.books.approvals import ApprovalFields, UntakenApproval, untaken_of
@@ -22,7 +20,6 @@ from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.store.books import sessions_book
-from tradebus.store.broker_instruments import BrokerInstrument
 from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook, MemoryTransaction
 
 _ROLES = tuple(OrderRole)  # in the order in which a trade has them
@@ -194,22 +191,6 @@ class MemoryOwnBook:
 
     def _trades(self) -> Sequence[Trade]:
         return list(_table(self._book, "trades").values())
-
-
-class MemoryListings:
-    """See `services.execution.books.ports.ListingsBook`."""
-
-    def __init__(self, book: MemoryBook) -> None:
-        self._book = book
-
-    async def listed(self, broker: str, *, listed_on: date) -> list[BrokerInstrument]:
-        rows = sorted(_table(self._book, "broker_instruments").items())
-        return [row for (name, day, _), row in rows if (name, day) == (broker, listed_on)]
-
-    async def put_listed(self, broker: str, rows: Sequence[BrokerInstrument], *, listed_on: date) -> None:
-        async with self._book.begin() as transaction:
-            for row in rows:
-                transaction.table("broker_instruments")[broker, listed_on, row.instrument_id] = row
 
 
 def _table(book: MemoryBook, name: str) -> Mapping[Any, Any]:

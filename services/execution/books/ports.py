@@ -8,7 +8,6 @@ the book holds.
 """
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any, Protocol
 
 from services.execution.books.approvals import ApprovalFields, UntakenApproval
@@ -16,7 +15,6 @@ from tradebus.contracts.base import Message
 from tradebus.execution.reconciliation import OwnOrder
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
-from tradebus.store.broker_instruments import BrokerInstrument
 
 CONSUMER = "execution"
 CLAIMS = "execution.position"  # the consumer of a position's claim: whoever has it decides whether it is opened
@@ -94,13 +92,3 @@ class OwnBook(Protocol):
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         """Those that are over."""
-
-
-class ListingsBook(Protocol):
-    """What brokers call the registered instruments."""
-
-    async def listed(self, broker: str, *, listed_on: date) -> list[BrokerInstrument]:
-        """The rows of that day's master of the broker, by instrument."""
-
-    async def put_listed(self, broker: str, rows: Sequence[BrokerInstrument], *, listed_on: date) -> None:
-        """Adds or replaces the broker's rows."""

@@ -1,7 +1,6 @@
 """Execution's book in Postgres. Every write checks the version it read: whoever comes second loses and reads again."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import asyncpg
@@ -19,7 +18,6 @@ from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import lock_key
 from tradebus.kernel.time import ist_date
-from tradebus.store.broker_instruments import BrokerInstrument, put_broker_instruments, read_broker_instruments
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 from tradebus.trading.states import OrderState, TradeState
@@ -152,19 +150,6 @@ class PostgresOwnBook:
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         return [row["session_id"] for row in await self._pool.fetch(_OWN["ended"], list(sessions))]
-
-
-class PostgresListings:
-    """See `services.execution.books.ports.ListingsBook`."""
-
-    def __init__(self, store: Store) -> None:
-        self._pool = store.pool
-
-    async def listed(self, broker: str, *, listed_on: date) -> list[BrokerInstrument]:
-        return await read_broker_instruments(self._pool, broker, listed_on=listed_on)
-
-    async def put_listed(self, broker: str, rows: Sequence[BrokerInstrument], *, listed_on: date) -> None:
-        await put_broker_instruments(self._pool, broker, rows, listed_on=listed_on)
 
 
 async def _save_orders(connection: asyncpg.Connection, trade: Trade, step: TradeStep) -> None:

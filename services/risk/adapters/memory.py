@@ -1,7 +1,7 @@
 """Risk's book in memory (`services.risk.ports.RiskBook`): passes the Postgres one's suite.
 
 Tables: "risk_state" (session id to the encoded state and its version), "risk_decisions" (event id to `Line`),
-"instruments" (id to Instrument), "data_gaps" (id of an open one to its instruments).
+"instruments" (id to Instrument), "data_gaps" (id to what has `instruments`, `announced` and `filled_ns`).
 """
 
 from collections.abc import Collection, Sequence
@@ -74,7 +74,8 @@ class MemoryRiskBook:
 
     async def open_gaps(self) -> dict[str, tuple[int, ...]]:
         self._database.check()
-        return dict(self._database.table("data_gaps"))
+        gaps = self._database.table("data_gaps").items()
+        return {gap_id: tuple(gap.instruments) for gap_id, gap in gaps if gap.announced and gap.filled_ns is None}
 
     async def unheard(self, session_ids: Sequence[str], pos_ids: Sequence[str]) -> list[Message]:
         self._database.check()

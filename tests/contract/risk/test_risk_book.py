@@ -173,6 +173,7 @@ async def test_gaps_are_open_until_they_are_filled(desk: Desk) -> None:
     await desk.hands.gap("g1", [1, 2], filled=False)
     await desk.hands.gap("g2", [3], filled=False)
     await desk.hands.gap("g1", [1, 2], filled=True)
+    await desk.hands.gap("short", [4], filled=False, announced=False)
     assert await desk.book.open_gaps() == {"g2": (3,)}
 
 

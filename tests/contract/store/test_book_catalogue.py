@@ -12,18 +12,8 @@ from services.gateway.adapters.catalogue import catalogue_from
 from services.gateway.adapters.logins import StoredLogins
 from services.gateway.settings import GatewaySettings
 from tradebus.store.book import Book
-from tradebus.store.store import Store
-
-
-async def put_feed(book: Book, spec: dict[str, Any]) -> None:
-    """As market_data writes it."""
-    async with book.begin() as transaction:
-        if isinstance(book, Store):
-            await transaction.connection.execute(
-                "INSERT INTO feeds (shard, identity, spec, status) VALUES (0, 'i', $1, '{}')", spec
-            )
-        else:
-            transaction.table("feeds")[0] = spec
+from tradebus.store.books import feeds_book
+from tradebus.store.books.feeds import FeedRow
 
 
 @pytest.mark.parametrize(
@@ -45,7 +35,7 @@ async def test_the_instruments_and_the_feed_in_force_are_what_a_session_may_name
     assert list((await load()).instruments) == []
     await register(book)
     if spec is not None:
-        await put_feed(book, spec)
+        await feeds_book(book).begin(FeedRow("i", spec, {}))
     found = await load()
     assert found.instruments.find("NIFTYBANK").symbol == "BANKNIFTY"
     assert (found.reach.feed, found.market_day) == (feed, day)

@@ -1,21 +1,20 @@
 """Depth from md.quotes and the chain from the book reach the strategies that need them; a feed without is refused."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 from testkit.strategy_days import generated_days
 from testkit.strategy_service import Stage
 
-from services.strategy.adapters.market import PostgresMarket
-from services.strategy.adapters.seen import CHAIN_SECONDS_MAX, ChainReader, RunningMarketSeen
 from services.strategy.adapters.tick_stream import QUOTES
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.records import QUOTE, QUOTE_HAS_DEPTH
 from tradebus.contracts.sessions import StrategySpec
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.store.books import chains_book, feeds_book
+from tradebus.store.books.chains import StoredChain
+from tradebus.store.books.feeds import FeedRow
 from tradebus.store.store import Store
-from tradebus.strategies.lane.sessions import ActiveSessions
 
 DAY = generated_days(1, seed=5)[0]
 FILE = """
@@ -34,7 +33,7 @@ class Looks(Strategy[StrategyParameters]):
 
 
 async def feed(store: Store, **spec: object) -> None:
-    await store.pool.execute("INSERT INTO feeds VALUES (0, 'i', $1, $2)", spec, {})
+    await feeds_book(store).begin(FeedRow("i", spec, {}))
 
 
 def side(open_interest: int) -> dict[str, object]:
@@ -43,11 +42,8 @@ def side(open_interest: int) -> dict[str, object]:
 
 
 async def put_chain(store: Store, seen_ns: int) -> None:
-    await store.pool.execute(
-        "INSERT INTO option_chains VALUES ('NIFTY', $1, $2, $3)", date(2030, 1, 31),
-        [{"strike_paise": 1, "call": side(100), "put": side(150)}],
-        datetime.fromtimestamp(seen_ns / NANOSECONDS_PER_SECOND, UTC),
-    )  # fmt: skip
+    strikes = [{"strike_paise": 1, "call": side(100), "put": side(150)}]
+    await chains_book(store).put(StoredChain("NIFTY", date(2030, 1, 31), strikes, seen_ns))
 
 
 async def test_a_strategy_file_is_shown_the_newest_quote_and_chain(stage: Stage, store: Store, tmp_path: Path) -> None:
@@ -74,7 +70,6 @@ async def test_a_recorded_market_refuses_it_and_says_who_has_it(stage: Stage, st
     stage.paced = False
     (tmp_path / "looks.py").write_text(FILE)
     await feed(store, feed="history", **{"from": "2024-01-01"})
-    assert (await PostgresMarket(store).offered())[1] == date(2024, 1, 1)
     await stage.start_service()
     await stage.start_session(
         [StrategySpec(name="looks", path=str(tmp_path / "looks.py"))], status="STARTING", wait=False
@@ -87,15 +82,3 @@ async def test_a_recorded_market_refuses_it_and_says_who_has_it(stage: Stage, st
         if reason:
             break
     assert "this history has no depth: feed kite, dhan or upstox in full mode has" in reason
-
-
-async def test_an_old_chain_is_not_shown(store: Store) -> None:
-    seen_ns = 1_700_000_000 * NANOSECONDS_PER_SECOND
-    await put_chain(store, seen_ns)
-    seen = RunningMarketSeen()
-    await ChainReader(ActiveSessions(), PostgresMarket(store), seen).read()
-    assert seen.chain_of(3, seen_ns) is None
-    seen.take_chains(await PostgresMarket(store).newest(["NIFTY"]), {3: "NIFTY"})
-    limit_ns = seen_ns + CHAIN_SECONDS_MAX * NANOSECONDS_PER_SECOND
-    assert seen.chain_of(3, limit_ns) is not None
-    assert seen.chain_of(3, limit_ns + 1) is None

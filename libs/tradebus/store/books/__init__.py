@@ -1,13 +1,16 @@
 """Books that several services share: each a port, an implementation on Postgres and a twin in memory; one suite.
 
-Ask `sessions_book`, `session_register`, `kill_switch_book`, `candles_book` or `instruments_book` for the one that goes
-with a book.
+Ask `sessions_book`, `session_register`, `kill_switch_book`, `candles_book`, `instruments_book`, `listings_book`,
+`feeds_book` or `chains_book` for the one that goes with a book.
 """
 
 from tradebus.store.book import Book
 from tradebus.store.books.candles import CandlesBook, MemoryCandles, PostgresCandles
+from tradebus.store.books.chains import ChainsBook, MemoryChains, PostgresChains
+from tradebus.store.books.feeds import FeedsBook, MemoryFeeds, PostgresFeeds
 from tradebus.store.books.instruments import InstrumentsBook, MemoryInstruments, PostgresInstruments
 from tradebus.store.books.kill_switch import KillSwitchBook, MemoryKillSwitch, PostgresKillSwitch
+from tradebus.store.books.listings import ListingsBook, MemoryListings, PostgresListings
 from tradebus.store.books.memory_sessions import MemoryRegister, MemorySessions
 from tradebus.store.books.postgres_sessions import PostgresRegister, PostgresSessions
 from tradebus.store.books.sessions import SessionRegister, SessionsBook
@@ -15,8 +18,9 @@ from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
 __all__ = [
-    "CandlesBook", "InstrumentsBook", "KillSwitchBook", "SessionRegister", "SessionsBook", "candles_book",
-    "instruments_book", "kill_switch_book", "session_register", "sessions_book",
+    "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "ListingsBook", "SessionRegister",
+    "SessionsBook", "candles_book", "chains_book", "feeds_book", "instruments_book", "kill_switch_book",
+    "listings_book", "session_register", "sessions_book",
 ]  # fmt: skip
 
 
@@ -24,6 +28,18 @@ def candles_book(book: Book) -> CandlesBook:
     """One-minute candles in the book's own kind."""
     kind = _kind_of(book)
     return MemoryCandles(kind) if isinstance(kind, MemoryBook) else PostgresCandles(kind)
+
+
+def chains_book(book: Book) -> ChainsBook:
+    """Option chains in the book's own kind."""
+    kind = _kind_of(book)
+    return MemoryChains(kind) if isinstance(kind, MemoryBook) else PostgresChains(kind)
+
+
+def feeds_book(book: Book) -> FeedsBook:
+    """The feeds of the market-data streams in the book's own kind."""
+    kind = _kind_of(book)
+    return MemoryFeeds(kind) if isinstance(kind, MemoryBook) else PostgresFeeds(kind)
 
 
 def instruments_book(book: Book) -> InstrumentsBook:
@@ -36,6 +52,12 @@ def kill_switch_book(book: Book) -> KillSwitchBook:
     """The kill switch in the book's own kind."""
     kind = _kind_of(book)
     return MemoryKillSwitch(kind) if isinstance(kind, MemoryBook) else PostgresKillSwitch(kind)
+
+
+def listings_book(book: Book) -> ListingsBook:
+    """Brokers' names for instruments in the book's own kind."""
+    kind = _kind_of(book)
+    return MemoryListings(kind) if isinstance(kind, MemoryBook) else PostgresListings(kind)
 
 
 def sessions_book(book: Book) -> SessionsBook:
