@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import date
 
 import structlog
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from services.market_data.books import MarketBooks, market_books
 from services.market_data.feeds.bus_sink import BusSink
-from services.market_data.feeds.feed_store import FeedStore
 from services.market_data.feeds.live.feeder import LiveFeeder
 from services.market_data.feeds.live.follower import Timing
 from services.market_data.feeds.live.metrics import LiveMetrics
@@ -20,7 +21,7 @@ from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.pacing import ClockPace, EventTime, GridPace, OrdersGate
 from services.market_data.feeds.recorded.progress import Progress, ProgressMetrics
 from services.market_data.feeds.symbols import Description, instrument_of, require_known
-from services.market_data.gaps.ledger import PostgresGapLedger
+from services.market_data.gaps.ledger import GapLedger
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
 from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
@@ -35,7 +36,7 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
-from tradebus.store.books import instruments_book
+from tradebus.store.books import FeedsBook
 from tradebus.store.store import Store
 
 _AHEAD_SECONDS = 2  # of the machine: an exchange time further ahead than this is not believed
@@ -54,31 +55,40 @@ async def build(
     open_broker: OpenBroker = open_broker,
     **_: object,
 ) -> Sequence[Component]:
-    """The feed, measured in `registry`. Raises InvalidInput before anything is stored or published where the history is
+    """The feed, measured in `registry`. `ids` is not used: every id here derives from what caused it."""
+    return await wire(
+        settings, bus=bus, book=store, clock=clock, timers=timers, registry=registry, open_broker=open_broker
+    )
+
+
+async def wire(
+    settings: MarketDataSettings, *, bus: Bus, book: Book, clock: Clock, timers: Timers, registry: CollectorRegistry,
+    open_broker: OpenBroker = open_broker,
+) -> Sequence[Component]:  # fmt: skip
+    """The feed on any book and bus. Raises InvalidInput before anything is stored or published where the history is
     not sound, a symbol is unknown to the broker or its login is not stored; BrokerError where the broker does not
     answer."""
+    books = market_books(book, namespace=settings.namespace)
     if settings.feed.is_live:
         live = await _live(
-            settings, bus=bus, store=store, clock=clock, timers=timers, open_broker=open_broker, registry=registry
+            settings, bus=bus, books=books, clock=clock, timers=timers, open_broker=open_broker, registry=registry
         )
         return [live]
-    feed_store = FeedStore(store, namespace=settings.namespace)
-    feed = await _feed(settings, bus=bus, feed_store=feed_store, clock=clock)
-    instruments = await _register(store, feed.instruments)
+    feed = await _feed(settings, bus=bus, feeds=books.feeds, clock=clock)
+    instruments = await _register(books, feed.instruments)
     paced = settings.paced
-    sink = BusSink(bus, store, received=None if paced else clock, keep_empty=paced)
     return [
         Feeder(
             feed,
             instruments,
             bus=bus,
-            sink=sink,
-            feed_store=feed_store,
+            sink=BusSink(bus, book, received=None if paced else clock, keep_empty=paced),
+            books=books,
             pace=_pace(settings, bus=bus, timers=timers),
             progress=Progress(
                 feed.days,
                 bus=bus,
-                feed_store=feed_store,
+                feeds=books.feeds,
                 metrics=ProgressMetrics(registry),
                 monotonic_ns=timers.monotonic_ns,
             ),
@@ -89,8 +99,8 @@ async def build(
 
 
 async def _live(
-    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock, timers: Timers, open_broker: OpenBroker,
-    registry: CollectorRegistry,
+    settings: MarketDataSettings, *, bus: Bus, books: MarketBooks, clock: Clock, timers: Timers,
+    open_broker: OpenBroker, registry: CollectorRegistry,
 ) -> LiveFeeder:  # fmt: skip
     market, speed = settings.clock_of_market(clock)
     timing = Timing(
@@ -108,8 +118,8 @@ async def _live(
         settings,
         source=LiveSource(settings, open_broker, clock=market, timers=timers),
         bus=bus,
-        store=store,
-        ledger=PostgresGapLedger(store, bus),
+        books=books,
+        ledger=GapLedger(books.book, books.gaps, bus),
         timing=timing,
         metrics=LiveMetrics(registry),
     )
@@ -121,14 +131,21 @@ async def build_api(
     settings: ApiSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers, **_: object
 ) -> Sequence[Component]:
     """The HTTP API. Raises Unavailable where its port is taken."""
-    tail = StreamTail(bus, timers=timers)
-    await tail.read(block_ms=0)
+    tail, app = await wire_api(bus=bus, book=store, timers=timers)
     listener = bind(settings.host, settings.port, setting="MDS_PORT")
     _log.info("listening", host=settings.host, port=listener.getsockname()[1])
-    return [tail, HttpServer(create_app(store, tail, timers=timers), listener)]
+    return [tail, HttpServer(app, listener)]
 
 
-async def _feed(settings: MarketDataSettings, *, bus: Bus, feed_store: FeedStore, clock: Clock) -> RecordedFeed:
+async def wire_api(*, bus: Bus, book: Book, timers: Timers) -> tuple[StreamTail, FastAPI]:
+    """What follows the streams, at their ends already, and the application that answers from it, on any book and
+    bus."""
+    tail = StreamTail(bus, timers=timers)
+    await tail.read(block_ms=0)
+    return tail, create_app(book, tail, timers=timers)
+
+
+async def _feed(settings: MarketDataSettings, *, bus: Bus, feeds: FeedsBook, clock: Clock) -> RecordedFeed:
     if settings.feed is FeedKind.HISTORY and settings.history is not None:
         history = load_history(
             settings.history,
@@ -143,7 +160,7 @@ async def _feed(settings: MarketDataSettings, *, bus: Bus, feed_store: FeedStore
     symbols = require_known(settings.symbols or DEFAULT_SYMBOLS)
     if settings.from_date is not None:
         return _generated(settings, symbols, settings.from_date, settings.to_date or settings.from_date)
-    row = await feed_store.read()
+    row = await feeds.read()
     if row is not None and row.spec.get("feed") == "generated" and row.status.get("state") != "finished":
         held = _generated(settings, symbols, date.fromisoformat(row.spec["from"]), date.fromisoformat(row.spec["to"]))
         if held.identity == row.identity:
@@ -166,10 +183,10 @@ def _next_day(now_ns: int, *, after_ns: int) -> date:
     return day if held < day else next_trading_day(held)
 
 
-async def _register(book: Book, wanted: Sequence[Description]) -> list[Instrument]:
+async def _register(books: MarketBooks, wanted: Sequence[Description]) -> list[Instrument]:
     """The feed's instruments under stable ids: their own where they are registered already."""
-    master = instruments_book(book)
-    async with book.begin() as transaction:
+    master = books.instruments
+    async with books.book.begin() as transaction:
         ids = await master.allocate(transaction, [item.symbol for item in wanted])
         rows = [instrument_of(item, ids[item.symbol]) for item in wanted]
         aliases = {alias: item.symbol for item in wanted for alias in item.aliases}

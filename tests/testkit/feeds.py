@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from services.market_data.bootstrap import build
+from services.market_data.bootstrap import wire
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
 from services.market_data.feeds.recorded.columns import to_candles
 from services.market_data.feeds.recorded.feeder import Feeder
@@ -23,10 +23,10 @@ from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.streams import ORDERS
 from tradebus.kernel.clock import Clock, WallClock
-from tradebus.kernel.ids import RandomIds
-from tradebus.store.candles import read_candles
-from tradebus.store.instruments import load_instruments
-from tradebus.store.store import Store
+from tradebus.kernel.timers import Timers
+from tradebus.store.book import Book
+from tradebus.store.books import candles_book, feeds_book, instruments_book
+from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.waiting.timers import WallTimers
 
 BAR_FIELDS = ["ts_open_ns", "open_paise", "high_paise", "low_paise", "close_paise", "volume"]
@@ -92,42 +92,46 @@ async def downstream(bus: Bus) -> AsyncIterator[None]:
         await task
 
 
-async def built(settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock | None = None) -> Feeder:
+def memory_book(database: MemoryDatabase | None = None) -> MemoryBook:
+    """A process's door to a database in memory, a new one where none is given."""
+    return MemoryBook(database or MemoryDatabase(), producer="market_data-1")
+
+
+async def built(
+    settings: MarketDataSettings, *, bus: Bus, book: Book, clock: Clock | None = None, timers: Timers | None = None
+) -> Feeder:
     """The feeder of recorded days, measured in a registry of its own."""
-    (feeder,) = await build(
-        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(),
-        timers=WallTimers(clock or WallClock()), registry=CollectorRegistry(),
+    (feeder,) = await wire(
+        settings, bus=bus, book=book, clock=clock or WallClock(), timers=timers or WallTimers(clock or WallClock()),
+        registry=CollectorRegistry(),
     )  # fmt: skip
     assert isinstance(feeder, Feeder)
     return feeder
 
 
 async def run_to_end(
-    settings: MarketDataSettings, *, bus: Bus, store: Store, clock: Clock | None = None, seconds: float = 60
-) -> None:
+    settings: MarketDataSettings, *, bus: Bus, book: Book, clock: Clock | None = None, timers: Timers | None = None,
+    seconds: float = 60,
+) -> None:  # fmt: skip
     """One life of the feed, until its end marker is out and its row says so."""
-    (feeder,) = await build(
-        settings, bus=bus, store=store, clock=clock or WallClock(), ids=RandomIds(),
-        timers=WallTimers(clock or WallClock()), registry=CollectorRegistry(),
-    )  # fmt: skip
-    assert isinstance(feeder, Feeder)
+    feeder = await built(settings, bus=bus, book=book, clock=clock, timers=timers)
     stop = asyncio.Event()
     task = asyncio.create_task(feeder.run(stop))
     try:
         async with asyncio.timeout(seconds):
-            while not task.done() and not await ended(bus, store, identity=feeder.feed.identity):
-                await asyncio.sleep(0.02)
+            while not task.done() and not await ended(bus, book, identity=feeder.feed.identity):
+                await asyncio.sleep(0.005)
     finally:
         stop.set()
         await task
 
 
-async def ended(bus: Bus, store: Store, *, identity: str) -> bool:
+async def ended(bus: Bus, book: Book, *, identity: str) -> bool:
     newest = await bus.tail(CANDLES, count=1)
     if not newest or newest[-1].kind != END_OF_FEED:
         return False
-    row = await store.pool.fetchrow("SELECT identity, status FROM feeds")
-    return bool(row["identity"] == identity and row["status"]["state"] == "finished")
+    row = await feeds_book(book).read()
+    return row is not None and row.identity == identity and row.status["state"] == "finished"
 
 
 async def contents(bus: Bus) -> list[tuple[Any, ...]]:
@@ -182,16 +186,18 @@ class FusedBus:
         return getattr(self._bus, name)
 
 
-async def life(settings: MarketDataSettings, *, bus: Bus, store: Store, steps: int, clock: Clock | None = None) -> bool:
+async def life(
+    settings: MarketDataSettings, *, bus: Bus, database: MemoryDatabase, steps: int, clock: Clock | None = None
+) -> bool:
     """One life that ends after so many steps, as kill -9 would end it. True where the feed ended before that."""
-    fuse = Fuse(steps)
+    fuse, book = Fuse(steps), memory_book(database)
     fused: Any = FusedBus(bus, fuse)
     with suppress(Killed):
         try:
-            await run_to_end(settings, bus=fused, store=store, clock=clock)
+            await run_to_end(settings, bus=fused, book=book, clock=clock)
             return True
         finally:
-            store.pool.terminate()
+            book.terminate()
     return False
 
 
@@ -209,11 +215,10 @@ def file_bars(history: Path, *, instrument: int, day: date = MUHURAT) -> Records
     return to_candles(columns, instrument_of={"NIFTY": instrument})
 
 
-async def stored(store: Store) -> Records:
-    """All bars of NIFTY that Postgres holds."""
-    master = await load_instruments(store.pool)
-    instrument = master.find("NIFTY").instrument_id
-    return await read_candles(store.pool, instrument=instrument, from_ns=0, to_ns=2**62)
+async def stored(book: Book) -> Records:
+    """All bars of NIFTY that the book holds."""
+    instrument = (await instruments_book(book).load()).find("NIFTY").instrument_id
+    return await candles_book(book).read(instrument=instrument, from_ns=0, to_ns=2**62)
 
 
 def same_bars(left: Records, right: Records) -> bool:

@@ -1,8 +1,8 @@
-"""A broker's live feed on real Redis and Postgres, and what it has published."""
+"""A broker's live feed on any bus and book, and what it has published."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from services.market_data.bootstrap import build
+from services.market_data.bootstrap import wire
 from services.market_data.feeds.bus_sink import TICKS
+from testkit.driven_time import START_NS, driven
 from testkit.fake_broker import (
     FakeBroker,
     opening,
@@ -24,16 +25,17 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import MD_GAPS
-from tradebus.kernel.clock import Clock, WallClock
-from tradebus.kernel.ids import RandomIds
+from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_to_ns
-from tradebus.store.store import Store
-from tradebus.waiting.timers import WallTimers
+from tradebus.kernel.timers import SimulatedTimers, Timers
+from tradebus.store.book import Book
+from tradebus.waiting.timers import sleep
 
 SECOND = 1_000_000_000
 DAY = date(2026, 11, 25)
 TEN = ist_to_ns(DAY, time(10))
 SPEED = 60
+_POLL_SECONDS = 0.001  # while time is driven, much goes on meanwhile
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Live:
     broker: FakeBroker
     task: "asyncio.Task[None]"
     clock: Clock
+    timers: Timers
 
     @property
     def now_ns(self) -> int:
@@ -56,13 +59,12 @@ class Live:
 async def eventually(question, seconds: float = 20.0):
     async with asyncio.timeout(seconds):
         while not (answer := question()):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(_POLL_SECONDS)
         return answer
 
 
-def settings(state: Path, *, symbols="NIFTY,RELIANCE", speed=SPEED, begin_ns=TEN, **given):
+def settings(state: Path, *, wall_ns: int, symbols="NIFTY,RELIANCE", speed=SPEED, begin_ns=TEN, **given):
     Credentials(state).put("kite", Credential("kite", "key", access_token="tok"))
-    wall_ns = WallClock().now_ns()
     return settings_for(
         feed="kite", symbols=symbols, state_dir=state, market_clock=f"{begin_ns}@{wall_ns}x{speed}", warmup_minutes=360,
         login_seconds=0.1, backfill_retry_seconds=0.05, **given,
@@ -73,7 +75,7 @@ async def ticked(bus: Bus) -> None:
     """Until a tick is out."""
     async with asyncio.timeout(20):
         while not len(await entries(bus, TICKS, TICK)):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def told(bus: Bus, kind: str, *, count: int = 1) -> list[Message]:
@@ -83,24 +85,31 @@ async def told(bus: Bus, kind: str, *, count: int = 1) -> list[Message]:
             found = [entry for entry in await bus.tail(MD_GAPS.name, count=1000) if entry.kind == kind]
             if len(found) >= count:
                 return [parse(entry.body) for entry in found]
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 @asynccontextmanager
-async def running(broker: FakeBroker, state: Path, bus: Bus, store: Store, **given) -> AsyncIterator[Live]:
-    chosen = settings(state, **given)
-    (feeder,) = await build(
-        chosen, bus=bus, store=store, clock=WallClock(), ids=RandomIds(), open_broker=opening(broker),
-        timers=WallTimers(WallClock()), registry=CollectorRegistry(),
-    )  # fmt: skip
-    stop = asyncio.Event()
-    task = asyncio.create_task(feeder.run(stop))
-    try:
-        yield Live(broker, task, chosen.clock_of_market(WallClock())[0])
-    finally:
-        stop.set()
-        async with asyncio.timeout(10):
-            await task
+async def running(
+    broker: FakeBroker, state: Path, bus: Bus, book: Book, *, timers: Timers | None = None, **given
+) -> AsyncIterator[Live]:
+    """Its parts run by `timers`; where none are given, in driven time."""
+    async with AsyncExitStack() as stack:
+        if timers is None:
+            timers = simulated = SimulatedTimers(START_NS)
+            await stack.enter_async_context(driven(simulated))
+        chosen = settings(state, wall_ns=timers.now_ns(), **given)
+        (feeder,) = await wire(
+            chosen, bus=bus, book=book, clock=timers, open_broker=opening(broker), timers=timers,
+            registry=CollectorRegistry(),
+        )  # fmt: skip
+        stop = asyncio.Event()
+        task = asyncio.create_task(feeder.run(stop))
+        try:
+            yield Live(broker, task, chosen.clock_of_market(timers)[0], timers)
+        finally:
+            stop.set()
+            async with asyncio.timeout(10):
+                await task
 
 
 async def entries(bus: Bus, stream: str, dtype) -> np.ndarray:
@@ -109,8 +118,8 @@ async def entries(bus: Bus, stream: str, dtype) -> np.ndarray:
 
 
 async def quiet_until(bus: Bus, live: Live, instrument: int, question) -> None:
-    """Ticks of one instrument, ten a second, until `question` is answered."""
+    """Ticks of one instrument, ten a second by the feed's timers, until `question` is answered."""
     async with asyncio.timeout(30):
         while not await question():
             await live.quote(instrument, [(live.now_ns - TEN) / SECOND], [2_600_500])
-            await asyncio.sleep(0.1)
+            await sleep(live.timers, 0.1)

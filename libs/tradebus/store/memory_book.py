@@ -32,6 +32,13 @@ class EventRow:
     message: Message
 
 
+@dataclass(eq=False, slots=True)
+class MemoryConnection:
+    """One door's connection: names are held by it, and are free once it is closed."""
+
+    is_closed: bool = False
+
+
 @dataclass(slots=True)
 class _Lock:
     holders: int = 0
@@ -44,6 +51,7 @@ class MemoryDatabase:
     def __init__(self) -> None:
         self._tables: dict[str, dict[Hashable, Any]] = {}
         self._locks: dict[Hashable, _Lock] = {}
+        self._holders: dict[Hashable, MemoryConnection] = {}
         self._outbox_ids = 0
         self._away = False
         self._answers_lost = 0
@@ -53,8 +61,10 @@ class MemoryDatabase:
         return MappingProxyType(self._tables.setdefault(name, {}))
 
     def go_away(self) -> None:
-        """Nobody gets a transaction, and none commits, until `come_back`."""
+        """Nobody gets a transaction, and none commits, until `come_back`; connections that hold names are closed."""
         self._away = True
+        for connection in self._holders.values():
+            connection.is_closed = True
 
     def come_back(self) -> None:
         self._away = False
@@ -104,6 +114,17 @@ class MemoryDatabase:
         lock = self._locks[name]
         lock.turn.release()
         self._let_go(name, lock)
+
+    def hold(self, name: Hashable, connection: MemoryConnection) -> bool:
+        """Whether the connection holds the name alone: until it is closed, or gives it up. An advisory lock's twin."""
+        holder = self._holders.get(name)
+        if holder is None or holder.is_closed:
+            self._holders[name] = connection
+        return self._holders[name] is connection
+
+    def give_up(self, name: Hashable, connection: MemoryConnection) -> None:
+        if self._holders.get(name) is connection:
+            del self._holders[name]
 
     def _let_go(self, name: Hashable, lock: _Lock) -> None:
         lock.holders -= 1
@@ -206,6 +227,19 @@ class MemoryBook:
     def __init__(self, database: MemoryDatabase, *, producer: str) -> None:
         self.database, self.producer = database, producer
         self.backlog = Backlog()
+        self._connections: list[MemoryConnection] = []
+
+    async def connect(self) -> MemoryConnection:
+        """One to hold names by. Raises Unavailable while the book is away."""
+        await asyncio.sleep(0)
+        self.database.check()
+        self._connections.append(MemoryConnection())
+        return self._connections[-1]
+
+    def terminate(self) -> None:
+        """Closes every connection at once, as the end of its process does."""
+        for connection in self._connections:
+            connection.is_closed = True
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[MemoryTransaction]:
@@ -257,3 +291,4 @@ class MemoryBook:
 
     async def close(self) -> None:
         """What was not published stays for the next sweep."""
+        self.terminate()

@@ -2,13 +2,13 @@
 
     FollowedDay.indices ─► broker's chain ─► option_chains (one row for each index and expiry, the newest)
 
-A broker that does not answer leaves the row as it is: who reads it sees by `updated_at` how old it is.
+A broker that does not answer leaves the row as it is: who reads it sees by `seen_ns` how old it is.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Protocol
 
 import structlog
@@ -17,13 +17,12 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.reference import ListedInstrument, OptionChain, OptionSide
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.kernel.time import ist_date
 from tradebus.kernel.timers import Timers
-from tradebus.store.queries import load_queries
-from tradebus.store.store import Store
+from tradebus.store.books import ChainsBook
+from tradebus.store.books.chains import StoredChain
 from tradebus.waiting.timers import sleep
 
-_SQL = load_queries("services.market_data.chains", "chains")
 _log = structlog.get_logger()
 
 
@@ -35,25 +34,11 @@ class ChainSource(Protocol):
     async def option_chain(self, index: ListedInstrument, expiry: date) -> OptionChain: ...
 
 
-class ChainBook(Protocol):
-    async def put(self, index: str, chain: OptionChain, *, seen_ns: int) -> None:
-        """Keeps the newest chain of an index and expiry; `seen_ns` is the market's time."""
-
-
-class PostgresChains:
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def put(self, index: str, chain: OptionChain, *, seen_ns: int) -> None:
-        seen = datetime.fromtimestamp(seen_ns / NANOSECONDS_PER_SECOND, UTC)
-        await self._store.pool.execute(_SQL["put_chain"], index, chain.expiry, payload_of(chain), seen)
-
-
 class ChainPoll:
     """One day's. `is_open` says whether somebody trades now; `seconds` are the machine's, between two rounds."""
 
     def __init__(
-        self, indices: Mapping[str, ListedInstrument], source: ChainSource, book: ChainBook, *, clock: Clock,
+        self, indices: Mapping[str, ListedInstrument], source: ChainSource, book: ChainsBook, *, clock: Clock,
         timers: Timers, is_open: Callable[[], bool], seconds: float,
     ) -> None:  # fmt: skip
         self._indices, self._source, self._book = indices, source, book
@@ -62,7 +47,7 @@ class ChainPoll:
         self._problems: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises what Postgres raises."""
+        """Until it is cancelled. Raises what the book raises."""
         while True:
             if self._is_open():
                 await self.poll()
@@ -88,11 +73,11 @@ class ChainPoll:
         expiry = self._expiries[name]
         if expiry is not None:
             chain = await self._source.option_chain(index, expiry)
-            await self._book.put(name, chain, seen_ns=self._clock.now_ns())
+            await self._book.put(StoredChain(name, chain.expiry, strikes_of(chain), self._clock.now_ns()))
 
 
-def payload_of(chain: OptionChain) -> list[dict[str, Any]]:
-    """The strikes as `option_chains` keeps them: a side that is not listed is null."""
+def strikes_of(chain: OptionChain) -> list[dict[str, Any]]:
+    """The strikes as the book keeps them: a side that is not listed is null."""
     return [{"strike_paise": row.strike_paise, "call": _side(row.call), "put": _side(row.put)} for row in chain.rows]
 
 

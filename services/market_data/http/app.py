@@ -22,10 +22,9 @@ from services.market_data.http.tail import StreamTail
 from services.market_data.http.wire import no_quote_json, option_chain_json, quote_json
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.timers import Timers
-from tradebus.store.queries import load_queries
-from tradebus.store.store import Store
+from tradebus.store.book import Book
+from tradebus.store.books import chains_book, feeds_book
 
-_SQL = load_queries("services.market_data.http", "chains")
 _STORE_SECONDS = 5.0
 _STORE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -33,13 +32,13 @@ SymbolQuery = Annotated[str, Query(min_length=1, max_length=60)]
 Timeframe = Annotated[int, Query(ge=1, le=86_400)]
 
 
-def create_app(store: Store, tail: StreamTail, *, timers: Timers) -> FastAPI:
-    """Every path, reading `store` and `tail`."""
+def create_app(book: Book, tail: StreamTail, *, timers: Timers) -> FastAPI:
+    """Every path, reading `book` and `tail`."""
     app = FastAPI(title="tradebus market data", docs_url=None, redoc_url=None, openapi_url=None)
-    names, reader = InstrumentNames(store, timers=timers), CandleReader(store, tail)
+    names, reader = InstrumentNames(book, timers=timers), CandleReader(book, tail)
     app.include_router(_candle_routes(names, reader), prefix="/v1")
     app.include_router(_quote_routes(names, reader, tail), prefix="/v1")
-    app.include_router(_reference_routes(names, store, tail), prefix="/v1")
+    app.include_router(_reference_routes(names, book, tail), prefix="/v1")
     _answer_errors(app)
     return app
 
@@ -104,17 +103,17 @@ def _quote_routes(names: InstrumentNames, reader: CandleReader, tail: StreamTail
     return router
 
 
-def _reference_routes(names: InstrumentNames, store: Store, tail: StreamTail) -> APIRouter:
-    router = APIRouter()
+def _reference_routes(names: InstrumentNames, book: Book, tail: StreamTail) -> APIRouter:
+    router, feeds, chains = APIRouter(), feeds_book(book), chains_book(book)
 
     @router.get("/health")
     async def health() -> Response:
         async with _store_answers():
-            row = await store.pool.fetchrow(_SQL["feed"])
+            row = await feeds.read()
         tail.require_following()
         feed = None
         if row is not None:
-            feed = {"identity": row["identity"], "spec": row["spec"], "status": row["status"]}
+            feed = {"identity": row.identity, "spec": row.spec, "status": row.status}
         return _json(json.dumps({"status": "ok", "redis": "ok", "postgres": "ok", "feed": feed}).encode())
 
     @router.get("/option_chain")
@@ -122,16 +121,11 @@ def _reference_routes(names: InstrumentNames, store: Store, tail: StreamTail) ->
         wanted = day(expiry, name="expiry")
         async with _store_answers():
             instrument = await names.find(symbol)
-            statement = _SQL["nearest_chain"] if wanted is None else _SQL["expiry_chain"]
-            arguments = (instrument.underlying,) if wanted is None else (instrument.underlying, wanted)
-            row = await store.pool.fetchrow(statement, *arguments)
-        if row is None:
-            return _json(option_chain_json(instrument.underlying, expiry=wanted, chain=[], updated_at=None))
-        return _json(
-            option_chain_json(
-                instrument.underlying, expiry=row["expiry"], chain=row["payload"], updated_at=row["updated_at"]
-            )
-        )
+            index = instrument.underlying
+            chain = await (chains.nearest(index) if wanted is None else chains.of_expiry(index, wanted))
+        if chain is None:
+            return _json(option_chain_json(index, expiry=wanted, strikes=[], seen_ns=None))
+        return _json(option_chain_json(index, expiry=chain.expiry, strikes=chain.strikes, seen_ns=chain.seen_ns))
 
     @router.get("/instruments")
     async def instruments(

@@ -4,7 +4,7 @@ Invariants (property-tested): every answer is valid JSON; paise and nanoseconds 
 """
 
 import json
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -59,15 +59,15 @@ def no_quote_json(instrument: Instrument) -> bytes:
     ).encode()
 
 
-def option_chain_json(symbol: str, *, expiry: date | None, chain: Any, updated_at: datetime | None) -> bytes:
+def option_chain_json(symbol: str, *, expiry: date | None, strikes: Any, seen_ns: int | None) -> bytes:
     """A stored chain, or an empty one."""
     return json.dumps(
         {
             "symbol": symbol,
             "expiry": expiry.isoformat() if expiry else None,
-            "chain": chain,
-            "updated_utc": updated_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if updated_at else None,
-            "updated_epoch_seconds": updated_at.timestamp() if updated_at else None,
+            "chain": strikes,
+            "updated_utc": None if seen_ns is None else utc_iso(seen_ns),
+            "updated_epoch_seconds": None if seen_ns is None else seen_ns // 1000 / 1e6,
         },
         separators=(",", ":"),
     ).encode()

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.fake_broker import UNREACHABLE, minute_candles
+from testkit.gap_ledgers import TwinLedger
 
 from services.market_data.feeds.live.connections import spread
 from services.market_data.gaps.gap import FeedGroup, new_gap
-from services.market_data.gaps.ledger import MemoryGapLedger
+from services.market_data.gaps.ledger import GapLedger
 from services.market_data.gaps.liveness import Liveness
 from services.market_data.gaps.repair import RepairJob, Repairs, Restored
 from services.market_data.gaps.spans import MINUTE_NS, Spans
@@ -138,7 +139,7 @@ class Machine(SimulatedTimers):
 
 @asynccontextmanager
 async def repairing(
-    history: History, ledger: MemoryGapLedger, restored: list[int], *, timers: Timers | None = None,
+    history: History, ledger: GapLedger, restored: list[int], *, timers: Timers | None = None,
     retry_seconds: float = 0.01,
 ):  # fmt: skip
     async def restore(minutes: Records) -> Restored:
@@ -175,7 +176,7 @@ def gap_of_noon(*, announced: bool = True):
 
 
 async def test_a_gap_is_filled_and_told_once_every_instrument_is() -> None:
-    history, ledger, restored = History({3: THREE, 7: THREE}, {7: 3}), MemoryGapLedger(), []
+    history, ledger, restored = History({3: THREE, 7: THREE}, {7: 3}), TwinLedger(), []
     job = gap_of_noon()
     await ledger.put(job.gap)
     async with repairing(history, ledger, restored) as repairs:
@@ -194,7 +195,7 @@ async def test_a_gap_is_filled_and_told_once_every_instrument_is() -> None:
 
 
 async def test_a_failure_is_in_the_ledger_and_never_given_up() -> None:
-    history, ledger = History({}, {3: 10**9, 7: 10**9}), MemoryGapLedger()
+    history, ledger = History({}, {3: 10**9, 7: 10**9}), TwinLedger()
     async with repairing(history, ledger, []) as repairs:
         repairs.ask(gap_of_noon())
         await until(lambda: len(history.asked) >= 8)
@@ -207,7 +208,7 @@ async def test_a_failure_is_in_the_ledger_and_never_given_up() -> None:
 
 async def test_the_pauses_between_failures_double_up_to_a_minute_by_the_timers() -> None:
     timers, history, asked_at = SimulatedTimers(), History({}, {3: 10**9, 7: 10**9}), []
-    async with repairing(history, MemoryGapLedger(), [], timers=timers, retry_seconds=15) as repairs:
+    async with repairing(history, TwinLedger(), [], timers=timers, retry_seconds=15) as repairs:
         repairs.ask(gap_of_noon())
         for rounds in range(1, 7):
             await until(lambda: len(history.asked) == 2 * rounds and timers.next_due_ns())  # noqa: B023 - awaited here
@@ -219,7 +220,7 @@ async def test_the_pauses_between_failures_double_up_to_a_minute_by_the_timers()
 
 
 async def test_minutes_that_history_does_not_have_yet_are_asked_for_again() -> None:
-    history, ledger = History({}), MemoryGapLedger()
+    history, ledger = History({}), TwinLedger()
     async with repairing(history, ledger, []) as repairs:
         repairs.ask(gap_of_noon())
         await until(lambda: len(history.asked) >= 4)
@@ -229,7 +230,7 @@ async def test_minutes_that_history_does_not_have_yet_are_asked_for_again() -> N
 
 
 async def test_minutes_without_a_trade_do_not_keep_a_gap_open_for_ever() -> None:
-    history, ledger = History({}), MemoryGapLedger()
+    history, ledger = History({}), TwinLedger()
     async with repairing(history, ledger, []) as repairs:
         repairs.ask(gap_of_noon(announced=False))
         await until(lambda: ledger.told)
@@ -238,7 +239,7 @@ async def test_minutes_without_a_trade_do_not_keep_a_gap_open_for_ever() -> None
 
 
 async def test_a_gap_comes_before_a_long_warm_up() -> None:
-    history, ledger = History({3: THREE, 7: THREE}), MemoryGapLedger()
+    history, ledger = History({3: THREE, 7: THREE}), TwinLedger()
     async with repairing(history, ledger, []) as repairs:
         repairs.ask(RepairJob(dict.fromkeys(range(100, 140), "X"), 0, NOON, "warm-up", due_ns=0))
         await until(lambda: len(history.asked) >= 3)

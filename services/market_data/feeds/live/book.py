@@ -3,28 +3,27 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from services.market_data.books import MarketBooks
 from services.market_data.feeds.live.resolve import Resolved
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.kernel.errors import InvalidInput
-from tradebus.store.broker_instruments import BrokerInstrument, put_broker_instruments
-from tradebus.store.instruments import allocate_instrument_ids, load_instruments, register_instruments
-from tradebus.store.store import Store
+from tradebus.store.broker_instruments import BrokerInstrument
 
 
 async def register_listed(
-    store: Store, broker: str, resolved: Sequence[Resolved], *, today: date
+    books: MarketBooks, broker: str, resolved: Sequence[Resolved], *, today: date
 ) -> Mapping[int, Resolved]:
     """Registers the instruments, their aliases and the broker's names for them; returns them by id.
 
     An instrument that is known under its key keeps its id and symbol, whichever broker named it first; two keys are two
     instruments, whatever a broker calls them. Raises InvalidInput where a name would mean two.
     """
-    async with store.begin() as transaction:
-        connection = transaction.connection
-        known = await load_instruments(connection)
+    master = books.instruments
+    async with books.book.begin() as transaction:
+        known = await master.load(transaction)
         symbols = book_symbols(resolved, known)
-        ids = await allocate_instrument_ids(connection, symbols)
+        ids = await master.allocate(transaction, symbols)
         pairs = list(zip(symbols, resolved, strict=True))
         rows = [_instrument(ids[symbol], symbol, one, today) for symbol, one in pairs]
         aliases = {alias: symbol for symbol, one in pairs for alias in one.aliases}
@@ -33,8 +32,8 @@ async def register_listed(
         aliases |= {one.symbol: symbol for symbol, one in pairs if one.symbol.upper() not in taken}
         own = {symbol.upper() for symbol in symbols}
         try:
-            await register_instruments(
-                connection,
+            await master.register(
+                transaction,
                 rows,
                 aliases={alias: symbol for alias, symbol in aliases.items() if alias.upper() not in own},
             )
@@ -43,7 +42,7 @@ async def register_listed(
                                "TRADEBUS_NAMESPACE") from error  # fmt: skip
         found = {ids[symbol]: one for symbol, one in pairs}
         listings = [listed_row(instrument, one.listing) for instrument, one in found.items()]
-        await put_broker_instruments(connection, broker, listings, listed_on=today)
+        await books.listings.put_listed(broker, listings, listed_on=today, transaction=transaction)
     return found
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from services.market_data.books import MarketBooks
 from services.market_data.feeds.live.book import register_listed
 from services.market_data.feeds.live.connection import Asked
 from services.market_data.feeds.live.connections import spread
@@ -19,7 +20,6 @@ from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.records import Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
-from tradebus.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,13 @@ class FollowedDay:
 
 
 async def read_day(
-    source: LiveSource, store: Store, names: Sequence[str], *, full_names: Sequence[str], connections: int, now_ns: int
+    source: LiveSource,
+    books: MarketBooks,
+    names: Sequence[str],
+    *,
+    full_names: Sequence[str],
+    connections: int,
+    now_ns: int,
 ) -> FollowedDay:
     """Reads the broker's master of the day and registers the instruments that `names` mean in it.
 
@@ -99,7 +105,7 @@ async def read_day(
     if strange:
         first = min(map(str, strange))
         raise InvalidInput(f"TRADEBUS_FULL_SYMBOLS: {first} is not among TRADEBUS_SYMBOLS: add it there")
-    by_id = await register_listed(store, source.name, resolved, today=day)
+    by_id = await register_listed(books, source.name, resolved, today=day)
     # Those of one exchange and class lie together, so that a connection carries few of them.
     ordered = sorted(by_id, key=lambda each: (by_id[each].listing.key.segment, by_id[each].market_class, each))
     groups = {

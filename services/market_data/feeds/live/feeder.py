@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import asyncpg
 import structlog
 
-from services.market_data.chains.poll import ChainPoll, PostgresChains, poll_beside
-from services.market_data.feeds.feed_store import FeedRow, FeedStore, take_shard
+from services.market_data.books import MarketBooks
+from services.market_data.books.shard_right import take_shard
+from services.market_data.chains.poll import ChainPoll, poll_beside
 from services.market_data.feeds.live.day import FollowedDay, read_day
 from services.market_data.feeds.live.follower import DayFollower, Timing
 from services.market_data.feeds.live.metrics import LiveMetrics
@@ -24,8 +25,7 @@ from tradebus.brokers.errors import BrokerError
 from tradebus.bus.port import Bus
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_datetime, utc_iso
-from tradebus.store.books import candles_book
-from tradebus.store.store import Store
+from tradebus.store.books.feeds import FeedRow
 from tradebus.waiting.timers import sleep
 
 _STATUS_NS = 2 * NANOSECONDS_PER_SECOND
@@ -37,15 +37,14 @@ class LiveFeeder:
     """The component that owns the market-data streams of one shard while a broker's market is followed."""
 
     def __init__(
-        self, settings: MarketDataSettings, *, source: LiveSource, bus: Bus, store: Store, ledger: GapLedger,
+        self, settings: MarketDataSettings, *, source: LiveSource, bus: Bus, books: MarketBooks, ledger: GapLedger,
         timing: Timing, metrics: LiveMetrics,
     ) -> None:  # fmt: skip
-        self._settings, self._source, self._bus, self._store = settings, source, bus, store
+        self._settings, self._source, self._bus, self._books = settings, source, bus, books
         self._ledger, self._timing, self._metrics, self._timers = ledger, timing, metrics, timing.timers
-        self._feed_store = FeedStore(store, namespace=settings.namespace)
         self._day: FollowedDay | None = None
         self._publisher = LivePublisher(
-            bus, store, ticks_end_ns=0, metrics=metrics, monotonic_ns=timing.timers.monotonic_ns
+            bus, books.book, ticks_end_ns=0, metrics=metrics, monotonic_ns=timing.timers.monotonic_ns
         )  # fmt: skip
         self._status_due_ns = 0
 
@@ -55,17 +54,17 @@ class LiveFeeder:
         now_ns = self._timing.clock.now_ns()
         self._publisher.ticks_end_ns = await self._own_streams_end_ns(now_ns)
         self._day = await read_day(
-            self._source, self._store, self._settings.symbols or DEFAULT_SYMBOLS,
+            self._source, self._books, self._settings.symbols or DEFAULT_SYMBOLS,
             full_names=self._settings.full_symbols, connections=self._settings.feed_connections, now_ns=now_ns,
         )  # fmt: skip
         row = FeedRow(f"live-{self._source.name}", self._spec(self._day), self._status(self._day, "waiting", 0))
-        await self._feed_store.begin(row)
+        await self._books.feeds.begin(row)
         _log.info("live feed prepared", broker=self._source.name, instruments=len(self._day.resolved))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follows the market until `stop`. Raises Unavailable where Redis or Postgres is lost."""
         try:
-            if await take_shard(self._feed_store, stop, timers=self._timers):
+            if await take_shard(self._books.right, stop, timers=self._timers):
                 while not stop.is_set() and self._day is not None:
                     await self._follow(self._day, stop)
                     await self._next_day(stop)
@@ -73,13 +72,13 @@ class LiveFeeder:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise Unavailable(f"Postgres: {reason}; started again, market_data goes on where it was") from error
         finally:
-            await self._feed_store.release()
+            await self._books.right.release()
             self._source.close()
 
     async def _follow(self, day: FollowedDay, stop: asyncio.Event) -> None:
         follower = DayFollower(
-            day, self._source, self._publisher, self._ledger, stored=candles_book(self._store), timing=self._timing,
-            metrics=self._metrics, require_alone=self._feed_store.require_taken,
+            day, self._source, self._publisher, self._ledger, stored=self._books.candles, timing=self._timing,
+            metrics=self._metrics, require_alone=self._books.right.require_taken,
         )  # fmt: skip
 
         async def turned(watch: DataWatch) -> None:
@@ -88,14 +87,14 @@ class LiveFeeder:
                 self._status_due_ns = now_ns + _STATUS_NS
                 is_open = 0 < follower.hours_ns[0] <= self._timing.clock.now_ns()
                 state = "running" if is_open else "waiting"
-                await self._feed_store.progress(self._status(day, state, watch.unheard))
+                await self._books.feeds.progress(self._status(day, state, watch.unheard))
 
         def trades() -> bool:
             open_ns, close_ns = follower.hours_ns
             return 0 < open_ns <= self._timing.clock.now_ns() < close_ns
 
         poll = ChainPoll(
-            day.indices, self._source, PostgresChains(self._store), clock=self._timing.clock,
+            day.indices, self._source, self._books.chains, clock=self._timing.clock,
             timers=self._timers, is_open=trades, seconds=self._settings.poll_seconds,
         )  # fmt: skip
         await poll_beside(poll, asyncio.create_task(follower.run(stop, turned=turned)))
@@ -112,7 +111,7 @@ class LiveFeeder:
             await sleep(self._timers, _RETRY_SECONDS, unless=stop)
 
     async def _own_streams_end_ns(self, now_ns: int) -> int:
-        row, end_ns = await self._feed_store.read(), await streams_end_ns(self._bus)
+        row, end_ns = await self._books.feeds.read(), await streams_end_ns(self._bus)
         other = row is not None and row.spec.get("feed") != "live"
         if other or end_ns > now_ns + self._timing.ahead_ns:
             held = f" up to {_shown(end_ns)} Indian time" if end_ns else ""

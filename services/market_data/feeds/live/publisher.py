@@ -18,7 +18,7 @@ from services.market_data.feeds.live.metrics import LiveMetrics
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import CANDLE, QUOTE, TICK, Records
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
-from tradebus.store.store import Store
+from tradebus.store.book import Book
 
 _MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 _QUIET_NS = NANOSECONDS_PER_SECOND  # of the machine's time: then a mark is due
@@ -31,10 +31,10 @@ class LivePublisher:
     """`ticks_end_ns` is the event time up to which md.ticks is filled, and md.quotes with it."""
 
     def __init__(
-        self, bus: Bus, store: Store, *, ticks_end_ns: int, metrics: LiveMetrics, monotonic_ns: Callable[[], int]
+        self, bus: Bus, book: Book, *, ticks_end_ns: int, metrics: LiveMetrics, monotonic_ns: Callable[[], int]
     ) -> None:
         self._metrics, self._monotonic_ns = metrics, monotonic_ns
-        self._sink = BusSink(bus, store, received=None, keep_empty=False)
+        self._sink = BusSink(bus, book, received=None, keep_empty=False)
         self.ticks_end_ns = ticks_end_ns
         self.bars = 0
         self._candles_end_ns = 0

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 import structlog
 
+from services.market_data.books import MarketBooks
+from services.market_data.books.shard_right import take_shard
 from services.market_data.candles.day import plan_day
 from services.market_data.candles.plan import DayPlan, slice_of_candles
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
-from services.market_data.feeds.feed_store import FeedRow, FeedStore, take_shard
 from services.market_data.feeds.ports import FeedDay, Pace, RecordedFeed, SliceSink
 from services.market_data.feeds.position import FeedPosition, Streams, position_of
 from services.market_data.feeds.recorded.progress import Progress
@@ -25,12 +26,14 @@ from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.calendar import TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, decode
-from tradebus.contracts.sessions import SessionStarted
+from tradebus.contracts.sessions import SessionStarted, SessionStatus
 from tradebus.contracts.streams import SESSIONS
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.timers import Timers
+from tradebus.store.books.feeds import FeedRow
 
 _SESSION_POLL_MS = 500
+_TRADING = (SessionStatus.RUNNING, SessionStatus.PAUSED)
 _log = structlog.get_logger()
 
 
@@ -44,7 +47,7 @@ class Feeder:
         *,
         bus: Bus,
         sink: SliceSink,
-        feed_store: FeedStore,
+        books: MarketBooks,
         pace: Pace,
         progress: Progress,
         wait_for_session: bool,
@@ -52,7 +55,7 @@ class Feeder:
     ) -> None:
         self.feed = feed
         self._bus, self._sink, self._pace = bus, sink, pace
-        self._feed_store, self._progress = feed_store, progress
+        self._books, self._progress = books, progress
         self._instruments = instruments
         self._instrument_of = {item.symbol: item.instrument_id for item in instruments}
         self._wait_for_session, self._timers = wait_for_session, timers
@@ -61,17 +64,17 @@ class Feeder:
         """Publishes the feed to its end, then waits for `stop`. Raises Unavailable where Redis or Postgres is lost:
         started again, it goes on where it was."""
         try:
-            if await take_shard(self._feed_store, stop, timers=self._timers):
+            if await take_shard(self._books.right, stop, timers=self._timers):
                 await self._feed_all(stop)
                 await stop.wait()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise Unavailable(f"Postgres: {reason}; started again, market_data goes on where it was") from error
         finally:
-            await self._feed_store.release()
+            await self._books.right.release()
 
     async def _feed_all(self, stop: asyncio.Event) -> None:
-        row = await self._feed_store.read()
+        row = await self._books.feeds.read()
         tail = await self._bus.tail(CANDLES, count=1)
         position = position_of(
             Streams(await streams_end_ns(self._bus), ended=bool(tail) and tail[-1].kind == END_OF_FEED),
@@ -92,7 +95,7 @@ class Feeder:
     async def _begin(self) -> None:
         warmup = self.feed.warmup(self._instrument_of)
         await self._sink.store(slice_of_candles(warmup))
-        await self._feed_store.begin(FeedRow(self.feed.identity, self.feed.spec, self._progress.status()))
+        await self._books.feeds.begin(FeedRow(self.feed.identity, self.feed.spec, self._progress.status()))
         _log.info("feed begins", warmup_candles=len(warmup), **self.feed.spec)
 
     async def _store_again(self, tail: list[Entry]) -> None:
@@ -105,7 +108,7 @@ class Feeder:
         """Waits for anybody to trade: a paced feed nobody follows would run into the void."""
         newest = await self._bus.tail(SESSIONS.name, count=1)
         after = {SESSIONS.name: newest[-1].entry_id if newest else "0"}
-        if await self._feed_store.session_runs():
+        if any(one.status in _TRADING for one in await self._books.sessions.alive()):
             return True
         _log.info("waiting for a session")
         while not stop.is_set():
@@ -128,7 +131,7 @@ class Feeder:
             await self._progress.day_done(day)
         if not await self._pace.settled(start_ns, stop=stop):
             return
-        self._feed_store.require_taken()
+        self._books.right.require_taken()
         await self._bus.publish([Outgoing(CANDLES, END_OF_FEED, watermark_ns=start_ns, slice_start_ns=start_ns)])
         await self._progress.finished()
 
@@ -150,7 +153,7 @@ class Feeder:
                 if storing is not None:
                     await storing
                 fresh = False
-                self._feed_store.require_taken()
+                self._books.right.require_taken()
                 await self._sink.publish(piece)
                 storing = asyncio.create_task(self._sink.store(piece))
                 start_ns = piece.end_ns

@@ -8,10 +8,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.market_data.candles.plan import DayPlan, SlicePlan
-from services.market_data.feeds.feed_store import FeedStore
 from services.market_data.feeds.ports import FeedDay
 from tradebus.bus.port import Bus
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, utc_iso
+from tradebus.store.books import FeedsBook
 
 PROGRESS_CHANNEL = "md.progress"
 _EVERY_NS = NANOSECONDS_PER_SECOND
@@ -37,11 +37,11 @@ class Progress:
     """Counts slices. Announces at each day's end, and once a second of wall time in between."""
 
     def __init__(
-        self, days: Sequence[FeedDay], *, bus: Bus, feed_store: FeedStore, metrics: ProgressMetrics,
+        self, days: Sequence[FeedDay], *, bus: Bus, feeds: FeedsBook, metrics: ProgressMetrics,
         monotonic_ns: Callable[[], int],
     ) -> None:  # fmt: skip
         self._metrics, self._monotonic_ns = metrics, monotonic_ns
-        self._bus, self._feed_store = bus, feed_store
+        self._bus, self._feeds = bus, feeds
         self._bars_total = sum(day.bars for day in days)
         self._days_total = len(days)
         self._bars = self._days_done = self._event_ns = 0
@@ -96,5 +96,5 @@ class Progress:
         status = self.status()
         self._metrics.bars.set(self._bars)
         self._metrics.event_seconds.set(self._event_ns / NANOSECONDS_PER_SECOND)
-        await self._feed_store.progress(status)
+        await self._feeds.progress(status)
         await self._bus.broadcast(PROGRESS_CHANNEL, json.dumps(status).encode())

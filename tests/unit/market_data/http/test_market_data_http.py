@@ -1,4 +1,4 @@
-"""The HTTP API on real Redis and Postgres: answers, refusals, outages."""
+"""The HTTP API on the twins: answers, refusals, outages."""
 
 import asyncio
 import json
@@ -15,14 +15,16 @@ from testkit.feeds import MUHURAT, downstream, run_to_end, settings_for, write_b
 from services.market_data.feeds.bus_sink import CANDLES, TICKS
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
-from tradebus.bus.redis.bus import RedisBus
+from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, TICK, TIMEFRAMES_SECONDS, decode
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
-from tradebus.kernel.time import ist_to_ns
-from tradebus.store.candles import upsert_candles
-from tradebus.store.store import Store
+from tradebus.kernel.time import datetime_to_ns, ist_to_ns
+from tradebus.store.books import candles_book, chains_book, instruments_book
+from tradebus.store.books.chains import StoredChain
+from tradebus.store.memory_book import MemoryBook
 from tradebus.waiting.timers import WallTimers
 
 FIRST_NS = ist_to_ns(MUHURAT, time(18, 15))
@@ -31,12 +33,12 @@ TIMERS = WallTimers(WallClock())
 
 
 @pytest.fixture
-async def fed(tmp_path: Path, bus: Bus, store: Store) -> None:
+async def fed(tmp_path: Path, bus: Bus, book: MemoryBook) -> None:
     """An hour of NIFTY bars, published and stored."""
     path = write_bars(tmp_path / "bars.parquet", (MUHURAT, time(18, 15), 60))
     settings = settings_for(feed="history", history=path, symbols="NIFTY", speed="max", paced=True, ticks_per_minute=6)
     async with downstream(bus):
-        await run_to_end(settings, bus=bus, store=store)
+        await run_to_end(settings, bus=bus, book=book)
 
 
 @pytest.fixture
@@ -45,10 +47,18 @@ async def tail(bus: Bus) -> StreamTail:
 
 
 @pytest.fixture
-async def client(store: Store, tail: StreamTail) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(store, tail, timers=TIMERS), raise_app_exceptions=True)
+async def client(book: MemoryBook, tail: StreamTail) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create_app(book, tail, timers=TIMERS), raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://mds/v1") as http:
         yield http
+
+
+async def register(book: MemoryBook, symbol: str, *, kind: str, market_class: str) -> None:
+    row = Instrument(
+        instrument_id=0, symbol=symbol, kind=kind, market_class=market_class, underlying=symbol, tick_size_paise=5
+    )  # fmt: skip
+    async with book.begin() as transaction:
+        await instruments_book(book).register(transaction, [row])
 
 
 async def get(client: httpx.AsyncClient, tail: StreamTail, path: str) -> Any:
@@ -106,7 +116,7 @@ async def test_range_takes_what_starts_in_it(client: httpx.AsyncClient, tail: St
 
 @pytest.mark.usefixtures("fed")
 async def test_candle_heard_on_the_stream_is_served_before_it_is_stored(
-    client: httpx.AsyncClient, tail: StreamTail, bus: Bus, store: Store
+    client: httpx.AsyncClient, tail: StreamTail, bus: Bus, book: MemoryBook
 ) -> None:
     before = await get(client, tail, "/candles/last?symbol=NIFTY&limit=2")
     newest = decode((await bus.tail(CANDLES, count=2))[0].body, CANDLE)
@@ -118,13 +128,13 @@ async def test_candle_heard_on_the_stream_is_served_before_it_is_stored(
     after = await get(client, tail, "/candles/last?symbol=NIFTY&limit=2")
     assert after["candles"][0] == before["candles"][1]
     assert after["candles"][1]["close"] == "20000.05"
-    await upsert_candles(store.pool, nxt)
+    await candles_book(book).upsert(nxt)
     assert await get(client, tail, "/candles/last?symbol=NIFTY&limit=2") == after
 
 
 @pytest.mark.usefixtures("fed")
 async def test_quote_is_the_newest_tick_and_after_a_restart_the_newest_candle(
-    client: httpx.AsyncClient, tail: StreamTail, bus: Bus, store: Store, redis_url: str
+    client: httpx.AsyncClient, tail: StreamTail, bus: Bus, book: MemoryBook
 ) -> None:
     by_symbol = await get(client, tail, "/quote?symbol=NIFTY")
     by_id = await get(client, tail, f"/quote?symbol=SEC_{by_symbol['instrument_id']}")
@@ -132,14 +142,12 @@ async def test_quote_is_the_newest_tick_and_after_a_restart_the_newest_candle(
     newest = decode((await bus.tail(TICKS, count=1))[0].body, TICK)[-1]
     assert by_symbol["price"] == f"{newest['price_paise'] // 100}.{newest['price_paise'] % 100:02d}"
     assert (by_symbol["source"], by_symbol["bid"]) == ("tick", None)
-    silent = await RedisBus.connect(redis_url, namespace="nobody_writes_here")
-    deaf = StreamTail(silent, timers=TIMERS)
+    deaf = StreamTail(MemoryBus(), timers=TIMERS)
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(store, deaf, timers=TIMERS)), base_url="http://mds/v1"
+        transport=httpx.ASGITransport(create_app(book, deaf, timers=TIMERS)), base_url="http://mds/v1"
     ) as http:
         found = await get(http, deaf, "/quote?symbol=NIFTY")
     assert (found["source"], found["price"]) == ("candle", by_symbol["price"])
-    await silent.close()
 
 
 @pytest.mark.parametrize(
@@ -168,16 +176,18 @@ async def test_quote_is_the_newest_tick_and_after_a_restart_the_newest_candle(
     ],
 )
 async def test_bad_question_is_answered_with_what_is_wrong(
-    path: str, status: int, says: str, client: httpx.AsyncClient, tail: StreamTail, store: Store
+    path: str, status: int, says: str, client: httpx.AsyncClient, tail: StreamTail, book: MemoryBook
 ) -> None:
-    await store.pool.execute("INSERT INTO instruments VALUES (0, 'NIFTY', 'NSE', 'INDEX', 'derivative', 'NIFTY', 5)")
+    await register(book, "NIFTY", kind="INDEX", market_class="derivative")
     await tail.read(block_ms=1)
     answer = await client.get(path)
     assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
 
 
-async def test_nothing_known_yet_is_an_empty_answer(client: httpx.AsyncClient, tail: StreamTail, store: Store) -> None:
-    await store.pool.execute("INSERT INTO instruments VALUES (0, 'TCS', 'NSE', 'EQUITY', 'equity_fno', 'TCS', 5)")
+async def test_nothing_known_yet_is_an_empty_answer(
+    client: httpx.AsyncClient, tail: StreamTail, book: MemoryBook
+) -> None:
+    await register(book, "TCS", kind="EQUITY", market_class="equity_fno")
     assert (await get(client, tail, "/candles/last?symbol=TCS"))["candles"] == []
     assert (await get(client, tail, "/candles/last?symbol=TCS&timeframe_seconds=900"))["candles"] == []
     assert (await get(client, tail, "/candles?symbol=tcs&from=2024-01-01&to=2024-01-02"))["candles"] == []
@@ -188,17 +198,16 @@ async def test_nothing_known_yet_is_an_empty_answer(client: httpx.AsyncClient, t
 
 
 async def test_option_chain_is_the_nearest_or_the_named_expiry(
-    client: httpx.AsyncClient, tail: StreamTail, store: Store
+    client: httpx.AsyncClient, tail: StreamTail, book: MemoryBook
 ) -> None:
-    await store.pool.execute("INSERT INTO instruments VALUES (0, 'NIFTY', 'NSE', 'INDEX', 'derivative', 'NIFTY', 5)")
-    seen = datetime(2024, 1, 20, 10, tzinfo=UTC)
+    await register(book, "NIFTY", kind="INDEX", market_class="derivative")
+    seen_ns = datetime_to_ns(datetime(2024, 1, 20, 10, tzinfo=UTC))
     for expiry in (date(2024, 1, 18), date(2024, 1, 25), date(2024, 2, 29)):
-        await store.pool.execute(
-            "INSERT INTO option_chains VALUES ('NIFTY', $1, $2, $3)", expiry, [{"strike": expiry.day}], seen
-        )
+        await chains_book(book).put(StoredChain("NIFTY", expiry, [{"strike": expiry.day}], seen_ns))
     nearest = await get(client, tail, "/option_chain?symbol=NIFTY")
     assert (nearest["expiry"], nearest["chain"]) == ("2024-01-25", [{"strike": 25}])
     assert nearest["updated_utc"] == "2024-01-20T10:00:00.000000Z"
+    assert float(nearest["updated_epoch_seconds"]) * 10**9 == seen_ns
     named = await get(client, tail, "/option_chain?symbol=NIFTY&expiry=2024-01-18")
     assert named["chain"] == [{"strike": 18}]
 
@@ -219,18 +228,20 @@ async def test_health_tells_how_far_the_feed_is(client: httpx.AsyncClient, tail:
 
 
 @pytest.mark.usefixtures("fed")
-async def test_lost_postgres_is_said_in_one_sentence(client: httpx.AsyncClient, tail: StreamTail, store: Store) -> None:
+async def test_a_lost_book_is_said_in_one_sentence(
+    client: httpx.AsyncClient, tail: StreamTail, book: MemoryBook
+) -> None:
     await get(client, tail, "/candles/last?symbol=NIFTY&limit=3")
-    store.pool.terminate()
+    book.database.go_away()
     for path in ("/candles/last?symbol=NIFTY&limit=4", "/health", "/instruments", "/option_chain?symbol=NIFTY"):
         answer = await client.get(path)
         assert answer.status_code == 503
-        assert answer.json()["detail"].startswith("Postgres does not answer (")
+        assert answer.json()["detail"].startswith("the book does not answer")
     assert (await client.get("/candles/last?symbol=NIFTY&limit=3")).status_code == 200
 
 
 @pytest.mark.usefixtures("fed")
-async def test_lost_redis_is_said_in_one_sentence(client: httpx.AsyncClient, store: Store, bus: Bus) -> None:
+async def test_lost_redis_is_said_in_one_sentence(client: httpx.AsyncClient, book: MemoryBook, bus: Bus) -> None:
     class Away:
         """A bus whose Redis has gone."""
 
@@ -245,7 +256,7 @@ async def test_lost_redis_is_said_in_one_sentence(client: httpx.AsyncClient, sto
     stop = asyncio.Event()
     following = asyncio.create_task(deaf.run(stop))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(store, deaf, timers=TIMERS)), base_url="http://mds/v1"
+        transport=httpx.ASGITransport(create_app(book, deaf, timers=TIMERS)), base_url="http://mds/v1"
     ) as http:
         for path in ("/quote?symbol=NIFTY", "/candles/last?symbol=NIFTY", "/health"):
             answer = await http.get(path)

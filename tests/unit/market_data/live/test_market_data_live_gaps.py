@@ -1,4 +1,4 @@
-"""Gaps in a broker's live feed, on real Redis and Postgres: how they are found, and put right from history."""
+"""Gaps in a broker's live feed, on the twins: how they are found, and put right from history."""
 
 import asyncio
 from datetime import time
@@ -25,23 +25,23 @@ from testkit.live_feed import (
     told,
 )
 
+from services.market_data.books import market_books
 from services.market_data.feeds.bus_sink import CANDLES, TICKS
-from services.market_data.gaps.ledger import PostgresGapLedger
+from services.market_data.gaps.ledger import GapLedger
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK
 from tradebus.contracts.streams import MD_GAPS
 from tradebus.kernel.time import ist_to_ns
-from tradebus.store.candles import read_candles
-from tradebus.store.instruments import load_instruments
+from tradebus.store.books import candles_book, instruments_book
 
 MINUTE = 60 * SECOND
 
 
-async def test_the_minutes_of_a_lost_connection_are_put_right_from_history(tmp_path, bus, store) -> None:
+async def test_the_minutes_of_a_lost_connection_are_put_right_from_history(tmp_path, bus, book) -> None:
     broker = FakeBroker()
-    async with running(broker, tmp_path, bus, store) as live:
+    async with running(broker, tmp_path, bus, book) as live:
         await live.quote(0, [1], [2_600_000])
         await ticked(bus)
         broker.candles["NIFTY26NOVFUT"] = minute_candles(TEN, [2_700_000] * 60)
@@ -51,20 +51,20 @@ async def test_the_minutes_of_a_lost_connection_are_put_right_from_history(tmp_p
             while True:
                 second = (live.now_ns - TEN) / SECOND
                 await live.quote(0, [second], [2_600_500])
-                kept = await read_candles(store.pool, instrument=0, from_ns=TEN, to_ns=TEN + 3600 * SECOND)
+                kept = await candles_book(book).read(instrument=0, from_ns=TEN, to_ns=TEN + 3600 * SECOND)
                 if 2_700_000 in kept["close_paise"]:
                     break
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.001)
     assert kept["close_paise"][0] == 2_700_000
 
 
 async def test_the_first_tick_does_not_wait_for_history_and_what_comes_later_is_told_as_corrections(
-    tmp_path, bus, store
+    tmp_path, bus, book
 ) -> None:
     broker = FakeBroker()
     broker.history_answers.clear()
     broker.candles["NIFTY26NOVFUT"] = minute_candles(ist_to_ns(DAY, time(9, 15)), [2_600_000] * 60)
-    async with running(broker, tmp_path, bus, store) as live:
+    async with running(broker, tmp_path, bus, book) as live:
         await live.quote(0, [1], [2_650_000])
         await ticked(bus)
         assert await bus.tail(MD_GAPS.name, count=10) == []
@@ -81,12 +81,12 @@ async def test_the_first_tick_does_not_wait_for_history_and_what_comes_later_is_
     assert quarters["volume"].tolist() == [1500] * 3
 
 
-async def test_an_exchange_that_is_silent_beside_another_that_ticks_is_a_gap_of_its_own(tmp_path, bus, store) -> None:
+async def test_an_exchange_that_is_silent_beside_another_that_ticks_is_a_gap_of_its_own(tmp_path, bus, book) -> None:
     sensex = listing(InstrumentKey(Segment.BFO, "SENSEX", NOVEMBER), "SENSEX26NOVFUT", 601, lot=20)
     broker = FakeBroker(master=[*MASTER, sensex])
     names = "NIFTY,BFO:SENSEX:2026-11-30:FUT"
-    async with running(broker, tmp_path, bus, store, symbols=names, feed_silent_seconds=0.5) as live:
-        ids = {one.symbol: one.instrument_id for one in await load_instruments(store.pool)}
+    async with running(broker, tmp_path, bus, book, symbols=names, feed_silent_seconds=0.5) as live:
+        ids = {one.symbol: one.instrument_id for one in await instruments_book(book).load()}
 
         async def gap_told() -> bool:
             return any(entry.kind == "DATA_GAP" for entry in await bus.tail(MD_GAPS.name, count=100))
@@ -106,16 +106,16 @@ async def test_an_exchange_that_is_silent_beside_another_that_ticks_is_a_gap_of_
 
         await quiet_until(bus, live, ids["NIFTY26NOVFUT"], recovered)
         (filled,) = await told(bus, "DATA_RECOVERED")
-        kept = await read_candles(store.pool, instrument=ids["SENSEX26NOVFUT"], from_ns=gap.from_ns, to_ns=filled.to_ns)
+        kept = await candles_book(book).read(instrument=ids["SENSEX26NOVFUT"], from_ns=gap.from_ns, to_ns=filled.to_ns)
     assert (filled.gap_id, filled.instruments, filled.from_ns) == (gap.gap_id, gap.instruments, gap.from_ns)
     assert filled.to_ns > gap.from_ns
     assert set(kept["close_paise"].tolist()) == {8_600_000}
 
 
-async def test_a_gap_that_cannot_be_filled_stays_open_for_the_next_life(tmp_path, bus, store) -> None:
+async def test_a_gap_that_cannot_be_filled_stays_open_for_the_next_life(tmp_path, bus, book) -> None:
     broker = FakeBroker()
-    ledger = PostgresGapLedger(store, bus)
-    async with running(broker, tmp_path, bus, store) as live:
+    ledger = GapLedger(book, market_books(book, namespace="any").gaps, bus)
+    async with running(broker, tmp_path, bus, book) as live:
         await live.quote(0, [1], [2_600_000])
         await ticked(bus)
         broker.error = UNREACHABLE
@@ -132,24 +132,24 @@ async def test_a_gap_that_cannot_be_filled_stays_open_for_the_next_life(tmp_path
     broker.error = None
     broker.candles["NIFTY26NOVFUT"] = minute_candles(TEN, [2_700_000] * 60)
     broker.candles["RELIANCE"] = minute_candles(TEN, [140_000] * 60)
-    async with running(broker, tmp_path, bus, store, begin_ns=TEN + 30 * MINUTE):
+    async with running(broker, tmp_path, bus, book, begin_ns=TEN + 30 * MINUTE):
         async with asyncio.timeout(30):
             while any(one.gap_id == gap.gap_id for one in await ledger.unfilled()):
-                await asyncio.sleep(0.05)
-        kept = await read_candles(store.pool, instrument=0, from_ns=TEN, to_ns=TEN + MINUTE)
+                await asyncio.sleep(0.001)
+        kept = await candles_book(book).read(instrument=0, from_ns=TEN, to_ns=TEN + MINUTE)
     assert kept["close_paise"].tolist() == [2_700_000]
     (told_of, *_) = await told(bus, "CANDLES_RESTORED")
     assert told_of.broker == "kite"
 
 
-async def test_the_time_nobody_followed_an_open_market_is_a_gap(tmp_path, bus, store) -> None:
+async def test_the_time_nobody_followed_an_open_market_is_a_gap(tmp_path, bus, book) -> None:
     broker = FakeBroker()
     broker.candles["NIFTY26NOVFUT"] = minute_candles(TEN, [2_700_000] * 60)
-    before = TEN - 5 * MINUTE
+    before = TEN - 6 * MINUTE
     tick = np.zeros(1, TICK)
     tick["ts_event_ns"], tick["price_paise"] = before, 2_600_000
     await bus.publish([Outgoing(TICKS, "ticks", tick.tobytes(), watermark_ns=before, slice_start_ns=before - SECOND)])
-    async with running(broker, tmp_path, bus, store):
+    async with running(broker, tmp_path, bus, book):
         gaps = await told(bus, "DATA_GAP", count=2)
         await told(bus, "DATA_RECOVERED", count=1)
     assert {gap.exchange for gap in gaps} == {"NSE", "NFO"}
@@ -169,9 +169,9 @@ class BrokenOff(FakeReference):
         return await super().history(instrument, timeframe_seconds=timeframe_seconds, from_ns=from_ns, to_ns=to_ns)
 
 
-async def test_history_that_a_new_login_breaks_off_is_asked_for_again(tmp_path, bus, store) -> None:
+async def test_history_that_a_new_login_breaks_off_is_asked_for_again(tmp_path, bus, book) -> None:
     broker = FakeBroker()
     broker.reference = BrokenOff(broker)
-    async with running(broker, tmp_path, bus, store):
+    async with running(broker, tmp_path, bus, book):
         (restored, *_) = await told(bus, "CANDLES_RESTORED")
     assert restored.reason == "warm-up"
