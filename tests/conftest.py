@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.port import Bus
 from tradebus.kernel.ids import RandomIds
@@ -105,7 +106,7 @@ def migrated(database_url: str, namespace: str) -> str:
 
 @pytest.fixture
 async def store(database_url: str, migrated: str) -> AsyncIterator[Store]:
-    connected = await Store.connect(database_url, namespace=migrated, producer="test-1")
+    connected = await Store.connect(database_url, namespace=migrated, producer="test-1", timers=WALL_TIMERS)
     yield connected
     await connected.close()
 
@@ -114,6 +115,6 @@ async def store(database_url: str, migrated: str) -> AsyncIterator[Store]:
 async def bus(redis_url: str, namespace: str) -> AsyncIterator[Bus]:
     from tradebus.bus.redis.bus import RedisBus
 
-    connected = await RedisBus.connect(redis_url, namespace=namespace)
+    connected = await RedisBus.connect(redis_url, namespace=namespace, timers=WALL_TIMERS)
     yield connected
     await connected.close()

@@ -9,6 +9,7 @@ from tradebus.bus.port import Bus, GroupState
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.streams import STREAMS, keys_of
 from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.waiting.timers import wall_timers
 
 _LIVELY_SECONDS = 60.0
 
@@ -67,7 +68,9 @@ async def retire(bus: Bus, group: str, *, force: bool) -> dict[str, int]:
 
 @asynccontextmanager
 async def _bus(stack: str | None, namespace: str | None) -> AsyncIterator[Bus]:
-    bus = await RedisBus.connect(find_redis(), namespace=find_namespace(stack) if namespace is None else namespace)
+    bus = await RedisBus.connect(
+        find_redis(), namespace=find_namespace(stack) if namespace is None else namespace, timers=wall_timers()
+    )
     try:
         yield bus
     finally:

@@ -23,6 +23,7 @@ from tradebus.store.books import kill_switch_book
 from tradebus.store.books.kill_switch import KILL_FILE
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 _RETRY_SECONDS = 2.0
 DONE = "done"
@@ -138,7 +139,7 @@ async def _engage_row(target: Target, reason: str, now_ns: int) -> None:
             await engage(kill_switch_book(store), transaction, reason=reason, now_ns=now_ns)
         if (bus := await _bus_or_none(target)) is not None:
             try:
-                await Outbox(store, bus).flush()
+                await Outbox(store, bus, timers=wall_timers()).flush()
             finally:
                 await bus.close()
     finally:
@@ -156,7 +157,9 @@ async def _release_row(target: Target, reason: str) -> None:
 
 async def _publish(target: Target, reason: str, now_ns: int) -> None:
     """Straight to risk and execution. Where the row was engaged too, this is its command a second time: harmless."""
-    bus = await RedisBus.connect(find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS)
+    bus = await RedisBus.connect(
+        find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS, timers=wall_timers()
+    )
     try:
         command = kill_command(reason, now_ns=now_ns)
         await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())], urgent=True)
@@ -169,12 +172,13 @@ async def _store(target: Target) -> Store:
     """As an instance of the gateway, so that a gateway publishes what this leaves in the outbox."""
     return await Store.connect(
         find_database(), namespace=target.namespace, producer="gateway-kill", pool_size=1,
-        retry_seconds=_RETRY_SECONDS,
-    )  # fmt: skip
+        retry_seconds=_RETRY_SECONDS, timers=wall_timers())  # fmt: skip
 
 
 async def _bus_or_none(target: Target) -> RedisBus | None:
     try:
-        return await RedisBus.connect(find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS)
+        return await RedisBus.connect(
+            find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS, timers=wall_timers()
+        )
     except Unavailable:
         return None

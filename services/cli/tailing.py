@@ -16,6 +16,7 @@ from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import ist_datetime
 from tradebus.runtime.logs import STARS
+from tradebus.waiting.timers import wall_timers
 
 _BLOCK_MS = 1000
 _SHARDED = {stream.name for stream in SHARDED}
@@ -51,7 +52,7 @@ async def run_tail(
     name = stream_name(stream)
     if namespace is None:
         namespace = find_namespace(stack)
-    bus = await RedisBus.connect(find_redis(), namespace=namespace)
+    bus = await RedisBus.connect(find_redis(), namespace=namespace, timers=wall_timers())
     try:
         last_id = await show_newest(bus, name, count=count, follow=follow, json=json)
         if follow:

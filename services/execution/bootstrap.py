@@ -52,7 +52,6 @@ from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
-from tradebus.waiting.timers import WallTimers
 
 OpenPaper = Callable[[PaperBook, SettingsOf], PaperGateway]
 GATES = (Gate(INTENTS_STREAM, 0, "event"), Gate(TICKS_STREAM, 1, "slice_start"))
@@ -61,7 +60,7 @@ _SWEEP_SECONDS = 5.0
 
 async def build(
     settings: ExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource,
-    open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers | None = None,
+    open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers,
     registry: CollectorRegistry,
 ) -> Sequence[Component]:  # fmt: skip
     """Execution with the paper broker (`open_paper` makes it) and, per session, a broker's. Ids derive from their
@@ -75,13 +74,12 @@ async def build(
 
 def assemble(
     settings: ExecutionSettings, *, bus: Bus, book: Book, paper_book: PaperBook, clock: Clock,
-    open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers | None = None,
+    open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers,
     registry: CollectorRegistry,
 ) -> ExecutionService:  # fmt: skip
     """The service on any book and bus, with the paper broker on its own book."""
-    sessions, books = ExecutionSessions(book), books_of(book)
+    sessions, books = ExecutionSessions(book), books_of(book, timers=timers)
     paper = open_paper(paper_book, sessions.paper_settings)
-    timers = timers or WallTimers(clock)
     accounts = Accounts(settings, books, open_broker, clock=clock, timers=timers)
     router = OrderRouter(paper, accounts, sessions.spec)
     return wire(
@@ -92,12 +90,12 @@ def assemble(
 
 def wire(
     settings: ExecutionSettings, *, bus: Bus, books: Books, clock: Clock, sessions: ExecutionSessions,
-    gateway: OrderGateway, paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers | None = None,
+    gateway: OrderGateway, paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers,
     registry: CollectorRegistry,
 ) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway: `paper` where it fills from market data, `accounts` where at brokers."""
-    timers, metrics = timers or WallTimers(clock), ExecutionMetrics(registry)
-    outbox = Outbox(books.book, bus, now_ns=timers.monotonic_ns)
+    metrics = ExecutionMetrics(registry)
+    outbox = Outbox(books.book, bus, timers=timers)
 
     def passed_ns(session_id: str) -> int:
         return accounts.passed_ns() if accounts is not None and sessions.is_at_broker(session_id) else 0

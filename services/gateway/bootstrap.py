@@ -34,23 +34,20 @@ from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
-from tradebus.waiting.timers import WallTimers
 
 _KILL_GROUP = f"{GROUP}-kill"
 _POLICY = Policy(claim_idle_seconds=30.0)
 
 
 async def build(
-    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers | None = None,
+    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers,
     registry: CollectorRegistry | None = None,
 ) -> Sequence[Component]:  # fmt: skip
     """Everything connected and listening, nothing running yet. Raises Unavailable where the port is taken."""
     listener = bind(settings.host, settings.port, setting="TRADEBUS_GATEWAY_PORT")
     token = api_token(settings.state_dir, settings.api_token)
     registry = registry or CollectorRegistry()
-    wired = await wire(
-        settings, bus=bus, book=store, clock=clock, ids=ids, timers=timers or WallTimers(clock), registry=registry
-    )
+    wired = await wire(settings, bus=bus, book=store, clock=clock, ids=ids, timers=timers, registry=registry)
     events = bus.listen(EVENT_CHANNEL)
     await events.ready()
     hub = EventHub(events)
@@ -72,7 +69,7 @@ async def wire(
     registry: CollectorRegistry,
 ) -> WiredGateway:  # fmt: skip
     """Commands, the sessions they move, the kill switch and the relay, on any book and bus."""
-    outbox = Outbox(book, bus, now_ns=timers.monotonic_ns)
+    outbox = Outbox(book, bus, timers=timers)
     await outbox.sweep()
     register, switch = session_register(book), kill_switch_book(book)
     watcher = SessionWatcher(

@@ -119,7 +119,7 @@ async def _live(
         source=LiveSource(settings, open_broker, clock=market, timers=timers),
         bus=bus,
         books=books,
-        ledger=GapLedger(books.book, books.gaps, bus),
+        ledger=GapLedger(books.book, books.gaps, bus, timers=timers),
         timing=timing,
         metrics=LiveMetrics(registry),
     )

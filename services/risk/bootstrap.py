@@ -40,7 +40,7 @@ async def build(
     registry: CollectorRegistry,
 ) -> Sequence[Component]:  # fmt: skip
     """The consumer that decides, and what watches beside it."""
-    publisher = Outbox(store, bus, now_ns=timers.monotonic_ns)
+    publisher = Outbox(store, bus, timers=timers)
     return wire(
         settings, bus=bus, book=PostgresRiskBook(store), publisher=publisher, clock=clock, ids=ids, timers=timers,
         registry=registry,

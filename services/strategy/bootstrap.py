@@ -31,11 +31,10 @@ from tradebus.store.store import Store
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions
 from tradebus.strategies.lane.shared import SharedLane
-from tradebus.waiting.timers import WallTimers
 
 
 async def build(
-    settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers | None = None,
+    settings: Settings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers,
     registry: CollectorRegistry | None = None,
 ) -> Sequence[Component]:  # fmt: skip
     """The components, with the sessions it had taken up again and its input open.
@@ -43,7 +42,7 @@ async def build(
     `ids` is not used: every id here derives from what caused it.
     """
     wired = wire(
-        settings, bus=bus, book=store, journal=Journal(store), clock=clock, timers=timers or WallTimers(clock),
+        settings, bus=bus, book=store, journal=Journal(store), clock=clock, timers=timers,
         registry=registry or CollectorRegistry(),
     )  # fmt: skip
     await wired.component.start()

@@ -17,6 +17,7 @@ import pytest
 from testkit.execution_service import Running, until
 from testkit.risk import SECOND, at, entry
 from testkit.risk_service import Around
+from testkit.waiting import WALL_TIMERS
 
 from services.cli.stack.children import Child, ServiceSpec, free_port
 from tradebus.bus.redis.bus import RedisBus
@@ -76,7 +77,7 @@ class Market:
 @pytest.fixture
 async def small(redis_url: str, migrated: str) -> AsyncIterator[RedisBus]:
     """A bus whose streams are short."""
-    connected = await RedisBus.connect(redis_url, namespace=migrated, **BUS)
+    connected = await RedisBus.connect(redis_url, namespace=migrated, **BUS, timers=WALL_TIMERS)
     yield connected
     await connected.close()
 

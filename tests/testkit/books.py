@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Protocol
 
+from testkit.waiting import WALL_TIMERS
 from tradebus.store.book import Book
 from tradebus.store.memory_book import EVENTS, INBOX, OUTBOX, MemoryBook, MemoryDatabase
 from tradebus.store.store import Store
@@ -68,7 +69,9 @@ class PostgresBooks:
         self._looks: Store | None = None
 
     async def book(self, producer: str = "test-1") -> Store:
-        store = await Store.connect(self._database_url, namespace=self._namespace, producer=producer)
+        store = await Store.connect(
+            self._database_url, namespace=self._namespace, producer=producer, timers=WALL_TIMERS
+        )
         self._stores.append(store)
         return store
 

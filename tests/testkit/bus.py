@@ -7,11 +7,13 @@ from typing import Protocol
 import redis
 import redis.asyncio
 
+from testkit.waiting import WALL_TIMERS
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.ids import RandomIds
+from tradebus.waiting.timers import WallTimers
 
 ORDERS, SIGNALS, TICKS = "orders.v1", "signals.v1.strategy", "md.ticks.v1"
 
@@ -66,7 +68,7 @@ class MemoryHarness:
     ) -> Bus:
         if self._bus is None:
             self._bus = MemoryBus(
-                clock=self._clock,
+                timers=WallTimers(self._clock),
                 max_entries=max_entries,
                 back_pressure_seconds=back_pressure_seconds,
                 silent_seconds=silent_seconds,
@@ -109,6 +111,7 @@ class RedisHarness:
             back_pressure_seconds=back_pressure_seconds,
             silent_seconds=silent_seconds,
             paced=paced,
+            timers=WALL_TIMERS,
         )
         self._buses.append(made)
         return made

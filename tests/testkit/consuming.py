@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
+from testkit.waiting import WALL_TIMERS
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Entry, Outgoing
-from tradebus.kernel.clock import WallClock
 from tradebus.kernel.timers import SimulatedTimers, Timers
 from tradebus.runtime.consumer import DONE, Answer, BusPublisher, Consumer, ConsumerMetrics, Policy, Publisher
 from tradebus.runtime.merge import Gate, MergedInput
-from tradebus.waiting.timers import WallTimers
 
 IN, OUT, OTHER = "orders.v1", "signals.v1.strategy", "commands.v1"
 # Pauses are real ones here, and short.
@@ -58,7 +57,7 @@ class Bench:
     """A bus in memory and the consumers on it. Every consumer is a new life of the same one."""
 
     def __init__(self, bus: Bus | None = None) -> None:
-        self.bus = bus or MemoryBus()
+        self.bus = bus or MemoryBus(timers=WALL_TIMERS)
         self.registry = CollectorRegistry()
         self.metrics = ConsumerMetrics(self.registry)
 
@@ -83,7 +82,7 @@ class Bench:
 
         return Consumer(
             name, open_input=open_input, handler=handler, publisher=publisher or BusPublisher(self.bus),
-            timers=timers or WallTimers(WallClock()), metrics=self.metrics, paced=paced, owed=owed, policy=policy,
+            timers=timers or WALL_TIMERS, metrics=self.metrics, paced=paced, owed=owed, policy=policy,
             turn=turn, coalesce=coalesce,
         )  # fmt: skip
 

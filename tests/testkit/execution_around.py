@@ -12,6 +12,7 @@ from services.execution.service import ExecutionService
 from services.execution.settings import ExecutionSettings
 from testkit.execution_books import ExecutionHands, MemoryHands, PostgresHands
 from testkit.fake_broker import FakeBroker, opening
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.memory.bus import MemoryBus
@@ -24,6 +25,7 @@ from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 T = TypeVar("T")
 
@@ -66,14 +68,18 @@ class Around:
 
     def __init__(
         self, hands: ExecutionHands, *, bus: Bus, state_dir: Path, redis_url: str = "", namespace: str = "",
-        clock: Clock | None = None,
+        clock: Clock | None = None, timers: Timers = WALL_TIMERS,
     ) -> None:  # fmt: skip
         self.hands, self.book, self.bus, self._state_dir = hands, hands.book, bus, state_dir
-        self._redis_url, self._namespace, self._clock = redis_url, namespace, clock or WallClock()
+        self._redis_url, self._namespace = redis_url, namespace
+        self._clock, self._timers = clock or WallClock(), timers
 
     @classmethod
     def memory(cls, *, state_dir: Path, paced: bool = False, clock: Clock | None = None) -> "Around":
-        return cls(MemoryHands(), bus=MemoryBus(paced=paced, clock=clock), state_dir=state_dir, clock=clock)
+        timers = WALL_TIMERS if clock is None else WallTimers(clock)
+        return cls(
+            MemoryHands(), bus=MemoryBus(paced=paced, timers=timers), state_dir=state_dir, clock=clock, timers=timers
+        )
 
     @classmethod
     def servers(
@@ -102,11 +108,15 @@ class Around:
             TRADEBUS_INSTANCE=instance, TRADEBUS_PACED=paced, TRADEBUS_STATE_DIR=self._state_dir,
             TRADEBUS_KITE_URL="http://127.0.0.1:1", TRADEBUS_DHAN_URL="http://127.0.0.1:2", **given,
         )  # fmt: skip
-        bus = await RedisBus.connect(self._redis_url, namespace=self._namespace) if self._redis_url else self.bus
+        bus = (
+            await RedisBus.connect(self._redis_url, namespace=self._namespace, timers=WALL_TIMERS)
+            if self._redis_url
+            else self.bus
+        )
         books, paper_book = await self.hands.life(instance)
         service = assemble(
             wanted, bus=bus, book=books.book, paper_book=paper_book, clock=self._clock, open_paper=paper,
-            open_broker=opening(*brokers), registry=CollectorRegistry(), timers=timers,
+            open_broker=opening(*brokers), registry=CollectorRegistry(), timers=timers or self._timers,
         )  # fmt: skip
         return Life(service, book=books.book, bus=bus, close_bus=bus is not self.bus)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from services.execution.books import Books, books_of
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.paper.memory import MemoryPaperBook
 from tradebus.brokers.paper.port import PaperBook
 from tradebus.brokers.paper.postgres import PostgresPaperBook
@@ -42,7 +43,7 @@ class MemoryHands:
         self._paper = MemoryPaperBook()
 
     async def life(self, instance: str = "1") -> tuple[Books, PaperBook]:
-        return books_of(MemoryBook(self.database, producer=f"execution-{instance}")), self._paper
+        return books_of(MemoryBook(self.database, producer=f"execution-{instance}"), timers=WALL_TIMERS), self._paper
 
     async def trades(self) -> list[Trade]:
         return await _trades(self.book, list(self.database.table("trades")))
@@ -59,9 +60,9 @@ class PostgresHands:
 
     async def life(self, instance: str = "1") -> tuple[Books, PaperBook]:
         store = await Store.connect(
-            self._database_url, namespace=self._namespace, producer=f"execution-{instance}"
-        )  # fmt: skip
-        return books_of(store), PostgresPaperBook(store.pool)
+            self._database_url, namespace=self._namespace, producer=f"execution-{instance}", timers=WALL_TIMERS
+        )
+        return books_of(store, timers=WALL_TIMERS), PostgresPaperBook(store.pool)
 
     async def trades(self) -> list[Trade]:
         rows = await self._pool.fetch("SELECT pos_id FROM trades")
@@ -72,7 +73,7 @@ class PostgresHands:
 
 
 async def _trades(book: Book, pos_ids: Sequence[str]) -> list[Trade]:
-    found = [await books_of(book).ledger.load(pos_id) for pos_id in pos_ids]
+    found = [await books_of(book, timers=WALL_TIMERS).ledger.load(pos_id) for pos_id in pos_ids]
     return sorted((one for one in found if one is not None), key=lambda one: (one.created_ns, one.pos_id))
 
 

@@ -9,6 +9,7 @@ from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
 from testkit.execution_service import intent, until
 from testkit.fake_broker import FakeBroker, opening
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.registry import open_broker
 from tradebus.bus.port import Outgoing
@@ -82,11 +83,11 @@ class Life:
 
     async def __aenter__(self):
         database_url, redis_url, namespace = self.where
-        self.bus = await RedisBus.connect(redis_url, namespace=namespace)
-        self.store = await Store.connect(database_url, namespace=namespace, producer="execution-1")
+        self.bus = await RedisBus.connect(redis_url, namespace=namespace, timers=WALL_TIMERS)
+        self.store = await Store.connect(database_url, namespace=namespace, producer="execution-1", timers=WALL_TIMERS)
         [self.component] = await build(
             self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(),
-            open_broker=self.opens, registry=CollectorRegistry(), timers=self.timers,
+            open_broker=self.opens, registry=CollectorRegistry(), timers=self.timers or WALL_TIMERS,
         )  # fmt: skip
         self.task = asyncio.create_task(self.component.run(self.stop))
         return self

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from services.execution.bootstrap import build
 from services.execution.settings import ExecutionSettings
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis.bus import RedisBus
@@ -85,9 +86,9 @@ class Running:
 
     async def __aenter__(self):
         database_url, redis_url, namespace = self.where
-        self.bus = await RedisBus.connect(redis_url, namespace=namespace, **self.bus_options)
+        self.bus = await RedisBus.connect(redis_url, namespace=namespace, **self.bus_options, timers=WALL_TIMERS)
         producer = f"execution-{self.settings.instance}"
-        self.store = await Store.connect(database_url, namespace=namespace, producer=producer)
+        self.store = await Store.connect(database_url, namespace=namespace, producer=producer, timers=WALL_TIMERS)
         [self.component] = await build(
             self.settings,
             bus=self.bus,
@@ -95,6 +96,7 @@ class Running:
             clock=WallClock(),
             ids=RandomIds(),
             open_paper=self.paper,
+            timers=WALL_TIMERS,
             registry=CollectorRegistry(),
         )
         self.task = asyncio.create_task(self.component.run(self.stop))

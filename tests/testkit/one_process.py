@@ -27,6 +27,7 @@ from services.risk.settings import RiskSettings
 from services.strategy.adapters.memory_journal import MemoryJournal
 from services.strategy.bootstrap import wire as wire_strategy
 from services.strategy.settings import Settings as StrategySettings
+from testkit.waiting import WALL_TIMERS
 from tradebus.brokers.paper.memory import MemoryPaperBook
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.calendar import session_of
@@ -53,7 +54,7 @@ async def run_services(
     conflicts: Conflicts = Conflicts.INDEPENDENT,
 ) -> dict[str, list[tuple[Any, ...]]]:  # fmt: skip
     """Trades the file with these sessions; the rows of the decision log by kind, as the engine's record has them."""
-    database, bus = MemoryDatabase(), MemoryBus(paced=True)
+    database, bus = MemoryDatabase(), MemoryBus(paced=True, timers=WALL_TIMERS)
     book, stop = MemoryBook(database, producer="test-1"), asyncio.Event()
     history = load_history(path, symbols=(), from_date=None, to_date=None)
     feed = HistoryFeed(history, ticks_per_minute=ticks_per_minute, seed=seed)
@@ -104,8 +105,8 @@ def _services(database: MemoryDatabase, bus: MemoryBus, *, state_dir: Path, conf
         journal=MemoryJournal(strategy), **common(),
     )  # fmt: skip
     judging = wire_risk(
-        RiskSettings(**_UNUSED, state_dir=state_dir), bus=bus, book=MemoryRiskBook(risk), publisher=Outbox(risk, bus),
-        ids=RandomIds(), **common(),
+        RiskSettings(**_UNUSED, state_dir=state_dir), bus=bus, book=MemoryRiskBook(risk),
+        publisher=Outbox(risk, bus, timers=WALL_TIMERS), ids=RandomIds(), **common(),
     )  # fmt: skip
     sending = assemble(
         ExecutionSettings(**_UNUSED), bus=bus, book=execution, paper_book=MemoryPaperBook(), **common()
@@ -129,7 +130,7 @@ async def _start(
                     source="test", trace_id="start", session_id=spec.session_id, spec=spec,
                 ),
             )  # fmt: skip
-        await Outbox(book, bus).flush()
+        await Outbox(book, bus, timers=WALL_TIMERS).flush()
     for service in ("strategy", "risk"):
 
         async def taken_up(service: str = service) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from services.risk.adapters.memory import MemoryRiskBook
 from services.risk.adapters.postgres import PostgresRiskBook
 from services.risk.ports import RiskBook
+from testkit.waiting import WALL_TIMERS
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.store.book import Book
@@ -74,7 +75,9 @@ class PostgresHands:
         self._pool, self._database_url, self._namespace = store.pool, database_url, namespace
 
     async def life(self) -> tuple[RiskBook, Book]:
-        store = await Store.connect(self._database_url, namespace=self._namespace, producer="risk-1")
+        store = await Store.connect(
+            self._database_url, namespace=self._namespace, producer="risk-1", timers=WALL_TIMERS
+        )
         return PostgresRiskBook(store), store
 
     async def drop(self, book: Book) -> None:

@@ -14,6 +14,7 @@ from services.risk.messages import INTENTS_STREAM
 from services.risk.settings import RiskSettings
 from testkit.risk import INSTRUMENTS
 from testkit.risk_books import MemoryHands, PostgresHands, RiskHands
+from testkit.waiting import WALL_TIMERS
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.bus.redis.bus import RedisBus
@@ -99,7 +100,8 @@ class Around:
 
     @classmethod
     def memory(cls, *, state_dir: Path, paced: bool = False, clock: Clock | None = None) -> "Around":
-        return cls(MemoryHands(), bus=MemoryBus(paced=paced, clock=clock), state_dir=state_dir, clock=clock)
+        bus = MemoryBus(paced=paced, timers=WallTimers(clock or WallClock()))
+        return cls(MemoryHands(), bus=bus, state_dir=state_dir, clock=clock)
 
     @classmethod
     def servers(
@@ -117,9 +119,13 @@ class Around:
             database_url="postgresql://none", redis_url="redis://none", namespace=self._namespace, paced=paced,
             state_dir=self.state_dir, **{"kill_poll_seconds": 0.05, "look_seconds": 0.2, **settings},
         )  # fmt: skip
-        bus = await RedisBus.connect(self._redis_url, namespace=self._namespace) if self._redis_url else self.bus
+        bus = (
+            await RedisBus.connect(self._redis_url, namespace=self._namespace, timers=WALL_TIMERS)
+            if self._redis_url
+            else self.bus
+        )
         book, store = await self.hands.life()
-        outbox, self.registry = Outbox(store, bus), CollectorRegistry()
+        outbox, self.registry = Outbox(store, bus, timers=WALL_TIMERS), CollectorRegistry()
         wired = wire(
             given, bus=bus, book=book, publisher=outbox, clock=self._clock, ids=RandomIds(),
             timers=WallTimers(self._clock), registry=self.registry,

@@ -20,6 +20,7 @@ from services.strategy.messages import SignalMessage
 from services.strategy.ports import DecisionJournal
 from services.strategy.settings import Settings
 from testkit.strategy_days import Day, Market
+from testkit.waiting import WALL_TIMERS
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.base import Message
@@ -156,12 +157,14 @@ class Stage:
         async def open_book() -> Book:
             return MemoryBook(database, producer="strategy-1")
 
-        return cls(MemoryBus(), MemoryBook(database, producer="test-1"), open_book)
+        return cls(MemoryBus(timers=WALL_TIMERS), MemoryBook(database, producer="test-1"), open_book)
 
     @classmethod
     def servers(cls, database_url: str, namespace: str, bus: Bus, store: Store) -> "Stage":
         async def open_book() -> Book:
-            return await Store.connect(database_url, namespace=namespace, producer="strategy-1", pool_size=2)
+            return await Store.connect(
+                database_url, namespace=namespace, producer="strategy-1", pool_size=2, timers=WALL_TIMERS
+            )
 
         return cls(bus, store, open_book)
 
@@ -273,7 +276,7 @@ class Stage:
             transaction.emit(stream, message)
         if lost:
             self.store.backlog.take()
-        await Outbox(self.store, self.bus).flush()
+        await Outbox(self.store, self.bus, timers=WALL_TIMERS).flush()
 
     async def store_day(self, day: Day) -> None:
         """Candles that were stored before the run."""
@@ -352,7 +355,9 @@ class Stage:
             async with self.store.begin() as transaction:
                 for _, message in due:
                     transaction.emit(ORDERS.name, message)
-        await Outbox(self.store, self.bus).flush(then=[Outgoing(ORDERS.name, "watermark", watermark_ns=until_ns)])
+        await Outbox(self.store, self.bus, timers=WALL_TIMERS).flush(
+            then=[Outgoing(ORDERS.name, "watermark", watermark_ns=until_ns)]
+        )
 
     async def read_signals(self) -> None:
         for entry in await self.bus.follow([SIGNALS.name], after=self._signals_read, block_ms=0):

@@ -5,12 +5,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tradebus.kernel.clock import WallClock, monotonic_ns
-from tradebus.waiting.timers import WallTimers
+from tradebus.kernel.clock import monotonic_ns
+from tradebus.waiting.timers import wall_timers
 
 T = TypeVar("T")
 # For whoever waits for something real, a server or a process.
-WALL_TIMERS = WallTimers(WallClock())
+WALL_TIMERS = wall_timers()
 
 
 def eventually(question: Callable[[], T], *, seconds: float = 30.0) -> T:

@@ -31,7 +31,7 @@ from tradebus.runtime.logs import configure_logs
 from tradebus.runtime.metrics import process_registry
 from tradebus.runtime.patience import PASSING
 from tradebus.store.store import Store
-from tradebus.waiting.timers import WallTimers
+from tradebus.waiting.timers import WallTimers, wall_timers
 
 _STOP_GRACE_SECONDS = 10.0
 _FILES_WANTED = 8192
@@ -134,7 +134,7 @@ async def _serve_alone(name: str, settings: A, build: Callable[[A], Sequence[Com
         components = build(settings)
         state.are(components)
         _log.info("ready", health_port=port)
-        with short_collections(WallTimers(WallClock())):
+        with short_collections(wall_timers()):
             await run_components(components, stop)
         _log.info("stopped")
     finally:
@@ -178,12 +178,14 @@ async def _serve(name: str, settings: S, build: Build[S]) -> None:
     )
     port = await health.start()
     producer = f"{name}-{settings.instance}"
-    bus = await RedisBus.connect(settings.redis_dsn, namespace=settings.namespace, paced=settings.paced)
+    clock = WallClock()
+    timers = WallTimers(clock)  # the only ones: all that is made here waits by them
+    bus = await RedisBus.connect(settings.redis_dsn, namespace=settings.namespace, timers=timers, paced=settings.paced)
     try:
-        store = await Store.connect(settings.database_dsn, namespace=settings.namespace, producer=producer)
+        store = await Store.connect(
+            settings.database_dsn, namespace=settings.namespace, producer=producer, timers=timers
+        )
         try:
-            clock = WallClock()
-            timers = WallTimers(clock)
             components = await build(
                 settings, bus=bus, store=store, clock=clock, ids=RandomIds(), timers=timers, registry=registry
             )

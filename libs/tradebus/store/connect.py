@@ -1,17 +1,17 @@
 """Opening connections: patience with a server that starts, one clear line for one that does not."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
 
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.rng import jittered, seed_for
+from tradebus.kernel.timers import Timers
 from tradebus.store.namespaces import schema_name
 from tradebus.store.postgres.address import describe
+from tradebus.waiting.timers import sleep
 
 T = TypeVar("T")
 # What a server that starts, restarts or is briefly full answers with. Anything else it will say again.
@@ -22,7 +22,7 @@ _LAST_DELAY_SECONDS = 1.0
 
 
 async def connect_pool(
-    database_url: str, *, namespace: str, producer: str, pool_size: int, retry_seconds: float
+    database_url: str, *, namespace: str, producer: str, pool_size: int, retry_seconds: float, timers: Timers
 ) -> asyncpg.Pool:
     """A pool whose connections see the namespace's schema. Raises Unavailable or InvalidInput in one line."""
     schema, where = schema_name(namespace), describe(database_url)
@@ -47,7 +47,7 @@ async def connect_pool(
             },
         )
 
-    pool = await retrying(open_pool, database_url=database_url, retry_seconds=retry_seconds)
+    pool = await retrying(open_pool, database_url=database_url, retry_seconds=retry_seconds, timers=timers)
     if await pool.fetchval("SELECT to_regclass('outbox')") is None:
         await pool.close()
         command = f"TRADEBUS_NAMESPACE={namespace} tradebus migrate" if namespace else "tradebus migrate"
@@ -55,22 +55,24 @@ async def connect_pool(
     return pool
 
 
-async def retrying(attempt: Callable[[], Awaitable[T]], *, database_url: str, retry_seconds: float) -> T:
+async def retrying(
+    attempt: Callable[[], Awaitable[T]], *, database_url: str, retry_seconds: float, timers: Timers
+) -> T:
     """Repeats `attempt` with growing pauses. Raises Unavailable when time is up or the server refuses us for good."""
-    give_up_ns = monotonic_ns() + int(retry_seconds * 1e9)
+    give_up_ns = timers.monotonic_ns() + int(retry_seconds * 1e9)
     delay_seconds, number = _FIRST_DELAY_SECONDS, 0
     while True:
         try:
             return await attempt()
         except _PASSING as error:
-            if monotonic_ns() >= give_up_ns:
+            if timers.monotonic_ns() >= give_up_ns:
                 raise Unavailable(_line(database_url, error, "does not answer")) from error
         except asyncpg.PostgresError as error:
             raise Unavailable(_line(database_url, error, "refuses us")) from error
         except asyncpg.ClientConfigurationError as error:
             raise InvalidInput(f"DATABASE_URL: {error}") from error
         number += 1
-        await asyncio.sleep(jittered(delay_seconds, number, seed=seed_for(0, "connect")))
+        await sleep(timers, jittered(delay_seconds, number, seed=seed_for(0, "connect")))
         delay_seconds = min(_LAST_DELAY_SECONDS, 2 * delay_seconds)
 
 

@@ -7,10 +7,10 @@ Invariants (tested on real servers):
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
-from tradebus.kernel.clock import monotonic_ns
+from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 
 _SWEEP_ROWS = 500
@@ -21,13 +21,11 @@ class Outbox:
     """One per store. Sweep once before the first flush, then every few seconds.
 
     `abandoned_after_seconds`: how long another instance's rows may lie before that instance is taken for dead, as
-    `now_ns` measures it.
+    `timers` measure it.
     """
 
-    def __init__(
-        self, store: Book, bus: Bus, *, abandoned_after_seconds: float = 10.0, now_ns: Callable[[], int] = monotonic_ns
-    ) -> None:
-        self._store, self._now_ns = store, now_ns
+    def __init__(self, store: Book, bus: Bus, *, timers: Timers, abandoned_after_seconds: float = 10.0) -> None:
+        self._store, self._timers = store, timers
         self._bus = bus
         self._publishing = asyncio.Lock()
         self._abandoned_after_ns = int(abandoned_after_seconds * 1e9)
@@ -91,7 +89,7 @@ class Outbox:
         """Ids of rows that nobody alive is going to publish, in order."""
         rows = await self._store.outbox_left()
         await self._store.backlog.answered()
-        now_ns = self._now_ns()
+        now_ns = self._timers.monotonic_ns()
         others = [row_id for row_id, own in rows if not own]
         self._first_seen_ns = {row_id: self._first_seen_ns.get(row_id, now_ns) for row_id in others}
         return [

@@ -21,10 +21,12 @@ import asyncpg
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.base import Message
 from tradebus.kernel.ids import lock_key
+from tradebus.kernel.timers import Timers
 from tradebus.store.backlog import Backlog, OutboxRow
 from tradebus.store.connect import connect_pool, retrying
 from tradebus.store.postgres.standing import StandingConnection
 from tradebus.store.queries import load_queries
+from tradebus.waiting.timers import sleep
 
 _SQL = load_queries("tradebus.store", "store")
 _log = logging.getLogger("tradebus.store")
@@ -91,24 +93,38 @@ def emission_columns(messages: Sequence[Message], outgoing: Sequence[Outgoing]) 
 class Store:
     """`producer` names this process in the outbox: "<service>-<instance>", or "<service>" where there is one only."""
 
-    def __init__(self, pool: asyncpg.Pool, *, producer: str, database_url: str, retry_seconds: float) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, *, producer: str, database_url: str, retry_seconds: float, timers: Timers
+    ) -> None:
         self.pool = pool
         self.producer = producer
         self.backlog = Backlog()
         self._database_url = database_url
-        self._retry_seconds = retry_seconds
+        self._retry_seconds, self._timers = retry_seconds, timers
         self._deletion: asyncio.Task[None] | None = None
-        self._standing = StandingConnection(pool, database_url=database_url, retry_seconds=retry_seconds)
+        self._standing = StandingConnection(pool, database_url=database_url, retry_seconds=retry_seconds, timers=timers)
 
     @classmethod
     async def connect(
-        cls, database_url: str, *, namespace: str, producer: str, pool_size: int = 4, retry_seconds: float = 10.0
+        cls,
+        database_url: str,
+        *,
+        namespace: str,
+        producer: str,
+        timers: Timers,
+        pool_size: int = 4,
+        retry_seconds: float = 10.0,
     ) -> "Store":
         """Raises Unavailable where the server does not answer in time, or the namespace was never migrated."""
         pool = await connect_pool(
-            database_url, namespace=namespace, producer=producer, pool_size=pool_size + 1, retry_seconds=retry_seconds
+            database_url,
+            namespace=namespace,
+            producer=producer,
+            pool_size=pool_size + 1,
+            retry_seconds=retry_seconds,
+            timers=timers,
         )
-        return cls(pool, producer=producer, database_url=database_url, retry_seconds=retry_seconds)
+        return cls(pool, producer=producer, database_url=database_url, retry_seconds=retry_seconds, timers=timers)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[PostgresTransaction]:
@@ -117,7 +133,10 @@ class Store:
         Raises Unavailable where no connection can be had in `retry_seconds` (Postgres is gone).
         """
         connection = await retrying(
-            self.pool.acquire, database_url=self._database_url, retry_seconds=self._retry_seconds
+            self.pool.acquire,
+            database_url=self._database_url,
+            retry_seconds=self._retry_seconds,
+            timers=self._timers,
         )
         try:
             async with self._transaction(connection) as transaction:
@@ -204,7 +223,7 @@ class Store:
         await self.pool.close()
 
     async def _delete_later(self) -> None:
-        await asyncio.sleep(_DELETE_AFTER_SECONDS)
+        await sleep(self._timers, _DELETE_AFTER_SECONDS)
         self._deletion = None
         await self._delete_published()
 

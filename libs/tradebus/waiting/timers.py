@@ -10,7 +10,7 @@ from functools import partial
 from types import TracebackType
 
 from tradebus.kernel import clock as machine
-from tradebus.kernel.clock import Clock
+from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timer, Timers
 
@@ -37,6 +37,11 @@ class WallTimers:
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(seconds, call)
+
+
+def wall_timers() -> WallTimers:
+    """The machine's own, at its own pace: for whoever stands at the top (a shell, a command) and gives them to all."""
+    return WallTimers(WallClock())
 
 
 class _At:

@@ -27,6 +27,7 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 SECONDS = 2_000  # of event time; one tick per instrument and second
 FRAME_TICKS = 500
@@ -101,13 +102,13 @@ async def _run(urls: ServerUrls, frames: list[bytes], *, mode: str) -> dict[str,
 
 
 async def _register(urls: ServerUrls) -> None:
-    store = await Store.connect(urls.database_url, namespace=NAMESPACE, producer="bench-1")
+    store = await Store.connect(urls.database_url, namespace=NAMESPACE, producer="bench-1", timers=wall_timers())
     await register(store, count=INSTRUMENTS)
     await store.close()
 
 
 async def _publish(urls: ServerUrls, frames: list[bytes]) -> None:
-    bus = await RedisBus.connect(urls.redis_url, namespace=NAMESPACE)
+    bus = await RedisBus.connect(urls.redis_url, namespace=NAMESPACE, timers=wall_timers())
     stream = key_of(MD_TICKS)
     for start in range(0, len(frames), BATCH_FRAMES):
         batch = b"".join(frames[start : start + BATCH_FRAMES])

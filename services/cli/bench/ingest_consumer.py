@@ -14,6 +14,7 @@ from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.store.candles import upsert_candles
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 INSTRUMENTS = 1_000
 FIRST_NS = 28_411_905 * 60 * NANOSECONDS_PER_SECOND  # 09:15 in India on some trading day
@@ -49,8 +50,8 @@ def _floor(redis_url: str, stream: str, size: int) -> int:
 
 
 async def _candles(database_url: str, redis_url: str, namespace: str, left: int) -> int:
-    bus = await RedisBus.connect(redis_url, namespace=namespace)
-    store = await Store.connect(database_url, namespace=namespace, producer="bench-2")
+    bus = await RedisBus.connect(redis_url, namespace=namespace, timers=wall_timers())
+    store = await Store.connect(database_url, namespace=namespace, producer="bench-2", timers=wall_timers())
     subscription = await bus.subscribe([key_of(MD_TICKS)], group="bench", consumer="bench")
     builder = CandleBuilder(INSTRUMENTS, start_ns=FIRST_NS)
     builder.begin_day(FIRST_NS)

@@ -11,10 +11,9 @@ from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.registry import Broker, open_broker
 from tradebus.config.brokers import is_http_url
 from tradebus.config.settings import secrets_from_files
-from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.logs import configure_logs
-from tradebus.waiting.timers import WallTimers
+from tradebus.waiting.timers import wall_timers
 
 # Their instrument masters are public files.
 _PUBLIC_MASTERS = ("dhan", "upstox")
@@ -57,7 +56,7 @@ async def opened(
     """The broker, closed at the end. Raises InvalidInput for an unknown name, address or login."""
     parse_broker(broker, option="--broker")
     configure_logs("tradebus", level="debug" if Verbosity.log_level == "debug" else "warning")
-    login, timers = stored_login(broker, credential, public=public), WallTimers(WallClock())
+    login, timers = stored_login(broker, credential, public=public), wall_timers()
     found = open_broker(broker, login, url=broker_url(broker, url), timers=timers)
     try:
         yield found

@@ -17,10 +17,9 @@ from services.cli.output import Verbosity, print_json, say
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.registry import Broker, open_broker
-from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.runtime.logs import configure_logs
-from tradebus.waiting.timers import WallTimers
+from tradebus.waiting.timers import wall_timers
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ async def _credential(request: LoginRequest, application: Credential) -> Credent
         return application.renewed(_content(request.token_file, option="--token-file"))
     broker = open_broker(
         request.broker, replace(application, access_token=""), url=broker_url(request.broker, request.url),
-        timers=WallTimers(WallClock()),
+        timers=wall_timers(),
     )  # fmt: skip
     try:
         return application.renewed(await broker.session.complete_login(await _answer(request, broker)))
@@ -118,7 +117,7 @@ async def _address(broker: Broker) -> str | None:
 
 
 async def _state(credential: Credential, url: str) -> SessionState:
-    broker = open_broker(credential.broker, credential, url=url, timers=WallTimers(WallClock()))
+    broker = open_broker(credential.broker, credential, url=url, timers=wall_timers())
     try:
         return await broker.session.check()
     finally:

@@ -33,6 +33,7 @@ from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_datetime, ist_to_ns
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 BEGIN = time(9, 8)  # while the services come up the market opens
 _SUMMARY_SECONDS = 5.0
@@ -173,7 +174,11 @@ async def _trade(
         await stack.start_rest()
         ids = [str(reply["session_id"]) for reply in replies]
         store = await Store.connect(
-            stack.servers.database_url, namespace=stack.plan.namespace, producer="cli", pool_size=1
+            stack.servers.database_url,
+            namespace=stack.plan.namespace,
+            producer="cli",
+            pool_size=1,
+            timers=wall_timers(),
         )
         try:
             for session_id in ids:
@@ -208,7 +213,9 @@ async def _differences(
     stack: Stack, admin: SandboxAdmin, sessions: Sequence[WantedSession], outcome: RunOutcome
 ) -> list[str]:
     """What the ledger and the exchange's book of each account do not agree on."""
-    store = await Store.connect(stack.servers.database_url, namespace=stack.plan.namespace, producer="cli", pool_size=1)
+    store = await Store.connect(
+        stack.servers.database_url, namespace=stack.plan.namespace, producer="cli", pool_size=1, timers=wall_timers()
+    )
     by_user = {one.user_id: one for one in outcome.report.sessions}
     found = []
     try:

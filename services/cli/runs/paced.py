@@ -18,6 +18,7 @@ from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import ist_to_ns
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -64,8 +65,10 @@ async def run_paced(
         await stack.start_rest()
         ids = [str(reply["session_id"]) for reply in replies]
         namespace = stack.plan.namespace
-        store = await Store.connect(stack.servers.database_url, namespace=namespace, producer="cli", pool_size=1)
-        bus = await RedisBus.connect(stack.servers.redis_url, namespace=namespace)
+        store = await Store.connect(
+            stack.servers.database_url, namespace=namespace, producer="cli", pool_size=1, timers=wall_timers()
+        )
+        bus = await RedisBus.connect(stack.servers.redis_url, namespace=namespace, timers=wall_timers())
         try:
             await stack.supervisor.while_healthy(_follow(client, ids, store, bus, watcher))
             await stack.supervisor.while_healthy(stop_sessions(client, wanted, ids, reason="end of feed"))

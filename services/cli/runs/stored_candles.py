@@ -13,6 +13,7 @@ from tradebus.kernel.time import ist_to_ns
 from tradebus.store.candles import read_candles
 from tradebus.store.instruments import load_instruments
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 # What the namespace without a name is called: that of the generated market of `tradebus up`.
 _MAIN = "main"
@@ -52,7 +53,7 @@ _Found = list[tuple[Instrument, tuple[Records, Records]]]
 async def _read(
     url: str, namespace: str, *, symbols: tuple[str, ...], from_date: date | None, to_date: date | None
 ) -> _Found:
-    store = await Store.connect(url, namespace=namespace, producer="cli", pool_size=1)
+    store = await Store.connect(url, namespace=namespace, producer="cli", pool_size=1, timers=wall_timers())
     try:
         master = await load_instruments(store.pool)
         return [(one, await _minutes(store, one, from_date, to_date)) for one in _wanted(master, symbols)]

@@ -28,6 +28,7 @@ from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.time import utc_iso
 from tradebus.runtime.embedded.local import is_free
 from tradebus.store.migrate import drop_namespace, migrate
+from tradebus.waiting.timers import wall_timers
 
 FIRST = ("market_data", "gateway")
 THEN = ("execution", "risk", "strategy", "market_data_api")
@@ -123,7 +124,7 @@ async def _require_redis(servers: Servers) -> None:
     """Raises InvalidInput for an address that is none, Unavailable where nobody answers after some attempts."""
     from tradebus.bus.redis.bus import RedisBus
 
-    await (await RedisBus.connect(servers.redis_url, namespace="")).close()
+    await (await RedisBus.connect(servers.redis_url, namespace="", timers=wall_timers())).close()
 
 
 async def remove_leftovers(root: Path, servers: Servers) -> None:

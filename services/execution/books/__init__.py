@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.execution.books.memory import MemoryLedger, MemoryOwnBook
 from services.execution.books.ports import Ledger, OwnBook
 from services.execution.books.postgres import PostgresLedger, PostgresOwnBook
+from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 from tradebus.store.books import instruments_book, listings_book
 from tradebus.store.books.instruments import InstrumentsBook
@@ -26,10 +27,10 @@ class Books:
     listings: ListingsBook
 
 
-def books_of(book: Book) -> Books:
+def books_of(book: Book, *, timers: Timers) -> Books:
     """Execution's books in the book's own kind."""
     shared = instruments_book(book), listings_book(book)
     if isinstance(book, MemoryBook):
-        return Books(book, MemoryLedger(book), MemoryOwnBook(book), *shared)
+        return Books(book, MemoryLedger(book, timers=timers), MemoryOwnBook(book), *shared)
     assert isinstance(book, Store), f"no ledger for a {type(book).__name__}"
     return Books(book, PostgresLedger(book), PostgresOwnBook(book), *shared)

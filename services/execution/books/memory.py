@@ -5,7 +5,7 @@ Tables: "trades" (position to Trade), "tags" (an order's tag to its position), "
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,8 +17,8 @@ from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.execution.reconciliation import OwnOrder
 from tradebus.execution.step import NewFill, TradeStep
 from tradebus.execution.trade import Order, Trade
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
 from tradebus.store.books import sessions_book
 from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook, MemoryTransaction
 
@@ -35,10 +35,10 @@ class IntentRow:
 
 
 class MemoryLedger:
-    """See `services.execution.books.ports.Ledger`. `now_ns` measures how long an instance is silent."""
+    """See `services.execution.books.ports.Ledger`. `timers` measure how long an instance is silent."""
 
-    def __init__(self, book: MemoryBook, *, now_ns: Callable[[], int] = monotonic_ns) -> None:
-        self._book, self._sessions, self._now_ns = book, sessions_book(book), now_ns
+    def __init__(self, book: MemoryBook, *, timers: Timers) -> None:
+        self._book, self._sessions, self._timers = book, sessions_book(book), timers
 
     async def open_trade(
         self, trade: Trade, step: TradeStep, approval: Message, *, outcome: str, transaction: Any = None
@@ -124,13 +124,13 @@ class MemoryLedger:
 
     async def heartbeat(self, owner: str) -> None:
         async with self._book.begin() as transaction:
-            transaction.table("execution_instances")[owner] = self._now_ns()
+            transaction.table("execution_instances")[owner] = self._timers.monotonic_ns()
 
     async def adopt_orphans(self, owner: str, *, silent_seconds: float) -> list[str]:
         adopted: list[str] = []
         async with self._book.begin() as transaction:
             trades, beats = transaction.table("trades"), transaction.table("execution_instances")
-            before_ns = self._now_ns() - int(silent_seconds * NANOSECONDS_PER_SECOND)
+            before_ns = self._timers.monotonic_ns() - int(silent_seconds * NANOSECONDS_PER_SECOND)
             silent = {name for name, beat_ns in beats.items() if beat_ns < before_ns}
             for pos_id in sorted(one for one, trade in trades.items() if trade.owner in silent and not trade.ended):
                 await transaction.lock(f"trades {pos_id}")

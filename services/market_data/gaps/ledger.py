@@ -8,6 +8,7 @@ from services.market_data.gaps.gap import Gap
 from tradebus.bus.port import Bus
 from tradebus.contracts.base import Message
 from tradebus.contracts.streams import MD_GAPS
+from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
 
@@ -15,8 +16,8 @@ from tradebus.store.outbox import Outbox
 class GapLedger:
     """Invariant (tested on both books): what was put is told, in its order, in this life or in a later one."""
 
-    def __init__(self, book: Book, rows: GapRows, bus: Bus) -> None:
-        self._book, self._rows, self._outbox = book, rows, Outbox(book, bus)
+    def __init__(self, book: Book, rows: GapRows, bus: Bus, *, timers: Timers) -> None:
+        self._book, self._rows, self._outbox = book, rows, Outbox(book, bus, timers=timers)
         self._putting = asyncio.Lock()
 
     async def put(self, gap: Gap | None, *messages: Message) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.paper.memory import MemoryPaperBook
 from tradebus.brokers.paper.port import PaperBook
@@ -18,7 +19,7 @@ async def paper_book(request: pytest.FixtureRequest, namespace: str) -> AsyncIte
         return
     database_url = request.getfixturevalue("database_url")
     migrate(database_url, namespace=namespace)
-    store = await Store.connect(database_url, namespace=namespace, producer="test-1")
+    store = await Store.connect(database_url, namespace=namespace, producer="test-1", timers=WALL_TIMERS)
     yield PostgresPaperBook(store.pool)
     await store.close()
     drop_namespace(database_url, namespace=namespace)

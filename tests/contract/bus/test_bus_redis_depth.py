@@ -5,6 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.bus import ORDERS, RedisHarness, numbered
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.port import Entry, id_order
 from tradebus.bus.redis.dial import Dialler
@@ -28,8 +29,11 @@ async def play(redis_url: str, actions: list[tuple[str, int]]) -> None:
     harness = RedisHarness(redis_url)
     bus = await harness.bus()
     key = f"{harness.namespace}:{ORDERS}"
-    wire = Wire(Dialler(redis_url, retry_seconds=5))
-    measure, groups = Measure(wire), [await bus.subscribe([ORDERS], group=name, consumer="c") for name in "ab"]
+    wire = Wire(Dialler(redis_url, timers=WALL_TIMERS, retry_seconds=5))
+    measure, groups = (
+        Measure(wire, timers=WALL_TIMERS),
+        [await bus.subscribe([ORDERS], group=name, consumer="c") for name in "ab"],
+    )
     in_hand: list[list[Entry]] = [[], []]
     try:
         for what, number in actions:

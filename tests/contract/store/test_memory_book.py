@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.pauses import pause
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.contracts.streams import COMMANDS
@@ -79,7 +80,7 @@ async def test_a_book_that_is_away_gives_no_transaction_and_commits_none() -> No
 
 
 async def test_a_commit_whose_answer_is_lost_is_published_by_the_sweep() -> None:
-    database, bus = MemoryDatabase(), MemoryBus()
+    database, bus = MemoryDatabase(), MemoryBus(timers=WALL_TIMERS)
     book = MemoryBook(database, producer="test-1")
     database.lose_answers(1)
 
@@ -89,7 +90,7 @@ async def test_a_commit_whose_answer_is_lost_is_published_by_the_sweep() -> None
 
     with pytest.raises(Unavailable):
         await commit()
-    outbox = Outbox(book, bus)
+    outbox = Outbox(book, bus, timers=WALL_TIMERS)
     assert outbox.has_any
     await outbox.flush()
     assert [entry.body for entry in await bus.tail(COMMANDS.name, count=9)] == [pause(1).to_json()]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.errors import Unavailable
@@ -20,8 +21,8 @@ from tradebus.store.store import Store
 
 
 async def _services_reach(database_url: str, redis_url: str) -> tuple[int, float]:
-    store = await Store.connect(database_url, namespace="sockets", producer="test-1")
-    bus = await RedisBus.connect(redis_url, namespace="sockets")
+    store = await Store.connect(database_url, namespace="sockets", producer="test-1", timers=WALL_TIMERS)
+    bus = await RedisBus.connect(redis_url, namespace="sockets", timers=WALL_TIMERS)
     try:
         return await store.pool.fetchval("SELECT 1"), len(await bus.tail("nothing", count=1))
     finally:

@@ -17,6 +17,7 @@ from testkit.execution_service import (
     play,
     slice_of,
 )  # fmt: skip
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis.bus import RedisBus
@@ -114,7 +115,7 @@ async def test_killed_at_any_await_it_ends_with_the_same_book(book, bus, databas
     async with redis.asyncio.Redis.from_url(redis_url) as raw:
         keys = [key async for key in raw.scan_iter(f"{namespace}:*")]
         await raw.delete(*keys)
-    fresh = await RedisBus.connect(redis_url, namespace=namespace)
+    fresh = await RedisBus.connect(redis_url, namespace=namespace, timers=WALL_TIMERS)
     async with Running(database_url, redis_url, namespace) as running:
         await play(fresh, steps, running=running)
     await fresh.close()

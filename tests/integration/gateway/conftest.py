@@ -9,6 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from testkit.gateway import TOKEN, Gateway, register
+from testkit.waiting import WALL_TIMERS
 
 from services.cli.stack.children import free_port
 from services.gateway.bootstrap import build
@@ -37,7 +38,7 @@ async def launch(bus: Bus, store: Store) -> AsyncIterator[Callable[[GatewaySetti
     async def start(settings: GatewaySettings) -> Gateway:
         port = free_port()
         settings = settings.model_copy(update={"port": port})
-        components = await build(settings, bus=bus, store=store, clock=WallClock(), ids=RandomIds())
+        components = await build(settings, bus=bus, store=store, clock=WallClock(), ids=RandomIds(), timers=WALL_TIMERS)
         stop = asyncio.Event()
         task = asyncio.create_task(run_components(components, stop))
         client = httpx.AsyncClient(

@@ -23,7 +23,6 @@ from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import open_broker
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.kernel.clock import WallClock
-from tradebus.waiting.timers import WallTimers
 
 INFY = ListedInstrument(InstrumentKey(Segment.NSE, "INFY"), "408065", "NSE", "INFY", 1, 10)
 TCS = ListedInstrument(InstrumentKey(Segment.NSE, "TCS"), "2953217", "NSE", "TCS", 1, 10)
@@ -63,7 +62,7 @@ async def following(state: Path, url: str, *, login_seconds: float) -> AsyncIter
     source = LiveSource(settings, open_broker, clock=WallClock(), timers=WALL_TIMERS)
     asked = [{0: (INFY, FeedMode.FULL)}, {1: (TCS, FeedMode.FULL)}]
     metrics = LiveMetrics(CollectorRegistry())
-    timers = WallTimers(WallClock())
+    timers = WALL_TIMERS
     connections = FeedConnections(source, asked, login_seconds=login_seconds, metrics=metrics, timers=timers)
     task = asyncio.create_task(connections.run())
     try:

@@ -22,18 +22,15 @@ from testkit.feeds import (
     write_bars,
 )
 from testkit.live_feed import DAY, SECOND, TEN, entries, running, ticked, told
+from testkit.waiting import WALL_TIMERS
 
 from services.market_data.bootstrap import wire_api
 from services.market_data.feeds.bus_sink import CANDLES, TICKS
 from tradebus.bus.port import Bus
 from tradebus.contracts.records import TICK
-from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
 from tradebus.store.books import candles_book, feeds_book, instruments_book, listings_book
 from tradebus.store.store import Store
-from tradebus.waiting.timers import WallTimers
-
-TIMERS = WallTimers(WallClock())
 
 
 @pytest.fixture
@@ -50,7 +47,7 @@ async def test_a_recorded_day_is_published_stored_and_served(history: Path, bus:
     kept = await stored(store)
     assert same_bars(kept[-60:], bars)
     assert same_bars(kept[:-60], file_bars(history, instrument=0, day=DAY_BEFORE)[-20:])
-    tail, app = await wire_api(bus=bus, book=store, timers=TIMERS)
+    tail, app = await wire_api(bus=bus, book=store, timers=WALL_TIMERS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mds/v1") as client:
         candles = (await client.get("/candles/last?symbol=NIFTY&limit=60")).json()["candles"]
         assert [round(candle["close"] * 100) for candle in candles] == bars["close_paise"].tolist()
@@ -71,7 +68,7 @@ async def test_a_feed_whose_right_is_lost_ends_in_one_line_and_goes_on_in_its_ne
     feeder = await built(paced(history), bus=bus, book=store)
     running_feed = asyncio.create_task(feeder.run(asyncio.Event()))
     await bus.follow([CANDLES], after={CANDLES: "0"}, block_ms=10_000)
-    other = await Store.connect(database_url, namespace=migrated, producer=f"other-{migrated}")
+    other = await Store.connect(database_url, namespace=migrated, producer=f"other-{migrated}", timers=WALL_TIMERS)
     await other.pool.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE pid <> pg_backend_pid() AND application_name = $1"
@@ -92,7 +89,7 @@ async def test_a_brokers_day_is_registered_published_and_stored_and_its_gap_is_f
     broker = FakeBroker()
     broker.candles["NIFTY26NOVFUT"] = minute_candles(TEN, [2_700_000] * 60)
     broker.candles["RELIANCE"] = minute_candles(TEN, [140_000] * 60)
-    async with running(broker, tmp_path, bus, store, timers=TIMERS, feed_silent_seconds=0.3) as live:
+    async with running(broker, tmp_path, bus, store, timers=WALL_TIMERS, feed_silent_seconds=0.3) as live:
         await live.quote(0, [1, 2], [2_600_000, 2_600_500])
         await ticked(bus)
         (gap, *_) = await told(bus, "DATA_GAP")

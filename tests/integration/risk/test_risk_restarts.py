@@ -22,6 +22,7 @@ from testkit.risk import (
     ticks,
 )
 from testkit.risk_service import Around, Life, Said
+from testkit.waiting import WALL_TIMERS
 
 from services.risk.bootstrap import STREAMS
 from tradebus.bus.port import Entry
@@ -171,8 +172,8 @@ async def twin(
     """The same again in a namespace of its own."""
     namespace = f"{migrated}_twin"
     migrate(database_url, namespace=namespace)
-    bus = await RedisBus.connect(redis_url, namespace=namespace)
-    store = await Store.connect(database_url, namespace=namespace, producer="test-1")
+    bus = await RedisBus.connect(redis_url, namespace=namespace, timers=WALL_TIMERS)
+    store = await Store.connect(database_url, namespace=namespace, producer="test-1", timers=WALL_TIMERS)
     twin = Around.servers(
         store, bus, database_url=database_url, redis_url=redis_url, namespace=namespace, state_dir=tmp_path
     )

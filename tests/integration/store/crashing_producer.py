@@ -9,13 +9,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from testkit.pauses import pause
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.contracts.streams import COMMANDS
 from tradebus.store.store import Store
 
 
 async def main() -> None:
-    store = await Store.connect(os.environ["DATABASE_URL"], namespace=sys.argv[1], producer="crashing-1")
+    store = await Store.connect(
+        os.environ["DATABASE_URL"], namespace=sys.argv[1], producer="crashing-1", timers=WALL_TIMERS
+    )
     for numbers in ((1, 2), (3,)):
         async with store.begin() as transaction:
             for number in numbers:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import asyncpg
+from testkit.waiting import WALL_TIMERS
 
 from services.strategy.adapters.journal import Journal
 from tradebus.store.migrate import drop_namespace, migrate, migrations
@@ -22,7 +23,7 @@ async def test_decisions_of_before_are_there_after_the_upgrade(
         if migration.name < "0008":
             (tmp_path / f"{migration.name}.sql").write_text(migration.text)
     migrate(database_url, namespace=namespace, folder=tmp_path)
-    store = await Store.connect(database_url, namespace=namespace, producer="test-1")
+    store = await Store.connect(database_url, namespace=namespace, producer="test-1", timers=WALL_TIMERS)
     try:
         await store.pool.executemany("INSERT INTO decisions VALUES ($1, $2, $3, $4, $5, $6, $7)", ROWS)
         migrate(database_url, namespace=namespace)
@@ -37,7 +38,7 @@ async def test_decisions_of_before_are_there_after_the_upgrade(
 
 async def test_a_decision_on_legs_is_read_with_its_group(database_url: str, namespace: str) -> None:
     migrate(database_url, namespace=namespace)
-    store = await Store.connect(database_url, namespace=namespace, producer="test-1")
+    store = await Store.connect(database_url, namespace=namespace, producer="test-1", timers=WALL_TIMERS)
     rows = [
         DecisionRow("s", "straddle", 1, number, action, "why", 5, group)
         for number, (action, group) in enumerate(

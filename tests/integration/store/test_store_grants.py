@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from testkit.messages import sample
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.streams import COMMANDS, ORDERS
@@ -18,6 +19,7 @@ from tradebus.store.migrate import migrate
 from tradebus.store.outbox import Outbox
 from tradebus.store.postgres.grants import SERVICES, SHARED, WRITES, role_of
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 ROOT = Path(__file__).parents[3]
 WRITE = re.compile(r"\b(INSERT) INTO ([a-z_0-9]+)|\b(UPDATE) ([a-z_0-9]+) (?:SET|AS)|\b(DELETE) FROM ([a-z_0-9]+)")
@@ -158,10 +160,10 @@ async def test_the_store_works_as_a_service_and_publishes_only_what_is_its_own(s
     from tradebus.bus.memory.bus import MemoryBus
     from tradebus.kernel.clock import EventClock
 
-    bus = MemoryBus(clock=EventClock(1))
-    store = await Store.connect(as_service(server, "gateway"), namespace="", producer="gateway-1")
+    bus = MemoryBus(timers=WallTimers(EventClock(1)))
+    store = await Store.connect(as_service(server, "gateway"), namespace="", producer="gateway-1", timers=WALL_TIMERS)
     try:
-        outbox = Outbox(store, bus)
+        outbox = Outbox(store, bus, timers=WALL_TIMERS)
         async with store.begin() as transaction:
             assert await transaction.first_time("gateway.commands", "message")
             transaction.emit(COMMANDS.name, sample(Kill))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from testkit.pauses import bodies, commit, expected
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMANDS
@@ -30,15 +31,15 @@ async def rows_gone(store: Store) -> None:
 async def test_closing_the_store_deletes_what_was_published_and_keeps_what_was_not(
     database_url: str, migrated: str, bus: Bus, store: Store
 ) -> None:
-    closing = await Store.connect(database_url, namespace=migrated, producer="closing-1")
+    closing = await Store.connect(database_url, namespace=migrated, producer="closing-1", timers=WALL_TIMERS)
     await commit(closing, 1)
-    await Outbox(closing, bus).flush()
+    await Outbox(closing, bus, timers=WALL_TIMERS).flush()
     await commit(closing, 2)
     await closing.close()
     assert await rows_left(store) == 1
-    again = await Store.connect(database_url, namespace=migrated, producer="closing-1")
+    again = await Store.connect(database_url, namespace=migrated, producer="closing-1", timers=WALL_TIMERS)
     try:
-        assert await Outbox(again, bus).sweep() == 1
+        assert await Outbox(again, bus, timers=WALL_TIMERS).sweep() == 1
     finally:
         await again.close()
     assert await bodies(bus) == expected(1, 2)
@@ -51,9 +52,9 @@ async def test_what_a_killed_producer_committed_is_published_by_its_successor_in
     killed = await asyncio.create_subprocess_exec(sys.executable, str(CRASHING), migrated, env=environment)
     assert await killed.wait() == -signal.SIGKILL
     assert await rows_left(store) == 3, "committed twice, killed inside a third transaction"
-    successor = await Store.connect(database_url, namespace=migrated, producer="crashing-1")
+    successor = await Store.connect(database_url, namespace=migrated, producer="crashing-1", timers=WALL_TIMERS)
     try:
-        outbox = Outbox(successor, bus)
+        outbox = Outbox(successor, bus, timers=WALL_TIMERS)
         await commit(successor, 9)
         assert await outbox.sweep() == 3
         await outbox.flush()

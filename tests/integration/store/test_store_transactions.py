@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 from testkit.pauses import pause
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.contracts.streams import COMMANDS
 from tradebus.store.store import Store
@@ -74,7 +75,7 @@ async def test_the_one_who_waits_for_a_failed_first_handling_becomes_the_first(s
 async def test_the_lock_of_a_position_lets_one_transaction_in_at_a_time(
     store: Store, database_url: str, migrated: str
 ) -> None:
-    other = await Store.connect(database_url, namespace=migrated, producer="test-2")
+    other = await Store.connect(database_url, namespace=migrated, producer="test-2", timers=WALL_TIMERS)
     inside = 0
     most = 0
 

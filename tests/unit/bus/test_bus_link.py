@@ -5,9 +5,12 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testkit.simulated import passes
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.redis.link import Dropped, Link, RedisRefused, checked, executed, pack
 from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.timers import SimulatedTimers
 
 
 class Pipe(asyncio.Transport):
@@ -47,7 +50,7 @@ def test_the_nth_request_gets_the_nth_replies_however_the_bytes_are_cut(
     answers: list[list[object]], data: st.DataObject
 ) -> None:
     async def scenario() -> None:
-        link, pipe = Link(stall_seconds=10), Pipe()
+        link, pipe = Link(stall_seconds=10, timers=WALL_TIMERS), Pipe()
         link.connection_made(pipe)
         futures = [link.send(b"request %d;" % at, replies=len(answer)) for at, answer in enumerate(answers)]
         stream = b"".join(resp(value) for answer in answers for value in answer)
@@ -62,7 +65,7 @@ def test_the_nth_request_gets_the_nth_replies_however_the_bytes_are_cut(
 
 
 async def test_a_lost_connection_fails_what_was_not_answered_and_nothing_else() -> None:
-    link = Link(stall_seconds=10)
+    link = Link(stall_seconds=10, timers=WALL_TIMERS)
     link.connection_made(Pipe())
     answered, half, open_ = (link.send(b"x", replies=count) for count in (1, 2, 1))
     link.data_received(b"+OK\r\n+OK\r\n")
@@ -78,7 +81,7 @@ async def test_a_lost_connection_fails_what_was_not_answered_and_nothing_else() 
 
 
 async def test_a_reply_to_a_caller_that_went_away_is_passed_over() -> None:
-    link = Link(stall_seconds=10)
+    link = Link(stall_seconds=10, timers=WALL_TIMERS)
     link.connection_made(Pipe())
     gone, waiting = link.send(b"x", replies=1), link.send(b"y", replies=1)
     gone.cancel()
@@ -89,7 +92,7 @@ async def test_a_reply_to_a_caller_that_went_away_is_passed_over() -> None:
 
 async def test_messages_nobody_asked_for_go_to_the_listener() -> None:
     heard: list[object] = []
-    link = Link(stall_seconds=10, pushed=heard.append)
+    link = Link(stall_seconds=10, pushed=heard.append, timers=WALL_TIMERS)
     link.connection_made(Pipe())
     subscribed = link.send(b"SUBSCRIBE", replies=1)
     link.data_received(resp([b"subscribe", b"c", 1]) + resp([b"message", b"c", b"hello"]))
@@ -99,19 +102,22 @@ async def test_messages_nobody_asked_for_go_to_the_listener() -> None:
 
 
 async def test_a_connection_that_owes_an_answer_too_long_is_cut() -> None:
-    link, pipe = Link(stall_seconds=0.05), Pipe()
+    timers, pipe = SimulatedTimers(), Pipe()
+    link = Link(stall_seconds=10, timers=timers)
     link.connection_made(pipe)
-    await asyncio.sleep(0.2)  # four times as long as an answer may take
+    await passes(timers, 3_600)
     assert not pipe.aborted, "an idle connection owes nothing"
     link.send(b"XREADGROUP", replies=1, block_ms=60_000)
-    await asyncio.sleep(0.2)  # four times as long as an answer may take
+    await passes(timers, 69)
     assert not pipe.aborted, "this one may block"
     link.data_received(b"*-1\r\n")
     link.send(b"PING", replies=1)
-    async with asyncio.timeout(30):
-        while not pipe.aborted:
-            await asyncio.sleep(0.01)
+    await passes(timers, 9)
+    assert not pipe.aborted
+    await passes(timers, 2)
+    assert pipe.aborted
     link.connection_lost(None)
+    assert timers.next_due_ns() is None, "nobody watches a connection that is gone"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,7 @@ async def test_a_connection_that_owes_an_answer_too_long_is_cut() -> None:
     ],
 )
 async def test_an_error_is_raised_as_what_it_stands_for(text: str, kind: type[Exception]) -> None:
-    link = Link(stall_seconds=10)
+    link = Link(stall_seconds=10, timers=WALL_TIMERS)
     link.connection_made(Pipe())
     plain, inside = link.send(b"x", replies=2), link.send(b"x", replies=2)
     link.data_received(f"+OK\r\n-{text}\r\n+OK\r\n*2\r\n:1\r\n-{text}\r\n".encode())

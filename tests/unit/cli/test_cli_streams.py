@@ -8,13 +8,14 @@ from tradebus.bus.port import Outgoing
 from tradebus.contracts.streams import COMMANDS, MD_TICKS
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput
+from tradebus.waiting.timers import WallTimers
 
 TICKS = MD_TICKS.shard(0)
 
 
 async def bus_with_groups() -> tuple[MemoryBus, EventClock]:
     clock = EventClock(1)
-    bus = MemoryBus(clock=clock, max_entries={COMMANDS.name: 8}, back_pressure_seconds=0.01)
+    bus = MemoryBus(timers=WallTimers(clock), max_entries={COMMANDS.name: 8}, back_pressure_seconds=0.01)
     gone = await bus.subscribe([COMMANDS.name, TICKS], group="execution-2", consumer="2")
     await bus.subscribe([COMMANDS.name], group="risk", consumer="risk")
     for _ in range(6):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from testkit.waiting import WALL_TIMERS
 
 from services.cli.tailing import show_newest, stream_name
 from tradebus.bus.memory.bus import MemoryBus
@@ -24,19 +25,22 @@ from tradebus.contracts.streams import COMMANDS
 async def test_an_empty_stream_is_said_on_stderr(
     stream: str, follow: bool, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await show_newest(MemoryBus(), stream_name(stream), count=20, follow=follow, json=False) == "0"
+    assert (
+        await show_newest(MemoryBus(timers=WALL_TIMERS), stream_name(stream), count=20, follow=follow, json=False)
+        == "0"
+    )
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", f"{said}\n")
 
 
 async def test_one_object_is_printed_of_an_empty_stream_as_well(capsys: pytest.CaptureFixture[str]) -> None:
-    await show_newest(MemoryBus(), "orders.v1", count=20, follow=False, json=True)
+    await show_newest(MemoryBus(timers=WALL_TIMERS), "orders.v1", count=20, follow=False, json=True)
     assert json.loads(capsys.readouterr().out)["entries"] == []
 
 
 @pytest.mark.parametrize("count", [0, 1])
 async def test_a_stream_with_entries_is_not_called_empty(count: int, capsys: pytest.CaptureFixture[str]) -> None:
-    bus = MemoryBus()
+    bus = MemoryBus(timers=WALL_TIMERS)
     await bus.publish([Outgoing(COMMANDS.name, "FLATTEN", b"{}")] * 2)
     newest = (await bus.tail(COMMANDS.name, count=1))[0].entry_id
     assert await show_newest(bus, COMMANDS.name, count=count, follow=True, json=False) == newest

@@ -9,6 +9,7 @@ from testkit.broker_life import BrokerLife, opened, trading
 from testkit.execution_brokers import FUTURE, PRICE, SECOND, TEN, approval, exit_of, spec
 from testkit.execution_service import TICKS, slice_of
 from testkit.fake_broker import MASTER, UNREACHABLE, FakeBroker
+from testkit.waiting import WALL_TIMERS
 
 from services.execution.books import books_of
 from tradebus.brokers.account import NetPosition, SessionState
@@ -192,7 +193,7 @@ async def test_paper_and_two_brokers_at_once(around) -> None:
         filled = {one.session_id for one in await life.trades() if one.entry_order().state is OrderState.FILLED}
         assert filled == {"s3"}, "the market's prices fill paper orders and nobody else's"
     assert [len(broker.book.requests) for broker in (kite, dhan)] == [1, 1]
-    listings, day = books_of(around.book).listings, date(2026, 11, 25)
+    listings, day = books_of(around.book, timers=WALL_TIMERS).listings, date(2026, 11, 25)
     kept = [(broker, row.token) for broker in ("dhan", "kite") for row in await listings.listed(broker, listed_on=day)]
     assert kept == [("dhan", "D501"), ("kite", "501")]
 

@@ -7,6 +7,7 @@ import pytest
 from testkit.execution_around import Around, until
 from testkit.execution_books import begin, emit, register
 from testkit.execution_service import APPROVALS, MORNING, SECOND, approval, exit_of, intent, mark, slice_of, spec
+from testkit.waiting import WALL_TIMERS
 
 from services.gateway.watchers import SessionWatcher
 from tradebus.bus.port import Outgoing
@@ -17,11 +18,9 @@ from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import SessionStatus
 from tradebus.contracts.signals import Side
 from tradebus.contracts.streams import SESSIONS
-from tradebus.kernel.clock import WallClock, monotonic_ns
 from tradebus.store.books import session_register
 from tradebus.store.outbox import Outbox
 from tradebus.trading.states import OrderState, TradeState
-from tradebus.waiting.timers import WallTimers
 
 ENTRY = approval(1, at_ns=MORNING)
 X = Instrument(
@@ -168,8 +167,8 @@ async def test_an_exit_whose_trade_lives_is_left_to_the_trade_and_answered_once_
 async def test_a_session_that_stops_with_such_an_approval_reaches_its_end(around: Around) -> None:
     sessions = session_register(around.book)
     watcher = SessionWatcher(
-        book=around.book, register=sessions, outbox=Outbox(around.book, around.bus, now_ns=monotonic_ns),
-        timers=WallTimers(WallClock()), start_timeout_seconds=30,
+        book=around.book, register=sessions, outbox=Outbox(around.book, around.bus, timers=WALL_TIMERS),
+        timers=WALL_TIMERS, start_timeout_seconds=30,
     )  # fmt: skip
     await emit(around.book, APPROVALS, LATER)
     async with around.book.begin() as transaction:

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from testkit.gateway import TOKEN, MemoryGateway, register
+from testkit.waiting import WALL_TIMERS
 
 from services.gateway.bootstrap import wire
 from services.gateway.settings import GatewaySettings
@@ -33,7 +34,11 @@ async def launch_twin(tmp_path: Path) -> AsyncIterator[Launch]:
             state_dir=tmp_path / "state", api_token=SecretStr(TOKEN),
             **{"session_start_timeout_seconds": 15, **settings},
         )  # fmt: skip
-        bus, book, clock = MemoryBus(), MemoryBook(MemoryDatabase(), producer="gateway-1"), WallClock()
+        bus, book, clock = (
+            MemoryBus(timers=WALL_TIMERS),
+            MemoryBook(MemoryDatabase(), producer="gateway-1"),
+            WallClock(),
+        )
         await register(book)
         wired = await wire(
             given, bus=bus, book=book, clock=clock, ids=RandomIds(), timers=WallTimers(clock),

@@ -4,14 +4,14 @@ import asyncio
 import json
 from typing import Any, cast
 
+from testkit.waiting import WALL_TIMERS
+
 from services.gateway.domain.body import ExternalCommand, RefusedCommand
 from services.gateway.doors import ChannelDoor, InboxHandler
 from services.gateway.handlers import CommandHandler
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMAND_INBOX
-from tradebus.kernel.clock import WallClock
-from tradebus.waiting.timers import WallTimers
 
 
 class Hands:
@@ -35,10 +35,10 @@ class Hands:
 
 
 async def test_no_user_waits_for_another_and_kill_for_nobody() -> None:
-    bus, hands, stop = MemoryBus(), Hands(), asyncio.Event()
+    bus, hands, stop = MemoryBus(timers=WALL_TIMERS), Hands(), asyncio.Event()
     listener = bus.listen(COMMAND_CHANNEL)
     await listener.ready()
-    door = ChannelDoor(listener, cast(CommandHandler, hands), timers=WallTimers(WallClock()))
+    door = ChannelDoor(listener, cast(CommandHandler, hands), timers=WALL_TIMERS)
     running = asyncio.create_task(door.run(stop))
 
     async def send(action: str, user_id: str | None = None) -> None:
@@ -80,7 +80,7 @@ class Inbox(Hands):
 
 
 async def test_what_the_inbox_puts_aside_is_answered_to_its_sender_by_the_group_that_carries_it_out() -> None:
-    bus, hands = MemoryBus(), Inbox()
+    bus, hands = MemoryBus(timers=WALL_TIMERS), Inbox()
     bodies: list[dict[str, Any]] = [
         {"action": "STOP_TRADING", "user_id": "123", "command_id": "c1", "data": {}},
         {"action": "KILL", "command_id": "c2", "data": {}},

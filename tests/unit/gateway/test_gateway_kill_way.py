@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from testkit.waiting import WALL_TIMERS
 
 from services.gateway.killswitch import KillWay, announce
 from tradebus.bus.memory.bus import MemoryBus
@@ -19,10 +20,10 @@ from tradebus.store.outbox import Outbox
 
 class Desk:
     def __init__(self, bus: MemoryBus | None = None) -> None:
-        self.bus, self.database, self.clock = bus or MemoryBus(), MemoryDatabase(), EventClock(5)
+        self.bus, self.database, self.clock = bus or MemoryBus(timers=WALL_TIMERS), MemoryDatabase(), EventClock(5)
         self.book = MemoryBook(self.database, producer="gateway-1")
         self.switch = kill_switch_book(self.book)
-        self.outbox = Outbox(self.book, self.bus)
+        self.outbox = Outbox(self.book, self.bus, timers=WALL_TIMERS)
         self.way = KillWay(bus=self.bus, book=self.book, outbox=self.outbox, switch=self.switch, clock=self.clock)
 
     async def told(self) -> list[str]:
@@ -40,7 +41,7 @@ async def test_both_ways_carry_one_id_so_that_services_handle_it_once() -> None:
 
 
 async def test_a_stream_that_is_full_of_what_nobody_reads_does_not_hold_it_up() -> None:
-    desk = Desk(MemoryBus(max_entries={COMMANDS.name: 8}, back_pressure_seconds=0.01))
+    desk = Desk(MemoryBus(max_entries={COMMANDS.name: 8}, back_pressure_seconds=0.01, timers=WALL_TIMERS))
     await desk.bus.subscribe([COMMANDS.name], group="execution-2", consumer="retired")
     for _ in range(6):  # three quarters
         await desk.bus.publish([Outgoing(COMMANDS.name, "FLATTEN", b"{}")])
@@ -67,8 +68,8 @@ async def test_with_the_bus_away_the_row_stands_and_is_told_when_it_is_back() ->
     with pytest.raises(Unavailable):
         await desk.way.kill("enough")
     assert (await desk.switch.read()) is not None
-    back = MemoryBus()
-    await Outbox(desk.book, back).flush()
+    back = MemoryBus(timers=WALL_TIMERS)
+    await Outbox(desk.book, back, timers=WALL_TIMERS).flush()
     assert [entry.kind for entry in await back.tail(COMMANDS.name, count=9)] == ["KILL"]
 
 

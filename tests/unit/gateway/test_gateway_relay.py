@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from testkit.consuming import drained
+from testkit.waiting import WALL_TIMERS
 
 from services.gateway.relay import DEAD, GROUP, TOLD, Relay, open_relay
 from tradebus.bus.memory.bus import MemoryBus
@@ -14,9 +15,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionResumed
 from tradebus.contracts.signals import EntrySignal, Side
 from tradebus.contracts.streams import COMMAND_INBOX, COMMANDS, EVENT_CHANNEL, EVENTS, ORDERS, SESSIONS, SIGNALS
-from tradebus.kernel.clock import WallClock
 from tradebus.runtime.consumer import BusPublisher, Consumer, ConsumerMetrics
-from tradebus.waiting.timers import WallTimers
 
 
 def signal(number: int) -> Message:
@@ -43,12 +42,12 @@ async def told(bus: Bus) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def bus() -> Bus:
-    return MemoryBus()
+    return MemoryBus(timers=WALL_TIMERS)
 
 
 def relay(bus: Bus) -> Consumer:
     """A new life of the gateway's relay."""
-    timers = WallTimers(WallClock())
+    timers = WALL_TIMERS
     return Consumer(
         "relay", open_input=lambda: open_relay(bus, consumer="1", timers=timers), handler=Relay(bus, clock=timers),
         publisher=BusPublisher(bus), timers=timers, metrics=ConsumerMetrics(CollectorRegistry()), coalesce=True,

@@ -2,6 +2,7 @@
 
 import pytest
 from testkit.feeds import memory_book
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.store.memory_book import MemoryBook
@@ -9,7 +10,7 @@ from tradebus.store.memory_book import MemoryBook
 
 @pytest.fixture
 def bus() -> MemoryBus:
-    return MemoryBus()
+    return MemoryBus(timers=WALL_TIMERS)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from testkit.risk import OTHER, SECOND, STOCK, at, entry, every_second, exit_signal, opened, spec, ticks
 from testkit.risk_service import Around
+from testkit.waiting import WALL_TIMERS
 
 from services.risk.messages import INTENTS_STREAM
 from tradebus.bus.memory.bus import MemoryBus
@@ -185,7 +186,7 @@ async def test_a_command_for_a_session_whose_row_cannot_be_read_is_taken_and_sai
 
 async def test_risk_that_was_away_for_longer_than_the_stream_keeps_catches_up(tmp_path: Path) -> None:
     around = Around.memory(state_dir=tmp_path)
-    around.bus = MemoryBus(max_entries={MD_TICKS.name: 5})
+    around.bus = MemoryBus(max_entries={MD_TICKS.name: 5}, timers=WALL_TIMERS)
     await around.prepare()
     first = await around.life()
     await around.session(spec(daily_max_loss_paise=10_000))

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from pydantic import BaseModel
 from testkit.consuming import IN, OTHER, OUT, QUICK, Bench, ScriptedHandler, drained, moved
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Entry, Outgoing
@@ -13,6 +14,7 @@ from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.timers import SimulatedTimers
 from tradebus.runtime.consumer import DONE, Answer, BusPublisher, Done, Effect, Policy, PutAside, TryLater
+from tradebus.waiting.timers import WallTimers
 
 
 async def test_what_is_put_aside_is_a_dead_letter_with_its_reason_and_the_others_go_on() -> None:
@@ -264,7 +266,7 @@ async def test_entries_of_a_dead_consumer_are_claimed() -> None:
 
 
 async def test_a_reader_whose_stream_was_trimmed_learns_it() -> None:
-    bench = Bench(MemoryBus(max_entries={"md.ticks.v1": 20}))
+    bench = Bench(MemoryBus(max_entries={"md.ticks.v1": 20}, timers=WALL_TIMERS))
     gaps: list[bool] = []
 
     def script(entry: Entry) -> Answer:
@@ -283,7 +285,9 @@ async def test_a_reader_whose_stream_was_trimmed_learns_it() -> None:
 
 async def test_a_reader_that_was_passed_over_begins_again_from_the_book() -> None:
     clock = EventClock(1)
-    bench = Bench(MemoryBus(clock=clock, max_entries={IN: 20}, back_pressure_seconds=0.01, silent_seconds=60))
+    bench = Bench(
+        MemoryBus(timers=WallTimers(clock), max_entries={IN: 20}, back_pressure_seconds=0.01, silent_seconds=60)
+    )
     handler = ScriptedHandler()
     consumer = bench.consumer(handler)
     await bench.send("a")
@@ -299,7 +303,7 @@ async def test_a_reader_that_was_passed_over_begins_again_from_the_book() -> Non
 
 
 async def test_told_to_stop_while_the_bus_is_full_nothing_is_acknowledged_that_was_not_published() -> None:
-    bench = Bench(MemoryBus(max_entries={OUT: 4}, back_pressure_seconds=0.01))
+    bench = Bench(MemoryBus(max_entries={OUT: 4}, back_pressure_seconds=0.01, timers=WALL_TIMERS))
     await bench.bus.subscribe([OUT], group="asleep", consumer="x")
     await bench.send(*"abcdefgh")
     handler = ScriptedHandler(lambda entry: Done(then=[Outgoing(OUT, "TEXT", entry.body)]))

@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 from testkit.consuming import IN, QUICK, Bench, ScriptedHandler
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.port import Subscription
-from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.consumer import BusPublisher, Consumer
 from tradebus.runtime.consuming.trouble import Trouble, first_problem
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import run_components
-from tradebus.waiting.timers import WallTimers
 
 
 class Alone:
@@ -38,7 +37,7 @@ def refused(bench: Bench, problems: list[str | None]) -> Consumer:
 
     return Consumer(
         "relay", open_input=open_input, handler=ScriptedHandler(), publisher=BusPublisher(bench.bus),
-        timers=WallTimers(WallClock()), metrics=bench.metrics, policy=QUICK,
+        timers=WALL_TIMERS, metrics=bench.metrics, policy=QUICK,
     )  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """The bus in memory: for backtests and tests, in one event loop. Passes the Redis bus's test suite.
 
 A restart is a new subscription of the same group and consumer: it finds what the old one left unacknowledged. Idleness
-(`claim_idle`) is judged by the injected clock; blocking reads and back-pressure wait in the event loop's time.
+(`claim_idle`) is judged by the injected timers' clock; blocking reads and back-pressure wait by them too.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from tradebus.bus.memory.stream import MemoryStream
@@ -22,8 +23,9 @@ from tradebus.bus.pressure import (
     timed_out,
     waits,
 )
-from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,14 +37,14 @@ class MemoryBus:
     def __init__(
         self,
         *,
-        clock: Clock | None = None,
+        timers: Timers,
         back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
         silent_seconds: float = SILENT_SECONDS,
         max_entries: Mapping[str, int] | None = None,
         paced: bool = False,
     ) -> None:
         """`paced`: publishers of dense streams wait for readers too. `silent_seconds`: as `RedisBus.connect`."""
-        self._clock, self._paced = clock or WallClock(), paced
+        self._timers, self._paced = timers, paced
         self._back_pressure_seconds = back_pressure_seconds
         self._max_entries = max_entries or {}
         self._silence = Silence(silent_seconds=silent_seconds, paced=paced)
@@ -61,7 +63,7 @@ class MemoryBus:
         if stream is None:
             limit = limit_of(name, self._max_entries)
             stream = self._streams[name] = MemoryStream(
-                name, limit, self._clock, waits=waits(name, paced=self._paced), silence=self._silence
+                name, limit, self._timers, waits=waits(name, paced=self._paced), silence=self._silence
             )
         return stream
 
@@ -99,28 +101,29 @@ class MemoryBus:
 
         Raises Unavailable once the bus is closed.
         """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
+        loop, timers = asyncio.get_running_loop(), self._timers
+        end_ns = timers.monotonic_ns() + round(seconds * NANOSECONDS_PER_SECOND)
         while True:
             if self._closed:
                 raise Unavailable("the bus is closed")
             value = condition()
-            left = end - loop.time()
-            if value or left <= 0:
+            left_ns = end_ns - timers.monotonic_ns()
+            if value or left_ns <= 0:
                 return value
             happened = loop.create_future()
             self._waiting[happened] = None
+            timer = timers.after(left_ns / NANOSECONDS_PER_SECOND, partial(_look, happened))
             try:
-                await asyncio.wait([happened], timeout=left)
+                await happened
             finally:
+                timer.cancel()
                 self._waiting.pop(happened, None)
 
     def wake(self) -> None:
         """Lets everyone who waits look again."""
         waiting, self._waiting = self._waiting, {}
         for happened in waiting:
-            if not happened.done():
-                happened.set_result(None)
+            _look(happened)
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> MemorySubscription:
         for name in streams:
@@ -182,6 +185,11 @@ class MemoryBus:
         self.wake()
         for listener in [one for listeners in self._listeners.values() for one in listeners]:
             await listener.aclose()
+
+
+def _look(happened: "asyncio.Future[None]") -> None:
+    if not happened.done():
+        happened.set_result(None)
 
 
 class MemoryListener:

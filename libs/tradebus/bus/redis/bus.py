@@ -11,7 +11,6 @@ buffer while the next connection looks, and a Redis that came back without its l
 delivery as at least once, and their inboxes absorb the rest. `broadcast` may reach a listener twice, or not at all.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from tradebus.bus.port import DeadLetter, Entry, GroupState, Outgoing, dead_letter_stream
@@ -32,6 +31,9 @@ from tradebus.bus.redis.listening import RedisListener
 from tradebus.bus.redis.measure import Measure
 from tradebus.bus.redis.subscription import RedisSubscription, read_dead_letter
 from tradebus.bus.redis.wire import Wire
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import sleep
 
 _PAGE = 64
 
@@ -52,7 +54,7 @@ class RedisBus:
         self._back_pressure_seconds = back_pressure_seconds
         self._paced = paced
         self._credits = Credits(max_entries)
-        self._measure = Measure(self._wire)
+        self._measure = Measure(self._wire, timers=dialler.timers)
         self._silence = Silence(silent_seconds=silent_seconds, paced=paced)
         self._last_ids: dict[str, bytes] = {}
 
@@ -62,6 +64,7 @@ class RedisBus:
         redis_url: str,
         *,
         namespace: str,
+        timers: Timers,
         retry_seconds: float = 10.0,
         back_pressure_seconds: float = BACK_PRESSURE_SECONDS,
         stall_seconds: float = STALL_SECONDS,
@@ -72,18 +75,16 @@ class RedisBus:
         """Connects, trying for `retry_seconds`. `max_entries` overrides the stream table's bounds, by stream name.
         `paced`: publishers of dense streams wait for readers too.
 
-        A publish waits for a full stream for `back_pressure_seconds`; a connection that owes an answer for
-        `stall_seconds` is given up for a new one. A group that nobody has read for `silent_seconds` holds up no stream
-        whose entries are in Postgres too.
+        All of it waits by `timers`, except that Redis ends a read that blocks. A publish waits for a full stream for
+        `back_pressure_seconds`; a connection that owes an answer for `stall_seconds` is given up for a new one. A group
+        that nobody has read for `silent_seconds` holds up no stream whose entries are in Postgres too.
 
         Raises InvalidInput for a malformed URL, Unavailable where no Redis answers or lets this client in.
         """
         dialler = Dialler(
-            redis_url,
-            retry_seconds=retry_seconds,
-            stall_seconds=stall_seconds,
+            redis_url, timers=timers, retry_seconds=retry_seconds, stall_seconds=stall_seconds,
             client_name=f"tradebus:{namespace or 'default'}",
-        )
+        )  # fmt: skip
         bus = cls(
             dialler, namespace=namespace, back_pressure_seconds=back_pressure_seconds, max_entries=max_entries or {},
             paced=paced, silent_seconds=silent_seconds,
@@ -155,16 +156,16 @@ class RedisBus:
                 self._last_ids[stream] = newest[0][0] if newest else b"0-0"
             credit.measured(depth=0, count=count)
             return
-        loop = asyncio.get_running_loop()
-        end, attempt = loop.time() + self._back_pressure_seconds, 0
+        timers, attempt = self._dialler.timers, 0
+        end_ns = timers.monotonic_ns() + int(self._back_pressure_seconds * NANOSECONDS_PER_SECOND)
         while True:
             depth = await self._measure.awaited(self._prefix + stream, stream, credit, self._silence, count=count)
             self._last_ids.setdefault(stream, depth.last_id)
             if credit.measured(depth=depth.entries, count=count):
                 return
-            if loop.time() >= end:
+            if timers.monotonic_ns() >= end_ns:
                 raise timed_out(stream, group=depth.group, depth=depth.entries, max_entries=credit.max_entries)
-            await asyncio.sleep(back_off(attempt))
+            await sleep(timers, back_off(attempt, timers))
             attempt = min(attempt + 1, 3)
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> RedisSubscription:

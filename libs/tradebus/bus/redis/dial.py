@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 from redis.asyncio.connection import parse_url
 
 from tradebus.bus.redis.link import STALL_SECONDS, Dropped, Link, RedisRefused, Reply, checked, pack
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.rng import jittered
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import deadline, sleep
 
 HANDSHAKE_SECONDS = 5.0
 BACKOFF_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -27,6 +29,7 @@ class Dialler:
         self,
         redis_url: str,
         *,
+        timers: Timers,
         retry_seconds: float,
         stall_seconds: float = STALL_SECONDS,
         client_name: str = "tradebus",
@@ -38,6 +41,7 @@ class Dialler:
             raise InvalidInput(
                 "REDIS_URL: not a Redis address, write redis://[user:password@]host:port/database"
             ) from error
+        self.timers = timers
         self.retry_seconds, self._stall_seconds = retry_seconds, stall_seconds
         self._path: str | None = options.get("path")
         self._host: str = options.get("host") or "127.0.0.1"
@@ -47,27 +51,26 @@ class Dialler:
 
     async def dial(self, pushed: Callable[[list[Reply]], None] | None = None) -> Link:
         """A link that has been let in, after as many attempts as `retry_seconds` allow. Raises Unavailable."""
-        loop = asyncio.get_running_loop()
-        end, attempt = loop.time() + self.retry_seconds, 0
+        end_ns, attempt = self.timers.monotonic_ns() + int(self.retry_seconds * NANOSECONDS_PER_SECOND), 0
         while True:
             try:
                 return await self._dial_once(pushed)
             except (OSError, Dropped, TimeoutError) as error:
-                delay = back_off(attempt)
-                if loop.time() + delay > end:
+                delay = back_off(attempt, self.timers)
+                if self.timers.monotonic_ns() + delay * NANOSECONDS_PER_SECOND > end_ns:
                     raise Unavailable(
                         f"Redis at {self.place} does not answer ({_plain(error)}): start it, or correct REDIS_URL"
                     ) from None
-                await asyncio.sleep(delay)
+                await sleep(self.timers, delay)
                 attempt += 1
 
     async def _dial_once(self, pushed: Callable[[list[Reply]], None] | None) -> Link:
         loop = asyncio.get_running_loop()
 
         def make() -> Link:
-            return Link(stall_seconds=self._stall_seconds, pushed=pushed)
+            return Link(timers=self.timers, stall_seconds=self._stall_seconds, pushed=pushed)
 
-        async with asyncio.timeout(HANDSHAKE_SECONDS):
+        async with deadline(self.timers, HANDSHAKE_SECONDS):
             if self._path is not None:
                 _, link = await loop.create_unix_connection(make, self._path)
             else:
@@ -89,22 +92,23 @@ class Retry:
     def __init__(self, dialler: Dialler) -> None:
         self._dialler = dialler
         self._attempt = 0
-        self._end: float | None = None
+        self._end_ns: int | None = None
 
     async def wait(self, error: Exception) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._end is None:
-            self._end = now + self._dialler.retry_seconds
-        if now > self._end:
+        timers = self._dialler.timers
+        now_ns = timers.monotonic_ns()
+        if self._end_ns is None:
+            self._end_ns = now_ns + int(self._dialler.retry_seconds * NANOSECONDS_PER_SECOND)
+        if now_ns > self._end_ns:
             raise Unavailable(f"Redis at {self._dialler.place} keeps failing ({_plain(error)})") from None
-        await asyncio.sleep(back_off(self._attempt))
+        await sleep(timers, back_off(self._attempt, timers))
         self._attempt += 1
 
 
-def back_off(attempt: int) -> float:
+def back_off(attempt: int, timers: Timers) -> float:
     """Seconds to wait before attempt `attempt` + 1, with jitter so that services do not return all at once."""
     delay = BACKOFF_SECONDS[min(attempt, len(BACKOFF_SECONDS) - 1)]
-    return jittered(delay, attempt, seed=monotonic_ns())
+    return jittered(delay, attempt, seed=timers.monotonic_ns())
 
 
 def _hello(options: dict[str, Any], client_name: str) -> list[bytes]:

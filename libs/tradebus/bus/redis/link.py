@@ -19,9 +19,9 @@ from typing import Any, cast
 import hiredis
 from redis.exceptions import RedisError
 
-from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timer, Timers
 
 STALL_SECONDS = 10.0
 # Refusals that end by themselves: a server that is loading its data, or has just stopped being the primary.
@@ -52,12 +52,15 @@ class _Call:
 class Link(asyncio.Protocol):
     """A live connection. `pushed` receives the messages of channels this link subscribed to."""
 
-    def __init__(self, *, stall_seconds: float, pushed: Callable[[list[Reply]], None] | None = None) -> None:
+    def __init__(
+        self, *, timers: Timers, stall_seconds: float, pushed: Callable[[list[Reply]], None] | None = None
+    ) -> None:
         self._reader = hiredis.Reader(replyError=RedisRefused, notEnoughData=_INCOMPLETE)
         self._calls: deque[_Call] = deque()
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
-        self._watch: asyncio.TimerHandle | None = None
+        self._timers, self._monotonic_ns = timers, timers.monotonic_ns  # bound once: it is asked for every request
+        self._watch: Timer | None = None
         self._pushed = pushed
         self._stall_seconds = stall_seconds
         self.closed = self._loop.create_future()
@@ -68,7 +71,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
-        self._watch = self._loop.call_later(self._stall_seconds / 10, self._cut_if_stalled)
+        self._watch = self._timers.after(self._stall_seconds / 10, self._cut_if_stalled)
 
     def data_received(self, data: bytes) -> None:
         reader, calls = self._reader, self._calls
@@ -103,7 +106,7 @@ class Link(asyncio.Protocol):
             raise Dropped("the connection to Redis is down")
         future: asyncio.Future[list[Reply]] = self._loop.create_future()
         allowed_ns = int((self._stall_seconds + block_ms / 1000) * NANOSECONDS_PER_SECOND)
-        self._calls.append(_Call(future, replies, monotonic_ns() + allowed_ns))
+        self._calls.append(_Call(future, replies, self._monotonic_ns() + allowed_ns))
         self._transport.write(request)
         return future
 
@@ -126,10 +129,10 @@ class Link(asyncio.Protocol):
     def _cut_if_stalled(self) -> None:
         if self._transport is None:
             return
-        if self._calls and self._calls[0].deadline_ns < monotonic_ns():
+        if self._calls and self._calls[0].deadline_ns < self._monotonic_ns():
             self._transport.abort()
             return
-        self._watch = self._loop.call_later(self._stall_seconds / 10, self._cut_if_stalled)
+        self._watch = self._timers.after(self._stall_seconds / 10, self._cut_if_stalled)
 
 
 def pack(*arguments: bytes | str | int) -> bytes:

@@ -6,7 +6,6 @@ added) is kept, and from an id above a mark's on there are at most `added now - 
 than every mark (left by an earlier life of this process) is counted one by one.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Set
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from tradebus.bus.port import GroupState, id_order
 from tradebus.bus.pressure import Credit, Silence
 from tradebus.bus.redis.link import RedisRefused, Reply, pack
 from tradebus.bus.redis.wire import Wire
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
 
 _MARKS_MAX = 256
 _PAGE = 200
@@ -38,8 +39,8 @@ class _Mark:
 class Measure:
     """Measures streams through one wire, remembering marks per key."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, wire: Wire, *, timers: Timers) -> None:
+        self._wire, self._timers = wire, timers
         self._marks: dict[str, deque[_Mark]] = {}
 
     async def depth(self, key: str, *, without: Set[str] = frozenset()) -> Depth:
@@ -70,7 +71,7 @@ class Measure:
         the stream, whose key this is, would be full with them."""
         depth = await self.depth(key)
         if depth.entries >= credit.half and silence.concerns(stream):
-            now_seconds = asyncio.get_running_loop().time()
+            now_seconds = self._timers.monotonic_ns() / NANOSECONDS_PER_SECOND
             silent = silence.of(stream, await self.groups(key), now_seconds=now_seconds)
             if silent and depth.entries + count > credit.full_at:
                 return await self.depth(key, without=silent)

@@ -32,7 +32,7 @@ class RedisSubscription:
     ) -> None:
         self.streams, self.group, self.consumer = tuple(streams), group, consumer
         self._publish_with, self._dialler, self._wire, self._prefix = publish_with, dialler, wire, prefix
-        self._measure = Measure(wire)
+        self._measure = Measure(wire, timers=dialler.timers)
         self._last_life: tuple[str, ...] | None = None  # what it had in hand; None until it is asked for
         self._reader = RedisReader(dialler, wire, prefix=prefix, streams=streams, group=group, consumer=consumer)
 

@@ -6,6 +6,7 @@ import contextlib
 from tradebus.bus.redis.dial import Dialler, Retry
 from tradebus.bus.redis.link import Dropped, Link, Reply, checked
 from tradebus.kernel.errors import Unavailable
+from tradebus.waiting.timers import deadline
 
 
 class Wire:
@@ -54,6 +55,6 @@ class Wire:
         self._closed = True
         if self._link is not None and self._link.alive:
             self._link.cut()
-            with contextlib.suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(1.0):
+            with contextlib.suppress(TimeoutError):
+                async with deadline(self._dialler.timers, 1.0):
                     await self._link.closed

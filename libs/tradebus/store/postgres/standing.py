@@ -7,14 +7,16 @@ import asyncio
 
 import asyncpg
 
+from tradebus.kernel.timers import Timers
 from tradebus.store.connect import retrying
 
 
 class StandingConnection:
     """Takes its connection from `pool` at the first use, and another one where that one was lost."""
 
-    def __init__(self, pool: asyncpg.Pool, *, database_url: str, retry_seconds: float) -> None:
-        self._pool, self._database_url, self._retry_seconds = pool, database_url, retry_seconds
+    def __init__(self, pool: asyncpg.Pool, *, database_url: str, retry_seconds: float, timers: Timers) -> None:
+        self._pool, self._database_url = pool, database_url
+        self._retry_seconds, self._timers = retry_seconds, timers
         self._connection: asyncpg.Connection | None = None
         self._turn = asyncio.Lock()
 
@@ -43,7 +45,10 @@ class StandingConnection:
     async def _take(self) -> asyncpg.Connection:
         await self._give_back()
         self._connection = await retrying(
-            self._pool.acquire, database_url=self._database_url, retry_seconds=self._retry_seconds
+            self._pool.acquire,
+            database_url=self._database_url,
+            retry_seconds=self._retry_seconds,
+            timers=self._timers,
         )
         return self._connection
 

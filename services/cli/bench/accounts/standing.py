@@ -28,6 +28,7 @@ from tradebus.runtime.embedded import ServerUrls
 from tradebus.store.instruments import register_instruments
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 HANGING, OTHERS = "dhan", ("kite", "upstox")
 DELAY_SECONDS = 12.0
@@ -110,8 +111,8 @@ async def standing(urls: ServerUrls, folder: Path, *, namespace: str) -> AsyncIt
         "OPENING_PAISE": str(10**15),
     })  # fmt: skip
     sandbox = Child(spec, log=folder / "sandbox.log")
-    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1")
-    bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
+    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1", timers=wall_timers())
+    bus = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers())
     execution = hearing = None
     try:
         await started(sandbox)

@@ -14,6 +14,7 @@ from services.execution.settings import ExecutionSettings
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.shell import Component, run_service
 from tradebus.store.store import Store
 from tradebus.trading.orders import BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
@@ -54,6 +55,7 @@ async def build(
     store: Store,
     clock: Clock,
     ids: IdSource,
+    timers: Timers,
     registry: CollectorRegistry,
     **_: object,
 ) -> Sequence[Component]:
@@ -61,8 +63,8 @@ async def build(
     sessions = ExecutionSessions(store)
     return [
         wire(
-            settings, bus=bus, books=books_of(store), clock=clock, sessions=sessions, gateway=gateway, paper=None,
-            registry=registry,
+            settings, bus=bus, books=books_of(store, timers=timers), clock=clock, sessions=sessions, gateway=gateway,
+            paper=None, timers=timers, registry=registry,
         )
     ]  # fmt: skip
 

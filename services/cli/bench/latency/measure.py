@@ -24,6 +24,7 @@ from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 LEVEL_PAISE = 10_050
 SESSIONS = 20  # users, each with a share of the instruments
@@ -71,8 +72,8 @@ async def _orders(urls: ServerUrls, folder: Path, *, sessions: int, path: str | 
         "execution": "services.cli.bench.latency.execution",
     }
     specs = process_specs(urls, namespace, {name: (module, own) for name, module in modules.items()}, folder)
-    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1")
-    bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
+    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1", timers=wall_timers())
+    bus = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers())
     supervisor = supervised(specs, folder)
 
     async def begin() -> None:
@@ -102,7 +103,7 @@ async def _floor(urls: ServerUrls, folder: Path) -> list[int]:
         for number in range(4)
     }
     supervisor = supervised(process_specs(urls, namespace, hops, folder), folder)
-    bus = await RedisBus.connect(urls.redis_url, namespace=namespace)
+    bus = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers())
     try:
         return await drive_floor(lambda: supervisor.start(list(hops)), bus=bus, clock=clock, broker_port=broker_port)
     finally:

@@ -15,7 +15,7 @@ from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.records import Records
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import MD_TICKS, key_of
-from tradebus.kernel.clock import WallClock, monotonic_ns, process_ns
+from tradebus.kernel.clock import monotonic_ns, process_ns
 from tradebus.runtime.garbage import short_collections
 from tradebus.runtime.isolation.limits import IsolationLimits
 from tradebus.strategies.lane.conflicts import Conflicts
@@ -24,7 +24,7 @@ from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions, Found, open_session
 from tradebus.strategies.lane.shared import SharedLane, SharedRunner, compiled_info
 from tradebus.strategies.protocol import Candle
-from tradebus.waiting.timers import WallTimers
+from tradebus.waiting.timers import wall_timers
 
 
 class NoHistory:
@@ -38,7 +38,7 @@ async def measure_deciding(
     specs: Sequence[SessionSpec], *, warm: Sequence[Records], batches: Sequence[Records]
 ) -> dict[str, Any]:
     """The share of a core, and how long a batch waits for its answer, given when it is due."""
-    active, lane, timers = ActiveSessions(), SharedLane(), WallTimers(WallClock())
+    active, lane, timers = ActiveSessions(), SharedLane(), wall_timers()
     deciding = Deciding(
         active,
         history=NoHistory(),

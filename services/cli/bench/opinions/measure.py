@@ -41,6 +41,7 @@ from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
 
 _SECONDS, _WARM_SECONDS, _FLOOR_SECONDS = 10.0, 1.0, 5.0
 _PATIENCE_SECONDS = 60.0
@@ -116,7 +117,7 @@ async def _floor(urls: ServerUrls, folder: Path, batches: Sequence[Records]) -> 
     supervisor = supervised(
         process_specs(urls, namespace, {ECHO: ("services.cli.bench.opinions.echo", {})}, folder), folder
     )
-    bus, heard = await RedisBus.connect(urls.redis_url, namespace=namespace), _Heard(len(batches))
+    bus, heard = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers()), _Heard(len(batches))
     hearing = asyncio.create_task(heard.listen(bus, lambda entry: int(entry.body), first_ns=open_ns()))
     try:
         await supervisor.start([ECHO])
@@ -136,8 +137,8 @@ async def _standing(
     migrate(urls.database_url, namespace=namespace)
     specs = process_specs(urls, namespace, {"strategy": ("services.cli.bench.opinions.strategy", {})}, folder)
     supervisor = supervised(specs, folder)
-    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1")
-    bus, heard = await RedisBus.connect(urls.redis_url, namespace=namespace), _Heard(len(batches))
+    store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1", timers=wall_timers())
+    bus, heard = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers()), _Heard(len(batches))
     hearing = asyncio.create_task(
         heard.listen(bus, lambda entry: parse(entry.body).ts_event_ns, first_ns=int(batches[0]["ts_event_ns"][0]))
     )

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from testkit.feeds import MUHURAT, downstream, run_to_end, settings_for, write_bars
+from testkit.waiting import WALL_TIMERS
 
 from services.market_data.feeds.bus_sink import CANDLES, TICKS
 from services.market_data.http.app import create_app
@@ -19,17 +20,14 @@ from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, TICK, TIMEFRAMES_SECONDS, decode
-from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import datetime_to_ns, ist_to_ns
 from tradebus.store.books import candles_book, chains_book, instruments_book
 from tradebus.store.books.chains import StoredChain
 from tradebus.store.memory_book import MemoryBook
-from tradebus.waiting.timers import WallTimers
 
 FIRST_NS = ist_to_ns(MUHURAT, time(18, 15))
 MINUTE_NS = 60 * 10**9
-TIMERS = WallTimers(WallClock())
 
 
 @pytest.fixture
@@ -43,12 +41,12 @@ async def fed(tmp_path: Path, bus: Bus, book: MemoryBook) -> None:
 
 @pytest.fixture
 async def tail(bus: Bus) -> StreamTail:
-    return StreamTail(bus, timers=TIMERS)
+    return StreamTail(bus, timers=WALL_TIMERS)
 
 
 @pytest.fixture
 async def client(book: MemoryBook, tail: StreamTail) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(book, tail, timers=TIMERS), raise_app_exceptions=True)
+    transport = httpx.ASGITransport(create_app(book, tail, timers=WALL_TIMERS), raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://mds/v1") as http:
         yield http
 
@@ -142,9 +140,9 @@ async def test_quote_is_the_newest_tick_and_after_a_restart_the_newest_candle(
     newest = decode((await bus.tail(TICKS, count=1))[0].body, TICK)[-1]
     assert by_symbol["price"] == f"{newest['price_paise'] // 100}.{newest['price_paise'] % 100:02d}"
     assert (by_symbol["source"], by_symbol["bid"]) == ("tick", None)
-    deaf = StreamTail(MemoryBus(), timers=TIMERS)
+    deaf = StreamTail(MemoryBus(timers=WALL_TIMERS), timers=WALL_TIMERS)
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(book, deaf, timers=TIMERS)), base_url="http://mds/v1"
+        transport=httpx.ASGITransport(create_app(book, deaf, timers=WALL_TIMERS)), base_url="http://mds/v1"
     ) as http:
         found = await get(http, deaf, "/quote?symbol=NIFTY")
     assert (found["source"], found["price"]) == ("candle", by_symbol["price"])
@@ -252,11 +250,11 @@ async def test_lost_redis_is_said_in_one_sentence(client: httpx.AsyncClient, boo
             return gone
 
     away: Any = Away()
-    deaf = StreamTail(away, timers=TIMERS)
+    deaf = StreamTail(away, timers=WALL_TIMERS)
     stop = asyncio.Event()
     following = asyncio.create_task(deaf.run(stop))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(book, deaf, timers=TIMERS)), base_url="http://mds/v1"
+        transport=httpx.ASGITransport(create_app(book, deaf, timers=WALL_TIMERS)), base_url="http://mds/v1"
     ) as http:
         for path in ("/quote?symbol=NIFTY", "/candles/last?symbol=NIFTY", "/health"):
             answer = await http.get(path)

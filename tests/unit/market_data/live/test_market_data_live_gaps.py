@@ -24,6 +24,7 @@ from testkit.live_feed import (
     ticked,
     told,
 )
+from testkit.waiting import WALL_TIMERS
 
 from services.market_data.books import market_books
 from services.market_data.feeds.bus_sink import CANDLES, TICKS
@@ -114,7 +115,7 @@ async def test_an_exchange_that_is_silent_beside_another_that_ticks_is_a_gap_of_
 
 async def test_a_gap_that_cannot_be_filled_stays_open_for_the_next_life(tmp_path, bus, book) -> None:
     broker = FakeBroker()
-    ledger = GapLedger(book, market_books(book, namespace="any").gaps, bus)
+    ledger = GapLedger(book, market_books(book, namespace="any").gaps, bus, timers=WALL_TIMERS)
     async with running(broker, tmp_path, bus, book) as live:
         await live.quote(0, [1], [2_600_000])
         await ticked(bus)

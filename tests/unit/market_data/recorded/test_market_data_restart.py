@@ -24,6 +24,7 @@ from testkit.feeds import (
     stored,
     write_bars,
 )
+from testkit.waiting import WALL_TIMERS
 
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
 from tradebus.bus.memory.bus import MemoryBus
@@ -47,7 +48,7 @@ def history(tmp_path: Path) -> Path:
 async def test_feed_killed_again_and_again_leaves_the_streams_as_if_it_had_not_been(
     seed: int, history: Path, bus: Bus
 ) -> None:
-    quiet, database = MemoryBus(), MemoryDatabase()
+    quiet, database = MemoryBus(timers=WALL_TIMERS), MemoryDatabase()
     async with downstream(quiet):
         await run_to_end(paced(history), bus=quiet, book=memory_book())
     async with downstream(bus):
