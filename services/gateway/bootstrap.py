@@ -8,11 +8,14 @@ every service's events ─► Relay ─► trading:events, trading.events.v1 ─
 
 from collections.abc import Sequence
 
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from services.gateway.adapters.catalogue import catalogue_from
 from services.gateway.adapters.logins import StoredLogins
 from services.gateway.adapters.strategy_checks import StrategyChecks
+from services.gateway.adapters.views import views_of
 from services.gateway.doors import ChannelDoor, ErasingSubscription, InboxHandler
 from services.gateway.handlers import CommandHandler
 from services.gateway.http.live import EventHub
@@ -48,11 +51,8 @@ async def build(
     token = api_token(settings.state_dir, settings.api_token)
     registry = registry or CollectorRegistry()
     wired = await wire(settings, bus=bus, book=store, clock=clock, ids=ids, timers=timers, registry=registry)
-    events = bus.listen(EVENT_CHANNEL)
-    await events.ready()
-    hub = EventHub(events)
-    app = create_app(
-        settings, token=token, bus=bus, store=store, clock=clock, handler=wired.handler, hub=hub, registry=registry
+    hub, app = await wire_http(
+        settings, wired.handler, token=token, bus=bus, book=store, clock=clock, registry=registry
     )
     return (*wired.components, hub, HttpServer(app, listener))
 
@@ -98,6 +98,20 @@ async def wire(
             ChannelDoor(commands, handler, timers=timers),
         ),
     )
+
+
+async def wire_http(
+    settings: GatewaySettings, handler: CommandHandler, *, token: SecretStr, bus: Bus, book: Book, clock: Clock,
+    registry: CollectorRegistry,
+) -> tuple[EventHub, FastAPI]:  # fmt: skip
+    """The HTTP door: what hands events to browsers, listening already, and the application, on any book and bus."""
+    events = bus.listen(EVENT_CHANNEL)
+    await events.ready()
+    hub = EventHub(events)
+    app = create_app(
+        settings, token=token, bus=bus, views=views_of(book), clock=clock, handler=handler, hub=hub, registry=registry
+    )
+    return hub, app
 
 
 def _consumers(

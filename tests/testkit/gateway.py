@@ -17,6 +17,7 @@ from tradebus.contracts.registry import parse
 from tradebus.contracts.streams import COMMANDS, EVENTS
 from tradebus.store.book import Book
 from tradebus.store.books import instruments_book, sessions_book
+from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.store.store import Store
 
 TOKEN = "token-for-tests-only"
@@ -84,11 +85,22 @@ class Hands(ABC):
 
 @dataclass
 class Gateway(Hands):
-    """Behind HTTP, on real servers."""
+    """Behind HTTP, on real servers or on the twins."""
 
-    store: Store
     http: httpx.AsyncClient
     stop: Callable[[], Any]
+
+    @property
+    def store(self) -> Store:
+        """Where it runs on real servers."""
+        assert isinstance(self.book, Store)
+        return self.book
+
+    @property
+    def database(self) -> MemoryDatabase:
+        """Where it runs on the twins."""
+        assert isinstance(self.book, MemoryBook)
+        return self.book.database
 
     async def command(self, **fields: Any) -> dict[str, Any]:
         answer = await self.http.post("/api/commands", content=json.dumps(fields))
@@ -113,6 +125,16 @@ class MemoryGateway(Hands):
 
     async def status(self, session_id: str) -> str | None:
         return await sessions_book(self.book).status(session_id)
+
+
+def http_of(port: int) -> httpx.AsyncClient:
+    """A caller with the token."""
+    return httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        trust_env=False,
+        timeout=60,  # the first START loads the compiled indicators
+    )
 
 
 async def eventually(question: Callable[[], Any], *, seconds: float = 20.0) -> Any:

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from services.gateway.adapters.views import BookViews
 from services.gateway.handlers import CommandHandler
 from services.gateway.http.auth import Guard
 from services.gateway.http.commands import command_routes
@@ -20,22 +21,21 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.http.bounds import BoundedBodies
 from tradebus.runtime.patience import PASSING
-from tradebus.store.store import Store
 
 # A command is smaller by far; one that is larger is told so with its size, as long as it is not absurd.
 BODY_BYTES_MAX = 1024 * 1024
 
 
 def create_app(
-    settings: GatewaySettings, *, token: SecretStr, bus: Bus, store: Store, clock: Clock, handler: CommandHandler,
+    settings: GatewaySettings, *, token: SecretStr, bus: Bus, views: BookViews, clock: Clock, handler: CommandHandler,
     hub: EventHub, registry: CollectorRegistry,
 ) -> FastAPI:  # fmt: skip
     """Every route, behind the guard. `registry` is what /metrics shows."""
     app = FastAPI(title="tradebus", docs_url=None, redoc_url=None, openapi_url=None)
     page = (files("services.gateway.http") / "page.html").read_bytes()
     app.include_router(open_routes(token, lambda: True))
-    app.include_router(system_routes(settings, bus=bus, store=store, clock=clock, registry=registry))
-    app.include_router(view_routes(store))
+    app.include_router(system_routes(settings, bus=bus, views=views, clock=clock, registry=registry))
+    app.include_router(view_routes(views))
     app.include_router(command_routes(handler))
     app.include_router(live_routes(hub, bus))
 

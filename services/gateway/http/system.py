@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel, SecretStr
 
+from services.gateway.adapters.views import BookViews
 from services.gateway.http.auth import COOKIE, login_cookie, token_matches
 from services.gateway.relay import GROUP, TOLD
 from services.gateway.settings import GatewaySettings
@@ -22,7 +23,6 @@ from tradebus.config.settings import load_settings, without_password
 from tradebus.contracts.streams import COMMAND_INBOX, MD_CANDLES, MD_TICKS, ORDERS, keys_of
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_date, utc_iso
-from tradebus.store.store import Store
 
 _WATERMARKED = (*keys_of(MD_TICKS), *keys_of(MD_CANDLES), ORDERS.name)
 _PROBE_SECONDS = 2.0
@@ -61,7 +61,7 @@ def open_routes(token: SecretStr, ready: Callable[[], bool]) -> APIRouter:
 
 
 def system_routes(
-    settings: GatewaySettings, *, bus: Bus, store: Store, clock: Clock, registry: CollectorRegistry
+    settings: GatewaySettings, *, bus: Bus, views: BookViews, clock: Clock, registry: CollectorRegistry
 ) -> APIRouter:
     router, rules_file = APIRouter(), load_settings(MarketRulesSettings).market_rules
 
@@ -84,7 +84,7 @@ def system_routes(
         async with httpx.AsyncClient(timeout=_PROBE_SECONDS, trust_env=False) as client:
             services = await asyncio.gather(*(_probe(client, *service) for service in settings.service_urls.items()))
         return {
-            "postgres": await _postgres(store),
+            "postgres": f"ready ({await views.version()})",
             "watermarks": {stream: await _watermark(bus, stream) for stream in _WATERMARKED},
             "lag": {stream: await _lag(bus, stream) for stream in (*TOLD, COMMAND_INBOX.name)},
             "services": dict(services),
@@ -124,11 +124,6 @@ async def _probe(client: httpx.AsyncClient, name: str, url: str) -> tuple[str, s
     except httpx.HTTPError as error:
         return name, f"does not answer ({type(error).__name__})"
     return name, response.text.strip()[:200] if response.status_code != 200 else "ready"
-
-
-async def _postgres(store: Store) -> str:
-    version = await store.pool.fetchval("SELECT current_setting('server_version')")
-    return f"ready ({version})"
 
 
 async def _lag(bus: Bus, stream: str) -> int:

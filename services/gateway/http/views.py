@@ -5,11 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from services.gateway.adapters.views import BookViews
 from services.gateway.http import rows
-from tradebus.store.queries import load_queries
-from tradebus.store.store import Store
-
-_SQL = load_queries("services.gateway.sql", "views")
 
 # Ids are made of these; anything else cannot be one and is a 422, not a database error.
 Filter = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.@:-]{1,128}$")]
@@ -26,39 +23,39 @@ VIEWS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 }
 
 
-def view_routes(store: Store) -> APIRouter:
+def view_routes(views: BookViews) -> APIRouter:
     router = APIRouter(prefix="/api")
     for name in VIEWS:
-        router.add_api_route(f"/{name}", _view(store, name), methods=["GET"], name=name)
+        router.add_api_route(f"/{name}", _view(views, name), methods=["GET"], name=name)
 
     @router.get("/portfolio")
     async def portfolio(session_id: Filter = None, user_id: Filter = None, limit: Limit = 100) -> dict[str, Any]:
         """The sessions that are alive (or the one asked for): capital, P&L and open positions."""
-        return {"portfolio": await read_portfolio(store, session_id=session_id, user_id=user_id, limit=limit)}
+        return {"portfolio": await read_portfolio(views, session_id=session_id, user_id=user_id, limit=limit)}
 
     return router
 
 
-def _view(store: Store, name: str) -> Callable[..., Any]:
+def _view(views: BookViews, name: str) -> Callable[..., Any]:
     async def view(session_id: Filter = None, user_id: Filter = None, limit: Limit = 100) -> dict[str, Any]:
-        return {name: await read_view(store, name, session_id=session_id, user_id=user_id, limit=limit)}
+        return {name: await read_view(views, name, session_id=session_id, user_id=user_id, limit=limit)}
 
     return view
 
 
 async def read_view(
-    store: Store, name: str, *, session_id: str | None = None, user_id: str | None = None, limit: int = 100
+    views: BookViews, name: str, *, session_id: str | None = None, user_id: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
     """The rows of one view, newest first."""
-    return [VIEWS[name](row) for row in await store.pool.fetch(_SQL[name], session_id, user_id, limit)]
+    return [VIEWS[name](row) for row in await views.rows(name, session_id=session_id, user_id=user_id, limit=limit)]
 
 
 async def read_portfolio(
-    store: Store, *, session_id: str | None = None, user_id: str | None = None, limit: int = 100
+    views: BookViews, *, session_id: str | None = None, user_id: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
     """Per session: capital, realised and unrealised P&L, open positions."""
-    sessions = await store.pool.fetch(_SQL["portfolio"], session_id, user_id, limit)
-    positions = await store.pool.fetch(_SQL["positions"], [row["session_id"] for row in sessions])
+    sessions = await views.portfolio(session_id=session_id, user_id=user_id, limit=limit)
+    positions = await views.positions([row["session_id"] for row in sessions])
     found = []
     for session in sessions:
         own = [row for row in positions if row["session_id"] == session["session_id"]]

@@ -82,5 +82,5 @@ WHERE state = 'CLOSED' AND entry_quantity > 0
   AND ($1::text IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2)
 GROUP BY session_id, user_id, strategy ORDER BY session_id DESC, strategy LIMIT $3;
 
--- name: server
-SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS bytes;
+-- name: version
+SELECT current_setting('server_version');

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import SecretStr
-from testkit.gateway import TOKEN, Gateway, register
+from testkit.gateway import TOKEN, Gateway, http_of, register
 from testkit.waiting import WALL_TIMERS
 
 from services.cli.stack.children import free_port
@@ -41,12 +40,7 @@ async def launch(bus: Bus, store: Store) -> AsyncIterator[Callable[[GatewaySetti
         components = await build(settings, bus=bus, store=store, clock=WallClock(), ids=RandomIds(), timers=WALL_TIMERS)
         stop = asyncio.Event()
         task = asyncio.create_task(run_components(components, stop))
-        client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}",
-            headers={"Authorization": f"Bearer {TOKEN}"},
-            trust_env=False,
-            timeout=60,  # the first START loads the compiled indicators
-        )
+        client = http_of(port)
 
         async def end() -> None:
             stop.set()
@@ -54,7 +48,7 @@ async def launch(bus: Bus, store: Store) -> AsyncIterator[Callable[[GatewaySetti
             await task
 
         running.append(end)
-        return Gateway(bus, store, settings, store, client, end)
+        return Gateway(bus, store, settings, client, end)
 
     yield start
     for end in running:

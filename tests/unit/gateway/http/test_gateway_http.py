@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from testkit.filled_book import put_close, put_signals, put_trade, put_verdicts
 from testkit.gateway import START, TOKEN, Gateway
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -18,6 +19,7 @@ from services.gateway.http.views import VIEWS
 from services.gateway.settings import api_token
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.runtime.http.server import bind
+from tradebus.store.books import instruments_book
 
 VIEW_PATHS = [f"/api/{name}" for name in (*VIEWS, "portfolio")]
 SYSTEM_PATHS = ["/", "/metrics", "/api/metrics", "/api/health", "/api/config"]
@@ -30,7 +32,7 @@ def routes() -> list[tuple[str, str]]:
         nothing,
         token=SecretStr(TOKEN),
         bus=nothing,
-        store=nothing,
+        views=nothing,
         clock=nothing,
         handler=nothing,
         hub=nothing,
@@ -136,13 +138,13 @@ async def test_views_show_what_the_book_has_in_rupees(gateway: Gateway) -> None:
     )
     assert opened["exit_price"] is None
     assert await rows("trades", user_id="other") == []
-    (order,) = await rows("orders")
+    (order,) = [one for one in await rows("orders") if one["pos_id"] == closed["pos_id"]]
     assert (order["price"], order["average_price"], order["symbol"]) == (50000.05, 50000, "BANKNIFTY")
-    (signal,) = await rows("signals")
+    _, signal = await rows("signals")
     assert (signal["price"], signal["reason"], signal["user_id"]) == (50000.0, "breakout", "123")
-    (decision,) = await rows("decisions")
+    *_, decision = await rows("decisions")
     assert (decision["action"], decision["reason"]) == ("HOLD", "no setup")
-    (verdict,) = await rows("risk")
+    _, verdict = await rows("risk")
     assert (verdict["verdict"], verdict["rule"]) == ("BLOCK", "cooldown")
     (performance,) = await rows("performance")
     assert (performance["trades"], performance["losers"], performance["net_pnl"]) == (1, 1, -250.5)
@@ -152,10 +154,20 @@ async def test_views_show_what_the_book_has_in_rupees(gateway: Gateway) -> None:
     assert (position["quantity"], position["last_price"], position["unrealised_pnl"]) == (30, 50010, 300)
 
 
+async def test_a_lost_book_is_said_in_one_sentence_and_the_views_come_back_with_it(gateway: Gateway) -> None:
+    gateway.database.go_away()
+    for path in (*VIEW_PATHS, "/api/health"):
+        answer = await gateway.http.get(path)
+        assert (answer.status_code, answer.json()["detail"][:25]) == (503, "the book does not answer:"), path
+    assert (await gateway.http.get("/healthz")).status_code == 200
+    gateway.database.come_back()
+    assert (await gateway.http.get("/api/sessions")).json() == {"sessions": []}
+
+
 async def test_config_shows_no_secret(gateway: Gateway) -> None:
     text = (await gateway.http.get("/api/config")).text
-    secrets = [TOKEN, str(gateway.settings.database_url.get_secret_value()).partition("@")[0].rpartition(":")[2]]
-    assert all(secret and secret not in text for secret in secrets)
+    for secret in (TOKEN, "secret-of-postgres", "secret-of-redis"):
+        assert secret not in text
     assert json.loads(text)["config"]["api_token"] == "***"
 
 
@@ -216,35 +228,11 @@ def test_a_short_token_is_refused() -> None:
 
 async def fill_book(gateway: Gateway, session_id: str) -> None:
     """One closed trade with an order, one open one, a candle to mark it at, and what led there."""
-    pool = gateway.store.pool
-    for pos_id, state, exited in (("p1", "CLOSED", 30), ("p2", "POSITION_OPEN", 0)):
-        await pool.execute(
-            """INSERT INTO trades (pos_id, session_id, user_id, strategy, symbol, instrument_id, side, state,
-                   quantity_requested, entry_quantity, entry_value_paise, exit_quantity, exit_value_paise,
-                   charges_paise, expected_price_paise, initial_stop_paise, stop_paise, lot_size,
-                   tick_size_paise, max_slippage_pct,
-                   order_timeout_seconds, trace_id, intent_id, created_ns, opened_ns, as_of_ns, owner, net_pnl_paise)
-               VALUES ($1, $2, '123', 'orb', 'BANKNIFTY', 1, 'LONG', $3, 30, 30, 150000000, $4::bigint,
-                   $4::bigint * 5000000, 5050,
-                   5000000, 4990000, 4990000, 15, 5, 0.5, 30, 't1', 'i1', 1, 1, 1, 'execution-1', $5)""",
-            pos_id, session_id, state, exited, -25050 if exited else None,
-        )  # fmt: skip
-    await pool.execute(
-        """INSERT INTO orders (order_id, pos_id, tag, role, sequence, transaction_type, order_type, quantity,
-               price_paise, state, filled_quantity, filled_value_paise, placed_ns, updated_ns)
-           VALUES ('o1', 'p1', 'tag', 'ENTRY', 1, 'BUY', 'LIMIT', 30, 5000005, 'FILLED', 30, 150000000, 1, 1)"""
+    (index,) = [one for one in await instruments_book(gateway.book).load() if one.symbol == "BANKNIFTY"]
+    await put_trade(
+        gateway.book, 1, session_id=session_id, instrument=index, exited=30, net_pnl_paise=-25_050, r_multiple=-0.5
     )
-    await pool.execute("INSERT INTO candles_1m VALUES (1, now(), 5001000, 5001000, 5001000, 5001000, 0, 0)")
-    await pool.execute(
-        """INSERT INTO decision_groups (session_id, ts_last_ns, strategies, actions, reasons, strategy, instrument_id,
-                                        ts_event_ns, action, reason, price_paise)
-           VALUES ($1, 1, '{orb}', '{HOLD}', '{no setup}', '{1}', '{1}', '{1}', '{1}', '{1}', '{5000000}')""",
-        session_id,
-    )
-    body = {"side": "LONG", "price_paise": 5000000, "reason": "breakout", "confidence": 0.5, "pos_id": "p1"}
-    await pool.execute(
-        "INSERT INTO signals VALUES ('s1', $1, 'orb', 'BANKNIFTY', 'ENTRY_SIGNAL', 1, $2)", session_id, body
-    )
-    await pool.execute(
-        "INSERT INTO risk_decisions VALUES ('r1', $1, 's1', 'p1', 'BLOCK', 'cooldown', 0, 1, '{}')", session_id
-    )
+    await put_trade(gateway.book, 2, session_id=session_id, instrument=index)
+    await put_close(gateway.book, index, 5_001_000)
+    await put_signals(gateway.book, session_id=session_id, instrument=index)
+    await put_verdicts(gateway.book, session_id=session_id)

@@ -1,11 +1,11 @@
 """The kill switch: however it is engaged, every service is told once, and it stays until a person releases it."""
 
-from typing import Any
-
 from testkit.gateway import START, Gateway, eventually
 
 from services.gateway.killswitch import engage
+from tradebus.contracts.sessions import KillSwitch
 from tradebus.store.books import kill_switch_book
+from tradebus.store.memory_book import EVENTS
 
 
 async def kills(gateway: Gateway) -> int:
@@ -28,11 +28,14 @@ async def test_the_file_engages_it(gateway: Gateway) -> None:
     gateway.settings.kill_file.write_text("the feed is mad\nsecond line")
     event = await gateway.event("KILL_SWITCH")
     assert event["reason"] == "the feed is mad"
-    assert await gateway.store.pool.fetchval("SELECT engaged FROM kill_switch")
+    stands = await kill_switch_book(gateway.book).read()
+    assert stands is not None
+    assert stands.engaged
 
 
 async def test_a_row_somebody_else_engaged_is_told_to_the_services(gateway: Gateway) -> None:
-    await gateway.store.pool.execute("INSERT INTO kill_switch VALUES (true, true, 'by hand', 77)")
+    async with gateway.book.begin() as transaction:
+        await kill_switch_book(gateway.book).engage(transaction, reason="by hand", at_ns=77)
 
     async def told() -> bool:
         return await kills(gateway) == 1
@@ -45,18 +48,16 @@ async def test_no_session_starts_until_it_is_released(gateway: Gateway) -> None:
     reply = await gateway.command(**START)
     assert reply["status"] == "rejected"
     assert "kill switch" in reply["errors"][0]["problem"]
-    async with gateway.store.begin() as transaction:
-        assert await kill_switch_book(gateway.store).release(transaction, reason="looked into it", at_ns=5)
+    async with gateway.book.begin() as transaction:
+        assert await kill_switch_book(gateway.book).release(transaction, reason="looked into it", at_ns=5)
     assert (await gateway.command(**START))["status"] == "accepted"
 
 
 async def test_a_second_engagement_is_told_again(gateway: Gateway) -> None:
     for number in (1, 2):
-        async with gateway.store.begin() as transaction:
-            switch = kill_switch_book(gateway.store)
+        async with gateway.book.begin() as transaction:
+            switch = kill_switch_book(gateway.book)
             assert await engage(switch, transaction, reason=f"number {number}", now_ns=number)
             await switch.release(transaction, reason="released", at_ns=number)
-    found: Any = await gateway.store.pool.fetch(
-        "SELECT body ->> 'reason' AS reason FROM events WHERE type = 'KILL_SWITCH'"
-    )
-    assert {row["reason"] for row in found} == {"number 1", "number 2"}
+    messages = [event.message for event in gateway.database.table(EVENTS).values()]
+    assert {one.reason for one in messages if isinstance(one, KillSwitch)} == {"number 1", "number 2"}

@@ -1,6 +1,5 @@
 """START_TRADING for a broker: what is in force decides, a token it carries is stored encrypted and is nowhere else."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +8,9 @@ from testkit.gateway import START, Gateway
 
 from services.gateway.settings import GatewaySettings
 from tradebus.brokers.credentials import Credential, Credentials
+from tradebus.store.books import feeds_book, sessions_book
+from tradebus.store.books.feeds import FeedRow
+from tradebus.store.memory_book import EVENTS
 
 SECRET = "very-secret-access-token"
 LIVE = {**START["data"], "mode": "live", "broker": "dhan", "client_id": "1100", "access_token": SECRET}
@@ -24,11 +26,7 @@ async def gateway(launch: Callable[[GatewaySettings], Any], gateway_settings: Ga
 
 
 async def in_force(gateway: Gateway, spec: dict[str, str]) -> None:
-    await gateway.store.pool.execute(
-        "INSERT INTO feeds (shard, identity, spec, status) VALUES (0, 'x', $1, '{}')"
-        " ON CONFLICT (shard) DO UPDATE SET spec = excluded.spec",
-        spec,
-    )
+    await feeds_book(gateway.book).begin(FeedRow("x", spec, {}))
 
 
 def logins(gateway: Gateway) -> Credentials:
@@ -42,8 +40,9 @@ async def started(gateway: Gateway, **data: Any) -> dict[str, Any]:
 async def test_a_carried_token_is_stored_encrypted_and_named_in_the_spec(gateway: Gateway) -> None:
     reply = await started(gateway)
     assert reply["status"] == "accepted"
-    spec = json.loads(await gateway.store.pool.fetchval("SELECT spec::text FROM sessions"))
-    assert (spec["mode"], spec["broker"], spec["data_broker"], spec["credential"]) == (
+    spec = await sessions_book(gateway.book).spec(reply["session_id"])
+    assert spec is not None
+    assert (spec.mode, spec.broker, spec.data_broker, spec.credential) == (
         "live",
         "dhan",
         "kite",
@@ -51,10 +50,10 @@ async def test_a_carried_token_is_stored_encrypted_and_named_in_the_spec(gateway
     )
     kept = logins(gateway).get("123.dhan")
     assert (kept.client_id, kept.access_token, kept.account) == ("1100", SECRET, "123")
-    rows = await gateway.store.pool.fetchval("SELECT string_agg(body::text, '') FROM events")
+    rows = b"".join(event.message.to_json() for event in gateway.database.table(EVENTS).values()).decode()
     told = b"".join(entry.body for entry in await gateway.commands()).decode()
     files = [path.read_bytes() for path in gateway.settings.state_dir.rglob("*") if path.is_file()]
-    assert SECRET not in rows + told + json.dumps(spec)
+    assert SECRET not in rows + told + spec.model_dump_json()
     assert not any(SECRET.encode() in body for body in files)
 
 
@@ -109,13 +108,11 @@ async def test_the_feed_in_force_decides_whose_prices(
 async def test_a_real_broker_gets_no_orders_and_nothing_becomes_paper(gateway: Gateway) -> None:
     reply = await started(gateway, broker="upstox")
     assert [one["field"] for one in reply["errors"]] == ["data.mode"]
-    assert await gateway.store.pool.fetchval("SELECT count(*) FROM sessions") == 0
+    assert await sessions_book(gateway.book).alive() == []
 
 
 async def test_a_service_that_cannot_take_the_session_up_ends_it_with_its_reason(gateway: Gateway) -> None:
     reply = await started(gateway)
-    await gateway.store.pool.execute(
-        "UPDATE sessions SET reason = 'execution: dhan: the login has ended' WHERE session_id = $1", reply["session_id"]
-    )
+    await sessions_book(gateway.book).give_up(reply["session_id"], reason="execution: dhan: the login has ended")
     event = await gateway.event("SESSION_FAILED")
     assert event["reason"] == "execution: dhan: the login has ended"

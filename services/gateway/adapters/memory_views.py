@@ -1,0 +1,207 @@
+"""The book as people look at it, in memory: see `services.gateway.adapters.views.BookViews`.
+
+Tables, as the services' own twins keep them: "sessions" (what has a `session`), "trades" (execution's Trade with its
+orders), "signals" (messages), "decisions" (DecisionRow), "risk_decisions" (JournalLine), "instruments", "candles_1m".
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from tradebus.store.books.sessions import ENDED, StoredSession
+from tradebus.store.memory_book import MemoryBook
+
+_Row = dict[str, Any]
+_TRADE = (
+    "trade_id", "pos_id", "session_id", "user_id", "strategy", "symbol", "side", "state", "quantity_requested",
+    "entry_quantity", "entry_value_paise", "exit_quantity", "exit_value_paise", "charges_paise", "initial_stop_paise",
+    "stop_paise", "target_paise", "exit_reason", "created_ns", "opened_ns", "closed_ns", "net_pnl_paise", "r_multiple",
+    "mae_r", "mfe_r", "trace_id", "group_id",
+)  # fmt: skip
+_OF_ORDER = (
+    "order_id", "tag", "role", "order_type", "quantity", "price_paise", "trigger_paise", "state", "broker_order_id",
+    "filled_quantity", "filled_value_paise", "placed_ns", "updated_ns", "reason",
+)  # fmt: skip
+_OF_ORDERS_TRADE = ("pos_id", "session_id", "user_id", "strategy", "symbol")
+_SIGNAL = ("side", "price_paise", "stop_paise", "target_paise", "confidence", "reason", "pos_id", "trace_id")
+_POSITION = ("session_id", "user_id", "pos_id", "strategy", "symbol", "side", "state", "entry_value_paise",
+             "entry_quantity", "stop_paise", "target_paise", "opened_ns", "group_id")  # fmt: skip
+_DECISION = ("session_id", "strategy", "ts_event_ns", "action", "reason", "price_paise")
+_VERDICT = ("event_id", "session_id", "signal_id", "pos_id", "verdict", "rule", "quantity", "ts_event_ns")
+
+
+class _Tables:
+    """What the views read, as it is committed. Raises Unavailable while the book is away."""
+
+    def __init__(self, book: MemoryBook) -> None:
+        self._database = book.database
+
+    def newest_sessions(self) -> list[StoredSession]:
+        found: list[StoredSession] = [row.session for row in self.rows("sessions")]
+        return sorted(found, key=lambda one: (one.created_ns, one.session_id), reverse=True)
+
+    def users(self) -> Mapping[str, str]:
+        return {one.session_id: one.user_id for one in self.newest_sessions()}
+
+    def trades_of(self, session_id: str) -> list[Any]:
+        return [one for one in self.rows("trades") if one.session_id == session_id]
+
+    def realised(self, session_id: str) -> int:
+        return sum(one.net_pnl_paise or 0 for one in self.trades_of(session_id))
+
+    def last_close(self, instrument: int) -> int | None:
+        bars = self.by_key("candles_1m").get(instrument)
+        return None if bars is None or not len(bars) else int(bars["close_paise"][-1])
+
+    def rows(self, name: str) -> list[Any]:
+        return list(self.by_key(name).values())
+
+    def by_key(self, name: str) -> Mapping[Any, Any]:
+        self._database.check()
+        return self._database.table(name)
+
+
+class MemoryViews:
+    """See `services.gateway.adapters.views.BookViews`."""
+
+    def __init__(self, book: MemoryBook) -> None:
+        self._database, self._tables = book.database, _Tables(book)
+        self._views: Mapping[str, Callable[[], list[_Row]]] = {
+            "sessions": self._sessions, "trades": self._trades, "orders": self._orders, "signals": self._signals,
+            "decisions": self._decisions, "risk": self._risk, "performance": self._performance,
+        }  # fmt: skip
+
+    async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> list[_Row]:
+        return _chosen(self._views[view](), session_id, user_id)[:limit]
+
+    async def portfolio(self, *, session_id: str | None, user_id: str | None, limit: int) -> list[_Row]:
+        found = [
+            {
+                "session_id": one.session_id, "user_id": one.user_id, "status": one.status,
+                "capital_paise": one.spec.capital_paise,
+                "realised_net_pnl_paise": self._tables.realised(one.session_id),
+            }
+            for one in self._tables.newest_sessions() if session_id is not None or one.status not in ENDED
+        ]  # fmt: skip
+        return _chosen(found, session_id, user_id)[:limit]
+
+    async def positions(self, session_ids: Sequence[str]) -> list[_Row]:
+        found = [
+            one for one in self._tables.rows("trades")
+            if one.session_id in session_ids and one.entry_quantity > one.exit_quantity
+        ]  # fmt: skip
+        found.sort(key=lambda one: (one.opened_ns is None, one.opened_ns, one.pos_id))
+        return [
+            {
+                **_fields(one, _POSITION), "quantity": one.entry_quantity - one.exit_quantity,
+                "last_price_paise": self._tables.last_close(one.instrument),
+            }
+            for one in found
+        ]  # fmt: skip
+
+    async def version(self) -> str:
+        self._database.check()
+        return "in memory"
+
+    def _sessions(self) -> list[_Row]:
+        return [
+            {
+                "session_id": one.session_id, "user_id": one.user_id, "status": one.status, "mode": one.spec.mode,
+                "created_ns": one.created_ns, "ended_ns": one.ended_ns, "reason": one.reason,
+                "spec": json.loads(one.spec.model_dump_json()),
+                "trades": sum(trade.entry_quantity > 0 for trade in self._tables.trades_of(one.session_id)),
+                "net_pnl_paise": self._tables.realised(one.session_id),
+            }
+            for one in self._tables.newest_sessions()
+        ]  # fmt: skip
+
+    def _trades(self) -> list[_Row]:
+        return sorted((_fields(one, _TRADE) for one in self._tables.rows("trades")), key=lambda row: -row["trade_id"])
+
+    def _orders(self) -> list[_Row]:
+        found = [
+            {**_fields(trade, _OF_ORDERS_TRADE), **_fields(one, _OF_ORDER), "transaction_type": one.transaction}
+            for trade in self._tables.rows("trades") for one in trade.orders
+        ]  # fmt: skip
+        return sorted(found, key=lambda row: (row["placed_ns"], row["order_id"]), reverse=True)
+
+    def _signals(self) -> list[_Row]:
+        users = self._tables.users()
+        found = [
+            {
+                "event_id": one.event_id, "session_id": one.session_id, "user_id": users[one.session_id],
+                "strategy": one.strategy, "symbol": one.symbol, "type": one.TYPE, "ts_event_ns": one.ts_event_ns,
+                **{name: getattr(one, name, None) for name in _SIGNAL},
+            }
+            for one in self._tables.rows("signals") if one.session_id in users
+        ]  # fmt: skip
+        return _newest_events(found)
+
+    def _decisions(self) -> list[_Row]:
+        users, instruments = self._tables.users(), self._tables.by_key("instruments")
+        found = [
+            {**_fields(one, _DECISION), "user_id": users[one.session_id], "symbol": instruments[one.instrument].symbol}
+            for one in self._tables.rows("decisions") if one.session_id in users and one.instrument in instruments
+        ]  # fmt: skip
+        key = ("session_id", "strategy", "symbol")
+        return sorted(found, key=lambda row: (-row["ts_event_ns"], *(row[name] for name in key)))
+
+    def _risk(self) -> list[_Row]:
+        users = self._tables.users()
+        found = [
+            {
+                **_fields(one, _VERDICT), "user_id": users[one.session_id],
+                **{name: one.body.get(name) for name in ("symbol", "detail")},
+            }
+            for one in self._tables.rows("risk_decisions") if one.session_id in users
+        ]  # fmt: skip
+        return _newest_events(found)
+
+    def _performance(self) -> list[_Row]:
+        groups: dict[tuple[str, str, str], list[Any]] = {}
+        for one in self._tables.rows("trades"):
+            if one.state == "CLOSED" and one.entry_quantity > 0:
+                groups.setdefault((one.session_id, one.user_id, one.strategy), []).append(one)
+        rows = [
+            {"session_id": session_id, "user_id": user_id, "strategy": strategy, **_summary(trades)}
+            for (session_id, user_id, strategy), trades in sorted(groups.items(), key=lambda item: item[0][2])
+        ]
+        return sorted(rows, key=lambda row: str(row["session_id"]), reverse=True)
+
+
+def _fields(row: object, names: Iterable[str]) -> _Row:
+    return {name: getattr(row, name) for name in names}
+
+
+def _chosen(rows: Iterable[_Row], session_id: str | None, user_id: str | None) -> list[_Row]:
+    wanted = {"session_id": session_id, "user_id": user_id}
+    return [row for row in rows if all(value is None or row[name] == value for name, value in wanted.items())]
+
+
+def _newest_events(rows: Iterable[_Row]) -> list[_Row]:
+    return sorted(rows, key=lambda row: (row["ts_event_ns"], row["event_id"]), reverse=True)
+
+
+def _summary(trades: Sequence[Any]) -> _Row:
+    settled = [one for one in trades if one.net_pnl_paise is not None]
+    nets = [one.net_pnl_paise for one in settled]
+    return {
+        "trades": len(trades),
+        "winners": sum(net > 0 for net in nets),
+        "losers": sum(net < 0 for net in nets),
+        "gross_pnl_paise": sum(
+            one.net_pnl_paise + one.charges_paise for one in trades if one.net_pnl_paise is not None
+        ),
+        "charges_paise": sum(one.charges_paise for one in trades),
+        "net_pnl_paise": sum(nets),
+        "profit_paise": sum(net for net in nets if net > 0),
+        "loss_paise": sum(net for net in nets if net < 0),
+        "average_r": _average(one.r_multiple for one in trades),
+        "average_mae_r": _average(one.mae_r for one in trades),
+        "average_mfe_r": _average(one.mfe_r for one in trades),
+    }
+
+
+def _average(values: Iterable[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
