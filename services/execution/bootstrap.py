@@ -184,7 +184,9 @@ def _consumers(
 
     async def merged() -> MergedInput:
         intents, others = await shared(), await own(TICKS_STREAM, COMMANDS.name)
-        several = SeveralSubscriptions({INTENTS_STREAM: intents, TICKS_STREAM: others, COMMANDS.name: others})
+        several = SeveralSubscriptions(
+            {INTENTS_STREAM: intents, TICKS_STREAM: others, COMMANDS.name: others}, timers=timers
+        )
         return MergedInput(several, bus=bus, gates=GATES, paced=True)
 
     async def free(open_subscription: Callable[[], Awaitable[Subscription]]) -> MergedInput:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from tradebus.bus.port import Entry, Outgoing, Subscription
+from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import first_done
 
 
 class SeveralSubscriptions:
@@ -12,8 +14,8 @@ class SeveralSubscriptions:
     Entries of one stream keep their order; between subscriptions there is none.
     """
 
-    def __init__(self, by_stream: dict[str, Subscription]) -> None:
-        self._by_stream = by_stream
+    def __init__(self, by_stream: dict[str, Subscription], *, timers: Timers) -> None:
+        self._by_stream, self._timers = by_stream, timers
         self._all = list(dict.fromkeys(by_stream.values()))
         self._reading: dict[asyncio.Task[list[Entry]], Subscription] = {}
 
@@ -25,7 +27,7 @@ class SeveralSubscriptions:
         idle = [each for each in self._all if each not in self._reading.values()]
         for each in idle:
             self._reading[asyncio.ensure_future(each.read(block_ms=block_ms, count=count))] = each
-        done, _ = await asyncio.wait(self._reading, timeout=block_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
+        done = await first_done(self._timers, self._reading, seconds=block_ms / 1000)
         failed = [task for task in done if task.exception() is not None]
         for task in failed or done:
             del self._reading[task]

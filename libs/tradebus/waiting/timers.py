@@ -5,9 +5,10 @@ the runtime. So what joins the two has a layer of its own. Only `monotonic_ns` m
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
+from typing import Any, TypeVar
 
 from tradebus.kernel import clock as machine
 from tradebus.kernel.clock import Clock, WallClock
@@ -16,6 +17,7 @@ from tradebus.kernel.timers import Timer, Timers
 
 # The machine's clock may be set while we wait: how it stands is looked at this often.
 _LOOK_SECONDS = 1.0
+T = TypeVar("T")
 
 
 class WallTimers:
@@ -84,6 +86,18 @@ async def sleep(timers: Timers, seconds: float, *, unless: asyncio.Event | None 
         if setting is not None:
             setting.cancel()
     return unless is not None and unless.is_set()
+
+
+async def first_done(timers: Timers, tasks: Iterable[asyncio.Task[T]], *, seconds: float) -> set[asyncio.Task[T]]:
+    """Those that are done as soon as one is; none where the time is up first. Nothing is cancelled."""
+    waited: set[asyncio.Future[Any]] = {*tasks}
+    woken = asyncio.get_running_loop().create_future()
+    timer = timers.after(seconds, partial(_wake, woken))
+    try:
+        done, _ = await asyncio.wait({*waited, woken}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        timer.cancel()
+    return done - {woken}  # type: ignore[return-value]
 
 
 def _wake(woken: "asyncio.Future[None]") -> None:

@@ -4,7 +4,6 @@
 one sentence where Redis or Postgres is away; never a 500 for bad input.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +23,7 @@ from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 from tradebus.store.books import chains_book, feeds_book
+from tradebus.waiting.timers import deadline
 
 _STORE_SECONDS = 5.0
 _STORE_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -36,21 +36,21 @@ def create_app(book: Book, tail: StreamTail, *, timers: Timers) -> FastAPI:
     """Every path, reading `book` and `tail`."""
     app = FastAPI(title="tradebus market data", docs_url=None, redoc_url=None, openapi_url=None)
     names, reader = InstrumentNames(book, timers=timers), CandleReader(book, tail)
-    app.include_router(_candle_routes(names, reader), prefix="/v1")
-    app.include_router(_quote_routes(names, reader, tail), prefix="/v1")
-    app.include_router(_reference_routes(names, book, tail), prefix="/v1")
+    app.include_router(_candle_routes(names, reader, timers), prefix="/v1")
+    app.include_router(_quote_routes(names, reader, tail, timers), prefix="/v1")
+    app.include_router(_reference_routes(names, book, tail, timers), prefix="/v1")
     _answer_errors(app)
     return app
 
 
-def _candle_routes(names: InstrumentNames, reader: CandleReader) -> APIRouter:
+def _candle_routes(names: InstrumentNames, reader: CandleReader, timers: Timers) -> APIRouter:
     router = APIRouter()
 
     @router.get("/candles/last")
     async def candles_last(
         symbol: SymbolQuery, timeframe_seconds: Timeframe = 60, limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100
     ) -> Response:
-        async with _store_answers():
+        async with _store_answers(timers):
             instrument = await names.find(symbol)
             return _json(await reader.last(instrument, timeframe_seconds=timeframe_seconds, limit=limit))
 
@@ -64,7 +64,7 @@ def _candle_routes(names: InstrumentNames, reader: CandleReader) -> APIRouter:
         from_ns, to_ns = instant_ns(start, name="from"), instant_ns(end, name="to", ends_day=True)
         if to_ns < from_ns:
             raise InvalidInput(f"to: {end} is before from {start}")
-        async with _store_answers():
+        async with _store_answers(timers):
             instrument = await names.find(symbol)
             return _json(
                 await reader.between(instrument, timeframe_seconds=timeframe_seconds, from_ns=from_ns, to_ns=to_ns)
@@ -73,12 +73,12 @@ def _candle_routes(names: InstrumentNames, reader: CandleReader) -> APIRouter:
     return router
 
 
-def _quote_routes(names: InstrumentNames, reader: CandleReader, tail: StreamTail) -> APIRouter:
+def _quote_routes(names: InstrumentNames, reader: CandleReader, tail: StreamTail, timers: Timers) -> APIRouter:
     router = APIRouter()
 
     @router.get("/quote")
     async def quote(symbol: SymbolQuery) -> Response:
-        async with _store_answers():
+        async with _store_answers(timers):
             instrument = await names.find(symbol)
             tail.require_following()
             tick = tail.tick(instrument.instrument_id)
@@ -103,12 +103,12 @@ def _quote_routes(names: InstrumentNames, reader: CandleReader, tail: StreamTail
     return router
 
 
-def _reference_routes(names: InstrumentNames, book: Book, tail: StreamTail) -> APIRouter:
+def _reference_routes(names: InstrumentNames, book: Book, tail: StreamTail, timers: Timers) -> APIRouter:
     router, feeds, chains = APIRouter(), feeds_book(book), chains_book(book)
 
     @router.get("/health")
     async def health() -> Response:
-        async with _store_answers():
+        async with _store_answers(timers):
             row = await feeds.read()
         tail.require_following()
         feed = None
@@ -119,7 +119,7 @@ def _reference_routes(names: InstrumentNames, book: Book, tail: StreamTail) -> A
     @router.get("/option_chain")
     async def option_chain(symbol: SymbolQuery, expiry: Annotated[str | None, Query(max_length=20)] = None) -> Response:
         wanted = day(expiry, name="expiry")
-        async with _store_answers():
+        async with _store_answers(timers):
             instrument = await names.find(symbol)
             index = instrument.underlying
             chain = await (chains.nearest(index) if wanted is None else chains.of_expiry(index, wanted))
@@ -131,7 +131,7 @@ def _reference_routes(names: InstrumentNames, book: Book, tail: StreamTail) -> A
     async def instruments(
         query: Annotated[str, Query(max_length=60)] = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> Response:
-        async with _store_answers():
+        async with _store_answers(timers):
             found = await names.search(query, limit=limit)
         rows = b",".join(item.model_dump_json().encode() for item in found)
         return _json(b'{"instruments":[%s]}' % rows)
@@ -159,10 +159,10 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 @asynccontextmanager
-async def _store_answers() -> AsyncIterator[None]:
+async def _store_answers(timers: Timers) -> AsyncIterator[None]:
     """Turns a lost or silent Postgres into one sentence."""
     try:
-        async with asyncio.timeout(_STORE_SECONDS):
+        async with deadline(timers, _STORE_SECONDS):
             yield
     except _STORE_ERRORS as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]

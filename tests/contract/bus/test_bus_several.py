@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from testkit.bus import ORDERS, SIGNALS, TICKS, Harness, bodies, numbered
+from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.port import Bus, Entry, Subscription
 from tradebus.bus.several import SeveralSubscriptions
@@ -13,7 +14,7 @@ from tradebus.kernel.errors import Unavailable
 async def both(bus: Bus) -> SeveralSubscriptions:
     shared = await bus.subscribe([ORDERS], group="shared", consumer="1")
     own = await bus.subscribe([TICKS], group="own", consumer="1")
-    return SeveralSubscriptions({ORDERS: shared, TICKS: own})
+    return SeveralSubscriptions({ORDERS: shared, TICKS: own}, timers=WALL_TIMERS)
 
 
 async def read_all(subscription: Subscription, count: int) -> list[Entry]:
@@ -81,7 +82,7 @@ async def test_a_failing_subscription_takes_nothing_of_the_others_along(harness:
             return
 
     own = await bus.subscribe([TICKS], group="own", consumer="1")
-    several = SeveralSubscriptions({ORDERS: Failing(), TICKS: own})  # type: ignore[dict-item]
+    several = SeveralSubscriptions({ORDERS: Failing(), TICKS: own}, timers=WALL_TIMERS)  # type: ignore[dict-item]
     await bus.publish(numbered(TICKS, range(3)))
     found: list[int] = []
     errors = 0

@@ -7,7 +7,7 @@ import pytest
 
 from tradebus.kernel.clock import EventClock, WallClock
 from tradebus.kernel.timers import SimulatedTimers
-from tradebus.waiting.timers import WallTimers, deadline, sleep
+from tradebus.waiting.timers import WallTimers, deadline, first_done, sleep
 
 
 async def test_a_call_comes_once_when_the_clock_has_reached_its_time() -> None:
@@ -118,6 +118,19 @@ async def test_a_sleep_that_is_cancelled_leaves_no_timer() -> None:
     sleeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sleeping
+    assert timers.next_due_ns() is None
+
+
+async def test_what_is_done_first_is_given_and_what_is_not_done_in_time_goes_on() -> None:
+    timers, go = SimulatedTimers(), asyncio.Event()
+    slow = asyncio.create_task(go.wait())
+    asking = asyncio.create_task(first_done(timers, [slow], seconds=60))
+    await asyncio.sleep(0)
+    timers.advance(60_000_000_000)
+    assert await asking == set()
+    assert not slow.done()
+    go.set()
+    assert await first_done(timers, [slow], seconds=60) == {slow}
     assert timers.next_due_ns() is None
 
 
