@@ -97,9 +97,7 @@ def wire(
     metrics = ExecutionMetrics(registry)
     outbox = Outbox(books.book, bus, timers=timers)
 
-    def passed_ns(session_id: str) -> int:
-        return accounts.passed_ns() if accounts is not None and sessions.is_at_broker(session_id) else 0
-
+    passed_ns, clock_ns = _times(sessions, accounts)
     roster = Roster(f"execution-{settings.instance}")
     commits = Commits(books, clock, roster=roster, follower=paper, metrics=metrics)
     pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
@@ -110,7 +108,7 @@ def wire(
     if accounts is not None:
         keeper.connect(senders)
     recovery = TradeRecovery(keeper, sending, follower=paper, passed_ns=passed_ns)
-    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns)
+    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns)
 
     def reconciler(account: TradingAccount) -> Reconciler:
         assert accounts is not None  # it is one of them
@@ -148,6 +146,16 @@ def wire(
         untaken=None if settings.paced else untaken, timers=timers,
         beat_seconds=min(settings.housekeeping_seconds, 1.0),
     )  # fmt: skip
+
+
+def _times(sessions: ExecutionSessions, accounts: Accounts | None) -> tuple[Callable[[str], int], Callable[[str], int]]:
+    """By session: the event time that has certainly passed, and what its market's clock says; 0 where ticks alone tell,
+    since no broker's market goes on without us."""
+
+    def of(ask: Callable[[Accounts], int]) -> Callable[[str], int]:
+        return lambda session_id: ask(accounts) if accounts is not None and sessions.is_at_broker(session_id) else 0
+
+    return of(Accounts.passed_ns), of(Accounts.now_ns)
 
 
 def _market_time(settings: ExecutionSettings, clock: Clock) -> MarketTime:

@@ -1,13 +1,19 @@
 """Execution in front of the sandbox's three faces, through the brokers' own adapters."""
 
+from collections.abc import Callable
+
+from services.sandbox.ports import SandboxOrder
 from testkit.execution_brokers import FUTURE, SECOND, TEN, Life, approval, exit_of, spec
 from testkit.sandbox import Box
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import SessionSpec
+from tradebus.kernel.clock import WallClock
+from tradebus.kernel.timers import Timer, Timers
 from tradebus.store.instruments import register_instruments
 from tradebus.store.store import Store
+from tradebus.waiting.timers import WallTimers
 
 FACES = ("kite", "dhan", "upstox")
 KEY = "NFO:NIFTY:2026-12-29:FUT"
@@ -31,13 +37,28 @@ def session_at(face: str) -> SessionSpec:
     return spec(face, broker=face, credential=face).model_copy(update={"symbols": (SYMBOL,)})
 
 
+class HastyTimers(WallTimers):
+    """Ten seconds pass in one: what execution and its adapters wait and measure, not what the network takes."""
+
+    TIMES = 10
+
+    def __init__(self) -> None:
+        super().__init__(WallClock())
+
+    def monotonic_ns(self) -> int:
+        return self.TIMES * super().monotonic_ns()
+
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return super().after(seconds / self.TIMES, call)
+
+
 class SandboxLife(Life):
     """An execution instance whose sessions trade at `box`, one account at each face. The market's clock stands where
     the box's stood at `began_wall_ns`."""
 
-    def __init__(self, where, state_dir, box: Box, *, began_wall_ns: int) -> None:
+    def __init__(self, where, state_dir, box: Box, *, began_wall_ns: int, timers: Timers | None = None) -> None:
         urls = {face: box.sandbox.url(face) for face in FACES}
-        super().__init__(where, state_dir, reconcile_seconds=1.0, urls=urls)
+        super().__init__(where, state_dir, reconcile_seconds=1.0, urls=urls, timers=timers)
         self.box = box
         for face in FACES:
             token = box.token(face, face.upper())
@@ -79,6 +100,10 @@ class SandboxLife(Life):
 
     async def is_closed(self, entry: EntryApproved) -> bool:
         return await self.store.pool.fetchval(_CLOSED, entry.pos_id) is not None
+
+    def at_the_exchange(self, face: str) -> list[SandboxOrder]:
+        """Every order of the account in the exchange's own book."""
+        return list(self.box.on_loop(self.box.exchange.orders, face.upper()))
 
     def held(self, face: str) -> int:
         """What the account has at the exchange, in units."""

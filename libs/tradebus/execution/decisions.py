@@ -172,6 +172,11 @@ def answered(order: Order, request: Request, outcome: Outcome) -> Decide:
     return modified(request, outcome)
 
 
+def is_new_exit(trade: Trade, request: Request) -> bool:
+    """Whether it sends an order that closes the position."""
+    return isinstance(request, Place) and trade.order(request.order_id).role is OrderRole.EXIT
+
+
 class Priority(IntEnum):
     """The lower goes first."""
 

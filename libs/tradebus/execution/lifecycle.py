@@ -1,9 +1,10 @@
 """The life of a trade after its approval: answers, fills, stops, targets, timeouts, exits.
 
 Invariants (property-tested):
-- At most one live order per role; an exit is sent only when no entry, stop or other exit can still fill.
+- At most one live order per role; an exit is sent only when no entry, stop or other exit can still fill, but for a stop
+  that was not answered in time.
 - Every filled lot of an open position is covered by a stop request in the same step, unless the position is being
-  exited.
+  exited; where the stop is not answered in time, the position is.
 - The exit's quantity is what is held at that moment: nothing here can open or reverse a position.
 - A trade closes only when it is flat and all its orders have ended; then profit = Σ sells − Σ buys − charges, exactly.
 - Hearing the same fill or answer twice changes nothing.
@@ -14,12 +15,12 @@ Invariants (property-tested):
 from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
-from tradebus.execution.foreign import take_quantity
-from tradebus.execution.moving import heard, move, reach
+from tradebus.execution.deadlines import closes, deadline_ns, is_overdue, unanswered_due_ns
+from tradebus.execution.moving import heard, move, reach, take_quantity
 from tradebus.execution.opening import new_order
 from tradebus.execution.step import Cancel, Modify, NewFill, Place, TradeStep
 from tradebus.execution.trade import Order, Trade, settle
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import charges_paise
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result
 from tradebus.trading.states import (
@@ -27,8 +28,6 @@ from tradebus.trading.states import (
     OrderState,
     TradeEvent,
 )
-
-EXIT_REPLACE_SECONDS = 15
 
 # An order whose answer is awaited is cancelled once the answer is there.
 _NOT_CANCELLABLE = (OrderState.PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN)
@@ -128,12 +127,17 @@ def request_exit(trade: Trade, step: TradeStep, *, reason: str, at_ns: int) -> N
 def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
 
-    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays.
+    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays. A stop
+    that nobody has answered in time holds nothing up: it is cancelled where it appears, and what it may have sold is
+    undone.
     """
-    waiting = False
+    waiting = missing = False
     filling = trade.open_quantity > 0 and trade.live(OrderRole.ENTRY) is not None
     for order in trade.orders:
         if order.ended:
+            continue
+        if is_overdue(order, at_ns):
+            missing = True
             continue
         waiting = True
         protects = filling and order.role is OrderRole.STOP
@@ -143,6 +147,8 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
         return
     if trade.open_quantity != 0:
         _send_exit(trade, step, at_ns=at_ns)
+    elif missing:
+        return  # flat, and not over while something may still come
     elif trade.entry_quantity == 0:
         _end_without_position(trade, step, at_ns=at_ns)
     else:
@@ -155,24 +161,9 @@ def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
     step.requests.append(Cancel(order.order_id, at_ns))
 
 
-def deadline_ns(trade: Trade) -> int | None:
-    """When `on_deadline` is due next; None where nothing waits."""
-    dues = []
-    for order in trade.orders:
-        if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
-            continue
-        if order.role is OrderRole.ENTRY:
-            dues.append(order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
-        elif _closes(order):
-            dues.append(order.updated_ns + EXIT_REPLACE_SECONDS * NANOSECONDS_PER_SECOND)
-    if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
-        # An exit was refused: try again, a second later each time.
-        dues.append(trade.orders[-1].updated_ns + NANOSECONDS_PER_SECOND)
-    return min(dues) if dues else None
-
-
 def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = False) -> None:
-    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced.
+    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced; a position
+    whose stop nobody has answered is left.
 
     It happens when it is due; where that was `missed`, now: an order of then would be overdue at once.
     """
@@ -181,8 +172,11 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
         return
     due = now_ns if missed else due
     entry = trade.live(OrderRole.ENTRY)
-    leaving = next((order for order in trade.orders if not order.ended and _closes(order)), None)
-    if leaving is not None:
+    leaving = next((order for order in trade.orders if not order.ended and closes(order)), None)
+    unanswered_ns = unanswered_due_ns(trade)
+    if unanswered_ns is not None and unanswered_ns <= due and trade.exit_reason is None:
+        request_exit(trade, step, reason="stop_unanswered", at_ns=due)
+    elif leaving is not None:
         cancel(leaving, step, at_ns=due)
     elif entry is not None:
         reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
@@ -364,12 +358,6 @@ def _end_without_position(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     if not trade.ended:
         reach(trade, step, TradeEvent.ENTRY_CANCELLED)
         trade.closed_ns = at_ns
-
-
-def _closes(order: Order) -> bool:
-    """An exit, or a stop that was hit: protection limits its price, so its rest may wait like an exit's."""
-    hit = order.role is OrderRole.STOP and order.state is OrderState.PARTIALLY_FILLED
-    return hit or order.role is OrderRole.EXIT
 
 
 def _complete(order: Order) -> bool:

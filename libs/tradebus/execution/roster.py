@@ -5,7 +5,7 @@ Invariant: every index names the same trades, and none that has ended.
 
 from collections.abc import Mapping
 
-from tradebus.execution import lifecycle
+from tradebus.execution import deadlines
 from tradebus.execution.trade import Trade
 
 
@@ -42,7 +42,7 @@ class Roster:
         self.by_instrument.setdefault(trade.instrument, {})[trade.pos_id] = trade
         if trade.entry_quantity:
             self._holding.add(trade.pos_id)
-        due_ns = lifecycle.deadline_ns(trade)
+        due_ns = deadlines.deadline_ns(trade)
         if due_ns is None:
             self._deadlines_ns.pop(trade.pos_id, None)
         else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tradebus.contracts.records import Records
-from tradebus.execution import decisions, lifecycle
+from tradebus.execution import deadlines, decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.roster import Roster
 from tradebus.execution.trade import Trade
@@ -177,6 +177,6 @@ def _keep(trades: Iterable[Trade]) -> Iterator[SupervisionAction]:
 
 
 def _deadline(trade: Trade, now_ns: int, *, missed: bool = False) -> Iterator[SupervisionAction]:
-    due = lifecycle.deadline_ns(trade)
+    due = deadlines.deadline_ns(trade)
     if due is not None and due <= now_ns:
         yield TradeDecision(trade.pos_id, decisions.deadline(now_ns, missed=missed))

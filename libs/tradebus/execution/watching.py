@@ -7,7 +7,7 @@ import numpy as np
 
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
-from tradebus.execution import lifecycle
+from tradebus.execution import deadlines
 from tradebus.execution.trade import Trade
 from tradebus.trading.orders import InstrumentTicks
 from tradebus.trading.states import OrderState, TradeState
@@ -51,7 +51,7 @@ def reached_target(trade: Trade, ticks: InstrumentTicks, index: int) -> bool:
 
 def deadline_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
     """The first tick, at or after `start`, at or beyond the trade's next deadline."""
-    due = lifecycle.deadline_ns(trade)
+    due = deadlines.deadline_ns(trade)
     if due is None:
         return None
     index = max(start, int(np.searchsorted(ticks.at_ns, due)))

@@ -2,8 +2,10 @@
 
     commit ─► put ─► by priority ─► pacing ─► request ─► answer ─► the next decision of its trade
 
-Invariants (tested): requests of one trade leave in the order they were decided, one at a time; of different trades the
-more urgent goes first; entries never use up what exits need; a broker that hangs holds up this account and no other.
+Invariants (tested): requests of one trade leave in the order they were decided, one at a time, but that a new exit
+waits for no answer (it is decided only where nothing is under way that it could race, or what is may never come);
+of different trades the more urgent goes first; entries never use up what exits need; a broker that hangs holds up
+this account and no other.
 What waits here is committed and has not left: after a crash it is looked up and sent by whoever recovers the trade.
 """
 
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.execution.accounts.pacing import Pacing, SenderMetrics
-from tradebus.execution.decisions import Priority, priority_of
+from tradebus.execution.decisions import Priority, is_new_exit, priority_of
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Request
 from tradebus.kernel.timers import Timers
@@ -45,7 +47,7 @@ class Sender:
         self._metrics = metrics
         self._waiting: list[_Waiting] = []
         self._number = 0
-        self._under_way: dict[str, Priority] = {}  # by position
+        self._under_way: dict[int, tuple[str, Priority]] = {}  # by number: the position, how urgent
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
@@ -59,7 +61,7 @@ class Sender:
 
     def is_busy(self, pos_id: str) -> bool:
         """Whether anything of the position waits here or is under way: nobody else may send for it then."""
-        return pos_id in self._under_way or any(one.pos_id == pos_id for one in self._waiting)
+        return pos_id in self._busy() or any(one.pos_id == pos_id for one in self._waiting)
 
     async def run(self) -> None:
         """Sends until cancelled."""
@@ -84,12 +86,13 @@ class Sender:
         return found[1] if found is not None else Priority.IN
 
     def _next(self) -> tuple[_Waiting, Priority] | None:
-        """The most urgent request that may leave now: the first of its trade, and none of that trade is under way."""
+        """The most urgent request that may leave now: the first of its trade, and none of that trade is under way that
+        it would have to wait for."""
         if len(self._under_way) >= _UNDER_WAY_MAX:
             return None
-        entries = sum(priority is Priority.IN for priority in self._under_way.values())
+        entries = sum(priority is Priority.IN for _, priority in self._under_way.values())
         found: tuple[_Waiting, Priority] | None = None
-        seen: set[str] = set(self._under_way)
+        busy, seen = self._busy(), set[str]()
         for one in list(self._waiting):
             trade = self._roster.alive.get(one.pos_id)
             if trade is None:
@@ -98,6 +101,8 @@ class Sender:
             if one.pos_id in seen:
                 continue
             seen.add(one.pos_id)
+            if one.pos_id in busy and not is_new_exit(trade, one.request):
+                continue
             priority = priority_of(trade, one.request)
             if priority is Priority.IN and entries >= _ENTRIES_MAX:
                 continue
@@ -107,7 +112,7 @@ class Sender:
 
     def _start(self, one: _Waiting, priority: Priority) -> None:
         self._waiting.remove(one)
-        self._under_way[one.pos_id] = priority
+        self._under_way[one.number] = one.pos_id, priority
         task = asyncio.create_task(self._send(one))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -118,8 +123,11 @@ class Sender:
             await self._deliver(one.pos_id, one.request)
         finally:
             self._metrics.seconds.labels(self.account).observe((self._timers.monotonic_ns() - began_ns) / 1e9)
-            del self._under_way[one.pos_id]
+            del self._under_way[one.number]
             self._changed.set()
+
+    def _busy(self) -> set[str]:
+        return {pos_id for pos_id, _ in self._under_way.values()}
 
     def _show(self) -> None:
         self._metrics.waiting.labels(self.account).set(len(self._waiting))

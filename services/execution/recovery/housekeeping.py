@@ -46,6 +46,7 @@ class Housekeeping:
         for pos_id, session_id, order_id in self._recovery.questions():
             asking = self._recovery.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
             await self._ask(session_id, (pos_id, order_id), asking)
+        await self._supervisor.leave_unanswered()
         await self._supervisor.meet_missed()
         if not self._paced:  # there everybody waits for risk
             await self._last_line.look()

@@ -6,6 +6,7 @@ from services.execution.trades.keeper import Keeper
 from tradebus.brokers.ports import MarketFollower
 from tradebus.calendar import Contract, session_of
 from tradebus.contracts.records import Records
+from tradebus.execution import deadlines, decisions
 from tradebus.execution.decisions import exit_at
 from tradebus.execution.supervision import KeepExtremes, MeetTick, Supervision, SupervisionAction, TradeDecision
 from tradebus.execution.trade import Trade
@@ -13,10 +14,14 @@ from tradebus.kernel.time import ist_date
 
 
 class TradeSupervisor:
-    """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
+    """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell; `clock_ns`: what
+    the clock of its market says, likewise."""
 
-    def __init__(self, keeper: Keeper, market: MarketFollower | None, *, passed_ns: Callable[[str], int]) -> None:
-        self._keeper, self._market, self._passed_ns = keeper, market, passed_ns
+    def __init__(
+        self, keeper: Keeper, market: MarketFollower | None, *, passed_ns: Callable[[str], int],
+        clock_ns: Callable[[str], int],
+    ) -> None:  # fmt: skip
+        self._keeper, self._market, self._passed_ns, self._clock_ns = keeper, market, passed_ns, clock_ns
         self._supervision = Supervision(keeper.roster, market)
 
     @property
@@ -43,6 +48,15 @@ class TradeSupervisor:
         """Deadlines of trades at brokers, where the ticks that would tell of them have stopped in a session."""
         for action in self._supervision.missed(self._passed):
             await self._carry_out(action)
+
+    async def leave_unanswered(self) -> None:
+        """Leaves positions whose stop a broker does not answer: no tick has to tell of that."""
+        for trade in list(self._keeper.roster.alive.values()):
+            due_ns, now_ns = deadlines.unanswered_due_ns(trade), self._clock_ns(trade.session_id)
+            if due_ns is None or due_ns > now_ns or not self._keeper.roster.is_owner(trade.owner):
+                continue
+            if _in_session(trade.contract, now_ns):
+                await self._keeper.attempt(trade.pos_id, decisions.deadline(now_ns, missed=True))
 
     async def leave_all(self, reason: str) -> None:
         """Asks for the exit of every trade that is not on its way out."""

@@ -10,7 +10,7 @@ from testkit.trades import MORNING, SECOND, approval, paper_filling
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
-from tradebus.execution import lifecycle
+from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Place, Request, TradeStep
@@ -38,6 +38,7 @@ class Chaos:
     def __init__(self, draw, side: Side) -> None:
         self.draw, self.book, self.told = draw, dict[str, PaperOrder](), list[BrokerOrder]()
         self.placed: list[str] = []
+        self.late: list[tuple[int, Order]] = []  # left, unanswered, and arrives at the broker after so many ticks
         self.calm = False
         step = TradeStep()
         self.trade = open_trade(approval(side), step, contract=contract(), owner="o")
@@ -70,6 +71,10 @@ class Chaos:
             assert order.tag not in self.placed, "two broker orders for one intent"
             self.placed.append(order.tag)
             self.write(accept(order_request(self.trade, order), PAPER))
+        elif word == "lost" and self.draw(st.booleans()):
+            assert order.tag not in self.placed, "two broker orders for one intent"
+            self.placed.append(order.tag)
+            self.late.append((self.draw(st.integers(1, 60)), order))
         outcome = self.answer(word)
         lifecycle.on_outcome(self.trade, order, step, outcome, at_ns=order.placed_ns)
 
@@ -96,6 +101,13 @@ class Chaos:
         self.book[paper.request.tag] = paper
         self.told.append(report(paper))
 
+    def arrive(self, at_ns: int) -> None:
+        """The broker acts, at last, on what it was asked long ago."""
+        self.late = [(ticks - 1, order) for ticks, order in self.late]
+        for ticks, order in [one for one in self.late if one[0] <= 0 or self.calm]:
+            self.late.remove((ticks, order))
+            self.write(accept(replace(order_request(self.trade, order), at_ns=at_ns), PAPER))
+
     def tick(self, at_ns: int, price: int) -> None:
         for tag, paper in list(self.book.items()):
             after = catch_up(match(paper, TickQuote(at_ns=at_ns, price_paise=price)), at_ns)
@@ -111,13 +123,21 @@ class Chaos:
         order = next(order for order in self.trade.orders if order.tag == told.tag)
         self.change(lambda trade, step: lifecycle.on_report(trade, order, step, told))
 
+    def unprotected_seconds(self, at_ns: int) -> float:
+        """How long something is held whose stop nobody has answered, with no way out being tried."""
+        live = [order for order in self.trade.orders if not order.ended]
+        waiting = [order for order in live if order.role is OrderRole.STOP and order.broker_order_id is None]
+        if not self.trade.open_quantity or not waiting or len(live) > len(waiting):
+            return 0.0
+        return max(at_ns - order.placed_ns for order in waiting) / SECOND - 1  # a refused exit is tried a second later
+
     def look_up(self, at_ns: int) -> None:
         for order in list(self.trade.orders):
             if order.state is not OrderState.UNKNOWN:
                 continue
             if order.tag in self.book:
                 self.hear(report(self.book[order.tag]))
-            else:
+            elif all(order is not late for _, late in self.late):  # nobody says of those that they are absent
                 self.change(lambda trade, step, o=order: lifecycle.on_absent(trade, o, step, at_ns=at_ns))
 
 
@@ -143,7 +163,9 @@ def test_late_doubled_and_contradictory_words_end_in_the_brokers_truth(data, sid
     for number, price in enumerate([*path, *([path[-1]] * 600)]):
         at_ns += SECOND // 2
         chaos.calm = number >= len(path)
+        chaos.arrive(at_ns)
         chaos.change(lambda trade, step, now=at_ns: lifecycle.on_deadline(trade, step, now_ns=now))
+        assert chaos.unprotected_seconds(at_ns) <= deadlines.STOP_ANSWER_SECONDS
         chaos.tick(at_ns, price)
         if chaos.calm:
             heard = [report(paper) for paper in chaos.book.values()]
@@ -208,8 +230,8 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     hit = match(resting, TickQuote(at_ns=MORNING + 3 * SECOND, price_paise=9_900))
     assert hit.status is BrokerStatus.OPEN
     lifecycle.on_report(trade, stop, step, report(hit))
-    due = lifecycle.deadline_ns(trade)
-    assert due == MORNING + (3 + lifecycle.EXIT_REPLACE_SECONDS) * SECOND
+    due = deadlines.deadline_ns(trade)
+    assert due == MORNING + (3 + deadlines.EXIT_REPLACE_SECONDS) * SECOND
     late = TradeStep()
     lifecycle.on_deadline(trade, late, now_ns=due)
     assert [type(request) for request in late.requests] == [Cancel]

@@ -7,7 +7,7 @@ from testkit.contracts import contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
-from tradebus.execution import lifecycle
+from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import order_request
 from tradebus.execution.opening import guard_price_paise, open_trade, refuse_trade
 from tradebus.execution.step import Cancel, Modify, Place, TradeStep
@@ -142,7 +142,7 @@ def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, p
         at_ns += SECOND // 2
         if trade.ended:
             break
-        due = lifecycle.deadline_ns(trade)
+        due = deadlines.deadline_ns(trade)
         if due is not None and due <= at_ns:
             broker.step(trade, lambda s, now=at_ns: lifecycle.on_deadline(trade, s, now_ns=now))
         broker.tick(trade, at_ns, price, repeat=repeat)

@@ -10,7 +10,7 @@ from testkit.contracts import contract
 from tradebus.calendar import protection_band
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
-from tradebus.execution import lifecycle
+from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import change_of, order_request
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Modify, Place, TradeStep
@@ -138,7 +138,7 @@ def test_an_exit_that_dies_of_price_protection_is_asked_for_again_a_second_later
     accept(trade, first)
     step = hear(trade, first, BrokerStatus.CANCELLED, reason="price protection")
     assert step.requests == []
-    due_ns = lifecycle.deadline_ns(trade)
+    due_ns = deadlines.deadline_ns(trade)
     assert due_ns == first.updated_ns + SECOND
     again = TradeStep()
     lifecycle.on_deadline(trade, again, now_ns=due_ns)

@@ -1,0 +1,70 @@
+"""When a trade is due next though nobody says anything of it: entries that wait, exits that rest, stops unanswered.
+
+What is done then is the lifecycle's (`lifecycle.on_deadline`).
+"""
+
+from tradebus.contracts.orders import OrderRole
+from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.trading.states import OrderState
+
+EXIT_REPLACE_SECONDS = 15
+# So long a position may wait for the answer to its stop; then it is left, whatever becomes of the stop. An exit is on
+# its way within five seconds, looked at once a second.
+STOP_ANSWER_SECONDS = 4
+
+
+def deadline_ns(trade: Trade) -> int | None:
+    """When something is due next; None where nothing waits."""
+    dues = []
+    for order in trade.orders:
+        if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
+            continue
+        if order.role is OrderRole.ENTRY:
+            dues.append(order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
+        elif closes(order):
+            dues.append(order.updated_ns + EXIT_REPLACE_SECONDS * NANOSECONDS_PER_SECOND)
+    if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
+        # An exit was refused: try again, a second later each time.
+        dues.append(trade.orders[-1].updated_ns + NANOSECONDS_PER_SECOND)
+    if (unanswered_ns := unanswered_due_ns(trade)) is not None:
+        dues.append(unanswered_ns)
+    return min(dues) if dues else None
+
+
+def is_unanswered(order: Order) -> bool:
+    """A stop of which nobody knows whether it will ever be at the broker. One that was there once is looked up."""
+    return (
+        order.role is OrderRole.STOP
+        and order.broker_order_id is None
+        and order.state in (OrderState.PENDING, OrderState.UNKNOWN)
+    )
+
+
+def _overdue_ns(order: Order) -> int:
+    return order.placed_ns + STOP_ANSWER_SECONDS * NANOSECONDS_PER_SECOND
+
+
+def is_overdue(order: Order, at_ns: int) -> bool:
+    """Whether it is a stop that has not been answered in time."""
+    return is_unanswered(order) and at_ns >= _overdue_ns(order)
+
+
+def unanswered_due_ns(trade: Trade) -> int | None:
+    """When a position is to be left because its stop is not answered; None where it waits for something else."""
+    stops = [order for order in trade.orders if is_unanswered(order)]
+    if not stops or trade.open_quantity == 0:
+        return None
+    due_ns = max(_overdue_ns(order) for order in stops)
+    if trade.exit_reason is None:
+        return due_ns
+    if any(not order.ended and not is_unanswered(order) for order in trade.orders):
+        return None  # its end goes on
+    last = trade.orders[-1]
+    return max(due_ns, last.updated_ns + NANOSECONDS_PER_SECOND) if last.role is OrderRole.EXIT else due_ns
+
+
+def closes(order: Order) -> bool:
+    """An exit, or a stop that was hit: protection limits its price, so its rest may wait like an exit's."""
+    hit = order.role is OrderRole.STOP and order.state is OrderState.PARTIALLY_FILLED
+    return hit or order.role is OrderRole.EXIT

@@ -1,0 +1,146 @@
+"""A stop that nobody answers: the position is left in time, and what becomes of the stop later is undone."""
+
+from dataclasses import replace
+
+import pytest
+from testkit.contracts import contract
+from testkit.trades import MORNING, SECOND, approval, paper_filling
+
+from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.contracts.signals import Side
+from tradebus.execution import deadlines, lifecycle
+from tradebus.execution.decisions import order_request
+from tradebus.execution.opening import open_trade
+from tradebus.execution.step import Cancel, Place, TradeStep
+from tradebus.execution.trade import Order, Trade
+from tradebus.trading.matching.paper import PaperOrder, TickQuote, accept, match, report
+from tradebus.trading.orders import BrokerStatus, Outcome, Result
+from tradebus.trading.states import OrderState, TradeState
+
+LOST = Outcome(Result.UNKNOWN, reason="no answer")
+FILLED_NS = MORNING + SECOND
+DUE_NS = FILLED_NS + deadlines.STOP_ANSWER_SECONDS * SECOND
+
+
+def live(trade: Trade, role: OrderRole) -> Order:
+    order = trade.live(role)
+    assert order is not None
+    return order
+
+
+def answer(trade: Trade, order: Order, result: Result = Result.ACCEPTED) -> TradeStep:
+    step = TradeStep()
+    lifecycle.on_outcome(trade, order, step, Outcome(result, f"b {order.order_id}", "?"), at_ns=order.placed_ns)
+    return step
+
+
+def resting(trade: Trade, order: Order, *, at_ns: int) -> PaperOrder:
+    return accept(replace(order_request(trade, order), at_ns=at_ns), paper_filling(0.0))
+
+
+def hear(trade: Trade, order: Order, paper: PaperOrder) -> TradeStep:
+    step = TradeStep()
+    lifecycle.on_report(trade, order, step, report(paper))
+    return step
+
+
+def fill(trade: Trade, order: Order, *, at_ns: int, price: int) -> TradeStep:
+    return hear(trade, order, match(resting(trade, order, at_ns=order.placed_ns), TickQuote(at_ns, price)))
+
+
+def held(result: Result | None = Result.UNKNOWN) -> Trade:
+    """Filled, and its stop's answer lost, or still to come (None)."""
+    trade = open_trade(approval(Side.LONG), TradeStep(), contract=contract(), owner="o")
+    answer(trade, trade.entry_order())
+    fill(trade, trade.entry_order(), at_ns=FILLED_NS, price=10_000)
+    if result is not None:
+        lifecycle.on_outcome(trade, live(trade, OrderRole.STOP), TradeStep(), LOST, at_ns=FILLED_NS)
+    return trade
+
+
+def passed(trade: Trade, at_ns: int) -> TradeStep:
+    step = TradeStep()
+    lifecycle.on_deadline(trade, step, now_ns=at_ns)
+    return step
+
+
+def left() -> Trade:
+    """Flat again by an exit at the market, and of its stop nobody has heard."""
+    trade = held()
+    passed(trade, DUE_NS)
+    leaving = live(trade, OrderRole.EXIT)
+    answer(trade, leaving)
+    fill(trade, leaving, at_ns=DUE_NS + SECOND, price=9_990)
+    return trade
+
+
+@pytest.mark.parametrize("result", [Result.UNKNOWN, None])
+def test_a_position_is_left_when_its_stop_is_not_answered_in_five_seconds(result: Result | None) -> None:
+    trade = held(result)
+    assert deadlines.deadline_ns(trade) == DUE_NS
+    assert passed(trade, DUE_NS - 1).requests == []
+    [request] = passed(trade, DUE_NS).requests
+    assert request == Place(live(trade, OrderRole.EXIT).order_id)
+    assert trade.exit_reason == "stop_unanswered"
+    assert passed(trade, DUE_NS + 60 * SECOND).requests == [], "one exit at a time"
+
+
+def test_somebody_who_wants_out_waits_for_the_stop_no_longer() -> None:
+    trade, step = held(), TradeStep()
+    lifecycle.request_exit(trade, step, reason="flatten", at_ns=FILLED_NS + SECOND)
+    assert step.requests == []
+    [request] = passed(trade, DUE_NS).requests
+    assert request == Place(live(trade, OrderRole.EXIT).order_id)
+    assert trade.exit_reason == "flatten"
+
+
+def test_an_exit_that_is_refused_meanwhile_is_tried_again_a_second_later() -> None:
+    trade = held()
+    passed(trade, DUE_NS)
+    answer(trade, live(trade, OrderRole.EXIT), Result.REFUSED)
+    assert deadlines.deadline_ns(trade) == DUE_NS + SECOND
+    [request] = passed(trade, DUE_NS + SECOND).requests
+    assert isinstance(request, Place)
+
+
+def test_flat_it_is_not_over_while_the_stop_may_still_come() -> None:
+    trade = left()
+    assert trade.open_quantity == 0
+    assert not trade.ended
+    stop = live(trade, OrderRole.STOP)
+    lifecycle.on_absent(trade, stop, TradeStep(), at_ns=DUE_NS + 30 * SECOND)
+    assert trade.state is TradeState.CLOSED
+
+
+def test_a_stop_that_comes_late_is_cancelled_and_then_it_is_over() -> None:
+    trade = left()
+    stop = live(trade, OrderRole.STOP)
+    late = resting(trade, stop, at_ns=DUE_NS + 15 * SECOND)
+    [request] = hear(trade, stop, late).requests
+    assert isinstance(request, Cancel)
+    assert request.order_id == stop.order_id
+    assert not trade.ended
+    hear(trade, stop, replace(late, status=BrokerStatus.CANCELLED))
+    assert trade.state is TradeState.CLOSED
+
+
+def test_a_stop_that_comes_late_and_fires_is_bought_back() -> None:
+    trade = left()
+    stop = live(trade, OrderRole.STOP)
+    fired = match(resting(trade, stop, at_ns=DUE_NS + 15 * SECOND), TickQuote(DUE_NS + 16 * SECOND, 9_800))
+    step = hear(trade, stop, fired)
+    assert stop.state is OrderState.FILLED
+    [request] = step.requests
+    back = trade.order(request.order_id)
+    assert (back.role, back.transaction, back.quantity) == (OrderRole.EXIT, Transaction.BUY, stop.filled_quantity)
+
+
+def test_a_stop_that_was_at_the_broker_once_is_looked_up_and_holds_its_exit_up() -> None:
+    trade = held(None)
+    stop = live(trade, OrderRole.STOP)
+    answer(trade, stop)
+    lifecycle.request_exit(trade, TradeStep(), reason="flatten", at_ns=FILLED_NS + SECOND)
+    lifecycle.on_cancel_outcome(trade, stop, TradeStep(), LOST, at_ns=FILLED_NS + SECOND)
+    assert stop.state is OrderState.UNKNOWN
+    assert deadlines.deadline_ns(trade) is None
+    assert passed(trade, DUE_NS + 60 * SECOND).requests == []
