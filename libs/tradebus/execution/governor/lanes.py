@@ -1,0 +1,45 @@
+"""What a request of a trade is to the governor: its exchange segment and its lane."""
+
+from tradebus.calendar import Contract
+from tradebus.calendar.rows import MarketClass
+from tradebus.contracts.orders import OrderRole
+from tradebus.execution.governor.budget import OrderAsk
+from tradebus.execution.governor.limits import OrderLane
+from tradebus.execution.governor.ratio import counts_to_ratio
+from tradebus.execution.step import Cancel, Place, Request
+from tradebus.execution.trade import Trade
+from tradebus.trading.states import OrderState
+
+EQUITY, DERIVATIVES = "NSE", "NFO"
+# An exit refused so often in a row is one that others must not pay for.
+_REFUSED_MAX = 3
+
+
+def segment_of(contract: Contract) -> str:
+    """The exchange segment that counts orders in the contract."""
+    return DERIVATIVES if contract.market_class == MarketClass.DERIVATIVE else EQUITY
+
+
+def ask_of(trade: Trade, request: Request) -> OrderAsk:
+    """The request as it stands now: whatever is asked for while a position is being left is an exit."""
+    order = trade.order(request.order_id)
+    lane = OrderLane.EXIT
+    if isinstance(request, Place):
+        if order.role is OrderRole.ENTRY:
+            lane = OrderLane.ENTRY
+        elif order.role is OrderRole.EXIT and _refused_in_a_row(trade) >= _REFUSED_MAX:
+            lane = OrderLane.AGAIN
+    return OrderAsk(
+        segment_of(trade.contract), lane,
+        counted=not isinstance(request, Cancel) and counts_to_ratio(trade, order),
+    )  # fmt: skip
+
+
+def _refused_in_a_row(trade: Trade) -> int:
+    """Exits of the trade that ended without a fill, the last ones."""
+    count = 0
+    for order in reversed([one for one in trade.orders if one.role is OrderRole.EXIT and one.ended]):
+        if order.state is not OrderState.REJECTED or order.filled_quantity:
+            break
+        count += 1
+    return count
