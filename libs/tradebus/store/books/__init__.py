@@ -1,9 +1,10 @@
 """Books that several services share: each a port, an implementation on Postgres and a twin in memory; one suite.
 
 Ask `sessions_book`, `session_register`, `kill_switch_book`, `candles_book`, `instruments_book`, `listings_book`,
-`feeds_book` or `chains_book` for the one that goes with a book.
+`feeds_book`, `chains_book` or `order_budget_book` for the one that goes with a book.
 """
 
+from tradebus.kernel.clock import Clock
 from tradebus.store.book import Book
 from tradebus.store.books.candles import CandlesBook, MemoryCandles, PostgresCandles
 from tradebus.store.books.chains import ChainsBook, MemoryChains, PostgresChains
@@ -12,15 +13,16 @@ from tradebus.store.books.instruments import InstrumentsBook, MemoryInstruments,
 from tradebus.store.books.kill_switch import KillSwitchBook, MemoryKillSwitch, PostgresKillSwitch
 from tradebus.store.books.listings import ListingsBook, MemoryListings, PostgresListings
 from tradebus.store.books.memory_sessions import MemoryRegister, MemorySessions
+from tradebus.store.books.order_budget import MemoryOrderBudgets, OrderBudgetBook, PostgresOrderBudgets
 from tradebus.store.books.postgres_sessions import PostgresRegister, PostgresSessions
 from tradebus.store.books.sessions import SessionRegister, SessionsBook
 from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
 __all__ = [
-    "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "ListingsBook", "SessionRegister",
-    "SessionsBook", "candles_book", "chains_book", "feeds_book", "instruments_book", "kill_switch_book",
-    "listings_book", "session_register", "sessions_book",
+    "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "ListingsBook", "OrderBudgetBook",
+    "SessionRegister", "SessionsBook", "candles_book", "chains_book", "feeds_book", "instruments_book",
+    "kill_switch_book", "listings_book", "order_budget_book", "session_register", "sessions_book",
 ]  # fmt: skip
 
 
@@ -58,6 +60,12 @@ def listings_book(book: Book) -> ListingsBook:
     """Brokers' names for instruments in the book's own kind."""
     kind = _kind_of(book)
     return MemoryListings(kind) if isinstance(kind, MemoryBook) else PostgresListings(kind)
+
+
+def order_budget_book(book: Book, *, clock: Clock) -> OrderBudgetBook:
+    """The order budgets in the book's own kind. `clock` is the twin's; Postgres has its own."""
+    kind = _kind_of(book)
+    return MemoryOrderBudgets(kind, clock) if isinstance(kind, MemoryBook) else PostgresOrderBudgets(kind)
 
 
 def sessions_book(book: Book) -> SessionsBook:

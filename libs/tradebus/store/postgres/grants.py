@@ -40,7 +40,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "sessions": ("UPDATE",), "session_participants": ("INSERT", "UPDATE"), "intents": ("INSERT", "UPDATE"),
         "trades": ("INSERT", "UPDATE"), "orders": ("INSERT", "UPDATE"), "order_history": ("INSERT",),
         "fills": ("INSERT",), "execution_instances": ("INSERT", "UPDATE", "DELETE"),
-        "paper_orders": ("INSERT", "UPDATE"), "paper_fills": ("INSERT",),
+        "paper_orders": ("INSERT", "UPDATE"), "paper_fills": ("INSERT",), "order_budgets": ("INSERT", "UPDATE"),
     },
     "gateway": {"sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE")},
 }  # fmt: skip
