@@ -6,9 +6,10 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from services.execution.accounts.accounts import Accounts, TradingAccount
+from services.execution.accounts.accounts import Accounts, TradingAccount, account_key
+from services.execution.accounts.governor import Governor
 from services.execution.accounts.manager import AccountManager
-from services.execution.accounts.pacing import PassThrough, SenderMetrics
+from services.execution.accounts.pacing import SenderMetrics
 from services.execution.accounts.router import OrderRouter
 from services.execution.accounts.sender import Sender
 from services.execution.accounts.senders import Senders
@@ -23,7 +24,7 @@ from services.execution.recovery.reconciler import Reconciler
 from services.execution.recovery.recovery import TradeRecovery
 from services.execution.recovery.untaken import Untaken
 from services.execution.service import ExecutionService
-from services.execution.sessions import ExecutionSessions
+from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.commits import Commits
 from services.execution.trades.instruments import Contracts
@@ -40,7 +41,9 @@ from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.bus.several import SeveralSubscriptions
 from tradebus.contracts.streams import COMMANDS, ORDERS
+from tradebus.execution.governor.limits import OrderLimit, limits_of
 from tradebus.execution.roster import Roster
+from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
@@ -50,6 +53,7 @@ from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
+from tradebus.store.books import order_budget_book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -99,14 +103,14 @@ def wire(
 
     passed_ns, clock_ns = _times(sessions, accounts)
     roster = Roster(f"execution-{settings.instance}")
-    commits = Commits(books, clock, roster=roster, follower=paper, metrics=metrics)
+    governor = _governor(settings, books.book, clock=clock, timers=timers, metrics=SenderMetrics(registry))
+    traded = _traded(sessions, governor)
+    commits = Commits(books, clock, roster=roster, follower=paper, metrics=metrics, traded=traded)
     pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     sending = Sending(gateway, roster, pulse, killed=lambda: sessions.killed, passed_ns=passed_ns)
     quarantine = Quarantine(timers, registry)
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
-    senders = _senders(sessions, keeper, timers=timers, metrics=SenderMetrics(registry))
-    if accounts is not None:
-        keeper.connect(senders)
+    senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
     recovery = TradeRecovery(keeper, sending, follower=paper, passed_ns=passed_ns)
     supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns)
 
@@ -169,12 +173,42 @@ def _chores(consumer: Consumer, settings: ExecutionSettings, housekeeping: House
         consumer.every(_SWEEP_SECONDS, outbox.sweep, name="sweep")
 
 
-def _senders(sessions: ExecutionSessions, keeper: Keeper, *, timers: Timers, metrics: SenderMetrics) -> Senders:
-    pacing = PassThrough(metrics)
+def _governor(
+    settings: ExecutionSettings, book: Book, *, clock: Clock, timers: Timers, metrics: SenderMetrics
+) -> Governor:
+    """The brokers' limits hold in the market's time: a sandbox whose market runs faster counts faster."""
+    _, speed = settings.clock_of_market(clock)
+
+    def limits(account: str) -> Sequence[OrderLimit]:
+        broker = account.partition(":")[0]
+        scale = settings.order_limit_scale * speed if broker in settings.sandboxed else 1.0
+        return [limit.scaled(scale) if scale != 1.0 else limit for limit in limits_of(broker)]
+
+    budgets = order_budget_book(book, clock=clock)
+    return Governor(budgets, limits, timers=timers, metrics=metrics)
+
+
+def _traded(sessions: ExecutionSessions, governor: Governor) -> Callable[[Trade, int], None]:
+    """The governor hears of fills at brokers."""
+
+    def traded(trade: Trade, count: int) -> None:
+        spec = sessions.known(trade.session_id)
+        if spec is not None and spec.broker != PAPER:
+            governor.traded(":".join(account_key(spec)), count)
+
+    return traded
+
+
+def _senders(
+    sessions: ExecutionSessions, keeper: Keeper, governor: Governor, *, timers: Timers, connected: bool
+) -> Senders:
     make = partial(
-        Sender, deliver=keeper.deliver, roster=keeper.roster, pacing=pacing, timers=timers, metrics=metrics
+        Sender, delivery=keeper, roster=keeper.roster, pacing=governor, timers=timers, metrics=governor.metrics
     )  # fmt: skip
-    return Senders(sessions, make)
+    senders = Senders(sessions, make)
+    if connected:
+        keeper.connect(senders)
+    return senders
 
 
 def _consumers(

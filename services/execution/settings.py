@@ -24,3 +24,7 @@ class ExecutionSettings(BrokerSettings):
     feed_behind_seconds: float = Field(default=10.0, gt=0, validation_alias="EXECUTION_FEED_BEHIND_SECONDS")
     # So much event time after a position's hard end risk is left to ask for its exit; then execution closes it itself.
     square_off_grace_seconds: float = Field(default=60.0, ge=0, validation_alias="EXECUTION_SQUARE_OFF_GRACE_SECONDS")
+    # A sandbox whose limits are so many times a broker's. Never of a broker itself.
+    order_limit_scale: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, validation_alias="EXECUTION_ORDER_LIMIT_SCALE"
+    )

@@ -48,13 +48,15 @@ class BrokerLife:
     def __init__(
         self, around: Around, *brokers: FakeBroker, reconcile_seconds: float = 0.1, lost_seconds: float = 120,
         feed_behind_seconds: float = 10.0, at_ns: int = TEN, speed: float = 1.0, timers: Timers | None = None,
+        order_limit_scale: float = 1.0,
     ) -> None:  # fmt: skip
         self.around, self.brokers, self.timers = around, brokers, timers
         self._at_ns, self._began_ns, self._speed = at_ns, WallClock().now_ns(), speed
         self.settings: dict[str, Any] = {
             "EXECUTION_RECONCILE_SECONDS": reconcile_seconds, "EXECUTION_BROKER_LOST_SECONDS": lost_seconds,
             "EXECUTION_FEED_BEHIND_SECONDS": feed_behind_seconds, "EXECUTION_ORPHAN_SECONDS": 15.0,
-            "EXECUTION_LOOK_SECONDS": 3.0, "TRADEBUS_MARKET_CLOCK": f"{at_ns}@{self._began_ns}x{speed:g}",
+            "EXECUTION_LOOK_SECONDS": 3.0, "EXECUTION_ORDER_LIMIT_SCALE": order_limit_scale,
+            "TRADEBUS_MARKET_CLOCK": f"{at_ns}@{self._began_ns}x{speed:g}",
         }  # fmt: skip
 
     async def __aenter__(self) -> "BrokerLife":

@@ -9,7 +9,7 @@ from tradebus.execution import lifecycle, reports
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
-from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest, Outcome
+from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest, Outcome, Result
 from tradebus.trading.states import OrderState
 
 MARKET_PROTECTION_PCT = 3.0
@@ -175,6 +175,17 @@ def answered(order: Order, request: Request, outcome: Outcome) -> Decide:
 def is_new_exit(trade: Trade, request: Request) -> bool:
     """Whether it sends an order that closes the position."""
     return isinstance(request, Place) and trade.order(request.order_id).role is OrderRole.EXIT
+
+
+def not_sent(request: Request, reason: str) -> Decide:
+    """We do not send a request, for this reason: as where the broker had refused it."""
+    outcome = Outcome(Result.REFUSED, reason=f"not sent: {reason}")
+
+    def decide(trade: Trade, step: TradeStep) -> None:
+        if is_due(trade, request):
+            answered(trade.order(request.order_id), request, outcome)(trade, step)
+
+    return decide
 
 
 class Priority(IntEnum):

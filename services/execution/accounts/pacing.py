@@ -1,32 +1,29 @@
-"""Where the order governor sits: every request of an account passes here, one after the other, before it leaves."""
+"""The one seam before a request of an account leaves, and what senders count."""
 
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from tradebus.execution.decisions import Priority
+from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk
 
 
 class Pacing(Protocol):
-    """Asked by the account's sender, in the order in which requests may leave. It may wait; whoever waits here holds up
-    its own account only, and is asked again for whatever is first by then."""
+    """Asked by the account's sender, in the order in which requests may leave."""
 
-    async def admit(self, account: str, priority: Priority) -> None:
-        """Returns when the next request may leave."""
+    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+        """Whether this request may leave now; where it may, it counts as one that has left. It does not wait for room:
+        the sender asks again, for what is most urgent by then. Does not raise."""
 
 
 class PassThrough:
-    """Lets everything through, and counts it: brokers' adapters keep to their own limits."""
+    """Lets everything through."""
 
-    def __init__(self, metrics: "SenderMetrics") -> None:
-        self._metrics = metrics
-
-    async def admit(self, account: str, priority: Priority) -> None:
-        self._metrics.admitted.labels(account, priority.name).inc()
+    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+        return ADMITTED
 
 
 class SenderMetrics:
-    """One per registry, shared by all senders."""
+    """One per registry, shared by all senders and the governor."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.admitted = Counter(
@@ -44,4 +41,25 @@ class SenderMetrics:
         self.seconds = Histogram(
             "tradebus_execution_request_seconds", "From leaving to the answer", ["account"], registry=registry,
             buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20),
+        )  # fmt: skip
+        self.waited_seconds = Histogram(
+            "tradebus_execution_request_wait_seconds", "From the decision to leaving", ["account", "lane"],
+            registry=registry, buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+        )  # fmt: skip
+        self.refused = Counter(
+            "tradebus_execution_entries_over_limit_total", "Entries refused because a broker's limit is used up",
+            ["account", "span"], registry=registry,
+        )  # fmt: skip
+        self.used = Gauge(
+            "tradebus_execution_order_limit_used", "Requests that have left, of a broker's limit", ["account", "span"],
+            registry=registry,
+        )  # fmt: skip
+        self.kept = Gauge(
+            "tradebus_execution_order_limit", "Requests that may leave in a span", ["account", "span"],
+            registry=registry,
+        )  # fmt: skip
+        self.shared = Gauge(
+            "tradebus_execution_order_budget_shared",
+            "Whether the account's order budget is counted with all its processes (1), or by this one alone (0)",
+            ["account"], registry=registry,
         )  # fmt: skip

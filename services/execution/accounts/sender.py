@@ -1,6 +1,6 @@
 """The way out of one broker account: a queue, its own task, its own health.
 
-    commit ─► put ─► by priority ─► pacing ─► request ─► answer ─► the next decision of its trade
+    commit ─► put ─► by lane and priority ─► pacing ─► request ─► answer ─► the next decision of its trade
 
 Invariants (tested): requests of one trade leave in the order they were decided, one at a time, but that a new exit
 waits for no answer (it is decided only where nothing is under way that it could race, or what is may never come);
@@ -10,23 +10,41 @@ What waits here is committed and has not left: after a crash it is looked up and
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence, Set
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from services.execution.accounts.pacing import Pacing, SenderMetrics
 from tradebus.execution.decisions import Priority, is_new_exit, priority_of
+from tradebus.execution.governor.budget import Admission, OrderAsk
+from tradebus.execution.governor.lanes import ask_of
+from tradebus.execution.governor.limits import OrderLane
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Request
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import sleep
 
 # Requests of an account that a broker may leave unanswered at once. Entries get half, so that those of exits and stops
 # find a way out however many entries hang.
 _UNDER_WAY_MAX = 8
 _ENTRIES_MAX = 4
 _log = structlog.get_logger()
-Deliver = Callable[[str, Request], Awaitable[None]]
+
+
+class Delivery(Protocol):
+    """What becomes of a request. None of it raises."""
+
+    async def deliver(self, pos_id: str, request: Request) -> None:
+        """Sends it and has its answer decided on."""
+
+    async def refuse(self, pos_id: str, request: Request, reason: str) -> None:
+        """It is not sent, for this reason, and has that decided on."""
+
+    def leaves(self, pos_id: str, request: Request) -> bool:
+        """Whether anything would be sent, as its trade stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +52,32 @@ class _Waiting:
     number: int
     pos_id: str
     request: Request
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """`ask` is None where nothing leaves and nobody needs to be asked."""
+
+    one: _Waiting
+    ask: OrderAsk | None
+    priority: Priority
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The lower goes first."""
+        return (-1, 0) if self.ask is None else (self.ask.lane, self.priority)
 
 
 class Sender:
-    """`deliver` sends one request and has its answer decided on; it does not raise."""
+    """`delivery` sends requests one by one."""
 
     def __init__(
-        self, account: str, deliver: Deliver, *, roster: Roster, pacing: Pacing, timers: Timers, metrics: SenderMetrics
-    ) -> None:
+        self, account: str, delivery: Delivery, *, roster: Roster, pacing: Pacing, timers: Timers,
+        metrics: SenderMetrics,
+    ) -> None:  # fmt: skip
         self.account = account
-        self._deliver, self._roster, self._pacing, self._timers = deliver, roster, pacing, timers
+        self._delivery, self._roster, self._pacing, self._timers = delivery, roster, pacing, timers
         self._metrics = metrics
         self._waiting: list[_Waiting] = []
         self._number = 0
@@ -53,9 +87,10 @@ class Sender:
 
     def put(self, pos_id: str, requests: Sequence[Request]) -> None:
         """Takes what was committed, in order. Returns at once."""
+        now_ns = self._timers.monotonic_ns()
         for request in requests:
             self._number += 1
-            self._waiting.append(_Waiting(self._number, pos_id, request))
+            self._waiting.append(_Waiting(self._number, pos_id, request, now_ns))
         if requests:
             self._changed.set()
 
@@ -68,30 +103,46 @@ class Sender:
         try:
             while True:
                 self._changed.clear()
-                while self._next() is not None:
-                    await self._pacing.admit(self.account, self._urgency())
-                    chosen = self._next()  # asked again: something more urgent may have come while pacing waited
-                    if chosen is not None:
-                        self._start(*chosen)
+                held_ns = await self._let_out()
                 self._show()
-                await self._changed.wait()
+                if held_ns:
+                    await sleep(self._timers, held_ns / NANOSECONDS_PER_SECOND, unless=self._changed)
+                else:
+                    await self._changed.wait()
         finally:
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _urgency(self) -> Priority:
-        found = self._next()
-        return found[1] if found is not None else Priority.IN
+    async def _let_out(self) -> int:
+        """Starts what may leave; how long the first of the rest is held back (ns), 0 where nothing is."""
+        held_ns, shut = 0, set[tuple[OrderLane, str]]()
+        while (chosen := self._next(shut)) is not None:
+            if chosen.ask is None:
+                self._start(chosen, self._delivery.deliver(chosen.one.pos_id, chosen.one.request))
+                continue
+            admission = await self._pacing.admit(self.account, chosen.ask)
+            if admission.wait_ns:
+                # Others are asked for all the same: what is held by its segment or its lane holds up nobody else.
+                shut.add((chosen.ask.lane, chosen.ask.segment))
+                held_ns = min(held_ns or admission.wait_ns, admission.wait_ns)
+            elif admission.reason:
+                self._refuse(chosen, chosen.ask, admission)
+            else:
+                urgent = self._next(shut)  # something may have come meanwhile, and may use this admission
+                if urgent is not None and urgent.ask is not None and urgent.ask.segment == chosen.ask.segment:
+                    chosen = urgent
+                self._send(chosen)
+        return held_ns
 
-    def _next(self) -> tuple[_Waiting, Priority] | None:
-        """The most urgent request that may leave now: the first of its trade, and none of that trade is under way that
-        it would have to wait for."""
+    def _next(self, shut: Set[tuple[OrderLane, str]]) -> _Next | None:
+        """The most urgent request that may leave now: the first of its trade, none of that trade is under way that it
+        would have to wait for, and its lane and segment are not `shut`."""
         if len(self._under_way) >= _UNDER_WAY_MAX:
             return None
         entries = sum(priority is Priority.IN for _, priority in self._under_way.values())
-        found: tuple[_Waiting, Priority] | None = None
+        found: _Next | None = None
         busy, seen = self._busy(), set[str]()
         for one in list(self._waiting):
             trade = self._roster.alive.get(one.pos_id)
@@ -103,26 +154,49 @@ class Sender:
             seen.add(one.pos_id)
             if one.pos_id in busy and not is_new_exit(trade, one.request):
                 continue
-            priority = priority_of(trade, one.request)
-            if priority is Priority.IN and entries >= _ENTRIES_MAX:
+            leaves = self._delivery.leaves(one.pos_id, one.request)
+            new = _Next(one, ask_of(trade, one.request) if leaves else None, priority_of(trade, one.request))
+            if new.ask is not None and (new.ask.lane, new.ask.segment) in shut:
                 continue
-            if found is None or priority < found[1]:
-                found = one, priority
+            if new.ask is not None and new.ask.lane is OrderLane.ENTRY and entries >= _ENTRIES_MAX:
+                continue
+            if found is None or new.rank < found.rank:
+                found = new
         return found
 
-    def _start(self, one: _Waiting, priority: Priority) -> None:
+    def _refuse(self, chosen: _Next, ask: OrderAsk, admission: Admission) -> None:
+        one = chosen.one
+        self._metrics.refused.labels(self.account, admission.span).inc()
+        _log.warning("not sent", account=self.account, pos_id=one.pos_id, lane=ask.lane.name, reason=admission.reason)
+        self._start(chosen, self._delivery.refuse(one.pos_id, one.request, admission.reason))
+
+    def _send(self, chosen: _Next) -> None:
+        one = chosen.one
+        waited_ns = self._timers.monotonic_ns() - one.since_ns
+        assert chosen.ask is not None  # it was admitted
+        self._metrics.waited_seconds.labels(self.account, chosen.ask.lane.name).observe(waited_ns / 1e9)
+        self._metrics.admitted.labels(self.account, chosen.priority.name).inc()
+        self._start(chosen, self._timed(self._delivery.deliver(one.pos_id, one.request)))
+
+    async def _timed(self, work: Awaitable[None]) -> None:
+        began_ns = self._timers.monotonic_ns()
+        try:
+            await work
+        finally:
+            self._metrics.seconds.labels(self.account).observe((self._timers.monotonic_ns() - began_ns) / 1e9)
+
+    def _start(self, chosen: _Next, work: Awaitable[None]) -> None:
+        one = chosen.one
         self._waiting.remove(one)
-        self._under_way[one.number] = one.pos_id, priority
-        task = asyncio.create_task(self._send(one))
+        self._under_way[one.number] = one.pos_id, chosen.priority
+        task = asyncio.create_task(self._done(one, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, one: _Waiting) -> None:
-        began_ns = self._timers.monotonic_ns()
+    async def _done(self, one: _Waiting, work: Awaitable[None]) -> None:
         try:
-            await self._deliver(one.pos_id, one.request)
+            await work
         finally:
-            self._metrics.seconds.labels(self.account).observe((self._timers.monotonic_ns() - began_ns) / 1e9)
             del self._under_way[one.number]
             self._changed.set()
 

@@ -4,7 +4,7 @@ A process lock and the book's lock serialise a position; the row's version tells
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from weakref import WeakValueDictionary
 
 import structlog
@@ -40,10 +40,12 @@ class Commits:
     """What comes back is to be sent, and only then."""
 
     def __init__(
-        self, books: Books, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics
-    ) -> None:
+        self, books: Books, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics,
+        traded: Callable[[Trade, int], None],
+    ) -> None:  # fmt: skip
+        """`traded` hears of a trade's new fills."""
         self._book, self._clock, self._follower = books.book, clock, follower
-        self.roster, self.ledger = roster, books.ledger
+        self.roster, self.ledger, self._traded = roster, books.ledger, traded
         self._protection = Protection(metrics)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -110,6 +112,8 @@ class Commits:
                 self.forget(pos_id)  # the copy in memory has moved, the book has not
                 raise
             self._protection.note(trade, now_ns=self.roster.market_ns)
+            if step.fills:
+                self._traded(trade, len(step.fills))
             self.remember(trade)
             if taken_over:
                 await self._follow(trade)

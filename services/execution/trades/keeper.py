@@ -110,9 +110,37 @@ class Keeper:
 
     async def deliver(self, pos_id: str, request: Request) -> None:
         """Sends one request and decides on its answer: what an account's sender calls. Does not raise."""
-        try:
+
+        async def answer() -> Decide | None:
             trade = self.roster.alive.get(pos_id)
-            decide = await self._sending.send(trade, request) if trade is not None else None
+            return await self._sending.send(trade, request) if trade is not None else None
+
+        await self._decided(pos_id, answer())
+
+    async def refuse(self, pos_id: str, request: Request, reason: str) -> None:
+        """The request is not sent, for this reason: decided on as a broker's refusal is. Does not raise."""
+
+        async def answer() -> Decide:
+            return decisions.not_sent(request, reason)
+
+        await self._decided(pos_id, answer())
+
+    def leaves(self, pos_id: str, request: Request) -> bool:
+        """Whether `deliver` would send anything, as things stand."""
+        trade = self.roster.alive.get(pos_id)
+        return trade is not None and self._sending.leaves(trade, request)
+
+    def doubt(self, pos_id: str, order_id: str) -> None:
+        """Nobody knows for certain how the order stands: it is looked up until somebody does."""
+        self._sending.doubts.add((pos_id, order_id))
+
+    def is_busy(self, session_id: str, pos_id: str) -> bool:
+        """Whether a request of the position waits for its account, or for its answer."""
+        return self._senders is not None and self._senders.is_busy(session_id, pos_id)
+
+    async def _decided(self, pos_id: str, answer: Awaitable[Decide | None]) -> None:
+        try:
+            decide = await answer
             if decide is not None:
                 await self.change(pos_id, decide)
                 await self._publish()
@@ -122,14 +150,6 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - whatever one trade does, its account goes on
             self.commits.forget(pos_id)
             self.quarantine.put(pos_id, error)
-
-    def doubt(self, pos_id: str, order_id: str) -> None:
-        """Nobody knows for certain how the order stands: it is looked up until somebody does."""
-        self._sending.doubts.add((pos_id, order_id))
-
-    def is_busy(self, session_id: str, pos_id: str) -> bool:
-        """Whether a request of the position waits for its account, or for its answer."""
-        return self._senders is not None and self._senders.is_busy(session_id, pos_id)
 
     async def _in_line(self, pos_id: str, requests: Sequence[Request]) -> None:
         queue = deque(requests)

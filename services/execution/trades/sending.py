@@ -48,6 +48,14 @@ class Sending:
             outcome = await self.gateway.modify(trade.session_id, number, decisions.change_of(trade, order, request))
         return decisions.answered(order, request, outcome)
 
+    def leaves(self, trade: Trade, request: Request) -> bool:
+        """Whether `send` would send anything, as things stand."""
+        if not decisions.is_due(trade, request):
+            return False
+        order = trade.order(request.order_id)
+        is_entry = isinstance(request, Place) and order is trade.entry_order()
+        return not (is_entry and self._is_unwanted(trade, order, self._now_ns(trade)))
+
     async def in_its_book(self, trade: Trade, order: Order) -> bool:
         """Whether the broker's book is the one that the trade's orders are in, told by the entry that has filled.
 
@@ -63,7 +71,7 @@ class Sending:
         return found
 
     async def _place(self, trade: Trade, order: Order, request: Place) -> Decide | None:
-        now_ns = max(self._roster.market_ns, self._passed_ns(trade.session_id))
+        now_ns = self._now_ns(trade)
         if order is trade.entry_order() and self._is_unwanted(trade, order, now_ns):
             # It waited here and never left: no look-up is needed to know that.
             return decisions.absent(order.order_id, max(order.placed_ns, now_ns), seen=order.state)
@@ -78,6 +86,9 @@ class Sending:
             return None
         outcome = await self.gateway.place(decisions.order_request(trade, order))
         return decisions.answered(order, request, outcome)
+
+    def _now_ns(self, trade: Trade) -> int:
+        return max(self._roster.market_ns, self._passed_ns(trade.session_id))
 
     def _is_unwanted(self, trade: Trade, order: Order, now_ns: int) -> bool:
         """Whether an entry is not to be sent any more: somebody wants out, or its time is over."""

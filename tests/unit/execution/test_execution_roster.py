@@ -65,13 +65,18 @@ class Desk:
         self.roster, self.sent, self.go = Roster("me"), list[str](), asyncio.Event()
         metrics = SenderMetrics(CollectorRegistry())
         self.sender = Sender(
-            "kite:mine", self.deliver, roster=self.roster, pacing=PassThrough(metrics), timers=SimulatedTimers(),
-            metrics=metrics,
+            "kite:mine", self, roster=self.roster, pacing=PassThrough(), timers=SimulatedTimers(), metrics=metrics,
         )  # fmt: skip
 
     async def deliver(self, pos_id, request) -> None:
         self.sent.append(f"{pos_id} {type(request).__name__}")
         await self.go.wait()
+
+    async def refuse(self, pos_id, request, reason) -> None:
+        raise AssertionError("everything passes")
+
+    def leaves(self, pos_id, request) -> bool:
+        return True
 
     def add(self, number: int, *, reason: str | None = None) -> Trade:
         trade = trade_of(number)

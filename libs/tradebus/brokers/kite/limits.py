@@ -1,11 +1,14 @@
-"""Kite's limits on order calls (BROKERS 6), kept with a little room: 10 a second, 400 a minute, 25 changes an order."""
+"""Kite's limits on order calls (BROKERS 6), kept with a little room: 10 a second, 400 a minute, 25 changes an order.
+
+The last guard of one login in one process; the order governor, which counts all of them, is never looser.
+"""
 
 from collections import deque
 
 from tradebus.brokers.common.access.pace import WindowPace
 from tradebus.kernel.timers import Timers
 
-ORDERS_PER_SECOND, ORDERS_PER_MINUTE, CHANGES_PER_ORDER = 8, 390, 25
+ORDERS_PER_SECOND, ORDERS_PER_MINUTE, CHANGES_PER_ORDER = 9, 390, 25
 _MINUTE_NS = 60_000_000_000
 
 

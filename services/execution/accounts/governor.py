@@ -1,0 +1,224 @@
+"""The order governor of one process: asks the budget that all processes of an account share, and stands alone where
+that cannot be asked.
+
+    ask ─► decide on a copy of the last budget seen ─► put it in its place ─┬─ done ─► admitted
+               ▲                                                           └─ somebody was quicker ─► read ─┐
+               └──────────────────────────────────────────────────────────────────────────────────────────┘
+
+What has to wait, or is refused, needs no question: others can only have made the budget fuller. A process that dies
+leaves what it has counted, and no more. Where the book does not answer in `_ANSWER_SECONDS` entries wait, and exits
+have a share of the second so small that all processes together stay below the broker's limit.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import structlog
+
+from services.execution.accounts.pacing import SenderMetrics
+from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk, OrderBudget, read_budget
+from tradebus.execution.governor.limits import OrderLane, OrderLimit
+from tradebus.execution.governor.ratio import why_not_trail
+from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
+from tradebus.runtime.patience import PASSING
+from tradebus.store.books.order_budget import KeptBudget, OrderBudgetBook
+from tradebus.waiting.timers import deadline
+
+T = TypeVar("T")
+_ANSWER_SECONDS = 0.1
+_AWAY_NS = NANOSECONDS_PER_SECOND  # between two questions to a book that did not answer
+_STALE_NS = 100_000_000  # an admission that took longer may be of a second that is over
+_ATTEMPTS = 20
+_WAIT_NS = 20_000_000  # where all attempts came too late
+_ENTRY_WAIT_NS = 250_000_000  # while the book is away
+_RECENT_NS = 3 * NANOSECONDS_PER_SECOND
+_log = structlog.get_logger()
+
+
+class Governor:
+    """See `Pacing`. `limits` are an account's caps.
+
+    `alone_per_second` exits leave while the budget cannot be asked: one, so that eight processes stay below the limit.
+    Who knows that nobody else sends may take more.
+    """
+
+    def __init__(
+        self, budgets: OrderBudgetBook, limits: Callable[[str], Sequence[OrderLimit]], *, timers: Timers,
+        metrics: SenderMetrics, alone_per_second: int = 1,
+    ) -> None:  # fmt: skip
+        self._budgets, self._limits, self._timers = budgets, limits, timers
+        self.metrics, self._alone_per_second = metrics, alone_per_second
+        self._accounts: dict[str, AccountBudget] = {}
+
+    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+        """See `Pacing`."""
+        return await self._of(account).admit(ask)
+
+    def traded(self, account: str, count: int) -> None:
+        """So many trades were made in the account: counted with the next request that leaves."""
+        self._of(account).trades += count
+
+    def why_not_trail(self, account: str, ask: OrderAsk, *, changes: int) -> str:
+        """Why a stop, changed `changes` times so far, had better stay where it is; "" where it may be trailed. By the
+        last budget seen."""
+        return self._of(account).why_not_trail(ask, changes=changes)
+
+    def _of(self, account: str) -> "AccountBudget":
+        found = self._accounts.get(account)
+        if found is None:
+            found = self._accounts[account] = AccountBudget(
+                account, self._budgets, tuple(self._limits(account)), timers=self._timers, metrics=self.metrics,
+                alone_per_second=self._alone_per_second,
+            )  # fmt: skip
+        return found
+
+
+class AccountBudget:
+    """Of one account, as this process sees it. One question at a time. `trades` are not counted in the book yet."""
+
+    def __init__(
+        self, account: str, budgets: OrderBudgetBook, limits: Sequence[OrderLimit], *, timers: Timers,
+        metrics: SenderMetrics, alone_per_second: int,
+    ) -> None:  # fmt: skip
+        self._account, self._budgets, self._limits = account, budgets, limits
+        self._timers, self._metrics, self._alone_per_second = timers, metrics, alone_per_second
+        self.trades = 0
+        self._seen: KeptBudget | None = None  # as the book has it, for all we know
+        self._last = OrderBudget()  # the last one seen
+        self._version = 0
+        self._offset_ns: int | None = None  # from our monotonic time to the book's, which all processes share
+        self._unreported: list[tuple[int, OrderAsk]] = []  # has left without being counted in the book (monotonic)
+        self._recent: deque[tuple[int, OrderAsk]] = deque()
+        self._alone: OrderBudget | None = None
+        self._ask_again_ns = 0
+
+    async def admit(self, ask: OrderAsk) -> Admission:
+        """See `Pacing`."""
+        if self._timers.monotonic_ns() < self._ask_again_ns:
+            return self._admit_alone(ask)
+        try:
+            admission = await self._admit_shared(ask)
+        except (*PASSING, InvalidInput) as error:
+            if self._alone is None:
+                _log.error(
+                    "the order budget cannot be asked: entries wait, exits leave one by one",
+                    account=self._account, problem=f"{type(error).__name__}: {error}",
+                )  # fmt: skip
+            self._seen, self._ask_again_ns = None, self._timers.monotonic_ns() + _AWAY_NS
+            self._metrics.shared.labels(self._account).set(0)
+            return self._admit_alone(ask)
+        if self._alone is not None:
+            self._alone = None
+            _log.info("the order budget is shared again", account=self._account)
+        self._metrics.shared.labels(self._account).set(1)
+        return admission
+
+    def why_not_trail(self, ask: OrderAsk, *, changes: int) -> str:
+        """See `Governor`."""
+        budget = read_budget(self._last.to_json())
+        budget.trades += self.trades
+        return why_not_trail(budget, self._limits, ask, changes=changes, now_ns=self._now_ns())
+
+    async def _admit_shared(self, ask: OrderAsk) -> Admission:
+        for _ in range(_ATTEMPTS):
+            if self._seen is None:
+                await self._read()
+            assert self._seen is not None
+            began_ns, now_ns = self._timers.monotonic_ns(), self._now_ns()
+            budget, trades, unreported = self._as_of_now(), self.trades, len(self._unreported)
+            admission = budget.take(self._limits, ask, now_ns=now_ns)
+            if not admission.admitted:
+                return admission
+            replacing = self._budgets.replace(
+                self._account, budget.to_json(), version=self._seen.version, decided_ns=now_ns
+            )
+            kept = await self._answered(replacing)
+            if kept is None:
+                self._seen = None
+                continue
+            self._keep(kept, budget, sent_ns=began_ns)
+            self.trades -= trades
+            del self._unreported[:unreported]
+            if self._timers.monotonic_ns() - began_ns <= _STALE_NS:
+                self._left(began_ns, ask)
+                return ADMITTED
+        return Admission(wait_ns=_WAIT_NS)
+
+    async def _read(self) -> None:
+        sent_ns = self._timers.monotonic_ns()
+        kept = await self._answered(self._budgets.read(self._account))
+        budget = read_budget(kept.body)
+        if kept.version < self._version:  # the server has crashed, and lost the last moments
+            self._unreported += [one for one in self._recent if one[0] > sent_ns - _RECENT_NS]
+        self._keep(kept, budget, sent_ns=sent_ns)
+
+    def _keep(self, kept: KeptBudget, budget: OrderBudget, *, sent_ns: int) -> None:
+        self._seen, self._last, self._version = kept, budget, kept.version
+        self._offset_ns = kept.now_ns - sent_ns
+        for limit in self._limits:
+            if limit.scope == "account":
+                used = budget.used(limit, "", now_ns=kept.now_ns)
+                self._metrics.used.labels(self._account, limit.name).set(used)
+                self._metrics.kept.labels(self._account, limit.name).set(limit.kept)
+
+    def _as_of_now(self) -> OrderBudget:
+        """The last budget seen, with what this process alone knows."""
+        budget = read_budget(self._last.to_json())
+        for monotonic_ns, ask in self._unreported:
+            budget.left(self._limits, ask, at_ns=min(monotonic_ns + (self._offset_ns or 0), self._now_ns()))
+        budget.traded(self.trades, at_ns=self._now_ns())
+        return budget
+
+    def _admit_alone(self, ask: OrderAsk) -> Admission:
+        if ask.lane is OrderLane.ENTRY:
+            return Admission(wait_ns=_ENTRY_WAIT_NS)
+        if self._alone is None:
+            self._alone = self._as_of_now()
+        shares = [_share(limit, alone_per_second=self._alone_per_second) for limit in self._limits]
+        admission = self._alone.take(shares, ask, now_ns=self._now_ns())
+        if admission.admitted:
+            now_ns = self._timers.monotonic_ns()
+            self._unreported.append((now_ns, ask))
+            self._left(now_ns, ask)
+        return admission
+
+    def _left(self, now_ns: int, ask: OrderAsk) -> None:
+        self._recent.append((now_ns, ask))
+        while self._recent[0][0] <= now_ns - _RECENT_NS:
+            self._recent.popleft()
+
+    def _now_ns(self) -> int:
+        """The book's time, for all we know; our own before it was ever asked."""
+        if self._offset_ns is None:
+            return self._timers.now_ns()
+        return self._timers.monotonic_ns() + self._offset_ns
+
+    async def _answered(self, question: Awaitable[T]) -> T:
+        """The book's answer. Raises TimeoutError where it is too long in coming: it is left to itself then, for a
+        statement that is given up must end before its connection serves anybody else."""
+        asking = asyncio.ensure_future(question)
+        try:
+            async with deadline(self._timers, _ANSWER_SECONDS):
+                return await asyncio.shield(asking)
+        except TimeoutError:
+            asking.add_done_callback(_retrieve)
+            raise
+
+
+def _share(limit: OrderLimit, *, alone_per_second: int) -> OrderLimit:
+    """What of a limit a process may use while it cannot ask how much the others use: of a second so much, longer spans
+    go on from what was last seen."""
+    if limit.seconds > 1:
+        return limit
+    return replace(limit, kept=min(limit.kept, alone_per_second), reserve=0)
+
+
+def _retrieve(asking: "asyncio.Future[T]") -> None:
+    """Looks at the end of a question that was given up, so that the loop does not complain that nobody did."""
+    if not asking.cancelled():
+        asking.exception()

@@ -1,0 +1,152 @@
+"""A sender in front of a governor that holds back: who is asked for, who waits, who is refused."""
+
+import asyncio
+
+from prometheus_client import CollectorRegistry
+from testkit.broker_life import trading
+from testkit.contracts import contract
+from testkit.execution_brokers import TEN, approval, exit_of
+from testkit.fake_broker import FakeBroker
+from testkit.simulated import passes
+from testkit.trades import MORNING
+from testkit.trades import approval as approved
+
+from services.execution.accounts.pacing import SenderMetrics
+from services.execution.accounts.sender import Sender
+from tradebus.contracts.signals import Side
+from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk, OrderBudget
+from tradebus.execution.governor.limits import OrderLimit
+from tradebus.execution.opening import open_trade
+from tradebus.execution.roster import Roster
+from tradebus.execution.step import Cancel, Place, TradeStep
+from tradebus.kernel.timers import SimulatedTimers
+
+SECOND = 1_000_000_000
+
+
+class Counting:
+    """A pacing with one budget. `asked` are the lanes it was asked for."""
+
+    def __init__(self, timers: SimulatedTimers, *limits: OrderLimit) -> None:
+        self._timers, self._limits, self._budget = timers, limits, OrderBudget()
+        self.asked = list[str]()
+
+    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+        self.asked.append(ask.lane.name)
+        return self._budget.take(self._limits, ask, now_ns=self._timers.now_ns()) if self._limits else ADMITTED
+
+
+class Desk:
+    """Delivers at once. `unwanted` are positions whose requests would not leave."""
+
+    def __init__(self, *limits: OrderLimit) -> None:
+        self.timers = SimulatedTimers(MORNING)
+        self.roster, self.sent, self.refused = Roster("me"), list[str](), list[str]()
+        self.unwanted = set[str]()
+        self.pacing = Counting(self.timers, *limits)
+        self.registry = CollectorRegistry()
+        self.sender = Sender(
+            "kite:mine", self, roster=self.roster, pacing=self.pacing, timers=self.timers,
+            metrics=SenderMetrics(self.registry),
+        )  # fmt: skip
+
+    async def deliver(self, pos_id, request) -> None:
+        self.sent.append(pos_id)
+
+    async def refuse(self, pos_id, request, reason) -> None:
+        self.refused.append(f"{pos_id}: {reason}")
+
+    def leaves(self, pos_id, request) -> bool:
+        return pos_id not in self.unwanted
+
+    def entry(self, pos_id: str) -> None:
+        made = open_trade(approved(Side.LONG), TradeStep(), contract=contract("FUTURE"), owner="me")
+        made.pos_id = pos_id
+        self.roster.remember(made)
+        self.sender.put(pos_id, [Place(made.entry_order().order_id)])
+
+    def exit(self, pos_id: str) -> None:
+        made = open_trade(approved(Side.LONG), TradeStep(), contract=contract("FUTURE"), owner="me")
+        made.pos_id, made.exit_reason = pos_id, "target"
+        self.roster.remember(made)
+        self.sender.put(pos_id, [Cancel(made.entry_order().order_id, MORNING)])
+
+
+def limit(seconds: int, kept: int, reserve: int) -> OrderLimit:
+    return OrderLimit("kite", "account", seconds, kept, kept, reserve, "a test", "2026-11-29")
+
+
+async def test_entries_queue_at_their_share_and_an_exit_passes_them_at_once():
+    desk = Desk(limit(1, 9, 4))
+    running = asyncio.create_task(desk.sender.run())
+    for number in range(20):
+        desk.entry(f"e{number}")
+    await passes(desk.timers, 0.1)
+    assert desk.sent == ["e0", "e1", "e2", "e3", "e4"]
+    for number in range(4):
+        desk.exit(f"x{number}")
+    await passes(desk.timers, 0.0)
+    assert desk.sent[5:] == ["x0", "x1", "x2", "x3"], "no time has passed"
+    await passes(desk.timers, 1.1)
+    assert len(desk.sent) == 10, "the four exits still count: of five entries one leaves"
+    waited = desk.registry.get_sample_value(
+        "tradebus_execution_request_wait_seconds_sum", {"account": "kite:mine", "lane": "EXIT"}
+    )
+    assert waited == 0
+    running.cancel()
+
+
+async def test_an_entry_that_is_not_wanted_any_more_uses_nothing_up():
+    desk = Desk(limit(1, 9, 4))
+    running = asyncio.create_task(desk.sender.run())
+    desk.unwanted = {f"e{number}" for number in range(100)}
+    for number in range(100):
+        desk.entry(f"e{number}")
+    desk.exit("x")
+    await passes(desk.timers, 0.0)
+    assert len(desk.sent) == 101
+    assert desk.pacing.asked == ["EXIT"]
+    running.cancel()
+
+
+async def test_an_entry_is_refused_by_name_and_what_stands_behind_it_goes_on():
+    desk = Desk(limit(60, 3, 2))
+    running = asyncio.create_task(desk.sender.run())
+    for pos_id in ("e0", "e1", "e2"):
+        desk.entry(pos_id)
+    desk.exit("x")
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["x"]
+    assert [one[:31] for one in desk.refused] == [f"e{n}: order limit: 1 of the 3 req" for n in range(3)]
+    labels = {"account": "kite:mine", "span": "minute"}
+    assert desk.registry.get_sample_value("tradebus_execution_entries_over_limit_total", labels) == 3
+    running.cancel()
+
+
+async def test_an_exit_that_has_to_wait_for_its_minute_lets_entries_hear_that_it_is_used_up():
+    desk = Desk(limit(60, 2, 1))
+    running = asyncio.create_task(desk.sender.run())
+    for number in range(3):
+        desk.exit(f"x{number}")
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["x0", "x1"]
+    desk.entry("e0")
+    await passes(desk.timers, 1.0)
+    assert len(desk.refused) == 1
+    await passes(desk.timers, 10.0)
+    assert desk.sent == ["x0", "x1", "x2"], "getting out is tried in any case"
+    running.cancel()
+
+
+async def test_a_session_hears_in_words_why_its_entry_was_not_sent_and_its_exits_go_on(around):
+    broker = FakeBroker()
+    async with trading(around, broker, order_limit_scale=0.02) as life:  # a minute has 7, 5 for entries
+        entries = [approval(number, at_ns=TEN + number * SECOND) for number in range(1, 8)]
+        await life.send(*entries)
+        [refusal, *_] = await life.told("ORDER_REJECTED")
+        assert refusal.reason.startswith("not sent: order limit: ")
+        assert "requests of kite for one" in refusal.reason
+        first = entries[0]
+        await life.order("ENTRY", "OPEN", of=first)
+        await life.send(exit_of(first, at_ns=TEN + 9 * SECOND))
+        await life.order("ENTRY", "CANCELLED", of=first)
