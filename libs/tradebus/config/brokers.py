@@ -14,6 +14,8 @@ from tradebus.config.settings import ServiceSettings
 from tradebus.kernel.clock import Clock, ScaledClock
 
 BROKER_NAMES = ("kite", "dhan", "upstox")
+# What says where the brokers are, and where in time their market is.
+BROKER_VARIABLES = (*(f"TRADEBUS_{name.upper()}_URL" for name in BROKER_NAMES), "TRADEBUS_MARKET_CLOCK")
 
 
 class MarketSettings(ServiceSettings):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from services.cli.arguments import parse_broker
 from services.cli.output import Verbosity
@@ -19,13 +20,13 @@ from tradebus.waiting.timers import wall_timers
 _PUBLIC_MASTERS = ("dhan", "upstox")
 
 
-def credentials() -> Credentials:
-    """Those of the state folder, opened with TRADEBUS_CREDENTIALS_KEY where it is set."""
+def credentials(folder: Path | None = None) -> Credentials:
+    """Those of the state folder, or of another, opened with TRADEBUS_CREDENTIALS_KEY where it is set."""
     from pydantic import SecretStr
 
     name = "TRADEBUS_CREDENTIALS_KEY"
     key = os.environ.get(name) or secrets_from_files(os.environ).get(name)
-    return Credentials(state_dir(), key=SecretStr(key) if key else None)
+    return Credentials(folder or state_dir(), key=SecretStr(key) if key else None)
 
 
 def broker_url(broker: str, url: str | None) -> str:

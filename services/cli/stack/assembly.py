@@ -22,6 +22,7 @@ from services.cli.stack.restarts import RUN, STANDING, STANDING_VITAL, RestartPo
 from services.cli.stack.rundir import RunState, ServiceState, prune_runs, runs_folder, unfinished_runs, write_run
 from services.cli.stack.supervisor import ProcessSupervisor
 from services.gateway.settings import TOKEN_FILE
+from tradebus.config.brokers import BROKER_VARIABLES
 from tradebus.config.settings import without_password
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import TradebusError, Unavailable
@@ -175,6 +176,7 @@ def _prepared(plan: Plan, run_dir: Path, servers: Servers, *, services_state: Pa
         gateway_url=f"http://127.0.0.1:{gateway_port}",
         token_file=str(services_state / TOKEN_FILE),
         leaves_namespace=not keep,
+        brokers={name: value for name in BROKER_VARIABLES if (value := plan.shared.get(name) or os.environ.get(name))},
     )
     shared: dict[str, str | None] = {
         **dict.fromkeys(_OURS),

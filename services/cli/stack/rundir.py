@@ -32,7 +32,7 @@ class RunState:
     """The content of run.json. URLs carry no password; the token is named by its file.
 
     `leaves_namespace`: its schema and streams are still in the servers, and are to be removed by whoever comes next
-    should this run not get there.
+    should this run not get there. `brokers`: the variables that say where the brokers are.
     """
 
     name: str
@@ -47,6 +47,7 @@ class RunState:
     token_file: str
     leaves_namespace: bool = False
     services: dict[str, ServiceState] = field(default_factory=dict)
+    brokers: dict[str, str] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:

@@ -13,7 +13,7 @@ from testkit.messages import sample
 from typer.testing import CliRunner
 
 from services.cli.bench.registry import BENCHMARKS, find_benchmark
-from services.cli.killing import targets
+from services.cli.killing.switch import targets
 from services.cli.main import app, main
 from services.cli.stack.rundir import RunState, runs_folder, write_run
 from services.cli.tailing import entry_json, entry_lines, stream_name

@@ -1,4 +1,5 @@
-"""What `tradebus kill` does. Each of three ways works without the others:
+"""The kill switch, from outside. Each of three ways works without the others; all are tried at once, each within its
+bound:
 
 file       <state>/.killswitch     gateway and risk look for it every second
 Postgres   kill_switch row + KILL in the outbox      risk and execution look for the row; KILL goes out with Redis
@@ -10,15 +11,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.cli.output import print_json
-from services.cli.place import find_database, find_redis, state_dir
-from services.cli.stack.rundir import alive_runs, read_run, runs_folder
+from services.cli.place import find_database, find_redis
+from services.cli.stack.rundir import RunState, alive_runs, read_run, runs_folder
 from services.gateway.killswitch import engage, kill_command
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMANDS
 from tradebus.kernel.clock import WallClock
-from tradebus.kernel.errors import InvalidInput, TradebusError, Unavailable
+from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.store.books import kill_switch_book
 from tradebus.store.books.kill_switch import KILL_FILE
 from tradebus.store.outbox import Outbox
@@ -26,16 +26,19 @@ from tradebus.store.store import Store
 from tradebus.waiting.timers import wall_timers
 
 _RETRY_SECONDS = 2.0
+_WAY_SECONDS = 4.0
+_PUBLISH_SECONDS = 1.0
 DONE = "done"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One stack's switch: the folder its services look in, and its namespace."""
+    """One stack's switch: the folder its services look in, its namespace, and what it has written of itself."""
 
     name: str
     folder: Path
     namespace: str
+    run: RunState | None = None
 
 
 @dataclass(slots=True)
@@ -45,37 +48,19 @@ class KillResult:
     target: Target
     ways: dict[str, str] = field(default_factory=dict)
 
-
-async def run_kill(*, reason: str, reset: bool, stack: str | None, json: bool) -> None:
-    """Prints what was reached. Raises Unavailable where nothing was, InvalidInput for a reason that is no line."""
-    if not reason.strip() or len(reason) > 200 or not reason.isprintable():
-        raise InvalidInput("--reason: write one line of at most 200 characters")
-    results = [
-        await (_reset(one, reason) if reset else _engage(one, reason)) for one in targets(stack, state=state_dir())
-    ]
-    reached = [way for result in results for way, what in result.ways.items() if what == DONE]
-    if json:
-        shown = [{"stack": one.target.name, "namespace": one.target.namespace, **one.ways} for one in results]
-        print_json({"command": "kill", "reset": reset, "reason": reason, "stacks": shown})
-    else:
-        for result in results:
-            for way, what in result.ways.items():
-                print(f"{result.target.name}: {way}: {what}")
-        print(
-            "released: entries are let through again" if reset else "kill switch engaged" if reached else "not engaged"
-        )
-    if not reached:
-        raise Unavailable("the kill switch could not be reached in any way; see the lines above")
+    @property
+    def reached(self) -> bool:
+        return DONE in self.ways.values()
 
 
 def targets(stack: str | None, *, state: Path) -> list[Target]:
     """The stacks that run; where the default one is down it is meant too, as it was when it last ran here, and the one
     that runs elsewhere on the same servers."""
-    found = [Target(run.name, Path(run.state_dir), run.namespace) for run in alive_runs(state)]
+    found = [Target(run.name, Path(run.state_dir), run.namespace, run) for run in alive_runs(state)]
     if "default" not in {one.name for one in found}:
         last = read_run(runs_folder(state) / "default")
         if last is not None and last.namespace:
-            found.insert(0, Target(f"default ({last.namespace})", Path(last.state_dir), last.namespace))
+            found.insert(0, Target(f"default ({last.namespace})", Path(last.state_dir), last.namespace, last))
         found.insert(0, Target("default", state, ""))
     if stack is None:
         return found
@@ -85,41 +70,38 @@ def targets(stack: str | None, *, state: Path) -> list[Target]:
     return chosen
 
 
-async def _engage(target: Target, reason: str) -> KillResult:
+async def engage_switch(target: Target, reason: str) -> KillResult:
     """The file first: it needs nobody."""
     now_ns = WallClock().now_ns()
-    return await _each(
-        target,
-        {
-            "file": lambda: asyncio.to_thread(_write_file, target.folder / KILL_FILE, reason),
-            "postgres": lambda: _engage_row(target, reason, now_ns),
-            "redis": lambda: _publish(target, reason, now_ns),
-        },
-    )
-
-
-async def _reset(target: Target, reason: str) -> KillResult:
-    """The file first: while it lies there the switch would engage again."""
-    return await _each(
-        target,
-        {
-            "file": lambda: asyncio.to_thread(_remove_file, target.folder / KILL_FILE),
-            "postgres": lambda: _release_row(target, reason),
-        },
-    )
-
-
-async def _each(target: Target, ways: dict[str, Callable[[], Awaitable[None]]]) -> KillResult:
     result = KillResult(target)
-    for name, way in ways.items():
-        try:
-            await way()
-            result.ways[name] = DONE
-        except TradebusError as error:
-            result.ways[name] = str(error)
-        except OSError as error:
-            result.ways[name] = f"{error.filename or name}: {error.strerror or error}"
+    await _try(result, "file", lambda: asyncio.to_thread(_write_file, target.folder / KILL_FILE, reason))
+    await asyncio.gather(
+        _try(result, "postgres", lambda: _engage_row(target, reason, now_ns)),
+        _try(result, "redis", lambda: _publish(target, reason, now_ns)),
+    )
     return result
+
+
+async def reset_switch(target: Target, reason: str) -> KillResult:
+    """The file first: while it lies there the switch would engage again."""
+    result = KillResult(target)
+    await _try(result, "file", lambda: asyncio.to_thread(_remove_file, target.folder / KILL_FILE))
+    await _try(result, "postgres", lambda: _release_row(target, reason))
+    return result
+
+
+async def _try(result: KillResult, name: str, way: Callable[[], Awaitable[None]]) -> None:
+    result.ways[name] = "not tried to its end"
+    try:
+        async with asyncio.timeout(_WAY_SECONDS):
+            await way()
+        result.ways[name] = DONE
+    except TimeoutError:
+        result.ways[name] = f"no answer in {_WAY_SECONDS:g} s"
+    except TradebusError as error:
+        result.ways[name] = str(error)
+    except OSError as error:
+        result.ways[name] = f"{error.filename or name}: {error.strerror or error}"
 
 
 def _write_file(path: Path, reason: str) -> None:
@@ -132,18 +114,29 @@ def _remove_file(path: Path) -> None:
 
 
 async def _engage_row(target: Target, reason: str, now_ns: int) -> None:
-    """The row and, through the outbox, the command: now where Redis answers, with the next gateway otherwise."""
+    """The row and, through the outbox, the command."""
     store = await _store(target)
     try:
         async with store.begin() as transaction:
             await engage(kill_switch_book(store), transaction, reason=reason, now_ns=now_ns)
-        if (bus := await _bus_or_none(target)) is not None:
+        await _flush(target, store)
+    finally:
+        await store.close()
+
+
+async def _flush(target: Target, store: Store) -> None:
+    """What the row says, out at once where Redis answers; with the next gateway otherwise."""
+    try:
+        async with asyncio.timeout(_PUBLISH_SECONDS):
+            bus = await RedisBus.connect(
+                find_redis(), namespace=target.namespace, retry_seconds=_PUBLISH_SECONDS, timers=wall_timers()
+            )
             try:
                 await Outbox(store, bus, timers=wall_timers()).flush()
             finally:
                 await bus.close()
-    finally:
-        await store.close()
+    except (TradebusError, TimeoutError, OSError):
+        return
 
 
 async def _release_row(target: Target, reason: str) -> None:
@@ -172,13 +165,5 @@ async def _store(target: Target) -> Store:
     """As an instance of the gateway, so that a gateway publishes what this leaves in the outbox."""
     return await Store.connect(
         find_database(), namespace=target.namespace, producer="gateway-kill", pool_size=1,
-        retry_seconds=_RETRY_SECONDS, timers=wall_timers())  # fmt: skip
-
-
-async def _bus_or_none(target: Target) -> RedisBus | None:
-    try:
-        return await RedisBus.connect(
-            find_redis(), namespace=target.namespace, retry_seconds=_RETRY_SECONDS, timers=wall_timers()
-        )
-    except Unavailable:
-        return None
+        retry_seconds=_RETRY_SECONDS, timers=wall_timers(),
+    )  # fmt: skip

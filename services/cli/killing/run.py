@@ -1,0 +1,48 @@
+"""What `tradebus kill` does: the switch in every way that answers, and every broker account flat.
+
+file ─► Postgres, Redis ─┬─► execution answers: it closes, this looks at the brokers until they are flat
+                         └─► it does not: the accounts are closed out from here
+"""
+
+import asyncio
+
+from services.cli.killing.closing import close_out
+from services.cli.killing.report import AccountOutcome, show
+from services.cli.killing.switch import engage_switch, reset_switch, targets
+from services.cli.place import state_dir
+from tradebus.brokers.registry import OpenBroker, open_broker
+from tradebus.kernel.errors import InvalidInput, TradebusError, Unavailable
+from tradebus.runtime.logs import configure_logs
+
+SECONDS = 60.0
+
+
+class NotFlat(TradebusError):
+    """An account holds something of ours still, or nobody knows."""
+
+
+async def run_kill(
+    *, reason: str, reset: bool, stack: str | None, everything: bool, seconds: float, json: bool,
+    open_with: OpenBroker = open_broker,
+) -> None:  # fmt: skip
+    """Prints what was reached and how every account stands. Raises Unavailable where the switch was reached in no way,
+    NotFlat where an account is not flat, InvalidInput for a reason that is no line."""
+    if not reason.strip() or len(reason) > 200 or not reason.isprintable():
+        raise InvalidInput("--reason: write one line of at most 200 characters")
+    configure_logs("tradebus", level="error")
+    chosen = targets(stack, state=state_dir())
+    accounts: list[AccountOutcome] = []
+    if reset:
+        results = [await reset_switch(one, reason) for one in chosen]
+    else:
+        engaged, accounts = await asyncio.gather(
+            asyncio.gather(*(engage_switch(one, reason) for one in chosen)),
+            close_out(chosen, everything=everything, seconds=seconds, open_with=open_with),
+        )
+        results = list(engaged)
+    show(results, accounts, reason=reason, reset=reset, json=json)
+    if not any(result.reached for result in results):
+        raise Unavailable("the kill switch could not be reached in any way; see the lines above")
+    if not all(one.flat for one in accounts):
+        unsure = "; ".join(f"{one.account}: {one.problem or 'not flat in time'}" for one in accounts if not one.flat)
+        raise NotFlat(f"NOT FLAT: {unsure}. Run `tradebus kill` again, or close it at the broker's terminal")
