@@ -112,7 +112,7 @@ def wire(
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
     recovery = TradeRecovery(keeper, sending, follower=paper, passed_ns=passed_ns)
-    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns)
+    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, timers=timers)
 
     def reconciler(account: TradingAccount) -> Reconciler:
         assert accounts is not None  # it is one of them

@@ -1,4 +1,4 @@
-"""When a trade is due next though nobody says anything of it: entries that wait, exits that rest, stops unanswered.
+"""When a trade is due next though nobody says anything of it: entries that wait, exits that rest.
 
 What is done then is the lifecycle's (`lifecycle.on_deadline`).
 """
@@ -9,8 +9,8 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
 
 EXIT_REPLACE_SECONDS = 15
-# So long a position may wait for the answer to its stop; then it is left, whatever becomes of the stop. An exit is on
-# its way within five seconds, looked at once a second.
+# So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
+# of the stop. An exit is on its way within five seconds, looked at once a second.
 STOP_ANSWER_SECONDS = 4
 
 
@@ -27,8 +27,6 @@ def deadline_ns(trade: Trade) -> int | None:
     if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
         # An exit was refused: try again, a second later each time.
         dues.append(trade.orders[-1].updated_ns + NANOSECONDS_PER_SECOND)
-    if (unanswered_ns := unanswered_due_ns(trade)) is not None:
-        dues.append(unanswered_ns)
     return min(dues) if dues else None
 
 
@@ -39,29 +37,6 @@ def is_unanswered(order: Order) -> bool:
         and order.broker_order_id is None
         and order.state in (OrderState.PENDING, OrderState.UNKNOWN)
     )
-
-
-def _overdue_ns(order: Order) -> int:
-    return order.placed_ns + STOP_ANSWER_SECONDS * NANOSECONDS_PER_SECOND
-
-
-def is_overdue(order: Order, at_ns: int) -> bool:
-    """Whether it is a stop that has not been answered in time."""
-    return is_unanswered(order) and at_ns >= _overdue_ns(order)
-
-
-def unanswered_due_ns(trade: Trade) -> int | None:
-    """When a position is to be left because its stop is not answered; None where it waits for something else."""
-    stops = [order for order in trade.orders if is_unanswered(order)]
-    if not stops or trade.open_quantity == 0:
-        return None
-    due_ns = max(_overdue_ns(order) for order in stops)
-    if trade.exit_reason is None:
-        return due_ns
-    if any(not order.ended and not is_unanswered(order) for order in trade.orders):
-        return None  # its end goes on
-    last = trade.orders[-1]
-    return max(due_ns, last.updated_ns + NANOSECONDS_PER_SECOND) if last.role is OrderRole.EXIT else due_ns
 
 
 def closes(order: Order) -> bool:

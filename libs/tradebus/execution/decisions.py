@@ -118,6 +118,16 @@ def reported(order: BrokerOrder, *, unknown: Exception) -> Decide:
     return decide
 
 
+def appeared(order_id: str, report: BrokerOrder) -> Decide:
+    """The order lives at the broker, and was over with us."""
+    return lambda trade, step: lifecycle.on_appeared(trade, trade.order(order_id), step, report)
+
+
+def give_up_stop(order_id: str, at_ns: int) -> Decide:
+    """Nobody has answered the stop in time."""
+    return lambda trade, step: lifecycle.give_up_stop(trade, trade.order(order_id), step, at_ns=at_ns)
+
+
 def exit_at(*, reason: str, at_ns: int) -> Decide:
     """A change that asks for the exit."""
     return lambda trade, step: lifecycle.request_exit(trade, step, reason=reason, at_ns=at_ns)

@@ -15,10 +15,10 @@ Invariants (property-tested):
 from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
-from tradebus.execution.deadlines import closes, deadline_ns, is_overdue, unanswered_due_ns
+from tradebus.execution.deadlines import closes, deadline_ns, is_unanswered
 from tradebus.execution.moving import heard, move, reach, take_quantity
 from tradebus.execution.opening import new_order
-from tradebus.execution.step import Cancel, Modify, NewFill, Place, TradeStep
+from tradebus.execution.step import Cancel, Modify, NewFill, Notice, Place, TradeStep
 from tradebus.execution.trade import Order, Trade, settle
 from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import charges_paise
@@ -77,6 +77,22 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
         _revived(trade, order, step, at_ns=report.as_of_ns)
 
 
+def on_appeared(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) -> None:
+    """An order that was over with us lives at the broker: its request arrived after it was certain that none would.
+    Nobody wants it any more, so it is cancelled, and what it fills until then is undone."""
+    if order.state not in (OrderState.CANCELLED, OrderState.REJECTED) or report.status.final:
+        return
+    order.broker_order_id = report.broker_order_id
+    heard(order, step, OrderEvent.APPEARED, report.as_of_ns)
+    step.notices.append(
+        Notice(f"order {order.tag}", ours="over", brokers=str(report.status), action="arrived very late: cancelled")
+    )
+    if trade.ended:
+        trade.exit_reason = trade.exit_reason or "late_order"
+        reach(trade, step, TradeEvent.ORDER_APPEARED)
+    cancel(order, step, at_ns=report.as_of_ns)
+
+
 def on_absent(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     """The broker's book does not know the tag, certainly: the order never arrived, or was there and is gone."""
     if order.ended:
@@ -124,6 +140,18 @@ def request_exit(trade: Trade, step: TradeStep, *, reason: str, at_ns: int) -> N
     continue_exit(trade, step, at_ns=at_ns)
 
 
+def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
+    """Nobody has answered the stop in time: the position is left without it. Asked again, it goes on where the exit was
+    refused."""
+    if not is_unanswered(order) or trade.open_quantity == 0:
+        return
+    order.given_up = True
+    if trade.exit_reason is None:
+        request_exit(trade, step, reason="stop_unanswered", at_ns=at_ns)
+    else:
+        continue_exit(trade, step, at_ns=at_ns)
+
+
 def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
 
@@ -136,7 +164,7 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     for order in trade.orders:
         if order.ended:
             continue
-        if is_overdue(order, at_ns):
+        if order.given_up and is_unanswered(order):
             missing = True
             continue
         waiting = True
@@ -162,8 +190,7 @@ def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
 
 
 def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = False) -> None:
-    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced; a position
-    whose stop nobody has answered is left.
+    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced.
 
     It happens when it is due; where that was `missed`, now: an order of then would be overdue at once.
     """
@@ -173,10 +200,7 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
     due = now_ns if missed else due
     entry = trade.live(OrderRole.ENTRY)
     leaving = next((order for order in trade.orders if not order.ended and closes(order)), None)
-    unanswered_ns = unanswered_due_ns(trade)
-    if unanswered_ns is not None and unanswered_ns <= due and trade.exit_reason is None:
-        request_exit(trade, step, reason="stop_unanswered", at_ns=due)
-    elif leaving is not None:
+    if leaving is not None:
         cancel(leaving, step, at_ns=due)
     elif entry is not None:
         reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
@@ -227,7 +251,7 @@ def _on_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> N
     order.filled_quantity += fill.quantity
     order.quantity = max(order.quantity, order.filled_quantity)
     order.filled_value_paise += fill.quantity * fill.price_paise
-    heard(order, step, OrderEvent.FINAL_FILL if _complete(order) else OrderEvent.PARTIAL_FILL, fill.ts_event_ns)
+    heard(order, step, OrderEvent.FINAL_FILL if order.is_whole else OrderEvent.PARTIAL_FILL, fill.ts_event_ns)
     trade.charges_paise += charges
     step.fills.append(NewFill(order.order_id, fill, charges))
     reports.filled(trade, order, step, fill)
@@ -246,7 +270,7 @@ def _on_entry_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill
         trade.opened_ns = fill.ts_event_ns
         trade.highest_paise = trade.lowest_paise = fill.price_paise
         reports.opened(trade, step, fill.ts_event_ns)
-    slippage_pct = _adverse_pct(trade, fill.price_paise)
+    slippage_pct = trade.adverse_pct(fill.price_paise)
     if slippage_pct > trade.max_slippage_pct:
         reports.slipped(trade, order, step, fill, slippage_pct=slippage_pct)
         request_exit(trade, step, reason="slippage", at_ns=fill.ts_event_ns)
@@ -358,14 +382,6 @@ def _end_without_position(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     if not trade.ended:
         reach(trade, step, TradeEvent.ENTRY_CANCELLED)
         trade.closed_ns = at_ns
-
-
-def _complete(order: Order) -> bool:
-    return order.filled_quantity >= order.quantity
-
-
-def _adverse_pct(trade: Trade, price_paise: int) -> float:
-    return 100.0 * trade.side.sign * (price_paise - trade.expected_price_paise) / trade.expected_price_paise
 
 
 _ACCEPTED = {

@@ -1,8 +1,9 @@
 """The book of record against a broker's order book and positions. Pure: two views in, what to do out.
 
 Invariants (property-tested): what agrees is left alone; nothing that a report may settle is called a dispute before it
-was heard; an order that ended with us and lives at the broker, or has filled less there than with us, is a dispute; a
-position is a dispute only where nothing is under way and neither ours nor somebody else's orders explain it.
+was heard; an order that was over with us without its whole fill and lives at the broker came late, and is cancelled;
+one that has filled less there than with us, or lives there though it was filled, is a dispute; a position is a dispute
+only where nothing is under way and neither ours nor somebody else's orders explain it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +45,7 @@ class ReconcileFinding(StrEnum):
     HEAR = "HEAR"  # the broker knows more: report its order
     CANCEL = "CANCEL"  # its cancellation was asked for, and it rests there as if it had not been
     REALIGN = "REALIGN"  # a resting stop has another quantity or trigger there: say again what it is to be
+    LATE = "LATE"  # it was over with us, and lives there: its request arrived after that was certain not to happen
     HIT = "HIT"  # a stop was triggered and rests unfilled: the price has run past its protection
     DISPUTED = "DISPUTED"
 
@@ -63,7 +65,9 @@ def judge(ours: OwnOrder, theirs: BrokerOrder) -> ReconcileFinding:
     if ours.ended:
         if theirs.status.final or not _lives(theirs):
             return ReconcileFinding.AGREES
-        raised = ours.state is OrderState.FILLED and theirs.quantity > ours.filled_quantity
+        if ours.state is not OrderState.FILLED:
+            return ReconcileFinding.LATE
+        raised = theirs.quantity > ours.filled_quantity
         return ReconcileFinding.HEAR if raised else ReconcileFinding.DISPUTED
     if theirs.status.final:
         return ReconcileFinding.HEAR
@@ -126,6 +130,16 @@ def lines_by_tag(
         )
         for order in twins
         if order.filled_quantity or not order.status.final
+    ]
+
+
+def living_twins(ours: Iterable[OwnOrder], book: Iterable[BrokerOrder]) -> list[tuple[OwnOrder, BrokerOrder]]:
+    """Lines that can still fill and bear the tag of an order of ours which is another one."""
+    known = {own.tag: own for own in ours if own.broker_order_id is not None}
+    return [
+        (known[order.tag], order)
+        for order in book
+        if order.tag in known and order.broker_order_id != known[order.tag].broker_order_id and _lives(order)
     ]
 
 

@@ -29,10 +29,16 @@ class Order:
     filled_quantity: int = 0
     filled_value_paise: int = 0
     reason: str | None = None
+    given_up: bool = False  # a stop whose answer nobody waits for any more; not kept, another life gives it its time
 
     @property
     def ended(self) -> bool:
         return self.state in TERMINAL_ORDER_STATES
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it has filled."""
+        return self.filled_quantity >= self.quantity
 
     @property
     def average_price_paise(self) -> int:
@@ -115,6 +121,10 @@ class Trade:
     @property
     def exit_transaction(self) -> Transaction:
         return Transaction.SELL if self.side is Side.LONG else Transaction.BUY
+
+    def adverse_pct(self, price_paise: int) -> float:
+        """How much worse than expected an entry at this price is, in per cent; negative where it is better."""
+        return 100.0 * self.side.sign * (price_paise - self.expected_price_paise) / self.expected_price_paise
 
     def entry_order(self) -> Order:
         """The one entry order."""

@@ -3,7 +3,7 @@
 Invariants, property-tested:
 - a pair that the table does not list raises IllegalTransition; nothing is guessed,
 - from every state a terminal one can be reached,
-- no event leaves a terminal state except the late fills of ORDER_REVIVALS,
+- no event leaves a terminal state except the late words of ORDER_REVIVALS,
 - an answer that was lost leads to UNKNOWN, and UNKNOWN is left only by what the broker's book or stream says.
 
 The caller drops duplicate fills by fill id and names the event from cumulative quantities, so the order in which a
@@ -33,6 +33,7 @@ class OrderEvent(StrEnum):
     TRIGGER_WAITING = "TRIGGER_WAITING"  # on the book, waiting for its trigger
     TRIGGERED = "TRIGGERED"
     MODIFIED = "MODIFIED"
+    APPEARED = "APPEARED"  # it lives at the broker, after we took it for over: a request that arrived very late
     RAISED = "RAISED"  # the broker's terminal made it larger, after we took it for whole: the rest may still fill
     PARTIAL_FILL = "PARTIAL_FILL"  # cumulative quantity below the order's
     FINAL_FILL = "FINAL_FILL"  # cumulative quantity equals the order's
@@ -142,6 +143,8 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
     (_O.CANCELLED, _OE.OUTCOME_LOST): _O.CANCELLED,
     (_O.CANCELLED, _OE.PARTIAL_FILL): _O.CANCELLED,  # crossed the cancellation on the way; the quantity counts
     (_O.CANCELLED, _OE.FINAL_FILL): _O.FILLED,
+    (_O.CANCELLED, _OE.APPEARED): _O.OPEN,
+    (_O.REJECTED, _OE.APPEARED): _O.OPEN,
     (_O.REJECTED, _OE.ACKNOWLEDGED): _O.REJECTED,
     (_O.REJECTED, _OE.TRIGGER_WAITING): _O.REJECTED,
     (_O.REJECTED, _OE.TRIGGERED): _O.REJECTED,
@@ -154,13 +157,14 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, OrderEvent], OrderState] = {
 
 TERMINAL_ORDER_STATES = frozenset({_O.FILLED, _O.CANCELLED, _O.REJECTED})
 
-# The only pairs that leave a terminal state: fills that arrive after the broker's last word, and orders that somebody
-# made larger at the broker. CANCELLED to FILLED stays terminal; REJECTED to UNKNOWN does not, because an order that was
-# refused and fills in part is not understood.
+# The only pairs that leave a terminal state: fills that arrive after the broker's last word, orders that arrive after
+# it was certain that none would, and orders that somebody made larger at the broker. CANCELLED to FILLED stays
+# terminal; REJECTED to UNKNOWN does not, because an order that was refused and fills in part is not understood.
 ORDER_REVIVALS = frozenset(
     {
         (_O.CANCELLED, _OE.FINAL_FILL), (_O.REJECTED, _OE.FINAL_FILL), (_O.REJECTED, _OE.PARTIAL_FILL),
-        (_O.FILLED, _OE.PARTIAL_FILL), (_O.FILLED, _OE.RAISED),
+        (_O.FILLED, _OE.PARTIAL_FILL), (_O.FILLED, _OE.RAISED), (_O.CANCELLED, _OE.APPEARED),
+        (_O.REJECTED, _OE.APPEARED),
     }
 )  # fmt: skip
 

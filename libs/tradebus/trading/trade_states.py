@@ -3,7 +3,7 @@
 Invariants, property-tested:
 - a pair that the table does not list raises IllegalTransition; nothing is guessed,
 - from every state a terminal one can be reached,
-- no event leaves a terminal state except the late fills of TRADE_REVIVALS: a fill is a fact whatever word the broker
+- no event leaves a terminal state except the late words of TRADE_REVIVALS: a fill is a fact whatever word the broker
   used before it, so the quantity decides, never the status,
 - UNKNOWN means that the entry's outcome is not known and is left only by what the broker's book says. An exit whose
   answer was lost is the exit order's UNKNOWN: the trade stays EXIT_PENDING, which is what forbids a second exit.
@@ -51,6 +51,7 @@ class TradeEvent(StrEnum):
     EXIT_UNKNOWN = "EXIT_UNKNOWN"  # the exit's answer was lost
     EXIT_PARTIALLY_FILLED = "EXIT_PARTIALLY_FILLED"  # exit or stop filled and quantity is left; such a stop is the exit
     EXIT_FILLED = "EXIT_FILLED"  # exit or stop filled and the position is flat
+    ORDER_APPEARED = "ORDER_APPEARED"  # an order of it lives at the broker, after all of it was over
     EXIT_OVERFILLED = "EXIT_OVERFILLED"  # exit and stop both filled: the position is on the other side
 
 
@@ -136,6 +137,9 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
     (_T.CLOSED, _TE.ENTRY_FILLED): _T.POSITION_OPEN,  # the entry's remainder filled after we were flat
     (_T.CLOSED, _TE.EXIT_OVERFILLED): _T.EXIT_PENDING,  # the stop filled after the exit had: an order back is needed
     (_T.CLOSED, _TE.EXIT_PARTIALLY_FILLED): _T.EXIT_PENDING,  # an exit made larger at the broker may still fill
+    (_T.CLOSED, _TE.ORDER_APPEARED): _T.EXIT_PENDING,  # it is cancelled, and what it fills meanwhile undone
+    (_T.REJECTED, _TE.ORDER_APPEARED): _T.EXIT_PENDING,
+    (_T.CANCELLED, _TE.ORDER_APPEARED): _T.EXIT_PENDING,
     (_T.REJECTED, _TE.ENTRY_ACCEPTED): _T.REJECTED,  # the order stream's refusal overtook the request's answer
     (_T.REJECTED, _TE.ENTRY_REJECTED): _T.REJECTED,
     (_T.REJECTED, _TE.ENTRY_UNKNOWN): _T.REJECTED,
@@ -156,12 +160,15 @@ TRADE_TRANSITIONS: Mapping[tuple[TradeState, TradeEvent], TradeState] = {
 
 TERMINAL_TRADE_STATES = frozenset({_T.CLOSED, _T.REJECTED, _T.CANCELLED})
 
-# The only pairs that leave a terminal state: fills that arrive after the broker's last word.
+# The only pairs that leave a terminal state: fills, and orders, that arrive after the broker's last word.
 TRADE_REVIVALS = frozenset(
     {
         (_T.CLOSED, _TE.ENTRY_FILLED),
         (_T.CLOSED, _TE.EXIT_OVERFILLED),
         (_T.CLOSED, _TE.EXIT_PARTIALLY_FILLED),
+        (_T.CLOSED, _TE.ORDER_APPEARED),
+        (_T.REJECTED, _TE.ORDER_APPEARED),
+        (_T.CANCELLED, _TE.ORDER_APPEARED),
         (_T.REJECTED, _TE.ENTRY_FILLED),
         (_T.REJECTED, _TE.EXIT_OVERFILLED),
         (_T.CANCELLED, _TE.ENTRY_FILLED),

@@ -19,13 +19,13 @@ from services.execution.recovery.listening import TRANSIENT, Listening
 from services.execution.recovery.own_orders import OwnOrders
 from services.execution.recovery.recovery import TradeRecovery
 from services.execution.recovery.recurrence import PATIENCE, Recurrence
+from services.execution.recovery.remedies import Remedies
 from services.execution.recovery.telling import Telling
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.keeper import Keeper
 from tradebus.brokers.errors import BrokerError
 from tradebus.contracts.orders import Difference
 from tradebus.contracts.sessions import SessionSpec
-from tradebus.execution import decisions
 from tradebus.execution.reconciliation import (
     OwnOrder,
     ReconcileFinding,
@@ -44,7 +44,7 @@ from tradebus.trading.orders import BrokerOrder
 from tradebus.trading.states import OrderState
 from tradebus.waiting.timers import sleep
 
-_HIT_PATIENCE = 3  # ten seconds and more; right after a change a stop may be called open while it waits
+_LOOK_BACK_SECONDS = 300.0  # after the last session of the account has ended
 _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
 _log = structlog.get_logger()
 
@@ -66,11 +66,13 @@ class Reconciler:
             account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set, timers=timers
         )  # fmt: skip
         self._recurrence = Recurrence()
+        self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
         self._telling = Telling(
             account, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
         )
         self._noted: set[str] = set()  # others' orders that were mentioned
-        self._read_ns = self._timers.monotonic_ns()
+        self._read_ns = self._alive_ns = self._timers.monotonic_ns()
+        self._asked_for: str | None = None  # the session by whose login the books are read
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. What Postgres or the broker will not give now is asked for again."""
@@ -103,9 +105,14 @@ class Reconciler:
         account = self._account
         for session_id in await self._book.ended(list(account.sessions)):
             account.sessions.pop(session_id, None)
-        if not account.sessions:
+        if account.sessions:
+            self._asked_for, self._alive_ns = next(iter(account.sessions)), self._timers.monotonic_ns()
+        elif self._asked_for is not None:
+            await self._look_back(self._asked_for)
             return
-        book = await account.gateway.order_book(next(iter(account.sessions)))
+        else:
+            return
+        book = await account.gateway.order_book(self._asked_for)
         if book is None:
             await self._telling.unread(
                 self._lost_ns / 1e9, lost=self._timers.monotonic_ns() - self._read_ns >= self._lost_ns
@@ -123,11 +130,21 @@ class Reconciler:
         self._telling.settled(notes)
         await self._telling.tell(len(ours), disputed, open_questions=self._recurrence.open_questions)
 
+    async def _look_back(self, session_id: str) -> None:
+        """No session trades here any more; an order of one may still arrive, and is cancelled or undone."""
+        if self._timers.monotonic_ns() - self._alive_ns > _LOOK_BACK_SECONDS * 1e9:
+            self._asked_for = None
+            return
+        book = await self._account.gateway.order_book(session_id)
+        if book is not None:
+            self._recurrence.begin()
+            self._telling.settled(await self._settle_orders(book))
+
     async def _settle_orders(self, book: Sequence[BrokerOrder]) -> list[Difference]:
         """Hears what the broker knows more of, and says again what it should know. Returns what was settled."""
         own = await self._own.beside(book)
         by_tag, _ = lines_by_tag(own, book)
-        settled = []
+        settled = await self._remedies.cancel_twins(own, book)
         for ours in own:
             if not self._keeper.roster.is_owner(ours.owner):
                 continue
@@ -135,27 +152,9 @@ class Reconciler:
             if theirs is None:
                 await self._look_up_missing(ours)
                 continue
-            finding = judge(ours, theirs)
-            if finding is ReconcileFinding.HEAR:
-                await self._keeper.report(theirs)
-                settled.append(difference(ours, theirs, action="taken over"))
-            elif finding is ReconcileFinding.CANCEL and self._recurrence.count(f"cancel {ours.tag}") >= PATIENCE:
-                await self._keeper.attempt(ours.pos_id, decisions.cancel_again(ours.order_id, self._market_ns()))
-                settled.append(difference(ours, theirs, action="sent again"))
-            elif finding is ReconcileFinding.HIT and self._recurrence.count(f"hit {ours.tag}") >= _HIT_PATIENCE:
-                await self._keeper.attempt(
-                    ours.pos_id, decisions.exit_at(reason="stop_not_filled", at_ns=self._market_ns())
-                )
-                settled.append(difference(ours, theirs, action="cancelled, to be sold at the market"))
-            elif finding is ReconcileFinding.REALIGN and self._recurrence.count(f"realign {ours.tag}") >= PATIENCE:
-                at_ns = self._market_ns()
-                await self._keeper.attempt(
-                    ours.pos_id,
-                    decisions.realign(
-                        ours.order_id, at_ns, quantity=theirs.quantity, trigger_paise=theirs.trigger_paise
-                    ),
-                )
-                settled.append(difference(ours, theirs, action="sent again"))
+            told = await self._remedies.apply(judge(ours, theirs), ours, theirs)
+            if told is not None:
+                settled.append(told)
         await self._outbox.flush()
         return settled
 

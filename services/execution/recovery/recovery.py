@@ -96,7 +96,11 @@ class TradeRecovery:
             await self._absent(trade, order, now_ns=now_ns, seen=seen)
 
     async def _absent(self, trade: Trade, order: Order, *, now_ns: int, seen: OrderState) -> None:
-        if order.state is OrderState.PENDING and not decisions.outdated(trade, order, now_ns):
+        """What has certainly not arrived and never left, as far as we know, is sent; but at a broker no entry. It is
+        old by then, and were its request to arrive all the same, there would be two of it."""
+        at_broker = self._passed_ns(trade.session_id) > 0
+        unwanted = order is trade.entry_order() and (at_broker or decisions.outdated(trade, order, now_ns))
+        if order.state is OrderState.PENDING and not unwanted:
             if not self._roster.is_owner(trade.owner):
                 return  # its new owner sends it
             async with self._commits.lock(trade.pos_id):

@@ -6,11 +6,15 @@ from services.execution.trades.keeper import Keeper
 from tradebus.brokers.ports import MarketFollower
 from tradebus.calendar import Contract, session_of
 from tradebus.contracts.records import Records
-from tradebus.execution import deadlines, decisions
+from tradebus.execution import decisions
+from tradebus.execution.deadlines import STOP_ANSWER_SECONDS, is_unanswered
 from tradebus.execution.decisions import exit_at
 from tradebus.execution.supervision import KeepExtremes, MeetTick, Supervision, SupervisionAction, TradeDecision
 from tradebus.execution.trade import Trade
-from tradebus.kernel.time import ist_date
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.kernel.timers import Timers
+
+_ANSWER_NS = STOP_ANSWER_SECONDS * NANOSECONDS_PER_SECOND
 
 
 class TradeSupervisor:
@@ -19,9 +23,11 @@ class TradeSupervisor:
 
     def __init__(
         self, keeper: Keeper, market: MarketFollower | None, *, passed_ns: Callable[[str], int],
-        clock_ns: Callable[[str], int],
+        clock_ns: Callable[[str], int], timers: Timers,
     ) -> None:  # fmt: skip
-        self._keeper, self._market, self._passed_ns, self._clock_ns = keeper, market, passed_ns, clock_ns
+        self._keeper, self._market, self._timers = keeper, market, timers
+        self._passed_ns, self._clock_ns = passed_ns, clock_ns
+        self._unanswered_ns: dict[str, int] = {}  # by stop: since when (monotonic) it is seen to have no answer
         self._supervision = Supervision(keeper.roster, market)
 
     @property
@@ -50,13 +56,20 @@ class TradeSupervisor:
             await self._carry_out(action)
 
     async def leave_unanswered(self) -> None:
-        """Leaves positions whose stop a broker does not answer: no tick has to tell of that."""
+        """Leaves positions whose stop a broker does not answer. How long that takes is measured here: the exchange's
+        clock and ours may stand apart, and a fill may be heard of late."""
+        now_ns, unanswered = self._timers.monotonic_ns(), dict[str, int]()
         for trade in list(self._keeper.roster.alive.values()):
-            due_ns, now_ns = deadlines.unanswered_due_ns(trade), self._clock_ns(trade.session_id)
-            if due_ns is None or due_ns > now_ns or not self._keeper.roster.is_owner(trade.owner):
+            at_ns = self._clock_ns(trade.session_id)
+            if not at_ns or not trade.open_quantity or not self._keeper.roster.is_owner(trade.owner):
                 continue
-            if _in_session(trade.contract, now_ns):
-                await self._keeper.attempt(trade.pos_id, decisions.deadline(now_ns, missed=True))
+            for order in [order for order in trade.orders if is_unanswered(order)]:
+                since_ns = unanswered[order.order_id] = self._unanswered_ns.get(order.order_id, now_ns)
+                leaving = order.given_up and any(not one.ended and not is_unanswered(one) for one in trade.orders)
+                if now_ns - since_ns >= _ANSWER_NS and not leaving and _in_session(trade.contract, at_ns):
+                    at_ns = max(at_ns, order.updated_ns)
+                    await self._keeper.attempt(trade.pos_id, decisions.give_up_stop(order.order_id, at_ns))
+        self._unanswered_ns = unanswered
 
     async def leave_all(self, reason: str) -> None:
         """Asks for the exit of every trade that is not on its way out."""

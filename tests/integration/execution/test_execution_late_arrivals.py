@@ -105,3 +105,19 @@ async def test_a_stop_held_back_leaves_nothing_behind_when_the_position_is_left_
         reason = await life.store.pool.fetchval("SELECT exit_reason FROM trades WHERE pos_id = $1", entry.pos_id)
         assert reason == "stop_unanswered"
         assert bought(life, face) == 1
+
+
+async def test_an_entry_that_comes_after_it_was_certain_that_it_would_not_is_undone(lives, box, face) -> None:
+    async with lives() as life:
+        await life.started(session_at(face))
+        entry = life.entry(face, 1)
+        box.fault("DELAY", broker=face, endpoint=PLACEMENTS, seconds=2 * LATE_SECONDS, count=1)
+        await life.send(entry)
+        await held_back(box, life)
+        life.task.cancel()  # as above
+    async with lives() as life:
+        await life.one("SELECT 1 FROM trades WHERE pos_id = $1 AND state = 'CANCELLED'", entry.pos_id)
+        assert life.at_the_exchange(face) == [], "it is still on its way"
+        await arrived(life, face)
+        await settled(life, face, entry)
+        assert bought(life, face) == 1

@@ -131,6 +131,12 @@ class Chaos:
             return 0.0
         return max(at_ns - order.placed_ns for order in waiting) / SECOND - 1  # a refused exit is tried a second later
 
+    def give_up(self, at_ns: int) -> None:
+        """What is done once a second about stops that stay unanswered."""
+        for order in list(self.trade.orders):
+            if at_ns - order.placed_ns >= deadlines.STOP_ANSWER_SECONDS * SECOND:
+                self.change(lambda trade, step, o=order: lifecycle.give_up_stop(trade, o, step, at_ns=at_ns))
+
     def look_up(self, at_ns: int) -> None:
         for order in list(self.trade.orders):
             if order.state is not OrderState.UNKNOWN:
@@ -165,6 +171,7 @@ def test_late_doubled_and_contradictory_words_end_in_the_brokers_truth(data, sid
         chaos.calm = number >= len(path)
         chaos.arrive(at_ns)
         chaos.change(lambda trade, step, now=at_ns: lifecycle.on_deadline(trade, step, now_ns=now))
+        chaos.give_up(at_ns)
         assert chaos.unprotected_seconds(at_ns) <= deadlines.STOP_ANSWER_SECONDS
         chaos.tick(at_ns, price)
         if chaos.calm:

@@ -38,7 +38,7 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
     timers, book, nothing, stop = SimulatedTimers(), Book(), SimpleNamespace(), asyncio.Event()
     account: Any = SimpleNamespace(
         name="kite:mine", sessions={}, broker=SimpleNamespace(updates=lambda _known: Updates()),
-        listed=SimpleNamespace(known={}),
+        listed=SimpleNamespace(known={}), gateway=nothing,
     )  # fmt: skip
     unused: Any = nothing
     settings: Any = SimpleNamespace(reconcile_seconds=5.0, broker_lost_seconds=120.0)

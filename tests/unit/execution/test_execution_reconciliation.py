@@ -13,6 +13,7 @@ from tradebus.execution.reconciliation import (
     disputed_positions,
     judge,
     lines_by_tag,
+    living_twins,
     looks_ours,
     net_of,
     strangers,
@@ -44,7 +45,7 @@ CASES = [
     (own(OrderState.PENDING), theirs(BrokerStatus.REJECTED), ReconcileFinding.HEAR),
     (own(OrderState.PARTIALLY_FILLED, filled=60), theirs(filled=40), ReconcileFinding.DISPUTED),
     (own(OrderState.FILLED, filled=100), theirs(BrokerStatus.FILLED, filled=100), ReconcileFinding.AGREES),
-    (own(OrderState.CANCELLED), theirs(), ReconcileFinding.DISPUTED),
+    (own(OrderState.CANCELLED), theirs(), ReconcileFinding.LATE),
     (own(OrderState.CANCELLED), theirs(BrokerStatus.UNKNOWN), ReconcileFinding.AGREES),
     (own(OrderState.CANCELLED), theirs(BrokerStatus.CANCELLED, filled=20), ReconcileFinding.HEAR),
     (own(OrderState.TRIGGER_PENDING, trigger=900, role=OrderRole.STOP),
@@ -93,11 +94,18 @@ def test_fewer_fills_at_the_broker_are_never_explained_away_and_more_are_always_
 
 
 @given(orders, reports)
-def test_an_end_with_us_that_lives_at_the_broker_is_a_dispute(mine, other) -> None:
+def test_an_end_with_us_that_lives_at_the_broker_came_late_or_is_a_dispute(mine, other) -> None:
     lives = other.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.PENDING)
     if mine.state in TERMINAL_ORDER_STATES and lives and mine.filled_quantity == other.filled_quantity:
-        raised = mine.state is OrderState.FILLED and other.quantity > mine.filled_quantity
-        assert judge(mine, other) is (ReconcileFinding.HEAR if raised else ReconcileFinding.DISPUTED)
+        raised = ReconcileFinding.HEAR if other.quantity > mine.filled_quantity else ReconcileFinding.DISPUTED
+        assert judge(mine, other) is (raised if mine.state is OrderState.FILLED else ReconcileFinding.LATE)
+
+
+def test_a_second_order_with_our_tag_that_can_still_fill_is_one_to_cancel() -> None:
+    second = replace(theirs(), broker_order_id="B2")
+    assert living_twins([own()], [theirs(), second]) == [(own(), second)]
+    assert living_twins([own()], [replace(second, status=BrokerStatus.FILLED, filled_quantity=100)]) == []
+    assert living_twins([replace(own(), broker_order_id=None)], [second]) == [], "nobody knows which is which"
 
 
 def test_a_second_order_with_our_tag_is_told_and_never_taken_for_ours() -> None:

@@ -58,16 +58,17 @@ def held(result: Result | None = Result.UNKNOWN) -> Trade:
     return trade
 
 
-def passed(trade: Trade, at_ns: int) -> TradeStep:
+def given_up(trade: Trade, at_ns: int) -> TradeStep:
+    """What follows when its stop has been unanswered for too long."""
     step = TradeStep()
-    lifecycle.on_deadline(trade, step, now_ns=at_ns)
+    lifecycle.give_up_stop(trade, live(trade, OrderRole.STOP), step, at_ns=at_ns)
     return step
 
 
 def left() -> Trade:
     """Flat again by an exit at the market, and of its stop nobody has heard."""
     trade = held()
-    passed(trade, DUE_NS)
+    given_up(trade, DUE_NS)
     leaving = live(trade, OrderRole.EXIT)
     answer(trade, leaving)
     fill(trade, leaving, at_ns=DUE_NS + SECOND, price=9_990)
@@ -75,32 +76,36 @@ def left() -> Trade:
 
 
 @pytest.mark.parametrize("result", [Result.UNKNOWN, None])
-def test_a_position_is_left_when_its_stop_is_not_answered_in_five_seconds(result: Result | None) -> None:
+def test_a_position_whose_stop_is_given_up_is_left(result: Result | None) -> None:
     trade = held(result)
-    assert deadlines.deadline_ns(trade) == DUE_NS
-    assert passed(trade, DUE_NS - 1).requests == []
-    [request] = passed(trade, DUE_NS).requests
+    [request] = given_up(trade, DUE_NS).requests
     assert request == Place(live(trade, OrderRole.EXIT).order_id)
     assert trade.exit_reason == "stop_unanswered"
-    assert passed(trade, DUE_NS + 60 * SECOND).requests == [], "one exit at a time"
+    assert given_up(trade, DUE_NS + SECOND).requests == [], "one exit at a time"
 
 
 def test_somebody_who_wants_out_waits_for_the_stop_no_longer() -> None:
     trade, step = held(), TradeStep()
     lifecycle.request_exit(trade, step, reason="flatten", at_ns=FILLED_NS + SECOND)
     assert step.requests == []
-    [request] = passed(trade, DUE_NS).requests
+    [request] = given_up(trade, DUE_NS).requests
     assert request == Place(live(trade, OrderRole.EXIT).order_id)
     assert trade.exit_reason == "flatten"
 
 
-def test_an_exit_that_is_refused_meanwhile_is_tried_again_a_second_later() -> None:
+def test_an_exit_that_is_refused_meanwhile_is_tried_again_when_it_is_looked_at_again() -> None:
     trade = held()
-    passed(trade, DUE_NS)
+    given_up(trade, DUE_NS)
     answer(trade, live(trade, OrderRole.EXIT), Result.REFUSED)
-    assert deadlines.deadline_ns(trade) == DUE_NS + SECOND
-    [request] = passed(trade, DUE_NS + SECOND).requests
+    [request] = given_up(trade, DUE_NS + SECOND).requests
     assert isinstance(request, Place)
+
+
+def test_a_stop_that_is_answered_in_time_is_not_given_up() -> None:
+    trade = held(None)
+    answer(trade, live(trade, OrderRole.STOP))
+    assert given_up(trade, DUE_NS).requests == []
+    assert trade.exit_reason is None
 
 
 def test_flat_it_is_not_over_while_the_stop_may_still_come() -> None:
@@ -142,5 +147,46 @@ def test_a_stop_that_was_at_the_broker_once_is_looked_up_and_holds_its_exit_up()
     lifecycle.request_exit(trade, TradeStep(), reason="flatten", at_ns=FILLED_NS + SECOND)
     lifecycle.on_cancel_outcome(trade, stop, TradeStep(), LOST, at_ns=FILLED_NS + SECOND)
     assert stop.state is OrderState.UNKNOWN
-    assert deadlines.deadline_ns(trade) is None
-    assert passed(trade, DUE_NS + 60 * SECOND).requests == []
+    assert given_up(trade, DUE_NS + 60 * SECOND).requests == []
+
+
+def over() -> Trade:
+    """Left, and its stop certainly absent."""
+    trade = left()
+    lifecycle.on_absent(trade, live(trade, OrderRole.STOP), TradeStep(), at_ns=DUE_NS + 30 * SECOND)
+    return trade
+
+
+def test_a_stop_that_appears_when_all_is_over_is_cancelled_and_said_to_a_person() -> None:
+    trade, step = over(), TradeStep()
+    stop = next(order for order in trade.orders if order.role is OrderRole.STOP)
+    net_pnl_paise = trade.net_pnl_paise
+    late = resting(trade, stop, at_ns=DUE_NS + 60 * SECOND)
+    lifecycle.on_appeared(trade, stop, step, report(late))
+    assert step.requests == [Cancel(stop.order_id, report(late).as_of_ns)]
+    assert [notice.action for notice in step.notices] == ["arrived very late: cancelled"]
+    assert not trade.ended
+    hear(trade, stop, replace(late, status=BrokerStatus.CANCELLED))
+    assert (trade.state, trade.net_pnl_paise) == (TradeState.CLOSED, net_pnl_paise)
+
+
+def test_an_entry_that_appears_when_it_was_given_up_is_cancelled_and_what_it_fills_is_sold() -> None:
+    trade = open_trade(approval(Side.LONG), TradeStep(), contract=contract(), owner="o")
+    entry = trade.entry_order()
+    lifecycle.on_absent(trade, entry, TradeStep(), at_ns=DUE_NS)
+    assert trade.state is TradeState.CANCELLED
+    late = accept(replace(order_request(trade, entry), at_ns=DUE_NS), paper_filling(1.0))
+    lifecycle.on_appeared(trade, entry, TradeStep(), report(late))
+    part = match(late, TickQuote(DUE_NS + SECOND, 10_000))
+    hear(trade, entry, part)
+    hear(trade, entry, replace(part, status=BrokerStatus.CANCELLED))
+    leaving = live(trade, OrderRole.EXIT)
+    assert leaving.quantity == entry.filled_quantity > 0
+
+
+@pytest.mark.parametrize("status", [BrokerStatus.CANCELLED, BrokerStatus.FILLED, BrokerStatus.REJECTED])
+def test_an_order_that_is_over_at_the_broker_too_appears_nowhere(status: BrokerStatus) -> None:
+    trade, step = over(), TradeStep()
+    stop = next(order for order in trade.orders if order.role is OrderRole.STOP)
+    lifecycle.on_appeared(trade, stop, step, replace(report(resting(trade, stop, at_ns=DUE_NS)), status=status))
+    assert (step.requests, trade.state) == ([], TradeState.CLOSED)

@@ -76,13 +76,18 @@ def test_every_state_and_event_is_used() -> None:
     assert {event for _, event in ORDER_TRANSITIONS} == set(OrderEvent)
 
 
-def test_only_late_fills_leave_a_terminal_state() -> None:
+def test_only_late_words_leave_a_terminal_state() -> None:
     trades = {pair for pair, to in TRADE_TRANSITIONS.items() if pair[0] in TERMINAL_TRADE_STATES and to is not pair[0]}
     orders = {pair for pair, to in ORDER_TRANSITIONS.items() if pair[0] in TERMINAL_ORDER_STATES and to is not pair[0]}
     assert trades == TRADE_REVIVALS
     assert orders == ORDER_REVIVALS
-    assert {event for _, event in trades} == {E.ENTRY_FILLED, E.EXIT_OVERFILLED, E.EXIT_PARTIALLY_FILLED}
-    assert {event for _, event in orders} == {OE.FINAL_FILL, OE.PARTIAL_FILL, OE.RAISED}
+    assert {event for _, event in trades} == {
+        E.ENTRY_FILLED,
+        E.EXIT_OVERFILLED,
+        E.EXIT_PARTIALLY_FILLED,
+        E.ORDER_APPEARED,
+    }
+    assert {event for _, event in orders} == {OE.FINAL_FILL, OE.PARTIAL_FILL, OE.RAISED, OE.APPEARED}
 
 
 def test_a_fill_of_an_order_is_never_illegal() -> None:
