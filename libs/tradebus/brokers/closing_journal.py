@@ -21,7 +21,8 @@ FOLDER = "closing_out"
 
 @dataclass(frozen=True, slots=True)
 class SentExit:
-    """An exit that may have left. `segment` and `token` are the broker's words for the instrument, `quantity` units."""
+    """An exit that may have left. `segment` and `token` are the broker's words for the instrument, `quantity` units,
+    `at_ns` the machine's time."""
 
     tag: str
     segment: str
@@ -79,6 +80,14 @@ class ClosingJournal:
         except OSError as error:
             raise InvalidInput(f"{self._path}: cannot be read: {error.strerror}") from error
         return [found for line in lines if (found := _sent(line)) is not None]
+
+    @property
+    def size(self) -> int:
+        """Of the file in bytes: it only grows. 0 where there is none."""
+        try:
+            return self._path.stat().st_size
+        except OSError:
+            return 0
 
     @property
     def is_taken(self) -> bool:

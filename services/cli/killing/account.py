@@ -51,7 +51,7 @@ class AccountCloser:
         self._journals = [ClosingJournal(login.state_dir, broker=login.broker, login=name) for name in login.names]
         self._seen = SeenInstruments(broker)
         self._gateway = broker.orders(self._seen.known)
-        self._tags = ExitTags(login.account, self._seen, self._journals, clock=clock)
+        self._tags = ExitTags(login.account, self._seen, self._journals, clock=clock, timers=timers)
         self._cancels = Cancels(login.account, self._gateway, outcome, self._symbol, clock=clock, timers=timers)
         self._exits = Exits(
             login.account, self._gateway, self._seen, self._tags, broker.reference, everything=everything, clock=clock,

@@ -10,6 +10,7 @@ from tradebus.execution.closing.terms import TAGS_PER_INSTRUMENT, closing_tag
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
+from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerOrder
 
 
@@ -17,9 +18,9 @@ class ExitTags:
     """Of one account. `problem` says why the journal cannot be written, "" while it can."""
 
     def __init__(
-        self, account: str, seen: SeenInstruments, journals: Sequence[ClosingJournal], *, clock: Clock
+        self, account: str, seen: SeenInstruments, journals: Sequence[ClosingJournal], *, clock: Clock, timers: Timers
     ) -> None:
-        self._account, self._seen, self._journals, self._clock = account, seen, journals, clock
+        self._account, self._seen, self._journals, self._timers = account, seen, journals, timers
         self._day: date = ist_date(clock.now_ns())
         self._tags: dict[int, list[str]] = {}  # by instrument, the first number first
         self._used: set[str] = set()
@@ -57,7 +58,7 @@ class ExitTags:
     def write(self, tag: str, instrument: int, transaction: Transaction, quantity: int) -> None:
         """Makes the exit last, where that can be: a full disk keeps nobody in a position."""
         segment, token = self._seen.where(instrument)
-        sent = SentExit(tag, segment, token, transaction.value, quantity, self._clock.now_ns())
+        sent = SentExit(tag, segment, token, transaction.value, quantity, self._timers.now_ns())
         for journal in self._journals:
             try:
                 journal.write(sent)

@@ -9,6 +9,7 @@ from datetime import date
 
 import structlog
 
+from services.execution.accounts.fence import ClosingFence
 from services.execution.accounts.listed import BrokerNames
 from services.execution.books import Books
 from services.execution.settings import ExecutionSettings
@@ -39,16 +40,19 @@ def account_key(spec: SessionSpec) -> tuple[str, str]:
 class TradingAccount:
     """One login. `blocked` says why no new position is opened through it, "" where one may be."""
 
-    def __init__(self, key: tuple[str, str], broker: Broker, listed: BrokerNames) -> None:
-        self.key, self.name, self.broker, self.listed = key, ":".join(key), broker, listed
+    def __init__(self, key: tuple[str, str], broker: Broker, listed: BrokerNames, fence: ClosingFence) -> None:
+        self.key, self.name, self.broker, self.listed, self.fence = key, ":".join(key), broker, listed, fence
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
 
     def problem(self, request: OrderRequest, *, now_ns: int) -> str | None:
-        """Why the request cannot be one order at this broker, None where it can: the dated order rules, asked with the
-        broker's own terms of the day. An order that ends a position is never held back by our clock, the exchange says
-        so itself."""
+        """Why the request cannot be one order at this broker, None where it can: somebody closes the account out, or
+        the dated order rules, asked with the broker's own terms of the day. An order that ends a position is never held
+        back by our clock, the exchange says so itself."""
+        closing = self.fence.problem()
+        if closing:
+            return closing
         listing = self.listed.get(request.instrument)
         if listing is None or request.contract is None:
             return f"{request.symbol} is not listed at {self.broker.name}"
@@ -82,6 +86,7 @@ class Accounts:
         self._clock, speed = settings.clock_of_market(clock)
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
+        self._state_dir = settings.state_dir
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._accounts: dict[tuple[str, str], TradingAccount] = {}
         self._by_session: dict[str, TradingAccount] = {}
@@ -168,7 +173,8 @@ class Accounts:
             broker.close()
             raise
         _log.info("account opened", broker=name, credential_name=credential_name)
-        return TradingAccount((name, credential_name), broker, listed)
+        fence = ClosingFence(self._state_dir, broker=name, login=credential_name, timers=self._timers)
+        return TradingAccount((name, credential_name), broker, listed, fence)
 
 
 async def _ask_whether_valid(broker: Broker, credential_name: str) -> None:

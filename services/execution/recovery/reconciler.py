@@ -15,6 +15,7 @@ import structlog
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
+from services.execution.recovery.closed_out import ClosedOut
 from services.execution.recovery.listening import TRANSIENT, Listening
 from services.execution.recovery.own_orders import OwnOrders
 from services.execution.recovery.recovery import TradeRecovery
@@ -66,6 +67,7 @@ class Reconciler:
             account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set, timers=timers
         )  # fmt: skip
         self._recurrence = Recurrence()
+        self._closed_out = ClosedOut(account, books.own, keeper)
         self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
         self._telling = Telling(
             account, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
@@ -122,8 +124,9 @@ class Reconciler:
         self._recurrence.begin()
         self._telling.settled(await self._settle_orders(book))
         ours = await self._own.beside(book)
+        self._telling.settled(await self._closed_out.take_over(book, ours))
         disputed = self._still_disputed(book, ours)
-        marked, others = strangers(book, [order.tag for order in ours])
+        marked, others = strangers(book, [*(order.tag for order in ours), *self._account.fence.tags()])
         disputed += self._recurrence.lasting(marked) + await self._positions(book, ours)
         notes = [note for note in others if note.what not in self._noted]
         self._noted |= {note.what for note in others}
@@ -192,7 +195,7 @@ class Reconciler:
                 brokers[instrument] = brokers.get(instrument, 0) + row.quantity
             elif instrument is not None and row.quantity:
                 converted[instrument] = f"{row.quantity} as {row.product}"
-        tags = {own.tag for own in ours}
+        tags = {own.tag for own in ours} | self._account.fence.tags()
         others = net_of([order for order in book if order.tag not in tags])
         symbols: Mapping[int, str] = {instrument: row.symbol for instrument, row in known.listings()}
         held = await self._book.net(list(self._account.sessions))

@@ -61,3 +61,28 @@ async def test_while_execution_lives_the_exits_are_its_own(lives, hands: KillHan
             await life.closed(life.entry(face, 1))
         assert await store.pool.fetchval("SELECT count(*) FROM orders WHERE role = 'EXIT'") == len(FACES)
         assert [len(hands.orders(face)) for face in FACES] == [3, 3, 3]
+
+
+async def test_execution_that_comes_back_takes_the_exits_over_and_sends_nothing(lives, hands: KillHands, store) -> None:
+    async with lives() as life:
+        await hold(life)
+        life.task.cancel()  # as a kill -9: nothing is finished, nothing acknowledged
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        hands.shell.environment.pop(name)  # as if both servers were dead
+    await hands.kill()
+    orders = {face: len(hands.orders(face)) for face in FACES}
+    async with lives() as life:
+        for face in FACES:
+            await life.closed(life.entry(face, 1))
+        mismatches = "SELECT count(*) FROM events WHERE type = 'RECONCILE_MISMATCH'"
+        assert await store.pool.fetchval(mismatches) == 0
+    assert [hands.held(face) for face in FACES] == [0, 0, 0]
+    assert {face: len(hands.orders(face)) for face in FACES} == orders
+    rows = await store.pool.fetch(
+        "SELECT t.session_id, o.broker_order_id, f.quantity, f.price_paise, t.exit_reason"
+        " FROM fills f JOIN orders o USING (order_id) JOIN trades t ON t.pos_id = o.pos_id WHERE o.role = 'EXIT'"
+    )
+    exits = {face: hands.orders(face)[-1] for face in FACES}
+    assert {row["session_id"]: (row["broker_order_id"], row["quantity"], row["price_paise"]) for row in rows} == {
+        face: (one.order_id, one.filled_quantity, one.average_price_paise) for face, one in exits.items()
+    }
