@@ -195,9 +195,9 @@ class Consumer:
             _log.warning("entries were gone before they were read", consumer=self._name, stream=entry.stream)
             if waits(entry.stream, paced=self._paced):  # what they would have changed is in the book
                 self._attempts.spoilt()
-        recoveries = self._attempts.recoveries
+        self._attempts.recovering = completion.lose_held
         answer = await self._attempts.answer(entry, self._source.input.subscription, self._stop)
-        if self._attempts.recoveries > recoveries and completion.held:  # what was held is gone: it comes again
+        if completion.lost:  # what was held in memory: it comes again
             self._handle_singly(completion, also=1)
             return False
         if answer is None:
@@ -227,7 +227,7 @@ class Consumer:
         """What is held cannot be stored, or is no longer in memory, through the fault of one entry: all are handled
         again, one by one, and those `also` that come after them."""
         self._attempts.spoilt()
-        self._singly, self._reopening = completion.held + also, True
+        self._singly, self._reopening = completion.held + completion.lost + also, True
 
     async def _settle(self, completion: Completion, block_ms: int, *, worked: bool) -> None:
         now_ns = self._timers.monotonic_ns()

@@ -163,3 +163,52 @@ async def test_an_entry_put_aside_after_one_that_cannot_be_stored_ends_nothing()
     await stored(bench, consumer, handler, "a", "odd", "c")
     assert sorted(await bench.dead()) == ["bad", "odd"]
     assert set(await bench.bodies(OTHER)) == {"odd"}
+
+
+class Away(ScriptedHandler):
+    """As the strategy service's: a server that is away fails a store, a recovery and one kind of entry; where there is
+    nothing to store, no server is asked."""
+
+    away = False
+
+    async def handle(self, entry: Entry) -> Answer:
+        if entry.body == b"asks" and self.away:
+            raise ConnectionError("postgres is away")
+        return await super().handle(entry)
+
+    async def commit(self) -> bool:
+        if self.held and self.away:
+            raise ConnectionError("postgres is away")
+        return await super().commit()
+
+    async def recover(self) -> None:
+        self.held = []
+        if self.away:
+            raise ConnectionError("postgres is away")
+        self.recoveries += 1
+
+
+async def test_what_a_recovery_dropped_while_its_store_waited_is_not_taken_for_stored() -> None:
+    bench, handler = Bench(), Away(signals)
+    consumer = bench.consumer(handler, policy=BESIDE)
+    await consumer.turn(block_ms=0)
+    handler.away = True
+    await bench.send("a", "b", "asks")
+    turning = asyncio.create_task(consumer.turn(block_ms=10))
+    async with asyncio.timeout(5):
+        while handler.held or "b" not in handler.handled:
+            await asyncio.sleep(0.001)
+    handler.away = False
+    await turning
+    await stored(bench, consumer, handler, "a", "b", "asks")
+
+
+async def test_a_single_entry_that_cannot_be_stored_is_put_aside_with_the_reason() -> None:
+    bench, handler = Bench(), ScriptedHandler(signals)
+    handler.refuses = {"bad"}
+    consumer = bench.consumer(handler, policy=BESIDE)
+    await bench.send("bad")
+    async with asyncio.timeout(5):
+        while not await bench.dead():
+            await consumer.turn(block_ms=1)
+    assert await bench.dead() == {"bad": "RuntimeError: value too long for the column"}

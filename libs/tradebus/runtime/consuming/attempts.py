@@ -10,6 +10,7 @@ changed is built anew from the book before anything else is handled; nothing is 
 """
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -34,7 +35,7 @@ class Attempts:
         self._name, self._handler, self._publisher = name, handler, publisher
         self._timers, self._metrics, self._policy, self._turn = timers, metrics, policy, turn
         self._is_stale = True  # nothing was taken from the book yet
-        self.recoveries = 0  # what the handler held in memory before one is gone
+        self.recovering: Callable[[], None] = lambda: None  # called when the handler is to drop what it holds in memory
 
     def spoilt(self) -> None:
         """The handler's state may be half changed: it recovers before it handles anything more."""
@@ -48,9 +49,9 @@ class Attempts:
         if self._is_stale:
             await self._publisher.sweep()
             async with self._turn:
+                self.recovering()
                 await self._handler.recover()
             self._is_stale = False
-            self.recoveries += 1
         return True
 
     async def answer(self, entry: Entry, subscription: Subscription, stop: asyncio.Event) -> Done | PutAside | None:

@@ -16,8 +16,11 @@ class StoresBeside:
     def is_under_way(self) -> bool:
         return self._task is not None and not self._task.done()
 
-    def begin(self) -> None:
-        """Everything there is now is to be stored; at once, or after what is under way."""
+    async def begin(self, *, wait: bool) -> None:
+        """Everything there is now is to be stored: at once, or after what is under way. `wait`: not before that has
+        finished, since it has become too much while a server is away."""
+        if wait:
+            await self.finished()
         self._wanted = self._mark()
         if not self.is_under_way:
             self._task = asyncio.create_task(self._run(after=self._task))

@@ -38,12 +38,17 @@ class Completion:
         self._handled = Handled()
         self._out: list[Outgoing] = []
         self._stored_ns = timers.monotonic_ns()
+        self.lost = 0  # entries whose effect was in memory only, when the handler went back to what the book says
         self._beside = StoresBeside(self._commit, self._handled.mark)
 
     @property
     def held(self) -> int:
         """How many entries' effect is in memory only."""
         return self._handled.held
+
+    def lose_held(self) -> None:
+        """What is held is in the handler's memory no more. What is being stored of it may be stored all the same."""
+        self.lost += self._handled.lose_held()
 
     async def conclude(
         self, entry: Entry, answer: Done | PutAside, *, owed: Sequence[Outgoing], closes: bool
@@ -75,16 +80,16 @@ class Completion:
 
     async def finish(self, entry: Entry, done: Done, *, owed: Sequence[Outgoing], closes: bool) -> None:
         """Stores and publishes as the answer says; acknowledges what may be, in the same round trip."""
-        effect, first = done.effect, done.first
-        if effect is Effect.HELD and self._singly:
+        effect, first, singly = done.effect, done.first, self._singly > 0
+        if singly and effect in (Effect.HELD, Effect.COMMIT):
             effect, self._singly = Effect.COMMIT, self._singly - 1
         self._handled.add(entry, effect, closes=closes)
         if effect is Effect.COMMIT:
             if first or self._publisher.has_any:
                 await self._publish([*self._take_out(), *first], acknowledge=False)
             first = ()
-            if self._policy.stores_beside and not (self._singly or owed or done.then):
-                await self._store_beside()
+            if self._policy.stores_beside and not (singly or owed or done.then):
+                await self._beside.begin(wait=self._handled.held > self._policy.commit_entries)
             else:
                 await self.commit()
         elif owed:  # what is under way was before it
@@ -115,7 +120,7 @@ class Completion:
             await self._beside.finished()
         if self._handled.held and (idle or self._is_due()):
             if self._policy.stores_beside and not idle:
-                await self._store_beside()
+                await self._beside.begin(wait=self._handled.held > self._policy.commit_entries)
             else:
                 await self.commit()
         await self.publish()
@@ -123,11 +128,6 @@ class Completion:
     def abandon(self) -> None:
         """Stores and publishes nothing more."""
         self._beside.abandon()
-
-    async def _store_beside(self) -> None:
-        if self._handled.held > self._policy.commit_entries:  # not without end while a server is away
-            await self._beside.finished()
-        self._beside.begin()
 
     async def _commit(self) -> None:
         stored: list[bool] = []

@@ -12,13 +12,13 @@ from tradebus.runtime.consuming.handling import Effect
 
 
 class Handled:
-    """Entries that were handled and are not acknowledged yet, in the order in which they were handled."""
+    """Entries that were handled and are not acknowledged yet, numbered in the order in which they were handled."""
 
     def __init__(self) -> None:
-        self._waiting: list[Entry] = []
+        self._waiting: list[tuple[int, Entry]] = []
+        self._number = 0  # of the last one
         self._closed = 0  # so many of them, from the front, wait for no watermark
         self._stored = 0  # so many of them, from the front, wait for no store
-        self._given = 0  # how many have left from the front
         self._ready: list[Entry] = []  # these wait for nothing
 
     @property
@@ -31,7 +31,8 @@ class Handled:
         if effect is Effect.ALONE:
             self._ready.append(entry)
             return
-        self._waiting.append(entry)
+        self._number += 1
+        self._waiting.append((self._number, entry))
         if effect is Effect.STORED:
             self.stored()
         if closes:
@@ -43,17 +44,26 @@ class Handled:
 
     def mark(self) -> int:
         """Where it stands now: what `stored` may be told later."""
-        return self._given + len(self._waiting)
+        return self._number
 
     def stored(self, mark: int | None = None) -> None:
         """The effect of everything handled so far, or up to a `mark`, is stored."""
-        up_to = len(self._waiting) if mark is None else mark - self._given
-        self._stored = max(self._stored, min(up_to, len(self._waiting)))
+        if mark is None:
+            mark = self._number
+        while self._stored < len(self._waiting) and self._waiting[self._stored][0] <= mark:
+            self._stored += 1
+
+    def lose_held(self) -> int:
+        """The effect of what is held is in memory no more: none of it is acknowledged. How many that are."""
+        lost = self.held
+        del self._waiting[self._stored :]
+        self._closed = min(self._closed, self._stored)
+        return lost
 
     def drop(self, entry: Entry) -> None:
         """It was not handled after all."""
-        if entry in self._waiting:
-            at = self._waiting.index(entry)
+        at = next((at for at, (_, one) in enumerate(self._waiting) if one is entry), None)
+        if at is not None:
             del self._waiting[at]
             self._closed -= at < self._closed
             self._stored -= at < self._stored
@@ -62,9 +72,9 @@ class Handled:
         """What may be acknowledged now."""
         taken, self._ready = self._ready, []
         count = min(self._stored, self._closed)
-        taken += self._waiting[:count]
+        taken += [entry for _, entry in self._waiting[:count]]
         del self._waiting[:count]
-        self._stored, self._closed, self._given = self._stored - count, self._closed - count, self._given + count
+        self._stored, self._closed = self._stored - count, self._closed - count
         return taken
 
     def put_back(self, entries: Sequence[Entry]) -> None:
