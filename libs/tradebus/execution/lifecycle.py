@@ -12,12 +12,11 @@ Invariants (property-tested):
   cancelled there, and words that no table has. What is held of it is covered or being closed, and a person is told.
 """
 
-from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
 from tradebus.execution.deadlines import closes, deadline_ns, is_unanswered
 from tradebus.execution.moving import heard, move, reach, take_quantity
-from tradebus.execution.opening import new_order
+from tradebus.execution.opening import new_order, protect
 from tradebus.execution.step import Cancel, Modify, NewFill, Notice, Place, TradeStep
 from tradebus.execution.trade import Order, Trade, settle
 from tradebus.kernel.time import ist_date
@@ -168,8 +167,12 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
             missing = True
             continue
         waiting = True
-        protects = filling and order.role is OrderRole.STOP
-        if order.role is not OrderRole.EXIT and order.state not in _NOT_CANCELLABLE and not protects:
+        stays = (
+            _closes_what_is_held(trade, order)
+            if order.role is OrderRole.EXIT
+            else filling and order.role is OrderRole.STOP
+        )
+        if order.state not in _NOT_CANCELLABLE and not stays:
             cancel(order, step, at_ns=at_ns)
     if waiting:
         return
@@ -181,6 +184,12 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
         _end_without_position(trade, step, at_ns=at_ns)
     else:
         _close(trade, step, at_ns=at_ns)
+
+
+def _closes_what_is_held(trade: Trade, order: Order) -> bool:
+    """Whether an exit may fill whole: a stop that was given up, or made larger elsewhere, may have closed it before."""
+    held = trade.open_quantity if order.transaction is trade.exit_transaction else -trade.open_quantity
+    return order.quantity - order.filled_quantity <= held
 
 
 def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
@@ -277,7 +286,7 @@ def _on_entry_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
     else:
-        _protect(trade, step, at_ns=fill.ts_event_ns)
+        protect(trade, step, at_ns=fill.ts_event_ns)
 
 
 def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
@@ -291,7 +300,7 @@ def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill)
         reach(trade, step, TradeEvent.EXIT_OVERFILLED)
     elif trade.open_quantity > 0 or not all(other.ended for other in trade.orders):
         reach(trade, step, TradeEvent.EXIT_PARTIALLY_FILLED)
-    if order.ended or trade.open_quantity <= 0:
+    if order.ended or trade.open_quantity <= 0 or trade.live(OrderRole.EXIT) not in (None, order):
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
         return
     entry = trade.live(OrderRole.ENTRY)
@@ -323,33 +332,6 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
         return
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=at_ns)
-
-
-def _protect(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    """Covers what is held by a stop: a new one, or the live one made larger."""
-    stop = trade.live(OrderRole.STOP)
-    if stop is None:
-        # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
-        limit_paise = protective_limit_paise(
-            trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns)
-        )
-        order = new_order(
-            trade,
-            step,
-            role=OrderRole.STOP,
-            transaction=trade.exit_transaction,
-            order_type=OrderType.SL_M if limit_paise is None else OrderType.SL,
-            quantity=trade.open_quantity,
-            at_ns=at_ns,
-            price_paise=limit_paise,
-            trigger_paise=trade.stop_paise,
-        )
-        step.requests.append(Place(order.order_id))
-    elif stop.quantity != trade.open_quantity + stop.filled_quantity:
-        previous = stop.quantity
-        stop.quantity = trade.open_quantity + stop.filled_quantity
-        if stop.state is not OrderState.UNKNOWN:  # else when its look-up finds it smaller (on_report)
-            step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))
 
 
 def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:

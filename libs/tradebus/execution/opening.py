@@ -1,17 +1,18 @@
-"""From an approval to a trade with its entry order.
+"""From an approval to a trade with its entry order, and from its fills to its stop.
 
 The entry is a LIMIT at the guard price: the signal's price moved against us by the slippage limit, so a fill beyond
 the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage guard).
 """
 
-from tradebus.calendar import Contract
+from tradebus.calendar import Contract, protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
 from tradebus.execution.moving import move
-from tradebus.execution.step import Moved, Place, TradeStep
+from tradebus.execution.step import Modify, Moved, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id, derive_tag
 from tradebus.kernel.money import round_to_tick
+from tradebus.kernel.time import ist_date
 from tradebus.trading.facts import EntryApproved
 from tradebus.trading.states import (
     OrderEvent,
@@ -132,3 +133,30 @@ def _trade(approval: EntryApproved, *, contract: Contract, owner: str, at_ns: in
         owner=owner,
         group_id=approval.group_id,
     )
+
+
+def protect(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    """Covers what is held by a stop: a new one, or the live one made larger."""
+    stop = trade.live(OrderRole.STOP)
+    if stop is None:
+        # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
+        limit_paise = protective_limit_paise(
+            trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns)
+        )
+        order = new_order(
+            trade,
+            step,
+            role=OrderRole.STOP,
+            transaction=trade.exit_transaction,
+            order_type=OrderType.SL_M if limit_paise is None else OrderType.SL,
+            quantity=trade.open_quantity,
+            at_ns=at_ns,
+            price_paise=limit_paise,
+            trigger_paise=trade.stop_paise,
+        )
+        step.requests.append(Place(order.order_id))
+    elif stop.quantity != trade.open_quantity + stop.filled_quantity:
+        previous = stop.quantity
+        stop.quantity = trade.open_quantity + stop.filled_quantity
+        if stop.state is not OrderState.UNKNOWN:  # else when its look-up finds it smaller (on_report)
+            step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))

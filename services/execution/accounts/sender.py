@@ -28,9 +28,10 @@ from tradebus.kernel.timers import Timers
 from tradebus.waiting.timers import sleep
 
 # Requests of an account that a broker may leave unanswered at once. Entries get half, so that those of exits and stops
-# find a way out however many entries hang.
+# find a way out however many entries hang; new exits have as many again, however many stops hang.
 _UNDER_WAY_MAX = 8
 _ENTRIES_MAX = 4
+_WITH_EXITS_MAX = 16
 _log = structlog.get_logger()
 
 
@@ -139,8 +140,9 @@ class Sender:
     def _next(self, shut: Set[tuple[OrderLane, str]]) -> _Next | None:
         """The most urgent request that may leave now: the first of its trade, none of that trade is under way that it
         would have to wait for, and its lane and segment are not `shut`."""
-        if len(self._under_way) >= _UNDER_WAY_MAX:
+        if len(self._under_way) >= _WITH_EXITS_MAX:
             return None
+        exits_only = len(self._under_way) >= _UNDER_WAY_MAX
         entries = sum(priority is Priority.IN for _, priority in self._under_way.values())
         found: _Next | None = None
         busy, seen = self._busy(), set[str]()
@@ -152,7 +154,7 @@ class Sender:
             if one.pos_id in seen:
                 continue
             seen.add(one.pos_id)
-            if one.pos_id in busy and not is_new_exit(trade, one.request):
+            if (exits_only or one.pos_id in busy) and not is_new_exit(trade, one.request):
                 continue
             leaves = self._delivery.leaves(one.pos_id, one.request)
             new = _Next(one, ask_of(trade, one.request) if leaves else None, priority_of(trade, one.request))

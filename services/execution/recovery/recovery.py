@@ -99,7 +99,7 @@ class TradeRecovery:
         """What has certainly not arrived and never left, as far as we know, is sent; but at a broker no entry. It is
         old by then, and were its request to arrive all the same, there would be two of it."""
         at_broker = self._passed_ns(trade.session_id) > 0
-        unwanted = order is trade.entry_order() and (at_broker or decisions.outdated(trade, order, now_ns))
+        unwanted = self._sending.is_unwanted(trade, order, now_ns) or (order is trade.entry_order() and at_broker)
         if order.state is OrderState.PENDING and not unwanted:
             if not self._roster.is_owner(trade.owner):
                 return  # its new owner sends it

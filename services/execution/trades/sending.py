@@ -10,6 +10,7 @@ import structlog
 
 from services.execution.trades.pulse import Pulse
 from tradebus.brokers.ports import OrderGateway
+from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.roster import Roster
@@ -53,8 +54,16 @@ class Sending:
         if not decisions.is_due(trade, request):
             return False
         order = trade.order(request.order_id)
-        is_entry = isinstance(request, Place) and order is trade.entry_order()
-        return not (is_entry and self._is_unwanted(trade, order, self._now_ns(trade)))
+        return not (isinstance(request, Place) and self.is_unwanted(trade, order, self._now_ns(trade)))
+
+    def is_unwanted(self, trade: Trade, order: Order, now_ns: int) -> bool:
+        """Whether an order that has not left is not to be sent any more: an entry where somebody wants out or its time
+        is over, a stop where the position is being left without it."""
+        if order.role is OrderRole.STOP:
+            return trade.exit_reason is not None
+        if order is not trade.entry_order():
+            return False
+        return trade.exit_reason is not None or self._killed() or decisions.outdated(trade, order, now_ns)
 
     async def in_its_book(self, trade: Trade, order: Order) -> bool:
         """Whether the broker's book is the one that the trade's orders are in, told by the entry that has filled.
@@ -72,7 +81,7 @@ class Sending:
 
     async def _place(self, trade: Trade, order: Order, request: Place) -> Decide | None:
         now_ns = self._now_ns(trade)
-        if order is trade.entry_order() and self._is_unwanted(trade, order, now_ns):
+        if self.is_unwanted(trade, order, now_ns):
             # It waited here and never left: no look-up is needed to know that.
             return decisions.absent(order.order_id, max(order.placed_ns, now_ns), seen=order.state)
         if self._pulse.is_silent:
@@ -89,7 +98,3 @@ class Sending:
 
     def _now_ns(self, trade: Trade) -> int:
         return max(self._roster.market_ns, self._passed_ns(trade.session_id))
-
-    def _is_unwanted(self, trade: Trade, order: Order, now_ns: int) -> bool:
-        """Whether an entry is not to be sent any more: somebody wants out, or its time is over."""
-        return trade.exit_reason is not None or self._killed() or decisions.outdated(trade, order, now_ns)

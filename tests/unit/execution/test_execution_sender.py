@@ -13,13 +13,17 @@ from testkit.trades import approval as approved
 
 from services.execution.accounts.pacing import SenderMetrics
 from services.execution.accounts.sender import Sender
+from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Side
+from tradebus.execution import lifecycle
 from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk, OrderBudget
 from tradebus.execution.governor.limits import OrderLimit
 from tradebus.execution.opening import open_trade
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, TradeStep
+from tradebus.execution.trade import Trade
 from tradebus.kernel.timers import SimulatedTimers
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result
 
 SECOND = 1_000_000_000
 
@@ -43,6 +47,7 @@ class Desk:
         self.timers = SimulatedTimers(MORNING)
         self.roster, self.sent, self.refused = Roster("me"), list[str](), list[str]()
         self.unwanted = set[str]()
+        self.hangs = False  # a broker that answers nothing
         self.pacing = Counting(self.timers, *limits)
         self.registry = CollectorRegistry()
         self.sender = Sender(
@@ -52,6 +57,8 @@ class Desk:
 
     async def deliver(self, pos_id, request) -> None:
         self.sent.append(pos_id)
+        if self.hangs:
+            await asyncio.Event().wait()
 
     async def refuse(self, pos_id, request, reason) -> None:
         self.refused.append(f"{pos_id}: {reason}")
@@ -150,3 +157,39 @@ async def test_a_session_hears_in_words_why_its_entry_was_not_sent_and_its_exits
         await life.order("ENTRY", "OPEN", of=first)
         await life.send(exit_of(first, at_ns=TEN + 9 * SECOND))
         await life.order("ENTRY", "CANCELLED", of=first)
+
+
+def held(pos_id: str) -> tuple[Trade, TradeStep]:
+    """Filled, with its stop to be sent."""
+    made, step = open_trade(approved(Side.LONG), TradeStep(), contract=contract("FUTURE"), owner="me"), TradeStep()
+    made.pos_id = pos_id
+    entry = made.entry_order()
+    lifecycle.on_outcome(made, entry, TradeStep(), Outcome(Result.ACCEPTED, f"b {pos_id}"), at_ns=MORNING)
+    filled = BrokerFill(f"f {pos_id}", entry.quantity, 10_000, MORNING)
+    told = BrokerOrder(
+        f"b {pos_id}", entry.tag, "s", 1, entry.transaction, BrokerStatus.FILLED, entry.quantity, entry.quantity, None,
+        (filled,), MORNING,
+    )  # fmt: skip
+    lifecycle.on_report(made, entry, step, told)
+    return made, step
+
+
+async def test_exits_leave_while_as_many_stops_hang_as_an_account_lets_out():
+    desk = Desk()
+    desk.hangs = True
+    running = asyncio.create_task(desk.sender.run())
+    trades = [held(f"p{number}") for number in range(8)]
+    for trade, step in trades:
+        desk.roster.remember(trade)
+        desk.sender.put(trade.pos_id, step.requests)
+    await passes(desk.timers, 0.0)
+    assert len(desk.sent) == 8
+    for trade, _ in trades:
+        [stop] = [order for order in trade.orders if order.role is OrderRole.STOP]
+        step = TradeStep()
+        lifecycle.give_up_stop(trade, stop, step, at_ns=MORNING + 5 * SECOND)
+        desk.roster.remember(trade)
+        desk.sender.put(trade.pos_id, step.requests)
+    await passes(desk.timers, 0.0)
+    assert sorted(desk.sent[8:]) == [f"p{number}" for number in range(8)]
+    running.cancel()

@@ -190,3 +190,30 @@ def test_an_order_that_is_over_at_the_broker_too_appears_nowhere(status: BrokerS
     stop = next(order for order in trade.orders if order.role is OrderRole.STOP)
     lifecycle.on_appeared(trade, stop, step, replace(report(resting(trade, stop, at_ns=DUE_NS)), status=status))
     assert (step.requests, trade.state) == ([], TradeState.CLOSED)
+
+
+def test_an_exit_that_rests_when_the_late_stop_has_closed_the_position_is_cancelled() -> None:
+    trade = held()
+    given_up(trade, DUE_NS)
+    leaving, stop = live(trade, OrderRole.EXIT), live(trade, OrderRole.STOP)
+    answer(trade, leaving)
+    [request] = fill(trade, stop, at_ns=DUE_NS + SECOND, price=9_800).requests
+    assert isinstance(request, Cancel)
+    assert request.order_id == leaving.order_id
+    hear(trade, leaving, replace(resting(trade, leaving, at_ns=DUE_NS), status=BrokerStatus.CANCELLED))
+    assert trade.state is TradeState.CLOSED
+
+
+def test_an_exit_that_would_close_more_than_the_late_stop_has_left_is_made_anew() -> None:
+    trade = held()
+    given_up(trade, DUE_NS)
+    leaving, stop = live(trade, OrderRole.EXIT), live(trade, OrderRole.STOP)
+    answer(trade, leaving)
+    part = match(
+        accept(replace(order_request(trade, stop), at_ns=DUE_NS), paper_filling(1.0)), TickQuote(DUE_NS + SECOND, 9_800)
+    )
+    assert [type(one) for one in hear(trade, stop, part).requests] == [Cancel, Cancel]
+    hear(trade, leaving, replace(resting(trade, leaving, at_ns=DUE_NS), status=BrokerStatus.CANCELLED))
+    hear(trade, stop, replace(part, status=BrokerStatus.CANCELLED))
+    again = live(trade, OrderRole.EXIT)
+    assert again.quantity == trade.open_quantity > 0
