@@ -74,6 +74,7 @@ class SdkCalls:
         timers: Timers,
         refresh: Callable[[], Awaitable[bool]] | None = None,
         workers: int = 4,
+        order_workers: int | None = None,
         request_seconds: float = REQUEST_SECONDS,
         first_delay_seconds: float = _FIRST_DELAY_SECONDS,
         seed: int = 0,
@@ -81,10 +82,9 @@ class SdkCalls:
         self.broker, self._classify, self._redactor, self._refresh = broker, classify, redactor, refresh
         self._timers = timers
         self._request_seconds, self._first_delay_seconds, self._seed = request_seconds, first_delay_seconds, seed
-        # Threads of their own for what is asked once: however many reads hang, an order finds one; and twice as many,
-        # since exits leave while as many other requests hang as an account lets out.
+        # Threads of their own for what is asked once: however many reads hang, an order finds one.
         self._readers = ThreadPoolExecutor(workers, thread_name_prefix=f"{broker}-sdk-read")
-        self._orderers = ThreadPoolExecutor(2 * workers, thread_name_prefix=f"{broker}-sdk")
+        self._orderers = ThreadPoolExecutor(order_workers or workers, thread_name_prefix=f"{broker}-sdk")
         self._refreshing = asyncio.Lock()
         self._generation = 0  # goes up with every new token
         self.halted: TokenExpired | None = None

@@ -11,7 +11,8 @@ from tradebus.brokers.calls import CONNECT_SECONDS, Classify, SdkCalls
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.timers import Timers
 
-_WORKERS = 8  # orders must not wait behind slow reads
+_WORKERS = 8
+_ORDER_WORKERS = 16  # exits leave while as many other requests hang as an account lets out
 _log = structlog.get_logger()
 
 
@@ -40,7 +41,7 @@ class LoginClient(ABC):
         self.making = threading.Lock()
         self.calls = SdkCalls(
             broker, classify=classify, redactor=self.redactor, timers=timers,
-            refresh=None if refresh is None else self.renew, workers=_WORKERS, request_seconds=request_seconds,
+            refresh=None if refresh is None else self.renew, workers=_WORKERS, order_workers=_ORDER_WORKERS, request_seconds=request_seconds,
             first_delay_seconds=first_delay_seconds, seed=seed,
         )  # fmt: skip
         # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
