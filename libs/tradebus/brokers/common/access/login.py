@@ -41,7 +41,8 @@ class LoginClient(ABC):
         self.making = threading.Lock()
         self.calls = SdkCalls(
             broker, classify=classify, redactor=self.redactor, timers=timers,
-            refresh=None if refresh is None else self.renew, workers=_WORKERS, order_workers=_ORDER_WORKERS, request_seconds=request_seconds,
+            refresh=None if refresh is None else self.renew, workers=_WORKERS, order_workers=_ORDER_WORKERS,
+            request_seconds=request_seconds,
             first_delay_seconds=first_delay_seconds, seed=seed,
         )  # fmt: skip
         # A login is tried while everything else is halted for want of one, and its refusal halts nothing.
