@@ -25,6 +25,7 @@ from services.sandbox.ports import (
     ChangedOrder,
     Greeks,
     NewOrder,
+    Reading,
     SandboxHolding,
     SandboxInstrument,
     SandboxMargins,
@@ -238,13 +239,13 @@ class SandboxExchange:
 
     # what happens
 
-    def listen_orders(self, account: str) -> "asyncio.Queue[SandboxOrder]":
+    def listen_orders(self, account: str) -> Reading[SandboxOrder]:
         return self._updates.listen_orders(account)
 
-    def listen_quotes(self) -> "asyncio.Queue[Records]":
+    def listen_quotes(self) -> Reading[Records]:
         return self._updates.listen_quotes()
 
-    def unlisten(self, queue: "asyncio.Queue[SandboxOrder] | asyncio.Queue[Records]") -> None:
+    def unlisten(self, queue: Reading[SandboxOrder] | Reading[Records]) -> None:
         self._updates.unlisten(queue)
 
     # what tests and the admin address may do to the market

@@ -7,16 +7,17 @@ own dated market clock. A face translates: its broker's words, ids, errors and f
 plain calls on the event loop's thread: they never wait, and what they return is not changed afterwards.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tradebus.contracts.instrument_key import InstrumentKey
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.records import Records
 from tradebus.trading.orders import Product
+
+T = TypeVar("T", covariant=True)
 
 
 class BrokerName(StrEnum):
@@ -264,6 +265,18 @@ class Greeks:
     vega: float
 
 
+class Reading(Protocol[T]):
+    """What a listener has to read, oldest first. Part of an `asyncio.Queue`."""
+
+    async def get(self) -> T:
+        """Waits where there is nothing."""
+
+    def get_nowait(self) -> T:
+        """Only where it is not empty."""
+
+    def empty(self) -> bool: ...
+
+
 class Exchange(Protocol):
     """Everything a face may ask. Methods that change something raise Refusal."""
 
@@ -352,49 +365,10 @@ class Exchange(Protocol):
         """None for what is no option."""
 
     # what happens
-    def listen_orders(self, account: str) -> "asyncio.Queue[SandboxOrder]":
+    def listen_orders(self, account: str) -> Reading[SandboxOrder]:
         """Every change of the account's orders from now on. Give the queue back with `unlisten`."""
 
-    def listen_quotes(self) -> "asyncio.Queue[Records]":
+    def listen_quotes(self) -> Reading[Records]:
         """Every batch of QUOTE records that changed, from now on; a reader too slow for it loses the oldest batches."""
 
-    def unlisten(self, queue: "asyncio.Queue[SandboxOrder] | asyncio.Queue[Records]") -> None: ...
-
-
-class FaultKind(StrEnum):
-    """What can be made to go wrong. Requests: DROP … HTML; sockets: DISCONNECT … SHUFFLE_UPDATES."""
-
-    DROP = "DROP"  # the connection is cut, nothing was done
-    DELAY = "DELAY"
-    ACCEPT_THEN_DROP = "ACCEPT_THEN_DROP"  # done, and the connection is cut instead of an answer
-    SERVER_ERROR = "SERVER_ERROR"  # nothing was done
-    ACCEPT_THEN_ERROR = "ACCEPT_THEN_ERROR"  # done, and a server error instead of an answer
-    HTML = "HTML"
-    EMPTY = "EMPTY"
-    TRUNCATED = "TRUNCATED"
-    TOO_MANY = "TOO_MANY"  # 429
-    DISCONNECT = "DISCONNECT"
-    SILENT = "SILENT"  # open, pings answered, no data
-    HALF_OPEN = "HALF_OPEN"  # nothing at all comes any more, not even pongs
-    STACKED = "STACKED"  # several packets or frames run together where the protocol allows it
-    TRUNCATED_FRAME = "TRUNCATED_FRAME"
-    DUPLICATE = "DUPLICATE"
-    SHUFFLE_UPDATES = "SHUFFLE_UPDATES"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One decision: do this to this request or frame."""
-
-    kind: FaultKind
-    seconds: float = 0.0
-    status: int = 500
-
-
-class Faults(Protocol):
-    """Asked by the shared HTTP middleware and by the faces' sockets; never by a face's handlers."""
-
-    def for_request(self, broker: BrokerName, *, endpoint: str, account: str | None) -> Fault | None: ...
-
-    def for_frame(self, broker: BrokerName, *, stream: str, account: str | None) -> Fault | None:
-        """`stream` is "feed" or "orders"."""
+    def unlisten(self, queue: Reading[SandboxOrder] | Reading[Records]) -> None: ...

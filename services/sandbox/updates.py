@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from services.sandbox.ports import SandboxOrder
+from services.sandbox.ports import Reading, SandboxOrder
 from tradebus.contracts.records import Records
 
 _ORDERS_MAX = 20_000
@@ -21,17 +21,17 @@ class Updates:
     def quotes_wanted(self) -> bool:
         return bool(self._quotes)
 
-    def listen_orders(self, account: str) -> "asyncio.Queue[SandboxOrder]":
+    def listen_orders(self, account: str) -> Reading[SandboxOrder]:
         queue: asyncio.Queue[SandboxOrder] = asyncio.Queue(_ORDERS_MAX)
         self._orders.setdefault(account, []).append(queue)
         return queue
 
-    def listen_quotes(self) -> "asyncio.Queue[Records]":
+    def listen_quotes(self) -> Reading[Records]:
         queue: asyncio.Queue[Records] = asyncio.Queue(_BATCHES_MAX)
         self._quotes.append(queue)
         return queue
 
-    def unlisten(self, queue: "asyncio.Queue[SandboxOrder] | asyncio.Queue[Records]") -> None:
+    def unlisten(self, queue: Reading[SandboxOrder] | Reading[Records]) -> None:
         self._quotes = [one for one in self._quotes if one is not queue]
         for account, queues in list(self._orders.items()):
             self._orders[account] = [one for one in queues if one is not queue]

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from services.sandbox.faults.limits import RateLimits, class_of
-from services.sandbox.ports import BrokerName, Exchange, Fault, FaultKind, Faults, Token
+from services.sandbox.faults.ports import Fault, FaultKind, Faults
+from services.sandbox.ports import BrokerName, Exchange, Token
 from services.sandbox.server import connection_of
 
 Scope = MutableMapping[str, Any]

@@ -11,7 +11,8 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from services.sandbox.ports import BrokerName, Fault, FaultKind
+from services.sandbox.faults.ports import Fault, FaultKind
+from services.sandbox.ports import BrokerName
 from tradebus.contracts.base import Model
 from tradebus.kernel.rng import seed_for, uniform
 from tradebus.kernel.time import ist_date, ist_to_ns

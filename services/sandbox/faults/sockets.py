@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from services.sandbox.ports import BrokerName, Fault, FaultKind, Faults
+from services.sandbox.faults.ports import Fault, FaultKind, Faults
+from services.sandbox.ports import BrokerName
 from services.sandbox.server import connection_of
 
 Join = Callable[[bytes, bytes], bytes]

@@ -15,6 +15,7 @@ from services.sandbox.driver import Driver
 from services.sandbox.exchange import SandboxExchange, generated_exchange
 from services.sandbox.load.crowd import Crowd
 from services.sandbox.options import PAISE_PER_CRORE, MarketOptions
+from services.sandbox.ports import Reading
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
@@ -90,7 +91,7 @@ async def _measured(
     return result
 
 
-async def _drain(queue: "asyncio.Queue[Any]", stop: asyncio.Event) -> None:
+async def _drain(queue: Reading[Any], stop: asyncio.Event) -> None:
     """A reader of every batch, as a face is."""
     while not stop.is_set():
         try:

@@ -14,9 +14,10 @@ from websockets.exceptions import ConnectionClosedError, InvalidHandshake
 
 from services.sandbox.faults.http import FaultyApp, token_in
 from services.sandbox.faults.limits import LIMITS, RateLimits, class_of
+from services.sandbox.faults.ports import Fault, FaultKind
 from services.sandbox.faults.rules import OF_FRAMES, OF_REQUESTS, FaultRule, RuleFaults, seeded_rules
 from services.sandbox.faults.sockets import FaultySocket
-from services.sandbox.ports import BrokerName, Fault, FaultKind
+from services.sandbox.ports import BrokerName
 from services.sandbox.server import FaceServer
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.http.server import bind

@@ -34,7 +34,8 @@ from services.sandbox.faces.dhan.order_stream import order_stream_routes
 from services.sandbox.faces.dhan.problems import DhanProblem, answer_problem, error_body
 from services.sandbox.faces.dhan.super_orders import SuperOrders
 from services.sandbox.faces.dhan.watching import QuoteWatcher
-from services.sandbox.ports import Exchange, Faults, Refusal
+from services.sandbox.faults.ports import Faults
+from services.sandbox.ports import Exchange, Refusal
 
 _REST = (orders, super_routes, forever, alerts, portfolio, controls, charts, market)
 

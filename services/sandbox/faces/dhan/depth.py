@@ -13,8 +13,9 @@ from fastapi import APIRouter, WebSocket
 from services.sandbox.faces.dhan.feed import named
 from services.sandbox.faces.dhan.sockets import Left, checked, close, send_off, side_by_side, texts
 from services.sandbox.faces.dhan.words import SEGMENT_CODE
+from services.sandbox.faults.ports import Faults
 from services.sandbox.faults.sockets import FaultySocket
-from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument, Token, TokenProblem
+from services.sandbox.ports import BrokerName, Exchange, Reading, SandboxInstrument, Token, TokenProblem
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.records import DEPTH_LEVELS, Records
 
@@ -111,7 +112,7 @@ async def _read(socket: WebSocket, out: FaultySocket, exchange: Exchange, wanted
 
 
 async def _write(
-    socket: FaultySocket, exchange: Exchange, wanted: _Wanted, token: Token, quotes: "asyncio.Queue[Records]"
+    socket: FaultySocket, exchange: Exchange, wanted: _Wanted, token: Token, quotes: Reading[Records]
 ) -> None:
     while True:
         if isinstance(exchange.authorise(BrokerName.DHAN, token.value), TokenProblem):

@@ -15,8 +15,9 @@ from services.sandbox.faces.dhan.feed_hub import FeedHub
 from services.sandbox.faces.dhan.packets import disconnect
 from services.sandbox.faces.dhan.problems import DhanProblem
 from services.sandbox.faces.dhan.sockets import Left, checked, close, send_off, side_by_side, texts
+from services.sandbox.faults.ports import Faults
 from services.sandbox.faults.sockets import FaultySocket
-from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxInstrument
+from services.sandbox.ports import BrokerName, Exchange, SandboxInstrument
 
 TOO_MANY_INSTRUMENTS = 804
 

@@ -10,7 +10,7 @@ import numpy as np
 from services.sandbox.faces.dhan.feed_connection import Batch, FeedSubscriber
 from services.sandbox.faces.dhan.packets import Encoder, FeedCodes, market_status
 from services.sandbox.faces.dhan.words import SEGMENT_CODE
-from services.sandbox.ports import BrokerName, Exchange, SandboxInstrument, TokenProblem
+from services.sandbox.ports import BrokerName, Exchange, Reading, SandboxInstrument, TokenProblem
 from tradebus.calendar import MarketClass, session_for
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.records import Records
@@ -67,7 +67,7 @@ class FeedHub:
             connection.snapshot(self._batch(quotes))
 
     async def _follow(self) -> None:
-        quotes: asyncio.Queue[Records] = self._exchange.listen_quotes()
+        quotes: Reading[Records] = self._exchange.listen_quotes()
         try:
             while self._connections:
                 with contextlib.suppress(TimeoutError):

@@ -9,8 +9,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.order_rows import order_alert
 from services.sandbox.faces.dhan.sockets import Left, checked, close, side_by_side, texts
+from services.sandbox.faults.ports import Faults
 from services.sandbox.faults.sockets import FaultySocket
-from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token, TokenProblem
+from services.sandbox.ports import BrokerName, Exchange, Reading, SandboxOrder, Token, TokenProblem
 
 LOGIN_CODE = 42
 _LOGIN_SECONDS = 10.0
@@ -61,7 +62,7 @@ async def _read(socket: WebSocket) -> None:
 
 async def _write(
     socket: FaultySocket, exchange: Exchange, catalogues: Catalogues, token: Token,
-    changes: "asyncio.Queue[SandboxOrder]",
+    changes: Reading[SandboxOrder],
 ) -> None:  # fmt: skip
     while True:
         try:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 
 from services.sandbox.faces.dhan.problems import DhanProblem
-from services.sandbox.ports import Exchange, Refusal
+from services.sandbox.ports import Exchange, Reading, Refusal
 from tradebus.contracts.records import Records
 
 Watch = Callable[[], bool]  # looks once; False when there is nothing left to watch
@@ -47,7 +47,7 @@ class QuoteWatcher:
                 self.remove(name)
 
     async def _follow(self) -> None:
-        quotes: asyncio.Queue[Records] = self._exchange.listen_quotes()
+        quotes: Reading[Records] = self._exchange.listen_quotes()
         try:
             while self._watches:
                 with contextlib.suppress(TimeoutError):

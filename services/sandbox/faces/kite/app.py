@@ -23,7 +23,8 @@ from services.sandbox.faces.kite.replies import (
 )
 from services.sandbox.faces.kite.ticker import ticker_routes
 from services.sandbox.faces.kite.triggers import trigger_routes
-from services.sandbox.ports import Exchange, Faults, Refusal
+from services.sandbox.faults.ports import Faults
+from services.sandbox.ports import Exchange, Refusal
 
 
 def create_app(exchange: Exchange, faults: Faults) -> FastAPI:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from services.sandbox.ports import FINAL, Exchange, Refusal, SandboxOrder
+from services.sandbox.ports import FINAL, Exchange, Reading, Refusal, SandboxOrder
 
 _log = structlog.get_logger()
 AtEnd = Callable[[SandboxOrder], None]
@@ -49,7 +49,7 @@ class Followers:
             queue = self._exchange.listen_orders(order.account)
             self._tasks[order.account] = asyncio.create_task(self._follow(order.account, queue))
 
-    async def _follow(self, account: str, queue: "asyncio.Queue[SandboxOrder]") -> None:
+    async def _follow(self, account: str, queue: Reading[SandboxOrder]) -> None:
         waiting = self._waiting[account]
         try:
             while waiting:

@@ -20,8 +20,9 @@ from services.sandbox.faces.kite.rows import postback_row
 from services.sandbox.faces.kite.streaming import StreamedOrders
 from services.sandbox.faces.kite.subscriptions import BadMessage, Indexes, Subscriptions
 from services.sandbox.faces.kite.words import stamp
+from services.sandbox.faults.ports import Faults
 from services.sandbox.faults.sockets import FaultySocket
-from services.sandbox.ports import BrokerName, Exchange, Faults, SandboxOrder, Token
+from services.sandbox.ports import BrokerName, Exchange, Reading, SandboxOrder, Token
 from tradebus.contracts.records import Records
 from tradebus.kernel.clock import monotonic_ns
 
@@ -152,7 +153,7 @@ class TickerConnection:
     def _snapshot(self, instruments: Indexes) -> Records:
         return self._exchange.quotes[instruments]
 
-    async def _send_prices(self, queue: "asyncio.Queue[Records]") -> None:
+    async def _send_prices(self, queue: Reading[Records]) -> None:
         sent_ns = monotonic_ns()
         while True:
             batches: list[Records] = []
@@ -189,7 +190,7 @@ class TickerConnection:
             await self._outlet.close(_TOKEN_ENDED)
             raise _Left
 
-    async def _send_orders(self, queue: "asyncio.Queue[SandboxOrder]") -> None:
+    async def _send_orders(self, queue: Reading[SandboxOrder]) -> None:
         while True:
             order = await queue.get()
             word = self._orders.word(order)

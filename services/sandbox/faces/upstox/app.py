@@ -31,7 +31,8 @@ from services.sandbox.faces.upstox.gtt_book import GttBook
 from services.sandbox.faces.upstox.gtt_watch import GttWatch
 from services.sandbox.faces.upstox.logins import Logins
 from services.sandbox.faces.upstox.sockets import socket_routes
-from services.sandbox.ports import Exchange, Faults
+from services.sandbox.faults.ports import Faults
+from services.sandbox.ports import Exchange
 
 _PARTS = (account, books, gtt, history, market, options, orders, portfolio, quotes, sockets)
 

@@ -14,7 +14,8 @@ from services.sandbox.faces.upstox.feed_hub import FeedHub
 from services.sandbox.faces.upstox.gtt_book import GttBook
 from services.sandbox.faces.upstox.gtt_watch import GttWatch
 from services.sandbox.faces.upstox.logins import Logins
-from services.sandbox.ports import Exchange, Faults, Refusal
+from services.sandbox.faults.ports import Faults
+from services.sandbox.ports import Exchange, Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from services.sandbox.faces.upstox.feed_wire import (
 )
 from services.sandbox.faces.upstox.subscription import NONE, FeedSubscriber
 from services.sandbox.faces.upstox.words import milliseconds
-from services.sandbox.ports import Exchange
+from services.sandbox.ports import Exchange, Reading
 from tradebus.contracts.records import Records
 
 _QUIET_SECONDS = 1.0  # how long a quiet market goes without a look at its state
@@ -162,7 +162,7 @@ class FeedHub:
         return np.array([item.index for item in found if item is not None], np.int64)
 
 
-async def _waiting(queue: "asyncio.Queue[Records]") -> list[Records]:
+async def _waiting(queue: Reading[Records]) -> list[Records]:
     """All batches that have come, in order; waits a while for the first."""
     try:
         async with asyncio.timeout(_QUIET_SECONDS):
