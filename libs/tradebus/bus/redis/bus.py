@@ -118,7 +118,7 @@ class RedisBus:
                 return
             except Dropped as error:
                 retry = retry or Retry(self._dialler)
-                await retry.wait(error)
+                await retry.pause(error)
 
     async def _landed(self, outgoing: Sequence[Outgoing]) -> bool:
         """Whether a transaction of unknown outcome was carried out: its entries stand in each stream in a row."""

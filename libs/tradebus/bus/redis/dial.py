@@ -94,7 +94,7 @@ class Retry:
         self._attempt = 0
         self._end_ns: int | None = None
 
-    async def wait(self, error: Exception) -> None:
+    async def pause(self, error: Exception) -> None:
         timers = self._dialler.timers
         now_ns = timers.monotonic_ns()
         if self._end_ns is None:

@@ -38,7 +38,7 @@ class RedisListener:
             try:
                 await self._subscribe()
             except Dropped as error:
-                await retry.wait(error)
+                await retry.pause(error)
             except RedisRefused as error:
                 raise Unavailable(f"Redis at {self._dialler.place} refuses to listen on a channel: {error}") from None
 

@@ -95,7 +95,7 @@ class RedisReader:
                 except Dropped as error:
                     self._cursors, self._reply = dict.fromkeys(self._streams, "-"), None
                     retry = retry or Retry(self._dialler)
-                    await retry.wait(error)
+                    await retry.pause(error)
                 except RedisRefused as error:
                     await self._make_again(error)
         finally:

@@ -98,7 +98,7 @@ class RedisSubscription:
                     await self._bury(entry, raw[0][1] if raw else codec.fields_of(codec.as_outgoing(entry)), reason)
                 break
             except Dropped as error:
-                await retry.wait(error)
+                await retry.pause(error)
         self._reader.release([entry])
 
     async def _bury(self, entry: Entry, fields: Sequence[bytes | str | int], reason: str) -> None:

@@ -41,7 +41,7 @@ class Wire:
             try:
                 return await self.call(request, replies=replies, block_ms=block_ms)
             except Dropped as error:
-                await retry.wait(error)
+                await retry.pause(error)
 
     async def _redial(self) -> Link:
         async with self._dialling:
