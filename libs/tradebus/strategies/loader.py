@@ -8,7 +8,6 @@ import hashlib
 import inspect
 import io
 import os
-import re
 import stat
 import sys
 import traceback
@@ -16,13 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tradebus.contracts.records import TIMEFRAMES_SECONDS
 from tradebus.kernel.errors import InvalidInput
-from tradebus.strategies.needs import Needs
+from tradebus.strategies.info import problem_of
 from tradebus.strategies.protocol import Strategy, StrategyParameters
-from tradebus.strategies.raised import error_text, in_words
+from tradebus.strategies.raised import error_text
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BYTES_MAX = 1_000_000
 
 
@@ -80,18 +77,8 @@ def check_class(found: object, *, where: str, name: str | None = None) -> type[S
 
 
 def _class_problem(strategy: type[Strategy[Any]]) -> str | None:
-    name = getattr(strategy, "NAME", None)
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        return f"NAME must be lower-case letters, digits and underscores, at most 40, got {in_words(name)}"
-    if strategy.TIMEFRAME_SECONDS not in TIMEFRAMES_SECONDS:
-        return f"TIMEFRAME_SECONDS must be one of {TIMEFRAMES_SECONDS}, got {in_words(strategy.TIMEFRAME_SECONDS)}"
-    warmup = strategy.WARMUP_CANDLES
-    if not isinstance(warmup, int) or isinstance(warmup, bool) or not 0 <= warmup <= 10_000:
-        return f"WARMUP_CANDLES must be a whole number from 0 to 10000, got {in_words(warmup)}"
-    needs: Any = strategy.NEEDS
-    if not isinstance(needs, Needs):
-        return f"NEEDS must be tradebus.strategies.needs.Needs, got {in_words(needs)}"
-    if (problem := needs.problem()) is not None:
+    said = getattr(strategy, "NAME", None), strategy.TIMEFRAME_SECONDS, strategy.WARMUP_CANDLES, strategy.NEEDS
+    if (problem := problem_of(*said)) is not None:
         return problem
     parameters = getattr(strategy, "PARAMETERS", None)
     if not (inspect.isclass(parameters) and issubclass(parameters, StrategyParameters)):

@@ -27,12 +27,14 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 
 from tradebus.contracts.records import TIMEFRAMES_SECONDS
+from tradebus.strategies.raised import in_words
 
 OPTIONAL: Final = "optional"
 Wanted = bool | Literal["optional"]
 
 STEPS_MAX = 20
 ROLES_MAX = 600
+SYMBOL_CHARACTERS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,8 @@ def role_problem(role: Any) -> str | None:
         return f"{type(role).__name__} steps must be a whole number within ±{STEPS_MAX}"
     if isinstance(role, Future | Call | Put) and type(role.expiry) is not Expiry:
         return f"{type(role).__name__} expiry must be NEAREST, NEXT, MONTHLY or NEXT_MONTHLY"
-    if isinstance(role, Symbol) and (not isinstance(role.symbol, str) or not role.symbol):
-        return "Symbol needs a symbol"
+    if isinstance(role, Symbol) and (type(role.symbol) is not str or not 0 < len(role.symbol) <= SYMBOL_CHARACTERS_MAX):
+        return f"Symbol needs a symbol of at most {SYMBOL_CHARACTERS_MAX} characters"
     return None
 
 
@@ -162,15 +164,17 @@ class Needs:
             return "NEEDS: instruments and timeframes_seconds must be tuples"
         for role in roles:
             if (problem := role_problem(role)) is not None:
-                return f"NEEDS: {role!r}: {problem}"
+                return f"NEEDS: {in_words(role)}: {problem}"
         for name in ("quotes", "chain", "flow"):
             if not _is_wanted(getattr(self, name)):
-                return f"NEEDS: {name} must be True, False or OPTIONAL, got {getattr(self, name)!r}"
+                return f"NEEDS: {name} must be True, False or OPTIONAL, got {in_words(getattr(self, name))}"
         if len(roles) > ROLES_MAX or len({role.name for role in roles}) < len(roles):
             return f"NEEDS: at most {ROLES_MAX} instruments, each once"
-        bad = [seconds for seconds in timeframes if seconds not in TIMEFRAMES_SECONDS]
+        bad = [seconds for seconds in timeframes if type(seconds) is not int or seconds not in TIMEFRAMES_SECONDS]
         if bad:
-            return f"NEEDS: timeframes_seconds must be of {TIMEFRAMES_SECONDS}, got {bad[0]!r}"
+            return f"NEEDS: timeframes_seconds must be of {TIMEFRAMES_SECONDS}, got {in_words(bad[0])}"
+        if len(set(timeframes)) < len(timeframes):
+            return f"NEEDS: timeframes_seconds must be of {TIMEFRAMES_SECONDS}, each once"
         return None
 
     def as_json(self) -> dict[str, Any]:

@@ -14,11 +14,18 @@ _CHARACTERS_MAX: Final = 500
 def in_words(value: Any, words: Callable[[Any], str] = repr) -> str:
     """What a user's code gave, in words, bounded; its type where it cannot be said."""
     try:
-        return plain_text(words(value))[:_CHARACTERS_MAX]
+        return clean_text(plain_text(words(value))[:_CHARACTERS_MAX])
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 -- the words are the user's code, and an int may have too many digits
         return f"a {type(value).__name__} that cannot be said"
+
+
+def clean_text(text: str) -> str:
+    """A text as Postgres and every log take it: no NUL, no half of a surrogate pair."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def plain_text(text: str) -> str:
@@ -34,7 +41,7 @@ def error_text(error: BaseException) -> str:
 def trace_of(error: BaseException) -> str:
     """Its traceback; where that cannot be made in full, the places and `error_text`."""
     try:
-        return "".join(traceback.format_exception(error))
+        return clean_text("".join(traceback.format_exception(error)))
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 -- notes, causes and words are the user's code

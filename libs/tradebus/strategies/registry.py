@@ -42,10 +42,7 @@ def find_strategy(spec: StrategySpec) -> type[AnyStrategy]:
     """The class `spec` means. Raises InvalidInput where there is none, or its name is not the class's NAME."""
     if spec.path is not None:
         strategy = load_file(spec.path)
-        if spec.name not in (strategy.NAME, Path(spec.path).stem):
-            raise InvalidInput(f"strategy {spec.name!r}: the file {spec.path} defines {strategy.NAME!r}; use that name")
-        if strategy.NAME in BUILT_IN:
-            raise InvalidInput(f"strategy file {spec.path}: NAME {strategy.NAME!r} is a built-in's; choose another")
+        check_file_name(spec, spec.path, strategy.NAME)
         return strategy
     if spec.name in BUILT_IN:
         return BUILT_IN[spec.name]
@@ -57,6 +54,14 @@ def find_strategy(spec: StrategySpec) -> type[AnyStrategy]:
         f"strategy {spec.name!r} is not known{nearest(spec.name, names)}; known are {', '.join(names)}, "
         "or give the path of your own file"
     )
+
+
+def check_file_name(spec: StrategySpec, path: str, name: str) -> None:
+    """Raises InvalidInput where the class's NAME in the file at `path` is not what `spec` means, or a built-in's."""
+    if spec.name not in (name, Path(path).stem):
+        raise InvalidInput(f"strategy {spec.name!r}: the file {path} defines {name!r}; use that name")
+    if name in BUILT_IN:
+        raise InvalidInput(f"strategy file {path}: NAME {name!r} is a built-in's; choose another")
 
 
 def validate_strategy(spec: StrategySpec) -> type[AnyStrategy]:

@@ -33,6 +33,6 @@ def inspect_file(spec: StrategySpec, limits: IsolationLimits) -> StrategyInfo:
         how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
         raise InvalidInput(f"{where}: ends its own process when it is loaded ({how})")
     try:
-        return opened(done.stdout[HEADER_BYTES:])
+        return opened(done.stdout[HEADER_BYTES:], spec)
     except ProcessEnded as error:
         raise InvalidInput(f"{where}: {error}") from error

@@ -18,8 +18,18 @@ from typing import Any
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.runtime.isolation.limits import IsolationLimits
-from tradebus.runtime.isolation.wire import HEADER_BYTES, frame, length_of, read_json, read_reply
+from tradebus.runtime.isolation.wire import (
+    HEADER_BYTES,
+    frame,
+    length_of,
+    read_json,
+    read_reply,
+    reply_bytes_max,
+    said,
+)
 from tradebus.strategies.info import StrategyInfo
+from tradebus.strategies.raised import clean_text
+from tradebus.strategies.registry import check_file_name
 
 _WORDS_KEPT = 300
 # What Python and the compiled kernels need to start, and nothing of ours: settings and secrets live there too.
@@ -77,8 +87,8 @@ class StrategyProcess:
         try:
             seconds = limits.start_seconds
             request = ["open", spec.path, spec.name, spec.parameters, limits.cpu_seconds(seconds)]
-            reply = await process._exchange(request, seconds=seconds)
-            return process, opened(reply)
+            reply = await process._exchange(request, seconds=seconds, most=reply_bytes_max(0))
+            return process, opened(reply, spec)
         except BaseException:
             await process.end()
             raise
@@ -91,7 +101,8 @@ class StrategyProcess:
         """The answers that are wanted, in order, and (runner, traceback) of what failed unasked. Raises
         ProcessEnded."""
         seconds = self._limits.answer_seconds + len(steps) * self._limits.step_seconds
-        reply = await self._exchange(["ask", self._limits.cpu_seconds(seconds), steps], seconds=seconds)
+        request = ["ask", self._limits.cpu_seconds(seconds), steps]
+        reply = await self._exchange(request, seconds=seconds, most=reply_bytes_max(len(steps)))
         try:
             return read_reply(reply, steps)
         except (KeyError, TypeError, ValueError) as error:
@@ -105,10 +116,10 @@ class StrategyProcess:
         await self._process.wait()
         await asyncio.gather(self._listening, return_exceptions=True)
 
-    async def _exchange(self, request: list[Any], *, seconds: float) -> bytes:
+    async def _exchange(self, request: list[Any], *, seconds: float, most: int) -> bytes:
         try:
             async with asyncio.timeout(seconds):
-                return await self._send(request)
+                return await self._send(request, most=most)
         except TimeoutError:
             await self.end()
             raise ProcessEnded(f"did not answer within {seconds:g} s") from None
@@ -116,13 +127,13 @@ class StrategyProcess:
             how = await self._how_it_ended()
             raise ProcessEnded(how) from error
 
-    async def _send(self, request: list[Any]) -> bytes:
+    async def _send(self, request: list[Any], *, most: int) -> bytes:
         writer, reader = self._process.stdin, self._process.stdout
         assert writer is not None
         assert reader is not None
         writer.write(frame(request))
         await writer.drain()
-        length = length_of(await reader.readexactly(HEADER_BYTES))
+        length = length_of(await reader.readexactly(HEADER_BYTES), most=most)
         return await reader.readexactly(length)
 
     async def _how_it_ended(self) -> str:
@@ -134,7 +145,7 @@ class StrategyProcess:
         if code is None:
             return "sent what is no answer"
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"left with exit code {code}"
-        words = " ".join(self._words.decode("utf-8", "replace").split("\n")[-3:]).split()
+        words = clean_text(" ".join(self._words.decode("utf-8", "replace").split("\n")[-3:])).split()
         said = " ".join(words)[-_WORDS_KEPT:]
         return f"{how}: {said}" if said else how
 
@@ -146,16 +157,28 @@ class StrategyProcess:
             self._words = (self._words + words)[-4096:]
 
 
-def opened(reply: bytes) -> StrategyInfo:
+def opened(reply: bytes, spec: StrategySpec) -> StrategyInfo:
     """What the answer to "open" says. Raises InvalidInput where the file is refused, ProcessEnded for no answer."""
     try:
         value = read_json(reply)
         if "refused" in value:
-            text, problems = str(value["refused"]), value["problems"]
-            raise InvalidInput(text) if problems is None else ParametersRefused(text, problems)
-        return StrategyInfo.from_json(value["info"])
+            text, problems = said(value["refused"]), value["problems"]
+            if problems is not None:
+                # (place, type, text, known names) of each
+                problems = [
+                    [said(one) for one in (place, kind, words, known)] for place, kind, words, known in problems
+                ]
+                raise ParametersRefused(text, problems)
+            raise InvalidInput(text)
+        told = value["info"]
     except (KeyError, TypeError, ValueError) as error:
         raise ProcessEnded("sent what is no answer") from error
+    try:
+        info = StrategyInfo.from_json(told)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"strategy file {spec.path}: its process says what no class may say: {error}") from error
+    check_file_name(spec, spec.path or "", info.name)
+    return info
 
 
 def _signal_name(number: int) -> str:

@@ -24,11 +24,14 @@ from tradebus.strategies.lane.decisions import checked
 from tradebus.strategies.market_views import chain_as_json, chain_from_json, quote_as_json, quote_from_json
 from tradebus.strategies.needs import Series, role_as_json, role_from_json
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, HeldLeg, Position, RoleLeg, Tick
-from tradebus.strategies.raised import in_words
+from tradebus.strategies.raised import clean_text, in_words
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 HEADER_BYTES = 4
+TEXT_CHARACTERS_MAX = 8_000
 _REASON_CHARACTERS_MAX = 2_000
+_OPENING_BYTES_MAX = 1024 * 1024
+_ANSWER_BYTES_MAX = 128 * 1024  # a text and a traceback, every character escaped
 _NUMBER_SAID_MAX = 10**18
 _ACTIONS = frozenset(action.value for action in Action)
 
@@ -41,12 +44,17 @@ def frame(value: Any) -> bytes:
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
-def length_of(header: bytes) -> int:
-    """Raises ValueError for more than a frame may hold."""
+def length_of(header: bytes, *, most: int = FRAME_BYTES_MAX) -> int:
+    """Raises ValueError for more than `most` bytes."""
     length = int.from_bytes(header, "big")
-    if length > FRAME_BYTES_MAX:
+    if length > most:
         raise ValueError(f"a frame of {length} bytes")
     return length
+
+
+def reply_bytes_max(steps: int) -> int:
+    """What the answers to so many steps may take: reading more holds up whoever reads it."""
+    return min(FRAME_BYTES_MAX, _OPENING_BYTES_MAX + steps * _ANSWER_BYTES_MAX)
 
 
 def read_frame(stream: BinaryIO) -> Any:
@@ -104,21 +112,42 @@ def _position_from(fields: list[Any]) -> Position:
 
 
 def read_json(body: bytes) -> Any:
-    """Raises ValueError for what is no JSON."""
+    """What a user's process says, its texts as everybody else takes them: here they come in. Raises ValueError for what
+    is no JSON."""
+    text = body.decode()
     try:
-        return json.loads(body)
+        value = json.loads(text)
+        # Only an escape can bring in what UTF-8 and JSON do not let through.
+        return _clean(value) if "\\u" in text else value
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
+    if isinstance(value, dict):
+        return {clean_text(name): _clean(one) for name, one in value.items()}
+    return value
 
 
 def read_reply(body: bytes, steps: list[list[Any]]) -> tuple[list[Any], list[tuple[int, str]]]:
     """The answers to `steps` and what failed unasked. Raises ValueError, KeyError or TypeError for anything else."""
     value = read_json(body)
-    answers, failures = value["answers"], [(int(runner), str(trace)) for runner, trace in value["failures"]]
+    answers, failures = value["answers"], [(int(number), said(trace)) for number, trace in value["failures"]]
     wanted = sum(1 for step in steps if step[0] != "make" and step[5] is not None)
     if not isinstance(answers, list) or len(answers) != wanted:
         raise ValueError(f"{wanted} answers are wanted")
     return answers, failures
+
+
+def said(text: Any) -> str:
+    """A text of a user's process, as much of it as is kept. Raises ValueError for what is none."""
+    if not isinstance(text, str):
+        raise ValueError("a text is wanted")
+    return text[:TEXT_CHARACTERS_MAX]
 
 
 def answer_fields(answer: Any, price_paise: int) -> list[Any] | None:
@@ -159,9 +188,9 @@ def settled_from(answer: Any, ask: Ask, asking: Asking, *, paused: bool) -> Sett
             decision = Decision(Action(action), reason, stop_paise, target_paise, confidence, asked)
             return asking.settled(ask, decision, paused=paused)
         case ["broken", str(problem)]:
-            return asking.refused(ask, problem)
+            return asking.refused(ask, said(problem))
         case ["raised", str(text), str(trace)]:
-            return asking.raised(ask, text, failure=trace)
+            return asking.raised(ask, said(text), failure=said(trace))
         case _:
             return asking.refused(ask, "its process sent what is no answer")
 

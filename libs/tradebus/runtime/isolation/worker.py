@@ -16,14 +16,13 @@ from pydantic import ValidationError
 from tradebus.config.market_rules import install_market_rules
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput
-from tradebus.runtime.isolation.wire import answer_fields, ask_from, frame, read_frame
+from tradebus.runtime.isolation.wire import TEXT_CHARACTERS_MAX, answer_fields, ask_from, frame, read_frame
 from tradebus.strategies.info import info_of
 from tradebus.strategies.lane.runner import answer_of
 from tradebus.strategies.protocol import Strategy
 from tradebus.strategies.raised import error_text, trace_of
 from tradebus.strategies.registry import find_strategy, parse_parameters
 
-_TRACE_CHARACTERS_MAX = 8_000
 _FILE_BYTES_MAX = 16 * 1024 * 1024
 _OPEN_FILES_MAX = 64
 
@@ -43,11 +42,11 @@ class Instances:
             try:
                 answer = self._do(step)
             except BaseException as error:  # noqa: BLE001 -- the user's code may raise anything; no keyboard is here
-                trace = trace_of(error)[-_TRACE_CHARACTERS_MAX:]
+                trace = trace_of(error)[-TEXT_CHARACTERS_MAX:]
                 if step[0] == "make" or step[5] is None:
                     failures.setdefault(runner, trace)
                     continue
-                answer = ["raised", error_text(error)[:_TRACE_CHARACTERS_MAX], trace]
+                answer = ["raised", error_text(error)[:TEXT_CHARACTERS_MAX], trace]
             if step[0] != "make" and step[5] is not None:
                 answers.append(answer)
         return {"answers": answers, "failures": list(failures.items())}
@@ -94,7 +93,7 @@ def _open(request: list[Any], replies: BinaryIO) -> Instances | None:
         return None
     except BaseException as error:  # noqa: BLE001 -- a validator is the user's code
         text = f"strategy file {path}: its parameters' own check raised {error_text(error)}"
-        _write(replies, {"refused": text[:_TRACE_CHARACTERS_MAX], "problems": None})
+        _write(replies, {"refused": text[:TEXT_CHARACTERS_MAX], "problems": None})
         return None
     _write(replies, {"info": info_of(strategy).as_json()})
     return Instances(strategy, parsed)

@@ -16,7 +16,7 @@ from tradebus.kernel.ids import derive_id
 from tradebus.strategies.lane.positions import PositionKey
 from tradebus.strategies.needs import role_problem
 from tradebus.strategies.protocol import Action, Decision, Position, RoleLeg, hold
-from tradebus.strategies.raised import error_text, in_words, plain_text
+from tradebus.strategies.raised import clean_text, error_text, in_words, plain_text
 from tradebus.trading.facts import ArmLong, ArmShort, EntrySignal, ExitSignal, Signal
 
 _REASON_CHARACTERS_MAX: Final = 500
@@ -275,7 +275,5 @@ def shared_fields(message_type: str, decision: Decision, source: Source, moment:
 
 
 def storable(reason: str) -> str:
-    """A reason as Postgres takes it: no NUL, no half of a surrogate pair, bounded."""
-    if reason.isascii() and "\x00" not in reason:
-        return reason[:_REASON_CHARACTERS_MAX]
-    return reason.replace("\x00", "")[:_REASON_CHARACTERS_MAX].encode("utf-8", "replace").decode()
+    """A reason as Postgres takes it, bounded."""
+    return clean_text(reason)[:_REASON_CHARACTERS_MAX]
