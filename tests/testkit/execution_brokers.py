@@ -79,7 +79,7 @@ class Life:
             **{f"TRADEBUS_{name.upper()}_URL": url for name, url in urls.items()},
             TRADEBUS_MARKET_CLOCK=f"{TEN}@{WallClock().now_ns()}x1",
         )  # fmt: skip
-        self.stop = asyncio.Event()
+        self.stop, self.registry = asyncio.Event(), CollectorRegistry()
 
     async def __aenter__(self):
         database_url, redis_url, namespace = self.where
@@ -87,7 +87,7 @@ class Life:
         self.store = await Store.connect(database_url, namespace=namespace, producer="execution-1", timers=WALL_TIMERS)
         [self.component] = await build(
             self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(),
-            open_broker=self.opens, registry=CollectorRegistry(), timers=self.timers or WALL_TIMERS,
+            open_broker=self.opens, registry=self.registry, timers=self.timers or WALL_TIMERS,
         )  # fmt: skip
         self.task = asyncio.create_task(self.component.run(self.stop))
         return self
@@ -123,6 +123,20 @@ class Life:
     async def one(self, query: str, *arguments):
         """The first row of a query, once there is one."""
         return await until(lambda: self.store.pool.fetchrow(query, *arguments), self)
+
+    async def keeps_house(self, *, rounds: int) -> None:
+        """Waits until so many more rounds of its housekeeping are over."""
+
+        async def done() -> float:
+            labels = {"consumer": "execution intents", "chore": "keep house"}
+            return self.registry.get_sample_value("tradebus_consumer_chores_done_total", labels) or 0.0
+
+        before = await done()
+
+        async def over() -> bool:
+            return await done() >= before + rounds
+
+        await until(over, self)
 
     async def until_state(self, role: str, state: str):
         return await self.one("SELECT * FROM orders WHERE role = $1 AND state = $2", role, state)

@@ -37,6 +37,10 @@ class ConsumerMetrics:
             ["consumer", "stream"],
             registry=registry,
         )
+        self.chores_done = Counter(
+            "tradebus_consumer_chores_done_total", "Periodic work that was done to its end", ["consumer", "chore"],
+            registry=registry,
+        )  # fmt: skip
         self.chores_failed = Counter(
             "tradebus_consumer_chores_failed_total", "Periodic work that failed", ["consumer", "chore"],
             registry=registry,

@@ -33,7 +33,7 @@ from tradebus.runtime.patience import PASSING
 from tradebus.store.store import Store
 from tradebus.waiting.timers import WallTimers, wall_timers
 
-_STOP_GRACE_SECONDS = 10.0
+STOP_GRACE_SECONDS = 10.0
 _FILES_WANTED = 8192
 _log = structlog.get_logger()
 
@@ -221,11 +221,13 @@ class _Readiness:
         self._problem = "stopping"
 
 
-async def run_components(components: Sequence[Component], stop: asyncio.Event) -> None:
+async def run_components(
+    components: Sequence[Component], stop: asyncio.Event, *, grace_seconds: float = STOP_GRACE_SECONDS
+) -> None:
     """Runs all until `stop` or until all have finished; the first that fails stops the others, and its error is raised.
 
-    One that does not return in ten seconds after `stop` is cancelled. A server that goes away once `stop` is set is no
-    failure: what was in hand comes again after the next start.
+    One that does not return in `grace_seconds` after `stop` is cancelled. A server that goes away once `stop` is set is
+    no failure: what was in hand comes again after the next start.
     """
     tasks = [asyncio.create_task(component.run(stop), name=type(component).__name__) for component in components]
     running = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
@@ -241,7 +243,7 @@ async def run_components(components: Sequence[Component], stop: asyncio.Event) -
                 else:
                     _log.error("component failed", component=task.get_name(), exc_info=error)
         stop.set()
-        _, late = await asyncio.wait(tasks, timeout=_STOP_GRACE_SECONDS)
+        _, late = await asyncio.wait(tasks, timeout=grace_seconds)
         for task in late:
             _log.warning("component did not stop in time", component=task.get_name())
     finally:
@@ -272,7 +274,7 @@ def _stop_without_parent(parent_pid: int) -> None:
         while os.getppid() == parent_pid:
             time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_STOP_GRACE_SECONDS)
+        time.sleep(STOP_GRACE_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()

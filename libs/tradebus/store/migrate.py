@@ -53,14 +53,17 @@ def migrations(folder: Traversable = _MIGRATIONS) -> list[Migration]:
     return found
 
 
-def migrate(database_url: str, *, namespace: str, folder: Traversable = _MIGRATIONS) -> list[str]:
+def migrate(
+    database_url: str, *, namespace: str, folder: Traversable = _MIGRATIONS, retry_seconds: float = _RETRY_SECONDS
+) -> list[str]:
     """Brings the namespace's schema up to date; returns the names of the files applied now.
 
-    Raises Unavailable where the server does not answer, InvalidInput where an applied file was edited or is unknown.
+    Raises Unavailable where the server does not answer for `retry_seconds`, InvalidInput where an applied file was
+    edited or is unknown.
     """
     schema = schema_name(namespace)
     wanted = migrations(folder)
-    with _connection(database_url) as connection:
+    with _connection(database_url, retry_seconds=retry_seconds) as connection:
         key = lock_key(f"migrate {schema}")
         # Held to the end of the session: a migrator that dies lets go.
         connection.execute("SELECT pg_advisory_lock(%s)", [key])
@@ -130,10 +133,10 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
 
 
 @contextmanager
-def _connection(database_url: str) -> Iterator[psycopg.Connection]:
+def _connection(database_url: str, *, retry_seconds: float = _RETRY_SECONDS) -> Iterator[psycopg.Connection]:
     """Waits for the server for some seconds. Raises Unavailable in one line without secrets."""
     where = describe(database_url)
-    give_up_ns = monotonic_ns() + int(_RETRY_SECONDS * 1e9)
+    give_up_ns = monotonic_ns() + int(retry_seconds * 1e9)
     delay_seconds = 0.05
     while True:
         try:

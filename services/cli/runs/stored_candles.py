@@ -1,7 +1,9 @@
 """The candles in a namespace's book as a market for the engine."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import date, time, timedelta
+from typing import Any
 
 from services.cli.place import open_database
 from services.market_data.feeds.simulation import SimulatedMarket
@@ -18,10 +20,31 @@ from tradebus.waiting.timers import wall_timers
 # What the namespace without a name is called: that of the generated market of `tradebus up`.
 _MAIN = "main"
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
+# Each instrument with the minutes before the window and those in it.
+Found = list[tuple[Instrument, tuple[Records, Records]]]
+
+
+async def read_book(
+    url: str, namespace: str, *, symbols: tuple[str, ...], from_date: date | None, to_date: date | None
+) -> Found:
+    """The instruments of `symbols`, each once, with their warm-up and their minutes in the window. Raises InvalidInput
+    for a symbol that the book does not have, and Unavailable where there is no such book."""
+    store = await Store.connect(url, namespace=namespace, producer="cli", pool_size=1, timers=wall_timers())
+    try:
+        master = await load_instruments(store.pool)
+        return [(one, await _minutes(store, one, from_date, to_date)) for one in _wanted(master, symbols)]
+    finally:
+        await store.close()
 
 
 def read_stored(
-    namespace: str, *, symbols: tuple[str, ...], from_date: date | None, to_date: date | None, seed: int
+    namespace: str,
+    *,
+    symbols: tuple[str, ...],
+    from_date: date | None,
+    to_date: date | None,
+    seed: int,
+    read: Callable[..., Coroutine[Any, Any, Found]] = read_book,
 ) -> tuple[SimulatedMarket, list[Instrument]]:
     """The market of `symbols` in [from_date, to_date]. Raises InvalidInput for a symbol or days without candles, and
     Unavailable where there is no such book."""
@@ -29,7 +52,7 @@ def read_stored(
         raise InvalidInput("--stored: name what to trade with --symbol")
     with open_database() as url:
         book = "" if namespace == _MAIN else namespace
-        found = asyncio.run(_read(url, book, symbols=symbols, from_date=from_date, to_date=to_date))
+        found = asyncio.run(read(url, book, symbols=symbols, from_date=from_date, to_date=to_date))
     for instrument, rows in found:
         if not len(rows[1]):
             raise InvalidInput(
@@ -45,20 +68,6 @@ def read_stored(
         seed=seed,
     )
     return market, instruments
-
-
-_Found = list[tuple[Instrument, tuple[Records, Records]]]
-
-
-async def _read(
-    url: str, namespace: str, *, symbols: tuple[str, ...], from_date: date | None, to_date: date | None
-) -> _Found:
-    store = await Store.connect(url, namespace=namespace, producer="cli", pool_size=1, timers=wall_timers())
-    try:
-        master = await load_instruments(store.pool)
-        return [(one, await _minutes(store, one, from_date, to_date)) for one in _wanted(master, symbols)]
-    finally:
-        await store.close()
 
 
 def _wanted(master: InstrumentMaster, symbols: tuple[str, ...]) -> list[Instrument]:

@@ -28,7 +28,7 @@ async def test_what_another_instance_may_have_sent_by_now_is_not_sent(tmp_path, 
         timers.standing_ns = 60 * 10**9
         await life.send(approval(1))
         await life.until_state("ENTRY", "PENDING")
-        await life.one("SELECT pg_sleep(0.5)")  # some rounds of housekeeping
+        await life.keeps_house(rounds=4)
         assert broker.book.requests == [], "its heart has stopped: whoever adopts the trade sends the order"
         timers.standing_ns = 0
         await life.until_state("ENTRY", "CANCELLED")
@@ -47,6 +47,6 @@ async def test_an_open_question_about_another_instances_order_is_its_own(tmp_pat
         await listed.pool.execute("UPDATE orders SET state = 'PENDING' WHERE role = 'STOP'")
         del broker.book.orders[stop["broker_order_id"]]
         life.component.keeper.doubt(pos_id, stop["order_id"])
-        await life.one("SELECT pg_sleep(1)")  # some rounds of housekeeping
+        await life.keeps_house(rounds=6)
         assert await listed.pool.fetchval("SELECT owner FROM trades") == "execution-2"
     assert len(broker.book.requests) == 2, "the other instance is about to send that stop"

@@ -91,7 +91,7 @@ def test_a_file_that_fails_leaves_nothing_of_itself_and_keeps_those_before(
 def test_a_killed_migrator_leaves_the_lock_free_and_no_half_file(
     database_url: str, namespace: str, folder: Path
 ) -> None:
-    (folder / "0002_b.sql").write_text("CREATE TABLE b (x integer); SELECT pg_sleep(3600);")
+    (folder / "0002_b.sql").write_text("CREATE TABLE b (x integer); SELECT pg_sleep(3600);")  # until it is killed
     program = (
         "import sys, pathlib; from tradebus.store.migrate import migrate;"
         "migrate(sys.argv[1], namespace=sys.argv[2], folder=pathlib.Path(sys.argv[3]))"
@@ -137,10 +137,9 @@ def test_namespaces_are_listed_and_dropped_one_by_one(database_url: str, namespa
         drop_namespace(database_url, namespace=names[1])
 
 
-def test_no_server_is_one_line_after_a_while(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradebus.store.migrate._RETRY_SECONDS", 0.1)
+def test_no_server_is_one_line_after_a_while() -> None:
     with pytest.raises(Unavailable, match=r"Postgres at 127\.0\.0\.1:1, database 'book'") as told:
-        migrate("postgresql://u:secret@127.0.0.1:1/book", namespace="")
+        migrate("postgresql://u:secret@127.0.0.1:1/book", namespace="", retry_seconds=0.1)
     assert "\n" not in str(told.value)
     assert "secret" not in str(told.value)
 

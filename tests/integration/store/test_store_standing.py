@@ -7,7 +7,8 @@ import pytest
 
 from tradebus.store.store import Store
 
-_INSERT = "INSERT INTO inbox (consumer, message_id) SELECT 'slow', $1 FROM pg_sleep(0.2) RETURNING message_id"
+_SLOWLY = "pg_sleep(0.2)"  # what is measured is that a statement goes on
+_INSERT = f"INSERT INTO inbox (consumer, message_id) SELECT 'slow', $1 FROM {_SLOWLY} RETURNING message_id"
 _RUNS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE 'INSERT INTO inbox%'"
 _COUNT = "SELECT count(*) FROM inbox WHERE consumer = 'slow'"
 

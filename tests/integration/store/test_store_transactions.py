@@ -85,7 +85,7 @@ async def test_the_lock_of_a_position_lets_one_transaction_in_at_a_time(
             await transaction.lock(pos_id)
             inside += 1
             most = max(most, inside)
-            await transaction.connection.execute("SELECT pg_sleep(0.005)")
+            await transaction.connection.execute("SELECT pg_sleep(0.005)")  # work under the lock
             inside -= 1
 
     try:

@@ -18,6 +18,5 @@ def test_main_is_the_book_of_the_stack_without_a_name(monkeypatch: pytest.Monkey
         return []
 
     monkeypatch.setattr(stored_candles, "open_database", lambda: nullcontext("postgresql://"))
-    monkeypatch.setattr(stored_candles, "_read", read)
-    read_stored(given, symbols=("INFY",), from_date=None, to_date=None, seed=1)
+    read_stored(given, symbols=("INFY",), from_date=None, to_date=None, seed=1, read=read)
     assert asked == [book]

@@ -236,10 +236,9 @@ async def test_a_chore_that_fails_is_done_again_and_a_job_goes_on_before_the_nex
         timers.advance(timers.now_ns() + 5_000_000_000)
         await consumer.turn(block_ms=0)
     assert done == ["sweep"] * 4
-    failed = bench.registry.get_sample_value(
-        "tradebus_consumer_chores_failed_total", {"consumer": "c", "chore": "sweep"}
-    )
-    assert failed == 2
+    for outcome in ("failed", "done"):
+        name, labels = f"tradebus_consumer_chores_{outcome}_total", {"consumer": "c", "chore": "sweep"}
+        assert bench.registry.get_sample_value(name, labels) == 2
     consumer.post(job)
     await bench.send("a")
     await consumer.turn(block_ms=0)

@@ -6,7 +6,6 @@ import socket
 import pytest
 
 from tradebus.kernel.errors import Unavailable
-from tradebus.runtime import shell
 from tradebus.runtime.health import HealthServer
 from tradebus.runtime.shell import run_components
 
@@ -63,12 +62,11 @@ async def test_when_all_have_finished_the_service_ends():
         await run_components([Finishes(), Finishes()], asyncio.Event())
 
 
-async def test_a_component_that_does_not_stop_is_cancelled(monkeypatch):
-    monkeypatch.setattr(shell, "_STOP_GRACE_SECONDS", 0.01)
+async def test_a_component_that_does_not_stop_is_cancelled():
     stop = asyncio.Event()
     stop.set()
     async with asyncio.timeout(5):
-        await run_components([Stuck(), Waits()], stop)
+        await run_components([Stuck(), Waits()], stop, grace_seconds=0.01)
 
 
 async def test_a_failure_while_stopping_is_raised():

@@ -78,6 +78,7 @@ class Chores:
         try:
             async with self._turn:
                 await work()
+            self._metrics.chores_done.labels(self._consumer, name).inc()
         except PASSING as error:
             _log.warning("chore failed, doing it again", consumer=self._consumer, chore=name, problem=reason_of(error))
         except Exception as error:  # noqa: BLE001 - a chore that fails does not end the service
