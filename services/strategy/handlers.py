@@ -139,16 +139,17 @@ class Handlers:
     async def _on_candles(self, entry: Entry) -> Answer:
         decided = await self._deciding.on_candles(entry)
         # A feed that ends is waited for: whoever ends the run reads the journal next.
-        return await self._answer(decided, commit=entry.kind != BATCH)
+        return await self._answer(decided, market_ns=entry.watermark_ns, commit=entry.kind != BATCH)
 
     async def _on_ticks(self, entry: Entry) -> Answer:
-        return await self._answer(await self._deciding.on_ticks(entry), commit=False)
+        decided = await self._deciding.on_ticks(entry)
+        return await self._answer(decided, market_ns=entry.watermark_ns, commit=False)
 
     async def _on_quotes(self, entry: Entry) -> Answer:
         self._seen.take_quotes(entry.body, self.active.quote_instruments)
         return _HELD
 
-    async def _answer(self, decided: Decided, *, commit: bool) -> Answer:
+    async def _answer(self, decided: Decided, *, market_ns: int | None, commit: bool) -> Answer:
         now_ns = self._clock.now_ns()
         self._rows += decided.rows
         for row in decided.rows:
@@ -156,20 +157,20 @@ class Handlers:
         once = {signal.event_id: signal_message(signal, recorded_ns=now_ns) for signal in decided.signals}
         out = signals_out(list(once.values()))
         for session_id, strategy, why in decided.given_up:
-            out.append(await self._pause_failed(session_id, strategy, why, now_ns=now_ns))
+            out.append(await self._pause_failed(session_id, strategy, why, market_ns=market_ns))
         self._signals += once.values()
         if once or commit or decided.given_up:
             return Done(first=out, effect=Effect.COMMIT)
         return _HELD
 
-    async def _pause_failed(self, session_id: str, strategy: str, why: str, *, now_ns: int) -> Outgoing:
+    async def _pause_failed(self, session_id: str, strategy: str, why: str, *, market_ns: int | None) -> Outgoing:
         """A session whose strategy cannot go on enters nothing more until a person resumes it."""
         reason = f"strategy {strategy}: {why}"
         _log.error("session paused: its strategy keeps dying", session_id=session_id, strategy=strategy, reason=why)
         await self._sessions.pause(session_id, reason=reason)
         session = self.active.get(session_id)
         assert session is not None
-        message = failed_message(session.spec, strategy, reason=why, now_ns=now_ns)
+        message = failed_message(session.spec, strategy, reason=why, market_ns=market_ns, now_ns=self._clock.now_ns())
         return Outgoing(SIGNALS.name, message.TYPE, message.to_json())
 
     async def end(self, session_id: str) -> None:

@@ -23,11 +23,14 @@ def row_of_message(message: SignalMessage) -> DecisionRow:
     return row_of_signal(signal)
 
 
-def failed_message(spec: SessionSpec, strategy: str, *, reason: str, now_ns: int) -> StrategyFailed:
-    """`now_ns` is wall time: a process dies in no market's time."""
+def failed_message(
+    spec: SessionSpec, strategy: str, *, reason: str, market_ns: int | None, now_ns: int
+) -> StrategyFailed:
+    """`market_ns` is the market's time that its stream has reached, where it has any: in a paced run an entry that is
+    years ahead of it would hold up whoever merges by event time, for ever."""
     return StrategyFailed(
         event_id=event_id_for(StrategyFailed.TYPE, now_ns, spec.session_id, strategy),
-        ts_event_ns=now_ns,
+        ts_event_ns=now_ns if market_ns is None else market_ns,
         ts_recorded_ns=now_ns,
         source="strategy",
         trace_id=event_id_for("strategy_died", now_ns, spec.session_id, strategy),

@@ -91,6 +91,7 @@ async def test_a_file_that_keeps_ending_its_process_pauses_its_session_and_no_ot
     (failed,) = [one for one in stage.signals if isinstance(one, StrategyFailed)]
     assert (failed.session_id, failed.strategy) == ("s1", "mine")
     assert "3 times in a row" in failed.reason
+    assert failed.ts_event_ns <= candle.ts_close_ns, "whoever merges by the market's time would wait for it for ever"
     await stage.settle()
     rows = await stage.decisions(strategy="mine")
     assert [row[2] for row in rows[:2]] == ["fine", "fine"]
