@@ -21,12 +21,12 @@ from tradebus.waiting.timers import wall_timers
 _MAIN = "main"
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
 # Each instrument with the minutes before the window and those in it.
-Found = list[tuple[Instrument, tuple[Records, Records]]]
+StoredMinutes = list[tuple[Instrument, tuple[Records, Records]]]
 
 
 async def read_book(
     url: str, namespace: str, *, symbols: tuple[str, ...], from_date: date | None, to_date: date | None
-) -> Found:
+) -> StoredMinutes:
     """The instruments of `symbols`, each once, with their warm-up and their minutes in the window. Raises InvalidInput
     for a symbol that the book does not have, and Unavailable where there is no such book."""
     store = await Store.connect(url, namespace=namespace, producer="cli", pool_size=1, timers=wall_timers())
@@ -44,7 +44,7 @@ def read_stored(
     from_date: date | None,
     to_date: date | None,
     seed: int,
-    read: Callable[..., Coroutine[Any, Any, Found]] = read_book,
+    read: Callable[..., Coroutine[Any, Any, StoredMinutes]] = read_book,
 ) -> tuple[SimulatedMarket, list[Instrument]]:
     """The market of `symbols` in [from_date, to_date]. Raises InvalidInput for a symbol or days without candles, and
     Unavailable where there is no such book."""
