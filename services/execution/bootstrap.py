@@ -176,8 +176,10 @@ def _chores(consumer: Consumer, settings: ExecutionSettings, housekeeping: House
 def _governor(
     settings: ExecutionSettings, book: Book, *, clock: Clock, timers: Timers, metrics: SenderMetrics
 ) -> Governor:
-    """The brokers' limits hold in the market's time: a sandbox whose market runs faster counts faster."""
+    """The brokers' limits hold in the market's time: a sandbox whose market runs faster counts faster. One that stands
+    still, until somebody moves it by hand, is as any other."""
     _, speed = settings.clock_of_market(clock)
+    speed = speed or 1.0
 
     def limits(account: str) -> Sequence[OrderLimit]:
         broker = account.partition(":")[0]
@@ -185,7 +187,7 @@ def _governor(
         return [limit.scaled(scale) if scale != 1.0 else limit for limit in limits_of(broker)]
 
     budgets = order_budget_book(book, clock=clock)
-    return Governor(budgets, limits, timers=timers, metrics=metrics)
+    return Governor(budgets, limits, name=settings.instance, timers=timers, metrics=metrics)
 
 
 def _traded(sessions: ExecutionSessions, governor: Governor) -> Callable[[Trade, int], None]:

@@ -46,11 +46,13 @@ def assemble(
     ports: dict[str, int] | None = None,
     faults: RuleFaults | None = None,
     limit_scale: float = 1.0,
+    limits: RateLimits | None = None,
 ) -> Sandbox:
-    """Everything over `exchange`. A port that is not named is the system's choice. Raises Unavailable."""
+    """Everything over `exchange`, counted by `limits`, or by the brokers' own times `limit_scale`. A port that is not
+    named is the system's choice. Raises Unavailable."""
     wanted = ports or {}
     rules = faults or RuleFaults(lambda: exchange.now_ns)
-    limits = RateLimits(scale=limit_scale)
+    limits = limits or RateLimits(scale=limit_scale)
     driver = Driver(exchange)
     components: list[Component] = [driver]
     found: dict[str, int] = {}

@@ -2,8 +2,8 @@
 that cannot be asked.
 
     ask ─► decide on a copy of the last budget seen ─► put it in its place ─┬─ done ─► admitted
-               ▲                                                           └─ somebody was quicker ─► read ─┐
-               └──────────────────────────────────────────────────────────────────────────────────────────┘
+               ▲                                                           └─ somebody was quicker: told what stands ─┐
+               └─────────────────────────────────────────────────────────────────────────────────────────────────────┘
 
 What has to wait, or is refused, needs no question: others can only have made the budget fuller. A process that dies
 leaves what it has counted, and no more. Where the book does not answer in `_ANSWER_SECONDS` entries wait, and exits
@@ -13,7 +13,8 @@ have a share of the second so small that all processes together stay below the b
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -23,6 +24,7 @@ from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk, Or
 from tradebus.execution.governor.limits import OrderLane, OrderLimit
 from tradebus.execution.governor.ratio import why_not_trail
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.rng import uniform
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.patience import PASSING
@@ -30,28 +32,30 @@ from tradebus.store.books.order_budget import KeptBudget, OrderBudgetBook
 from tradebus.waiting.timers import deadline
 
 T = TypeVar("T")
-_ANSWER_SECONDS = 0.1
+_ANSWER_SECONDS = 1.0
+_GRACE_TURNS = 20
 _AWAY_NS = NANOSECONDS_PER_SECOND  # between two questions to a book that did not answer
 _STALE_NS = 100_000_000  # an admission that took longer may be of a second that is over
-_ATTEMPTS = 20
-_WAIT_NS = 20_000_000  # where all attempts came too late
+_ATTEMPTS, _ENTRY_ATTEMPTS = 20, 2  # an entry lets others go first, and an exit behind it be asked for
+_JITTER_NS = 100_000_000  # entries of all processes do not come back in the same moment
+_WAIT_NS = 100_000_000  # where all attempts came too late
 _ENTRY_WAIT_NS = 250_000_000  # while the book is away
 _RECENT_NS = 3 * NANOSECONDS_PER_SECOND
 _log = structlog.get_logger()
 
 
 class Governor:
-    """See `Pacing`. `limits` are an account's caps.
+    """See `Pacing`. `limits` are an account's caps, `name` is this process's.
 
     `alone_per_second` exits leave while the budget cannot be asked: one, so that eight processes stay below the limit.
     Who knows that nobody else sends may take more.
     """
 
     def __init__(
-        self, budgets: OrderBudgetBook, limits: Callable[[str], Sequence[OrderLimit]], *, timers: Timers,
-        metrics: SenderMetrics, alone_per_second: int = 1,
+        self, budgets: OrderBudgetBook, limits: Callable[[str], Sequence[OrderLimit]], *, name: str,
+        timers: Timers, metrics: SenderMetrics, alone_per_second: int = 1,
     ) -> None:  # fmt: skip
-        self._budgets, self._limits, self._timers = budgets, limits, timers
+        self._budgets, self._limits, self._name, self._timers = budgets, limits, name, timers
         self.metrics, self._alone_per_second = metrics, alone_per_second
         self._accounts: dict[str, AccountBudget] = {}
 
@@ -72,27 +76,37 @@ class Governor:
         found = self._accounts.get(account)
         if found is None:
             found = self._accounts[account] = AccountBudget(
-                account, self._budgets, tuple(self._limits(account)), timers=self._timers, metrics=self.metrics,
-                alone_per_second=self._alone_per_second,
+                account, self._budgets, tuple(self._limits(account)), name=self._name, timers=self._timers,
+                metrics=self.metrics, alone_per_second=self._alone_per_second,
             )  # fmt: skip
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reported:
+    """How much of what this process alone knows a replacement tells the book."""
+
+    trades: int
+    unreported: int
+    stayed: int
 
 
 class AccountBudget:
     """Of one account, as this process sees it. One question at a time. `trades` are not counted in the book yet."""
 
     def __init__(
-        self, account: str, budgets: OrderBudgetBook, limits: Sequence[OrderLimit], *, timers: Timers,
-        metrics: SenderMetrics, alone_per_second: int,
+        self, account: str, budgets: OrderBudgetBook, limits: Sequence[OrderLimit], *, name: str,
+        timers: Timers, metrics: SenderMetrics, alone_per_second: int,
     ) -> None:  # fmt: skip
         self._account, self._budgets, self._limits = account, budgets, limits
+        self._name, self._spreads = name, 0
         self._timers, self._metrics, self._alone_per_second = timers, metrics, alone_per_second
         self.trades = 0
-        self._seen: KeptBudget | None = None  # as the book has it, for all we know
-        self._last = OrderBudget()  # the last one seen
-        self._version = 0
+        self._is_seen = False  # since the book was away, if it ever was
+        self._last, self._version = OrderBudget(), 0  # as the book had it when it was last asked
         self._offset_ns: int | None = None  # from our monotonic time to the book's, which all processes share
         self._unreported: list[tuple[int, OrderAsk]] = []  # has left without being counted in the book (monotonic)
+        self._stayed: list[tuple[int, OrderAsk]] = []  # was counted in the book (its time) and has not left
         self._recent: deque[tuple[int, OrderAsk]] = deque()
         self._alone: OrderBudget | None = None
         self._ask_again_ns = 0
@@ -109,7 +123,7 @@ class AccountBudget:
                     "the order budget cannot be asked: entries wait, exits leave one by one",
                     account=self._account, problem=f"{type(error).__name__}: {error}",
                 )  # fmt: skip
-            self._seen, self._ask_again_ns = None, self._timers.monotonic_ns() + _AWAY_NS
+            self._is_seen, self._ask_again_ns = False, self._timers.monotonic_ns() + _AWAY_NS
             self._metrics.shared.labels(self._account).set(0)
             return self._admit_alone(ask)
         if self._alone is not None:
@@ -125,50 +139,68 @@ class AccountBudget:
         return why_not_trail(budget, self._limits, ask, changes=changes, now_ns=self._now_ns())
 
     async def _admit_shared(self, ask: OrderAsk) -> Admission:
-        for _ in range(_ATTEMPTS):
-            if self._seen is None:
-                await self._read()
-            assert self._seen is not None
-            began_ns, now_ns = self._timers.monotonic_ns(), self._now_ns()
-            budget, trades, unreported = self._as_of_now(), self.trades, len(self._unreported)
+        if not self._is_seen:
+            sent_ns = self._timers.monotonic_ns()
+            self._see(await self._answered(self._budgets.read(self._account)), sent_ns=sent_ns)
+        is_entry = ask.lane is OrderLane.ENTRY
+        for _ in range(_ENTRY_ATTEMPTS if is_entry else _ATTEMPTS):
+            sent_ns, now_ns = self._timers.monotonic_ns(), self._now_ns()
+            budget = self._as_of_now()
             admission = budget.take(self._limits, ask, now_ns=now_ns)
             if not admission.admitted:
-                return admission
-            replacing = self._budgets.replace(
-                self._account, budget.to_json(), version=self._seen.version, decided_ns=now_ns
+                return self._spread(admission) if is_entry and admission.wait_ns else admission
+            reported = _Reported(self.trades, len(self._unreported), len(self._stayed))
+            replacing = asyncio.ensure_future(
+                self._budgets.replace(self._account, budget.to_json(), version=self._version, decided_ns=now_ns)
             )
-            kept = await self._answered(replacing)
-            if kept is None:
-                self._seen = None
+            try:
+                kept = await self._answered(replacing)
+            except TimeoutError:
+                replacing.add_done_callback(partial(self._late, reported=reported, ask=ask, at_ns=now_ns))
+                raise
+            self._see(kept, sent_ns=sent_ns)
+            if not kept.replaced:
                 continue
-            self._keep(kept, budget, sent_ns=began_ns)
-            self.trades -= trades
-            del self._unreported[:unreported]
-            if self._timers.monotonic_ns() - began_ns <= _STALE_NS:
-                self._left(began_ns, ask)
+            self._settle(reported)
+            if self._timers.monotonic_ns() - sent_ns <= _STALE_NS:
+                self._left(sent_ns, ask)
                 return ADMITTED
-        return Admission(wait_ns=_WAIT_NS)
+            self._stayed.append((now_ns, ask))
+        return self._spread(Admission(wait_ns=_WAIT_NS)) if is_entry else Admission(wait_ns=_WAIT_NS // 10)
 
-    async def _read(self) -> None:
-        sent_ns = self._timers.monotonic_ns()
-        kept = await self._answered(self._budgets.read(self._account))
-        budget = read_budget(kept.body)
+    def _spread(self, admission: Admission) -> Admission:
+        self._spreads += 1
+        jitter_ns = int(_JITTER_NS * uniform(0, self._name, self._account, self._spreads))
+        return replace(admission, wait_ns=admission.wait_ns + jitter_ns)
+
+    def _settle(self, reported: "_Reported") -> None:
+        """The book has counted it."""
+        self.trades -= reported.trades
+        del self._unreported[: reported.unreported]
+        del self._stayed[: reported.stayed]
+
+    def _late(self, asking: "asyncio.Future[KeptBudget]", *, reported: "_Reported", ask: OrderAsk, at_ns: int) -> None:
+        """An answer nobody waits for any more: what it counted has not left."""
+        if not asking.cancelled() and asking.exception() is None and asking.result().replaced:
+            self._settle(reported)
+            self._stayed.append((at_ns, ask))
+
+    def _see(self, kept: KeptBudget, *, sent_ns: int) -> None:
+        self._last = read_budget(kept.body)
         if kept.version < self._version:  # the server has crashed, and lost the last moments
             self._unreported += [one for one in self._recent if one[0] > sent_ns - _RECENT_NS]
-        self._keep(kept, budget, sent_ns=sent_ns)
-
-    def _keep(self, kept: KeptBudget, budget: OrderBudget, *, sent_ns: int) -> None:
-        self._seen, self._last, self._version = kept, budget, kept.version
-        self._offset_ns = kept.now_ns - sent_ns
+        self._is_seen, self._version, self._offset_ns = True, kept.version, kept.now_ns - sent_ns
         for limit in self._limits:
             if limit.scope == "account":
-                used = budget.used(limit, "", now_ns=kept.now_ns)
+                used = self._last.used(limit, "", now_ns=kept.now_ns)
                 self._metrics.used.labels(self._account, limit.name).set(used)
                 self._metrics.kept.labels(self._account, limit.name).set(limit.kept)
 
     def _as_of_now(self) -> OrderBudget:
         """The last budget seen, with what this process alone knows."""
         budget = read_budget(self._last.to_json())
+        for at_ns, ask in self._stayed:
+            budget.stayed(self._limits, ask, at_ns=at_ns)
         for monotonic_ns, ask in self._unreported:
             budget.left(self._limits, ask, at_ns=min(monotonic_ns + (self._offset_ns or 0), self._now_ns()))
         budget.traded(self.trades, at_ns=self._now_ns())
@@ -201,11 +233,15 @@ class AccountBudget:
     async def _answered(self, question: Awaitable[T]) -> T:
         """The book's answer. Raises TimeoutError where it is too long in coming: it is left to itself then, for a
         statement that is given up must end before its connection serves anybody else."""
-        asking = asyncio.ensure_future(question)
+        asking = asyncio.ensure_future(question)  # itself, where it is one
         try:
             async with deadline(self._timers, _ANSWER_SECONDS):
                 return await asyncio.shield(asking)
         except TimeoutError:
+            for _ in range(_GRACE_TURNS):  # it was perhaps this process that stood still: the answer lies there
+                await asyncio.sleep(0)
+                if asking.done():
+                    return asking.result()
             asking.add_done_callback(_retrieve)
             raise
 

@@ -103,6 +103,17 @@ class OrderBudget:
         self._begin_day(at_ns)
         self.messages += ask.counted
 
+    def stayed(self, limits: Sequence[OrderLimit], ask: OrderAsk, *, at_ns: int) -> None:
+        """A request that was counted as having left then has not."""
+        if (at_ns, ask.segment) in self.moments:
+            self.moments.remove((at_ns, ask.segment))
+        for limit in limits:
+            parts, part = self.counts.get(limit.seconds, {}), _part(limit.seconds, at_ns)
+            if limit.seconds > 1 and parts.get(part, 0) > 0:
+                parts[part] -= 1
+        if self.day == _part(DAY_SECONDS, at_ns):
+            self.messages = max(0, self.messages - ask.counted)
+
     def traded(self, count: int, *, at_ns: int) -> None:
         """So many trades were made, for the order-to-trade ratio."""
         self._begin_day(at_ns)

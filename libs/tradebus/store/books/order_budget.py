@@ -15,18 +15,20 @@ from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
 # The book's clock and the time of a decision may differ by this: the way there, and what the estimate is off.
-DECIDED_WITHIN_NS = 50_000_000
+DECIDED_WITHIN_NS = 100_000_000
 _SQL = load_queries("tradebus.store.books", "order_budget")
 _TABLE = "order_budgets"
 
 
 @dataclass(frozen=True, slots=True)
 class KeptBudget:
-    """`body` is None and `version` 0 where nobody has written one. `now_ns` is the book's time at the answer."""
+    """`body` is None and `version` 0 where nobody has written one. `now_ns` is the book's time at the answer;
+    `replaced` says that this is what was to be put there."""
 
     body: str | None
     version: int
     now_ns: int
+    replaced: bool = False
 
 
 class OrderBudgetBook(Protocol):
@@ -34,9 +36,10 @@ class OrderBudgetBook(Protocol):
 
     async def read(self, account: str) -> KeptBudget: ...
 
-    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget | None:
-        """Puts it in the place of `version` and says what stands then. None, and nothing happened, where that is not
-        the last version, or `decided_ns` is not within DECIDED_WITHIN_NS of the book's time."""
+    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
+        """Puts it in the place of `version` and says what stands then. Nothing happens where that is not the last
+        version, or `decided_ns` is not within DECIDED_WITHIN_NS of the book's time: then it says what stands, or stood
+        a moment ago."""
 
 
 class PostgresOrderBudgets:
@@ -50,9 +53,10 @@ class PostgresOrderBudgets:
         assert row is not None  # it is joined to what was asked
         return KeptBudget(row["body"], row["version"], row["now_ns"])
 
-    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget | None:
+    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
         row = await self._store.alone(_SQL["replace"], account, body, version, decided_ns, DECIDED_WITHIN_NS)
-        return None if row is None else KeptBudget(body, row["version"], row["now_ns"])
+        assert row is not None  # one of its two halves is
+        return KeptBudget(row["body"], row["version"], row["now_ns"], row["replaced"])
 
 
 class MemoryOrderBudgets:
@@ -66,12 +70,13 @@ class MemoryOrderBudgets:
         body, version = self._book.database.table(_TABLE).get(account, (None, 0))
         return KeptBudget(body, version, self._clock.now_ns())
 
-    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget | None:
+    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
         now_ns = self._clock.now_ns()
         async with self._book.begin() as transaction:
             await transaction.lock(f"{_TABLE} {account}")
             table = transaction.table(_TABLE)
-            if table.get(account, (None, 0))[1] != version or abs(now_ns - decided_ns) > DECIDED_WITHIN_NS:
-                return None
+            before, last = table.get(account, (None, 0))
+            if last != version or abs(now_ns - decided_ns) > DECIDED_WITHIN_NS:
+                return KeptBudget(before, last, now_ns)
             table[account] = (body, version + 1)
-        return KeptBudget(body, version + 1, now_ns)
+        return KeptBudget(body, version + 1, now_ns, replaced=True)

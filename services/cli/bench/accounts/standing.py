@@ -174,6 +174,7 @@ def _execution(
         **broker_addresses(ports), "DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url,
         "TRADEBUS_NAMESPACE": namespace, "TRADEBUS_PACED": "0", "TRADEBUS_STATE_DIR": str(folder),
         "TRADEBUS_LOG_LEVEL": "warning", "TRADEBUS_HEALTH_PORT": str(health), "TRADEBUS_MARKET_CLOCK": clock.text,
+        "EXECUTION_ORDER_LIMIT_SCALE": "1000",  # the sandbox has no limits here
     }  # fmt: skip
     return ServiceSpec("execution", [sys.executable, "-m", "services.execution.main"], health, environment)
 

@@ -1,0 +1,1 @@
+"""`tradebus bench governor`: several processes, their accounts, and a broker that counts by its own second."""
