@@ -97,8 +97,8 @@ def wire(
     recovery = None
     if not settings.paced:
         recovery = SessionRecovery(
-            sessions, active=active, taking=taking, desks=desks, bus=bus, end=handlers.end, post=consumer.post,
-            timers=timers, registry=registry, look_seconds=settings.look_seconds,
+            sessions, active=active, taking=taking, bus=bus, end=handlers.end, post=consumer.post,
+            has_failed=deciding.has_failed, timers=timers, registry=registry, look_seconds=settings.look_seconds,
         )  # fmt: skip
     component = StrategyComponent(consumer, desks, chains, timers=timers, poll_seconds=settings.poll_seconds)
     return WiredStrategy(component, recovery)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import structlog
 
+from services.strategy.answers.histories import FailedStrategy, Histories
 from services.strategy.desks import Desks
-from services.strategy.ports import PastCandles, StoredCandles
+from services.strategy.ports import StoredCandles
 from tradebus.bus.port import Entry
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.runtime.isolation.desk import Errand, StrategyDesk
-from tradebus.strategies.lane.asking import Asking, InputCandle, Settled
+from tradebus.strategies.lane.asking import Ask, Asking, Settled
 from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
 from tradebus.strategies.lane.decisions import DecisionRow, row_of
 from tradebus.strategies.lane.legs import signals_of
@@ -26,7 +27,6 @@ from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import ActiveSessions, Listener, bid_of
 from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
-from tradebus.strategies.needs import Series
 from tradebus.strategies.protocol import Candle, Tick
 from tradebus.trading.facts import Signal
 
@@ -35,11 +35,11 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Decided:
-    """What an entry led to. `given_up`: (session, strategy, why) of files whose process keeps dying."""
+    """What an entry led to. `given_up`: files whose process keeps dying, and those whose history cannot be read."""
 
     rows: list[DecisionRow] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
-    given_up: list[tuple[str, str, str]] = field(default_factory=list)
+    given_up: list[FailedStrategy] = field(default_factory=list)
 
 
 class _Round:
@@ -69,8 +69,8 @@ class Deciding:
         conflicts: Conflicts, paced: bool,
     ) -> None:  # fmt: skip
         self._book, self._conflicts = book, conflicts
-        self._active, self._history, self._desks, self._lane, self._paced = active, history, desks, lane, paced
-        self._read: dict[PastCandles, list[Candle]] = {}  # read ahead for the entry in hand
+        self._active, self._desks, self._lane, self._paced = active, desks, lane, paced
+        self._histories = Histories(history, active)
         self._begun = (0, 0)  # the day and the sessions for whose ticks everybody is ready
 
     async def on_candles(self, entry: Entry) -> Decided:
@@ -83,7 +83,8 @@ class Deciding:
         asked = _Round()
         self._lane.see(rows)
         heard = self._active.hear(rows)
-        await self._read_ahead([(listener.runner.asking, candle.ts_open_ns) for candle, listener in heard])
+        self._histories.retry_resumed()
+        await self._histories.read_ahead([(listener.runner.asking, candle.ts_open_ns) for candle, listener in heard])
         for candle, listener in heard:
             await self._ask_on_candle(candle, listener, asked)
         return await self._collect(asked)
@@ -92,6 +93,7 @@ class Deciding:
         """Raises ValueError for what is no batch of ticks."""
         asked = _Round()
         ticks = decode(entry.body, TICK)
+        self._histories.retry_resumed()
         if len(ticks):
             await self._begin_day(int(ticks["ts_event_ns"][0]), asked)
         thought = self._lane.on_ticks(ticks)
@@ -108,6 +110,10 @@ class Deciding:
                 await self._ask_on_tick(tick, listener, asked, at_ns=at_ns, thought=thought.get(row, ()))
         return await self._collect(asked)
 
+    def has_failed(self, session_id: str) -> bool:
+        """Whether the session was paused here: a file of it was given up, or its history cannot be read."""
+        return bool(self._desks.given_up(session_id)) or self._histories.unreadable(session_id) is not None
+
     def forget(self, instruments: set[int] | None) -> None:
         """The stored candles of these (None: of all) are not what their strategies have seen: they begin anew."""
         if instruments is not None and not instruments:
@@ -122,8 +128,10 @@ class Deciding:
     async def _ask_on_candle(self, candle: Candle, listener: Listener, asked: _Round) -> None:
         runner, series, paused = listener.runner, listener.series, listener.session.paused
         desk = self._desks.of(runner)
-        if runner.needs_rebuild(candle.ts_open_ns):
-            await self._rebuild(runner, candle.ts_open_ns, desk, asked)
+        if not await self._is_ready(runner, candle.ts_open_ns, desk, asked):
+            if series is None:
+                self._refuse(listener, runner.asking.on_candle(candle), asked)
+            return
         if desk is None:
             if series is not None:
                 self._report(runner.on_input(candle, series), runner)
@@ -143,13 +151,11 @@ class Deciding:
         desk = self._desks.of(runner)
         if isinstance(runner, SharedRunner):
             for shared, opinion in thought:
-                if shared is runner.shared:
-                    if runner.needs_rebuild(tick.ts_event_ns):
-                        await self._rebuild(runner, tick.ts_event_ns, desk, asked)
+                if shared is runner.shared and await self._is_ready(runner, tick.ts_event_ns, desk, asked):
                     asked.here(listener, runner.on_tick_opinion(tick, opinion, ts_event_ns=at_ns, paused=paused))
             return
-        if runner.needs_rebuild(tick.ts_event_ns):
-            await self._rebuild(runner, tick.ts_event_ns, desk, asked)
+        if not await self._is_ready(runner, tick.ts_event_ns, desk, asked):
+            return  # its candles say so
         if desk is None:
             asked.here(listener, runner.on_tick(tick, ts_event_ns=at_ns, paused=paused))
             return
@@ -157,35 +163,27 @@ class Deciding:
         if ask is not None:
             asked.errand_to(desk).ask(id(runner), runner.asking, ask, place=asked.place_for(listener), paused=paused)
 
-    async def _rebuild(self, runner: Runner, ts_ns: int, desk: StrategyDesk | None, asked: _Round) -> None:
-        """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`."""
-        candles, inputs = await self._replayed(runner.asking, ts_ns)
+    def _refuse(self, listener: Listener, ask: Ask | None, asked: _Round) -> None:
+        """A HOLD that says why its strategy is not asked."""
+        why = self._histories.unreadable(listener.session.spec.session_id)
+        if ask is not None and why is not None:
+            asked.here(listener, listener.runner.asking.refused(ask, why))
+
+    async def _is_ready(self, runner: Runner, ts_ns: int, desk: StrategyDesk | None, asked: _Round) -> bool:
+        """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`, where it is
+        of another one; False where it cannot be made."""
+        if not runner.needs_rebuild(ts_ns):
+            return True
+        replayed = await self._histories.replayed(runner.asking, ts_ns)
+        if replayed is None:
+            return False
+        candles, inputs = replayed
         if desk is None:
             self._report(runner.rebuild(ts_ns, candles, inputs), runner)
         else:
-            replayed = runner.asking.begin(ts_ns, candles, inputs)
-            asked.errand_to(desk).rebuild(id(runner), runner.asking, replayed)
-
-    async def _replayed(self, asking: Asking, ts_ns: int) -> tuple[list[Candle], list[InputCandle]]:
-        """The stored candles of each series the strategy hears: its own, and those beside it."""
-        pasts = _pasts_of(asking, ts_ns)
-        missing = {past: asking.hours for past, _ in pasts if past not in self._read}
-        found = {**self._read, **(await self._history.before(missing) if missing else {})}
-        own = found[pasts[0][0]]
-        return own, [(candle, series) for past, series in pasts if series is not None for candle in found[past]]
-
-    async def _read_ahead(self, wanted: Sequence[tuple[Asking, int]]) -> None:
-        """Reads, in a few round trips, what the strategies among these need that begin anew: each at the first candle
-        or tick of it, `ts_ns`."""
-        self._read = {}
-        first_ns: dict[int, tuple[Asking, int]] = {}
-        for asking, ts_ns in wanted:
-            if asking.needs_rebuild(ts_ns):
-                first_ns.setdefault(id(asking), (asking, ts_ns))
-        if first_ns:
-            self._read = await self._history.before({
-                past: asking.hours for asking, ts_ns in first_ns.values() for past, _ in _pasts_of(asking, ts_ns)
-            })  # fmt: skip
+            asks = runner.asking.begin(ts_ns, candles, inputs)
+            asked.errand_to(desk).rebuild(id(runner), runner.asking, asks)
+        return True
 
     async def _begin_day(self, ts_ns: int, asked: _Round) -> None:
         """Makes everybody ready who is asked only where something is to be said of a tick: at the day's first tick, or
@@ -199,14 +197,15 @@ class Deciding:
             for listener in self._active.on_tick_of(instrument)
             if isinstance(listener.runner, SharedRunner) and listener.runner.needs_rebuild(ts_ns)
         ]
-        await self._read_ahead([(runner.asking, ts_ns) for runner in runners])
+        await self._histories.read_ahead([(runner.asking, ts_ns) for runner in runners])
         for runner in runners:
-            await self._rebuild(runner, ts_ns, None, asked)
-        self._read, self._begun = {}, day
+            await self._is_ready(runner, ts_ns, None, asked)
+        self._histories.forget()
+        self._begun = day
 
     async def _collect(self, asked: _Round) -> Decided:
         """Waits for the answers from elsewhere, and puts all into the order in which they were asked for."""
-        decided = Decided()
+        decided = Decided(given_up=self._histories.take_failed())
         if asked.errands:
             errands = list(asked.errands.values())
             for settled, failures in await asyncio.gather(*(desk.run(errand) for desk, errand in errands)):
@@ -214,7 +213,7 @@ class Deciding:
                     asked.answers[place] = (asked.answers[place][0], one)
                 for asking, trace in failures:
                     self._say(asking.told(trace), asking)
-            decided.given_up = self._given_up([desk for desk, _ in errands])
+            decided.given_up += self._given_up([desk for desk, _ in errands])
         answers = [(listener, one) for listener, one in asked.answers if one is not None]
         if self._conflicts is not Conflicts.INDEPENDENT:
             settle_conflicts([bid_of(*each) for each in answers], self._conflicts, self._book.holders)
@@ -222,7 +221,7 @@ class Deciding:
             self._take(one, listener.runner, decided)
         return decided
 
-    def _given_up(self, asked: Sequence[StrategyDesk]) -> list[tuple[str, str, str]]:
+    def _given_up(self, asked: Sequence[StrategyDesk]) -> list[FailedStrategy]:
         """Sessions whose file is given up; each is paused here, and so said once."""
         if all(desk.given_up is None for desk in asked):
             return []
@@ -230,7 +229,9 @@ class Deciding:
         for session in self._active.all():
             if not session.paused:
                 session_id = session.spec.session_id
-                found += [(session_id, strategy, why) for strategy, why in self._desks.given_up(session_id)]
+                found += [
+                    FailedStrategy(session_id, strategy, why) for strategy, why in self._desks.given_up(session_id)
+                ]
                 session.paused = bool(self._desks.given_up(session_id))
         return found
 
@@ -251,16 +252,3 @@ class Deciding:
         """One log line per session, strategy and symbol; the journal has the others."""
         if failure is not None:
             _log.error("strategy raised", **asking.source.key._asdict(), traceback=failure)
-
-
-def _pasts_of(asking: Asking, ts_ns: int) -> list[tuple[PastCandles, Series | None]]:
-    """What is read for it: its own series first, then those beside it."""
-    info = asking.info
-    traded = asking.source.instrument
-    own = PastCandles(ts_ns, traded, info.timeframe_seconds, info.warmup_candles, traded)
-    inputs = [
-        (PastCandles(ts_ns, instrument, seconds, info.warmup_candles, traded), series)
-        for (seconds, instrument), heard in asking.inputs.items()
-        for series in heard
-    ]
-    return [(own, None), *inputs]

@@ -166,7 +166,7 @@ class Handlers:
     async def _pause_failed(self, session_id: str, strategy: str, why: str, *, market_ns: int | None) -> Outgoing:
         """A session whose strategy cannot go on enters nothing more until a person resumes it."""
         reason = f"strategy {strategy}: {why}"
-        _log.error("session paused: its strategy keeps dying", session_id=session_id, strategy=strategy, reason=why)
+        _log.error("session paused: its strategy cannot go on", session_id=session_id, strategy=strategy, reason=why)
         await self._sessions.pause(session_id, reason=reason)
         session = self.active.get(session_id)
         assert session is not None

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from services.strategy.desks import Desks
 from services.strategy.sessions.taking import SERVICE, Taking
 from tradebus.bus.port import Bus
 from tradebus.contracts.sessions import SessionStatus
@@ -50,14 +49,16 @@ class SessionLoss(NamedTuple):
 
 
 class SessionRecovery:
-    """`end` ends a session as STOP does, `post` has a job done between entries."""
+    """`end` ends a session as STOP does, `post` has a job done between entries, `has_failed` says whether a session
+    was paused by this service."""
 
     def __init__(
-        self, sessions: SessionsBook, *, active: ActiveSessions, taking: Taking, desks: Desks, bus: Bus,
-        end: Callable[[str], Awaitable[object]], post: Callable[[Job], None], timers: Timers,
-        registry: CollectorRegistry, look_seconds: float,
+        self, sessions: SessionsBook, *, active: ActiveSessions, taking: Taking, bus: Bus,
+        end: Callable[[str], Awaitable[object]], post: Callable[[Job], None], has_failed: Callable[[str], bool],
+        timers: Timers, registry: CollectorRegistry, look_seconds: float,
     ) -> None:  # fmt: skip
-        self._sessions, self._active, self._taking, self._desks, self._bus = sessions, active, taking, desks, bus
+        self._sessions, self._active, self._taking, self._bus = sessions, active, taking, bus
+        self._has_failed = has_failed
         self._end, self._post, self._timers, self._look_seconds = end, post, timers, look_seconds
         self._found_again = Counter(
             "tradebus_strategy_found_again_total", "Commands the bus had lost, taken from the book", ["type"],
@@ -98,7 +99,7 @@ class SessionRecovery:
                     found.append(SessionLoss(session_id, Lost.START))
             elif session.paused != one.paused:
                 # Until it runs, the book does not say that a service has paused it.
-                own_doing = one.status is SessionStatus.STARTING and bool(self._desks.given_up(session_id))
+                own_doing = one.status is SessionStatus.STARTING and self._has_failed(session_id)
                 if not own_doing:
                     found.append(SessionLoss(session_id, Lost.PAUSE if one.paused else Lost.RESUME))
         return found

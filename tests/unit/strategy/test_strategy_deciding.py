@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from testkit.strategy_days import generated_days, of_timeframe
 
+from services.strategy.answers.histories import FailedStrategy
 from services.strategy.deciding import Deciding
 from services.strategy.desks import Desks
 from services.strategy.ports import PastCandles
@@ -18,6 +19,7 @@ from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.timers import SimulatedTimers
 from tradebus.runtime.isolation.limits import IsolationLimits
 from tradebus.strategies.lane.conflicts import Conflicts
+from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions, open_session
@@ -48,17 +50,31 @@ class Stored:
         return {past: [candle for candle in DAY.candles if candle.ts_close_ns <= past.ts_ns] for past in wanted}
 
 
+class PartlyStored(Stored):
+    """The candles of one instrument cannot be read."""
+
+    broken: int | None = None
+
+    async def before(self, wanted: Mapping[PastCandles, SessionHours]) -> dict[PastCandles, list[Candle]]:
+        if any(past.instrument == self.broken for past in wanted):
+            self.readings += 1
+            raise ArithmeticError("value out of range")
+        return await super().before(wanted)
+
+
 class Desk:
     """Sessions of ema_20_50 on some symbols, and what they decide on."""
 
     def __init__(self, sessions: dict[str, tuple[str, ...]], *, paced: bool) -> None:
-        self.stored, active, lane, book = Stored(), ActiveSessions(), SharedLane(), PositionBook()
+        self.stored, active, lane, book = PartlyStored(), ActiveSessions(), SharedLane(), PositionBook()
         desks = Desks(limits=IsolationLimits(), timers=SimulatedTimers(), lane=lane)
         self.deciding = Deciding(
             active, history=self.stored, desks=desks, lane=lane, book=book, conflicts=Conflicts.INDEPENDENT,
             paced=paced,
         )  # fmt: skip
-        self._active, self._desks, self._book = active, desks, book
+        self.active, self._desks, self._book = active, desks, book
+        self.rows: list[DecisionRow] = []
+        self.given_up: list[FailedStrategy] = []
         self._sessions = sessions
 
     async def open(self) -> None:
@@ -68,7 +84,7 @@ class Desk:
                 capital_paise=1,
             )  # fmt: skip
             found = list((await self._desks.open(spec)).values())
-            self._active.add(open_session(spec, instruments=MASTER, book=self._book, paused=False, found=found))
+            self.active.add(open_session(spec, instruments=MASTER, book=self._book, paused=False, found=found))
 
     async def decide(
         self, place: int, *, after_gap: bool = False, corrected: int | None = None
@@ -83,7 +99,9 @@ class Desk:
             records[name] = getattr(one, name)
         records["timeframe_seconds"] = 300
         entry = Entry(CANDLES, str(place), "candles", records.tobytes(), after_gap=after_gap)
-        return [(row.session_id, row.instrument) for row in (await self.deciding.on_candles(entry)).rows]
+        decided = await self.deciding.on_candles(entry)
+        self.rows, self.given_up = decided.rows, decided.given_up
+        return [(row.session_id, row.instrument) for row in self.rows]
 
 
 SESSIONS = {"b": ("S0", "S2"), "a": ("S1", "S2")}
@@ -137,3 +155,25 @@ async def test_what_is_no_batch_is_refused_by_its_length() -> None:
     await desk.open()
     with pytest.raises(ValueError, match="not a whole number"):
         await desk.deciding.on_candles(Entry(CANDLES, "1", "candles", b"x" * (CANDLE.itemsize + 1)))
+
+
+async def test_a_session_whose_history_cannot_be_read_fails_alone_and_is_tried_again_when_it_is_resumed() -> None:
+    desk = Desk(SESSIONS, paced=True)
+    desk.stored.broken = 1
+    await desk.open()
+    assert await desk.decide(20) == [("a", 2), ("b", 2), ("b", 0), ("a", 1)]
+    ((session_id, strategy, why),) = desk.given_up
+    assert (session_id, strategy) == ("a", "ema_20_50")
+    assert why == "its history cannot be read: ArithmeticError: value out of range"
+    assert {one.spec.session_id: one.paused for one in desk.active.all()} == {"a": True, "b": False}
+    readings = desk.stored.readings
+    await desk.decide(21)
+    assert desk.given_up == [], "said once"
+    assert desk.stored.readings == readings, "nobody reads for it meanwhile"
+    assert all(why in row.reason for row in desk.rows if row.session_id == "a")
+    assert not any("history" in row.reason for row in desk.rows if row.session_id == "b")
+    desk.stored.broken = None
+    for session in desk.active.all():
+        session.paused = False
+    await desk.decide(22)
+    assert not any("history" in row.reason for row in desk.rows)
