@@ -89,6 +89,11 @@ def find_database() -> str:
     return _find("DATABASE", lambda urls: urls.for_services.database_url)
 
 
+def database_is_given() -> bool:
+    """Whether the environment names a Postgres, one that answers or not."""
+    return bool(_given("DATABASE_URL"))
+
+
 def find_redis() -> str:
     """A Redis that runs already: REDIS_URL, else the embedded one. Raises Unavailable where there is none."""
     return _find("REDIS", lambda urls: urls.for_services.redis_url)

@@ -93,7 +93,9 @@ async def wire(
         (
             *consumers,
             watcher,
-            KillWatcher(book=book, switch=switch, outbox=outbox, timers=timers, path=settings.kill_file),
+            KillWatcher(
+                book=book, register=register, switch=switch, outbox=outbox, timers=timers, path=settings.kill_file
+            ),
             Sweeper(outbox, timers=timers),
             ChannelDoor(commands, handler, timers=timers),
         ),
@@ -109,8 +111,9 @@ async def wire_http(
     await events.ready()
     hub = EventHub(events)
     app = create_app(
-        settings, token=token, bus=bus, views=views_of(book), clock=clock, handler=handler, hub=hub, registry=registry
-    )
+        settings, token=token, bus=bus, views=views_of(book), switch=kill_switch_book(book), clock=clock,
+        handler=handler, hub=hub, registry=registry,
+    )  # fmt: skip
     return hub, app
 
 

@@ -185,7 +185,11 @@ class CommandHandler:
                 decision: LifecycleStep | LifecycleReport | Reject = LifecycleReport(latest)
             else:
                 alive = _session(await self._register.alive_of(transaction, user_id))
-                decision = decide_step(command.action, user_id=user_id, alive=alive, latest=latest)
+                resumes = command.action is CommandAction.RESUME
+                killed = await killed_reason(self._switch, transaction) if resumes else None
+                decision = decide_step(
+                    command.action, user_id=user_id, alive=alive, latest=latest, killed_reason=killed
+                )
                 if isinstance(decision, LifecycleStep) and alive is not None:
                     await transaction.first_time(CONSUMER, key)
                     latest = await self._apply(transaction, alive, decision, command_id=command_id, reason=reason)

@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 
-from services.gateway.killswitch import announce, engage
+from services.gateway.killswitch import announce, engage, killed_reason
 from services.gateway.messages import message
+from services.gateway.pausing import pause_running
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StopTrading
 from tradebus.contracts.sessions import SessionFailed, SessionPaused, SessionStarted, SessionStatus, SessionStopped
@@ -147,10 +148,15 @@ class SessionWatcher:
 
 
 class KillWatcher:
-    """Engages the kill switch when its file appears, and tells the services about a row somebody else engaged."""
+    """Engages the kill switch when its file appears, tells the services about a row somebody else engaged, and pauses
+    what runs while it is engaged."""
 
-    def __init__(self, *, book: Book, switch: KillSwitchBook, outbox: Outbox, timers: Timers, path: Path) -> None:
-        self._book, self._switch, self._outbox, self._timers, self._path = book, switch, outbox, timers, path
+    def __init__(
+        self, *, book: Book, register: SessionRegister, switch: KillSwitchBook, outbox: Outbox, timers: Timers,
+        path: Path,
+    ) -> None:  # fmt: skip
+        self._book, self._register, self._switch = book, register, switch
+        self._outbox, self._timers, self._path = outbox, timers, path
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -165,9 +171,13 @@ class KillWatcher:
                 told = await announce(self._switch, transaction)
             else:
                 told = await engage(self._switch, transaction, reason=reason, now_ns=self._timers.now_ns())
-        if told:
+            engaged = await killed_reason(self._switch, transaction) is not None
+        paused = 0
+        if engaged:
+            paused = await pause_running(self._book, self._register, self._switch, now_ns=self._timers.now_ns())
+        if told or paused:
             await self._outbox.flush()
-            _log.warning("kill switch engaged", reason=reason or "the kill_switch row")
+            _log.warning("kill switch engaged", reason=reason or "the kill_switch row", paused=paused)
         return told
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from services.execution.books import books_of
 from services.risk.adapters.memory import MemoryRiskBook
 from services.risk.adapters.postgres import PostgresRiskBook
-from services.risk.ports import MessageEffect
+from services.risk.ports import MessageEffect, StateChange
 from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.memory_journal import MemoryJournal
 from services.strategy.messages import signal_message
@@ -20,6 +20,7 @@ from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
 from tradebus.risk.published import JournalLine
+from tradebus.risk.state import RiskState
 from tradebus.store.book import Book
 from tradebus.store.books import candles_book
 from tradebus.store.memory_book import MemoryBook
@@ -105,6 +106,14 @@ async def put_verdicts(book: Book, *, session_id: str) -> None:
         JournalLine(f"{session_id}-r2", session_id, "g2", None, "ALLOW", "all_passed", 30, 2, {"detail": "30 of 60"}),
     ]
     assert await risk.record(MessageEffect(f"{session_id}-message", lines=lines))
+
+
+async def put_halt(book: Book, *, session_id: str, rule: str) -> None:
+    """The session's state as risk keeps it after a limit was hit."""
+    risk = MemoryRiskBook(book) if isinstance(book, MemoryBook) else PostgresRiskBook(_store(book))
+    await risk.take_up(f"{session_id}-start", session_id)
+    change = StateChange(session_id, RiskState(halted_rule=rule), 0)
+    assert await risk.record(MessageEffect(f"{session_id}-halt", changes=[change]))
 
 
 async def put_close(book: Book, instrument: Instrument, *closes_paise: int) -> None:

@@ -44,7 +44,8 @@ def show(
             print(f"{result.target.name}: {way}: {what}")
     reached = any(result.reached for result in results)
     if reset:
-        print("released: entries are let through again, in sessions that a person resumes")
+        if reached:
+            print("released: entries are let through again, in each session that `tradebus resume` lets go on")
         return
     print("kill switch engaged" if reached else "not engaged")
     if accounts:

@@ -8,7 +8,7 @@ import asyncio
 
 from services.cli.killing.closing import close_out
 from services.cli.killing.report import AccountOutcome, show
-from services.cli.killing.switch import engage_switch, reset_switch, targets
+from services.cli.killing.switch import engage_switch, reset_switches, targets
 from services.cli.place import state_dir
 from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.kernel.errors import InvalidInput, TradebusError, Unavailable
@@ -33,7 +33,7 @@ async def run_kill(
     chosen = targets(stack, state=state_dir())
     accounts: list[AccountOutcome] = []
     if reset:
-        results = [await reset_switch(one, reason) for one in chosen]
+        results = await reset_switches(chosen, reason)
     else:
         engaged, accounts = await asyncio.gather(
             asyncio.gather(*(engage_switch(one, reason) for one in chosen)),

@@ -7,19 +7,21 @@ Redis      KILL on commands.v1 (risk, execution) and on trading:commands (a live
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from services.cli.place import find_database, find_redis
+from services.cli.place import database_is_given, find_database, find_redis, state_dir
 from services.cli.stack.rundir import RunState, alive_runs, read_run, runs_folder
 from services.gateway.killswitch import engage, kill_command
+from services.gateway.pausing import pause_running
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.streams import COMMAND_CHANNEL, COMMANDS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, TradebusError
-from tradebus.store.books import kill_switch_book
+from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.books.kill_switch import KILL_FILE
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
@@ -28,7 +30,9 @@ from tradebus.waiting.timers import wall_timers
 _RETRY_SECONDS = 2.0
 _WAY_SECONDS = 4.0
 _PUBLISH_SECONDS = 1.0
+_POSTGRES_FOLDER = "postgres"  # of the embedded server, in the state folder
 DONE = "done"
+_STAYS = "stays: the book of record does not answer; start it with `tradebus up`, reset then"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,30 @@ async def engage_switch(target: Target, reason: str) -> KillResult:
     return result
 
 
-async def reset_switch(target: Target, reason: str) -> KillResult:
-    """The file first: while it lies there the switch would engage again."""
-    result = KillResult(target)
-    await _try(result, "file", lambda: asyncio.to_thread(_remove_file, target.folder / KILL_FILE))
-    await _try(result, "postgres", lambda: _release_row(target, reason))
-    return result
+async def reset_switches(chosen: Sequence[Target], reason: str) -> list[KillResult]:
+    """Pauses what runs, removes the files, releases the rows, in this order: while a file lies there the switch would
+    engage again, and what was not paused would enter again by itself. So a file stays where there is a book of record
+    and it does not answer."""
+    results = {target.name: KillResult(target) for target in chosen}
+    for result in results.values():
+        await _try(result, "postgres", partial(_pause, result.target))
+    for folder in {target.folder for target in chosen}:
+        here = [result for result in results.values() if result.target.folder == folder]
+        answers = [result for result in here if result.reached]
+        if not answers and _keeps_book(folder):
+            for result in here:
+                result.ways["file"] = _STAYS
+            continue
+        for result in here:
+            await _try(result, "file", partial(asyncio.to_thread, _remove_file, folder / KILL_FILE))
+        for result in answers:
+            await _try(result, "postgres", partial(_release_row, result.target, reason))
+    return list(results.values())
+
+
+def _keeps_book(folder: Path) -> bool:
+    """Whether there is a book of record, answering or not: named in the environment, or embedded in the folder."""
+    return database_is_given() or (folder / _POSTGRES_FOLDER).is_dir() or (state_dir() / _POSTGRES_FOLDER).is_dir()
 
 
 async def _try(result: KillResult, name: str, way: Callable[[], Awaitable[None]]) -> None:
@@ -137,6 +159,17 @@ async def _flush(target: Target, store: Store) -> None:
                 await bus.close()
     except (TradebusError, TimeoutError, OSError):
         return
+
+
+async def _pause(target: Target) -> None:
+    """Each session enters again when a person resumes it, not by itself."""
+    store = await _store(target)
+    try:
+        now_ns, switch = WallClock().now_ns(), kill_switch_book(store)
+        if await pause_running(store, session_register(store), switch, now_ns=now_ns):
+            await _flush(target, store)
+    finally:
+        await store.close()
 
 
 async def _release_row(target: Target, reason: str) -> None:

@@ -14,6 +14,9 @@ from services.cli.place import find_gateway, find_run, state_dir
 from services.cli.stack.rundir import alive_runs
 from tradebus.calendar.review import RemarkKind
 from tradebus.kernel.errors import Unavailable
+from tradebus.store.books.kill_switch import KILL_FILE, reason_in
+
+_OVER = ("STOPPED", "FAILED")
 
 
 async def read_status(stack: str | None, *, url: str | None, token_file: Path | None) -> dict[str, Any]:
@@ -30,11 +33,35 @@ async def read_status(stack: str | None, *, url: str | None, token_file: Path | 
             found |= await client.get("/api/sessions", limit=20)
             found |= await client.get("/api/portfolio")
             found["health"] = await client.get("/api/health")
+            found["kill_switch"] = found["health"]["kill_switch"]
     except Unavailable as error:
         if url is not None:
             raise
         found["gateway"] = str(error)
+        reason = reason_in(Path(find_run(stack).state_dir) / KILL_FILE)
+        found["kill_switch"] = {"engaged": reason is not None, "reason": reason, "since_utc": None}
     return found
+
+
+def kill_line(switch: Mapping[str, Any]) -> str:
+    """What a person must know of the switch; "" while it is not engaged."""
+    if not switch.get("engaged"):
+        return ""
+    since = f" since {switch['since_utc'][:19]}Z" if switch.get("since_utc") else ""
+    return (
+        f"KILL SWITCH ENGAGED{since}: {switch['reason']}. No entries; `tradebus kill --reset` releases it, then "
+        "`tradebus resume USER` for each session"
+    )
+
+
+def session_state(session: Mapping[str, Any], switch: Mapping[str, Any]) -> str:
+    """A session's status, and what keeps it from making entries."""
+    status = str(session["status"])
+    if status in _OVER:
+        return status
+    why = ["killed"] if switch.get("engaged") else []
+    why += [f"halted: {session['halted']}"] if session.get("halted") else []
+    return f"{status} ({', '.join(why)})" if why else status
 
 
 def rules_lines(remarks: Sequence[Mapping[str, Any]], *, listed: bool) -> list[str]:
@@ -61,13 +88,17 @@ def print_status(found: dict[str, Any], *, rules: bool = False) -> None:
             console.print(
                 f"  {name:<16} {state:<16} restarts {service['restarts']}{failing}", soft_wrap=True, markup=False
             )
+    switch = found.get("kill_switch", {})
+    if line := kill_line(switch):
+        console.print(line, soft_wrap=True, markup=False)
     if found["gateway"] != "ready":
         console.print(found["gateway"], soft_wrap=True)
         return
     for line in rules_lines(found["health"].get("market_rules", {}).get("remarks", []), listed=rules):
         console.print(line, soft_wrap=True, markup=False)
     of_session = ("user_id", "mode", "status", "session_id", "trades", "net_pnl")
-    _print_rows(console, "sessions", found["sessions"], of_session)
+    shown = [{**one, "status": session_state(one, switch)} for one in found["sessions"]]
+    _print_rows(console, "sessions", shown, of_session)
     positions = [one for session in found["portfolio"] for one in session["positions"]]
     columns = ("user_id", "strategy", "symbol", "side", "quantity", "entry_price", "last_price", "unrealised_pnl")
     grouped = any(one["group_id"] for one in positions)

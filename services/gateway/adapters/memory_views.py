@@ -1,7 +1,8 @@
 """The book as people look at it, in memory: see `services.gateway.adapters.views.BookViews`.
 
 Tables, as the services' own twins keep them: "sessions" (what has a `session`), "trades" (execution's Trade with its
-orders), "signals" (messages), "decisions" (DecisionRow), "risk_decisions" (JournalLine), "instruments", "candles_1m".
+orders), "signals" (messages), "decisions" (DecisionRow), "risk_decisions" (JournalLine), "risk_state", "instruments",
+"candles_1m".
 """
 
 import json
@@ -48,6 +49,11 @@ class _Tables:
 
     def realised(self, session_id: str) -> int:
         return sum(one.net_pnl_paise or 0 for one in self.trades_of(session_id))
+
+    def halted(self, session_id: str) -> str | None:
+        encoded, _ = self.by_key("risk_state").get(session_id, ("{}", 0))
+        rule: str | None = json.loads(encoded).get("halted_rule")
+        return rule
 
     def last_close(self, instrument: int) -> int | None:
         bars = self.by_key("candles_1m").get(instrument)
@@ -108,6 +114,7 @@ class MemoryViews:
             {
                 "session_id": one.session_id, "user_id": one.user_id, "status": one.status, "mode": one.spec.mode,
                 "created_ns": one.created_ns, "ended_ns": one.ended_ns, "reason": one.reason,
+                "halted": self._tables.halted(one.session_id),
                 "spec": json.loads(one.spec.model_dump_json()),
                 "trades": sum(trade.entry_quantity > 0 for trade in self._tables.trades_of(one.session_id)),
                 "net_pnl_paise": self._tables.realised(one.session_id),

@@ -94,18 +94,22 @@ def decide_start(
             "send STOP_TRADING first",
         )
     if killed_reason is not None:
-        return _reject("action", f"the kill switch is engaged ({killed_reason}); `tradebus kill --reset` releases it")
+        return _reject("action", _KILLED.format(killed_reason))
     return Create()
 
 
 def decide_step(
-    action: CommandAction, *, user_id: str, alive: BookedSession | None, latest: BookedSession | None
-) -> LifecycleStep | LifecycleReport | Reject:
-    """STOP, PAUSE, RESUME or FLATTEN. `latest` is the user's newest session, ended or not."""
+    action: CommandAction, *, user_id: str, alive: BookedSession | None, latest: BookedSession | None,
+    killed_reason: str | None = None,
+) -> LifecycleStep | LifecycleReport | Reject:  # fmt: skip
+    """STOP, PAUSE, RESUME or FLATTEN. `latest` is the user's newest session, ended or not; nothing is resumed while the
+    kill switch is engaged."""
     if alive is None:
         if action is CommandAction.STOP and latest is not None:
             return LifecycleReport(latest)
         return _reject("user_id", f"no session of user {user_id} is alive: there is nothing to {_VERBS[action]}")
+    if action is CommandAction.RESUME and killed_reason is not None:
+        return _reject("action", _KILLED.format(killed_reason))
     row = TABLE[action, alive.status]
     if isinstance(row, LifecycleStep):
         return row
@@ -114,6 +118,7 @@ def decide_step(
     return LifecycleReport(alive)
 
 
+_KILLED = "the kill switch is engaged ({}); `tradebus kill --reset` releases it"
 _VERBS = {
     CommandAction.STOP: "stop",
     CommandAction.PAUSE: "pause",

@@ -21,20 +21,21 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.http.bounds import BoundedBodies
 from tradebus.runtime.patience import PASSING
+from tradebus.store.books import KillSwitchBook
 
 # A command is smaller by far; one that is larger is told so with its size, as long as it is not absurd.
 BODY_BYTES_MAX = 1024 * 1024
 
 
 def create_app(
-    settings: GatewaySettings, *, token: SecretStr, bus: Bus, views: BookViews, clock: Clock, handler: CommandHandler,
-    hub: EventHub, registry: CollectorRegistry,
+    settings: GatewaySettings, *, token: SecretStr, bus: Bus, views: BookViews, switch: KillSwitchBook, clock: Clock,
+    handler: CommandHandler, hub: EventHub, registry: CollectorRegistry,
 ) -> FastAPI:  # fmt: skip
     """Every route, behind the guard. `registry` is what /metrics shows."""
     app = FastAPI(title="tradebus", docs_url=None, redoc_url=None, openapi_url=None)
     page = (files("services.gateway.http") / "page.html").read_bytes()
     app.include_router(open_routes(token, lambda: True))
-    app.include_router(system_routes(settings, bus=bus, views=views, clock=clock, registry=registry))
+    app.include_router(system_routes(settings, bus=bus, views=views, switch=switch, clock=clock, registry=registry))
     app.include_router(view_routes(views))
     app.include_router(command_routes(handler))
     app.include_router(live_routes(hub, bus))

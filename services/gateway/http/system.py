@@ -23,6 +23,8 @@ from tradebus.config.settings import load_settings, without_password
 from tradebus.contracts.streams import COMMAND_INBOX, MD_CANDLES, MD_TICKS, ORDERS, keys_of
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_date, utc_iso
+from tradebus.store.books import KillSwitchBook
+from tradebus.store.books.kill_switch import reason_in
 
 _WATERMARKED = (*keys_of(MD_TICKS), *keys_of(MD_CANDLES), ORDERS.name)
 _PROBE_SECONDS = 2.0
@@ -61,8 +63,9 @@ def open_routes(token: SecretStr, ready: Callable[[], bool]) -> APIRouter:
 
 
 def system_routes(
-    settings: GatewaySettings, *, bus: Bus, views: BookViews, clock: Clock, registry: CollectorRegistry
-) -> APIRouter:
+    settings: GatewaySettings, *, bus: Bus, views: BookViews, switch: KillSwitchBook, clock: Clock,
+    registry: CollectorRegistry,
+) -> APIRouter:  # fmt: skip
     router, rules_file = APIRouter(), load_settings(MarketRulesSettings).market_rules
 
     @router.get("/metrics")
@@ -92,7 +95,19 @@ def system_routes(
                 "file": None if rules_file is None else str(rules_file),
                 "remarks": [asdict(remark) for remark in review(ist_date(clock.now_ns()))],
             },
+            "kill_switch": await kill_switch(),
             "healthy": all(state == "ready" for _, state in services),
+        }
+
+    @router.get("/api/killswitch")
+    async def kill_switch() -> dict[str, Any]:
+        """How the switch stands: by its row, and by the file that works without one."""
+        stands, in_file = await switch.read(), await asyncio.to_thread(reason_in, settings.kill_file)
+        by_row = stands if stands is not None and stands.engaged else None
+        return {
+            "engaged": by_row is not None or in_file is not None,
+            "reason": by_row.reason if by_row is not None else in_file,
+            "since_utc": None if by_row is None else utc_iso(by_row.changed_ns),
         }
 
     @router.get("/api/config")

@@ -1,7 +1,9 @@
 -- What the HTTP API shows. Every view takes ($1 session_id, $2 user_id, $3 limit); null does not filter. Newest first.
 
 -- name: sessions
+-- `halted` is the rule by which risk lets nothing in until the next day.
 SELECT s.session_id, s.user_id, s.status, s.mode, s.created_ns, s.ended_ns, s.reason, s.spec,
+       (SELECT r.state ->> 'halted_rule' FROM risk_state r WHERE r.session_id = s.session_id) AS halted,
        (SELECT count(*) FROM trades t WHERE t.session_id = s.session_id AND t.entry_quantity > 0) AS trades,
        (SELECT coalesce(sum(net_pnl_paise), 0)::bigint FROM trades t WHERE t.session_id = s.session_id) AS net_pnl_paise
 FROM sessions s

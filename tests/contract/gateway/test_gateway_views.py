@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from testkit.execution_books import register
-from testkit.filled_book import MORNING_NS, SECOND_NS, put_close, put_signals, put_trade, put_verdicts
+from testkit.filled_book import MORNING_NS, SECOND_NS, put_close, put_halt, put_signals, put_trade, put_verdicts
 
 from services.gateway.adapters.views import BookViews, views_of
 from tradebus.contracts.instruments import Instrument
@@ -68,6 +68,11 @@ async def test_sessions_are_shown_newest_first_with_what_they_came_to(views: Boo
     assert [found[1][name] for name in names] == ["bob", "paper", 2, "why", 2, 750]
     assert found[1]["spec"]["strategies"][0]["name"] == "orb"
     assert (found[0]["trades"], found[0]["net_pnl_paise"]) == (0, 0)
+
+
+async def test_a_session_that_risk_has_halted_says_by_which_rule(views: BookViews, book: Book) -> None:
+    await put_halt(book, session_id="s3", rule="daily_max_loss")
+    assert [one["halted"] for one in await rows(views, "sessions")] == ["daily_max_loss", None, None]
 
 
 @pytest.mark.parametrize(

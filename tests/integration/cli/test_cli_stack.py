@@ -97,6 +97,7 @@ def test_streams_are_readable_and_a_killed_service_comes_back(stack: Standing) -
 
 def test_the_kill_switch_works_with_the_gateway_dead_and_is_released_by_a_person(stack: Standing) -> None:
     shell = stack.shell
+    shell("start", "8", "--strategy", "orb", "--symbol", "NIFTY")
     os.kill(stack.run.services["gateway"].pid, signal.SIGSTOP)
     reached = shell.json("kill", "--reason", "feed is wrong")["stacks"]
     assert [(one["stack"], one["file"], one["postgres"], one["redis"]) for one in reached] == [
@@ -107,7 +108,12 @@ def test_the_kill_switch_works_with_the_gateway_dead_and_is_released_by_a_person
     assert event is not None
     assert event["reason"] == "feed is wrong"
     assert "kill switch" in shell("start", "7", "--strategy", "orb", "--symbol", "NIFTY", code=2).stderr
+    assert "KILL SWITCH ENGAGED" in shell("status").stdout
+    assert "kill switch" in shell("resume", "8", code=2).stderr
     shell("kill", "--reset")
+    assert "KILL SWITCH ENGAGED" not in shell("status").stdout
+    assert "RUNNING" not in {one["status"] for one in shell.json("status")["sessions"]}
+    assert shell.json("resume", "8")["session_status"] == "RUNNING"
     assert shell.json("start", "7", "--strategy", "orb", "--symbol", "NIFTY")["session_status"] == "RUNNING"
 
 

@@ -260,6 +260,19 @@ def test_what_the_environment_asks_of_up_is_judged_as_an_option_is(
     assert says in refused(run("up"), 2)
 
 
+def test_a_reset_that_cannot_pause_sessions_releases_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/none")
+    assert run("kill").code == 0
+    found = run("kill", "--reset")
+    assert found.code == 3
+    assert "secret" not in found.stdout + found.stderr
+    assert "stays" in found.stdout
+    assert "released" not in found.stdout
+    assert (tmp_path / ".killswitch").exists()
+
+
 def test_kill_means_the_stack_that_ran_last_and_the_default_one(tmp_path: Path) -> None:
     folder = runs_folder(tmp_path) / "default"
     folder.mkdir(parents=True)

@@ -21,7 +21,7 @@ from tradebus.runtime.embedded.local import is_alive
 # What tradebus keeps in its state folder, the parts of files that are being written left out.
 _OURS = {
     "lock", "servers.json", "access.json", "postgres", "postgres.partial", "postgres.password", "redis", "logs",
-    "sockets", "programs", "runs", "api_token", ".killswitch", "credentials", "credentials.key",
+    "sockets", "programs", "runs", "api_token", ".killswitch", "credentials", "credentials.key", "closing_out",
 }  # fmt: skip
 # How long the servers of a run that was killed may take to end, before the folder is reported as taken.
 _SHUTDOWN_WAIT_SECONDS = 20.0

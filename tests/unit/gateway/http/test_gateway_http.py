@@ -22,7 +22,7 @@ from tradebus.runtime.http.server import bind
 from tradebus.store.books import instruments_book
 
 VIEW_PATHS = [f"/api/{name}" for name in (*VIEWS, "portfolio")]
-SYSTEM_PATHS = ["/", "/metrics", "/api/metrics", "/api/health", "/api/config"]
+SYSTEM_PATHS = ["/", "/metrics", "/api/metrics", "/api/health", "/api/killswitch", "/api/config"]
 
 
 def routes() -> list[tuple[str, str]]:
@@ -33,6 +33,7 @@ def routes() -> list[tuple[str, str]]:
         token=SecretStr(TOKEN),
         bus=nothing,
         views=nothing,
+        switch=nothing,
         clock=nothing,
         handler=nothing,
         hub=nothing,

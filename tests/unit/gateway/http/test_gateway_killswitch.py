@@ -3,8 +3,9 @@
 from testkit.gateway import START, Gateway, eventually
 
 from services.gateway.killswitch import engage
+from services.gateway.pausing import pause_running
 from tradebus.contracts.sessions import KillSwitch
-from tradebus.store.books import kill_switch_book
+from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.memory_book import EVENTS
 
 
@@ -61,3 +62,30 @@ async def test_a_second_engagement_is_told_again(gateway: Gateway) -> None:
             await switch.release(transaction, reason="released", at_ns=number)
     messages = [event.message for event in gateway.database.table(EVENTS).values()]
     assert {one.reason for one in messages if isinstance(one, KillSwitch)} == {"number 1", "number 2"}
+
+
+async def test_a_kill_pauses_what_runs_and_only_a_person_lets_it_go_on(gateway: Gateway) -> None:
+    session_id = await gateway.started()
+    await gateway.command(action="KILL", data={"reason": "enough"})
+    event = await gateway.event("SESSION_PAUSED")
+    assert (event["session_id"], event["reason"]) == (session_id, "kill switch: enough")
+    assert [entry.kind for entry in await gateway.commands()].count("PAUSE_TRADING") == 1
+    refused = await gateway.command(action="RESUME_TRADING", user_id="123")
+    assert "kill switch" in refused["errors"][0]["problem"]
+    stands = (await gateway.http.get("/api/killswitch")).json()
+    assert (stands["engaged"], stands["reason"]) == (True, "enough")
+    assert (await gateway.http.get("/api/health")).json()["kill_switch"] == stands
+    async with gateway.book.begin() as transaction:
+        assert await kill_switch_book(gateway.book).release(transaction, reason="looked into it", at_ns=5)
+    assert (await gateway.http.get("/api/killswitch")).json()["engaged"] is False
+    (session,) = (await gateway.http.get("/api/sessions")).json()["sessions"]
+    assert session["status"] == "PAUSED"
+    resumed = await gateway.command(action="RESUME_TRADING", user_id="123")
+    assert (resumed["status"], resumed["session_status"]) == ("accepted", "RUNNING")
+
+
+async def test_what_nobody_was_told_of_is_not_paused(gateway: Gateway) -> None:
+    """The switch was released before anybody looked at it."""
+    await gateway.started()
+    switch, register = kill_switch_book(gateway.book), session_register(gateway.book)
+    assert await pause_running(gateway.book, register, switch, now_ns=1) == 0
