@@ -9,6 +9,8 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
 
 EXIT_REPLACE_SECONDS = 15
+EXIT_AGAIN_SECONDS_MAX = 60
+_AT_ONCE_SECONDS = 5
 # So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
 # of the stop. An exit is on its way within five seconds, looked at once a second.
 STOP_ANSWER_SECONDS = 4
@@ -25,9 +27,27 @@ def deadline_ns(trade: Trade) -> int | None:
         elif closes(order):
             dues.append(order.updated_ns + EXIT_REPLACE_SECONDS * NANOSECONDS_PER_SECOND)
     if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
-        # An exit was refused: try again, a second later each time.
-        dues.append(trade.orders[-1].updated_ns + NANOSECONDS_PER_SECOND)
+        dues.append(again_ns(trade))  # an exit was refused: once more
     return min(dues) if dues else None
+
+
+def again_ns(trade: Trade) -> int:
+    """When the next exit is sent after one that was refused: a second later, and twice as long each time, up to a
+    minute. What is refused again and again must not use up the requests that other positions need."""
+    refused = 0
+    for order in reversed(trade.orders):
+        if order.role is not OrderRole.EXIT or not _died_at_once(order):
+            break
+        refused += 1
+    seconds = min(1 << max(refused - 1, 0), EXIT_AGAIN_SECONDS_MAX)
+    return trade.orders[-1].updated_ns + seconds * NANOSECONDS_PER_SECOND
+
+
+def _died_at_once(order: Order) -> bool:
+    """Refused, or taken back by the exchange's price protection, with nothing filled."""
+    lived_ns = order.updated_ns - order.placed_ns
+    at_once = order.state is OrderState.REJECTED or lived_ns < _AT_ONCE_SECONDS * NANOSECONDS_PER_SECOND
+    return order.ended and not order.filled_quantity and at_once
 
 
 def is_unanswered(order: Order) -> bool:

@@ -14,7 +14,7 @@ Invariants (property-tested):
 
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
-from tradebus.execution.deadlines import closes, deadline_ns, is_unanswered
+from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered
 from tradebus.execution.moving import heard, move, reach, take_quantity
 from tradebus.execution.opening import new_order, protect
 from tradebus.execution.step import Cancel, Modify, NewFill, Notice, Place, TradeStep
@@ -145,6 +145,8 @@ def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> 
     if not is_unanswered(order) or trade.open_quantity == 0:
         return
     order.given_up = True
+    if trade.orders[-1].role is OrderRole.EXIT and at_ns < again_ns(trade):
+        return
     if trade.exit_reason is None:
         request_exit(trade, step, reason="stop_unanswered", at_ns=at_ns)
     else:
@@ -325,8 +327,8 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
             request_exit(trade, step, reason=reason, at_ns=at_ns)
             return
     elif order.state is OrderState.REJECTED or (not asked and order.broker_order_id is not None):
-        # `deadline_ns` asks again a second later; asking at once would hammer a broker that refuses, or an exchange
-        # whose price protection takes each of them back.
+        # `deadline_ns` asks again, less and less often; asking at once would hammer a broker that refuses, or an
+        # exchange whose price protection takes each of them back.
         rejected = order.state is OrderState.REJECTED
         reach(trade, step, TradeEvent.EXIT_REJECTED if rejected else TradeEvent.EXIT_CANCELLED)
         return
