@@ -11,6 +11,12 @@ History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-m
 Stored = Annotated[
     str | None, typer.Option(help="Candles in the book, of this namespace (`main` is that of `tradebus up`).")
 ]
+# As `trade` takes them, since the two are compared with the same arguments.
+Paper = Annotated[
+    bool, typer.Option("--paper/--live", help="As `trade` has it. --paper changes nothing; --live is refused.")
+]
+Speed = Annotated[str, typer.Option(help="As `trade` has it. max changes nothing; nothing else is taken.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Refused: a backtest makes no tables and no streams to keep.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +27,8 @@ def backtest(
     history: History = None, stored: Stored = None, symbol: SymbolOption = None, from_: From = None, to: To = None,
     strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
     limit: Limits = None, capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, trades: Trades = None, json: Json = False,
+    seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days in one process, as fast as they go: the same strategies, risk, fills and charges as `trade`.
 
@@ -40,6 +47,7 @@ def backtest(
     """
     from services.cli.arguments import (
         parse_day,
+        parse_speed,
         parse_trades,
         require_strategies,
         session_data,
@@ -49,6 +57,7 @@ def backtest(
     from services.cli.runs.backtesting import BacktestRequest, run_backtest
     from tradebus.kernel.errors import InvalidInput
 
+    _refuse_what_needs_services(paper=paper, speed=parse_speed(speed), keep=keep)
     if (history is None) == (stored is None):
         raise InvalidInput(
             "--history or --stored: name a file of recorded candles, or the namespace whose book has them"
@@ -70,3 +79,21 @@ def backtest(
             json=json,
         )
     )
+
+
+def _refuse_what_needs_services(*, paper: bool, speed: str, keep: bool) -> None:
+    """Raises InvalidInput for an option of `trade` that a backtest could not honour."""
+    from tradebus.kernel.errors import InvalidInput
+
+    if not paper:
+        raise InvalidInput("--live: a backtest trades recorded days in one process, on paper; leave it out")
+    if speed != "max":
+        raise InvalidInput(
+            f"--speed {speed}: a backtest has no clock to keep to and goes as fast as it can; leave it out, or run "
+            f"`tradebus trade --speed {speed}`"
+        )
+    if keep:
+        raise InvalidInput(
+            "--keep: a backtest makes no tables and no streams that could be kept; leave it out, write trades with "
+            "--trades, or run `tradebus trade --keep`"
+        )

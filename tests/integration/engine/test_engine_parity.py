@@ -112,7 +112,7 @@ def test_six_processes_and_the_engine_are_one_build(name: str, tmp_path: Path, s
 
 def test_days_that_break_off_end_flat_in_both(tmp_path: Path, servers) -> None:
     history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS, seed=5, minutes=170)
-    arguments = ["--history", str(history), "--strategy", "orb"]
+    arguments = ["--history", str(history), "--strategy", "orb", "--paper", "--speed", "max"]
     processes = run("trade", arguments, tmp_path / "state", servers)
     engine = run("backtest", arguments, tmp_path / "state", servers)
     assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}

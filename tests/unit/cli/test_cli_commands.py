@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from testkit.messages import sample
 from typer.testing import CliRunner
 
@@ -81,6 +82,17 @@ def test_the_help_of_every_command_shows_an_example(name: str) -> None:
     assert ("--json" in found.stdout) == (name in WITH_FIGURES)
 
 
+def test_backtest_knows_every_option_of_trade_since_the_two_are_compared() -> None:
+    """An option that means nothing to it is refused with why, or said to change nothing."""
+    options = {
+        name: {option for parameter in typer.main.get_command(app).commands[name].params for option in parameter.opts}
+        for name in ("trade", "backtest")
+    }
+    assert options["trade"] - options["backtest"] == set()
+    said = " ".join(CliRunner().invoke(app, ["backtest", "--help"], env={"COLUMNS": "200"}).stdout.split())
+    assert "changes nothing" in said
+
+
 def test_help_imports_nothing_heavy() -> None:
     heavy = {"numpy", "numba", "asyncpg", "fastapi", "httpx", "pyarrow", "redis"}
     program = "import sys, services.cli.main; print(*sys.modules)"
@@ -103,6 +115,11 @@ def test_a_mistyped_command_line_leaves_with_2(run: Run, arguments: list[str]) -
         (["trade", "--history", "x.csv", "--strategy", "orb", "--speed", "fast"], "--speed"),
         (["trade", "--history", "x.csv", "--strategy", "orb", "--from", "1.1.24"], "--from"),
         (["trade", "--history", "x.csv", "--strategy", "orb"], "x.csv"),
+        (["backtest", "--history", "x.csv", "--strategy", "orb", "--paper", "--speed", "max"], "x.csv"),
+        (["backtest", "--history", "x.csv", "--strategy", "orb", "--live"], "--live: "),
+        (["backtest", "--history", "x.csv", "--strategy", "orb", "--speed", "60"], "--speed 60: "),
+        (["backtest", "--history", "x.csv", "--strategy", "orb", "--speed", "fast"], "--speed 'fast': "),
+        (["backtest", "--history", "x.csv", "--strategy", "orb", "--keep"], "--keep: "),
         (["demo", "--day", "2026-08-15"], "closed"),
         (["tail", "ordrs"], "did you mean 'orders'"),
         (["bench", "candels"], "did you mean 'candles'"),
