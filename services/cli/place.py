@@ -25,6 +25,7 @@ class Servers:
     redis_url: str
     services_database_url: str = ""
     services_redis_url: str = ""
+    starter_pid: int = 0  # of embedded ones
 
     @classmethod
     def at(cls, urls: "ServerUrls") -> "Servers":
@@ -34,6 +35,7 @@ class Servers:
             _with_password(urls.redis_url, "REDIS"),
             _with_password(near.database_url, "DATABASE"),
             _with_password(near.redis_url, "REDIS"),
+            urls.starter_pid,
         )
 
     def __repr__(self) -> str:
@@ -48,16 +50,13 @@ def state_dir() -> Path:
 
 @contextmanager
 def open_servers() -> Iterator[Servers]:
-    """DATABASE_URL and REDIS_URL; what is not set is embedded, or shared with a tradebus that embeds it already."""
-    from tradebus.runtime.embedded import running_servers, servers_from_environment
+    """DATABASE_URL and REDIS_URL; what is not set is embedded, or shared with a tradebus that embeds it already: they
+    stay for as long as any of them lasts."""
+    from tradebus.runtime.embedded import servers_from_environment
 
     given = servers_in_environment()
     if given is not None:
         yield given
-        return
-    shared = running_servers(state_dir()) if not (_given("DATABASE_URL") or _given("REDIS_URL")) else None
-    if shared is not None and shared.database_url and shared.redis_url:
-        yield Servers.at(shared)
         return
     with servers_from_environment(state_dir()) as urls:
         yield Servers.at(urls)
@@ -65,14 +64,15 @@ def open_servers() -> Iterator[Servers]:
 
 @contextmanager
 def open_database() -> Iterator[str]:
-    """DATABASE_URL, else the embedded server that runs, else one for as long as this lasts."""
-    from tradebus.runtime.embedded import EmbeddedServers, running_servers
+    """DATABASE_URL, else the embedded server for as long as this lasts, with the other one beside it: whoever comes to
+    share them needs both."""
+    from tradebus.runtime.embedded import EmbeddedServers
 
-    given, shared = _given("DATABASE_URL"), running_servers(state_dir())
-    if given or (shared is not None and shared.database_url):
-        yield _with_password(given or (shared.database_url if shared else ""), "DATABASE")
+    given = _given("DATABASE_URL")
+    if given:
+        yield _with_password(given, "DATABASE")
         return
-    with EmbeddedServers(state_dir(), redis=False) as urls:
+    with EmbeddedServers(state_dir()) as urls:
         yield urls.database_url
 
 

@@ -107,6 +107,8 @@ async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
         ) from error
     prune_runs(root)
     with open_servers() as servers:
+        if plan.standing and servers.starter_pid:
+            say(_whose(servers.starter_pid, root))
         await _require_redis(servers)
         await remove_leftovers(root, servers)
         stack = _prepared(plan, run_dir, servers, services_state=run_dir if plan.own_state else root, keep=keep)
@@ -119,6 +121,15 @@ async def open_stack(plan: Plan, *, keep: bool) -> AsyncIterator[Stack]:
             if not keep:
                 await _clean_up(servers, plan.namespace)
                 write_run(run_dir, replace(stack.state, leaves_namespace=False))
+
+
+def _whose(starter_pid: int, root: Path) -> str:
+    if starter_pid == os.getpid():
+        return f"Postgres and Redis are embedded in {root}; commands that come to use them keep them up with this one"
+    return (
+        f"Postgres and Redis in {root} were started by process {starter_pid} and are shared with it; "
+        "they stay when it ends, for as long as this command lasts"
+    )
 
 
 async def _require_redis(servers: Servers) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testkit.embedded import Holder
 
 from tradebus.runtime.embedded import EmbeddedServers
 
@@ -25,3 +26,10 @@ def used_dir(state_dir: Path, made_once: Path) -> Path:
     """A folder in which servers have run before."""
     subprocess.run(["cp", "-a", str(made_once), str(state_dir)], check=True)
     return state_dir
+
+
+@pytest.fixture
+def holder(used_dir: Path) -> Iterator[Holder]:
+    held = Holder(used_dir)
+    yield held
+    held.end()

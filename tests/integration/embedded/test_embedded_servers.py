@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,75 +14,13 @@ import psutil
 import psycopg
 import pytest
 import redis
-from testkit.embedded import HOLDER, working_in
+from testkit.embedded import Holder, answers, gone, read, working_in, write
 from testkit.waiting import eventually
 
-from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded import (
     EmbeddedServers,
-    ServerUrls,
     running_servers,
 )
-
-
-class Holder:
-    """Another process that holds the servers of a folder."""
-
-    def __init__(self, state_dir: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(HOLDER), str(state_dir), *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, "the holder did not start"
-        self.urls = ServerUrls(**json.loads(line))
-        self.children = psutil.Process(self.process.pid).children(recursive=True)
-
-    def servers(self) -> list[psutil.Process]:
-        return [child for child in self.children if child.name() in ("postgres", "valkey-server")]
-
-    def keeper(self) -> psutil.Process:
-        return next(child for child in self.children if any("keeper.py" in part for part in child.cmdline()))
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> None:
-        """Whatever a test has left of it."""
-        self.kill()
-        for child in self.children:
-            try:
-                child.kill()
-            except psutil.NoSuchProcess:
-                continue
-
-
-@pytest.fixture
-def holder(used_dir: Path) -> Iterator[Holder]:
-    held = Holder(used_dir)
-    yield held
-    held.end()
-
-
-def write(urls: ServerUrls, value: str) -> None:
-    with psycopg.connect(urls.database_url, autocommit=True) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS kept (value text)")
-        connection.execute("INSERT INTO kept VALUES (%s)", [value])
-    with redis.Redis.from_url(urls.redis_url) as client:
-        client.rpush("kept", value)
-
-
-def read(urls: ServerUrls) -> tuple[list[str], list[str]]:
-    with psycopg.connect(urls.database_url) as connection:
-        rows = [value for (value,) in connection.execute("SELECT value FROM kept").fetchall()]
-    with redis.Redis.from_url(urls.redis_url) as client:
-        return rows, [value.decode() for value in client.lrange("kept", 0, -1)]
-
-
-def gone(processes: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
 def test_both_serve_durably_and_only_to_those_with_the_password_on_this_machine(state_dir: Path) -> None:
@@ -163,7 +100,7 @@ def test_the_folder_can_be_taken_right_after_its_starter_was_killed(holder: Hold
     write(holder.urls, "committed")
     holder.kill()
     with EmbeddedServers(state_dir) as urls:
-        assert gone(holder.children)
+        assert urls == holder.urls
         assert read(urls) == (["committed"], ["committed"])
 
 
@@ -197,13 +134,6 @@ def test_every_server_process_holds_the_folders_lock(holder: Holder, state_dir: 
         assert str(state_dir / "lock") in held, process.name()
 
 
-def answers(urls: ServerUrls) -> bool:
-    try:
-        return read(urls) == (["committed"], ["committed"])
-    except (psycopg.OperationalError, redis.ConnectionError):
-        return False
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
 def test_a_killed_keeper_is_started_again_with_its_servers(holder: Holder, state_dir: Path) -> None:
     write(holder.urls, "committed")
@@ -211,7 +141,7 @@ def test_a_killed_keeper_is_started_again_with_its_servers(holder: Holder, state
         before = [holder.keeper(), *holder.servers()]
         before[0].kill()
         eventually(lambda: gone(before))  # noqa: B023 (asked before the next turn)
-        eventually(lambda: answers(holder.urls))
+        eventually(lambda: answers(holder.urls, kept=["committed"]))
         holder.children = psutil.Process(holder.process.pid).children(recursive=True)
     holder.kill()
     eventually(lambda: gone(holder.children))
@@ -242,44 +172,7 @@ def test_a_server_that_dies_is_started_again_at_its_address_with_its_data(holder
         first = next(process for process in living if process.name() == name)
         first.kill()
         eventually(lambda: gone([first]))  # noqa: B023 (asked before the next turn)
-        eventually(lambda: answers(holder.urls))
-
-
-def test_a_second_start_on_a_folder_is_refused_in_one_line_that_names_the_holder(
-    holder: Holder, state_dir: Path
-) -> None:
-    with pytest.raises(Unavailable) as told:
-        EmbeddedServers(state_dir).start()
-    assert f"process {holder.process.pid} already runs its servers here" in str(told.value)
-    assert "TRADEBUS_STATE_DIR" in str(told.value)
-    assert "\n" not in str(told.value)
-    write(holder.urls, "undisturbed")
-
-
-@pytest.mark.usefixtures("used_dir")
-def test_a_second_start_in_the_same_process_is_refused(state_dir: Path) -> None:
-    with EmbeddedServers(state_dir) as urls:
-        with pytest.raises(Unavailable, match=f"process {os.getpid()} already"):
-            EmbeddedServers(state_dir).start()
-        write(urls, "undisturbed")
-
-
-def test_many_starts_at_once_end_with_one_set_of_servers(state_dir: Path) -> None:
-    starters = [
-        subprocess.Popen([sys.executable, str(HOLDER), str(state_dir)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]  # fmt: skip
-    try:
-        lines = [starter.stdout.readline() for starter in starters if starter.stdout]
-        assert sum(bool(line) for line in lines) == 1
-        for starter, line in zip(starters, lines, strict=True):
-            if not line:
-                assert starter.stderr is not None
-                assert "already runs its servers here" in starter.stderr.read()
-    finally:
-        for starter in starters:
-            starter.communicate("")
+        eventually(lambda: answers(holder.urls, kept=["committed"]))
 
 
 def test_what_runs_in_a_folder_can_be_found_from_outside(holder: Holder, state_dir: Path) -> None:

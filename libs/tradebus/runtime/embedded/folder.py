@@ -1,6 +1,6 @@
 """The state folder: where it is, who may have it, and whose system user the Postgres data belongs to.
 
-state_dir/  lock  servers.json  access.json  postgres/  redis/  logs/  sockets/  programs/
+state_dir/  lock  seats  servers.json  access.json  postgres/  redis/  logs/  sockets/  programs/
 
 Nobody but its owner and root may be able to put anything there, or another folder in its place: passwords are said to
 what is found in it. No permission of a folder above it is ever changed.
@@ -12,20 +12,15 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from tradebus.kernel.errors import Unavailable
-from tradebus.runtime.embedded.local import is_alive
 
 # What tradebus keeps in its state folder, the parts of files that are being written left out.
 _OURS = {
-    "lock", "servers.json", "access.json", "postgres", "postgres.partial", "postgres.password", "redis", "logs",
-    "sockets", "programs", "runs", "api_token", ".killswitch", "credentials", "credentials.key", "closing_out",
+    "lock", "seats", "servers.json", "access.json", "postgres", "postgres.partial", "postgres.password", "redis",
+    "logs", "sockets", "programs", "runs", "api_token", ".killswitch", "credentials", "credentials.key", "closing_out",
 }  # fmt: skip
-# How long the servers of a run that was killed may take to end, before the folder is reported as taken.
-_SHUTDOWN_WAIT_SECONDS = 20.0
-_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +38,15 @@ class FolderLock:
         self._path = state_dir / "lock"
         self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def acquire(self) -> None:
-        """Takes the folder. Waits while a run whose starter is gone shuts down.
-
-        Raises Unavailable, naming the process that has the folder and what to do.
-        """
-        for attempt in range(int(_SHUTDOWN_WAIT_SECONDS / _POLL_SECONDS)):
-            if self._try():
-                os.ftruncate(self.descriptor, 0)
-                os.pwrite(self.descriptor, str(os.getpid()).encode(), 0)
-                return
-            # The first attempts also wait out a reader that merely looks (`is_taken`).
-            if attempt > 5 and is_alive(self.owner()):
-                raise Unavailable(
-                    f"{self._path.parent}: process {self.owner()} already runs its servers here; "
-                    "stop it, or name another folder with TRADEBUS_STATE_DIR"
-                )
-            sleep(_POLL_SECONDS)
-        raise Unavailable(
-            f"{self._path.parent}: servers left by process {self.owner()}, which is gone, still hold this folder; "
-            f"end them ({self._leftovers()}) and try again"
-        )
+    def try_acquire(self) -> bool:
+        """Takes the folder where nobody has it."""
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, str(os.getpid()).encode(), 0)
+        return True
 
     def is_taken(self) -> bool:
         """Whether somebody runs servers here now."""
@@ -83,14 +66,8 @@ class FolderLock:
         """Lets go, as far as this process is concerned."""
         os.close(self.descriptor)
 
-    def _try(self) -> bool:
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _leftovers(self) -> str:
+    def leftovers(self) -> str:
+        """What to look for where the servers' processes are to be ended by hand."""
         try:
             pid = (self._path.parent / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0]
         except OSError:

@@ -1,13 +1,16 @@
 """Runs the servers and ends them when the process that asked for them is gone. Standard library only.
 
 Started as a script with a pipe on standard input: one JSON line says what to run, one byte "they answered" (from then
-on a server that dies is started again for as long as it takes, with growing pauses), end of file says stop. It is
-the servers' parent and in a session of its own, so a Ctrl-C in the terminal reaches the services first and the servers
-only through it. On Linux the kernel ends the servers should the keeper itself be killed; elsewhere the folder's lock
-still keeps a second set out.
+on a server that dies is started again for as long as it takes, with growing pauses), end of file says that the starter
+needs them no more. Where others still hold a seat (a shared lock on the file of seats) the keeper says so with one byte
+on standard output and goes on for them; it ends the servers once it has the seats to itself, and keeps them to itself
+until it is gone, so that nobody joins servers that end. It is the servers' parent and in a session of its own, so a
+Ctrl-C in the terminal reaches the services first and the servers only through it. On Linux the kernel ends the servers
+should the keeper itself be killed; elsewhere the folder's lock still keeps a second set out.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -15,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 _TICK_SECONDS = 0.2
@@ -22,6 +26,7 @@ _STOP_SECONDS = 25.0
 _STEADY_TICKS = 25
 _PAUSE_TICKS_MAX = 10
 _PR_SET_PDEATHSIG = 1
+_OTHERS_REMAIN = b"+"
 _now_seconds = time.monotonic  # noqa: TID251 - a script of the standard library alone: it has no kernel to ask
 
 
@@ -91,6 +96,30 @@ def _read_line() -> bytes:
     return line
 
 
+def _nobody_sits(seats: int) -> bool:
+    """Whether no process has a seat; from then on none gets one while this process lives."""
+    try:
+        fcntl.flock(seats, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _others_remain() -> None:
+    """Tells the starter, where it still listens, and lets go of its pipe."""
+    with suppress(BrokenPipeError):
+        os.write(1, _OTHERS_REMAIN)
+    os.dup2(2, 1)
+
+
+def _starter_is_gone(starter: int) -> bool | None:
+    """Waits a tick for what it says: True, it needs the servers no more; False, they have answered; None, nothing."""
+    readable, _, _ = select.select([0], [], [], _TICK_SECONDS)
+    if readable:
+        return not os.read(0, 64)
+    return True if os.getppid() != starter else None
+
+
 def main() -> int:
     starter = os.getppid()
     stopping: list[int] = []
@@ -98,13 +127,20 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     order = json.loads(_read_line())
+    seats = os.open(order["seats"], os.O_RDWR)
     servers = [Server(spec) for spec in order["servers"]]
-    answered, kept_up = bool(order["answered"]), True
-    while kept_up and not stopping and os.getppid() == starter:
-        readable, _, _ = select.select([0], [], [], _TICK_SECONDS)
-        if readable:
-            if not os.read(0, 64):
+    answered, alone, kept_up = bool(order["answered"]), False, True
+    while kept_up and not stopping:
+        if alone:
+            time.sleep(_TICK_SECONDS)
+            if _nobody_sits(seats):
                 break
+        elif (gone := _starter_is_gone(starter)) is not None:
+            if gone and (not answered or _nobody_sits(seats)):
+                break
+            if gone:
+                alone = True
+                _others_remain()
             answered = True
         kept_up = False not in [server.tend(restart=answered) for server in servers]
     for server in servers:

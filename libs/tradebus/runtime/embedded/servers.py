@@ -1,12 +1,9 @@
-"""Starting and stopping the embedded servers, and finding those that run."""
+"""Holding the embedded servers, and finding those that run."""
 
-import json
 import os
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
 from types import TracebackType
@@ -14,50 +11,23 @@ from urllib.parse import urlsplit
 
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
-from tradebus.kernel.rng import seed_for
-from tradebus.runtime.embedded.folder import FolderLock, make_state_dir, read_json, write_private
-from tradebus.runtime.embedded.keeping import Keeping
-from tradebus.runtime.embedded.local import is_free
-from tradebus.runtime.embedded.logs import new_log, telling_line
-from tradebus.runtime.embedded.postgres import Postgres
-from tradebus.runtime.embedded.redis import Redis
-from tradebus.runtime.embedded.sockets import (
-    REDIS_SOCKET,
-    clear_socket_folders,
-    require_own_port,
-    require_own_socket,
-    socket_folder,
-)
+from tradebus.runtime.embedded.folder import FolderLock, make_state_dir, read_json
+from tradebus.runtime.embedded.holding import Seat, Succession
+from tradebus.runtime.embedded.local import is_alive
+from tradebus.runtime.embedded.sockets import REDIS_SOCKET, require_own_port, require_own_socket, socket_folder
+from tradebus.runtime.embedded.starting import ServerChoice, ServerUrls, StartedServers, announcement
 
-# Long: after a crash Postgres replays its log and Redis its file before they answer.
-_READY_SECONDS = 120.0
-_POLL_SECONDS = 0.005
-# Below what systems hand out for outgoing connections: those could sit on the port of a server that restarts, and a
-# client that tries to reach it could even be connected to itself.
-_PORTS = range(20_000, 30_000)
-
-
-@dataclass(frozen=True, slots=True)
-class ServerUrls:
-    """Where the servers are: by port for everybody, by socket file, where there are any, for services beside them.
-    All carry a password: `repr` leaves them out."""
-
-    database_url: str
-    redis_url: str
-    database_socket_url: str = ""
-    redis_socket_url: str = ""
-
-    @property
-    def for_services(self) -> "ServerUrls":
-        """The quickest way to each of them from this machine."""
-        return ServerUrls(self.database_socket_url or self.database_url, self.redis_socket_url or self.redis_url)
-
-    def __repr__(self) -> str:
-        return "ServerUrls(…)"
+# How long another's servers may take to answer: it may have to make the cluster first. What a process has left that is
+# gone has less time to end.
+_OTHERS_READY_SECONDS = 150.0
+_LEFTOVERS_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+_ADDRESSES = ("database_url", "redis_url", "database_socket_url", "redis_socket_url")
 
 
 class EmbeddedServers:
-    """Postgres and Redis in one folder, from start() to stop() or to the end of this process.
+    """Postgres and Redis in one folder, from start() to stop() or to the end of this process: started here, or shared
+    with whoever runs them there already. They end when the last who holds them lets go, whoever started them.
 
     `postgres` and `redis` say which of them to run; the URL of the other is "". `postgres_bin` is a folder with other
     Postgres programs than the wheel's.
@@ -67,15 +37,15 @@ class EmbeddedServers:
         self, state_dir: Path, *, postgres: bool = True, redis: bool = True, postgres_bin: Path | None = None
     ) -> None:
         self._state_dir = state_dir
-        self._wants_postgres = postgres
-        self._wants_redis = redis
-        self._postgres_bin = postgres_bin
-        self._started = False
+        self._wanted = ServerChoice(postgres, redis, postgres_bin)
+        self._is_held = False
+        self._ours: StartedServers | None = None
         self._running = ExitStack()
 
     def start(self) -> ServerUrls:
-        """Returns once both answer. Raises Unavailable in one line: the folder is taken, or a server does not start."""
-        if self._started:
+        """Returns once both answer. Raises Unavailable in one line: a server does not start, or what another process
+        runs in the folder is not all that is wanted."""
+        if self._is_held:
             raise RuntimeError("already started")
         try:
             return self._start()
@@ -86,7 +56,8 @@ class EmbeddedServers:
             ) from error
 
     def stop(self) -> None:
-        """Ends both in order and frees the folder. Does nothing where they do not run."""
+        """Lets go of them. Where nobody else holds them they end; those that were started here are gone on return. Does
+        nothing where they are not held."""
         self._running.close()
 
     def __enter__(self) -> ServerUrls:
@@ -100,51 +71,81 @@ class EmbeddedServers:
     def _start(self) -> ServerUrls:
         with ExitStack() as undo:
             state_dir = make_state_dir(self._state_dir)
-            lock = FolderLock(state_dir)
-            undo.callback(lock.close)
-            lock.acquire()
-            servers, urls = self._configure(state_dir)
-            clear_socket_folders(state_dir)
-            for server in servers:
-                server.prepare()
-                new_log(server.log)
-            kept = Keeping([server.command() for server in servers], lock_descriptor=lock.descriptor)
-            undo.callback(kept.stop)
-            _wait_ready(servers, kept)
-            said = state_dir / "servers.json"
-            write_private(said, json.dumps(asdict(urls)))
-            undo.callback(said.unlink, missing_ok=True)
-            undo.callback(setattr, self, "_started", False)
-            self._started = True
-            self._running = undo.pop_all()
+            undo.callback(self._end)
+            seat = Seat(state_dir)
+            undo.callback(seat.leave)
+            found = _lock_or_servers(state_dir)
+            if isinstance(found, FolderLock):
+                self._ours = StartedServers(state_dir, found, self._wanted)
+                urls = self._ours.urls
+            else:
+                urls = found
+                _require(self._wanted, urls, state_dir)
+                succession = Succession(state_dir, self._successor(state_dir, urls))
+                undo.callback(succession.stop)
+            undo.callback(seat.leave)  # the first thing then: our keeper is to find whoever sits there besides us
+            self._running, self._is_held = undo.pop_all(), True
         return urls
 
-    def _configure(self, state_dir: Path) -> tuple[list[Postgres | Redis], ServerUrls]:
-        """The servers wanted, with the passwords and, where they are free, the ports this folder had before."""
-        (state_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-        kept = state_dir / "access.json"
-        known = read_json(kept)
-        ports = _free_ports(state_dir, [int(known.get("postgres_port", 0)), int(known.get("redis_port", 0))])
-        access = {
-            "postgres_password": known.get("postgres_password") or secrets.token_urlsafe(24),
-            "redis_password": known.get("redis_password") or secrets.token_urlsafe(24),
-            "postgres_port": ports[0],
-            "redis_port": ports[1],
-        }
-        if access != known:
-            write_private(kept, json.dumps(access))
-        servers: list[Postgres | Redis] = []
-        postgres_urls = redis_urls = ("", "")
-        if self._wants_postgres:
-            password = str(access["postgres_password"])
-            postgres = Postgres(state_dir, bin_dir=self._postgres_bin, port=ports[0], password=password)
-            servers.append(postgres)
-            postgres_urls = (postgres.url, postgres.socket_url)
-        if self._wants_redis:
-            redis = Redis(state_dir, port=ports[1], password=str(access["redis_password"]))
-            servers.append(redis)
-            redis_urls = (redis.url, redis.socket_url)
-        return servers, ServerUrls(postgres_urls[0], redis_urls[0], postgres_urls[1], redis_urls[1])
+    def _successor(self, state_dir: Path, urls: ServerUrls) -> Callable[[FolderLock, Callable[[], bool]], None]:
+        """Starts what had run before, at the addresses that everybody has been told."""
+        same = replace(self._wanted, postgres=bool(urls.database_url), redis=bool(urls.redis_url))
+
+        def take_over(lock: FolderLock, given_up: Callable[[], bool]) -> None:
+            self._ours = StartedServers(state_dir, lock, same, same_addresses=True, given_up=given_up)
+
+        return take_over
+
+    def _end(self) -> None:
+        ours, self._ours, self._is_held = self._ours, None, False
+        if ours is not None:
+            ours.stop()
+
+
+def _lock_or_servers(state_dir: Path) -> FolderLock | ServerUrls:
+    """The folder's lock where nobody runs servers there, else theirs, once they answer. Raises Unavailable
+    where they do not, naming the process that has the folder and what to do."""
+    lock = FolderLock(state_dir)
+    began_ns = monotonic_ns()
+    while not lock.try_acquire():
+        try:
+            if (urls := running_servers(state_dir)) is not None:
+                lock.close()
+                return urls
+            _require_hope(lock, state_dir, waited_seconds=(monotonic_ns() - began_ns) / 1e9)
+        except Unavailable:
+            lock.close()
+            raise
+        sleep(_POLL_SECONDS)
+    return lock
+
+
+def _require_hope(lock: FolderLock, state_dir: Path, *, waited_seconds: float) -> None:
+    starter_pid = lock.owner()
+    if not is_alive(starter_pid):
+        if waited_seconds > _LEFTOVERS_SECONDS:
+            raise Unavailable(
+                f"{state_dir}: servers left by process {starter_pid}, which is gone, still hold this folder; "
+                f"end them ({lock.leftovers()}) and try again"
+            )
+    elif waited_seconds > _OTHERS_READY_SECONDS:
+        raise Unavailable(
+            f"{state_dir}: process {starter_pid} starts its servers here, and they do not answer; "
+            "stop it, or name another folder with TRADEBUS_STATE_DIR"
+        )
+
+
+def _require(wanted: ServerChoice, urls: ServerUrls, state_dir: Path) -> None:
+    missing = [
+        name for name, asked, url in (
+            ("Postgres", wanted.postgres, urls.database_url), ("Redis", wanted.redis, urls.redis_url)
+        ) if asked and not url
+    ]  # fmt: skip
+    if missing:
+        raise Unavailable(
+            f"{state_dir}: process {urls.starter_pid} already runs its servers here, without {missing[0]}; "
+            "stop it, or name another folder with TRADEBUS_STATE_DIR"
+        )
 
 
 def running_servers(state_dir: Path) -> ServerUrls | None:
@@ -156,12 +157,14 @@ def running_servers(state_dir: Path) -> ServerUrls | None:
         return None
     lock = FolderLock(state_dir)
     try:
-        said = read_json(state_dir / "servers.json") if lock.is_taken() else {}
+        said = read_json(announcement(state_dir)) if lock.is_taken() else {}
     finally:
         lock.close()
     if not said:
         return None
-    urls = ServerUrls(**{name: str(said.get(name, "")) for name in (field.name for field in fields(ServerUrls))})
+    urls = ServerUrls(
+        **{name: str(said.get(name, "")) for name in _ADDRESSES}, starter_pid=int(said.get("starter_pid", 0))
+    )
     folder, owner_uid = socket_folder(state_dir.resolve(), "redis"), (state_dir / "lock").stat().st_uid
     if folder is not None and urls.redis_socket_url:
         require_own_socket(folder / REDIS_SOCKET, owner_uid=owner_uid)
@@ -186,29 +189,5 @@ def servers_from_environment(state_dir: Path) -> Iterator[ServerUrls]:
             redis_url=redis_url or urls.redis_url,
             database_socket_url=database_url or urls.database_socket_url,
             redis_socket_url=redis_url or urls.redis_socket_url,
+            starter_pid=urls.starter_pid,
         )
-
-
-def _wait_ready(servers: Sequence[Postgres | Redis], kept: Keeping) -> None:
-    give_up_ns = monotonic_ns() + int(_READY_SECONDS * 1e9)
-    waiting = list(servers)
-    while waiting := [server for server in waiting if not server.is_ready()]:
-        if kept.has_ended or monotonic_ns() > give_up_ns:
-            server = waiting[0]
-            reason = telling_line(server.log.read_text(errors="replace"))
-            raise Unavailable(f"{server.NAME} did not start: {reason} (log: {server.log})")
-        sleep(_POLL_SECONDS)
-    kept.servers_answered()
-
-
-def _free_ports(state_dir: Path, preferred: Sequence[int]) -> list[int]:
-    """Each preferred port where it is free, so that addresses outlive a restart; the folder's next free one else."""
-    first = seed_for(0, "port", str(state_dir)) % len(_PORTS)
-    found: list[int] = []
-    for wanted in preferred:
-        candidates = chain([wanted] if wanted else [], _PORTS[first:], _PORTS[:first])
-        port = next((port for port in candidates if port not in found and is_free(port)), None)
-        if port is None:
-            raise Unavailable(f"no free port from {_PORTS.start} to {_PORTS.stop - 1} on 127.0.0.1: end some servers")
-        found.append(port)
-    return found
