@@ -26,6 +26,7 @@ from services.execution.recovery.untaken import Untaken
 from services.execution.service import ExecutionService
 from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.settings import ExecutionSettings
+from services.execution.trades.commanded import CommandedExits
 from services.execution.trades.commits import Commits
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
@@ -107,7 +108,7 @@ def wire(
     traded = _traded(sessions, governor)
     commits = Commits(books, clock, roster=roster, follower=paper, metrics=metrics, traded=traded)
     pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
-    sending = Sending(gateway, roster, pulse, killed=lambda: sessions.killed, passed_ns=passed_ns)
+    sending = Sending(gateway, roster, pulse, closed=_closed(sessions, paced=settings.paced), passed_ns=passed_ns)
     quarantine = Quarantine(timers, registry)
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
@@ -124,14 +125,15 @@ def wire(
 
     manager = AccountManager(accounts, sessions, reconciler, timers=timers) if accounts is not None else None
     market = _market_time(settings, clock)
+    turn = asyncio.Lock()
+    commanded = CommandedExits(keeper, supervisor, sessions, market, clock=clock, turn=turn, paced=settings.paced)
     housekeeping = Housekeeping(
-        recovery, supervisor, sessions, manager=manager,
+        recovery, supervisor, sessions, manager=manager, commanded=commanded,
         last_line=LastLine(keeper, sessions, market, grace_seconds=settings.square_off_grace_seconds),
         orphan_seconds=settings.orphan_seconds, paced=settings.paced,
     )  # fmt: skip
-    turn = asyncio.Lock()
     execution = Execution(
-        keeper, supervisor, sessions, housekeeping, turn=turn, manager=manager, market=market, passed_ns=passed_ns,
+        keeper, supervisor, sessions, housekeeping, commanded, manager=manager, market=market, passed_ns=passed_ns,
         metrics=metrics, paced=settings.paced,
     )  # fmt: skip
     aside = AsideApprovals(books, stream=INTENTS_STREAM, clock=clock, publish=outbox.flush, metrics=metrics)
@@ -160,6 +162,11 @@ def _times(sessions: ExecutionSessions, accounts: Accounts | None) -> tuple[Call
         return lambda session_id: ask(accounts) if accounts is not None and sessions.is_at_broker(session_id) else 0
 
     return of(Accounts.passed_ns), of(Accounts.now_ns)
+
+
+def _closed(sessions: ExecutionSessions, *, paced: bool) -> Callable[[str], bool]:
+    """Whether no entry leaves for a session any more. Paced, risk alone says which there are, but for a KILL."""
+    return lambda session_id: sessions.killed or (not paced and bool(sessions.closed.why(session_id)))
 
 
 def _market_time(settings: ExecutionSettings, clock: Clock) -> MarketTime:

@@ -1,12 +1,11 @@
 """Entries from the bus to changes of trades.
 
-    intents ─► open / exit      md.ticks ─► supervise      commands ─► take sessions up, kill
+    intents ─► open / exit      md.ticks ─► supervise      commands ─► take sessions up, close (KILL, FLATTEN, STOP)
 
 Free-running, each has a consumer of its own: an order never waits for the reading or acknowledging of ticks, and a kill
 for nothing. Paced, one consumer carries everything in the merged order.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -15,11 +14,12 @@ from services.execution.accounts.manager import AccountManager
 from services.execution.metrics import ExecutionMetrics
 from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.sessions import PAPER, ExecutionSessions
+from services.execution.trades.commanded import CommandedExits
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import Kill, StartTrading
+from tradebus.contracts.commands import Flatten, Kill, StartTrading, StopTrading
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
@@ -34,16 +34,16 @@ _log = structlog.get_logger()
 
 class Execution:
     """The one entry point of all placements. A handler for `tradebus.runtime.consumer`, of one consumer or several:
-    `turn` is held by whoever handles intents, ticks or housekeeping; a kill waits for it only where the market's order
-    matters (paper)."""
+    the turn is held by whoever handles intents, ticks or housekeeping; what a command closes waits for it only where
+    the market's order matters (paper)."""
 
     def __init__(
-        self, keeper: Keeper, supervisor: TradeSupervisor, sessions: ExecutionSessions, housekeeping: Housekeeping, *,
-        turn: asyncio.Lock, manager: AccountManager | None, market: MarketTime, passed_ns: Callable[[str], int],
-        metrics: ExecutionMetrics, paced: bool,
+        self, keeper: Keeper, supervisor: TradeSupervisor, sessions: ExecutionSessions, housekeeping: Housekeeping,
+        commanded: CommandedExits, *, manager: AccountManager | None, market: MarketTime,
+        passed_ns: Callable[[str], int], metrics: ExecutionMetrics, paced: bool,
     ) -> None:  # fmt: skip
         self._keeper, self._supervisor, self._sessions, self._housekeeping = keeper, supervisor, sessions, housekeeping
-        self._turn, self._manager, self._market, self._passed_ns = turn, manager, market, passed_ns
+        self._commanded, self._manager, self._market, self._passed_ns = commanded, manager, market, passed_ns
         self._metrics, self._paced, self._roster = metrics, paced, keeper.roster
         self._handlers: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
             INTENTS_STREAM: self._on_intent,
@@ -97,6 +97,8 @@ class Execution:
             return "kill_switch"
         if max(self._supervisor.now_ns, self._passed_ns(approval.session_id or "")) > approval.valid_until_ns:
             return "stale_approval"
+        if not self._paced and (closed := self._sessions.closed.why(approval.session_id or "")):
+            return closed
         return (self._manager.blocked(approval.session_id) or None) if self._manager is not None else None
 
     async def _on_ticks(self, entry: Entry) -> Answer:
@@ -116,25 +118,12 @@ class Execution:
                 self._manager.attach(message.spec, new=True)
             else:
                 await self._sessions.take_up(message)
-        elif isinstance(message, Kill) and await self._sessions.kill(message):
-            await self._kill(message)
+        elif isinstance(message, Kill):
+            if await self._sessions.kill(message):
+                await self._commanded.kill()
+        elif isinstance(message, Flatten | StopTrading):
+            await self._commanded.obey(message)
         return DONE
-
-    async def _kill(self, message: Message) -> None:
-        """Risk asks for the same exits; whoever comes first, the other finds nothing to do."""
-        # In the market's time: a command carries wall time, which a market that runs behind it would never reach.
-        decide = exit_at(reason="kill_switch", at_ns=self._supervisor.now_ns or message.ts_event_ns)
-        trades = list(self._roster.alive.values())
-        at_brokers = [trade.pos_id for trade in trades if self._sessions.is_at_broker(trade.session_id)]
-        await asyncio.gather(*(self._keeper.attempt(pos_id, decide) for pos_id in at_brokers))
-        for trade in trades:
-            if not self._sessions.is_at_broker(trade.session_id):
-                async with self._own_turn():
-                    await self._keeper.attempt(trade.pos_id, decide)
-
-    def _own_turn(self) -> "asyncio.Lock | _Held":
-        """Paced, this is called within the turn already."""
-        return _Held() if self._paced else self._turn
 
 
 class Commands:
@@ -151,11 +140,3 @@ class Commands:
 
     async def commit(self) -> bool:
         return True
-
-
-class _Held:
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, *_: object) -> None:
-        return None

@@ -1,13 +1,15 @@
-"""The sessions execution has taken up, and the kill switch as the book has it."""
+"""The sessions execution has taken up, which of them are closed to entries, and the kill switch as the book has it."""
 
 from collections.abc import Collection
 
 from services.execution.books.ports import CONSUMER
+from services.execution.closed_sessions import ClosedSessions
 from tradebus.contracts.commands import Kill, StartTrading
 from tradebus.contracts.sessions import PaperSettings, SessionSpec, SessionStatus
 from tradebus.kernel.errors import InvalidInput
 from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, sessions_book
+from tradebus.store.books.sessions import StoredSession
 
 PAPER = "paper"
 _LOOKS = 3  # before a command that may be on its way counts as lost
@@ -19,8 +21,9 @@ class ExecutionSessions:
     def __init__(self, book: Book) -> None:
         self._book, self._sessions, self._switch = book, sessions_book(book), kill_switch_book(book)
         self._specs: dict[str, SessionSpec] = {}
+        self._alive: list[StoredSession] = []  # at the last look
         self._waiting: dict[str, int] = {}  # looks at which a session was still to be taken up
-        self.killed = False
+        self.closed, self.killed = ClosedSessions(), False
 
     async def load(self, trading: Collection[str]) -> None:
         """Takes up again what was alive before a restart, and the sessions that hold trades (`trading`)."""
@@ -28,7 +31,7 @@ class ExecutionSessions:
             self.remember(session.spec)
         for spec in (await self._sessions.specs(trading)).values():
             self.remember(spec)
-        await self.refresh_kill_switch()
+        await self.refresh()
 
     async def take_up(self, message: StartTrading) -> None:
         """Says, once and durably, that execution has the session."""
@@ -39,8 +42,8 @@ class ExecutionSessions:
 
     async def unheard(self) -> list[SessionSpec]:
         """Sessions that wait to be taken up and whose command did not come from one look to the next: the bus may lose
-        everything. Each is given once."""
-        starting = [one.spec for one in await self._sessions.alive() if one.status is SessionStatus.STARTING]
+        everything. Each is given once. After a `refresh`."""
+        starting = [one.spec for one in self._alive if one.status is SessionStatus.STARTING]
         if not starting:
             self._waiting = {}
             return []
@@ -80,7 +83,11 @@ class ExecutionSessions:
         spec = self._specs.get(session_id)
         return spec is not None and spec.broker != PAPER
 
-    async def refresh_kill_switch(self) -> None:
+    async def refresh(self) -> None:
+        """How the sessions stand by the book, and the kill switch."""
+        known = set(self._specs)  # before: one of them that is not alive then is over
+        self._alive = await self._sessions.alive()
+        self.closed.look(self._alive, known=known)
         switch = await self._switch.read()
         self.killed = switch is not None and switch.engaged
 
@@ -103,5 +110,6 @@ class ExecutionSessions:
             spec = await self._sessions.spec(session_id)
             if spec is None:
                 raise InvalidInput(f"session {session_id} is not in the book")
+            self.closed.found(session_id, await self._sessions.status(session_id))
             self.remember(spec)
         return self._specs[session_id]

@@ -14,6 +14,7 @@ from tradebus.trading.states import OrderState
 
 MARKET_PROTECTION_PCT = 3.0
 SQUARE_OFF = "square_off"
+KILL_SWITCH, FLATTEN, STOP_TRADING = "kill_switch", "flatten", "stop_trading"  # reasons, as risk has them
 
 Decide = Callable[[Trade, TradeStep], None]
 
@@ -207,7 +208,7 @@ class Priority(IntEnum):
     IN = 3
 
 
-_OF_REASON = {"kill_switch": Priority.KILL, "flatten": Priority.FLATTEN, "stop_trading": Priority.FLATTEN}
+_OF_REASON = {KILL_SWITCH: Priority.KILL, FLATTEN: Priority.FLATTEN, STOP_TRADING: Priority.FLATTEN}
 
 
 def priority_of(trade: Trade, request: Request) -> Priority:

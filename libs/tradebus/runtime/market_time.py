@@ -39,6 +39,11 @@ class MarketTime:
         elapsed_ns = max(0, self._machine.now_ns() - self._published_ns)
         return self._slice_ns + int(elapsed_ns * self._speed)
 
+    def at_ns(self, machine_ns: int, *, is_live: bool) -> int | None:
+        """The market's time when the machine's clock said `machine_ns`, not after now; None as for `now_ns`."""
+        now_ns = self.now_ns(is_live=is_live)
+        return None if now_ns is None else now_ns - int(max(0, self._machine.now_ns() - machine_ns) * self._speed)
+
     def _published_at(self, entry_id: str) -> int | None:
         """None where the bus' clock is another one than ours: its ids say nothing of when."""
         published_ns = id_order(entry_id)[0] * NANOSECONDS_PER_MILLISECOND

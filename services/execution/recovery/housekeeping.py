@@ -1,5 +1,5 @@
-"""What is done every so often: the kill switch, orphans, strays, unknown outcomes, missed deadlines, sessions whose
-command was lost, positions that nobody closes.
+"""What is done every so often: kill switch and sessions as the book has them, orphans, strays, unknown outcomes, missed
+deadlines, sessions whose command was lost, exits that stand, positions that nobody closes.
 
 Questions to brokers are asked beside the turn, each in a task of its own: one that hangs holds up nobody else, not at
 the start either. The paper broker answers at once and is asked in line.
@@ -15,8 +15,10 @@ from services.execution.accounts.manager import AccountManager
 from services.execution.books.ports import Stale
 from services.execution.recovery.recovery import TradeRecovery
 from services.execution.sessions import PAPER, ExecutionSessions
+from services.execution.trades.commanded import CommandedExits
 from services.execution.trades.square_off import LastLine
 from services.execution.trades.supervisor import TradeSupervisor
+from tradebus.execution.decisions import KILL_SWITCH
 from tradebus.runtime.patience import PASSING
 
 _ASKED_AT_ONCE = 4  # questions to one account
@@ -28,19 +30,21 @@ class Housekeeping:
 
     def __init__(
         self, recovery: TradeRecovery, supervisor: TradeSupervisor, sessions: ExecutionSessions, *,
-        manager: AccountManager | None, last_line: LastLine, orphan_seconds: float, paced: bool,
+        manager: AccountManager | None, last_line: LastLine, commanded: CommandedExits, orphan_seconds: float,
+        paced: bool,
     ) -> None:  # fmt: skip
         self._recovery, self._supervisor, self._sessions = recovery, supervisor, sessions
         self._manager, self._orphan_seconds, self._paced = manager, orphan_seconds, paced
-        self._last_line = last_line
+        self._last_line, self._commanded = last_line, commanded
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}  # by position and order ("" for all of it)
         self._narrow: dict[str, asyncio.Semaphore] = {}  # by session's account
 
     async def keep_house(self) -> None:
         """One round. No tick passes between taking a trade over and following its orders."""
-        await self._sessions.refresh_kill_switch()
+        await self._sessions.refresh()
         await self._take_up_unheard()
-        for pos_id in await self._recovery.adopt_orphans(silent_seconds=self._orphan_seconds):
+        adopted = await self._recovery.adopt_orphans(silent_seconds=self._orphan_seconds)
+        for pos_id in adopted:
             _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
         await self.recover_strays()
         for pos_id, session_id, order_id in self._recovery.questions():
@@ -50,8 +54,9 @@ class Housekeeping:
         await self._supervisor.meet_missed()
         if not self._paced:  # there everybody waits for risk
             await self._last_line.look()
-        if self._sessions.killed and not self._paced:
-            await self._supervisor.leave_all("kill_switch")  # also what was not known yet when the command came
+            if self._sessions.killed:
+                await self._supervisor.leave_all(KILL_SWITCH)  # also what was not known yet when the command came
+            await self._commanded.look(adopted)
 
     async def recover_strays(self) -> None:
         """Trades of an earlier life, adopted, or forgotten in the middle of something that failed."""

@@ -26,13 +26,13 @@ class Sending:
     crash a committed order whose request may have left is one of them."""
 
     def __init__(
-        self, gateway: OrderGateway, roster: Roster, pulse: Pulse, *, killed: Callable[[], bool],
+        self, gateway: OrderGateway, roster: Roster, pulse: Pulse, *, closed: Callable[[str], bool],
         passed_ns: Callable[[str], int],
     ) -> None:  # fmt: skip
-        """`killed`: whether the kill switch stands. `passed_ns`: the event time that has certainly passed for a
-        session, 0 where ticks alone tell."""
+        """`closed`: whether no entry leaves for a session any more. `passed_ns`: the event time that has
+        certainly passed for a session, 0 where ticks alone tell."""
         self.gateway, self._roster, self._pulse = gateway, roster, pulse
-        self._killed, self._passed_ns = killed, passed_ns
+        self._closed, self._passed_ns = closed, passed_ns
         self.doubts: set[tuple[str, str]] = set()
 
     async def send(self, trade: Trade, request: Request) -> Decide | None:
@@ -63,7 +63,9 @@ class Sending:
             return trade.exit_reason is not None
         if order is not trade.entry_order():
             return False
-        return trade.exit_reason is not None or self._killed() or decisions.outdated(trade, order, now_ns)
+        if trade.exit_reason is not None or self._closed(trade.session_id):
+            return True
+        return decisions.outdated(trade, order, now_ns)
 
     async def in_its_book(self, trade: Trade, order: Order) -> bool:
         """Whether the broker's book is the one that the trade's orders are in, told by the entry that has filled.

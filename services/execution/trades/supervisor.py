@@ -75,8 +75,11 @@ class TradeSupervisor:
         """Asks for the exit of every trade that is not on its way out."""
         for trade in list(self._keeper.roster.alive.values()):
             if trade.exit_reason is None:
-                at_ns = max(self.now_ns, self._passed_ns(trade.session_id), trade.created_ns)
-                await self._keeper.attempt(trade.pos_id, exit_at(reason=reason, at_ns=at_ns))
+                await self._keeper.attempt(trade.pos_id, exit_at(reason=reason, at_ns=self.exit_ns(trade)))
+
+    def exit_ns(self, trade: Trade) -> int:
+        """When an exit takes effect that is asked for now, in the market's time."""
+        return max(self.now_ns, self._passed_ns(trade.session_id), trade.created_ns)
 
     def unsaved(self) -> list[Trade]:
         """Open trades whose extremes should be stored now: at most once a second of event time."""

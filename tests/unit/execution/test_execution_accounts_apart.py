@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from testkit.broker_life import BrokerLife, opened
 from testkit.execution_brokers import PRICE, SECOND, TEN, approval, spec
-from testkit.fake_broker import MASTER, FakeBook, FakeBroker
+from testkit.fake_broker import MASTER, FakeBroker
+from testkit.hanging_book import HangingBook
 
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Kill
@@ -12,39 +13,8 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.ids import derive_id
 from tradebus.store.books import kill_switch_book
-from tradebus.trading.orders import BrokerStatus, Lookup, OrderModification, OrderRequest, Outcome
+from tradebus.trading.orders import BrokerStatus
 from tradebus.trading.states import OrderState
-
-
-class HangingBook(FakeBook):
-    """Every request hangs while `answering` is cleared; it is noted when it comes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    async def place(self, request: OrderRequest) -> Outcome:
-        self.asked.append(f"place {request.transaction}")
-        await self.answering.wait()
-        return await super().place(request)
-
-    async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
-        self.asked.append("modify")
-        await self.answering.wait()
-        return await super().modify(account, broker_order_id, change)
-
-    async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
-        self.asked.append("cancel")
-        await self.answering.wait()
-        return await super().cancel(account, broker_order_id, at_ns=at_ns)
-
-    async def find_by_tag(self, account: str, tag: str) -> Lookup:
-        self.asked.append("look up")
-        return await super().find_by_tag(account, tag)
-
-    async def order_book(self, account: str):
-        await self.answering.wait()
-        return await super().order_book(account)
 
 
 def brokers() -> tuple[FakeBroker, FakeBroker]:
