@@ -42,18 +42,37 @@ app = typer.Typer(
 )
 
 
+# Commands that ask the calendar nothing here, or that a person needs most when a file of his is broken.
+_WITHOUT_MARKET_RULES = frozenset({
+    "version", "start", "stop", "pause", "resume", "flatten", "status", "tail", "login", "migrate", "streams",
+})  # fmt: skip
+
+
+def _read_market_rules(command: str) -> None:
+    """Of the file that TRADEBUS_MARKET_RULES names, for commands that need them. `kill` goes on without it."""
+    # Where none is named, nothing of the calendar is imported for a word of help.
+    if not os.environ.get("TRADEBUS_MARKET_RULES") or command in _WITHOUT_MARKET_RULES:
+        return
+    from tradebus.config.market_rules import install_market_rules
+
+    try:
+        install_market_rules()
+    except TradebusError as error:
+        if command != "kill":
+            raise
+        sys.stderr.write(f"tradebus kill: {error}\ntradebus kill: THE BUILT-IN MARKET RULES HOLD for this kill\n")
+
+
 @app.callback()
 def options(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", help="Services log at level debug.")] = False,
     silent: Annotated[bool, typer.Option("--silent", help="No progress and no remarks on stderr.")] = False,
 ) -> None:
     """Options of every command stand before its name: tradebus --silent demo."""
     Verbosity.silent = silent
     Verbosity.log_level = "debug" if verbose else "info"
-    if os.environ.get("TRADEBUS_MARKET_RULES"):  # else nothing of the calendar is imported for a word of help
-        from tradebus.config.market_rules import install_market_rules
-
-        install_market_rules()
+    _read_market_rules(context.invoked_subcommand or "")
 
 
 @app.command()

@@ -296,3 +296,29 @@ def test_kill_means_the_stack_that_ran_last_and_the_default_one(tmp_path: Path) 
     write_run(folder, RunState("default", "up", "live", 2**22 + 1, "", str(tmp_path), "", "", "", ""))
     assert [target.namespace for target in targets(None, state=tmp_path)] == ["", "live"]
     assert [target.namespace for target in targets("live", state=tmp_path)] == ["live"]
+
+
+@pytest.mark.parametrize("rules", ["no such file", "broken.json"])
+def test_a_market_rules_file_that_cannot_be_read_stops_only_what_asks_for_rules(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rules: str
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    monkeypatch.setenv("TRADEBUS_MARKET_RULES", str(tmp_path / rules))
+    for arguments in (["trade", "--history", "x.csv"], ["backtest", "--history", "x.csv"], ["up"]):
+        assert "TRADEBUS_MARKET_RULES" in refused(run(*arguments), 2)
+    for arguments, code in ((["version"], 0), (["status"], 3), (["tail", "orders"], 3), (["stop", "123"], 3)):
+        found = run(*arguments)
+        assert found.code == code
+        assert "TRADEBUS_MARKET_RULES" not in found.stderr
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_kill_goes_on_with_the_built_in_rules_and_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reset: bool
+) -> None:
+    monkeypatch.setenv("TRADEBUS_MARKET_RULES", str(tmp_path / "no such file"))
+    found = run("--silent", "kill", "--seconds", "1", *(["--reset"] if reset else []))
+    assert found.code == 0, found.stderr
+    assert "is no file" in found.stderr
+    assert "THE BUILT-IN MARKET RULES HOLD" in found.stderr
+    assert (tmp_path / ".killswitch").exists() is not reset
