@@ -214,7 +214,7 @@ def _senders(
     make = partial(
         Sender, delivery=keeper, roster=keeper.roster, pacing=governor, timers=timers, metrics=governor.metrics
     )  # fmt: skip
-    senders = Senders(sessions, make)
+    senders = Senders(sessions, make, timers=timers)
     if connected:
         keeper.connect(senders)
     return senders

@@ -71,8 +71,9 @@ class ExecutionService:
 
     @property
     def troubles(self) -> list[Trouble]:
-        """What keeps its consumers from their work."""
-        return [trouble for consumer in self._consumers for trouble in consumer.troubles]
+        """What keeps its consumers from their work, and accounts from sending."""
+        consumers = [trouble for consumer in self._consumers for trouble in consumer.troubles]
+        return [*consumers, *self._senders.troubles]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Begins from the book, then handles entries until told to stop."""

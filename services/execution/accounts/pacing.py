@@ -2,9 +2,16 @@
 
 from typing import Protocol
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk
+from tradebus.execution.governor.limits import OrderLane
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.runtime.consuming.trouble import Trouble
+
+AGAIN_NS = NANOSECONDS_PER_SECOND  # after a failure
+_log = structlog.get_logger()
 
 
 class Pacing(Protocol):
@@ -22,6 +29,26 @@ class PassThrough:
         return ADMITTED
 
 
+class SurePacing:
+    """An account's pacing that raises nothing, whatever the one behind it does: entries wait then, exits leave, and
+    `trouble` says so."""
+
+    def __init__(self, pacing: Pacing, account: str, *, metrics: "SenderMetrics") -> None:
+        self._pacing, self._account, self._metrics = pacing, account, metrics
+        self.trouble = Trouble()
+
+    async def admit(self, ask: OrderAsk) -> Admission:
+        """See `Pacing`."""
+        try:
+            admission = await self._pacing.admit(self._account, ask)
+        except Exception as error:  # noqa: BLE001 - whatever it raises, exits find their way out
+            self.trouble.problem = f"the order governor of {self._account} fails: entries wait, exits leave without it"
+            self._metrics.failed(self._account, error, of="governor")
+            return Admission(wait_ns=AGAIN_NS) if ask.lane is OrderLane.ENTRY else ADMITTED
+        self.trouble.problem = None
+        return admission
+
+
 class SenderMetrics:
     """One per registry, shared by all senders and the governor."""
 
@@ -29,6 +56,11 @@ class SenderMetrics:
         self.admitted = Counter(
             "tradebus_execution_requests_total", "Requests that left for a broker", ["account", "priority"],
             registry=registry,
+        )  # fmt: skip
+        self.failures = Counter(
+            "tradebus_execution_sender_failures_total",
+            "Failures of a sender that it lived through: of the order governor, of one request, of its task",
+            ["account", "of"], registry=registry,
         )  # fmt: skip
         self.waiting = Gauge(
             "tradebus_execution_requests_waiting", "Requests that wait for their account", ["account"],
@@ -63,3 +95,8 @@ class SenderMetrics:
             "Whether the account's order budget is counted with all its processes (1), or by this one alone (0)",
             ["account"], registry=registry,
         )  # fmt: skip
+
+    def failed(self, account: str, error: BaseException | None, *, of: str, **about: str) -> None:
+        """A failure that a sender lives through, of its governor, a request or its task."""
+        self.failures.labels(account, of).inc()
+        _log.error("a sender goes on after a failure", account=account, of=of, **about, exc_info=error)

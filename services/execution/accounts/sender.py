@@ -5,7 +5,8 @@
 Invariants (tested): requests of one trade leave in the order they were decided, one at a time, but that a new exit
 waits for no answer (it is decided only where nothing is under way that it could race, or what is may never come);
 of different trades the more urgent goes first; entries never use up what exits need; a broker that hangs holds up
-this account and no other.
+this account and no other; whatever its governor or one request raises, the account goes on sending: entries wait for a
+governor that fails, exits leave without it.
 What waits here is committed and has not left: after a crash it is looked up and sent by whoever recovers the trade.
 """
 
@@ -16,13 +17,14 @@ from typing import Protocol
 
 import structlog
 
-from services.execution.accounts.pacing import Pacing, SenderMetrics
+from services.execution.accounts.pacing import AGAIN_NS, Pacing, SenderMetrics, SurePacing
 from tradebus.execution.decisions import Priority, is_new_exit, priority_of
 from tradebus.execution.governor.budget import Admission, OrderAsk
 from tradebus.execution.governor.lanes import ask_of
 from tradebus.execution.governor.limits import OrderLane
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Request
+from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.waiting.timers import sleep
@@ -78,12 +80,14 @@ class Sender:
         metrics: SenderMetrics,
     ) -> None:  # fmt: skip
         self.account = account
-        self._delivery, self._roster, self._pacing, self._timers = delivery, roster, pacing, timers
-        self._metrics = metrics
+        self._delivery, self._roster, self._timers = delivery, roster, timers
+        self.metrics, self._pacing = metrics, SurePacing(pacing, account, metrics=metrics)
+        self.trouble = self._pacing.trouble
         self._waiting: list[_Waiting] = []
         self._number = 0
         self._under_way: dict[int, tuple[str, Priority]] = {}  # by number: the position, how urgent
         self._tasks: set[asyncio.Task[None]] = set()
+        self._aside: dict[int, int] = {}  # requests that failed, by number: until when (monotonic)
         self._changed = asyncio.Event()
 
     def put(self, pos_id: str, requests: Sequence[Request]) -> None:
@@ -100,12 +104,15 @@ class Sender:
         return pos_id in self._busy() or any(one.pos_id == pos_id for one in self._waiting)
 
     async def run(self) -> None:
-        """Sends until cancelled."""
+        """Sends until cancelled. Run again, it goes on with what waits."""
+        self.trouble.problem = None
         try:
             while True:
                 self._changed.clear()
                 held_ns = await self._let_out()
                 self._show()
+                if self._aside:
+                    held_ns = min(held_ns or AGAIN_NS, AGAIN_NS)
                 if held_ns:
                     await sleep(self._timers, held_ns / NANOSECONDS_PER_SECOND, unless=self._changed)
                 else:
@@ -123,7 +130,7 @@ class Sender:
             if chosen.ask is None:
                 self._start(chosen, self._delivery.deliver(chosen.one.pos_id, chosen.one.request))
                 continue
-            admission = await self._pacing.admit(self.account, chosen.ask)
+            admission = await self._pacing.admit(chosen.ask)
             if admission.wait_ns:
                 # Others are asked for all the same: what is held by its segment or its lane holds up nobody else.
                 shut.add((chosen.ask.lane, chosen.ask.segment))
@@ -132,7 +139,7 @@ class Sender:
                 self._refuse(chosen, chosen.ask, admission)
             else:
                 urgent = self._next(shut)  # something may have come meanwhile, and may use this admission
-                if urgent is not None and urgent.ask is not None and urgent.ask.segment == chosen.ask.segment:
+                if urgent is not None and urgent.ask is not None and _is_counted_alike(urgent.ask, chosen.ask):
                     chosen = urgent
                 self._send(chosen)
         return held_ns
@@ -149,15 +156,16 @@ class Sender:
         for one in list(self._waiting):
             trade = self._roster.alive.get(one.pos_id)
             if trade is None:
-                self._waiting.remove(one)  # a stray: whoever recovers it finds what was not sent
+                self._drop(one)  # a stray: whoever recovers it finds what was not sent
                 continue
             if one.pos_id in seen:
                 continue
             seen.add(one.pos_id)
             if (exits_only or one.pos_id in busy) and not is_new_exit(trade, one.request):
                 continue
-            leaves = self._delivery.leaves(one.pos_id, one.request)
-            new = _Next(one, ask_of(trade, one.request) if leaves else None, priority_of(trade, one.request))
+            new = self._looked_at(one, trade)
+            if new is None:
+                continue
             if new.ask is not None and (new.ask.lane, new.ask.segment) in shut:
                 continue
             if new.ask is not None and new.ask.lane is OrderLane.ENTRY and entries >= _ENTRIES_MAX:
@@ -166,9 +174,24 @@ class Sender:
                 found = new
         return found
 
+    def _looked_at(self, one: _Waiting, trade: Trade) -> _Next | None:
+        """None where that fails: it is left alone for a while, and the others of the account go on."""
+        now_ns = self._timers.monotonic_ns()
+        if self._aside.get(one.number, 0) > now_ns:
+            return None
+        try:
+            leaves = self._delivery.leaves(one.pos_id, one.request)
+            new = _Next(one, ask_of(trade, one.request) if leaves else None, priority_of(trade, one.request))
+        except Exception as error:  # noqa: BLE001 - whatever one request is, the others leave
+            self._aside[one.number] = now_ns + AGAIN_NS
+            self.metrics.failed(self.account, error, of="request", pos_id=one.pos_id)
+            return None
+        self._aside.pop(one.number, None)
+        return new
+
     def _refuse(self, chosen: _Next, ask: OrderAsk, admission: Admission) -> None:
         one = chosen.one
-        self._metrics.refused.labels(self.account, admission.span).inc()
+        self.metrics.refused.labels(self.account, admission.span).inc()
         _log.warning("not sent", account=self.account, pos_id=one.pos_id, lane=ask.lane.name, reason=admission.reason)
         self._start(chosen, self._delivery.refuse(one.pos_id, one.request, admission.reason))
 
@@ -176,8 +199,8 @@ class Sender:
         one = chosen.one
         waited_ns = self._timers.monotonic_ns() - one.since_ns
         assert chosen.ask is not None  # it was admitted
-        self._metrics.waited_seconds.labels(self.account, chosen.ask.lane.name).observe(waited_ns / 1e9)
-        self._metrics.admitted.labels(self.account, chosen.priority.name).inc()
+        self.metrics.waited_seconds.labels(self.account, chosen.ask.lane.name).observe(waited_ns / 1e9)
+        self.metrics.admitted.labels(self.account, chosen.priority.name).inc()
         self._start(chosen, self._timed(self._delivery.deliver(one.pos_id, one.request)))
 
     async def _timed(self, work: Awaitable[None]) -> None:
@@ -185,11 +208,11 @@ class Sender:
         try:
             await work
         finally:
-            self._metrics.seconds.labels(self.account).observe((self._timers.monotonic_ns() - began_ns) / 1e9)
+            self.metrics.seconds.labels(self.account).observe((self._timers.monotonic_ns() - began_ns) / 1e9)
 
     def _start(self, chosen: _Next, work: Awaitable[None]) -> None:
         one = chosen.one
-        self._waiting.remove(one)
+        self._drop(one)
         self._under_way[one.number] = one.pos_id, chosen.priority
         task = asyncio.create_task(self._done(one, work))
         self._tasks.add(task)
@@ -198,13 +221,24 @@ class Sender:
     async def _done(self, one: _Waiting, work: Awaitable[None]) -> None:
         try:
             await work
+        except Exception as error:  # noqa: BLE001 - the others of the account go on
+            self.metrics.failed(self.account, error, of="request", pos_id=one.pos_id)
         finally:
             del self._under_way[one.number]
             self._changed.set()
+
+    def _drop(self, one: _Waiting) -> None:
+        self._waiting.remove(one)
+        self._aside.pop(one.number, None)
 
     def _busy(self) -> set[str]:
         return {pos_id for pos_id, _ in self._under_way.values()}
 
     def _show(self) -> None:
-        self._metrics.waiting.labels(self.account).set(len(self._waiting))
-        self._metrics.under_way.labels(self.account).set(len(self._under_way))
+        self.metrics.waiting.labels(self.account).set(len(self._waiting))
+        self.metrics.under_way.labels(self.account).set(len(self._under_way))
+
+
+def _is_counted_alike(one: OrderAsk, other: OrderAsk) -> bool:
+    """Whether an admission of one may be used by the other: it is counted as what it is, but for the lane."""
+    return (one.segment, one.counted) == (other.segment, other.counted)

@@ -41,7 +41,7 @@ class Counting:
 
 
 class Desk:
-    """Delivers at once. `unwanted` are positions whose requests would not leave."""
+    """Delivers at once. `unwanted` are positions whose requests would not leave, `broken` those that raise."""
 
     def __init__(self, *limits: OrderLimit) -> None:
         self.timers = SimulatedTimers(MORNING)
@@ -50,10 +50,13 @@ class Desk:
         self.hangs = False  # a broker that answers nothing
         self.pacing = Counting(self.timers, *limits)
         self.registry = CollectorRegistry()
-        self.sender = Sender(
-            "kite:mine", self, roster=self.roster, pacing=self.pacing, timers=self.timers,
-            metrics=SenderMetrics(self.registry),
-        )  # fmt: skip
+        self.metrics, self.broken = SenderMetrics(self.registry), set[str]()
+        self.sender = self.made()
+
+    def made(self) -> Sender:
+        return Sender(
+            "kite:mine", self, roster=self.roster, pacing=self.pacing, timers=self.timers, metrics=self.metrics
+        )
 
     async def deliver(self, pos_id, request) -> None:
         self.sent.append(pos_id)
@@ -64,6 +67,8 @@ class Desk:
         self.refused.append(f"{pos_id}: {reason}")
 
     def leaves(self, pos_id, request) -> bool:
+        if pos_id in self.broken:
+            raise ZeroDivisionError("a defect")
         return pos_id not in self.unwanted
 
     def entry(self, pos_id: str) -> None:
@@ -193,3 +198,93 @@ async def test_exits_leave_while_as_many_stops_hang_as_an_account_lets_out():
     await passes(desk.timers, 0.0)
     assert sorted(desk.sent[8:]) == [f"p{number}" for number in range(8)]
     running.cancel()
+
+
+class Failing(Counting):
+    """Raises while `is_broken`."""
+
+    is_broken = True
+
+    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+        if self.is_broken:
+            self.asked.append(ask.lane.name)
+            raise ZeroDivisionError("a defect of the governor")
+        return await super().admit(account, ask)
+
+
+async def test_a_governor_that_fails_lets_exits_out_and_entries_wait_until_it_works_again():
+    desk = Desk()
+    desk.pacing = Failing(desk.timers)
+    desk.sender = desk.made()
+    running = asyncio.create_task(desk.sender.run())
+    desk.entry("e")
+    desk.exit("x")
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["x"]
+    assert "governor" in desk.sender.trouble.problem
+    labels = {"account": "kite:mine", "of": "governor"}
+    assert desk.registry.get_sample_value("tradebus_execution_sender_failures_total", labels) >= 2
+    desk.pacing.is_broken = False
+    await passes(desk.timers, 1.1)
+    assert desk.sent == ["x", "e"]
+    assert desk.sender.trouble.problem is None
+    running.cancel()
+
+
+async def test_a_request_that_cannot_be_looked_at_is_left_alone_and_the_others_leave():
+    desk = Desk()
+    running = asyncio.create_task(desk.sender.run())
+    desk.broken = {"e0"}
+    desk.entry("e0")
+    desk.entry("e1")
+    desk.exit("x")
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["x", "e1"]
+    assert desk.sender.is_busy("e0")
+    desk.broken.clear()
+    await passes(desk.timers, 1.1)
+    assert desk.sent == ["x", "e1", "e0"]
+    running.cancel()
+
+
+class Slow(Counting):
+    """Answers an entry when `answering` is set. `let_out` is what it has admitted."""
+
+    def __init__(self, timers: SimulatedTimers) -> None:
+        super().__init__(timers)
+        self.answering, self.let_out = asyncio.Event(), list[OrderAsk]()
+
+    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+        if ask.lane.name == "ENTRY":
+            await self.answering.wait()
+        self.let_out.append(ask)
+        return await super().admit(account, ask)
+
+
+async def test_an_exit_that_comes_while_an_entry_is_asked_for_goes_first_and_is_counted_as_what_it_is():
+    desk = Desk()
+    desk.pacing = Slow(desk.timers)
+    desk.sender = desk.made()
+    running = asyncio.create_task(desk.sender.run())
+    desk.entry("e")
+    await passes(desk.timers, 0.0)
+    desk.exit("x")
+    desk.pacing.answering.set()
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["x", "e"]
+    assert len(desk.pacing.let_out) == 2, "nothing leaves that nobody has counted"
+    running.cancel()
+
+
+async def test_a_sender_whose_task_has_ended_is_started_again_with_what_waits_there(around):
+    broker = FakeBroker()
+    async with trading(around, broker) as life:
+        await life.send(approval(1))
+        await life.order("ENTRY", "OPEN", of=approval(1))
+        [task] = [one for one in asyncio.all_tasks() if one.get_name() == "sender kite:mine"]
+        task.cancel()
+        await asyncio.wait([task])
+        assert [one.problem for one in life.life.service.troubles if one.problem is not None]
+        await life.send(approval(2))
+        await life.order("ENTRY", "OPEN", of=approval(2))
+        assert not [one.problem for one in life.life.service.troubles if one.problem is not None]
