@@ -73,6 +73,10 @@ class InstrumentMaster:
             raise InvalidInput(f"unknown symbol {name!r}{nearest(name, self._by_name)}")
         return found
 
+    def names(self) -> Iterator[str]:
+        """Every symbol, key and alias, in upper case."""
+        return iter(self._by_name)
+
     def by_id(self, instrument_id: int) -> Instrument:
         """Raises InvalidInput for an id nobody registered."""
         found = self._by_id.get(instrument_id)

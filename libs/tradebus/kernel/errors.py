@@ -30,9 +30,12 @@ class IllegalTransition(Exception):
     """A state machine was asked for a pair its table does not list. Always a defect, never a user's mistake."""
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """Returns " (did you mean X?)" for the nearest valid name, or "" where none is near. For error texts."""
+def nearest(name: str, valid: Iterable[str], *, likeness: float = 0.5) -> str:
+    """Returns " (did you mean X?)" for the nearest valid name, or "" where none is near. For error texts.
+
+    `likeness` is what counts as near, up to 1: short names that mean different things are much like each other.
+    """
     options = list(valid)
-    matches = get_close_matches(name.upper(), [option.upper() for option in options], n=1, cutoff=0.5)
+    matches = get_close_matches(name.upper(), [option.upper() for option in options], n=1, cutoff=likeness)
     found = [option for option in options if matches and option.upper() == matches[0]]
     return f" (did you mean {found[0]!r}?)" if found else ""

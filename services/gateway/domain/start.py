@@ -17,11 +17,13 @@ from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
-from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.errors import nearest
 
 MAX_SYMBOLS = 200
 MAX_STRATEGIES = 16
 MAX_NAME = 64
+_SYMBOLS_SHOWN = 10
+_LIKENESS = 0.7  # NIFTI for NIFTY, not SENSEX for NSEI
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FIELDS = (*brokers.FIELDS, "strategies", "symbols", "underlyings", "capital", "limits", "risk_limits", "paper")
 
@@ -112,19 +114,25 @@ def _symbols(data: dict[str, Any], catalogue: StartCatalogue, problems: Problems
         if not isinstance(item, str):
             problems.add(at, f"must be text, not {kind_of(item)}")
         else:
-            try:
-                instrument = catalogue.instruments.find(item[:MAX_NAME])
-            except InvalidInput as error:
-                problems.add(
-                    at, str(error).replace(f"symbol {item[:MAX_NAME]!r}", "symbol")
-                )  # the value is not repeated
+            if item[:MAX_NAME] not in catalogue.instruments:
+                problems.add(at, _unknown(item[:MAX_NAME], catalogue.instruments))
                 continue
+            instrument = catalogue.instruments.find(item[:MAX_NAME])
             expiry, day = instrument.expiry, catalogue.market_day
             if expiry is not None and day is not None and expiry < day:
                 problems.add(at, f"{instrument.symbol} expired on {expiry}, it is {day}: name a contract that trades")
             else:
                 found[instrument.symbol] = None
     return tuple(found)
+
+
+def _unknown(symbol: str, followed: InstrumentMaster) -> str:
+    """What is wrong with a symbol nobody registered; it is not repeated. Underlyings are shown before contracts."""
+    names = [one.symbol for one in sorted(followed, key=lambda one: one.expiry is not None)]
+    more = ", …" if len(names) > _SYMBOLS_SHOWN else ""
+    shown = ", ".join(names[:_SYMBOLS_SHOWN]) or "nothing yet"
+    near = nearest(symbol, followed.names(), likeness=_LIKENESS)
+    return f"unknown symbol{near}: the feed does not follow it; it follows {len(names)}: {shown}{more}"
 
 
 def _items(data: dict[str, Any], name: str, limit: int, problems: Problems) -> list[tuple[str, Any]]:

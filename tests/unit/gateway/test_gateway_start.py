@@ -111,6 +111,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"symbols": "NIFTY"}, "data.symbols", "must be a list, not text"),
     ({"symbols": [1]}, "data.symbols[0]", "must be text"),
     ({"symbols": ["NIFTY", "BANKNIFTI"]}, "data.symbols[1]", "did you mean 'BANKNIFTY'?"),
+    (
+        {"symbols": ["SENSEX"]},
+        "data.symbols[0]",
+        "unknown symbol: the feed does not follow it; it follows 2: BANKNIFTY, NIFTY",
+    ),
     ({"symbols": ["x" * 100_000]}, "data.symbols[0]", "unknown symbol"),
     ({"symbols": ["NIFTY"] * 201}, "data.symbols", "at most 200"),
     ({"strategies": []}, "data.strategies", "must not be empty"),
@@ -252,3 +257,13 @@ def test_a_contract_is_named_by_its_key_and_an_expired_one_by_nothing() -> None:
         }
     on_its_day = StartCatalogue(instruments=instruments, market_day=date(2026, 12, 1))
     assert read({**GOOD, "symbols": [first]}, on_its_day)[1] == {}
+
+
+def test_of_many_instruments_the_first_underlyings_are_named_and_all_are_counted() -> None:
+    followed = [index(number, f"INDEX{number:02d}") for number in range(100, 111)]
+    _, errors = read({**GOOD, "symbols": ["SENSEX"]}, StartCatalogue(InstrumentMaster([*WEEKLIES, *followed])))
+    assert errors["data.symbols[0]"].endswith(
+        "it follows 14: " + ", ".join(f"INDEX{n}" for n in range(100, 110)) + ", …"
+    )
+    _, errors = read({**GOOD, "symbols": ["SENSEX"]}, StartCatalogue(InstrumentMaster([])))
+    assert errors["data.symbols[0]"].endswith("it follows 0: nothing yet")
