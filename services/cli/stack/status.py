@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from services.cli.place import find_gateway, find_run, state_dir
 from services.cli.stack.rundir import alive_runs
@@ -96,20 +95,45 @@ def print_status(found: dict[str, Any], *, rules: bool = False) -> None:
         return
     for line in rules_lines(found["health"].get("market_rules", {}).get("remarks", []), listed=rules):
         console.print(line, soft_wrap=True, markup=False)
-    of_session = ("user_id", "mode", "status", "session_id", "trades", "net_pnl")
-    shown = [{**one, "status": session_state(one, switch)} for one in found["sessions"]]
-    _print_rows(console, "sessions", shown, of_session)
-    positions = [one for session in found["portfolio"] for one in session["positions"]]
-    columns = ("user_id", "strategy", "symbol", "side", "quantity", "entry_price", "last_price", "unrealised_pnl")
-    grouped = any(one["group_id"] for one in positions)
-    _print_rows(console, "open positions", positions, (*columns, "group_id") if grouped else columns)
+    print_sessions([{**one, "status": session_state(one, switch)} for one in found["sessions"]])
+    print_positions([one for session in found["portfolio"] for one in session["positions"]])
 
 
-def _print_rows(console: Console, title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+def print_sessions(sessions: Sequence[Mapping[str, Any]]) -> None:
+    columns = {name: name for name in ("user_id", "mode", "status", "trades", "net_pnl")}
+    notes = []
+    for one in sessions:
+        why = f"  {one['reason']}" if one.get("reason") and not str(one["status"]).startswith("RUNNING") else ""
+        notes.append(f"session {one['session_id']}{why}")
+    _print_rows("sessions", sessions, columns, notes)
+
+
+def print_positions(positions: Sequence[Mapping[str, Any]]) -> None:
+    columns = {
+        "user_id": "user_id", "strategy": "strategy", "symbol": "symbol", "side": "side", "qty": "quantity",
+        "entry": "entry_price", "last": "last_price", "P&L": "unrealised_pnl",
+    }  # fmt: skip
+    notes = [f"group {one['group_id']}" if one["group_id"] else "" for one in positions]
+    _print_rows("open positions", positions, columns, notes)
+
+
+def _print_rows(
+    title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], notes: Sequence[str]
+) -> None:
+    """Each row, and below it its note. Nothing is cut, however narrow the terminal: a price without its last digits is
+    another price."""
     if not rows:
-        console.print(f"no {title}")
+        print(f"no {title}")
         return
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*(str(row[name]) for name in columns))
-    console.print(table)
+    cells = [list(columns), *([str(row[field]) for field in columns.values()] for row in rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(columns))]
+    numbers = [all(isinstance(row[field], int | float) for row in rows) for field in columns.values()]
+    print(f"{title}:")
+    for line, note in zip(cells, ["", *notes], strict=True):
+        placed = (
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(line, widths, numbers, strict=True)
+        )  # fmt: skip
+        print(f"  {'  '.join(placed)}".rstrip())
+        if note:
+            print(f"    {note}")

@@ -56,3 +56,50 @@ def test_an_engaged_switch_and_a_halt_are_said_where_the_status_is(capsys: pytes
 def test_without_a_gateway_the_file_tells_how_the_switch_stands(capsys: pytest.CaptureFixture[str]) -> None:
     print_status({"stacks": [], "gateway": "does not answer", "kill_switch": {"engaged": True, "reason": "by file"}})
     assert "KILL SWITCH ENGAGED: by file" in capsys.readouterr().out
+
+
+LONG_SYMBOL = "NFO:BANKNIFTY:2026-12-29:55500:CE"
+PAUSED = {
+    "user_id": "asha", "mode": "paper", "status": "PAUSED", "session_id": "01a22c94-7534-7a05-a903-9a2bd5d6a592",
+    "trades": 12, "net_pnl": -104142.08, "halted": None, "reason": "strategy mine: its process ended three times",
+}  # fmt: skip
+POSITION = {
+    "user_id": "asha", "strategy": "orb", "symbol": "BANKNIFTY", "side": "LONG", "quantity": 1200,
+    "entry_price": 55387.55, "last_price": 55410.85, "unrealised_pnl": -27960.0, "group_id": None,
+}  # fmt: skip
+
+
+def shown_at_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, **found: list[dict[str, object]]
+) -> list[str]:
+    monkeypatch.setenv("COLUMNS", "80")
+    print_status({"stacks": [], "gateway": "ready", "sessions": [], "portfolio": [], "health": {}, **found})
+    return capsys.readouterr().out.splitlines()
+
+
+def test_why_a_session_is_paused_is_said_below_it_and_what_is_over_for_one_that_runs_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = shown_at_80_columns(
+        capsys, monkeypatch, sessions=[PAUSED, {**PAUSED, "user_id": "ravi", "status": "RUNNING"}]
+    )
+    row = next(number for number, line in enumerate(lines) if "asha" in line)
+    assert lines[row].split() == ["asha", "paper", "PAUSED", "12", "-104142.08"]
+    assert PAUSED["session_id"] in lines[row + 1]
+    assert lines[row + 1].endswith("strategy mine: its process ended three times")
+    assert lines[row + 3] == f"    session {PAUSED['session_id']}"
+
+
+def test_no_price_no_profit_and_no_symbol_is_cut_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = shown_at_80_columns(capsys, monkeypatch, portfolio=[{"positions": [POSITION]}])
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[-1].split() == ["asha", "orb", "BANKNIFTY", "LONG", "1200", "55387.55", "55410.85", "-27960.0"]
+    lines = shown_at_80_columns(
+        capsys, monkeypatch,
+        portfolio=[{"positions": [POSITION, {**POSITION, "symbol": LONG_SYMBOL, "group_id": "straddle-1"}]}],
+    )  # fmt: skip
+    assert LONG_SYMBOL in lines[-2]
+    assert "-27960.0" in lines[-2]
+    assert lines[-1] == "    group straddle-1"
