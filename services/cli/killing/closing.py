@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import structlog
@@ -66,18 +67,18 @@ async def _folder(folder: Path, stacks: Sequence[Target], way: _Way, *, seconds:
     clock, _ = settings.clock_of_market(WallClock())
     record = BookOfRecord(find_database, [one.namespace for one in stacks])
     watch = ExecutionWatch([one.run for one in stacks if one.run is not None], record, timers=way.timers)
-    watching = asyncio.create_task(watch.run())
+    opening = asyncio.create_task(record.open())  # beside it the brokers are opened
+    watching = asyncio.create_task(watch.run(opening))
     outcomes = [AccountOutcome(login.account) for login in logins]
     try:
-        await record.open()
         tasks = [
-            asyncio.create_task(_account(login, outcome, way, record=record, watch=watch, clock=clock))
+            asyncio.create_task(_account(login, outcome, way, opening, record=record, watch=watch, clock=clock))
             for login, outcome in zip(logins, outcomes, strict=True)
         ]
         _, late = await asyncio.wait(tasks, timeout=seconds)
         for task in late:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(opening, *tasks, return_exceptions=True)
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -86,15 +87,18 @@ async def _folder(folder: Path, stacks: Sequence[Target], way: _Way, *, seconds:
 
 
 async def _account(
-    login: BrokerLogin, outcome: AccountOutcome, way: _Way, *, record: BookOfRecord, watch: ExecutionWatch, clock: Clock
-) -> None:
-    """Whatever one account does, the others are closed."""
+    login: BrokerLogin, outcome: AccountOutcome, way: _Way, opening: "asyncio.Task[None]", *, record: BookOfRecord,
+    watch: ExecutionWatch, clock: Clock,
+) -> None:  # fmt: skip
+    """Whatever one account does, the others are closed. `opening` ends once it is known whether the book answers."""
     kept = credentials(login.state_dir)
 
     async def stored_token() -> str:
         return (await asyncio.to_thread(kept.get, login.names[0])).access_token
 
     try:
+        # An SDK takes a second to import: not on the loop, on which others are closed and execution is listened to.
+        await asyncio.to_thread(import_module, f"tradebus.brokers.{login.broker}")
         broker = way.open_with(
             login.broker, login.credential, url=login.url, timers=way.timers, refresh=stored_token, clock=clock
         )
@@ -103,6 +107,7 @@ async def _account(
                 login, broker, outcome=outcome, record=record, may_act=lambda: not watch.answers,
                 everything=way.everything, clock=clock, timers=way.timers,
             )  # fmt: skip
+            await asyncio.wait({opening})
             await closer.run()
             say(f"{login.account}: flat")
         finally:

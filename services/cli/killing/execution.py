@@ -13,8 +13,10 @@ from tradebus.waiting.timers import sleep
 SILENT_SECONDS = 2.0
 # Its heart beats every second, on a busy machine somewhat later.
 _BEAT_SECONDS = 3.0
+# Heard of within this, it may be late only: two seconds are waited for its next beat.
+_LATE_SECONDS = 15.0
 # Where the book does not answer execution can decide nothing, however well it is: so long it may know better.
-_ALONE_SECONDS = 4.0
+_ALONE_SECONDS = 2.0
 _ASK_SECONDS = 1.5
 _EVERY_SECONDS = 0.5
 
@@ -27,24 +29,29 @@ class ExecutionWatch:
         self._record, self._timers = record, timers
         self._heard_ns: int | None = None
         self._began_ns = timers.monotonic_ns()
+        self._beat_lately = self._silent = False
         self.looked = asyncio.Event()
 
     @property
     def answers(self) -> bool:
-        """Whether it was heard of within the last two seconds; at the start that long is waited for it."""
+        """Whether it was heard of when it was asked in the last two seconds; at the start so long is waited for it."""
         if self._heard_ns is None:
             return not self.looked.is_set()
         if self._record.problem and self._waited(self._began_ns, _ALONE_SECONDS):
             return False
-        return not self._waited(self._heard_ns, SILENT_SECONDS)
+        return not self._silent
 
-    async def run(self) -> None:
-        """Until it is cancelled."""
+    async def run(self, opening: "asyncio.Task[None]") -> None:
+        """Until it is cancelled. Nothing is concluded before `opening` of the book is over."""
+        await asyncio.wait({opening})
+        self._began_ns = self._timers.monotonic_ns()
         while True:
             if await self._heard():
-                self._heard_ns = self._timers.monotonic_ns()
+                self._heard_ns, self._silent = self._timers.monotonic_ns(), False
                 self.looked.set()
-            elif self._waited(self._began_ns, SILENT_SECONDS) or not self._addresses:
+            elif self._heard_ns is not None:  # asked, and nobody there: time alone says nothing of a busy machine
+                self._silent = self._waited(self._heard_ns, SILENT_SECONDS)
+            elif self._waited(self._began_ns, SILENT_SECONDS) or not (self._addresses or self._beat_lately):
                 self.looked.set()
             await sleep(self._timers, _EVERY_SECONDS)
 
@@ -57,6 +64,7 @@ class ExecutionWatch:
 
     async def _beats(self) -> bool:
         seconds = await self._record.heard_seconds_ago()
+        self._beat_lately = seconds is not None and seconds < _LATE_SECONDS
         return seconds is not None and seconds < _BEAT_SECONDS
 
 

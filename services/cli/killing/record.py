@@ -21,7 +21,7 @@ from tradebus.store.queries import load_queries
 
 _SQL = load_queries("services.cli.killing", "record")
 _ANSWER_SECONDS = 3.0
-_LOST = (OSError, TimeoutError, TradebusError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_LOST = (OSError, ValueError, TimeoutError, TradebusError, asyncpg.PostgresError, asyncpg.InterfaceError)
 T = TypeVar("T")
 
 
