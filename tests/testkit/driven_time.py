@@ -18,7 +18,7 @@ _TURNS = 25
 START_NS = 1_700_000_000 * NANOSECONDS_PER_SECOND
 
 
-class _AtOnce(ThreadPoolExecutor):
+class AtOnce(ThreadPoolExecutor):
     """Threads that none is waited for: how long one takes is the machine's affair, and no simulated time."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
@@ -40,7 +40,7 @@ async def driven(timers: SimulatedTimers) -> AsyncIterator[None]:
                 await asyncio.sleep(0)
             timers.advance(timers.now_ns() + _STEP_NS)
 
-    asyncio.get_running_loop().set_default_executor(_AtOnce())
+    asyncio.get_running_loop().set_default_executor(AtOnce())
     driving = asyncio.create_task(drive())
     try:
         yield

@@ -27,7 +27,7 @@ from services.risk.settings import RiskSettings
 from services.strategy.adapters.memory_journal import MemoryJournal
 from services.strategy.bootstrap import wire as wire_strategy
 from services.strategy.settings import Settings as StrategySettings
-from testkit.waiting import WALL_TIMERS
+from testkit.driven_time import START_NS, driven
 from tradebus.brokers.paper.memory import MemoryPaperBook
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.calendar import session_of
@@ -38,12 +38,12 @@ from tradebus.contracts.streams import COMMANDS
 from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.ids import RandomIds, derive_id
+from tradebus.kernel.timers import SimulatedTimers, Timers
 from tradebus.runtime.shell import Component
 from tradebus.store.books import instruments_book, session_register, sessions_book
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.store.outbox import Outbox
 from tradebus.strategies.lane.conflicts import Conflicts
-from tradebus.waiting.timers import WallTimers
 
 _SLICE_NS = 60_000_000_000
 _UNUSED: dict[str, Any] = {"database_url": "postgresql://unused", "redis_url": "redis://unused", "paced": True}
@@ -53,18 +53,32 @@ async def run_services(
     path: Path, sessions: Sequence[SessionSpec], *, state_dir: Path, seed: int = 1, ticks_per_minute: int = 30,
     conflicts: Conflicts = Conflicts.INDEPENDENT,
 ) -> dict[str, list[tuple[Any, ...]]]:  # fmt: skip
-    """Trades the file with these sessions; the rows of the decision log by kind, as the engine's record has them."""
-    database, bus = MemoryDatabase(), MemoryBus(paced=True, timers=WALL_TIMERS)
+    """Trades the file with these sessions; the rows of the decision log by kind, as the engine's record has them.
+
+    All timers are one simulated time, which goes on while the services work: none waits for the machine's."""
+    timers = SimulatedTimers(START_NS)
+    async with driven(timers):
+        return await _run(
+            path, sessions, state_dir=state_dir, seed=seed, ticks_per_minute=ticks_per_minute, conflicts=conflicts,
+            timers=timers,
+        )  # fmt: skip
+
+
+async def _run(
+    path: Path, sessions: Sequence[SessionSpec], *, state_dir: Path, seed: int, ticks_per_minute: int,
+    conflicts: Conflicts, timers: Timers,
+) -> dict[str, list[tuple[Any, ...]]]:  # fmt: skip
+    database, bus = MemoryDatabase(), MemoryBus(paced=True, timers=timers)
     book, stop = MemoryBook(database, producer="test-1"), asyncio.Event()
     history = load_history(path, symbols=(), from_date=None, to_date=None)
     feed = HistoryFeed(history, ticks_per_minute=ticks_per_minute, seed=seed)
     instruments = [instrument_of(one, number) for number, one in enumerate(feed.instruments)]
     async with book.begin() as transaction:
         await instruments_book(book).register(transaction, instruments)
-    services = _services(database, bus, state_dir=state_dir, conflicts=conflicts)
+    services = _services(database, bus, state_dir=state_dir, conflicts=conflicts, timers=timers)
     running = [asyncio.create_task(service.run(stop)) for service in services]
     try:
-        await _start(book, bus, sessions, running)
+        await _start(book, bus, sessions, running, timers=timers)
         numbers = {one.symbol: one.instrument_id for one in instruments}
         sink = BusSink(bus, book, received=None, keep_empty=True)
         pace = GridPace(slice_ns=_SLICE_NS, gate=OrdersGate(bus), timer=None)
@@ -91,13 +105,14 @@ async def run_services(
     return _log(database, {spec.session_id: spec for spec in sessions}, {one.instrument_id: one for one in instruments})
 
 
-def _services(database: MemoryDatabase, bus: MemoryBus, *, state_dir: Path, conflicts: Conflicts) -> list[Component]:
+def _services(
+    database: MemoryDatabase, bus: MemoryBus, *, state_dir: Path, conflicts: Conflicts, timers: Timers
+) -> list[Component]:
     def door(name: str) -> MemoryBook:
         return MemoryBook(database, producer=f"{name}-1")
 
     def common() -> dict[str, Any]:
-        clock = EventClock()
-        return {"clock": clock, "timers": WallTimers(clock), "registry": CollectorRegistry()}
+        return {"clock": EventClock(), "timers": timers, "registry": CollectorRegistry()}
 
     strategy, risk, execution = door("strategy"), door("risk"), door("execution")
     wired = wire_strategy(
@@ -106,7 +121,7 @@ def _services(database: MemoryDatabase, bus: MemoryBus, *, state_dir: Path, conf
     )  # fmt: skip
     judging = wire_risk(
         RiskSettings(**_UNUSED, state_dir=state_dir), bus=bus, book=MemoryRiskBook(risk),
-        publisher=Outbox(risk, bus, timers=WALL_TIMERS), ids=RandomIds(), **common(),
+        publisher=Outbox(risk, bus, timers=timers), ids=RandomIds(), **common(),
     )  # fmt: skip
     sending = assemble(
         ExecutionSettings(**_UNUSED), bus=bus, book=execution, paper_book=MemoryPaperBook(), **common()
@@ -115,8 +130,9 @@ def _services(database: MemoryDatabase, bus: MemoryBus, *, state_dir: Path, conf
 
 
 async def _start(
-    book: MemoryBook, bus: MemoryBus, sessions: Sequence[SessionSpec], running: Sequence[asyncio.Task[None]]
-) -> None:
+    book: MemoryBook, bus: MemoryBus, sessions: Sequence[SessionSpec], running: Sequence[asyncio.Task[None]], *,
+    timers: Timers,
+) -> None:  # fmt: skip
     """What the gateway does for START_TRADING, and their taking the sessions up."""
     register = session_register(book)
     for number, spec in enumerate(sessions):
@@ -130,7 +146,7 @@ async def _start(
                     source="test", trace_id="start", session_id=spec.session_id, spec=spec,
                 ),
             )  # fmt: skip
-        await Outbox(book, bus, timers=WALL_TIMERS).flush()
+        await Outbox(book, bus, timers=timers).flush()
     for service in ("strategy", "risk"):
 
         async def taken_up(service: str = service) -> None:
