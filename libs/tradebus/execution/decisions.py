@@ -1,6 +1,7 @@
 """What is asked of a broker for an order, and what its answers mean for the trade, as changes a keeper can commit."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import IntEnum
 
 from tradebus.calendar import protective_limit_paise
@@ -80,7 +81,14 @@ def cancelled(order_id: str, outcome: Outcome, at_ns: int) -> Decide:
 
 def modified(request: Modify, outcome: Outcome) -> Decide:
     """The answer to a modification."""
-    return lambda trade, step: lifecycle.on_modify_outcome(trade, trade.order(request.order_id), step, outcome, request)
+
+    def decide(trade: Trade, step: TradeStep) -> None:
+        order = trade.order(request.order_id)
+        if outcome.result is Result.REFUSED and not order.ended:
+            order.reason = outcome.reason
+        lifecycle.on_modify_outcome(trade, order, step, outcome, request)
+
+    return decide
 
 
 def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | None) -> Decide:
@@ -171,7 +179,8 @@ def change_of(trade: Trade, order: Order, request: Modify) -> OrderModification:
             trigger_paise=order.trigger_paise,
             day=ist_date(request.at_ns),
         )
-    return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns)
+    asked = replace(order_request(trade, order), price_paise=price_paise, at_ns=request.at_ns)
+    return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns, asked)
 
 
 def answered(order: Order, request: Request, outcome: Outcome) -> Decide:

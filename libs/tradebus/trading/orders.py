@@ -6,7 +6,7 @@ unknown: the order may be live, and only the broker's order book, searched by ta
 never by the word of a status.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -96,12 +96,16 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderModification:
-    """A modification: the new total quantity, price and trigger."""
+    """A modification: the new total quantity, price and trigger.
+
+    `asked` is the order as it would be, for the order rules; whoever sends it on says it, a broker's adapter does not
+    read it."""
 
     quantity: int
     price_paise: int | None
     trigger_paise: int | None
     at_ns: int
+    asked: OrderRequest | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

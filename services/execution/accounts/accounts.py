@@ -53,9 +53,15 @@ class TradingAccount:
         closing = self.fence.problem()
         if closing:
             return closing
+        if self.listed.get(request.instrument) is None or request.contract is None:
+            return f"{request.symbol} is not listed at {self.broker.name}"
+        return self.against_rules(request, now_ns=now_ns)
+
+    def against_rules(self, request: OrderRequest, *, now_ns: int) -> str | None:
+        """The order rule that a new order, or one that is changed into this, would break, None where it would none."""
         listing = self.listed.get(request.instrument)
         if listing is None or request.contract is None:
-            return f"{request.symbol} is not listed at {self.broker.name}"
+            return None  # nobody knows its terms: the broker says
         day = ist_date(now_ns)
         contract = replace(
             request.contract, symbol=listing.symbol, lot_size=listing.lot_size,

@@ -37,10 +37,17 @@ class OrderRouter:
 
     async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         try:
-            gateway = await self._gateway(account)
+            spec = await self._spec_of(account)
+            if spec.broker == PAPER:
+                return await self.paper.modify(account, broker_order_id, change)
+            opened = await self._accounts.of(spec)
         except TradebusError as error:
             return _not_sent(error)
-        return await gateway.modify(account, broker_order_id, change)
+        if change.asked is not None:
+            problem = opened.against_rules(change.asked, now_ns=self._accounts.now_ns())
+            if problem is not None:
+                return Outcome(Result.REFUSED, reason=f"not sent: {problem}")
+        return await opened.gateway.modify(account, broker_order_id, change)
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:
         try:

@@ -17,6 +17,7 @@ from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, Request
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
+from tradebus.trading.orders import Result
 
 _log = structlog.get_logger()
 
@@ -47,6 +48,11 @@ class Sending:
             outcome = await self.gateway.cancel(trade.session_id, number, at_ns=request.at_ns)
         else:
             outcome = await self.gateway.modify(trade.session_id, number, decisions.change_of(trade, order, request))
+            if outcome.result is Result.REFUSED:
+                _log.error(
+                    "a stop cannot follow its position, leaving", pos_id=trade.pos_id, order_id=order.order_id,
+                    reason=outcome.reason,
+                )  # fmt: skip
         return decisions.answered(order, request, outcome)
 
     def leaves(self, trade: Trade, request: Request) -> bool:

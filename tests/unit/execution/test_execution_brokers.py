@@ -263,3 +263,17 @@ async def test_a_book_that_cannot_be_read_says_nothing_and_blocks_in_time(around
             while len(await life.told("RECONCILED")) == agreed:
                 await asyncio.sleep(0.05)
         assert len(await life.told("RECONCILE_MISMATCH")) == 1
+
+
+async def test_a_change_that_breaks_an_order_rule_is_not_sent_and_the_position_is_left(around) -> None:
+    broker, entry = FakeBroker(), approval(1, quantity=130)
+    async with trading(around, broker, reconcile_seconds=60) as life:
+        await life.send(entry)
+        number = (await life.order("ENTRY", "OPEN")).broker_order_id
+        broker.tell(broker.book.fill(number, PRICE, at_ns=TEN + SECOND, quantity=65))
+        stop = await life.order("STOP", "TRIGGER_PENDING")
+        broker.tell(broker.book.fill(number, PRICE, at_ns=TEN + 2 * SECOND, quantity=30))  # not a lot
+        trade = await life.trade(exit_reason="stop_not_moved")
+        [found] = [order for order in trade.orders if order.order_id == stop.order_id]
+        assert found.reason.startswith("not sent: lot_size: ")
+        assert broker.book.orders[stop.broker_order_id].quantity == 65
