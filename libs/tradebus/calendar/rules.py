@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from tradebus.calendar.located_json import Path, line_of, parse_located
 from tradebus.calendar.rows import (
@@ -47,7 +47,7 @@ from tradebus.calendar.rows import (
     YearRange,
 )
 from tradebus.contracts.base import Model
-from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.errors import InvalidInput, nearest
 
 _FILES = ("holidays.json", "hours.json", "contracts.json", "prices.json", "order_rules.json")
 _ROW_FIELDS = ("source", "last_checked")
@@ -221,10 +221,33 @@ def parse_tables(text: str, *, name: str) -> tuple[Tables, dict[Path, int]]:
 
 def _first_problem(error: ValidationError, lines: dict[Path, int], name: str) -> str:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
-    first = min(problems, key=lambda one: line_of(lines, one["loc"]))
+    # A misspelt name first: what is missing or empty around it is so because of it.
+    first = min(problems, key=lambda one: (one["type"] != "extra_forbidden", line_of(lines, one["loc"])))
     field = ".".join(str(part) for part in first["loc"])
     more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{name}, line {line_of(lines, first['loc'])}: {field}: {first['msg']}{more}"
+    said = first["msg"]
+    if first["type"] == "extra_forbidden":
+        known = _names_at(Tables, first["loc"][:-1])
+        said = "nothing is called so here" + (
+            nearest(str(first["loc"][-1]), known) or f"; known are {', '.join(sorted(known))}"
+        )
+    return f"{name}, line {line_of(lines, first['loc'])}: {field}: {said}{more}"
+
+
+def _names_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The fields that the object at this path of a file may have."""
+    for part in path:
+        field = next((one for key, one in model.model_fields.items() if part in (key, one.alias)), None)
+        inner = list(_models_in(field.annotation)) if field is not None else []
+        model = inner[0] if inner else model
+    return [field.alias or key for key, field in model.model_fields.items()]
+
+
+def _models_in(annotation: object) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in get_args(annotation):
+        yield from _models_in(one)
 
 
 def _check_order(rows: Sequence[RuleRow], table: str, lines: dict[Path, int], name: str) -> None:

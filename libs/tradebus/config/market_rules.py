@@ -4,16 +4,20 @@ A process calls `install_market_rules` in its first lines, before it asks the ca
 reads no setting.
 """
 
+from datetime import date
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tradebus.calendar.located_json import Path as JsonPath
+from tradebus.calendar.located_json import line_of
 from tradebus.calendar.rows import DayRow
 from tradebus.calendar.rules import SHIPPED, TABLES, RuleBook, Tables, install, merged, parse_tables
 from tradebus.config.settings import load_settings
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import ist_date
 
 _BYTES_MAX = 4_000_000
 
@@ -32,12 +36,13 @@ def install_market_rules() -> Path | None:
     path = load_settings(MarketRulesSettings).market_rules
     if path is None or str(path) in ("", "."):  # set to nothing, as compose does
         return None
-    install(read_market_rules(path))
+    install(read_market_rules(path, today=ist_date(WallClock().now_ns())))
     return path
 
 
-def read_market_rules(path: Path) -> RuleBook:
-    """The shipped rules with those of the file over them. Raises InvalidInput as `install_market_rules`."""
+def read_market_rules(path: Path, *, today: date) -> RuleBook:
+    """The shipped rules with those of the file over them. Raises InvalidInput as `install_market_rules`, also where a
+    row says that somebody looked at its source after `today`: it would not be told as stale for so long."""
     name = f"TRADEBUS_MARKET_RULES: {path}"
     try:
         if not path.is_file():
@@ -49,10 +54,23 @@ def read_market_rules(path: Path) -> RuleBook:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise InvalidInput(f"{name} cannot be read: {reason}") from None
     tables, lines = parse_tables(text, name=name)
+    _check_looked_at(tables, lines, name, today=today)
     try:
         return RuleBook.of(merged(SHIPPED.tables, tables))
     except ValueError as error:
         raise InvalidInput(f"{name}{_line_of_day(str(error), tables, lines)}: {error}") from None
+
+
+def _check_looked_at(tables: Tables, lines: dict[JsonPath, int], name: str, *, today: date) -> None:
+    for table in TABLES:
+        for number, row in enumerate(tables.rows(table)):
+            if row.last_checked > today:
+                own: JsonPath = (table, number, "last_checked")
+                line = line_of(lines, own if own in lines else ("last_checked",))
+                raise InvalidInput(
+                    f"{name}, line {line}: last_checked: {row.last_checked} is still to come; it is the day on which "
+                    f"somebody last looked at the source, today ({today}) at the latest"
+                )
 
 
 def _line_of_day(problem: str, tables: Tables, lines: dict[JsonPath, int]) -> str:

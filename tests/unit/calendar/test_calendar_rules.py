@@ -103,10 +103,16 @@ def test_a_holiday_can_be_added_and_called_off_and_a_special_session_taken_back(
         ("{", "rules.json, line 1: not JSON"),
         ('{\n"hours": [\n,]}', "rules.json, line 3: not JSON"),
         ("[]", "rules.json, line 1: not an object of rules"),
-        (lines('"hour": []'), "rules.json, line 3: hour: Extra inputs are not permitted"),
+        (lines('"hour": []'), "rules.json, line 3: hour: nothing is called so here (did you mean 'hours'?)"),
         (lines('"hours": []', '"hours": []'), "rules.json, line 4: 'hours' is there twice, first in line 3"),
-        (lines(f'"hours": [\n{HOURS.replace("open", "opens")}]'), "line 4: hours.0.open: Field required (1 more)"),
-        (lines(f'"hours": [\n{HOURS[:-1]},\n"until": "15:40"}}]'), "line 5: hours.0.until: Extra inputs"),
+        (
+            lines(f'"hours": [\n{HOURS.replace("open", "opens")}]'),
+            "line 4: hours.0.opens: nothing is called so here (did you mean 'open'?) (1 more)",
+        ),
+        (
+            lines(f'"hours": [\n{HOURS[:-1]},\n"until": "15:40"}}]'),
+            "line 5: hours.0.until: nothing is called so here; known are close, from,",
+        ),
         (
             lines(f'"hours": [\n{HOURS},\n{HOURS}]'),
             "line 5: hours of derivative: 2026-12-07 overlaps the rule of line",

@@ -13,7 +13,8 @@ from tradebus.config.market_rules import install_market_rules, read_market_rules
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_time
 
-HEAD = '{\n  "source": "NSE/CMTR/77001", "last_checked": "2026-12-04",\n'
+TODAY = date(2026, 11, 28)
+HEAD = '{\n  "source": "NSE/CMTR/77001", "last_checked": "2026-11-28",\n'
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +62,19 @@ def test_a_rule_that_comes_later_than_was_said(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ('"hour": []', "rules.json, line 3: hour: Extra inputs are not permitted"),
+        ('"hour": []', "rules.json, line 3: hour: nothing is called so here (did you mean 'hours'?)"),
         (
-            '"special_sessions": [\n{"date": "2027-10-29", "label": "Muhurat", "windows": null,\n"note": ""}]',
-            "rules.json, line 5: special_sessions.0.note: Extra inputs are not permitted",
+            '"special_sessions": [\n{"date": "2027-10-29", "label": "Muhurat", "windows": null,\n"lable": ""}]',
+            "rules.json, line 5: special_sessions.0.lable: nothing is called so here (did you mean 'label'?)",
+        ),
+        (
+            '"stock_ticks": [\n{"from": "2026-12-01", "bands": [\n{"below_pais": null, "tick_size_paise": 5}]}]',
+            "line 5: stock_ticks.0.bands.0.below_pais: nothing is called so here (did you mean 'below_paise'?)",
+        ),
+        (
+            '"freeze_quantity": [\n{"underlying": "NIFTY", "from": "2026-12-01", "quantity": 1800,\n'
+            '"last_checked": "2099-01-01"}]',
+            "rules.json, line 5: last_checked: 2099-01-01 is still to come",
         ),
         (
             '"freeze_quantity": [\n{"underlying": "NIFTY", "from": "2026-12-01", "quantity": 1800},\n'
@@ -85,20 +95,27 @@ def test_a_rule_that_comes_later_than_was_said(tmp_path: Path, monkeypatch: pyte
 def test_a_bad_file_is_refused_with_its_line_and_changes_nothing(tmp_path: Path, body: str, says: str) -> None:
     path = written(tmp_path, body)
     with pytest.raises(InvalidInput) as caught:
-        read_market_rules(path)
+        read_market_rules(path, today=TODAY)
     assert str(caught.value).startswith(f"TRADEBUS_MARKET_RULES: {path}")
     assert says in str(caught.value)
     assert current() is SHIPPED
 
 
+def test_a_look_at_the_source_that_is_still_to_come_is_refused_in_the_files_own_line(tmp_path: Path) -> None:
+    path = written(tmp_path, '"holidays": [\n{"date": "2027-03-01", "label": "Mourning", "session": "closed"}]')
+    assert read_market_rules(path, today=TODAY).holidays
+    with pytest.raises(InvalidInput, match=r"line 2: last_checked: 2026-11-28 is still to come"):
+        read_market_rules(path, today=date(2026, 11, 27))
+
+
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is no file"):
-        read_market_rules(tmp_path / "missing.json")
+        read_market_rules(tmp_path / "missing.json", today=TODAY)
     with pytest.raises(InvalidInput, match="is no file"):
-        read_market_rules(tmp_path)
+        read_market_rules(tmp_path, today=TODAY)
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe{}")
     with pytest.raises(InvalidInput, match="not UTF-8"):
-        read_market_rules(tmp_path / "binary.json")
+        read_market_rules(tmp_path / "binary.json", today=TODAY)
 
 
 def test_the_file_that_the_documentation_shows_is_taken(tmp_path: Path) -> None:
@@ -107,8 +124,8 @@ def test_the_file_that_the_documentation_shows_is_taken(tmp_path: Path) -> None:
     (shown,) = re.findall(r"```\n(\{\n  \"source\".*?\n\})\n```", text, re.DOTALL)
     path = tmp_path / "rules.json"
     path.write_text(shown, encoding="utf-8")
-    book = read_market_rules(path)
+    book = read_market_rules(path, today=TODAY)
     assert book.holidays[date(2026, 12, 9)].label == "Day of mourning"
     assert [row.close.minute for row in book.hours[MarketClass.DERIVATIVE]][-2:] == [40, 45]
-    empty = read_market_rules(root / "deploy/market_rules.json")
+    empty = read_market_rules(root / "deploy/market_rules.json", today=TODAY)
     assert empty.holidays == SHIPPED.holidays
