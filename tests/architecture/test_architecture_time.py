@@ -18,7 +18,7 @@ REAL = {
     "libs/tradebus/waiting": "what makes waiting by any timers out of the event loop's own",
     "services/cli": "the top: it makes the wall timers, starts processes, waits for them and for people, and measures",
     "services/sandbox": "servers for real sockets, and what they are measured with",
-    "libs/tradebus/config/market_rules.py": "the first lines of a process, before anything is wired: which day today is",
+    "libs/tradebus/config/market_rules.py": "the first lines of a process, nothing being wired: which day today is",
     "libs/tradebus/runtime/embedded": "starts the processes of real servers, beside every event loop",
     "libs/tradebus/runtime/shell.py": "the top: it makes the wall timers; the end of a process is real",
     "libs/tradebus/runtime/health.py": "a caller on a socket",
