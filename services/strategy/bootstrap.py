@@ -10,6 +10,7 @@ from services.strategy.adapters.market import RunningMarketBook
 from services.strategy.adapters.publisher import ServersPublisher
 from services.strategy.adapters.seen import ChainReader, RunningMarketSeen
 from services.strategy.adapters.tick_stream import QUOTES, TickStream
+from services.strategy.answers.late import LateAnswers, Rendering
 from services.strategy.component import StrategyComponent
 from services.strategy.deciding import Deciding
 from services.strategy.desks import Desks
@@ -79,9 +80,11 @@ def wire(
         active, store=book, book=positions, desks=desks, ticks=ticks, quotes=quotes, market=market, seen=seen,
         chains=chains, clock=clock, paced=settings.paced,
     )  # fmt: skip
+    rendering = Rendering(sessions=sessions, active=active, clock=clock, registry=registry)
+    late = LateAnswers(deciding.concluding, rendering, bus=bus, journal=journal)
     handlers = Handlers(
-        bus=bus, sessions=sessions, journal=journal, desks=desks, active=active, book=positions, taking=taking,
-        deciding=deciding, seen=seen, clock=clock, registry=registry,
+        bus=bus, journal=journal, active=active, book=positions, taking=taking, deciding=deciding, rendering=rendering,
+        late=late, seen=seen,
     )  # fmt: skip
     source = StrategyInput(bus, active, ticks=ticks, quotes=quotes, paced=settings.paced)
     consumer = Consumer(
@@ -93,12 +96,12 @@ def wire(
         ),
     )  # fmt: skip
     handlers.changed = taking.changed = lambda: consumer.reopen() if source.is_outdated else None
-    taking.post = consumer.post
+    taking.post = late.post = consumer.post
     recovery = None
     if not settings.paced:
         recovery = SessionRecovery(
             sessions, active=active, taking=taking, bus=bus, end=handlers.end, post=consumer.post,
             has_failed=deciding.has_failed, timers=timers, registry=registry, look_seconds=settings.look_seconds,
         )  # fmt: skip
-    component = StrategyComponent(consumer, desks, chains, timers=timers, poll_seconds=settings.poll_seconds)
+    component = StrategyComponent(consumer, desks, chains, late, timers=timers, poll_seconds=settings.poll_seconds)
     return WiredStrategy(component, recovery)

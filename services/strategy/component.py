@@ -3,6 +3,7 @@
 import asyncio
 
 from services.strategy.adapters.seen import ChainReader
+from services.strategy.answers.late import LateAnswers
 from services.strategy.desks import Desks
 from services.strategy.streams import CANDLES, GROUP
 from tradebus.kernel.timers import Timers
@@ -15,9 +16,10 @@ class StrategyComponent:
     """One per process."""
 
     def __init__(
-        self, consumer: Consumer, desks: Desks, chains: ChainReader, *, timers: Timers, poll_seconds: float
-    ) -> None:
-        self._consumer, self._desks, self._chains = consumer, desks, chains
+        self, consumer: Consumer, desks: Desks, chains: ChainReader, late: LateAnswers, *, timers: Timers,
+        poll_seconds: float,
+    ) -> None:  # fmt: skip
+        self._consumer, self._desks, self._chains, self._late = consumer, desks, chains, late
         self.troubles = consumer.troubles
         self._timers, self._poll_seconds = timers, poll_seconds
 
@@ -28,6 +30,11 @@ class StrategyComponent:
     async def turn(self, *, block_ms: int = BLOCK_MS) -> int:
         """Handles what is there, waiting up to `block_ms` for something; how many entries it handled."""
         return await self._consumer.turn(block_ms=block_ms)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether answers of strategy files are still to come."""
+        return self._late.is_waiting
 
     async def abandon(self) -> None:
         """Ends the processes of strategy files, and nothing else: nothing is stored, published or acknowledged."""

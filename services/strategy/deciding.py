@@ -1,64 +1,30 @@
 """What an entry of candles or ticks leads to: every strategy that hears it is asked, here or in its own process.
 
 entry ─► heard, in order ─┬─ asked here, at once
-                          └─ asked in its process, all of one entry together ─► rows and signals in the order heard
+                          └─ asked in its process, all of one entry together ─► `concluding`: rows and signals
 """
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-import structlog
 
-from services.strategy.answers.histories import FailedStrategy, Histories
+from services.strategy.answers.concluding import Concluding, Decided
+from services.strategy.answers.histories import Histories
+from services.strategy.answers.rounds import AskedRound
 from services.strategy.desks import Desks
 from services.strategy.ports import StoredCandles
 from tradebus.bus.port import Entry
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, TICK, decode
 from tradebus.kernel.time import ist_midnight_ns
-from tradebus.runtime.isolation.desk import Errand, StrategyDesk
-from tradebus.strategies.lane.asking import Ask, Asking, Settled
-from tradebus.strategies.lane.conflicts import Conflicts, settle_conflicts
-from tradebus.strategies.lane.decisions import DecisionRow, row_of
-from tradebus.strategies.lane.legs import signals_of
+from tradebus.runtime.isolation.desk import StrategyDesk
+from tradebus.strategies.lane.asking import Ask
+from tradebus.strategies.lane.conflicts import Conflicts
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.resolver import Opinion
 from tradebus.strategies.lane.runner import Runner
-from tradebus.strategies.lane.sessions import ActiveSessions, Listener, bid_of
+from tradebus.strategies.lane.sessions import ActiveSessions, Listener
 from tradebus.strategies.lane.shared import Shared, SharedLane, SharedRunner
 from tradebus.strategies.protocol import Candle, Tick
-from tradebus.trading.facts import Signal
-
-_log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Decided:
-    """What an entry led to. `given_up`: files whose process keeps dying, and those whose history cannot be read."""
-
-    rows: list[DecisionRow] = field(default_factory=list)
-    signals: list[Signal] = field(default_factory=list)
-    given_up: list[FailedStrategy] = field(default_factory=list)
-
-
-class _Round:
-    """The answers to one entry: those given here, and places for those that come from elsewhere."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[Listener, Settled | None]] = []
-        self.errands: dict[int, tuple[StrategyDesk, Errand]] = {}
-
-    def here(self, listener: Listener, settled: Settled | None) -> None:
-        if settled is not None:
-            self.answers.append((listener, settled))
-
-    def place_for(self, listener: Listener) -> int:
-        self.answers.append((listener, None))
-        return len(self.answers) - 1
-
-    def errand_to(self, desk: StrategyDesk) -> Errand:
-        return self.errands.setdefault(id(desk), (desk, Errand()))[1]
 
 
 class Deciding:
@@ -68,7 +34,7 @@ class Deciding:
         self, active: ActiveSessions, *, history: StoredCandles, desks: Desks, lane: SharedLane, book: PositionBook,
         conflicts: Conflicts, paced: bool,
     ) -> None:  # fmt: skip
-        self._book, self._conflicts = book, conflicts
+        self.concluding = Concluding(active, desks=desks, book=book, conflicts=conflicts, paced=paced)
         self._active, self._desks, self._lane, self._paced = active, desks, lane, paced
         self._histories = Histories(history, active)
         self._begun = (0, 0)  # the day and the sessions for whose ticks everybody is ready
@@ -80,18 +46,18 @@ class Deciding:
             self.forget(None)
         elif not self._paced:
             self.forget({row[8] for row in rows if row[11] & CANDLE_CORRECTED})
-        asked = _Round()
+        asked = AskedRound(self._desks)
         self._lane.see(rows)
         heard = self._active.hear(rows)
         self._histories.retry_resumed()
         await self._histories.read_ahead([(listener.runner.asking, candle.ts_open_ns) for candle, listener in heard])
         for candle, listener in heard:
             await self._ask_on_candle(candle, listener, asked)
-        return await self._collect(asked)
+        return await self.concluding.collect(asked, entry, failed=self._histories.take_failed())
 
     async def on_ticks(self, entry: Entry) -> Decided:
         """Raises ValueError for what is no batch of ticks."""
-        asked = _Round()
+        asked = AskedRound(self._desks)
         ticks = decode(entry.body, TICK)
         self._histories.retry_resumed()
         if len(ticks):
@@ -108,7 +74,7 @@ class Deciding:
             at_ns = max(tick.ts_event_ns, floor_ns)
             for listener in self._active.on_tick_of(record[8]):
                 await self._ask_on_tick(tick, listener, asked, at_ns=at_ns, thought=thought.get(row, ()))
-        return await self._collect(asked)
+        return await self.concluding.collect(asked, entry, failed=self._histories.take_failed())
 
     def has_failed(self, session_id: str) -> bool:
         """Whether the session was paused here: a file of it was given up, or its history cannot be read."""
@@ -125,16 +91,18 @@ class Deciding:
                 if instruments is None or heard & instruments:
                     asking.forget()
 
-    async def _ask_on_candle(self, candle: Candle, listener: Listener, asked: _Round) -> None:
+    async def _ask_on_candle(self, candle: Candle, listener: Listener, asked: AskedRound) -> None:
         runner, series, paused = listener.runner, listener.series, listener.session.paused
         desk = self._desks.of(runner)
+        if desk is not None:
+            desk.line.relieve()
         if not await self._is_ready(runner, candle.ts_open_ns, desk, asked):
             if series is None:
                 self._refuse(listener, runner.asking.on_candle(candle), asked)
             return
         if desk is None:
             if series is not None:
-                self._report(runner.on_input(candle, series), runner)
+                self.concluding.say(runner.on_input(candle, series), runner.asking)
             else:
                 asked.here(listener, runner.on_candle(candle, paused=paused))
             return
@@ -142,10 +110,16 @@ class Deciding:
         ask = asking.on_candle(candle) if series is None else asking.on_input(candle, series)
         if ask is not None:
             place = asked.place_for(listener) if series is None else -1
-            asked.errand_to(desk).ask(id(runner), asking, ask, place=place, paused=paused)
+            asked.errand_to(desk).ask(id(runner), asking, ask, place=place, session=listener.session)
 
     async def _ask_on_tick(
-        self, tick: Tick, listener: Listener, asked: _Round, *, at_ns: int, thought: Sequence[tuple[Shared, Opinion]]
+        self,
+        tick: Tick,
+        listener: Listener,
+        asked: AskedRound,
+        *,
+        at_ns: int,
+        thought: Sequence[tuple[Shared, Opinion]],
     ) -> None:
         runner, paused = listener.runner, listener.session.paused
         desk = self._desks.of(runner)
@@ -161,15 +135,17 @@ class Deciding:
             return
         ask = runner.asking.on_tick(tick, ts_event_ns=at_ns)
         if ask is not None:
-            asked.errand_to(desk).ask(id(runner), runner.asking, ask, place=asked.place_for(listener), paused=paused)
+            asked.errand_to(desk).ask(
+                id(runner), runner.asking, ask, place=asked.place_for(listener), session=listener.session
+            )
 
-    def _refuse(self, listener: Listener, ask: Ask | None, asked: _Round) -> None:
+    def _refuse(self, listener: Listener, ask: Ask | None, asked: AskedRound) -> None:
         """A HOLD that says why its strategy is not asked."""
         why = self._histories.unreadable(listener.session.spec.session_id)
         if ask is not None and why is not None:
             asked.here(listener, listener.runner.asking.refused(ask, why))
 
-    async def _is_ready(self, runner: Runner, ts_ns: int, desk: StrategyDesk | None, asked: _Round) -> bool:
+    async def _is_ready(self, runner: Runner, ts_ns: int, desk: StrategyDesk | None, asked: AskedRound) -> bool:
         """Makes the state for the day of the candle or tick in hand, which began or happened at `ts_ns`, where it is
         of another one; False where it cannot be made."""
         if not runner.needs_rebuild(ts_ns):
@@ -179,13 +155,13 @@ class Deciding:
             return False
         candles, inputs = replayed
         if desk is None:
-            self._report(runner.rebuild(ts_ns, candles, inputs), runner)
+            self.concluding.say(runner.rebuild(ts_ns, candles, inputs), runner.asking)
         else:
             asks = runner.asking.begin(ts_ns, candles, inputs)
             asked.errand_to(desk).rebuild(id(runner), runner.asking, asks)
         return True
 
-    async def _begin_day(self, ts_ns: int, asked: _Round) -> None:
+    async def _begin_day(self, ts_ns: int, asked: AskedRound) -> None:
         """Makes everybody ready who is asked only where something is to be said of a tick: at the day's first tick, or
         a session's, and not when a signal is due."""
         day = (ist_midnight_ns(ts_ns), self._active.version)
@@ -202,53 +178,3 @@ class Deciding:
             await self._is_ready(runner, ts_ns, None, asked)
         self._histories.forget()
         self._begun = day
-
-    async def _collect(self, asked: _Round) -> Decided:
-        """Waits for the answers from elsewhere, and puts all into the order in which they were asked for."""
-        decided = Decided(given_up=self._histories.take_failed())
-        if asked.errands:
-            errands = list(asked.errands.values())
-            for settled, failures in await asyncio.gather(*(desk.run(errand) for desk, errand in errands)):
-                for place, one in settled:
-                    asked.answers[place] = (asked.answers[place][0], one)
-                for asking, trace in failures:
-                    self._say(asking.told(trace), asking)
-            decided.given_up += self._given_up([desk for desk, _ in errands])
-        answers = [(listener, one) for listener, one in asked.answers if one is not None]
-        if self._conflicts is not Conflicts.INDEPENDENT:
-            settle_conflicts([bid_of(*each) for each in answers], self._conflicts, self._book.holders)
-        for listener, one in answers:
-            self._take(one, listener.runner, decided)
-        return decided
-
-    def _given_up(self, asked: Sequence[StrategyDesk]) -> list[FailedStrategy]:
-        """Sessions whose file is given up; each is paused here, and so said once."""
-        if all(desk.given_up is None for desk in asked):
-            return []
-        found = []
-        for session in self._active.all():
-            if not session.paused:
-                session_id = session.spec.session_id
-                found += [
-                    FailedStrategy(session_id, strategy, why) for strategy, why in self._desks.given_up(session_id)
-                ]
-                session.paused = bool(self._desks.given_up(session_id))
-        return found
-
-    def _take(self, settled: Settled, runner: Runner, decided: Decided) -> None:
-        decision, moment = settled.decision, settled.moment
-        signals = signals_of(
-            decision, runner.source, moment, position=settled.position, group=settled.group, legs=settled.legs
-        )
-        group_id = next((signal.group_id for signal in signals if signal.group_id is not None), None)
-        decided.rows.append(row_of(decision, runner.source, moment, group_id=group_id))
-        decided.signals += signals
-        self._report(settled.failure, runner)
-
-    def _report(self, failure: str | None, runner: Runner) -> None:
-        self._say(failure, runner.asking)
-
-    def _say(self, failure: str | None, asking: Asking) -> None:
-        """One log line per session, strategy and symbol; the journal has the others."""
-        if failure is not None:
-            _log.error("strategy raised", **asking.source.key._asdict(), traceback=failure)

@@ -3,18 +3,23 @@
 A session's file has one process, whatever symbols it trades; built-in and installed strategies run in this one.
 """
 
+import asyncio
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.isolation.desk import StrategyDesk
+from tradebus.runtime.isolation.errands import Answers
 from tradebus.runtime.isolation.limits import IsolationLimits
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.runner import Runner
 from tradebus.strategies.lane.sessions import Found, found_class, found_here
 from tradebus.strategies.lane.shared import SharedLane
 from tradebus.strategies.protocol import Strategy
+from tradebus.waiting.timers import deadline
 
 StrategyPlace = tuple[str, str]  # session, strategy
 
@@ -52,6 +57,20 @@ class Desks:
         """Where the runner's strategy is asked; None for here."""
         key = runner.source.key
         return self._desks.get((key.session_id, key.strategy))
+
+    def owner(self, desk: StrategyDesk) -> str:
+        """The session whose file it is."""
+        return next(session_id for (session_id, _), one in self._desks.items() if one is desk)
+
+    def all(self) -> list[StrategyDesk]:
+        return list(self._desks.values())
+
+    async def wait_for(self, answers: "Sequence[asyncio.Future[Answers]]") -> None:
+        """Until all are there, or the moment is over for which prompt ones are waited for."""
+        if answers:
+            with contextlib.suppress(TimeoutError):
+                async with deadline(self._timers, self._limits.prompt_seconds):
+                    await asyncio.wait(answers)
 
     def given_up(self, session_id: str) -> list[tuple[str, str]]:
         """(strategy, why) of the session's files that keep dying."""

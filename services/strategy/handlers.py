@@ -10,30 +10,28 @@ the session was stopped or paused meanwhile: so the next life first stores what 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
 
 from services.strategy.adapters.published import perhaps_not_stored
 from services.strategy.adapters.seen import RunningMarketSeen
 from services.strategy.adapters.tick_stream import QUOTES, TICKS
-from services.strategy.deciding import Decided, Deciding
-from services.strategy.desks import Desks
-from services.strategy.messages import SignalMessage, failed_message, row_of_message, signal_message
+from services.strategy.answers.concluding import Decided
+from services.strategy.answers.late import LateAnswers, Rendering
+from services.strategy.deciding import Deciding
+from services.strategy.messages import SignalMessage, row_of_message
 from services.strategy.ports import DecisionJournal
 from services.strategy.sessions.taking import Taking
 from services.strategy.streams import BATCH, CANDLES
-from tradebus.bus.port import Bus, Entry, Outgoing
+from tradebus.bus.port import Bus, Entry
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.market import CandlesRestored
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionStopped
-from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNALS
-from tradebus.kernel.clock import Clock
+from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS
 from tradebus.runtime.consumer import Answer, Done, Effect
 from tradebus.runtime.rendering import fact_of
-from tradebus.store.books import SessionsBook
 from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.lane.positions import PositionBook
 from tradebus.strategies.lane.sessions import ActiveSessions
@@ -51,17 +49,14 @@ class Handlers:
     InvalidInput for a session that cannot be traded: both go to the dead letters."""
 
     def __init__(
-        self, *, bus: Bus, sessions: SessionsBook, journal: DecisionJournal, desks: Desks, active: ActiveSessions,
-        book: PositionBook, taking: Taking, deciding: Deciding, seen: RunningMarketSeen, clock: Clock,
-        registry: CollectorRegistry,
+        self, *, bus: Bus, journal: DecisionJournal, active: ActiveSessions,
+        book: PositionBook, taking: Taking, deciding: Deciding, rendering: Rendering, late: LateAnswers,
+        seen: RunningMarketSeen,
     ) -> None:  # fmt: skip
         self.active, self._book = active, book
         self.changed: Callable[[], None] = lambda: None  # called when what is listened to may be another
-        self._bus, self._sessions, self._journal, self._desks = bus, sessions, journal, desks
-        self._taking, self._deciding, self._seen, self._clock = taking, deciding, seen, clock
-        self._decisions = Counter(
-            "tradebus_strategy_decisions_total", "Decisions journalled", ["action"], registry=registry
-        )
+        self._bus, self._journal, self._taking, self._seen = bus, journal, taking, seen
+        self._deciding, self._rendering, self._late = deciding, rendering, late
         self._rows: list[DecisionRow] = []
         self._signals: list[SignalMessage] = []
         self._storing = asyncio.Lock()
@@ -97,6 +92,7 @@ class Handlers:
 
     async def recover(self) -> None:
         """Stores what was published last, and takes up the sessions that were being traded."""
+        self._late.drop()
         async with self._storing:
             self._rows, self._signals = [], []
         published = await perhaps_not_stored(self._bus)
@@ -138,6 +134,8 @@ class Handlers:
 
     async def _on_candles(self, entry: Entry) -> Answer:
         decided = await self._deciding.on_candles(entry)
+        if entry.kind != BATCH:
+            await self._late.all_taken()
         # A feed that ends is waited for: whoever ends the run reads the journal next.
         return await self._answer(decided, market_ns=entry.watermark_ns, commit=entry.kind != BATCH)
 
@@ -150,35 +148,15 @@ class Handlers:
         return _HELD
 
     async def _answer(self, decided: Decided, *, market_ns: int | None, commit: bool) -> Answer:
-        now_ns = self._clock.now_ns()
+        signals, out = await self._rendering.of(decided, market_ns=market_ns)
         self._rows += decided.rows
-        for row in decided.rows:
-            self._decisions.labels(row.action).inc()
-        once = {signal.event_id: signal_message(signal, recorded_ns=now_ns) for signal in decided.signals}
-        out = signals_out(list(once.values()))
-        for session_id, strategy, why in decided.given_up:
-            out.append(await self._pause_failed(session_id, strategy, why, market_ns=market_ns))
-        self._signals += once.values()
-        if once or commit or decided.given_up:
-            return Done(first=out, effect=Effect.COMMIT)
-        return _HELD
-
-    async def _pause_failed(self, session_id: str, strategy: str, why: str, *, market_ns: int | None) -> Outgoing:
-        """A session whose strategy cannot go on enters nothing more until a person resumes it."""
-        reason = f"strategy {strategy}: {why}"
-        _log.error("session paused: its strategy cannot go on", session_id=session_id, strategy=strategy, reason=why)
-        await self._sessions.pause(session_id, reason=reason)
-        session = self.active.get(session_id)
-        assert session is not None
-        message = failed_message(session.spec, strategy, reason=why, market_ns=market_ns, now_ns=self._clock.now_ns())
-        return Outgoing(SIGNALS.name, message.TYPE, message.to_json())
+        self._signals += signals
+        effect = Effect.COMMIT if out or commit else Effect.HELD
+        ticket = decided.ticket
+        return Done(first=out, effect=effect, is_open=None if ticket is None else lambda: ticket.is_open)
 
     async def end(self, session_id: str) -> None:
-        """The session decides nothing more."""
+        """The session decides nothing more: what was not answered yet is not asked any more."""
+        await self._late.take()
         if await self._taking.let_go(session_id):
             await self.commit()  # whoever ended it reads the journal next
-
-
-def signals_out(signals: Sequence[SignalMessage]) -> list[Outgoing]:
-    """The signals as they go on the bus."""
-    return [Outgoing(SIGNALS.name, signal.TYPE, signal.to_json()) for signal in signals]

@@ -32,6 +32,8 @@ class Settings(ServiceSettings, LaneSettings):
         default=1536, ge=512, le=65_536, validation_alias="TRADEBUS_STRATEGY_MEMORY_MEBIBYTES"
     )
     answer_seconds: float = Field(default=2.0, gt=0, le=60, validation_alias="TRADEBUS_STRATEGY_ANSWER_SECONDS")
+    # In a live market: which share of a minute a file's process may be busy before it is given up.
+    busy_share: float = Field(default=0.5, gt=0, le=1, validation_alias="TRADEBUS_STRATEGY_BUSY_SHARE")
 
     # How often stored option chains are looked at, where a strategy needs one.
     poll_seconds: float = Field(default=15.0, ge=1, le=3600, validation_alias="FEED_POLL_SECONDS")
@@ -41,5 +43,6 @@ class Settings(ServiceSettings, LaneSettings):
         """A paced run waits longer: nobody's money hangs on it, and a busy machine must not change what it decides."""
         patience = _PACED_PATIENCE if self.paced else 1
         return IsolationLimits(
-            memory_mebibytes=self.memory_mebibytes, answer_seconds=self.answer_seconds * patience
+            memory_mebibytes=self.memory_mebibytes, answer_seconds=self.answer_seconds * patience,
+            busy_share_max=self.busy_share,
         )  # fmt: skip

@@ -1,8 +1,10 @@
 """What the strategy service reads, in which order, and the promise it makes for each entry of candles.
 
 Invariants (tested on real servers):
-- Every md.candles entry leads to its watermark on signals.v1.strategy, at once, after the signals it led to.
-- An entry is acknowledged only after its decisions and signals are stored and its signals and watermark published.
+- Every md.candles entry leads to its watermark on signals.v1.strategy, at once, after the signals it led to: in a live
+  market without those of a strategy file that has not answered yet.
+- An entry is acknowledged only after its decisions and signals, late ones too, are stored and its signals and watermark
+  published.
 - In a paced run orders and ticks are acknowledged only together with a later candles entry: their watermarks hold that
   entry's place in the merge, and must be read again where it is.
 """
@@ -52,7 +54,8 @@ class StrategyInput:
 
 
 def watermark_of(entry: Entry) -> list[Outgoing]:
-    """The promise that an md.candles entry leads to: no signal at or before its end comes after this."""
+    """The promise that an md.candles entry leads to: no signal at or before its end comes after this. In a live market,
+    where nobody merges by it, but for the late answers of strategy files (decision 22)."""
     if entry.stream != CANDLES or entry.watermark_ns is None:
         return []
     return [Outgoing(SIGNALS.name, "watermark", watermark_ns=entry.watermark_ns)]

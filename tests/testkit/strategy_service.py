@@ -136,6 +136,7 @@ class Stage:
     paced: bool = True
     flush_entries: int = 16
     answer_seconds: float = 10.0  # a busy machine is no hostile strategy
+    busy_share: float = 1.0
     hurry: float = 1.0  # so many times as soon is due what the service waits for
     service: WiredStrategy | None = None
     fills: bool = True
@@ -188,6 +189,7 @@ class Stage:
         settings = Settings(
             database_url="postgresql://unused", redis_url="redis://unused", paced=self.paced,
             flush_entries=self.flush_entries, flush_seconds=60, answer_seconds=self.answer_seconds,
+            busy_share=self.busy_share,
         )  # fmt: skip
         bus: Any = DyingBus(self.bus, self)
         self.service = wire(
@@ -230,7 +232,7 @@ class Stage:
         """Lets the service work until it has nothing more to do."""
         quiet = 0
         while quiet < 2:  # a turn may also come back empty because what it read waits for another stream
-            quiet = 0 if await self.component.turn(block_ms=20) else quiet + 1
+            quiet = 0 if await self.component.turn(block_ms=20) or self.component.is_waiting else quiet + 1
 
     async def start_session(
         self, strategies: Sequence[StrategySpec], *, session_id: str = "s1", status: str = "RUNNING",

@@ -1,6 +1,7 @@
 """When entries are acknowledged, and in what order things leave."""
 
 import asyncio
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,23 +196,51 @@ async def test_a_consumer_ends_at_once_when_it_is_told_to_while_it_waits() -> No
     assert await bench.left() == 0
 
 
+async def test_an_entry_of_which_something_is_still_to_come_is_acknowledged_after_it_and_nobody_waits() -> None:
+    bench = Bench()
+    await bench.send(*"abc")
+    to_come = {"b"}
+    handler = ScriptedHandler(
+        lambda entry: Done(
+            then=[Outgoing(OUT, "TEXT", entry.body)],
+            effect=Effect.HELD,
+            is_open=lambda: entry.body.decode() in to_come,
+        )
+    )
+    consumer = bench.consumer(handler)
+    await drained(consumer)
+    assert await bench.bodies(OUT) == ["a", "b", "c"]
+    assert await bench.left() == 2
+    to_come.clear()
+    await drained(consumer)
+    assert await bench.left() == 0
+
+
 @given(
     st.lists(
-        st.tuples(st.sampled_from(list(Effect)), st.booleans(), st.sampled_from(["go on", "stored", "take", "fail"])),
+        st.tuples(
+            st.sampled_from(list(Effect)), st.booleans(), st.booleans(),
+            st.sampled_from(["go on", "stored", "take", "fail", "comes"]),
+        ),
         max_size=30,
     )
-)
+)  # fmt: skip
 def test_entries_are_given_out_once_and_never_before_their_effect_is_stored(
-    steps: list[tuple[Effect, bool, str]],
+    steps: list[tuple[Effect, bool, bool, str]],
 ) -> None:
     handled = Handled()
+    still_to_come: set[int] = set()
     taken: list[int] = []
     unstored: set[int] = set()
     unclosed: set[int] = set()
-    for number, (effect, closes, then) in enumerate(steps):
-        handled.add(Entry(IN, f"0-{number}", "TEXT", b""), effect, closes=closes)
+    for number, (effect, closes, is_open, then) in enumerate(steps):
+        still_to_come |= {number} if is_open and effect is not Effect.ALONE else set()
+        handled.add(
+            Entry(IN, f"0-{number}", "TEXT", b""), effect, closes=closes,
+            is_open=partial(still_to_come.__contains__, number) if is_open else None,
+        )  # fmt: skip
         if effect is Effect.STORED:
-            unstored.clear()
+            unstored = still_to_come.copy()
         elif effect is not Effect.ALONE:
             unstored.add(number)
         if effect is not Effect.ALONE:
@@ -220,7 +249,9 @@ def test_entries_are_given_out_once_and_never_before_their_effect_is_stored(
                 unclosed.clear()
         if then == "stored":
             handled.stored()
-            unstored.clear()
+            unstored = still_to_come.copy()
+        if then == "comes":
+            still_to_come.discard(min(still_to_come, default=0))
         if then in ("take", "fail"):
             entries = handled.take()
             numbers = [int(entry.entry_id.partition("-")[2]) for entry in entries]

@@ -39,7 +39,7 @@ class Completion:
         self._out: list[Outgoing] = []
         self._stored_ns = timers.monotonic_ns()
         self.lost = 0  # entries whose effect was in memory only, when the handler went back to what the book says
-        self._beside = StoresBeside(self._commit, self._handled.mark)
+        self._beside = StoresBeside(self._commit, lambda: self._handled.number)
 
     @property
     def held(self) -> int:
@@ -83,13 +83,13 @@ class Completion:
         effect, first, singly = done.effect, done.first, self._singly > 0
         if singly and effect in (Effect.HELD, Effect.COMMIT):
             effect, self._singly = Effect.COMMIT, self._singly - 1
-        self._handled.add(entry, effect, closes=closes)
+        self._handled.add(entry, effect, closes=closes, is_open=done.is_open)
         if effect is Effect.COMMIT:
             if first or self._publisher.has_any:
                 await self._publish([*self._take_out(), *first], acknowledge=False)
             first = ()
             if self._policy.stores_beside and not (singly or owed or done.then):
-                await self._beside.begin(wait=self._handled.held > self._policy.commit_entries)
+                await self._beside.begin(wait=self._handled.to_store > self._policy.commit_entries)
             else:
                 await self.commit()
         elif owed:  # what is under way was before it
@@ -120,7 +120,7 @@ class Completion:
             await self._beside.finished()
         if self._handled.held and (idle or self._is_due()):
             if self._policy.stores_beside and not idle:
-                await self._beside.begin(wait=self._handled.held > self._policy.commit_entries)
+                await self._beside.begin(wait=self._handled.to_store > self._policy.commit_entries)
             else:
                 await self.commit()
         await self.publish()
@@ -131,7 +131,7 @@ class Completion:
 
     async def _commit(self) -> None:
         stored: list[bool] = []
-        mark = 0
+        mark = (0, 0)
 
         async def committed() -> None:
             nonlocal mark
@@ -145,7 +145,7 @@ class Completion:
 
     def _is_due(self) -> bool:
         waited_ns = self._timers.monotonic_ns() - self._stored_ns
-        return self._handled.held >= self._policy.commit_entries or waited_ns >= self._policy.commit_seconds * 1e9
+        return self._handled.to_store >= self._policy.commit_entries or waited_ns >= self._policy.commit_seconds * 1e9
 
     async def publish(self) -> None:
         """What is committed, what the entries led to, and the acknowledgements."""

@@ -29,11 +29,15 @@ class Effect(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Done:
     """Handled. `first` is published before a COMMIT, `then` after it; both after what the handler's transactions
-    emitted. Without a COMMIT everything leaves in one round trip, together with the acknowledgement."""
+    emitted. Without a COMMIT everything leaves in one round trip, together with the acknowledgement.
+
+    `is_open`: something of it is still to come, as long as this says so. What comes the handler stores itself before it
+    stops saying so; the entry is acknowledged after that, and nobody waits for it."""
 
     first: Sequence[Outgoing] = ()
     then: Sequence[Outgoing] = ()
     effect: Effect = Effect.STORED
+    is_open: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,45 +8,24 @@ process begins with fresh instances, so that its runners are rebuilt from stored
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 
 import structlog
 
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.isolation.errands import Answers, Errand
 from tradebus.runtime.isolation.limits import IsolationLimits
+from tradebus.runtime.isolation.line import DeskLine
 from tradebus.runtime.isolation.process import ProcessEnded, StrategyProcess
-from tradebus.runtime.isolation.wire import settled_from, step_of
+from tradebus.runtime.isolation.wire import settled_from
 from tradebus.strategies.info import StrategyInfo
-from tradebus.strategies.lane.asking import Ask, Asking, Settled
 from tradebus.waiting.timers import sleep
 
 DEATHS_MAX = 3
 _FIRST_WAIT_SECONDS = 1.0
 _STEADY_ANSWERS = 500  # so many answered batches after a death, and it is forgotten
 _log = structlog.get_logger()
-
-
-class Errand:
-    """What one process is asked because of one entry, in order."""
-
-    def __init__(self) -> None:
-        self.steps: list[list[Any]] = []
-        self.asked: list[tuple[int, Asking, Ask, bool]] = []  # place in the caller's list, who, what, paused
-        self.askings: dict[int, Asking] = {}
-
-    def rebuild(self, runner: int, asking: Asking, replayed: Sequence[Ask]) -> None:
-        self.askings[runner] = asking
-        self.steps.append(["make", runner])
-        self.steps += [step_of(ask, runner) for ask in replayed]
-
-    def ask(self, runner: int, asking: Asking, ask: Ask, *, place: int, paused: bool) -> None:
-        self.askings[runner] = asking
-        self.steps.append(step_of(ask, runner))
-        if ask.moment is not None:
-            self.asked.append((place, asking, ask, paused))
 
 
 class StrategyDesk:
@@ -58,6 +37,10 @@ class StrategyDesk:
         self._restarting: asyncio.Task[None] | None = None
         self._problem = "its process is not started"
         self._deaths = self._answered = 0
+        self._made: set[int] = set()  # the runners that have an instance in its process
+        self.line = DeskLine(
+            self, name=spec.path or spec.name, limits=limits, timers=timers
+        )  # where nobody is to wait for it
 
     @property
     def given_up(self) -> str | None:
@@ -72,10 +55,12 @@ class StrategyDesk:
             raise InvalidInput(f"strategy file {self._spec.path}: its process {error}") from error
         return info
 
-    async def run(self, errand: Errand) -> tuple[list[tuple[int, Settled]], list[tuple[Asking, str]]]:
-        """(place, what its answer counts for) and (who, traceback) of what failed unasked. Never raises for what the
-        file does; who asked is rebuilt before the next question where its process is gone."""
+    async def run(self, errand: Errand) -> Answers:
+        """Never raises for what the file does; who asked is rebuilt before the next question where its process is
+        gone."""
         process, problem = self._process, self._problem
+        if process is not None and not errand.needed <= self._made:
+            return self.refused(errand, "its process was started again meanwhile")
         if process is not None:
             try:
                 answers, failures = await process.ask(errand.steps)
@@ -84,16 +69,29 @@ class StrategyDesk:
                 problem = self._problem
             else:
                 self._steady()
+                self._made |= errand.made
                 settled = [
-                    (place, settled_from(answer, ask, asking, paused=paused))
-                    for (place, asking, ask, paused), answer in zip(errand.asked, answers, strict=True)
+                    (one.place, settled_from(answer, one.ask, one.asking, paused=one.session.paused))
+                    for one, answer in zip(errand.asked, answers, strict=True)
                 ]
                 told = [(errand.askings[runner], trace) for runner, trace in failures if runner in errand.askings]
-                return [(place, one) for place, one in settled if one is not None], told
+                return Answers([(place, one) for place, one in settled if one is not None], told)
+        return self.refused(errand, problem)
+
+    def refused(self, errand: Errand, problem: str) -> Answers:
+        """Every question answered by why nobody was asked; who asked begins anew."""
         for asking in errand.askings.values():
             asking.forget()
-        unanswered = [(place, asking.refused(ask, problem)) for place, asking, ask, _ in errand.asked]
-        return [(place, one) for place, one in unanswered if one is not None], []
+        unanswered = [(one.place, one.asking.refused(one.ask, problem)) for one in errand.asked]
+        return Answers([(place, one) for place, one in unanswered if one is not None])
+
+    async def give_up(self, problem: str) -> None:
+        """Ends its process, and starts it no more until `revive`."""
+        self._problem, self._deaths, self._answered = problem, DEATHS_MAX, 0
+        _log.error("strategy process given up", path=self._spec.path, why=problem)
+        process, self._process = self._process, None
+        if process is not None:
+            await process.end()
 
     def revive(self) -> None:
         """Begins again where it was given up."""
@@ -102,7 +100,8 @@ class StrategyDesk:
             self._restart(wait_seconds=0.0)
 
     async def close(self) -> None:
-        """Ends its process."""
+        """Ends its process; what was asked of it is not answered."""
+        await self.line.close()
         if self._restarting is not None:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
@@ -130,6 +129,7 @@ class StrategyDesk:
     async def _start_after(self, wait_seconds: float) -> None:
         await sleep(self._timers, wait_seconds)
         try:
-            self._process, _ = await StrategyProcess.start(self._spec, self._limits)
+            process, _ = await StrategyProcess.start(self._spec, self._limits)
+            self._process, self._made = process, set()
         except (ProcessEnded, InvalidInput) as error:
             self._ended(f"could not be started again: {error}")
