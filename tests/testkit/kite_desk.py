@@ -32,6 +32,8 @@ class KiteDesk:
         self.token = box.token("kite", ACCOUNT)
         self.sdk = SdkHand(self.url, self.token)
         self.adapter = AdapterHand(self.url, self.token, account=ACCOUNT, run=self.loop)
+        for what in (SHARE, FUTURE, OPTION):  # whichever test comes first on this worker
+            self.listing(what)
 
     def close(self) -> None:
         self.adapter.client.close()
