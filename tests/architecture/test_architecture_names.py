@@ -1,4 +1,7 @@
-"""One name means one thing across the tree: no public class is defined twice, and no alias bears a class's name."""
+"""One name means one thing across the tree: no public class is defined twice, and no alias bears a class's name.
+
+In the libraries no public function is either, but for those below.
+"""
 
 import ast
 from collections import defaultdict
@@ -17,6 +20,15 @@ FACES = "services/sandbox/faces"
 OF_EVERY_FACE = {"Caller", "Catalogue", "FeedHub", "FeedSubscriber", "Fields", "Logins", "StreamMode"}
 # A fact in the cores and the message as which a service publishes it are one thing, and have one name and one TYPE.
 FACTS = "libs/tradebus/trading/facts.py"
+BROKERS = "libs/tradebus/brokers"
+# What each program, each folder that compiles ahead of time, and each compiled strategy has.
+FUNCTIONS = {"main", "compile_all", "decide"}
+# Names that mean several things today. Nothing is added.
+OF_TODAY: set[str] = {
+    "ask_of", "block", "cancelled", "chain_of", "checked", "compile_each", "deadline", "decode", "describe",
+    "give_up_stop", "joined", "line_of", "opened", "paise", "placed", "read_frame", "read_json", "row_of", "rows_of",
+    "segment_of", "settle", "spans", "text", "timed_out", "whole", "write",
+}  # fmt: skip
 MESSAGE_BY_NAME = {message.__name__: message for message in MESSAGES.values()}
 
 

@@ -32,6 +32,11 @@ def paise_to_rupees(paise: int) -> Decimal:
     return (Decimal(paise) / PAISE_PER_RUPEE).quantize(Decimal("0.01"))
 
 
+def plain_rupees(paise: float) -> str:
+    """`123456.70`: two decimals, for reasons and JSON. Exact for whole paise below 2 ** 50."""
+    return f"{paise / PAISE_PER_RUPEE:.2f}"
+
+
 def format_rupees(paise: int) -> str:
     """`₹1,23,456.70` with Indian grouping, for people."""
     sign = "-" if paise < 0 else ""

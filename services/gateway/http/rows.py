@@ -11,7 +11,7 @@ from tradebus.kernel.money import paise_to_rupees
 from tradebus.kernel.time import utc_iso
 
 
-def rupees(paise: int | None) -> float | None:
+def json_rupees(paise: int | None) -> float | None:
     """For JSON only. Exact in its decimal form: a double holds 15 digits, and amounts here have fewer."""
     return None if paise is None else float(paise_to_rupees(paise))
 
@@ -21,7 +21,7 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in row.items():
         if name.endswith("_paise"):
-            found[name.removesuffix("_paise")] = rupees(value)
+            found[name.removesuffix("_paise")] = json_rupees(value)
         elif name.endswith("_ns"):
             found[name.removesuffix("_ns") + "_utc"] = None if value is None else utc_iso(value)
         else:
@@ -52,7 +52,7 @@ def position(row: Mapping[str, Any]) -> dict[str, Any]:
     found = shown(row)
     del found["entry_value"], found["entry_quantity"]
     found["entry_price"] = average_price(row["entry_value_paise"], row["entry_quantity"])
-    found["unrealised_pnl"] = rupees(unrealised_paise(row))
+    found["unrealised_pnl"] = json_rupees(unrealised_paise(row))
     return found
 
 

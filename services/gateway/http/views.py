@@ -62,7 +62,7 @@ async def read_portfolio(
         found.append(
             {
                 **rows.shown(session),
-                "unrealised_pnl": rows.rupees(sum(rows.unrealised_paise(row) or 0 for row in own)),
+                "unrealised_pnl": rows.json_rupees(sum(rows.unrealised_paise(row) or 0 for row in own)),
                 "positions": [rows.position(row) for row in own],
             }
         )

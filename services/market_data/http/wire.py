@@ -11,17 +11,13 @@ import numpy as np
 
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import Records
+from tradebus.kernel.money import plain_rupees
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, utc_iso
 
 _CANDLE = (
     '{"ts_utc":"%sZ","ts_epoch_seconds":%d,"open":%d.%02d,"high":%d.%02d,"low":%d.%02d,"close":%d.%02d,'
     '"volume":%d,"open_interest":%d}'
 )
-
-
-def rupees(paise: int) -> str:
-    """A JSON number with two decimals, exact. `paise` is 0 or more."""
-    return f"{paise // 100}.{paise % 100:02d}"
 
 
 def candles_json(instrument: Instrument, timeframe_seconds: int, candles: Records) -> bytes:
@@ -41,11 +37,11 @@ def quote_json(
     open_interest: int, source: str,
 ) -> bytes:  # fmt: skip
     """The newest price. Bid and ask are null where the feed has none (0); `source` is "tick" or "candle"."""
-    bid = rupees(bid_paise) if bid_paise else "null"
-    ask = rupees(ask_paise) if ask_paise else "null"
+    bid = plain_rupees(bid_paise) if bid_paise else "null"
+    ask = plain_rupees(ask_paise) if ask_paise else "null"
     seconds, rest_ns = divmod(ts_ns, NANOSECONDS_PER_SECOND)
     return (
-        f'{_head(instrument)},"price":{rupees(price_paise)},"bid":{bid},"ask":{ask},"volume":{volume},'
+        f'{_head(instrument)},"price":{plain_rupees(price_paise)},"bid":{bid},"ask":{ask},"volume":{volume},'
         f'"open_interest":{open_interest},"ts_utc":"{utc_iso(ts_ns)}",'
         f'"ts_epoch_seconds":{seconds}.{rest_ns // 1000:06d},"source":"{source}"}}'
     ).encode()

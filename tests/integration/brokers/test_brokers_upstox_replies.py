@@ -25,7 +25,7 @@ from tradebus.brokers.upstox import (
     UpstoxReference,
     status_of,
 )
-from tradebus.brokers.upstox.failures import classify, judge
+from tradebus.brokers.upstox.failures import classify, failure_of
 from tradebus.brokers.upstox.replies import moment_of
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.orders import OrderType, Transaction
@@ -328,7 +328,7 @@ def test_the_status_map(word, quantity, filled, status):
 )  # fmt: skip
 def test_what_an_error_means(status, code, kind):
     body = json.dumps({"status": "error", "errors": [{"error_code": code, "message": "words"}]}).encode()
-    error = judge(status, body)
+    error = failure_of(status, body)
     assert type(error) is kind
     assert code in str(error)
 
@@ -338,7 +338,7 @@ def test_what_an_exception_means():
     assert isinstance(classify(ConnectionResetError()), NoAnswer)
     assert isinstance(classify(AttributeError("bare")), Malformed)
     assert isinstance(classify(InvalidInput("host")), Refused)
-    assert isinstance(judge(0, None, reason="SSLError\ncertificate"), NoAnswer)
+    assert isinstance(failure_of(0, None, reason="SSLError\ncertificate"), NoAnswer)
 
 
 def test_times_in_each_of_upstoxs_spellings_are_one_instant():

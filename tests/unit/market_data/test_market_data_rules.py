@@ -14,10 +14,11 @@ from testkit.feeds import settings_for
 from services.market_data.feeds.position import Streams, position_of
 from services.market_data.feeds.symbols import canonical, describe, known_symbols, require_known
 from services.market_data.http.parameters import day, instant_ns
-from services.market_data.http.wire import candles_json, quote_json, rupees
+from services.market_data.http.wire import candles_json, quote_json
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.money import plain_rupees
 from tradebus.kernel.time import ist_to_ns
 
 NIFTY = Instrument(
@@ -169,7 +170,7 @@ def test_expiry_is_a_date_or_absent() -> None:
 
 @given(st.integers(0, 10**13))
 def test_rupees_are_exact(paise: int) -> None:
-    whole, _, rest = rupees(paise).partition(".")
+    whole, _, rest = plain_rupees(paise).partition(".")
     assert len(rest) == 2
     assert int(whole) * 100 + int(rest) == paise
 
@@ -183,7 +184,7 @@ def test_candles_are_valid_json_with_exact_prices(prices: list[int], timeframe: 
     rows["volume"], rows["open_interest"] = 7, 9
     found = json.loads(candles_json(NIFTY, timeframe, rows), parse_float=str)
     assert (found["symbol"], found["instrument_id"], found["timeframe_seconds"]) == ("NIFTY", 3, timeframe)
-    assert [candle["close"] for candle in found["candles"]] == [rupees(price) for price in prices]
+    assert [candle["close"] for candle in found["candles"]] == [plain_rupees(price) for price in prices]
     assert [candle["ts_epoch_seconds"] for candle in found["candles"]] == (rows["ts_open_ns"] // 10**9).tolist()
     if prices:
         assert found["candles"][0]["ts_utc"] == "2024-01-02T03:45:00Z"

@@ -58,7 +58,7 @@ class NothingThere(Said):
     """Dhan's way of saying that a list is empty."""
 
 
-def judge(status: int, code: str, message: str) -> BrokerError:
+def failure_of(status: int, code: str, message: str) -> BrokerError:
     """The meaning of an error that Dhan itself words; `code` is DH-9xx, a data error's number, or RL…."""
     text = f"{code}: {message} ({status})"[:_TEXT_MAX]
     if code in _TOKEN_CODES or status == _UNAUTHORISED:
@@ -108,7 +108,7 @@ def unwrapped(reply: Any) -> Any:
     data = reply.get("data")
     if isinstance(data, dict) and (data.get("status") in ("failed", "failure", "error") or data.get("errorCode")):
         code, message = _worded(data)
-        raise judge(200, code, message)
+        raise failure_of(200, code, message)
     return data
 
 
@@ -139,7 +139,7 @@ def _judge_status(response: Response) -> None:
         said = None
     code, message = _worded(said)
     if code:
-        raise judge(status, code, message)
+        raise failure_of(status, code, message)
     text = f"status {status} without a word of Dhan's own"
     if status == _UNAUTHORISED:
         raise TokenExpired(BROKER, f"{text}; log in again")

@@ -59,7 +59,7 @@ def count32(frame: Bytes, at: int) -> int:
 
 
 @helper
-def instrument_of(table: Int64s, token: int) -> int:
+def subscribed_under(table: Int64s, token: int) -> int:
     """The instrument subscribed under `token`, -1 without. `table` has a power of two rows, one of them empty (-1)."""
     mask = table.shape[0] - 1
     row = ((token * HASH_FACTOR) >> 8) & mask
@@ -186,7 +186,7 @@ def read_one(
         if at + length > end:  # cut short: what is left of it says nothing
             return written, skipped + missing
         if length in (FULL_BYTES, QUOTE_BYTES, LTP_BYTES, INDEX_FULL_BYTES, INDEX_QUOTE_BYTES):
-            instrument = instrument_of(table, u32(frame, at))
+            instrument = subscribed_under(table, u32(frame, at))
             if instrument >= 0:
                 quote = out[written]
                 quote["instrument"] = instrument

@@ -30,7 +30,7 @@ _BEHIND_KITE = frozenset({"NetworkException", "DataException"})  # between Kite 
 _TOO_MANY, _REQUEST_TIMEOUT, _UNAUTHORISED, _FORBIDDEN = 429, 408, 401, 403
 
 
-def judge(status: int, kind: str, message: str) -> BrokerError:
+def failure_of(status: int, kind: str, message: str) -> BrokerError:
     """The meaning of an error that Kite itself words: `kind` is its error_type."""
     text = f"{kind}: {message} ({status})"[:_TEXT_MAX]
     if status == _TOO_MANY:
@@ -59,7 +59,7 @@ def classify(error: BaseException) -> BrokerError:
         kind = type(error).__name__
         if kind == "DataException":  # the SDK's own word for a body it cannot read, whatever the status was
             return Malformed(BROKER, f"{error}"[:_TEXT_MAX])
-        return judge(status, kind, str(error))
+        return failure_of(status, kind, str(error))
     # What the SDK stumbles over inside a reply: a missing field, a list for an object, no content type.
     return Malformed(BROKER, f"a reply that is not documented ({type(error).__name__}: {error})"[:_TEXT_MAX])
 
@@ -76,7 +76,7 @@ def inspect(response: Response, *_: Any, **__: Any) -> Response:
         raise Malformed(BROKER, f"redirected ({status}): the address of Kite is wrong, or something is in between")
     kind, message = _worded(response)
     if kind is not None:
-        raise judge(status, kind, message)
+        raise failure_of(status, kind, message)
     text = f"status {status} without a word of Kite's own"
     raise NoAnswer(BROKER, text) if status >= 500 or status == _TOO_MANY else Malformed(BROKER, text)
 

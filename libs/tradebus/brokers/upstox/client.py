@@ -13,7 +13,7 @@ from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
 from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.common.access.pace import WindowPace
 from tradebus.brokers.errors import Malformed
-from tradebus.brokers.upstox.failures import classify, judge, said_in
+from tradebus.brokers.upstox.failures import classify, failure_of, said_in
 from tradebus.brokers.upstox.pace import READ_WINDOWS
 from tradebus.brokers.upstox.settings import BROKER, UpstoxSettings
 from tradebus.brokers.upstox.transport import GuardedPool
@@ -122,7 +122,7 @@ class UpstoxClient(LoginClient):
         def fetched() -> T:
             response = self.pool.request("GET", url)
             if response.status != 200:
-                raise judge(response.status, response.data)
+                raise failure_of(response.status, response.data)
             return interpret(response.data or b"")
 
         return await self.calls.read(what, fetched, pacer=self.pacer)
@@ -157,7 +157,7 @@ def data_in(body: bytes, status: int) -> Any:
     if not isinstance(said, dict):
         raise Malformed(BROKER, f"an answer that is no JSON object ({len(body)} bytes)")
     if said.get("status") == "error":
-        raise judge(status, body)
+        raise failure_of(status, body)
     if said.get("status") != "success" or "data" not in said:
         raise Malformed(BROKER, f"an answer with the status {str(said.get('status'))[:40]!r}")
     return said["data"]

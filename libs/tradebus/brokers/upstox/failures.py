@@ -26,13 +26,13 @@ def classify(error: BaseException) -> BrokerError:
         return Refused(BROKER, _short(str(error)))
     status = getattr(error, "status", None)
     if type(error).__name__ == "ApiException" and isinstance(status, int):
-        return judge(status, getattr(error, "body", None), reason=str(getattr(error, "reason", "")))
+        return failure_of(status, getattr(error, "body", None), reason=str(getattr(error, "reason", "")))
     if isinstance(error, HTTPError | OSError):  # TimeoutError is an OSError
         return NoAnswer(BROKER, _short(f"{type(error).__name__}: {error}"))
     return Malformed(BROKER, _short(f"a reply that is not documented ({type(error).__name__}: {error})"))
 
 
-def judge(status: int, body: object, *, reason: str = "") -> BrokerError:
+def failure_of(status: int, body: object, *, reason: str = "") -> BrokerError:
     """The meaning of an answer that is no success. `status` 0 is the SDK's own, for a connection that TLS ended."""
     code, message = worded(body)
     if status == 0:

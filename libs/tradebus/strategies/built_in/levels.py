@@ -38,8 +38,3 @@ def entry_levels(
         return Levels(stop_paise, None)
     target_paise = price_paise + side.sign * max(1, math.floor(reward_multiple * distance_paise + 0.5))
     return Levels(stop_paise, target_paise if target_paise > 0 else None)
-
-
-def rupees(paise: float) -> str:
-    """Two decimals, for reasons that people read."""
-    return f"{paise / 100:.2f}"

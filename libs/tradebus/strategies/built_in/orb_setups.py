@@ -12,8 +12,8 @@ Invariants (property-tested): a setup's natural stop lies on the losing side of 
 from dataclasses import dataclass, field
 
 from tradebus.contracts.signals import Side
+from tradebus.kernel.money import plain_rupees
 from tradebus.strategies.built_in import patterns
-from tradebus.strategies.built_in.levels import rupees
 from tradebus.strategies.built_in.orb_parameters import OrbParameters
 from tradebus.strategies.protocol import Candle
 
@@ -99,7 +99,7 @@ def _orb_breakout(view: View, parameters: OrbParameters, refusals: list[str]) ->
         return None
     side = Side.LONG if beyond > 0 else Side.SHORT
     edge, opposite = (high, low) if beyond > 0 else (low, high)
-    note = f"close {rupees(view.candle.close_paise)} beyond {rupees(edge)}, {view.participation.note}"
+    note = f"close {plain_rupees(view.candle.close_paise)} beyond {plain_rupees(edge)}, {view.participation.note}"
     return _setup(view, "orb_breakout", ORB, side, stop_paise=opposite, note=note)
 
 
@@ -117,7 +117,7 @@ def _inside_bar_breakout(view: View, parameters: OrbParameters, refusals: list[s
         return None
     if _put_call_against(view, side, "inside_bar_breakout", refusals):
         return None
-    note = f"close {rupees(candle.close_paise)} beyond mother bar {rupees(edge)}"
+    note = f"close {plain_rupees(candle.close_paise)} beyond mother bar {plain_rupees(edge)}"
     return _setup(view, "inside_bar_breakout", INSIDE_BAR, side, stop_paise=opposite, note=note)
 
 
@@ -155,7 +155,7 @@ def _nearest_level(view: View, parameters: OrbParameters) -> str | None:
     reach_paise = parameters.location_atr * view.atr_paise
     for name, level in (("vwap", view.vwap_paise), ("ema_slow", view.ema_slow_paise)):
         if level is not None and patterns.distance_to_level_paise(view.candle, level) <= reach_paise:
-            return f"{name} {rupees(level)}"
+            return f"{name} {plain_rupees(level)}"
     return None
 
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, named_instrument
 from services.sandbox.faces.dhan.fields import Fields, rupees
 from services.sandbox.faces.dhan.order_requests import new_order
 from services.sandbox.faces.dhan.order_rows import Row
@@ -157,7 +157,7 @@ def _condition(caller: Caller, body: Fields) -> Condition:
     asked = body.mapping("condition")
     if asked.text("comparisonType") != "PRICE_WITH_VALUE":
         raise DhanProblem("DH-905", "comparisonType: the sandbox watches PRICE_WITH_VALUE and no indicators")
-    instrument = instrument_of(caller.exchange, asked)
+    instrument = named_instrument(caller.exchange, asked)
     if instrument.key.segment not in _ON_CASH:
         raise DhanProblem("DH-905", "conditions are supported only for equities and indices")
     last = ist_date(asked.moment_ns("expDate")) if asked.has("expDate") else None
@@ -172,7 +172,7 @@ def _orders(caller: Caller, body: Fields) -> tuple[tuple[NewOrder, ...], list[ob
     orders = []
     for each in told:
         fields = Fields(each)
-        order = new_order(fields, instrument_of(caller.exchange, fields))
+        order = new_order(fields, named_instrument(caller.exchange, fields))
         orders.append(replace(order, disclosed_quantity=fields.whole("discQuantity", 0)))
     return tuple(orders), told
 

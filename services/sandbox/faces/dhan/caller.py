@@ -54,7 +54,7 @@ Body = Annotated[Fields, Depends(body_of)]
 FaceExchange = Annotated[Exchange, Depends(exchange_of)]
 
 
-def instrument_of(
+def named_instrument(
     exchange: Exchange, fields: Fields, *, security: str = "securityId", segment: str = "exchangeSegment"
 ) -> SandboxInstrument:
     """The instrument two fields name. Raises DhanProblem DH-905."""

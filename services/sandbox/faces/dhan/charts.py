@@ -3,7 +3,7 @@
 import numpy as np
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, named_instrument
 from services.sandbox.faces.dhan.fields import Fields
 from services.sandbox.faces.dhan.order_rows import Row
 from services.sandbox.faces.dhan.problems import DhanProblem
@@ -23,7 +23,7 @@ _KINDS = frozenset({"INDEX", "EQUITY", "FUTIDX", "FUTSTK", "OPTIDX", "OPTSTK"})
 @router.post("/charts/historical")
 async def daily(caller: AuthorisedCaller, body: Body) -> Row:
     """One candle a day, stamped with its Indian midnight; the last date is not included."""
-    instrument, kind = instrument_of(caller.exchange, body), body.text("instrument")
+    instrument, kind = named_instrument(caller.exchange, body), body.text("instrument")
     _check_kind(kind)
     if body.whole("expiryCode", 0) > 3:
         raise DhanProblem("DH-905", "expiryCode must be 0 to 3")
@@ -36,7 +36,7 @@ async def daily(caller: AuthorisedCaller, body: Body) -> Row:
 @router.post("/charts/intraday")
 async def intraday(caller: AuthorisedCaller, body: Body) -> Row:
     """Candles of 1, 5, 15, 25 or 60 minutes, at most 90 days a call. A bare last date is included."""
-    instrument = instrument_of(caller.exchange, body)
+    instrument = named_instrument(caller.exchange, body)
     _check_kind(body.text("instrument"))
     seconds = body.word("interval", INTERVALS, "1")
     from_ns, to_ns = span(body, whole_last_day=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter
 
-from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, named_instrument
 from services.sandbox.faces.dhan.fields import Fields, ist_text, rupees
 from services.sandbox.faces.dhan.order_requests import TRANSACTIONS, VALIDITIES, positive, product_of, protected
 from services.sandbox.faces.dhan.order_rows import Row, derivative_fields
@@ -23,7 +23,7 @@ SUPER_LEGS = frozenset({"SUPER_TARGET", "SUPER_STOP_LOSS"})
 
 @router.post("/forever/orders")
 async def place(caller: AuthorisedCaller, body: Body) -> Row:
-    instrument = instrument_of(caller.exchange, body)
+    instrument = named_instrument(caller.exchange, body)
     base = NewOrder(
         instrument=instrument.index, transaction=body.word("transactionType", TRANSACTIONS),
         order_type=body.word("orderType", _TYPES), product=product_of(body, instrument),

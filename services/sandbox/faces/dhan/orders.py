@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, named_instrument
 from services.sandbox.faces.dhan.catalogue import Catalogues
 from services.sandbox.faces.dhan.fields import Fields
 from services.sandbox.faces.dhan.order_requests import changed_order, new_order, slices
@@ -25,14 +25,14 @@ def placed(order: SandboxOrder) -> Row:
 
 @router.post("/orders")
 async def place(caller: AuthorisedCaller, body: Body) -> Row:
-    order = new_order(body, instrument_of(caller.exchange, body))
+    order = new_order(body, named_instrument(caller.exchange, body))
     return placed(caller.exchange.place(caller.account, order))
 
 
 @router.post("/orders/slicing")
 async def place_sliced(caller: AuthorisedCaller, body: Body) -> list[Row]:
     """Over the freeze quantity in several orders. A slice that is refused ends it; those before it stand."""
-    instrument = instrument_of(caller.exchange, body)
+    instrument = named_instrument(caller.exchange, body)
     answers: list[Row] = []
     for part in slices(new_order(body, instrument), instrument):
         try:

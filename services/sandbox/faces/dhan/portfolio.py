@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, named_instrument
 from services.sandbox.faces.dhan.fields import Fields, rupees
 from services.sandbox.faces.dhan.order_requests import TRANSACTIONS, positive, product_of
 from services.sandbox.faces.dhan.order_rows import Row, position_derivative_fields
@@ -32,7 +32,7 @@ async def exit_all(caller: AuthorisedCaller) -> Row:
 
 @router.post("/positions/convert", status_code=202)
 async def convert(caller: AuthorisedCaller, body: Body) -> Row:
-    instrument = instrument_of(caller.exchange, body)
+    instrument = named_instrument(caller.exchange, body)
     caller.exchange.convert_position(
         caller.account, instrument.index, from_product=body.word("fromProductType", PRODUCT_BY_WORD),
         to_product=body.word("toProductType", PRODUCT_BY_WORD), quantity=positive(body, "convertQty"),
@@ -218,7 +218,7 @@ def _average(value_paise: int, quantity: int) -> float:
 
 def _priced_order(caller: Caller, fields: Fields) -> tuple[SandboxInstrument, NewOrder]:
     """The margin calculator's order: at the price given, or at the last one."""
-    instrument = instrument_of(caller.exchange, fields)
+    instrument = named_instrument(caller.exchange, fields)
     price = fields.paise("price") or int(caller.exchange.quotes["price_paise"][instrument.index])
     order = NewOrder(
         instrument=instrument.index, transaction=fields.word("transactionType", TRANSACTIONS),

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request
 
-from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, instrument_of
+from services.sandbox.faces.dhan.caller import AuthorisedCaller, Body, Caller, named_instrument
 from services.sandbox.faces.dhan.fields import rupees
 from services.sandbox.faces.dhan.order_requests import changed_order, new_order
 from services.sandbox.faces.dhan.order_rows import Row, order_row
@@ -24,7 +24,7 @@ def _state(request: Request) -> SuperOrders:
 
 @router.post("/super/orders")
 async def place(request: Request, caller: AuthorisedCaller, body: Body) -> Row:
-    entry = new_order(body, instrument_of(caller.exchange, body))
+    entry = new_order(body, named_instrument(caller.exchange, body))
     held, watcher = _state(request), request.app.state.watcher
     order = held.place(
         caller.account, entry, target=body.paise("targetPrice"), stop=body.paise("stopLossPrice"),

@@ -13,7 +13,7 @@ from tradebus.kernel.time import ist_date
 _PAGE_SIZE_MAX = 5000
 
 
-def instrument_of(call: Caller, order: SandboxOrder) -> SandboxInstrument:
+def ordered_instrument(call: Caller, order: SandboxOrder) -> SandboxInstrument:
     return call.face.exchange.instruments[order.request.instrument]
 
 
@@ -27,12 +27,12 @@ def order_id_of(call: Caller) -> str:
 
 async def order_book(call: Caller) -> object:
     orders = call.face.exchange.orders(call.account)
-    return success([order_row(order, instrument_of(call, order)) for order in orders])
+    return success([order_row(order, ordered_instrument(call, order)) for order in orders])
 
 
 async def order_details(call: Caller) -> object:
     order = call.face.exchange.order(call.account, order_id_of(call))
-    return success(order_row(order, instrument_of(call, order)))
+    return success(order_row(order, ordered_instrument(call, order)))
 
 
 async def order_history(call: Caller) -> object:
@@ -47,7 +47,7 @@ async def order_history(call: Caller) -> object:
         raise UpstoxError(400, "UDAPI1023", "Order id is required", field="order_id")
     if tag:
         orders = [order for order in orders if order.request.tag == tag]
-    return success([row for order in orders for row in history_rows(order, instrument_of(call, order))])
+    return success([row for order in orders for row in history_rows(order, ordered_instrument(call, order))])
 
 
 async def trades_of_day(call: Caller) -> object:
@@ -61,7 +61,7 @@ async def trades_of_order(call: Caller) -> object:
 def _trades(call: Caller, orders: list[SandboxOrder]) -> list[Row]:
     found = [(trade.at_ns, order, trade) for order in orders for trade in order.trades]
     found.sort(key=lambda item: item[0])
-    return [trade_row(order, trade, instrument_of(call, order)) for _, order, trade in found]
+    return [trade_row(order, trade, ordered_instrument(call, order)) for _, order, trade in found]
 
 
 async def historical_trades(call: Caller) -> object:
@@ -77,7 +77,7 @@ async def historical_trades(call: Caller) -> object:
         for order in call.face.exchange.orders(call.account)
         for at in range(len(order.trades))
         if first <= ist_date(order.trades[at].at_ns) <= last
-        and (not segment or segment_of(instrument_of(call, order)).endswith(f"_{segment}"))
+        and (not segment or segment_of(ordered_instrument(call, order)).endswith(f"_{segment}"))
     ]
     page = {
         "page_number": number, "page_size": size, "total_records": len(rows), "total_pages": -(-len(rows) // size)
@@ -86,7 +86,7 @@ async def historical_trades(call: Caller) -> object:
 
 
 def _historical_row(call: Caller, order: SandboxOrder, at: int) -> Row:
-    instrument, trade = instrument_of(call, order), order.trades[at]
+    instrument, trade = ordered_instrument(call, order), order.trades[at]
     key = instrument.key
     return {
         "exchange": instrument.upstox_key[:3], "segment": segment_of(instrument).partition("_")[2],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.sandbox.faces.upstox import fields
-from services.sandbox.faces.upstox.books import instrument_of, order_id_of
+from services.sandbox.faces.upstox.books import order_id_of, ordered_instrument
 from services.sandbox.faces.upstox.errors import UpstoxError, invalid, of_refusal
 from services.sandbox.faces.upstox.face import Access, Caller, Route, answer, success
 from services.sandbox.faces.upstox.fields import Fields
@@ -170,7 +170,7 @@ async def exit_positions(call: Caller) -> object:
 def _selected(call: Caller, order: SandboxOrder, asked: Fields) -> bool:
     tag, segment = asked.optional_text("tag"), asked.optional_text("segment")
     return (not tag or order.request.tag == tag) and (
-        not segment or segment_of(instrument_of(call, order)) == segment
+        not segment or segment_of(ordered_instrument(call, order)) == segment
     )  # fmt: skip
 
 
