@@ -41,6 +41,7 @@ from tradebus.store.books import candles_book, instruments_book, session_registe
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
+from tradebus.strategies.lane.conflicts import Conflicts
 from tradebus.strategies.lane.decisions import DecisionRow
 from tradebus.strategies.protocol import Action, Candle, Decision
 from tradebus.waiting.timers import WallTimers
@@ -98,12 +99,21 @@ class DyingJournal:
 
     def __init__(self, journal: DecisionJournal, stage: "Stage") -> None:
         self._journal, self._stage = journal, stage
-        self.write, self.decisions, self.signal_ids = journal.write, journal.decisions, journal.signal_ids
+        self.decisions, self.signal_ids = journal.decisions, journal.signal_ids
+
+    async def write(self, rows: Sequence[DecisionRow]) -> None:
+        self._look(rows)
+        await self._journal.write(rows)
 
     async def write_with_signals(self, rows: Sequence[DecisionRow], signals: Sequence[SignalMessage]) -> None:
         if self._stage.dies_at == "store":
             raise Killed
+        self._look(rows)
         await self._journal.write_with_signals(rows, signals)
+
+    def _look(self, rows: Sequence[DecisionRow]) -> None:
+        if any(row.session_id == self._stage.unstorable for row in rows):
+            raise ArithmeticError("value out of range")
 
 
 def journal_of(book: Book) -> DecisionJournal:
@@ -137,6 +147,8 @@ class Stage:
     flush_entries: int = 16
     answer_seconds: float = 10.0  # a busy machine is no hostile strategy
     busy_share: float = 1.0
+    conflicts: Conflicts = Conflicts.INDEPENDENT
+    unstorable: str | None = None  # the session whose decisions the book refuses
     hurry: float = 1.0  # so many times as soon is due what the service waits for
     service: WiredStrategy | None = None
     fills: bool = True
@@ -189,7 +201,7 @@ class Stage:
         settings = Settings(
             database_url="postgresql://unused", redis_url="redis://unused", paced=self.paced,
             flush_entries=self.flush_entries, flush_seconds=60, answer_seconds=self.answer_seconds,
-            busy_share=self.busy_share,
+            busy_share=self.busy_share, conflicts=self.conflicts,
         )  # fmt: skip
         bus: Any = DyingBus(self.bus, self)
         self.service = wire(

@@ -14,6 +14,7 @@ from tradebus.contracts.records import TICK
 from tradebus.contracts.sessions import SessionStatus, StrategySpec
 from tradebus.contracts.signals import EntrySignal, StrategyFailed
 from tradebus.store.books import sessions_book
+from tradebus.strategies.lane.conflicts import Conflicts
 
 WARM, DAY = generated_days(2, seed=11)
 ORB = StrategySpec(name="orb")
@@ -47,14 +48,20 @@ class SlowFile:
         self.stage, self.go, self._folder = stage, folder / "go", folder
         stage.paced = False
 
-    async def start(self, *, body: str | None = None, ticks: bool = False) -> None:
+    async def start(self, *, body: str | None = None, ticks: bool = False, beside: str | None = None) -> None:
+        """`beside` is the body of a second file of the session, quick, which stands first in it."""
         go = str(self.go)
         waits = f"while not os.path.exists({go!r}): time.sleep(0.005)"
         (self._folder / "slow.py").write_text(SLOW.format(body=body or waits, ticks=ticks, go=go))
         await self.stage.store_day(WARM)
         await self.stage.start_service()
         await self.stage.start_session([ORB], session_id="s2")
-        await self.stage.start_session([StrategySpec(name="slow", path=str(self._folder / "slow.py"))])
+        files = [StrategySpec(name="slow", path=str(self._folder / "slow.py"))]
+        if beside is not None:
+            quick = SLOW.format(body=beside, ticks=False, go=go).replace("'slow'", "'quick'")
+            (self._folder / "quick.py").write_text(quick)
+            files.insert(0, StrategySpec(name="quick", path=str(self._folder / "quick.py")))
+        await self.stage.start_session(files)
 
     async def play(self, first: int, last: int) -> None:
         for candle in DAY.candles[first:last]:
@@ -164,3 +171,33 @@ async def test_a_file_that_is_busy_too_much_of_the_time_pauses_its_session_with_
     assert stands["s1"].reason == f"strategy slow: {failed.reason}"
     assert stands["s2"].status is SessionStatus.RUNNING
     assert len(await slow.stage.decisions(session_id="s2")) == 5
+
+
+@pytest.mark.parametrize("conflicts", [Conflicts.INDEPENDENT, Conflicts.PRIORITY])
+async def test_what_competes_waits_for_its_sessions_last_answer_and_nothing_else_does(
+    slow: SlowFile, conflicts: Conflicts
+) -> None:
+    slow.stage.conflicts = conflicts
+    await slow.start(beside="pass")
+    await slow.play(0, 3)
+    for _ in range(20):
+        await slow.stage.component.turn(block_ms=20)
+    competes = conflicts is Conflicts.PRIORITY
+    assert bool(await slow.stage.decisions(strategy="quick")) is not competes
+    assert len(await slow.stage.decisions(session_id="s2")) == 3
+    await slow.answered()
+    assert [row[1] for row in await slow.stage.decisions(strategy="quick")] == ["ENTER_LONG"] * 3
+    assert [row[1] for row in await slow.own()] == (["HOLD"] if competes else ["ENTER_LONG"]) * 3
+
+
+async def test_late_answers_that_the_book_refuses_pause_their_session_and_no_other(slow: SlowFile) -> None:
+    await slow.start()
+    await slow.play(0, 2)
+    slow.stage.unstorable = "s1"
+    await slow.answered()
+    stands = {one.session_id: one for one in await sessions_book(slow.stage.store).alive()}
+    assert stands["s1"].status is SessionStatus.PAUSED
+    assert stands["s1"].reason == ("strategy slow: its answers cannot be stored: ArithmeticError: value out of range")
+    assert [one.session_id for one in slow.stage.signals if isinstance(one, StrategyFailed)] == ["s1"]
+    assert len(await slow.stage.decisions(session_id="s2")) == 2
+    assert await slow.left() == 0
