@@ -42,8 +42,10 @@ READS = {
 # Files that have pydantic models, and why. What is decided with are slotted values (decision 16).
 MODELS = {
     "libs/tradebus/contracts": "the bus's messages, and sessions' specs as START_TRADING gives them",
+    "libs/tradebus/calendar/refusals.py": "says what pydantic found wrong with such a file",
     "libs/tradebus/calendar/rows.py": "rows that a user may give in a file: read and checked once",
     "libs/tradebus/calendar/rules.py": "rows that a user may give in a file: read and checked once",
+    "libs/tradebus/calendar/written.py": "the types of those rows' values",
     "libs/tradebus/trading/tariff.py": "rows that a user may give in a file: read and checked once",
     "libs/tradebus/strategies/protocol.py": "a strategy's parameters, checked where a session opens",
     "libs/tradebus/strategies/registry.py": "says which parameter of a session is wrong, where it opens",

@@ -9,16 +9,15 @@ holds on that day alone, and its date is its key.
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from datetime import date, time
+from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tradebus.calendar.written import ClockTime, ContractMonth, Day, Decimals, Flag, Whole
 from tradebus.contracts.base import Model
 from tradebus.contracts.orders import OrderType
-
-Day = date  # a row of one day has a field of that name
 
 
 class Weekday(IntEnum):
@@ -65,8 +64,8 @@ class Phase(StrEnum):
 
 class RuleRow(Model, ABC):
     source: str = Field(min_length=1)
-    last_checked: date
-    provisional: bool = False
+    last_checked: Day
+    provisional: Flag = False
 
     @property
     def key(self) -> Hashable:
@@ -80,7 +79,7 @@ class RuleRow(Model, ABC):
 
 
 class DatedRow(RuleRow):
-    first: date = Field(alias="from")
+    first: Day = Field(alias="from")
 
     @property
     def begins(self) -> date:
@@ -105,9 +104,9 @@ class HoursRow(DatedRow):
     """Continuous trading. On a special session the class closes `special_close_after_minutes` after the cash market."""
 
     market_class: MarketClass
-    open: time
-    close: time
-    special_close_after_minutes: int = Field(default=0, ge=0)
+    open: ClockTime
+    close: ClockTime
+    special_close_after_minutes: Whole = Field(default=0, ge=0)
 
     @property
     def key(self) -> Hashable:
@@ -124,7 +123,7 @@ class ExpiringHoursRow(DatedRow):
     """When a contract's trading ends on its last day, where that is before its segment closes."""
 
     market: Market
-    close: time
+    close: ClockTime
 
     @property
     def key(self) -> Hashable:
@@ -135,8 +134,8 @@ class PhaseSpan(Model):
     """Minutes from the open (pre-open) or from the close (auction) of continuous trading."""
 
     phase: Phase
-    start_minute: int
-    end_minute: int
+    start_minute: Whole
+    end_minute: Whole
     order_types: frozenset[OrderType]  # accepted in it
 
     @model_validator(mode="after")
@@ -149,7 +148,7 @@ class PhaseSpan(Model):
 class _PhasesRow(DatedRow):
     market_class: MarketClass
     phases: tuple[PhaseSpan, ...]
-    special_sessions: bool = False  # held on special sessions too
+    special_sessions: Flag = False  # held on special sessions too
 
     @property
     def key(self) -> Hashable:
@@ -167,8 +166,8 @@ class PreOpenRow(_PhasesRow):
     """`futures_only`: of derivatives, the current month's futures alone, and the next month's in the last
     `next_month_from_days` days of the current one's life."""
 
-    futures_only: bool = False
-    next_month_from_days: int = Field(default=0, ge=0)
+    futures_only: Flag = False
+    next_month_from_days: Whole = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _before_the_open(self) -> Self:
@@ -181,8 +180,8 @@ class ClosingAuctionRow(_PhasesRow):
     """Limit orders that rest when continuous trading ends go on in the auction where `carries_limit_orders`, and are
     cancelled else; stops that have not triggered always are. `band_pct` bounds prices around the reference price."""
 
-    band_pct: float = Field(gt=0)
-    carries_limit_orders: bool = False
+    band_pct: Decimals = Field(gt=0)
+    carries_limit_orders: Flag = False
 
     @model_validator(mode="after")
     def _after_the_close(self) -> Self:
@@ -195,8 +194,8 @@ class PostCloseRow(DatedRow):
     """The session at the closing price, on days of ordinary hours. No order type is said to be taken: none is."""
 
     market_class: MarketClass
-    start: time
-    end: time
+    start: ClockTime
+    end: ClockTime
 
     @property
     def key(self) -> Hashable:
@@ -220,7 +219,7 @@ class RangeResetRow(DatedRow):
         return self.market
 
 
-Window = tuple[time, time]
+Window = tuple[ClockTime, ClockTime]
 
 
 class SpecialSessionRow(DayRow):
@@ -248,19 +247,12 @@ class SettlementHolidayRow(DayRow):
     label: str
 
 
-def _contract_month(value: object) -> date:
-    return date.fromisoformat(f"{value}-01")
-
-
 def _weekday(value: object) -> Weekday | None:
     if value is None:
         return None
     if str(value) not in Weekday.__members__:
         raise ValueError(f"{value!r} is no weekday")
     return Weekday[str(value)]
-
-
-ContractMonth = Annotated[date, BeforeValidator(_contract_month)]
 
 
 class _UnderlyingRow(RuleRow):
@@ -292,7 +284,7 @@ class MonthlyExpiryRow(_ContractMonthRow):
 
 
 class WeeklyExpiryRow(_UnderlyingRow):
-    first: date = Field(alias="from")  # a Monday: a week has one expiry
+    first: Day = Field(alias="from")  # a Monday: a week has one expiry
     weekday: Annotated[Weekday | None, BeforeValidator(_weekday)]
 
     @property
@@ -307,12 +299,12 @@ class WeeklyExpiryRow(_UnderlyingRow):
 
 
 class LotRow(_ContractMonthRow):
-    lot_size: int = Field(gt=0)
+    lot_size: Whole = Field(gt=0)
 
 
 class FreezeRow(_UnderlyingRow):
-    first: date = Field(alias="from")
-    quantity: int = Field(gt=0)
+    first: Day = Field(alias="from")
+    quantity: Whole = Field(gt=0)
 
     @property
     def begins(self) -> date:
@@ -320,8 +312,8 @@ class FreezeRow(_UnderlyingRow):
 
 
 class TickBand(Model):
-    below_paise: int | None
-    tick_size_paise: int = Field(gt=0)
+    below_paise: Whole | None
+    tick_size_paise: Whole = Field(gt=0)
 
 
 class TickBandsRow(DatedRow):
@@ -364,11 +356,11 @@ class PriceProtectionRow(DatedRow):
     """Option orders further from the average price than `percent`, or, at a premium up to `premium_above_paise`, than
     `width_below_paise`, are cancelled when they would match."""
 
-    premium_above_paise: int = Field(gt=0)
-    percent: int = Field(gt=0, lt=100)
-    width_below_paise: int = Field(gt=0)
+    premium_above_paise: Whole = Field(gt=0)
+    percent: Whole = Field(gt=0, lt=100)
+    width_below_paise: Whole = Field(gt=0)
 
 
 class YearRange(Model):
-    first_year: int
-    last_year: int
+    first_year: Whole
+    last_year: Whole

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from tradebus.calendar.located_json import Path, line_of, parse_located
+from tradebus.calendar.located_json import Path, parse_located
+from tradebus.calendar.refusals import refusal
 from tradebus.calendar.rows import (
     ClosingAuctionRow,
     ExpiringHoursRow,
@@ -46,8 +47,9 @@ from tradebus.calendar.rows import (
     WeeklyExpiryRow,
     YearRange,
 )
+from tradebus.calendar.written import Whole
 from tradebus.contracts.base import Model
-from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.kernel.errors import InvalidInput
 
 _FILES = ("holidays.json", "hours.json", "contracts.json", "prices.json", "order_rules.json")
 _ROW_FIELDS = ("source", "last_checked")
@@ -58,8 +60,8 @@ class Tables(Model):
 
     about: str = ""
     holidays_complete: YearRange | None = None
-    square_off_minutes_before_close: int | None = Field(default=None, gt=0)
-    last_entry_minutes_before_close: int | None = Field(default=None, gt=0)
+    square_off_minutes_before_close: Whole | None = Field(default=None, gt=0)
+    last_entry_minutes_before_close: Whole | None = Field(default=None, gt=0)
     hours: tuple[HoursRow, ...] = ()
     expiring_hours: tuple[ExpiringHoursRow, ...] = ()
     pre_open: tuple[PreOpenRow, ...] = ()
@@ -213,41 +215,10 @@ def parse_tables(text: str, *, name: str) -> tuple[Tables, dict[Path, int]]:
     try:
         tables = Tables.model_validate(raw)
     except ValidationError as error:
-        raise InvalidInput(_first_problem(error, lines, name)) from None
+        raise InvalidInput(refusal(error, Tables, lines, name=name)) from None
     for table in TABLES:
         _check_order(tables.rows(table), table, lines, name)
     return tables, lines
-
-
-def _first_problem(error: ValidationError, lines: dict[Path, int], name: str) -> str:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    # A misspelt name first: what is missing or empty around it is so because of it.
-    first = min(problems, key=lambda one: (one["type"] != "extra_forbidden", line_of(lines, one["loc"])))
-    field = ".".join(str(part) for part in first["loc"])
-    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
-    said = first["msg"]
-    if first["type"] == "extra_forbidden":
-        known = _names_at(Tables, first["loc"][:-1])
-        said = "nothing is called so here" + (
-            nearest(str(first["loc"][-1]), known) or f"; known are {', '.join(sorted(known))}"
-        )
-    return f"{name}, line {line_of(lines, first['loc'])}: {field}: {said}{more}"
-
-
-def _names_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The fields that the object at this path of a file may have."""
-    for part in path:
-        field = next((one for key, one in model.model_fields.items() if part in (key, one.alias)), None)
-        inner = list(_models_in(field.annotation)) if field is not None else []
-        model = inner[0] if inner else model
-    return [field.alias or key for key, field in model.model_fields.items()]
-
-
-def _models_in(annotation: object) -> Iterable[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for one in get_args(annotation):
-        yield from _models_in(one)
 
 
 def _check_order(rows: Sequence[RuleRow], table: str, lines: dict[Path, int], name: str) -> None:
@@ -273,6 +244,24 @@ def merged(shipped: Tables, other: Tables) -> Tables:
     given["holidays"] = tuple(row for row in given["holidays"] if row.session is not HolidaySession.OPEN)
     given["special_sessions"] = tuple(row for row in given["special_sessions"] if row.windows != ())
     return Tables.model_construct(**given)
+
+
+def idle_rows(shipped: Tables, other: Tables) -> list[tuple[str, int, str]]:
+    """Rows of `other` that call off what there is not: table, number, and why they change nothing."""
+    holidays = {row.date for row in shipped.holidays}
+    special = {row.date for row in shipped.special_sessions}
+    found = [
+        ("holidays", number, f"{row.date}: open changes nothing: it calls a holiday off, and none is known that day")
+        for number, row in enumerate(other.holidays)
+        if row.session is HolidaySession.OPEN and row.date not in holidays
+    ]
+    found += [
+        ("special_sessions", number, f"{row.date}: no windows change nothing: they call a special session off, and "
+         "none is known that day")
+        for number, row in enumerate(other.special_sessions)
+        if row.windows == () and row.date not in special
+    ]  # fmt: skip
+    return found
 
 
 def parse_holidays(text: str | bytes) -> dict[date, HolidayRow]:

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tradebus.calendar.located_json import Path as JsonPath
 from tradebus.calendar.located_json import line_of
 from tradebus.calendar.rows import DayRow
-from tradebus.calendar.rules import SHIPPED, TABLES, RuleBook, Tables, install, merged, parse_tables
+from tradebus.calendar.rules import SHIPPED, TABLES, RuleBook, Tables, idle_rows, install, merged, parse_tables
 from tradebus.config.settings import load_settings
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
@@ -55,6 +55,9 @@ def read_market_rules(path: Path, *, today: date) -> RuleBook:
         raise InvalidInput(f"{name} cannot be read: {reason}") from None
     tables, lines = parse_tables(text, name=name)
     _check_looked_at(tables, lines, name, today=today)
+    idle = [f"line {lines[table, number]}: {why}" for table, number, why in idle_rows(SHIPPED.tables, tables)]
+    if idle:
+        raise InvalidInput(f"{name}, {'; '.join(idle)}")
     try:
         return RuleBook.of(merged(SHIPPED.tables, tables))
     except ValueError as error:
