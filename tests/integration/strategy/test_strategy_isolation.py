@@ -224,7 +224,7 @@ def test_a_file_reads_the_rules_of_the_market_that_the_services_read(
 ) -> None:
     rules = tmp_path / "rules.json"
     rules.write_text(
-        '{"source": "NSE/CMTR/77001", "last_checked": "2026-12-04", "hours": [{"market_class": "derivative",'
+        '{"source": "NSE/CMTR/77001", "last_checked": "2026-11-28", "hours": [{"market_class": "derivative",'
         ' "from": "2026-12-07", "open": "09:15", "close": "15:40"}]}'
     )
     spec = written(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import structlog
 import typer
 from testkit.messages import sample
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from services.cli.bench.registry import BENCHMARKS, find_benchmark
 from services.cli.killing.switch import targets
 from services.cli.main import app, main
+from services.cli.output import Verbosity
 from services.cli.stack.rundir import RunState, runs_folder, write_run
 from services.cli.tailing import entry_json, entry_lines, stream_name
 from tradebus.bus.port import Entry
@@ -47,6 +49,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     for name in ("DATABASE_URL", "REDIS_URL", "DATABASE_URL_FILE", "REDIS_URL_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TRADEBUS_STATE_DIR", str(tmp_path))
+    # What a command sets for its process is not to hold for the tests after it.
+    monkeypatch.setattr(Verbosity, "silent", False)
+    monkeypatch.setattr(Verbosity, "log_level", "info")
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)
 
     def start(*arguments: str) -> Finished:
         monkeypatch.setattr(sys, "argv", ["tradebus", *arguments])
