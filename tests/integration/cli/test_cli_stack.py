@@ -29,11 +29,17 @@ def shell(servers: ServerUrls, tmp_path: Path) -> Shell:
 
 @pytest.fixture(scope="module")
 def stack(servers: ServerUrls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    """`tradebus up` for all tests that need one; the default namespace is emptied afterwards."""
+    """`tradebus up` for all tests that need one; the default namespace is emptied before, since a kill of other tests
+    may have reached it, and afterwards."""
     folder = tmp_path_factory.mktemp("stack") / "state"
     shell = Shell.at(folder, DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
+    empty_default_namespace(servers)
     with standing(shell) as up:
         yield up
+    empty_default_namespace(servers)
+
+
+def empty_default_namespace(servers: ServerUrls) -> None:
     drop_namespace(servers.database_url, namespace="")
     with redis.Redis.from_url(servers.redis_url) as client:
         for stream in STREAMS:
