@@ -52,12 +52,12 @@ def exit_of(entry: EntryApproved, *, at_ns: int) -> ExitApproved:
     )  # fmt: skip
 
 
-def slice_of(start_ns: int, prices: list[int], *, seconds: float = 1.0) -> Outgoing:
+def slice_of(start_ns: int, prices: list[int], *, seconds: float = 1.0, instrument: int = 1) -> Outgoing:
     ticks = np.zeros(len(prices), TICK)
     ticks["ts_event_ns"] = start_ns + (np.arange(len(prices)) * seconds * SECOND).astype(np.int64) + 1
     ticks["ts_received_ns"] = ticks["ts_event_ns"]
     ticks["price_paise"] = prices
-    ticks["instrument"] = 1
+    ticks["instrument"] = instrument
     end_ns = start_ns + 60 * SECOND
     return Outgoing(TICKS, "ticks", ticks.tobytes(), watermark_ns=end_ns - 1, slice_start_ns=start_ns)
 

@@ -1,6 +1,6 @@
 """When a trade is due next though nobody says anything of it: entries that wait, exits that rest.
 
-What is done then is the lifecycle's (`lifecycle.on_deadline`).
+What is done then says `leaving.exits.on_deadline`.
 """
 
 from tradebus.contracts.orders import OrderRole
@@ -8,8 +8,10 @@ from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
 
-EXIT_REPLACE_SECONDS = 15
+# So long what closes a position rests before it is priced anew, or replaced.
+EXIT_REPRICE_SECONDS = 2
 EXIT_AGAIN_SECONDS_MAX = 60
+_REPRICE_NS = EXIT_REPRICE_SECONDS * NANOSECONDS_PER_SECOND
 _AT_ONCE_SECONDS = 5
 # So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
 # of the stop. An exit is on its way within five seconds, looked at once a second.
@@ -20,12 +22,14 @@ def deadline_ns(trade: Trade) -> int | None:
     """When something is due next; None where nothing waits."""
     dues = []
     for order in trade.orders:
+        if order.hit_ns is not None and order.state is OrderState.TRIGGER_PENDING:
+            dues.append(order.hit_ns + _REPRICE_NS)
         if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
             continue
         if order.role is OrderRole.ENTRY:
             dues.append(order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
         elif closes(order):
-            dues.append(order.updated_ns + EXIT_REPLACE_SECONDS * NANOSECONDS_PER_SECOND)
+            dues.append(max(order.updated_ns, trade.pressed_ns) + _REPRICE_NS)
     if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
         dues.append(again_ns(trade))  # an exit was refused: once more
     return min(dues) if dues else None

@@ -7,15 +7,18 @@ from enum import IntEnum
 from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle, reports
+from tradebus.execution.leaving import exits
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest, Outcome, Result
 from tradebus.trading.states import OrderState
 
-MARKET_PROTECTION_PCT = 3.0
 SQUARE_OFF = "square_off"
 KILL_SWITCH, FLATTEN, STOP_TRADING = "kill_switch", "flatten", "stop_trading"  # reasons, as risk has them
+
+MARKET_PROTECTION_PCT = 3.0
+_PROTECTION_PCT = (MARKET_PROTECTION_PCT, 5.0, 8.0, 12.0, 20.0)  # every broker takes up to 25
 
 Decide = Callable[[Trade, TradeStep], None]
 
@@ -36,10 +39,23 @@ def order_request(trade: Trade, order: Order) -> OrderRequest:
         at_ns=order.placed_ns,
         price_paise=order.price_paise,
         trigger_paise=order.trigger_paise,
-        market_protection_pct=MARKET_PROTECTION_PCT if protected else None,
+        market_protection_pct=protection_pct(trade, order) if protected else None,
         role=order.role,
         contract=trade.contract,
     )
+
+
+def protection_pct(trade: Trade, order: Order) -> float:
+    """How far from the market an order at the market may trade: farther with each exit before it that rested in vain,
+    never beyond what the exchange's price protection of an option leaves."""
+    if order.role is not OrderRole.EXIT:
+        return MARKET_PROTECTION_PCT
+    rested = 0
+    for other in reversed(trade.orders[: trade.orders.index(order)]):
+        if other.role is not OrderRole.EXIT or other.state is not OrderState.CANCELLED:
+            break
+        rested += 1
+    return _PROTECTION_PCT[min(rested, len(_PROTECTION_PCT) - 1)]
 
 
 def outdated(trade: Trade, order: Order, now_ns: int) -> bool:
@@ -55,7 +71,7 @@ def only_own(_trade: Trade, _step: TradeStep) -> None:
 def go_on(trade: Trade, step: TradeStep) -> None:
     """An exit goes on where a crash stopped it. Where all its orders have ended its deadline does, in its time."""
     if trade.exit_reason is not None and not trade.ended and any(not order.ended for order in trade.orders):
-        lifecycle.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
+        exits.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
 
 
 def absent(order_id: str, at_ns: int, *, seen: OrderState) -> Decide:
@@ -108,7 +124,7 @@ def cancel_again(order_id: str, at_ns: int) -> Decide:
     def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
         if order.state is OrderState.CANCEL_PENDING:
-            lifecycle.cancel(order, step, at_ns=at_ns)
+            exits.cancel(order, step, at_ns=at_ns)
 
     return decide
 
@@ -134,12 +150,12 @@ def appeared(order_id: str, report: BrokerOrder) -> Decide:
 
 def give_up_stop(order_id: str, at_ns: int) -> Decide:
     """Nobody has answered the stop in time."""
-    return lambda trade, step: lifecycle.give_up_stop(trade, trade.order(order_id), step, at_ns=at_ns)
+    return lambda trade, step: exits.give_up_stop(trade, trade.order(order_id), step, at_ns=at_ns)
 
 
 def exit_at(*, reason: str, at_ns: int) -> Decide:
     """A change that asks for the exit."""
-    return lambda trade, step: lifecycle.request_exit(trade, step, reason=reason, at_ns=at_ns)
+    return lambda trade, step: exits.request_exit(trade, step, reason=reason, at_ns=at_ns)
 
 
 def square_off(*, hard_end_ns: int, at_ns: int) -> Decide:
@@ -149,14 +165,14 @@ def square_off(*, hard_end_ns: int, at_ns: int) -> Decide:
         if trade.ended or trade.exit_reason is not None:
             return
         reports.square_off_forced(trade, step, at_ns, hard_end_ns=hard_end_ns)
-        lifecycle.request_exit(trade, step, reason=SQUARE_OFF, at_ns=at_ns)
+        exits.request_exit(trade, step, reason=SQUARE_OFF, at_ns=at_ns)
 
     return decide
 
 
 def deadline(now_ns: int, *, missed: bool = False) -> Decide:
     """Time has passed."""
-    return lambda trade, step: lifecycle.on_deadline(trade, step, now_ns=now_ns, missed=missed)
+    return lambda trade, step: exits.on_deadline(trade, step, now_ns=now_ns, missed=missed)
 
 
 def is_due(trade: Trade, request: Request) -> bool:
@@ -180,7 +196,8 @@ def change_of(trade: Trade, order: Order, request: Modify) -> OrderModification:
             day=ist_date(request.at_ns),
         )
     asked = replace(order_request(trade, order), price_paise=price_paise, at_ns=request.at_ns)
-    return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns, asked)
+    order_type = OrderType.LIMIT if order.role is OrderRole.EXIT else None
+    return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns, asked, order_type)
 
 
 def answered(order: Order, request: Request, outcome: Outcome) -> Decide:

@@ -14,11 +14,12 @@ Invariants (property-tested):
 
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
-from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered
-from tradebus.execution.moving import heard, move, reach, take_quantity
-from tradebus.execution.opening import new_order, protect
-from tradebus.execution.step import Cancel, Modify, NewFill, Notice, Place, TradeStep
-from tradebus.execution.trade import Order, Trade, settle
+from tradebus.execution.governor.ratio import CHANGES_MAX
+from tradebus.execution.leaving.exits import NOT_CANCELLABLE, cancel, continue_exit, request_exit
+from tradebus.execution.moving import heard, reach, take_quantity
+from tradebus.execution.opening import protect
+from tradebus.execution.step import Modify, NewFill, Notice, TradeStep
+from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import charges_paise
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result
@@ -27,9 +28,6 @@ from tradebus.trading.states import (
     OrderState,
     TradeEvent,
 )
-
-# An order whose answer is awaited is cancelled once the answer is there.
-_NOT_CANCELLABLE = (OrderState.PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN)
 
 
 def on_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *, at_ns: int) -> None:
@@ -60,6 +58,7 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
                     order.order_id, order.updated_ns, report.quantity, previous_trigger_paise=order.trigger_paise or 0
                 )
             )
+    _note_hit(order, report)
     take_quantity(trade, order, step, report)
     for fill in report.fills:
         if fill.fill_id not in trade.fill_ids:
@@ -74,6 +73,14 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
         _refused(trade, order, step, reason=report.reason, at_ns=report.as_of_ns)
     elif order.state is OrderState.FILLED and not report.status.final and order.quantity > order.filled_quantity:
         _revived(trade, order, step, at_ns=report.as_of_ns)
+
+
+def _note_hit(order: Order, report: BrokerOrder) -> None:
+    """Since when the broker calls a stop open that was to wait for its trigger; what it says later counts."""
+    if order.state is not OrderState.TRIGGER_PENDING or report.status is not BrokerStatus.OPEN:
+        order.hit_ns = None
+    elif order.hit_ns is None:
+        order.hit_ns = max(order.updated_ns, report.as_of_ns)
 
 
 def on_appeared(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) -> None:
@@ -96,7 +103,7 @@ def on_absent(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> Non
     """The broker's book does not know the tag, certainly: the order never arrived, or was there and is gone."""
     if order.ended:
         return
-    arrived = order.state not in _NOT_CANCELLABLE
+    arrived = order.state not in NOT_CANCELLABLE
     heard(order, step, OrderEvent.CANCELLED if arrived else OrderEvent.NOT_FOUND, at_ns)
     order.reason = "no longer in the broker's book" if arrived else "never reached the broker"
     reports.cancelled(trade, order, step, at_ns, reason=order.reason)
@@ -113,10 +120,13 @@ def on_cancel_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outc
 
 
 def on_modify_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, request: Modify) -> None:
-    """The answer to a modification of the stop. A stop that cannot follow the position means: get out."""
+    """The answer to a modification: of a stop that follows its position, or of an exit that is priced anew. A stop that
+    cannot follow means: get out. An exit that cannot be changed is replaced when it is due again."""
     if order.ended:
         return
-    if outcome.result is Result.ACCEPTED:
+    if order.role is OrderRole.EXIT:
+        _on_repriced(trade, order, step, outcome, request)
+    elif outcome.result is Result.ACCEPTED:
         heard(order, step, OrderEvent.MODIFIED, request.at_ns)
         reports.stop_moved(
             trade,
@@ -130,94 +140,15 @@ def on_modify_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outc
         request_exit(trade, step, reason="stop_not_moved", at_ns=request.at_ns)
 
 
-def request_exit(trade: Trade, step: TradeStep, *, reason: str, at_ns: int) -> None:
-    """Somebody wants out. The first reason stays; asking again is harmless."""
-    if trade.ended or trade.exit_reason is not None:
-        return
-    trade.exit_reason = reason
-    reach(trade, step, TradeEvent.EXIT_REQUESTED)
-    continue_exit(trade, step, at_ns=at_ns)
-
-
-def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
-    """Nobody has answered the stop in time: the position is left without it. Asked again, it goes on where the exit was
-    refused."""
-    if not is_unanswered(order) or trade.open_quantity == 0:
-        return
-    order.given_up = True
-    if trade.orders[-1].role is OrderRole.EXIT and at_ns < again_ns(trade):
-        return
-    if trade.exit_reason is None:
-        request_exit(trade, step, reason="stop_unanswered", at_ns=at_ns)
+def _on_repriced(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, request: Modify) -> None:
+    if outcome.result is Result.ACCEPTED:
+        heard(order, step, OrderEvent.MODIFIED, request.at_ns)
+    elif outcome.result is Result.REFUSED:
+        # It rests as it did, at a price that is perhaps the broker's own; another one is tried in its place.
+        order.order_type, order.price_paise, order.changes = OrderType.MARKET, None, CHANGES_MAX
     else:
-        continue_exit(trade, step, at_ns=at_ns)
-
-
-def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
-
-    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays. A stop
-    that nobody has answered in time holds nothing up: it is cancelled where it appears, and what it may have sold is
-    undone.
-    """
-    waiting = missing = False
-    filling = trade.open_quantity > 0 and trade.live(OrderRole.ENTRY) is not None
-    for order in trade.orders:
-        if order.ended:
-            continue
-        if order.given_up and is_unanswered(order):
-            missing = True
-            continue
-        waiting = True
-        stays = (
-            _closes_what_is_held(trade, order)
-            if order.role is OrderRole.EXIT
-            else filling and order.role is OrderRole.STOP
-        )
-        if order.state not in _NOT_CANCELLABLE and not stays:
-            cancel(order, step, at_ns=at_ns)
-    if waiting:
-        return
-    if trade.open_quantity != 0:
-        _send_exit(trade, step, at_ns=at_ns)
-    elif missing:
-        return  # flat, and not over while something may still come
-    elif trade.entry_quantity == 0:
-        _end_without_position(trade, step, at_ns=at_ns)
-    else:
-        _close(trade, step, at_ns=at_ns)
-
-
-def _closes_what_is_held(trade: Trade, order: Order) -> bool:
-    """Whether an exit may fill whole: a stop that was given up, or made larger elsewhere, may have closed it before."""
-    held = trade.open_quantity if order.transaction is trade.exit_transaction else -trade.open_quantity
-    return order.quantity - order.filled_quantity <= held
-
-
-def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
-    """Asks for the cancellation of an order."""
-    move(order, step, OrderEvent.CANCEL_REQUESTED, at_ns)
-    step.requests.append(Cancel(order.order_id, at_ns))
-
-
-def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = False) -> None:
-    """Entries that wait too long are timed out and cancelled; what closes and does not fill is replaced.
-
-    It happens when it is due; where that was `missed`, now: an order of then would be overdue at once.
-    """
-    due = deadline_ns(trade)
-    if due is None or due > now_ns:
-        return
-    due = now_ns if missed else due
-    entry = trade.live(OrderRole.ENTRY)
-    leaving = next((order for order in trade.orders if not order.ended and closes(order)), None)
-    if leaving is not None:
-        cancel(leaving, step, at_ns=due)
-    elif entry is not None:
-        reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
-        cancel(entry, step, at_ns=due)
-    else:
-        continue_exit(trade, step, at_ns=due)
+        heard(order, step, OrderEvent.OUTCOME_LOST, request.at_ns)
+        reports.unknown(trade, order, step, request.at_ns, reason=outcome.reason)
 
 
 def _acknowledge(trade: Trade, order: Order, step: TradeStep, *, broker_order_id: str | None, at_ns: int) -> None:
@@ -306,7 +237,7 @@ def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill)
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
         return
     entry = trade.live(OrderRole.ENTRY)
-    if entry is not None and entry.state not in _NOT_CANCELLABLE:
+    if entry is not None and entry.state not in NOT_CANCELLABLE:
         cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
 
 
@@ -334,38 +265,6 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
         return
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=at_ns)
-
-
-def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    held = trade.open_quantity
-    order = new_order(
-        trade,
-        step,
-        role=OrderRole.EXIT,
-        transaction=trade.exit_transaction if held > 0 else trade.entry_transaction,
-        order_type=OrderType.MARKET,
-        quantity=abs(held),
-        at_ns=at_ns,
-    )
-    reach(trade, step, TradeEvent.EXIT_REQUESTED)
-    step.requests.append(Place(order.order_id))
-
-
-def _close(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    if trade.ended:
-        return
-    before_paise = trade.net_pnl_paise
-    reach(trade, step, TradeEvent.EXIT_FILLED)
-    trade.closed_ns = at_ns
-    gross_pnl_paise = settle(trade)
-    if before_paise != trade.net_pnl_paise:  # closed again, and nothing came of it: told already
-        reports.closed(trade, step, at_ns, gross_pnl_paise=gross_pnl_paise, again=before_paise is not None)
-
-
-def _end_without_position(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    if not trade.ended:
-        reach(trade, step, TradeEvent.ENTRY_CANCELLED)
-        trade.closed_ns = at_ns
 
 
 _ACCEPTED = {

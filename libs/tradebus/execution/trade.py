@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
+from tradebus.execution.leaving.pricing import Touch
 from tradebus.trading.metrics import r_metrics
 from tradebus.trading.states import TERMINAL_ORDER_STATES, TERMINAL_TRADE_STATES, OrderState, TradeState
 
@@ -29,7 +30,10 @@ class Order:
     filled_quantity: int = 0
     filled_value_paise: int = 0
     reason: str | None = None
-    given_up: bool = False  # a stop whose answer nobody waits for any more; not kept, another life gives it its time
+    # What another life finds out anew is not kept.
+    given_up: bool = False  # a stop whose answer nobody waits for any more
+    changes: int = 0  # of an exit's price
+    hit_ns: int | None = None  # since when the broker calls a stop open that was to wait for its trigger
 
     @property
     def ended(self) -> bool:
@@ -92,6 +96,9 @@ class Trade:
     mfe_r: float | None = None
     orders: list[Order] = field(default_factory=list)
     fill_ids: set[str] = field(default_factory=set)
+    # What another life finds out anew is not kept.
+    touch: Touch | None = None  # the market as its last tick had it
+    pressed_ns: int = 0  # when what closes it and rested was last priced anew, replaced or left as it was
 
     @property
     def kind(self) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines
+from tradebus.execution.leaving.pricing import Touch
 from tradebus.execution.trade import Trade
 from tradebus.trading.orders import InstrumentTicks
 from tradebus.trading.states import OrderState, TradeState
@@ -59,7 +60,8 @@ def deadline_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | No
 
 
 def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -> None:
-    """Takes the prices of [start, stop) after the opening into the trade's extremes, each tick once."""
+    """Takes the prices of [start, stop) after the opening into the trade's extremes, each tick once, and the last of
+    them as the market of now."""
     if trade.opened_ns is None or trade.highest_paise is None or trade.lowest_paise is None or trade.ended:
         return
     begin = max(start, int(np.searchsorted(ticks.at_ns, max(trade.opened_ns, trade.as_of_ns), side="right")))
@@ -69,3 +71,6 @@ def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -
     trade.highest_paise = max(trade.highest_paise, int(prices.max()))
     trade.lowest_paise = min(trade.lowest_paise, int(prices.min()))
     trade.as_of_ns = int(ticks.at_ns[stop - 1])
+    trade.touch = Touch(
+        int(ticks.bid_paise[stop - 1]), int(ticks.ask_paise[stop - 1]), int(ticks.price_paise[stop - 1])
+    )

@@ -99,13 +99,14 @@ class OrderModification:
     """A modification: the new total quantity, price and trigger.
 
     `asked` is the order as it would be, for the order rules; whoever sends it on says it, a broker's adapter does not
-    read it."""
+    read it. `order_type` is the type it becomes, None where it keeps its own."""
 
     quantity: int
     price_paise: int | None
     trigger_paise: int | None
     at_ns: int
     asked: OrderRequest | None = field(default=None, compare=False)
+    order_type: OrderType | None = None
 
 
 @dataclass(frozen=True, slots=True)

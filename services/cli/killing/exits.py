@@ -11,8 +11,9 @@ from tradebus.brokers.reference import ListedInstrument, ReferenceData
 from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution.closing.plan import AccountView
-from tradebus.execution.closing.terms import TAGS_PER_INSTRUMENT, ExitTerms, Touch, exit_terms, slices
+from tradebus.execution.closing.terms import TAGS_PER_INSTRUMENT, ExitTerms, exit_terms, slices
 from tradebus.execution.decisions import MARKET_PROTECTION_PCT
+from tradebus.execution.leaving.pricing import Touch
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_date
 from tradebus.kernel.timers import Timers

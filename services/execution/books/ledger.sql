@@ -56,7 +56,7 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], 
     $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
     $17::text[])
 ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity, price_paise = excluded.price_paise,
-    trigger_paise = excluded.trigger_paise, state = excluded.state, broker_order_id = excluded.broker_order_id,
+    order_type = excluded.order_type, trigger_paise = excluded.trigger_paise, state = excluded.state, broker_order_id = excluded.broker_order_id,
     filled_quantity = excluded.filled_quantity, filled_value_paise = excluded.filled_value_paise,
     updated_ns = excluded.updated_ns, reason = excluded.reason
 

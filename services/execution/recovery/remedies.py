@@ -30,6 +30,8 @@ class Remedies:
 
     async def apply(self, finding: ReconcileFinding, ours: OwnOrder, theirs: BrokerOrder) -> Difference | None:
         """Says what was done; None where nothing was."""
+        if finding is ReconcileFinding.HIT:
+            await self._keeper.report(theirs)  # left when the market says so too; if not, when it has stayed so
         if finding is ReconcileFinding.HEAR:
             await self._keeper.report(theirs)
             return difference(ours, theirs, action="taken over")

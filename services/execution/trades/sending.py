@@ -49,10 +49,10 @@ class Sending:
         else:
             outcome = await self.gateway.modify(trade.session_id, number, decisions.change_of(trade, order, request))
             if outcome.result is Result.REFUSED:
-                _log.error(
-                    "a stop cannot follow its position, leaving", pos_id=trade.pos_id, order_id=order.order_id,
-                    reason=outcome.reason,
-                )  # fmt: skip
+                what = "an exit cannot be priced anew, replacing it"
+                if order.role is OrderRole.STOP:
+                    what = "a stop cannot follow its position, leaving"
+                _log.error(what, pos_id=trade.pos_id, order_id=order.order_id, reason=outcome.reason)
         return decisions.answered(order, request, outcome)
 
     def leaves(self, trade: Trade, request: Request) -> bool:

@@ -10,6 +10,7 @@ from testkit.contracts import contract
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -129,7 +130,7 @@ def test_an_exit_that_was_lowered_is_followed_by_one_for_the_rest():
     stop = trade.live(OrderRole.STOP)
     assert stop is not None
     accept(trade, stop)
-    lifecycle.request_exit(trade, TradeStep(), reason="flatten", at_ns=MORNING)
+    exits.request_exit(trade, TradeStep(), reason="flatten", at_ns=MORNING)
     hear(trade, told(stop, BrokerStatus.CANCELLED, quantity=2 * LOT))
     leaving = trade.live(OrderRole.EXIT)
     assert leaving is not None
@@ -275,7 +276,7 @@ def test_whatever_is_done_at_the_terminal_the_ledger_holds_what_the_broker_holds
         for line in list(broker.lines.values()):
             broker.hear(line)
         step = TradeStep()
-        lifecycle.on_deadline(trade, step, now_ns=at_ns)
+        exits.on_deadline(trade, step, now_ns=at_ns)
         broker.obey(step)
     assert trade.open_quantity == broker.net
     if trade.ended:

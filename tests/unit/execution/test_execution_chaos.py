@@ -12,6 +12,7 @@ from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import order_request
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -135,7 +136,7 @@ class Chaos:
         """What is done once a second about stops that stay unanswered."""
         for order in list(self.trade.orders):
             if at_ns - order.placed_ns >= deadlines.STOP_ANSWER_SECONDS * SECOND:
-                self.change(lambda trade, step, o=order: lifecycle.give_up_stop(trade, o, step, at_ns=at_ns))
+                self.change(lambda trade, step, o=order: exits.give_up_stop(trade, o, step, at_ns=at_ns))
 
     def look_up(self, at_ns: int) -> None:
         for order in list(self.trade.orders):
@@ -170,7 +171,7 @@ def test_late_doubled_and_contradictory_words_end_in_the_brokers_truth(data, sid
         at_ns += SECOND // 2
         chaos.calm = number >= len(path)
         chaos.arrive(at_ns)
-        chaos.change(lambda trade, step, now=at_ns: lifecycle.on_deadline(trade, step, now_ns=now))
+        chaos.change(lambda trade, step, now=at_ns: exits.on_deadline(trade, step, now_ns=now))
         chaos.give_up(at_ns)
         assert chaos.unprotected_seconds(at_ns) <= deadlines.STOP_ANSWER_SECONDS
         chaos.tick(at_ns, price)
@@ -183,7 +184,7 @@ def test_late_doubled_and_contradictory_words_end_in_the_brokers_truth(data, sid
         if chaos.calm or data.draw(st.booleans()):
             chaos.look_up(at_ns)
         if number in (exit_at, len(path)):
-            chaos.change(lambda trade, step, now=at_ns: lifecycle.request_exit(trade, step, reason="x", at_ns=now))
+            chaos.change(lambda trade, step, now=at_ns: exits.request_exit(trade, step, reason="x", at_ns=now))
         if chaos.calm and trade.ended:
             break
     for paper in list(chaos.book.values()):  # and once more, after the end
@@ -238,9 +239,9 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     assert hit.status is BrokerStatus.OPEN
     lifecycle.on_report(trade, stop, step, report(hit))
     due = deadlines.deadline_ns(trade)
-    assert due == MORNING + (3 + deadlines.EXIT_REPLACE_SECONDS) * SECOND
+    assert due == MORNING + (3 + deadlines.EXIT_REPRICE_SECONDS) * SECOND
     late = TradeStep()
-    lifecycle.on_deadline(trade, late, now_ns=due)
+    exits.on_deadline(trade, late, now_ns=due)
     assert [type(request) for request in late.requests] == [Cancel]
     assert stop.state is OrderState.CANCEL_PENDING
 
@@ -269,7 +270,7 @@ def test_the_stop_stays_until_the_entry_can_fill_no_more():
     assert stop is not None
     lifecycle.on_outcome(trade, stop, step, Outcome(Result.ACCEPTED, "b2"), at_ns=MORNING + SECOND)
     out = TradeStep()
-    lifecycle.request_exit(trade, out, reason="flatten", at_ns=MORNING + 2 * SECOND)
+    exits.request_exit(trade, out, reason="flatten", at_ns=MORNING + 2 * SECOND)
     lost = Outcome(Result.UNKNOWN, reason="no answer")
     lifecycle.on_cancel_outcome(trade, entry, out, lost, at_ns=MORNING + 2 * SECOND)
     assert [(type(request), request.order_id) for request in out.requests] == [(Cancel, entry.order_id)]

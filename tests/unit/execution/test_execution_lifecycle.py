@@ -9,6 +9,7 @@ from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import order_request
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import guard_price_paise, open_trade, refuse_trade
 from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Trade
@@ -144,10 +145,10 @@ def test_whatever_the_broker_answers_the_trade_ends_flat_and_exact(data, side, p
             break
         due = deadlines.deadline_ns(trade)
         if due is not None and due <= at_ns:
-            broker.step(trade, lambda s, now=at_ns: lifecycle.on_deadline(trade, s, now_ns=now))
+            broker.step(trade, lambda s, now=at_ns: exits.on_deadline(trade, s, now_ns=now))
         broker.tick(trade, at_ns, price, repeat=repeat)
         if number == exit_at or number == len(path):
-            broker.step(trade, lambda s, now=at_ns: lifecycle.request_exit(trade, s, reason="x", at_ns=now))
+            broker.step(trade, lambda s, now=at_ns: exits.request_exit(trade, s, reason="x", at_ns=now))
     assert trade.ended, (trade.state, [(order.role, order.state) for order in trade.orders])
     assert broker.bought == broker.sold, "the broker holds something"
     if trade.state is TradeState.CLOSED:
@@ -172,7 +173,7 @@ def test_an_entry_that_waits_too_long_is_timed_out_and_cancelled():
     trade = open_trade(approval(), step, contract=contract(), owner="o")
     lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
     late = TradeStep()
-    lifecycle.on_deadline(trade, late, now_ns=MORNING + 31 * SECOND)
+    exits.on_deadline(trade, late, now_ns=MORNING + 31 * SECOND)
     assert [fact.TYPE for fact in late.facts] == ["ORDER_TIMEOUT"]
     assert isinstance(late.requests[0], Cancel)
 

@@ -12,6 +12,7 @@ from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import change_of, order_request
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -141,6 +142,6 @@ def test_an_exit_that_dies_of_price_protection_is_asked_for_again_a_second_later
     due_ns = deadlines.deadline_ns(trade)
     assert due_ns == first.updated_ns + SECOND
     again = TradeStep()
-    lifecycle.on_deadline(trade, again, now_ns=due_ns)
+    exits.on_deadline(trade, again, now_ns=due_ns)
     assert again.requests == [Place(live(trade, OrderRole.EXIT).order_id)]
     assert live(trade, OrderRole.EXIT).quantity == 2 * LOT

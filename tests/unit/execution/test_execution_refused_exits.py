@@ -8,6 +8,7 @@ from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.deadlines import EXIT_AGAIN_SECONDS_MAX, deadline_ns
 from tradebus.execution.decisions import order_request
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
@@ -44,7 +45,7 @@ def test_the_pauses_double_up_to_a_minute() -> None:
         assert due_ns is not None
         pauses.append((due_ns - at_ns) / SECOND)
         at_ns = due_ns
-        lifecycle.on_deadline(trade, TradeStep(), now_ns=at_ns)
+        exits.on_deadline(trade, TradeStep(), now_ns=at_ns)
     assert pauses == [1, 2, 4, 8, 16, 32, EXIT_AGAIN_SECONDS_MAX, EXIT_AGAIN_SECONDS_MAX, EXIT_AGAIN_SECONDS_MAX]
 
 
@@ -56,7 +57,7 @@ def test_an_hour_of_refusals_costs_fewer_than_a_hundred_requests() -> None:
         due_ns = deadline_ns(trade)
         assert due_ns is not None
         at_ns = due_ns
-        lifecycle.on_deadline(trade, TradeStep(), now_ns=at_ns)
+        exits.on_deadline(trade, TradeStep(), now_ns=at_ns)
     assert sent < 100
 
 
@@ -65,12 +66,12 @@ def test_one_that_rested_for_a_while_begins_the_pauses_anew() -> None:
     for _ in range(4):
         refuse(trade, at_ns=at_ns)
         at_ns = deadline_ns(trade) or 0
-        lifecycle.on_deadline(trade, TradeStep(), now_ns=at_ns)
+        exits.on_deadline(trade, TradeStep(), now_ns=at_ns)
     order = trade.live(OrderRole.EXIT)
     assert order is not None
     lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.ACCEPTED, "b9"), at_ns=at_ns)
     lifecycle.on_absent(trade, order, TradeStep(), at_ns=at_ns + 20 * SECOND)
-    lifecycle.on_deadline(trade, TradeStep(), now_ns=at_ns + HOUR)
+    exits.on_deadline(trade, TradeStep(), now_ns=at_ns + HOUR)
     refused_ns = at_ns + 30 * SECOND
     refuse(trade, at_ns=refused_ns)
     assert deadline_ns(trade) == refused_ns + SECOND

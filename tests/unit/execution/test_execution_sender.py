@@ -18,6 +18,7 @@ from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk, OrderBudget
 from tradebus.execution.governor.limits import OrderLimit
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, TradeStep
@@ -192,7 +193,7 @@ async def test_exits_leave_while_as_many_stops_hang_as_an_account_lets_out():
     for trade, _ in trades:
         [stop] = [order for order in trade.orders if order.role is OrderRole.STOP]
         step = TradeStep()
-        lifecycle.give_up_stop(trade, stop, step, at_ns=MORNING + 5 * SECOND)
+        exits.give_up_stop(trade, stop, step, at_ns=MORNING + 5 * SECOND)
         desk.roster.remember(trade)
         desk.sender.put(trade.pos_id, step.requests)
     await passes(desk.timers, 0.0)

@@ -10,6 +10,7 @@ from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import order_request
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -61,7 +62,7 @@ def held(result: Result | None = Result.UNKNOWN) -> Trade:
 def given_up(trade: Trade, at_ns: int) -> TradeStep:
     """What follows when its stop has been unanswered for too long."""
     step = TradeStep()
-    lifecycle.give_up_stop(trade, live(trade, OrderRole.STOP), step, at_ns=at_ns)
+    exits.give_up_stop(trade, live(trade, OrderRole.STOP), step, at_ns=at_ns)
     return step
 
 
@@ -86,7 +87,7 @@ def test_a_position_whose_stop_is_given_up_is_left(result: Result | None) -> Non
 
 def test_somebody_who_wants_out_waits_for_the_stop_no_longer() -> None:
     trade, step = held(), TradeStep()
-    lifecycle.request_exit(trade, step, reason="flatten", at_ns=FILLED_NS + SECOND)
+    exits.request_exit(trade, step, reason="flatten", at_ns=FILLED_NS + SECOND)
     assert step.requests == []
     [request] = given_up(trade, DUE_NS).requests
     assert request == Place(live(trade, OrderRole.EXIT).order_id)
@@ -144,7 +145,7 @@ def test_a_stop_that_was_at_the_broker_once_is_looked_up_and_holds_its_exit_up()
     trade = held(None)
     stop = live(trade, OrderRole.STOP)
     answer(trade, stop)
-    lifecycle.request_exit(trade, TradeStep(), reason="flatten", at_ns=FILLED_NS + SECOND)
+    exits.request_exit(trade, TradeStep(), reason="flatten", at_ns=FILLED_NS + SECOND)
     lifecycle.on_cancel_outcome(trade, stop, TradeStep(), LOST, at_ns=FILLED_NS + SECOND)
     assert stop.state is OrderState.UNKNOWN
     assert given_up(trade, DUE_NS + 60 * SECOND).requests == []

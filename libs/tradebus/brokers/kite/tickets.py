@@ -47,6 +47,8 @@ def change_ticket(change: OrderModification) -> dict[str, Any]:
     if change.quantity <= 0:
         raise InvalidInput(f"quantity: {change.quantity} is not above 0")
     ticket: dict[str, Any] = {"quantity": change.quantity}
+    if change.order_type is not None:
+        ticket["order_type"] = change.order_type.value
     if change.price_paise is not None:
         ticket["price"] = _rupees(change.price_paise, "price")
     if change.trigger_paise is not None:

@@ -42,7 +42,8 @@ class Placed:
         moves = self.order_type is OrderType.SL and change.price_paise is None
         if moves and price is not None and trigger is not None and self.trigger_paise is not None:
             price += trigger - self.trigger_paise
-        return replace(self, price_paise=price, trigger_paise=trigger)
+        order_type = change.order_type or self.order_type
+        return replace(self, order_type=order_type, price_paise=price, trigger_paise=trigger)
 
 
 def order_ticket(request: OrderRequest, listing: ListedInstrument) -> dict[str, Any]:

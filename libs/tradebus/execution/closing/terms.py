@@ -8,10 +8,10 @@ from datetime import date
 
 from tradebus.calendar import Contract, protective_limit_paise
 from tradebus.contracts.orders import OrderType, Transaction
+from tradebus.execution.leaving.pricing import Touch, farther_limit_paise
 from tradebus.kernel.ids import derive_tag
 
 TAGS_PER_INSTRUMENT = 200
-_STEP_PCT, _FARTHEST_PCT = 1, 8
 
 
 def closing_tag(account: str, *, segment: str, token: str, day: date, number: int) -> str:
@@ -27,15 +27,6 @@ def slices(quantity: int, *, lot_size: int, freeze_quantity: int | None) -> list
     most = max(freeze_quantity // lot_size * lot_size, 1)
     whole, rest = divmod(quantity, most)
     return [most] * whole + ([rest] if rest else [])
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """The best prices of now, in paise; 0 where there is none."""
-
-    bid_paise: int
-    ask_paise: int
-    last_paise: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +46,13 @@ def exit_terms(
     market may have run past, and then by limits a hundredth farther from the market of now each time. Where no price
     is known it is the market order again.
     """
-    reference = 0
-    if touch is not None:
-        best = touch.bid_paise if transaction is Transaction.SELL else touch.ask_paise
-        reference = best or touch.last_paise
+    reference = touch.facing_paise(transaction) if touch is not None else 0
     if reference <= 0 or (attempt == 0 and not contract.is_option):
         return ExitTerms(OrderType.MARKET, None)
     banded = protective_limit_paise(contract, transaction=transaction, trigger_paise=reference, day=day)
     if banded is not None:
         return ExitTerms(OrderType.LIMIT, banded)
-    beyond = reference * min(_STEP_PCT * max(attempt, 1), _FARTHEST_PCT) // 100
-    tick = contract.tick_size_paise
-    if transaction is Transaction.SELL:
-        return ExitTerms(OrderType.LIMIT, max(tick, (reference - beyond) // tick * tick))
-    return ExitTerms(OrderType.LIMIT, -(-(reference + beyond) // tick) * tick)
+    limit = farther_limit_paise(
+        contract, transaction=transaction, reference_paise=reference, attempt=max(attempt, 1), day=day
+    )
+    return ExitTerms(OrderType.LIMIT, limit)

@@ -6,13 +6,13 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.execution.governor.budget import OrderAsk
 from tradebus.execution.governor.limits import OrderLane
 from tradebus.execution.governor.ratio import counts_to_ratio
-from tradebus.execution.step import Cancel, Place, Request
+from tradebus.execution.step import Cancel, Modify, Place, Request
 from tradebus.execution.trade import Trade
 from tradebus.trading.states import OrderState
 
 EQUITY, DERIVATIVES = "NSE", "NFO"
-# An exit refused so often in a row is one that others must not pay for.
-_REFUSED_MAX = 3
+# An exit refused so often in a row, or priced anew so often, is one that others must not pay for.
+_REFUSED_MAX, _REPRICED_MAX = 3, 5
 
 
 def segment_of(contract: Contract) -> str:
@@ -29,6 +29,8 @@ def ask_of(trade: Trade, request: Request) -> OrderAsk:
             lane = OrderLane.ENTRY
         elif order.role is OrderRole.EXIT and _refused_in_a_row(trade) >= _REFUSED_MAX:
             lane = OrderLane.AGAIN
+    elif isinstance(request, Modify) and order.role is OrderRole.EXIT and order.changes > _REPRICED_MAX:
+        lane = OrderLane.AGAIN
     return OrderAsk(
         segment_of(trade.contract), lane,
         counted=not isinstance(request, Cancel) and counts_to_ratio(trade, order),

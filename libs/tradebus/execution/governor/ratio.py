@@ -28,12 +28,13 @@ def is_exempt(*, is_option: bool, price_paise: int, last_paise: int) -> bool:
 
 
 def counts_to_ratio(trade: Trade, order: Order) -> bool:
-    """Whether an order, placed or changed, counts. What goes to the market is at the market; a stop is measured from
-    the price that the trade was expected at, or where it was filled."""
+    """Whether an order, placed or changed, counts. What goes to the market is at the market; a limit is measured from
+    the last price where it is known, else from the price that the trade was expected at, or where it was filled."""
     price_paise = order.trigger_paise or order.price_paise
     if price_paise is None:
         return False
-    last_paise = trade.entry_price_paise or trade.expected_price_paise
+    last_paise = trade.touch.last_paise if trade.touch is not None else 0
+    last_paise = last_paise or trade.entry_price_paise or trade.expected_price_paise
     return not is_exempt(is_option=trade.contract.is_option, price_paise=price_paise, last_paise=last_paise)
 
 

@@ -113,7 +113,7 @@ def asked_change(order: PaperOrder, change: OrderModification) -> PaperOrder | s
     that is new."""
     asked = replace(
         order.request, quantity=change.quantity, price_paise=change.price_paise, trigger_paise=change.trigger_paise,
-        at_ns=change.at_ns,
+        at_ns=change.at_ns, order_type=change.order_type or order.request.order_type,
     )  # fmt: skip
     return refusal(asked) or request_change(order, change)
 

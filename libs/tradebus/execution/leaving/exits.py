@@ -1,0 +1,180 @@
+"""The way out of a position: what is cancelled first, what is sold, at what price, and when it is tried anew.
+
+    asked for ─► entry ends ─► stop ends ─► exit ─► rests? priced anew, farther each time ─► flat ─► over
+                                             └─► refused? again, less and less often
+
+Invariants (property-tested): an exit is never larger than what is held; its limit only ever moves towards the market
+and never outside the exchange's price protection.
+"""
+
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.execution import reports
+from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered
+from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
+from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
+from tradebus.execution.moving import move, reach
+from tradebus.execution.opening import new_order
+from tradebus.execution.step import Cancel, Modify, Place, TradeStep
+from tradebus.execution.trade import Order, Trade, settle
+from tradebus.kernel.time import ist_date
+from tradebus.trading.states import OrderEvent, OrderState, TradeEvent
+
+# An order whose answer is awaited is cancelled once the answer is there.
+NOT_CANCELLABLE = (OrderState.PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN)
+
+
+def request_exit(trade: Trade, step: TradeStep, *, reason: str, at_ns: int) -> None:
+    """Somebody wants out. The first reason stays; asking again is harmless."""
+    if trade.ended or trade.exit_reason is not None:
+        return
+    trade.exit_reason = reason
+    reach(trade, step, TradeEvent.EXIT_REQUESTED)
+    continue_exit(trade, step, at_ns=at_ns)
+
+
+def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
+    """Nobody has answered the stop in time: the position is left without it. Asked again, it goes on where the exit was
+    refused."""
+    if not is_unanswered(order) or trade.open_quantity == 0:
+        return
+    order.given_up = True
+    if trade.orders[-1].role is OrderRole.EXIT and at_ns < again_ns(trade):
+        return
+    if trade.exit_reason is None:
+        request_exit(trade, step, reason="stop_unanswered", at_ns=at_ns)
+    else:
+        continue_exit(trade, step, at_ns=at_ns)
+
+
+def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
+
+    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays. A stop
+    that nobody has answered in time holds nothing up: it is cancelled where it appears, and what it may have sold is
+    undone.
+    """
+    waiting = missing = False
+    filling = trade.open_quantity > 0 and trade.live(OrderRole.ENTRY) is not None
+    for order in trade.orders:
+        if order.ended:
+            continue
+        if order.given_up and is_unanswered(order):
+            missing = True
+            continue
+        waiting = True
+        stays = (
+            _closes_what_is_held(trade, order)
+            if order.role is OrderRole.EXIT
+            else filling and order.role is OrderRole.STOP
+        )
+        if order.state not in NOT_CANCELLABLE and not stays:
+            cancel(order, step, at_ns=at_ns)
+    if waiting:
+        return
+    if trade.open_quantity != 0:
+        _send_exit(trade, step, at_ns=at_ns)
+    elif missing:
+        return  # flat, and not over while something may still come
+    elif trade.entry_quantity == 0:
+        _end_without_position(trade, step, at_ns=at_ns)
+    else:
+        _close(trade, step, at_ns=at_ns)
+
+
+def _closes_what_is_held(trade: Trade, order: Order) -> bool:
+    """Whether an exit may fill whole: a stop that was given up, or made larger elsewhere, may have closed it before."""
+    held = trade.open_quantity if order.transaction is trade.exit_transaction else -trade.open_quantity
+    return order.quantity - order.filled_quantity <= held
+
+
+def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
+    """Asks for the cancellation of an order."""
+    move(order, step, OrderEvent.CANCEL_REQUESTED, at_ns)
+    step.requests.append(Cancel(order.order_id, at_ns))
+
+
+def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = False) -> None:
+    """Entries that wait too long are timed out and cancelled; what closes and does not fill is priced anew or replaced.
+
+    It happens when it is due; where that was `missed`, now: an order of then would be overdue at once.
+    """
+    due = deadline_ns(trade)
+    if due is None or due > now_ns:
+        return
+    due = now_ns if missed else due
+    entry = trade.live(OrderRole.ENTRY)
+    leaving = next((order for order in trade.orders if not order.ended and closes(order)), None)
+    hit = next((order for order in trade.orders if order.hit_ns is not None and not order.ended), None)
+    if leaving is not None:
+        trade.pressed_ns = now_ns  # and not `due`: whose clock is behind would be asked again at once
+        _press(trade, leaving, step, at_ns=due)
+    elif hit is not None:
+        _leave_hit(trade, hit, step, at_ns=due)
+    elif entry is not None:
+        reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
+        cancel(entry, step, at_ns=due)
+    else:
+        continue_exit(trade, step, at_ns=due)
+
+
+def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
+    """What closes the position has rested: nearer to whoever takes it. A change costs one request and leaves no moment
+    without an order; where the market is not known, or the order was changed as often as may be, another follows it."""
+    if order.state in NOT_CANCELLABLE:
+        return
+    if order.role is not OrderRole.EXIT or trade.touch is None or order.changes >= CHANGES_MAX - CHANGES_KEPT:
+        cancel(order, step, at_ns=at_ns)
+        return
+    reference_paise = trade.touch.facing_paise(order.transaction)
+    limit_paise = farther_limit_paise(
+        trade.contract, transaction=order.transaction, reference_paise=reference_paise, attempt=order.changes + 1,
+        day=ist_date(at_ns),
+    )  # fmt: skip
+    if not is_farther(limit_paise, than_paise=order.price_paise, transaction=order.transaction):
+        return  # nobody has come: the same again would cost a request and change nothing
+    order.order_type, order.price_paise, order.changes = OrderType.LIMIT, limit_paise, order.changes + 1
+    step.requests.append(Modify(order.order_id, at_ns, order.quantity, previous_trigger_paise=0))
+
+
+def _leave_hit(trade: Trade, stop: Order, step: TradeStep, *, at_ns: int) -> None:
+    """The broker calls a stop open. After a change some do so while it waits; where the market is beyond its trigger
+    it was triggered, and its limit is not met any more."""
+    stop.hit_ns = None
+    if trade.touch is None or stop.trigger_paise is None or trade.exit_reason is not None:
+        return  # reconciliation sees whether it stays so
+    last_paise = trade.touch.last_paise
+    sells = stop.transaction is Transaction.SELL
+    if last_paise <= stop.trigger_paise if sells else last_paise >= stop.trigger_paise:
+        request_exit(trade, step, reason="stop_not_filled", at_ns=at_ns)
+
+
+def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    held = trade.open_quantity
+    order = new_order(
+        trade,
+        step,
+        role=OrderRole.EXIT,
+        transaction=trade.exit_transaction if held > 0 else trade.entry_transaction,
+        order_type=OrderType.MARKET,
+        quantity=abs(held),
+        at_ns=at_ns,
+    )
+    reach(trade, step, TradeEvent.EXIT_REQUESTED)
+    step.requests.append(Place(order.order_id))
+
+
+def _close(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    if trade.ended:
+        return
+    before_paise = trade.net_pnl_paise
+    reach(trade, step, TradeEvent.EXIT_FILLED)
+    trade.closed_ns = at_ns
+    gross_pnl_paise = settle(trade)
+    if before_paise != trade.net_pnl_paise:  # closed again, and nothing came of it: told already
+        reports.closed(trade, step, at_ns, gross_pnl_paise=gross_pnl_paise, again=before_paise is not None)
+
+
+def _end_without_position(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    if not trade.ended:
+        reach(trade, step, TradeEvent.ENTRY_CANCELLED)
+        trade.closed_ns = at_ns
