@@ -3,9 +3,9 @@
     candles of a batch ─► one `on_candles` for all instruments ─► opinions, kept with the candles they came from
                                                                    └─► each session's runner resolves its own
 
-Invariants (property-tested): an opinion of an instrument depends on the candles since its day's warm-up and nothing
-else; sessions that come and go, and batches however cut, change no opinion; a candle is computed once, however many
-sessions hear it.
+Invariants (property-tested): an opinion of an instrument depends on the candles since its day's warm-up, and on the
+day's ticks where the strategy wants them, and nothing else; sessions that come and go, other instruments, and batches
+however cut, change no opinion; a candle is computed once, however many sessions hear it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,7 @@ from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, Records
 from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.asking import Ask, Asking, InputCandle, Settled
+from tradebus.strategies.lane.blocks import Blocks
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.replay import hours_of_each
 from tradebus.strategies.lane.resolver import ROW, Opinion, Resolver
@@ -26,7 +27,6 @@ from tradebus.strategies.needs import Series
 from tradebus.strategies.opinions import OPINION, AnyCompiled
 from tradebus.strategies.protocol import Candle, Decision, Strategy, Tick
 
-_SLOTS_AT_FIRST = 64
 _PRICED = ("ts_open_ns", "ts_close_ns", "open_paise", "high_paise", "low_paise", "close_paise", "volume")
 
 
@@ -39,6 +39,7 @@ class _Told:
     candles: list[Candle] = field(default_factory=list)
     opinions: list[Opinion] = field(default_factory=list)
     of_close_ns: dict[int, Opinion] = field(default_factory=dict)
+    day_ns: int | None = None  # midnight of the day that the warm-up was for
     day: tuple[int, ...] = ()  # that `of_day` is of
     of_day: Records = field(default_factory=lambda: np.zeros(0, OPINION))
 
@@ -48,9 +49,8 @@ class Shared:
 
     def __init__(self, strategy: type[AnyCompiled], parameters: Any) -> None:
         self.strategy = strategy
-        self._parameters = parameters
-        self._computing = strategy(parameters, slots=_SLOTS_AT_FIRST)
-        self.lock_seconds, self.leg_sets = self._computing.lock_seconds, self._computing.leg_sets
+        self._computing = Blocks(strategy, parameters)
+        self.lock_seconds, self.leg_sets = self._computing.first.lock_seconds, self._computing.first.leg_sets
         self._told: dict[int, _Told] = {}
         self._slots = np.full(1, -1)  # by instrument; -1 where it is not followed
 
@@ -63,19 +63,16 @@ class Shared:
         if instrument >= len(self._slots) - 1:  # the last place stands for every instrument beyond
             self._slots = np.concatenate((self._slots, np.full(instrument + 1, -1)))
         self._slots[instrument] = slot
-        if slot >= self._computing.slots:
-            self._computing = self.strategy(self._parameters, slots=2 * self._computing.slots)
-            for told in self._told.values():
-                candles, told.candles = told.candles, []
-                self._compute(told, candles)
+        self._computing.make_room(slot)
 
-    def replay(self, instrument: int, candles: Sequence[Candle]) -> list[Opinion]:
-        """The opinions of these candles, from nothing seen: what was computed stands where they are the same."""
+    def replay(self, instrument: int, candles: Sequence[Candle], *, day_ns: int) -> list[Opinion]:
+        """The opinions of these candles, from nothing seen, for the day that begins at `day_ns`: what was computed for
+        the same day stands where they are the same, with what the day's ticks left."""
         told = self._told[instrument]
         count = len(candles)
-        if not count or told.candles[:count] != list(candles):
+        if told.day_ns != day_ns or told.candles[:count] != list(candles):
             self._computing.reset(told.slot)
-            told.candles, told.opinions, told.of_close_ns = [], [], {}
+            told.candles, told.opinions, told.of_close_ns, told.day_ns = [], [], {}, day_ns
             self._compute(told, candles)
         return told.opinions[:count]
 
@@ -162,8 +159,8 @@ class SharedRunner(Runner):
         asks = self.asking.begin(ts_open_ns, candles, inputs)
         self.fresh_resolver()
         replayed = [ask.event for ask in asks if isinstance(ask.event, Candle) and ask.series is None]
-        opinions = self.shared.replay(self.source.instrument, replayed)
         day_ns, is_today = ist_midnight_ns(ts_open_ns), False
+        opinions = self.shared.replay(self.source.instrument, replayed, day_ns=day_ns)
         for ask, candle, opinion in zip((ask for ask in asks if ask.series is None), replayed, opinions, strict=True):
             if not is_today and candle.ts_open_ns >= day_ns:
                 self.resolver.begin_day()
