@@ -6,8 +6,6 @@ entry ─► heard, in order ─┬─ asked here, at once
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from services.strategy.answers.concluding import Concluding, Decided
 from services.strategy.answers.histories import Histories
 from services.strategy.answers.rounds import AskedRound
@@ -63,12 +61,11 @@ class Deciding:
         if len(ticks):
             await self._begin_day(int(ticks["ts_event_ns"][0]), asked)
         thought = self._lane.on_ticks(ticks)
-        rows = np.flatnonzero(np.isin(ticks["instrument"], self._active.asked_on_ticks)).tolist()
+        rows = self._active.asked_on(ticks)
         if thought:
             rows = sorted({*rows, *thought})
         floor_ns = entry.slice_start_ns + 1 if self._paced and entry.slice_start_ns is not None else 0
-        for row in rows:
-            record = ticks[row].item()
+        for row, record in zip(rows, ticks[rows].tolist(), strict=True):
             tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
             # The slice's first instant was promised away by the last watermark, so a tick at it counts just after.
             at_ns = max(tick.ts_event_ns, floor_ns)

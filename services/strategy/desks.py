@@ -55,6 +55,8 @@ class Desks:
 
     def of(self, runner: Runner) -> StrategyDesk | None:
         """Where the runner's strategy is asked; None for here."""
+        if not self._desks:
+            return None
         key = runner.source.key
         return self._desks.get((key.session_id, key.strategy))
 

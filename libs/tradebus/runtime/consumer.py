@@ -18,7 +18,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import structlog
 
@@ -80,9 +80,11 @@ class Consumer:
         self.troubles = (self._source.trouble,)
         self._completion: Completion | None = None
         self._complete = partial(
-            Completion, handler=handler, publisher=publisher, timers=timers, policy=policy, bury=bury, coalesce=coalesce
-        )
+            Completion, handler=handler, publisher=publisher, timers=timers, policy=policy, bury=bury,
+            coalesce=coalesce, paced=paced,
+        )  # fmt: skip
         self._batch: deque[Entry] = deque()
+        self._count = cache(partial(metrics.handled.labels, name))  # looked up for every slice of ticks otherwise
         self._stop = asyncio.Event()
         self._pausing = self._reopening = False
         self._singly = 0  # so many entries are stored one by one, to find the one that cannot be
@@ -143,7 +145,7 @@ class Consumer:
         try:
             await self._do_due(completion)
             if not self._batch:
-                self._batch.extend(await self._read(block_ms))
+                self._batch.extend(await self._read(block_ms, completion))
             while self._batch and not (self._stop.is_set() or self._pausing or self._reopening):
                 if not await self._deal_with(self._batch[0], completion):
                     break
@@ -180,8 +182,8 @@ class Consumer:
         self._completion, self._singly = self._complete(subscription, stop=self._stop, singly=self._singly), 0
         return self._completion
 
-    async def _read(self, block_ms: int) -> list[Entry]:
-        block_ms = self._chores.left_ms(block_ms)
+    async def _read(self, block_ms: int, completion: Completion) -> list[Entry]:
+        block_ms = completion.left_ms(self._chores.left_ms(block_ms))
         if self._pausing:
             await sleep(self._timers, block_ms / 1000, unless=self._stop)
         if self._pausing or self._chores.has_jobs or self._reopening or self._stop.is_set():
@@ -220,7 +222,7 @@ class Consumer:
                 "put aside", consumer=self._name, stream=entry.stream, entry_id=entry.entry_id, reason=concluded.reason
             )
         else:
-            self._metrics.handled.labels(self._name, entry.stream).inc()
+            self._count(entry.stream).inc()
         return True
 
     def _handle_singly(self, completion: Completion, *, also: int = 0) -> None:

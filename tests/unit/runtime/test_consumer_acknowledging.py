@@ -37,6 +37,38 @@ async def test_a_batch_that_nobody_waits_for_leaves_in_one_publish() -> None:
     assert await bench.left() == 0
 
 
+async def test_entries_that_led_to_nothing_are_acknowledged_together() -> None:
+    """Ticks are most of what comes, and an acknowledgement is a round trip that an order would wait for."""
+    bench, timers = Bench(), SimulatedTimers()
+    consumer = bench.consumer(
+        ScriptedHandler(lambda entry: told(entry) if entry.body == b"out" else DONE), timers=timers,
+        policy=Policy(acknowledge_seconds=0.02),
+    )  # fmt: skip
+    await consumer.turn(block_ms=0)
+    timers.advance(20_000_000)
+    await bench.send("a")
+    await consumer.turn(block_ms=100)
+    assert await bench.left() == 0, "nobody has been for so long"
+    await bench.send("b")
+    await consumer.turn(block_ms=100)
+    timers.advance(19_000_000)
+    await bench.send("c")
+    await consumer.turn(block_ms=100)
+    assert await bench.left() == 2
+    timers.advance(1_000_000)
+    await consumer.turn(block_ms=0)
+    assert await bench.left() == 0, "without another entry as well"
+    await bench.send("d")
+    await consumer.turn(block_ms=100)
+    await bench.send("out")
+    await consumer.turn(block_ms=100)
+    assert (await bench.bodies(OUT), await bench.left()) == (["out"], 0), "with what leaves anyway"
+    await bench.send("e")
+    await consumer.turn(block_ms=100)
+    await consumer.close()
+    assert await bench.left() == 0, "at the end"
+
+
 async def test_what_is_held_is_acknowledged_only_once_it_is_stored() -> None:
     bench = Bench()
     timers = SimulatedTimers()

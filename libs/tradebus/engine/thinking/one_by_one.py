@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence, Set
 
-import numpy as np
-
 from tradebus.contracts.records import Records
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import Slice
@@ -70,11 +68,12 @@ class OneByOne:
         """The answers to the slice's ticks, in their order."""
         answers: list[Answer] = []
         thought = self._lane.on_ticks(ticks)
-        rows = np.flatnonzero(np.isin(ticks["instrument"], self._active.asked_on_ticks)).tolist()
+        rows = self._active.asked_on(ticks)
         # As in a paced run: the slice's first instant was promised away by the last watermark.
         floor_ns = step.start_ns + 1
-        for row in sorted({*rows, *thought}) if thought else rows:
-            record = ticks[row].item()
+        if thought:
+            rows = sorted({*rows, *thought})
+        for row, record in zip(rows, ticks[rows].tolist(), strict=True):
             tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
             at_ns = max(tick.ts_event_ns, floor_ns)
             for listener in self._active.on_tick_of(record[8]):

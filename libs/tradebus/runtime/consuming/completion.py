@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from tradebus.bus.port import Entry, Outgoing, Subscription
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.beside import StoresBeside
 from tradebus.runtime.consuming.handled import Handled
@@ -29,15 +30,16 @@ class Completion:
 
     def __init__(
         self, subscription: Subscription, *, handler: Handler, publisher: Publisher, timers: Timers, policy: Policy,
-        bury: Bury, coalesce: bool, stop: asyncio.Event, singly: int,
+        bury: Bury, coalesce: bool, paced: bool, stop: asyncio.Event, singly: int,
     ) -> None:  # fmt: skip
         """`singly`: so many entries are stored one by one, to find the one that cannot be."""
         self._subscription, self._handler, self._publisher = subscription, handler, publisher
         self._timers, self._policy, self._bury, self._coalesce = timers, policy, bury, coalesce
+        self._acknowledge_ns = 0 if paced else round(policy.acknowledge_seconds * NANOSECONDS_PER_SECOND)
         self._stop, self._singly = stop, singly
         self._handled = Handled()
         self._out: list[Outgoing] = []
-        self._stored_ns = timers.monotonic_ns()
+        self._stored_ns = self._acknowledged_ns = timers.monotonic_ns()
         self.lost = 0  # entries whose effect was in memory only, when the handler went back to what the book says
         self._beside = StoresBeside(self._commit, lambda: self._handled.number)
 
@@ -118,12 +120,23 @@ class Completion:
         """The end of a batch: stores what has been held long enough, acknowledges what waits for nothing more."""
         if idle or not self._beside.is_under_way:
             await self._beside.finished()
-        if self._handled.held and (idle or self._is_due()):
+        waited_ns = self._timers.monotonic_ns() - self._stored_ns
+        is_due = self._handled.to_store >= self._policy.commit_entries or waited_ns >= self._policy.commit_seconds * 1e9
+        stores = self._handled.held > 0 and (idle or is_due)
+        if stores:
             if self._policy.stores_beside and not idle:
                 await self._beside.begin(wait=self._handled.to_store > self._policy.commit_entries)
             else:
                 await self.commit()
-        await self.publish()
+        if idle or stores or self._out or self._publisher.has_any or self.left_ms(1) == 0:
+            await self.publish()
+
+    def left_ms(self, at_most: int) -> int:
+        """Milliseconds until what may be acknowledged has waited long enough, rounded up."""
+        if not self._handled.has_ready:
+            return at_most
+        left_ns = self._acknowledged_ns + self._acknowledge_ns - self._timers.monotonic_ns()
+        return max(0, min(at_most, -(-left_ns // 1_000_000)))
 
     def abandon(self) -> None:
         """Stores and publishes nothing more."""
@@ -143,10 +156,6 @@ class Completion:
         if stored[-1]:
             self._handled.stored(mark)
 
-    def _is_due(self) -> bool:
-        waited_ns = self._timers.monotonic_ns() - self._stored_ns
-        return self._handled.to_store >= self._policy.commit_entries or waited_ns >= self._policy.commit_seconds * 1e9
-
     async def publish(self) -> None:
         """What is committed, what the entries led to, and the acknowledgements."""
         await self._publish(self._take_out(), acknowledge=True)
@@ -160,6 +169,8 @@ class Completion:
         if not (outgoing or entries or self._publisher.has_any):
             return
         ack = (self._subscription, entries) if entries else None
+        if acknowledge:
+            self._acknowledged_ns = self._timers.monotonic_ns()
         try:
             await self._patient(lambda: self._publisher.flush(then=outgoing, ack=ack))
         except BaseException:

@@ -30,6 +30,11 @@ class Handled:
         return len(self._waiting) - self._stored
 
     @property
+    def has_ready(self) -> bool:
+        """Whether something may be acknowledged now."""
+        return bool(self._ready) or min(self._stored, self._closed) > 0
+
+    @property
     def to_store(self) -> int:
         """How many have come since what was in memory was stored last."""
         return self._number - self._committed

@@ -122,7 +122,8 @@ class Policy:
     it is the entry's fault. `claim_idle_seconds`: take over what another consumer of the group has held that long
     (None: the group has no other). `commit_entries`, `commit_seconds`: how much may be HELD. `stores_beside`: handles
     further entries while a COMMIT is under way; for a handler whose `commit` may be called while it handles, and whose
-    `first` may leave long before it is stored. What is owed waits for the store all the same.
+    `first` may leave long before it is stored. What is owed waits for the store all the same. `acknowledge_seconds`:
+    entries that led to nothing are acknowledged together, so often at the most; a paced run waits for none of it.
     """
 
     attempts_max: int = 3
@@ -134,6 +135,7 @@ class Policy:
     commit_entries: int = 1_000
     commit_seconds: float = 1.0
     stores_beside: bool = False
+    acknowledge_seconds: float = 0.02
 
 
 Owed = Callable[[Entry], Sequence[Outgoing]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tradebus.contracts.signals import Group
-from tradebus.kernel.time import ist_midnight_ns
+from tradebus.kernel.time import NANOSECONDS_PER_DAY, ist_midnight_ns
 from tradebus.strategies.info import StrategyInfo
 from tradebus.strategies.lane.decisions import Moment, Source, settle
 from tradebus.strategies.lane.hours import Hours, SessionHours
@@ -90,7 +90,7 @@ class Asking:
 
     def needs_rebuild(self, ts_open_ns: int) -> bool:
         """Whether a candle or tick of this instant belongs to another day than the state."""
-        return self.day_ns != ist_midnight_ns(ts_open_ns)
+        return self.day_ns is None or not 0 <= ts_open_ns - self.day_ns < NANOSECONDS_PER_DAY
 
     def forget(self) -> None:
         """The state is gone, or no longer what the stored candles say: it is made anew before the next question."""

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.contracts.records import CANDLE_CORRECTED
+from tradebus.contracts.records import CANDLE_CORRECTED, Records
 from tradebus.contracts.sessions import SessionSpec, StrategySpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.strategies.info import StrategyInfo, info_of
@@ -74,7 +74,7 @@ class ActiveSessions:
         self._sessions: dict[str, ActiveSession] = {}
         self._by_candle: dict[tuple[int, int], list[Listener]] = {}
         self._by_tick: dict[int, list[Listener]] = {}
-        self._asked_on_ticks: list[int] = []
+        self._asked_on_ticks: set[int] = set()
         self._quote_instruments: list[int] = []
         self._chain_underlyings: dict[int, str] = {}
         self.version = 0  # another one whenever a session has come or gone
@@ -118,10 +118,11 @@ class ActiveSessions:
     def tick_instruments(self) -> list[int]:
         return list(self._by_tick)
 
-    @property
-    def asked_on_ticks(self) -> list[int]:
-        """The instruments of which somebody is asked on every tick: not only where there is something to say."""
-        return self._asked_on_ticks
+    def asked_on(self, ticks: Records) -> list[int]:
+        """The rows of TICK records on which somebody is asked whatever they say. (A batch is small: sorting it for a
+        search takes longer than looking at each.)"""
+        asked = self._asked_on_ticks
+        return [row for row, instrument in enumerate(ticks["instrument"].tolist()) if instrument in asked]
 
     def on_tick_of(self, instrument: int) -> Iterable[Listener]:
         return self._by_tick.get(instrument, ())
@@ -159,7 +160,7 @@ class ActiveSessions:
                     self._by_tick.setdefault(instrument, []).append(listener)
                     if not isinstance(runner, SharedRunner):
                         asked.add(instrument)
-        self._asked_on_ticks = sorted(asked)
+        self._asked_on_ticks = asked
         askings = [runner.asking for session in self._sessions.values() for runner in session.runners]
         self._quote_instruments = sorted({one.source.instrument for one in askings if one.info.needs.quotes})
         self._chain_underlyings = {one.source.instrument: one.underlying for one in askings if one.info.needs.chain}
