@@ -22,6 +22,7 @@ _COMMANDS = (
     "status",
     "tail",
     "kill",
+    "proof.audit",
     "broker",
     "sandbox",
     "migrate",
@@ -45,6 +46,7 @@ app = typer.Typer(
 # Commands that ask the calendar nothing here, or that a person needs most when a file of his is broken.
 _WITHOUT_MARKET_RULES = frozenset({
     "version", "start", "stop", "pause", "resume", "flatten", "status", "tail", "login", "migrate", "streams",
+    "audit",
 })  # fmt: skip
 
 

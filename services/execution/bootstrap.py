@@ -34,6 +34,8 @@ from services.execution.trades.pulse import Pulse
 from services.execution.trades.sending import Sending
 from services.execution.trades.square_off import LastLine
 from services.execution.trades.supervisor import TradeSupervisor
+from tradebus.brokers.audit.log import LogOf
+from tradebus.brokers.audit.spool import Spool
 from tradebus.brokers.paper.gateway import PaperGateway, SettingsOf
 from tradebus.brokers.paper.port import PaperBook
 from tradebus.brokers.paper.postgres import PostgresPaperBook
@@ -48,13 +50,14 @@ from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.auditing import AuditKeeper, audit_folder
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Handler, Policy
 from tradebus.runtime.consuming.handling import Bury
 from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
-from tradebus.store.books import order_budget_book
+from tradebus.store.books import audit_book, order_budget_book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -69,23 +72,25 @@ async def build(
     registry: CollectorRegistry,
 ) -> Sequence[Component]:  # fmt: skip
     """Execution with the paper broker (`open_paper` makes it) and, per session, a broker's. Ids derive from their
-    causes, so `ids` is not needed here."""
+    causes; those of requests in the audit have none, and are drawn from `ids`."""
+    folder = audit_folder(settings.state_dir, settings.namespace)
+    spool = Spool(folder, name=f"execution-{settings.instance}", clock=clock, ids=ids)
     service = assemble(
-        settings, bus=bus, book=store, paper_book=PostgresPaperBook(store.pool), clock=clock, open_broker=open_broker,
-        open_paper=open_paper, timers=timers, registry=registry,
+        settings, bus=bus, book=store, paper_book=PostgresPaperBook(store.pool), clock=clock, log_of=spool.of,
+        open_broker=open_broker, open_paper=open_paper, timers=timers, registry=registry,
     )  # fmt: skip
-    return [service]
+    return [service, AuditKeeper(folder, audit_book(store), spool, timers=timers, registry=registry)]
 
 
 def assemble(
-    settings: ExecutionSettings, *, bus: Bus, book: Book, paper_book: PaperBook, clock: Clock,
+    settings: ExecutionSettings, *, bus: Bus, book: Book, paper_book: PaperBook, clock: Clock, log_of: LogOf,
     open_broker: OpenBroker = open_broker, open_paper: OpenPaper = PaperGateway, timers: Timers,
     registry: CollectorRegistry,
 ) -> ExecutionService:  # fmt: skip
     """The service on any book and bus, with the paper broker on its own book."""
     sessions, books = ExecutionSessions(book), books_of(book, timers=timers)
     paper = open_paper(paper_book, sessions.paper_settings)
-    accounts = Accounts(settings, books, open_broker, clock=clock, timers=timers)
+    accounts = Accounts(settings, books, open_broker, log_of=log_of, clock=clock, timers=timers)
     router = OrderRouter(paper, accounts, sessions.spec)
     return wire(
         settings, bus=bus, books=books, clock=clock, sessions=sessions, gateway=router, paper=paper,

@@ -25,6 +25,8 @@ from services.market_data.gaps.ledger import GapLedger
 from services.market_data.http.app import create_app
 from services.market_data.http.tail import StreamTail
 from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
+from tradebus.brokers.audit.log import LogOf
+from tradebus.brokers.audit.spool import Spool
 from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus
 from tradebus.calendar import is_trading_day, next_trading_day
@@ -33,10 +35,11 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.auditing import AuditKeeper, audit_folder
 from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
-from tradebus.store.books import FeedsBook
+from tradebus.store.books import FeedsBook, audit_book
 from tradebus.store.store import Store
 
 _AHEAD_SECONDS = 2  # of the machine: an exchange time further ahead than this is not believed
@@ -55,15 +58,22 @@ async def build(
     open_broker: OpenBroker = open_broker,
     **_: object,
 ) -> Sequence[Component]:
-    """The feed, measured in `registry`. `ids` is not used: every id here derives from what caused it."""
-    return await wire(
-        settings, bus=bus, book=store, clock=clock, timers=timers, registry=registry, open_broker=open_broker
-    )
+    """The feed, measured in `registry`. Every id here derives from what caused it, but those of requests to a broker in
+    the audit: they are drawn from `ids`."""
+    folder = audit_folder(settings.state_dir, settings.namespace)
+    spool = Spool(folder, name=f"market_data-{settings.instance}", clock=clock, ids=ids)
+    components = await wire(
+        settings, bus=bus, book=store, clock=clock, timers=timers, registry=registry, log_of=spool.of,
+        open_broker=open_broker,
+    )  # fmt: skip
+    if not settings.feed.is_live:
+        return components
+    return [*components, AuditKeeper(folder, audit_book(store), spool, timers=timers, registry=registry)]
 
 
 async def wire(
     settings: MarketDataSettings, *, bus: Bus, book: Book, clock: Clock, timers: Timers, registry: CollectorRegistry,
-    open_broker: OpenBroker = open_broker,
+    log_of: LogOf, open_broker: OpenBroker = open_broker,
 ) -> Sequence[Component]:  # fmt: skip
     """The feed on any book and bus. Raises InvalidInput before anything is stored or published where the history is
     not sound, a symbol is unknown to the broker or its login is not stored; BrokerError where the broker does not
@@ -71,8 +81,9 @@ async def wire(
     books = market_books(book, namespace=settings.namespace)
     if settings.feed.is_live:
         live = await _live(
-            settings, bus=bus, books=books, clock=clock, timers=timers, open_broker=open_broker, registry=registry
-        )
+            settings, bus=bus, books=books, clock=clock, timers=timers, log_of=log_of, open_broker=open_broker,
+            registry=registry,
+        )  # fmt: skip
         return [live]
     feed = await _feed(settings, bus=bus, feeds=books.feeds, clock=clock)
     instruments = await _register(books, feed.instruments)
@@ -100,7 +111,7 @@ async def wire(
 
 async def _live(
     settings: MarketDataSettings, *, bus: Bus, books: MarketBooks, clock: Clock, timers: Timers,
-    open_broker: OpenBroker, registry: CollectorRegistry,
+    log_of: LogOf, open_broker: OpenBroker, registry: CollectorRegistry,
 ) -> LiveFeeder:  # fmt: skip
     market, speed = settings.clock_of_market(clock)
     timing = Timing(
@@ -116,7 +127,7 @@ async def _live(
     )
     feeder = LiveFeeder(
         settings,
-        source=LiveSource(settings, open_broker, clock=market, timers=timers),
+        source=LiveSource(settings, open_broker, log_of=log_of, clock=market, timers=timers),
         bus=bus,
         books=books,
         ledger=GapLedger(books.book, books.gaps, bus, timers=timers),

@@ -13,6 +13,7 @@ from services.execution.settings import ExecutionSettings
 from testkit.execution_books import ExecutionHands, MemoryHands, PostgresHands
 from testkit.fake_broker import FakeBroker, opening
 from testkit.waiting import WALL_TIMERS
+from tradebus.brokers.audit.log import unrecorded
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.bus.memory.bus import MemoryBus
@@ -116,7 +117,8 @@ class Around:
         books, paper_book = await self.hands.life(instance)
         service = assemble(
             wanted, bus=bus, book=books.book, paper_book=paper_book, clock=self._clock, open_paper=paper,
-            open_broker=opening(*brokers), registry=CollectorRegistry(), timers=timers or self._timers,
+            log_of=unrecorded, open_broker=opening(*brokers), registry=CollectorRegistry(),
+            timers=timers or self._timers,
         )  # fmt: skip
         return Life(service, book=books.book, bus=bus, close_bus=bus is not self.bus)
 

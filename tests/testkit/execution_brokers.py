@@ -22,6 +22,7 @@ from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.kernel.time import ist_to_ns
+from tradebus.runtime.shell import run_components
 from tradebus.store.store import Store
 
 SECOND = 1_000_000_000
@@ -85,11 +86,11 @@ class Life:
         database_url, redis_url, namespace = self.where
         self.bus = await RedisBus.connect(redis_url, namespace=namespace, timers=WALL_TIMERS)
         self.store = await Store.connect(database_url, namespace=namespace, producer="execution-1", timers=WALL_TIMERS)
-        [self.component] = await build(
+        self.components = await build(
             self.settings, bus=self.bus, store=self.store, clock=WallClock(), ids=RandomIds(),
             open_broker=self.opens, registry=self.registry, timers=self.timers or WALL_TIMERS,
         )  # fmt: skip
-        self.task = asyncio.create_task(self.component.run(self.stop))
+        self.task = asyncio.create_task(run_components(self.components, self.stop))
         return self
 
     async def __aexit__(self, *_):

@@ -89,7 +89,7 @@ class Running:
         self.bus = await RedisBus.connect(redis_url, namespace=namespace, **self.bus_options, timers=WALL_TIMERS)
         producer = f"execution-{self.settings.instance}"
         self.store = await Store.connect(database_url, namespace=namespace, producer=producer, timers=WALL_TIMERS)
-        [self.component] = await build(
+        self.component, _ = await build(
             self.settings,
             bus=self.bus,
             store=self.store,

@@ -313,7 +313,9 @@ def opening(*brokers: FakeBroker):
     """An `open_broker` that knows these."""
     by_name = {broker.name: broker for broker in brokers}
 
-    def open_fake(name: str, credential: Credential, *, url: str = "", timers, refresh=None, clock=None) -> FakeBroker:
+    def open_fake(
+        name: str, credential: Credential, *, url: str = "", timers, log, refresh=None, clock=None
+    ) -> FakeBroker:
         by_name[name].credentials.append(credential)
         return by_name[name]
 

@@ -19,6 +19,7 @@ from services.market_data.feeds.recorded.columns import to_candles
 from services.market_data.feeds.recorded.feeder import Feeder
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.settings import MarketDataSettings
+from tradebus.brokers.audit.log import unrecorded
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.streams import ORDERS
@@ -103,7 +104,7 @@ async def built(
     """The feeder of recorded days, measured in a registry of its own."""
     (feeder,) = await wire(
         settings, bus=bus, book=book, clock=clock or WallClock(), timers=timers or WallTimers(clock or WallClock()),
-        registry=CollectorRegistry(),
+        registry=CollectorRegistry(), log_of=unrecorded,
     )  # fmt: skip
     assert isinstance(feeder, Feeder)
     return feeder

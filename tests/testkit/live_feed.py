@@ -19,6 +19,7 @@ from testkit.fake_broker import (
     quotes,
 )
 from testkit.feeds import settings_for
+from tradebus.brokers.audit.log import unrecorded
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.bus.port import Bus
 from tradebus.contracts.base import Message
@@ -99,7 +100,7 @@ async def running(
             await stack.enter_async_context(driven(simulated))
         chosen = settings(state, wall_ns=timers.now_ns(), **given)
         (feeder,) = await wire(
-            chosen, bus=bus, book=book, clock=timers, open_broker=opening(broker), timers=timers,
+            chosen, bus=bus, book=book, clock=timers, log_of=unrecorded, open_broker=opening(broker), timers=timers,
             registry=CollectorRegistry(),
         )  # fmt: skip
         stop = asyncio.Event()

@@ -28,6 +28,7 @@ from services.strategy.adapters.memory_journal import MemoryJournal
 from services.strategy.bootstrap import wire as wire_strategy
 from services.strategy.settings import Settings as StrategySettings
 from testkit.driven_time import START_NS, driven
+from tradebus.brokers.audit.log import unrecorded
 from tradebus.brokers.paper.memory import MemoryPaperBook
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.calendar import session_of
@@ -124,7 +125,8 @@ def _services(
         publisher=Outbox(risk, bus, timers=timers), ids=RandomIds(), **common(),
     )  # fmt: skip
     sending = assemble(
-        ExecutionSettings(**_UNUSED), bus=bus, book=execution, paper_book=MemoryPaperBook(), **common()
+        ExecutionSettings(**_UNUSED), bus=bus, book=execution, paper_book=MemoryPaperBook(), log_of=unrecorded,
+        **common(),
     )  # fmt: skip
     return [*wired.components, *judging.components, sending]
 

@@ -25,6 +25,7 @@ from services.strategy.bootstrap import wire as wire_strategy
 from services.strategy.settings import Settings as StrategySettings
 from testkit.driven_time import AtOnce
 from testkit.fake_broker import FakeBroker, opening
+from tradebus.brokers.audit.log import unrecorded
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.paper.memory import MemoryPaperBook
 from tradebus.bus.memory.bus import MemoryBus
@@ -104,7 +105,8 @@ class SimulatedStack:
         )  # fmt: skip
         sending = assemble(
             ExecutionSettings(**_SETTINGS, TRADEBUS_STATE_DIR=self._state_dir, TRADEBUS_KITE_URL="http://127.0.0.1:1"),
-            bus=self.bus, book=execution, paper_book=MemoryPaperBook(), open_broker=opening(*self._brokers), **common(),
+            bus=self.bus, book=execution, paper_book=MemoryPaperBook(), log_of=unrecorded,
+            open_broker=opening(*self._brokers), **common(),
         )  # fmt: skip
         return [*wired.components, *judging.components, sending]
 

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 from tradebus.brokers.errors import BrokerError, NoAnswer, Refused, Throttled, TokenExpired
@@ -137,7 +137,8 @@ class SdkCalls:
 
     async def _attempt(self, what: str, call: Callable[[], T], threads: ThreadPoolExecutor) -> T:
         try:
-            started = threads.submit(call)
+            # What the thread asks is asked on behalf of whoever asks here.
+            started = threads.submit(copy_context().run, call)
         except RuntimeError:  # closed
             raise Refused(self.broker, f"{what}: not asked, the connection was closed") from None
         watched = _threads.get()

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from tradebus.brokers.account import BrokerAccount, LoginSession, Refresh
+from tradebus.brokers.audit.log import ExchangeLog
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.feed import MarketFeed, OrderUpdates
 from tradebus.brokers.ports import OrderGateway
@@ -73,6 +74,7 @@ class OpenBroker(Protocol):
         *,
         url: str,
         timers: Timers,
+        log: ExchangeLog,
         refresh: Refresh | None = None,
         clock: Clock | None = None,
     ) -> Broker: ...
@@ -84,23 +86,26 @@ def open_broker(
     *,
     url: str = "",
     timers: Timers,
+    log: ExchangeLog,
     refresh: Refresh | None = None,
     clock: Clock | None = None,
 ) -> Broker:
     """The broker behind its ports; nothing is sent yet. `url` points all of it at one address, "" means the real one;
-    all of it waits by `timers`; `clock` is the market's, where that is not the timers'.
+    all of it waits by `timers`, and every request is written to `log`; `clock` is the market's, where that is not the
+    timers'.
 
     Raises InvalidInput for an unknown broker, or a login that lacks what that broker needs.
     """
-    return Adapter(name, credential, url=url, timers=timers, refresh=refresh, clock=clock or timers)
+    return Adapter(name, credential, url=url, timers=timers, log=log, refresh=refresh, clock=clock or timers)
 
 
 class Adapter:
     """A login through the adapter package of its broker, which are all of one shape."""
 
     def __init__(
-        self, name: str, credential: Credential, *, url: str, timers: Timers, refresh: Refresh | None, clock: Clock
-    ) -> None:
+        self, name: str, credential: Credential, *, url: str, timers: Timers, log: ExchangeLog,
+        refresh: Refresh | None, clock: Clock,
+    ) -> None:  # fmt: skip
         if name not in ADAPTERS:
             known = ", ".join(ADAPTERS)
             raise InvalidInput(f"broker: {name!r} is unknown{nearest(name, ADAPTERS)}; known are {known}")
@@ -110,7 +115,7 @@ class Adapter:
             **{CLIENT_ID[name]: credential.client_id}, api_secret=credential.api_secret,
             access_token=credential.access_token, endpoints=endpoints.at(url) if url else endpoints(), refresh=refresh,
         )  # fmt: skip
-        self._client = self._part("Client")(settings, timers=timers)
+        self._client = self._part("Client")(settings, timers=timers, log=log)
         self.reference: ReferenceData = self._made("Reference", clock=clock)
         self.account: BrokerAccount = self._made("Account")
         self.session: LoginSession = self._made("Session")

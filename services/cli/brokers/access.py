@@ -1,18 +1,24 @@
 """A broker for the commands that look at one: by name, address and stored login."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from services.cli.arguments import parse_broker
 from services.cli.output import Verbosity
 from services.cli.place import state_dir
+from services.cli.stack.rundir import alive_runs
+from tradebus.brokers.audit.log import LogOf
+from tradebus.brokers.audit.spool import Spool
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.registry import Broker, open_broker
 from tradebus.config.brokers import is_http_url
 from tradebus.config.settings import secrets_from_files
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.ids import RandomIds
+from tradebus.runtime.auditing import audit_folder
 from tradebus.runtime.logs import configure_logs
 from tradebus.waiting.timers import wall_timers
 
@@ -58,8 +64,25 @@ async def opened(
     parse_broker(broker, option="--broker")
     configure_logs("tradebus", level="debug" if Verbosity.log_level == "debug" else "warning")
     login, timers = stored_login(broker, credential, public=public), wall_timers()
-    found = open_broker(broker, login, url=broker_url(broker, url), timers=timers)
+    with audited() as log_of:
+        log = log_of(f"{broker}:{credential or broker}")
+        found = open_broker(broker, login, url=broker_url(broker, url), timers=timers, log=log)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+@contextmanager
+def audited(folder: Path | None = None, *, namespace: str | None = None, name: str = "cli") -> Iterator[LogOf]:
+    """The logs of a command that talks to brokers, in the state folder (or another): the next service that runs, or
+    `tradebus audit`, brings them into the book. Without a `namespace`, of the stack that runs or the environment's."""
+    root = folder or state_dir()
+    if namespace is None:
+        runs = alive_runs(root)
+        namespace = runs[0].namespace if runs else os.environ.get("TRADEBUS_NAMESPACE", "")
+    spool = Spool(audit_folder(root, namespace), name=name, clock=WallClock(), ids=RandomIds())
     try:
-        yield found
+        yield spool.of
     finally:
-        found.close()
+        spool.close()

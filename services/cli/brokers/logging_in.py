@@ -11,10 +11,11 @@ from pathlib import Path
 import typer
 
 from services.cli.arguments import parse_broker
-from services.cli.brokers.access import broker_url, credentials
+from services.cli.brokers.access import audited, broker_url, credentials
 from services.cli.brokers.sandbox_admin import SandboxAdmin
 from services.cli.output import Verbosity, print_json, say
 from tradebus.brokers.account import SessionState
+from tradebus.brokers.audit.log import ExchangeLog
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.registry import Broker, open_broker
 from tradebus.kernel.errors import InvalidInput, TradebusError
@@ -50,9 +51,10 @@ async def run_login(request: LoginRequest, *, json: bool) -> None:
     if before.broker != request.broker:
         raise InvalidInput(f"--credential {name}: is a login at {before.broker}; choose another name")
     application = await _application(request, before)
-    credential = await _credential(request, application)
-    url = broker_url(request.broker, request.url)
-    state = await _state(credential, url)
+    with audited() as log_of:
+        log = log_of(f"{request.broker}:{name}")
+        credential = await _credential(request, application, log)
+        state = await _state(credential, broker_url(request.broker, request.url), log)
     if state is SessionState.EXPIRED:
         raise NotLoggedIn(f"{request.broker}: the token is not accepted; nothing was stored")
     kept.put(name, credential)
@@ -72,7 +74,7 @@ async def _application(request: LoginRequest, before: Credential) -> Credential:
     return found
 
 
-async def _credential(request: LoginRequest, application: Credential) -> Credential:
+async def _credential(request: LoginRequest, application: Credential, log: ExchangeLog) -> Credential:
     if request.sandbox is not None:
         async with SandboxAdmin(request.sandbox) as admin:
             token = await admin.log_in(request.account, request.broker)
@@ -86,7 +88,7 @@ async def _credential(request: LoginRequest, application: Credential) -> Credent
         return application.renewed(_content(request.token_file, option="--token-file"))
     broker = open_broker(
         request.broker, replace(application, access_token=""), url=broker_url(request.broker, request.url),
-        timers=wall_timers(),
+        timers=wall_timers(), log=log,
     )  # fmt: skip
     try:
         return application.renewed(await broker.session.complete_login(await _answer(request, broker)))
@@ -116,8 +118,8 @@ async def _address(broker: Broker) -> str | None:
     return url
 
 
-async def _state(credential: Credential, url: str) -> SessionState:
-    broker = open_broker(credential.broker, credential, url=url, timers=wall_timers())
+async def _state(credential: Credential, url: str, log: ExchangeLog) -> SessionState:
+    broker = open_broker(credential.broker, credential, url=url, timers=wall_timers(), log=log)
     try:
         return await broker.session.check()
     finally:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import structlog
 
-from services.cli.brokers.access import credentials
+from services.cli.brokers.access import audited, credentials
 from services.cli.killing.account import AccountCloser
 from services.cli.killing.execution import ExecutionWatch
 from services.cli.killing.logins import BrokerLogin, logins_in, where_brokers_are
@@ -17,6 +18,7 @@ from services.cli.killing.report import AccountOutcome
 from services.cli.killing.switch import Target
 from services.cli.output import say
 from services.cli.place import find_database
+from tradebus.brokers.audit.log import LogOf
 from tradebus.brokers.registry import OpenBroker
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.errors import TradebusError
@@ -35,13 +37,22 @@ async def close_out(
     for target in stacks:
         by_folder.setdefault(target.folder.resolve(), []).append(target)
     timers = wall_timers()
-    found = await asyncio.gather(
-        *(
-            _folder(folder, own, _Way(everything, open_with, timers), seconds=seconds)
+    with ExitStack() as spools:
+        ways = {
+            folder: _Way(everything, open_with, timers, spools.enter_context(_audited(folder, own)))
             for folder, own in by_folder.items()
+        }
+        found = await asyncio.gather(
+            *(_folder(folder, own, ways[folder], seconds=seconds) for folder, own in by_folder.items())
         )
-    )
     return [outcome for outcomes in found for outcome in outcomes]
+
+
+def _audited(folder: Path, stacks: Sequence[Target]) -> AbstractContextManager[LogOf]:
+    """One login is closed out once, whatever stacks trade it: its requests go to the book of the one that runs, or ran
+    last."""
+    namespace = next((one.namespace for one in stacks if one.run is not None), stacks[0].namespace)
+    return audited(folder, namespace=namespace, name="kill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,7 @@ class _Way:
     everything: bool
     open_with: OpenBroker
     timers: Timers
+    log_of: LogOf
 
 
 async def _folder(folder: Path, stacks: Sequence[Target], way: _Way, *, seconds: float) -> list[AccountOutcome]:
@@ -100,8 +112,9 @@ async def _account(
         # An SDK takes a second to import: not on the loop, on which others are closed and execution is listened to.
         await asyncio.to_thread(import_module, f"tradebus.brokers.{login.broker}")
         broker = way.open_with(
-            login.broker, login.credential, url=login.url, timers=way.timers, refresh=stored_token, clock=clock
-        )
+            login.broker, login.credential, url=login.url, timers=way.timers, log=way.log_of(login.account),
+            refresh=stored_token, clock=clock,
+        )  # fmt: skip
         try:
             closer = AccountCloser(
                 login, broker, outcome=outcome, record=record, may_act=lambda: not watch.answers,

@@ -14,6 +14,7 @@ from services.execution.accounts.listed import BrokerNames
 from services.execution.books import Books
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import SessionState
+from tradebus.brokers.audit.log import LogOf
 from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.errors import TokenExpired
 from tradebus.brokers.ports import OrderGateway
@@ -86,9 +87,10 @@ class Accounts:
     """`opened` gets each new account."""
 
     def __init__(
-        self, settings: ExecutionSettings, books: Books, open_broker: OpenBroker, *, clock: Clock, timers: Timers
-    ) -> None:
-        self._books, self._open_broker, self._timers = books, open_broker, timers
+        self, settings: ExecutionSettings, books: Books, open_broker: OpenBroker, *, log_of: LogOf, clock: Clock,
+        timers: Timers,
+    ) -> None:  # fmt: skip
+        self._books, self._open_broker, self._log_of, self._timers = books, open_broker, log_of, timers
         self._clock, speed = settings.clock_of_market(clock)
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
@@ -168,8 +170,9 @@ class Accounts:
             return (await asyncio.to_thread(self._credentials.get, credential_name)).access_token
 
         broker = self._open_broker(
-            name, credential, url=self._urls[name], timers=self._timers, refresh=stored_token, clock=self._clock
-        )
+            name, credential, url=self._urls[name], timers=self._timers, log=self._log_of(f"{name}:{credential_name}"),
+            refresh=stored_token, clock=self._clock,
+        )  # fmt: skip
         listed = BrokerNames(self._books, broker)
         try:
             if check:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.ports import Follower
 from services.execution.trades.sending import Sending
+from tradebus.brokers.audit.log import on_behalf_of
 from tradebus.execution import decisions
 from tradebus.execution.step import Cancel, Modify, Place, Request
 from tradebus.execution.trade import Order, Trade
@@ -81,7 +82,8 @@ class TradeRecovery:
         if order.state is OrderState.PENDING and self._keeper.is_busy(trade.session_id, pos_id):
             return  # it may be leaving at this moment
         seen, doubts = order.state, self._sending.doubts
-        lookup = await self._sending.gateway.find_by_tag(trade.session_id, order.tag)
+        with on_behalf_of(session_id=trade.session_id, pos_id=trade.pos_id):
+            lookup = await self._sending.gateway.find_by_tag(trade.session_id, order.tag)
         if lookup.order is not None or lookup.definitive:
             doubts.discard(doubt)
         else:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from services.execution.trades.pulse import Pulse
+from tradebus.brokers.audit.log import on_behalf_of
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
@@ -38,6 +39,10 @@ class Sending:
 
     async def send(self, trade: Trade, request: Request) -> Decide | None:
         """Sends the request and waits for its answer. None where it is not sent."""
+        with on_behalf_of(session_id=trade.session_id, pos_id=trade.pos_id):
+            return await self._send(trade, request)
+
+    async def _send(self, trade: Trade, request: Request) -> Decide | None:
         if not decisions.is_due(trade, request):
             return None
         order = trade.order(request.order_id)

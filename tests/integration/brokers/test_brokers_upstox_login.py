@@ -7,6 +7,7 @@ from testkit.upstox_server import PAGE, SECRET, TOKEN, refusal
 from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.account import SessionState
+from tradebus.brokers.audit.log import UNRECORDED
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, Malformed, TokenExpired
 from tradebus.brokers.registry import open_broker
@@ -125,7 +126,11 @@ async def test_a_login_lets_halted_calls_go_on(upstox, client):
 
 async def test_one_login_opens_everything_over_one_client(upstox):
     broker = open_broker(
-        "upstox", Credential("upstox", "apikey", SECRET, TOKEN, "AB1"), url=upstox.url, timers=WALL_TIMERS
+        "upstox",
+        Credential("upstox", "apikey", SECRET, TOKEN, "AB1"),
+        url=upstox.url,
+        timers=WALL_TIMERS,
+        log=UNRECORDED,
     )
     upstox.replies["GET /v2/option/contract"] = success([])
     assert await broker.reference.expiries(NIFTY) == []

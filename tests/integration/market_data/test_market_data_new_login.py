@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from services.market_data.feeds.live.connections import FeedConnections
 from services.market_data.feeds.live.metrics import LiveMetrics
 from services.market_data.feeds.live.source import LiveSource
+from tradebus.brokers.audit.log import unrecorded
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.feed import FeedMode
 from tradebus.brokers.reference import ListedInstrument
@@ -59,7 +60,7 @@ def store_login(state: Path, token: str) -> None:
 @asynccontextmanager
 async def following(state: Path, url: str, *, login_seconds: float) -> AsyncIterator[FeedConnections]:
     settings = settings_for(feed="kite", state_dir=state, kite_url=url, symbols="INFY,TCS")
-    source = LiveSource(settings, open_broker, clock=WallClock(), timers=WALL_TIMERS)
+    source = LiveSource(settings, open_broker, log_of=unrecorded, clock=WallClock(), timers=WALL_TIMERS)
     asked = [{0: (INFY, FeedMode.FULL)}, {1: (TCS, FeedMode.FULL)}]
     metrics = LiveMetrics(CollectorRegistry())
     timers = WALL_TIMERS

@@ -3,6 +3,7 @@
 import pytest
 from testkit.waiting import WALL_TIMERS
 
+from tradebus.brokers.audit.log import UNRECORDED
 from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.errors import BrokerError, NoAnswer, TokenExpired
 
@@ -16,6 +17,7 @@ class Client(LoginClient):
         super().__init__(
             "acme", token=OLD, secrets=[OLD], classify=lambda error: NoAnswer("acme", str(error)),
             timers=WALL_TIMERS, refresh=refresh, request_seconds=5.0, first_delay_seconds=0.001, seed=0,
+            log=UNRECORDED,
         )  # fmt: skip
         self.told: list[str] = []
 

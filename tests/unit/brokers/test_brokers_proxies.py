@@ -8,6 +8,7 @@ from testkit.scripted_server import Reply, ScriptedServer
 from testkit.waiting import WALL_TIMERS
 from websockets.asyncio.server import ServerConnection, serve
 
+from tradebus.brokers.audit.log import UNRECORDED
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError
 from tradebus.brokers.feed import FeedEvent
@@ -32,8 +33,9 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 async def test_a_sandbox_on_this_machine_is_asked_without_the_proxy(proxy: ScriptedServer, name: str) -> None:
     with ScriptedServer(lambda asked: Reply({"status": "error"}, 400)) as sandbox:
         broker = open_broker(
-            name, Credential(name, "client", access_token="token-0123"), url=sandbox.url, timers=WALL_TIMERS
-        )
+            name, Credential(name, "client", access_token="token-0123"), url=sandbox.url, timers=WALL_TIMERS,
+            log=UNRECORDED,
+        )  # fmt: skip
         with pytest.raises(BrokerError):
             await broker.account.positions()
         broker.close()

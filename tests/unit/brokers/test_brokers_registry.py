@@ -6,6 +6,7 @@ import sys
 import pytest
 from testkit.waiting import WALL_TIMERS
 
+from tradebus.brokers.audit.log import UNRECORDED
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.registry import ADAPTERS, Known, open_broker
 from tradebus.kernel.errors import InvalidInput
@@ -16,7 +17,11 @@ KNOWN = Known(listing_of=lambda _: 1 / 0, instrument_of=lambda *_: None, listing
 @pytest.mark.parametrize("name", ADAPTERS)
 async def test_every_broker_opens_with_all_its_parts_and_sends_nothing(name) -> None:
     broker = open_broker(
-        name, Credential(name, "client", access_token="tok"), url="http://127.0.0.1:1", timers=WALL_TIMERS
+        name,
+        Credential(name, "client", access_token="tok"),
+        url="http://127.0.0.1:1",
+        timers=WALL_TIMERS,
+        log=UNRECORDED,
     )
     try:
         assert broker.name == name
@@ -32,13 +37,13 @@ async def test_every_broker_opens_with_all_its_parts_and_sends_nothing(name) -> 
 
 def test_an_unknown_broker_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidInput, match=r"'kit' is unknown \(did you mean 'kite'\?\)"):
-        open_broker("kit", Credential("kit"), timers=WALL_TIMERS)
+        open_broker("kit", Credential("kit"), timers=WALL_TIMERS, log=UNRECORDED)
 
 
 @pytest.mark.parametrize("name", ["kite", "dhan"])
 def test_a_login_without_its_public_half_is_refused_by_name(name) -> None:
     with pytest.raises(InvalidInput, match="is missing"):
-        open_broker(name, Credential(name, access_token="tok"), timers=WALL_TIMERS)
+        open_broker(name, Credential(name, access_token="tok"), timers=WALL_TIMERS, log=UNRECORDED)
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
@@ -49,6 +54,7 @@ def test_no_token_goes_out_unencrypted_to_another_machine(name) -> None:
             Credential(name, "client", access_token="tok-secret"),
             url="http://broker.example:80",
             timers=WALL_TIMERS,
+            log=UNRECORDED,
         )
     assert "tok-secret" not in str(raised.value)
 

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tradebus.brokers.audit.log import UNRECORDED, ExchangeLog
+from tradebus.brokers.audit.session import record_session
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer, SdkCalls
 from tradebus.brokers.common.access.addresses import is_here
 from tradebus.brokers.common.access.login import LoginClient
@@ -37,6 +39,7 @@ class DhanClient(LoginClient):
         request_seconds: float = REQUEST_SECONDS,
         first_delay_seconds: float = 0.5,
         seed: int = 0,
+        log: ExchangeLog = UNRECORDED,
     ) -> None:
         """Raises InvalidInput for an address that must not get a token, or a login that cannot be one."""
         settings.check()
@@ -44,7 +47,7 @@ class DhanClient(LoginClient):
             BROKER, token=settings.access_token,
             secrets=[settings.access_token, settings.api_key, settings.api_secret, *settings.api_secret.split(":")],
             classify=classify, timers=timers, refresh=settings.refresh, request_seconds=request_seconds,
-            first_delay_seconds=first_delay_seconds, seed=seed,
+            first_delay_seconds=first_delay_seconds, seed=seed, log=log,
         )  # fmt: skip
         self.settings = settings
         self.quotes_pacer, self.history_pacer = Pacer(0.95, timers=timers), Pacer(4.5, timers=timers)
@@ -121,4 +124,5 @@ class DhanClient(LoginClient):
         http.session.max_redirects = 0
         http.session.trust_env = not is_here(self.settings.endpoints.rest)
         http.session.hooks["response"].append(inspect)
+        record_session(http.session, self.wire)
         return dhanhq(context)

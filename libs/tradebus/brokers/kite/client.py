@@ -8,6 +8,8 @@ whole reply, and it turns Indian times into naive ones (`get` returns replies as
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from tradebus.brokers.audit.log import UNRECORDED, ExchangeLog
+from tradebus.brokers.audit.session import record_session
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
 from tradebus.brokers.common.access.addresses import is_here
 from tradebus.brokers.common.access.login import LoginClient
@@ -31,6 +33,7 @@ class KiteClient(LoginClient):
         request_seconds: float = REQUEST_SECONDS,
         first_delay_seconds: float = 0.5,
         seed: int = 0,
+        log: ExchangeLog = UNRECORDED,
     ) -> None:
         """Raises InvalidInput for an address that must not get a token."""
         settings.endpoints.check()
@@ -40,7 +43,7 @@ class KiteClient(LoginClient):
             BROKER, token=settings.access_token,
             secrets=[settings.api_key, settings.api_secret, settings.access_token], classify=classify, timers=timers,
             refresh=settings.refresh, request_seconds=request_seconds, first_delay_seconds=first_delay_seconds,
-            seed=seed,
+            seed=seed, log=log,
         )  # fmt: skip
         self.settings = settings
         self.quotes_pacer, self.history_pacer, self.other_pacer = (
@@ -69,6 +72,7 @@ class KiteClient(LoginClient):
         sdk.reqsession.max_redirects = 0
         sdk.reqsession.trust_env = not is_here(self.settings.endpoints.rest)
         sdk.reqsession.hooks["response"].append(inspect)
+        record_session(sdk.reqsession, self.wire)
         return sdk
 
     def sdk(self) -> Any:

@@ -9,6 +9,7 @@ a list, and loses fields (`use` asks for the bytes, tradebus reads them itself: 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from tradebus.brokers.audit.log import UNRECORDED, ExchangeLog
 from tradebus.brokers.calls import REQUEST_SECONDS, Pacer
 from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.common.access.pace import WindowPace
@@ -79,17 +80,20 @@ class UpstoxClient(LoginClient):
         request_seconds: float = REQUEST_SECONDS,
         first_delay_seconds: float = 0.5,
         seed: int = 0,
+        log: ExchangeLog = UNRECORDED,
     ) -> None:
         """Raises InvalidInput for an address that must not get a token."""
         settings.endpoints.check()
         super().__init__(
             BROKER, token=settings.access_token, secrets=[settings.api_secret, settings.access_token],
             classify=classify, timers=timers, refresh=settings.refresh, request_seconds=request_seconds,
-            first_delay_seconds=first_delay_seconds, seed=seed,
+            first_delay_seconds=first_delay_seconds, seed=seed, log=log,
         )  # fmt: skip
         self.settings = settings
         self.pacer: Pacer = WindowPace(READ_WINDOWS, timers=timers)
-        self.pool = GuardedPool(settings.endpoints, connect_seconds=self.timeout[0], request_seconds=self.timeout[1])
+        self.pool = GuardedPool(
+            settings.endpoints, wire=self.wire, connect_seconds=self.timeout[0], request_seconds=self.timeout[1]
+        )
         self._arguments = {"_preload_content": False, "_request_timeout": self.timeout}
         self._sdk: UpstoxSdk | None = None
 

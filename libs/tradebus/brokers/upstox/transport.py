@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import certifi
 import urllib3
 
+from tradebus.brokers.audit.wire import AuditedWire
 from tradebus.brokers.common.access.addresses import shown
 from tradebus.brokers.common.replies.bodies import whole_body
 from tradebus.brokers.upstox.settings import BROKER, UpstoxEndpoints
@@ -24,9 +25,11 @@ _ORDER_WORDS = ("/order/place", "/order/modify", "/order/cancel")
 class GuardedPool(urllib3.PoolManager):
     """TLS verified, one attempt, no redirect, whole and bounded bodies, hosts as in `endpoints`."""
 
-    def __init__(self, endpoints: UpstoxEndpoints, *, connect_seconds: float, request_seconds: float) -> None:
+    def __init__(
+        self, endpoints: UpstoxEndpoints, *, wire: AuditedWire, connect_seconds: float, request_seconds: float
+    ) -> None:
         super().__init__(num_pools=4, maxsize=8, cert_reqs="CERT_REQUIRED", ca_certs=certifi.where())
-        self._endpoints, self._request_seconds = endpoints, request_seconds
+        self._endpoints, self._wire, self._request_seconds = endpoints, wire, request_seconds
         self._timeout = urllib3.Timeout(connect=connect_seconds, read=request_seconds)
 
     def urlopen(  # type: ignore[override]
@@ -37,13 +40,19 @@ class GuardedPool(urllib3.PoolManager):
         self._check(url)
         kw |= {"retries": False, "preload_content": False, "timeout": kw.get("timeout") or self._timeout}
         started_ns = monotonic_ns()
-        response = super().urlopen(method, url, redirect=False, **kw)
+        leaving = self._wire.leaving(method, url, kw.get("body"))
+        try:
+            response = super().urlopen(method, url, redirect=False, **kw)
+        except BaseException as error:
+            leaving.ended(f"{type(error).__name__}: {error}")
+            raise
         try:
             body = whole_body(
-                response, broker=BROKER, started_ns=started_ns, seconds_max=self._request_seconds,
-                bytes_max=REPLY_BYTES_MAX,
+                leaving.answering(response, response.status), broker=BROKER, started_ns=started_ns,
+                seconds_max=self._request_seconds, bytes_max=REPLY_BYTES_MAX,
             )  # fmt: skip
-        except BaseException:
+        except BaseException as error:
+            leaving.ended(f"{type(error).__name__}: {error}")
             response.close()
             raise
         response.release_conn()

@@ -1,11 +1,12 @@
 """Books that several services share: each a port, an implementation on Postgres and a twin in memory; one suite.
 
 Ask `sessions_book`, `session_register`, `kill_switch_book`, `candles_book`, `instruments_book`, `listings_book`,
-`feeds_book`, `chains_book` or `order_budget_book` for the one that goes with a book.
+`feeds_book`, `chains_book`, `order_budget_book` or `audit_book` for the one that goes with a book.
 """
 
 from tradebus.kernel.clock import Clock
 from tradebus.store.book import Book
+from tradebus.store.books.broker_audit import AuditBook, MemoryAudit, PostgresAudit
 from tradebus.store.books.candles import CandlesBook, MemoryCandles, PostgresCandles
 from tradebus.store.books.chains import ChainsBook, MemoryChains, PostgresChains
 from tradebus.store.books.feeds import FeedsBook, MemoryFeeds, PostgresFeeds
@@ -20,10 +21,16 @@ from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
 __all__ = [
-    "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "ListingsBook", "OrderBudgetBook",
-    "SessionRegister", "SessionsBook", "candles_book", "chains_book", "feeds_book", "instruments_book",
-    "kill_switch_book", "listings_book", "order_budget_book", "session_register", "sessions_book",
+    "AuditBook", "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "ListingsBook",
+    "OrderBudgetBook", "SessionRegister", "SessionsBook", "audit_book", "candles_book", "chains_book", "feeds_book",
+    "instruments_book", "kill_switch_book", "listings_book", "order_budget_book", "session_register", "sessions_book",
 ]  # fmt: skip
+
+
+def audit_book(book: Book) -> AuditBook:
+    """The audit of requests to brokers in the book's own kind."""
+    kind = _kind_of(book)
+    return MemoryAudit(kind) if isinstance(kind, MemoryBook) else PostgresAudit(kind)
 
 
 def candles_book(book: Book) -> CandlesBook:

@@ -24,7 +24,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "market_data": {
         "feeds": ("INSERT", "UPDATE"), "candles_1m": ("INSERT", "UPDATE"), "instruments": ("INSERT", "UPDATE"),
         "instrument_aliases": ("INSERT", "UPDATE"), "broker_instruments": ("INSERT", "UPDATE"),
-        "option_chains": ("INSERT", "UPDATE"), "data_gaps": ("INSERT", "UPDATE"),
+        "option_chains": ("INSERT", "UPDATE"), "data_gaps": ("INSERT", "UPDATE"), "broker_audit": ("INSERT",),
     },
     "market_data_api": {},
     "strategy": {
@@ -41,6 +41,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "trades": ("INSERT", "UPDATE"), "orders": ("INSERT", "UPDATE"), "order_history": ("INSERT",),
         "fills": ("INSERT",), "execution_instances": ("INSERT", "UPDATE", "DELETE"),
         "paper_orders": ("INSERT", "UPDATE"), "paper_fills": ("INSERT",), "order_budgets": ("INSERT", "UPDATE"),
+        "broker_audit": ("INSERT",),
     },
     "gateway": {"sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE")},
 }  # fmt: skip

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from services.execution.accounts.governor import Governor
 from services.execution.accounts.pacing import SenderMetrics
 from services.execution.accounts.sender import Sender
+from tradebus.brokers.audit.log import UNRECORDED
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.reference import ListedInstrument
@@ -124,8 +125,9 @@ async def _main(told: dict[str, Any]) -> dict[str, Any]:
     desks: list[tuple[Desk, Sender]] = []
     for account, token in told["tokens"].items():
         broker = open_broker(
-            "kite", Credential("kite", client_id=account, access_token=token), url=told["url"], timers=timers
-        )
+            "kite", Credential("kite", client_id=account, access_token=token), url=told["url"], timers=timers,
+            log=UNRECORDED,
+        )  # fmt: skip
         if listed is None:
             listed = next(one for one in await broker.reference.instruments() if str(one.key) == KEY)
         known = _known(listed)

@@ -7,6 +7,7 @@ from datetime import date
 import structlog
 
 from services.market_data.settings import MarketDataSettings
+from tradebus.brokers.audit.log import LogOf
 from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.errors import NoAnswer
 from tradebus.brokers.feed import MarketFeed
@@ -23,12 +24,15 @@ _log = structlog.get_logger()
 class LiveSource:
     """One broker. It is opened where it is used, with the login as it is stored then; `renew` opens it anew."""
 
-    def __init__(self, settings: MarketDataSettings, open_broker: OpenBroker, *, clock: Clock, timers: Timers) -> None:
+    def __init__(
+        self, settings: MarketDataSettings, open_broker: OpenBroker, *, log_of: LogOf, clock: Clock, timers: Timers
+    ) -> None:
         self.name = settings.feed.value
         self._credential_name = settings.credential_name
         self._url = settings.broker_urls[self.name]
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._open_broker, self._clock, self._timers = open_broker, clock, timers
+        self._log = log_of(f"{self.name}:{self._credential_name}")
         self._broker: Broker | None = None
         self._token = ""  # of the login the broker was opened with
         self._listings: Mapping[int, ListedInstrument] = {}
@@ -44,6 +48,7 @@ class LiveSource:
                 credential,
                 url=self._url,
                 timers=self._timers,
+                log=self._log,
                 refresh=self._stored_token,
                 clock=self._clock,
             )

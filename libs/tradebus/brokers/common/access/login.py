@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import structlog
 
 from tradebus.brokers.account import Refresh
+from tradebus.brokers.audit.log import ExchangeLog
+from tradebus.brokers.audit.wire import AuditedWire
 from tradebus.brokers.calls import CONNECT_SECONDS, Classify, SdkCalls
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.timers import Timers
@@ -19,7 +21,8 @@ _log = structlog.get_logger()
 class LoginClient(ABC):
     """Everything of one login shares it: `token` as it is now, `calls`, `redactor`, `timers` (all that it waits by, and
     its clock where a part is given no other), `timeout` (seconds to connect, seconds between two bytes: those are the
-    sockets', in the machine's time). The adapter adds its SDK, made and changed under `making`."""
+    sockets', in the machine's time), `wire` (every request leaves through it). The adapter adds its SDK, made and
+    changed under `making`."""
 
     def __init__(
         self,
@@ -33,10 +36,12 @@ class LoginClient(ABC):
         request_seconds: float,
         first_delay_seconds: float,
         seed: int,
+        log: ExchangeLog,
     ) -> None:
         self._broker, self._refresh = broker, refresh
         self.timers = timers
         self.token, self.redactor = token, Redactor(secrets)
+        self.wire = AuditedWire(log, self.redactor)
         self.timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
         self.making = threading.Lock()
         self.calls = SdkCalls(

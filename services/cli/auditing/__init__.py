@@ -1,0 +1,1 @@
+"""`tradebus audit`: the chain of requests to brokers, verified and exported."""

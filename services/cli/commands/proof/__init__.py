@@ -1,0 +1,1 @@
+"""Commands that prove something: what was said to brokers, whether live trading may begin."""
