@@ -27,7 +27,7 @@ from services.execution.service import ExecutionService
 from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.commanded import CommandedExits
-from services.execution.trades.commits import Commits
+from services.execution.trades.commits import Commits, Terms
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
@@ -106,12 +106,13 @@ def wire(
     """Execution in front of any order gateway: `paper` where it fills from market data, `accounts` where at brokers."""
     metrics = ExecutionMetrics(registry)
     outbox = Outbox(books.book, bus, timers=timers)
-
     passed_ns, clock_ns = _times(sessions, accounts)
     roster = Roster(f"execution-{settings.instance}")
     governor = _governor(settings, books.book, clock=clock, timers=timers, metrics=SenderMetrics(registry))
-    traded = _traded(sessions, governor)
-    commits = Commits(books, clock, roster=roster, follower=paper, metrics=metrics, traded=traded)
+    commits = Commits(
+        books, clock, roster=roster, follower=paper, metrics=metrics, traded=_traded(sessions, governor),
+        terms=_terms(accounts),
+    )  # fmt: skip
     pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     sending = Sending(gateway, roster, pulse, closed=_closed(sessions, paced=settings.paced), passed_ns=passed_ns)
     quarantine = Quarantine(timers, registry)
@@ -157,6 +158,10 @@ def wire(
         untaken=None if settings.paced else untaken, timers=timers,
         beat_seconds=min(settings.housekeeping_seconds, 1.0),
     )  # fmt: skip
+
+
+def _terms(accounts: Accounts | None) -> Terms:
+    return accounts.terms if accounts is not None else lambda session_id, instrument, contract: contract
 
 
 def _times(sessions: ExecutionSessions, accounts: Accounts | None) -> tuple[Callable[[str], int], Callable[[str], int]]:

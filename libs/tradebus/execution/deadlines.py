@@ -21,14 +21,17 @@ STOP_ANSWER_SECONDS = 4
 def deadline_ns(trade: Trade) -> int | None:
     """When something is due next; None where nothing waits."""
     dues = []
+    entered_ns = trade.entry_order().placed_ns
     for order in trade.orders:
+        if order.state is OrderState.TRIGGER_PENDING and closes(trade, order):
+            dues.append(max(_stopped_ns(trade), trade.pressed_ns) + _REPRICE_NS)
         if order.hit_ns is not None and order.state is OrderState.TRIGGER_PENDING:
             dues.append(order.hit_ns + _REPRICE_NS)
         if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
             continue
         if order.role is OrderRole.ENTRY:
-            dues.append(order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
-        elif closes(order):
+            dues.append(entered_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
+        elif closes(trade, order):
             dues.append(max(order.updated_ns, trade.pressed_ns) + _REPRICE_NS)
     if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
         dues.append(again_ns(trade))  # an exit was refused: once more
@@ -63,7 +66,15 @@ def is_unanswered(order: Order) -> bool:
     )
 
 
-def closes(order: Order) -> bool:
-    """An exit, or a stop that was hit: protection limits its price, so its rest may wait like an exit's."""
-    hit = order.role is OrderRole.STOP and order.state is OrderState.PARTIALLY_FILLED
-    return hit or order.role is OrderRole.EXIT
+def closes(trade: Trade, order: Order) -> bool:
+    """An exit, or a stop that was hit: protection limits its price, so its rest may wait like an exit's. Where one of
+    several stops has filled, all were hit."""
+    if order.role is not OrderRole.STOP or order.ended:
+        return order.role is OrderRole.EXIT
+    return order.state is OrderState.PARTIALLY_FILLED or bool(_stopped_ns(trade))
+
+
+def _stopped_ns(trade: Trade) -> int:
+    """When the last of several stops filled, 0 where none has."""
+    stops = [order for order in trade.orders if order.role is OrderRole.STOP and order.filled_quantity]
+    return max((order.updated_ns for order in stops), default=0)

@@ -60,8 +60,8 @@ def protection_pct(trade: Trade, order: Order) -> float:
 
 def outdated(trade: Trade, order: Order, now_ns: int) -> bool:
     """An entry that never left is not sent after its time; stops and exits always are."""
-    late_ns = order.placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND
-    return order is trade.entry_order() and now_ns > late_ns
+    late_ns = trade.entry_order().placed_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND
+    return order.role is OrderRole.ENTRY and now_ns > late_ns
 
 
 def only_own(_trade: Trade, _step: TradeStep) -> None:

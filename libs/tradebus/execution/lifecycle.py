@@ -17,7 +17,7 @@ from tradebus.execution import reports
 from tradebus.execution.governor.ratio import CHANGES_MAX
 from tradebus.execution.leaving.exits import NOT_CANCELLABLE, cancel, continue_exit, request_exit
 from tradebus.execution.moving import heard, reach, take_quantity
-from tradebus.execution.opening import protect
+from tradebus.execution.opening import enter_next, protect
 from tradebus.execution.step import Modify, NewFill, Notice, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
@@ -218,8 +218,10 @@ def _on_entry_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill
         request_exit(trade, step, reason="slippage", at_ns=fill.ts_event_ns)
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
-    else:
-        protect(trade, step, at_ns=fill.ts_event_ns)
+        return
+    protect(trade, step, at_ns=fill.ts_event_ns)
+    if order.ended and trade.live(OrderRole.ENTRY) is None:
+        enter_next(trade, step, at_ns=fill.ts_event_ns)
 
 
 def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
@@ -233,12 +235,19 @@ def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill)
         reach(trade, step, TradeEvent.EXIT_OVERFILLED)
     elif trade.open_quantity > 0 or not all(other.ended for other in trade.orders):
         reach(trade, step, TradeEvent.EXIT_PARTIALLY_FILLED)
-    if order.ended or trade.open_quantity <= 0 or trade.live(OrderRole.EXIT) not in (None, order):
+    over = order.ended or trade.open_quantity <= 0 or trade.live(OrderRole.EXIT) not in (None, order)
+    if over and not _fill_together(trade, order):
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
         return
     entry = trade.live(OrderRole.ENTRY)
     if entry is not None and entry.state not in NOT_CANCELLABLE:
         cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
+
+
+def _fill_together(trade: Trade, order: Order) -> bool:
+    """Of several stops those that were hit together fill together: cancelling the others would race that."""
+    others = order.role is OrderRole.STOP and order.ended and trade.live(OrderRole.STOP) is not None
+    return others and trade.open_quantity > 0 and trade.live(OrderRole.EXIT) is None
 
 
 def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked: bool) -> None:

@@ -14,6 +14,7 @@ from tradebus.kernel.ids import derive_id, derive_tag
 from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
 from tradebus.trading.facts import EntryApproved
+from tradebus.trading.slicing import slices
 from tradebus.trading.states import (
     OrderEvent,
     OrderState,
@@ -33,18 +34,28 @@ def open_trade(
     at_ns = approval.ts_event_ns if at_ns is None else at_ns
     trade = _trade(approval, contract=contract, owner=owner, at_ns=at_ns)
     trade.state = next_trade_state(trade.state, TradeEvent.APPROVED)
+    enter_next(trade, step, at_ns=at_ns)
+    return trade
+
+
+def enter_next(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    """The entry's next order: what is more than the exchange takes in one comes in several, one after the other.
+    Nothing where all have been sent."""
+    sent = sum(1 for order in trade.orders if order.role is OrderRole.ENTRY)
+    parts = slices(trade.quantity_requested, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity)
+    if sent >= len(parts):
+        return
     order = new_order(
         trade,
         step,
         role=OrderRole.ENTRY,
         transaction=trade.entry_transaction,
         order_type=OrderType.LIMIT,
-        quantity=approval.quantity,
+        quantity=parts[sent],
         at_ns=at_ns,
         price_paise=guard_price_paise(trade),
     )
     step.requests.append(Place(order.order_id))
-    return trade
 
 
 def refuse_trade(approval: EntryApproved, step: TradeStep, *, contract: Contract, owner: str, reason: str) -> Trade:
@@ -136,27 +147,42 @@ def _trade(approval: EntryApproved, *, contract: Contract, owner: str, at_ns: in
 
 
 def protect(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    """Covers what is held by a stop: a new one, or the live one made larger."""
-    stop = trade.live(OrderRole.STOP)
-    if stop is None:
-        # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
-        limit_paise = protective_limit_paise(
-            trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns)
-        )
-        order = new_order(
-            trade,
-            step,
-            role=OrderRole.STOP,
-            transaction=trade.exit_transaction,
-            order_type=OrderType.SL_M if limit_paise is None else OrderType.SL,
-            quantity=trade.open_quantity,
-            at_ns=at_ns,
-            price_paise=limit_paise,
-            trigger_paise=trade.stop_paise,
-        )
-        step.requests.append(Place(order.order_id))
-    elif stop.quantity != trade.open_quantity + stop.filled_quantity:
-        previous = stop.quantity
-        stop.quantity = trade.open_quantity + stop.filled_quantity
-        if stop.state is not OrderState.UNKNOWN:  # else when its look-up finds it smaller (on_report)
-            step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))
+    """Covers what is held by stops: the last live one made larger, or smaller, and new ones for what is more than the
+    exchange takes in one order."""
+    stops, most = trade.all_live(OrderRole.STOP), trade.order_quantity_max
+    missing = trade.open_quantity - sum(stop.quantity - stop.filled_quantity for stop in stops)
+    if stops and missing:
+        last = stops[-1]
+        resized = last.quantity + missing
+        if most is not None and resized > most:
+            resized = max(most, last.quantity)
+        missing -= resized - last.quantity
+        _resize(last, step, resized, at_ns=at_ns)
+    if missing > 0:
+        for quantity in slices(missing, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity):
+            _new_stop(trade, step, quantity, at_ns=at_ns)
+
+
+def _resize(stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
+    previous, stop.quantity = stop.quantity, quantity
+    if quantity != previous and stop.state is not OrderState.UNKNOWN:  # else when a look-up finds it other (on_report)
+        step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))
+
+
+def _new_stop(trade: Trade, step: TradeStep, quantity: int, *, at_ns: int) -> None:
+    # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
+    limit_paise = protective_limit_paise(
+        trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns)
+    )
+    order = new_order(
+        trade,
+        step,
+        role=OrderRole.STOP,
+        transaction=trade.exit_transaction,
+        order_type=OrderType.SL_M if limit_paise is None else OrderType.SL,
+        quantity=quantity,
+        at_ns=at_ns,
+        price_paise=limit_paise,
+        trigger_paise=trade.stop_paise,
+    )
+    step.requests.append(Place(order.order_id))

@@ -7,6 +7,7 @@ from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.trading.metrics import r_metrics
+from tradebus.trading.slicing import largest
 from tradebus.trading.states import TERMINAL_ORDER_STATES, TERMINAL_TRADE_STATES, OrderState, TradeState
 
 
@@ -134,12 +135,22 @@ class Trade:
         return 100.0 * self.side.sign * (price_paise - self.expected_price_paise) / self.expected_price_paise
 
     def entry_order(self) -> Order:
-        """The one entry order."""
+        """The entry order; the first one where the quantity is more than the exchange takes in one."""
         return self.orders[0]
 
     def live(self, role: OrderRole) -> Order | None:
-        """The order of this role that has not ended, None where there is none. There is never more than one."""
-        return next((order for order in self.orders if order.role is role and not order.ended), None)
+        """The order of this role that has not ended, None where there is none. There is never more than one, but of a
+        stop as many as its quantity needs."""
+        return next(iter(self.all_live(role)), None)
+
+    def all_live(self, role: OrderRole) -> list[Order]:
+        """The orders of this role that have not ended."""
+        return [order for order in self.orders if order.role is role and not order.ended]
+
+    @property
+    def order_quantity_max(self) -> int | None:
+        """The most units of one order, None where there is no such rule."""
+        return largest(lot_size=self.lot_size, freeze_quantity=self.contract.freeze_quantity)
 
     def order(self, order_id: str) -> Order:
         """The order by its id. Raises KeyError."""

@@ -19,7 +19,7 @@ from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.errors import TokenExpired
 from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.registry import Broker, OpenBroker
-from tradebus.calendar import time_legal, values_legal
+from tradebus.calendar import Contract, time_legal, values_legal
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.clock import Clock
@@ -29,7 +29,6 @@ from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
-_NOT_SLICED = ", and orders are not sliced in this version: set max_lots_per_trade"
 _log = structlog.get_logger()
 
 
@@ -77,10 +76,7 @@ class TradingAccount:
             found = found or values_legal(contract, order, day=day)
         except InvalidInput as error:
             return str(error)
-        if found is None:
-            return None
-        more = _NOT_SLICED if found.rule == "freeze_quantity" else ""
-        return f"{found.rule}: {found.detail}{more}"
+        return None if found is None else f"{found.rule}: {found.detail}"
 
 
 class Accounts:
@@ -130,6 +126,14 @@ class Accounts:
         """Why no entry is made for the session, "" where one may be."""
         account = self._by_session.get(session_id or "")
         return account.blocked if account is not None else ""
+
+    def terms(self, session_id: str, instrument: int, contract: Contract) -> Contract:
+        """The contract with the freeze quantity of the session's broker, where it tells one: the day's master wins."""
+        account = self._by_session.get(session_id)
+        listing = account.listed.get(instrument) if account is not None else None
+        if listing is None or listing.freeze_quantity in (None, contract.freeze_quantity):
+            return contract
+        return replace(contract, freeze_quantity=listing.freeze_quantity)
 
     def all(self) -> list[TradingAccount]:
         return list(self._accounts.values())

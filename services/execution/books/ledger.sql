@@ -104,9 +104,9 @@ SELECT pos_id, session_id FROM trades WHERE owner = $1 AND state NOT IN ('CLOSED
 SELECT DISTINCT session_id FROM trades WHERE state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED')
 
 -- name: select_growth_unanswered
--- A stop grows by each fill of its entry ($1) after the one it was placed for, and every answer is in its history.
+-- A stop grows by each fill of its entries ($1) after the one it was placed for, and every answer is in its history.
 SELECT ts_event_ns AS at_ns, quantity FROM fills
-WHERE order_id = $1 AND ts_event_ns > $3 AND NOT EXISTS (
+WHERE order_id = ANY($1) AND ts_event_ns > $3 AND NOT EXISTS (
     SELECT FROM order_history WHERE order_id = $2 AND event = 'MODIFIED' AND ts_event_ns >= fills.ts_event_ns
 )
 ORDER BY ts_event_ns DESC LIMIT 1

@@ -110,13 +110,14 @@ class MemoryLedger:
     async def sessions_alive(self) -> list[str]:
         return sorted({trade.session_id for trade in _table(self._book, "trades").values() if not trade.ended})
 
-    async def growth_unanswered(self, entry: Order, stop: Order) -> tuple[int, int] | None:
-        fills: Sequence[NewFill] = _table(self._book, "fills").get(_table(self._book, "tags").get(entry.tag), ())
+    async def growth_unanswered(self, entries: Sequence[Order], stop: Order) -> tuple[int, int] | None:
+        fills: Sequence[NewFill] = _table(self._book, "fills").get(_table(self._book, "tags").get(stop.tag), ())
         lines = _table(self._book, "order_history").get(stop.order_id, ())
+        wanted = {entry.order_id for entry in entries}
         answered_ns = max((one.ts_event_ns for one in lines if one.event == "MODIFIED"), default=-1)
         found = [
             (one.fill.ts_event_ns, one.fill.quantity) for one in fills
-            if one.order_id == entry.order_id and one.fill.ts_event_ns > max(stop.placed_ns, answered_ns)
+            if one.order_id in wanted and one.fill.ts_event_ns > max(stop.placed_ns, answered_ns)
         ]  # fmt: skip
         return max(found, key=lambda one: one[0], default=None)
 

@@ -60,8 +60,8 @@ class Ledger(Protocol):
     async def sessions_alive(self) -> list[str]:
         """Sessions that hold living trades, of whatever instance."""
 
-    async def growth_unanswered(self, entry: Order, stop: Order) -> tuple[int, int] | None:
-        """The time and quantity of the entry's fill by which the stop was to grow, where its answer is not recorded."""
+    async def growth_unanswered(self, entries: Sequence[Order], stop: Order) -> tuple[int, int] | None:
+        """The time and quantity of the entries' fill by which the stop was to grow, where no answer is recorded."""
 
     async def position_of_tag(self, tag: str) -> str | None:
         """The position whose order bears the tag."""

@@ -105,8 +105,10 @@ class PostgresLedger:
     async def sessions_alive(self) -> list[str]:
         return [row["session_id"] for row in await self._pool.fetch(_SQL["select_sessions_alive"])]
 
-    async def growth_unanswered(self, entry: Order, stop: Order) -> tuple[int, int] | None:
-        row = await self._pool.fetchrow(_SQL["select_growth_unanswered"], entry.order_id, stop.order_id, stop.placed_ns)
+    async def growth_unanswered(self, entries: Sequence[Order], stop: Order) -> tuple[int, int] | None:
+        row = await self._pool.fetchrow(
+            _SQL["select_growth_unanswered"], [entry.order_id for entry in entries], stop.order_id, stop.placed_ns
+        )
         return (row["at_ns"], row["quantity"]) if row else None
 
     async def position_of_tag(self, tag: str) -> str | None:

@@ -8,6 +8,7 @@ from services.execution.trades.keeper import Keeper
 from services.execution.trades.ports import Follower
 from services.execution.trades.sending import Sending
 from tradebus.brokers.audit.log import on_behalf_of
+from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
 from tradebus.execution.step import Cancel, Modify, Place, Request
 from tradebus.execution.trade import Order, Trade
@@ -101,7 +102,7 @@ class TradeRecovery:
         """What has certainly not arrived and never left, as far as we know, is sent; but at a broker no entry. It is
         old by then, and were its request to arrive all the same, there would be two of it."""
         at_broker = self._passed_ns(trade.session_id) > 0
-        unwanted = self._sending.is_unwanted(trade, order, now_ns) or (order is trade.entry_order() and at_broker)
+        unwanted = self._sending.is_unwanted(trade, order, now_ns) or (order.role is OrderRole.ENTRY and at_broker)
         if order.state is OrderState.PENDING and not unwanted:
             if not self._roster.is_owner(trade.owner):
                 return  # its new owner sends it
@@ -115,11 +116,13 @@ class TradeRecovery:
         if trade is None:
             return []
         found: list[Request] = []
+        entries = [order for order in trade.orders if order.role is OrderRole.ENTRY]
+        last = trade.all_live(OrderRole.STOP)[-1:]  # the one that grows
         for order in trade.orders:
             if order.state is OrderState.CANCEL_PENDING:
                 found.append(Cancel(order.order_id, order.updated_ns))
             elif order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is None:
-                grown = await self._ledger.growth_unanswered(trade.entry_order(), order)
+                grown = await self._ledger.growth_unanswered(entries, order) if order in last else None
                 if grown is not None:
                     at_ns, by = grown
                     found.append(Modify(order.order_id, at_ns, order.quantity - by, order.trigger_paise or 0))

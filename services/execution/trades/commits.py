@@ -32,6 +32,8 @@ from tradebus.trading import facts
 
 EntryApproval = EntryApproved | EntryReduced
 
+Terms = Callable[[str, int, Contract], Contract]  # by session and instrument
+
 _ATTEMPTS = 5
 _log = structlog.get_logger()
 
@@ -41,12 +43,12 @@ class Commits:
 
     def __init__(
         self, books: Books, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics,
-        traded: Callable[[Trade, int], None],
+        traded: Callable[[Trade, int], None], terms: Terms,
     ) -> None:  # fmt: skip
-        """`traded` hears of a trade's new fills."""
+        """`traded` hears of a trade's new fills; `terms` gives a contract's terms as a session's broker has them."""
         self._book, self._clock, self._follower = books.book, clock, follower
         self.roster, self.ledger, self._traded = roster, books.ledger, traded
-        self._protection = Protection(metrics)
+        self._protection, self._terms = Protection(metrics), terms
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, pos_id: str) -> asyncio.Lock:
@@ -63,7 +65,7 @@ class Commits:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one. None
         where there is nothing to do. Raises ValueError for an approval that names no session."""
         fact, step = _approved(approval), TradeStep(cause_id=approval.event_id)
-        owner = self.roster.owner
+        owner, contract = self.roster.owner, self._terms(approval.session_id or "", approval.instrument, contract)
         if refusal is None:
             trade = open_trade(fact, step, contract=contract, owner=owner, at_ns=at_ns)
             # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
@@ -100,6 +102,7 @@ class Commits:
                     before, taken_over = trade.version, not self.roster.is_owner(trade.owner)
                     # Whoever changes a trade owns it, and is followed in this by its orders.
                     trade.owner = self.roster.owner
+                    trade.contract = self._terms(trade.session_id, trade.instrument, trade.contract)
                     decide(trade, step)
                     await self.ledger.update_trade(tx, trade, step)
                     self._emit(tx, step)

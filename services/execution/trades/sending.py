@@ -72,7 +72,7 @@ class Sending:
         is over, a stop where the position is being left without it."""
         if order.role is OrderRole.STOP:
             return trade.exit_reason is not None
-        if order is not trade.entry_order():
+        if order.role is not OrderRole.ENTRY:
             return False
         if trade.exit_reason is not None or self._closed(trade.session_id):
             return True
@@ -85,7 +85,7 @@ class Sending:
         book's silence for the end of a stop sells what is not held.
         """
         entry = trade.entry_order()
-        if order is entry or not entry.filled_quantity:
+        if order.role is OrderRole.ENTRY or not entry.filled_quantity:
             return True
         found = (await self.gateway.find_by_tag(trade.session_id, entry.tag)).order is not None
         if not found:

@@ -208,12 +208,12 @@ async def test_a_growth_is_unanswered_until_its_answer_is_in_the_history(books: 
     stop = stop_of(trade, placed_ns=MORNING + SECOND)
     trade.orders.append(stop)
     await change(books, trade)
-    assert await books.ledger.growth_unanswered(trade.entry_order(), stop) is None
+    assert await books.ledger.growth_unanswered([trade.entry_order()], stop) is None
     await change(books, trade, filled(trade, "f2", at_ns=MORNING + 2 * SECOND, quantity=50))
-    assert await books.ledger.growth_unanswered(trade.entry_order(), stop) == (MORNING + 2 * SECOND, 50)
+    assert await books.ledger.growth_unanswered([trade.entry_order()], stop) == (MORNING + 2 * SECOND, 50)
     answer = Moved(stop.order_id, stop.state, stop.state, "MODIFIED", MORNING + 2 * SECOND)
     await change(books, trade, TradeStep(history=[answer]))
-    assert await books.ledger.growth_unanswered(trade.entry_order(), stop) is None
+    assert await books.ledger.growth_unanswered([trade.entry_order()], stop) is None
 
 
 async def test_the_living_are_their_owners_until_he_is_silent_too_long(books: Books) -> None:

@@ -10,11 +10,12 @@ from tradebus.calendar import Contract, protection_band
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.execution.closing.plan import AccountView, CancelReason, plan_closing
-from tradebus.execution.closing.terms import closing_tag, exit_terms, slices
+from tradebus.execution.closing.terms import closing_tag, exit_terms
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.execution.reconciliation import looks_ours, net_of
 from tradebus.kernel.ids import derive_tag
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
+from tradebus.trading.slicing import slices
 
 DAY = date(2026, 11, 25)
 OURS, THEIRS = derive_tag("ours"), ""

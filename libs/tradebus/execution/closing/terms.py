@@ -20,15 +20,6 @@ def closing_tag(account: str, *, segment: str, token: str, day: date, number: in
     return derive_tag("closing out", account, segment, token, day.isoformat(), number)
 
 
-def slices(quantity: int, *, lot_size: int, freeze_quantity: int | None) -> list[int]:
-    """The quantity in orders that the exchange takes, the largest first."""
-    if freeze_quantity is None or quantity <= freeze_quantity:
-        return [quantity]
-    most = max(freeze_quantity // lot_size * lot_size, 1)
-    whole, rest = divmod(quantity, most)
-    return [most] * whole + ([rest] if rest else [])
-
-
 @dataclass(frozen=True, slots=True)
 class ExitTerms:
     """`price_paise` is None for a protected market order."""

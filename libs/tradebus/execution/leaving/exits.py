@@ -103,7 +103,7 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
         return
     due = now_ns if missed else due
     entry = trade.live(OrderRole.ENTRY)
-    leaving = next((order for order in trade.orders if not order.ended and closes(order)), None)
+    leaving = next((order for order in trade.orders if not order.ended and closes(trade, order)), None)
     hit = next((order for order in trade.orders if order.hit_ns is not None and not order.ended), None)
     if leaving is not None:
         trade.pressed_ns = now_ns  # and not `due`: whose clock is behind would be asked again at once
@@ -120,9 +120,14 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
 def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     """What closes the position has rested: nearer to whoever takes it. A change costs one request and leaves no moment
     without an order; where the market is not known, or the order was changed as often as may be, another follows it."""
+    if order.role is OrderRole.STOP:
+        for stop in trade.all_live(OrderRole.STOP):
+            if stop.state not in NOT_CANCELLABLE:
+                cancel(stop, step, at_ns=at_ns)
+        return
     if order.state in NOT_CANCELLABLE:
         return
-    if order.role is not OrderRole.EXIT or trade.touch is None or order.changes >= CHANGES_MAX - CHANGES_KEPT:
+    if trade.touch is None or order.changes >= CHANGES_MAX - CHANGES_KEPT:
         cancel(order, step, at_ns=at_ns)
         return
     reference_paise = trade.touch.facing_paise(order.transaction)
@@ -149,14 +154,15 @@ def _leave_hit(trade: Trade, stop: Order, step: TradeStep, *, at_ns: int) -> Non
 
 
 def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    held = trade.open_quantity
+    held, most = trade.open_quantity, trade.order_quantity_max
     order = new_order(
         trade,
         step,
         role=OrderRole.EXIT,
         transaction=trade.exit_transaction if held > 0 else trade.entry_transaction,
         order_type=OrderType.MARKET,
-        quantity=abs(held),
+        # The rest is sent when this has filled.
+        quantity=abs(held) if most is None else min(abs(held), most),
         at_ns=at_ns,
     )
     reach(trade, step, TradeEvent.EXIT_REQUESTED)
