@@ -80,7 +80,8 @@ async def wire(
     handler = CommandHandler(
         bus=bus, book=book, register=register, switch=switch, outbox=outbox, clock=clock, ids=ids,
         kill_way=KillWay(bus=bus, book=book, outbox=outbox, switch=switch, clock=clock),
-        catalogue=catalogue_from(book, logins), keep_token=logins.keep_token, changed=watcher.changed,
+        catalogue=catalogue_from(book, logins, daily_max_loss_r=settings.daily_max_loss_r),
+        keep_token=logins.keep_token, changed=watcher.changed,
         check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)

@@ -9,7 +9,7 @@ import numpy as np
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.records import TICK, Records
-from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
+from tradebus.contracts.sessions import RiskLimits, SessionSpec, Sizing, StrategySpec
 from tradebus.contracts.signals import Side
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_to_ns
@@ -45,14 +45,18 @@ def at(clock: str, day: date = DAY) -> int:
     return ist_to_ns(day, time.fromisoformat(clock))
 
 
-def spec(session_id: str = "session-1", *, capital_paise: int = 100_000_000, **limits: Any) -> SessionSpec:
+def spec(
+    session_id: str = "session-1", *, capital_paise: int = 100_000_000, strategies: Sequence[StrategySpec] = (),
+    sizing: Sizing | None = None, **limits: Any,
+) -> SessionSpec:  # fmt: skip
     """Ten lakh rupees; no cooldown and a small share of the risk unless said otherwise."""
     return SessionSpec(
         session_id=session_id,
         user_id="user-1" if session_id == "session-1" else f"user-of-{session_id}",
         symbols=("SBIN", "TCS", "BANKNIFTY"),
-        strategies=(StrategySpec(name="orb"),),
+        strategies=tuple(strategies) or (StrategySpec(name="orb"),),
         capital_paise=capital_paise,
+        sizing=sizing,
         limits=RiskLimits(**{"cooldown_seconds": 0, **limits}),
     )
 
@@ -78,12 +82,12 @@ def _envelope(kind: str, ts_ns: int, pos_id: str, *cause: str | int, session_id:
 def entry(
     pos_id: str = "p1", *, ts_ns: int | None = None, price_paise: int = 50_000, stop_paise: int = 49_500,
     instrument: Instrument = STOCK, side: Side = Side.LONG, strategy: str = "orb", target_paise: int | None = None,
-    session_id: str = "session-1",
+    session_id: str = "session-1", confidence: float = 0.5,
 ) -> EntrySignal:  # fmt: skip
     return EntrySignal(
         **_envelope("ENTRY_SIGNAL", ts_ns or at("10:00"), pos_id, session_id=session_id),
         strategy=strategy, symbol=instrument.symbol, instrument=instrument.instrument_id, side=side,
-        price_paise=price_paise, reason="test", stop_paise=stop_paise, target_paise=target_paise, confidence=0.5,
+        price_paise=price_paise, reason="test", stop_paise=stop_paise, target_paise=target_paise, confidence=confidence,
     )  # fmt: skip
 
 

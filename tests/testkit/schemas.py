@@ -67,5 +67,6 @@ _BY_TYPE = {
     "integer": _integer,
     "number": _number,
     "string": _string,
+    "boolean": lambda _, __: st.booleans(),
     "null": lambda _, __: st.none(),
 }

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import utc_iso
@@ -12,6 +12,21 @@ class Model(BaseModel):
     """Frozen, and strict about names: an unknown field is an error, never ignored. No number is NaN or infinite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False, allow_inf_nan=False)
+
+
+class GrownModel(Model):
+    """A part of messages that got fields after the messages were first written. As in `Message`, what is not there is
+    left out, so that a part which says nothing of them is what it always was."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        fields = write(self)
+        for name in self.ADDED:
+            if getattr(self, name) is None:
+                fields.pop(name, None)
+        return fields
 
 
 class Message(Model):

@@ -41,13 +41,13 @@ entry completes). The kind of a sparse entry is the message's type and its body 
 array of records; an entry of kind `watermark` has no body. A namespace other than the default stands before every
 name: `<namespace>:<name>`.
 
-A message holds every field of its type. One that does not apply is null, but for `group_id` and `group`, which are left
-out where there are no legs. Unknown fields, other versions and numbers
-written as text are refused. Money is in paise, instants (`_ns`) in nanoseconds since 1970 in UTC. `{EVENT_CHANNEL}` and
-`{EVENTS.name}` carry all events of all streams, with `time_utc` added. An application may write commands to
-`{COMMAND_INBOX.name}.<application>`, which is its own (a person to `{COMMAND_INBOX.name}`), with the JSON in a field
-`b`, or as the one field under any name. What cannot be handled goes to `<stream>.dead` with its fields, `reason`,
-`origin_id` and `origin_group`.
+A message holds every field of its type. One that does not apply is null, but for those that the schemas do not require
+(`group_id`, `group`, limits and sizes that are not given), which are left out then. Unknown fields, other versions and
+numbers written as text are refused. Money is in paise, instants (`_ns`) in nanoseconds since 1970 in UTC.
+`{EVENT_CHANNEL}` and `{EVENTS.name}` carry all events of all streams, with `time_utc` added. An application may write
+commands to `{COMMAND_INBOX.name}.<application>`, which is its own (a person to `{COMMAND_INBOX.name}`), with the JSON
+in a field `b`, or as the one field under any name. What cannot be handled goes to `<stream>.dead` with its fields,
+`reason`, `origin_id` and `origin_group`.
 """
 
 

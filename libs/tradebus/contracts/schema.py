@@ -2,15 +2,15 @@
 
 Two forms: on the internal streams a message is its fields with `type` and `schema_version` in front; on the public
 channel and stream of events `time_utc` is added. Every field is always present, and one that does not apply is null,
-but for those that came later (`Message.ADDED`): they are left out then.
+but for those that came later (`ADDED` of a message or of a part of it): they are left out then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from tradebus.contracts.base import Message
+from tradebus.contracts.base import GrownModel, Message
 
 Schema = dict[str, Any]
 
@@ -21,7 +21,8 @@ def definitions(messages: Mapping[str, type[Message]], *, refs: str, public: boo
     `refs` is where the result will lie, as in "#/$defs/{model}".
     """
     _, found = models_json_schema([(model, "serialization") for model in messages.values()], ref_template=refs)
-    parts = {name: _tidied(schema) for name, schema in found["$defs"].items()}
+    grown = {model.__name__: model.ADDED for model in GrownModel.__subclasses__()}
+    parts = {name: _left_out(_tidied(schema), grown.get(name, ())) for name, schema in found["$defs"].items()}
     made = {name: _enveloped(parts.pop(model.__name__), model, public=public) for name, model in messages.items()}
     return dict(sorted(parts.items())) | made
 
@@ -42,11 +43,21 @@ def _enveloped(schema: Schema, model: type[Message], *, public: bool) -> Schema:
     head: Schema = {"type": {"const": model.TYPE}, "schema_version": {"const": model.VERSION}}
     if public:
         head["time_utc"] = {"type": "string", "format": "date-time", "description": "ts_event_ns spelled out"}
-    own = {name: _there(field) if name in model.ADDED else field for name, field in schema["properties"].items()}
+    own = _left_out(schema, model.ADDED)
     return schema | {
         "description": (model.__doc__ or "").strip(),
-        "properties": head | own,
-        "required": [*head, *(name for name in schema["required"] if name not in model.ADDED)],
+        "properties": head | own["properties"],
+        "required": [*head, *own["required"]],
+    }
+
+
+def _left_out(schema: Schema, added: Sequence[str]) -> Schema:
+    """The schema where these fields are left out when they are null."""
+    if not added:
+        return schema
+    return schema | {
+        "properties": {name: _there(field) if name in added else field for name, field in schema["properties"].items()},
+        "required": [name for name in schema["required"] if name not in added],
     }
 
 
@@ -67,7 +78,10 @@ def describe(field: Schema, parts: Mapping[str, Schema]) -> str:
         return f"`{field['const']}`"
     if field.get("type") == "array":
         return f"list of {describe(field['items'], parts)}"
-    words = {"string": "text", "null": "null", "integer": "integer", "number": "number", "object": "object"}
+    words = {
+        "string": "text", "null": "null", "integer": "integer", "number": "number", "object": "object",
+        "boolean": "true or false",
+    }  # fmt: skip
     return words[field["type"]] + _bounds(field)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from tradebus.contracts.base import Message, Model
+from tradebus.contracts.base import GrownModel, Message, Model
 
 ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
@@ -29,26 +29,44 @@ class SessionStatus(StrEnum):
     FAILED = "FAILED"
 
 
-class StrategySpec(Model):
-    """A strategy by name, or a user's own by the path of its file; parameters are validated by the strategy."""
-
-    name: str
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    path: str | None = None
-
-    @property
-    def source(self) -> str:
-        """The service that computes its signals, and publishes them on the stream of that name."""
-        return "strategy"
-
-
 # What is added to an instant must stay one, in 64 bits of nanoseconds; what is counted fits a book's whole numbers.
 _SECONDS_MAX: Final = 10_000_000
 _COUNT_MAX: Final = 1_000_000_000
+_PAISE_MAX: Final = 10**15
 
 
-class RiskLimits(Model):
-    """Limits of one session (SPEC 9). Money in paise; a limit that is None does not apply."""
+class ScopeLimits(GrownModel):
+    """Limits of a part of a session (a strategy), or of several sessions together (an account, all). Money in paise; a
+    limit that is not given does not apply."""
+
+    ADDED: ClassVar[tuple[str, ...]] = (
+        "daily_max_loss_paise", "symbol_max_loss_paise", "consecutive_losses_limit", "max_concurrent_trades",
+        "max_positions", "max_trades_per_symbol_per_day", "cooldown_seconds", "max_exposure_paise", "max_margin_paise",
+        "max_lots_per_trade", "order_min_interval_ms", "max_orders_per_minute",
+    )  # fmt: skip
+
+    daily_max_loss_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    symbol_max_loss_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    consecutive_losses_limit: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    max_concurrent_trades: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    max_positions: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    max_trades_per_symbol_per_day: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    cooldown_seconds: int | None = Field(default=None, ge=0, le=_SECONDS_MAX)
+    max_exposure_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    max_margin_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    max_lots_per_trade: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    order_min_interval_ms: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    max_orders_per_minute: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+
+
+class RiskLimits(GrownModel):
+    """Limits of one session (SPEC 9). Money in paise; a limit that is None does not apply. A trade is one strategy's in
+    one symbol, a position what all strategies together have in an instrument."""
+
+    ADDED: ClassVar[tuple[str, ...]] = (
+        "daily_max_loss_r", "symbol_max_loss_paise", "max_positions", "max_exposure_paise", "max_margin_paise",
+        "order_min_interval_ms", "max_orders_per_minute",
+    )  # fmt: skip
 
     daily_max_loss_paise: int | None = Field(default=None, gt=0)
     daily_max_loss_pct: float | None = Field(default=3.0, gt=0, le=100)
@@ -66,6 +84,57 @@ class RiskLimits(Model):
     safe_trading_start: ClockTime | None = None
     safe_trading_end: ClockTime | None = None
     hard_trading_end: ClockTime | None = None
+    daily_max_loss_r: float | None = Field(default=None, gt=0, le=1_000)  # in R: risk_per_trade_pct of the capital
+    symbol_max_loss_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    max_positions: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    max_exposure_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    max_margin_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    order_min_interval_ms: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    max_orders_per_minute: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+
+
+class SizingMode(StrEnum):
+    """What a trade's size is asked by; the limits may leave less."""
+
+    RISK_PER_TRADE = "risk_per_trade"  # risk_per_trade_pct of the capital over the distance to the stop
+    FIXED_LOTS = "fixed_lots"  # `lots`: S3's base_lot
+    FIXED_RUPEES = "fixed_rupees"  # `amount_paise` over the price
+    CAPITAL_PCT = "capital_pct"  # that share of the capital over the price
+    CAPITAL_PER_TICKER = "capital_per_ticker"  # `amount_paise` × max_leverage over the price
+
+
+class Sizing(GrownModel):
+    """How large a trade is asked for. Each mode needs the field named beside it; `by_score` takes that share of it
+    which the signal's confidence is, `of_equity` counts what was won and lost as capital."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("lots", "amount_paise", "capital_pct")
+
+    mode: SizingMode = SizingMode.RISK_PER_TRADE
+    by_score: bool = False
+    of_equity: bool = False
+    lots: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    amount_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    capital_pct: float | None = Field(default=None, gt=0, le=1_000)
+
+
+class StrategySpec(GrownModel):
+    """A strategy by name, or a user's own by the path of its file; parameters are validated by the strategy. Its limits
+    hold beside the session's; its budget is the capital its trades are sized from and the most they tie up at
+    leverage 1, its sizing stands in place of the session's."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("limits", "sizing", "budget_paise")
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    path: str | None = None
+    limits: ScopeLimits | None = None
+    sizing: Sizing | None = None
+    budget_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+
+    @property
+    def source(self) -> str:
+        """The service that computes its signals, and publishes them on the stream of that name."""
+        return "strategy"
 
 
 class PaperSettings(Model):
@@ -77,10 +146,12 @@ class PaperSettings(Model):
     partial_fill_probability: float = Field(default=0.2, ge=0, le=1)
 
 
-class SessionSpec(Model):
+class SessionSpec(GrownModel):
     """All that START_TRADING fixes for one session. Holds no secret: credentials are named, never carried.
 
     Orders go to `broker`, prices come from `data_broker` (None: a recorded or generated market)."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("sizing",)
 
     session_id: str
     user_id: str
@@ -93,6 +164,7 @@ class SessionSpec(Model):
     capital_paise: int = Field(gt=0)
     limits: RiskLimits = RiskLimits()
     paper: PaperSettings = PaperSettings()
+    sizing: Sizing | None = None
 
     @property
     def participants(self) -> tuple[str, ...]:

@@ -84,9 +84,10 @@ class _Session:
         open_ = [holding for holding in state.holdings.values() if holding.open]
         self.legs = [_leg(holding) for holding in open_]
         ends = [holding.hard_end_ns for holding in open_ if holding.hard_end_ns is not None]
+        judged = self.terms.has_part_limits  # at the end of every slice
         ending = any(holding.opened_ns is not None and not holding.live for holding in state.holdings.values())
         leaving = any(holding.exit_due is not None for holding in open_)
-        self.due_ns = 0 if ending or leaving else min(ends, default=NEVER_NS)
+        self.due_ns = 0 if ending or leaving or judged else min(ends, default=NEVER_NS)
 
     def may_breach(self, tape_of: TapeOf, step: Slice) -> bool:
         """Whether a price of the slice may reach the limit."""

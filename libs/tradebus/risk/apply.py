@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tradebus.risk.exits import all_due
-from tradebus.risk.state import RiskState
+from tradebus.risk.state import APPROVALS_KEPT_NS, RiskState, StrategyDay
 from tradebus.risk.verdicts import Verdict, VerdictKind
 
 
@@ -28,7 +28,21 @@ def _reserve(state: RiskState, verdict: Verdict) -> RiskState:
         raise ValueError(f"{verdict.kind} without an approval")
     holding = verdict.approval.holding
     trades = {**state.trades, holding.symbol: state.trades.get(holding.symbol, 0) + 1}
-    return replace(state, holdings={**state.holdings, holding.pos_id: holding}, trades=trades)
+    own = state.strategies.get(holding.strategy, StrategyDay())
+    own = replace(
+        own,
+        trades={**own.trades, holding.symbol: own.trades.get(holding.symbol, 0) + 1},
+        approvals_ns=_lately(own.approvals_ns, holding.approved_ns),
+    )
+    return replace(
+        state, holdings={**state.holdings, holding.pos_id: holding}, trades=trades,
+        approvals_ns=_lately(state.approvals_ns, holding.approved_ns),
+        strategies={**state.strategies, holding.strategy: own},
+    )  # fmt: skip
+
+
+def _lately(approvals_ns: tuple[int, ...], now_ns: int) -> tuple[int, ...]:
+    return (*(ts_ns for ts_ns in approvals_ns if now_ns - ts_ns < APPROVALS_KEPT_NS), now_ns)
 
 
 def _exit(state: RiskState, verdict: Verdict) -> RiskState:

@@ -15,11 +15,14 @@ from tradebus.kernel.money import round_to_tick
 from tradebus.kernel.time import ist_date
 from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
+from tradebus.risk.rules.scopes import scopes_around
+from tradebus.risk.rules.size.fitting import Sized, fitted
+from tradebus.risk.rules.size.room import SizeProposal
 from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.risk.verdicts import Approval, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal
-from tradebus.trading.sizing import Sized, position_size
+from tradebus.trading.margin import margin_paise
 
 ALL_PASSED = "all_passed"
 
@@ -51,11 +54,13 @@ def ask_of(
 ) -> EntryProposal:
     """The entry with all that the rules look at."""
     tick, target = instrument.tick_size_paise, signal.target_paise
+    live = state.live()
     return EntryProposal(
         signal=signal,
         state=state,
         situation=situation,
-        live=state.live(),
+        live=live,
+        scopes=tuple(scopes_around(state, situation.terms, live, strategy=signal.strategy)),
         hours=hours_of(instrument, situation.terms.limits, ts_ns=signal.ts_event_ns),
         price_paise=round_to_tick(signal.price_paise, tick),
         stop_paise=round_to_tick(signal.stop_paise, tick),
@@ -74,9 +79,9 @@ def objected(signal: EntrySignal, found: RuleFinding) -> tuple[Verdict, ...]:
 
 def _sized(ask: EntryProposal, pos_id: str, contract: Contract) -> Verdict:
     signal, lot = ask.signal, contract.lot_size
-    sized = _size(ask, contract)
+    sized = fitted(_size_of(ask, contract))
     if sized.quantity < lot:
-        return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}")
+        return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}: {sized.why}")
     legal = order_legal(contract, proposed(ask, sized.quantity), ts_ns=signal.ts_event_ns)
     if not legal.allowed:
         return block(signal, legal.rule, legal.detail)
@@ -87,7 +92,7 @@ def approved(ask: EntryProposal, pos_id: str, contract: Contract, sized: Sized) 
     """ALLOW, or REDUCE where a limit cut the size."""
     signal = ask.signal
     approval = Approval(
-        holding=_reservation(ask, pos_id, sized.quantity),
+        holding=_reservation(ask, pos_id, contract, sized.quantity),
         stop_paise=ask.stop_paise,
         target_paise=ask.target_paise,
         lot_size=contract.lot_size,
@@ -101,7 +106,8 @@ def approved(ask: EntryProposal, pos_id: str, contract: Contract, sized: Sized) 
     )  # fmt: skip
     if not sized.reduced:
         return allowed
-    return replace(allowed, kind=VerdictKind.REDUCE, rule=sized.rule, detail=f"{sized.quantity} of {sized.requested}")
+    detail = f"{sized.quantity} of {sized.requested}: {sized.why}"
+    return replace(allowed, kind=VerdictKind.REDUCE, rule=sized.rule, detail=detail)
 
 
 def proposed(ask: EntryProposal, quantity: int) -> ProposedOrder:
@@ -110,26 +116,40 @@ def proposed(ask: EntryProposal, quantity: int) -> ProposedOrder:
     return ProposedOrder(OrderRole.ENTRY, transaction, OrderType.LIMIT, quantity, price_paise=ask.price_paise)
 
 
-def _size(ask: EntryProposal, contract: Contract) -> Sized:
-    terms, limits = ask.situation.terms, ask.situation.terms.limits
-    return position_size(
-        capital_paise=terms.capital_paise,
+def _size_of(ask: EntryProposal, contract: Contract) -> SizeProposal:
+    return SizeProposal(
+        ask=ask,
+        capital_paise=capital_of(ask.state, ask.situation),
         price_paise=ask.price_paise,
-        stop_paise=ask.stop_paise,
-        lot_size=contract.lot_size,
-        risk_per_trade_pct=limits.risk_per_trade_pct,
-        max_leverage=limits.max_leverage,
-        max_exposure_pct=limits.max_exposure_pct,
-        open_exposure_paise=sum(holding.exposure_paise for holding in ask.live),
-        max_lots_per_trade=limits.max_lots_per_trade,
+        risk_paise=abs(ask.price_paise - ask.stop_paise),
+        margin_paise=margin_of(ask, contract),
+        step=contract.lot_size,
+        lots_per_step=1,
         freeze_quantity=contract.freeze_quantity,
     )
 
 
-def _reservation(ask: EntryProposal, pos_id: str, quantity: int) -> RiskHolding:
+def margin_of(ask: EntryProposal, contract: Contract) -> int:
+    """What a unit needs of margin; the legs of a group know the underlying's price."""
+    group = ask.signal.group
+    return margin_paise(
+        contract, ask.signal.side, price_paise=ask.price_paise,
+        underlying_paise=None if group is None else group.price_paise,
+    )  # fmt: skip
+
+
+def capital_of(state: RiskState, situation: Situation) -> int:
+    """What sizes are measured by: the session's capital, or its equity where sizing says so."""
+    terms = situation.terms
+    if not terms.sizing.of_equity:
+        return terms.capital_paise
+    return terms.capital_paise + state.carried_paise + state.total_paise()
+
+
+def _reservation(ask: EntryProposal, pos_id: str, contract: Contract, quantity: int) -> RiskHolding:
     signal = ask.signal
     return RiskHolding(
         pos_id=pos_id, strategy=signal.strategy, symbol=signal.symbol, instrument=signal.instrument, side=signal.side,
         quantity=quantity, price_paise=ask.price_paise, trace_id=signal.trace_id, approved_ns=signal.ts_event_ns,
-        group_id=signal.group_id,
+        group_id=signal.group_id, margin_unit_paise=margin_of(ask, contract),
     )  # fmt: skip

@@ -11,7 +11,8 @@ Invariants, property-tested:
 
 from dataclasses import replace
 
-from tradebus.risk.state import RiskHolding, RiskState
+from tradebus.risk.rules.losses.parts import LostPart
+from tradebus.risk.state import RiskHolding, RiskState, halted_part_of
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Verdict, VerdictKind
 from tradebus.trading.facts import ExitSignal
@@ -78,6 +79,15 @@ def all_due(state: RiskState, *, rule: str) -> RiskState:
     return replace(state, holdings=holdings)
 
 
+def part_due(state: RiskState, part: LostPart) -> RiskState:
+    """Marks every position of a part, as `all_due`, and remembers that it is halted."""
+    holdings = {
+        pos_id: _due(holding, rule=part.rule) if part.holds(holding) else holding
+        for pos_id, holding in state.holdings.items()
+    }
+    return replace(state, holdings=holdings, halted_parts={**state.halted_parts, part.name: part.rule})
+
+
 def group_due(state: RiskState, group_id: str, *, rule: str) -> RiskState:
     """Marks every leg of a group, as `all_due`."""
     due = {holding.pos_id: _due(holding, rule=rule) for holding in state.group(group_id)}
@@ -106,7 +116,10 @@ def due_when_opened(state: RiskState, holding: RiskHolding, situation: Situation
         return holding.exit_due
     if situation.killed:
         return KILL_SWITCH
-    return STOP_TRADING if state.stopping else state.halted_rule
+    if state.stopping:
+        return STOP_TRADING
+    part = halted_part_of(state, strategy=holding.strategy, symbol=holding.symbol)
+    return state.halted_rule if part is None else part[1]
 
 
 def _due(holding: RiskHolding, *, rule: str) -> RiskHolding:

@@ -15,16 +15,17 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Group, Leg
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
-from tradebus.risk.entries import approved, ask_of, block, objected, proposed
+from tradebus.risk.entries import approved, ask_of, block, capital_of, margin_of, objected, proposed
 from tradebus.risk.exits import GROUP_INCOMPLETE, exit_of, group_due
 from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
+from tradebus.risk.rules.size.fitting import Sized, fitted
+from tradebus.risk.rules.size.room import SizeProposal
 from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal, OrderCancelled, OrderRejected
 from tradebus.trading.legs import leg_pos_id
-from tradebus.trading.sizing import Sized, position_size
 
 
 def decide_leg(state: RiskState, signal: EntrySignal, group: Group, situation: Situation) -> tuple[Verdict, ...]:
@@ -114,13 +115,14 @@ def _sized(
     lots = [leg.ratio * contract.lot_size for leg, contract in zip(legs, contracts, strict=True)]
     units = _units(asks, contracts, legs, lots)
     if units.quantity < 1:
-        return block(signal, "below_one_lot", f"{units.rule} leaves less than one unit of {len(legs)} legs")
+        detail = f"{units.rule} leaves less than one unit of {len(legs)} legs: {units.why}"
+        return block(signal, "below_one_lot", detail)
     if staying:
         first = next(place for place, leg in enumerate(legs) if leg.symbol == staying[0].symbol)
         taken = staying[0].quantity // lots[first]
         if not 0 < taken <= units.quantity:
             return block(signal, units.rule, f"it leaves {units.quantity} of the {taken} units that the group has")
-        units = Sized(taken, units.rule, max(taken, units.requested))
+        units = Sized(taken, units.rule, max(taken, units.requested), units.why)
     for other, lot, contract in list(zip(asks, lots, contracts, strict=True))[number:]:
         legal = order_legal(contract, proposed(other, units.quantity * lot), ts_ns=signal.ts_event_ns)
         if not legal.allowed:
@@ -128,32 +130,25 @@ def _sized(
                 signal, legal.rule, _of_leg(RuleFinding(VerdictKind.BLOCK, "", legal.detail), other, signal).detail
             )
     lot = lots[number]
-    sized = Sized(units.quantity * lot, units.rule, units.requested * lot)
+    sized = Sized(units.quantity * lot, units.rule, units.requested * lot, units.why)
     return approved(ask, signal.pos_id or "", contracts[number], sized)
 
 
 def _units(asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg, ...], lots: list[int]) -> Sized:
     """Units of the group: as if it were one contract whose price and risk are those of all its legs together."""
-    ask, limits = asks[0], asks[0].situation.terms.limits
-    value_paise = sum(one.price_paise * lot for one, lot in zip(asks, lots, strict=True))
-    risk_paise = sum(abs(one.price_paise - one.stop_paise) * lot for one, lot in zip(asks, lots, strict=True))
-    most = limits.max_lots_per_trade
+    ask, together = asks[0], list(zip(asks, contracts, lots, strict=True))
     frozen = [
-        contract.freeze_quantity // lot
-        for contract, lot in zip(contracts, lots, strict=True)
-        if contract.freeze_quantity is not None
-    ]
-    return position_size(
-        capital_paise=ask.situation.terms.capital_paise,
-        price_paise=value_paise,
-        stop_paise=value_paise + risk_paise,
-        lot_size=1,
-        risk_per_trade_pct=limits.risk_per_trade_pct,
-        max_leverage=limits.max_leverage,
-        max_exposure_pct=limits.max_exposure_pct,
-        open_exposure_paise=sum(
-            holding.exposure_paise for holding in ask.live if holding.group_id != ask.signal.group_id
-        ),
-        max_lots_per_trade=None if most is None else most // max(leg.ratio for leg in legs),
-        freeze_quantity=min(frozen, default=None),
+        contract.freeze_quantity // lot for _, contract, lot in together if contract.freeze_quantity is not None
+    ]  # fmt: skip
+    return fitted(
+        SizeProposal(
+            ask=ask,
+            capital_paise=capital_of(ask.state, ask.situation),
+            price_paise=sum(one.price_paise * lot for one, _, lot in together),
+            risk_paise=sum(abs(one.price_paise - one.stop_paise) * lot for one, _, lot in together),
+            margin_paise=sum(margin_of(one, contract) * lot for one, contract, lot in together),
+            step=1,
+            lots_per_step=max(leg.ratio for leg in legs),
+            freeze_quantity=min(frozen, default=None),
+        )
     )

@@ -6,6 +6,7 @@ Invariants, property-tested:
 - a trade's net profit counts once a day, however often its close is reported.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from tradebus.contracts.orders import OrderRole, Transaction
@@ -13,7 +14,7 @@ from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
 from tradebus.risk.exits import due_when_opened
-from tradebus.risk.state import RiskHolding, RiskState
+from tradebus.risk.state import ClosedTrade, RiskHolding, RiskState, StrategyDay
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.trading.facts import (
     OrderCancelled,
@@ -76,7 +77,23 @@ def _opened(state: RiskState, pos_id: str, fact: PositionOpened, situation: Situ
     # A trade that fills again after it was closed: its next close reports the whole of it.
     realised = {key: value for key, value in state.realised.items() if key != pos_id}
     stamps = {**state.last_trade_ns, fact.symbol: fact.ts_event_ns}
-    return replace(state.with_holding(opened), trades=trades, realised=realised, last_trade_ns=stamps)
+    return replace(
+        state.with_holding(opened), trades=trades, realised=realised, last_trade_ns=stamps,
+        strategies=_strategies(state, fact, opens=trades is not state.trades),
+    )  # fmt: skip
+
+
+def _strategies(
+    state: RiskState, fact: PositionOpened | PositionClosed, *, opens: bool = False, streak: int | None = None
+) -> dict[str, StrategyDay]:
+    """The strategies' days after a trade of one of them opened or closed; `opens`: nobody had approved it."""
+    own = state.strategies.get(fact.strategy, StrategyDay())
+    trades = {**own.trades, fact.symbol: own.trades.get(fact.symbol, 0) + 1} if opens else own.trades
+    own = replace(
+        own, trades=trades, last_trade_ns={**own.last_trade_ns, fact.symbol: fact.ts_event_ns},
+        consecutive_losses=own.consecutive_losses if streak is None else streak,
+    )  # fmt: skip
+    return {**state.strategies, fact.strategy: own}
 
 
 def _adopted(pos_id: str, fact: PositionOpened) -> RiskHolding:
@@ -99,14 +116,18 @@ def _hard_end(fact: PositionOpened, situation: Situation) -> int:
 
 def _closed(state: RiskState, pos_id: str, fact: PositionClosed) -> RiskState:
     again = pos_id in state.realised
-    streak = state.consecutive_losses
+    own = state.strategies.get(fact.strategy, StrategyDay())
+    streak, own_streak = state.consecutive_losses, own.consecutive_losses
     if not again and fact.net_pnl_paise != 0:  # a trade that breaks even neither adds to a streak nor ends it
-        streak = streak + 1 if fact.net_pnl_paise < 0 else 0
+        is_loss = fact.net_pnl_paise < 0
+        streak, own_streak = (streak + 1, own_streak + 1) if is_loss else (0, 0)
     state = replace(
         state,
         realised={**state.realised, pos_id: fact.net_pnl_paise},
+        closed={**state.closed, pos_id: ClosedTrade(fact.strategy, fact.symbol)},
         consecutive_losses=streak,
         last_trade_ns={**state.last_trade_ns, fact.symbol: fact.ts_event_ns},
+        strategies=_strategies(state, fact, streak=own_streak),
     )
     holding = state.holdings.get(pos_id)
     if holding is None:
@@ -142,6 +163,16 @@ def _entry_over(state: RiskState, holding: RiskHolding, fact: OrderCancelled | O
     state = state.without_holding(holding.pos_id)
     if ist_date(holding.approved_ns) != state.day:
         return state
-    count = state.trades.get(holding.symbol, 0) - 1
-    trades = {symbol: number for symbol, number in state.trades.items() if symbol != holding.symbol}
-    return replace(state, trades={**trades, holding.symbol: count} if count > 0 else trades)
+    own = state.strategies.get(holding.strategy, StrategyDay())
+    own = replace(own, trades=_one_less(own.trades, holding.symbol))
+    return replace(
+        state, trades=_one_less(state.trades, holding.symbol),
+        strategies={**state.strategies, holding.strategy: own},
+    )  # fmt: skip
+
+
+def _one_less(trades: Mapping[str, int], symbol: str) -> dict[str, int]:
+    """A trade of the symbol came to nothing."""
+    count = trades.get(symbol, 0) - 1
+    others = {name: number for name, number in trades.items() if name != symbol}
+    return {**others, symbol: count} if count > 0 else others

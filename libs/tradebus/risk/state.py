@@ -2,8 +2,9 @@
 
 Invariants, property-tested:
 - a holding is pending (approved, not open), open, or closed and waiting for the ticks up to its close to be marked,
-- `trades` counts, per symbol, this day's approvals that opened or still may,
-- the day only goes forward; a new day forgets realised profit, streak, trade counts and the halt, never a holding.
+- `trades` counts, per symbol, this day's approvals that opened or still may; so does a strategy's own,
+- the day only goes forward; a new day adds what was realised to `carried_paise` and forgets it, streaks, trade counts
+  and halts, never a holding.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from tradebus.contracts.signals import Side
-from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY, ist_date
+from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, ist_date
 
+APPROVALS_KEPT_NS = 60 * NANOSECONDS_PER_SECOND  # what orders per minute are counted over
 _BEFORE_ALL_DAYS = date(1970, 1, 1)
 _EPOCH_ORDINAL = _BEFORE_ALL_DAYS.toordinal()
 
@@ -49,6 +51,7 @@ class RiskHolding:
     closed_ns: int | None = None
     net_pnl_paise: int = 0
     group_id: str | None = None  # of a leg
+    margin_unit_paise: int = 0  # what a unit needs of margin, estimated when it was approved
 
     @property
     def live(self) -> bool:
@@ -81,6 +84,11 @@ class RiskHolding:
         return self.pnl_paise(self.mark_paise) if self.mark_paise else 0
 
     @property
+    def margin_held_paise(self) -> int:
+        """What it needs of margin, counting what a working entry may still fill."""
+        return self.margin_unit_paise * max(0, max(self.quantity, self.entry_quantity) - self.exit_quantity)
+
+    @property
     def exposure_paise(self) -> int:
         """What it ties up, at entry prices, counting what a working entry may still fill; rounded up."""
         filled, rest = self.entry_quantity, max(0, self.quantity - self.entry_quantity)
@@ -88,6 +96,24 @@ class RiskHolding:
         if filled:
             held_paise = -(-self.entry_value_paise * max(0, filled - self.exit_quantity) // filled)
         return held_paise + rest * self.price_paise
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTrade:
+    """Whose a close of the day was."""
+
+    strategy: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyDay:
+    """What one strategy has done this day, as `RiskState` keeps it for the session."""
+
+    consecutive_losses: int = 0
+    trades: Mapping[str, int] = field(default_factory=dict)
+    last_trade_ns: Mapping[str, int] = field(default_factory=dict)
+    approvals_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +132,11 @@ class RiskState:
     stopping: bool = False
     marked_ns: int = 0
     marked_entry_id: str = "0"
+    closed: Mapping[str, ClosedTrade] = field(default_factory=dict)  # whose the realised profits are, by pos_id
+    strategies: Mapping[str, StrategyDay] = field(default_factory=dict)
+    approvals_ns: tuple[int, ...] = ()  # entries approved within the last APPROVALS_KEPT_NS
+    halted_parts: Mapping[str, str] = field(default_factory=dict)  # the rule, by `part_name`
+    carried_paise: int = 0  # net profit of the days before
 
     def live(self) -> list[RiskHolding]:
         return [holding for holding in self.holdings.values() if holding.live]
@@ -127,10 +158,35 @@ class RiskState:
             return self
         day = ist_date(ts_ns)
         kept = {holding.pos_id: holding for holding in self.live()}
-        return replace(self, day=day, realised={}, consecutive_losses=0, trades={}, halted_rule=None, holdings=kept)
+        return replace(
+            self, day=day, realised={}, consecutive_losses=0, trades={}, halted_rule=None, holdings=kept, closed={},
+            strategies={}, approvals_ns=(), halted_parts={},
+            carried_paise=self.carried_paise + sum(self.realised.values()),
+        )  # fmt: skip
 
     def with_holding(self, holding: RiskHolding) -> "RiskState":
         return replace(self, holdings={**self.holdings, holding.pos_id: holding})
 
     def without_holding(self, pos_id: str) -> "RiskState":
         return replace(self, holdings={key: value for key, value in self.holdings.items() if key != pos_id})
+
+
+def part_name(*, strategy: str | None, symbol: str | None) -> str:
+    """A part of a session as `halted_parts` names it; None stands for every one."""
+    if strategy is None:
+        return f"symbol {symbol}"
+    return f"strategy {strategy}" if symbol is None else f"symbol {symbol} of strategy {strategy}"
+
+
+def halted_part_of(state: RiskState, *, strategy: str, symbol: str) -> tuple[str, str] | None:
+    """The halted part that a strategy's trades in a symbol belong to, and the rule that halted it."""
+    if not state.halted_parts:
+        return None
+    for name in (
+        part_name(strategy=None, symbol=symbol),
+        part_name(strategy=strategy, symbol=None),
+        part_name(strategy=strategy, symbol=symbol),
+    ):
+        if name in state.halted_parts:
+            return name, state.halted_parts[name]
+    return None

@@ -21,12 +21,15 @@ from tradebus.risk.exits import (
     decide_exits,
     due_exits,
     hard_end_due,
+    part_due,
 )
 from tradebus.risk.groups import decide_leg, failed
 from tradebus.risk.marking import Breach, mark
 from tradebus.risk.reports import Report, absorb
-from tradebus.risk.rules.data import is_timely
-from tradebus.risk.rules.losses import loss_finding, streak_finding
+from tradebus.risk.rules.data.stale_signal import is_timely
+from tradebus.risk.rules.losses.consecutive_losses_limit import streak_finding
+from tradebus.risk.rules.losses.daily_max_loss import loss_finding
+from tradebus.risk.rules.losses.parts import lost_parts
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, RuleFinding, Verdict, VerdictKind
@@ -61,7 +64,10 @@ def on_fact(state: RiskState, fact: Report, situation: Situation) -> RiskStep:
     verdicts: tuple[Verdict, ...] = ()
     if isinstance(fact, PositionClosed):
         verdicts = _halt(state, _after_close(state, situation), cause)
-    step = RiskStep(apply(state, verdicts), verdicts)
+        state = apply(state, verdicts)
+        if state.halted_rule is None and not state.open():  # marks of what is open are judged with the next batch
+            state = _parts_halted(state, situation)
+    step = RiskStep(state, verdicts)
     return step if situation.paced else _with_due(step, cause)
 
 
@@ -100,7 +106,8 @@ def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: 
     verdicts: tuple[Verdict, ...] = ()
     if marked.breach is not None:
         verdicts = _halt(marked.state, _breached(marked.breach, situation), Cause(marked.breach.ts_ns))
-    state = hard_end_due(apply(marked.state, verdicts), now_ns=end_ns)
+    state = _parts_halted(apply(marked.state, verdicts), situation)
+    state = hard_end_due(state, now_ns=end_ns)
     return _with_due(RiskStep(state, verdicts), Cause(end_ns))
 
 
@@ -110,6 +117,13 @@ def on_time(state: RiskState, *, now_ns: int) -> RiskStep:
     state = state.at(now_ns)
     due = hard_end_due(state, now_ns=now_ns)
     return RiskStep(state) if due is state else _with_due(RiskStep(due), Cause(now_ns))
+
+
+def _parts_halted(state: RiskState, situation: Situation) -> RiskState:
+    """Halts the strategies and symbols that have lost what they may, and marks what they hold."""
+    for part in lost_parts(state, situation.terms):
+        state = part_due(state, part)
+    return state
 
 
 def _with_due(step: RiskStep, cause: Cause) -> RiskStep:

@@ -10,7 +10,7 @@ from decimal import ROUND_FLOOR, Decimal
 
 from tradebus.calendar import Listed, TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.sessions import RiskLimits, SessionSpec
+from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, Sizing
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
 
 MAX_SIGNAL_AGE_SECONDS = 60  # further from the market data than this, either way, a signal is refused
@@ -31,9 +31,18 @@ class SessionTerms:
     user_id: str
     capital_paise: int
     limits: RiskLimits
-    max_loss: Loss | None  # the tighter of the absolute and the percentage limit
+    max_loss: Loss | None  # the tightest of the absolute limit, the percentage and the one in R
     max_signal_age_ns: int
     approval_valid_ns: int
+    sizing: Sizing
+    strategy_limits: Mapping[str, ScopeLimits]
+    strategy_sizing: Mapping[str, Sizing]
+    strategy_budgets_paise: Mapping[str, int]
+
+    @property
+    def has_part_limits(self) -> bool:
+        """Whether a part of the session can be halted alone: a strategy, a symbol."""
+        return self.limits.symbol_max_loss_paise is not None or bool(self.strategy_limits)
 
     @classmethod
     def of(cls, spec: SessionSpec, *, max_signal_age_seconds: int, approval_valid_seconds: int) -> "SessionTerms":
@@ -42,9 +51,15 @@ class SessionTerms:
             user_id=spec.user_id,
             capital_paise=spec.capital_paise,
             limits=spec.limits,
-            max_loss=_tighter_loss(spec),
+            max_loss=tightest_loss(spec.limits, capital_paise=spec.capital_paise),
             max_signal_age_ns=max_signal_age_seconds * NANOSECONDS_PER_SECOND,
             approval_valid_ns=approval_valid_seconds * NANOSECONDS_PER_SECOND,
+            sizing=spec.sizing or Sizing(),
+            strategy_limits={one.name: one.limits for one in spec.strategies if one.limits is not None},
+            strategy_sizing={one.name: one.sizing for one in spec.strategies if one.sizing is not None},
+            strategy_budgets_paise={
+                one.name: one.budget_paise for one in spec.strategies if one.budget_paise is not None
+            },
         )
 
 
@@ -106,12 +121,19 @@ def _at(day: date, clock_time: str) -> int:
     return ist_to_ns(day, time.fromisoformat(clock_time))
 
 
-def _tighter_loss(spec: SessionSpec) -> Loss | None:
-    limits, found = spec.limits, list[Loss]()
+def tightest_loss(limits: RiskLimits, *, capital_paise: int) -> Loss | None:
+    """The first limit on the day's loss that is reached; None where there is none. One R is what a trade may risk."""
+    found = list[Loss]()
     if limits.daily_max_loss_paise is not None:
         found.append(Loss("daily_max_loss", limits.daily_max_loss_paise))
     if limits.daily_max_loss_pct is not None:
-        share = Decimal(str(limits.daily_max_loss_pct)) / 100
-        paise = int((share * spec.capital_paise).to_integral_value(ROUND_FLOOR))
-        found.append(Loss("daily_max_loss_pct", max(1, paise)))
+        found.append(Loss("daily_max_loss_pct", _share_paise(limits.daily_max_loss_pct, capital_paise=capital_paise)))
+    if limits.daily_max_loss_r is not None:
+        one_r = Decimal(str(limits.risk_per_trade_pct)) * Decimal(str(limits.daily_max_loss_r))
+        found.append(Loss("daily_max_loss_r", _share_paise(one_r, capital_paise=capital_paise)))
     return min(found, key=lambda loss: loss.limit_paise, default=None)
+
+
+def _share_paise(percent: float | Decimal, *, capital_paise: int) -> int:
+    share = Decimal(str(percent)) / 100
+    return max(1, int((share * capital_paise).to_integral_value(ROUND_FLOOR)))

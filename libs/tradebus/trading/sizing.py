@@ -1,39 +1,51 @@
-"""How many units a trade may take (SPEC 9). Integers throughout; fractions in the limits are cut to millionths.
+"""How many units a trade is asked for (SPEC 9), before any limit. Integers throughout; fractions are cut to millionths.
 
-    risk_per_trade_pct   capital x pct / |price - stop|            what sizing asks for
-    max_leverage         capital x leverage / price                of this position alone
-    max_exposure_pct     capital x leverage x share, less what is already open
-    capital_per_ticker   budget x leverage / price                 where a budget is given
-    max_lots_per_trade   lots x lot size
-    freeze_quantity      what the exchange takes in one order of the contract
+    risk_per_trade       capital x risk_per_trade_pct / |price - stop|
+    fixed_lots           lots x lot size
+    fixed_rupees         amount / price
+    capital_pct          capital x pct / price
+    capital_per_ticker   amount x leverage / price
 
-The smallest decides, rounded down to whole lots; on a tie the earlier in the table is named.
+`by_score` takes the share of it that the signal's confidence is.
 
-Invariants, property-tested: the quantity exceeds no limit, is a whole number of lots, is 0 below one lot, and does
-not fall when the capital grows.
+Invariants, property-tested: never more than the mode says, never negative, does not fall when the capital grows.
 """
 
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from typing import TypeVar, assert_never
 
+from tradebus.contracts.sessions import Sizing, SizingMode
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.money import round_down_to_lot
+from tradebus.kernel.money import format_rupees
 
 _MILLIONTHS = 1_000_000
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Sized:
-    """`quantity` in units, 0 for no trade; `rule` the limit that decided; `requested` what the risk alone allowed."""
+class SizeWish:
+    """What a size is asked by. Money in paise, per unit; a step is a lot of the contract, or one unit of a group, whose
+    largest leg has `lots_per_step` lots. `confidence` is in 0..1."""
 
-    quantity: int
+    sizing: Sizing
+    capital_paise: int
+    price_paise: int
+    risk_paise: int
+    step: int
+    lots_per_step: int
+    risk_per_trade_pct: float
+    max_leverage: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class SizeWanted:
+    """Units, not yet whole steps; the mode's name, and its figures for people."""
+
     rule: str
-    requested: int
-
-    @property
-    def reduced(self) -> bool:
-        """Whether a limit cut what the risk per trade asked for."""
-        return self.quantity < self.requested
+    units: int
+    why: str
 
 
 def millionths(value: float | Decimal) -> int:
@@ -41,50 +53,53 @@ def millionths(value: float | Decimal) -> int:
     return int((Decimal(str(value)) * _MILLIONTHS).to_integral_value(rounding=ROUND_FLOOR))
 
 
-def position_size(
-    *,
-    capital_paise: int,
-    price_paise: int,
-    stop_paise: int,
-    lot_size: int,
-    risk_per_trade_pct: float,
-    max_leverage: float,
-    max_exposure_pct: float,
-    open_exposure_paise: int = 0,
-    capital_per_ticker_paise: int | None = None,
-    max_lots_per_trade: int | None = None,
-    freeze_quantity: int | None = None,
-) -> Sized:
-    """The size of a new position. `max_exposure_pct` is a share (0.8), `risk_per_trade_pct` a percentage (1.0).
-
-    A stop at the price gives 0 by the rule "stop_distance". Raises InvalidInput for a price, stop or lot that is not
-    positive and for a negative limit.
-    """
-    if min(price_paise, stop_paise, lot_size) <= 0:
-        raise InvalidInput(f"sizing: price {price_paise}, stop {stop_paise} and lot {lot_size} must be positive")
-    if min(risk_per_trade_pct, max_leverage, max_exposure_pct) < 0 or open_exposure_paise < 0:
-        raise InvalidInput("sizing: limits and the open exposure must not be negative")
-    risk_per_unit_paise = abs(price_paise - stop_paise)
-    if risk_per_unit_paise == 0:
-        return Sized(0, "stop_distance", 0)
-    capital_paise = max(0, capital_paise)
-    leverage, share = millionths(max_leverage), millionths(max_exposure_pct)
-    by_risk = capital_paise * millionths(risk_per_trade_pct) // (100 * _MILLIONTHS * risk_per_unit_paise)
-    exposure_paise = capital_paise * leverage * share // _MILLIONTHS**2 - open_exposure_paise
-    limits = {
-        "risk_per_trade_pct": by_risk,
-        "max_leverage": _leveraged(capital_paise, leverage, price_paise),
-        "max_exposure_pct": max(0, exposure_paise) // price_paise,
-    }
-    if capital_per_ticker_paise is not None:
-        limits["capital_per_ticker"] = _leveraged(max(0, capital_per_ticker_paise), leverage, price_paise)
-    if max_lots_per_trade is not None:
-        limits["max_lots_per_trade"] = max_lots_per_trade * lot_size
-    if freeze_quantity is not None:
-        limits["freeze_quantity"] = freeze_quantity
-    rule = min(limits, key=lambda name: limits[name])
-    return Sized(round_down_to_lot(limits[rule], lot_size), rule, round_down_to_lot(by_risk, lot_size))
+def leveraged_paise(capital_paise: int, leverage: float, share: float = 1.0) -> int:
+    """The capital times the leverage, and of that a share; a capital that is lost gives 0. Rounded down."""
+    return max(0, capital_paise) * millionths(leverage) * millionths(share) // _MILLIONTHS**2
 
 
-def _leveraged(capital_paise: int, leverage: int, price_paise: int) -> int:
-    return capital_paise * leverage // (_MILLIONTHS * price_paise)
+def units_wanted(wish: SizeWish) -> SizeWanted:
+    """Raises InvalidInput for a price, a risk or a lot that is not positive, and for a mode without its figure."""
+    if min(wish.price_paise, wish.risk_paise, wish.step, wish.lots_per_step) <= 0:
+        raise InvalidInput(f"sizing: price {wish.price_paise} and risk {wish.risk_paise} must be positive")
+    wanted = _by_mode(wish)
+    if not wish.sizing.by_score:
+        return wanted
+    units = wanted.units * millionths(min(1.0, max(0.0, wish.confidence))) // _MILLIONTHS
+    return SizeWanted(wanted.rule, units, f"{wanted.why}, by its confidence of {wish.confidence:g}")
+
+
+def _by_mode(wish: SizeWish) -> SizeWanted:
+    sizing, capital_paise = wish.sizing, max(0, wish.capital_paise)
+    match sizing.mode:
+        case SizingMode.RISK_PER_TRADE:
+            paise = capital_paise * millionths(wish.risk_per_trade_pct) // (100 * _MILLIONTHS)
+            return _bought("risk_per_trade_pct", paise, each_paise=wish.risk_paise, wish=wish)
+        case SizingMode.FIXED_LOTS:
+            lots = _needed(sizing.lots, "lots", sizing)
+            return SizeWanted("fixed_lots", lots // wish.lots_per_step * wish.step, f"{lots} lots are asked for")
+        case SizingMode.FIXED_RUPEES:
+            paise = _needed(sizing.amount_paise, "amount", sizing)
+            return _bought("fixed_rupees", paise, each_paise=wish.price_paise, wish=wish)
+        case SizingMode.CAPITAL_PCT:
+            share = millionths(_needed(sizing.capital_pct, "capital_pct", sizing))
+            return _bought(
+                "capital_pct", capital_paise * share // (100 * _MILLIONTHS), each_paise=wish.price_paise, wish=wish
+            )
+        case SizingMode.CAPITAL_PER_TICKER:
+            paise = leveraged_paise(_needed(sizing.amount_paise, "amount", sizing), wish.max_leverage)
+            return _bought("capital_per_ticker", paise, each_paise=wish.price_paise, wish=wish)
+        case _ as never:
+            assert_never(never)
+
+
+def _bought(rule: str, paise: int, *, each_paise: int, wish: SizeWish) -> SizeWanted:
+    """As many units as the amount pays for."""
+    why = f"{rule} gives {format_rupees(paise)}, {wish.step} take {format_rupees(wish.step * each_paise)}"
+    return SizeWanted(rule, paise // each_paise, why)
+
+
+def _needed(value: T | None, name: str, sizing: Sizing) -> T:
+    if value is None:
+        raise InvalidInput(f"sizing: mode {sizing.mode} needs {name}")
+    return value

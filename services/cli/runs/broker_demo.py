@@ -148,7 +148,10 @@ def _session(wanted: BrokerDemo, user: str) -> dict[str, Any]:
     shared = {
         "mode": "live", "broker": wanted.orders_broker, "data_broker": wanted.broker, "credential": user,
     }  # fmt: skip
-    limits = {"order_timeout_seconds": timeout_seconds, "cooldown_seconds": 60, "max_trades_per_symbol_per_day": 20}
+    limits = {
+        "order_timeout_seconds": timeout_seconds, "cooldown_seconds": 60, "max_trades_per_symbol_per_day": 20,
+        "daily_max_loss_r": 3,
+    }  # fmt: skip
     if user == "asha":
         return {
             **shared, "strategies": [{"name": "orb", "parameters": {"volume_multiple": 1.1, "lock_minutes": 2}}],

@@ -10,7 +10,9 @@ from tradebus.store.book import Book
 from tradebus.store.books import FeedsBook, feeds_book, instruments_book
 
 
-def catalogue_from(book: Book, logins: StoredLogins) -> Callable[[], Awaitable[StartCatalogue]]:
+def catalogue_from(
+    book: Book, logins: StoredLogins, *, daily_max_loss_r: float | None = None
+) -> Callable[[], Awaitable[StartCatalogue]]:
     """Loads it afresh for every START: instruments are registered while the gateway runs, and starts are rare."""
 
     master, feeds = instruments_book(book), feeds_book(book)
@@ -20,7 +22,7 @@ def catalogue_from(book: Book, logins: StoredLogins) -> Callable[[], Awaitable[S
         feed, day = await _feed_in_force(feeds)
         return StartCatalogue(
             instruments=instruments, reach=await asyncio.to_thread(logins.reach, feed),
-            market_day=day,
+            market_day=day, daily_max_loss_r=daily_max_loss_r,
         )  # fmt: skip
 
     return load

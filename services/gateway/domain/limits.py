@@ -1,4 +1,5 @@
-"""The risk limits and paper settings of a START_TRADING. Names as in the contract, money in rupees without `_paise`."""
+"""The risk limits, sizes and paper settings of a START_TRADING. Names as in the contract, money in rupees and without
+`_paise`."""
 
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -8,13 +9,18 @@ from pydantic import ValidationError
 from services.gateway.domain.problems import Problems, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.base import Model
-from tradebus.contracts.sessions import PaperSettings, RiskLimits
+from tradebus.contracts.sessions import PaperSettings, RiskLimits, Sizing, SizingMode
+from tradebus.kernel.errors import nearest
 
 M = TypeVar("M", bound=Model)
 
 _PAISE = "_paise"
-_MONEY_FIELDS = {name.removesuffix(_PAISE): name for name in RiskLimits.model_fields if name.endswith(_PAISE)}
 LIMIT_NAMES = tuple(name.removesuffix(_PAISE) for name in RiskLimits.model_fields)
+# What each mode of sizing is told by.
+_FIGURE_OF = {
+    SizingMode.FIXED_LOTS: "lots", SizingMode.FIXED_RUPEES: "amount", SizingMode.CAPITAL_PCT: "capital_pct",
+    SizingMode.CAPITAL_PER_TICKER: "amount",
+}  # fmt: skip
 
 
 def read_limits(data: dict[str, Any], problems: Problems) -> RiskLimits | None:
@@ -23,33 +29,57 @@ def read_limits(data: dict[str, Any], problems: Problems) -> RiskLimits | None:
         problems.add("data.risk_limits", "is the same as limits; give one of the two")
         return None
     name = "risk_limits" if "risk_limits" in data else "limits"
-    at, value = f"data.{name}", data.get(name, {})
-    if not isinstance(value, dict):
-        problems.add(at, f"must be an object, not {kind_of(value)}")
-        return None
-    problems.unknown_keys(at, value, LIMIT_NAMES)
-    fields: dict[str, Any] = {}
-    for key, item in value.items():
-        if key in _MONEY_FIELDS:
-            fields[_MONEY_FIELDS[key]] = money_paise(item, at=f"{at}.{key}", problems=problems)
-        elif key in LIMIT_NAMES:
-            fields[key] = plain(item)
-    limits = _validated(RiskLimits, fields, at, problems)
+    at = f"data.{name}"
+    limits = read_part(RiskLimits, data.get(name, {}), at, problems)
     if limits is not None:
-        _check_times(limits, at, problems)
+        check_times(limits, at, problems)
     return limits
 
 
 def read_paper(value: Any, problems: Problems) -> PaperSettings | None:
     """`data.paper`; the defaults where absent."""
+    return PaperSettings() if value is None else read_part(PaperSettings, value, "data.paper", problems)
+
+
+def read_sizing(value: Any, at: str, problems: Problems) -> Sizing | None:
+    """How large trades are asked for: a mode's name, or an object with what the mode needs. None where absent."""
     if value is None:
-        return PaperSettings()
-    if not isinstance(value, dict):
-        problems.add("data.paper", f"must be an object, not {kind_of(value)}")
         return None
-    problems.unknown_keys("data.paper", value, tuple(PaperSettings.model_fields))
-    known = {key: plain(item) for key, item in value.items() if key in PaperSettings.model_fields}
-    return _validated(PaperSettings, known, "data.paper", problems)
+    given = {"mode": value} if isinstance(value, str) else value
+    if isinstance(given, dict) and isinstance(given.get("mode"), str):
+        known = [mode.value for mode in SizingMode]
+        if given["mode"] not in known:
+            hint = nearest(given["mode"], known) or "; known: " + ", ".join(known)
+            problems.add(f"{at}.mode", f"unknown mode{hint}")
+            return None
+        given = {**given, "mode": SizingMode(given["mode"])}
+    sizing = read_part(Sizing, given, at, problems)
+    if sizing is None:
+        return None
+    figure = _FIGURE_OF.get(sizing.mode)
+    for name in dict.fromkeys(_FIGURE_OF.values()):
+        if name == figure and name not in given:
+            problems.add(f"{at}.{name}", f"is missing: mode {sizing.mode} needs it")
+        elif name != figure and name in given:
+            problems.add(f"{at}.{name}", f"says nothing to mode {sizing.mode}: leave it out, or name another mode")
+    return sizing
+
+
+def read_part(model: type[M], value: Any, at: str, problems: Problems) -> M | None:
+    """An object as this model, money in rupees under names without `_paise`. None after a problem."""
+    if not isinstance(value, dict):
+        problems.add(at, f"must be an object, not {kind_of(value)}")
+        return None
+    money = {name.removesuffix(_PAISE): name for name in model.model_fields if name.endswith(_PAISE)}
+    names = tuple(name.removesuffix(_PAISE) for name in model.model_fields)
+    problems.unknown_keys(at, value, names)
+    fields: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in money:
+            fields[money[key]] = money_paise(item, at=f"{at}.{key}", problems=problems)
+        elif key in names:
+            fields[key] = plain(item)
+    return _validated(model, fields, at, problems)
 
 
 def _validated(model: type[M], fields: dict[str, Any], at: str, problems: Problems) -> M | None:
@@ -62,7 +92,7 @@ def _validated(model: type[M], fields: dict[str, Any], at: str, problems: Proble
     return None
 
 
-def _check_times(limits: RiskLimits, at: str, problems: Problems) -> None:
+def check_times(limits: RiskLimits, at: str, problems: Problems) -> None:
     """Guards that contradict each other would silently block every entry."""
     order = ("safe_trading_start", "safe_trading_end", "hard_trading_end")
     given = [(name, time) for name in order if (time := getattr(limits, name)) is not None]

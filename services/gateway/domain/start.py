@@ -12,11 +12,11 @@ from typing import Any
 
 from services.gateway.domain import brokers
 from services.gateway.domain.brokers import Reach, read_route
-from services.gateway.domain.limits import read_limits, read_paper
+from services.gateway.domain.limits import read_limits, read_paper, read_part, read_sizing
 from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
-from tradebus.contracts.sessions import SessionSpec, StrategySpec
+from tradebus.contracts.sessions import Mode, RiskLimits, ScopeLimits, SessionSpec, StrategySpec
 from tradebus.kernel.errors import nearest
 
 MAX_SYMBOLS = 200
@@ -25,7 +25,9 @@ MAX_NAME = 64
 _SYMBOLS_SHOWN = 10
 _LIKENESS = 0.7  # NIFTI for NIFTY, not SENSEX for NSEI
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_FIELDS = (*brokers.FIELDS, "strategies", "symbols", "underlyings", "capital", "limits", "risk_limits", "paper")
+_FIELDS = (
+    *brokers.FIELDS, "strategies", "symbols", "underlyings", "capital", "limits", "risk_limits", "paper", "sizing",
+)  # fmt: skip
 
 _NOWHERE = Reach()
 
@@ -33,11 +35,13 @@ _NOWHERE = Reach()
 @dataclass(frozen=True, slots=True)
 class StartCatalogue:
     """What a session may name. `market_day` is the day that the feed in force is at, None where none has begun: what
-    expired before it cannot be named."""
+    expired before it cannot be named. `daily_max_loss_r` is the desk's own (DAILY_MAX_LOSS_R): a live session that says
+    none has it, and none may say more."""
 
     instruments: InstrumentMaster
     reach: Reach = _NOWHERE
     market_day: date | None = None
+    daily_max_loss_r: float | None = None
 
 
 def read_start(
@@ -52,13 +56,31 @@ def read_start(
     capital = money_paise(data.get("capital"), at="data.capital", problems=problems, required=True)
     limits = read_limits(data, problems)
     paper = read_paper(data.get("paper"), problems)
+    sizing = read_sizing(data.get("sizing"), "data.sizing", problems)
+    if limits is not None and route.mode is Mode.LIVE:
+        limits = _of_live(limits, catalogue.daily_max_loss_r, problems)
     if problems or capital is None or limits is None or paper is None:
         return None
     return SessionSpec(
         session_id="", user_id=user_id, mode=route.mode, broker=route.broker, data_broker=route.data_broker,
         credential=route.credential, symbols=symbols, strategies=tuple(strategies.values()), capital_paise=capital,
-        limits=limits, paper=paper,
+        limits=limits, paper=paper, sizing=sizing,
     )  # fmt: skip
+
+
+def _of_live(limits: RiskLimits, desk_r: float | None, problems: Problems) -> RiskLimits:
+    """Real money never trades without a day's last line in R (SPEC 9)."""
+    at, own = "data.limits.daily_max_loss_r", limits.daily_max_loss_r
+    if own is None and desk_r is None:
+        problems.add(
+            at, 'is missing: mode "live" needs it (3: the day ends at a loss of three times what one trade may risk); '
+            "DAILY_MAX_LOSS_R in the gateway's environment sets it for every live session",
+        )  # fmt: skip
+    elif own is None:
+        return limits.model_copy(update={"daily_max_loss_r": desk_r})
+    elif desk_r is not None and own > desk_r:
+        problems.add(at, f"must be at most {desk_r:g}, as DAILY_MAX_LOSS_R in the gateway's environment says")
+    return limits
 
 
 def strategies_in(data: dict[str, Any]) -> list[tuple[str, StrategySpec]]:
@@ -89,7 +111,7 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
         problems.add(at, f"must be a name or an object, not {kind_of(item)}")
         return None
     before = len(problems.errors)
-    problems.unknown_keys(at, item, ("name", "parameters", "path"))
+    problems.unknown_keys(at, item, ("name", "parameters", "path", "limits", "sizing", "budget"))
     name, parameters, path = item.get("name"), item.get("parameters", {}), item.get("path")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         problems.add(f"{at}.name", "must be a strategy's name: 1 to 64 letters, digits or . _ -")
@@ -99,9 +121,15 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
         problems.secret_keys(f"{at}.parameters", parameters)
     if path is not None and (not isinstance(path, str) or not path):
         problems.add(f"{at}.path", "must be the path of a Python file")
+    given = item.get("limits")
+    limits = None if given is None else read_part(ScopeLimits, given, f"{at}.limits", problems)
+    sizing = read_sizing(item.get("sizing"), f"{at}.sizing", problems)
+    budget = money_paise(item.get("budget"), at=f"{at}.budget", problems=problems)
     if len(problems.errors) > before:
         return None
-    return StrategySpec(name=str(name), parameters=plain(parameters), path=path)
+    return StrategySpec(
+        name=str(name), parameters=plain(parameters), path=path, limits=limits, sizing=sizing, budget_paise=budget
+    )
 
 
 def _symbols(data: dict[str, Any], catalogue: StartCatalogue, problems: Problems) -> tuple[str, ...]:

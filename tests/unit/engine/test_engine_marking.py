@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from testkit.engine import market_of, run_engine, session
 from testkit.histories import write_history
 
-from tradebus.contracts.sessions import PaperSettings
+from tradebus.contracts.sessions import PaperSettings, ScopeLimits, StrategySpec
 from tradebus.engine.engine import Engine, EngineSettings
 from tradebus.engine.history import MinuteHistory
 
@@ -28,6 +28,20 @@ def run_marking_every_slice(path: Path, sessions) -> Engine:
         pass
     engine.finish()
     return engine
+
+
+@pytest.mark.parametrize("loss", [200_000, 1_000_000])
+def test_a_symbol_and_a_strategy_are_halted_at_the_same_slice(path: Path, loss: int) -> None:
+    own = StrategySpec(name="orb", limits=ScopeLimits(daily_max_loss_paise=loss, consecutive_losses_limit=2))
+    sessions = [
+        session(
+            "asha", ("BANKNIFTY", "NIFTY"), (own, "ema_20_50"), daily_max_loss_pct=None, symbol_max_loss_paise=loss,
+            risk_per_trade_pct=5.0, cooldown_seconds=0, max_trades_per_symbol_per_day=50,
+        )
+    ]  # fmt: skip
+    put_off, every_slice = run_engine(path, sessions).record, run_marking_every_slice(path, sessions).record
+    assert list(put_off.verdicts) == list(every_slice.verdicts)
+    assert any("symbol_max_loss" in row for row in every_slice.verdicts)
 
 
 @given(

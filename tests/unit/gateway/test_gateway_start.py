@@ -1,6 +1,7 @@
 """START_TRADING's data: what it asks for, and what is wrong with it."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.domain.body import ExternalCommand, read_command
+from services.gateway.domain.brokers import Reach
 from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import StartCatalogue, read_start
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.contracts.sessions import Mode, SessionSpec, StrategySpec
+from tradebus.contracts.sessions import Mode, ScopeLimits, SessionSpec, Sizing, SizingMode, StrategySpec
 
 
 def index(number: int, symbol: str) -> Instrument:
@@ -81,6 +83,51 @@ def test_strategies_carry_parameters_and_a_path() -> None:
     assert spec.strategies[1].name == "ema_20_50"
 
 
+def test_sizes_budgets_and_a_strategys_limits_in_rupees() -> None:
+    spec = spec_of(
+        sizing={"mode": "fixed_rupees", "amount": 20_000.5, "by_score": True},
+        limits={"symbol_max_loss": 500, "max_orders_per_minute": 3},
+        strategies=[{"name": "orb", "limits": {"daily_max_loss": 100}, "budget": "5000", "sizing": {"lots": 2, "mode":
+        "fixed_lots"}}, "ema_20_50"],
+    )  # fmt: skip
+    assert spec.sizing == Sizing(mode=SizingMode.FIXED_RUPEES, amount_paise=2_000_050, by_score=True)
+    assert (spec.limits.symbol_max_loss_paise, spec.limits.max_orders_per_minute) == (50_000, 3)
+    assert spec.strategies[0] == StrategySpec(
+        name="orb", limits=ScopeLimits(daily_max_loss_paise=10_000), budget_paise=500_000,
+        sizing=Sizing(mode=SizingMode.FIXED_LOTS, lots=2),
+    )  # fmt: skip
+    assert spec.strategies[1] == StrategySpec(name="ema_20_50")
+    assert SessionSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+LIVE: dict[str, Any] = {**GOOD, "mode": "live", "broker": "upstox", "access_token": "a-token-of-today"}
+SANDBOXED = replace(CATALOGUE, reach=Reach(feed="kite", sandboxed=frozenset({"upstox"})))
+
+
+def test_a_live_session_without_a_days_limit_in_r_is_refused_by_the_fields_name() -> None:
+    spec, errors = read(LIVE, SANDBOXED)
+    assert spec is None
+    assert list(errors) == ["data.limits.daily_max_loss_r"]
+    assert "DAILY_MAX_LOSS_R" in errors["data.limits.daily_max_loss_r"]
+    spec, errors = read({**LIVE, "limits": {"daily_max_loss_r": 2.5}}, SANDBOXED)
+    assert errors == {}
+    assert spec is not None
+    assert spec.limits.daily_max_loss_r == 2.5
+
+
+def test_the_desks_own_limit_in_r_holds_for_live_sessions_and_for_no_other() -> None:
+    desk = replace(SANDBOXED, daily_max_loss_r=3.0)
+    live, errors = read(LIVE, desk)
+    assert errors == {}
+    assert live is not None
+    assert live.limits.daily_max_loss_r == 3.0
+    _, errors = read({**LIVE, "limits": {"daily_max_loss_r": 3.5}}, desk)
+    assert errors["data.limits.daily_max_loss_r"].startswith("must be at most 3")
+    paper, _ = read(GOOD, desk)
+    assert paper is not None
+    assert paper.limits.daily_max_loss_r is None
+
+
 def test_limits_may_be_called_risk_limits() -> None:
     assert spec_of(risk_limits={"max_concurrent_trades": 7}).limits.max_concurrent_trades == 7
 
@@ -138,6 +185,23 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"limits": {"max_concurrent_trades": 0}}, "data.limits.max_concurrent_trades", "greater than or equal to 1"),
     ({"limits": {"order_timeout_seconds": 10**12}}, "data.limits.order_timeout_seconds", "equal to 10000000"),
     ({"limits": {"cooldown_seconds": 10**12}}, "data.limits.cooldown_seconds", "equal to 10000000"),
+    ({"limits": {"daily_max_loss_r": 0}}, "data.limits.daily_max_loss_r", "greater than 0"),
+    ({"limits": {"symbol_max_loss": -1}}, "data.limits.symbol_max_loss", "must be above 0"),
+    ({"sizing": 5}, "data.sizing", "must be an object, not a number"),
+    ({"sizing": "fixed_lot"}, "data.sizing.mode", "did you mean 'fixed_lots'?"),
+    ({"sizing": "fixed_lots"}, "data.sizing.lots", "is missing: mode fixed_lots needs it"),
+    ({"sizing": {"mode": "fixed_rupees", "lots": 2}}, "data.sizing.amount", "is missing"),
+    ({"sizing": {"mode": "fixed_rupees", "amount": 5, "lots": 2}}, "data.sizing.lots", "says nothing to mode"),
+    ({"sizing": {"mode": "fixed_lots", "lots": 0}}, "data.sizing.lots", "greater than or equal to 1"),
+    ({"sizing": {"mode": "fixed_rupees", "amount": 0}}, "data.sizing.amount", "must be above 0"),
+    ({"strategies": [{"name": "orb", "limits": 3}]}, "data.strategies[0].limits", "must be an object"),
+    (
+        {"strategies": [{"name": "orb", "limits": {"daily_max_los": 3}}]},
+        "data.strategies[0].limits.daily_max_los",
+        "did you mean 'daily_max_loss'?",
+    ),
+    ({"strategies": [{"name": "orb", "budget": 0}]}, "data.strategies[0].budget", "must be above 0"),
+    ({"strategies": [{"name": "orb", "sizing": "lots"}]}, "data.strategies[0].sizing.mode", "unknown mode"),
     ({"limits": {"max_lots_per_trade": 10**12}}, "data.limits.max_lots_per_trade", "equal to 1000000000"),
     ({"paper": {"latency_ms": 10**12}}, "data.paper.latency_ms", "equal to 1000000000"),
     ({"paper": {"slippage_bps": 10_000}}, "data.paper.slippage_bps", "less than or equal to 9999"),

@@ -309,18 +309,19 @@ def test_less_than_one_lot_blocks() -> None:
 
 
 def test_an_index_trades_in_whole_lots_of_its_day() -> None:
-    verdict = ask(entry(instrument=INDEX, price_paise=4_800_000, stop_paise=4_795_000), situation(max_leverage=20.0))
+    verdict = ask(entry(instrument=INDEX, price_paise=4_800_000, stop_paise=4_792_000), situation(max_leverage=20.0))
     assert verdict.approval is not None
     assert verdict.approval.lot_size == 15
-    assert verdict.approval.holding.quantity == 195  # 200 by risk, in lots of 15
+    assert verdict.approval.holding.quantity == 120  # 125 by risk, in lots of 15
 
 
 def test_the_order_of_the_rules_is_the_documented_one() -> None:
     assert [rule.__name__ for rule in ENTRY_RULES] == [
-        "kill_switch", "session_stopping", "session_halted", "session_paused", "stale_signal", "data_gap",
-        "market_closed", "safe_trading_start", "safe_trading_end", "hard_trading_end", "invalid_stop", "invalid_target",
-        "daily_max_loss", "consecutive_losses_limit", "duplicate_position", "opposite_position",
-        "max_concurrent_trades", "max_trades_per_symbol_per_day", "cooldown_seconds",
+        "kill_switch", "session_stopping", "session_halted", "session_paused", "part_halted", "stale_signal",
+        "data_gap", "market_closed", "safe_trading_start", "safe_trading_end", "hard_trading_end", "invalid_stop",
+        "invalid_target", "daily_max_loss", "consecutive_losses_limit", "symbol_max_loss", "duplicate_position",
+        "opposite_position", "max_concurrent_trades", "max_positions", "max_trades_per_symbol_per_day",
+        "cooldown_seconds", "order_min_interval_ms", "max_orders_per_minute",
     ]  # fmt: skip
 
 
@@ -343,7 +344,9 @@ def test_what_the_exchange_takes_in_one_order_bounds_an_entry() -> None:
     """10,000 units by the risk, 1,800 by the freeze quantity of 2024; the day's master says another."""
     signal = entry(instrument=CALL, price_paise=10_000, stop_paise=9_900)
     reduced = ask(signal, listing(CALL))
-    assert (reduced.kind, reduced.rule, reduced.detail) == (VerdictKind.REDUCE, "freeze_quantity", "1800 of 10000")
+    assert (reduced.kind, reduced.rule, reduced.detail) == (
+        VerdictKind.REDUCE, "freeze_quantity", "1800 of 10000: freeze_quantity leaves 1800, the least is 50",
+    )  # fmt: skip
     masters = CALL.model_copy(update={"lot_size": 25, "freeze_quantity": 1_780, "terms_on": date(2024, 1, 10)})
     reduced = ask(signal, listing(masters))
     assert reduced.approval is not None

@@ -26,6 +26,7 @@ from testkit.risk import (
 from services.risk.adapters.codec import decode, encode
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.registry import parse
+from tradebus.contracts.sessions import ScopeLimits, StrategySpec
 from tradebus.contracts.signals import Side
 from tradebus.kernel.time import ist_date
 from tradebus.risk.commands import CommandKind
@@ -42,10 +43,18 @@ LIMITS: dict[str, Any] = {
     "max_concurrent_trades": 3, "max_trades_per_symbol_per_day": 4, "cooldown_seconds": 20, "max_leverage": 1.5,
     "max_exposure_pct": 0.8, "risk_per_trade_pct": 5.0, "daily_max_loss_paise": 200_000, "daily_max_loss_pct": None,
     "consecutive_losses_limit": 3,
-    "max_lots_per_trade": 150,
+    "max_lots_per_trade": 150, "max_positions": 2, "order_min_interval_ms": 3_000, "max_orders_per_minute": 4,
+    "symbol_max_loss_paise": 90_000, "max_exposure_paise": 9_000_000,
 }  # fmt: skip
-SPEC = spec(capital_paise=CAPITAL, **LIMITS)
-EXPOSURE_MAX = int(CAPITAL * 1.5 * 0.8)
+OWN = ScopeLimits(max_concurrent_trades=1, daily_max_loss_paise=80_000)
+BUDGET = 4_000_000
+SPEC = spec(
+    capital_paise=CAPITAL, **LIMITS,
+    strategies=[
+        StrategySpec(name="orb"), StrategySpec(name="ema", limits=OWN), StrategySpec(name="micro", budget_paise=BUDGET),
+    ],
+)  # fmt: skip
+EXPOSURE_MAX = LIMITS["max_exposure_paise"]
 SYMBOLS, STRATEGIES = (STOCK, OTHER), ("orb", "ema", "micro")
 
 
@@ -71,6 +80,7 @@ class World:
     trades: dict[str, Trade] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     last_ns: dict[str, int] = field(default_factory=dict)
+    approved_ns: list[int] = field(default_factory=list)
     paused: bool = False
     stopped: bool = False
     killed: bool = False
@@ -110,6 +120,14 @@ class World:
             assert other.symbol != new.symbol or other.side is new.side
         assert self.counts.get(new.symbol, 0) < LIMITS["max_trades_per_symbol_per_day"]
         assert self.now_ns - self.last_ns.get(new.symbol, 0) >= LIMITS["cooldown_seconds"] * SECOND
+        assert len({trade.approval.holding.symbol for trade in self.trades.values()} | {new.symbol}) <= 2
+        assert not self.approved_ns or self.now_ns - self.approved_ns[-1] >= 3 * SECOND
+        assert sum(self.now_ns - ts_ns < 60 * SECOND for ts_ns in self.approved_ns) < LIMITS["max_orders_per_minute"]
+        self.approved_ns.append(self.now_ns)
+        own = [trade for trade in self.trades.values() if trade.approval.holding.strategy == new.strategy]
+        assert new.strategy != "ema" or not own
+        tied = sum(trade.exposure_paise for trade in own) + new.quantity * new.price_paise
+        assert new.strategy != "micro" or tied <= BUDGET * 15 // 10
         exposure = sum(trade.exposure_paise for trade in self.trades.values()) + new.quantity * new.price_paise
         assert exposure <= EXPOSURE_MAX
         assert new.quantity * abs(new.price_paise - approval.stop_paise) <= CAPITAL * 5 // 100

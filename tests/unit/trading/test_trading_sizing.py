@@ -1,4 +1,4 @@
-"""Sizing never exceeds a limit, keeps whole lots, and grows with capital."""
+"""What a trade is asked for: never more than its mode says, never negative, and growing with the capital."""
 
 from fractions import Fraction
 from typing import Any
@@ -7,123 +7,105 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradebus.contracts.sessions import Sizing, SizingMode
 from tradebus.kernel.errors import InvalidInput
-from tradebus.trading.sizing import Sized, millionths, position_size
+from tradebus.trading.sizing import SizeWish, leveraged_paise, millionths, units_wanted
 
 PLAIN: dict[str, Any] = {
-    "capital_paise": 100_000_000,  # ₹10 lakh
-    "price_paise": 10_000,
-    "stop_paise": 9_900,
-    "lot_size": 1,
-    "risk_per_trade_pct": 1.0,
-    "max_leverage": 2.0,
-    "max_exposure_pct": 0.8,
-}
+    "sizing": Sizing(), "capital_paise": 100_000_000, "price_paise": 10_000, "risk_paise": 100, "step": 1,
+    "lots_per_step": 1, "risk_per_trade_pct": 1.0, "max_leverage": 2.0, "confidence": 0.5,
+}  # fmt: skip
 
 
-def size(**changed: Any) -> Sized:
-    return position_size(**{**PLAIN, **changed})
+def units(**changed: Any) -> int:
+    return units_wanted(SizeWish(**{**PLAIN, **changed})).units
 
 
-requests = st.fixed_dictionaries(
+def by(mode: str, **figures: Any) -> Sizing:
+    return Sizing(mode=SizingMode(mode), **figures)
+
+
+SIZINGS = st.sampled_from(
+    [
+        by("risk_per_trade"), by("fixed_lots", lots=3), by("fixed_rupees", amount_paise=5_000_000),
+        by("capital_pct", capital_pct=12.5), by("capital_per_ticker", amount_paise=2_500_000),
+    ]
+).flatmap(lambda one: st.booleans().map(lambda score: one.model_copy(update={"by_score": score})))  # fmt: skip
+WISHES = st.fixed_dictionaries(
     {
+        "sizing": SIZINGS,
         "capital_paise": st.integers(-1_000_000, 10**12),
         "price_paise": st.integers(1, 10**7),
-        "stop_paise": st.integers(1, 10**7),
-        "lot_size": st.integers(1, 500),
+        "risk_paise": st.integers(1, 10**7),
+        "step": st.integers(1, 500),
+        "lots_per_step": st.integers(1, 4),
         "risk_per_trade_pct": st.floats(0.01, 100).map(lambda value: round(value, 3)),
         "max_leverage": st.floats(0.1, 10).map(lambda value: round(value, 2)),
-        "max_exposure_pct": st.floats(0.01, 1).map(lambda value: round(value, 2)),
-        "open_exposure_paise": st.integers(0, 10**11),
-        "capital_per_ticker_paise": st.none() | st.integers(0, 10**11),
-        "max_lots_per_trade": st.none() | st.integers(0, 50),
+        "confidence": st.floats(0, 1).map(lambda value: round(value, 4)),
     }
 )
 
 
-@given(requests)
-def test_no_limit_is_exceeded(request: dict[str, Any]) -> None:
-    sized = position_size(**request)
-    capital = max(0, request["capital_paise"])
-    leverage = Fraction(str(request["max_leverage"]))
-    value = sized.quantity * request["price_paise"]
-    risk = sized.quantity * abs(request["price_paise"] - request["stop_paise"])
-    assert risk <= capital * Fraction(str(request["risk_per_trade_pct"])) / 100
-    assert value <= capital * leverage
-    if sized.quantity:
-        share = Fraction(str(request["max_exposure_pct"]))
-        assert value + request["open_exposure_paise"] <= capital * leverage * share
-    if request["capital_per_ticker_paise"] is not None:
-        assert value <= request["capital_per_ticker_paise"] * leverage
-    if request["max_lots_per_trade"] is not None:
-        assert sized.quantity <= request["max_lots_per_trade"] * request["lot_size"]
+@given(WISHES)
+def test_no_mode_asks_for_more_than_it_says(wish: dict[str, Any]) -> None:
+    sizing, capital, wanted = wish["sizing"], max(0, wish["capital_paise"]), units(**wish)
+    leverage = Fraction(str(wish["max_leverage"]))
+    most = {
+        "risk_per_trade": capital * Fraction(str(wish["risk_per_trade_pct"])) / 100 / wish["risk_paise"],
+        "fixed_lots": Fraction(3 * wish["step"], wish["lots_per_step"]),
+        "fixed_rupees": Fraction(5_000_000, wish["price_paise"]),
+        "capital_pct": capital * Fraction("12.5") / 100 / wish["price_paise"],
+        "capital_per_ticker": 2_500_000 * leverage / wish["price_paise"],
+    }[sizing.mode]
+    if sizing.by_score:
+        most *= Fraction(str(wish["confidence"]))
+    assert 0 <= wanted <= most
 
 
-@given(requests)
-def test_only_whole_lots_are_taken(request: dict[str, Any]) -> None:
-    sized = position_size(**request)
-    assert sized.quantity % request["lot_size"] == sized.requested % request["lot_size"] == 0
-    assert 0 <= sized.quantity <= sized.requested
+@given(WISHES, st.integers(0, 10**11))
+def test_more_capital_never_gives_less(wish: dict[str, Any], more: int) -> None:
+    assert units(**{**wish, "capital_paise": wish["capital_paise"] + more}) >= units(**wish)
 
 
-@given(requests)
-def test_the_named_limit_alone_gives_the_same_size(request: dict[str, Any]) -> None:
-    sized = position_size(**request)
-    loose: dict[str, dict[str, Any]] = {
-        "risk_per_trade_pct": {"risk_per_trade_pct": 10.0**12},
-        "max_leverage": {"max_leverage": 10.0**12},
-        "max_exposure_pct": {"max_exposure_pct": 10.0**12},
-        "capital_per_ticker": {"capital_per_ticker_paise": None},
-        "max_lots_per_trade": {"max_lots_per_trade": None},
-    }
-    # Leverage is a factor of two other limits, so it can only be loosened where it is not part of the one named.
-    kept = {sized.rule, "stop_distance"} | (
-        {"max_leverage"} if sized.rule in ("max_exposure_pct", "capital_per_ticker") else set()
-    )
-    for name, change in loose.items():
-        if name not in kept:
-            request = {**request, **change}
-    assert position_size(**request).quantity == sized.quantity
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, 10_000),  # 1 % of ₹10 lakh over ₹1 a unit
+        ({"sizing": by("fixed_lots", lots=4), "step": 75}, 300),
+        ({"sizing": by("fixed_lots", lots=4), "step": 1, "lots_per_step": 3}, 1),  # of a group, whole units
+        ({"sizing": by("fixed_rupees", amount_paise=1_005_000)}, 100),
+        ({"sizing": by("capital_pct", capital_pct=10.0)}, 1_000),
+        ({"sizing": by("capital_per_ticker", amount_paise=1_000_000)}, 200),
+        ({"sizing": by("fixed_lots", lots=4, by_score=True), "step": 75}, 150),
+        ({"sizing": Sizing(by_score=True), "confidence": 0.0}, 0),
+    ],
+)
+def test_each_mode_by_its_figures(changes: dict[str, Any], wanted: int) -> None:
+    assert units(**changes) == wanted
 
 
-@given(requests, st.integers(0, 10**11))
-def test_more_capital_never_gives_less(request: dict[str, Any], more: int) -> None:
-    richer = {**request, "capital_paise": request["capital_paise"] + more}
-    assert position_size(**richer).quantity >= position_size(**request).quantity
+@pytest.mark.parametrize(
+    ("mode", "needs"),
+    [
+        ("fixed_lots", "lots"),
+        ("fixed_rupees", "amount"),
+        ("capital_pct", "capital_pct"),
+        ("capital_per_ticker", "amount"),
+    ],
+)
+def test_a_mode_without_its_figure_is_refused_by_name(mode: str, needs: str) -> None:
+    with pytest.raises(InvalidInput, match=f"mode {mode} needs {needs}"):
+        units(sizing=by(mode))
 
 
-def test_risk_per_trade_decides_when_nothing_is_tighter() -> None:
-    # 1 % of ₹10 lakh is ₹10,000; ₹1 a unit at risk.
-    assert size() == Sized(10_000, "risk_per_trade_pct", 10_000)
-    assert not size().reduced
+@pytest.mark.parametrize("name", ["price_paise", "risk_paise", "step", "lots_per_step"])
+def test_what_is_not_positive_is_an_error(name: str) -> None:
+    with pytest.raises(InvalidInput):
+        units(**{name: 0})
 
 
-def test_the_limit_that_cut_is_named() -> None:
-    assert size(stop_paise=9_990) == Sized(16_000, "max_exposure_pct", 100_000)
-    assert size(stop_paise=9_990, max_exposure_pct=1.0) == Sized(20_000, "max_leverage", 100_000)
-    assert size(max_lots_per_trade=2, lot_size=75) == Sized(150, "max_lots_per_trade", 9_975)
-    assert size(capital_per_ticker_paise=1_000_000) == Sized(200, "capital_per_ticker", 10_000)
-    assert size(open_exposure_paise=160_000_000).quantity == 0
-    assert size(open_exposure_paise=160_000_000).reduced
-
-
-def test_below_one_lot_there_is_no_trade_and_the_rule_is_named() -> None:
-    assert size(lot_size=20_000) == Sized(0, "risk_per_trade_pct", 0)
-
-
-def test_a_stop_at_the_price_gives_no_trade() -> None:
-    assert size(stop_paise=10_000) == Sized(0, "stop_distance", 0)
-
-
-def test_a_lost_capital_gives_no_trade() -> None:
-    assert size(capital_paise=-5).quantity == 0
-
-
-def test_fractions_are_cut_by_their_decimal_spelling() -> None:
-    assert [millionths(value) for value in (0.1, 0.8, 2.0, 1e-7)] == [100_000, 800_000, 2_000_000, 0]
-
-
-@pytest.mark.parametrize("bad", [{"price_paise": 0}, {"lot_size": 0}, {"stop_paise": -1}, {"max_leverage": -0.1}])
-def test_nonsense_is_refused(bad: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match="sizing"):
-        size(**bad)
+def test_fractions_are_cut_to_millionths() -> None:
+    assert millionths(0.1) == 100_000
+    assert millionths(0.0000019) == 1
+    assert leveraged_paise(1_000, 2.0, 0.8) == 1_600
+    assert leveraged_paise(-1_000, 2.0) == 0

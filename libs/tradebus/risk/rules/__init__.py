@@ -1,1 +1,1 @@
-"""The rules an entry must pass: one file per family, one line each in the registry."""
+"""The rules an entry must pass: one file each, one line each in the registry."""

@@ -1,10 +1,11 @@
 """What a rule looks at, and how it says no."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_time
+from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import EntryHours, Situation
 from tradebus.risk.verdicts import RuleFinding, VerdictKind
@@ -14,13 +15,14 @@ from tradebus.trading.facts import EntrySignal
 @dataclass(frozen=True, slots=True)
 class EntryProposal:
     """An entry signal with everything the rules look at. Prices are rounded to the instrument's tick; `live` are the
-    positions open or on their way."""
+    session's positions open or on their way, `scopes` all that its limits hold over, the session first."""
 
     signal: EntrySignal
     state: RiskState
     situation: Situation
     hours: EntryHours | None
     live: list[RiskHolding]
+    scopes: Sequence[RiskScope]
     price_paise: int
     stop_paise: int
     target_paise: int | None
@@ -30,8 +32,25 @@ class EntryProposal:
     def now_ns(self) -> int:
         return self.signal.ts_event_ns
 
+    @property
+    def goes_on_with_a_group(self) -> bool:
+        """Whether a leg of its group is in or on its way."""
+        group_id = self.signal.group_id
+        return group_id is not None and any(holding.group_id == group_id for holding in self.live)
+
 
 Rule = Callable[[EntryProposal], RuleFinding | None]
+
+
+def in_scopes(
+    ask: EntryProposal, judge: Callable[[EntryProposal, RiskScope], RuleFinding | None]
+) -> RuleFinding | None:  # fmt: skip
+    """The finding of the first scope that objects; its detail says which, where it is not the session."""
+    for scope in ask.scopes:
+        found = judge(ask, scope)
+        if found is not None:
+            return replace(found, detail=f"{scope.name}: {found.detail}") if scope.name else found
+    return None
 
 
 def block(rule: str, detail: str) -> RuleFinding:

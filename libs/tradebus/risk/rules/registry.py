@@ -1,39 +1,63 @@
-"""The rules an entry must pass, in this order; the first that objects decides and gives its name. Sizing comes last.
-
-    kill_switch ─► session_stopping ─► session_halted ─► session_paused ─► stale_signal ─► data_gap ─►
-    market_closed ─► safe_trading_start ─► safe_trading_end ─► hard_trading_end ─► invalid_stop ─► invalid_target ─►
-    daily_max_loss / daily_max_loss_pct ─► consecutive_losses_limit ─► duplicate_position ─► opposite_position ─►
-    max_concurrent_trades ─► max_trades_per_symbol_per_day ─► cooldown_seconds ─► sizing
+"""The rules an entry must pass, in this order; the first that objects decides and gives its name. Sizing comes last,
+with rules of its own that leave it smaller (`size`).
 
 Whether the session trades at all comes before whether this signal is any good, that before what the portfolio bears.
 Reservations (approved, not yet opened) count as positions in every rule, so that two signals of one instant cannot
 both pass a limit.
 """
 
-from tradebus.risk.rules import data, frequency, losses, positions, prices, session, timing
 from tradebus.risk.rules.ask import EntryProposal, Rule
+from tradebus.risk.rules.data.data_gap import data_gap
+from tradebus.risk.rules.data.stale_signal import stale_signal
+from tradebus.risk.rules.frequency.cooldown_seconds import cooldown_seconds
+from tradebus.risk.rules.frequency.max_orders_per_minute import max_orders_per_minute
+from tradebus.risk.rules.frequency.max_trades_per_symbol_per_day import max_trades_per_symbol_per_day
+from tradebus.risk.rules.frequency.order_min_interval_ms import order_min_interval_ms
+from tradebus.risk.rules.losses.consecutive_losses_limit import consecutive_losses_limit
+from tradebus.risk.rules.losses.daily_max_loss import daily_max_loss
+from tradebus.risk.rules.losses.symbol_max_loss import symbol_max_loss
+from tradebus.risk.rules.positions.duplicate_position import duplicate_position
+from tradebus.risk.rules.positions.max_concurrent_trades import max_concurrent_trades
+from tradebus.risk.rules.positions.max_positions import max_positions
+from tradebus.risk.rules.positions.opposite_position import opposite_position
+from tradebus.risk.rules.prices.invalid_stop import invalid_stop
+from tradebus.risk.rules.prices.invalid_target import invalid_target
+from tradebus.risk.rules.session.kill_switch import kill_switch
+from tradebus.risk.rules.session.part_halted import part_halted
+from tradebus.risk.rules.session.session_halted import session_halted
+from tradebus.risk.rules.session.session_paused import session_paused
+from tradebus.risk.rules.session.session_stopping import session_stopping
+from tradebus.risk.rules.timing.hard_trading_end import hard_trading_end
+from tradebus.risk.rules.timing.market_closed import market_closed
+from tradebus.risk.rules.timing.safe_trading_end import safe_trading_end
+from tradebus.risk.rules.timing.safe_trading_start import safe_trading_start
 from tradebus.risk.verdicts import RuleFinding
 
 ENTRY_RULES: tuple[Rule, ...] = (
-    session.kill_switch,
-    session.session_stopping,
-    session.session_halted,
-    session.session_paused,
-    data.stale_signal,
-    data.data_gap,
-    timing.market_closed,
-    timing.safe_trading_start,
-    timing.safe_trading_end,
-    timing.hard_trading_end,
-    prices.invalid_stop,
-    prices.invalid_target,
-    losses.daily_max_loss,
-    losses.consecutive_losses_limit,
-    positions.duplicate_position,
-    positions.opposite_position,
-    positions.max_concurrent_trades,
-    frequency.max_trades_per_symbol_per_day,
-    frequency.cooldown_seconds,
+    kill_switch,
+    session_stopping,
+    session_halted,
+    session_paused,
+    part_halted,
+    stale_signal,
+    data_gap,
+    market_closed,
+    safe_trading_start,
+    safe_trading_end,
+    hard_trading_end,
+    invalid_stop,
+    invalid_target,
+    daily_max_loss,
+    consecutive_losses_limit,
+    symbol_max_loss,
+    duplicate_position,
+    opposite_position,
+    max_concurrent_trades,
+    max_positions,
+    max_trades_per_symbol_per_day,
+    cooldown_seconds,
+    order_min_interval_ms,
+    max_orders_per_minute,
 )
 
 

@@ -13,7 +13,10 @@ from tradebus.store.books.feeds import FeedRow
 from tradebus.store.memory_book import EVENTS
 
 SECRET = "very-secret-access-token"
-LIVE = {**START["data"], "mode": "live", "broker": "dhan", "client_id": "1100", "access_token": SECRET}
+LIVE = {
+    **START["data"], "mode": "live", "broker": "dhan", "client_id": "1100", "access_token": SECRET,
+    "limits": {"daily_max_loss_r": 3},
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the market data behind an entry is worth."""
+"""A signal is of the moment, or of no worth."""
 
 from tradebus.risk.rules.ask import EntryProposal, block, seconds
 from tradebus.risk.terms import Situation
@@ -11,13 +11,6 @@ def stale_signal(ask: EntryProposal) -> RuleFinding | None:
         return None
     age, limit = seconds(ask.situation.data_ns - ask.now_ns), seconds(ask.situation.terms.max_signal_age_ns)
     return block("stale_signal", f"{age} older than the market data; limit {limit} either way")
-
-
-def data_gap(ask: EntryProposal) -> RuleFinding | None:
-    """A decision made while prices were missing is made again once they are known."""
-    if ask.signal.instrument not in ask.situation.gaps:
-        return None
-    return block("data_gap", f"market data of {ask.signal.symbol} is missing: entries wait until it is filled")
 
 
 def is_timely(ts_ns: int, situation: Situation) -> bool:

@@ -1,0 +1,1 @@
+"""What the market data behind an entry is worth."""

@@ -1,0 +1,1 @@
+"""How often a symbol is traded, and how fast entries follow each other."""

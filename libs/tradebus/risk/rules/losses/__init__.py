@@ -1,0 +1,1 @@
+"""What the day has lost: of the session, of a strategy, in a symbol."""

@@ -1,0 +1,1 @@
+"""What is held already, reservations counted."""

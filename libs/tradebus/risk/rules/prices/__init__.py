@@ -1,0 +1,1 @@
+"""Whether the entry's own prices make sense."""

@@ -1,0 +1,1 @@
+"""Whether the session makes entries at all."""

@@ -1,0 +1,1 @@
+"""When an entry may be made: in the hours of its contract and of the session."""
