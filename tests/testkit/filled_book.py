@@ -12,10 +12,12 @@ from services.strategy.messages import signal_message
 from testkit.execution_service import approval
 from testkit.waiting import WALL_TIMERS
 from tradebus.calendar import contract_of
+from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.orders import Difference, OrderRole, OrderType, Reconciled, ReconcileMismatch, Transaction
 from tradebus.contracts.records import CANDLE
 from tradebus.contracts.signals import Side
+from tradebus.contracts.streams import ORDERS
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
@@ -114,6 +116,22 @@ async def put_halt(book: Book, *, session_id: str, rule: str) -> None:
     await risk.take_up(f"{session_id}-start", session_id)
     change = StateChange(session_id, RiskState(halted_rule=rule), 0)
     assert await risk.record(MessageEffect(f"{session_id}-halt", changes=[change]))
+
+
+async def put_reconciliation(book: Book, *, session_id: str, at_ns: int, held: str | None, pos_id: str | None) -> None:
+    """What execution tells of a look at the broker: a position that differs where `held` says so, an agreement else."""
+    told = Difference(what="position X", ours="65", brokers=held or "", action="look at it")
+    envelope = {
+        "event_id": f"{session_id}-{at_ns}", "ts_event_ns": at_ns, "ts_recorded_ns": at_ns, "source": "execution",
+        "trace_id": "t", "user_id": "u", "session_id": session_id, "pos_id": pos_id,
+    }  # fmt: skip
+    message: Message = (
+        Reconciled.model_validate({**envelope, "orders_checked": 1})
+        if held is None
+        else ReconcileMismatch.model_validate({**envelope, "differences": (told,)})
+    )
+    async with book.begin() as tx:
+        tx.emit(ORDERS.name, message)
 
 
 async def put_close(book: Book, instrument: Instrument, *closes_paise: int) -> None:

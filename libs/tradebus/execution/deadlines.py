@@ -33,7 +33,8 @@ def deadline_ns(trade: Trade) -> int | None:
             dues.append(entered_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
         elif closes(trade, order):
             dues.append(max(order.updated_ns, trade.pressed_ns) + _REPRICE_NS)
-    if trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders):
+    over = trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders)
+    if over and (trade.open_quantity == 0 or trade.there_quantity):
         dues.append(again_ns(trade))  # an exit was refused: once more
     return min(dues) if dues else None
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
-from tradebus.execution import lifecycle, reports
+from tradebus.execution import lifecycle, moving, opening, reports
 from tradebus.execution.leaving import exits
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -124,7 +124,7 @@ def cancel_again(order_id: str, at_ns: int) -> Decide:
     def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
         if order.state is OrderState.CANCEL_PENDING:
-            exits.cancel(order, step, at_ns=at_ns)
+            moving.cancel(order, step, at_ns=at_ns)
 
     return decide
 
@@ -156,6 +156,21 @@ def give_up_stop(order_id: str, at_ns: int) -> Decide:
 def exit_at(*, reason: str, at_ns: int) -> Decide:
     """A change that asks for the exit."""
     return lambda trade, step: exits.request_exit(trade, step, reason=reason, at_ns=at_ns)
+
+
+def missing(quantity: int, at_ns: int) -> Decide:
+    """So many units of what is held are not at the broker: they are neither covered nor closed from now on."""
+
+    def decide(trade: Trade, step: TradeStep) -> None:
+        if trade.ended or trade.missing_quantity == quantity:
+            return
+        trade.missing_quantity = quantity
+        if trade.exit_reason is not None:
+            exits.continue_exit(trade, step, at_ns=at_ns)
+        elif trade.open_quantity > 0:
+            opening.protect(trade, step, at_ns=at_ns)
+
+    return decide
 
 
 def square_off(*, hard_end_ns: int, at_ns: int) -> Decide:

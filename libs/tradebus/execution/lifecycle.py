@@ -15,8 +15,8 @@ Invariants (property-tested):
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
 from tradebus.execution.governor.ratio import CHANGES_MAX
-from tradebus.execution.leaving.exits import NOT_CANCELLABLE, cancel, continue_exit, request_exit
-from tradebus.execution.moving import heard, reach, take_quantity
+from tradebus.execution.leaving.exits import continue_exit, request_exit
+from tradebus.execution.moving import NOT_CANCELLABLE, cancel, heard, reach, take_quantity
 from tradebus.execution.opening import enter_next, protect
 from tradebus.execution.step import Modify, NewFill, Notice, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -266,6 +266,8 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
             reason = "stop_refused" if order.state is OrderState.REJECTED else "stop_cancelled_by_exchange"
             request_exit(trade, step, reason=reason, at_ns=at_ns)
             return
+        if trade.exit_reason is None:
+            protect(trade, step, at_ns=at_ns)  # one too many was cancelled, and may be needed by now
     elif order.state is OrderState.REJECTED or (not asked and order.broker_order_id is not None):
         # `deadline_ns` asks again, less and less often; asking at once would hammer a broker that refuses, or an
         # exchange whose price protection takes each of them back.

@@ -5,7 +5,7 @@ We change the quantity of stops only, and only upwards; every other change of a 
 """
 
 from tradebus.contracts.orders import OrderRole
-from tradebus.execution.step import Moved, Notice, TradeStep
+from tradebus.execution.step import Cancel, Moved, Notice, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.orders import BrokerOrder
 from tradebus.trading.states import (
@@ -26,12 +26,22 @@ _DONE = {
 }
 
 
+# An order whose answer is awaited is cancelled once the answer is there.
+NOT_CANCELLABLE = (OrderState.PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN)
+
+
 def move(order: Order, step: TradeStep, event: OrderEvent, at_ns: int) -> None:
     """Moves an order along its table and notes it in the history. Raises IllegalTransition."""
     before = order.state
     order.state = next_order_state(before, event)
     order.updated_ns = max(order.updated_ns, at_ns)
     step.history.append(Moved(order.order_id, before, order.state, event, at_ns))
+
+
+def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
+    """Asks for the cancellation of an order."""
+    move(order, step, OrderEvent.CANCEL_REQUESTED, at_ns)
+    step.requests.append(Cancel(order.order_id, at_ns))
 
 
 def heard(order: Order, step: TradeStep, event: OrderEvent, at_ns: int) -> None:

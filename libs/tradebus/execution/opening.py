@@ -7,14 +7,13 @@ the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage g
 from tradebus.calendar import Contract, protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
-from tradebus.execution.moving import move
+from tradebus.execution.moving import NOT_CANCELLABLE, cancel, move
 from tradebus.execution.step import Modify, Moved, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id, derive_tag
-from tradebus.kernel.money import round_to_tick
+from tradebus.kernel.money import round_to_tick, slices
 from tradebus.kernel.time import ist_date
 from tradebus.trading.facts import EntryApproved
-from tradebus.trading.slicing import slices
 from tradebus.trading.states import (
     OrderEvent,
     OrderState,
@@ -147,20 +146,31 @@ def _trade(approval: EntryApproved, *, contract: Contract, owner: str, at_ns: in
 
 
 def protect(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    """Covers what is held by stops: the last live one made larger, or smaller, and new ones for what is more than the
-    exchange takes in one order."""
+    """Covers what is held by stops: the last live one made larger, and new ones for what is more than the exchange
+    takes in one order. What the broker does not have is covered by none: a stop that fires would open a position."""
     stops, most = trade.all_live(OrderRole.STOP), trade.order_quantity_max
-    missing = trade.open_quantity - sum(stop.quantity - stop.filled_quantity for stop in stops)
+    missing = trade.there_quantity - sum(stop.quantity - stop.filled_quantity for stop in stops)
+    if missing < 0:
+        _uncover(stops, step, -missing, at_ns=at_ns)
+        return
     if stops and missing:
         last = stops[-1]
-        resized = last.quantity + missing
-        if most is not None and resized > most:
-            resized = max(most, last.quantity)
-        missing -= resized - last.quantity
-        _resize(last, step, resized, at_ns=at_ns)
-    if missing > 0:
+        grown = missing if most is None else min(missing, max(0, most - last.quantity))
+        missing -= grown
+        _resize(last, step, last.quantity + grown, at_ns=at_ns)
+    if missing:
         for quantity in slices(missing, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity):
             _new_stop(trade, step, quantity, at_ns=at_ns)
+
+
+def _uncover(stops: list[Order], step: TradeStep, quantity: int, *, at_ns: int) -> None:
+    for stop in reversed(stops):
+        cut = min(quantity, stop.quantity - stop.filled_quantity)
+        quantity -= cut
+        if cut and cut < stop.quantity - stop.filled_quantity:
+            _resize(stop, step, stop.quantity - cut, at_ns=at_ns)
+        elif cut and stop.state not in NOT_CANCELLABLE:
+            cancel(stop, step, at_ns=at_ns)
 
 
 def _resize(stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:

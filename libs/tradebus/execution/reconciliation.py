@@ -3,14 +3,16 @@
 Invariants (property-tested): what agrees is left alone; nothing that a report may settle is called a dispute before it
 was heard; an order that was over with us without its whole fill and lives at the broker came late, and is cancelled;
 one that has filled less there than with us, or lives there though it was filled, is a dispute; a position is a dispute
-only where nothing is under way and neither ours nor somebody else's orders explain it.
+only where nothing is under way, and where neither ours nor somebody else's orders explain it or the broker holds less
+than ours; what the broker does not hold is reckoned to trades each unit once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tradebus.contracts.orders import Difference, OrderRole, Transaction
+from tradebus.execution.trade import Trade
 from tradebus.trading.orders import UNLISTED_INSTRUMENT, BrokerOrder, BrokerStatus
 from tradebus.trading.states import TERMINAL_ORDER_STATES, OrderState
 
@@ -181,9 +183,39 @@ def traded_by_position(ours: Sequence[OwnOrder], symbols: Mapping[int, str]) -> 
     """How many units our orders have traded, by what `disputed_positions` calls the position."""
     traded: dict[str, int] = {}
     for order in ours:
-        what = _position(order.instrument, symbols)
+        what = position_name(order.instrument, symbols)
         traded[what] = traded.get(what, 0) + order.filled_quantity
     return traded
+
+
+def uncovered(*, ours: Mapping[int, int], brokers: Mapping[int, int]) -> dict[int, int]:
+    """How many units of our net the broker does not have, by instrument: closing them would open a position."""
+    found = {}
+    for instrument, net in ours.items():
+        there = brokers.get(instrument, 0) if net > 0 else -brokers.get(instrument, 0)
+        if abs(net) > max(0, there):
+            found[instrument] = abs(net) - max(0, there)
+    return found
+
+
+def allot(missing: int, trades: Iterable[Trade], *, tags: Collection[str]) -> dict[str, int]:
+    """Which trades of one instrument and account the missing units are reckoned to. First those whose entry is not
+    among the book's `tags` (another day's); then those that nobody wants to leave, so that the others find out with
+    what is there; of them the newest."""
+
+    def rank(trade: Trade) -> tuple[bool, bool, int, str]:
+        return in_book(trade, tags), trade.exit_reason is not None, -trade.created_ns, trade.pos_id
+
+    shares = {}
+    for trade in sorted(trades, key=rank):
+        shares[trade.pos_id] = min(missing, max(0, trade.open_quantity))
+        missing -= shares[trade.pos_id]
+    return shares
+
+
+def in_book(trade: Trade, tags: Collection[str]) -> bool:
+    """Whether the broker's book of these tags is the one that the trade's orders are in."""
+    return any(order.tag in tags for order in trade.orders if order.role is OrderRole.ENTRY)
 
 
 def disputed_positions(
@@ -194,27 +226,27 @@ def disputed_positions(
     symbols: Mapping[int, str],
     converted: Mapping[int, str] | None = None,
 ) -> list[Difference]:
-    """Instruments whose net intraday quantity at the broker is neither ours alone nor ours with that of others' orders.
-    `converted` says what is held there as another product: where that is it, somebody converted the position."""
-    converted = converted or {}
-    found = []
+    """Instruments whose net intraday quantity at the broker is neither ours alone nor ours with that of others' orders,
+    or is less than ours whosever orders explain it: what was closed by hand. `converted` says what is held there as
+    another product: where that is it, somebody converted the position."""
+    converted, gone, found = converted or {}, uncovered(ours=ours, brokers=brokers), list[Difference]()
     for instrument in sorted({*ours, *brokers}):
         mine, theirs = ours.get(instrument, 0), brokers.get(instrument, 0)
-        if theirs not in (mine, mine + others.get(instrument, 0)):
-            found.append(
-                Difference(
-                    what=_position(instrument, symbols),
-                    ours=str(mine),
-                    brokers=f"{theirs}, and {converted[instrument]}" if instrument in converted else str(theirs),
-                    action=(
-                        "converted at the broker: convert it back, or close it there and cancel its stop by hand"
-                        if instrument in converted
-                        else "look at it"
-                    ),
-                )
+        if instrument not in gone and theirs in (mine, mine + others.get(instrument, 0)):
+            continue
+        shown, action = str(theirs), "look at it"
+        if instrument in converted:
+            shown = f"{theirs}, and {converted[instrument]}"
+            action = "converted at the broker: convert it back, or close it there and `tradebus settle` it"
+        elif instrument in gone:
+            action = (
+                f"{gone[instrument]} not at the broker: closed by hand? Then `tradebus settle` says at which price; no "
+                "order of ours closes them"
             )
+        found.append(Difference(what=position_name(instrument, symbols), ours=str(mine), brokers=shown, action=action))
     return found
 
 
-def _position(instrument: int, symbols: Mapping[int, str]) -> str:
+def position_name(instrument: int, symbols: Mapping[int, str]) -> str:
+    """What a difference calls the position."""
     return f"position {symbols.get(instrument, instrument)}"

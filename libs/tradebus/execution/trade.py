@@ -6,8 +6,8 @@ from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution.leaving.pricing import Touch
+from tradebus.kernel.money import largest
 from tradebus.trading.metrics import r_metrics
-from tradebus.trading.slicing import largest
 from tradebus.trading.states import TERMINAL_ORDER_STATES, TERMINAL_TRADE_STATES, OrderState, TradeState
 
 
@@ -99,6 +99,7 @@ class Trade:
     fill_ids: set[str] = field(default_factory=set)
     # What another life finds out anew is not kept.
     touch: Touch | None = None  # the market as its last tick had it
+    missing_quantity: int = 0  # of what is held, what the broker does not have any more: somebody closed it by hand
     pressed_ns: int = 0  # when what closes it and rested was last priced anew, replaced or left as it was
 
     @property
@@ -113,6 +114,11 @@ class Trade:
     def open_quantity(self) -> int:
         """Held now; negative when exit and stop both filled and the position is on the other side."""
         return self.entry_quantity - self.exit_quantity
+
+    @property
+    def there_quantity(self) -> int:
+        """Held, and at the broker too: what can be covered, and closed."""
+        return self.open_quantity - min(self.missing_quantity, max(0, self.open_quantity))
 
     @property
     def entry_price_paise(self) -> int:

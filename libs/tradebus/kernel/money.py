@@ -65,3 +65,17 @@ def round_to_tick(price_paise: int, tick_size_paise: int) -> int:
 def round_down_to_lot(quantity: int, lot_size: int) -> int:
     """Whole lots only: the largest multiple of the lot that is not above `quantity`; 0 below one lot."""
     return max(0, quantity) // lot_size * lot_size
+
+
+def largest(*, lot_size: int, freeze_quantity: int | None) -> int | None:
+    """The most units of one order, None where there is no such rule."""
+    return None if freeze_quantity is None else max(freeze_quantity // lot_size * lot_size, 1)
+
+
+def slices(quantity: int, *, lot_size: int, freeze_quantity: int | None) -> list[int]:
+    """The quantity in orders that the exchange takes, the largest first."""
+    most = largest(lot_size=lot_size, freeze_quantity=freeze_quantity)
+    if most is None or quantity <= most:
+        return [quantity]
+    whole, rest = divmod(quantity, most)
+    return [most] * whole + ([rest] if rest else [])

@@ -15,10 +15,10 @@ from tradebus.execution.closing.terms import TAGS_PER_INSTRUMENT, ExitTerms, exi
 from tradebus.execution.decisions import MARKET_PROTECTION_PCT
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.kernel.clock import Clock
+from tradebus.kernel.money import slices
 from tradebus.kernel.time import ist_date
 from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import BrokerStatus, OrderRequest, Result
-from tradebus.trading.slicing import slices
 
 _FILLS_SECONDS = 1.5  # an exit that rests longer is cancelled, and priced anew
 _AGAIN_SECONDS, _LATEST_SECONDS = 0.25, 4.0  # after a refusal, twice as long each time

@@ -99,12 +99,22 @@ def print_status(found: dict[str, Any], *, rules: bool = False) -> None:
     print_positions([one for session in found["portfolio"] for one in session["positions"]])
 
 
+def mismatch_lines(session: Mapping[str, Any]) -> list[str]:
+    """What a session's broker account and the book disagree about, and what to do; nothing of one that is over."""
+    if session["status"] in _OVER:
+        return []
+    return [
+        f"{one['what']}: {one['ours']} with us, {one['brokers']} at the broker. {one['action']}"
+        for one in session.get("mismatches") or []
+    ]
+
+
 def print_sessions(sessions: Sequence[Mapping[str, Any]]) -> None:
     columns = {name: name for name in ("user_id", "mode", "status", "trades", "net_pnl")}
     notes = []
     for one in sessions:
         why = f"  {one['reason']}" if one.get("reason") and not str(one["status"]).startswith("RUNNING") else ""
-        notes.append(f"session {one['session_id']}{why}")
+        notes.append("\n    ".join([f"session {one['session_id']}{why}", *mismatch_lines(one)]))
     _print_rows("sessions", sessions, columns, notes)
 
 

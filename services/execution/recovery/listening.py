@@ -61,6 +61,8 @@ class Listening:
             tag = await self._book.tag_of(order.broker_order_id, list(self._account.sessions))
             order = replace(order, tag=tag or "")
         ours = await self._own.of_tag(order.tag) if order.tag else None
+        if ours is None and order.filled_quantity:
+            self._missed()  # somebody trades by hand, perhaps what is ours
         if ours is None or not self._keeper.roster.is_owner(ours.owner):
             return  # somebody else's, or another instance hears it too
         if not await self._own.is_of_account(ours.session_id):

@@ -15,6 +15,7 @@ import structlog
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
+from services.execution.positions.by_hand import ClosedByHand
 from services.execution.recovery.closed_out import ClosedOut
 from services.execution.recovery.listening import TRANSIENT, Listening
 from services.execution.recovery.own_orders import OwnOrders
@@ -35,6 +36,7 @@ from tradebus.execution.reconciliation import (
     judge,
     lines_by_tag,
     net_of,
+    position_name,
     strangers,
     traded_by_position,
 )
@@ -46,6 +48,7 @@ from tradebus.trading.states import OrderState
 from tradebus.waiting.timers import sleep
 
 _LOOK_BACK_SECONDS = 300.0  # after the last session of the account has ended
+_AGAIN_SECONDS = 1.0  # where the next look decides
 _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
 _log = structlog.get_logger()
 
@@ -68,6 +71,7 @@ class Reconciler:
         )  # fmt: skip
         self._recurrence = Recurrence()
         self._closed_out = ClosedOut(account, books.own, keeper)
+        self._by_hand = ClosedByHand(account, keeper, market_ns=market_ns)
         self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
         self._telling = Telling(
             account, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
@@ -90,7 +94,9 @@ class Reconciler:
                 except Exception as error:  # noqa: BLE001 - whatever one account does, the others go on
                     self._account.blocked = "reconcile_failed"
                     _log.error("reconciliation failed", account=self._account.name, exc_info=error)
-                pause = asyncio.create_task(sleep(self._timers, self._every_seconds, unless=self._due))
+                seconds = min(_AGAIN_SECONDS, self._every_seconds) if self._recurrence.open_questions else None
+                pausing = sleep(self._timers, seconds or self._every_seconds, unless=self._due)
+                pause = asyncio.create_task(pausing)
                 try:
                     await asyncio.wait((pause, stopping, hearing), return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -200,4 +206,11 @@ class Reconciler:
         symbols: Mapping[int, str] = {instrument: row.symbol for instrument, row in known.listings()}
         held = await self._book.net(list(self._account.sessions))
         disputed = disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols, converted=converted)
-        return self._recurrence.lasting(disputed, moved=traded_by_position(ours, symbols))
+        lasting = self._recurrence.lasting(disputed, moved=traded_by_position(ours, symbols))
+        names = {one.what for one in lasting}
+        await self._by_hand.reckon(
+            ours=held, brokers=brokers, others=others,
+            lasting={instrument for instrument in held if position_name(instrument, symbols) in names},
+            tags={order.tag for order in book},
+        )  # fmt: skip
+        return lasting

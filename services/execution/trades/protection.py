@@ -14,9 +14,9 @@ _RESTS = (OrderState.OPEN, OrderState.TRIGGER_PENDING, OrderState.PARTIALLY_FILL
 
 
 def is_unprotected(trade: Trade) -> bool:
-    """Whether something is held that no resting stop covers."""
+    """Whether something is held, at the broker too, that no resting stop covers."""
     covered = sum(order.quantity - order.filled_quantity for order in trade.orders if _rests(order))
-    return trade.open_quantity != 0 and covered < trade.open_quantity
+    return trade.there_quantity != 0 and covered < trade.there_quantity
 
 
 class Protection:

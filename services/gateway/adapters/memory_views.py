@@ -9,8 +9,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tradebus.contracts.orders import Reconciled, ReconcileMismatch
 from tradebus.store.books.sessions import ENDED, StoredSession
-from tradebus.store.memory_book import MemoryBook
+from tradebus.store.memory_book import EVENTS, MemoryBook
 
 _Row = dict[str, Any]
 _TRADE = (
@@ -54,6 +55,15 @@ class _Tables:
         encoded, _ = self.by_key("risk_state").get(session_id, ("{}", 0))
         rule: str | None = json.loads(encoded).get("halted_rule")
         return rule
+
+    def mismatches(self, session_id: str) -> list[dict[str, str]]:
+        found = [
+            event.message for event in self.rows(EVENTS)
+            if isinstance(event.message, Reconciled | ReconcileMismatch)
+            and event.message.session_id == session_id and event.message.pos_id is None
+        ]  # fmt: skip
+        last = max(found, key=lambda one: (one.ts_event_ns, one.event_id), default=None)
+        return [one.model_dump() for one in last.differences] if isinstance(last, ReconcileMismatch) else []
 
     def last_close(self, instrument: int) -> int | None:
         bars = self.by_key("candles_1m").get(instrument)
@@ -115,6 +125,7 @@ class MemoryViews:
                 "session_id": one.session_id, "user_id": one.user_id, "status": one.status, "mode": one.spec.mode,
                 "created_ns": one.created_ns, "ended_ns": one.ended_ns, "reason": one.reason,
                 "halted": self._tables.halted(one.session_id),
+                "mismatches": self._tables.mismatches(one.session_id),
                 "spec": json.loads(one.spec.model_dump_json()),
                 "trades": sum(trade.entry_quantity > 0 for trade in self._tables.trades_of(one.session_id)),
                 "net_pnl_paise": self._tables.realised(one.session_id),

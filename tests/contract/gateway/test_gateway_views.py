@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 from testkit.execution_books import register
-from testkit.filled_book import MORNING_NS, SECOND_NS, put_close, put_halt, put_signals, put_trade, put_verdicts
+from testkit.filled_book import (
+    MORNING_NS,
+    SECOND_NS,
+    put_close,
+    put_halt,
+    put_reconciliation,
+    put_signals,
+    put_trade,
+    put_verdicts,
+)
 
 from services.gateway.adapters.views import BookViews, views_of
 from tradebus.contracts.instruments import Instrument
@@ -68,6 +77,17 @@ async def test_sessions_are_shown_newest_first_with_what_they_came_to(views: Boo
     assert [found[1][name] for name in names] == ["bob", "paper", 2, "why", 2, 750]
     assert found[1]["spec"]["strategies"][0]["name"] == "orb"
     assert (found[0]["trades"], found[0]["net_pnl_paise"]) == (0, 0)
+
+
+async def test_a_session_says_what_its_broker_disagrees_about_until_it_agrees(views: BookViews, book: Book) -> None:
+    await put_reconciliation(book, session_id="s1", at_ns=1, held="0", pos_id=None)
+    await put_reconciliation(book, session_id="s2", at_ns=1, held="0", pos_id=None)
+    await put_reconciliation(book, session_id="s2", at_ns=2, held=None, pos_id=None)
+    await put_reconciliation(book, session_id="s3", at_ns=3, held="a note about one order", pos_id="p1")
+    told = {one["session_id"]: one["mismatches"] for one in await rows(views, "sessions")}
+    assert told == {
+        "s1": [{"what": "position X", "ours": "65", "brokers": "0", "action": "look at it"}], "s2": [], "s3": [],
+    }  # fmt: skip
 
 
 async def test_a_session_that_risk_has_halted_says_by_which_rule(views: BookViews, book: Book) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
-from services.cli.stack.status import kill_line, print_status, rules_lines, session_state
+from services.cli.stack.status import kill_line, print_sessions, print_status, rules_lines, session_state
 from tradebus.calendar.review import Remark, RemarkKind
 
 REMARKS = [
@@ -103,3 +103,15 @@ def test_no_price_no_profit_and_no_symbol_is_cut_in_a_narrow_terminal(
     assert LONG_SYMBOL in lines[-2]
     assert "-27960.0" in lines[-2]
     assert lines[-1] == "    group straddle-1"
+
+
+def test_what_the_broker_and_the_book_disagree_about_stands_below_the_session(capsys):
+    mismatch = {"what": "position X", "ours": "65", "brokers": "0", "action": "`tradebus settle` says at which price"}
+    session = {
+        "session_id": "s1", "user_id": "u", "mode": "live", "status": "RUNNING", "trades": 1, "net_pnl": 0.0,
+        "mismatches": [mismatch],
+    }  # fmt: skip
+    print_sessions([session])
+    assert "position X: 65 with us, 0 at the broker. `tradebus settle`" in capsys.readouterr().out
+    print_sessions([{**session, "status": "STOPPED"}])
+    assert "position X" not in capsys.readouterr().out

@@ -14,8 +14,8 @@ from tradebus.execution.closing.terms import closing_tag, exit_terms
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.execution.reconciliation import looks_ours, net_of
 from tradebus.kernel.ids import derive_tag
+from tradebus.kernel.money import slices
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
-from tradebus.trading.slicing import slices
 
 DAY = date(2026, 11, 25)
 OURS, THEIRS = derive_tag("ours"), ""

@@ -21,9 +21,9 @@ from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.money import slices
 from tradebus.trading.matching.exchange import PaperExchange
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, InstrumentTicks, Outcome, Result
-from tradebus.trading.slicing import slices
 from tradebus.trading.states import OrderState, TradeState
 
 FREEZE = 60  # two lots of 25, and not a whole number of them

@@ -12,15 +12,12 @@ from tradebus.execution import reports
 from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
-from tradebus.execution.moving import move, reach
+from tradebus.execution.moving import NOT_CANCELLABLE, cancel, reach
 from tradebus.execution.opening import new_order
-from tradebus.execution.step import Cancel, Modify, Place, TradeStep
+from tradebus.execution.step import Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade, settle
 from tradebus.kernel.time import ist_date
-from tradebus.trading.states import OrderEvent, OrderState, TradeEvent
-
-# An order whose answer is awaited is cancelled once the answer is there.
-NOT_CANCELLABLE = (OrderState.PENDING, OrderState.CANCEL_PENDING, OrderState.UNKNOWN)
+from tradebus.trading.states import TradeEvent
 
 
 def request_exit(trade: Trade, step: TradeStep, *, reason: str, at_ns: int) -> None:
@@ -71,8 +68,10 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
             cancel(order, step, at_ns=at_ns)
     if waiting:
         return
-    if trade.open_quantity != 0:
+    if trade.there_quantity != 0:
         _send_exit(trade, step, at_ns=at_ns)
+    elif trade.open_quantity != 0:
+        return  # the broker does not have it: a person says what became of it
     elif missing:
         return  # flat, and not over while something may still come
     elif trade.entry_quantity == 0:
@@ -83,14 +82,8 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
 
 def _closes_what_is_held(trade: Trade, order: Order) -> bool:
     """Whether an exit may fill whole: a stop that was given up, or made larger elsewhere, may have closed it before."""
-    held = trade.open_quantity if order.transaction is trade.exit_transaction else -trade.open_quantity
+    held = trade.there_quantity if order.transaction is trade.exit_transaction else -trade.there_quantity
     return order.quantity - order.filled_quantity <= held
-
-
-def cancel(order: Order, step: TradeStep, *, at_ns: int) -> None:
-    """Asks for the cancellation of an order."""
-    move(order, step, OrderEvent.CANCEL_REQUESTED, at_ns)
-    step.requests.append(Cancel(order.order_id, at_ns))
 
 
 def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = False) -> None:
@@ -154,7 +147,7 @@ def _leave_hit(trade: Trade, stop: Order, step: TradeStep, *, at_ns: int) -> Non
 
 
 def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    held, most = trade.open_quantity, trade.order_quantity_max
+    held, most = trade.there_quantity, trade.order_quantity_max
     order = new_order(
         trade,
         step,
