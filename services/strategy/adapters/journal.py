@@ -3,9 +3,10 @@
 rows of one flush ─► by session ─► columns, what repeats kept once ─► one row of `decision_groups` each
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
+
+from pydantic_core import to_json
 
 from services.strategy.messages import SignalMessage
 from tradebus.contracts.streams import SIGNALS
@@ -67,7 +68,7 @@ def _group(session_id: str, rows: Sequence[DecisionRow]) -> dict[str, Any]:
 
 
 def _as_json(rows: Sequence[DecisionRow]) -> str:
-    return json.dumps(columns_of(rows))
+    return to_json(columns_of(rows)).decode()
 
 
 def _signals(signals: Sequence[SignalMessage]) -> tuple[list[object], ...]:

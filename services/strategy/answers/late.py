@@ -6,6 +6,7 @@ A signal leaves before it is stored, as those that come in time do; no watermark
 by the loop. A late signal has the event time of what was asked; a watermark may have passed it (decision 22).
 """
 
+from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -42,8 +43,8 @@ class Rendering:
     async def of(self, decided: Decided, *, market_ns: int | None = None) -> tuple[list[SignalMessage], list[Outgoing]]:
         """The signals, each once, and all that goes on the bus. `market_ns` is the market's time, where it is known."""
         now_ns = self._clock.now_ns()
-        for row in decided.rows:
-            self._decisions.labels(row.action).inc()
+        for action, count in Tally(row.action for row in decided.rows).items():
+            self._decisions.labels(action).inc(count)
         once = {signal.event_id: signal_message(signal, recorded_ns=now_ns) for signal in decided.signals}
         out = [Outgoing(SIGNALS.name, signal.TYPE, signal.to_json()) for signal in once.values()]
         out += [await self.failed(one, market_ns=market_ns) for one in decided.given_up]

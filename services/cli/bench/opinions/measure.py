@@ -72,27 +72,37 @@ def measure() -> dict[str, Any]:
 
 
 class _Heard:
-    """When the first signal of each batch came; `sent_ns` says when the batch left."""
+    """When the first signal of each batch came; `sent_ns` says when the batch left. Nothing is read of what comes while
+    it comes: that would be counted as the way here."""
 
     def __init__(self, batches: int) -> None:
-        self.sent_ns, self.came_ns = np.zeros((2, batches), np.int64)
-        self.signals = 0
+        self.sent_ns = np.zeros(batches, np.int64)
+        self._came: list[tuple[int, list[Entry]]] = []
 
-    async def listen(self, bus: RedisBus, instant_of: Callable[[Entry], int], *, first_ns: int) -> None:
+    @property
+    def signals(self) -> int:
+        return sum(len(entries) for _, entries in self._came)
+
+    def forget(self) -> None:
+        """What came so far was of batches that do not count."""
+        self._came.clear()
+
+    async def listen(self, bus: RedisBus) -> None:
         subscription = await bus.subscribe([SIGNALS.name], group="bench", consumer="bench")
         while True:
             entries = await subscription.read(block_ms=200)
-            now_ns = monotonic_ns()
-            for entry in entries:
-                number = (instant_of(entry) - first_ns) // BATCH_NS
-                self.signals += 1
-                if 0 <= number < len(self.came_ns) and not self.came_ns[number]:
-                    self.came_ns[number] = now_ns
+            self._came.append((monotonic_ns(), entries))
             await subscription.ack(entries)
 
-    def latencies_ns(self) -> Any:
-        came = self.came_ns > 0
-        return self.came_ns[came] - self.sent_ns[came]
+    def latencies_ns(self, instant_of: Callable[[Entry], int], *, first_ns: int) -> Any:
+        came_ns = np.zeros(len(self.sent_ns), np.int64)
+        for now_ns, entries in self._came:
+            for entry in entries:
+                number = (instant_of(entry) - first_ns) // BATCH_NS
+                if 0 <= number < len(came_ns) and not came_ns[number]:
+                    came_ns[number] = now_ns
+        came = came_ns > 0
+        return came_ns[came] - self.sent_ns[came]
 
 
 async def _publish(bus: RedisBus, batches: Sequence[Records], heard: _Heard) -> int:
@@ -118,12 +128,12 @@ async def _floor(urls: ServerUrls, folder: Path, batches: Sequence[Records]) -> 
         process_specs(urls, namespace, {ECHO: ("services.cli.bench.opinions.echo", {})}, folder), folder
     )
     bus, heard = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers()), _Heard(len(batches))
-    hearing = asyncio.create_task(heard.listen(bus, lambda entry: int(entry.body), first_ns=open_ns()))
+    hearing = asyncio.create_task(heard.listen(bus))
     try:
         await supervisor.start([ECHO])
         await _publish(bus, batches, heard)
         await _until(lambda: _is(heard.signals, at_least=len(batches)), "the floor did not pass everything on")
-        return percentiles_ms(heard.latencies_ns())
+        return percentiles_ms(heard.latencies_ns(lambda entry: int(entry.body), first_ns=open_ns()))
     finally:
         await _end(hearing)
         await supervisor.stop()
@@ -139,9 +149,7 @@ async def _standing(
     supervisor = supervised(specs, folder)
     store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1", timers=wall_timers())
     bus, heard = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers()), _Heard(len(batches))
-    hearing = asyncio.create_task(
-        heard.listen(bus, lambda entry: parse(entry.body).ts_event_ns, first_ns=int(batches[0]["ts_event_ns"][0]))
-    )
+    hearing = asyncio.create_task(heard.listen(bus))
     try:
         await register(store, count=INSTRUMENTS)
         await supervisor.start(["strategy"])
@@ -149,7 +157,8 @@ async def _standing(
         async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{specs[0].health_port}") as http:
             await _publish(bus, warm, _Heard(len(warm)))  # everybody's day begins
             await _handled(http, len(warm))
-            heard.signals, used_seconds = 0, await _figure(http, _PROCESSOR)
+            used_seconds = await _figure(http, _PROCESSOR)
+            heard.forget()
             took_ns = await _publish(bus, batches, heard)
             await _handled(http, len(warm) + len(batches))
             used_seconds = await _figure(http, _PROCESSOR) - used_seconds
@@ -157,7 +166,9 @@ async def _standing(
             "ticks_a_second": round(len(batches) * BATCH_TICKS / (took_ns / 1e9)),
             "signals": heard.signals,
             "core_share_pct": 100 * used_seconds / (took_ns / 1e9),
-            "tick_to_signal_ms": percentiles_ms(heard.latencies_ns()),
+            "tick_to_signal_ms": percentiles_ms(
+                heard.latencies_ns(lambda one: parse(one.body).ts_event_ns, first_ns=int(batches[0]["ts_event_ns"][0]))
+            ),
         }
     finally:
         await _end(hearing)
