@@ -14,8 +14,8 @@ EXIT_AGAIN_SECONDS_MAX = 60
 _REPRICE_NS = EXIT_REPRICE_SECONDS * NANOSECONDS_PER_SECOND
 _AT_ONCE_SECONDS = 5
 # So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
-# of the stop. An exit is on its way within five seconds, looked at once a second.
-STOP_ANSWER_SECONDS = 4
+# of the stop. It is seen to have none, and left, at looks a second apart: an exit is on its way within five seconds.
+STOP_ANSWER_SECONDS = 3
 
 
 def deadline_ns(trade: Trade) -> int | None:

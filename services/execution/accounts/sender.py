@@ -158,10 +158,9 @@ class Sender:
             if trade is None:
                 self._drop(one)  # a stray: whoever recovers it finds what was not sent
                 continue
-            if one.pos_id in seen:
-                continue
+            waits = exits_only or one.pos_id in busy or one.pos_id in seen
             seen.add(one.pos_id)
-            if (exits_only or one.pos_id in busy) and not is_new_exit(trade, one.request):
+            if waits and not is_new_exit(trade, one.request):
                 continue
             new = self._looked_at(one, trade)
             if new is None:

@@ -79,10 +79,11 @@ class TradeRecovery:
         if trade is None:
             return
         now_ns = max(now_ns, self._passed_ns(trade.session_id))
-        order, doubt = trade.order(order_id), (pos_id, order_id)
+        order, doubt, doubts = trade.order(order_id), (pos_id, order_id), self._sending.doubts
         if order.state is OrderState.PENDING and self._keeper.is_busy(trade.session_id, pos_id):
-            return  # it may be leaving at this moment
-        seen, doubts = order.state, self._sending.doubts
+            doubts.add(doubt)  # it may be leaving at this moment: asked again once nothing is
+            return
+        seen = order.state
         with on_behalf_of(session_id=trade.session_id, pos_id=trade.pos_id):
             lookup = await self._sending.gateway.find_by_tag(trade.session_id, order.tag)
         if lookup.order is not None or lookup.definitive:

@@ -21,7 +21,7 @@ from tradebus.execution.governor.limits import OrderLimit
 from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.roster import Roster
-from tradebus.execution.step import Cancel, Place, TradeStep
+from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.timers import SimulatedTimers
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Outcome, Result
@@ -198,6 +198,26 @@ async def test_exits_leave_while_as_many_stops_hang_as_an_account_lets_out():
         desk.sender.put(trade.pos_id, step.requests)
     await passes(desk.timers, 0.0)
     assert sorted(desk.sent[8:]) == [f"p{number}" for number in range(8)]
+    running.cancel()
+
+
+async def test_an_exit_passes_what_of_its_own_trade_waits_behind_a_stop_that_hangs():
+    desk = Desk()
+    desk.hangs = True
+    running = asyncio.create_task(desk.sender.run())
+    trade, step = held("p")
+    [stop] = [order for order in trade.orders if order.role is OrderRole.STOP]
+    desk.roster.remember(trade)
+    grown = Modify(stop.order_id, MORNING, stop.quantity, previous_trigger_paise=stop.trigger_paise or 0)
+    desk.sender.put("p", [*step.requests, grown])  # it filled in two parts
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["p"], "the change waits for the stop's answer"
+    step = TradeStep()
+    exits.give_up_stop(trade, stop, step, at_ns=MORNING + 5 * SECOND)
+    desk.roster.remember(trade)
+    desk.sender.put("p", step.requests)
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["p", "p"], "and the exit for nothing"
     running.cancel()
 
 

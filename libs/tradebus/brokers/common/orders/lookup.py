@@ -2,19 +2,30 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.common.orders.book import BookLine, FillsByOrder
 from tradebus.brokers.common.orders.settling import Settling
 from tradebus.brokers.common.replies.rows import Row, Unreadable, rows_of
 from tradebus.brokers.errors import BrokerError
+from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, Lookup
 
 Line = TypeVar("Line", bound=BookLine)
 _log = structlog.get_logger()
+
+
+class LookupClient(Protocol):
+    """What looking up needs of a login: what takes its secrets out of texts, and what is waited by."""
+
+    @property
+    def redactor(self) -> Redactor: ...
+
+    @property
+    def timers(self) -> Timers: ...
 
 
 class BookReader(ABC, Generic[Line]):
@@ -23,7 +34,7 @@ class BookReader(ABC, Generic[Line]):
     A tag that the book does not have is absent for certain only where the whole book was read, and had time to settle.
     """
 
-    def __init__(self, broker: str, client: LoginClient, settling: Settling) -> None:
+    def __init__(self, broker: str, client: LookupClient, settling: Settling) -> None:
         self._broker, self._redactor, self._settling = broker, client.redactor, settling
         self._timers = client.timers
 
