@@ -28,7 +28,7 @@ from tradebus.kernel.errors import InvalidInput
 
 COMMANDS = [
     "demo", "trade", "up", "start", "stop", "pause", "resume", "flatten", "status", "tail", "kill", "migrate", "bench",
-    "instruments", "quote", "login", "sandbox", "version",
+    "drill", "instruments", "quote", "login", "sandbox", "version",
 ]  # fmt: skip
 WITH_FIGURES = [name for name in COMMANDS if name not in ("up", "version")]
 

@@ -1,0 +1,105 @@
+"""What happens in one run, drawn from its seed: who trades what, what is killed where, what goes wrong when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.cli.drill.exchange.faults import Mishap, NetworkFault, StreamFault
+from services.cli.drill.exchange.market import DAY
+from services.cli.drill.simulation.draws import Draws
+from services.cli.drill.simulation.points import (
+    ACKNOWLEDGING,
+    ANSWERED,
+    ASKING,
+    COMMITTED,
+    COMMITTING,
+    PUBLISHING,
+    Strike,
+)
+
+EXECUTION = "execution-1"
+TRADING_SECONDS = 20.0
+# How often a process comes to a point in a run, roughly: strikes are drawn below it.
+_VISITS = {COMMITTING: 60, COMMITTED: 60, ASKING: 40, ANSWERED: 40, PUBLISHING: 20, ACKNOWLEDGING: 12}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrade:
+    """Seconds are of the run. `exit_after` None: whoever stops the session closes it."""
+
+    number: int
+    session: str
+    name: str  # of the instrument: its place in the drill's market
+    lots: int
+    is_long: bool
+    at_seconds: float
+    exit_after: float | None
+    stop_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEvent:
+    """Something that befalls everybody. `seconds` is how long it lasts, `share` how far prices go."""
+
+    kind: str
+    at_seconds: float
+    seconds: float = 0.0
+    share: float = 0.0
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DrillPlan:
+    """Sessions by name, each with its broker."""
+
+    seed: int
+    start: datetime
+    sessions: Mapping[str, str]
+    trades: tuple[PlannedTrade, ...]
+    strikes: tuple[Strike, ...]
+    events: tuple[PlannedEvent, ...]
+    rates: Mapping[NetworkFault, float]
+    stream_rates: Mapping[StreamFault, float]
+    mishaps: tuple[Mishap, ...] = ()
+    restart_seconds: tuple[float, float] = (0.2, 3.0)
+    processes: tuple[str, ...] = (EXECUTION,)
+
+
+def plan_of(seed: int) -> DrillPlan:
+    """The run of a seed."""
+    draws = Draws(seed, "plan")
+    sessions = {f"s{number + 1}": "kite" for number in range(1 + draws.below(2))}
+    trades = tuple(_trade(draws, number, list(sessions)) for number in range(1 + draws.below(4)))
+    strikes = tuple(_strike(draws) for _ in range(draws.below(4)))
+    events = tuple(
+        PlannedEvent("shock", draws.between(4, TRADING_SECONDS), share=draws.between(-0.004, 0.004))
+        for _ in range(draws.below(3))
+    )
+    scale = draws.one_of((0.0, 0.0, 0.01, 0.03, 0.1))
+    mishaps = tuple(_mishap(draws) for _ in range(draws.below(3))) if not scale else ()
+    return DrillPlan(
+        seed, datetime(DAY.year, DAY.month, DAY.day, 9, 16),  # noqa: DTZ001 - Indian time, made aware by the market
+        sessions, trades, strikes, events,
+        mishaps=mishaps, rates={fault: scale for fault in NetworkFault if draws.chance(0.5)},
+        stream_rates={fault: scale * 3 for fault in StreamFault if draws.chance(0.5)},
+    )  # fmt: skip
+
+
+def _trade(draws: Draws, number: int, sessions: list[str]) -> PlannedTrade:
+    return PlannedTrade(
+        number=number, session=draws.one_of(sessions), name=draws.one_of(("future", "call", "put", "share")),
+        lots=1 + draws.below(3), is_long=True, at_seconds=draws.between(1.0, 10.0),
+        exit_after=draws.between(1.0, 10.0) if draws.chance(0.6) else None, stop_share=draws.between(0.002, 0.02),
+    )  # fmt: skip
+
+
+def _mishap(draws: Draws) -> Mishap:
+    return Mishap(
+        words=draws.one_of(("(ENTRY", "(STOP", "(EXIT", "change order", "cancel order", "orders", "trades")),
+        fault=draws.one_of(tuple(NetworkFault)), number=1 + draws.below(3), seconds=draws.between(1.0, 19.0),
+    )  # fmt: skip
+
+
+def _strike(draws: Draws) -> Strike:
+    point = draws.one_of(tuple(_VISITS))
+    return Strike(EXECUTION, point, 1 + draws.below(_VISITS[point]))

@@ -1,0 +1,227 @@
+"""One run from its plan: the stage is set, the plan happens, the weather clears, everybody stops, and the books are
+compared.
+
+    0 ─────── trading, kills, faults ─────── 20 s ── calm ── STOP ── all is over ── a look at what came late ── verdict
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.cli.drill.exchange.faults import Weather
+from services.cli.drill.exchange.market import STEP_SECONDS, small_exchange
+from services.cli.drill.exchange.network import BrokerNetwork
+from services.cli.drill.running.excuses import excuses
+from services.cli.drill.running.happenings import Happenings
+from services.cli.drill.running.invariants import (
+    BookAtEnd,
+    Invariant,
+    KnownOpen,
+    Violation,
+    at_end,
+    left_at_stop,
+    unprotected,
+)
+from services.cli.drill.running.lives import DrillWorld, ServiceLives, execution_life
+from services.cli.drill.running.parts import PlayedParts
+from services.cli.drill.running.plan import TRADING_SECONDS, DrillPlan, PlannedTrade
+from services.cli.drill.running.story import DrillStory
+from services.cli.drill.running.truth import ExchangeRecord, bare_spans, tags_of
+from services.cli.drill.simulation.draws import Draws
+from services.cli.drill.simulation.loop import SimulatedLoop
+from services.cli.drill.simulation.points import CrashPoints
+from services.cli.drill.twins.book import DecidedOrders
+from services.cli.drill.twins.bus import BusServer
+from services.execution.settings import ExecutionSettings
+from services.sandbox.options import MarketOptions
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
+from tradebus.store.memory_book import MemoryDatabase
+from tradebus.waiting.timers import sleep
+
+_CALM_SECONDS = 3.0  # between the last fault and STOP
+_END_SECONDS = 240.0  # until everything must be over
+_LATE_SECONDS, _LATE_NS = 14.0, 20_000_000_000  # what has come late is found by then
+_QUIET_SECONDS = 2.0  # where nothing has
+_LOOK_SECONDS = 0.5
+_SETTINGS: dict[str, Any] = {
+    "DATABASE_URL": "postgresql://none", "REDIS_URL": "redis://none", "TRADEBUS_KITE_URL": "http://127.0.0.1:1",
+    "TRADEBUS_DHAN_URL": "http://127.0.0.1:2", "TRADEBUS_UPSTOX_URL": "http://127.0.0.1:3",
+    "TRADEBUS_NAMESPACE": "drill",
+}  # fmt: skip
+"""Run-wide settings: loopback addresses, so that the brokers count as sandboxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillResult:
+    """What a run came to. `faults` by kind, `seconds` of simulated time, `steps` of the loop."""
+
+    seed: int
+    violations: tuple[Violation, ...]
+    known: tuple[KnownOpen, ...]
+    faults: dict[str, int]
+    orders: int
+    positions: int
+    requests: int
+    kills: int
+    seconds: float
+    steps: int
+    digest: str
+    story: DrillStory = field(repr=False, compare=False)
+
+
+class DrillRun:
+    """Made for one plan, and played once."""
+
+    def __init__(self, plan: DrillPlan, *, state_dir: Path, settings: ExecutionSettings | None = None) -> None:
+        self.plan = plan
+        start_ns = MarketOptions(start=plan.start).start_ns
+        self.loop = SimulatedLoop(seed=plan.seed, start_ns=start_ns)
+        self.story = DrillStory(self.loop.machine.now_ns)
+        self.exchange = small_exchange(seed=plan.seed, start=plan.start, wall_ns=self.loop.machine.now_ns)
+        points = CrashPoints(plan.strikes, self.story.tell)
+        self.networks = {
+            name: BrokerNetwork(
+                name, name.upper(), self.exchange, loop=self.loop, points=points, told=self.story.tell,
+                weather=self._weather(name),
+            )
+            for name in sorted(set(plan.sessions.values()))
+        }  # fmt: skip
+        self.world = DrillWorld(
+            self.loop, MemoryDatabase(), BusServer(self.loop.world.timers), self.networks, points,
+            Draws(plan.seed, "latencies"), self.story, state_dir,
+            DecidedOrders(self.loop.machine.now_ns),
+        )  # fmt: skip
+        wire = execution_life(settings or drill_settings())
+        self.lives = [
+            ServiceLives(name, self.world, wire, plan.restart_seconds) for name in plan.processes
+        ]  # fmt: skip
+        self.loop.died = self._died
+        self.parts = PlayedParts(plan, self.world, self.exchange)
+        self.record = ExchangeRecord(self.exchange, self.story.tell)
+        self.violations: list[Violation] = []
+        self.known: list[KnownOpen] = []
+
+    def _weather(self, name: str) -> Weather:
+        plan = self.plan
+        return Weather(
+            Draws(plan.seed, "weather", name), self.loop.machine.now_ns, plan.rates, plan.stream_rates, plan.mishaps
+        )
+
+    def play(self) -> DrillResult:
+        """Raises nothing that a run may come to."""
+        self.loop.play(self._play())
+        self.violations += [
+            Violation(Invariant.SERVICE_ENDED, problem) for one in self.lives for problem in one.problems
+        ]
+        for found in self.violations:
+            self.story.tell(f"VIOLATED  {found.invariant}: {found.text}")
+        faults: dict[str, int] = {}
+        for network in self.networks.values():
+            for name, count in network.weather.counted.items():
+                faults[name] = faults.get(name, 0) + count
+        return DrillResult(
+            self.plan.seed, tuple(self.violations), tuple(self.known), faults, len(self._orders()),
+            len(self.world.database.table("trades")), sum(one.requests for one in self.networks.values()),
+            sum(len(one.down_ns) for one in self.lives), self.loop.machine.monotonic_ns() / NANOSECONDS_PER_SECOND,
+            self.loop.steps, self.story.digest, self.story,
+        )  # fmt: skip
+
+    async def _play(self) -> None:
+        timers = self.loop.world.timers
+        background = [asyncio.create_task(self._market(timers))]
+        for network in self.networks.values():
+            background.append(asyncio.create_task(network.tell_changes()))
+            background.append(asyncio.create_task(self.record.follow(network.account)))
+        await self.parts.open()
+        for one in self.lives:
+            one.begin()
+        happenings = Happenings(self.plan, self.world, self.exchange)
+        happening = [asyncio.create_task(self._trade(one, timers)) for one in self.plan.trades]
+        happening += [asyncio.create_task(happenings.happen(one)) for one in self.plan.events]
+        await asyncio.wait(happening)
+        for task in happening:
+            task.result()
+        await sleep(timers, max(0.0, TRADING_SECONDS - timers.monotonic_ns() / NANOSECONDS_PER_SECOND))
+        for network in self.networks.values():
+            network.weather.clear()
+        self.world.points.close()
+        self.story.tell("the weather clears")
+        await sleep(timers, _CALM_SECONDS)
+        ends = [asyncio.create_task(self._stop(session)) for session in self.plan.sessions]
+        await self._over(ends, timers)
+        late = any(network.last_late_ns + _LATE_NS > timers.now_ns() for network in self.networks.values())
+        await sleep(timers, _LATE_SECONDS if late else _QUIET_SECONDS)
+        self._compare()
+        for task in (*background, *ends):
+            task.cancel()
+
+    async def _over(self, ends: "list[asyncio.Task[None]]", timers: Timers) -> None:
+        left = _END_SECONDS
+        while left > 0 and not (all(task.done() for task in ends) and not self._under_way()):
+            await sleep(timers, _LOOK_SECONDS)
+            left -= _LOOK_SECONDS
+        for task in ends:
+            if task.done():
+                task.result()
+        if left <= 0:
+            open_sessions = [one for one in self.plan.sessions if one not in self.parts.over_ns]
+            self.violations.append(
+                Violation(Invariant.NOT_FINISHED, f"{open_sessions} not STOPPED after {_END_SECONDS:.0f} s of calm")
+            )
+
+    async def _stop(self, session: str) -> None:
+        await self.parts.stop(session)
+        await self.parts.end(session)
+        self.violations += left_at_stop(self._orders(), self._tags(), session)
+
+    async def _trade(self, planned: PlannedTrade, timers: Timers) -> None:
+        await sleep(timers, planned.at_seconds)
+        await self.parts.enter(planned)
+        if planned.exit_after is not None:
+            await sleep(timers, planned.exit_after)
+            await self.parts.leave(planned)
+
+    async def _market(self, timers: Timers) -> None:
+        while True:
+            await sleep(timers, STEP_SECONDS)
+            self.exchange.advance(STEP_SECONDS)
+            await self.parts.publish_prices()
+
+    def _compare(self) -> None:
+        database = self.world.database
+        tags = self._tags()
+        book = BookAtEnd(self._orders(), tags, database.table("trades"), database.table("fills"), frozenset())
+        self.violations += at_end(book)
+        spans = list(bare_spans(self.record.changes, tags, end_ns=self.loop.machine.now_ns()))
+        why = excuses(
+            book.trades, self.record.changes, tags, decided_ns=self.world.decided.at_ns,
+            down_ns=[span for one in self.lives for span in one.down_ns], away_ns=[],
+            end_ns=self.loop.machine.now_ns(),
+        )  # fmt: skip
+        faults_ns = [at_ns for network in self.networks.values() for at_ns in network.weather.times_ns]
+        faults_ns += [span[0] for one in self.lives for span in one.down_ns]
+        for found in unprotected(spans, why, faults_ns):
+            if isinstance(found, Violation):
+                self.violations.append(found)
+            else:
+                self.known.append(found)
+
+    def _died(self, process: Any) -> None:
+        for one in self.lives:
+            one.died(process)
+
+    def _under_way(self) -> bool:
+        return any(network.under_way for network in self.networks.values())
+
+    def _orders(self) -> list[Any]:
+        return self.record.orders([network.account for network in self.networks.values()])
+
+    def _tags(self) -> dict[str, Any]:
+        return tags_of(self.world.database.table("trades"))
+
+
+def drill_settings() -> ExecutionSettings:
+    """Execution's settings as they are by default, whatever the environment says, with every broker a sandbox."""
+    return ExecutionSettings(**_SETTINGS)

@@ -1,0 +1,89 @@
+"""The drill: a seed gives the same run everywhere, and whatever the seeds of today do to execution, its book holds."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from testkit.drill import drilled, late, play_plan, trade, violated, written_plan
+from typer.testing import CliRunner
+
+from services.cli.drill.command import today
+from services.cli.drill.running.plan import plan_of
+from services.cli.drill.seeds import play_piece, play_seed, seed_of_day
+from services.cli.main import app
+
+__all__ = ["drilled"]
+_SEEDS_OF_TODAY = 60
+
+
+def test_the_same_seed_gives_the_same_run_whatever_ran_before_it(drilled: Path) -> None:
+    first = {seed: play_seed(seed, state_dir=drilled).digest for seed in (3, 9, 15)}
+    again = {seed: play_seed(seed, state_dir=drilled).digest for seed in (15, 9, 3)}
+    assert again == first
+    assert len(set(first.values())) == 3
+
+
+def test_a_seed_gives_the_same_run_in_another_process_with_other_hashes() -> None:
+    def traced(hash_seed: str) -> str:
+        command = [sys.executable, "-m", "services.cli.main", "drill", "--seed", "9", "--runs", "1", "--trace"]
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return run.stdout
+
+    one, other = traced("1"), traced("2")
+    assert "seed 9: trace " in one
+    assert one == other
+
+
+def test_every_invariant_holds_in_a_fresh_window_of_seeds() -> None:
+    first = seed_of_day(today())
+    verdicts, _ = play_piece(range(first, first + _SEEDS_OF_TODAY))
+    failing = {one.seed: one.violations for one in verdicts if one.violations}
+    assert failing == {}, f"tradebus drill --seed {min(failing)} --runs 1 --trace"
+    assert sum(one.orders for one in verdicts) > _SEEDS_OF_TODAY, "they traded"
+    assert sum(one.kills for one in verdicts) > 0
+    assert sum(sum(one.faults.values()) for one in verdicts) > 0
+
+
+def test_days_have_windows_of_their_own() -> None:
+    assert seed_of_day(date(2026, 12, 1)) - seed_of_day(date(2026, 11, 30)) == 1_000_000
+    assert plan_of(1) != plan_of(2)
+
+
+def test_a_run_without_faults_ends_flat_with_a_stop_behind_every_entry(drilled: Path) -> None:
+    result = play_plan(written_plan(trade(0), trade(1, name="call", at=2.0, exit_after=3.0)), drilled)
+    assert violated(result) == []
+    assert result.known == ()
+    assert (result.orders, result.positions) == (6, 2)
+    story = result.story.text()
+    assert "09:16:01" in story
+    assert " IST  " in story
+    assert "s1 is STOPPED" in story
+
+
+def test_a_delayed_request_is_told_and_counted(drilled: Path) -> None:
+    result = play_plan(written_plan(trade(), mishaps=(late("(ENTRY", seconds=3.0),)), drilled)
+    assert violated(result) == []
+    assert result.faults == {"delay": 1}
+    assert "(ENTRY, tb" in result.story.text()
+
+
+def test_the_command_prints_a_line_for_every_invariant_and_figures_for_machines() -> None:
+    run = CliRunner().invoke(app, ["--silent", "drill", "--seed", "1", "--runs", "4", "--jobs", "1", "--json"])
+    assert run.exit_code == 0, run.output
+    figures = json.loads(run.stdout.splitlines()[-1])
+    assert figures["passed"] is True
+    assert figures["runs"] == 4
+    assert set(figures["violations"].values()) == {0}
+    assert "duplicate orders" in figures["violations"]
+    assert figures["runs_per_cpu_second"] > 0
+
+
+def test_many_runs_are_not_traced(capsys: pytest.CaptureFixture[str]) -> None:
+    run = CliRunner().invoke(app, ["drill", "--runs", "6", "--trace"])
+    assert run.exit_code != 0
+    assert "--trace" in str(run.exception)

@@ -1,0 +1,75 @@
+"""Bugs that are planted into execution here, and never by a switch of the product: the drill finds each in time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from testkit.drill import drilled
+
+from services.cli.drill.exchange.desk_orders import DeskOrders
+from services.cli.drill.running.invariants import Invariant
+from services.cli.drill.running.play import DrillResult
+from services.cli.drill.seeds import play_seed
+from tradebus.brokers.common.orders.lookup import BookReader
+from tradebus.brokers.errors import BrokerError
+from tradebus.execution import lifecycle
+from tradebus.execution.step import Modify, TradeStep
+from tradebus.execution.trade import Trade
+from tradebus.trading.orders import Lookup, OrderRequest, Outcome, Result
+
+__all__ = ["drilled"]
+_RUNS_MAX = 1_000
+
+
+def found(folder: Path) -> Iterator[DrillResult]:
+    """The runs that violate something, up to a thousand seeds."""
+    for seed in range(1, _RUNS_MAX + 1):
+        result = play_seed(seed, state_dir=folder)
+        if result.violations:
+            yield result
+
+
+def invariants(result: DrillResult) -> set[Invariant]:
+    return {one.invariant for one in result.violations}
+
+
+def test_an_order_that_is_sent_again_after_a_timeout_is_found(drilled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = DeskOrders.place
+
+    async def placed_twice(self: DeskOrders, request: OrderRequest) -> Outcome:
+        outcome = await place(self, request)
+        return await place(self, request) if outcome.result is Result.UNKNOWN else outcome
+
+    monkeypatch.setattr(DeskOrders, "place", placed_twice)
+    result = next(found(drilled))
+    assert Invariant.DUPLICATE_ORDERS in invariants(result)
+
+
+def test_a_stop_that_does_not_grow_with_its_position_is_found(drilled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    protect = lifecycle.protect
+
+    def protected_once(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+        protect(trade, step, at_ns=at_ns)
+        step.requests[:] = [one for one in step.requests if not isinstance(one, Modify)]
+
+    monkeypatch.setattr(lifecycle, "protect", protected_once)
+    result = next(found(drilled))
+    assert Invariant.UNPROTECTED in invariants(result)
+
+
+def test_absence_that_is_concluded_from_a_network_error_is_found(
+    drilled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def looked_up(self: DeskOrders, account: str, tag: str) -> Lookup:
+        try:
+            lines, _ = await self.lines()
+        except BrokerError:
+            return Lookup(None, definitive=True)
+        line = next((one for one in lines if tag in one.tags), None)
+        if line is None:
+            return Lookup(None, definitive=True)
+        return Lookup(self.report(account, line, await self.fills(line.order_id)), definitive=True)
+
+    monkeypatch.setattr(BookReader, "find_by_tag", looked_up)
+    result = next(found(drilled))
+    assert invariants(result) & {Invariant.DUPLICATE_ORDERS, Invariant.UNPROTECTED, Invariant.BOOKS_DIFFER}
