@@ -17,6 +17,7 @@ from services.execution.books import Books, books_of
 from services.execution.books.ports import CONSUMER
 from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution
 from services.execution.metrics import ExecutionMetrics
+from services.execution.positions.settling import HandSettlement
 from services.execution.recovery.aside import AsideApprovals
 from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.recovery.quarantine import Quarantine
@@ -139,8 +140,8 @@ def wire(
         orphan_seconds=settings.orphan_seconds, paced=settings.paced,
     )  # fmt: skip
     execution = Execution(
-        keeper, supervisor, sessions, housekeeping, commanded, manager=manager, market=market, passed_ns=passed_ns,
-        metrics=metrics, paced=settings.paced,
+        keeper, supervisor, sessions, housekeeping, commanded, HandSettlement(keeper, supervisor, gateway, books.own),
+        manager=manager, market=market, passed_ns=passed_ns, metrics=metrics, paced=settings.paced,
     )  # fmt: skip
     aside = AsideApprovals(books, stream=INTENTS_STREAM, clock=clock, publish=outbox.flush, metrics=metrics)
     consumers = _consumers(

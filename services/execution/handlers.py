@@ -12,6 +12,7 @@ import structlog
 
 from services.execution.accounts.manager import AccountManager
 from services.execution.metrics import ExecutionMetrics
+from services.execution.positions.settling import HandSettlement
 from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.trades.commanded import CommandedExits
@@ -19,7 +20,7 @@ from services.execution.trades.keeper import Keeper
 from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import Flatten, Kill, StartTrading, StopTrading
+from tradebus.contracts.commands import Flatten, Kill, Settle, StartTrading, StopTrading
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
@@ -39,10 +40,11 @@ class Execution:
 
     def __init__(
         self, keeper: Keeper, supervisor: TradeSupervisor, sessions: ExecutionSessions, housekeeping: Housekeeping,
-        commanded: CommandedExits, *, manager: AccountManager | None, market: MarketTime,
+        commanded: CommandedExits, settling: HandSettlement, *, manager: AccountManager | None, market: MarketTime,
         passed_ns: Callable[[str], int], metrics: ExecutionMetrics, paced: bool,
     ) -> None:  # fmt: skip
         self._keeper, self._supervisor, self._sessions, self._housekeeping = keeper, supervisor, sessions, housekeeping
+        self._settling = settling
         self._commanded, self._manager, self._market, self._passed_ns = commanded, manager, market, passed_ns
         self._metrics, self._paced, self._roster = metrics, paced, keeper.roster
         self._handlers: dict[str, Callable[[Entry], Awaitable[Answer]]] = {
@@ -121,6 +123,8 @@ class Execution:
         elif isinstance(message, Kill):
             if await self._sessions.kill(message):
                 await self._commanded.kill()
+        elif isinstance(message, Settle):
+            await self._settling.obey(message)
         elif isinstance(message, Flatten | StopTrading):
             await self._commanded.obey(message)
         return DONE

@@ -28,8 +28,9 @@ from services.gateway.domain.lifecycle import (
     decide_start,
     decide_step,
 )
-from services.gateway.domain.problems import Problems, kind_of, without_secrets
+from services.gateway.domain.problems import Problems, without_secrets
 from services.gateway.domain.start import StartCatalogue, read_start, strategies_in
+from services.gateway.domain.step_fields import step_fields
 from services.gateway.killswitch import KillWay, killed_reason
 from services.gateway.messages import message
 from tradebus.bus.port import Bus
@@ -49,7 +50,6 @@ _PLACES = 3
 _log = structlog.get_logger()
 _START_REPORTS = ("SESSION_STARTED", "SESSION_STOPPED", "SESSION_FAILED")
 _ALL_REPORTS = (*_START_REPORTS, "SESSION_PAUSED", "SESSION_RESUMED")
-_MAX_REASON = 200
 
 
 CheckStrategies = Callable[[str, Sequence[tuple[str, StrategySpec]]], Awaitable[Collection[FieldError]]]
@@ -174,7 +174,7 @@ class CommandHandler:
     async def _step(self, command: ExternalCommand) -> CommandReply:
         user_id, command_id = _whose(command)
         problems = Problems()
-        reason = _reason(command.data, problems)
+        fields = step_fields(command.action, command.data, problems)
         if problems:
             return await self._reject(command, problems.errors)
         key = f"{user_id} {command_id}"
@@ -192,7 +192,7 @@ class CommandHandler:
                 )
                 if isinstance(decision, LifecycleStep) and alive is not None:
                     await transaction.first_time(CONSUMER, key)
-                    latest = await self._apply(transaction, alive, decision, command_id=command_id, reason=reason)
+                    latest = await self._apply(transaction, alive, decision, command_id=command_id, asked=fields)
         if isinstance(decision, Reject):
             return await self._reject(command, decision.errors)
         if isinstance(decision, LifecycleReport):
@@ -202,15 +202,15 @@ class CommandHandler:
         return _reply(CommandVerdict.ACCEPTED, command, latest)
 
     async def _apply(
-        self, transaction: Any, session: BookedSession, step: LifecycleStep, *, command_id: str, reason: str
+        self, transaction: Any, session: BookedSession, step: LifecycleStep, *, command_id: str, asked: dict[str, Any]
     ) -> BookedSession:
         now_ns = self._clock.now_ns()
         about: dict[str, Any] = {"user_id": session.user_id, "session_id": session.session_id}
-        fields = {"reason": reason} if "reason" in step.command.model_fields else {}
+        fields = {name: value for name, value in asked.items() if name in step.command.model_fields}
         order = message(step.command, now_ns=now_ns, cause=f"{session.session_id} {command_id}", **about, **fields)
         transaction.emit(COMMANDS.name, order)
         if step.event is not None:
-            fields = {"reason": reason} if "reason" in step.event.model_fields else {}
+            fields = {name: value for name, value in asked.items() if name in step.event.model_fields}
             transaction.emit(
                 SESSIONS.name,
                 message(
@@ -219,13 +219,13 @@ class CommandHandler:
                 ),
             )  # fmt: skip
         status = step.status or session.status
-        ending = reason if status is SessionStatus.STOPPING else None
+        ending = asked["reason"] if status is SessionStatus.STOPPING else None
         await self._register.set_status(transaction, session.session_id, status, reason=ending)
         return BookedSession(session.session_id, session.user_id, status, session.spec)
 
     async def _kill(self, command: ExternalCommand) -> CommandReply:
         problems = Problems()
-        reason = _reason(command.data, problems)
+        reason = step_fields(command.action, command.data, problems)["reason"]
         if problems:
             return await self._reject(command, problems.errors)
         first = await self._kill_way.kill(reason)
@@ -277,16 +277,6 @@ def _whose(command: ExternalCommand) -> tuple[str, str]:
     assert command.user_id is not None
     assert command.command_id is not None
     return command.user_id, command.command_id
-
-
-def _reason(data: dict[str, Any], problems: Problems) -> str:
-    problems.unknown_keys("data", data, ("reason",))
-    value = data.get("reason", "command")
-    if not isinstance(value, str):
-        problems.add("data.reason", f"must be text, not {kind_of(value)}")
-    elif not value.strip() or len(value) > _MAX_REASON:
-        problems.add("data.reason", f"must be 1 to {_MAX_REASON} characters")
-    return str(value)
 
 
 def _reply(verdict: CommandVerdict, command: ExternalCommand, session: BookedSession | None) -> CommandReply:

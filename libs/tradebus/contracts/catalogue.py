@@ -29,7 +29,7 @@ from tradebus.contracts.streams import (
 MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     COMMANDS.name: (
         commands.StartTrading, commands.StopTrading, commands.PauseTrading, commands.ResumeTrading, commands.Flatten,
-        commands.Kill,
+        commands.Settle, commands.Kill,
     ),
     SESSIONS.name: (
         sessions.SessionStarted, sessions.SessionStopped, sessions.SessionPaused, sessions.SessionResumed,

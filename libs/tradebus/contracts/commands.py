@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec
 
@@ -38,6 +40,17 @@ class Flatten(Message):
 
     TYPE: ClassVar[str] = "FLATTEN"
     reason: str = "command"
+
+
+class Settle(Message):
+    """A person says what became of units that the broker does not have any more: closed by hand there, squared off. No
+    order is sent. `quantity` units, all that is open where it is None, at `price_paise`, where it is None at the prices
+    of the orders at the broker that closed them."""
+
+    TYPE: ClassVar[str] = "SETTLE"
+    reason: str
+    quantity: int | None = Field(default=None, gt=0)
+    price_paise: int | None = Field(default=None, gt=0)
 
 
 class Kill(Message):

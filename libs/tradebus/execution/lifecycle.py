@@ -180,7 +180,30 @@ def _revived(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None
         continue_exit(trade, step, at_ns=at_ns)
 
 
+def on_settled(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
+    """A person says what became of units that no order of ours has closed. What is left is held as before."""
+    _book(trade, order, step, fill)
+    trade.exit_quantity += fill.quantity
+    trade.exit_value_paise += fill.quantity * fill.price_paise
+    trade.missing_quantity = max(0, trade.missing_quantity - fill.quantity)
+    if trade.open_quantity == 0:
+        trade.exit_reason = trade.exit_reason or "settled"
+        reach(trade, step, TradeEvent.EXIT_PARTIALLY_FILLED)
+    if trade.exit_reason is not None:
+        continue_exit(trade, step, at_ns=fill.ts_event_ns)
+    else:
+        protect(trade, step, at_ns=fill.ts_event_ns)
+
+
 def _on_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
+    _book(trade, order, step, fill)
+    if order.role is OrderRole.ENTRY:
+        _on_entry_fill(trade, order, step, fill)
+    else:
+        _on_exit_fill(trade, order, step, fill)
+
+
+def _book(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
     trade.fill_ids.add(fill.fill_id)
     charges = charges_paise(
         day=ist_date(fill.ts_event_ns),
@@ -197,10 +220,6 @@ def _on_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> N
     trade.charges_paise += charges
     step.fills.append(NewFill(order.order_id, fill, charges))
     reports.filled(trade, order, step, fill)
-    if order.role is OrderRole.ENTRY:
-        _on_entry_fill(trade, order, step, fill)
-    else:
-        _on_exit_fill(trade, order, step, fill)
 
 
 def _on_entry_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:

@@ -1,4 +1,4 @@
-"""`tradebus start|stop|pause|resume|flatten`: commands to a running stack."""
+"""`tradebus start|stop|pause|resume|flatten|settle`: commands to a running stack."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ _START_SECONDS = 60.0
 
 
 def register(app: typer.Typer) -> None:
-    for command in (start, stop, pause, resume, flatten):
+    for command in (start, stop, pause, resume, flatten, settle):
         app.command()(command)
 
 
@@ -111,6 +111,28 @@ def flatten(
     Example: tradebus flatten 123
     """
     _send("FLATTEN", user, {"reason": reason}, stack=stack, url=url, token_file=token_file, json=json)
+
+
+def settle(
+    user: User,
+    position: Annotated[str, typer.Argument(help="The position's id, as `tradebus status --json` has it.")],
+    reason: Annotated[str, typer.Option(help="What became of it, for whoever looks at it later.")],
+    price: Annotated[str | None, typer.Option(help="Rupees a unit; else the broker's own fills tell.")] = None,
+    quantity: Annotated[int | None, typer.Option(min=1, help="Units; else all that is open.")] = None,
+    stack: StackOption = None, url: Url = None, token_file: TokenFile = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Book what somebody closed by hand at the broker, or the broker squared off. No order is sent: units that the
+    broker still has are left without protection by it.
+
+    Examples:
+
+    tradebus settle 123 01a210f7-b940-7673-b0e1-478023161e09 --reason "sold at the terminal"
+
+    tradebus settle 123 01a210f7-b940-7673-b0e1-478023161e09 --price 25990.50 --reason "squared off at the close"
+    """
+    given = {"pos_id": position, "reason": reason, "price": price, "quantity": quantity}
+    data = {name: value for name, value in given.items() if value is not None}
+    _send("SETTLE", user, data, stack=stack, url=url, token_file=token_file, json=json)
 
 
 def _send(

@@ -32,6 +32,7 @@ class CommandAction(StrEnum):
     PAUSE = "PAUSE_TRADING"
     RESUME = "RESUME_TRADING"
     FLATTEN = "FLATTEN"
+    SETTLE = "SETTLE"
     KILL = "KILL"
 
 

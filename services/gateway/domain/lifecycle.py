@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.gateway.domain.body import CommandAction
+from services.gateway.domain.brokers import PAPER
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
+from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, Settle, StopTrading
 from tradebus.contracts.sessions import FieldError, SessionPaused, SessionResumed, SessionSpec, SessionStatus
 
 ALIVE = (SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED, SessionStatus.STOPPING)
@@ -78,6 +79,7 @@ TABLE: Mapping[tuple[CommandAction, SessionStatus], LifecycleStep | _Again | str
     (CommandAction.FLATTEN, SessionStatus.RUNNING): LifecycleStep(None, Flatten),
     (CommandAction.FLATTEN, SessionStatus.PAUSED): LifecycleStep(None, Flatten),
     (CommandAction.FLATTEN, SessionStatus.STOPPING): _Again(),  # stopping flattens
+    **{(CommandAction.SETTLE, status): LifecycleStep(None, Settle) for status in ALIVE},
 }
 
 
@@ -102,14 +104,16 @@ def decide_step(
     action: CommandAction, *, user_id: str, alive: BookedSession | None, latest: BookedSession | None,
     killed_reason: str | None = None,
 ) -> LifecycleStep | LifecycleReport | Reject:  # fmt: skip
-    """STOP, PAUSE, RESUME or FLATTEN. `latest` is the user's newest session, ended or not; nothing is resumed while the
-    kill switch is engaged."""
+    """STOP, PAUSE, RESUME, FLATTEN or SETTLE. `latest` is the user's newest session, ended or not; nothing is resumed
+    while the kill switch is engaged."""
     if alive is None:
         if action is CommandAction.STOP and latest is not None:
             return LifecycleReport(latest)
         return _reject("user_id", f"no session of user {user_id} is alive: there is nothing to {_VERBS[action]}")
     if action is CommandAction.RESUME and killed_reason is not None:
         return _reject("action", _KILLED.format(killed_reason))
+    if action is CommandAction.SETTLE and alive.spec.broker == PAPER:
+        return _reject("action", "a position on paper is at no broker: `tradebus flatten` closes it")
     row = TABLE[action, alive.status]
     if isinstance(row, LifecycleStep):
         return row
@@ -124,6 +128,7 @@ _VERBS = {
     CommandAction.PAUSE: "pause",
     CommandAction.RESUME: "resume",
     CommandAction.FLATTEN: "flatten",
+    CommandAction.SETTLE: "settle",
 }
 
 

@@ -58,7 +58,7 @@ def test_no_session_starts_while_the_kill_switch_is_engaged() -> None:
 
 
 def test_every_pair_of_command_and_alive_status_has_a_row() -> None:
-    assert set(TABLE) == {(action, status) for action in STEPS for status in ALIVE}
+    assert set(TABLE) == {(action, status) for action in (*STEPS, CommandAction.SETTLE) for status in ALIVE}
 
 
 @pytest.mark.parametrize("status", [SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED])
@@ -86,3 +86,10 @@ def test_a_command_repeated_moves_nothing_the_second_time(action: CommandAction,
     if isinstance(first, LifecycleStep) and first.status is not None:
         again = decide_step(action, user_id="u", alive=session_in(first.status), latest=None)
         assert isinstance(again, LifecycleReport)
+
+
+def test_a_position_on_paper_is_not_settled() -> None:
+    paper = session_in(SessionStatus.RUNNING)
+    found = decide_step(CommandAction.SETTLE, user_id="123", alive=paper, latest=paper)
+    assert isinstance(found, Reject)
+    assert "tradebus flatten" in found.errors[0].problem
