@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.gateway.adapters.catalogue import catalogue_from
+from services.gateway.adapters.limits_desk import LimitsDesk
 from services.gateway.adapters.logins import StoredLogins
 from services.gateway.adapters.strategy_checks import StrategyChecks
 from services.gateway.adapters.views import views_of
@@ -34,7 +35,7 @@ from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
-from tradebus.store.books import kill_switch_book, session_register
+from tradebus.store.books import kill_switch_book, limit_changes_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -82,6 +83,7 @@ async def wire(
         kill_way=KillWay(bus=bus, book=book, outbox=outbox, switch=switch, clock=clock),
         catalogue=catalogue_from(book, logins, daily_max_loss_r=settings.daily_max_loss_r),
         keep_token=logins.keep_token, changed=watcher.changed,
+        limits=LimitsDesk(book, register, limit_changes_book(book), clock, settings.daily_max_loss_r),
         check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from services.gateway.adapters.limits_desk import LimitsDesk, booked
 from services.gateway.announce import announce_again
 from services.gateway.domain.body import WHOLE, CommandAction, ExternalCommand, RefusedCommand, read_command
 from services.gateway.domain.lifecycle import (
@@ -41,7 +42,6 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.store.book import Book
 from tradebus.store.books import KillSwitchBook, SessionRegister
-from tradebus.store.books.sessions import StoredSession
 from tradebus.store.outbox import Outbox
 
 CONSUMER = "gateway.commands"
@@ -83,12 +83,12 @@ class CommandHandler:
         self, *, bus: Bus, book: Book, register: SessionRegister, switch: KillSwitchBook, outbox: Outbox, clock: Clock,
         ids: IdSource, kill_way: KillWay, catalogue: Callable[[], Awaitable[StartCatalogue]],
         check_strategies: CheckStrategies, keep_token: Callable[[SessionSpec, dict[str, Any]], None],
-        changed: Callable[[], None],
+        limits: LimitsDesk, changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._bus, self._book, self._register, self._switch, self._outbox = bus, book, register, switch, outbox
         self._clock, self._ids, self._kill_way = clock, ids, kill_way
         self._catalogue, self._check_strategies = catalogue, check_strategies
-        self._keep_token, self._changed = keep_token, changed
+        self._keep_token, self._limits, self._changed = keep_token, limits, changed
         self._places = asyncio.Semaphore(_PLACES)
 
     async def handle(self, body: bytes, *, delivery_id: str | None = None) -> CommandReply:
@@ -112,6 +112,8 @@ class CommandHandler:
                 return await self._start(command)
             case CommandAction.KILL:
                 return await self._kill(command)
+            case CommandAction.SET_LIMITS:
+                return await self._set_limits(command)
             case _:
                 return await self._step(command)
 
@@ -144,8 +146,8 @@ class CommandHandler:
         user_id, command_id = _whose(command)
         async with self._book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
-            known = _session(await self._register.of_command(transaction, user_id, command_id))
-            alive = _session(await self._register.alive_of(transaction, user_id))
+            known = booked(await self._register.of_command(transaction, user_id, command_id))
+            alive = booked(await self._register.alive_of(transaction, user_id))
             killed = await killed_reason(self._switch, transaction)
             decision: Create | LifecycleReport | Reject = (
                 LifecycleReport(known) if known is not None else decide_start(spec, alive=alive, killed_reason=killed)
@@ -154,22 +156,12 @@ class CommandHandler:
                 # Before the commit: nobody is told of a login that is not there. A repeated START renews its token.
                 await asyncio.to_thread(self._keep_token, spec, command.data)
             if isinstance(decision, Create):
-                return decision, await self._create(transaction, spec, command_id=command_id)
+                spec = spec.model_copy(update={"session_id": self._ids.new_id()})
+                now_ns = self._clock.now_ns()
+                return decision, await _create(
+                    self._register, transaction, spec, command_id=command_id, now_ns=now_ns
+                )  # fmt: skip
         return decision, None
-
-    async def _create(self, transaction: Any, spec: SessionSpec, *, command_id: str) -> BookedSession:
-        now_ns = self._clock.now_ns()
-        spec = spec.model_copy(update={"session_id": self._ids.new_id()})
-        await self._register.insert(transaction, spec, command_id=command_id, now_ns=now_ns)
-        await transaction.first_time(CONSUMER, f"{spec.user_id} {command_id}")
-        transaction.emit(
-            COMMANDS.name,
-            message(
-                StartTrading, now_ns=now_ns, cause=spec.session_id, user_id=spec.user_id, session_id=spec.session_id,
-                spec=spec,
-            ),
-        )  # fmt: skip
-        return BookedSession(spec.session_id, spec.user_id, SessionStatus.STARTING, spec)
 
     async def _step(self, command: ExternalCommand) -> CommandReply:
         user_id, command_id = _whose(command)
@@ -180,11 +172,11 @@ class CommandHandler:
         key = f"{user_id} {command_id}"
         async with self._places, self._book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
-            latest = _session(await self._register.latest_of(transaction, user_id))
+            latest = booked(await self._register.latest_of(transaction, user_id))
             if latest is not None and await self._register.command_seen(transaction, CONSUMER, key):
                 decision: LifecycleStep | LifecycleReport | Reject = LifecycleReport(latest)
             else:
-                alive = _session(await self._register.alive_of(transaction, user_id))
+                alive = booked(await self._register.alive_of(transaction, user_id))
                 resumes = command.action is CommandAction.RESUME
                 killed = await killed_reason(self._switch, transaction) if resumes else None
                 decision = decide_step(
@@ -222,6 +214,19 @@ class CommandHandler:
         ending = asked["reason"] if status is SessionStatus.STOPPING else None
         await self._register.set_status(transaction, session.session_id, status, reason=ending)
         return BookedSession(session.session_id, session.user_id, status, session.spec)
+
+    async def _set_limits(self, command: ExternalCommand) -> CommandReply:
+        user_id, command_id = _whose(command)
+        problems = Problems()
+        async with self._places:
+            changed = await self._limits.change(
+                command.data, user_id=user_id, command_id=command_id, consumer=CONSUMER, problems=problems
+            )  # fmt: skip
+        if changed is None:
+            return await self._reject(command, problems.errors)
+        if changed.is_new:
+            await self._published(command, changed.session.session_id)
+        return _reply(CommandVerdict.ACCEPTED if changed.is_new else CommandVerdict.REPEATED, command, changed.session)
 
     async def _kill(self, command: ExternalCommand) -> CommandReply:
         problems = Problems()
@@ -269,8 +274,19 @@ class CommandHandler:
         _log.info("command accepted", action=command.action, user_id=command.user_id, session_id=session_id)
 
 
-def _session(stored: StoredSession | None) -> BookedSession | None:
-    return None if stored is None else BookedSession(stored.session_id, stored.user_id, stored.status, stored.spec)
+async def _create(
+    register: SessionRegister, transaction: Any, spec: SessionSpec, *, command_id: str, now_ns: int
+) -> BookedSession:
+    await register.insert(transaction, spec, command_id=command_id, now_ns=now_ns)
+    await transaction.first_time(CONSUMER, f"{spec.user_id} {command_id}")
+    transaction.emit(
+        COMMANDS.name,
+        message(
+            StartTrading, now_ns=now_ns, cause=spec.session_id, user_id=spec.user_id, session_id=spec.session_id,
+            spec=spec,
+        ),
+    )  # fmt: skip
+    return BookedSession(spec.session_id, spec.user_id, SessionStatus.STARTING, spec)
 
 
 def _whose(command: ExternalCommand) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from services.risk.adapters.postgres import CONSUMER, PostgresRiskBook
 from services.risk.handlers import Risk
 from services.risk.kill_switch import KillSwitchState, KillWatch
+from services.risk.market.headroom import HeadroomTold
 from services.risk.market.marks import TICKS_STREAM, Marks
 from services.risk.market.sources import SignalSources
 from services.risk.market.surroundings import Surroundings
@@ -33,6 +34,7 @@ STREAMS = (*(source.name for source in SIGNAL_SOURCES), *_BESIDE)
 _SWEEP_SECONDS = 5.0
 _CLOCK_SECONDS = 1.0
 _GAPS_SECONDS = 10.0
+_HEADROOM_SECONDS = 2.0
 
 
 async def build(
@@ -102,6 +104,8 @@ def wire(
         consumer.every(_SWEEP_SECONDS, publisher.sweep, name="sweep")
         consumer.every(_GAPS_SECONDS, surroundings.load_gaps, name="gaps of data")
         consumer.every(_CLOCK_SECONDS, risk.on_time, name="market clock")
+        told = HeadroomTold(book, sessions, surroundings, metrics=metrics)
+        consumer.every(_HEADROOM_SECONDS, told.tell, name="headroom")
         watches.append(
             RiskRecovery(
                 book, sessions, bus=bus, take=risk.take, post=consumer.post, timers=timers, metrics=metrics,

@@ -17,7 +17,7 @@ from services.risk.ports import StateConflict
 from services.risk.sessions import RiskSession, RiskSessions
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading
+from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, SetLimits, StartTrading, StopTrading
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionStopped
@@ -25,7 +25,7 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.risk.entries import block
 from tradebus.risk.exits import ignored, next_due_ns
 from tradebus.risk.reports import Report, concerns_risk
-from tradebus.risk.step import on_command, on_fact, on_over, on_signal, on_time
+from tradebus.risk.step import on_command, on_fact, on_limits, on_over, on_signal, on_time
 from tradebus.risk.verdicts import Cause
 from tradebus.runtime.consumer import DONE, Answer, TryLater
 from tradebus.runtime.rendering import fact_of
@@ -88,6 +88,8 @@ class Risk:
                 await self.closing.obey(message)
             case StopTrading() | PauseTrading() | ResumeTrading() | Flatten():
                 await self._on_command(message)
+            case SetLimits():
+                await self._on_limits(message)
             case SessionStopped() | SessionFailed():
                 await self._on_over(message)
             case DataGap() | DataRecovered():
@@ -103,6 +105,19 @@ class Risk:
             steps[name] = on_command(session.state, command_of(message), self._surroundings.of(session.terms))
         await self.sessions.save(message.event_id, steps)
         self._session(name)  # after: the end of a session that cannot be read waits for nothing here
+
+    async def _on_limits(self, message: SetLimits) -> None:
+        name = message.session_id or ""
+        session, steps = self.sessions.alive.get(name), {}
+        if session is not None:
+            situation = self._surroundings.of(session.terms)
+            cause = Cause(situation.now_ns(message.ts_event_ns), message.event_id, message.trace_id)
+            own = {one.strategy: one.limits for one in message.strategies}
+            steps[name] = on_limits(
+                session.state, message.limits, own, situation, cause, set_ns=message.ts_event_ns
+            )  # fmt: skip
+        await self.sessions.save(message.event_id, steps)
+        self._session(name)
 
     async def on_time(self) -> None:
         """What the market's clock alone makes due. Not for a paced run, where data alone is time."""

@@ -18,6 +18,10 @@ class RiskMetrics:
         self.aside = Gauge(
             "tradebus_risk_sessions_aside", "Sessions put aside: their entries are refused", registry=registry
         )
+        self.limit_used = Gauge(
+            "tradebus_risk_limit_used_ratio", "The largest share of a limit that any session has used", ["limit"],
+            registry=registry,
+        )  # fmt: skip
         self.found_again = Counter(
             "tradebus_risk_found_again_total", "Messages the bus had lost, taken from the book", ["type"],
             registry=registry,

@@ -4,14 +4,16 @@ Invariants (tested on both): a message's inbox row, the states it changed, its v
 written together or not at all, and once; a state is only ever replaced by one that was made from it.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.risk.published import JournalLine
+from tradebus.risk.rules.headroom import Headroom
 from tradebus.risk.state import RiskState
 
 
@@ -54,6 +56,18 @@ class MessageEffect:
     messages: Sequence[tuple[str, Message]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SessionHeadroom:
+    """How far a session was from its limits, at the market data of `as_of_ns`."""
+
+    session_id: str
+    as_of_ns: int
+    rooms: Sequence[Headroom]
+
+    def to_json(self) -> str:
+        return json.dumps([{**asdict(one), "left": one.left, "share": round(one.share, 4)} for one in self.rooms])
+
+
 class RiskBook(Protocol):
     async def sessions(self, session_id: str | None = None) -> list[SessionRow | UnreadableRow]:
         """The sessions taken up that are alive, or over and not flat; only that one where `session_id` is given."""
@@ -67,6 +81,9 @@ class RiskBook(Protocol):
     async def record_kill(self, record: MessageEffect, *, reason: str, changed_ns: int) -> bool | None:
         """As `record`, and engages the kill switch, unless a person released it since `changed_ns`; whether it stands
         engaged then, None where the message was handled before."""
+
+    async def tell_headroom(self, changed: Sequence[SessionHeadroom], *, gone: Sequence[str]) -> None:
+        """Puts these in place of what was told before, and forgets the sessions that are gone."""
 
     async def is_killed(self) -> bool:
         """Whether the kill switch stands engaged."""

@@ -135,8 +135,8 @@ class RiskSessions:
             )
             behind = bool(held_instruments(row.state))
             self.alive[terms.session_id] = RiskSession(
-                terms, row.state, row.version, is_over=row.is_over, has_live_feed=row.spec.data_broker is not None,
-                is_behind=behind,
+                _in_force(terms, row.state), row.state, row.version, is_over=row.is_over,
+                has_live_feed=row.spec.data_broker is not None, is_behind=behind,
             )  # fmt: skip
         self.count()
 
@@ -153,6 +153,8 @@ class RiskSessions:
     def _saved(self, record: MessageEffect) -> None:
         for change in record.changes:
             session = self.alive[change.session_id]
+            if change.state.limits is not session.state.limits:
+                session.terms = _in_force(session.terms, change.state)
             session.state, session.version = change.state, change.version + 1
         for line in record.lines:
             self._metrics.verdicts.labels(line.verdict, line.rule).inc()
@@ -175,6 +177,11 @@ class RiskSessions:
         fact = published(verdict, session_id=session_id, user_id=user_id, limits=limits)
         line = journalled(verdict, fact, session_id=session_id)
         return line, None if fact is None else outgoing(fact, recorded_ns=self._clock.now_ns())
+
+
+def _in_force(terms: SessionTerms, state: RiskState) -> SessionTerms:
+    """The terms with the limits that were set while the session ran."""
+    return terms if state.limits is None else terms.with_limits(state.limits, state.strategy_limits)
 
 
 _Answer = tuple[JournalLine, tuple[str, Message] | None]

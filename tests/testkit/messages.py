@@ -62,6 +62,10 @@ EXAMPLES: dict[str, Any] = {
         {"instrument": 2, "symbol": "NIFTY2410421700CE", "side": "LONG", "ratio": 1, "price_paise": 15_000,
          "stop_paise": 12_000, "target_paise": None},
     ]},
+    "limits": _LIMITS, "strategies": [{"strategy": "orb", "limits": {"daily_max_loss_paise": 800_000}}],
+    "changed_by": "asha", "changes": [
+        {"strategy": None, "field": "daily_max_loss", "before": "none", "after": "₹50,000.00", "widens": False},
+    ],
     "differences": [{"what": "order tb01", "ours": "OPEN 30", "brokers": "COMPLETE 30", "action": "adopted the fill"}],
 }  # fmt: skip
 

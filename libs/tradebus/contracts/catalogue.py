@@ -29,11 +29,12 @@ from tradebus.contracts.streams import (
 MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     COMMANDS.name: (
         commands.StartTrading, commands.StopTrading, commands.PauseTrading, commands.ResumeTrading, commands.Flatten,
-        commands.Settle, commands.Kill,
+        commands.Settle, commands.Kill, commands.SetLimits,
     ),
     SESSIONS.name: (
         sessions.SessionStarted, sessions.SessionStopped, sessions.SessionPaused, sessions.SessionResumed,
-        sessions.SessionFailed, sessions.CommandRejected, sessions.KillSwitch, sessions.EntryPutAside,
+        sessions.SessionFailed, sessions.LimitsChanged, sessions.CommandRejected, sessions.KillSwitch,
+        sessions.EntryPutAside,
     ),
     MD_GAPS.name: (market.DataGap, market.CandlesRestored, market.DataRecovered),
     SIGNALS.name: (signals.ArmLong, signals.ArmShort, signals.EntrySignal, signals.ExitSignal, signals.StrategyFailed),

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from tradebus.contracts.base import Message
-from tradebus.contracts.sessions import SessionSpec
+from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategyLimits
 
 
 class StartTrading(Message):
@@ -58,3 +58,11 @@ class Kill(Message):
 
     TYPE: ClassVar[str] = "KILL"
     reason: str = "command"
+
+
+class SetLimits(Message):
+    """From now on these limits hold for the session, and these for strategies of it: all of them, changed or not."""
+
+    TYPE: ClassVar[str] = "SET_LIMITS"
+    limits: RiskLimits
+    strategies: tuple[StrategyLimits, ...]

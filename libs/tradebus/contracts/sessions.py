@@ -93,6 +93,13 @@ class RiskLimits(GrownModel):
     max_orders_per_minute: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
 
 
+class StrategyLimits(Model):
+    """The limits of one strategy of a session."""
+
+    strategy: str
+    limits: ScopeLimits
+
+
 class SizingMode(StrEnum):
     """What a trade's size is asked by; the limits may leave less."""
 
@@ -200,6 +207,26 @@ class SessionResumed(Message):
     """Entries are allowed again."""
 
     TYPE: ClassVar[str] = "SESSION_RESUMED"
+
+
+class LimitChange(Model):
+    """One limit: of the session, or of a strategy of it. Values for people: rupees, or "none". `widens` says that more
+    may be lost or bound than before."""
+
+    strategy: str | None
+    field: str
+    before: str
+    after: str
+    widens: bool
+
+
+class LimitsChanged(Message):
+    """Limits of a session were changed while it runs, by whom and why."""
+
+    TYPE: ClassVar[str] = "LIMITS_CHANGED"
+    changed_by: str
+    reason: str
+    changes: tuple[LimitChange, ...]
 
 
 class SessionFailed(Message):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.contracts.signals import Side
 from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, ist_date
 
@@ -137,6 +138,10 @@ class RiskState:
     approvals_ns: tuple[int, ...] = ()  # entries approved within the last APPROVALS_KEPT_NS
     halted_parts: Mapping[str, str] = field(default_factory=dict)  # the rule, by `part_name`
     carried_paise: int = 0  # net profit of the days before
+    # Limits that were changed while running, and when; None: as START gave them.
+    limits: RiskLimits | None = None
+    strategy_limits: Mapping[str, ScopeLimits] = field(default_factory=dict)
+    limits_set_ns: int = 0
 
     def live(self) -> list[RiskHolding]:
         return [holding for holding in self.holdings.values() if holding.live]

@@ -6,10 +6,11 @@ Invariants, property-tested: a step is a function of its arguments; a step made 
 it has handled approves nothing more than once (the inbox keeps it from being made at all).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tradebus.contracts.records import Records
+from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.risk.apply import apply
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.entries import decide_entry
@@ -86,6 +87,21 @@ def on_command(state: RiskState, command: Command, situation: Situation) -> Risk
             state = all_due(state, rule=KILL_SWITCH)
     cause = Cause(situation.now_ns(command.ts_event_ns), command.event_id, command.trace_id)
     return _with_due(RiskStep(state), cause)
+
+
+def on_limits(
+    state: RiskState, limits: RiskLimits, strategy_limits: Mapping[str, ScopeLimits], situation: Situation,
+    cause: Cause, *, set_ns: int,
+) -> RiskStep:  # fmt: skip
+    """Other limits hold from now on; what has reached one of them already is halted. `set_ns` is when they were set:
+    what was set before others that hold changes nothing."""
+    if set_ns < state.limits_set_ns:
+        return RiskStep(state)
+    state = replace(state, limits=limits, strategy_limits=strategy_limits, limits_set_ns=set_ns)
+    now = replace(situation, terms=situation.terms.with_limits(limits, strategy_limits))
+    loss, streak = loss_finding(now.terms, total_paise=state.total_paise()), streak_finding(now.terms, state)
+    verdicts = _halt(state, [found for found in (loss, streak) if found is not None], cause)
+    return _with_due(RiskStep(_parts_halted(apply(state, verdicts), now), verdicts), cause)
 
 
 def on_over(state: RiskState, cause: Cause) -> RiskStep:

@@ -4,7 +4,7 @@ Invariant, property-tested: a threshold never lets more be lost or bound than th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import ROUND_FLOOR, Decimal
 
@@ -38,6 +38,13 @@ class SessionTerms:
     strategy_limits: Mapping[str, ScopeLimits]
     strategy_sizing: Mapping[str, Sizing]
     strategy_budgets_paise: Mapping[str, int]
+
+    def with_limits(self, limits: RiskLimits, strategy_limits: Mapping[str, ScopeLimits]) -> "SessionTerms":
+        """The same session under other limits."""
+        return replace(
+            self, limits=limits, strategy_limits=strategy_limits,
+            max_loss=tightest_loss(limits, capital_paise=self.capital_paise),
+        )  # fmt: skip
 
     @property
     def has_part_limits(self) -> bool:

@@ -23,7 +23,7 @@ _START_SECONDS = 60.0
 
 
 def register(app: typer.Typer) -> None:
-    for command in (start, stop, pause, resume, flatten, settle):
+    for command in (start, stop, pause, resume, flatten, settle, limits):
         app.command()(command)
 
 
@@ -133,6 +133,42 @@ def settle(
     given = {"pos_id": position, "reason": reason, "price": price, "quantity": quantity}
     data = {name: value for name, value in given.items() if value is not None}
     _send("SETTLE", user, data, stack=stack, url=url, token_file=token_file, json=json)
+
+
+def limits(
+    user: User,
+    change: Annotated[list[str] | None, typer.Option("--set", help="name=value; none takes a limit away.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="The limits of this strategy of the session.")] = None,
+    reason: Annotated[str | None, typer.Option(help="With --set: why. Kept with the change.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who changes them; your login where not given.")] = None,
+    widen: Annotated[
+        bool, typer.Option("--widen", help="Mean it where more may be lost or bound than before.")
+    ] = False,
+    stack: StackOption = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show how far a user's session is from each of its limits, or change limits while it runs.
+
+    A change is kept with who made it, when and why. What would be wider than before is refused without --widen.
+
+    Examples:
+
+    tradebus limits 123
+
+    tradebus limits 123 --set daily_max_loss=5000 --reason "two losses before ten"
+
+    tradebus limits 123 --strategy orb --set max_concurrent_trades=none --widen --reason "as agreed"
+    """
+    from services.cli.arguments import parse_pairs
+    from services.cli.limits import change_data, show_limits
+
+    if change:
+        data = change_data(parse_pairs(change, option="--set"), strategy=strategy, by=by, reason=reason, widen=widen)
+        _send("SET_LIMITS", user, data, stack=stack, url=url, token_file=token_file, json=json)
+        return
+    show_limits(user, stack=stack, url=url, token_file=token_file, json=json)
 
 
 def _send(

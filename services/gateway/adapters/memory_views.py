@@ -1,8 +1,8 @@
 """The book as people look at it, in memory: see `services.gateway.adapters.views.BookViews`.
 
 Tables, as the services' own twins keep them: "sessions" (what has a `session`), "trades" (execution's Trade with its
-orders), "signals" (messages), "decisions" (DecisionRow), "risk_decisions" (JournalLine), "risk_state", "instruments",
-"candles_1m".
+orders), "signals" (messages), "decisions" (DecisionRow), "risk_decisions" (JournalLine), "risk_state", "risk_headroom",
+"limit_changes" (StoredChange), "instruments", "candles_1m".
 """
 
 import json
@@ -29,6 +29,7 @@ _SIGNAL = ("side", "price_paise", "stop_paise", "target_paise", "confidence", "r
 _POSITION = ("session_id", "user_id", "pos_id", "strategy", "symbol", "side", "state", "entry_value_paise",
              "entry_quantity", "stop_paise", "target_paise", "opened_ns", "group_id")  # fmt: skip
 _DECISION = ("session_id", "strategy", "ts_event_ns", "action", "reason", "price_paise")
+_CHANGE = ("session_id", "user_id", "changed_ns", "changed_by", "strategy", "field", "widens", "reason")
 _VERDICT = ("event_id", "session_id", "signal_id", "pos_id", "verdict", "rule", "quantity", "ts_event_ns")
 
 
@@ -85,6 +86,7 @@ class MemoryViews:
         self._views: Mapping[str, Callable[[], list[_Row]]] = {
             "sessions": self._sessions, "trades": self._trades, "orders": self._orders, "signals": self._signals,
             "decisions": self._decisions, "risk": self._risk, "performance": self._performance,
+            "limits": self._limits, "headroom": self._headroom,
         }  # fmt: skip
 
     async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> list[_Row]:
@@ -174,6 +176,25 @@ class MemoryViews:
             for one in self._tables.rows("risk_decisions") if one.session_id in users
         ]  # fmt: skip
         return _newest_events(found)
+
+    def _limits(self) -> list[_Row]:
+        found = [
+            {
+                "change_id": number + 1, **_fields(one, _CHANGE), "before_value": json.dumps(one.before),
+                "after_value": json.dumps(one.after),
+            }
+            for number, one in sorted(self._tables.by_key("limit_changes").items())
+        ]  # fmt: skip
+        return found[::-1]
+
+    def _headroom(self) -> list[_Row]:
+        told = self._tables.by_key("risk_headroom")
+        return [
+            {"session_id": one.session_id, "user_id": one.user_id, "as_of_ns": as_of_ns, "body": body}
+            for one in self._tables.newest_sessions()
+            if one.status not in ENDED and one.session_id in told
+            for as_of_ns, body in [told[one.session_id]]
+        ]
 
     def _performance(self) -> list[_Row]:
         groups: dict[tuple[str, str, str], list[Any]] = {}

@@ -33,6 +33,7 @@ class CommandAction(StrEnum):
     RESUME = "RESUME_TRADING"
     FLATTEN = "FLATTEN"
     SETTLE = "SETTLE"
+    SET_LIMITS = "SET_LIMITS"
     KILL = "KILL"
 
 

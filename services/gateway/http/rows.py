@@ -3,12 +3,13 @@
 Invariant (property-tested): an amount in whole paise comes out as the JSON number of exactly that many rupees.
 """
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from tradebus.kernel.money import paise_to_rupees
-from tradebus.kernel.time import utc_iso
+from tradebus.kernel.time import ist_datetime, utc_iso
 
 
 def json_rupees(paise: int | None) -> float | None:
@@ -70,3 +71,40 @@ def performance(row: Mapping[str, Any]) -> dict[str, Any]:
     found["win_rate"] = round(row["winners"] / row["trades"], 4)
     found["profit_factor"] = round(row["profit_paise"] / -row["loss_paise"], 4) if row["loss_paise"] else None
     return found
+
+
+def limit_change(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Who changed a limit when, from what to what and why; money in rupees."""
+    is_money = row["field"].endswith("_paise")
+    before, after = (json.loads(row[name]) for name in ("before_value", "after_value"))
+    return {
+        **{name: row[name] for name in ("change_id", "session_id", "user_id", "changed_by", "strategy", "reason")},
+        "changed_at": _ist(row["changed_ns"]),
+        "field": row["field"].removesuffix("_paise"),
+        "before": json_rupees(before) if is_money else before,
+        "after": json_rupees(after) if is_money else after,
+        "widens": row["widens"],
+    }
+
+
+def headroom(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session has used of each of its limits, and what is left; money in rupees."""
+    return {
+        "session_id": row["session_id"],
+        "user_id": row["user_id"],
+        "as_of": _ist(row["as_of_ns"]) if row["as_of_ns"] else None,
+        "limits": [_room(one) for one in json.loads(row["body"])],
+    }
+
+
+def _room(one: dict[str, Any]) -> dict[str, Any]:
+    is_money = one["unit"] == "paise"
+    amounts = {name: json_rupees(one[name]) if is_money else one[name] for name in ("used", "most", "left")}
+    return {
+        "scope": one["scope"] or "session", "limit": one["limit"].removesuffix("_paise"), **amounts,
+        "share": one["share"], "unit": "rupees" if is_money else "count",
+    }  # fmt: skip
+
+
+def _ist(ts_ns: int) -> str:
+    return ist_datetime(ts_ns).isoformat(timespec="milliseconds")

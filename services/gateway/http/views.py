@@ -20,6 +20,8 @@ VIEWS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "decisions": rows.shown,
     "risk": rows.shown,
     "performance": rows.performance,
+    "limits": rows.limit_change,
+    "headroom": rows.headroom,
 }
 
 

@@ -91,3 +91,19 @@ GROUP BY session_id, user_id, strategy ORDER BY session_id DESC, strategy LIMIT 
 
 -- name: version
 SELECT current_setting('server_version');
+
+-- name: limits
+-- Changes of limits while running.
+SELECT change_id, session_id, user_id, changed_ns, changed_by, strategy, field, before_value::text AS before_value,
+       after_value::text AS after_value, widens, reason
+FROM limit_changes
+WHERE ($1::text IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2)
+ORDER BY change_id DESC LIMIT $3;
+
+-- name: headroom
+-- How far the sessions that are alive are from their limits.
+SELECT h.session_id, s.user_id, h.as_of_ns, h.body::text AS body
+FROM risk_headroom h JOIN sessions s USING (session_id)
+WHERE ($1::text IS NULL OR h.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
+  AND s.status NOT IN ('STOPPED', 'FAILED')
+ORDER BY s.created_ns DESC, h.session_id DESC LIMIT $3;

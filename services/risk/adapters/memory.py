@@ -1,7 +1,8 @@
 """Risk's book in memory (`services.risk.ports.RiskBook`): passes the Postgres one's suite.
 
 Tables: "risk_state" (session id to the encoded state and its version), "risk_decisions" (event id to `Line`),
-"instruments" (id to Instrument), "data_gaps" (id to what has `instruments`, `announced` and `filled_ns`).
+"risk_headroom" (session id to its instant and JSON), "instruments" (id to Instrument), "data_gaps" (id to what has
+`instruments`, `announced` and `filled_ns`).
 """
 
 from collections.abc import Collection, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from services.risk.adapters.codec import decode, encode
 from services.risk.adapters.postgres import CONSUMER, HEARD, PAUSES
-from services.risk.ports import MessageEffect, SessionRow, StateConflict, UnreadableRow
+from services.risk.ports import MessageEffect, SessionHeadroom, SessionRow, StateConflict, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionStatus
@@ -63,6 +64,14 @@ class MemoryRiskBook:
                 tx, reason=reason, at_ns=changed_ns, unless_released_since_ns=changed_ns
             )  # fmt: skip
             return stands.engaged
+
+    async def tell_headroom(self, changed: Sequence[SessionHeadroom], *, gone: Sequence[str]) -> None:
+        async with self._book.begin() as tx:
+            table = tx.table("risk_headroom")
+            for name in gone:
+                table.pop(name, None)
+            for one in changed:
+                table[one.session_id] = (one.as_of_ns, one.to_json())
 
     async def is_killed(self) -> bool:
         stands = await self._switch.read()

@@ -8,7 +8,7 @@ import asyncpg
 import structlog
 
 from services.risk.adapters.codec import decode, encode
-from services.risk.ports import MessageEffect, SessionRow, StateChange, StateConflict, UnreadableRow
+from services.risk.ports import MessageEffect, SessionHeadroom, SessionRow, StateChange, StateConflict, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.registry import parse
@@ -29,7 +29,8 @@ REPORTS = (
     "ORDER_PARTIALLY_FILLED", "ORDER_FILLED", "POSITION_OPENED", "ORDER_REJECTED", "ORDER_CANCELLED", "POSITION_CLOSED",
 )  # fmt: skip
 COMMANDS = (
-    "START_TRADING", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "STOP_TRADING", "SESSION_STOPPED", "SESSION_FAILED",
+    "START_TRADING", "SET_LIMITS", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "STOP_TRADING", "SESSION_STOPPED",
+    "SESSION_FAILED",
 )  # fmt: skip
 # What risk has to hear, in that order. An entry signal that is lost is an occasion missed; an exit is somebody's wish
 # to be out, and is not decided twice.
@@ -69,6 +70,12 @@ class PostgresRiskBook:
                 tx, reason=reason, at_ns=changed_ns, unless_released_since_ns=changed_ns
             )  # fmt: skip
             return stands.engaged
+
+    async def tell_headroom(self, changed: Sequence[SessionHeadroom], *, gone: Sequence[str]) -> None:
+        await self._store.pool.execute(
+            _SQL["tell_headroom"], [one.session_id for one in changed], [one.as_of_ns for one in changed],
+            [one.to_json() for one in changed], list(gone),
+        )  # fmt: skip
 
     async def is_killed(self) -> bool:
         stands = await self._switch.read()

@@ -68,3 +68,9 @@ WHERE (e.session_id = ANY($1::text[] || ARRAY(SELECT session_id FROM sessions WH
   AND e.type IN ('ENTRY_APPROVED', 'ENTRY_REDUCED', 'EXIT_APPROVED')
   AND NOT EXISTS (SELECT FROM intents i WHERE i.intent_id = e.body ->> 'intent_id')
 ORDER BY e.ts_event_ns, e.event_id;
+
+-- name: tell_headroom
+WITH forgotten AS (DELETE FROM risk_headroom WHERE session_id = ANY($4::text[]))
+INSERT INTO risk_headroom (session_id, as_of_ns, body)
+SELECT session_id, as_of_ns, body::jsonb FROM unnest($1::text[], $2::bigint[], $3::text[]) AS t (session_id, as_of_ns, body)
+ON CONFLICT (session_id) DO UPDATE SET as_of_ns = excluded.as_of_ns, body = excluded.body;

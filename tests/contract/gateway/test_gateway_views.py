@@ -16,11 +16,13 @@ from testkit.filled_book import (
 )
 
 from services.gateway.adapters.views import BookViews, views_of
+from services.gateway.http.rows import limit_change
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.signals import Side
 from tradebus.store.book import Book
-from tradebus.store.books import session_register
+from tradebus.store.books import limit_changes_book, session_register
+from tradebus.store.books.limit_changes import StoredChange
 
 INDEX, SHARE = (
     Instrument(
@@ -58,7 +60,7 @@ async def rows(views: BookViews, name: str, **filters: Any) -> list[dict[str, An
 
 async def test_before_anything_happened_every_view_is_empty(book: Book) -> None:
     views = views_of(book)
-    for name in ("sessions", "trades", "orders", "signals", "decisions", "risk", "performance"):
+    for name in ("sessions", "trades", "orders", "signals", "decisions", "risk", "performance", "limits", "headroom"):
         assert await rows(views, name) == []
     assert await views.portfolio(session_id=None, user_id=None, limit=5) == []
     assert await views.positions([]) == []
@@ -221,3 +223,27 @@ async def test_performance_is_summed_by_session_and_strategy_of_what_is_closed(v
         "loss_paise": -400, "average_r": 1.5, "average_mae_r": 1.5, "average_mfe_r": None,
     }  # fmt: skip
     assert (other["session_id"], other["profit_paise"], other["loss_paise"]) == ("s2", 700, 0)
+
+
+async def test_changes_of_limits_are_shown_newest_first_with_who_and_why(views: BookViews, book: Book) -> None:
+    changes = [
+        StoredChange(
+            session_id="s3", user_id="ann", changed_ns=MORNING_NS + number, changed_by="asha", strategy=strategy,
+            field=field, before=before, after=after, widens=True, reason="why", command_id="c",
+        )
+        for number, (strategy, field, before, after) in enumerate(
+            ((None, "daily_max_loss_paise", 100_050, None), ("orb", "max_positions", 1, 2))
+        )
+    ]  # fmt: skip
+    async with book.begin() as transaction:
+        await limit_changes_book(book).add(transaction, changes)
+    found = await rows(views, "limits")
+    assert [(row["strategy"], row["field"], row["before_value"], row["after_value"]) for row in found] == [
+        ("orb", "max_positions", "1", "2"), (None, "daily_max_loss_paise", "100050", "null"),
+    ]  # fmt: skip
+    assert limit_change(found[1]) == {
+        "change_id": found[1]["change_id"], "session_id": "s3", "user_id": "ann", "changed_by": "asha",
+        "strategy": None, "reason": "why", "changed_at": "2024-01-02T09:17:00.000+05:30", "field": "daily_max_loss",
+        "before": 1000.5, "after": None, "widens": True,
+    }  # fmt: skip
+    assert await rows(views, "limits", session_id="s1") == []

@@ -1,5 +1,6 @@
 """Risk's book. On both: in memory and on Postgres."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -8,8 +9,17 @@ from testkit.risk import INSTRUMENTS, STOCK, at, closed, command, entry, exit_si
 from testkit.risk_books import RiskHands
 from testkit.risk_service import message, stream_of
 
+from services.gateway.adapters.views import views_of
 from services.risk.messages import outgoing
-from services.risk.ports import MessageEffect, RiskBook, SessionRow, StateChange, StateConflict, UnreadableRow
+from services.risk.ports import (
+    MessageEffect,
+    RiskBook,
+    SessionHeadroom,
+    SessionRow,
+    StateChange,
+    StateConflict,
+    UnreadableRow,
+)
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved
@@ -17,6 +27,7 @@ from tradebus.contracts.sessions import SessionStatus
 from tradebus.contracts.streams import COMMANDS
 from tradebus.risk.commands import CommandKind
 from tradebus.risk.published import journalled, published
+from tradebus.risk.rules.headroom import Headroom
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal
 from tradebus.store.book import Book
@@ -225,3 +236,23 @@ async def test_an_approval_is_untaken_until_execution_answers_it(desk: Desk) -> 
     assert await desk.book.untaken([], []) == [approval]
     await desk.hands.take(approval)
     assert await desk.book.untaken(["session-1"], ["p1"]) == []
+
+
+async def test_headroom_is_told_in_place_of_what_was_told_before_and_forgotten(desk: Desk) -> None:
+    await desk.begin()
+    await desk.begin("session-2")
+
+    async def told() -> dict[str, list[str]]:
+        rows = await views_of(desk.hands.book).rows("headroom", session_id=None, user_id=None, limit=9)
+        return {row["session_id"]: [one["limit"] for one in json.loads(row["body"])] for row in rows}
+
+    assert await told() == {}
+    one, other = Headroom("", "max_positions", 1, 4, "count"), Headroom("", "margin", 0, 5, "paise")
+    rooms = [SessionHeadroom("session-1", 7, [one]), SessionHeadroom("session-2", 7, [one, other])]
+    await desk.book.tell_headroom(rooms, gone=[])
+    assert await told() == {"session-1": ["max_positions"], "session-2": ["max_positions", "margin"]}
+    await desk.book.tell_headroom([SessionHeadroom("session-1", 8, [other])], gone=["session-2", "never-was"])
+    assert await told() == {"session-1": ["margin"]}
+    assert json.loads(SessionHeadroom("session-1", 8, [one]).to_json()) == [
+        {"scope": "", "limit": "max_positions", "used": 1, "most": 4, "unit": "count", "left": 3, "share": 0.25}
+    ]

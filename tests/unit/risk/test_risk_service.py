@@ -1,7 +1,9 @@
 """The whole service on the twins: from streams to streams, through the book."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
+from typing import Any
 
 import pytest
 from testkit.risk import (
@@ -20,11 +22,12 @@ from testkit.risk import (
 )
 from testkit.risk_service import Around, message
 
+from services.gateway.adapters.views import views_of
 from services.risk.market.marks import TICKS_STREAM
 from tradebus.bus.port import Outgoing
-from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, StartTrading, StopTrading
+from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, SetLimits, StartTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved, EntryBlocked, EntryReduced, ExitApproved, SessionHalted
-from tradebus.contracts.sessions import SessionStopped
+from tradebus.contracts.sessions import RiskLimits, SessionStopped
 from tradebus.contracts.streams import ORDERS, SIGNALS
 from tradebus.store.books.kill_switch import Switch
 from tradebus.trading.facts import ArmLong
@@ -303,3 +306,70 @@ async def test_a_cancelled_entry_frees_its_place_in_the_book(around: Around) -> 
     await around.tell(cancelled("p1"))
     await around.publish(entry("p2", ts_ns=at("10:01")))
     assert (await count_of(around, 2))[1].pos_id == "p2"
+
+
+async def test_limits_set_while_running_hold_from_then_on_and_after_a_restart(around: Around) -> None:
+    life = await around.life()
+    await around.session(spec())
+    tight = {"limits": RiskLimits(max_concurrent_trades=1, cooldown_seconds=0), "strategies": ()}
+    await around.handled(await around.command(SetLimits, "session-1", number=5, **tight))
+    await around.tell(entry("p1"))
+    await around.publish(entry("p2", instrument=OTHER))
+    await around.until(around.refusals)
+    await life.crash()
+    await around.life()
+    await around.publish(entry("p3", strategy="ema", ts_ns=at("10:00:05")))
+    await around.until(lambda: _more_than(around, 1))
+    # What was set before others that hold comes too late.
+    loose = {"limits": RiskLimits(max_concurrent_trades=9, cooldown_seconds=0), "strategies": ()}
+    await around.handled(await around.command(SetLimits, "session-1", number=4, **loose))
+    await around.publish(entry("p4", strategy="ema", instrument=OTHER, ts_ns=at("10:00:06")))
+    await around.until(lambda: _more_than(around, 2))
+    assert [one.rule for one in await around.refusals()] == ["max_concurrent_trades"] * 3
+
+
+async def test_a_change_of_limits_that_redis_lost_is_found_in_the_book(around: Around) -> None:
+    await around.life()
+    await around.session(spec())
+    await around.tell(entry("p1"))
+    tight = {"limits": RiskLimits(max_concurrent_trades=1), "strategies": ()}
+    lost = await around.command(SetLimits, "session-1", number=5, lost=True, **tight)
+    await around.handled(lost)
+    assert (await around.state())["limits"]["max_concurrent_trades"] == 1
+
+
+async def test_a_tighter_limit_that_is_reached_already_halts_at_once(around: Around) -> None:
+    await around.life()
+    await around.session(spec())
+    await around.tell(entry("p1"), opened("p1", quantity=100))
+    start = at("10:01")
+    await around.slice(every_second(start, STOCK, [49_900]), start_ns=start, end_ns=start + SECOND)
+    await around.until(lambda: _used(around, "daily_max_loss_pct"))
+    tight = {"limits": RiskLimits(daily_max_loss_paise=10_000), "strategies": ()}
+    await around.command(SetLimits, "session-1", number=5, **tight)
+    (halted,) = await around.until(around.refusals)
+    assert isinstance(halted, SessionHalted)
+    assert halted.rule == "daily_max_loss"
+    leaving = [one for one in await around.intents() if isinstance(one, ExitApproved)]
+    assert [(one.pos_id, one.rule) for one in leaving] == [("p1", "daily_max_loss")]
+
+
+async def test_how_far_a_session_is_from_its_limits_is_told_and_measured(around: Around) -> None:
+    await around.life()
+    await around.session(spec(max_concurrent_trades=2, daily_max_loss_paise=20_000))
+    await around.tell(entry("p1"), opened("p1", quantity=100))
+    start = at("10:01")
+    await around.slice(every_second(start, STOCK, [49_950]), start_ns=start, end_ns=start + SECOND)
+    rooms = await around.until(lambda: _used(around, "daily_max_loss"))
+    loss, trades = rooms["daily_max_loss"], rooms["max_concurrent_trades"]
+    assert (loss["used"], loss["most"], loss["left"], loss["share"]) == (5_000, 20_000, 15_000, 0.25)
+    assert (trades["used"], trades["most"]) == (1, 2)
+    ratio = around.registry.get_sample_value("tradebus_risk_limit_used_ratio", {"limit": "daily_max_loss"})
+    assert ratio == 0.25
+
+
+async def _used(around: Around, limit: str) -> dict[str, Any]:
+    """The session's headroom as people see it, once some of that limit is used."""
+    rows = await views_of(around.book).rows("headroom", session_id="session-1", user_id=None, limit=1)
+    rooms = {one["limit"]: one for row in rows for one in json.loads(row["body"])}
+    return rooms if rooms.get(limit, {}).get("used") else {}

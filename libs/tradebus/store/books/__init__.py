@@ -1,7 +1,8 @@
 """Books that several services share: each a port, an implementation on Postgres and a twin in memory; one suite.
 
 Ask `sessions_book`, `session_register`, `kill_switch_book`, `candles_book`, `instruments_book`, `listings_book`,
-`feeds_book`, `chains_book`, `order_budget_book` or `audit_book` for the one that goes with a book.
+`feeds_book`, `chains_book`, `order_budget_book`, `limit_changes_book` or `audit_book` for the one that goes with a
+book.
 """
 
 from tradebus.kernel.clock import Clock
@@ -12,6 +13,7 @@ from tradebus.store.books.chains import ChainsBook, MemoryChains, PostgresChains
 from tradebus.store.books.feeds import FeedsBook, MemoryFeeds, PostgresFeeds
 from tradebus.store.books.instruments import InstrumentsBook, MemoryInstruments, PostgresInstruments
 from tradebus.store.books.kill_switch import KillSwitchBook, MemoryKillSwitch, PostgresKillSwitch
+from tradebus.store.books.limit_changes import LimitChangesBook, MemoryLimitChanges, PostgresLimitChanges
 from tradebus.store.books.listings import ListingsBook, MemoryListings, PostgresListings
 from tradebus.store.books.memory_sessions import MemoryRegister, MemorySessions
 from tradebus.store.books.order_budget import MemoryOrderBudgets, OrderBudgetBook, PostgresOrderBudgets
@@ -21,9 +23,10 @@ from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
 __all__ = [
-    "AuditBook", "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "ListingsBook",
-    "OrderBudgetBook", "SessionRegister", "SessionsBook", "audit_book", "candles_book", "chains_book", "feeds_book",
-    "instruments_book", "kill_switch_book", "listings_book", "order_budget_book", "session_register", "sessions_book",
+    "AuditBook", "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "LimitChangesBook",
+    "ListingsBook", "OrderBudgetBook", "SessionRegister", "SessionsBook", "audit_book", "candles_book", "chains_book",
+    "feeds_book", "instruments_book", "kill_switch_book", "limit_changes_book", "listings_book", "order_budget_book",
+    "session_register", "sessions_book",
 ]  # fmt: skip
 
 
@@ -61,6 +64,12 @@ def kill_switch_book(book: Book) -> KillSwitchBook:
     """The kill switch in the book's own kind."""
     kind = _kind_of(book)
     return MemoryKillSwitch(kind) if isinstance(kind, MemoryBook) else PostgresKillSwitch(kind)
+
+
+def limit_changes_book(book: Book) -> LimitChangesBook:
+    """Changes of limits in the book's own kind."""
+    kind = _kind_of(book)
+    return MemoryLimitChanges(kind) if isinstance(kind, MemoryBook) else PostgresLimitChanges(kind)
 
 
 def listings_book(book: Book) -> ListingsBook:

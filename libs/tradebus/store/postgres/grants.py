@@ -34,7 +34,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "risk": {
         "risk_state": ("INSERT", "UPDATE"), "risk_decisions": ("INSERT",), "session_participants": ("INSERT", "UPDATE"),
-        "kill_switch": ("INSERT", "UPDATE"),
+        "kill_switch": ("INSERT", "UPDATE"), "risk_headroom": ("INSERT", "UPDATE", "DELETE"),
     },
     "execution": {
         "sessions": ("UPDATE",), "session_participants": ("INSERT", "UPDATE"), "intents": ("INSERT", "UPDATE"),
@@ -43,7 +43,9 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "paper_orders": ("INSERT", "UPDATE"), "paper_fills": ("INSERT",), "order_budgets": ("INSERT", "UPDATE"),
         "broker_audit": ("INSERT",),
     },
-    "gateway": {"sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE")},
+    "gateway": {
+        "sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE"), "limit_changes": ("INSERT",),
+    },
 }  # fmt: skip
 # What every service that writes anything keeps its messages' ends in.
 SHARED: Mapping[str, Sequence[str]] = {

@@ -1,0 +1,30 @@
+"""Whether a limit that is changed lets more be lost or bound than before, and which may change at all while running.
+
+Most limits are ceilings: more is wider, and none at all the widest. Pauses are floors: less is wider. The times of day
+are neither against the market's own, so leaving or taking up the market's counts as wider.
+"""
+
+from tradebus.contracts.sessions import RiskLimits, ScopeLimits
+
+_FLOORS = frozenset({"cooldown_seconds", "order_min_interval_ms"})
+_FIRST, _LAST = "safe_trading_start", "safe_trading_end"
+# Execution holds to it by the session's START, also with risk dead.
+FIXED = frozenset({"hard_trading_end"})
+
+
+def changed_fields(before: RiskLimits | ScopeLimits, after: RiskLimits | ScopeLimits) -> list[str]:
+    """The names of the limits that differ."""
+    return [name for name in type(after).model_fields if getattr(before, name) != getattr(after, name)]
+
+
+def widens(name: str, before: object, after: object) -> bool:
+    """For a limit that differs."""
+    if before is None or after is None:
+        return name in (_FIRST, _LAST) or after is None
+    if name == _FIRST:
+        return str(after) < str(before)
+    if name == _LAST:
+        return str(after) > str(before)
+    assert isinstance(before, int | float)
+    assert isinstance(after, int | float)
+    return after < before if name in _FLOORS else after > before
