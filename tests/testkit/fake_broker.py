@@ -176,6 +176,7 @@ class FakeAccount:
 
 class FakeSession:
     state = SessionState.VALID
+    account = ""
 
     async def check(self) -> SessionState:
         return self.state

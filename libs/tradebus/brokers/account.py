@@ -59,7 +59,10 @@ class SessionState(StrEnum):
 
 
 class LoginSession(Protocol):
-    """The login that everything else of a broker rests on."""
+    """The login that everything else of a broker rests on. `account` is whose it is, as the broker said when it was
+    last checked; "" before."""
+
+    account: str
 
     async def check(self) -> SessionState:
         """Asks the broker (profile or funds). Never raises for what broker or network may do."""

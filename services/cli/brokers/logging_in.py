@@ -54,10 +54,15 @@ async def run_login(request: LoginRequest, *, json: bool) -> None:
     with audited() as log_of:
         log = log_of(f"{request.broker}:{name}")
         credential = await _credential(request, application, log)
-        state = await _state(credential, broker_url(request.broker, request.url), log)
+        state, whose = await _state(credential, broker_url(request.broker, request.url), log)
+    if whose and before.account and before.account != whose:
+        raise InvalidInput(
+            f"--credential {name}: is stored for account {before.account}, and this login is of {whose}: choose "
+            "another name; nothing was stored"
+        )
     if state is SessionState.EXPIRED:
         raise NotLoggedIn(f"{request.broker}: the token is not accepted; nothing was stored")
-    kept.put(name, credential)
+    kept.put(name, replace(credential, account=whose or credential.account))
     if json:
         print_json({"command": "login", "broker": request.broker, "credential": name, "session": state})
     else:
@@ -118,10 +123,11 @@ async def _address(broker: Broker) -> str | None:
     return url
 
 
-async def _state(credential: Credential, url: str, log: ExchangeLog) -> SessionState:
+async def _state(credential: Credential, url: str, log: ExchangeLog) -> tuple[SessionState, str]:
+    """And whose it is, "" where nobody says."""
     broker = open_broker(credential.broker, credential, url=url, timers=wall_timers(), log=log)
     try:
-        return await broker.session.check()
+        return await broker.session.check(), broker.session.account
     finally:
         broker.close()
 

@@ -42,6 +42,7 @@ class TradingAccount:
 
     def __init__(self, key: tuple[str, str], broker: Broker, listed: BrokerNames, fence: ClosingFence) -> None:
         self.key, self.name, self.broker, self.listed, self.fence = key, ":".join(key), broker, listed, fence
+        self.whose = broker.session.account  # as the broker calls it; "" where it was not asked
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
@@ -107,6 +108,7 @@ class Accounts:
         if found is not None:
             if starting:
                 await _ask_whether_valid(found.broker, key[1])
+                _check_whose(found.whose, found.broker, key[1])
             return found
         async with self._opening.setdefault(key, asyncio.Lock()):
             account = self._accounts.get(key)
@@ -116,6 +118,7 @@ class Accounts:
                 self.opened.put_nowait(account)
             elif starting:
                 await _ask_whether_valid(account.broker, key[1])
+                _check_whose(account.whose, account.broker, key[1])
             if account.listed.day != self.today():
                 await account.listed.refresh(self.today())
             account.sessions[spec.session_id] = spec
@@ -181,6 +184,7 @@ class Accounts:
         try:
             if check:
                 await _ask_whether_valid(broker, credential_name)
+                _check_whose(credential.account, broker, credential_name)
             await listed.refresh(self.today())
         except BaseException:
             broker.close()
@@ -195,3 +199,13 @@ async def _ask_whether_valid(broker: Broker, credential_name: str) -> None:
     if await broker.session.check() is SessionState.EXPIRED:
         text = f"the login {credential_name!r} is not accepted: `tradebus login --broker {broker.name}`"
         raise TokenExpired(broker.name, text)
+
+
+def _check_whose(stored: str, broker: Broker, credential_name: str) -> None:
+    """Raises InvalidInput for a login that is not of the account it was stored for: its orders would be another's."""
+    whose = broker.session.account
+    if stored and whose and stored != whose:
+        raise InvalidInput(
+            f"the login {credential_name!r} is stored for account {stored} and is one of {whose} at {broker.name}: "
+            f"`tradebus login --broker {broker.name} --credential NAME` stores it under a name of its own"
+        )

@@ -27,12 +27,13 @@ class DhanSession:
     def __init__(self, client: DhanClient) -> None:
         self._settings = client.settings
         self._client = client
+        self.account = ""
 
     async def check(self) -> SessionState:
         """By the profile, which asks for no subscription and no registered address."""
         try:
             profile = await self._client.once("profile", lambda sdk: sdk.dhan_http.get("/profile"))
-            text("profile", mapping_of("profile", profile), "dhanClientId")
+            self.account = text("profile", mapping_of("profile", profile), "dhanClientId")
         except TokenExpired:
             return SessionState.EXPIRED
         except BrokerError:

@@ -19,6 +19,7 @@ class KiteSession:
 
     def __init__(self, client: KiteClient) -> None:
         self._client = client
+        self.account = ""
 
     async def check(self) -> SessionState:
         """Asks for the profile, also while calls are halted; where the token turns out to be good they go on."""
@@ -26,7 +27,9 @@ class KiteSession:
             return SessionState.EXPIRED
         self._client.login_calls.renewed()
         profile = self._client.login_calls.once("profile", lambda: _profile(self._client.sdk()))
-        return await state_of(self._client, profile)
+        state, account = await state_of(self._client, profile)
+        self.account = account or self.account
+        return state
 
     def login_url(self) -> str | None:
         """For the user's browser, which comes back to the app's redirect address with `request_token`."""
@@ -61,9 +64,9 @@ class KiteSession:
         return token
 
 
-def _profile(sdk: Any) -> None:
+def _profile(sdk: Any) -> str:
     try:
-        text(row_of(get(sdk, "user.profile"), what="profile"), "user_id")
+        return text(row_of(get(sdk, "user.profile"), what="profile"), "user_id")
     except Unreadable as error:
         raise Malformed(BROKER, str(error)) from None
 

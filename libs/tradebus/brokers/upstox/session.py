@@ -19,6 +19,7 @@ class UpstoxSession:
 
     def __init__(self, client: UpstoxClient) -> None:
         self._client = client
+        self.account = ""
 
     async def check(self) -> SessionState:
         """Asks for the profile, also while calls are halted; where the token turns out to be good they go on."""
@@ -29,7 +30,9 @@ class UpstoxSession:
             lambda sdk, raw: sdk.api("UserApi").get_profile(API_VERSION, **raw),
             lambda body, status: text(row_of(data_in(body, status), what="profile"), "user_id"),
         )
-        return await state_of(self._client, profile)
+        state, account = await state_of(self._client, profile)
+        self.account = account or self.account
+        return state
 
     def login_url(self) -> str | None:
         """For the user's browser, which comes back to the app's redirect address with `code`."""

@@ -117,6 +117,8 @@ class DeskAccount:
 class DeskSession:
     """See `tradebus.brokers.account.LoginSession`."""
 
+    account = ""
+
     def __init__(self, calls: DeskCalls) -> None:
         self._calls = calls
 

@@ -8,17 +8,18 @@ from tradebus.brokers.common.access.login import LoginClient
 from tradebus.brokers.errors import BrokerError, TokenExpired
 
 
-async def state_of(client: LoginClient, profile: Awaitable[object]) -> SessionState:
-    """By asking for the profile; calls that were halted go on where it is told."""
+async def state_of(client: LoginClient, profile: Awaitable[str]) -> tuple[SessionState, str]:
+    """By asking for the profile, and whose it is, "" where nobody says; calls that were halted go on where it is
+    told."""
     try:
-        await profile
+        account = await profile
     except TokenExpired:
-        return SessionState.EXPIRED
+        return SessionState.EXPIRED, ""
     except BrokerError:
-        return SessionState.UNKNOWN
+        return SessionState.UNKNOWN, ""
     if client.calls.halted is not None:
         client.calls.renewed()
-    return SessionState.VALID
+    return SessionState.VALID, account
 
 
 def brought_back(answer: str, name: str) -> str:
