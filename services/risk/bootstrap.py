@@ -16,9 +16,11 @@ from services.risk.ports import RiskBook
 from services.risk.recovery import RiskRecovery
 from services.risk.sessions import RiskSessions
 from services.risk.settings import RiskSettings
+from services.risk.shared_limits import SharedScopes, read_desk_limits
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
 from tradebus.kernel.clock import Clock
+from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy, Publisher
@@ -74,8 +76,12 @@ def wire(
         book, clock=clock, metrics=metrics, max_signal_age_seconds=settings.max_signal_age_seconds,
         approval_valid_seconds=settings.approval_valid_seconds,
     )  # fmt: skip
+    desk = read_desk_limits(settings.limits_file)
+    if paced and settings.limits_file is not None:
+        raise InvalidInput("RISK_LIMITS_FILE: a paced run has no limits over several sessions; leave it out")
+    shared = SharedScopes(desk, sessions)
     market = MarketTime(market_clock, machine=clock, speed=speed)
-    surroundings = Surroundings(book, kill_switch=kill_switch, market=market, paced=paced)
+    surroundings = Surroundings(book, kill_switch=kill_switch, market=market, shared=shared, paced=paced)
     marks = Marks(sessions, surroundings, bus=bus, paced=paced)
     risk = Risk(sessions, surroundings, marks, kill_switch, metrics=metrics)
 

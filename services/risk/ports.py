@@ -72,6 +72,9 @@ class RiskBook(Protocol):
     async def sessions(self, session_id: str | None = None) -> list[SessionRow | UnreadableRow]:
         """The sessions taken up that are alive, or over and not flat; only that one where `session_id` is given."""
 
+    async def ended_lately(self) -> list[SessionRow]:
+        """The sessions that are over and flat, and were of the newest day that any session has come to."""
+
     async def take_up(self, message_id: str, session_id: str) -> None:
         """Makes the session's empty state and says that risk takes part, once for a message; harmless when repeated."""
 

@@ -14,7 +14,7 @@ from services.risk.messages import outgoing
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import MessageEffect, RiskBook, SessionRow, StateChange, UnreadableRow
 from tradebus.contracts.base import Message
-from tradebus.contracts.sessions import RiskLimits
+from tradebus.contracts.sessions import RiskLimits, SessionSpec
 from tradebus.kernel.clock import Clock
 from tradebus.risk.marking import held_instruments
 from tradebus.risk.published import JournalLine, journalled, published
@@ -23,6 +23,7 @@ from tradebus.risk.step import RiskStep
 from tradebus.risk.terms import SessionTerms
 from tradebus.risk.verdicts import Verdict
 
+PAPER = "paper"
 _log = structlog.get_logger()
 
 
@@ -31,11 +32,17 @@ class RiskSession:
     terms: SessionTerms
     state: RiskState
     version: int
+    account: str  # where it trades
     is_over: bool = False
     has_live_feed: bool = False
     # Just loaded, with positions: its marks end where the saved state says, not where the stream is now.
     is_behind: bool = False
     problem: str = ""  # why its profit cannot be told: no entries while it cannot
+
+
+def account_of(spec: SessionSpec) -> str:
+    """The account that a session trades in: its login, or the one of all paper sessions."""
+    return PAPER if spec.broker == PAPER else spec.credential or spec.broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,7 @@ class RiskSessions:
         self._approval_valid_seconds = approval_valid_seconds
         self.alive: dict[str, RiskSession] = {}
         self.unreadable: dict[str, str] = {}  # what is wrong with their rows
+        self.ended: dict[str, tuple[str, RiskState]] = {}  # this day's, with their accounts: what they lost counts
         self.is_loaded = False
         self._held: list[int] | None = []  # None: to be counted anew
         self.cursor = Cursor()
@@ -72,6 +80,7 @@ class RiskSessions:
         """Takes every session up as the book has it."""
         self.alive, self.unreadable = {}, {}
         self._take(await self._book.sessions())
+        self.ended = {row.spec.session_id: (account_of(row.spec), row.state) for row in await self._book.ended_lately()}
         self.is_loaded = True
 
     async def take_up(self, message_id: str, session_id: str) -> None:
@@ -109,6 +118,9 @@ class RiskSessions:
         """Drops a session that is over, once nothing of it is open or on its way."""
         if session.is_over and not session.state.live():
             del self.alive[session.terms.session_id]
+            day = session.state.day
+            self.ended = {name: one for name, one in self.ended.items() if one[1].day >= day}
+            self.ended[session.terms.session_id] = (session.account, session.state)
         self.count()
 
     @property
@@ -135,7 +147,7 @@ class RiskSessions:
             )
             behind = bool(held_instruments(row.state))
             self.alive[terms.session_id] = RiskSession(
-                _in_force(terms, row.state), row.state, row.version, is_over=row.is_over,
+                _in_force(terms, row.state), row.state, row.version, account_of(row.spec), is_over=row.is_over,
                 has_live_feed=row.spec.data_broker is not None, is_behind=behind,
             )  # fmt: skip
         self.count()

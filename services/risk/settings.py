@@ -1,5 +1,7 @@
 """Risk's settings."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from tradebus.config.brokers import MarketSettings
@@ -17,6 +19,8 @@ class RiskSettings(MarketSettings):
     approval_valid_seconds: int = Field(
         default=APPROVAL_VALID_SECONDS, ge=1, validation_alias="RISK_APPROVAL_VALID_SECONDS"
     )
+    # The desk's limits over several sessions: an account, all of them.
+    limits_file: Path | None = Field(default=None, validation_alias="RISK_LIMITS_FILE")
     # How often a message that fails is tried before it goes to the dead letters.
     attempts_max: int = Field(default=5, ge=1, validation_alias="RISK_ATTEMPTS_MAX")
     kill_poll_seconds: float = Field(default=0.5, gt=0, validation_alias="RISK_KILL_POLL_SECONDS")

@@ -24,7 +24,7 @@ from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.records import Records
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
-from tradebus.contracts.sessions import SessionSpec, SessionStatus
+from tradebus.contracts.sessions import SessionSpec, SessionStatus, SessionStopped
 from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, RISK, SESSIONS, SIGNALS
 from tradebus.kernel.clock import Clock, WallClock, monotonic_ns
 from tradebus.kernel.ids import RandomIds, derive_id
@@ -178,6 +178,20 @@ class Around:
         if not lost:
             await self.bus.publish([Outgoing(COMMANDS.name, model.TYPE, command.to_json())])
         return command
+
+    async def end(self, over: SessionStopped) -> None:
+        """What the gateway does once a session is flat; risk has let go of it then."""
+        async with self.book.begin() as tx:
+            await session_register(self.book).end(
+                tx, over.session_id or "", SessionStatus.STOPPED, seen=SessionStatus.RUNNING,
+                now_ns=over.ts_event_ns, reason=over.reason,
+            )  # fmt: skip
+        await self.publish(over)
+
+        async def gone() -> bool:
+            return self.registry.get_sample_value("tradebus_risk_sessions") == 1
+
+        await self.until(gone)
 
     async def only_in_the_book(self, *said: Said) -> None:
         """Committed by its producer and published, for all that producer knows."""

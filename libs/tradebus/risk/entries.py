@@ -60,7 +60,7 @@ def ask_of(
         state=state,
         situation=situation,
         live=live,
-        scopes=tuple(scopes_around(state, situation.terms, live, strategy=signal.strategy)),
+        scopes=tuple(scopes_around(state, situation, live, strategy=signal.strategy)),
         hours=hours_of(instrument, situation.terms.limits, ts_ns=signal.ts_event_ns),
         price_paise=round_to_tick(signal.price_paise, tick),
         stop_paise=round_to_tick(signal.stop_paise, tick),

@@ -104,6 +104,12 @@ def on_limits(
     return _with_due(RiskStep(_parts_halted(apply(state, verdicts), now), verdicts), cause)
 
 
+def on_shared_loss(state: RiskState, rule: str, detail: str, cause: Cause) -> RiskStep:
+    """What several sessions share has lost what it may: this one of them is halted, once a day."""
+    verdicts = _halt(state, [RuleFinding(VerdictKind.HALT, rule, detail)], cause)
+    return _with_due(RiskStep(apply(state, verdicts), verdicts), cause) if verdicts else RiskStep(state)
+
+
 def on_over(state: RiskState, cause: Cause) -> RiskStep:
     """The session is over. Positions that are there nevertheless are closed."""
     return _with_due(RiskStep(all_due(replace(state, stopping=True), rule=STOP_TRADING)), cause)

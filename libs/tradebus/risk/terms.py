@@ -12,6 +12,7 @@ from tradebus.calendar import Listed, TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, Sizing
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
+from tradebus.risk.state import RiskState
 
 MAX_SIGNAL_AGE_SECONDS = 60  # further from the market data than this, either way, a signal is refused
 APPROVAL_VALID_SECONDS = 120  # later than this after the signal an approval is refused
@@ -81,6 +82,16 @@ class EntryHours:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedLimits:
+    """Limits over several sessions: `name` is whose ("account kite", "all"), `others` the states of the other sessions
+    they hold over, those included that ended this day."""
+
+    name: str
+    limits: ScopeLimits
+    others: tuple[RiskState, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision may depend on beside the session's state and the message."""
 
@@ -93,6 +104,7 @@ class Situation:
     paced: bool
     # Instruments of which market data is missing: from the word of a gap to the word that it is filled.
     gaps: frozenset[int] = frozenset()
+    shared: tuple[SharedLimits, ...] = ()
 
     def now_ns(self, otherwise_ns: int) -> int:
         """The event time of a decision that no market event caused: the first instant no data has been seen for."""

@@ -46,6 +46,15 @@ class MemoryRiskBook:
                 found.append(row)
         return found
 
+    async def ended_lately(self) -> list[SessionRow]:
+        self._database.check()
+        states = {name: (decode(text), version) for name, (text, version) in self._database.table("risk_state").items()}
+        newest = max((state.day for state, _ in states.values()), default=None)
+        ended = sorted(await self._sessions.ended(list(states)))
+        specs = await self._sessions.specs(ended)
+        rows = [SessionRow(specs[name], *states[name], True) for name in ended]
+        return [row for row in rows if row.state.day == newest and not row.state.live()]
+
     async def take_up(self, message_id: str, session_id: str) -> None:
         async with self._book.begin() as tx:
             if await tx.first_time(CONSUMER, message_id):

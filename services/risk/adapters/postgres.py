@@ -45,6 +45,10 @@ class PostgresRiskBook:
     async def sessions(self, session_id: str | None = None) -> list[SessionRow | UnreadableRow]:
         return [_session(row) for row in await self._store.pool.fetch(_SQL["sessions"], session_id)]
 
+    async def ended_lately(self) -> list[SessionRow]:
+        rows = [_session(row) for row in await self._store.pool.fetch(_SQL["ended_lately"])]
+        return [row for row in rows if isinstance(row, SessionRow)]
+
     async def take_up(self, message_id: str, session_id: str) -> None:
         async with self._store.begin() as tx:
             if await tx.first_time(CONSUMER, message_id):

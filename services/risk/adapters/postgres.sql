@@ -9,6 +9,13 @@ WHERE ($1::text IS NULL OR s.session_id = $1)
        OR EXISTS (SELECT FROM jsonb_each(r.state -> 'holdings') held WHERE NOT held.value ? 'closed_ns'))
 ORDER BY s.session_id;
 
+-- name: ended_lately
+SELECT s.session_id, s.spec, r.state::text AS state, r.version, true AS is_over
+FROM sessions s JOIN risk_state r USING (session_id)
+WHERE s.status IN ('STOPPED', 'FAILED') AND r.state ->> 'day' = (SELECT max(state ->> 'day') FROM risk_state)
+  AND NOT EXISTS (SELECT FROM jsonb_each(r.state -> 'holdings') held WHERE NOT held.value ? 'closed_ns')
+ORDER BY s.session_id;
+
 -- name: new_state
 INSERT INTO risk_state (session_id, state, version) VALUES ($1, $2::text::jsonb, 0) ON CONFLICT DO NOTHING;
 

@@ -22,7 +22,12 @@ class HeadroomTold:
     async def tell(self) -> None:
         now_ns = self._surroundings.market.data_ns
         found = {
-            name: headroom(session.state, session.terms, now_ns=now_ns)
+            name: headroom(
+                session.state,
+                session.terms,
+                now_ns=now_ns,
+                shared=self._surroundings.shared.around(name, now_ns=now_ns),
+            )
             for name, session in self._sessions.alive.items()
         }
         self._measure([one for rooms in found.values() for one in rooms])

@@ -2,6 +2,7 @@
 
 from services.risk.kill_switch import KillSwitchState
 from services.risk.ports import RiskBook
+from services.risk.shared_limits import SharedScopes
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.risk.terms import SessionTerms, Situation
@@ -12,10 +13,10 @@ class Surroundings:
     """`paced`: market data comes in slices that others wait for, and alone is time."""
 
     def __init__(
-        self, book: RiskBook, *, kill_switch: KillSwitchState, market: MarketTime, paced: bool
+        self, book: RiskBook, *, kill_switch: KillSwitchState, market: MarketTime, shared: SharedScopes, paced: bool
     ) -> None:  # fmt: skip
         self._book, self._kill_switch, self._paced = book, kill_switch, paced
-        self.market = market
+        self.market, self.shared = market, shared
         self._instruments: dict[int, Instrument] = {}
         self._open: dict[str, tuple[int, ...]] = {}  # instruments by gap
         self._gaps: frozenset[int] = frozenset()
@@ -46,6 +47,7 @@ class Surroundings:
         return Situation(
             terms=terms, instruments=self._instruments, killed=self._kill_switch.engaged, data_ns=self.market.data_ns,
             paced=self._paced, gaps=self._gaps,
+            shared=self.shared.around(terms.session_id, now_ns=self.market.data_ns),
         )  # fmt: skip
 
     def _count_gaps(self) -> None:

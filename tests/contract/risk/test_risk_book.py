@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from testkit.risk import INSTRUMENTS, STOCK, at, closed, command, entry, exit_signal, opened, situation, spec
@@ -256,3 +257,17 @@ async def test_headroom_is_told_in_place_of_what_was_told_before_and_forgotten(d
     assert json.loads(SessionHeadroom("session-1", 8, [one]).to_json()) == [
         {"scope": "", "limit": "max_positions", "used": 1, "most": 4, "unit": "count", "left": 3, "share": 0.25}
     ]
+
+
+async def test_sessions_that_ended_on_the_newest_day_are_remembered(desk: Desk) -> None:
+    """What they lost still counts where several sessions share a limit."""
+    assert await desk.book.ended_lately() == []
+    days = {"session-1": date(2024, 1, 10), "session-2": date(2024, 1, 10), "session-3": date(2024, 1, 9)}
+    for number, (name, day) in enumerate(days.items()):
+        await desk.begin(name)
+        state = replace(RiskState(), day=day, realised={"p": -5})
+        await desk.book.record(MessageEffect(f"m{number}", [StateChange(name, state, 0)]))
+    for name in ("session-1", "session-3"):
+        await desk.move(name, SessionStatus.STOPPED)
+    (row,) = await desk.book.ended_lately()
+    assert (row.spec.session_id, row.is_over, row.state.realised) == ("session-1", True, {"p": -5})

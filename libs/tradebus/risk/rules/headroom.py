@@ -4,12 +4,12 @@ Invariant, property-tested: where a limit on what is held has no room, nothing m
 what is lost, 0 while the day stands above nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tradebus.risk.rules.scopes import RiskScope, own_scopes
+from tradebus.risk.rules.scopes import RiskScope, own_scopes, shared_scope
 from tradebus.risk.state import APPROVALS_KEPT_NS, RiskState
-from tradebus.risk.terms import SessionTerms
+from tradebus.risk.terms import SessionTerms, SharedLimits
 from tradebus.trading.sizing import leveraged_paise
 
 PAISE, COUNT = "paise", "count"
@@ -35,10 +35,13 @@ class Headroom:
         return self.used / self.most if self.most > 0 else 1.0
 
 
-def headroom(state: RiskState, terms: SessionTerms, *, now_ns: int) -> list[Headroom]:
-    """Every limit that is set, the session's first. `now_ns` is what the last minute is counted back from."""
+def headroom(
+    state: RiskState, terms: SessionTerms, *, now_ns: int, shared: Sequence[SharedLimits] = ()
+) -> list[Headroom]:
+    """Every limit that is set, the session's first, what it shares with others last. `now_ns` is what the last minute
+    is counted back from."""
     found = list(_of_session(state, terms))
-    for scope in own_scopes(state, terms):
+    for scope in (*own_scopes(state, terms), *(shared_scope(one, state) for one in shared)):
         found += _of_scope(scope, now_ns)
     return found
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.risk.state import ClosedTrade, RiskHolding, RiskState, StrategyDay
-from tradebus.risk.terms import SessionTerms
+from tradebus.risk.terms import SessionTerms, SharedLimits, Situation
 
 _NOTHING_YET = StrategyDay()
 
@@ -78,13 +78,41 @@ def own_scopes(state: RiskState, terms: SessionTerms) -> Iterator[RiskScope]:
 
 
 def scopes_around(
-    state: RiskState, terms: SessionTerms, live: Sequence[RiskHolding], *, strategy: str
+    state: RiskState, situation: Situation, live: Sequence[RiskHolding], *, strategy: str
 ) -> Iterator[RiskScope]:
-    """Those of the session that an entry of this strategy is in."""
+    """Those that an entry of this strategy is in."""
+    terms = situation.terms
     yield session_scope(state, terms, live)
     limits = terms.strategy_limits.get(strategy)
     if limits is not None:
         yield _strategy_scope(state, live, strategy, limits)
+    for shared in situation.shared:
+        yield shared_scope(shared, state)
+
+
+def shared_scope(shared: SharedLimits, *states: RiskState) -> RiskScope:
+    """Limits over several sessions: the others' states with these."""
+    every = (*shared.others, *states)
+    return RiskScope(
+        shared.name, shared.limits, [holding for state in every for holding in state.live()], _together(every),
+        {pos_id: net for state in every for pos_id, net in state.realised.items()},
+        {pos_id: trade for state in every for pos_id, trade in state.closed.items()},
+    )  # fmt: skip
+
+
+def _together(states: Sequence[RiskState]) -> StrategyDay:
+    """Losses in a row are a session's or a strategy's: over several they have no order."""
+    trades: dict[str, int] = {}
+    last_ns: dict[str, int] = {}
+    for state in states:
+        for symbol, count in state.trades.items():
+            trades[symbol] = trades.get(symbol, 0) + count
+        for symbol, ts_ns in state.last_trade_ns.items():
+            last_ns[symbol] = max(ts_ns, last_ns.get(symbol, 0))
+    return StrategyDay(
+        trades=trades, last_trade_ns=last_ns,
+        approvals_ns=tuple(sorted(ts_ns for state in states for ts_ns in state.approvals_ns)),
+    )  # fmt: skip
 
 
 def session_scope(state: RiskState, terms: SessionTerms, live: Sequence[RiskHolding]) -> RiskScope:
