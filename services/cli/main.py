@@ -23,6 +23,7 @@ _COMMANDS = (
     "tail",
     "kill",
     "proof.audit",
+    "proof.preflight",
     "broker",
     "sandbox",
     "migrate",

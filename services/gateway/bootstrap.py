@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.gateway.adapters.catalogue import catalogue_from
+from services.gateway.adapters.gates import StartGates
 from services.gateway.adapters.limits_desk import LimitsDesk
 from services.gateway.adapters.logins import StoredLogins
 from services.gateway.adapters.strategy_checks import StrategyChecks
@@ -25,17 +26,21 @@ from services.gateway.killswitch import KillWay
 from services.gateway.relay import GROUP, Relay, open_relay
 from services.gateway.settings import GatewaySettings, api_token
 from services.gateway.watchers import KillWatcher, SessionWatcher, Sweeper
+from tradebus.brokers.audit.log import LogOf
+from tradebus.brokers.audit.spool import Spool
+from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import COMMAND_CHANNEL, EVENT_CHANNEL
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.timers import Timers
+from tradebus.runtime.auditing import AuditKeeper, audit_folder
 from tradebus.runtime.consumer import BusPublisher, Consumer, ConsumerMetrics, Policy
 from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
-from tradebus.store.books import kill_switch_book, limit_changes_book, session_register
+from tradebus.store.books import audit_book, kill_switch_book, limit_changes_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -48,14 +53,19 @@ async def build(
     registry: CollectorRegistry | None = None,
 ) -> Sequence[Component]:  # fmt: skip
     """Everything connected and listening, nothing running yet. Raises Unavailable where the port is taken."""
+    folder = audit_folder(settings.state_dir, settings.namespace)
+    spool = Spool(folder, name=f"gateway-{settings.instance}", clock=clock, ids=ids)
     listener = bind(settings.host, settings.port, setting="TRADEBUS_GATEWAY_PORT")
     token = api_token(settings.state_dir, settings.api_token)
     registry = registry or CollectorRegistry()
-    wired = await wire(settings, bus=bus, book=store, clock=clock, ids=ids, timers=timers, registry=registry)
+    wired = await wire(
+        settings, bus=bus, book=store, clock=clock, ids=ids, timers=timers, registry=registry, log_of=spool.of
+    )
     hub, app = await wire_http(
         settings, wired.handler, token=token, bus=bus, book=store, clock=clock, registry=registry
     )
-    return (*wired.components, hub, HttpServer(app, listener))
+    keeper = AuditKeeper(folder, audit_book(store), spool, timers=timers, registry=registry)
+    return (*wired.components, hub, HttpServer(app, listener), keeper)
 
 
 class WiredGateway:
@@ -67,7 +77,7 @@ class WiredGateway:
 
 async def wire(
     settings: GatewaySettings, *, bus: Bus, book: Book, clock: Clock, ids: IdSource, timers: Timers,
-    registry: CollectorRegistry,
+    registry: CollectorRegistry, log_of: LogOf, open_broker: OpenBroker = open_broker,
 ) -> WiredGateway:  # fmt: skip
     """Commands, the sessions they move, the kill switch and the relay, on any book and bus."""
     outbox = Outbox(book, bus, timers=timers)
@@ -85,6 +95,7 @@ async def wire(
         keep_token=logins.keep_token, changed=watcher.changed,
         limits=LimitsDesk(book, register, limit_changes_book(book), clock, settings.daily_max_loss_r),
         check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),
+        preflight=StartGates(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers),
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)
     await commands.ready()

@@ -52,6 +52,7 @@ _START_REPORTS = ("SESSION_STARTED", "SESSION_STOPPED", "SESSION_FAILED")
 _ALL_REPORTS = (*_START_REPORTS, "SESSION_PAUSED", "SESSION_RESUMED")
 
 
+AskGates = Callable[[SessionSpec, Problems], Awaitable[SessionSpec]]
 CheckStrategies = Callable[[str, Sequence[tuple[str, StrategySpec]]], Awaitable[Collection[FieldError]]]
 
 
@@ -76,18 +77,18 @@ class CommandReply:
 
 class CommandHandler:
     """`catalogue` loads what a session may name, `check_strategies` says what is wrong with a user's strategies,
-    `keep_token` stores the token a START carried (InvalidInput where it cannot). `changed` is called when a session
-    waits for its services."""
+    `preflight` adds the gates that are closed to a session, `keep_token` stores the token a START carried (InvalidInput where
+    it cannot). `changed` is called when a session waits for its services."""
 
     def __init__(
         self, *, bus: Bus, book: Book, register: SessionRegister, switch: KillSwitchBook, outbox: Outbox, clock: Clock,
         ids: IdSource, kill_way: KillWay, catalogue: Callable[[], Awaitable[StartCatalogue]],
-        check_strategies: CheckStrategies, keep_token: Callable[[SessionSpec, dict[str, Any]], None],
-        limits: LimitsDesk, changed: Callable[[], None],
+        check_strategies: CheckStrategies, preflight: AskGates,
+        keep_token: Callable[[SessionSpec, dict[str, Any]], None], limits: LimitsDesk, changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._bus, self._book, self._register, self._switch, self._outbox = bus, book, register, switch, outbox
         self._clock, self._ids, self._kill_way = clock, ids, kill_way
-        self._catalogue, self._check_strategies = catalogue, check_strategies
+        self._catalogue, self._check_strategies, self._preflight = catalogue, check_strategies, preflight
         self._keep_token, self._limits, self._changed = keep_token, limits, changed
         self._places = asyncio.Semaphore(_PLACES)
 
@@ -128,6 +129,8 @@ class CommandHandler:
         )
         for error in await self._check_strategies(user_id, strategies_in(command.data)):
             problems.add(error.field, error.problem)
+        if spec is not None and not problems:
+            spec = await self._preflight(spec, problems)
         if spec is None or problems:
             return await self._reject(command, problems.errors)
         async with self._places:

@@ -3,11 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from tradebus.kernel.clock import WallClock
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.http.server import HttpServer
 
 _CONNECTIONS: dict[tuple[Any, ...], "TcpConnection"] = {}
@@ -70,12 +73,30 @@ class _WebSocket(WebSocketsSansIOProtocol):
             self.handshake_complete = True
 
 
+class DatedReplies:
+    """Every reply says when it was made, as a broker's servers do: uvicorn's own date is up to a second old, and
+    whoever compares clocks would find ours wrong."""
+
+    def __init__(self, app: Any) -> None:
+        self._app, self._clock = app, WallClock()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def dated(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                now = formatdate(self._clock.now_ns() // NANOSECONDS_PER_SECOND, usegmt=True)
+                message = {**message, "headers": [*message.get("headers", ()), (b"date", now.encode())]}
+            await send(message)
+
+        await self._app(scope, receive, dated if scope["type"] == "http" else send)
+
+
 class FaceServer(HttpServer):
     """A face on a listening socket; open requests get a second to end."""
 
     def __init__(self, app: Any, listener: socket.socket, *, ping_seconds: float | None = None) -> None:
         super().__init__(
-            app, listener, grace_seconds=1, http=_Http, ws=_WebSocket, ws_ping_timeout=40.0,
-            ws_ping_interval=ping_seconds, ws_per_message_deflate=False, ws_max_size=16 * 1024 * 1024, backlog=512,
+            DatedReplies(app), listener, grace_seconds=1, date_header=False, http=_Http, ws=_WebSocket,
+            ws_ping_timeout=40.0, ws_ping_interval=ping_seconds, ws_per_message_deflate=False,
+            ws_max_size=16 * 1024 * 1024, backlog=512,
             log_level="warning",  # below it uvicorn writes every socket's address, and with it the token in its query
         )  # fmt: skip

@@ -143,6 +143,7 @@ PLANTED = {
     "services/newcomer/__init__.py": "",
     "libs/tradebus/trading/planted.py": "import threading\n",
     "libs/tradebus/config/planted.py": "import services.risk.settings\n",
+    "libs/tradebus/brokers/paper/planted.py": "import tradebus.brokers.registry\n",
     "services/sandbox/domain/planted.py": "from services.sandbox import driver\n",  # which imports asyncio
 }
 

@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 
 from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
+from tradebus.brokers.audit.server_clock import ClockOffset
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, NoAnswer
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
@@ -173,6 +174,9 @@ class FakeAccount:
     async def holdings(self) -> Sequence[BrokerHolding]:
         return []
 
+    async def registered_addresses(self) -> Sequence[str] | None:
+        return self.broker.addresses
+
 
 class FakeSession:
     state = SessionState.VALID
@@ -289,7 +293,12 @@ class FakeBroker:
         self.streams: list[FakeUpdates] = []
         self.book = FakeBook()
         self.credentials: list[Credential] = []
+        self.offset: ClockOffset | None = ClockOffset(-1, 1)
+        self.addresses: Sequence[str] | None = None
         self.reference, self.account, self.session = FakeReference(self), FakeAccount(self), FakeSession()
+
+    def clock_offset(self) -> ClockOffset | None:
+        return self.offset
 
     def feed(self) -> FakeFeed:
         self.feeds.append(FakeFeed(self))

@@ -51,6 +51,9 @@ class BrokerAccount(Protocol):
 
     async def holdings(self) -> Sequence[BrokerHolding]: ...
 
+    async def registered_addresses(self) -> Sequence[str] | None:
+        """The addresses that the broker takes this account's orders from; None where it does not tell."""
+
 
 class SessionState(StrEnum):
     VALID = "VALID"

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from tradebus.brokers.account import BrokerAccount, LoginSession, Refresh
 from tradebus.brokers.audit.log import ExchangeLog
+from tradebus.brokers.audit.server_clock import ClockOffset
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.feed import MarketFeed, OrderUpdates
 from tradebus.brokers.ports import OrderGateway
@@ -53,6 +54,9 @@ class Broker(Protocol):
     reference: ReferenceData
     account: BrokerAccount
     session: LoginSession
+
+    def clock_offset(self) -> ClockOffset | None:
+        """How far the broker's clock is from ours, by its replies of the last minute; None where they do not tell."""
 
     def feed(self) -> MarketFeed:
         """A new feed, not connected yet."""
@@ -119,6 +123,10 @@ class Adapter:
         self.reference: ReferenceData = self._made("Reference", clock=clock)
         self.account: BrokerAccount = self._made("Account")
         self.session: LoginSession = self._made("Session")
+
+    def clock_offset(self) -> ClockOffset | None:
+        offset: ClockOffset | None = self._client.wire.server_clock.offset_ns()
+        return offset
 
     def feed(self) -> MarketFeed:
         feed: MarketFeed = self._made("Feed", clock=self._clock)

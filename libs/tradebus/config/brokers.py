@@ -40,6 +40,10 @@ class BrokerSettings(MarketSettings):
     dhan_url: str = Field(default="", validation_alias="TRADEBUS_DHAN_URL")
     upstox_url: str = Field(default="", validation_alias="TRADEBUS_UPSTOX_URL")
     credentials_key: SecretStr | None = Field(default=None, validation_alias="TRADEBUS_CREDENTIALS_KEY")
+    # The address that is registered for orders at the brokers, several with commas; and who tells from which address
+    # we come: anything that answers a GET with the caller's address alone.
+    static_ip: str = Field(default="", validation_alias="TRADEBUS_STATIC_IP")
+    address_echo_url: str = Field(default="https://api.ipify.org", validation_alias="TRADEBUS_ADDRESS_ECHO_URL")
 
     @field_validator("kite_url", "dhan_url", "upstox_url")
     @classmethod
@@ -47,6 +51,19 @@ class BrokerSettings(MarketSettings):
         if value and not is_http_url(value):
             raise ValueError("must be an address such as http://127.0.0.1:9401, or empty for the broker itself")
         return value.rstrip("/")
+
+    @field_validator("static_ip")
+    @classmethod
+    def _are_addresses(cls, value: str) -> str:
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            ipaddress.ip_address(part)
+        return value
+
+    @property
+    def static_addresses(self) -> frozenset[str]:
+        """Those of TRADEBUS_STATIC_IP, in their usual form."""
+        parts = filter(None, (part.strip() for part in self.static_ip.split(",")))
+        return frozenset(str(ipaddress.ip_address(part)) for part in parts)
 
     @property
     def broker_urls(self) -> Mapping[str, str]:

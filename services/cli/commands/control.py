@@ -35,7 +35,12 @@ def start(
     strategy_file: Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value.")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000.")] = None,
-    mode: Annotated[str, typer.Option(help="paper; live is taken only where orders go to a sandbox.")] = "paper",
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="paper; live, behind the gates of preflight at a real broker; dry-run: the gates, and paper."
+        ),
+    ] = "paper",
     broker: Annotated[str | None, typer.Option(help="With --mode live: kite, dhan or upstox takes the orders.")] = None,
     credential: Annotated[str | None, typer.Option(help="With --mode live: the stored login.")] = None,
     stack: StackOption = None,

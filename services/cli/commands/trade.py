@@ -65,8 +65,8 @@ def trade(
 
     if not paper:
         raise InvalidInput(
-            "--live: recorded days are traded on paper; real orders need the preflight checks of live trading, and "
-            "this version has none (at a sandbox: `tradebus start --mode live`); nothing was started"
+            "--live: recorded days are traded on paper; live trading is begun on a stack that runs, behind the gates "
+            "of preflight: `tradebus preflight`, then `tradebus start --mode live`; nothing was started"
         )
     if history is None:
         _without_history()

@@ -32,7 +32,7 @@ async def close_out(
     stacks: Sequence[Target], *, everything: bool, seconds: float, open_with: OpenBroker
 ) -> list[AccountOutcome]:
     """How each account of the stacks stands, after `seconds` at the latest. Raises InvalidInput for settings that say
-    no address. Orders go only to a sandbox on this machine, so nothing of ours is at any other broker."""
+    no address."""
     by_folder: dict[Path, list[Target]] = {}
     for target in stacks:
         by_folder.setdefault(target.folder.resolve(), []).append(target)
@@ -70,8 +70,6 @@ async def _folder(folder: Path, stacks: Sequence[Target], way: _Way, *, seconds:
         name: value for one in stacks if one.run is not None for name, value in one.run.brokers.items()
     }
     settings = where_brokers_are(said)
-    if not settings.sandboxed:
-        return []
     logins, problems = await asyncio.to_thread(logins_in, credentials(folder), settings, folder=folder)
     unknown = [AccountOutcome(name, problem=problem) for name, problem in problems.items()]
     if not logins:

@@ -12,6 +12,7 @@ from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.config.brokers import BROKER_VARIABLES, BrokerSettings
 from tradebus.config.settings import load
 from tradebus.kernel.errors import InvalidInput
+from tradebus.preflight.live_accounts import LiveAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,20 @@ def logins_in(
     credentials: Credentials, settings: BrokerSettings, *, folder: Path
 ) -> tuple[list[BrokerLogin], dict[str, str]]:
     """One per account, however many stored logins lead to it: two that close one account out would sell it twice.
-    Orders go only to a sandbox on this machine, so nothing of ours is anywhere else. Beside them, by name, why a login
+    Orders go to a sandbox on this machine, or to the accounts that passed preflight: nothing of ours is anywhere else.
+    Beside them, by name, why a login
     cannot be opened."""
     found: dict[tuple[str, str], dict[str, Credential]] = {}
     problems: dict[str, str] = {}
+    live = LiveAccounts(folder)
     for name in credentials.names():
         try:
             credential = credentials.get(name)
         except InvalidInput as error:
-            problems[name] = str(error)
+            if settings.sandboxed or live.has_login(name):
+                problems[name] = str(error)
             continue
-        if credential.broker in settings.sandboxed:
+        if credential.broker in settings.sandboxed or f"{credential.broker}:{name}" in live:
             whose = credential.account or credential.client_id
             found.setdefault((credential.broker, whose), {})[name] = credential
     logins = []

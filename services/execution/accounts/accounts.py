@@ -21,11 +21,13 @@ from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.registry import Broker, OpenBroker
 from tradebus.calendar import Contract, time_legal, values_legal
 from tradebus.contracts.orders import OrderRole
-from tradebus.contracts.sessions import SessionSpec
+from tradebus.contracts.sessions import Mode, SessionSpec
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.time import ist_date
 from tradebus.kernel.timers import Timers
+from tradebus.preflight.live_accounts import LiveAccounts
+from tradebus.preflight.preflight import Preflight, PreflightFailed
 from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
@@ -91,6 +93,8 @@ class Accounts:
         self._clock, speed = settings.clock_of_market(clock)
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
+        self._live = LiveAccounts(settings.state_dir)
+        self._preflight = Preflight(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers)
         self._state_dir = settings.state_dir
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._accounts: dict[tuple[str, str], TradingAccount] = {}
@@ -103,7 +107,11 @@ class Accounts:
         """The session's account, opened where it is not yet. Raises InvalidInput and BrokerError; within two seconds
         after a failure the same again, without asking anybody. A session that is `starting` needs a login that the
         broker takes; one that trades is not left alone because its login has ended."""
+        if spec.mode is not Mode.LIVE:
+            raise InvalidInput(f"session {spec.session_id} is {spec.mode}: it has no way to a broker's orders")
         key = account_key(spec)
+        if spec.broker not in self._sandboxed:
+            await self._admitted(spec, starting=starting)
         found = self._by_session.get(spec.session_id)
         if found is not None:
             if starting:
@@ -157,6 +165,21 @@ class Accounts:
         """The event time that has certainly passed, though no tick may say so: brokers' markets do not wait for us."""
         return self._clock.now_ns() - self._behind_ns
 
+    async def _admitted(self, spec: SessionSpec, *, starting: bool) -> None:
+        """A session that starts at a real broker passes every gate; one that goes on is of an account where one did.
+        Raises PreflightFailed, and InvalidInput for a session that whoever wrote it never brought through them."""
+        key = account_key(spec)
+        if starting:
+            findings = await self._preflight.ask(
+                broker=spec.broker, credential_name=key[1], daily_max_loss_r=spec.limits.daily_max_loss_r
+            )
+            closed = [str(finding) for finding in findings if not finding.passed]
+            if closed:
+                raise PreflightFailed("preflight, " + "; ".join(closed))
+            await asyncio.to_thread(self._live.mark, ":".join(key))
+        elif ":".join(key) not in self._live:
+            raise InvalidInput(f"{':'.join(key)}: no session has passed preflight there; start one")
+
     async def _opened(self, key: tuple[str, str], *, check: bool) -> TradingAccount:
         failed = self._failed.get(key)
         if failed is not None and self._timers.monotonic_ns() - failed[0] < _AGAIN_NS:
@@ -168,9 +191,6 @@ class Accounts:
             raise
 
     async def _open(self, name: str, credential_name: str, *, check: bool) -> TradingAccount:
-        if name not in self._sandboxed:
-            # The gateway refuses such a session; whoever writes to the stream himself gets no further than this.
-            raise InvalidInput(f"{name}: orders go only to a sandbox on this machine (TRADEBUS_{name.upper()}_URL)")
         credential = await asyncio.to_thread(self._credentials.get, credential_name)
 
         async def stored_token() -> str:

@@ -36,7 +36,8 @@ class StoredLogins:
         if not isinstance(token, str) or spec.credential is None:
             return
         application = self._application(spec.broker)
-        kept = replace(application, access_token=token, account=spec.user_id)
+        # Whose it is nobody has asked the broker yet.
+        kept = replace(application, access_token=token, account="")
         client_id = data.get("client_id")
         self._credentials.put(spec.credential, replace(kept, client_id=client_id) if client_id else kept)
 

@@ -1,8 +1,9 @@
 """Whose orders, whose prices, which login and which mode a START_TRADING asks for.
 
 Invariants (property-tested with the rest of START_TRADING): paper is never put in place of another mode; a real order
-gateway is reached only with mode "live", and only where its address is a sandbox on this machine; the access token is
-in no problem and in nothing that is returned.
+gateway is reached only with mode "live"; a real broker, one that is no sandbox on this machine, only behind the gates
+of preflight, which whoever carries the START out asks (`needs_preflight`); the access token is in no problem and in
+nothing that is returned.
 """
 
 import re
@@ -23,8 +24,6 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TOKEN = re.compile(r"[!-~]+")
 _TOKEN_MAX = 8192
 _MISSING_FOR_MODE = {
-    Mode.DRY_RUN: "a dry run needs the preflight checks of live trading, and this version has none; nothing was "
-    "started",
     Mode.REPLAY: "a replay needs a recorded day, and this version records none; nothing was started",
     Mode.BACKTEST: "a backtest is run by `tradebus trade --history`, not by a command; nothing was started",
 }
@@ -64,7 +63,18 @@ def read_route(data: dict[str, Any], *, user_id: str, reach: Reach, problems: Pr
         elif credential is not None:
             _check_stored(credential, broker, reach, problems)
     _check_pair(mode, broker, credential, reach, problems)
+    if mode is not Mode.PAPER and broker != PAPER and broker not in reach.sandboxed and isinstance(token, str):
+        problems.add(
+            "data.access_token", f"the gates look at a stored login: `tradebus login --broker {broker}` stores one, "
+            "data.credential names it",
+        )  # fmt: skip
     return OrderRoute(mode, broker, data_broker, credential)
+
+
+def needs_preflight(mode: Mode, broker: str, *, sandboxed: frozenset[str]) -> bool:
+    """Whether the gates are asked before the session is there: orders may reach a real broker, or a dry run wants to
+    know whether they might."""
+    return broker != PAPER and (mode is Mode.DRY_RUN or (mode is Mode.LIVE and broker not in sandboxed))
 
 
 def credential_name(user_id: str, broker: str) -> str:
@@ -169,7 +179,12 @@ def _check_pair(mode: Mode, broker: str, credential: str | None, reach: Reach, p
             "data.broker", f'{broker} takes real orders: ask for mode "live", or leave broker out for simulated fills '
             "(data_broker says whose prices they are filled at)",
         )  # fmt: skip
-    if mode is not Mode.LIVE:
+    if mode is Mode.PAPER and broker == PAPER and credential is not None and not problems:
+        problems.add(
+            "data.credential", "a session on paper uses no login: leave it out, or ask for mode \"live\" and name the "
+            "broker",
+        )  # fmt: skip
+    if mode not in (Mode.LIVE, Mode.DRY_RUN):
         return
     if broker == PAPER:
         problems.add(
@@ -177,11 +192,6 @@ def _check_pair(mode: Mode, broker: str, credential: str | None, reach: Reach, p
             'for "paper" to trade on simulated fills)',
         )  # fmt: skip
         return
-    if broker not in reach.sandboxed:
-        problems.add(
-            "data.mode", f"live trading at {broker} needs its preflight checks, and this version has none: orders go "
-            f"only to a sandbox on this machine (TRADEBUS_{broker.upper()}_URL); nothing was started",
-        )  # fmt: skip
     if reach.feed not in LIVE_BROKERS:
         problems.add(
             "data.data_broker", f"orders at a broker need a broker's prices, and the feed in force is "

@@ -57,7 +57,7 @@ def read_start(
     limits = read_limits(data, problems)
     paper = read_paper(data.get("paper"), problems)
     sizing = read_sizing(data.get("sizing"), "data.sizing", problems)
-    if limits is not None and route.mode is Mode.LIVE:
+    if limits is not None and route.mode in (Mode.LIVE, Mode.DRY_RUN):
         limits = _of_live(limits, catalogue.daily_max_loss_r, problems)
     if problems or capital is None or limits is None or paper is None:
         return None

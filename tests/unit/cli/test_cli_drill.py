@@ -5,16 +5,18 @@ import os
 import subprocess
 import sys
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from testkit.drill import drilled, late, play_plan, trade, violated, written_plan
 from typer.testing import CliRunner
 
-from services.cli.drill.command import today
+from services.cli.drill.command import keep_record, today
 from services.cli.drill.running.plan import plan_of
-from services.cli.drill.seeds import play_piece, play_seed, seed_of_day
+from services.cli.drill.seeds import DrillTotals, play_piece, play_seed, seed_of_day
 from services.cli.main import app
+from tradebus.preflight.drill_record import read_drill
 
 __all__ = ["drilled"]
 _SEEDS_OF_TODAY = 60
@@ -72,7 +74,10 @@ def test_a_delayed_request_is_told_and_counted(drilled: Path) -> None:
     assert "(ENTRY, tb" in result.story.text()
 
 
-def test_the_command_prints_a_line_for_every_invariant_and_figures_for_machines() -> None:
+def test_the_command_prints_a_line_for_every_invariant_figures_for_machines_and_keeps_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEBUS_STATE_DIR", str(tmp_path))
     run = CliRunner().invoke(app, ["--silent", "drill", "--seed", "1", "--runs", "4", "--jobs", "1", "--json"])
     assert run.exit_code == 0, run.output
     figures = json.loads(run.stdout.splitlines()[-1])
@@ -81,6 +86,28 @@ def test_the_command_prints_a_line_for_every_invariant_and_figures_for_machines(
     assert set(figures["violations"].values()) == {0}
     assert "duplicate orders" in figures["violations"]
     assert figures["runs_per_cpu_second"] > 0
+    record = read_drill(tmp_path)
+    assert record is not None
+    assert (record.version, record.runs, record.seed, record.passed) == (version("tradebus"), 4, 1, True)
+
+
+def test_a_short_drill_takes_nothing_from_a_longer_one_unless_it_finds_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEBUS_STATE_DIR", str(tmp_path))
+    keep_record(DrillTotals(runs=1_000), first=7)
+    keep_record(DrillTotals(runs=10), first=90)
+    record = read_drill(tmp_path)
+    assert record is not None
+    assert (record.runs, record.seed, record.passed) == (1_000, 7, True)
+    keep_record(DrillTotals(runs=10, failing={93: ("orders", "two"), 95: ("orders", "two")}), first=90)
+    record = read_drill(tmp_path)
+    assert record is not None
+    assert (record.runs, record.seed, record.passed) == (10, 93, False)
+    keep_record(DrillTotals(runs=5), first=1)
+    record = read_drill(tmp_path)
+    assert record is not None
+    assert record.passed
 
 
 def test_many_runs_are_not_traced(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from testkit.waiting import WALL_TIMERS
 
 from services.gateway.bootstrap import wire
 from services.gateway.settings import GatewaySettings
+from tradebus.brokers.audit.log import unrecorded
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import RandomIds
@@ -42,7 +43,7 @@ async def launch_twin(tmp_path: Path) -> AsyncIterator[Launch]:
         await register(book)
         wired = await wire(
             given, bus=bus, book=book, clock=clock, ids=RandomIds(), timers=WallTimers(clock),
-            registry=CollectorRegistry(),
+            registry=CollectorRegistry(), log_of=unrecorded,
         )  # fmt: skip
         tasks.append(asyncio.create_task(run_components(wired.components, stop)))
         return MemoryGateway(bus, book, given, wired.handler.handle)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.domain.brokers import OrderRoute, Reach, read_route
+from services.gateway.domain.brokers import OrderRoute, Reach, needs_preflight, read_route
 from services.gateway.domain.problems import Problems
 from tradebus.contracts.sessions import Mode
 from tradebus.kernel.errors import InvalidInput
@@ -65,11 +65,21 @@ def test_a_carried_token_needs_its_client_id_where_the_broker_asks_for_it() -> N
     assert route({**token, "broker": "upstox"})[1] == {}
 
 
-def test_a_real_brokers_orders_are_refused_and_never_become_paper() -> None:
+def test_a_real_brokers_orders_wait_for_the_gates_and_never_become_paper() -> None:
     found, errors = route(LIVE, REAL)
-    assert "preflight" in errors["data.mode"]
-    assert "nothing was started" in errors["data.mode"]
-    assert found.mode is Mode.LIVE
+    assert errors == {}
+    assert (found.mode, found.broker) == (Mode.LIVE, "kite")
+
+
+@pytest.mark.parametrize(
+    ("mode", "broker", "asks"),
+    [
+        (Mode.LIVE, "kite", True), (Mode.LIVE, "dhan", False), (Mode.DRY_RUN, "dhan", True),
+        (Mode.PAPER, "paper", False), (Mode.DRY_RUN, "paper", False),
+    ],
+)  # fmt: skip
+def test_whoever_could_reach_a_real_broker_is_asked_for_the_gates(mode: Mode, broker: str, asks: bool) -> None:
+    assert needs_preflight(mode, broker, sandboxed=frozenset({"dhan"})) is asks
 
 
 BAD: list[tuple[dict[str, Any], Reach, str, str]] = [
@@ -82,6 +92,9 @@ BAD: list[tuple[dict[str, Any], Reach, str, str]] = [
     ({**LIVE, "broker": "kit"}, SANDBOX, "data.broker", "did you mean 'kite'?"),
     (LIVE, Reach("generated", frozenset({"kite"})), "data.data_broker", "the feed in force is generated"),
     (LIVE, Reach("", frozenset({"kite"})), "data.data_broker", "not begun"),
+    ({"mode": "dry-run"}, SANDBOX, "data.mode", "need a broker that takes them"),
+    ({"mode": "live", "broker": "kite", "access_token": SECRET}, REAL, "data.access_token", "the gates look at"),
+    ({"credential": "mine"}, SANDBOX, "data.credential", "a session on paper uses no login"),
     ({"mode": "live", "broker": "dhan", "access_token": "x", "client_id": 5}, SANDBOX, "data.client_id", "must be"),
     ({"access_token": "x" * 9000}, SANDBOX, "data.access_token", "at most 8192"),
     ({"access_token": "one\ntwo"}, SANDBOX, "data.access_token", "printable ASCII"),

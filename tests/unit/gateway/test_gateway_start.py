@@ -73,8 +73,9 @@ def test_an_access_token_is_accepted_and_kept_nowhere() -> None:
     assert "very-secret-token" not in spec.model_dump_json()
 
 
-def test_a_credential_is_kept_by_name() -> None:
-    assert spec_of(credential="desk_1").credential == "desk_1"
+def test_a_login_that_a_paper_session_would_ignore_is_refused() -> None:
+    _, errors = read({**GOOD, "credential": "desk_1"})
+    assert "a session on paper uses no login" in errors["data.credential"]
 
 
 def test_strategies_carry_parameters_and_a_path() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 from tradebus.brokers.audit.hiding import without_secrets
 from tradebus.brokers.audit.log import Ending, ExchangeLog
+from tradebus.brokers.audit.server_clock import ServerClock
 from tradebus.brokers.redaction import Redactor
+from tradebus.kernel.timers import Timers
 
 # Of a text that is kept: requests that change something whole, as a rule; what is only read, its beginning.
 KEPT_BYTES_OF_CHANGES, KEPT_BYTES_OF_READS = 64 * 1024, 16 * 1024
@@ -23,8 +25,9 @@ _READS = ("GET", "HEAD")
 class AuditedWire:
     """Of one login."""
 
-    def __init__(self, log: ExchangeLog, redactor: Redactor) -> None:
-        self._log, self._redactor = log, redactor
+    def __init__(self, log: ExchangeLog, redactor: Redactor, *, timers: Timers) -> None:
+        self._log, self._redactor, self._timers = log, redactor, timers
+        self.server_clock = ServerClock()
 
     def leaving(self, method: str, url: str, body: object) -> "Leaving":
         """A request is about to leave."""
@@ -32,7 +35,11 @@ class AuditedWire:
             method, self._shown(url.encode(), KEPT_BYTES_OF_READS), self._shown(_bytes_of(body), KEPT_BYTES_OF_CHANGES)
         )
         kept = KEPT_BYTES_OF_READS if method in _READS else KEPT_BYTES_OF_CHANGES
-        return Leaving(self, number, kept)
+        return Leaving(self, number, kept, sent_ns=self._timers.now_ns())
+
+    def heard(self, headers: Any, *, sent_ns: int) -> None:
+        """For `Leaving`: the head of a reply is there."""
+        self.server_clock.heard(headers.get("Date", ""), sent_ns=sent_ns, received_ns=self._timers.now_ns())
 
     def ended(self, number: str, *, status: int | None, body: bytes, of: "Leaving", problem: str) -> None:
         """For `Leaving`."""
@@ -54,8 +61,8 @@ class AuditedWire:
 class Leaving:
     """One request that has left. It ends once: later endings are of no interest."""
 
-    def __init__(self, wire: AuditedWire, number: str, kept_bytes: int) -> None:
-        self._wire, self._number, self.kept_bytes = wire, number, kept_bytes
+    def __init__(self, wire: AuditedWire, number: str, kept_bytes: int, *, sent_ns: int) -> None:
+        self._wire, self._number, self.kept_bytes, self._sent_ns = wire, number, kept_bytes, sent_ns
         self.size, self.digest = 0, hashlib.sha256()
         self._kept = bytearray()
         self._status: int | None = None
@@ -64,6 +71,7 @@ class Leaving:
     def answering(self, raw: Any, status: int) -> "RecordedBody":
         """The reply's head is there; its body is read through what this returns."""
         self._status = status
+        self._wire.heard(raw.headers, sent_ns=self._sent_ns)
         return RecordedBody(raw, self)
 
     def took(self, chunk: bytes) -> None:

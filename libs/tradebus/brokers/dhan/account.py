@@ -27,6 +27,11 @@ class DhanAccount:
     async def holdings(self) -> Sequence[BrokerHolding]:
         return [_holding(row) for row in await self._rows("holdings", "get_holdings")]
 
+    async def registered_addresses(self) -> Sequence[str] | None:
+        """The primary one and the secondary one."""
+        row = mapping_of("addresses", await self._client.read("addresses", lambda sdk: sdk.dhan_http.get("/ip/getIP")))
+        return [found for name in ("primaryIP", "secondaryIP") if (found := text_or_none(row.get(name)))]
+
     async def _rows(self, what: str, method: str) -> list[Row]:
         try:
             body = await self._client.read(what, lambda sdk: getattr(sdk, method)())

@@ -31,6 +31,10 @@ class KiteAccount:
         """What was bought yesterday and is not delivered yet (T1) counts."""
         return await self._read("holdings", "portfolio.holdings", _holdings)
 
+    async def registered_addresses(self) -> Sequence[str] | None:
+        """Kite shows them on the page of the app, not to the app."""
+        return None
+
     async def _read(self, what: str, route: str, interpret: Callable[[Any], T]) -> T:
         data = await self._client.read(what, lambda sdk: get(sdk, route))
         try:

@@ -37,6 +37,10 @@ class UpstoxAccount:
             lambda data: [_holding(row) for row in rows_of(data, what="holdings")],
         )
 
+    async def registered_addresses(self) -> Sequence[str] | None:
+        """Upstox shows them on the page of the app, not to the app."""
+        return None
+
 
 def _margins(data: object) -> AccountMargins:
     equity = row_of(row_of(data, what="margins").get("equity"), what="equity")

@@ -18,6 +18,7 @@ from tradebus.brokers.account import (
     SessionState,
 )
 from tradebus.brokers.audit.log import ExchangeLog
+from tradebus.brokers.audit.server_clock import ClockOffset
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, TokenExpired
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, MarketFeed, OrderUpdates
@@ -43,6 +44,10 @@ class ExchangeDesk:
         self.reference: ReferenceData = DeskReference(self._calls)
         self.account: BrokerAccount = DeskAccount(self._calls)
         self.session: LoginSession = DeskSession(self._calls)
+
+    def clock_offset(self) -> ClockOffset | None:
+        """Everybody has the drill's one clock."""
+        return None
 
     def feed(self) -> MarketFeed:
         raise InvalidInput("the drill's broker gives no prices: they come from the drill")
@@ -95,6 +100,9 @@ class DeskAccount:
         account, exchange = self._calls.account, self._calls.exchange
         found = await self._calls.read("margins", lambda: exchange.margins(account))
         return AccountMargins(found.available_paise, found.used_paise)
+
+    async def registered_addresses(self) -> Sequence[str] | None:
+        return None
 
     async def positions(self) -> Sequence[NetPosition]:
         account, exchange = self._calls.account, self._calls.exchange

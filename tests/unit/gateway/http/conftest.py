@@ -13,6 +13,8 @@ from testkit.waiting import WALL_TIMERS
 
 from services.gateway.bootstrap import wire, wire_http
 from services.gateway.settings import GatewaySettings
+from tradebus.brokers.audit.log import unrecorded
+from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.kernel.ids import RandomIds
 from tradebus.runtime.http.server import HttpServer, bind
@@ -30,17 +32,18 @@ def gateway_settings(tmp_path: Path) -> GatewaySettings:
 
 
 @pytest.fixture
-async def launch() -> AsyncIterator[Callable[[GatewaySettings], Any]]:
+async def launch() -> AsyncIterator[Callable[..., Any]]:
     """Starts gateways, each on a bus and a book of its own, that are stopped at the end."""
     running: list[Callable[[], Any]] = []
 
-    async def start(settings: GatewaySettings) -> Gateway:
+    async def start(settings: GatewaySettings, *, open_broker: OpenBroker = open_broker) -> Gateway:
         bus, book = MemoryBus(timers=WALL_TIMERS), MemoryBook(MemoryDatabase(), producer="gateway-1")
         await register(book)
         registry = CollectorRegistry()
         wired = await wire(
-            settings, bus=bus, book=book, clock=WALL_TIMERS, ids=RandomIds(), timers=WALL_TIMERS, registry=registry
-        )
+            settings, bus=bus, book=book, clock=WALL_TIMERS, ids=RandomIds(), timers=WALL_TIMERS, registry=registry,
+            log_of=unrecorded, open_broker=open_broker,
+        )  # fmt: skip
         hub, app = await wire_http(
             settings, wired.handler, token=SecretStr(TOKEN), bus=bus, book=book, clock=WALL_TIMERS, registry=registry
         )
@@ -63,6 +66,6 @@ async def launch() -> AsyncIterator[Callable[[GatewaySettings], Any]]:
 
 
 @pytest.fixture
-async def gateway(launch: Callable[[GatewaySettings], Any], gateway_settings: GatewaySettings) -> Gateway:
+async def gateway(launch: Callable[..., Any], gateway_settings: GatewaySettings) -> Gateway:
     found: Gateway = await launch(gateway_settings)
     return found

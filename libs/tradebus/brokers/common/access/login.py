@@ -41,7 +41,7 @@ class LoginClient(ABC):
         self._broker, self._refresh = broker, refresh
         self.timers = timers
         self.token, self.redactor = token, Redactor(secrets)
-        self.wire = AuditedWire(log, self.redactor)
+        self.wire = AuditedWire(log, self.redactor, timers=timers)
         self.timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
         self.making = threading.Lock()
         self.calls = SdkCalls(

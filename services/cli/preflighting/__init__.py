@@ -1,0 +1,1 @@
+"""`tradebus preflight`: the gates of live trading, asked from here."""
