@@ -77,8 +77,8 @@ class CommandReply:
 
 class CommandHandler:
     """`catalogue` loads what a session may name, `check_strategies` says what is wrong with a user's strategies,
-    `preflight` adds the gates that are closed to a session, `keep_token` stores the token a START carried (InvalidInput where
-    it cannot). `changed` is called when a session waits for its services."""
+    `preflight` adds the gates that are closed to a session, `keep_token` stores the token a START carried
+    (InvalidInput where it cannot). `changed` is called when a session waits for its services."""
 
     def __init__(
         self, *, bus: Bus, book: Book, register: SessionRegister, switch: KillSwitchBook, outbox: Outbox, clock: Clock,
