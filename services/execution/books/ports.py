@@ -63,6 +63,13 @@ class Ledger(Protocol):
     async def growth_unanswered(self, entries: Sequence[Order], stop: Order) -> tuple[int, int] | None:
         """The time and quantity of the entries' fill by which the stop was to grow, where no answer is recorded."""
 
+    async def leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
+        """Says that the request of an order leaves now. False where the trade is another instance's: then it must not.
+        Who takes a trade over, and finds this not said of an order, may send it: nobody else can any more."""
+
+    async def has_left(self, order: Order) -> bool:
+        """Whether its request may have left."""
+
     async def position_of_tag(self, tag: str) -> str | None:
         """The position whose order bears the tag."""
 

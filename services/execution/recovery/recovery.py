@@ -84,6 +84,10 @@ class TradeRecovery:
             doubts.add(doubt)  # it may be leaving at this moment: asked again once nothing is
             return
         seen = order.state
+        if await self._never_left(trade, order):
+            doubts.discard(doubt)
+            await self._absent(trade, order, now_ns=now_ns, seen=seen)
+            return
         with on_behalf_of(session_id=trade.session_id, pos_id=trade.pos_id):
             lookup = await self._sending.gateway.find_by_tag(trade.session_id, order.tag)
         if lookup.order is not None or lookup.definitive:
@@ -98,6 +102,14 @@ class TradeRecovery:
             doubts.add(doubt)
         elif lookup.definitive:
             await self._absent(trade, order, now_ns=now_ns, seen=seen)
+
+    async def _never_left(self, trade: Trade, order: Order) -> bool:
+        """Of a stop or an exit at a broker the book knows: who sends one says so first, and only while the trade is
+        his. It is ours now, and nothing of it waits here."""
+        said_first = order.role is not OrderRole.ENTRY and self._passed_ns(trade.session_id) > 0
+        if order.state is not OrderState.PENDING or not said_first or not self._roster.is_owner(trade.owner):
+            return False
+        return not await self._ledger.has_left(order)
 
     async def _absent(self, trade: Trade, order: Order, *, now_ns: int, seen: OrderState) -> None:
         """What has certainly not arrived and never left, as far as we know, is sent; but at a broker no entry. It is

@@ -1,6 +1,7 @@
 """The heart of this instance: while it beats in the book, nobody else takes its trades."""
 
 from services.execution.books.ports import Ledger
+from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.timers import Timers
 
 
@@ -16,6 +17,11 @@ class Pulse:
         asked_ns = self._timers.monotonic_ns()
         await self._ledger.heartbeat(self._owner)
         self._beat_ns = asked_ns
+
+    async def leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
+        """Says in the book that the request of an order leaves now. False where another has taken the trade: then it
+        must not."""
+        return await self._ledger.leaves(trade, order, at_ns=at_ns)
 
     @property
     def is_silent(self) -> bool:

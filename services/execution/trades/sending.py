@@ -106,6 +106,11 @@ class Sending:
         if late and not await self.in_its_book(trade, order):
             self.doubts.add((trade.pos_id, order.order_id))
             return None
+        # Of an entry nobody asks: one that an earlier life has committed is never sent.
+        asked = order.role is not OrderRole.ENTRY and self._passed_ns(trade.session_id) > 0
+        if asked and not await self._pulse.leaves(trade, order, at_ns=max(order.placed_ns, now_ns)):
+            _log.error("another instance has taken the trade over, its order is not ours to send", pos_id=trade.pos_id)
+            return None
         outcome = await self.gateway.place(decisions.order_request(trade, order))
         return decisions.answered(order, request, outcome)
 

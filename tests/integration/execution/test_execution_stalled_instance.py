@@ -40,13 +40,13 @@ async def test_an_open_question_about_another_instances_order_is_its_own(tmp_pat
     async with Life(where, tmp_path, broker) as life:
         await life.started(spec())
         await opened(life, broker, approval(1))
-        [pos_id] = life.component.roster.alive
+        [pos_id] = life.components[0].roster.alive
         stop = await life.until_state("STOP", "TRIGGER_PENDING")
         await listed.pool.execute("INSERT INTO execution_instances VALUES ('execution-2', now() + interval '1 hour')")
         await listed.pool.execute("UPDATE trades SET owner = 'execution-2', version = version + 1")
         await listed.pool.execute("UPDATE orders SET state = 'PENDING' WHERE role = 'STOP'")
         del broker.book.orders[stop["broker_order_id"]]
-        life.component.keeper.doubt(pos_id, stop["order_id"])
+        life.components[0].keeper.doubt(pos_id, stop["order_id"])
         await life.keeps_house(rounds=6)
         assert await listed.pool.fetchval("SELECT owner FROM trades") == "execution-2"
     assert len(broker.book.requests) == 2, "the other instance is about to send that stop"

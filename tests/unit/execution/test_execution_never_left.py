@@ -1,0 +1,73 @@
+"""Stops and exits that were committed and never left: whoever has their trade next knows, and sends them at once."""
+
+import pytest
+from testkit.broker_life import BrokerLife, opened
+from testkit.execution_around import Around
+from testkit.execution_brokers import SECOND, TEN, approval, spec
+from testkit.fake_broker import FakeBroker
+
+from services.execution.books import Books
+from tradebus.contracts.orders import OrderRole
+from tradebus.execution import lifecycle
+from tradebus.execution.leaving import exits
+from tradebus.execution.step import TradeStep
+from tradebus.execution.trade import Trade
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
+from tradebus.trading.states import OrderState
+
+
+async def commits_an_exit(books: Books, trade: Trade) -> None:
+    """What a life commits that learns of its stop's end after an exit was asked for, and dies before it sends."""
+    stop = trade.orders[-1]
+    step = TradeStep()
+    exits.request_exit(trade, step, reason="x", at_ns=TEN + 2 * SECOND)
+    gone = BrokerOrder(
+        stop.broker_order_id or "", stop.tag, "s1", trade.instrument, stop.transaction, BrokerStatus.CANCELLED,
+        stop.quantity, 0, stop.trigger_paise, (), TEN + 2 * SECOND,
+    )  # fmt: skip
+    lifecycle.on_report(trade, stop, step, gone)
+    async with books.book.begin() as tx:
+        await books.ledger.update_trade(tx, trade, step)
+
+
+@pytest.fixture
+async def left_behind(around: Around) -> tuple[FakeBroker, Trade, Books]:
+    """A position whose exit is committed, and nothing else."""
+    broker = FakeBroker()
+    async with BrokerLife(around, broker) as life:
+        await life.started(spec())
+        await opened(life, broker, approval(1))
+    books, _ = await around.hands.life()
+    [trade] = await around.hands.trades()
+    await commits_an_exit(books, trade)
+    await broker.book.cancel("s1", trade.orders[1].broker_order_id or "", at_ns=TEN + 2 * SECOND)
+    broker.book.definitive = False  # what it lacks may still come, for all that it says
+    return broker, trade, books
+
+
+async def test_an_exit_that_never_left_is_sent_by_the_next_life_at_once(around: Around, left_behind) -> None:
+    broker, _, _ = left_behind
+    async with BrokerLife(around, broker) as life:
+        await life.order("EXIT", "OPEN")
+    assert [one.role for one in broker.book.requests] == [OrderRole.ENTRY, OrderRole.STOP, OrderRole.EXIT]
+
+
+async def test_one_that_may_have_left_is_not_sent_before_its_absence_is_certain(around: Around, left_behind) -> None:
+    broker, trade, books = left_behind
+    assert await books.ledger.leaves(trade, trade.orders[-1], at_ns=TEN + 2 * SECOND)
+    async with BrokerLife(around, broker) as life:
+        await life.time_passes(2)
+        [leaving] = await life.orders(role=OrderRole.EXIT)
+        assert leaving.state is OrderState.PENDING
+        assert len(broker.book.requests) == 2
+        broker.book.definitive = True
+        await life.order("EXIT", "OPEN")
+
+
+async def test_a_process_that_wakes_after_its_trade_was_taken_over_sends_nothing(around: Around, left_behind) -> None:
+    broker, trade, books = left_behind
+    stale = trade
+    async with BrokerLife(around, broker) as life:
+        await life.order("EXIT", "OPEN")
+        stale.owner = "execution-9"
+        assert not await books.ledger.leaves(stale, stale.orders[-1], at_ns=TEN + 3 * SECOND)
