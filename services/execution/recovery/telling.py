@@ -6,6 +6,7 @@ import structlog
 
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.metrics import ExecutionMetrics
+from tradebus.brokers.account import SessionState
 from tradebus.contracts.base import Message, event_id_for
 from tradebus.contracts.orders import Difference, Reconciled, ReconcileMismatch
 from tradebus.contracts.streams import ORDERS
@@ -48,10 +49,21 @@ class Telling:
                 await self._emit(Reconciled, orders_checked=checked, differences=settled)
 
     async def unread(self, seconds: float, *, lost: bool) -> None:
-        """The books could not be read; `lost` where they could not for `seconds`, which is too long."""
-        self._metrics.reconciled.labels(self._account.name, "unread").inc()
-        _log.warning("the order book cannot be read", account=self._account.name)
-        if lost:
+        """The books could not be read; `lost` where they could not for `seconds`, which is too long. Where the login
+        has ended that is said at once: nothing but a person mends it."""
+        account = self._account
+        self._metrics.reconciled.labels(account.name, "unread").inc()
+        _log.warning("the order book cannot be read", account=account.name)
+        if await account.broker.session.check() is SessionState.EXPIRED:
+            broker, login = account.key
+            ended = Difference(
+                what="login", ours="needed", brokers="ended",
+                action=f"`tradebus login --broker {broker} --credential {login}`; until then no position is opened, "
+                "what is open keeps its stop at the broker and cannot be closed from here",
+            )  # fmt: skip
+            self._metrics.disputes.labels(account.name).set(1)
+            await self._dispute("login_ended", [ended])
+        elif lost:
             missing = Difference(
                 what="order book", ours="needed", brokers=f"unread for {seconds:g} s",
                 action="look whether the login has ended; no position is opened until the book is read",
