@@ -114,7 +114,7 @@ def wire(
         books, clock, roster=roster, follower=paper, metrics=metrics, traded=_traded(sessions, governor),
         terms=_terms(accounts),
     )  # fmt: skip
-    pulse = Pulse(commits.ledger, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
+    pulse = Pulse(books, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     sending = Sending(gateway, roster, pulse, closed=_closed(sessions, paced=settings.paced), passed_ns=passed_ns)
     quarantine = Quarantine(timers, registry)
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)

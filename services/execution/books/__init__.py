@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from services.execution.books.departures import MemoryDepartures, PostgresDepartures
 from services.execution.books.memory import MemoryLedger, MemoryOwnBook
-from services.execution.books.ports import Ledger, OwnBook
+from services.execution.books.ports import Departures, Ledger, OwnBook
 from services.execution.books.postgres import PostgresLedger, PostgresOwnBook
 from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
@@ -23,6 +24,7 @@ class Books:
     book: Book
     ledger: Ledger
     own: OwnBook
+    departures: Departures
     instruments: InstrumentsBook
     listings: ListingsBook
 
@@ -31,6 +33,6 @@ def books_of(book: Book, *, timers: Timers) -> Books:
     """Execution's books in the book's own kind."""
     shared = instruments_book(book), listings_book(book)
     if isinstance(book, MemoryBook):
-        return Books(book, MemoryLedger(book, timers=timers), MemoryOwnBook(book), *shared)
+        return Books(book, MemoryLedger(book, timers=timers), MemoryOwnBook(book), MemoryDepartures(book), *shared)
     assert isinstance(book, Store), f"no ledger for a {type(book).__name__}"
-    return Books(book, PostgresLedger(book), PostgresOwnBook(book), *shared)
+    return Books(book, PostgresLedger(book), PostgresOwnBook(book), PostgresDepartures(book), *shared)

@@ -115,10 +115,10 @@ ORDER BY ts_event_ns DESC LIMIT 1
 -- The row's lock holds up who takes the trade ($1) over until this is to be seen, or finds that he has it.
 WITH mine AS (SELECT pos_id FROM trades WHERE pos_id = $1 AND owner = $2 FOR SHARE)
 INSERT INTO order_history (order_id, from_state, to_state, event, ts_event_ns)
-SELECT $3, 'PENDING', 'PENDING', 'LEAVES', $4::bigint FROM mine RETURNING 1
+SELECT $3, 'PENDING', 'PENDING', $4, $5::bigint FROM mine RETURNING 1
 
 -- name: has_left
-SELECT EXISTS (SELECT FROM order_history WHERE order_id = $1 AND event = 'LEAVES')
+SELECT EXISTS (SELECT FROM order_history WHERE order_id = $1 AND event = $2)
 
 -- name: select_pos_of_tag
 SELECT pos_id FROM orders WHERE tag = $1

@@ -15,13 +15,12 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.execution.reconciliation import OwnOrder
-from tradebus.execution.step import Moved, NewFill, TradeStep
+from tradebus.execution.step import NewFill, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.store.books import sessions_book
 from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook, MemoryTransaction
-from tradebus.trading.states import OrderState
 
 _ROLES = tuple(OrderRole)  # in the order in which a trade has them
 
@@ -121,20 +120,6 @@ class MemoryLedger:
             if one.order_id in wanted and one.fill.ts_event_ns > max(stop.placed_ns, answered_ns)
         ]  # fmt: skip
         return max(found, key=lambda one: one[0], default=None)
-
-    async def leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
-        async with self._book.begin() as transaction:
-            await transaction.lock(f"trades {trade.pos_id}")
-            known = transaction.table("trades").get(trade.pos_id)
-            if known is None or known.owner != trade.owner:
-                return False
-            history = transaction.table("order_history")
-            line = Moved(order.order_id, OrderState.PENDING, OrderState.PENDING, "LEAVES", at_ns)
-            history[order.order_id] = (*history.get(order.order_id, ()), line)
-        return True
-
-    async def has_left(self, order: Order) -> bool:
-        return any(one.event == "LEAVES" for one in _table(self._book, "order_history").get(order.order_id, ()))
 
     async def position_of_tag(self, tag: str) -> str | None:
         found: str | None = _table(self._book, "tags").get(tag)

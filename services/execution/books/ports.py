@@ -63,13 +63,6 @@ class Ledger(Protocol):
     async def growth_unanswered(self, entries: Sequence[Order], stop: Order) -> tuple[int, int] | None:
         """The time and quantity of the entries' fill by which the stop was to grow, where no answer is recorded."""
 
-    async def leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
-        """Says that the request of an order leaves now. False where the trade is another instance's: then it must not.
-        Who takes a trade over, and finds this not said of an order, may send it: nobody else can any more."""
-
-    async def has_left(self, order: Order) -> bool:
-        """Whether its request may have left."""
-
     async def position_of_tag(self, tag: str) -> str | None:
         """The position whose order bears the tag."""
 
@@ -82,6 +75,17 @@ class Ledger(Protocol):
     async def save_extremes(self, trades: Sequence[Trade]) -> None:
         """Stores how far market data has been applied to trades that are as the book has them; leaves out the others.
         Not durable at once: it can be worked out again."""
+
+
+class Departures(Protocol):
+    """Which requests may have left: said in the book before one does, by nobody but its trade's owner."""
+
+    async def leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
+        """Says that the request of an order leaves now. False where the trade is another instance's: then it must not.
+        Who takes a trade over, and finds this not said of an order, may send it: nobody else can any more."""
+
+    async def has_left(self, order: Order) -> bool:
+        """Whether its request may have left."""
 
 
 class OwnBook(Protocol):

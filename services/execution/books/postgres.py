@@ -111,13 +111,6 @@ class PostgresLedger:
         )
         return (row["at_ns"], row["quantity"]) if row else None
 
-    async def leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
-        said = await self._pool.fetchval(_SQL["leaves"], trade.pos_id, trade.owner, order.order_id, at_ns)
-        return said is not None
-
-    async def has_left(self, order: Order) -> bool:
-        return bool(await self._pool.fetchval(_SQL["has_left"], order.order_id))
-
     async def position_of_tag(self, tag: str) -> str | None:
         found: str | None = await self._pool.fetchval(_SQL["select_pos_of_tag"], tag)
         return found

@@ -109,7 +109,7 @@ class TradeRecovery:
         said_first = order.role is not OrderRole.ENTRY and self._passed_ns(trade.session_id) > 0
         if order.state is not OrderState.PENDING or not said_first or not self._roster.is_owner(trade.owner):
             return False
-        return not await self._ledger.has_left(order)
+        return not await self._sending.has_left(order)
 
     async def _absent(self, trade: Trade, order: Order, *, now_ns: int, seen: OrderState) -> None:
         """What has certainly not arrived and never left, as far as we know, is sent; but at a broker no entry. It is

@@ -78,6 +78,10 @@ class Sending:
             return True
         return decisions.outdated(trade, order, now_ns)
 
+    async def has_left(self, order: Order) -> bool:
+        """Whether the request of a stop or an exit may have left."""
+        return await self._pulse.has_left(order)
+
     async def in_its_book(self, trade: Trade, order: Order) -> bool:
         """Whether the broker's book is the one that the trade's orders are in, told by the entry that has filled.
 

@@ -219,15 +219,15 @@ async def test_a_growth_is_unanswered_until_its_answer_is_in_the_history(books: 
 async def test_only_its_trades_owner_may_send_an_order_and_says_so_first(books: Books) -> None:
     trade = await opened(books, owner="execution-1")
     entry = trade.entry_order()
-    assert not await books.ledger.has_left(entry)
-    assert await books.ledger.leaves(trade, entry, at_ns=MORNING + SECOND)
-    assert await books.ledger.has_left(entry)
+    assert not await books.departures.has_left(entry)
+    assert await books.departures.leaves(trade, entry, at_ns=MORNING + SECOND)
+    assert await books.departures.has_left(entry)
     taken_over = await loaded(books)
     taken_over.owner = "execution-2"
     await change(books, taken_over)
     other = await opened(books, approval(2, at_ns=MORNING), owner="execution-1")
-    assert not await books.ledger.leaves(trade, entry, at_ns=MORNING + 2 * SECOND), "it is another's by now"
-    assert not await books.ledger.has_left(other.entry_order())
+    assert not await books.departures.leaves(trade, entry, at_ns=MORNING + 2 * SECOND), "it is another's by now"
+    assert not await books.departures.has_left(other.entry_order())
 
 
 async def test_the_living_are_their_owners_until_he_is_silent_too_long(books: Books) -> None:

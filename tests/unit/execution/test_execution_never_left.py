@@ -54,7 +54,7 @@ async def test_an_exit_that_never_left_is_sent_by_the_next_life_at_once(around: 
 
 async def test_one_that_may_have_left_is_not_sent_before_its_absence_is_certain(around: Around, left_behind) -> None:
     broker, trade, books = left_behind
-    assert await books.ledger.leaves(trade, trade.orders[-1], at_ns=TEN + 2 * SECOND)
+    assert await books.departures.leaves(trade, trade.orders[-1], at_ns=TEN + 2 * SECOND)
     async with BrokerLife(around, broker) as life:
         await life.time_passes(2)
         [leaving] = await life.orders(role=OrderRole.EXIT)
@@ -70,4 +70,4 @@ async def test_a_process_that_wakes_after_its_trade_was_taken_over_sends_nothing
     async with BrokerLife(around, broker) as life:
         await life.order("EXIT", "OPEN")
         stale.owner = "execution-9"
-        assert not await books.ledger.leaves(stale, stale.orders[-1], at_ns=TEN + 3 * SECOND)
+        assert not await books.departures.leaves(stale, stale.orders[-1], at_ns=TEN + 3 * SECOND)
