@@ -16,10 +16,11 @@ BENCHMARKS: dict[str, str] = {
     "parse": "services.cli.bench.parse:measure",
     "accounts": "services.cli.bench.accounts.measure:measure",
     "governor": "services.cli.bench.governor.measure:measure",
+    "orders": "services.cli.bench.orders.measure:measure",
     "engine": "services.cli.bench.engine:measure",
     "sandbox": "services.sandbox.load.measure:measure_sandbox",
 }
-_LONG = ("accounts", "engine", "governor", "sandbox")  # run when they are named
+_LONG = ("accounts", "engine", "governor", "orders", "sandbox")  # run when they are named
 DEFAULT = tuple(name for name in BENCHMARKS if name not in _LONG)
 
 

@@ -1,0 +1,1 @@
+"""A thousand sessions that follow one opinion: how fast their orders leave."""
