@@ -83,7 +83,7 @@ def wire(
     market = MarketTime(market_clock, machine=clock, speed=speed)
     surroundings = Surroundings(book, kill_switch=kill_switch, market=market, shared=shared, paced=paced)
     marks = Marks(sessions, surroundings, bus=bus, paced=paced)
-    risk = Risk(sessions, surroundings, marks, kill_switch, metrics=metrics)
+    risk = Risk(sessions, surroundings, marks, kill_switch, metrics=metrics, paced=paced)
 
     inputs: list[MergedInput] = []
     signals = SignalSources(sources, recalled=lambda: inputs[-1].recalled)
@@ -98,7 +98,7 @@ def wire(
     consumer = Consumer(
         "risk", open_input=open_input, handler=risk, publisher=publisher, timers=timers,
         metrics=ConsumerMetrics(registry), paced=paced, owed=signals.owed,
-        policy=Policy(attempts_max=settings.attempts_max),
+        policy=Policy(attempts_max=settings.attempts_max, commit_seconds=0.0),
     )  # fmt: skip
     watches: list[Component] = [
         KillWatch(

@@ -1,6 +1,7 @@
 """From bus entries to verdicts in the book.
 
-signals, orders, commands, sessions ─► step (pure) ─► one transaction: inbox, state, journal, outbox
+orders, commands, sessions ─► step (pure) ─► one transaction: inbox, state, journal, outbox
+signals ─► step ─► kept, and stored so with those that came together (paced: each alone)
 ticks ─► marks in memory; a transaction only where something was decided
 gaps ─► which entries must wait            the clock ─► what is due without a tick
 """
@@ -21,13 +22,13 @@ from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTradi
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionStopped
-from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.risk.entries import block
 from tradebus.risk.exits import ignored, next_due_ns
 from tradebus.risk.reports import Report, concerns_risk
-from tradebus.risk.step import on_command, on_fact, on_limits, on_over, on_shared_loss, on_signal, on_time
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_limits, on_over, on_shared_loss, on_signal, on_time
 from tradebus.risk.verdicts import Cause
-from tradebus.runtime.consumer import DONE, Answer, TryLater
+from tradebus.runtime.consumer import DONE, Answer, Done, Effect, TryLater
 from tradebus.runtime.rendering import fact_of
 from tradebus.trading import facts
 
@@ -39,6 +40,8 @@ _FACTS = frozenset(
         facts.OrderFilled, facts.OrderPartiallyFilled, facts.OrderCancelled, facts.OrderRejected,
     )
 )  # fmt: skip
+_SIGNALS = frozenset({facts.EntrySignal.TYPE, facts.ExitSignal.TYPE})
+_KEPT_MAX = 32  # verdicts stored together: the first of a thousand does not wait for the last
 _log = structlog.get_logger()
 
 
@@ -47,14 +50,21 @@ class Risk:
 
     def __init__(
         self, sessions: RiskSessions, surroundings: Surroundings, marks: Marks, kill_switch: KillSwitchState,
-        *, metrics: RiskMetrics,
+        *, metrics: RiskMetrics, paced: bool,
     ) -> None:  # fmt: skip
-        self.sessions = sessions
+        self.sessions, self._paced = sessions, paced
         self._surroundings, self._marks, self._kill_switch, self._metrics = surroundings, marks, kill_switch, metrics
         self.closing = Closing(sessions, surroundings, kill_switch, recover=self.recover)
 
     async def handle(self, entry: Entry) -> Answer:
-        """Raises ValueError for what is no message, or lacks what its kind needs."""
+        """Raises ValueError for what is no message, or lacks what its kind needs; Unavailable where what was kept was
+        decided on a state that the book no longer has."""
+        try:
+            if entry.kind in _SIGNALS and entry.body and not self._paced:
+                return await self._keep(entry)
+            await self.sessions.store()
+        except StateConflict as conflict:
+            raise Unavailable(str(conflict)) from None
         try:
             if entry.stream == TICKS_STREAM:
                 await self._marks.take(entry)
@@ -75,7 +85,9 @@ class Risk:
         _log.info("sessions taken up", sessions=len(self.sessions.alive), unreadable=len(self.sessions.unreadable))
 
     async def commit(self) -> bool:
-        return True  # marks are found again in the stream
+        """Stores the verdicts on signals that came together. Marks are found again in the stream."""
+        await self.sessions.store()
+        return True
 
     async def take(self, message: Message) -> None:
         """One message, once, however often it comes."""
@@ -148,7 +160,9 @@ class Risk:
     async def _on_fact(self, fact: facts.Fact) -> None:
         match fact:
             case facts.EntrySignal() | facts.ExitSignal():
-                await self._on_signal(fact)
+                step = await self._judged(fact)
+                if step is not None:
+                    await self.sessions.save(fact.event_id, {fact.session_id: step})
             case facts.ArmLong() | facts.ArmShort():
                 self._metrics.armed.labels(fact.strategy).inc()
             case (
@@ -157,19 +171,29 @@ class Risk:
             ):  # fmt: skip
                 await self._on_report(fact)
 
-    async def _on_signal(self, signal: facts.EntrySignal | facts.ExitSignal) -> None:
+    async def _keep(self, entry: Entry) -> Answer:
+        """A live signal: judged now, durable with those that come with it."""
+        signal = fact_of(parse(entry.body))
+        assert isinstance(signal, facts.EntrySignal | facts.ExitSignal)
+        step = await self._judged(signal)
+        if step is None:
+            return DONE
+        kept = self.sessions.keep(signal.event_id, {signal.session_id: step})
+        return Done(effect=Effect.COMMIT if kept >= _KEPT_MAX else Effect.HELD)
+
+    async def _judged(self, signal: facts.EntrySignal | facts.ExitSignal) -> RiskStep | None:
+        """None where it was refused, and all that was kept is stored."""
         session = self._session(signal.session_id)
         if session is None:
             await self._refuse(signal, rule="unknown_session", detail=f"session {signal.session_id} is not running")
-            return
+            return None
         if session.problem and isinstance(signal, facts.EntrySignal):
             await self._refuse(signal, rule="session_put_aside", detail=f"its profit is not known: {session.problem}")
-            return
+            return None
         for instrument in _contracts_of(signal):
             await self._surroundings.know(instrument)
         await self._marks.judge_before(signal.ts_event_ns, session)
-        step = on_signal(session.state, signal, self._surroundings.of(session.terms))
-        await self.sessions.save(signal.event_id, {signal.session_id: step})
+        return on_signal(session.state, signal, self._surroundings.of(session.terms))
 
     async def _refuse(self, signal: facts.EntrySignal | facts.ExitSignal, *, rule: str, detail: str) -> None:
         """A signal of a session that is over, that risk was never told of, or that cannot be judged."""

@@ -81,6 +81,9 @@ class RiskBook(Protocol):
     async def record(self, record: MessageEffect) -> bool:
         """False, and nothing written, where the message was handled before. Raises StateConflict."""
 
+    async def record_all(self, records: Sequence[MessageEffect]) -> list[bool]:
+        """As `record` for each, in order, all written together or not at all."""
+
     async def record_kill(self, record: MessageEffect, *, reason: str, changed_ns: int) -> bool | None:
         """As `record`, and engages the kill switch, unless a person released it since `changed_ns`; whether it stands
         engaged then, None where the message was handled before."""

@@ -1,8 +1,8 @@
 """The sessions in memory, and how a step becomes durable.
 
-Invariants (tested on both books): the state in memory is the one in the book plus marks, and is replaced only after
-the commit; every saved state says which ticks its marks include (`marked_entry_id`), so that a restart finds the rest
-in the stream.
+Invariants (tested on both books): the state in memory is the one in the book plus marks and what is kept to be stored;
+nothing is published before it is stored; every saved state says which ticks its marks include (`marked_entry_id`), so
+that a restart finds the rest in the stream.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ import structlog
 
 from services.risk.messages import outgoing
 from services.risk.metrics import RiskMetrics
-from services.risk.ports import MessageEffect, RiskBook, SessionRow, StateChange, UnreadableRow
+from services.risk.ports import MessageEffect, RiskBook, SessionRow, StateChange, StateConflict, UnreadableRow
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import RiskLimits, SessionSpec
 from tradebus.kernel.clock import Clock
@@ -69,6 +69,7 @@ class RiskSessions:
         self.is_loaded = False
         self._held: list[int] | None = []  # None: to be counted anew
         self.cursor = Cursor()
+        self._unstored: list[MessageEffect] = []
         # Counted when somebody asks: not on the way of an approval, and right while no tick comes.
         metrics.sessions.set_function(lambda: len(self.alive))
         metrics.positions.set_function(lambda: sum(len(one.state.live()) for one in self.alive.values()))
@@ -77,7 +78,8 @@ class RiskSessions:
         )  # fmt: skip
 
     async def load(self) -> None:
-        """Takes every session up as the book has it."""
+        """Takes every session up as the book has it; what was kept and not stored is forgotten."""
+        self._unstored.clear()
         self.alive, self.unreadable = {}, {}
         self._take(await self._book.sessions())
         self.ended = {row.spec.session_id: (account_of(row.spec), row.state) for row in await self._book.ended_lately()}
@@ -89,30 +91,60 @@ class RiskSessions:
         if session_id not in self.alive:
             self._take(await self._book.sessions(session_id))
 
+    def keep(self, message_id: str, steps: Mapping[str, RiskStep]) -> int:
+        """Makes the steps of some sessions, led to by one message, current. They are durable, and what they led to is
+        published, with the next `store`; how many messages wait for it."""
+        record = self._record(message_id, steps)
+        self._unstored.append(record)
+        self._replace(record)
+        return len(self._unstored)
+
+    async def store(self) -> None:
+        """Makes what was kept durable, all together. Raises StateConflict, also where one of the messages was handled
+        before: memory is not what the book says then."""
+        if not self._unstored:
+            return
+        records, self._unstored = self._unstored, []
+        try:
+            first_times = await self._book.record_all(records)
+        except BaseException:
+            self._unstored[:0] = records
+            raise
+        if not all(first_times):
+            raise StateConflict("a message that was handled before has come again, among others")
+        self._tally(records)
+
     async def save(self, message_id: str, steps: Mapping[str, RiskStep]) -> bool:
-        """Makes the steps of some sessions, led to by one message, durable and current. False where that message was
-        handled before: nothing has changed then. Raises StateConflict."""
+        """Makes the steps of some sessions, led to by one message, durable and current, after what was kept. False
+        where that message was handled before: nothing has changed then. Raises StateConflict."""
+        await self.store()
         record = self._record(message_id, steps)
         if not await self._book.record(record):
             return False
-        self._saved(record)
+        self._replace(record)
+        self._tally([record])
         return True
 
     async def save_kill(self, message_id: str, steps: Mapping[str, RiskStep], *, reason: str, changed_ns: int) -> bool:
         """As `save`, engaging the kill switch with it; whether it stands engaged."""
+        await self.store()
         record = self._record(message_id, steps)
         stands = await self._book.record_kill(record, reason=reason, changed_ns=changed_ns)
         if stands is None:
             return False
-        self._saved(record)
+        self._replace(record)
+        self._tally([record])
         return stands
 
     async def refuse(self, message_id: str, verdict: Verdict, *, session_id: str, user_id: str) -> None:
         """Journals and publishes a verdict on a session that is not here."""
-        answer = self._answer(verdict, session_id=session_id, user_id=user_id, limits=RiskLimits())
+        await self.store()
+        answer = _answer(
+            verdict, session_id=session_id, user_id=user_id, limits=RiskLimits(), recorded_ns=self._clock.now_ns()
+        )
         record = MessageEffect(message_id, (), [answer[0]], _messages([answer]))
         if await self._book.record(record):
-            self._saved(record)
+            self._tally([record])
 
     def forget_if_flat(self, session: RiskSession) -> None:
         """Drops a session that is over, once nothing of it is open or on its way."""
@@ -153,42 +185,31 @@ class RiskSessions:
         self.count()
 
     def _record(self, message_id: str, steps: Mapping[str, RiskStep]) -> MessageEffect:
-        states = {name: self._stamped(self.alive[name], step.state) for name, step in steps.items()}
-        changes = [
-            StateChange(name, state, self.alive[name].version)
-            for name, state in states.items()
-            if state is not self.alive[name].state
-        ]
-        answers = [answer for name, step in steps.items() for answer in self._answers(name, step.verdicts)]
+        changes, answers, now_ns = [], list[_Answer](), self._clock.now_ns()
+        for name, step in steps.items():
+            session, state = self.alive[name], step.state
+            if state is not session.state:
+                if not session.is_behind:  # one whose marks are behind keeps saying from where
+                    state = replace(state, marked_ns=self.cursor.watermark_ns, marked_entry_id=self.cursor.entry_id)
+                changes.append(StateChange(name, state, session.version))
+            terms = session.terms
+            answers += [
+                _answer(one, session_id=name, user_id=terms.user_id, limits=terms.limits, recorded_ns=now_ns)
+                for one in step.verdicts
+            ]
         return MessageEffect(message_id, changes, [line for line, _ in answers], _messages(answers))
 
-    def _saved(self, record: MessageEffect) -> None:
+    def _replace(self, record: MessageEffect) -> None:
         for change in record.changes:
             session = self.alive[change.session_id]
             if change.state.limits is not session.state.limits:
                 session.terms = _in_force(session.terms, change.state)
             session.state, session.version = change.state, change.version + 1
-        for line in record.lines:
-            self._metrics.verdicts.labels(line.verdict, line.rule).inc()
         self.count()
 
-    def _stamped(self, session: RiskSession, state: RiskState) -> RiskState:
-        """The state to save. One whose marks are behind keeps saying from where."""
-        if state is session.state or session.is_behind:
-            return state
-        return replace(state, marked_ns=self.cursor.watermark_ns, marked_entry_id=self.cursor.entry_id)
-
-    def _answers(self, session_id: str, verdicts: Sequence[Verdict]) -> list["_Answer"]:
-        terms = self.alive[session_id].terms
-        return [
-            self._answer(verdict, session_id=session_id, user_id=terms.user_id, limits=terms.limits)
-            for verdict in verdicts
-        ]
-
-    def _answer(self, verdict: Verdict, *, session_id: str, user_id: str, limits: RiskLimits) -> "_Answer":
-        fact = published(verdict, session_id=session_id, user_id=user_id, limits=limits)
-        line = journalled(verdict, fact, session_id=session_id)
-        return line, None if fact is None else outgoing(fact, recorded_ns=self._clock.now_ns())
+    def _tally(self, records: Sequence[MessageEffect]) -> None:
+        for line in (line for record in records for line in record.lines):
+            self._metrics.verdicts.labels(line.verdict, line.rule).inc()
 
 
 def _in_force(terms: SessionTerms, state: RiskState) -> SessionTerms:
@@ -197,6 +218,12 @@ def _in_force(terms: SessionTerms, state: RiskState) -> SessionTerms:
 
 
 _Answer = tuple[JournalLine, tuple[str, Message] | None]
+
+
+def _answer(verdict: Verdict, *, session_id: str, user_id: str, limits: RiskLimits, recorded_ns: int) -> _Answer:
+    fact = published(verdict, session_id=session_id, user_id=user_id, limits=limits)
+    line = journalled(verdict, fact, session_id=session_id)
+    return line, None if fact is None else outgoing(fact, recorded_ns=recorded_ns)
 
 
 def _messages(answers: Sequence[_Answer]) -> list[tuple[str, Message]]:

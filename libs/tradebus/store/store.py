@@ -164,27 +164,41 @@ class Store:
     ) -> asyncpg.Record:
         """One statement as a whole transaction: a round trip and a commit, where `begin` takes four.
 
-        After its own parameters the statement takes emit()'s eight, and returns what emit() wrote as `outbox_ids` and
-        `emitted_ids` (or NULL). Raises what Postgres raises, and then nothing was written, or that is not known.
+        After its own parameters the statement takes emit()'s eight, and returns one row with what emit() wrote as
+        `outbox_ids` and `emitted_ids` (or NULL). Raises what Postgres raises, and then nothing was written, or that is
+        not known.
         """
+        return (await self.record_each(statement, [(arguments, messages)]))[0]
+
+    async def record_each(
+        self, statement: str, effects: Sequence[tuple[Sequence[object], Sequence[tuple[str, Message]]]]
+    ) -> list[asyncpg.Record]:
+        """As `record` for each of several, all in one transaction and round trip: their arguments and messages."""
         expected = self.backlog.expect()
         try:
-            outgoing = {
-                message.event_id: Outgoing(stream, message.TYPE, message.to_json()) for stream, message in messages
-            }
-            emission = emission_columns([message for _, message in messages], list(outgoing.values()))
-            row = await self._standing.fetchrow(statement, *arguments, self.producer, *emission)
-            assert row is not None  # an aggregate's row is always there
+            outgoing: dict[str, Outgoing] = {}
+            every: list[tuple[object, ...]] = []
+            for arguments, messages in effects:
+                own = {one.event_id: Outgoing(stream, one.TYPE, one.to_json()) for stream, one in messages}
+                emission = emission_columns([message for _, message in messages], list(own.values()))
+                every.append((*arguments, self.producer, *emission))
+                outgoing |= own
+            rows = await self._standing.fetch_each(statement, every)
+            assert len(rows) == len(every)  # an aggregate's row is always there
         except BaseException:
             self.backlog.lost(expected)
             raise
-        found = zip(row["outbox_ids"] or (), row["emitted_ids"] or (), strict=True)
+        found = [pair for row in rows for pair in zip(row["outbox_ids"] or (), row["emitted_ids"] or (), strict=True)]
         self.backlog.arrived(expected, [OutboxRow(row_id, outgoing[event_id]) for row_id, event_id in found])
-        return row
+        return rows
 
     async def alone(self, statement: str, *arguments: object) -> asyncpg.Record | None:
         """One statement as a whole transaction that emits nothing. Raises what Postgres raises."""
         return await self._standing.fetchrow(statement, *arguments)
+
+    async def each(self, statement: str, rows: Sequence[Sequence[object]]) -> list[asyncpg.Record]:
+        """As `alone` for each row of arguments, all in one transaction and round trip; the rows that came back."""
+        return await self._standing.fetch_each(statement, rows)
 
     async def outbox_left(self) -> list[tuple[int, bool]]:
         """See `tradebus.store.book.Book`."""

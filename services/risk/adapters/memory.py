@@ -65,6 +65,10 @@ class MemoryRiskBook:
         async with self._book.begin() as tx:
             return await self._write(tx, record)
 
+    async def record_all(self, records: Sequence[MessageEffect]) -> list[bool]:
+        async with self._book.begin() as tx:
+            return [await self._write(tx, record) for record in records]
+
     async def record_kill(self, record: MessageEffect, *, reason: str, changed_ns: int) -> bool | None:
         async with self._book.begin() as tx:
             if not await self._write(tx, record):

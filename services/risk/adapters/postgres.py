@@ -57,9 +57,14 @@ class PostgresRiskBook:
 
     async def record(self, record: MessageEffect) -> bool:
         """In one statement: a round trip and a commit."""
-        with _conflict(record.changes):
-            row = await self._store.record(_SQL["record"], *_columns(record), messages=record.messages)
-        return bool(row["first_time"])
+        return (await self.record_all([record]))[0]
+
+    async def record_all(self, records: Sequence[MessageEffect]) -> list[bool]:
+        with _conflict([change for record in records for change in record.changes]):
+            rows = await self._store.record_each(
+                _SQL["record"], [(_columns(record), record.messages) for record in records]
+            )
+        return [bool(row["first_time"]) for row in rows]
 
     async def record_kill(self, record: MessageEffect, *, reason: str, changed_ns: int) -> bool | None:
         nothing = ("", *emission_columns([], []))

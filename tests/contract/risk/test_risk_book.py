@@ -129,6 +129,28 @@ async def test_a_state_is_replaced_only_by_one_made_from_it(desk: Desk) -> None:
     assert await desk.book.record(record_of("m2", on_signal(ENTERED.state, entry("p2"), situation(SPEC)), version=1))
 
 
+async def test_records_made_together_are_written_together_or_not_at_all(desk: Desk) -> None:
+    await desk.begin()
+    await desk.begin("session-2")
+    second = on_signal(RiskState(), entry("p3", session_id="session-2"), situation(spec("session-2")))
+    again = on_signal(ENTERED.state, entry("p2"), situation(SPEC))
+    effects = [
+        record_of("m1", ENTERED, version=0), record_of("m2", again, version=1),
+        replace(record_of("m3", second, version=0), changes=[StateChange("session-2", second.state, 1)]),
+    ]  # fmt: skip
+    with pytest.raises(StateConflict, match="session-2"):
+        await desk.book.record_all(effects)
+    assert await desk.hands.handled(["m1", "m2", "m3"]) == 0
+    assert await desk.hands.journal() == []
+    effects[2] = replace(effects[2], changes=[StateChange("session-2", second.state, 0)])
+    assert await desk.book.record_all(effects) == [True, True, True]
+    assert await desk.book.record_all([record_of("m1", ENTERED, version=2), MessageEffect("m4")]) == [False, True]
+    assert {line[3] for line in await desk.hands.journal()} == {"p1", "p2", "p3"}
+    assert await desk.hands.version("session-1") == 2
+    waiting = await desk.book.untaken(["session-1", "session-2"], [])
+    assert {one.pos_id for one in waiting} == {"p1", "p3"}, "the session had no room for p2"
+
+
 async def test_a_kill_closes_and_engages_in_one(desk: Desk) -> None:
     await desk.begin()
     await desk.book.record(record_of("m1", OPENED, version=0))

@@ -25,11 +25,11 @@ from testkit.risk_service import Around, Life, Said
 from testkit.waiting import WALL_TIMERS
 
 from services.risk.bootstrap import STREAMS
+from services.risk.ports import StateConflict
 from tradebus.bus.port import Entry
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.base import Message
 from tradebus.contracts.streams import ORDERS, SIGNALS
-from tradebus.runtime.consumer import DONE, TryLater
 from tradebus.store.migrate import drop_namespace, migrate
 from tradebus.store.store import Store
 
@@ -53,6 +53,7 @@ async def test_dropped_between_commit_and_acknowledgement(around: Around, store:
     second = await around.life(run=False)
     (delivered,) = await read_by_hand(second)
     await second.wired.risk.handle(delivered)
+    await second.wired.risk.commit()
     if is_published:
         await second.outbox.flush()
     await second.crash()
@@ -131,9 +132,13 @@ async def test_a_second_risk_service_cannot_overwrite_the_first_ones_decisions(a
     subscription = await other.bus.subscribe(STREAMS, group="risk", consumer="risk-2")
     (delivered,) = await subscription.read(block_ms=1000)
     # What the other holds is outdated: it decides again, on what the book says.
-    assert isinstance(await other.wired.risk.handle(delivered), TryLater)
+    await other.wired.risk.handle(delivered)
+    with pytest.raises(StateConflict):
+        await other.wired.risk.commit()
     assert set((await around.state())["holdings"]) == {"p1"}
-    assert await other.wired.risk.handle(delivered) == DONE
+    await other.wired.risk.recover()
+    await other.wired.risk.handle(delivered)
+    assert await other.wired.risk.commit()
     assert sorted(line[1:] for line in await around.journal()) == [
         ("ALLOW", "all_passed", "p1"), ("BLOCK", "max_concurrent_trades", "p2"),
     ]  # fmt: skip

@@ -4,6 +4,8 @@ Taking a connection from the pool and giving it back costs as much as a small st
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import asyncpg
 
@@ -25,12 +27,25 @@ class StandingConnection:
 
         Raises what Postgres raises, and Unavailable where no connection can be had.
         """
+        row: asyncpg.Record | None = await self._run(lambda connection: connection.fetchrow(statement, *arguments))
+        return row
+
+    async def fetch_each(self, statement: str, rows: Sequence[Sequence[object]]) -> list[asyncpg.Record]:
+        """Runs the statement once for each row of arguments, all in one transaction and one round trip; the rows that
+        came back, in order. Raises as `fetchrow`, and then none of them was."""
+        if len(rows) == 1:
+            row = await self.fetchrow(statement, *rows[0])
+            return [] if row is None else [row]
+        found: list[asyncpg.Record] = await self._run(lambda connection: connection.fetchmany(statement, rows))
+        return found
+
+    async def _run(self, work: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
         async with self._turn:
             connection = self._connection
             if connection is None or _is_gone(connection):
                 connection = await self._take()
             try:
-                return await connection.fetchrow(statement, *arguments)
+                return await work(connection)
             except BaseException:
                 # Back to the pool, which waits until a statement given up has ended in Postgres too: whoever reads the
                 # book next must not do so while it is still being written.
