@@ -10,7 +10,8 @@ from services.risk.messages import command_of
 from services.risk.sessions import RiskSessions
 from tradebus.contracts.commands import Kill
 from tradebus.kernel.errors import InvalidInput
-from tradebus.risk.step import RiskStep, on_command
+from tradebus.risk.step import RiskStep, on_command, on_shared_loss
+from tradebus.risk.verdicts import Cause
 from tradebus.runtime.patience import PASSING
 
 _log = structlog.get_logger()
@@ -59,6 +60,19 @@ class Closing:
             stands = await self._engage(command, {})
         self._kill_switch.command(engaged=stands)
         return sorted({*left, *self._sessions.unreadable})
+
+    async def judge_shared(self) -> None:
+        """Halts every session of an account, or of all, that together have lost what they may."""
+        shared, now_ns = self._surroundings.shared, self._surroundings.market.data_ns
+        if not shared.is_set or any(one.is_behind for one in self._sessions.alive.values()):
+            return
+        for lost in shared.lost(now_ns=now_ns):
+            _log.warning("a limit over several sessions is reached", sessions=lost.session_ids, detail=lost.detail)
+            steps = {
+                name: on_shared_loss(self._sessions.alive[name].state.at(now_ns), lost.rule, lost.detail, Cause(now_ns))
+                for name in lost.session_ids
+            }
+            await self._sessions.save(f"shared:{lost.name}:{now_ns}:{'+'.join(sorted(steps))}", steps)
 
     async def _engage(self, command: Kill, steps: Mapping[str, RiskStep]) -> bool:
         """The switch, and with it what these steps say."""

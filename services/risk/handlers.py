@@ -26,7 +26,7 @@ from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.risk.entries import block
 from tradebus.risk.exits import ignored, next_due_ns
 from tradebus.risk.reports import Report, concerns_risk
-from tradebus.risk.step import RiskStep, on_command, on_fact, on_limits, on_over, on_shared_loss, on_signal, on_time
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_limits, on_over, on_signal, on_time
 from tradebus.risk.verdicts import Cause
 from tradebus.runtime.consumer import DONE, Answer, Done, Effect, TryLater
 from tradebus.runtime.rendering import fact_of
@@ -70,7 +70,7 @@ class Risk:
                 await self._marks.take(entry)
             elif entry.body:
                 await self.take(parse(entry.body))
-            await self._judge_shared()
+            await self.closing.judge_shared()
         except StateConflict as conflict:  # decided on a state that the book no longer has: again, on that one
             await self.recover()
             return TryLater(str(conflict))
@@ -109,19 +109,6 @@ class Risk:
                 self._surroundings.gap(message)
             case _:
                 pass  # of no concern to risk
-
-    async def _judge_shared(self) -> None:
-        """Halts every session of an account, or of all, that together have lost what they may."""
-        shared, now_ns = self._surroundings.shared, self._surroundings.market.data_ns
-        if not shared.is_set or any(one.is_behind for one in self.sessions.alive.values()):
-            return
-        for lost in shared.lost(now_ns=now_ns):
-            _log.warning("a limit over several sessions is reached", sessions=lost.session_ids, detail=lost.detail)
-            steps = {
-                name: on_shared_loss(self.sessions.alive[name].state.at(now_ns), lost.rule, lost.detail, Cause(now_ns))
-                for name in lost.session_ids
-            }
-            await self.sessions.save(f"shared:{lost.name}:{now_ns}:{'+'.join(sorted(steps))}", steps)
 
     async def _on_command(self, message: StopTrading | PauseTrading | ResumeTrading | Flatten) -> None:
         name = message.session_id or ""

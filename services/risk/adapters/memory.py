@@ -6,6 +6,7 @@ Tables: "risk_state" (session id to the encoded state and its version), "risk_de
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from services.risk.adapters.codec import decode, encode
@@ -48,7 +49,10 @@ class MemoryRiskBook:
 
     async def ended_lately(self) -> list[SessionRow]:
         self._database.check()
-        states = {name: (decode(text), version) for name, (text, version) in self._database.table("risk_state").items()}
+        states: dict[str, tuple[RiskState, int]] = {}
+        for name, (text, version) in self._database.table("risk_state").items():
+            with suppress(ValueError):  # one that cannot be read is told with the sessions
+                states[name] = decode(text), version
         newest = max((state.day for state, _ in states.values()), default=None)
         ended = sorted(await self._sessions.ended(list(states)))
         specs = await self._sessions.specs(ended)

@@ -124,6 +124,9 @@ class RestingBroker:
         self.account: Any = account
         self.session: Any = account
 
+    def clock_offset(self) -> None:
+        """Its clock is ours."""
+
     def feed(self) -> MarketFeed:
         raise NotImplementedError("nobody takes prices from here")
 
