@@ -185,7 +185,7 @@ class FakeSession:
     async def check(self) -> SessionState:
         return self.state
 
-    def login_url(self) -> str | None:
+    def login_url(self, *, redirect: str = "", state: str = "") -> str | None:
         return "http://127.0.0.1:1/login"
 
     async def complete_login(self, answer: str) -> str:

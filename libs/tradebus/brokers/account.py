@@ -70,8 +70,10 @@ class LoginSession(Protocol):
     async def check(self) -> SessionState:
         """Asks the broker (profile or funds). Never raises for what broker or network may do."""
 
-    def login_url(self) -> str | None:
-        """Where the user logs in with a browser; None where the broker's token is made elsewhere (Dhan)."""
+    def login_url(self, *, redirect: str = "", state: str = "") -> str | None:
+        """Where the user logs in with a browser, which comes back to `redirect` with `state`, where the broker lets us
+        say the one or the other (the app's registered address stands where it does not); None where the broker's
+        token is made elsewhere (Dhan)."""
 
     async def complete_login(self, answer: str) -> str:
         """Trades the login's answer (request token, code, token id) for an access token. Raises BrokerError."""

@@ -12,6 +12,7 @@ import typer
 
 from services.cli.arguments import parse_broker
 from services.cli.brokers.access import audited, broker_url, credentials
+from services.cli.brokers.callback import LoginCallback
 from services.cli.brokers.sandbox_admin import SandboxAdmin
 from services.cli.output import Verbosity, print_json, say
 from tradebus.brokers.account import SessionState
@@ -19,6 +20,7 @@ from tradebus.brokers.audit.log import ExchangeLog
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.registry import Broker, open_broker
 from tradebus.kernel.errors import InvalidInput, TradebusError
+from tradebus.kernel.ids import RandomIds
 from tradebus.runtime.logs import configure_logs
 from tradebus.waiting.timers import wall_timers
 
@@ -36,6 +38,8 @@ class LoginRequest:
     token_file: Path | None
     sandbox: str | None
     account: str
+    callback_port: int | None = None
+    callback_seconds: float = 300.0
 
 
 class NotLoggedIn(TradebusError):
@@ -105,6 +109,8 @@ async def _answer(request: LoginRequest, broker: Broker) -> str:
     """What the browser was sent back with."""
     if request.answer_file is not None:
         return _content(request.answer_file, option="--answer-file")
+    if request.callback_port is not None:
+        return await _brought_back(request, broker)
     address = await _address(broker)
     if address is not None:
         say(f"Open in a browser and log in:\n  {address}")
@@ -112,8 +118,20 @@ async def _answer(request: LoginRequest, broker: Broker) -> str:
     return str(await asyncio.to_thread(typer.prompt, ask, hide_input=True, err=True)).strip()
 
 
-async def _address(broker: Broker) -> str | None:
-    url = broker.session.login_url()
+async def _brought_back(request: LoginRequest, broker: Broker) -> str:
+    """By a page on this machine. Raises InvalidInput where no browser comes, or there is no browser login."""
+    assert request.callback_port is not None
+    state = RandomIds().new_id()
+    async with LoginCallback(request.broker, port=request.callback_port, state=state) as page:
+        address = await _address(broker, redirect=page.url, state=state)
+        if address is None:
+            raise InvalidInput(f"--callback-port: {request.broker} has no login in a browser for this application")
+        say(f"Open in a browser and log in (your app's redirect address is {page.url}):\n  {address}")
+        return await page.answer(request.callback_seconds)
+
+
+async def _address(broker: Broker, *, redirect: str = "", state: str = "") -> str | None:
+    url = broker.session.login_url(redirect=redirect, state=state)
     consent = getattr(broker.session, "consent_url", None)  # Dhan makes an address for each login
     if url is None and consent is not None:
         try:

@@ -74,6 +74,14 @@ def login(
         Path | None,
         typer.Option(help="File with what the browser was sent back with, instead of asking for it; - is stdin."),
     ] = None,
+    callback_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Listen here for the browser: your app's redirect address is http://127.0.0.1:PORT/callback.",
+        ),
+    ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with a token made elsewhere; - is stdin.")] = None,
     sandbox: Annotated[str | None, typer.Option(help="A sandbox's admin address: no browser is needed.")] = None,
     account: Annotated[str, typer.Option(help="With --sandbox: whose account; made where it is new.")] = "SANDBOX01",
@@ -89,6 +97,8 @@ def login(
 
     tradebus login --broker kite --client-id MYAPIKEY --secret-file ~/kite.secret
 
+    tradebus login --broker upstox --client-id MYAPIKEY --secret-file ~/upstox.secret --callback-port 8765
+
     tradebus login --broker dhan --client-id 1100000001 --token-file ~/dhan.token
 
     tradebus login --broker kite --sandbox http://127.0.0.1:8100 --account AB1234 --url http://127.0.0.1:8101
@@ -101,6 +111,7 @@ def login(
             LoginRequest(
                 broker=broker, url=url, name=credential, client_id=client_id, secret_file=secret_file,
                 answer_file=answer_file, token_file=token_file, sandbox=sandbox, account=account,
+                callback_port=callback_port,
             ),
             json=json,
         )

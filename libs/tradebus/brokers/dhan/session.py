@@ -40,7 +40,7 @@ class DhanSession:
             return SessionState.UNKNOWN
         return SessionState.VALID
 
-    def login_url(self) -> str | None:
+    def login_url(self, *, redirect: str = "", state: str = "") -> str | None:
         """None: the consent login's address is made by Dhan for each login (`consent_url`)."""
         return None
 

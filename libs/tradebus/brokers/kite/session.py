@@ -31,9 +31,10 @@ class KiteSession:
         self.account = account or self.account
         return state
 
-    def login_url(self) -> str | None:
+    def login_url(self, *, redirect: str = "", state: str = "") -> str | None:
         """For the user's browser, which comes back to the app's redirect address with `request_token`."""
-        query = urlencode({"v": _VERSION, "api_key": self._client.settings.api_key})
+        given = {"redirect_params": urlencode({"state": state})} if state else {}
+        query = urlencode({"v": _VERSION, "api_key": self._client.settings.api_key, **given})
         return f"{self._client.settings.endpoints.login}?{query}"
 
     async def complete_login(self, answer: str) -> str:

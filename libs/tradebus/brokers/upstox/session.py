@@ -20,6 +20,7 @@ class UpstoxSession:
     def __init__(self, client: UpstoxClient) -> None:
         self._client = client
         self.account = ""
+        self._redirect = client.settings.redirect_uri
 
     async def check(self) -> SessionState:
         """Asks for the profile, also while calls are halted; where the token turns out to be good they go on."""
@@ -34,10 +35,13 @@ class UpstoxSession:
         self.account = account or self.account
         return state
 
-    def login_url(self) -> str | None:
-        """For the user's browser, which comes back to the app's redirect address with `code`."""
+    def login_url(self, *, redirect: str = "", state: str = "") -> str | None:
+        """For the user's browser, which comes back to the app's redirect address with `code`. What it is said to be
+        here holds for `complete_login` too: Upstox compares the two."""
         settings = self._client.settings
-        query = {"response_type": "code", "client_id": settings.api_key, "redirect_uri": settings.redirect_uri}
+        self._redirect = redirect or settings.redirect_uri
+        query = {"response_type": "code", "client_id": settings.api_key, "redirect_uri": self._redirect}
+        query |= {"state": state} if state else {}
         return f"{settings.endpoints.login}?{urlencode(query)}"
 
     async def complete_login(self, answer: str) -> str:
@@ -54,7 +58,7 @@ class UpstoxSession:
             "login",
             lambda sdk, raw: sdk.api("LoginApi").token(
                 API_VERSION, code=code, client_id=settings.api_key, client_secret=settings.api_secret,
-                redirect_uri=settings.redirect_uri, grant_type="authorization_code", **raw,
+                redirect_uri=self._redirect, grant_type="authorization_code", **raw,
             ),
             _access_token,
         )  # fmt: skip

@@ -139,7 +139,7 @@ class DeskSession:
             return SessionState.UNKNOWN
         return SessionState.VALID
 
-    def login_url(self) -> str | None:
+    def login_url(self, *, redirect: str = "", state: str = "") -> str | None:
         return None
 
     async def complete_login(self, answer: str) -> str:

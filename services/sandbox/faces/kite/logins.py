@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -147,6 +147,7 @@ def login_routes(logins: Logins) -> APIRouter:
         token = logins.request_token(api_key, fields.text("user_id", DEFAULT_ACCOUNT))
         target = fields.text("redirect_url", str(request.url.replace(path="/connect/finish", query="")))
         answer = {"action": "login", "type": "login", "status": "success", "request_token": token}
+        answer |= {name: values[0] for name, values in parse_qs(fields.text("redirect_params", "")).items()}
         return RedirectResponse(_with_query(target, answer), 302)
 
     @router.get("/connect/finish")
