@@ -65,7 +65,8 @@ class RiskLimits(GrownModel):
 
     ADDED: ClassVar[tuple[str, ...]] = (
         "daily_max_loss_r", "symbol_max_loss_paise", "max_positions", "max_exposure_paise", "max_margin_paise",
-        "order_min_interval_ms", "max_orders_per_minute",
+        "order_min_interval_ms", "max_orders_per_minute", "max_slippage_bps", "max_price_distance_pct",
+        "max_data_age_seconds",
     )  # fmt: skip
 
     daily_max_loss_paise: int | None = Field(default=None, gt=0)
@@ -91,6 +92,9 @@ class RiskLimits(GrownModel):
     max_margin_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
     order_min_interval_ms: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
     max_orders_per_minute: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    max_slippage_bps: float | None = Field(default=None, gt=0, le=10_000)  # that is to be expected of an entry
+    max_price_distance_pct: float | None = Field(default=None, gt=0, le=100)  # of an entry from the last price
+    max_data_age_seconds: int | None = Field(default=None, ge=1, le=_SECONDS_MAX)  # of the instrument's last tick
 
 
 class StrategyLimits(Model):

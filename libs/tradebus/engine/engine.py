@@ -59,6 +59,7 @@ class Engine:
         self._slice_by_slice = settings.slice_by_slice
         self._slice_ns = settings.slice_seconds * NANOSECONDS_PER_SECOND
         self._tapes: dict[int, Tape] = {}
+        self._day_records: dict[tuple[date, int], Records] = {}
         self._ends: list[int] = []
         by_id = {instrument.instrument_id: instrument for instrument in instruments}
         self.strategies = EngineStrategies(
@@ -66,7 +67,7 @@ class Engine:
             first_day=first_day, slice_by_slice=settings.slice_by_slice,
         )  # fmt: skip
         self._risk = EngineRisk(
-            sessions, by_id, tape_of=self._tape, record=self.record,
+            sessions, by_id, tape_of=self._tape, day_ticks_of=self._day_ticks, record=self.record,
             max_signal_age_seconds=settings.max_signal_age_seconds,
             approval_valid_seconds=settings.approval_valid_seconds, marks_every_slice=settings.slice_by_slice,
         )  # fmt: skip
@@ -96,6 +97,7 @@ class Engine:
 
     def _run_day(self, day: MarketDay) -> None:
         self._tapes.clear()
+        self._day_records.clear()
         self._ends = slice_ends(day, self._slice_ns)
         self.record.begin_day()
         self.strategies.begin_day(day.candles, open_ns=day.open_ns)
@@ -193,6 +195,14 @@ class Engine:
     def _signal(self, signal: Signal) -> None:
         if self.record.signal(signal) and isinstance(signal, EntrySignal | ExitSignal):
             self._risk.on_signal(signal)
+
+    def _day_ticks(self, instrument: int, step: Slice) -> Records:
+        """All ticks of an instrument's day, for whoever looks back."""
+        key = (step.day.day, instrument)
+        ticks = self._day_records.get(key)
+        if ticks is None:
+            ticks = self._day_records[key] = step.day.ticks_of(instrument, from_ns=0)
+        return ticks
 
     def _tape(self, instrument: int, step: Slice) -> Tape:
         tape = self._tapes.get(instrument)

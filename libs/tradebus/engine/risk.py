@@ -6,7 +6,7 @@ signals            ─┘
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +24,7 @@ from tradebus.risk.published import published
 from tradebus.risk.reports import concerns_risk
 from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal, on_ticks
-from tradebus.risk.terms import SessionTerms, Situation
+from tradebus.risk.terms import LastTick, SessionTerms, Situation
 from tradebus.risk.verdicts import VerdictKind
 from tradebus.trading.facts import (
     EntrySignal,
@@ -125,9 +125,11 @@ class EngineRisk:
 
     def __init__(
         self, sessions: Sequence[SessionSpec], instruments: Mapping[int, Instrument], *, tape_of: TapeOf,
-        record: Record, max_signal_age_seconds: int, approval_valid_seconds: int, marks_every_slice: bool,
+        day_ticks_of: Callable[[int, Slice], Records], record: Record, max_signal_age_seconds: int,
+        approval_valid_seconds: int, marks_every_slice: bool,
     ) -> None:  # fmt: skip
         self._instruments, self._tape_of, self._record = instruments, tape_of, record
+        self._day_ticks_of = day_ticks_of
         self._sessions = {
             spec.session_id: _Session(
                 SessionTerms.of(
@@ -157,6 +159,19 @@ class EngineRisk:
         for session in self._sessions.values():
             if session.held and session.since is None:
                 session.since = first
+
+    def of(self, instrument: int) -> LastTick | None:
+        """The last tick of the day that has gone by (`tradebus.risk.terms.LastTicks`)."""
+        if self._reached is None:
+            return None
+        ticks = self._day_ticks_of(instrument, self._reached)
+        place = int(np.searchsorted(ticks["ts_event_ns"], self._reached.end_ns)) - 1
+        if place < 0:
+            return None
+        row = ticks[place]
+        return LastTick(
+            int(row["ts_event_ns"]), int(row["price_paise"]), int(row["bid_paise"]), int(row["ask_paise"])
+        )  # fmt: skip
 
     def drain(self) -> list[Intent]:
         """What has been approved since the last call, in order."""
@@ -240,5 +255,10 @@ class EngineRisk:
 
     def _situation(self, session: _Session) -> Situation:
         return Situation(
-            terms=session.terms, instruments=self._instruments, killed=False, data_ns=self.data_ns, paced=True
+            terms=session.terms,
+            instruments=self._instruments,
+            killed=False,
+            data_ns=self.data_ns,
+            paced=True,
+            last_ticks=self,
         )

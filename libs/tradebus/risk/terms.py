@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import ROUND_FLOOR, Decimal
+from typing import Protocol
 
 from tradebus.calendar import Listed, TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
@@ -82,6 +83,22 @@ class EntryHours:
 
 
 @dataclass(frozen=True, slots=True)
+class LastTick:
+    """What an instrument traded at last, in paise; bid and ask are 0 where unknown."""
+
+    ts_ns: int
+    price_paise: int
+    bid_paise: int
+    ask_paise: int
+
+
+class LastTicks(Protocol):
+    """The last tick of each instrument, of those that have gone by."""
+
+    def of(self, instrument: int) -> LastTick | None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class SharedLimits:
     """Limits over several sessions: `name` is whose ("account kite", "all"), `others` the states of the other sessions
     they hold over, those included that ended this day."""
@@ -105,6 +122,7 @@ class Situation:
     # Instruments of which market data is missing: from the word of a gap to the word that it is filled.
     gaps: frozenset[int] = frozenset()
     shared: tuple[SharedLimits, ...] = ()
+    last_ticks: LastTicks | None = None
 
     def now_ns(self, otherwise_ns: int) -> int:
         """The event time of a decision that no market event caused: the first instant no data has been seen for."""

@@ -12,6 +12,7 @@ from itertools import takewhile
 import numpy as np
 import structlog
 
+from services.risk.market.last_ticks import SLICES_READ
 from services.risk.market.surroundings import Surroundings
 from services.risk.ports import StateConflict
 from services.risk.sessions import Cursor, RiskSession, RiskSessions
@@ -38,7 +39,8 @@ class Marks:
         market = self._surroundings.market
         if not market.data_ns:
             watermark_ns = await self._bus.last_watermark(TICKS_STREAM) or 0
-            newest = await self._bus.tail(TICKS_STREAM, count=1)
+            newest = await self._bus.tail(TICKS_STREAM, count=SLICES_READ)
+            self._surroundings.last_ticks.find_again(newest)
             entry_id = newest[-1].entry_id if newest else "0"
             if watermark_ns:
                 market.heard(watermark_ns, entry_id)
@@ -51,6 +53,7 @@ class Marks:
         if entry.watermark_ns is None:
             raise ValueError("a tick batch without a watermark")
         batch = decode(entry.body, TICK)
+        self._surroundings.last_ticks.take(batch)
         self._surroundings.market.heard(entry.watermark_ns, entry.entry_id)
         self._sessions.cursor = Cursor(entry.watermark_ns, entry.entry_id)
         if not self._sessions.held:

@@ -17,7 +17,7 @@ from testkit.engine import market_of, session
 from testkit.histories import write_history
 from testkit.one_process import run_services
 
-from tradebus.contracts.sessions import PaperSettings, SessionSpec, StrategySpec
+from tradebus.contracts.sessions import PaperSettings, ScopeLimits, SessionSpec, Sizing, SizingMode, StrategySpec
 from tradebus.engine.engine import Engine, EngineSettings
 from tradebus.engine.history import MinuteHistory
 from tradebus.strategies.lane.conflicts import Conflicts
@@ -32,7 +32,21 @@ LIMITS = st.fixed_dictionaries(
         "risk_per_trade_pct": st.sampled_from([0.5, 2.0]),
         "daily_max_loss_paise": st.sampled_from([200_000, 5_000_000]),
         "consecutive_losses_limit": st.sampled_from([None, 3]),
+        "daily_max_loss_r": st.sampled_from([None, 2.0]),
+        "symbol_max_loss_paise": st.sampled_from([None, 150_000]),
+        "max_orders_per_minute": st.sampled_from([None, 1]),
+        "max_positions": st.sampled_from([None, 2]),
+        "max_data_age_seconds": st.sampled_from([None, 1, 5]),
+        "max_price_distance_pct": st.sampled_from([None, 0.01]),
+        "max_slippage_bps": st.sampled_from([None, 0.5]),
     }
+)
+OWN = st.builds(
+    ScopeLimits, daily_max_loss_paise=st.sampled_from([None, 120_000]),
+    consecutive_losses_limit=st.sampled_from([None, 2]), max_concurrent_trades=st.sampled_from([None, 1]),
+)  # fmt: skip
+SIZINGS = st.sampled_from(
+    [None, Sizing(of_equity=True), Sizing(by_score=True), Sizing(mode=SizingMode.CAPITAL_PCT, capital_pct=150.0)]
 )
 PAPER = st.builds(
     PaperSettings,
@@ -57,11 +71,17 @@ def rows_of_engine(path: Path, sessions: list[SessionSpec], conflicts: Conflicts
 
 @given(
     seed=st.integers(0, 10_000), symbols=SYMBOLS, days=DAYS, orb=ORB, ema=EMA, limits=st.tuples(LIMITS, LIMITS),
-    paper=PAPER, conflicts=st.sampled_from(list(Conflicts)),
+    paper=PAPER, conflicts=st.sampled_from(list(Conflicts)), own=OWN, sizing=SIZINGS,
+    budget=st.sampled_from([None, 80_000_000]),
 )  # fmt: skip
 @settings(max_examples=8, deadline=None)
-def test_services_and_engine_come_to_the_same(seed, symbols, days, orb, ema, limits, paper, conflicts):
-    strategies = (StrategySpec(name="orb", parameters=orb), StrategySpec(name="ema_20_50", parameters=ema))
+def test_services_and_engine_come_to_the_same(
+    seed, symbols, days, orb, ema, limits, paper, conflicts, own, sizing, budget
+):
+    strategies = (
+        StrategySpec(name="orb", parameters=orb, limits=own),
+        StrategySpec(name="ema_20_50", parameters=ema, sizing=sizing, budget_paise=budget),
+    )
     sessions = [
         session("asha", symbols, strategies, paper=paper, **limits[0]),
         session("ravi", symbols[:1], strategies[:1], paper=paper, **limits[1]),

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tradebus.kernel.money import format_rupees
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_time
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_time
 from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.state import RiskHolding, RiskState
-from tradebus.risk.terms import EntryHours, Situation
+from tradebus.risk.terms import EntryHours, LastTick, Situation
 from tradebus.risk.verdicts import RuleFinding, VerdictKind
 from tradebus.trading.facts import EntrySignal
 
@@ -40,6 +40,13 @@ class EntryProposal:
 
 
 Rule = Callable[[EntryProposal], RuleFinding | None]
+
+
+def last_tick(ask: EntryProposal) -> LastTick | None:
+    """What its instrument traded at last on this day; None where that is not known."""
+    ticks = ask.situation.last_ticks
+    tick = None if ticks is None else ticks.of(ask.signal.instrument)
+    return tick if tick is not None and ist_date(tick.ts_ns) == ist_date(ask.now_ns) else None
 
 
 def in_scopes(

@@ -8,6 +8,7 @@ both pass a limit.
 
 from tradebus.risk.rules.ask import EntryProposal, Rule
 from tradebus.risk.rules.data.data_gap import data_gap
+from tradebus.risk.rules.data.max_data_age_seconds import max_data_age_seconds
 from tradebus.risk.rules.data.stale_signal import stale_signal
 from tradebus.risk.rules.frequency.cooldown_seconds import cooldown_seconds
 from tradebus.risk.rules.frequency.max_orders_per_minute import max_orders_per_minute
@@ -22,6 +23,8 @@ from tradebus.risk.rules.positions.max_positions import max_positions
 from tradebus.risk.rules.positions.opposite_position import opposite_position
 from tradebus.risk.rules.prices.invalid_stop import invalid_stop
 from tradebus.risk.rules.prices.invalid_target import invalid_target
+from tradebus.risk.rules.prices.max_price_distance_pct import max_price_distance_pct
+from tradebus.risk.rules.prices.max_slippage_bps import max_slippage_bps
 from tradebus.risk.rules.session.kill_switch import kill_switch
 from tradebus.risk.rules.session.part_halted import part_halted
 from tradebus.risk.rules.session.session_halted import session_halted
@@ -41,12 +44,15 @@ ENTRY_RULES: tuple[Rule, ...] = (
     part_halted,
     stale_signal,
     data_gap,
+    max_data_age_seconds,
     market_closed,
     safe_trading_start,
     safe_trading_end,
     hard_trading_end,
     invalid_stop,
     invalid_target,
+    max_price_distance_pct,
+    max_slippage_bps,
     daily_max_loss,
     consecutive_losses_limit,
     symbol_max_loss,

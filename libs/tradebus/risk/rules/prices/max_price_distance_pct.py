@@ -1,0 +1,21 @@
+"""An entry's price lies near what the instrument itself trades at: a band around its last price."""
+
+from tradebus.risk.rules.ask import EntryProposal, block, last_tick, money
+from tradebus.risk.verdicts import RuleFinding
+from tradebus.trading.sizing import leveraged_paise
+
+
+def max_price_distance_pct(ask: EntryProposal) -> RuleFinding | None:
+    limit = ask.situation.terms.limits.max_price_distance_pct
+    if limit is None:
+        return None
+    tick = last_tick(ask)
+    if tick is None:
+        detail = f"no price of {ask.signal.symbol} is known of this day; limit {limit:g} % from it"
+        return block("max_price_distance_pct", detail)
+    reach = leveraged_paise(tick.price_paise, limit, 0.01)
+    low, high = tick.price_paise - reach, tick.price_paise + reach
+    if low <= ask.price_paise <= high:
+        return None
+    detail = f"{money(ask.price_paise)} is not within {money(low)} to {money(high)}, {limit:g} % of the last price"
+    return block("max_price_distance_pct", detail)
