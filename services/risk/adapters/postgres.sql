@@ -12,7 +12,9 @@ ORDER BY s.session_id;
 -- name: ended_lately
 SELECT s.session_id, s.spec, r.state::text AS state, r.version, true AS is_over
 FROM sessions s JOIN risk_state r USING (session_id)
-WHERE s.status IN ('STOPPED', 'FAILED') AND r.state ->> 'day' = (SELECT max(state ->> 'day') FROM risk_state)
+WHERE s.status IN ('STOPPED', 'FAILED') AND r.state ->> 'day' = (
+      -- A row that cannot be read is told of by `sessions`.
+      SELECT max(state ->> 'day') FROM risk_state WHERE state ->> 'day' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$')
   AND NOT EXISTS (SELECT FROM jsonb_each(r.state -> 'holdings') held WHERE NOT held.value ? 'closed_ns')
 ORDER BY s.session_id;
 

@@ -291,5 +291,6 @@ async def test_sessions_that_ended_on_the_newest_day_are_remembered(desk: Desk) 
         await desk.book.record(MessageEffect(f"m{number}", [StateChange(name, state, 0)]))
     for name in ("session-1", "session-3"):
         await desk.move(name, SessionStatus.STOPPED)
+    await desk.hands.spoil("session-2")
     (row,) = await desk.book.ended_lately()
     assert (row.spec.session_id, row.is_over, row.state.realised) == ("session-1", True, {"p": -5})
