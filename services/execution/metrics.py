@@ -26,6 +26,11 @@ class ExecutionMetrics:
         self.unprotected = Gauge(
             "tradebus_execution_unprotected_positions", "Positions without a stop at the broker now", registry=registry
         )
+        self.position_unprotected = Gauge(
+            "tradebus_execution_position_unprotected_seconds",
+            "Seconds for which a position has been seen without a stop at the broker; gone when it is not",
+            ["session", "symbol", "position"], registry=registry,
+        )  # fmt: skip
         self.disputes = Gauge(
             "tradebus_execution_disputes", "Differences with a broker that nobody can explain", ["account"],
             registry=registry,

@@ -56,7 +56,7 @@ EXAMPLES: dict[str, Any] = {
     "to_ns": 1_704_081_240_000_000_000, "candles": 2, "candles_corrected": 1,
     "stream": "intents.v1.{0}", "entry_id": "1704081300000-0", "kind": "ENTRY_APPROVED", "service": "execution",
     "opened_ts_ns": 1_704_081_300_150_000_000, "orders_checked": 12,
-    "hard_end_ns": 1_704_101_400_000_000_000,
+    "hard_end_ns": 1_704_101_400_000_000_000, "seconds": 6,
     "group_id": "018cc251-f400-7abc-8def-00000000000a",
     "group": {"instrument": 0, "price_paise": 2_170_000, "legs": [
         {"instrument": 2, "symbol": "NIFTY2410421700CE", "side": "LONG", "ratio": 1, "price_paise": 15_000,

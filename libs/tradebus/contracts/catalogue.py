@@ -43,7 +43,8 @@ MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     ORDERS.name: (
         orders.OrderPlaced, orders.OrderPartiallyFilled, orders.OrderFilled, orders.OrderRejected,
         orders.OrderCancelled, orders.OrderTimeout, orders.OrderSlippage, orders.OrderUnknown, orders.StopPlaced,
-        orders.StopMoved, orders.PositionOpened, orders.PositionClosed, orders.SquareOffForced, orders.Reconciled,
+        orders.StopMoved, orders.PositionOpened, orders.PositionClosed, orders.SquareOffForced,
+        orders.PositionUnprotected, orders.Reconciled,
         orders.ReconcileMismatch,
     ),
 }  # fmt: skip

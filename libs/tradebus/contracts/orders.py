@@ -173,6 +173,19 @@ class SquareOffForced(Message):
     hard_end_ns: int
 
 
+class PositionUnprotected(Message):
+    """So many seconds nothing at the broker has protected what is held there, and no exit has closed it: somebody must
+    look at the account. Said once each time it comes to that."""
+
+    TYPE: ClassVar[str] = "POSITION_UNPROTECTED"
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    quantity: int
+    seconds: int
+
+
 class Difference(Model):
     """One thing on which the book and the broker disagreed."""
 

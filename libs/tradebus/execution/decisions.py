@@ -185,6 +185,16 @@ def square_off(*, hard_end_ns: int, at_ns: int) -> Decide:
     return decide
 
 
+def unprotected(*, seconds: int, at_ns: int) -> Decide:
+    """Says to people that a position has been without a stop for so long."""
+
+    def decide(trade: Trade, step: TradeStep) -> None:
+        if trade.there_quantity:
+            reports.position_unprotected(trade, step, at_ns, seconds=seconds)
+
+    return decide
+
+
 def deadline(now_ns: int, *, missed: bool = False) -> Decide:
     """Time has passed."""
     return lambda trade, step: exits.on_deadline(trade, step, now_ns=now_ns, missed=missed)

@@ -140,6 +140,13 @@ def square_off_forced(trade: Trade, step: TradeStep, ts_ns: int, *, hard_end_ns:
     )  # fmt: skip
 
 
+def position_unprotected(trade: Trade, step: TradeStep, ts_ns: int, *, seconds: int) -> None:
+    _position(
+        facts.PositionUnprotected, trade, step, ts_ns, quantity=trade.there_quantity, seconds=seconds,
+        cause=f"unprotected {trade.version}",
+    )  # fmt: skip
+
+
 def _order(
     fact: type[facts.OrderFact],
     trade: Trade,
@@ -169,7 +176,7 @@ def _order(
 
 
 def _position(
-    fact: type[facts.PositionOpened] | type[facts.PositionClosed] | type[facts.SquareOffForced],
+    fact: type[facts.PositionOpened | facts.PositionClosed | facts.SquareOffForced | facts.PositionUnprotected],
     trade: Trade,
     step: TradeStep,
     ts_ns: int,

@@ -279,9 +279,22 @@ class SquareOffForced(Fact):
     hard_end_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionUnprotected(Fact):
+    """So many seconds nothing at the broker has protected what is held there, and no exit has closed it."""
+
+    TYPE: ClassVar[str] = "POSITION_UNPROTECTED"
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    quantity: int
+    seconds: int
+
+
 FACTS: tuple[type[Fact], ...] = (
     ArmLong, ArmShort, EntrySignal, ExitSignal,
     EntryApproved, EntryReduced, EntryBlocked, ExitApproved, SessionHalted,
     OrderPlaced, OrderPartiallyFilled, OrderFilled, OrderRejected, OrderCancelled, OrderTimeout, OrderSlippage,
-    OrderUnknown, StopPlaced, StopMoved, PositionOpened, PositionClosed, SquareOffForced,
+    OrderUnknown, StopPlaced, StopMoved, PositionOpened, PositionClosed, SquareOffForced, PositionUnprotected,
 )  # fmt: skip

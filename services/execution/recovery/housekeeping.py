@@ -53,6 +53,7 @@ class Housekeeping:
         await self._supervisor.leave_unanswered()
         await self._supervisor.meet_missed()
         if not self._paced:  # there everybody waits for risk
+            await self._supervisor.tell_unprotected()
             await self._last_line.look()
             if self._sessions.killed:
                 await self._supervisor.leave_all(KILL_SWITCH)  # also what was not known yet when the command came

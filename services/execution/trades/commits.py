@@ -48,7 +48,7 @@ class Commits:
         """`traded` hears of a trade's new fills; `terms` gives a contract's terms as a session's broker has them."""
         self._book, self._clock, self._follower = books.book, clock, follower
         self.roster, self.ledger, self._traded = roster, books.ledger, traded
-        self._protection, self._terms = Protection(metrics), terms
+        self.protection, self._terms = Protection(metrics), terms
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, pos_id: str) -> asyncio.Lock:
@@ -114,7 +114,7 @@ class Commits:
             except BaseException:
                 self.forget(pos_id)  # the copy in memory has moved, the book has not
                 raise
-            self._protection.note(trade, now_ns=self.roster.market_ns)
+            self.protection.note(trade, now_ns=self.roster.market_ns)
             if step.fills:
                 self._traded(trade, len(step.fills))
             self.remember(trade)
@@ -149,12 +149,12 @@ class Commits:
         """The roster knows the trade as it is committed."""
         self.roster.remember(trade)
         if trade.ended:
-            self._protection.forget(trade.pos_id)
+            self.protection.forget(trade.pos_id)
 
     def forget(self, pos_id: str) -> None:
         """A stray now, until it is recovered: what the book says is read again."""
         self.roster.forget(pos_id)
-        self._protection.forget(pos_id)
+        self.protection.forget(pos_id)
 
     async def _refuse_if_exited(self, approval: EntryApproval, *, contract: Contract) -> None:
         """The approval was taken before, and nothing is to do; or its exit came first: then it is never opened."""

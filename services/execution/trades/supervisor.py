@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from services.execution.trades.keeper import Keeper
 from tradebus.brokers.ports import MarketFollower
 from tradebus.calendar import Contract, session_of
@@ -14,6 +16,7 @@ from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.kernel.timers import Timers
 
+_log = structlog.get_logger()
 _ANSWER_NS = STOP_ANSWER_SECONDS * NANOSECONDS_PER_SECOND
 
 
@@ -70,6 +73,15 @@ class TradeSupervisor:
                     at_ns = max(at_ns, order.updated_ns)
                     await self._keeper.attempt(trade.pos_id, decisions.give_up_stop(order.order_id, at_ns))
         self._unanswered_ns = unanswered
+
+    async def tell_unprotected(self) -> None:
+        """Says to people which positions have been without a stop for too long."""
+        owned = [one for one in self._keeper.roster.alive.values() if self._keeper.roster.is_owner(one.owner)]
+        overdue = self._keeper.commits.protection.look(owned, monotonic_ns=self._timers.monotonic_ns())
+        for trade, seconds in overdue:
+            _log.error("a position without a stop", pos_id=trade.pos_id, symbol=trade.symbol, seconds=seconds)
+            at_ns = self.exit_ns(trade)
+            await self._keeper.attempt(trade.pos_id, decisions.unprotected(seconds=seconds, at_ns=at_ns))
 
     async def leave_all(self, reason: str) -> None:
         """Asks for the exit of every trade that is not on its way out."""

@@ -1,7 +1,12 @@
 """How long a position stands without a stop, told from the changes of its trade."""
 
 from prometheus_client import CollectorRegistry
+from testkit.broker_life import trading
 from testkit.contracts import contract
+from testkit.execution_brokers import PRICE, TEN
+from testkit.execution_brokers import approval as brokers_approval
+from testkit.execution_sandbox import HastyTimers
+from testkit.fake_broker import FakeBroker
 from testkit.trades import MORNING, SECOND, approval, paper_filling
 
 from services.execution.metrics import ExecutionMetrics
@@ -83,3 +88,43 @@ def test_a_stop_that_was_refused_counts_until_the_position_is_closed():
     assert protection.note(trade, now_ns=MORNING + 6 * SECOND) == 5
     assert registry.get_sample_value(f"{name}_sum") == 5
     assert registry.get_sample_value("tradebus_execution_unprotected_positions") == 0
+
+
+def shown(registry: CollectorRegistry) -> float | None:
+    labels = {"session": "s", "symbol": "X", "position": "p"}
+    return registry.get_sample_value("tradebus_execution_position_unprotected_seconds", labels)
+
+
+def test_each_position_shows_its_seconds_without_a_stop_and_is_told_of_once_after_five():
+    registry = CollectorRegistry()
+    protection, trade = Protection(ExecutionMetrics(registry)), held()
+    told = [protection.look([trade], monotonic_ns=number * SECOND) for number in (100, 104, 105, 109)]
+    assert told == [[], [], [(trade, 5)], []]
+    assert shown(registry) == 9
+    answer(trade, live(trade, OrderRole.STOP), ACCEPTED)
+    assert protection.look([trade], monotonic_ns=110 * SECOND) == []
+    assert shown(registry) is None
+
+
+def test_one_that_is_bare_again_is_told_of_again_and_one_that_is_gone_is_forgotten():
+    registry = CollectorRegistry()
+    protection, trade = Protection(ExecutionMetrics(registry)), held()
+    for began in (100, 200):
+        protection.look([trade], monotonic_ns=began * SECOND)
+        assert [seconds for _, seconds in protection.look([trade], monotonic_ns=(began + 6) * SECOND)] == [6]
+        assert protection.look([], monotonic_ns=(began + 7) * SECOND) == []
+        assert shown(registry) is None
+
+
+async def test_a_position_that_can_be_neither_covered_nor_closed_is_told_to_people(around):
+    broker = FakeBroker()
+    async with trading(around, broker, timers=HastyTimers()) as life:
+        entry = brokers_approval(1)
+        await life.send(entry)
+        sent = await life.order("ENTRY", "OPEN", of=entry)
+        broker.book.refused = "the account is blocked"
+        broker.tell(broker.book.fill(sent.broker_order_id, PRICE, at_ns=TEN + SECOND))
+        [told] = await life.told("POSITION_UNPROTECTED")
+        assert (told.quantity, told.seconds >= 5, told.pos_id) == (65, True, entry.pos_id)
+        await life.time_passes(1)
+        assert len(await around.told("POSITION_UNPROTECTED")) == 1
