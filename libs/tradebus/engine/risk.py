@@ -24,7 +24,7 @@ from tradebus.risk.published import published
 from tradebus.risk.reports import concerns_risk
 from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal, on_ticks
-from tradebus.risk.terms import LastTick, SessionTerms, Situation
+from tradebus.risk.terms import LastTraded, SessionTerms, Situation
 from tradebus.risk.verdicts import VerdictKind
 from tradebus.trading.facts import (
     EntrySignal,
@@ -160,7 +160,7 @@ class EngineRisk:
             if session.held and session.since is None:
                 session.since = first
 
-    def of(self, instrument: int) -> LastTick | None:
+    def of(self, instrument: int) -> LastTraded | None:
         """The last tick of the day that has gone by (`tradebus.risk.terms.LastTicks`)."""
         if self._reached is None:
             return None
@@ -169,7 +169,7 @@ class EngineRisk:
         if place < 0:
             return None
         row = ticks[place]
-        return LastTick(
+        return LastTraded(
             int(row["ts_event_ns"]), int(row["price_paise"]), int(row["bid_paise"]), int(row["ask_paise"])
         )  # fmt: skip
 

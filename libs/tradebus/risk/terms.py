@@ -83,7 +83,7 @@ class EntryHours:
 
 
 @dataclass(frozen=True, slots=True)
-class LastTick:
+class LastTraded:
     """What an instrument traded at last, in paise; bid and ask are 0 where unknown."""
 
     ts_ns: int
@@ -95,7 +95,7 @@ class LastTick:
 class LastTicks(Protocol):
     """The last tick of each instrument, of those that have gone by."""
 
-    def of(self, instrument: int) -> LastTick | None: ...
+    def of(self, instrument: int) -> LastTraded | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tradebus.bus.port import Entry
 from tradebus.contracts.records import TICK, Records, decode
-from tradebus.risk.terms import LastTick
+from tradebus.risk.terms import LastTraded
 
 SLICES_READ = 1_000  # after a start
 _NEVER = 0
@@ -21,14 +21,14 @@ class LastTicksSeen:
     def __init__(self) -> None:
         self._rows: Records = np.zeros(256, TICK)
 
-    def of(self, instrument: int) -> LastTick | None:
+    def of(self, instrument: int) -> LastTraded | None:
         if not 0 <= instrument < self._rows.size:
             return None
         row = self._rows[instrument]
         ts_ns = int(row["ts_event_ns"])
         if ts_ns == _NEVER:
             return None
-        return LastTick(ts_ns, int(row["price_paise"]), int(row["bid_paise"]), int(row["ask_paise"]))
+        return LastTraded(ts_ns, int(row["price_paise"]), int(row["bid_paise"]), int(row["ask_paise"]))
 
     def take(self, batch: Records) -> None:
         """A slice's ticks, as they came."""

@@ -15,7 +15,7 @@ from tradebus.contracts.risk import EntryBlocked
 from tradebus.contracts.signals import Side
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_signal
-from tradebus.risk.terms import LastTick
+from tradebus.risk.terms import LastTraded
 from tradebus.risk.verdicts import Verdict
 
 
@@ -23,21 +23,21 @@ from tradebus.risk.verdicts import Verdict
 class Known:
     """The last ticks there are, by instrument."""
 
-    ticks: dict[int, LastTick] = field(default_factory=dict)
+    ticks: dict[int, LastTraded] = field(default_factory=dict)
 
-    def of(self, instrument: int) -> LastTick | None:
+    def of(self, instrument: int) -> LastTraded | None:
         return self.ticks.get(instrument)
 
 
-def ask(tick: LastTick | None, *, side: Side = Side.LONG, price: int = 50_000, **limits: Any) -> Verdict:
+def ask(tick: LastTraded | None, *, side: Side = Side.LONG, price: int = 50_000, **limits: Any) -> Verdict:
     known = Known({} if tick is None else {STOCK.instrument_id: tick})
     stop = price - side.sign * 500
     signal = entry(side=side, price_paise=price, stop_paise=stop, ts_ns=at("10:00"))
     return on_signal(RiskState(), signal, replace(situation(**limits), last_ticks=known)).verdicts[-1]
 
 
-def tick(price: int = 50_000, *, clock: str = "10:00", bid: int = 0, ask_at: int = 0) -> LastTick:
-    return LastTick(at(clock), price, bid, ask_at)
+def tick(price: int = 50_000, *, clock: str = "10:00", bid: int = 0, ask_at: int = 0) -> LastTraded:
+    return LastTraded(at(clock), price, bid, ask_at)
 
 
 ANY = ({"max_data_age_seconds": 5}, {"max_price_distance_pct": 1.0}, {"max_slippage_bps": 10.0})
@@ -46,7 +46,7 @@ ANY = ({"max_data_age_seconds": 5}, {"max_price_distance_pct": 1.0}, {"max_slipp
 @pytest.mark.parametrize("limits", ANY)
 def test_what_never_traded_today_is_not_entered_where_a_rule_asks(limits: dict[str, Any]) -> None:
     (name,) = limits
-    yesterday = LastTick(at("10:00") - 86_400 * SECOND, 50_000, 0, 0)
+    yesterday = LastTraded(at("10:00") - 86_400 * SECOND, 50_000, 0, 0)
     for known in (None, yesterday):
         refused = ask(known, **limits)
         assert refused.rule == name
@@ -85,7 +85,7 @@ def test_an_entry_lies_in_a_band_around_the_last_price(price: int, passes: bool)
         (Side.SHORT, tick(60_000), True),
     ],
 )
-def test_what_is_to_be_paid_beyond_the_price_is_bounded(side: Side, known: LastTick, passes: bool) -> None:
+def test_what_is_to_be_paid_beyond_the_price_is_bounded(side: Side, known: LastTraded, passes: bool) -> None:
     verdict = ask(known, side=side, max_slippage_bps=10.0)
     assert (verdict.approval is not None) is passes
     assert passes or verdict.rule == "max_slippage_bps"

@@ -7,7 +7,7 @@ from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_time
 from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.state import RiskHolding, RiskState
-from tradebus.risk.terms import EntryHours, LastTick, Situation
+from tradebus.risk.terms import EntryHours, LastTraded, Situation
 from tradebus.risk.verdicts import RuleFinding, VerdictKind
 from tradebus.trading.facts import EntrySignal
 
@@ -42,7 +42,7 @@ class EntryProposal:
 Rule = Callable[[EntryProposal], RuleFinding | None]
 
 
-def last_tick(ask: EntryProposal) -> LastTick | None:
+def last_tick(ask: EntryProposal) -> LastTraded | None:
     """What its instrument traded at last on this day; None where that is not known."""
     ticks = ask.situation.last_ticks
     tick = None if ticks is None else ticks.of(ask.signal.instrument)
