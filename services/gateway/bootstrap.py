@@ -16,6 +16,7 @@ from services.gateway.adapters.catalogue import catalogue_from
 from services.gateway.adapters.gates import StartGates
 from services.gateway.adapters.limits_desk import LimitsDesk
 from services.gateway.adapters.logins import StoredLogins
+from services.gateway.adapters.scheduler import Scheduler, schedules_in
 from services.gateway.adapters.strategy_checks import StrategyChecks
 from services.gateway.adapters.views import views_of
 from services.gateway.doors import ChannelDoor, ErasingSubscription, InboxHandler
@@ -97,6 +98,10 @@ async def wire(
         check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),
         preflight=StartGates(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers),
     )  # fmt: skip
+    scheduler = Scheduler(
+        schedules_in(settings.schedules), handler.handle, book=book, register=register, timers=timers,
+        clock=settings.clock_of_market(clock)[0],
+    )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)
     await commands.ready()
     consumers = _consumers(
@@ -111,6 +116,7 @@ async def wire(
                 book=book, register=register, switch=switch, outbox=outbox, timers=timers, path=settings.kill_file
             ),
             Sweeper(outbox, timers=timers),
+            scheduler,
             ChannelDoor(commands, handler, timers=timers),
         ),
     )

@@ -28,6 +28,8 @@ class GatewaySettings(BrokerSettings):
     strategy_check_seconds: float = Field(default=10.0, gt=0, validation_alias="TRADEBUS_STRATEGY_CHECK_SECONDS")
     # The most that a live session may lose in a day, in R, whatever it asks for; a session that says none has it.
     daily_max_loss_r: float | None = Field(default=None, gt=0, le=1_000, validation_alias="DAILY_MAX_LOSS_R")
+    # Sessions that begin and end by the clock: a JSON file.
+    schedules: Path | None = Field(default=None, validation_alias="TRADEBUS_SCHEDULES")
     session_start_timeout_seconds: float = Field(default=30.0, gt=0, validation_alias="TRADEBUS_SESSION_START_TIMEOUT")
 
     @property
