@@ -38,8 +38,8 @@ class Scheduler:
     """A component. `clock` is the market's."""
 
     def __init__(
-        self, schedules: tuple[SessionSchedule, ...], handle: Handle, *, book: Book, register: SessionRegister, clock: Clock,
-        timers: Timers,
+        self, schedules: tuple[SessionSchedule, ...], handle: Handle, *, book: Book, register: SessionRegister,
+        clock: Clock, timers: Timers,
     ) -> None:  # fmt: skip
         self._schedules, self._handle, self._book, self._register = schedules, handle, book, register
         self._clock, self._timers = clock, timers
