@@ -145,6 +145,17 @@ def living_twins(ours: Iterable[OwnOrder], book: Iterable[BrokerOrder]) -> list[
     ]
 
 
+def filled_twins(ours: Iterable[OwnOrder], book: Iterable[BrokerOrder]) -> list[tuple[OwnOrder, BrokerOrder]]:
+    """Lines that have filled, and will fill no more, and bear the tag of an order of ours which is another one."""
+    known = {own.tag: own for own in ours if own.broker_order_id is not None}
+    return [
+        (known[order.tag], order)
+        for order in book
+        if order.tag in known and order.broker_order_id != known[order.tag].broker_order_id
+        and order.status.final and order.fills
+    ]  # fmt: skip
+
+
 def looks_ours(tag: str) -> bool:
     """Whether a tag has the form of ours (tradebus.kernel.ids.derive_tag)."""
     return len(tag) == _TAG_LENGTH and tag.startswith(_TAG_START)

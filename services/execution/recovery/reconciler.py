@@ -180,7 +180,7 @@ class Reconciler:
             for own in ours
             if own.tag in by_tag and judge(own, by_tag[own.tag]) is ReconcileFinding.DISPUTED
         ]
-        return self._recurrence.lasting([*found, *twins])
+        return self._recurrence.lasting([*found, *(one for one in twins if one.what not in self._remedies.undone)])
 
     async def _positions(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
         """Only where nothing is under way: positions and orders are read one after the other, and a fill between the

@@ -7,8 +7,9 @@ from services.execution.trades.keeper import Keeper
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import Difference
 from tradebus.execution import decisions
+from tradebus.execution.closing.takeover import take_twin
 from tradebus.execution.decisions import Decide
-from tradebus.execution.reconciliation import OwnOrder, ReconcileFinding, difference, living_twins
+from tradebus.execution.reconciliation import OwnOrder, ReconcileFinding, difference, filled_twins, living_twins
 from tradebus.trading.orders import BrokerOrder
 
 _HIT_PATIENCE = 3  # ten seconds and more; right after a change a stop may be called open while it waits
@@ -27,6 +28,7 @@ class Remedies:
         self, keeper: Keeper, gateway: OrderGateway, recurrence: Recurrence, *, market_ns: Callable[[], int]
     ) -> None:
         self._keeper, self._gateway, self._recurrence, self._market_ns = keeper, gateway, recurrence, market_ns
+        self.undone: set[str] = set()  # second orders, by what a difference calls them
 
     async def apply(self, finding: ReconcileFinding, ours: OwnOrder, theirs: BrokerOrder) -> Difference | None:
         """Says what was done; None where nothing was."""
@@ -42,8 +44,7 @@ class Remedies:
         return difference(ours, theirs, action=action)
 
     async def cancel_twins(self, own: Sequence[OwnOrder], book: Sequence[BrokerOrder]) -> list[Difference]:
-        """Cancels living orders that bear a tag of ours and are not the one we know. What one has filled is for a
-        person: `lines_by_tag` tells of it until it is gone."""
+        """Cancels living orders that bear a tag of ours and are not the one we know; undoes what such have filled."""
         cancelled = []
         for ours, theirs in living_twins(own, book):
             what = f"order {theirs.broker_order_id}"
@@ -52,6 +53,13 @@ class Remedies:
                 brokers = f"{theirs.status} {theirs.filled_quantity}/{theirs.quantity}"
                 tag = f"its tag {ours.tag} is order {ours.broker_order_id}"
                 cancelled.append(Difference(what=what, ours=tag, brokers=brokers, action="a second order: cancelled"))
+        for ours, theirs in filled_twins(own, book):
+            what = f"order {theirs.broker_order_id}"
+            if not self._keeper.roster.is_owner(ours.owner) or what in self.undone:
+                continue
+            if self._recurrence.count(f"twin {what}") >= PATIENCE:
+                await self._keeper.attempt(ours.pos_id, _undo(theirs, order_id=ours.order_id))
+                self.undone.add(what)
         return cancelled
 
     def _remedy(self, finding: ReconcileFinding, ours: OwnOrder, theirs: BrokerOrder) -> tuple[Decide, str]:
@@ -66,3 +74,7 @@ class Remedies:
             ours.order_id, at_ns, quantity=theirs.quantity, trigger_paise=theirs.trigger_paise
         )
         return realigned, "sent again"
+
+
+def _undo(twin: BrokerOrder, *, order_id: str) -> Decide:
+    return lambda trade, step: take_twin(trade, step, twin, order_id=order_id)

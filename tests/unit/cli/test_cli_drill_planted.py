@@ -72,4 +72,6 @@ def test_absence_that_is_concluded_from_a_network_error_is_found(
 
     monkeypatch.setattr(BookReader, "find_by_tag", looked_up)
     result = next(found(drilled))
-    assert invariants(result) & {Invariant.DUPLICATE_ORDERS, Invariant.UNPROTECTED, Invariant.BOOKS_DIFFER}
+    assert invariants(result) & {
+        Invariant.DUPLICATE_ORDERS, Invariant.UNPROTECTED, Invariant.BOOKS_DIFFER, Invariant.STOPPED_WITH_ORDERS,
+    }  # fmt: skip

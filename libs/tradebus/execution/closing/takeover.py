@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle
+from tradebus.execution.leaving import exits
 from tradebus.execution.opening import new_order
-from tradebus.execution.step import TradeStep
+from tradebus.execution.step import Notice, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.ids import derive_tag
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus
 
-CLOSED_OUT = "closed_out"
+CLOSED_OUT, SECOND_ORDER = "closed_out", "second_order"
 SHARES_PER_ORDER = 64
 
 
@@ -60,3 +61,27 @@ def take_share(
         order, tag=tag, status=BrokerStatus.FILLED, quantity=quantity, filled_quantity=quantity, fills=fills
     )  # fmt: skip
     lifecycle.on_report(trade, own, step, told)
+
+
+def take_twin(trade: Trade, step: TradeStep, twin: BrokerOrder, *, order_id: str) -> None:
+    """Books what a second order under the tag of one of ours has filled, so that it is undone: what it sold too much is
+    bought back, and a position that it made larger is left. Nothing where the trade has it already."""
+    tag = share_tag(twin, 0)
+    if not twin.fills or any(own.tag == tag for own in trade.orders):
+        return
+    role, quantity, at_ns = trade.order(order_id).role, twin.filled_quantity, twin.fills[-1].ts_event_ns
+    own = new_order(
+        trade, step, role=role, transaction=twin.transaction, order_type=OrderType.LIMIT, quantity=quantity,
+        at_ns=twin.fills[0].ts_event_ns,
+    )  # fmt: skip
+    own.tag, own.reason = tag, f"a second order under the tag {twin.tag}"
+    step.notices.append(
+        Notice(
+            f"order {twin.broker_order_id}", ours=f"its tag {twin.tag} is another order",
+            brokers=f"{twin.status} {quantity}/{twin.quantity}", action=f"{SECOND_ORDER}: what it filled is undone",
+        )
+    )  # fmt: skip
+    told = replace(twin, tag=tag, status=BrokerStatus.FILLED, quantity=quantity)
+    lifecycle.on_report(trade, own, step, told)
+    if role is OrderRole.ENTRY:
+        exits.request_exit(trade, step, reason=SECOND_ORDER, at_ns=at_ns)
