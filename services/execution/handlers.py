@@ -20,7 +20,7 @@ from services.execution.trades.keeper import Keeper
 from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import Flatten, Kill, Settle, StartTrading, StopTrading
+from tradebus.contracts.commands import Flatten, Kill, ResumeTrading, Settle, StartTrading, StopTrading
 from tradebus.contracts.records import TICK, decode
 from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
@@ -127,6 +127,8 @@ class Execution:
             await self._settling.obey(message)
         elif isinstance(message, Flatten | StopTrading):
             await self._commanded.obey(message)
+        if isinstance(message, Flatten | ResumeTrading) and self._manager is not None:
+            self._manager.acted(message.session_id)
         return DONE
 
 

@@ -48,6 +48,7 @@ class TradingAccount:
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
+        self.degraded = False  # its broker was away too long: flat before anything else (positions.degraded)
 
     def problem(self, request: OrderRequest, *, now_ns: int) -> str | None:
         """Why the request cannot be one order at this broker, None where it can: somebody closes the account out, or
@@ -132,6 +133,12 @@ class Accounts:
             account.sessions[spec.session_id] = spec
             self._by_session[spec.session_id] = account
         return account
+
+    def acted(self, session_id: str | None) -> None:
+        """A person has looked at the session's account: it is degraded no more."""
+        account = self._by_session.get(session_id or "")
+        if account is not None:
+            account.degraded = False
 
     def blocked(self, session_id: str | None) -> str:
         """Why no entry is made for the session, "" where one may be."""

@@ -42,6 +42,10 @@ class AccountManager:
         """Why no entry is made for the session, "" where one may be."""
         return self._accounts.blocked(session_id)
 
+    def acted(self, session_id: str | None) -> None:
+        """A person has told a session to be flat or to go on."""
+        self._accounts.acted(session_id)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Raises what a reconciler raises that it cannot live with."""
         tasks: set[asyncio.Task[None]] = {

@@ -16,6 +16,7 @@ from services.execution.accounts.accounts import TradingAccount
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.by_hand import ClosedByHand
+from services.execution.positions.degraded import Degraded
 from services.execution.recovery.closed_out import ClosedOut
 from services.execution.recovery.listening import TRANSIENT, Listening
 from services.execution.recovery.own_orders import OwnOrders
@@ -76,6 +77,9 @@ class Reconciler:
         self._telling = Telling(
             account, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
         )
+        self._degraded = Degraded(
+            account, keeper, market_ns=market_ns, looks_max=settings.degraded_looks_max
+        )  # fmt: skip
         self._noted: set[str] = set()  # others' orders that were mentioned
         self._read_ns = self._alive_ns = self._timers.monotonic_ns()
         self._asked_for: str | None = None  # the session by whose login the books are read
@@ -122,16 +126,16 @@ class Reconciler:
             return
         book = await account.gateway.order_book(self._asked_for)
         if book is None:
-            await self._telling.unread(
-                self._lost_ns / 1e9, lost=self._timers.monotonic_ns() - self._read_ns >= self._lost_ns
-            )
+            lost = self._timers.monotonic_ns() - self._read_ns >= self._lost_ns
+            if await self._telling.unread(self._lost_ns / 1e9, lost=lost):
+                self._degraded.lost()
             return
         self._read_ns = self._timers.monotonic_ns()
         self._recurrence.begin()
         self._telling.settled(await self._settle_orders(book))
         ours = await self._own.beside(book)
         self._telling.settled(await self._closed_out.take_over(book, ours))
-        disputed = self._still_disputed(book, ours)
+        disputed = [*await self._degraded.look(), *self._still_disputed(book, ours)]
         marked, others = strangers(book, [*(order.tag for order in ours), *self._account.fence.tags()])
         disputed += self._recurrence.lasting(marked) + await self._positions(book, ours)
         notes = [note for note in others if note.what not in self._noted]

@@ -48,9 +48,9 @@ class Telling:
                 settled, self._settled = tuple(self._settled), []
                 await self._emit(Reconciled, orders_checked=checked, differences=settled)
 
-    async def unread(self, seconds: float, *, lost: bool) -> None:
+    async def unread(self, seconds: float, *, lost: bool) -> bool:
         """The books could not be read; `lost` where they could not for `seconds`, which is too long. Where the login
-        has ended that is said at once: nothing but a person mends it."""
+        has ended that is said at once: nothing but a person mends it. Whether the broker itself is lost."""
         account = self._account
         self._metrics.reconciled.labels(account.name, "unread").inc()
         _log.warning("the order book cannot be read", account=account.name)
@@ -63,12 +63,15 @@ class Telling:
             )  # fmt: skip
             self._metrics.disputes.labels(account.name).set(1)
             await self._dispute("login_ended", [ended])
-        elif lost:
+            return False
+        if lost:
             missing = Difference(
                 what="order book", ours="needed", brokers=f"unread for {seconds:g} s",
-                action="look whether the login has ended; no position is opened until the book is read",
+                action="look whether the login has ended; no position is opened until the book is read, and what is "
+                "held is left then",
             )  # fmt: skip
             await self._dispute("broker_lost", [missing])
+        return lost
 
     async def _dispute(self, reason: str, disputed: Sequence[Difference]) -> None:
         self._account.blocked = reason

@@ -41,7 +41,7 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
         listed=SimpleNamespace(known={}), gateway=nothing,
     )  # fmt: skip
     unused: Any = nothing
-    settings: Any = SimpleNamespace(reconcile_seconds=5.0, broker_lost_seconds=120.0)
+    settings: Any = SimpleNamespace(reconcile_seconds=5.0, broker_lost_seconds=120.0, degraded_looks_max=24)
     books: Any = SimpleNamespace(own=book, book=nothing)
     reconciler = Reconciler(
         account, settings, books=books, keeper=unused, recovery=unused, outbox=unused, clock=timers,
