@@ -1,10 +1,9 @@
-"""Wires the feed, and the API."""
+"""Wires the feed."""
 
 from collections.abc import Sequence
 from datetime import date
 
 import structlog
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from services.market_data.books import MarketBooks, market_books
@@ -22,9 +21,7 @@ from services.market_data.feeds.recorded.pacing import ClockPace, EventTime, Gri
 from services.market_data.feeds.recorded.progress import Progress, ProgressMetrics
 from services.market_data.feeds.symbols import Description, instrument_of, require_known
 from services.market_data.gaps.ledger import GapLedger
-from services.market_data.http.app import create_app
-from services.market_data.http.tail import StreamTail
-from services.market_data.settings import DEFAULT_SYMBOLS, ApiSettings, FeedKind, MarketDataSettings
+from services.market_data.settings import DEFAULT_SYMBOLS, FeedKind, MarketDataSettings
 from tradebus.brokers.audit.log import LogOf
 from tradebus.brokers.audit.spool import Spool
 from tradebus.brokers.registry import OpenBroker, open_broker
@@ -36,7 +33,6 @@ from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.auditing import AuditKeeper, audit_folder
-from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
 from tradebus.store.books import FeedsBook, audit_book
@@ -136,24 +132,6 @@ async def _live(
     )
     await feeder.prepare()
     return feeder
-
-
-async def build_api(
-    settings: ApiSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers, **_: object
-) -> Sequence[Component]:
-    """The HTTP API. Raises Unavailable where its port is taken."""
-    tail, app = await wire_api(bus=bus, book=store, timers=timers)
-    listener = bind(settings.host, settings.port, setting="MDS_PORT")
-    _log.info("listening", host=settings.host, port=listener.getsockname()[1])
-    return [tail, HttpServer(app, listener)]
-
-
-async def wire_api(*, bus: Bus, book: Book, timers: Timers) -> tuple[StreamTail, FastAPI]:
-    """What follows the streams, at their ends already, and the application that answers from it, on any book and
-    bus."""
-    tail = StreamTail(bus, timers=timers)
-    await tail.read(block_ms=0)
-    return tail, create_app(book, tail, timers=timers)
 
 
 async def _feed(settings: MarketDataSettings, *, bus: Bus, feeds: FeedsBook, clock: Clock) -> RecordedFeed:

@@ -16,10 +16,11 @@ from services.strategy.deciding import Deciding
 from services.strategy.desks import Desks
 from services.strategy.handlers import Handlers
 from services.strategy.ports import DecisionJournal
+from services.strategy.reader import CONSUMER, GROUP
 from services.strategy.sessions.recovery import SessionRecovery
 from services.strategy.sessions.taking import Taking
 from services.strategy.settings import Settings
-from services.strategy.streams import CONSUMER, GROUP, StrategyInput, watermark_of
+from services.strategy.streams import StrategyInput, watermark_of
 from tradebus.bus.port import Bus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource

@@ -5,11 +5,11 @@ import asyncio
 from services.strategy.adapters.seen import ChainReader
 from services.strategy.answers.late import LateAnswers
 from services.strategy.desks import Desks
-from services.strategy.streams import CANDLES, GROUP
+from services.strategy.streams import CANDLES
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consumer import BLOCK_MS, Consumer
 
-__all__ = ["CANDLES", "GROUP", "StrategyComponent"]
+__all__ = ["CANDLES", "StrategyComponent"]
 
 
 class StrategyComponent:

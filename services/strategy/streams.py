@@ -10,14 +10,12 @@ Invariants (tested on real servers):
 """
 
 from services.strategy.adapters.tick_stream import QUOTES, TICKS, TickStream
+from services.strategy.reader import CONSUMER, GROUP
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.streams import COMMANDS, MD_CANDLES, MD_GAPS, ORDERS, SESSIONS, SIGNALS, key_of
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.strategies.lane.sessions import ActiveSessions
 
-GROUP = "strategy"
-# Not the instance's name: the state is one, so is its reader, and whoever starts next finds what was left.
-CONSUMER = "strategy"
 CANDLES = key_of(MD_CANDLES)
 BATCH = "candles"
 _GATES = (Gate(CANDLES, 0, "watermark"), Gate(ORDERS.name, 2, "event"))

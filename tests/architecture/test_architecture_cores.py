@@ -34,6 +34,7 @@ READS = {
     "libs/tradebus/execution/governor/limits.py": "the brokers' limits are rows in a file of the package, read once",
     "libs/tradebus/contracts/export.py": "a command that writes the schemas",
     "libs/tradebus/strategies/loader.py": "a user's strategy is a file of theirs, read where a session opens",
+    "libs/tradebus/strategies/on_demand.py": "imports a built-in strategy of ours when it is first asked for by name",
     "libs/tradebus/strategies/registry.py": "finds what is installed, and the path that a session gives",
     "libs/tradebus/strategies/warm.py": "compiles ahead of time: names the modules that hold kernels",
     "libs/tradebus/indicators/warm.py": "compiles ahead of time: names the modules that hold kernels",

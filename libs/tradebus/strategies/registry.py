@@ -15,11 +15,8 @@ from pydantic import ValidationError
 
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.kernel.errors import InvalidInput, nearest
-from tradebus.strategies.built_in.ema_20_50 import Ema2050
-from tradebus.strategies.built_in.ema_20_50_lane import Ema2050Lane
-from tradebus.strategies.built_in.orb import Orb
-from tradebus.strategies.built_in.orb_lane import OrbLane
 from tradebus.strategies.loader import check_class, load_file
+from tradebus.strategies.on_demand import ClassesOnDemand
 from tradebus.strategies.opinions import AnyCompiled
 from tradebus.strategies.protocol import Strategy, StrategyParameters
 from tradebus.strategies.raised import error_text
@@ -27,10 +24,20 @@ from tradebus.strategies.raised import error_text
 ENTRY_POINT_GROUP = "tradebus.strategies"
 AnyStrategy = Strategy[Any]
 
-BUILT_IN: dict[str, type[AnyStrategy]] = {strategy.NAME: strategy for strategy in (Orb, Ema2050)}
+BUILT_IN = ClassesOnDemand[AnyStrategy](
+    {
+        "orb": "tradebus.strategies.built_in.orb:Orb",
+        "ema_20_50": "tradebus.strategies.built_in.ema_20_50:Ema2050",
+    }
+)
 
 # Those of them that are computed for all sessions at once, where many run them. Their decisions are the same.
-COMPILED: dict[str, type[AnyCompiled]] = {strategy.NAME: strategy for strategy in (OrbLane, Ema2050Lane)}
+COMPILED = ClassesOnDemand[AnyCompiled](
+    {
+        "orb": "tradebus.strategies.built_in.orb_lane:OrbLane",
+        "ema_20_50": "tradebus.strategies.built_in.ema_20_50_lane:Ema2050Lane",
+    }
+)
 
 
 def strategy_names() -> list[str]:

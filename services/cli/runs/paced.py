@@ -12,7 +12,7 @@ from services.cli.output import Verbosity
 from services.cli.reports.report import RunReport, read_report
 from services.cli.stack.assembly import Stack
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
-from services.strategy.component import GROUP as STRATEGIES
+from services.strategy.reader import GROUP as STRATEGIES
 from tradebus.bus.port import Bus, Subscription
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.kernel.clock import monotonic_ns

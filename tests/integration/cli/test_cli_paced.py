@@ -4,7 +4,7 @@ import pytest
 
 from services.cli.runs.paced import is_over
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED
-from services.strategy.component import GROUP
+from services.strategy.reader import GROUP
 from tradebus.bus.port import Bus, Outgoing
 
 

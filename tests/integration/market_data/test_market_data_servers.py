@@ -24,8 +24,8 @@ from testkit.feeds import (
 from testkit.live_feed import DAY, SECOND, TEN, entries, running, ticked, told
 from testkit.waiting import WALL_TIMERS
 
-from services.market_data.bootstrap import wire_api
 from services.market_data.feeds.bus_sink import CANDLES, TICKS
+from services.market_data.http.bootstrap import wire_api
 from tradebus.bus.port import Bus
 from tradebus.contracts.records import TICK
 from tradebus.kernel.errors import Unavailable

@@ -8,7 +8,8 @@ import pytest
 from testkit.strategy_days import generated_days
 from testkit.strategy_service import Stage, message_fields
 
-from services.strategy.component import CANDLES, GROUP
+from services.strategy.component import CANDLES
+from services.strategy.reader import GROUP
 from tradebus.contracts.commands import PauseTrading, StopTrading
 from tradebus.contracts.records import TICK
 from tradebus.contracts.sessions import SessionStatus, StrategySpec

@@ -7,7 +7,8 @@ import pytest
 from testkit.strategy_days import expected_rows, generated_days
 from testkit.strategy_service import Stage, message_fields, records_of
 
-from services.strategy.component import CANDLES, GROUP
+from services.strategy.component import CANDLES
+from services.strategy.reader import GROUP
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import PauseTrading, ResumeTrading, StartTrading, StopTrading
 from tradebus.contracts.market import CandlesRestored

@@ -8,7 +8,7 @@ from testkit.strategy_days import Candle, generated_days
 from testkit.strategy_service import Stage, message_fields
 
 from services.strategy.adapters.tick_stream import TICKS
-from services.strategy.component import GROUP
+from services.strategy.reader import GROUP
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import StopTrading
 from tradebus.contracts.records import TICK, Records
