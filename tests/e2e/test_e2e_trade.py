@@ -1,6 +1,5 @@
 """The whole stack as a user runs it: processes, Redis, Postgres, one command, and kill -9 in the middle."""
 
-import asyncio
 import csv
 import json
 import os
@@ -141,50 +140,6 @@ def test_a_file_of_ticks_that_breaks_off_is_traded_and_ends_flat(servers, tmp_pa
     assert report["open_trades"] == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda row: {**row, "close": "nan"}, ["bars.csv", "row 5"]),
-        (lambda row: {**row, "high": "1"}, ["bars.csv", "row 5"]),
-        (lambda row: {**row, "open": "-3"}, ["bars.csv", "row 5"]),
-        (lambda row: {**row, "ts": "2024-01-01 09:15:00"}, ["bars.csv", "row 5"]),
-        (lambda row: {name: value for name, value in row.items() if name != "low"}, ["bars.csv", "low"]),
-    ],
-)
-def test_a_bad_history_file_is_one_clear_line_and_nothing_is_started(servers, tmp_path, history, change, words):
-    with history.open() as file:
-        rows = list(csv.DictReader(file))
-    rows[4] = change(rows[4])
-    bad = tmp_path / "bars.csv"
-    with bad.open("w", newline="") as file:
-        names = list(rows[4])
-        writer = csv.DictWriter(file, fieldnames=names, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-    done = subprocess.run(
-        command(bad), env=environment(servers, tmp_path), capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    line = done.stderr.strip().splitlines()[-1]
-    assert all(word in line for word in words), line
-
-
-def test_unknown_names_are_answered_with_the_nearest(servers, tmp_path, history):
-    for more, word in (
-        (["--strategy", "orbb"], "orb"),
-        (["--param", "orb.reward_multipl=2"], "reward_multiple"),
-        (["--symbol", "BANKNIFTI"], "BANKNIFTY"),
-    ):
-        done = subprocess.run(
-            [*command(history), *more], env=environment(servers, tmp_path), capture_output=True, text=True, timeout=60,
-            check=False,
-        )  # fmt: skip
-        assert done.returncode == 2, done.stderr
-        assert word in done.stderr.strip().splitlines()[-1]
-        assert "Traceback" not in done.stderr
-
-
 @pytest.mark.shared_data
 @pytest.mark.skipif(not SHARED.exists(), reason="no shared market data beside the checkout")
 def test_two_recorded_days_trade_through_every_service(servers, tmp_path):
@@ -192,21 +147,3 @@ def test_two_recorded_days_trade_through_every_service(servers, tmp_path):
     assert done["bars"] == 750
     assert done["trades"] > 0
     assert done["open_trades"] == 0
-
-
-def test_the_demo_ends_by_itself_with_a_report(servers, tmp_path):
-    async def demo() -> tuple[int, str, str]:
-        process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("tradebus"), "demo", "--speed", "3000", "--json",
-            env=environment(servers, tmp_path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        async with asyncio.timeout(200):
-            output, errors = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode(), errors.decode()
-
-    status, output, errors = asyncio.run(demo())
-    assert status == 0, errors[-2000:]
-    report = json.loads(output.splitlines()[-1])
-    assert report["trades"] > 0
-    assert len(report["sessions"]) == 2

@@ -126,6 +126,7 @@ def test_the_kill_switch_works_with_the_gateway_dead_and_is_released_by_a_person
 def test_a_demo_ends_by_itself_with_figures_and_leaves_files(shell: Shell, servers: ServerUrls) -> None:
     figures = shell.json("--silent", "demo", "--speed", "max", "--day", "2026-11-19", "--port", "0")
     assert figures["decisions"] > 500
+    assert figures["trades"] > 0
     assert figures["net_pnl_paise"] == figures["gross_pnl_paise"] - figures["charges_paise"]
     assert [session["user_id"] for session in figures["sessions"]] == ["asha", "ravi"]
     assert {session["status"] for session in figures["sessions"]} == {"STOPPED"}

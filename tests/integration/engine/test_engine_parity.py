@@ -59,6 +59,31 @@ def trades_of(path: Path) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: (row["opened_utc"], row["strategy"], row["symbol"]))
 
 
+def alike(
+    arguments: list[str], tmp_path: Path, servers: Any, *, conflicts: str = ""
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """The figures and trades of the six processes, every one of them the engine's too, session by session."""
+    processes = run("trade", arguments, tmp_path / "state", servers, conflicts=conflicts)
+    made, path = tmp_path / "trades.csv", Path(processes["run_dir"]) / "trades.csv"
+    engine = run("backtest", [*arguments, "--trades", str(made)], tmp_path / "state", servers, conflicts=conflicts)
+    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
+    assert processes["decisions"] > 0
+    trades = trades_of(path)
+    assert trades_of(made) == trades
+    for one, other in zip(processes["sessions"], engine["sessions"], strict=True):
+        assert {key: one[key] for key in EQUAL if key in one} == {key: other[key] for key in EQUAL if key in other}
+    return processes, trades
+
+
+def groups_by_user(path: Path) -> dict[str, list[str]]:
+    """The group of every trade; "" where it has none."""
+    groups: dict[str, list[str]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            groups.setdefault(row["user_id"], []).append(row["group_id"])
+    return groups
+
+
 def random_case(number: int) -> tuple[tuple[str, ...], list[str]]:
     """Symbols and options drawn from a number."""
 
@@ -81,42 +106,20 @@ def random_case(number: int) -> tuple[tuple[str, ...], list[str]]:
     return symbols, options
 
 
-# With the number of days.
+# With the minutes of each of the two days: some break off.
 CASES = {
-    "random parameters 1": (*random_case(1), 2),
-    "random parameters 4": (*random_case(4), 1),
-    "a user's file": (("BANKNIFTY",), ["--strategy-file", str(EXAMPLES / "ema_pullback.py")], 1),
-    "a strategy of ticks": (
-        ("BANKNIFTY",),
-        ["--strategy-file", str(EXAMPLES / "tick_threshold.py"), "--param", "every_ticks=700"],
-        2,
-    ),
+    "random parameters 1": (*random_case(1), 375),
+    "random parameters 4": (*random_case(4), 170),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_six_processes_and_the_engine_are_one_build(name: str, tmp_path: Path, servers) -> None:
-    symbols, options, days = CASES[name]
-    history = write_history(tmp_path / "bars.csv", symbols, DAYS[:days], seed=len(name))
-    arguments = ["--history", str(history), *options]
+    symbols, options, minutes = CASES[name]
+    history = write_history(tmp_path / "bars.csv", symbols, DAYS, seed=len(name), minutes=minutes)
     rule = "highest_confidence" if "1" in name else ""
-    processes = run("trade", arguments, tmp_path / "state", servers, conflicts=rule)
-    more = ["--trades", str(tmp_path / "trades.csv")]
-    engine = run("backtest", [*arguments, *more], tmp_path / "state", servers, conflicts=rule)
-    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
-    assert processes["decisions"] > 0
-    assert trades_of(tmp_path / "trades.csv") == trades_of(Path(processes["run_dir"]) / "trades.csv")
-    for one, other in zip(processes["sessions"], engine["sessions"], strict=True):
-        assert {key: one[key] for key in EQUAL if key in one} == {key: other[key] for key in EQUAL if key in other}
-
-
-def test_days_that_break_off_end_flat_in_both(tmp_path: Path, servers) -> None:
-    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS, seed=5, minutes=170)
-    arguments = ["--history", str(history), "--strategy", "orb", "--paper", "--speed", "max"]
-    processes = run("trade", arguments, tmp_path / "state", servers)
-    engine = run("backtest", arguments, tmp_path / "state", servers)
-    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
-    assert processes["trades"] > 0
+    processes, trades = alike(["--history", str(history), *options], tmp_path, servers, conflicts=rule)
+    assert trades
     assert processes["open_trades"] == 0
 
 
@@ -144,19 +147,29 @@ REFUSED = {
 }
 
 
-def test_what_no_history_has_is_refused_alike_and_done_without_where_it_is_optional(tmp_path: Path, servers) -> None:
+def test_files_of_a_user_for_candles_ticks_and_what_the_history_lacks_trade_alike(tmp_path: Path, servers) -> None:
+    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS, seed=5)
+    optional = tmp_path / "wanting.py"
+    optional.write_text(WANTING.format(needs="quotes=OPTIONAL, chain=OPTIONAL, flow=OPTIONAL"))
+    files = [EXAMPLES / "ema_pullback.py", EXAMPLES / "tick_threshold.py", optional]
+    arguments = [
+        "--history", str(history), *(word for file in files for word in ("--strategy-file", str(file))),
+        "--param", "tick_threshold.every_ticks=700", "--limit", "max_concurrent_trades=5", "--paper", "--speed", "max",
+    ]  # fmt: skip
+    processes, trades = alike(arguments, tmp_path, servers)
+    assert processes["strategies"] == sorted(file.stem for file in files)
+    assert {row["strategy"] for row in trades} >= {"tick_threshold", "wanting"}
+
+
+def test_what_no_history_has_is_refused_alike(tmp_path: Path, servers) -> None:
+    """Through the processes one need of them; the strategy service's own tests have the others."""
     history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS[:1], seed=5)
     file = tmp_path / "wanting.py"
     arguments = ["--history", str(history), "--strategy-file", str(file)]
     for needs, said in REFUSED.items():
         file.write_text(WANTING.format(needs=f"{needs}=True"))
-        for command in ("trade", "backtest"):
+        for command in ("trade", "backtest") if needs == "chain" else ("backtest",):
             assert f"strategy 'wanting' {said}" in refused(command, arguments, tmp_path / "state", servers)
-    file.write_text(WANTING.format(needs="quotes=OPTIONAL, chain=OPTIONAL, flow=OPTIONAL"))
-    processes = run("trade", arguments, tmp_path / "state", servers)
-    engine = run("backtest", arguments, tmp_path / "state", servers)
-    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
-    assert processes["signals_by_type"]["ENTRY_SIGNAL"] > 0
 
 
 WRONG = """
@@ -208,43 +221,37 @@ def test_a_strategy_that_is_wrong_is_told_in_the_same_words(tmp_path: Path, serv
     ]
 
 
-MANY = ["--limit", "max_concurrent_trades=8"]
+# By user: the limit that makes the difference.
 LEGS = {
-    "all legs in": ["--limit", "max_slippage_pct=5"],
-    "a leg that risk refuses": ["--limit", "max_slippage_pct=5", "--limit", "max_concurrent_trades=3"],
-    "a leg that is not filled": ["--limit", "max_slippage_pct=0.01", "--seed", "2"],
+    "all_in": "max_slippage_pct=5",
+    "refused": "max_concurrent_trades=3",
+    "unfilled": "max_slippage_pct=0.01",
 }
 
 
-@pytest.mark.parametrize("name", LEGS)
-def test_legs_are_traded_alike_and_are_one_group(name: str, tmp_path: Path, servers) -> None:
+def test_legs_are_traded_alike_and_are_one_group(tmp_path: Path, servers) -> None:
+    """Where all get in, where risk refuses one, and where one is not filled."""
     history = tmp_path / "bars.csv"
     options = write_option_history(history, DAYS, expiries=["24104"], seed=3)
     arguments = [
         "--history", str(history), "--from", DAYS[1].isoformat(), "--strategy-file", str(EXAMPLES / "straddle.py"),
-        "--capital", "4000000", "--limit", "cooldown_seconds=0", *([] if "refuses" in name else MANY), *LEGS[name],
+        "--capital", "4000000", "--seed", "2", "--limit", "cooldown_seconds=0", "--limit", "max_slippage_pct=5",
+        "--limit", "max_concurrent_trades=8",
+        *(word for user, limit in LEGS.items() for word in ("--user", user, "--limit", f"{user}.{limit}")),
     ]  # fmt: skip
-    processes = run("trade", arguments, tmp_path / "state", servers)
-    engine = run("backtest", [*arguments, "--trades", str(tmp_path / "trades.csv")], tmp_path / "state", servers)
-    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
-    assert processes["signals_by_type"]["ENTRY_SIGNAL"] == len(options)
-    made, path = tmp_path / "trades.csv", Path(processes["run_dir"]) / "trades.csv"
-    assert trades_of(made) == trades_of(path)
-    for one in (made, path):
-        with one.open(newline="") as file:
-            groups = [row["group_id"] for row in csv.DictReader(file)]
-        assert len(set(groups)) == bool(groups)
-        assert all(groups)
-    match name:
-        case "all legs in":
-            assert processes["trades"] == len(options)
-        case "a leg that risk refuses":
-            assert processes["blocks_by_rule"] == {"max_concurrent_trades": 1, "group_incomplete": 3}
-            assert processes["trades"] == 0
-        case _:
-            assert processes["approvals"] == len(options)
-            assert processes["open_trades"] == 0
-            assert 0 < processes["trades"] < len(options)
+    processes, _ = alike(arguments, tmp_path, servers)
+    by_user = {one["user_id"]: one for one in processes["sessions"]}
+    assert {one["signals_by_type"]["ENTRY_SIGNAL"] for one in by_user.values()} == {len(options)}
+    for path in (tmp_path / "trades.csv", Path(processes["run_dir"]) / "trades.csv"):
+        groups = groups_by_user(path)
+        assert groups.keys() == {"all_in", "unfilled"}
+        assert all(len(set(one)) == 1 and all(one) for one in groups.values())
+    assert by_user["all_in"]["trades"] == len(options)
+    assert by_user["refused"]["blocks_by_rule"] == {"max_concurrent_trades": 1, "group_incomplete": 3}
+    assert by_user["refused"]["trades"] == 0
+    assert by_user["unfilled"]["approvals"] == len(options)
+    assert processes["open_trades"] == 0
+    assert 0 < by_user["unfilled"]["trades"] < len(options)
 
 
 def test_a_spread_over_two_expiries_is_traded_alike_and_one_that_is_not_there_is_refused_alike(
@@ -257,12 +264,8 @@ def test_a_spread_over_two_expiries_is_traded_alike_and_one_that_is_not_there_is
         str(EXAMPLES / "calendar_spread.py"), "--capital", "4000000", "--limit", "cooldown_seconds=0",
         "--limit", "max_slippage_pct=5",
     ]  # fmt: skip
-    processes = run("trade", arguments, tmp_path / "state", servers)
-    engine = run("backtest", [*arguments, "--trades", str(tmp_path / "trades.csv")], tmp_path / "state", servers)
-    assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
-    trades = trades_of(tmp_path / "trades.csv")
+    _, trades = alike(arguments, tmp_path, servers)
     assert {(row["symbol"], row["side"]) for row in trades} == {(options[0], "SHORT"), (options[4], "LONG")}
-    assert trades == trades_of(Path(processes["run_dir"]) / "trades.csv")
     near = ["--symbol", f"NIFTY,{options[0]},{options[1]}"]
     for command in ("trade", "backtest"):
         said = refused(command, [*arguments, *near], tmp_path / "state", servers)

@@ -183,6 +183,43 @@ def test_kill_works_with_nothing_running_and_says_what_it_reached(run: Run, tmp_
     assert not (tmp_path / ".killswitch").exists()
 
 
+MINUTES = [f"2024-01-01 09:{minute},100,101,99,100" for minute in range(15, 25)]
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "words"),
+    [
+        ("ts,open,high,low,close", "2024-01-01 09:19,100,101,99,nan", ["bars.csv", "row 5"]),
+        ("ts,open,high,low,close", "2024-01-01 09:19,100,1,99,100", ["bars.csv", "row 5"]),
+        ("ts,open,high,low,close", "2024-01-01 09:19,-3,101,99,100", ["bars.csv", "row 5"]),
+        ("ts,open,high,low,close", "2024-01-01 09:15,100,101,99,100", ["bars.csv", "row 5"]),
+        ("ts,open,high,lowest,close", "2024-01-01 09:19,100,101,99,100", ["bars.csv", "low"]),
+    ],
+)
+def test_a_bad_history_file_is_one_clear_line_and_nothing_is_started(
+    run: Run, tmp_path: Path, head: str, row: str, words: list[str]
+) -> None:
+    history = tmp_path / "bars.csv"
+    history.write_text("\n".join([head, *MINUTES[:4], row, *MINUTES[5:]]))
+    line = refused(run("trade", "--history", str(history), "--symbol", "BANKNIFTY", "--strategy", "orb", "--json"), 2)
+    assert all(word in line for word in words), line
+    assert list(tmp_path.iterdir()) == [history]
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (["--symbol", "BANKNIFTY", "--strategy", "orbb"], "'orb'"),
+        (["--symbol", "BANKNIFTY", "--strategy", "orb", "--param", "orb.reward_multipl=2"], "reward_multiple"),
+        (["--symbol", "BANKNIFTI", "--strategy", "orb"], "'BANKNIFTY'"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(run: Run, tmp_path: Path, more: list[str], word: str) -> None:
+    history = tmp_path / "bars.csv"
+    history.write_text("\n".join(["ts,open,high,low,close", *MINUTES]))
+    assert word in refused(run("trade", "--history", str(history), *more), 2)
+
+
 @pytest.mark.parametrize(
     ("redis_url", "problem"),
     [("nonsense-hunter2", "REDIS_URL"), ("redis://:hunter2@[x/0", "REDIS_URL"), ("http://:hunter2@x/", "REDIS_URL")],
