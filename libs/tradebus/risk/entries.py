@@ -11,7 +11,7 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.money import round_to_tick
+from tradebus.kernel.money import largest, round_to_tick, slices
 from tradebus.kernel.time import ist_date
 from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
@@ -25,6 +25,7 @@ from tradebus.trading.facts import EntrySignal
 from tradebus.trading.margin import margin_paise
 
 ALL_PASSED = "all_passed"
+ORDERS_PER_ENTRY_MAX = 10  # execution sends them one after the other, while the entry is young
 
 
 def decide_entry(state: RiskState, signal: EntrySignal, situation: Situation) -> tuple[Verdict, ...]:
@@ -82,10 +83,17 @@ def _sized(ask: EntryProposal, pos_id: str, contract: Contract) -> Verdict:
     sized = fitted(_size_of(ask, contract))
     if sized.quantity < lot:
         return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}: {sized.why}")
-    legal = order_legal(contract, proposed(ask, sized.quantity), ts_ns=signal.ts_event_ns)
+    first = slices(sized.quantity, lot_size=lot, freeze_quantity=contract.freeze_quantity)[0]
+    legal = order_legal(contract, proposed(ask, first), ts_ns=signal.ts_event_ns)
     if not legal.allowed:
         return block(signal, legal.rule, legal.detail)
     return approved(ask, pos_id, contract, sized)
+
+
+def most_of(contract: Contract) -> int | None:
+    """The most units of one entry: so many orders of what the exchange takes in one; None where it has no such rule."""
+    most = largest(lot_size=contract.lot_size, freeze_quantity=contract.freeze_quantity)
+    return None if most is None else ORDERS_PER_ENTRY_MAX * most
 
 
 def approved(ask: EntryProposal, pos_id: str, contract: Contract, sized: Sized) -> Verdict:
@@ -125,7 +133,7 @@ def _size_of(ask: EntryProposal, contract: Contract) -> SizeProposal:
         margin_paise=margin_of(ask, contract),
         step=contract.lot_size,
         lots_per_step=1,
-        freeze_quantity=contract.freeze_quantity,
+        freeze_quantity=most_of(contract),
     )
 
 

@@ -341,17 +341,17 @@ def listing(instrument: Instrument) -> Situation:
     return replace(situation(), instruments={instrument.instrument_id: instrument})
 
 
-def test_what_the_exchange_takes_in_one_order_bounds_an_entry() -> None:
-    """10,000 units by the risk, 1,800 by the freeze quantity of 2024; the day's master says another."""
-    signal = entry(instrument=CALL, price_paise=10_000, stop_paise=9_900)
+def test_ten_orders_of_what_the_exchange_takes_in_one_bound_an_entry() -> None:
+    """100,000 units by the risk, 1,800 by the freeze quantity of 2024; the day's master says another."""
+    signal = entry(instrument=CALL, price_paise=1_000, stop_paise=990)
     reduced = ask(signal, listing(CALL))
     assert (reduced.kind, reduced.rule, reduced.detail) == (
-        VerdictKind.REDUCE, "freeze_quantity", "1800 of 10000: freeze_quantity leaves 1800, the least is 50",
+        VerdictKind.REDUCE, "freeze_quantity", "18000 of 100000: freeze_quantity leaves 18000, the least is 50",
     )  # fmt: skip
     masters = CALL.model_copy(update={"lot_size": 25, "freeze_quantity": 1_780, "terms_on": date(2024, 1, 10)})
     reduced = ask(signal, listing(masters))
     assert reduced.approval is not None
-    assert (reduced.approval.holding.quantity, reduced.approval.lot_size) == (1_775, 25)
+    assert (reduced.approval.holding.quantity, reduced.approval.lot_size) == (17_750, 25)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""What the exchange takes in one order of the contract."""
+"""What an entry may have by what the exchange takes in one order: so many of them for one contract, one for each leg
+of a group."""
 
 from collections.abc import Iterator
 
