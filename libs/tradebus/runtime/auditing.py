@@ -45,7 +45,7 @@ class AuditKeeper:
         self, folder: Path, book: AuditBook, spool: Spool | None, *, timers: Timers, registry: CollectorRegistry
     ) -> None:
         self._folder, self._book, self._spool, self._timers = folder, book, spool, timers
-        self._trouble = ""
+        self._trouble, self._is_unpublished = "", False
         self._taken = Counter("tradebus_audit_exchanges", "Requests to brokers put into the audit", registry=registry)
         self._waiting = Gauge("tradebus_audit_spool_bytes", "Spooled and not in the audit yet", registry=registry)
         self._left_out = Gauge(
@@ -102,9 +102,19 @@ class AuditKeeper:
     async def _keep(self, exchanges: Sequence[BrokerExchange]) -> None:
         for begin in range(0, len(exchanges), _BATCH):
             batch = exchanges[begin : begin + _BATCH]
-            heads = await self._book.append(batch)
-            await asyncio.to_thread(publish_heads, self._folder, heads)
+            await self._publish(await self._book.append(batch))
             self._taken.inc(len(batch))
+
+    async def _publish(self, heads: Sequence[ChainHead]) -> None:
+        """The rows are in the book: where no file can be written they are there all the same."""
+        try:
+            await asyncio.to_thread(publish_heads, self._folder, heads)
+        except OSError as error:
+            if not self._is_unpublished:
+                _log.error("audit: heads cannot be published here", folder=str(self._folder), error=str(error))
+            self._is_unpublished = True
+        else:
+            self._is_unpublished = False
 
     def _tell(self, problem: str) -> None:
         if problem != self._trouble:

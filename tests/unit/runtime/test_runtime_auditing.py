@@ -79,6 +79,18 @@ async def test_a_commit_whose_answer_was_lost_adds_nothing_twice(stand: Stand) -
     assert await stand.bodies() == ["a", "b"]
 
 
+async def test_where_no_file_can_be_written_the_book_has_it_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "audit").write_text("no folder can be made here")
+    stand = Stand(tmp_path)
+    keeper, spool = stand.life()
+    ask(spool, "a", "b")
+    assert await keeper.take_in() == 2
+    ask(spool, "c")
+    assert await keeper.take_in() == 1
+    assert await stand.bodies() == ["a", "b", "c"]
+    assert published_heads(stand.folder) == []
+
+
 async def test_a_head_never_goes_back(tmp_path: Path) -> None:
     newer, older = ChainHead("kite:mine", 7, "b" * 64), ChainHead("kite:mine", 6, "a" * 64)
     publish_heads(tmp_path, [newer])

@@ -59,6 +59,7 @@ class Spool:
         self._unwritten: set[str] = set()  # of the open ones, those whose end would find no beginning on the disk
         self._held: list[BrokerExchange] = []
         self._left_out: dict[str, int] = {}
+        self._is_bridging = False
         self.left_out_total = 0
 
     def of(self, account: str) -> "AccountLog":
@@ -144,10 +145,12 @@ class Spool:
         try:
             self._files.write(kind, what)
         except OSError as error:
-            if not self._held:
+            if not self._is_bridging:
                 _log.error("audit: the disk takes nothing, it is held in memory", error=str(error))
+            self._is_bridging = True
             self._unwritten.update(self._open)
             return False
+        self._is_bridging = False
         return True
 
     def _write_whole(self, exchange: BrokerExchange) -> None:
