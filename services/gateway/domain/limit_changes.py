@@ -145,10 +145,10 @@ def _check_moves(moves: tuple[LimitMove, ...], asked: LimitsAsked, problems: Pro
 
 def _check_live(wanted: RiskLimits, mode: Mode, desk_r: float | None, problems: Problems) -> None:
     at, own = "data.limits.daily_max_loss_r", wanted.daily_max_loss_r
-    if mode is not Mode.LIVE:
+    if mode not in (Mode.LIVE, Mode.DRY_RUN):
         return
     if own is None:
-        problems.add(at, 'cannot be taken away: mode "live" needs it')
+        problems.add(at, f'cannot be taken away: mode "{mode}" needs it')
     elif desk_r is not None and own > desk_r:
         problems.add(at, f"must be at most {desk_r:g}, as DAILY_MAX_LOSS_R in the gateway's environment says")
 

@@ -178,7 +178,8 @@ def decided(
 def test_a_live_session_keeps_a_days_limit_in_r_within_the_desks() -> None:
     held = RiskLimits(daily_max_loss_r=2.0)
     at = "data.limits.daily_max_loss_r"
-    assert "cannot be taken away" in decided({"daily_max_loss_r": None}, mode=Mode.LIVE, held=held)[1][at]
+    for mode in (Mode.LIVE, Mode.DRY_RUN):
+        assert "cannot be taken away" in decided({"daily_max_loss_r": None}, mode=mode, held=held)[1][at]
     assert "at most 3" in decided({"daily_max_loss_r": 4}, mode=Mode.LIVE, held=held, desk_r=3.0)[1][at]
     assert decided({"daily_max_loss_r": 3}, mode=Mode.LIVE, held=held, desk_r=3.0)[1] == {}
     assert decided({"daily_max_loss_r": None}, held=held)[1] == {}
