@@ -114,7 +114,7 @@ async def put_halt(book: Book, *, session_id: str, rule: str) -> None:
     """The session's state as risk keeps it after a limit was hit."""
     risk = MemoryRiskBook(book) if isinstance(book, MemoryBook) else PostgresRiskBook(_store(book))
     await risk.take_up(f"{session_id}-start", session_id)
-    change = StateChange(session_id, RiskState(halted_rule=rule), 0)
+    change = StateChange(session_id, RiskState(halted_rule=rule, halted_parts={"symbol TCS": "symbol_max_loss"}), 0)
     assert await risk.record(MessageEffect(f"{session_id}-halt", changes=[change]))
 
 

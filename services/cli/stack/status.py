@@ -60,6 +60,7 @@ def session_state(session: Mapping[str, Any], switch: Mapping[str, Any]) -> str:
         return status
     why = ["killed"] if switch.get("engaged") else []
     why += [f"halted: {session['halted']}"] if session.get("halted") else []
+    why += [f"{part} halted: {rule}" for part, rule in (session.get("halted_parts") or {}).items()]
     return f"{status} ({', '.join(why)})" if why else status
 
 

@@ -52,10 +52,11 @@ class _Tables:
     def realised(self, session_id: str) -> int:
         return sum(one.net_pnl_paise or 0 for one in self.trades_of(session_id))
 
-    def halted(self, session_id: str) -> str | None:
+    def halted(self, session_id: str) -> _Row:
+        """The session's halt, and those of its parts."""
         encoded, _ = self.by_key("risk_state").get(session_id, ("{}", 0))
-        rule: str | None = json.loads(encoded).get("halted_rule")
-        return rule
+        state = json.loads(encoded)
+        return {"halted": state.get("halted_rule"), "halted_parts": state.get("halted_parts")}
 
     def mismatches(self, session_id: str) -> list[dict[str, str]]:
         found = [
@@ -126,7 +127,7 @@ class MemoryViews:
             {
                 "session_id": one.session_id, "user_id": one.user_id, "status": one.status, "mode": one.spec.mode,
                 "created_ns": one.created_ns, "ended_ns": one.ended_ns, "reason": one.reason,
-                "halted": self._tables.halted(one.session_id),
+                **self._tables.halted(one.session_id),
                 "mismatches": self._tables.mismatches(one.session_id),
                 "spec": json.loads(one.spec.model_dump_json()),
                 "trades": sum(trade.entry_quantity > 0 for trade in self._tables.trades_of(one.session_id)),

@@ -1,10 +1,12 @@
 -- What the HTTP API shows. Every view takes ($1 session_id, $2 user_id, $3 limit); null does not filter. Newest first.
 
 -- name: sessions
--- `halted` is the rule by which risk lets nothing in until the next day; `mismatches` is what its broker account and the
+-- `halted` is the rule by which risk lets nothing in until the next day, `halted_parts` that of each strategy and symbol
+-- which is out alone; `mismatches` is what its broker account and the
 -- book disagree about since the last agreement, as execution told it.
 SELECT s.session_id, s.user_id, s.status, s.mode, s.created_ns, s.ended_ns, s.reason, s.spec,
        (SELECT r.state ->> 'halted_rule' FROM risk_state r WHERE r.session_id = s.session_id) AS halted,
+       (SELECT r.state -> 'halted_parts' FROM risk_state r WHERE r.session_id = s.session_id) AS halted_parts,
        coalesce((SELECT CASE e.type WHEN 'RECONCILE_MISMATCH' THEN e.body -> 'differences' END FROM events e
                  WHERE e.session_id = s.session_id AND e.pos_id IS NULL
                    AND e.type IN ('RECONCILE_MISMATCH', 'RECONCILED')

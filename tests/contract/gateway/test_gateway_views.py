@@ -95,6 +95,11 @@ async def test_a_session_says_what_its_broker_disagrees_about_until_it_agrees(vi
 async def test_a_session_that_risk_has_halted_says_by_which_rule(views: BookViews, book: Book) -> None:
     await put_halt(book, session_id="s3", rule="daily_max_loss")
     assert [one["halted"] for one in await rows(views, "sessions")] == ["daily_max_loss", None, None]
+    assert [one["halted_parts"] for one in await rows(views, "sessions")] == [
+        {"symbol TCS": "symbol_max_loss"},
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ def test_an_engaged_switch_and_a_halt_are_said_where_the_status_is(capsys: pytes
     assert session_state(session, switch) == "RUNNING (killed, halted: daily_max_loss)"
     assert session_state({**session, "status": "STOPPED"}, switch) == "STOPPED"
     assert session_state({**session, "halted": None}, {"engaged": False}) == "RUNNING"
+    parts = {"halted": None, "halted_parts": {"symbol SBIN": "symbol_max_loss"}}
+    assert session_state({**session, **parts}, {"engaged": False}) == "RUNNING (symbol SBIN halted: symbol_max_loss)"
     assert kill_line({"engaged": False}) == ""
     assert "without a gateway" in kill_line({"engaged": True, "reason": "without a gateway", "since_utc": None})
 
