@@ -230,12 +230,13 @@ async def run_components(
     no failure: what was in hand comes again after the next start.
     """
     tasks = [asyncio.create_task(component.run(stop), name=type(component).__name__) for component in components]
-    running = asyncio.create_task(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
+    running = asyncio.create_task(_first_failure(tasks))
     stopping = asyncio.create_task(stop.wait())
     told_to_stop = False
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         told_to_stop = stop.is_set()
+        gone = [task.get_name() for task in tasks if task.cancelled() and not told_to_stop]
         for task in tasks:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 if isinstance(error, PASSING):
@@ -257,6 +258,18 @@ async def run_components(
         if not (told_to_stop and isinstance(result, PASSING)):
             raise result
         _log.warning("a server went away while stopping", problem=_first_line(result))
+    if gone:
+        raise RuntimeError(f"{', '.join(gone)} was cancelled by itself: nobody does its work any more")
+
+
+async def _first_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Returns when one has failed or was cancelled, or all have finished. (asyncio's own FIRST_EXCEPTION takes a task
+    that was cancelled for one that has finished.)"""
+    waiting = set(tasks)
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if any(task.cancelled() or task.exception() is not None for task in done):
+            return
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from pydantic import BaseModel
 from testkit.consuming import IN, OTHER, OUT, QUICK, Bench, ScriptedHandler, drained, moved
+from testkit.simulated import passes
 from testkit.waiting import WALL_TIMERS
 
 from tradebus.bus.memory.bus import MemoryBus
@@ -335,3 +336,37 @@ async def test_quarantine_goes_on_telling_others_what_they_wait_for() -> None:
 def test_the_policy_never_tries_without_a_pause() -> None:
     assert QUICK.first_delay_seconds > 0
     assert Policy().first_delay_seconds > 0
+
+
+class Away(MemoryBus):
+    """A bus that cannot be read while it `is_away`."""
+
+    is_away = False
+
+    async def wait_until(self, condition, *, seconds):
+        if self.is_away:
+            raise ConnectionError("the bus is away")
+        return await super().wait_until(condition, seconds=seconds)
+
+
+async def test_a_job_that_comes_while_the_bus_is_away_ends_no_consumer() -> None:
+    timers = SimulatedTimers()
+    bus, stop = Away(timers=timers), asyncio.Event()
+    bench, handler, done = Bench(bus), ScriptedHandler(), list[str]()
+    consumer = bench.consumer(handler, timers=timers)
+    running = asyncio.create_task(consumer.run(stop))
+
+    async def job() -> None:
+        done.append("job")
+
+    bus.is_away = True
+    await passes(timers, 1.0)
+    consumer.post(job)
+    await passes(timers, 0.0)
+    assert not running.done()
+    bus.is_away = False
+    await bench.send("a")
+    await passes(timers, 1.0)
+    assert (handler.handled, done) == (["a"], ["job"])
+    stop.set()
+    await moved(timers, running)

@@ -45,6 +45,22 @@ async def test_a_component_that_fails_after_another_has_finished_still_ends_the_
     assert waiting.stopped
 
 
+class Cancelled:
+    """By something of its own, nobody having told it to stop."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+
+async def test_a_component_that_is_cancelled_by_nobody_who_may_ends_the_service_by_name():
+    waiting = Waits()
+    with pytest.raises(RuntimeError, match="Cancelled was cancelled"):
+        async with asyncio.timeout(5):
+            await run_components([Cancelled(), waiting], asyncio.Event())
+    assert waiting.stopped
+
+
 async def test_a_component_that_finishes_leaves_the_others_running_until_told_to_stop():
     stop, waiting = asyncio.Event(), Waits()
     running = asyncio.create_task(run_components([Finishes(), waiting], stop))

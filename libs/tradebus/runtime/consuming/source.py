@@ -49,6 +49,7 @@ class InputSource:
             self.trouble.problem = None
             return entries
         except PASSING as error:
+            self._reading = None  # what is posted now ends no wait for entries: it would end the consumer
             self.trouble.problem = f"{self._consumer}: cannot read the bus: {reason_of(error)}"
             _log.warning("cannot read, trying again", consumer=self._consumer, problem=reason_of(error))
             await sleep(self._timers, self._policy.last_delay_seconds, unless=stop)
