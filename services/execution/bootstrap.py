@@ -115,7 +115,8 @@ def wire(
         terms=_terms(accounts),
     )  # fmt: skip
     pulse = Pulse(books, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
-    sending = Sending(gateway, roster, pulse, closed=_closed(sessions, paced=settings.paced), passed_ns=passed_ns)
+    closed = _closed(sessions, paced=settings.paced)
+    sending = Sending(gateway, roster, pulse, closed=closed, passed_ns=passed_ns, timers=timers)
     quarantine = Quarantine(timers, registry)
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
@@ -131,8 +132,7 @@ def wire(
         )  # fmt: skip
 
     manager = AccountManager(accounts, sessions, reconciler, timers=timers) if accounts is not None else None
-    market = _market_time(settings, clock)
-    turn = asyncio.Lock()
+    market, turn = _market_time(settings, clock), asyncio.Lock()
     commanded = CommandedExits(keeper, supervisor, sessions, market, clock=clock, turn=turn, paced=settings.paced)
     housekeeping = Housekeeping(
         recovery, supervisor, sessions, manager=manager, commanded=commanded,

@@ -136,9 +136,17 @@ class SdkCalls:
             raise
 
     async def _attempt(self, what: str, call: Callable[[], T], threads: ThreadPoolExecutor) -> T:
+        asked_ns, late_ns = self._timers.monotonic_ns(), int((self._request_seconds + _GRACE_SECONDS) * 1e9)
+
+        def in_time() -> T:
+            # A process that stood still does not send what another may have decided on anew since.
+            if self._timers.monotonic_ns() - asked_ns > late_ns:
+                raise NoAnswer(self.broker, f"{what}: not sent, it was asked for too long ago")
+            return call()
+
         try:
             # What the thread asks is asked on behalf of whoever asks here.
-            started = threads.submit(copy_context().run, call)
+            started = threads.submit(copy_context().run, in_time)
         except RuntimeError:  # closed
             raise Refused(self.broker, f"{what}: not asked, the connection was closed") from None
         watched = _threads.get()

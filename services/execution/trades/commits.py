@@ -29,6 +29,7 @@ from tradebus.kernel.clock import Clock
 from tradebus.runtime.rendering import fact_of, message_of
 from tradebus.store.book import BookTransaction
 from tradebus.trading import facts
+from tradebus.trading.states import OrderState
 
 EntryApproval = EntryApproved | EntryReduced
 
@@ -49,6 +50,7 @@ class Commits:
         self._book, self._clock, self._follower = books.book, clock, follower
         self.roster, self.ledger, self._traded = roster, books.ledger, traded
         self.protection, self._terms = Protection(metrics), terms
+        self.inherited: set[tuple[str, str]] = set()  # orders (position, id) to be looked up
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, pos_id: str) -> asyncio.Lock:
@@ -119,6 +121,7 @@ class Commits:
                 self._traded(trade, len(step.fills))
             self.remember(trade)
             if taken_over:
+                self._inherit(trade, step)
                 await self._follow(trade)
             return step.requests
         raise Stale(pos_id)
@@ -168,6 +171,12 @@ class Commits:
                 return
             if await self.ledger.open_trade(trade, step, approval, outcome="exit_came_first", transaction=tx):
                 self._emit(tx, step)
+
+    def _inherit(self, trade: Trade, step: TradeStep) -> None:
+        """Another instance decided on what is still without an answer, and may have sent it or not."""
+        ours = {request.order_id for request in step.requests}
+        waiting = [one.order_id for one in trade.orders if one.state is OrderState.PENDING]
+        self.inherited |= {(trade.pos_id, order_id) for order_id in waiting if order_id not in ours}
 
     async def _follow(self, trade: Trade) -> None:
         if self._follower is None:

@@ -75,6 +75,8 @@ class Keeper:
             requests = await self.commits.change(pos_id, decide, message=message, intent_id=intent_id)
             if requests is None:
                 return False
+            while self.commits.inherited:
+                self.doubt(*self.commits.inherited.pop())
             await self.dispatch(pos_id, requests)
             self.quarantine.release(pos_id)
             return True

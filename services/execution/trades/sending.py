@@ -4,6 +4,7 @@ Nothing leaves that another instance may send, that was answered meanwhile, or t
 trade's.
 """
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -18,8 +19,11 @@ from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, Request
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
-from tradebus.trading.orders import Result
+from tradebus.kernel.timers import Timers
+from tradebus.trading.orders import OrderModification, Outcome, Result
+from tradebus.waiting.timers import first_done
 
+_CHANGE_SECONDS = 3.0  # a stop that is to grow leaves part of its position bare for so long
 _log = structlog.get_logger()
 
 
@@ -29,13 +33,15 @@ class Sending:
 
     def __init__(
         self, gateway: OrderGateway, roster: Roster, pulse: Pulse, *, closed: Callable[[str], bool],
-        passed_ns: Callable[[str], int],
+        passed_ns: Callable[[str], int], timers: Timers,
     ) -> None:  # fmt: skip
         """`closed`: whether no entry leaves for a session any more. `passed_ns`: the event time that has
         certainly passed for a session, 0 where ticks alone tell."""
         self.gateway, self._roster, self._pulse = gateway, roster, pulse
         self._closed, self._passed_ns = closed, passed_ns
+        self._timers = timers
         self.doubts: set[tuple[str, str]] = set()
+        self._changing: set[asyncio.Task[Outcome]] = set()  # changes whose answer nobody waits for any more
 
     async def send(self, trade: Trade, request: Request) -> Decide | None:
         """Sends the request and waits for its answer. None where it is not sent."""
@@ -52,13 +58,26 @@ class Sending:
         if isinstance(request, Cancel):
             outcome = await self.gateway.cancel(trade.session_id, number, at_ns=request.at_ns)
         else:
-            outcome = await self.gateway.modify(trade.session_id, number, decisions.change_of(trade, order, request))
+            outcome = await self._changed(trade.session_id, number, decisions.change_of(trade, order, request))
             if outcome.result is Result.REFUSED:
                 what = "an exit cannot be priced anew, replacing it"
                 if order.role is OrderRole.STOP:
                     what = "a stop cannot follow its position, leaving"
                 _log.error(what, pos_id=trade.pos_id, order_id=order.order_id, reason=outcome.reason)
         return decisions.answered(order, request, outcome)
+
+    async def _changed(self, session_id: str, number: str, change: OrderModification) -> Outcome:
+        """A change that a broker does not answer in time counts as lost: what it would have covered is left. Should it
+        be made all the same, the order is larger, or nearer the market, for as long as its cancellation takes."""
+        asking = self.gateway.modify(session_id, number, change)
+        if not self._passed_ns(session_id):
+            return await asking  # on paper, in line
+        task = asyncio.ensure_future(asking)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+        if await first_done(self._timers, [task], seconds=_CHANGE_SECONDS):
+            return task.result()
+        return Outcome(Result.UNKNOWN, reason=f"no answer to a change in {_CHANGE_SECONDS:g} s")
 
     def leaves(self, trade: Trade, request: Request) -> bool:
         """Whether `send` would send anything, as things stand."""

@@ -42,6 +42,22 @@ async def test_after_the_time_is_up():
     assert started == []
 
 
+async def test_after_the_process_stood_still():
+    timers = SimulatedTimers()
+    sdk, go, started = one_thread(timers), threading.Event(), []
+    busy = asyncio.create_task(sdk.once("first", lambda: go.wait(30)))
+    waiting = asyncio.create_task(sdk.once("second", lambda: started.append("second")))
+    await passes(timers, 0.0)
+    timers.advance(timers.now_ns() + 60 * 10**9)
+    go.set()
+    done = threading.Event()
+    last_one = asyncio.create_task(sdk.once("last", done.set))
+    await asyncio.sleep(0)  # it is asked for
+    assert done.wait(5), "the thread goes on before the loop has had a turn"
+    await asyncio.gather(busy, waiting, last_one, return_exceptions=True)
+    assert started == []
+
+
 async def test_after_its_caller_was_cancelled():
     sdk, go, started = one_thread(), threading.Event(), []
     busy = asyncio.create_task(sdk.once("first", lambda: go.wait(30)))
