@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -98,7 +99,9 @@ def drill_place() -> Iterator[Path]:
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with tempfile.TemporaryDirectory(prefix="tradebus-drill-") as folder:
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="tradebus-drill-") as folder:
+            # What a killed process had not begun yet.
+            warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
             for name in BROKERS:
                 Credentials(Path(folder)).put(name, Credential(name, "key", access_token="drill"))  # noqa: S106
             yield Path(folder)

@@ -19,7 +19,7 @@ from services.cli.main import app
 from tradebus.preflight.drill_record import read_drill
 
 __all__ = ["drilled"]
-_SEEDS_OF_TODAY = 60
+_SEEDS_OF_TODAY = 40
 
 
 def test_the_same_seed_gives_the_same_run_whatever_ran_before_it(drilled: Path) -> None:

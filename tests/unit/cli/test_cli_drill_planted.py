@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from testkit.drill import drilled
 
+from services.cli.drill.exchange import network
 from services.cli.drill.exchange.desk_orders import DeskOrders
 from services.cli.drill.running.invariants import Invariant
 from services.cli.drill.running.play import DrillResult
 from services.cli.drill.seeds import play_seed
+from services.execution.trades.pulse import Pulse
 from tradebus.brokers.common.orders.lookup import BookReader
 from tradebus.brokers.errors import BrokerError
-from tradebus.execution import lifecycle
+from tradebus.execution import lifecycle, opening
 from tradebus.execution.step import Modify, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.trading.orders import Lookup, OrderRequest, Outcome, Result
@@ -21,9 +23,9 @@ __all__ = ["drilled"]
 _RUNS_MAX = 1_000
 
 
-def found(folder: Path) -> Iterator[DrillResult]:
-    """The runs that violate something, up to a thousand seeds."""
-    for seed in range(1, _RUNS_MAX + 1):
+def found(folder: Path, *, first: int = 1) -> Iterator[DrillResult]:
+    """The runs that violate something, among a thousand seeds. `first` is chosen so that one comes soon."""
+    for seed in range(first, first + _RUNS_MAX):
         result = play_seed(seed, state_dir=folder)
         if result.violations:
             yield result
@@ -53,7 +55,7 @@ def test_a_stop_that_does_not_grow_with_its_position_is_found(drilled: Path, mon
         step.requests[:] = [one for one in step.requests if not isinstance(one, Modify)]
 
     monkeypatch.setattr(lifecycle, "protect", protected_once)
-    result = next(found(drilled))
+    result = next(found(drilled, first=50))
     assert Invariant.UNPROTECTED in invariants(result)
 
 
@@ -71,7 +73,23 @@ def test_absence_that_is_concluded_from_a_network_error_is_found(
         return Lookup(self.report(account, line, await self.fills(line.order_id)), definitive=True)
 
     monkeypatch.setattr(BookReader, "find_by_tag", looked_up)
+    result = next(found(drilled, first=150))
+    assert invariants(result) & {Invariant.DUPLICATE_ORDERS, Invariant.STOPPED_WITH_ORDERS, Invariant.BOOKS_DIFFER}
+
+
+def test_a_second_owner_after_a_pause_is_found(drilled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # All fences are down: that it was silent, that another has the trade, that what was asked for long ago stays here.
+    async def leaves(*_: object, **__: object) -> bool:
+        return True
+
+    monkeypatch.setattr(Pulse, "leaves", leaves)
+    monkeypatch.setattr(Pulse, "is_silent", False)
+    monkeypatch.setattr(network, "LATE_NS", 10**15)
+    result = next(found(drilled, first=80))
+    assert Invariant.DUPLICATE_ORDERS in invariants(result)
+
+
+def test_a_stop_at_the_market_for_an_option_is_found(drilled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "protective_limit_paise", lambda *_, **__: None)
     result = next(found(drilled))
-    assert invariants(result) & {
-        Invariant.DUPLICATE_ORDERS, Invariant.UNPROTECTED, Invariant.BOOKS_DIFFER, Invariant.STOPPED_WITH_ORDERS,
-    }  # fmt: skip
+    assert Invariant.FORBIDDEN in invariants(result)

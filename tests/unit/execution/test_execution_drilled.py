@@ -5,6 +5,7 @@ from pathlib import Path
 from testkit.drill import drilled, killed_before, late, play_plan, trade, violated, written_plan
 
 from services.cli.drill.exchange.faults import Mishap, NetworkFault
+from services.cli.drill.running.plan import EXECUTION, SECOND
 
 __all__ = ["drilled"]
 
@@ -24,3 +25,26 @@ def test_a_stop_that_nobody_answers_is_left_within_five_seconds_of_the_fill(dril
         result = play_plan(plan, drilled)
         assert violated(result) == []
         assert result.known == ()
+
+
+def test_who_takes_a_trade_over_by_its_exit_looks_up_what_the_other_may_have_sent(drilled: Path) -> None:
+    both = (EXECUTION, SECOND)
+    for seed in range(6):  # the exit comes to either of the two instances
+        plan = written_plan(
+            trade(exit_after=3.0), strikes=tuple(killed_before("(ENTRY", process=name) for name in both),
+            processes=both, restart_seconds=(1.0, 1.0), seed=seed,
+        )  # fmt: skip
+        result = play_plan(plan, drilled)
+        assert violated(result) == []
+        assert result.kills == 1
+
+
+def test_a_position_whose_stop_does_not_grow_in_time_is_left_within_five_seconds(drilled: Path) -> None:
+    met = 0
+    for seed in range(8):  # in some of them the entry fills in two parts, and its stop has to grow
+        plan = written_plan(trade(lots=3), mishaps=(late("change order", seconds=9.0),), seed=seed)
+        result = play_plan(plan, drilled)
+        assert violated(result) == []
+        assert result.known == ()
+        met += result.faults.get("delay", 0)
+    assert met > 0

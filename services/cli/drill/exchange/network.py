@@ -22,10 +22,12 @@ from tradebus.brokers.errors import BrokerError, NoAnswer, Refused, Throttled, T
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
-from tradebus.waiting.timers import deadline
+from tradebus.waiting.timers import deadline, sleep
 
 T = TypeVar("T")
 REQUEST_SECONDS = 10.0
+LATE_NS = 12 * NANOSECONDS_PER_SECOND  # the adapters' calls begin no later
+LEAVES_SECONDS = (0.0, 0.003)  # from its decision to the wire: a thread, a connection
 STALE_SECONDS = 3.0  # below what a book may take to show what was answered
 Told = Callable[[str], None]
 
@@ -55,7 +57,11 @@ class BrokerNetwork:
 
     async def ask(self, what: str, act: Callable[[], T], *, timers: Timers, reads: bool) -> T:
         """One request, once; what the exchange answers. Raises BrokerError."""
+        asked_ns = timers.monotonic_ns()
         await self._points.at(ASKING, what)
+        await sleep(timers, self.weather.draws.between(*LEAVES_SECONDS))
+        if timers.monotonic_ns() - asked_ns > LATE_NS:
+            raise NoAnswer(self.name, f"{what}: not sent, it was asked for too long ago")
         if CURRENT.get().is_doomed:
             raise NoAnswer(self.name, f"{what}: the process is dead")
         fate, answer = self.weather.fate(what, reads=reads), self._loop.create_future()

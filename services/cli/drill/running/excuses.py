@@ -12,6 +12,7 @@ from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 _RECOVERING_NS = NANOSECONDS_PER_SECOND  # a new life has read its book by then
+_ORPHAN_NS = 17 * NANOSECONDS_PER_SECOND  # 15 s of silence, found at a look a second later
 _PROTECTION_NS = 30 * NANOSECONDS_PER_SECOND  # the average that an option's price protection is measured from
 NOBODY, LOST_EXIT, PROTECTION, AWAY = (
     "no execution ran", "the answer to an exit was lost", "price protection took the exit back", "the broker was away",
@@ -21,14 +22,18 @@ Excuse = tuple[int, int, str]
 
 def excuses(
     trades: Mapping[str, Trade], changes: Sequence[SandboxOrder], tags: Mapping[str, OwnTag], *,
-    decided_ns: Mapping[str, int], down_ns: Sequence[Sequence[int]], away_ns: Sequence[Sequence[int]], end_ns: int,
+    decided_ns: Mapping[str, int], down_ns: Sequence[Sequence[int]], away_ns: Sequence[Sequence[int]],
+    adopted: bool, end_ns: int,
 ) -> Mapping[str, Sequence[Excuse]]:  # fmt: skip
-    """By position: from, to, why."""
+    """By position: from, to, why. `adopted`: there is another instance that takes over what one leaves."""
     found: dict[str, list[Excuse]] = defaultdict(list)
     arrivals_ns: dict[str, int] = {}
     for change in changes:
         arrivals_ns.setdefault(change.request.tag, change.updated_ns)
-    everybody = [(one[0], _end(one, end_ns) + _RECOVERING_NS, NOBODY) for one in down_ns]
+    everybody = []
+    for one in down_ns:
+        until_ns = min(_end(one, end_ns), one[0] + _ORPHAN_NS) if adopted else _end(one, end_ns)
+        everybody.append((one[0], until_ns + _RECOVERING_NS, NOBODY))
     everybody += [(one[0], _end(one, end_ns) + _RECOVERING_NS, AWAY) for one in away_ns]
     for trade in trades.values():
         found[trade.pos_id] += everybody

@@ -19,6 +19,11 @@ from tradebus.trading.states import OrderState
 BARE_SECONDS = 5.0
 _ROUNDING_SECONDS = 0.25  # of latencies between the exchange's clock and the machine's
 _RECENT_NS = 10 * NANOSECONDS_PER_SECOND
+# Rules about what an order is (`tradebus.calendar.legality`).
+_FORBIDDEN = frozenset({
+    "not_tradable", "market_protection", "option_stop_market", "quantity", "lot_size", "freeze_quantity", "tick_size",
+    "stop_limit",
+})  # fmt: skip
 SEVERAL = "several faults at once"
 
 
@@ -30,6 +35,7 @@ class Invariant(StrEnum):
     BOOKS_DIFFER = "ledgers that differ from the exchange's book"
     STOPPED_WITH_ORDERS = "sessions STOPPED with something left at the broker"
     FOREIGN_LOTS = "sessions whose lots another's close has touched"
+    FORBIDDEN = "orders that the exchange's rules forbid"
     SERVICE_ENDED = "services that ended by themselves"
     NOT_FINISHED = "runs that come to no end"
 
@@ -153,6 +159,14 @@ def foreign_lots(book: BookAtEnd) -> Iterator[Violation]:
             yield Violation(Invariant.FOREIGN_LOTS, text)
 
 
+def forbidden(book: BookAtEnd) -> Iterator[Violation]:
+    """Orders that we, or the exchange, refused for what they are and not for when they came."""
+    for own in book.tags.values():
+        rule = (own.order.reason or "").removeprefix("not sent: ").partition(":")[0]
+        if rule in _FORBIDDEN:
+            yield Violation(Invariant.FORBIDDEN, f"order {own.order.tag} ({own.order.role}): {own.order.reason}")
+
+
 def left_at_stop(orders: Sequence[SandboxOrder], tags: Mapping[str, OwnTag], session: str) -> Iterator[Violation]:
     """At the moment in which a session is said to be STOPPED."""
     net: dict[int, int] = defaultdict(int)
@@ -171,7 +185,7 @@ def left_at_stop(orders: Sequence[SandboxOrder], tags: Mapping[str, OwnTag], ses
 
 def at_end(book: BookAtEnd) -> list[Violation]:
     """All of them that are asked at the end."""
-    checks = (duplicate_orders, lost_fills, unresolved, books_differ, foreign_lots)
+    checks = (duplicate_orders, lost_fills, unresolved, books_differ, foreign_lots, forbidden)
     return [found for check in checks for found in check(book)]
 
 

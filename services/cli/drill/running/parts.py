@@ -2,6 +2,7 @@
 start, stop and end as the gateway moves it.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,7 +71,7 @@ class PlayedParts:
             await instruments_book(self._book).register(transaction, [registered(one) for one in instruments])
         for session in self.plan.sessions:
             await self._start(session)
-        await self._flush()
+        await self._until_done(self._outbox.flush)
 
     async def enter(self, planned: PlannedTrade) -> None:
         """Approves the entry at the price of now."""
@@ -120,10 +121,8 @@ class PlayedParts:
         outgoing = Outgoing(
             MD_TICKS.shard(0), "ticks", ticks.tobytes(), watermark_ns=now_ns, slice_start_ns=now_ns + 1 - slice_ns
         )
-        try:
+        if not self.world.bus.is_away:
             await self.world.bus.bus.publish([outgoing])
-        except PASSING:
-            pass
 
     async def stop(self, session: str) -> None:
         """STOP_TRADING, as the gateway gives it and risk takes it."""
@@ -133,22 +132,30 @@ class PlayedParts:
             trace_id="stop", session_id=session, user_id=f"user-{session}",
         )  # fmt: skip
         self.world.story.tell(f"{session} is told to stop")
-        async with self._book.begin() as transaction:
-            await session_register(self._book).set_status(transaction, session, SessionStatus.STOPPING)
-            await transaction.first_time("risk", command.event_id)
-            transaction.emit(COMMANDS.name, command)
-        await self._flush()
+
+        async def stopping() -> None:
+            async with self._book.begin() as transaction:
+                await session_register(self._book).set_status(transaction, session, SessionStatus.STOPPING)
+                await transaction.first_time("risk", command.event_id)
+                transaction.emit(COMMANDS.name, command)
+
+        await self._until_done(stopping)
+        await self._until_done(self._outbox.flush)
 
     async def end(self, session: str) -> None:
         """Waits until nothing more may happen in it, and says STOPPED, as the gateway does."""
         register = session_register(self._book)
         while await register.unfinished(session):
             await sleep(self.world.loop.world.timers, _LOOK_SECONDS)
-        async with self._book.begin() as transaction:
-            await register.end(
-                transaction, session, SessionStatus.STOPPED, seen=SessionStatus.STOPPING, now_ns=self._now_ns(),
-                reason="drill",
-            )  # fmt: skip
+
+        async def ended() -> None:
+            async with self._book.begin() as transaction:
+                await register.end(
+                    transaction, session, SessionStatus.STOPPED, seen=SessionStatus.STOPPING, now_ns=self._now_ns(),
+                    reason="drill",
+                )  # fmt: skip
+
+        await self._until_done(ended)
         self.over_ns[session] = self._now_ns()
         self.world.story.tell(f"{session} is STOPPED")
 
@@ -173,20 +180,18 @@ class PlayedParts:
             )  # fmt: skip
 
     async def _say(self, stream: str, message: Message) -> None:
-        while True:
-            try:
-                async with self._book.begin() as transaction:
-                    transaction.emit(stream, message)
-                break
-            except PASSING:
-                await sleep(self.world.loop.world.timers, _LOOK_SECONDS)
-        await self._flush()
+        async def emitted() -> None:
+            async with self._book.begin() as transaction:
+                transaction.emit(stream, message)
 
-    async def _flush(self) -> None:
-        """As its service does: until the bus has it."""
+        await self._until_done(emitted)
+        await self._until_done(self._outbox.flush)
+
+    async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:
+        """As its service does it: until the servers have it."""
         while True:
             try:
-                await self._outbox.flush()
+                await work()
                 return
             except PASSING:
                 await sleep(self.world.loop.world.timers, _LOOK_SECONDS)

@@ -17,10 +17,17 @@ from services.cli.drill.simulation.points import (
     Strike,
 )
 
-EXECUTION = "execution-1"
+EXECUTION, SECOND = "execution-1", "execution-2"
 TRADING_SECONDS = 20.0
 # How often a process comes to a point in a run, roughly: strikes are drawn below it.
 _VISITS = {COMMITTING: 60, COMMITTED: 60, ASKING: 40, ANSWERED: 40, PUBLISHING: 20, ACKNOWLEDGING: 12}
+_STOPPED_SECONDS = 70.0
+_SIZES = (1, 1, 1, 6)  # the larger fill in parts, over seconds
+# How long what befalls everybody may last.
+_LONGEST_SECONDS = {
+    "postgres away": 6.0, "answers lost": 1.0, "redis away": 8.0, "redis lost": 1.0, "broker away": 12.0,
+    "login ended": 12.0, "streams cut": 1.0, "stopped": _STOPPED_SECONDS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +77,22 @@ def plan_of(seed: int) -> DrillPlan:
     draws = Draws(seed, "plan")
     sessions = {f"s{number + 1}": "kite" for number in range(1 + draws.below(2))}
     trades = tuple(_trade(draws, number, list(sessions)) for number in range(1 + draws.below(4)))
-    strikes = tuple(_strike(draws) for _ in range(draws.below(4)))
-    events = tuple(
+    processes = (EXECUTION, SECOND) if draws.chance(0.3) else (EXECUTION,)
+    strikes = [_strike(draws, processes) for _ in range(draws.below(4))]
+    if len(processes) > 1 and draws.chance(0.4):
+        strikes.append(_pause(draws, processes))
+    events = [
         PlannedEvent("shock", draws.between(4, TRADING_SECONDS), share=draws.between(-0.004, 0.004))
         for _ in range(draws.below(3))
-    )
+    ]
+    if draws.chance(0.5):
+        events += [_event(draws) for _ in range(1 + draws.below(2))]
     scale = draws.one_of((0.0, 0.0, 0.01, 0.03, 0.1))
     mishaps = tuple(_mishap(draws) for _ in range(draws.below(3))) if not scale else ()
     return DrillPlan(
         seed, datetime(DAY.year, DAY.month, DAY.day, 9, 16),  # noqa: DTZ001 - Indian time, made aware by the market
-        sessions, trades, strikes, events,
-        mishaps=mishaps, rates={fault: scale for fault in NetworkFault if draws.chance(0.5)},
+        sessions, trades, tuple(strikes), tuple(events), mishaps=mishaps, processes=processes,
+        rates={fault: scale for fault in NetworkFault if draws.chance(0.5)},
         stream_rates={fault: scale * 3 for fault in StreamFault if draws.chance(0.5)},
     )  # fmt: skip
 
@@ -88,8 +100,16 @@ def plan_of(seed: int) -> DrillPlan:
 def _trade(draws: Draws, number: int, sessions: list[str]) -> PlannedTrade:
     return PlannedTrade(
         number=number, session=draws.one_of(sessions), name=draws.one_of(("future", "call", "put", "share")),
-        lots=1 + draws.below(3), is_long=True, at_seconds=draws.between(1.0, 10.0),
+        lots=(1 + draws.below(3)) * draws.one_of(_SIZES), is_long=True, at_seconds=draws.between(1.0, 10.0),
         exit_after=draws.between(1.0, 10.0) if draws.chance(0.6) else None, stop_share=draws.between(0.002, 0.02),
+    )  # fmt: skip
+
+
+def _event(draws: Draws) -> PlannedEvent:
+    kind = draws.one_of(tuple(_LONGEST_SECONDS))
+    return PlannedEvent(
+        kind, draws.between(0.5, TRADING_SECONDS - 2), seconds=draws.between(0.3, _LONGEST_SECONDS[kind]),
+        number=1 + draws.below(4),
     )  # fmt: skip
 
 
@@ -100,6 +120,15 @@ def _mishap(draws: Draws) -> Mishap:
     )  # fmt: skip
 
 
-def _strike(draws: Draws) -> Strike:
+def _pause(draws: Draws, processes: tuple[str, ...]) -> Strike:
+    """A process stands still with a request in its hand for as long as another needs to take its trades over."""
+    return Strike(
+        draws.one_of(processes), ASKING, 1, words=draws.one_of(("(ENTRY", "(STOP", "(EXIT")),
+        stopped_seconds=draws.between(20.0, _STOPPED_SECONDS),
+    )  # fmt: skip
+
+
+def _strike(draws: Draws, processes: tuple[str, ...]) -> Strike:
     point = draws.one_of(tuple(_VISITS))
-    return Strike(EXECUTION, point, 1 + draws.below(_VISITS[point]))
+    stopped = draws.between(0.5, _STOPPED_SECONDS) if draws.chance(0.25) else 0.0
+    return Strike(draws.one_of(processes), point, 1 + draws.below(_VISITS[point]), stopped_seconds=stopped)

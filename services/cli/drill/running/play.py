@@ -100,6 +100,7 @@ class DrillRun:
         self.loop.died = self._died
         self.parts = PlayedParts(plan, self.world, self.exchange)
         self.record = ExchangeRecord(self.exchange, self.story.tell)
+        self.happenings = Happenings(self.world, self.exchange, self.lives)
         self.violations: list[Violation] = []
         self.known: list[KnownOpen] = []
 
@@ -117,7 +118,9 @@ class DrillRun:
         ]
         for found in self.violations:
             self.story.tell(f"VIOLATED  {found.invariant}: {found.text}")
-        faults: dict[str, int] = {}
+        faults = dict(self.happenings.counted)
+        if self._stopped_ns:
+            faults["stopped"] = len(self._stopped_ns)
         for network in self.networks.values():
             for name, count in network.weather.counted.items():
                 faults[name] = faults.get(name, 0) + count
@@ -137,9 +140,8 @@ class DrillRun:
         await self.parts.open()
         for one in self.lives:
             one.begin()
-        happenings = Happenings(self.plan, self.world, self.exchange)
         happening = [asyncio.create_task(self._trade(one, timers)) for one in self.plan.trades]
-        happening += [asyncio.create_task(happenings.happen(one)) for one in self.plan.events]
+        happening += [asyncio.create_task(self.happenings.happen(one)) for one in self.plan.events]
         await asyncio.wait(happening)
         for task in happening:
             task.result()
@@ -152,6 +154,7 @@ class DrillRun:
         ends = [asyncio.create_task(self._stop(session)) for session in self.plan.sessions]
         await self._over(ends, timers)
         late = any(network.last_late_ns + _LATE_NS > timers.now_ns() for network in self.networks.values())
+        late = late or any(span[-1] + _LATE_NS > timers.now_ns() for span in self._stopped_ns)
         await sleep(timers, _LATE_SECONDS if late else _QUIET_SECONDS)
         self._compare()
         for task in (*background, *ends):
@@ -197,10 +200,12 @@ class DrillRun:
         spans = list(bare_spans(self.record.changes, tags, end_ns=self.loop.machine.now_ns()))
         why = excuses(
             book.trades, self.record.changes, tags, decided_ns=self.world.decided.at_ns,
-            down_ns=[span for one in self.lives for span in one.down_ns], away_ns=[],
+            down_ns=[span for one in self.lives for span in one.down_ns] + self._stopped_ns,
+            away_ns=self.happenings.away_ns, adopted=len(self.lives) > 1,
             end_ns=self.loop.machine.now_ns(),
         )  # fmt: skip
         faults_ns = [at_ns for network in self.networks.values() for at_ns in network.weather.times_ns]
+        faults_ns += [*self.happenings.times_ns, *(span[0] for span in self._stopped_ns)]
         faults_ns += [span[0] for one in self.lives for span in one.down_ns]
         for found in unprotected(spans, why, faults_ns):
             if isinstance(found, Violation):
@@ -208,12 +213,18 @@ class DrillRun:
             else:
                 self.known.append(found)
 
+    @property
+    def _stopped_ns(self) -> list[list[int]]:
+        """When processes stood still."""
+        return self.happenings.paused_ns + self.world.points.stopped_ns
+
     def _died(self, process: Any) -> None:
         for one in self.lives:
             one.died(process)
 
     def _under_way(self) -> bool:
-        return any(network.under_way for network in self.networks.values())
+        stopped = any(one.process is not None and one.process.is_paused for one in self.lives)
+        return stopped or any(network.under_way for network in self.networks.values())
 
     def _orders(self) -> list[Any]:
         return self.record.orders([network.account for network in self.networks.values()])

@@ -22,23 +22,25 @@ POINTS = (COMMITTING, COMMITTED, ASKING, ANSWERED, PUBLISHING, ACKNOWLEDGING)
 @dataclass(frozen=True, slots=True)
 class Strike:
     """The process is killed when it comes to a point for the `number`-th time in the run, its lives counted through;
-    with `words`, for the `number`-th time about something that has these words."""
+    with `words`, for the `number`-th time about something that has these words. With `stopped_seconds` it stands still
+    for so long instead (SIGSTOP), and goes on where it was."""
 
     process: str
     point: str
     number: int
     words: str = ""
+    stopped_seconds: float = 0.0
 
 
 class CrashPoints:
-    """Of one run. `told` hears of each strike."""
+    """Of one run. `told` hears of each strike; `stopped_ns` are the spans in which a process stood still by one."""
 
     def __init__(self, strikes: tuple[Strike, ...], told: Callable[[str], None]) -> None:
-        self._strikes = {(one.process, one.point, one.number) for one in strikes if not one.words}
+        self._strikes = {(one.process, one.point, one.number): one for one in strikes if not one.words}
         self._worded = [one for one in strikes if one.words]
         self._told = told
         self.reached: Counter[tuple[str, str]] = Counter()
-        self.struck = 0
+        self.stopped_ns: list[list[int]] = []
         self._is_closed = False
 
     def close(self) -> None:
@@ -47,22 +49,43 @@ class CrashPoints:
 
     async def at(self, point: str, about: str = "") -> None:
         """The process that runs comes to a point of its."""
-        process = CURRENT.get()
-        kind = kind_of(process)
         if self._is_closed:
             return
+        process = CURRENT.get()
+        strike = self._strike(kind_of(process), point, about)
+        if strike is None or process.is_doomed:
+            return
+        where = f"{point}{about and f' ({about})'}"
+        if strike.stopped_seconds:
+            self._told(f"{process.name} stands still for {strike.stopped_seconds:.1f} s {where}")
+            await self._stand_still(process, strike.stopped_seconds)
+            return
+        self._told(f"{process.name} is killed {where}")
+        process.loop.kill(process)
+        await asyncio.get_running_loop().create_future()
+
+    def _strike(self, kind: str, point: str, about: str) -> Strike | None:
         self.reached[kind, point] += 1
-        strikes = (kind, point, self.reached[kind, point]) in self._strikes
+        found = self._strikes.get((kind, point, self.reached[kind, point]))
         for one in self._worded:
             if (one.process, one.point) == (kind, point) and one.words in about:
                 self.reached[kind, one.words] += 1
-                strikes = strikes or self.reached[kind, one.words] == one.number
-        if not strikes or process.is_doomed:
-            return
-        self.struck += 1
-        self._told(f"{process.name} is killed {point}{about and f' ({about})'}")
-        process.loop.kill(process)
-        await asyncio.get_running_loop().create_future()
+                found = one if self.reached[kind, one.words] == one.number else found
+        return found
+
+    async def _stand_still(self, process: SimulatedProcess, seconds: float) -> None:
+        machine = process.loop.machine
+        span = [machine.now_ns()]
+        self.stopped_ns.append(span)
+
+        def go_on() -> None:
+            span.append(machine.now_ns())
+            self._told(f"{process.name} goes on")
+            process.loop.go_on(process)
+
+        process.loop.pause(process)
+        process.loop.world.timers.after(seconds, go_on)
+        await asyncio.sleep(0)
 
 
 def kind_of(process: SimulatedProcess) -> str:
