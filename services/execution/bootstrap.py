@@ -112,7 +112,7 @@ def wire(
     governor = _governor(settings, books.book, clock=clock, timers=timers, metrics=SenderMetrics(registry))
     commits = Commits(
         books, clock, roster=roster, follower=paper, metrics=metrics, traded=_traded(sessions, governor),
-        terms=_terms(accounts),
+        terms=_terms(accounts), at_broker=sessions.is_at_broker,
     )  # fmt: skip
     pulse = Pulse(books, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     closed = _closed(sessions, paced=settings.paced)

@@ -8,10 +8,10 @@ from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
 
-# So long what closes a position rests before it is priced anew, or replaced.
-EXIT_REPRICE_SECONDS = 2
+# So long what closes a position rests at a broker before it is priced anew, or replaced; on paper, where an order at
+# the market has no limit and waits for nothing but a tick.
+EXIT_REPRICE_SECONDS, EXIT_REPLACE_SECONDS = 2, 15
 EXIT_AGAIN_SECONDS_MAX = 60
-_REPRICE_NS = EXIT_REPRICE_SECONDS * NANOSECONDS_PER_SECOND
 _AT_ONCE_SECONDS = 5
 # So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
 # of the stop. It is seen to have none, and left, at looks a second apart: an exit is on its way within five seconds.
@@ -21,18 +21,18 @@ STOP_ANSWER_SECONDS = 3
 def deadline_ns(trade: Trade) -> int | None:
     """When something is due next; None where nothing waits."""
     dues = []
-    entered_ns = trade.entry_order().placed_ns
+    entered_ns, rests_ns = trade.entry_order().placed_ns, _rests_ns(trade)
     for order in trade.orders:
         if order.state is OrderState.TRIGGER_PENDING and closes(trade, order):
-            dues.append(max(_stopped_ns(trade), trade.pressed_ns) + _REPRICE_NS)
+            dues.append(max(_stopped_ns(trade), trade.pressed_ns) + rests_ns)
         if order.hit_ns is not None and order.state is OrderState.TRIGGER_PENDING:
-            dues.append(order.hit_ns + _REPRICE_NS)
+            dues.append(order.hit_ns + rests_ns)
         if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
             continue
         if order.role is OrderRole.ENTRY:
             dues.append(entered_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
         elif closes(trade, order):
-            dues.append(max(order.updated_ns, trade.pressed_ns) + _REPRICE_NS)
+            dues.append(max(order.updated_ns, trade.pressed_ns) + rests_ns)
     over = trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders)
     if over and (trade.open_quantity == 0 or trade.there_quantity):
         dues.append(again_ns(trade))  # an exit was refused: once more
@@ -79,3 +79,7 @@ def _stopped_ns(trade: Trade) -> int:
     """When the last of several stops filled, 0 where none has."""
     stops = [order for order in trade.orders if order.role is OrderRole.STOP and order.filled_quantity]
     return max((order.updated_ns for order in stops), default=0)
+
+
+def _rests_ns(trade: Trade) -> int:
+    return (EXIT_REPRICE_SECONDS if trade.at_broker else EXIT_REPLACE_SECONDS) * NANOSECONDS_PER_SECOND

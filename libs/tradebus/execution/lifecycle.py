@@ -58,7 +58,8 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
                     order.order_id, order.updated_ns, report.quantity, previous_trigger_paise=order.trigger_paise or 0
                 )
             )
-    _note_hit(order, report)
+    if trade.at_broker:
+        _note_hit(order, report)
     take_quantity(trade, order, step, report)
     for fill in report.fills:
         if fill.fill_id not in trade.fill_ids:

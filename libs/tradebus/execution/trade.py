@@ -98,6 +98,7 @@ class Trade:
     orders: list[Order] = field(default_factory=list)
     fill_ids: set[str] = field(default_factory=set)
     # What another life finds out anew is not kept.
+    at_broker: bool = False  # whether an exchange fills it, at a limit of its own, and not we from ticks
     touch: Touch | None = None  # the market as its last tick had it
     missing_quantity: int = 0  # of what is held, what the broker does not have any more: somebody closed it by hand
     pressed_ns: int = 0  # when what closes it and rested was last priced anew, replaced or left as it was

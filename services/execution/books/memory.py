@@ -98,7 +98,7 @@ class MemoryLedger:
         if trade is None:
             return None
         found = _copy(trade)
-        found.touch, found.pressed_ns, found.missing_quantity = None, 0, 0
+        found.touch, found.pressed_ns, found.missing_quantity, found.at_broker = None, 0, 0, False
         found.orders = [replace(one, given_up=False, changes=0, hit_ns=None) for one in found.orders]
         found.fill_ids = {one.fill.fill_id for one in _table(self._book, "fills").get(pos_id, ())}
         return found

@@ -45,11 +45,13 @@ class Commits:
     def __init__(
         self, books: Books, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics,
         traded: Callable[[Trade, int], None], terms: Terms,
+        at_broker: Callable[[str], bool],
     ) -> None:  # fmt: skip
-        """`traded` hears of a trade's new fills; `terms` gives a contract's terms as a session's broker has them."""
+        """`traded` hears of a trade's new fills; `terms` gives a contract's terms as a session's broker has them,
+        `at_broker` says whether a session's orders go to one."""
         self._book, self._clock, self._follower = books.book, clock, follower
         self.roster, self.ledger, self._traded = roster, books.ledger, traded
-        self.protection, self._terms = Protection(metrics), terms
+        self.protection, self._terms, self._at_broker = Protection(metrics), terms, at_broker
         self.inherited: set[tuple[str, str]] = set()  # orders (position, id) to be looked up
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -150,6 +152,7 @@ class Commits:
 
     def remember(self, trade: Trade) -> None:
         """The roster knows the trade as it is committed."""
+        trade.at_broker = self._at_broker(trade.session_id)
         self.roster.remember(trade)
         if trade.ended:
             self.protection.forget(trade.pos_id)

@@ -239,7 +239,7 @@ def test_a_stop_that_filled_in_part_and_then_rests_is_cancelled_and_the_rest_sol
     assert hit.status is BrokerStatus.OPEN
     lifecycle.on_report(trade, stop, step, report(hit))
     due = deadlines.deadline_ns(trade)
-    assert due == MORNING + (3 + deadlines.EXIT_REPRICE_SECONDS) * SECOND
+    assert due == MORNING + (3 + deadlines.EXIT_REPLACE_SECONDS) * SECOND
     late = TradeStep()
     exits.on_deadline(trade, late, now_ns=due)
     assert [type(request) for request in late.requests] == [Cancel]

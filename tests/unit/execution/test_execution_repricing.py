@@ -11,7 +11,7 @@ from tradebus.calendar import protection_band
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
-from tradebus.execution.deadlines import EXIT_REPRICE_SECONDS, deadline_ns
+from tradebus.execution.deadlines import EXIT_REPLACE_SECONDS, EXIT_REPRICE_SECONDS, deadline_ns
 from tradebus.execution.decisions import change_of, order_request
 from tradebus.execution.governor.lanes import ask_of
 from tradebus.execution.governor.limits import OrderLane
@@ -55,6 +55,7 @@ def live(trade: Trade, role: OrderRole) -> Order:
 def held(side: Side = Side.LONG, *, terms=FUTURE) -> Trade:
     """Filled at ten, behind a stop that rests."""
     trade = open_trade(approval(side), TradeStep(), contract=terms, owner="o", at_ns=TEN)
+    trade.at_broker = True
     entry = trade.entry_order()
     lifecycle.on_outcome(trade, entry, TradeStep(), ACCEPTED, at_ns=TEN)
     hear(trade, entry, BrokerStatus.FILLED, at_ns=TEN, price=10_000)
@@ -189,6 +190,14 @@ def test_a_broker_whose_clock_is_behind_is_not_asked_again_at_once():
     hear(trade, order, BrokerStatus.CANCELLED, at_ns=TEN + SECOND)
     lifecycle.on_outcome(trade, live(trade, OrderRole.EXIT), TradeStep(), Outcome(Result.ACCEPTED, "n"), at_ns=TEN)
     assert deadline_ns(trade) == now_ns + EXIT_REPRICE_SECONDS * SECOND
+
+
+def test_on_paper_an_exit_is_not_priced_and_what_it_does_hangs_on_nothing_that_a_restart_loses():
+    trade, _ = leaving()
+    trade.at_broker = False
+    assert deadline_ns(trade) == TEN + EXIT_REPLACE_SECONDS * SECOND
+    assert [type(one) for one in wait(trade, price=9_000).requests] == [Cancel]
+    assert trade.pressed_ns == 0
 
 
 def test_a_stop_the_broker_calls_open_is_left_after_two_seconds_where_the_market_is_beyond_its_trigger():

@@ -138,6 +138,7 @@ def test_stops_that_are_hit_together_fill_together():
 def test_a_stop_that_stays_behind_the_others_is_cancelled_and_sold():
     desk = entered()
     trade, at_ns = desk.trade, MORNING + 20 * SECOND
+    trade.at_broker = True
     first, *others = trade.all_live(OrderRole.STOP)
     fill = BrokerFill("f", 50, 9_900, at_ns)
     told = BrokerOrder(

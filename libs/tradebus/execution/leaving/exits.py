@@ -99,7 +99,8 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
     leaving = next((order for order in trade.orders if not order.ended and closes(trade, order)), None)
     hit = next((order for order in trade.orders if order.hit_ns is not None and not order.ended), None)
     if leaving is not None:
-        trade.pressed_ns = now_ns  # and not `due`: whose clock is behind would be asked again at once
+        if trade.at_broker:
+            trade.pressed_ns = now_ns  # and not `due`: whose clock is behind would be asked again at once
         _press(trade, leaving, step, at_ns=due)
     elif hit is not None:
         _leave_hit(trade, hit, step, at_ns=due)
@@ -120,7 +121,7 @@ def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
         return
     if order.state in NOT_CANCELLABLE:
         return
-    if trade.touch is None or order.changes >= CHANGES_MAX - CHANGES_KEPT:
+    if not trade.at_broker or trade.touch is None or order.changes >= CHANGES_MAX - CHANGES_KEPT:
         cancel(order, step, at_ns=at_ns)
         return
     reference_paise = trade.touch.facing_paise(order.transaction)
