@@ -15,7 +15,7 @@ from services.execution.accounts.sender import Sender
 from services.execution.accounts.senders import Senders
 from services.execution.books import Books, books_of
 from services.execution.books.ports import CONSUMER
-from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution
+from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution, Intents
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.settling import HandSettlement
 from services.execution.recovery.aside import AsideApprovals
@@ -31,6 +31,7 @@ from services.execution.trades.commanded import CommandedExits
 from services.execution.trades.commits import Commits, Terms
 from services.execution.trades.instruments import Contracts
 from services.execution.trades.keeper import Keeper
+from services.execution.trades.openings import Openings
 from services.execution.trades.pulse import Pulse
 from services.execution.trades.sending import Sending
 from services.execution.trades.square_off import LastLine
@@ -145,7 +146,7 @@ def wire(
     )  # fmt: skip
     aside = AsideApprovals(books, stream=INTENTS_STREAM, clock=clock, publish=outbox.flush, metrics=metrics)
     consumers = _consumers(
-        settings, execution, aside.bury, bus=bus, outbox=outbox, turn=turn, timers=timers,
+        settings, execution, keeper, aside.bury, bus=bus, outbox=outbox, turn=turn, timers=timers,
         metrics=ConsumerMetrics(registry),
     )  # fmt: skip
     _chores(consumers[0], settings, housekeeping, outbox)
@@ -232,8 +233,8 @@ def _senders(
 
 
 def _consumers(
-    settings: ExecutionSettings, execution: Execution, bury: Bury, *, bus: Bus, outbox: Outbox, turn: asyncio.Lock,
-    timers: Timers, metrics: ConsumerMetrics,
+    settings: ExecutionSettings, execution: Execution, keeper: Keeper, bury: Bury, *, bus: Bus, outbox: Outbox,
+    turn: asyncio.Lock, timers: Timers, metrics: ConsumerMetrics,
 ) -> list[Consumer]:  # fmt: skip
     """Intents are shared by all instances; every instance sees all ticks and commands."""
     name = f"{CONSUMER}-{settings.instance}"
@@ -256,9 +257,12 @@ def _consumers(
 
     def consumer(
         label: str, open_input: Callable[[], Awaitable[MergedInput]], *, turn: asyncio.Lock | None,
-        handler: Handler = execution, claim_idle_seconds: float | None = None,
+        handler: Handler = execution, claim_idle_seconds: float | None = None, commit_seconds: float = 1.0,
     ) -> Consumer:  # fmt: skip
-        policy = Policy(lives_max=settings.lives_max, claim_idle_seconds=claim_idle_seconds)
+        # What is HELD is stored at the end of each batch where others wait for it, and now and then where nobody does.
+        policy = Policy(
+            lives_max=settings.lives_max, claim_idle_seconds=claim_idle_seconds, commit_seconds=commit_seconds
+        )
         return Consumer(
             label, open_input=open_input, handler=handler, publisher=outbox, timers=timers, metrics=metrics,
             paced=settings.paced, owed=_owed if settings.paced else None, policy=policy, turn=turn,
@@ -267,8 +271,14 @@ def _consumers(
 
     if settings.paced:
         return [consumer("execution", merged, turn=turn)]
+    intents = Intents(execution, Openings(keeper))
+    taking = consumer(
+        "execution intents", partial(free, shared), turn=turn, handler=intents,
+        claim_idle_seconds=settings.orphan_seconds, commit_seconds=0.0,
+    )  # fmt: skip
+    intents.post = taking.post
     return [
-        consumer("execution intents", partial(free, shared), turn=turn, claim_idle_seconds=settings.orphan_seconds),
+        taking,
         consumer("execution ticks", partial(free, partial(own, TICKS_STREAM)), turn=turn),
         consumer(
             "execution commands", partial(free, partial(own, COMMANDS.name)), turn=None, handler=Commands(execution)

@@ -17,6 +17,7 @@ from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.trades.commanded import CommandedExits
 from services.execution.trades.keeper import Keeper
+from services.execution.trades.openings import Openings
 from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
@@ -26,10 +27,15 @@ from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS, key_of
 from tradebus.execution.decisions import exit_at
+from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.consumer import DONE, Answer, Done, Effect
+from tradebus.runtime.consuming.chores import Job
+from tradebus.runtime.consuming.handling import reason_of
 from tradebus.runtime.market_time import MarketTime
+from tradebus.runtime.patience import PASSING
 
 INTENTS_STREAM, TICKS_STREAM = key_of(INTENTS), key_of(MD_TICKS)
+_OPENINGS_MAX = 128  # under way: what comes after waits for them
 _log = structlog.get_logger()
 
 
@@ -62,6 +68,10 @@ class Execution:
     async def recover(self) -> None:
         """Trades back to what book and brokers say, market data from where it was applied."""
         self._supervisor.restart()
+        await self.recover_strays()
+
+    async def recover_strays(self) -> None:
+        """Takes up what the book has of this instance and it does not know of."""
         await self._housekeeping.recover_strays()
 
     async def commit(self) -> bool:
@@ -89,6 +99,14 @@ class Execution:
             await self._keeper.exit(message, decide)
         else:
             raise ValueError(f"{message.TYPE} does not belong on {INTENTS_STREAM}")
+
+    async def begin(self, message: EntryApproved | EntryReduced, openings: Openings) -> int | None:
+        """Begins to take an approved entry at a broker; how many are under way, None for an entry on paper."""
+        await self._sessions.spec(message.session_id or "")
+        if not self._sessions.is_at_broker(message.session_id or ""):
+            return None
+        self._metrics.taken.labels("entry").inc()
+        return openings.begin(message, refusal=self._refusal(message), at_ns=self._effective_ns(message))
 
     def _effective_ns(self, message: Message) -> int:
         """Paced, what was decided inside a slice takes effect at its end: the slice's ticks have gone by already."""
@@ -130,6 +148,40 @@ class Execution:
         if isinstance(message, Flatten | ResumeTrading) and self._manager is not None:
             self._manager.acted(message.session_id)
         return DONE
+
+
+class Intents:
+    """Approvals on a consumer of their own: entries at brokers that come together are stored together. Whatever else
+    comes finds them stored. `post` has a job done under the turn."""
+
+    def __init__(self, execution: Execution, openings: Openings) -> None:
+        self._execution, self._openings = execution, openings
+        self.post: Callable[[Job], None] = lambda job: None
+
+    async def handle(self, entry: Entry) -> Answer:
+        """See `Execution`. Raises Unavailable where entries of before could not be stored: they are handled again."""
+        message = parse(entry.body) if entry.body else None
+        if isinstance(message, EntryApproved | EntryReduced) and message.pos_id:
+            count = await self._execution.begin(message, self._openings)
+            if count is not None:
+                return Done(effect=Effect.COMMIT if count >= _OPENINGS_MAX else Effect.HELD)
+        try:
+            await self._openings.finish()
+        except PASSING:
+            raise
+        except Exception as error:
+            raise Unavailable(f"an entry of before could not be stored: {reason_of(error)}") from error
+        return await self._execution.handle(entry)
+
+    async def recover(self) -> None:
+        await self._openings.drop()
+        await self._execution.recover()
+
+    async def commit(self) -> bool:
+        await self._openings.finish()
+        if self._openings.take_doubt():
+            self.post(self._execution.recover_strays)
+        return True
 
 
 class Commands:

@@ -27,7 +27,7 @@ claimed AS (
     INSERT INTO intents (intent_id, pos_id, session_id, kind, outcome, ts_event_ns, body)
     SELECT message_id, $4, $5, 'ENTRY', $42, $23::bigint, $43 FROM first
 )
-SELECT trade_id FROM trade
+SELECT trade_id, $4::text AS pos_id FROM trade
 
 -- name: claim_unopened
 -- Keeps a position ($2) from being opened. No row where it is in the book. The caller holds the position's lock.

@@ -18,6 +18,7 @@ from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import lock_key
 from tradebus.kernel.time import ist_date
+from tradebus.store.postgres.together import StatementTogether
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 from tradebus.trading.states import OrderState, TradeState
@@ -31,17 +32,16 @@ class PostgresLedger:
     """See `services.execution.books.ports.Ledger`."""
 
     def __init__(self, store: Store) -> None:
-        self._store, self._pool = store, store.pool
+        self._pool = store.pool
+        self._opening = StatementTogether(store, _SQL["open_trade"], key_column="pos_id")
 
     async def open_trade(
         self, trade: Trade, step: TradeStep, approval: Message, *, outcome: str, transaction: Any = None
     ) -> bool:
         t, o = trade, trade.entry_order()
         lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
-        # Alone it is one statement and one round trip, on the way of every entry.
-        fetch_row = self._store.alone if transaction is None else transaction.connection.fetchrow
-        row = await fetch_row(
-            _SQL["open_trade"], lock_key(t.pos_id), CONSUMER, t.intent_id,
+        arguments = (
+            lock_key(t.pos_id), CONSUMER, t.intent_id,
             t.pos_id, t.session_id, t.user_id, t.strategy, t.symbol, t.instrument, t.side, t.state,
             t.quantity_requested, t.expected_price_paise, t.initial_stop_paise, t.stop_paise, t.target_paise,
             t.lot_size, t.tick_size_paise, t.max_slippage_pct, t.order_timeout_seconds, t.exit_reason, t.trace_id,
@@ -51,6 +51,10 @@ class PostgresLedger:
             *_columns(lines, 5),
             outcome, approval.model_dump(mode="json", exclude_none=True), t.group_id,
         )  # fmt: skip
+        if transaction is None:  # one statement and one round trip, on the way of every entry
+            row = await self._opening.run(t.pos_id, *arguments)
+        else:
+            row = await transaction.connection.fetchrow(_SQL["open_trade"], *arguments)
         t.trade_id = row["trade_id"] if row else None
         return row is not None
 

@@ -1,0 +1,81 @@
+"""One statement that many callers run at once, each as if it were alone: those that come while one is under way go
+together in the next, in one transaction and one durable commit.
+
+    caller ─┐
+    caller ─┼─► waiting ─► [ … ] one round trip ─► each its own row, or its own failure
+    caller ─┘
+
+Invariant (tested): what one caller's arguments spoil fails nobody else's.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from tradebus.store.store import Store
+
+_TOGETHER_MAX = 32
+# The arguments' fault, and so one caller's.
+_SPOILT = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, TypeError)
+
+
+def _answer() -> "asyncio.Future[asyncpg.Record | None]":
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    key: str
+    arguments: Sequence[object]
+    answer: "asyncio.Future[asyncpg.Record | None]" = field(default_factory=_answer)
+
+
+class StatementTogether:
+    """`statement` returns at most one row, which has what `run` was given as `key` in its column `key_column`."""
+
+    def __init__(self, store: Store, statement: str, *, key_column: str) -> None:
+        self._store, self._statement, self._key_column = store, statement, key_column
+        self._waiting: list[_Call] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def run(self, key: str, *arguments: object) -> asyncpg.Record | None:
+        """The row, None where there is none. Raises what Postgres raises; then nothing was written, or that is not
+        known."""
+        call = _Call(key, arguments)
+        self._waiting.append(call)
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+        return await call.answer
+
+    async def _send(self) -> None:
+        calls: list[_Call] = []
+        try:
+            while self._waiting:
+                # In one order everywhere: two processes that lock the same rows wait for each other in no circle.
+                calls = sorted(self._waiting[:_TOGETHER_MAX], key=lambda call: call.key)
+                del self._waiting[:_TOGETHER_MAX]
+                await self._together(calls)
+        finally:
+            for call in (*calls, *self._waiting):  # none is left unless this was cancelled
+                call.answer.cancel()
+            self._waiting.clear()
+            self._sending = None
+
+    async def _together(self, calls: Sequence[_Call]) -> None:
+        try:
+            rows = await self._store.each(self._statement, [call.arguments for call in calls])
+        except Exception as error:  # noqa: BLE001 - it is raised to whoever called
+            if len(calls) > 1 and isinstance(error, _SPOILT):
+                for call in calls:
+                    await self._together([call])
+                return
+            for call in calls:
+                if not call.answer.done():
+                    call.answer.set_exception(error)
+            return
+        found = {row[self._key_column]: row for row in rows}
+        for call in calls:
+            if not call.answer.done():
+                call.answer.set_result(found.get(call.key))
