@@ -1,4 +1,4 @@
-"""Reaching Redis: where it is, how to be let in, how long to be patient. redis-py reads the URL.
+"""Reaching Redis: where it is, how to be let in, how long to be patient.
 
 No text made here holds a password.
 """
@@ -6,11 +6,8 @@ No text made here holds a password.
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
 
-from redis.asyncio.connection import parse_url
-
+from tradebus.bus.redis.address import RedisAddress, address_of
 from tradebus.bus.redis.link import STALL_SECONDS, Dropped, Link, RedisRefused, Reply, checked, pack
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.kernel.rng import jittered
@@ -35,18 +32,16 @@ class Dialler:
         client_name: str = "tradebus",
     ) -> None:
         try:
-            options: dict[str, Any] = dict(parse_url(redis_url))
-            self._port = urlsplit(redis_url).port or 6379
+            address = address_of(redis_url)
         except ValueError as error:
             raise InvalidInput(
                 "REDIS_URL: not a Redis address, write redis://[user:password@]host:port/database"
             ) from error
         self.timers = timers
         self.retry_seconds, self._stall_seconds = retry_seconds, stall_seconds
-        self._path: str | None = options.get("path")
-        self._host: str = options.get("host") or "127.0.0.1"
-        self._ssl = _tls(options) if redis_url.startswith("rediss:") else None
-        self._hello = _hello(options, client_name)
+        self._path, self._host, self._port = address.path, address.host or "127.0.0.1", address.port or 6379
+        self._ssl = None if address.tls is None else _tls(address.tls)
+        self._hello = _hello(address, client_name)
         self.place = self._path or f"{self._host}:{self._port}"
 
     async def dial(self, pushed: Callable[[list[Reply]], None] | None = None) -> Link:
@@ -111,18 +106,18 @@ def back_off(attempt: int, timers: Timers) -> float:
     return jittered(delay, attempt, seed=timers.monotonic_ns())
 
 
-def _hello(options: dict[str, Any], client_name: str) -> list[bytes]:
+def _hello(address: RedisAddress, client_name: str) -> list[bytes]:
     commands: list[bytes] = []
-    password, username = options.get("password"), options.get("username")
+    username, password = address.username, address.password
     if password:
         commands.append(pack("AUTH", username, password) if username else pack("AUTH", password))
-    if options.get("db"):
-        commands.append(pack("SELECT", int(options["db"])))
+    if address.database:
+        commands.append(pack("SELECT", address.database))
     commands.append(pack("CLIENT", "SETNAME", client_name))
     return commands
 
 
-def _tls(options: dict[str, Any]) -> ssl.SSLContext:
+def _tls(options: dict[str, str]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
     if options.get("ssl_cert_reqs") == "none":
         context.check_hostname = False

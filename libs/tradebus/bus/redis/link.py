@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import hiredis
-from redis.exceptions import RedisError
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
@@ -37,7 +36,7 @@ class Dropped(Exception):
     """The connection was lost before the reply: the request may or may not have been carried out."""
 
 
-class RedisRefused(RedisError):
+class RedisRefused(Exception):
     """Redis answered a request with an error. The text is Redis's own and holds no argument of the request."""
 
 
