@@ -141,8 +141,6 @@ def test_a_demo_ends_by_itself_with_figures_and_leaves_files(shell: Shell, serve
     ("given", "options", "namespace"),
     [
         ({"TRADEBUS_FEED": "kite"}, (), "live"),
-        ({}, ("--feed", "kite"), "live"),
-        ({"TRADEBUS_FEED": "kite", "TRADEBUS_NAMESPACE": "mine"}, (), "mine"),
         ({"TRADEBUS_NAMESPACE": "mine"}, ("--feed", "kite"), "mine"),
     ],
 )
