@@ -91,12 +91,15 @@ def test_contracts_are_told_apart_by_their_keys_and_prices_are_as_old_as_their_t
 
 
 @pytest.mark.parametrize("broker", BROKERS)
-def test_a_login_as_another_account_replaces_the_first(box: Box, state: Path, broker: str) -> None:
+def test_a_login_as_another_account_takes_another_name(box: Box, state: Path, broker: str) -> None:
     url = getattr(box, f"{broker}_url")
-    for account in ("CLI001", "CLI009"):
-        reply = told("login", "--broker", broker, "--sandbox", box.admin_url, "--account", account, "--url", url)
-        assert reply["session"] == "VALID"
-        assert Credentials(state).get(broker).account == account
+    first = ("login", "--broker", broker, "--sandbox", box.admin_url, "--url", url)
+    assert told(*first, "--account", "CLI001")["session"] == "VALID"
+    refused = run(*first, "--account", "CLI009")
+    assert "is stored for account CLI001, and this login is of CLI009" in str(refused.exception)
+    assert Credentials(state).get(broker).account == "CLI001"
+    assert told(*first, "--account", "CLI009", "--credential", "another")["session"] == "VALID"
+    assert Credentials(state).get("another").account == "CLI009"
 
 
 @pytest.mark.parametrize("broker", BROKERS)
