@@ -12,6 +12,7 @@ from tradebus.contracts.records import TICK, Records, decode
 from tradebus.risk.terms import LastTraded
 
 SLICES_READ = 1_000  # after a start
+_TICKS_WAITING_MAX = 4_096
 _NEVER = 0
 
 
@@ -20,8 +21,11 @@ class LastTicksSeen:
 
     def __init__(self) -> None:
         self._rows: Records = np.zeros(256, TICK)
+        self._waiting: list[bytes] = []  # batches that nobody has asked about yet
+        self._ticks_waiting = 0
 
     def of(self, instrument: int) -> LastTraded | None:
+        self._fold()
         if not 0 <= instrument < self._rows.size:
             return None
         row = self._rows[instrument]
@@ -31,10 +35,20 @@ class LastTicksSeen:
         return LastTraded(ts_ns, int(row["price_paise"]), int(row["bid_paise"]), int(row["ask_paise"]))
 
     def take(self, batch: Records) -> None:
-        """A slice's ticks, as they came."""
-        numbers = batch["instrument"]
-        if not numbers.size:
+        """A slice's ticks, as they came. Looked at together with those after it: ticks are many, questions few."""
+        if not batch.size:
             return
+        self._waiting.append(batch.tobytes())  # small arrays of records are slow to put together
+        self._ticks_waiting += batch.size
+        if self._ticks_waiting >= _TICKS_WAITING_MAX:
+            self._fold()
+
+    def _fold(self) -> None:
+        if not self._waiting:
+            return
+        batch = np.frombuffer(b"".join(self._waiting), TICK)
+        self._waiting, self._ticks_waiting = [], 0
+        numbers = batch["instrument"]
         if int(numbers.max()) >= self._rows.size:
             grown = np.zeros(2 * int(numbers.max()) + 1, TICK)
             grown[: self._rows.size] = self._rows

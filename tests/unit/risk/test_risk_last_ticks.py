@@ -99,14 +99,25 @@ BATCHES = st.lists(
 @given(BATCHES)
 def test_the_last_tick_is_the_newest_and_of_equals_the_one_that_came_last(batches: list[list[Any]]) -> None:
     seen, known = LastTicksSeen(), dict[int, tuple[int, int]]()
-    for batch in batches:
+    for number, batch in enumerate(batches):
         seen.take(ticks(*batch))
+        if number % 3 == 1:
+            seen.of(0)  # whoever asks between changes nothing
         for ts_ns, instrument, price in batch:
             if ts_ns >= known.get(instrument, (0, 0))[0]:
                 known[instrument] = (ts_ns, price)
     for instrument in range(-1, 700):
         found = seen.of(instrument)
         assert (None if found is None else (found.ts_ns, found.price_paise)) == known.get(instrument)
+
+
+def test_more_ticks_than_wait_for_a_question_are_all_counted() -> None:
+    seen = LastTicksSeen()
+    for second in range(50):
+        seen.take(every_second(at("10:00") + second * SECOND, STOCK, [50_000 + second] * 200))
+    found = seen.of(STOCK.instrument_id)
+    assert found is not None
+    assert (found.ts_ns, found.price_paise) == (at("10:00") + 248 * SECOND, 50_049)
 
 
 def test_slices_that_cannot_be_read_are_passed_over() -> None:
