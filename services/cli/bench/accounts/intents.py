@@ -32,7 +32,7 @@ class TradedFuture:
         )  # fmt: skip
 
 
-class Intents:
+class BenchIntents:
     """Approvals in the market's time. A session has its face's name."""
 
     def __init__(self, future: TradedFuture, clock: SandboxClock) -> None:

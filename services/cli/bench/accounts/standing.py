@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from services.cli.bench.accounts.heard import PROTECTED, Heard
-from services.cli.bench.accounts.intents import KEY, START, Intents, TradedFuture, outgoing
+from services.cli.bench.accounts.intents import KEY, START, BenchIntents, TradedFuture, outgoing
 from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
 from services.cli.brokers.sandbox_process import ADMIN, FACES, broker_addresses, sandbox_spec
 from services.cli.stack.children import Child, ServiceSpec, free_port
@@ -42,7 +42,7 @@ class AccountsStack:
     """`execution` is started and killed by whoever measures."""
 
     def __init__(
-        self, admin: SandboxAdmin, *, store: Store, bus: RedisBus, execution: Child, intents: Intents, heard: Heard
+        self, admin: SandboxAdmin, *, store: Store, bus: RedisBus, execution: Child, intents: BenchIntents, heard: Heard
     ) -> None:
         self.admin, self.store, self.bus, self.execution, self.heard = admin, store, bus, execution, heard
         self._intents = intents
@@ -125,7 +125,7 @@ async def standing(urls: ServerUrls, folder: Path, *, namespace: str) -> AsyncIt
             heard = Heard(bus)
             hearing = asyncio.create_task(heard.run())
             made = AccountsStack(
-                admin, store=store, bus=bus, execution=execution, intents=Intents(future, clock), heard=heard
+                admin, store=store, bus=bus, execution=execution, intents=BenchIntents(future, clock), heard=heard
             )
             await started(execution)
             await _start_sessions(made, future)
