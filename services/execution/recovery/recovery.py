@@ -41,7 +41,10 @@ class TradeRecovery:
 
     async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:
         """Takes over the positions of instances whose heart has stopped. They are strays until recovered."""
-        return await self._ledger.adopt_orphans(self._roster.owner, silent_seconds=silent_seconds)
+        adopted = await self._ledger.adopt_orphans(self._roster.owner, silent_seconds=silent_seconds)
+        for pos_id in adopted:
+            self._commits.forget(pos_id)  # a copy of when it was ours before knows nothing of what was decided since
+        return adopted
 
     def questions(self) -> list[tuple[str, str, str]]:
         """Orders (position, session, id) to be looked up."""
@@ -67,6 +70,8 @@ class TradeRecovery:
             self._commits.forget(pos_id)  # what is under way is answered first
             return
         await self._keeper.change(pos_id, decisions.only_own)
+        # As it is by now: who had it before may have come back, and decided on more, while it was read.
+        trade = self._roster.alive.get(pos_id, trade)
         for order in [order for order in trade.orders if not order.ended]:
             await self.resolve(pos_id, order.order_id, now_ns=now_ns)
         async with self._commits.lock(pos_id):

@@ -92,7 +92,8 @@ class Commits:
         """Applies one change. None where there is no such trade. With `intent_id` it is made once, however often it is
         asked for. Raises Stale where other instances change the trade all the time."""
         for _ in range(_ATTEMPTS):
-            trade = self.roster.alive.get(pos_id) or await self.load(pos_id)
+            known = self.roster.alive.get(pos_id)
+            trade = known or await self.load(pos_id)
             if trade is None:
                 return None
             step = TradeStep(cause_id=message.event_id if message else None)
@@ -122,8 +123,9 @@ class Commits:
             if step.fills:
                 self._traded(trade, len(step.fills))
             self.remember(trade)
-            if taken_over:
+            if taken_over or known is None:
                 self._inherit(trade, step)
+            if taken_over:
                 await self._follow(trade)
             return step.requests
         raise Stale(pos_id)
@@ -176,7 +178,7 @@ class Commits:
                 self._emit(tx, step)
 
     def _inherit(self, trade: Trade, step: TradeStep) -> None:
-        """Another instance decided on what is still without an answer, and may have sent it or not."""
+        """Another instance, or an earlier life, decided on what is still without an answer: it may have left or not."""
         ours = {request.order_id for request in step.requests}
         waiting = [one.order_id for one in trade.orders if one.state is OrderState.PENDING]
         self.inherited |= {(trade.pos_id, order_id) for order_id in waiting if order_id not in ours}

@@ -6,6 +6,7 @@ from testkit.drill import drilled, killed_before, late, play_plan, trade, violat
 
 from services.cli.drill.exchange.faults import Mishap, NetworkFault
 from services.cli.drill.running.plan import EXECUTION, SECOND
+from services.cli.drill.simulation.points import ASKING, COMMITTING, Strike
 
 __all__ = ["drilled"]
 
@@ -48,3 +49,18 @@ def test_a_position_whose_stop_does_not_grow_in_time_is_left_within_five_seconds
         assert result.known == ()
         met += result.faults.get("delay", 0)
     assert met > 0
+
+
+def test_who_recovers_a_trade_looks_up_what_was_added_to_it_while_it_was_read(drilled: Path) -> None:
+    # Both instances stand still for a minute; the second comes back, and decides on an exit, as the first adopts.
+    stands_still = (
+        Strike(SECOND, COMMITTING, 25, stopped_seconds=68.22486532070572),
+        Strike(EXECUTION, ASKING, 1, words="(EXIT", stopped_seconds=54.9131239957223),
+    )
+    plan = written_plan(
+        trade(0, name="call", lots=12, at=7.244238843036159, exit_after=9.833680548203885, stop_share=0.0055647591),
+        trade(1, name="call", at=8.640273677901604, exit_after=3.140166719552041, stop_share=0.0145079818),
+        strikes=stands_still, mishaps=(Mishap("(STOP", NetworkFault.ACCEPT_THEN_DROP, 2),), seed=226,
+        processes=(EXECUTION, SECOND),
+    )  # fmt: skip
+    assert violated(play_plan(plan, drilled)) == []
