@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 
 from services.cli.drill.running.invariants import Invariant
-from services.cli.drill.running.plan import DrillPlan, plan_of
+from services.cli.drill.running.plan import BROKERS, DrillPlan, plan_of
 from services.cli.drill.running.play import DrillResult, DrillRun, drill_settings
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.kernel.clock import process_ns
@@ -28,7 +28,6 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 _PIECE = 20
 _YOUNG_OBJECTS = 50_000  # a run makes and drops many: collected seldom
-BROKERS = ("kite", "dhan", "upstox")
 
 
 @dataclass(frozen=True, slots=True)

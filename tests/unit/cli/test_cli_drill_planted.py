@@ -73,7 +73,7 @@ def test_absence_that_is_concluded_from_a_network_error_is_found(
         return Lookup(self.report(account, line, await self.fills(line.order_id)), definitive=True)
 
     monkeypatch.setattr(BookReader, "find_by_tag", looked_up)
-    result = next(found(drilled, first=150))
+    result = next(found(drilled, first=430))
     assert invariants(result) & {Invariant.DUPLICATE_ORDERS, Invariant.STOPPED_WITH_ORDERS, Invariant.BOOKS_DIFFER}
 
 
@@ -85,7 +85,7 @@ def test_a_second_owner_after_a_pause_is_found(drilled: Path, monkeypatch: pytes
     monkeypatch.setattr(Pulse, "leaves", leaves)
     monkeypatch.setattr(Pulse, "is_silent", False)
     monkeypatch.setattr(network, "LATE_NS", 10**15)
-    result = next(found(drilled, first=80))
+    result = next(found(drilled, first=115))
     assert Invariant.DUPLICATE_ORDERS in invariants(result)
 
 

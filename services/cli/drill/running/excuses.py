@@ -13,7 +13,7 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 _RECOVERING_NS = NANOSECONDS_PER_SECOND  # a new life has read its book by then
 _ORPHAN_NS = 17 * NANOSECONDS_PER_SECOND  # 15 s of silence, found at a look a second later
-_PROTECTION_NS = 30 * NANOSECONDS_PER_SECOND  # the average that an option's price protection is measured from
+_PROTECTION_NS = 65 * NANOSECONDS_PER_SECOND  # until it is tried again, at the latest
 NOBODY, LOST_EXIT, PROTECTION, AWAY = (
     "no execution ran", "the answer to an exit was lost", "price protection took the exit back", "the broker was away",
 )  # fmt: skip

@@ -1,13 +1,16 @@
 """What befalls everybody in a run, besides what strikes one process at a point.
 
-market   a jump                    servers  Postgres away, its answers lost, Redis away, Redis without its data
-broker   away, login ended, order streams cut          processes  stopped for a while (SIGSTOP)
+market     a jump, a stop that somebody cancels or raises at the broker's terminal
+servers    Postgres away, its answers lost, Redis away, Redis without its data
+broker     away, login ended, order streams cut
+processes  stopped for a while (SIGSTOP)
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.cli.drill.running.lives import DrillWorld, ServiceLives
 from services.cli.drill.running.plan import PlannedEvent
+from services.cli.drill.running.terminal import TerminalHands
 from services.sandbox.exchange import SandboxExchange
 from tradebus.waiting.timers import sleep
 
@@ -21,10 +24,12 @@ class Happenings:
         self.away_ns: list[list[int]] = []
         self.paused_ns: list[list[int]] = []
         self.counted: dict[str, int] = {}
+        hands = TerminalHands(world, exchange)
         self._kinds: Mapping[str, Callable[[PlannedEvent], Awaitable[None]]] = {
             "shock": self._shock, "postgres away": self._postgres_away, "answers lost": self._answers_lost,
             "redis away": self._redis_away, "redis lost": self._redis_lost, "broker away": self._broker_away,
             "login ended": self._login_ended, "streams cut": self._streams_cut, "stopped": self._stopped,
+            "stop cancelled by hand": hands.cancel_stop, "stop raised by hand": hands.raise_stop,
         }  # fmt: skip
 
     @property

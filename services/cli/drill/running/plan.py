@@ -17,16 +17,19 @@ from services.cli.drill.simulation.points import (
     Strike,
 )
 
+BROKERS = ("kite", "dhan", "upstox")
 EXECUTION, SECOND = "execution-1", "execution-2"
 TRADING_SECONDS = 20.0
 # How often a process comes to a point in a run, roughly: strikes are drawn below it.
 _VISITS = {COMMITTING: 60, COMMITTED: 60, ASKING: 40, ANSWERED: 40, PUBLISHING: 20, ACKNOWLEDGING: 12}
 _STOPPED_SECONDS = 70.0
+_JUMPS = (0.004, 0.004, 0.015)  # the larger: options fall through their price protection
 _SIZES = (1, 1, 1, 6)  # the larger fill in parts, over seconds
 # How long what befalls everybody may last.
 _LONGEST_SECONDS = {
     "postgres away": 6.0, "answers lost": 1.0, "redis away": 8.0, "redis lost": 1.0, "broker away": 12.0,
     "login ended": 12.0, "streams cut": 1.0, "stopped": _STOPPED_SECONDS,
+    "stop cancelled by hand": 1.0, "stop raised by hand": 1.0,
 }  # fmt: skip
 
 
@@ -75,14 +78,14 @@ class DrillPlan:
 def plan_of(seed: int) -> DrillPlan:
     """The run of a seed."""
     draws = Draws(seed, "plan")
-    sessions = {f"s{number + 1}": "kite" for number in range(1 + draws.below(2))}
+    sessions = {f"s{number + 1}": draws.one_of(BROKERS) for number in range(1 + draws.below(3))}
     trades = tuple(_trade(draws, number, list(sessions)) for number in range(1 + draws.below(4)))
     processes = (EXECUTION, SECOND) if draws.chance(0.3) else (EXECUTION,)
     strikes = [_strike(draws, processes) for _ in range(draws.below(4))]
     if len(processes) > 1 and draws.chance(0.4):
         strikes.append(_pause(draws, processes))
     events = [
-        PlannedEvent("shock", draws.between(4, TRADING_SECONDS), share=draws.between(-0.004, 0.004))
+        PlannedEvent("shock", draws.between(4, TRADING_SECONDS), share=draws.one_of(_JUMPS) * draws.between(-1, 1))
         for _ in range(draws.below(3))
     ]
     if draws.chance(0.5):
