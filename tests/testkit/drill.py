@@ -33,7 +33,7 @@ def trade(number: int = 0, *, session: str = "s1", name: str = "share", at: floa
 
 def written_plan(*trades: PlannedTrade, seed: int = 7, **more: Any) -> DrillPlan:
     """Nothing goes wrong but what `more` says."""
-    sessions = {one.session: "kite" for one in trades}
+    sessions = more.pop("sessions", {one.session: "kite" for one in trades})
     given: dict[str, Any] = {"strikes": (), "events": (), "rates": {}, "stream_rates": {}, **more}
     return DrillPlan(seed, MORNING, sessions, trades, **given)
 

@@ -23,7 +23,7 @@ from tradebus.contracts.streams import ORDERS
 from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade, refuse_trade
 from tradebus.execution.roster import Roster
-from tradebus.execution.step import Request, TradeStep
+from tradebus.execution.step import Place, Request, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
 from tradebus.runtime.rendering import fact_of, message_of
@@ -179,7 +179,7 @@ class Commits:
 
     def _inherit(self, trade: Trade, step: TradeStep) -> None:
         """Another instance, or an earlier life, decided on what is still without an answer: it may have left or not."""
-        ours = {request.order_id for request in step.requests}
+        ours = {request.order_id for request in step.requests if isinstance(request, Place)}
         waiting = [one.order_id for one in trade.orders if one.state is OrderState.PENDING]
         self.inherited |= {(trade.pos_id, order_id) for order_id in waiting if order_id not in ours}
 

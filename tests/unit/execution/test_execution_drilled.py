@@ -5,8 +5,8 @@ from pathlib import Path
 from testkit.drill import drilled, killed_before, late, play_plan, trade, violated, written_plan
 
 from services.cli.drill.exchange.faults import Mishap, NetworkFault
-from services.cli.drill.running.plan import EXECUTION, SECOND
-from services.cli.drill.simulation.points import ASKING, COMMITTING, Strike
+from services.cli.drill.running.plan import EXECUTION, SECOND, PlannedEvent
+from services.cli.drill.simulation.points import ANSWERED, ASKING, COMMITTED, COMMITTING, Strike
 
 __all__ = ["drilled"]
 
@@ -62,5 +62,19 @@ def test_who_recovers_a_trade_looks_up_what_was_added_to_it_while_it_was_read(dr
         trade(1, name="call", at=8.640273677901604, exit_after=3.140166719552041, stop_share=0.0145079818),
         strikes=stands_still, mishaps=(Mishap("(STOP", NetworkFault.ACCEPT_THEN_DROP, 2),), seed=226,
         processes=(EXECUTION, SECOND),
+    )  # fmt: skip
+    assert violated(play_plan(plan, drilled)) == []
+
+
+def test_a_stop_that_was_dropped_unsent_is_looked_up_although_it_was_to_grow_meanwhile(drilled: Path) -> None:
+    # A stop waits for its account as Redis goes away and the trade is forgotten; the next fill reads it anew.
+    plan = written_plan(
+        trade(1, name="call", lots=12, at=6.637781555209724, exit_after=6.926297783864011, stop_share=0.0151541389),
+        trade(2, session="s3", name="put", lots=3, at=1.9640299463974602, stop_share=0.0134714244),
+        strikes=(
+            Strike(EXECUTION, COMMITTED, 43, stopped_seconds=12.87868191133499), Strike(EXECUTION, ANSWERED, 17),
+        ),
+        events=(PlannedEvent("redis away", 17.691323000741235, seconds=2.2266275039675847),),
+        sessions={"s1": "kite", "s2": "upstox", "s3": "dhan"}, seed=5000093,
     )  # fmt: skip
     assert violated(play_plan(plan, drilled)) == []

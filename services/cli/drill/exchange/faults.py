@@ -73,7 +73,7 @@ class Weather:
 
     def fate(self, what: str, *, reads: bool) -> Fate:
         """Of one request; `reads` says whether it asks for a book."""
-        fated = self._fated(what)
+        fated = self._fated(what) if self.is_bad else None
         if fated is not None:
             return fated
         draws = self.draws

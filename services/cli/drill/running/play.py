@@ -205,7 +205,7 @@ class DrillRun:
             end_ns=self.loop.machine.now_ns(),
         )  # fmt: skip
         faults_ns = [at_ns for network in self.networks.values() for at_ns in network.weather.times_ns]
-        faults_ns += [*self.happenings.times_ns, *(span[0] for span in self._stopped_ns)]
+        faults_ns += [*self.happenings.times_ns, *(at_ns for span in self._stopped_ns for at_ns in span)]
         faults_ns += [span[0] for one in self.lives for span in one.down_ns]
         for found in unprotected(spans, why, faults_ns):
             if isinstance(found, Violation):
