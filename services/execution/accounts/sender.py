@@ -137,6 +137,8 @@ class Sender:
                 held_ns = min(held_ns or admission.wait_ns, admission.wait_ns)
             elif admission.reason:
                 self._refuse(chosen, chosen.ask, admission)
+            elif chosen.one.pos_id not in self._roster.alive:
+                continue  # forgotten while it was asked for: whoever recovers it finds what was not sent
             else:
                 urgent = self._next(shut)  # something may have come meanwhile, and may use this admission
                 if urgent is not None and urgent.ask is not None and _is_counted_alike(urgent.ask, chosen.ask):

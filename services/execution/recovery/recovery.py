@@ -27,8 +27,9 @@ class TradeRecovery:
     async def strays(self) -> list[tuple[str, str]]:
         """Positions, with their sessions, that this instance owns and does not have in memory: of an earlier life,
         adopted, or forgotten in the middle of something that failed. Forgets those that another instance owns now."""
+        known = set(self._roster.alive)  # before: what is opened while the book answers is not in its answer
         owned = await self._ledger.alive(self._roster.owner)
-        for pos_id in self._roster.alive.keys() - owned.keys():
+        for pos_id in known - owned.keys():
             self._commits.forget(pos_id)
         doubts = self._sending.doubts
         doubts -= {doubt for doubt in doubts if doubt[0] not in owned}
@@ -36,7 +37,7 @@ class TradeRecovery:
         return [
             (pos_id, session_id)
             for pos_id, session_id in owned.items()
-            if pos_id not in self._roster.alive and not waiting(pos_id)
+            if pos_id not in self._roster.alive and pos_id not in self._keeper.opening and not waiting(pos_id)
         ]
 
     async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:

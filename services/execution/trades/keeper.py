@@ -42,6 +42,7 @@ class Keeper:
         self.commits, self.roster, self.quarantine = commits, commits.roster, quarantine
         self._sending, self._contracts, self._publish = sending, contracts, publish
         self._senders: Senders | None = None
+        self.opening: set[str] = set()  # positions that the book may have already, and the roster not yet
 
     def connect(self, senders: Senders) -> None:
         """Requests of sessions that have a sender go there."""
@@ -50,8 +51,13 @@ class Keeper:
     async def open(self, approval: EntryApproval, *, refusal: str | None, at_ns: int) -> None:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one."""
         contract = await self._contracts.of(approval.instrument, ist_date(at_ns))
-        async with self.commits.lock(approval.pos_id or ""):
-            opened = await self.commits.open(approval, contract=contract, refusal=refusal, at_ns=at_ns)
+        pos_id = approval.pos_id or ""
+        async with self.commits.lock(pos_id):
+            self.opening.add(pos_id)
+            try:
+                opened = await self.commits.open(approval, contract=contract, refusal=refusal, at_ns=at_ns)
+            finally:
+                self.opening.discard(pos_id)
             if opened is not None:
                 await self.dispatch(opened[0].pos_id, opened[1])
 

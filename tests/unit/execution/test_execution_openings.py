@@ -1,6 +1,7 @@
 """Approved entries at a broker that come together: each is opened and sent once, and what comes behind them finds
 them in the book."""
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -8,6 +9,7 @@ from testkit.broker_life import BrokerLife
 from testkit.execution_brokers import TEN, approval, exit_of, spec
 from testkit.fake_broker import FakeBroker
 
+from services.execution.books.memory import MemoryLedger
 from tradebus.store.memory_book import MemoryBook
 from tradebus.trading.states import OrderState, TradeState
 
@@ -102,3 +104,24 @@ async def test_a_life_that_ends_among_them_leaves_the_rest_to_the_next(around) -
         await life.order("ENTRY", "OPEN")
     async with BrokerLife(around, broker, reconcile_seconds=60, order_limit_scale=100) as life:
         await all_are_certain(life, broker)
+
+
+async def test_housekeeping_that_looked_before_they_were_opened_forgets_none(around, monkeypatch) -> None:
+    """What the book answers may be older than what was opened while it answered."""
+    alive = MemoryLedger.alive
+
+    async def slowly(ledger: MemoryLedger, owner: str) -> dict[str, str]:
+        found = await alive(ledger, owner)
+        await asyncio.sleep(0.03)
+        return found
+
+    monkeypatch.setattr(MemoryLedger, "alive", slowly)
+    broker = FakeBroker()
+    beginning = BrokerLife(around, broker, reconcile_seconds=60)  # entries wait for their second
+    beginning.settings["EXECUTION_HOUSEKEEPING_SECONDS"] = 0.01
+    async with beginning as life:
+        await life.started(spec())
+        for entry in ENTRIES:
+            await life.send(entry)
+            await life.time_passes(0.02)
+        await all_rest(life, broker)

@@ -309,3 +309,22 @@ async def test_a_sender_whose_task_has_ended_is_started_again_with_what_waits_th
         await life.send(approval(2))
         await life.order("ENTRY", "OPEN", of=approval(2))
         assert not [one.problem for one in life.life.service.troubles if one.problem is not None]
+
+
+async def test_a_trade_that_is_forgotten_while_its_request_is_asked_for_ends_nothing():
+    desk = Desk()
+    admit = desk.pacing.admit
+
+    async def forgetting(account: str, ask: OrderAsk) -> Admission:
+        desk.roster.forget("gone")
+        return await admit(account, ask)
+
+    desk.pacing.admit = forgetting
+    running = asyncio.create_task(desk.sender.run())
+    desk.entry("gone")
+    await passes(desk.timers, 0.0)
+    desk.entry("later")
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["later"]
+    assert not running.done()
+    running.cancel()
