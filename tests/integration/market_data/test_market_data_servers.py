@@ -89,7 +89,7 @@ async def test_a_brokers_day_is_registered_published_and_stored_and_its_gap_is_f
     broker = FakeBroker()
     broker.candles["NIFTY26NOVFUT"] = minute_candles(TEN, [2_700_000] * 60)
     broker.candles["RELIANCE"] = minute_candles(TEN, [140_000] * 60)
-    async with running(broker, tmp_path, bus, store, timers=WALL_TIMERS, feed_silent_seconds=0.3) as live:
+    async with running(broker, tmp_path, bus, store, timers=WALL_TIMERS, feed_silent_seconds=1.0) as live:
         await live.quote(0, [1, 2], [2_600_000, 2_600_500])
         await ticked(bus)
         (gap, *_) = await told(bus, "DATA_GAP")
