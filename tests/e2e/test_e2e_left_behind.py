@@ -61,9 +61,11 @@ class Market:
         self.now_ns = at("10:00")
         self._prices = np.full(len(STOCKS), PRICE, np.int64)
 
-    def fall(self) -> None:
-        """All but two stocks, from the next slice on."""
-        self._prices[:STAYS] = FALLEN
+    async def falls(self, around: Around) -> None:
+        """All but two stocks, a few in each slice: what a slice leads to is one publish, and must fit a stream."""
+        for stock in range(0, STAYS, 8):
+            self._prices[stock : stock + 8] = FALLEN
+            await self.goes_on(around)
 
     async def goes_on(self, around: Around, slices: int = 1) -> None:
         for _ in range(slices):
@@ -164,7 +166,7 @@ async def test_who_is_gone_for_good_holds_up_nobody_and_who_comes_back_is_right(
         os.kill(risk.pid, signal.SIGKILL)
         await risk.wait()
 
-        market.fall()
+        await market.falls(around)
         await market.goes_on(around, SLICES)
         await commands_go_on(around)
         await until_closed(around, market, STAYS, first)

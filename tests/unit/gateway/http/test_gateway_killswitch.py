@@ -26,7 +26,9 @@ async def test_kill_reaches_services_and_listeners_once_and_again_when_pressed_a
 
 async def test_the_file_engages_it(gateway: Gateway) -> None:
     gateway.settings.state_dir.mkdir(parents=True, exist_ok=True)
-    gateway.settings.kill_file.write_text("the feed is mad\nsecond line")
+    written = gateway.settings.state_dir / "written"  # whole, before the gateway sees it
+    written.write_text("the feed is mad\nsecond line")
+    written.rename(gateway.settings.kill_file)
     event = await gateway.event("KILL_SWITCH")
     assert event["reason"] == "the feed is mad"
     stands = await kill_switch_book(gateway.book).read()
