@@ -38,16 +38,24 @@ class StatementTogether:
     def __init__(self, store: Store, statement: str, *, key_column: str) -> None:
         self._store, self._statement, self._key_column = store, statement, key_column
         self._waiting: list[_Call] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None  # held, or nobody would
+        self._is_busy = False
 
     async def run(self, key: str, *arguments: object) -> asyncpg.Record | None:
         """The row, None where there is none. Raises what Postgres raises; then nothing was written, or that is not
         known."""
-        call = _Call(key, arguments)
-        self._waiting.append(call)
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send())
-        return await call.answer
+        if self._is_busy:
+            call = _Call(key, arguments)
+            self._waiting.append(call)
+            return await call.answer
+        self._is_busy = True  # alone, nothing stands between it and the server
+        try:
+            return await self._store.alone(self._statement, *arguments)
+        finally:
+            if self._waiting:
+                self._sending = asyncio.create_task(self._send())
+            else:
+                self._is_busy = False
 
     async def _send(self) -> None:
         calls: list[_Call] = []
@@ -61,7 +69,7 @@ class StatementTogether:
             for call in (*calls, *self._waiting):  # none is left unless this was cancelled
                 call.answer.cancel()
             self._waiting.clear()
-            self._sending = None
+            self._is_busy = False
 
     async def _together(self, calls: Sequence[_Call]) -> None:
         try:
