@@ -57,6 +57,7 @@ class RestingAccount:
 
     name: str
     told: asyncio.StreamWriter
+    account: str = ""
     placed: dict[str, BrokerOrder] = field(default_factory=dict)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -99,9 +100,10 @@ class RestingAccount:
         return []
 
     async def check(self) -> SessionState:
+        self.account = self.name
         return SessionState.VALID
 
-    def login_url(self) -> str | None:
+    def login_url(self, *, redirect: str = "", state: str = "") -> str | None:
         return None
 
     async def complete_login(self, answer: str) -> str:
