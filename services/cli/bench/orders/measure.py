@@ -143,7 +143,7 @@ async def _standing(
         await _register(store)
         await supervisor.start(list(modules))
         started = [_spec(number, accounts) for number in range(sessions)]
-        await start_sessions(store, bus, started, now_ns=clock.now_ns(), services=1 + processes)
+        await start_sessions(store, bus, started, now_ns=clock.now_ns(), services=2)
         yield bus
     finally:
         pricing.cancel()
