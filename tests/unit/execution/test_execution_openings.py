@@ -112,7 +112,7 @@ async def test_housekeeping_that_looked_before_they_were_opened_forgets_none(aro
 
     async def slowly(ledger: MemoryLedger, owner: str) -> dict[str, str]:
         found = await alive(ledger, owner)
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.03)  # longer than it takes to open one: its answer is older than that
         return found
 
     monkeypatch.setattr(MemoryLedger, "alive", slowly)
