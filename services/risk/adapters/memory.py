@@ -66,8 +66,7 @@ class MemoryRiskBook:
                 await self._sessions.participate(tx, session_id, service=CONSUMER)
 
     async def record(self, record: MessageEffect) -> bool:
-        async with self._book.begin() as tx:
-            return await self._write(tx, record)
+        return (await self.record_all([record]))[0]
 
     async def record_all(self, records: Sequence[MessageEffect]) -> list[bool]:
         async with self._book.begin() as tx:

@@ -4,6 +4,7 @@ Hashes of futures and tasks are numbers of the loop's: sets of them are walked i
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
@@ -38,7 +39,7 @@ class SimulatedTask(asyncio.Task[Any]):
         return self._number
 
 
-class TurnsOfAsyncio:
+class TurnsOfAsyncio(ABC):
     """The half of the loop that asyncio sees. `world` is the process of whatever belongs to no other."""
 
     machine: SimulatedTimers
@@ -57,9 +58,9 @@ class TurnsOfAsyncio:
         self._numbers += 1
         return self._numbers
 
+    @abstractmethod
     def post(self, process: SimulatedProcess, step: LoopStep) -> None:
         """The process has one thing more to do."""
-        raise NotImplementedError
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
         context = copy_context() if context is None else context
