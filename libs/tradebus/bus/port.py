@@ -152,6 +152,9 @@ class Bus(Protocol):
         that has been silent for minutes where the stream's entries are in Postgres too. On a live dense stream nobody
         is waited for: the oldest entries go, and a reader that had not read them is told (`Entry.after_gap`)."""
 
+    def at_most(self, stream: str) -> int:
+        """Entries of the stream that one publish may well have: it finds room while most of the stream is unread."""
+
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> Subscription: ...
 
     async def leave(self, streams: Sequence[str], *, group: str) -> None:

@@ -17,7 +17,7 @@ is new on a full stream starts with what is left of it.
 """
 
 import logging
-from collections.abc import ItemsView, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tradebus.bus.port import DEAD_LETTERS_MAX, GroupState, Outgoing, dead_letter_stream
@@ -45,6 +45,11 @@ class Credit:
     def full_at(self) -> int:
         """The depth at which publishers wait."""
         return self.max_entries * 3 // 4
+
+    @property
+    def at_most(self) -> int:
+        """Entries that one publish may well have."""
+        return max(1, self.max_entries // 4)
 
     @property
     def half(self) -> int:
@@ -127,6 +132,19 @@ def counts_of(outgoing: Sequence[Outgoing]) -> ItemsView[str, int]:
     for one in outgoing:
         counts[one.stream] = counts.get(one.stream, 0) + 1
     return counts.items()
+
+
+def portions(outgoing: Sequence[Outgoing], at_most: Callable[[str], int]) -> Iterator[Sequence[Outgoing]]:
+    """The same in the same order, in parts of which none has more of a stream than `at_most` says; none where there is
+    nothing."""
+    start, counts = 0, dict[str, int]()
+    for end, one in enumerate(outgoing):
+        if counts.get(one.stream, 0) >= at_most(one.stream):
+            yield outgoing[start:end]
+            start, counts = end, {}
+        counts[one.stream] = counts.get(one.stream, 0) + 1
+    if outgoing:
+        yield outgoing[start:]
 
 
 def limit_of(stream: str, overrides: Mapping[str, int]) -> int:

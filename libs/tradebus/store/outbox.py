@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Sequence
 
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
+from tradebus.bus.pressure import portions
 from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 
 _SWEEP_ROWS = 500
-_FLUSH_ENTRIES = 5_000  # in one publish: far below what any stream takes at once
 
 
 class Outbox:
@@ -53,11 +53,11 @@ class Outbox:
             await backlog.settle()
             rows = backlog.take()
             try:
-                while len(rows) > _FLUSH_ENTRIES:  # after a long absence of the bus
-                    await self._bus.publish([row.outgoing for row in rows[:_FLUSH_ENTRIES]])
-                    self._store.published(rows[:_FLUSH_ENTRIES])
-                    rows = rows[_FLUSH_ENTRIES:]
-                outgoing = [*(row.outgoing for row in rows), *then]
+                *before, outgoing = self._portions([*(row.outgoing for row in rows), *then]) or [()]
+                for portion in before:
+                    await self._bus.publish(portion)
+                    self._store.published(rows[: len(portion)])
+                    rows = rows[len(portion) :]
                 if ack is not None:
                     subscription, entries = ack
                     await subscription.publish_and_ack(outgoing, entries)
@@ -103,6 +103,10 @@ class Outbox:
 
     async def _publish_left(self, ids: Sequence[int]) -> int:
         async with self._store.taking_left(ids) as rows:
-            if rows:
-                await self._bus.publish([row.outgoing for row in rows])
+            for portion in self._portions([row.outgoing for row in rows]):
+                await self._bus.publish(portion)
         return len(rows)
+
+    def _portions(self, outgoing: Sequence[Outgoing]) -> list[Sequence[Outgoing]]:
+        """What many trades lead to at once, or a long absence of the bus, may be more than a stream takes at once."""
+        return list(portions(outgoing, self._bus.at_most))

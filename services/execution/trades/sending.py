@@ -15,6 +15,7 @@ from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
+from tradebus.execution.leaving.exits import fits_what_is_held
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, Request
 from tradebus.execution.trade import Order, Trade
@@ -88,11 +89,11 @@ class Sending:
 
     def is_unwanted(self, trade: Trade, order: Order, now_ns: int) -> bool:
         """Whether an order that has not left is not to be sent any more: an entry where somebody wants out or its time
-        is over, a stop where the position is being left without it."""
+        is over, a stop where the position is being left without it, an exit of more than is held by now."""
         if order.role is OrderRole.STOP:
             return trade.exit_reason is not None
-        if order.role is not OrderRole.ENTRY:
-            return False
+        if order.role is OrderRole.EXIT:
+            return not fits_what_is_held(trade, order)
         if trade.exit_reason is not None or self._closed(trade.session_id):
             return True
         return decisions.outdated(trade, order, now_ns)
@@ -134,6 +135,8 @@ class Sending:
         if asked and not await self._pulse.leaves(trade, order, at_ns=max(order.placed_ns, now_ns)):
             _log.error("another instance has taken the trade over, its order is not ours to send", pos_id=trade.pos_id)
             return None
+        if asked and self.is_unwanted(trade, order, now_ns):  # by what was heard while the book was asked
+            return decisions.absent(order.order_id, max(order.placed_ns, now_ns), seen=order.state)
         outcome = await self.gateway.place(decisions.order_request(trade, order))
         return decisions.answered(order, request, outcome)
 

@@ -41,6 +41,7 @@ class Refusing:
     def __init__(self, bus: Bus, *, times: int) -> None:
         self._bus = bus
         self._times = times
+        self.at_most = bus.at_most
 
     async def publish(self, outgoing: Sequence[Outgoing]) -> None:
         if self._times:
@@ -58,6 +59,16 @@ async def test_flush_publishes_in_the_order_of_the_commits_then_the_watermark(bo
     assert [entry.body for entry in entries[:3]] == expected(1, 2, 3)
     assert [entry.kind for entry in entries] == ["PAUSE_TRADING"] * 3 + ["watermark"]
     assert entries[3].watermark_ns == 9
+
+
+async def test_what_is_more_than_a_stream_takes_at_once_goes_out_in_parts_and_in_order(book: Book) -> None:
+    small = MemoryBus(timers=WALL_TIMERS, max_entries={STREAM: 16})
+    outbox = Outbox(book, small, timers=WALL_TIMERS)
+    await commit(book, *range(100))
+    await outbox.flush(then=[Outgoing(STREAM, "watermark", watermark_ns=9)])
+    assert [entry.kind for entry in await small.tail(STREAM, count=2)] == ["PAUSE_TRADING", "watermark"]
+    assert (await bodies(small))[-10:] == [*expected(*range(91, 100)), b""]
+    assert not outbox.has_any
 
 
 async def test_flush_with_nothing_committed_publishes_nothing(book: Book, bus: Bus) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.bus.port import dead_letter_stream
-from tradebus.bus.pressure import DEFAULT_MAX_ENTRIES, Credit, limit_of
+from tradebus.bus.port import Outgoing, dead_letter_stream
+from tradebus.bus.pressure import DEFAULT_MAX_ENTRIES, Credit, limit_of, portions
 from tradebus.contracts.streams import MD_TICKS, STREAMS, Stream
 
 steps = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 40)), max_size=300)
@@ -36,6 +36,19 @@ def test_an_empty_stream_takes_whatever_can_ever_fit(max_entries: int, count: in
             credit.measured(depth=0, count=count)
     else:
         assert credit.measured(depth=0, count=count)
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=60), st.integers(1, 9))
+def test_parts_are_what_there_was_in_its_order_and_none_has_too_much_of_a_stream(
+    streams: list[str], at_most: int
+) -> None:
+    whole = [Outgoing(stream, str(number)) for number, stream in enumerate(streams)]
+    parts = list(portions(whole, lambda stream: at_most + (stream == "b")))
+    assert [one for part in parts for one in part] == whole
+    for part in parts:
+        assert part
+        for stream in "abc":
+            assert sum(one.stream == stream for one in part) <= at_most + (stream == "b")
 
 
 def test_a_whole_credit_is_used_without_measuring() -> None:

@@ -3,17 +3,18 @@
 import pytest
 from testkit.broker_life import BrokerLife, opened
 from testkit.execution_around import Around
-from testkit.execution_brokers import SECOND, TEN, approval, spec
+from testkit.execution_brokers import PRICE, SECOND, TEN, approval, spec
 from testkit.fake_broker import FakeBroker
 
 from services.execution.books import Books
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution import lifecycle
+from tradebus.execution.closing.takeover import take_share
 from tradebus.execution.leaving import exits
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
-from tradebus.trading.orders import BrokerOrder, BrokerStatus
-from tradebus.trading.states import OrderState
+from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus
+from tradebus.trading.states import OrderState, TradeState
 
 
 async def commits_an_exit(books: Books, trade: Trade) -> None:
@@ -50,6 +51,22 @@ async def test_an_exit_that_never_left_is_sent_by_the_next_life_at_once(around: 
     async with BrokerLife(around, broker) as life:
         await life.order("EXIT", "OPEN")
     assert [one.role for one in broker.book.requests] == [OrderRole.ENTRY, OrderRole.STOP, OrderRole.EXIT]
+
+
+async def test_an_exit_of_what_was_closed_past_execution_meanwhile_is_never_sent(around: Around, left_behind) -> None:
+    broker, trade, books = left_behind
+    fill = BrokerFill("x1", trade.open_quantity, PRICE, TEN + 2 * SECOND)
+    line = BrokerOrder(
+        "b9", "tbkill", "s1", trade.instrument, trade.exit_transaction, BrokerStatus.FILLED, fill.quantity,
+        fill.quantity, None, (fill,), TEN + 2 * SECOND,
+    )  # fmt: skip
+    step = TradeStep()
+    take_share(trade, step, line, number=0, start=0, quantity=fill.quantity)
+    async with books.book.begin() as tx:
+        await books.ledger.update_trade(tx, trade, step)
+    async with BrokerLife(around, broker) as life:
+        await life.trade(state=TradeState.CLOSED)
+    assert [one.role for one in broker.book.requests] == [OrderRole.ENTRY, OrderRole.STOP]
 
 
 async def test_one_that_may_have_left_is_not_sent_before_its_absence_is_certain(around: Around, left_behind) -> None:

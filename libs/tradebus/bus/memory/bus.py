@@ -17,6 +17,7 @@ from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, GroupState, O
 from tradebus.bus.pressure import (
     BACK_PRESSURE_SECONDS,
     SILENT_SECONDS,
+    Credit,
     Silence,
     counts_of,
     limit_of,
@@ -80,6 +81,9 @@ class MemoryBus:
             self._append(one)
         act()
         self.wake()
+
+    def at_most(self, stream: str) -> int:
+        return Credit(limit_of(stream, self._max_entries)).at_most
 
     def _append(self, outgoing: Outgoing, origin: Origin | None = None) -> Entry:
         self._order += 1

@@ -168,6 +168,9 @@ class RedisBus:
             await sleep(timers, back_off(attempt, timers))
             attempt = min(attempt + 1, 3)
 
+    def at_most(self, stream: str) -> int:
+        return self._credits[stream].at_most
+
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> RedisSubscription:
         subscription = RedisSubscription(
             self._publish_with,

@@ -60,7 +60,7 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
             continue
         waiting = True
         stays = (
-            _closes_what_is_held(trade, order)
+            fits_what_is_held(trade, order)
             if order.role is OrderRole.EXIT
             else filling and order.role is OrderRole.STOP
         )
@@ -80,8 +80,9 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
         _close(trade, step, at_ns=at_ns)
 
 
-def _closes_what_is_held(trade: Trade, order: Order) -> bool:
-    """Whether an exit may fill whole: a stop that was given up, or made larger elsewhere, may have closed it before."""
+def fits_what_is_held(trade: Trade, order: Order) -> bool:
+    """Whether an exit may fill whole: a stop that was given up or made larger elsewhere may have closed it before, and
+    so may a person or `tradebus kill`."""
     held = trade.there_quantity if order.transaction is trade.exit_transaction else -trade.there_quantity
     return order.quantity - order.filled_quantity <= held
 

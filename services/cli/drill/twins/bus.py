@@ -72,6 +72,9 @@ class DrilledBus:
         """A point of the process."""
         await self._points.at(point)
 
+    def at_most(self, stream: str) -> int:
+        return self.server.bus.at_most(stream)
+
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> Subscription:
         await (await self.trip()).subscribe(streams, group=group, consumer=consumer)  # the groups are made here
         return DrilledSubscription(self, streams, group=group, consumer=consumer)
