@@ -47,11 +47,6 @@ class Credit:
         return self.max_entries * 3 // 4
 
     @property
-    def at_most(self) -> int:
-        """Entries that one publish may well have."""
-        return max(1, self.max_entries // 4)
-
-    @property
     def half(self) -> int:
         """The depth from which silent readers are spoken of."""
         return self.max_entries // 2
@@ -87,6 +82,10 @@ class Credits(dict[str, Credit]):
     def __missing__(self, stream: str) -> Credit:
         credit = self[stream] = Credit(limit_of(stream, self._overrides))
         return credit
+
+    def at_most(self, stream: str) -> int:
+        """Entries of a stream that one publish may well have."""
+        return max(1, self[stream].max_entries // 4)
 
 
 class Silence:

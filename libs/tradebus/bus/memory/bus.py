@@ -17,7 +17,7 @@ from tradebus.bus.port import DEAD_LETTERS_MAX, DeadLetter, Entry, GroupState, O
 from tradebus.bus.pressure import (
     BACK_PRESSURE_SECONDS,
     SILENT_SECONDS,
-    Credit,
+    Credits,
     Silence,
     counts_of,
     limit_of,
@@ -48,6 +48,7 @@ class MemoryBus:
         self._timers, self._paced = timers, paced
         self._back_pressure_seconds = back_pressure_seconds
         self._max_entries = max_entries or {}
+        self.at_most = Credits(self._max_entries).at_most
         self._silence = Silence(silent_seconds=silent_seconds, paced=paced)
         self._streams: dict[str, MemoryStream] = {}
         self._order = 0
@@ -81,9 +82,6 @@ class MemoryBus:
             self._append(one)
         act()
         self.wake()
-
-    def at_most(self, stream: str) -> int:
-        return Credit(limit_of(stream, self._max_entries)).at_most
 
     def _append(self, outgoing: Outgoing, origin: Origin | None = None) -> Entry:
         self._order += 1

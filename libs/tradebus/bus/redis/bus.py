@@ -54,6 +54,7 @@ class RedisBus:
         self._back_pressure_seconds = back_pressure_seconds
         self._paced = paced
         self._credits = Credits(max_entries)
+        self.at_most = self._credits.at_most
         self._measure = Measure(self._wire, timers=dialler.timers)
         self._silence = Silence(silent_seconds=silent_seconds, paced=paced)
         self._last_ids: dict[str, bytes] = {}
@@ -167,9 +168,6 @@ class RedisBus:
                 raise timed_out(stream, group=depth.group, depth=depth.entries, max_entries=credit.max_entries)
             await sleep(timers, back_off(attempt, timers))
             attempt = min(attempt + 1, 3)
-
-    def at_most(self, stream: str) -> int:
-        return self._credits[stream].at_most
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> RedisSubscription:
         subscription = RedisSubscription(

@@ -49,6 +49,7 @@ class DrilledBus:
 
     def __init__(self, server: BusServer, process: SimulatedProcess, *, points: CrashPoints, draws: Draws) -> None:
         self.server, self._process, self._points, self._draws = server, process, points, draws
+        self.at_most = server.bus.at_most
 
     async def trip(self) -> MemoryBus:
         """There and back; the bus of now. Raises Unavailable."""
@@ -71,9 +72,6 @@ class DrilledBus:
     async def at(self, point: str) -> None:
         """A point of the process."""
         await self._points.at(point)
-
-    def at_most(self, stream: str) -> int:
-        return self.server.bus.at_most(stream)
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> Subscription:
         await (await self.trip()).subscribe(streams, group=group, consumer=consumer)  # the groups are made here
