@@ -92,7 +92,7 @@ class Execution:
         if isinstance(message, EntryApproved | EntryReduced):
             self._metrics.taken.labels("entry").inc()
             await self._sessions.spec(message.session_id or "")
-            await self._keeper.open(message, refusal=self._refusal(message), at_ns=self._effective_ns(message))
+            await self._keeper.open(message, refusal=await self._refusal(message), at_ns=self._effective_ns(message))
         elif isinstance(message, ExitApproved):
             self._metrics.taken.labels("exit").inc()
             decide = exit_at(reason=message.rule, at_ns=self._effective_ns(message))
@@ -106,20 +106,22 @@ class Execution:
         if not self._sessions.is_at_broker(message.session_id or ""):
             return None
         self._metrics.taken.labels("entry").inc()
-        return openings.begin(message, refusal=self._refusal(message), at_ns=self._effective_ns(message))
+        return openings.begin(message, refusal=await self._refusal(message), at_ns=self._effective_ns(message))
 
     def _effective_ns(self, message: Message) -> int:
         """Paced, what was decided inside a slice takes effect at its end: the slice's ticks have gone by already."""
         return max(message.ts_event_ns, self._supervisor.now_ns) if self._paced else message.ts_event_ns
 
-    def _refusal(self, approval: EntryApproved | EntryReduced) -> str | None:
+    async def _refusal(self, approval: EntryApproved | EntryReduced) -> str | None:
         if self._sessions.killed:
             return "kill_switch"
         if max(self._supervisor.now_ns, self._passed_ns(approval.session_id or "")) > approval.valid_until_ns:
             return "stale_approval"
         if not self._paced and (closed := self._sessions.closed.why(approval.session_id or "")):
             return closed
-        return (self._manager.blocked(approval.session_id) or None) if self._manager is not None else None
+        if self._manager is None:
+            return None
+        return await self._manager.blocked(approval.session_id or "") or None
 
     async def _on_ticks(self, entry: Entry) -> Answer:
         if entry.watermark_ns is None:
@@ -145,8 +147,8 @@ class Execution:
             await self._settling.obey(message)
         elif isinstance(message, Flatten | StopTrading):
             await self._commanded.obey(message)
-        if isinstance(message, Flatten | ResumeTrading) and self._manager is not None:
-            self._manager.acted(message.session_id)
+        if isinstance(message, Flatten | ResumeTrading) and self._manager is not None and message.session_id:
+            await self._manager.acted(message.session_id, given_ns=message.ts_recorded_ns)
         return DONE
 
 

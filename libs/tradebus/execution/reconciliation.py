@@ -42,6 +42,24 @@ class OwnOrder:
         return self.state in TERMINAL_ORDER_STATES
 
 
+@dataclass(frozen=True, slots=True)
+class HeldTrade:
+    """What one trade holds, in units; `entry_tags` are its entry orders'."""
+
+    pos_id: str
+    instrument: int
+    created_ns: int
+    open_quantity: int
+    is_leaving: bool
+    entry_tags: tuple[str, ...]
+
+
+def held_of(trade: Trade) -> HeldTrade:
+    entries = tuple(order.tag for order in trade.orders if order.role is OrderRole.ENTRY)
+    leaving = trade.exit_reason is not None
+    return HeldTrade(trade.pos_id, trade.instrument, trade.created_ns, trade.open_quantity, leaving, entries)
+
+
 class ReconcileFinding(StrEnum):
     AGREES = "AGREES"
     HEAR = "HEAR"  # the broker knows more: report its order
@@ -209,13 +227,13 @@ def uncovered(*, ours: Mapping[int, int], brokers: Mapping[int, int]) -> dict[in
     return found
 
 
-def allot(missing: int, trades: Iterable[Trade], *, tags: Collection[str]) -> dict[str, int]:
+def allot(missing: int, trades: Iterable[HeldTrade], *, tags: Collection[str]) -> dict[str, int]:
     """Which trades of one instrument and account the missing units are reckoned to. First those whose entry is not
     among the book's `tags` (another day's); then those that nobody wants to leave, so that the others find out with
     what is there; of them the newest."""
 
-    def rank(trade: Trade) -> tuple[bool, bool, int, str]:
-        return in_book(trade, tags), trade.exit_reason is not None, -trade.created_ns, trade.pos_id
+    def rank(trade: HeldTrade) -> tuple[bool, bool, int, str]:
+        return in_book(trade, tags), trade.is_leaving, -trade.created_ns, trade.pos_id
 
     shares = {}
     for trade in sorted(trades, key=rank):
@@ -224,9 +242,9 @@ def allot(missing: int, trades: Iterable[Trade], *, tags: Collection[str]) -> di
     return shares
 
 
-def in_book(trade: Trade, tags: Collection[str]) -> bool:
+def in_book(trade: HeldTrade, tags: Collection[str]) -> bool:
     """Whether the broker's book of these tags is the one that the trade's orders are in."""
-    return any(order.tag in tags for order in trade.orders if order.role is OrderRole.ENTRY)
+    return any(tag in tags for tag in trade.entry_tags)
 
 
 def disputed_positions(

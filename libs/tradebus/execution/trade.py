@@ -85,6 +85,7 @@ class Trade:
     entry_value_paise: int = 0
     exit_quantity: int = 0
     exit_value_paise: int = 0
+    missing_quantity: int = 0  # of what is held, what the broker does not have any more: somebody closed it by hand
     charges_paise: int = 0
     highest_paise: int | None = None
     lowest_paise: int | None = None
@@ -100,7 +101,6 @@ class Trade:
     # What another life finds out anew is not kept.
     at_broker: bool = False  # whether an exchange fills it, at a limit of its own, and not we from ticks
     touch: Touch | None = None  # the market as its last tick had it
-    missing_quantity: int = 0  # of what is held, what the broker does not have any more: somebody closed it by hand
     pressed_ns: int = 0  # when what closes it and rested was last priced anew, replaced or left as it was
 
     @property

@@ -48,7 +48,6 @@ class TradingAccount:
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
-        self.degraded = False  # its broker was away too long: flat before anything else (positions.degraded)
 
     def problem(self, request: OrderRequest, *, now_ns: int) -> str | None:
         """Why the request cannot be one order at this broker, None where it can: somebody closes the account out, or
@@ -134,16 +133,19 @@ class Accounts:
             self._by_session[spec.session_id] = account
         return account
 
-    def acted(self, session_id: str | None) -> None:
-        """A person has looked at the session's account: it is degraded no more."""
-        account = self._by_session.get(session_id or "")
-        if account is not None:
-            account.degraded = False
+    async def acted(self, spec: SessionSpec, *, given_ns: int) -> None:
+        """A person has looked at the session's account, at that time of the machine's clock: it is degraded no more."""
+        name = ":".join(account_key(spec))
+        if await self._books.standings.acted(name, given_ns=given_ns):
+            _log.warning("a person has acted, the account is no longer degraded", account=name)
 
-    def blocked(self, session_id: str | None) -> str:
-        """Why no entry is made for the session, "" where one may be."""
-        account = self._by_session.get(session_id or "")
-        return account.blocked if account is not None else ""
+    async def blocked(self, spec: SessionSpec) -> str:
+        """Why no entry is made for the session, "" where one may be: what an earlier life said, until its account is
+        open."""
+        account = self._by_session.get(spec.session_id)
+        if account is not None:
+            return account.blocked
+        return (await self._books.standings.read(":".join(account_key(spec)))).refusal
 
     def terms(self, session_id: str, instrument: int, contract: Contract) -> Contract:
         """The contract with the freeze quantity of the session's broker, where it tells one: the day's master wins."""
@@ -213,12 +215,15 @@ class Accounts:
                 await _ask_whether_valid(broker, credential_name)
                 _check_whose(credential.account, broker, credential_name)
             await listed.refresh(self.today())
+            standing = await self._books.standings.read(f"{name}:{credential_name}")
         except BaseException:
             broker.close()
             raise
         _log.info("account opened", broker=name, credential_name=credential_name)
         fence = ClosingFence(self._state_dir, broker=name, login=credential_name, timers=self._timers)
-        return TradingAccount((name, credential_name), broker, listed, fence)
+        account = TradingAccount((name, credential_name), broker, listed, fence)
+        account.blocked = standing.refusal
+        return account
 
 
 async def _ask_whether_valid(broker: Broker, credential_name: str) -> None:

@@ -38,13 +38,17 @@ class AccountManager:
         self._sessions.remember(spec)
         self._wanted.put_nowait((spec, new))
 
-    def blocked(self, session_id: str | None) -> str:
-        """Why no entry is made for the session, "" where one may be."""
-        return self._accounts.blocked(session_id)
+    async def blocked(self, session_id: str) -> str:
+        """Why no entry is made for the session, "" where one may be. Raises InvalidInput for one that is not in the
+        book."""
+        if not self._sessions.is_at_broker(session_id):
+            return ""
+        return await self._accounts.blocked(await self._sessions.spec(session_id))
 
-    def acted(self, session_id: str | None) -> None:
-        """A person has told a session to be flat or to go on."""
-        self._accounts.acted(session_id)
+    async def acted(self, session_id: str, *, given_ns: int) -> None:
+        """A person has told a session to be flat or to go on, at that time of the machine's clock: its account is
+        degraded no more. Raises InvalidInput for a session that is not in the book."""
+        await self._accounts.acted(await self._sessions.spec(session_id), given_ns=given_ns)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Raises what a reconciler raises that it cannot live with."""

@@ -6,6 +6,7 @@ from services.execution.books.departures import MemoryDepartures, PostgresDepart
 from services.execution.books.memory import MemoryLedger, MemoryOwnBook
 from services.execution.books.ports import Departures, Ledger, OwnBook
 from services.execution.books.postgres import PostgresLedger, PostgresOwnBook
+from services.execution.books.standings import AccountStandings, MemoryStandings, PostgresStandings
 from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book
 from tradebus.store.books import instruments_book, listings_book
@@ -25,6 +26,7 @@ class Books:
     ledger: Ledger
     own: OwnBook
     departures: Departures
+    standings: AccountStandings
     instruments: InstrumentsBook
     listings: ListingsBook
 
@@ -33,6 +35,11 @@ def books_of(book: Book, *, timers: Timers) -> Books:
     """Execution's books in the book's own kind."""
     shared = instruments_book(book), listings_book(book)
     if isinstance(book, MemoryBook):
-        return Books(book, MemoryLedger(book, timers=timers), MemoryOwnBook(book), MemoryDepartures(book), *shared)
+        return Books(
+            book, MemoryLedger(book, timers=timers), MemoryOwnBook(book), MemoryDepartures(book), MemoryStandings(book),
+            *shared,
+        )  # fmt: skip
     assert isinstance(book, Store), f"no ledger for a {type(book).__name__}"
-    return Books(book, PostgresLedger(book), PostgresOwnBook(book), PostgresDepartures(book), *shared)
+    return Books(
+        book, PostgresLedger(book), PostgresOwnBook(book), PostgresDepartures(book), PostgresStandings(book), *shared
+    )  # fmt: skip

@@ -46,7 +46,7 @@ RETURNING 1
 UPDATE trades SET state = $3, entry_quantity = $4, entry_value_paise = $5, exit_quantity = $6, exit_value_paise = $7,
     charges_paise = $8, stop_paise = $9, highest_paise = $10, lowest_paise = $11, exit_reason = $12, opened_ns = $13,
     closed_ns = $14, net_pnl_paise = $15, r_multiple = $16, mae_r = $17, mfe_r = $18, as_of_ns = $19, owner = $20,
-    version = version + 1
+    missing_quantity = $21, version = version + 1
 WHERE pos_id = $1 AND version = $2
 
 -- name: upsert_orders

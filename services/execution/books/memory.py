@@ -14,7 +14,7 @@ from services.execution.books.ports import CLAIMS, CONSUMER, Stale
 from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
-from tradebus.execution.reconciliation import OwnOrder
+from tradebus.execution.reconciliation import HeldTrade, OwnOrder, held_of
 from tradebus.execution.step import NewFill, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
@@ -98,7 +98,7 @@ class MemoryLedger:
         if trade is None:
             return None
         found = _copy(trade)
-        found.touch, found.pressed_ns, found.missing_quantity, found.at_broker = None, 0, 0, False
+        found.touch, found.pressed_ns, found.at_broker = None, 0, False
         found.orders = [replace(one, given_up=False, changes=0, hit_ns=None) for one in found.orders]
         found.fill_ids = {one.fill.fill_id for one in _table(self._book, "fills").get(pos_id, ())}
         return found
@@ -188,6 +188,10 @@ class MemoryOwnBook:
                 sign = 1 if trade.side == "LONG" else -1
                 held[trade.instrument] = held.get(trade.instrument, 0) + sign * trade.open_quantity
         return held
+
+    async def held(self, sessions: Sequence[str]) -> list[HeldTrade]:
+        found = [held_of(one) for one in self._trades() if one.session_id in sessions and one.open_quantity]
+        return sorted(found, key=lambda one: one.pos_id)
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         return await self._sessions.ended(sessions)

@@ -15,5 +15,11 @@ ORDER BY o.placed_ns DESC LIMIT 1
 SELECT instrument_id, sum(CASE side WHEN 'LONG' THEN 1 ELSE -1 END * (entry_quantity - exit_quantity))::bigint AS net
 FROM trades WHERE session_id = ANY($1) AND entry_quantity <> exit_quantity GROUP BY instrument_id
 
+-- name: held
+SELECT pos_id, instrument_id AS instrument, created_ns, entry_quantity - exit_quantity AS open_quantity,
+       exit_reason IS NOT NULL AS is_leaving,
+       ARRAY(SELECT tag FROM orders o WHERE o.pos_id = t.pos_id AND o.role = 'ENTRY' ORDER BY sequence) AS entry_tags
+FROM trades t WHERE session_id = ANY($1) AND entry_quantity <> exit_quantity ORDER BY pos_id
+
 -- name: ended
 SELECT session_id FROM sessions WHERE session_id = ANY($1) AND status IN ('STOPPED', 'FAILED')

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from services.execution.books.approvals import ApprovalFields, UntakenApproval
 from tradebus.contracts.base import Message
-from tradebus.execution.reconciliation import OwnOrder
+from tradebus.execution.reconciliation import HeldTrade, OwnOrder
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 
@@ -100,6 +100,9 @@ class OwnBook(Protocol):
 
     async def net(self, sessions: Sequence[str]) -> dict[int, int]:
         """Signed quantity held per instrument."""
+
+    async def held(self, sessions: Sequence[str]) -> list[HeldTrade]:
+        """What trades of these sessions hold, whichever instance supervises them, by position."""
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         """Those that are over."""

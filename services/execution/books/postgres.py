@@ -13,7 +13,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
-from tradebus.execution.reconciliation import OwnOrder
+from tradebus.execution.reconciliation import HeldTrade, OwnOrder
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import lock_key
@@ -70,7 +70,7 @@ class PostgresLedger:
             _SQL["update_trade"], t.pos_id, t.version, t.state, t.entry_quantity, t.entry_value_paise,
             t.exit_quantity, t.exit_value_paise, t.charges_paise, t.stop_paise, t.highest_paise, t.lowest_paise,
             t.exit_reason, t.opened_ns, t.closed_ns, t.net_pnl_paise, t.r_multiple, t.mae_r, t.mfe_r, t.as_of_ns,
-            t.owner,
+            t.owner, t.missing_quantity,
         )  # fmt: skip
         if status != "UPDATE 1":
             raise Stale(trade.pos_id)
@@ -153,6 +153,10 @@ class PostgresOwnBook:
     async def net(self, sessions: Sequence[str]) -> dict[int, int]:
         rows = await self._pool.fetch(_OWN["net"], list(sessions))
         return {row["instrument_id"]: row["net"] for row in rows}
+
+    async def held(self, sessions: Sequence[str]) -> list[HeldTrade]:
+        rows = await self._pool.fetch(_OWN["held"], list(sessions))
+        return [HeldTrade(**{**dict(row), "entry_tags": tuple(row["entry_tags"])}) for row in rows]
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         return [row["session_id"] for row in await self._pool.fetch(_OWN["ended"], list(sessions))]

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from services.execution.accounts.accounts import TradingAccount
+from services.execution.accounts.blocks import AccountBlocks
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.by_hand import ClosedByHand
@@ -72,13 +73,14 @@ class Reconciler:
         )  # fmt: skip
         self._recurrence = Recurrence()
         self._closed_out = ClosedOut(account, books.own, keeper)
-        self._by_hand = ClosedByHand(account, keeper, market_ns=market_ns)
+        self._by_hand = ClosedByHand(account, keeper, books.own, market_ns=market_ns)
         self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
+        self._blocks = AccountBlocks(account, books.standings)
         self._telling = Telling(
-            account, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
+            account, self._blocks, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
         )
         self._degraded = Degraded(
-            account, keeper, market_ns=market_ns, looks_max=settings.degraded_looks_max
+            account, keeper, books, clock=clock, market_ns=market_ns, looks_max=settings.degraded_looks_max
         )  # fmt: skip
         self._noted: set[str] = set()  # others' orders that were mentioned
         self._read_ns = self._alive_ns = self._timers.monotonic_ns()
@@ -91,13 +93,7 @@ class Reconciler:
         try:
             while not stop.is_set():
                 self._due.clear()
-                try:
-                    await self.reconcile()
-                except TRANSIENT as error:
-                    _log.warning("reconciliation failed, trying again", account=self._account.name, error=str(error))
-                except Exception as error:  # noqa: BLE001 - whatever one account does, the others go on
-                    self._account.blocked = "reconcile_failed"
-                    _log.error("reconciliation failed", account=self._account.name, exc_info=error)
+                await self._look()
                 seconds = min(_AGAIN_SECONDS, self._every_seconds) if self._recurrence.open_questions else None
                 pausing = sleep(self._timers, seconds or self._every_seconds, unless=self._due)
                 pause = asyncio.create_task(pausing)
@@ -111,6 +107,20 @@ class Reconciler:
             for task in (hearing, stopping):
                 task.cancel()
             await asyncio.gather(hearing, stopping, return_exceptions=True)
+
+    async def _look(self) -> None:
+        """Reconciles, and stores what it means for entries."""
+        try:
+            try:
+                await self.reconcile()
+            except TRANSIENT:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever one account does, the others go on
+                self._account.blocked = "reconcile_failed"
+                _log.error("reconciliation failed", account=self._account.name, exc_info=error)
+            await self._blocks.keep()
+        except TRANSIENT as error:
+            _log.warning("reconciliation failed, trying again", account=self._account.name, error=str(error))
 
     async def reconcile(self) -> None:
         """Reads the broker's books once and settles what can be settled. Raises what Postgres and the bus raise."""
@@ -128,7 +138,7 @@ class Reconciler:
         if book is None:
             lost = self._timers.monotonic_ns() - self._read_ns >= self._lost_ns
             if await self._telling.unread(self._lost_ns / 1e9, lost=lost):
-                self._degraded.lost()
+                await self._degraded.lost()
             return
         self._read_ns = self._timers.monotonic_ns()
         self._recurrence.begin()

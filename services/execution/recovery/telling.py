@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from services.execution.accounts.accounts import TradingAccount
+from services.execution.accounts.blocks import AccountBlocks
 from services.execution.metrics import ExecutionMetrics
 from tradebus.brokers.account import SessionState
 from tradebus.contracts.base import Message, event_id_for
@@ -21,10 +22,10 @@ class Telling:
     """One per account. The same is told once."""
 
     def __init__(
-        self, account: TradingAccount, *, book: Book, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
-        metrics: ExecutionMetrics,
+        self, account: TradingAccount, blocks: AccountBlocks, *, book: Book, outbox: Outbox, clock: Clock,
+        market_ns: Callable[[], int], metrics: ExecutionMetrics,
     ) -> None:  # fmt: skip
-        self._account, self._book, self._outbox, self._metrics = account, book, outbox, metrics
+        self._account, self._blocks, self._book, self._outbox, self._metrics = account, blocks, book, outbox, metrics
         self._clock, self._market_ns = clock, market_ns
         self._agreed = False  # with the broker, since the start or the last dispute
         self._told: tuple[Difference, ...] = ()
@@ -75,6 +76,7 @@ class Telling:
 
     async def _dispute(self, reason: str, disputed: Sequence[Difference]) -> None:
         self._account.blocked = reason
+        await self._blocks.keep()  # before anybody hears of it
         if tuple(disputed) != self._told:
             self._told, self._agreed = tuple(disputed), False
             _log.error("book and broker disagree", account=self._account.name, differences=len(disputed))

@@ -18,6 +18,7 @@ from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import SessionStatus
 from tradebus.execution.opening import open_trade
+from tradebus.execution.reconciliation import held_of
 from tradebus.execution.step import Moved, NewFill, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
@@ -293,6 +294,23 @@ async def test_an_approval_is_untaken_until_it_has_an_intent(hands: ExecutionHan
         await register.set_status(tx, "s1", SessionStatus.STOPPED)
     assert await untaken(books) == []
     assert await books.own.ended(["s1", "s2"]) == ["s1"]
+
+
+async def test_what_is_missing_of_a_trade_and_who_holds_what_is_in_the_book(books: Books) -> None:
+    trade, other = await opened(books), await opened(books, approval(2, at_ns=MORNING), owner="execution-2")
+    await opened(books, approval(3, at_ns=MORNING))
+    assert await books.own.held(["s1"]) == []
+    for one, quantity in ((trade, 50), (other, 25)):
+        await change(books, one, filled(one, "f1", at_ns=MORNING + SECOND, quantity=quantity))
+    trade.missing_quantity, other.exit_reason = 25, "target"
+    await change(books, trade)
+    await change(books, other)
+    assert (await loaded(books)).missing_quantity == 25
+    assert await books.own.held(["s2"]) == []
+    assert await books.own.held(["s1"]) == sorted([held_of(trade), held_of(other)], key=lambda one: one.pos_id)
+    assert {one.pos_id: (one.open_quantity, one.is_leaving) for one in await books.own.held(["s1"])} == {
+        trade.pos_id: (50, False), other.pos_id: (25, True),
+    }  # fmt: skip
 
 
 async def test_own_orders_are_found_by_tag_by_session_and_by_number(books: Books) -> None:

@@ -13,7 +13,7 @@ from testkit.trades import approval as approved
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution.opening import open_trade
-from tradebus.execution.reconciliation import allot, disputed_positions, uncovered
+from tradebus.execution.reconciliation import allot, disputed_positions, held_of, uncovered
 from tradebus.execution.step import TradeStep
 from tradebus.trading.orders import BrokerStatus, OrderRequest
 from tradebus.trading.states import TradeState
@@ -111,6 +111,45 @@ async def test_somebodys_own_position_beside_ours_is_left_alone(around) -> None:
         assert not await around.told("RECONCILE_MISMATCH")
 
 
+async def test_what_is_missing_and_the_dispute_are_known_in_the_next_life_before_its_first_look(around) -> None:
+    broker, entry = FakeBroker(), approval(1)
+    async with trading(around, broker) as life:
+        await opened(life, broker, entry)
+        await by_hand(broker, 65)
+        await until_resting(life, broker, [])
+        await life.told("RECONCILE_MISMATCH")
+        await life.life.kill()
+    broker.book.readable = False
+    async with BrokerLife(around, broker) as again:
+        await again.send(exit_of(entry, at_ns=TEN + 6 * SECOND), refused := approval(2))
+        assert (await again.trade(pos_id=refused.pos_id)).exit_reason == "reconcile_mismatch"
+        await again.trade(state=TradeState.EXIT_PENDING)
+        await again.time_passes(1)
+    assert sent(broker) == [(OrderRole.ENTRY, 65), (OrderRole.STOP, 65)]
+
+
+async def test_two_instances_reckon_what_is_missing_once(around) -> None:
+    broker = FakeBroker()
+    async with trading(around, broker) as life:
+        other = BrokerLife(around, broker)
+        other.settings["instance"] = "2"
+        async with other:
+            owners: set[str] = set()
+            for number in range(1, 40):
+                entry = approval(number)
+                stop = await opened(life, broker, entry)
+                assert stop.quantity == 65
+                owners |= {one.owner for one in await life.trades(pos_id=entry.pos_id)}
+                if len(owners) == 2:
+                    break
+            assert len(owners) == 2, "both instances hold something"
+            await by_hand(broker, 65, told=False)
+            await until_resting(life, broker, [65] * (number - 1))
+            await life.time_passes(1)
+            missing = [one.missing_quantity for one in await life.trades() if one.missing_quantity]
+            assert (missing, resting(broker)) == ([65], [65] * (number - 1))
+
+
 @given(ours=NETS, brokers=NETS)
 def test_what_is_missing_is_what_closing_ours_would_take_through_zero(ours, brokers) -> None:
     missing = uncovered(ours=ours, brokers=brokers)
@@ -139,7 +178,7 @@ def test_what_is_missing_is_reckoned_once_and_to_those_who_stay_first(missing, h
         trade.pos_id, trade.entry_quantity = f"p{number}", 25 * lots
         trade.exit_reason = "x" if number < leaving else None
         trades.append(trade)
-    shares = allot(missing, trades, tags=[trades[0].entry_order().tag])
+    shares = allot(missing, [held_of(one) for one in trades], tags=[trades[0].entry_order().tag])
     assert sum(shares.values()) == min(missing, 25 * sum(held))
     assert all(0 <= shares[one.pos_id] <= one.open_quantity for one in trades)
     if any(shares[one.pos_id] for one in trades if one.exit_reason):

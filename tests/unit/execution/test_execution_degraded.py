@@ -133,3 +133,44 @@ async def test_what_is_not_flat_in_time_waits_for_a_person(around, kind) -> None
         await agreed_again(life, before=agreed)
         await enters(life, approval(3))
         assert len(await life.orders(state=OrderState.OPEN)) == 1
+
+
+async def given_up(life: BrokerLife, broker: FakeBroker, entry: Message) -> None:
+    """The account was lost and not flat in time; its position ends after that."""
+    await opened(life, broker, entry)
+    await away(life, broker)
+    await stop_ended(life, broker, entry)
+
+    async def waits() -> bool:
+        told = [one.differences[0] for one in await life.around.told("RECONCILE_MISMATCH")]
+        return any("a person" in one.action for one in told)
+
+    await life.until(waits)
+    await exit_fills(life, broker, entry)
+
+
+async def test_a_restart_forgets_nothing_of_it_until_a_person_acts(around) -> None:
+    broker, entry = FakeBroker(), approval(1)
+    first = BrokerLife(around, broker, lost_seconds=0.5)
+    first.settings["EXECUTION_DEGRADED_LOOKS_MAX"] = 1
+    async with first:
+        await first.started(spec("s1"))
+        early = commanded(Flatten)  # said before it was lost: heard again by who is new to the bus
+        await given_up(first, broker, entry)
+        await first.life.kill()
+    again = BrokerLife(around, broker, lost_seconds=120)
+    async with again:
+        await around.bus.publish([early])
+        told = len(await around.told("RECONCILE_MISMATCH"))
+
+        async def told_again() -> bool:
+            return len(await around.told("RECONCILE_MISMATCH")) > told
+
+        await again.until(told_again)
+        refused = approval(2)
+        await again.send(refused)
+        assert (await again.trade(pos_id=refused.pos_id)).exit_reason == "reconcile_mismatch"
+        agreed = len(await around.told("RECONCILED"))
+        await around.bus.publish([commanded(Flatten)])
+        await agreed_again(again, before=agreed)
+        await enters(again, approval(3))

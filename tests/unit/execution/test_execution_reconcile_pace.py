@@ -7,8 +7,10 @@ from typing import Any
 
 from testkit.simulated import passes
 
+from services.execution.books.standings import MemoryStandings
 from services.execution.recovery.reconciler import Reconciler
 from tradebus.kernel.timers import SimulatedTimers
+from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 
 SECOND = 1_000_000_000
 
@@ -38,11 +40,13 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
     timers, book, nothing, stop = SimulatedTimers(), Book(), SimpleNamespace(), asyncio.Event()
     account: Any = SimpleNamespace(
         name="kite:mine", sessions={}, broker=SimpleNamespace(updates=lambda _known: Updates()),
-        listed=SimpleNamespace(known={}), gateway=nothing,
+        listed=SimpleNamespace(known={}), gateway=nothing, blocked="",
     )  # fmt: skip
     unused: Any = nothing
     settings: Any = SimpleNamespace(reconcile_seconds=5.0, broker_lost_seconds=120.0, degraded_looks_max=24)
-    books: Any = SimpleNamespace(own=book, book=nothing)
+    books: Any = SimpleNamespace(
+        own=book, book=nothing, standings=MemoryStandings(MemoryBook(MemoryDatabase(), producer="test-1"))
+    )
     reconciler = Reconciler(
         account, settings, books=books, keeper=unused, recovery=unused, outbox=unused, clock=timers,
         market_ns=lambda: 0, spec_of=unused, metrics=unused, timers=timers,

@@ -41,7 +41,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "trades": ("INSERT", "UPDATE"), "orders": ("INSERT", "UPDATE"), "order_history": ("INSERT",),
         "fills": ("INSERT",), "execution_instances": ("INSERT", "UPDATE", "DELETE"),
         "paper_orders": ("INSERT", "UPDATE"), "paper_fills": ("INSERT",), "order_budgets": ("INSERT", "UPDATE"),
-        "broker_audit": ("INSERT",),
+        "broker_audit": ("INSERT",), "account_standings": ("INSERT", "UPDATE"),
     },
     "gateway": {
         "sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE"), "limit_changes": ("INSERT",),
