@@ -22,7 +22,10 @@ class GatewayClient:
     Repeating is harmless, because every command carries an id.
     """
 
-    def __init__(self, url: str, token: SecretStr, *, patience_seconds: float = 0.0) -> None:
+    def __init__(
+        self, url: str, token: SecretStr, *, patience_seconds: float = 0.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:  # fmt: skip
         self._url = url.rstrip("/")
         self._patience_seconds = patience_seconds
         self._http = httpx.AsyncClient(
@@ -30,6 +33,7 @@ class GatewayClient:
             headers={"Authorization": f"Bearer {token.get_secret_value()}"},
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
+            transport=transport,
         )
 
     async def __aenter__(self) -> "GatewayClient":
@@ -42,9 +46,12 @@ class GatewayClient:
         """The JSON answer of a view."""
         return await self._json("GET", path, params=query)
 
-    async def command(self, action: str, *, user_id: str | None = None, data: dict[str, Any]) -> dict[str, Any]:
-        """Sends one command; returns what became of it. Raises InvalidInput naming every bad field."""
-        body: dict[str, Any] = {"action": action, "data": data, "command_id": RandomIds().new_id()}
+    async def command(
+        self, action: str, *, user_id: str | None = None, data: dict[str, Any], key: str | None = None
+    ) -> dict[str, Any]:
+        """Sends one command, under the sender's own key where there is one; returns what became of it. Raises
+        InvalidInput naming every bad field."""
+        body: dict[str, Any] = {"action": action, "data": data, "command_id": key or RandomIds().new_id()}
         if user_id is not None:
             body["user_id"] = user_id
         reply = await self._json("POST", "/api/commands", json=body)

@@ -19,6 +19,7 @@ _COMMANDS = (
     "backtest",
     "up",
     "control",
+    "people.order",
     "status",
     "tail",
     "kill",
@@ -46,8 +47,8 @@ app = typer.Typer(
 
 # Commands that ask the calendar nothing here, or that a person needs most when a file of his is broken.
 _WITHOUT_MARKET_RULES = frozenset({
-    "version", "start", "stop", "pause", "resume", "flatten", "status", "tail", "login", "migrate", "streams",
-    "audit",
+    "version", "start", "stop", "pause", "resume", "flatten", "order", "close", "status", "tail", "login", "migrate",
+    "streams", "audit",
 })  # fmt: skip
 
 

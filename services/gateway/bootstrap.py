@@ -14,13 +14,13 @@ from pydantic import SecretStr
 
 from services.gateway.adapters.catalogue import catalogue_from
 from services.gateway.adapters.gates import StartGates
-from services.gateway.adapters.limits_desk import LimitsDesk
 from services.gateway.adapters.logins import StoredLogins
 from services.gateway.adapters.scheduler import Scheduler, schedules_in
 from services.gateway.adapters.strategy_checks import StrategyChecks
 from services.gateway.adapters.views import views_of
+from services.gateway.asking.wiring import desks_of
 from services.gateway.doors import ChannelDoor, ErasingSubscription, InboxHandler
-from services.gateway.handlers import CommandHandler
+from services.gateway.handlers import CONSUMER, CommandHandler
 from services.gateway.http.live import EventHub
 from services.gateway.http.server import create_app
 from services.gateway.killswitch import KillWay
@@ -41,7 +41,7 @@ from tradebus.runtime.http.server import HttpServer, bind
 from tradebus.runtime.merge import MergedInput
 from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
-from tradebus.store.books import audit_book, kill_switch_book, limit_changes_book, session_register
+from tradebus.store.books import audit_book, kill_switch_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -94,7 +94,7 @@ async def wire(
         kill_way=KillWay(bus=bus, book=book, outbox=outbox, switch=switch, clock=clock),
         catalogue=catalogue_from(book, logins, daily_max_loss_r=settings.daily_max_loss_r),
         keep_token=logins.keep_token, changed=watcher.changed,
-        limits=LimitsDesk(book, register, limit_changes_book(book), clock, settings.daily_max_loss_r),
+        desks=desks_of(settings, bus=bus, book=book, register=register, clock=clock, consumer=CONSUMER),
         check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),
         preflight=StartGates(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers),
     )  # fmt: skip

@@ -10,15 +10,16 @@ A command id that was carried out before is only reported again; so is a START t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
-from services.gateway.adapters.limits_desk import LimitsDesk, booked
+from services.gateway.adapters.limits_desk import booked
 from services.gateway.announce import announce_again
+from services.gateway.asking.answers import CommandDesk, DeskAnswer
 from services.gateway.domain.body import WHOLE, CommandAction, ExternalCommand, RefusedCommand, read_command
 from services.gateway.domain.lifecycle import (
     BookedSession,
@@ -73,23 +74,27 @@ class CommandReply:
     session_id: str | None = None
     session_status: str | None = None
     errors: tuple[FieldError, ...] = ()
+    signal_id: str | None = None  # of what was asked for, and of its position
+    pos_id: str | None = None
 
 
 class CommandHandler:
     """`catalogue` loads what a session may name, `check_strategies` says what is wrong with a user's strategies,
     `preflight` adds the gates that are closed to a session, `keep_token` stores the token a START carried
-    (InvalidInput where it cannot). `changed` is called when a session waits for its services."""
+    (InvalidInput where it cannot), `desks` carry out what is no step of a session's life. `changed` is called when a
+    session waits for its services."""
 
     def __init__(
         self, *, bus: Bus, book: Book, register: SessionRegister, switch: KillSwitchBook, outbox: Outbox, clock: Clock,
         ids: IdSource, kill_way: KillWay, catalogue: Callable[[], Awaitable[StartCatalogue]],
         check_strategies: CheckStrategies, preflight: AskGates,
-        keep_token: Callable[[SessionSpec, dict[str, Any]], None], limits: LimitsDesk, changed: Callable[[], None],
+        keep_token: Callable[[SessionSpec, dict[str, Any]], None], desks: Mapping[CommandAction, CommandDesk],
+        changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._bus, self._book, self._register, self._switch, self._outbox = bus, book, register, switch, outbox
         self._clock, self._ids, self._kill_way = clock, ids, kill_way
         self._catalogue, self._check_strategies, self._preflight = catalogue, check_strategies, preflight
-        self._keep_token, self._limits, self._changed = keep_token, limits, changed
+        self._keep_token, self._desks, self._changed = keep_token, desks, changed
         self._places = asyncio.Semaphore(_PLACES)
 
     async def handle(self, body: bytes, *, delivery_id: str | None = None) -> CommandReply:
@@ -113,8 +118,8 @@ class CommandHandler:
                 return await self._start(command)
             case CommandAction.KILL:
                 return await self._kill(command)
-            case CommandAction.SET_LIMITS:
-                return await self._set_limits(command)
+            case _ if (desk := self._desks.get(command.action)) is not None:
+                return await self._at_desk(desk, command)
             case _:
                 return await self._step(command)
 
@@ -218,18 +223,15 @@ class CommandHandler:
         await self._register.set_status(transaction, session.session_id, status, reason=ending)
         return BookedSession(session.session_id, session.user_id, status, session.spec)
 
-    async def _set_limits(self, command: ExternalCommand) -> CommandReply:
-        user_id, command_id = _whose(command)
+    async def _at_desk(self, desk: CommandDesk, command: ExternalCommand) -> CommandReply:
         problems = Problems()
         async with self._places:
-            changed = await self._limits.change(
-                command.data, user_id=user_id, command_id=command_id, consumer=CONSUMER, problems=problems
-            )  # fmt: skip
-        if changed is None:
+            done = await desk.carry_out(command, problems)
+        if done is None:
             return await self._reject(command, problems.errors)
-        if changed.is_new:
-            await self._published(command, changed.session.session_id)
-        return _reply(CommandVerdict.ACCEPTED if changed.is_new else CommandVerdict.REPEATED, command, changed.session)
+        if done.is_new:
+            await self._published(command, done.session_id)
+        return _desk_reply(command, done)
 
     async def _kill(self, command: ExternalCommand) -> CommandReply:
         problems = Problems()
@@ -302,4 +304,11 @@ def _reply(verdict: CommandVerdict, command: ExternalCommand, session: BookedSes
     return CommandReply(
         verdict, command.action.value, command.user_id, command.command_id,
         None if session is None else session.session_id, None if session is None else session.status.value,
+    )  # fmt: skip
+
+
+def _desk_reply(command: ExternalCommand, done: DeskAnswer) -> CommandReply:
+    return CommandReply(
+        CommandVerdict.ACCEPTED if done.is_new else CommandVerdict.REPEATED, command.action.value, command.user_id,
+        command.command_id, done.session_id, done.session_status, signal_id=done.signal_id, pos_id=done.pos_id,
     )  # fmt: skip

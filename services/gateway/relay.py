@@ -18,6 +18,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import EntryPutAside
 from tradebus.contracts.streams import (
+    ASKED_SOURCES,
     COMMAND_INBOX,
     EVENT_CHANNEL,
     EVENTS,
@@ -36,7 +37,11 @@ from tradebus.runtime.consumer import DONE, Answer, Done, PutAside
 from tradebus.runtime.merge import MergedInput
 from tradebus.waiting.timers import sleep
 
-TOLD = tuple(key for stream in (*SIGNAL_SOURCES, INTENTS, RISK, ORDERS, SESSIONS, MD_GAPS) for key in keys_of(stream))
+TOLD = tuple(
+    key
+    for stream in (*SIGNAL_SOURCES, *ASKED_SOURCES, INTENTS, RISK, ORDERS, SESSIONS, MD_GAPS)
+    for key in keys_of(stream)
+)
 # The inbox has no dead letters (its bodies may hold tokens), and what was told has no reader here.
 DEAD = tuple(
     dead_letter_stream(key) for stream in STREAMS if stream not in (COMMAND_INBOX, EVENTS) for key in keys_of(stream)

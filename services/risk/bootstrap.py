@@ -18,7 +18,7 @@ from services.risk.sessions import RiskSessions
 from services.risk.settings import RiskSettings
 from services.risk.shared_limits import SharedScopes, read_desk_limits
 from tradebus.bus.port import Bus
-from tradebus.contracts.streams import COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
+from tradebus.contracts.streams import ASKED_SOURCES, COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import IdSource
@@ -31,7 +31,8 @@ from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
 _GATES = (Gate(TICKS_STREAM, 1, "watermark"), Gate(ORDERS.name, 2, "event"))
-_BESIDE = (TICKS_STREAM, ORDERS.name, COMMANDS.name, SESSIONS.name, MD_GAPS.name)
+_ASKED = tuple(source.name for source in ASKED_SOURCES)
+_BESIDE = (*_ASKED, TICKS_STREAM, ORDERS.name, COMMANDS.name, SESSIONS.name, MD_GAPS.name)
 STREAMS = (*(source.name for source in SIGNAL_SOURCES), *_BESIDE)
 _SWEEP_SECONDS = 5.0
 _CLOCK_SECONDS = 1.0

@@ -121,6 +121,8 @@ class MemoryGateway(Hands):
             "session_id": reply.session_id,
             "session_status": reply.session_status,
             "errors": [one.model_dump() for one in reply.errors],
+            "signal_id": reply.signal_id,
+            "pos_id": reply.pos_id,
         }
 
     async def status(self, session_id: str) -> str | None:

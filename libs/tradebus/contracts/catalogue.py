@@ -23,6 +23,7 @@ from tradebus.contracts.streams import (
     RISK,
     SESSIONS,
     SIGNALS,
+    SIGNALS_MANUAL,
     Stream,
 )
 
@@ -38,6 +39,7 @@ MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     ),
     MD_GAPS.name: (market.DataGap, market.CandlesRestored, market.DataRecovered),
     SIGNALS.name: (signals.ArmLong, signals.ArmShort, signals.EntrySignal, signals.ExitSignal, signals.StrategyFailed),
+    SIGNALS_MANUAL.name: (signals.EntrySignal, signals.ExitSignal),
     INTENTS.name: (risk.EntryApproved, risk.EntryReduced, risk.ExitApproved),
     RISK.name: (risk.EntryBlocked, risk.SessionHalted),
     ORDERS.name: (

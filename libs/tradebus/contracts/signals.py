@@ -1,4 +1,4 @@
-"""What strategies say (`signals.v1.strategy`; another source has a stream of its own)."""
+"""What strategies say (`signals.v1.strategy`), and what people ask for (`signals.v1.manual`)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -75,14 +75,16 @@ class ArmShort(_Signal):
 
 class EntrySignal(_Signal):
     """Asks for a position. `pos_id` derives from session, strategy, symbol and event time, and follows it for life. A
-    leg's has `group`, and the others of the group follow or came before."""
+    leg's has `group`, and the others of the group follow or came before. A person may ask for a number of `lots`, in
+    place of what the session's sizing asks for."""
 
     TYPE: ClassVar[str] = "ENTRY_SIGNAL"
-    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "group")
+    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "group", "lots")
     stop_paise: int = Field(gt=0)
     target_paise: int | None = Field(default=None, gt=0)
     confidence: float = Field(ge=0, le=1)
     group: Group | None = None
+    lots: int | None = Field(default=None, ge=1, le=1_000_000)
 
 
 class ExitSignal(_Signal):

@@ -65,6 +65,7 @@ class EntrySignal(SignalFact):
     target_paise: int | None
     confidence: float
     group: Group | None = None  # of a leg
+    lots: int | None = None  # that are asked for, in place of what sizing says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """SET_LIMITS in the book: what holds now is read, the change is audited and told, in one transaction."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.gateway.asking.answers import DeskAnswer
+from services.gateway.domain.body import ExternalCommand
 from services.gateway.domain.lifecycle import BookedSession
 from services.gateway.domain.limit_changes import LimitsAsked, LimitsSet, decide_limits, read_limits_asked, spoken
 from services.gateway.domain.problems import Problems
@@ -19,31 +20,24 @@ from tradebus.store.books.sessions import StoredSession
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsChangedIn:
-    """The session, and whether anything is new: a repetition changes nothing."""
-
-    session: BookedSession
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
 class LimitsDesk:
-    """`daily_max_loss_r`: the desk's own, None where it has none."""
+    """A `CommandDesk`. `consumer` keeps in the inbox what was carried out; `daily_max_loss_r` is the desk's own, None
+    where it has none."""
 
     book: Book
     register: SessionRegister
     changes: LimitChangesBook
     clock: Clock
+    consumer: str
     daily_max_loss_r: float | None = None
 
-    async def change(
-        self, data: Mapping[str, Any], *, user_id: str, command_id: str, consumer: str, problems: Problems
-    ) -> LimitsChangedIn | None:
-        """What `data` of a SET_LIMITS asks for, in one transaction, once for a command id; None, and nothing changed,
-        after adding to `problems`."""
-        asked = read_limits_asked(data, problems)
+    async def carry_out(self, command: ExternalCommand, problems: Problems) -> DeskAnswer | None:
+        assert command.user_id is not None
+        assert command.command_id is not None
+        asked = read_limits_asked(command.data, problems)
         if asked is None:
             return None
+        user_id, command_id = command.user_id, command.command_id
         key, is_new = f"{user_id} {command_id}", False
         async with self.book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
@@ -51,11 +45,11 @@ class LimitsDesk:
             if session is None or session.status is SessionStatus.STOPPING:
                 problems.add("user_id", f"no session of user {user_id} runs: limits are part of its START_TRADING")
                 return None
-            if not await self.register.command_seen(transaction, consumer, key):
+            if not await self.register.command_seen(transaction, self.consumer, key):
                 is_new = await self._change(transaction, session, asked, command_id=command_id, problems=problems)
             if is_new:
-                await transaction.first_time(consumer, key)
-        return None if problems else LimitsChangedIn(session, is_new)
+                await transaction.first_time(self.consumer, key)
+        return None if problems else DeskAnswer(session.session_id, session.status.value, is_new)
 
     async def _change(
         self, transaction: Any, session: BookedSession, asked: LimitsAsked, *, command_id: str, problems: Problems

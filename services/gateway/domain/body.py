@@ -34,6 +34,8 @@ class CommandAction(StrEnum):
     FLATTEN = "FLATTEN"
     SETTLE = "SETTLE"
     SET_LIMITS = "SET_LIMITS"
+    PLACE = "PLACE_MANUAL"
+    CLOSE = "CLOSE_POSITION"
     KILL = "KILL"
 
 

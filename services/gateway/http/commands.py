@@ -40,6 +40,8 @@ def answer(reply: CommandReply) -> JSONResponse:
         "session_id": reply.session_id,
         "session_status": reply.session_status,
     }
+    if reply.signal_id is not None:
+        body |= {"signal_id": reply.signal_id, "pos_id": reply.pos_id}
     if reply.errors:
         body["errors"] = [error.model_dump() for error in reply.errors]
     return JSONResponse(body, status)

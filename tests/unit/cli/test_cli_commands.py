@@ -27,8 +27,8 @@ from tradebus.contracts.streams import MD_GAPS, MD_QUOTES, STREAMS
 from tradebus.kernel.errors import InvalidInput
 
 COMMANDS = [
-    "demo", "trade", "up", "start", "stop", "pause", "resume", "flatten", "settle", "status", "tail", "kill", "migrate",
-    "bench", "drill", "instruments", "quote", "login", "sandbox", "version",
+    "demo", "trade", "up", "start", "stop", "pause", "resume", "flatten", "settle", "order", "close", "status", "tail",
+    "kill", "migrate", "bench", "drill", "instruments", "quote", "login", "sandbox", "version",
 ]  # fmt: skip
 WITH_FIGURES = [name for name in COMMANDS if name not in ("up", "version")]
 

@@ -64,9 +64,10 @@ def test_every_reference_leads_somewhere(name: str) -> None:
             place = place[step]
 
 
-def test_every_message_flows_on_one_stream_of_the_table() -> None:
+def test_every_message_flows_on_one_stream_of_the_table_and_a_signal_on_that_of_each_source() -> None:
     placed = [model.TYPE for models in MESSAGES_ON.values() for model in models]
-    assert sorted(placed) == sorted(MESSAGES)
+    assert set(placed) == set(MESSAGES)
+    assert {name for name in placed if placed.count(name) > 1} == {"ENTRY_SIGNAL", "EXIT_SIGNAL"}
     assert all(STREAM_BY_NAME[name].density is Density.SPARSE for name in MESSAGES_ON)
 
 

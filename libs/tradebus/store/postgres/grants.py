@@ -45,7 +45,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "gateway": {
         "sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE"), "limit_changes": ("INSERT",),
-        "broker_audit": ("INSERT",),
+        "broker_audit": ("INSERT",), "signals": ("INSERT",),
     },
 }  # fmt: skip
 # What every service that writes anything keeps its messages' ends in.

@@ -6,6 +6,7 @@ limit, is a whole number of steps, is 0 below one, and is never above what was a
 
 from dataclasses import dataclass
 
+from tradebus.contracts.sessions import Sizing, SizingMode
 from tradebus.kernel.money import round_down_to_lot
 from tradebus.risk.rules.size.freeze_quantity import freeze_quantity
 from tradebus.risk.rules.size.margin import margin, max_margin_paise
@@ -59,11 +60,19 @@ def fitted(size: SizeProposal) -> Sized:
     return Sized(quantity, rule, requested, why)
 
 
+def _sizing(size: SizeProposal) -> Sizing:
+    """Lots that were asked for by number; else the strategy's way, else the session's."""
+    terms, signal = size.ask.situation.terms, size.ask.signal
+    if signal.lots is not None:
+        return Sizing(mode=SizingMode.FIXED_LOTS, lots=signal.lots)
+    return terms.strategy_sizing.get(signal.strategy, terms.sizing)
+
+
 def _wish(size: SizeProposal) -> SizeWish:
     terms, signal = size.ask.situation.terms, size.ask.signal
     budget_paise = terms.strategy_budgets_paise.get(signal.strategy)
     return SizeWish(
-        sizing=terms.strategy_sizing.get(signal.strategy, terms.sizing),
+        sizing=_sizing(size),
         capital_paise=size.capital_paise if budget_paise is None else min(budget_paise, size.capital_paise),
         price_paise=size.price_paise,
         risk_paise=size.risk_paise,

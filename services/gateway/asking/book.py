@@ -1,0 +1,96 @@
+"""Signals that were asked for, in the book, on Postgres and in memory.
+
+Invariant (tested on both): a signal is added once for its id, and found again as it was.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tradebus.contracts.base import Message
+from tradebus.contracts.registry import parse
+from tradebus.contracts.signals import EntrySignal, ExitSignal, Side
+from tradebus.store.book import Book
+from tradebus.store.memory_book import MemoryBook
+from tradebus.store.queries import load_queries
+from tradebus.store.store import Store
+
+_SQL = load_queries("services.gateway.sql", "asked")
+AskedSignal = EntrySignal | ExitSignal
+
+
+@dataclass(frozen=True, slots=True)
+class ClosablePosition:
+    """What a CLOSE_POSITION may name: one trade of the user's, whatever has become of it."""
+
+    session_id: str
+    strategy: str
+    symbol: str
+    instrument: int
+    side: Side
+    expected_price_paise: int
+
+
+class AskedBook(Protocol):
+    """What takes a transaction is part of it."""
+
+    async def find(self, transaction: Any, event_id: str) -> AskedSignal | None: ...
+
+    async def add(self, transaction: Any, signal: AskedSignal) -> None: ...
+
+    async def position(self, transaction: Any, pos_id: str, *, user_id: str) -> ClosablePosition | None: ...
+
+
+def asked_book(book: Book) -> AskedBook:
+    """In the book's own kind."""
+    if isinstance(book, MemoryBook):
+        return MemoryAsked()
+    assert isinstance(book, Store), f"nothing is asked for in a {type(book).__name__}"
+    return PostgresAsked()
+
+
+class PostgresAsked:
+    """See `AskedBook`."""
+
+    async def find(self, transaction: Any, event_id: str) -> AskedSignal | None:
+        row = await transaction.connection.fetchrow(_SQL["find"], event_id)
+        return None if row is None else _signal(parse(row["body"].encode()))
+
+    async def add(self, transaction: Any, signal: AskedSignal) -> None:
+        await transaction.connection.execute(
+            _SQL["add"], signal.event_id, signal.session_id, signal.strategy, signal.symbol, signal.TYPE,
+            signal.ts_event_ns, signal.to_json().decode(),
+        )  # fmt: skip
+
+    async def position(self, transaction: Any, pos_id: str, *, user_id: str) -> ClosablePosition | None:
+        row = await transaction.connection.fetchrow(_SQL["position"], pos_id, user_id)
+        if row is None:
+            return None
+        return ClosablePosition(
+            row["session_id"], row["strategy"], row["symbol"], row["instrument_id"], Side(row["side"]),
+            row["expected_price_paise"],
+        )  # fmt: skip
+
+
+class MemoryAsked:
+    """See `AskedBook`. Tables "signals" (messages by id) and "trades", as the services' own twins keep them."""
+
+    async def find(self, transaction: Any, event_id: str) -> AskedSignal | None:
+        found = transaction.table("signals").get(event_id)
+        return None if found is None else _signal(found)
+
+    async def add(self, transaction: Any, signal: AskedSignal) -> None:
+        transaction.table("signals")[signal.event_id] = signal
+
+    async def position(self, transaction: Any, pos_id: str, *, user_id: str) -> ClosablePosition | None:
+        one = transaction.table("trades").get(pos_id)
+        if one is None or one.user_id != user_id:
+            return None
+        return ClosablePosition(
+            one.session_id, one.strategy, one.symbol, one.instrument, one.side, one.expected_price_paise
+        )
+
+
+def _signal(message: Message) -> AskedSignal:
+    if not isinstance(message, EntrySignal | ExitSignal):
+        raise TypeError(f"{message.TYPE} is nothing that is asked for")
+    return message

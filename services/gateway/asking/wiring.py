@@ -1,0 +1,35 @@
+"""Which desk carries out which command."""
+
+from collections.abc import Mapping
+
+from services.gateway.adapters.limits_desk import LimitsDesk
+from services.gateway.asking.answers import CommandDesk
+from services.gateway.asking.book import asked_book
+from services.gateway.asking.desk import OrdersDesk
+from services.gateway.asking.market import AskedMarket
+from services.gateway.domain.body import CommandAction
+from services.gateway.settings import GatewaySettings
+from tradebus.bus.port import Bus
+from tradebus.kernel.clock import Clock
+from tradebus.store.book import Book
+from tradebus.store.books import (
+    SessionRegister,
+    candles_book,
+    instruments_book,
+    limit_changes_book,
+    sessions_book,
+)
+
+
+def desks_of(
+    settings: GatewaySettings, *, bus: Bus, book: Book, register: SessionRegister, clock: Clock, consumer: str
+) -> Mapping[CommandAction, CommandDesk]:
+    """On any book and bus. `consumer` keeps in the inbox which commands were carried out."""
+    market_clock, speed = settings.clock_of_market(clock)
+    orders = OrdersDesk(
+        book=book, register=register, sessions=sessions_book(book), asked=asked_book(book),
+        instruments=instruments_book(book), clock=clock, paced=settings.paced,
+        market=AskedMarket(bus, candles_book(book), market_clock=market_clock, machine=clock, speed=speed),
+    )  # fmt: skip
+    limits = LimitsDesk(book, register, limit_changes_book(book), clock, consumer, settings.daily_max_loss_r)
+    return {CommandAction.SET_LIMITS: limits, CommandAction.PLACE: orders, CommandAction.CLOSE: orders}
