@@ -21,7 +21,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, SetLimits, StartTrading, StopTrading
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.registry import parse
-from tradebus.contracts.sessions import SessionFailed, SessionStopped
+from tradebus.contracts.sessions import SessionFailed, SessionStopped, SizingMode
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.risk.entries import block
 from tradebus.risk.exits import ignored, next_due_ns
@@ -179,6 +179,8 @@ class Risk:
             return None
         for instrument in _contracts_of(signal):
             await self._surroundings.know(instrument)
+            if session.terms.sizing_of(signal.strategy, lots=None).mode is SizingMode.ATR:
+                await self._surroundings.ranges.know(instrument, ts_ns=signal.ts_event_ns)
         await self._marks.judge_before(signal.ts_event_ns, session)
         return on_signal(session.state, signal, self._surroundings.of(session.terms))
 

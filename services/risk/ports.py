@@ -15,6 +15,7 @@ from tradebus.contracts.sessions import SessionSpec
 from tradebus.risk.published import JournalLine
 from tradebus.risk.rules.headroom import Headroom
 from tradebus.risk.state import RiskState
+from tradebus.trading.size.daily_range import DailyBar
 
 
 class StateConflict(Exception):
@@ -96,6 +97,9 @@ class RiskBook(Protocol):
 
     async def instruments(self) -> list[Instrument]:
         """Everything registered."""
+
+    async def day_bars(self, instrument: int, *, before_ns: int) -> list[DailyBar]:
+        """The newest days of its candles before that of `before_ns`, as many as a daily range needs, oldest first."""
 
     async def open_gaps(self) -> dict[str, tuple[int, ...]]:
         """Gaps of market data that were told of and are not filled: their ids, and the instruments that miss data."""

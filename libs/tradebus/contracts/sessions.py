@@ -112,13 +112,14 @@ class SizingMode(StrEnum):
     FIXED_RUPEES = "fixed_rupees"  # `amount_paise` over the price
     CAPITAL_PCT = "capital_pct"  # that share of the capital over the price
     CAPITAL_PER_TICKER = "capital_per_ticker"  # `amount_paise` × max_leverage over the price
+    ATR = "atr"  # risk_per_trade_pct of the capital over `atr_multiple` daily ranges of the instrument
 
 
 class Sizing(GrownModel):
     """How large a trade is asked for. Each mode needs the field named beside it; `by_score` takes that share of it
     which the signal's confidence is, `of_equity` counts what was won and lost as capital."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("lots", "amount_paise", "capital_pct")
+    ADDED: ClassVar[tuple[str, ...]] = ("lots", "amount_paise", "capital_pct", "atr_multiple")
 
     mode: SizingMode = SizingMode.RISK_PER_TRADE
     by_score: bool = False
@@ -126,6 +127,7 @@ class Sizing(GrownModel):
     lots: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
     amount_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
     capital_pct: float | None = Field(default=None, gt=0, le=1_000)
+    atr_multiple: float | None = Field(default=None, ge=0.01, le=100)
 
 
 class StrategySpec(GrownModel):

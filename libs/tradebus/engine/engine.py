@@ -67,7 +67,8 @@ class Engine:
             first_day=first_day, slice_by_slice=settings.slice_by_slice,
         )  # fmt: skip
         self._risk = EngineRisk(
-            sessions, by_id, tape_of=self._tape, day_ticks_of=self._day_ticks, record=self.record,
+            sessions, by_id, tape_of=self._tape, day_ticks_of=self._day_ticks, ranges=history,
+            record=self.record,
             max_signal_age_seconds=settings.max_signal_age_seconds,
             approval_valid_seconds=settings.approval_valid_seconds, marks_every_slice=settings.slice_by_slice,
         )  # fmt: skip

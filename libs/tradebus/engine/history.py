@@ -12,6 +12,7 @@ from tradebus.kernel.time import ist_midnight_ns
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.replay import candles_before, minutes_needed, warmup_of
 from tradebus.strategies.protocol import Candle
+from tradebus.trading.size.daily_range import daily_atr_paise, day_bars
 
 _NONE: Records = np.zeros(0, CANDLE)
 
@@ -21,6 +22,7 @@ class MinuteHistory:
 
     def __init__(self, minutes: Mapping[int, Records]) -> None:
         self._minutes = minutes
+        self._ranges: dict[tuple[int, int], int | None] = {}  # by instrument and midnight
         # A strided record field is slow to search.
         self._opens = {name: np.ascontiguousarray(rows["ts_open_ns"]) for name, rows in minutes.items()}
 
@@ -30,6 +32,13 @@ class MinuteHistory:
             return None
         at = int(np.searchsorted(self._opens[instrument], before_ns))
         return int(self._minutes[instrument]["close_paise"][at - 1]) if at else None
+
+    def atr_paise(self, instrument: int, *, ts_ns: int) -> int | None:
+        """The instrument's daily range by the days before that of `ts_ns` (`tradebus.risk.terms.DailyRanges`)."""
+        key = instrument, ist_midnight_ns(ts_ns)
+        if key not in self._ranges:
+            self._ranges[key] = daily_atr_paise(day_bars(self._minutes.get(instrument, _NONE), before_ns=ts_ns))
+        return self._ranges[key]
 
     def before(
         self, ts_ns: int, *, instrument: int, timeframe_seconds: int, warmup_candles: int, hours: SessionHours

@@ -24,7 +24,7 @@ from tradebus.risk.published import published
 from tradebus.risk.reports import concerns_risk
 from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal, on_ticks
-from tradebus.risk.terms import LastTraded, SessionTerms, Situation
+from tradebus.risk.terms import DailyRanges, LastTraded, SessionTerms, Situation
 from tradebus.risk.verdicts import VerdictKind
 from tradebus.trading.facts import (
     EntrySignal,
@@ -125,11 +125,11 @@ class EngineRisk:
 
     def __init__(
         self, sessions: Sequence[SessionSpec], instruments: Mapping[int, Instrument], *, tape_of: TapeOf,
-        day_ticks_of: Callable[[int, Slice], Records], record: Record, max_signal_age_seconds: int,
+        day_ticks_of: Callable[[int, Slice], Records], ranges: DailyRanges, record: Record, max_signal_age_seconds: int,
         approval_valid_seconds: int, marks_every_slice: bool,
     ) -> None:  # fmt: skip
         self._instruments, self._tape_of, self._record = instruments, tape_of, record
-        self._day_ticks_of = day_ticks_of
+        self._day_ticks_of, self._ranges = day_ticks_of, ranges
         self._sessions = {
             spec.session_id: _Session(
                 SessionTerms.of(
@@ -261,4 +261,5 @@ class EngineRisk:
             data_ns=self.data_ns,
             paced=True,
             last_ticks=self,
+            ranges=self._ranges,
         )

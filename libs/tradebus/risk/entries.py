@@ -9,6 +9,7 @@ from dataclasses import replace
 from tradebus.calendar import Contract, ProposedOrder, contract_of, order_legal
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.sessions import SizingMode
 from tradebus.contracts.signals import Side
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import largest, round_to_tick, slices
@@ -22,7 +23,7 @@ from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.risk.verdicts import Approval, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal
-from tradebus.trading.margin import margin_paise
+from tradebus.trading.size.margin import margin_paise
 
 ALL_PASSED = "all_passed"
 ORDERS_PER_ENTRY_MAX = 10  # execution sends them one after the other, while the entry is young
@@ -130,11 +131,19 @@ def _size_of(ask: EntryProposal, contract: Contract) -> SizeProposal:
         capital_paise=capital_of(ask.state, ask.situation),
         price_paise=ask.price_paise,
         risk_paise=abs(ask.price_paise - ask.stop_paise),
+        atr_paise=atr_of(ask),
         margin_paise=margin_of(ask, contract),
         step=contract.lot_size,
         lots_per_step=1,
         freeze_quantity=most_of(contract),
     )
+
+
+def atr_of(ask: EntryProposal) -> int:
+    """What a unit moves in a day; 0 where its size does not ask (`atr_unknown` has let it pass)."""
+    if ask.situation.terms.sizing_of(ask.signal.strategy, lots=ask.signal.lots).mode is not SizingMode.ATR:
+        return 0
+    return ask.situation.atr_paise(ask.signal.instrument, ts_ns=ask.now_ns) or 0
 
 
 def margin_of(ask: EntryProposal, contract: Contract) -> int:

@@ -15,7 +15,7 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Group, Leg
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
-from tradebus.risk.entries import approved, ask_of, block, capital_of, margin_of, objected, proposed
+from tradebus.risk.entries import approved, ask_of, atr_of, block, capital_of, margin_of, objected, proposed
 from tradebus.risk.exits import GROUP_INCOMPLETE, exit_of, group_due
 from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
@@ -146,6 +146,7 @@ def _units(asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg
             capital_paise=capital_of(ask.state, ask.situation),
             price_paise=sum(one.price_paise * lot for one, _, lot in together),
             risk_paise=sum(abs(one.price_paise - one.stop_paise) * lot for one, _, lot in together),
+            atr_paise=sum(atr_of(one) * lot for one, _, lot in together),
             margin_paise=sum(margin_of(one, contract) * lot for one, contract, lot in together),
             step=1,
             lots_per_step=max(leg.ratio for leg in legs),

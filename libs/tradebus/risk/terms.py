@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tradebus.calendar import Listed, TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, Sizing
+from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, Sizing, SizingMode
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
 from tradebus.risk.state import RiskState
 
@@ -47,6 +47,13 @@ class SessionTerms:
             self, limits=limits, strategy_limits=strategy_limits,
             max_loss=tightest_loss(limits, capital_paise=self.capital_paise),
         )  # fmt: skip
+
+    def sizing_of(self, strategy: str, *, lots: int | None) -> Sizing:
+        """How large a trade is asked for: `lots` where a person asks for a number of them; else the strategy's way,
+        else the session's."""
+        if lots is not None:
+            return Sizing(mode=SizingMode.FIXED_LOTS, lots=lots)
+        return self.strategy_sizing.get(strategy, self.sizing)
 
     @property
     def has_part_limits(self) -> bool:
@@ -98,6 +105,13 @@ class LastTicks(Protocol):
     def of(self, instrument: int) -> LastTraded | None: ...
 
 
+class DailyRanges(Protocol):
+    """How far instruments move in a day (`tradebus.trading.size.daily_range`), by the candles stored before the day."""
+
+    def atr_paise(self, instrument: int, *, ts_ns: int) -> int | None:
+        """For the day of that instant; None where too little is stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class SharedLimits:
     """Limits over several sessions: `name` is whose ("account kite", "all"), `others` the states of the other sessions
@@ -123,6 +137,11 @@ class Situation:
     gaps: frozenset[int] = frozenset()
     shared: tuple[SharedLimits, ...] = ()
     last_ticks: LastTicks | None = None
+    ranges: DailyRanges | None = None
+
+    def atr_paise(self, instrument: int, *, ts_ns: int) -> int | None:
+        """The instrument's daily range on the day of that instant; None where it is not known."""
+        return None if self.ranges is None else self.ranges.atr_paise(instrument, ts_ns=ts_ns)
 
     def now_ns(self, otherwise_ns: int) -> int:
         """The event time of a decision that no market event caused: the first instant no data has been seen for."""

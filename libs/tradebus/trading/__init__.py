@@ -2,5 +2,5 @@
 
 states     lifecycles of trades and orders as tables     position   quantities and profit from fills
 charges    what a fill costs in India, by date           metrics    R, MAE, MFE, shortfall
-sizing     how much may be traded                        trailing   stops that only tighten
+size       how much is asked for, margin, daily range    trailing   stops that only tighten
 """

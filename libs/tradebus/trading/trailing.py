@@ -10,7 +10,7 @@ stop that moves stays at least one tick on the safe side of the market; trailing
 from decimal import Decimal
 
 from tradebus.contracts.signals import Side
-from tradebus.trading.sizing import millionths
+from tradebus.trading.size.sizing import millionths
 
 _MILLIONTHS = 1_000_000
 

@@ -19,7 +19,7 @@ LIMIT_NAMES = tuple(name.removesuffix(_PAISE) for name in RiskLimits.model_field
 # What each mode of sizing is told by.
 _FIGURE_OF = {
     SizingMode.FIXED_LOTS: "lots", SizingMode.FIXED_RUPEES: "amount", SizingMode.CAPITAL_PCT: "capital_pct",
-    SizingMode.CAPITAL_PER_TICKER: "amount",
+    SizingMode.CAPITAL_PER_TICKER: "amount", SizingMode.ATR: "atr_multiple",
 }  # fmt: skip
 
 

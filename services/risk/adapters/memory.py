@@ -1,8 +1,8 @@
 """Risk's book in memory (`services.risk.ports.RiskBook`): passes the Postgres one's suite.
 
 Tables: "risk_state" (session id to the encoded state and its version), "risk_decisions" (event id to `Line`),
-"risk_headroom" (session id to its instant and JSON), "instruments" (id to Instrument), "data_gaps" (id to what has
-`instruments`, `announced` and `filled_ns`).
+"risk_headroom" (session id to its instant and JSON), "instruments" (id to Instrument), "candles_1m" (an instrument's
+bars), "data_gaps" (id to what has `instruments`, `announced` and `filled_ns`).
 """
 
 from collections.abc import Collection, Sequence
@@ -18,7 +18,8 @@ from tradebus.contracts.sessions import SessionStatus
 from tradebus.risk.state import RiskState
 from tradebus.runtime.consuming.handling import reason_of
 from tradebus.store.books import kill_switch_book, session_register, sessions_book
-from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook
+from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook, MemoryDatabase
+from tradebus.trading.size.daily_range import DailyBar, day_bars
 
 _APPROVALS = ("ENTRY_APPROVED", "ENTRY_REDUCED", "EXIT_APPROVED")
 
@@ -97,6 +98,11 @@ class MemoryRiskBook:
         self._database.check()
         return list(self._database.table("instruments").values())
 
+    async def day_bars(self, instrument: int, *, before_ns: int) -> list[DailyBar]:
+        self._database.check()
+        minutes = self._database.table("candles_1m").get(instrument)
+        return [] if minutes is None else day_bars(minutes, before_ns=before_ns)
+
     async def open_gaps(self) -> dict[str, tuple[int, ...]]:
         self._database.check()
         gaps = self._database.table("data_gaps").items()
@@ -107,10 +113,11 @@ class MemoryRiskBook:
         changing = [one.session.session_id for one in await self._register.changing()]
         inbox = self._database.table(INBOX)
         lifted = {
-            one.session_id: one.ts_event_ns for one in self._events(PAUSES) if (CONSUMER, one.event_id) in inbox
+            one.session_id: one.ts_event_ns for one in _events(self._database, PAUSES)
+            if (CONSUMER, one.event_id) in inbox
         }  # fmt: skip
         found = [
-            one for one in self._events(HEARD)
+            one for one in _events(self._database, HEARD)
             if _is_of(one, {*session_ids, *changing}, pos_ids) and (CONSUMER, one.event_id) not in inbox
             and not (one.TYPE in PAUSES and lifted.get(one.session_id, -1) > one.ts_event_ns)
         ]  # fmt: skip
@@ -124,7 +131,7 @@ class MemoryRiskBook:
             if one.session.status is SessionStatus.STOPPING
         ]  # fmt: skip
         found = [
-            one for one in self._events(_APPROVALS)
+            one for one in _events(self._database, _APPROVALS)
             if _is_of(one, {*session_ids, *stopping}, pos_ids) and getattr(one, "intent_id", None) not in intents
         ]  # fmt: skip
         return sorted(found, key=lambda one: (one.ts_event_ns, one.event_id))
@@ -144,9 +151,10 @@ class MemoryRiskBook:
             tx.emit(stream, message)
         return True
 
-    def _events(self, types: Collection[str]) -> list[Message]:
-        return [event.message for event in self._database.table(EVENTS).values() if event.message.TYPE in types]
-
 
 def _is_of(message: Message, session_ids: Collection[str], pos_ids: Collection[str]) -> bool:
     return message.session_id in session_ids or message.pos_id in pos_ids
+
+
+def _events(database: MemoryDatabase, types: Collection[str]) -> list[Message]:
+    return [event.message for event in database.table(EVENTS).values() if event.message.TYPE in types]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import structlog
@@ -13,12 +14,14 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionSpec
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_midnight_ns
 from tradebus.risk.state import RiskState
 from tradebus.runtime.consuming.handling import reason_of
 from tradebus.store.books import kill_switch_book, sessions_book
 from tradebus.store.instruments import load_instruments
 from tradebus.store.queries import load_queries
 from tradebus.store.store import UNMET_REQUIREMENT, Store, emission_columns
+from tradebus.trading.size.daily_range import ATR_DAYS, LOOK_BACK_DAYS, DailyBar
 
 _SQL = load_queries("services.risk.adapters", "postgres")
 CONSUMER = "risk"
@@ -92,6 +95,12 @@ class PostgresRiskBook:
 
     async def instruments(self) -> list[Instrument]:
         return list(await load_instruments(self._store.pool))
+
+    async def day_bars(self, instrument: int, *, before_ns: int) -> list[DailyBar]:
+        before = datetime.fromtimestamp(ist_midnight_ns(before_ns) // NANOSECONDS_PER_SECOND, UTC)
+        since = before - timedelta(days=LOOK_BACK_DAYS)
+        rows = await self._store.pool.fetch(_SQL["day_bars"], instrument, before, ATR_DAYS + 1, since)
+        return [DailyBar(**dict(row)) for row in rows]
 
     async def open_gaps(self) -> dict[str, tuple[int, ...]]:
         return {row["gap_id"]: tuple(row["instruments"]) for row in await self._store.pool.fetch(_SQL["open_gaps"])}

@@ -50,6 +50,15 @@ SELECT EXISTS (SELECT FROM first) AS first_time,
 -- Lateral: emit runs once for the row of `first`, and not at all where there is none.
 FROM first CROSS JOIN LATERAL emit($15, $16, $17, $18, $19, $20, $21, $22, first.every) e;
 
+-- name: day_bars
+-- The newest $3 days of an instrument's candles before $2 and not before $4, oldest first.
+SELECT high_paise, low_paise, close_paise FROM (
+    SELECT (ts AT TIME ZONE 'Asia/Kolkata')::date AS day, max(high_paise) AS high_paise, min(low_paise) AS low_paise,
+           (array_agg(close_paise ORDER BY ts DESC))[1] AS close_paise
+    FROM candles_1m WHERE instrument_id = $1 AND ts < $2 AND ts >= $4
+    GROUP BY day ORDER BY day DESC LIMIT $3
+) newest ORDER BY day;
+
 -- name: open_gaps
 SELECT gap_id, instruments FROM data_gaps WHERE filled_ns IS NULL AND announced;
 

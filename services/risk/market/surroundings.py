@@ -1,6 +1,7 @@
 """What decisions depend on beside a session's state: the master, the kill switch, the market's time, missing data."""
 
 from services.risk.kill_switch import KillSwitchState
+from services.risk.market.daily_ranges import DailyRangesSeen
 from services.risk.market.last_ticks import LastTicksSeen
 from services.risk.ports import RiskBook
 from services.risk.shared_limits import SharedScopes
@@ -18,6 +19,7 @@ class Surroundings:
     ) -> None:  # fmt: skip
         self._book, self._kill_switch, self._paced = book, kill_switch, paced
         self.market, self.shared, self.last_ticks = market, shared, LastTicksSeen()
+        self.ranges = DailyRangesSeen(book)
         self._instruments: dict[int, Instrument] = {}
         self._open: dict[str, tuple[int, ...]] = {}  # instruments by gap
         self._gaps: frozenset[int] = frozenset()
@@ -49,6 +51,7 @@ class Surroundings:
             terms=terms, instruments=self._instruments, killed=self._kill_switch.engaged, data_ns=self.market.data_ns,
             paced=self._paced, gaps=self._gaps,
             shared=self.shared.around(terms.session_id, now_ns=self.market.data_ns), last_ticks=self.last_ticks,
+            ranges=self.ranges,
         )  # fmt: skip
 
     def _count_gaps(self) -> None:

@@ -3,10 +3,24 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
+import numpy as np
 import pytest
-from testkit.risk import INSTRUMENTS, STOCK, at, closed, command, entry, exit_signal, opened, situation, spec
+from testkit.risk import (
+    DAY,
+    INSTRUMENTS,
+    SECOND,
+    STOCK,
+    at,
+    closed,
+    command,
+    entry,
+    exit_signal,
+    opened,
+    situation,
+    spec,
+)
 from testkit.risk_books import RiskHands
 from testkit.risk_service import message, stream_of
 
@@ -23,6 +37,7 @@ from services.risk.ports import (
 )
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, StopTrading
+from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import SessionStatus
 from tradebus.contracts.streams import COMMANDS
@@ -32,7 +47,8 @@ from tradebus.risk.rules.headroom import Headroom
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal
 from tradebus.store.book import Book
-from tradebus.store.books import kill_switch_book, session_register
+from tradebus.store.books import candles_book, kill_switch_book, session_register
+from tradebus.trading.size.daily_range import day_bars
 
 SPEC = spec()
 
@@ -201,6 +217,32 @@ async def test_the_instruments_are_those_registered(desk: Desk) -> None:
     assert {one.instrument_id: one.symbol for one in await desk.book.instruments()} == {
         number: one.symbol for number, one in INSTRUMENTS.items()
     }
+
+
+def days_of(instrument: int, count: int) -> Records:
+    """Two minutes on each of so many days before that of the other tests, the newest the day before."""
+    rows = np.zeros(2 * count, CANDLE)
+    for number in range(count):
+        opens_ns = at("09:15", DAY - timedelta(days=count - number))
+        for minute, (high, low, close) in enumerate([(110 + number, 100, 105), (108, 90 - number, 95)]):
+            row = rows[2 * number + minute]
+            row["instrument"], row["timeframe_seconds"] = instrument, 60
+            row["ts_open_ns"] = opens_ns + minute * 60 * SECOND
+            row["ts_close_ns"] = row["ts_open_ns"] + 60 * SECOND
+            row["open_paise"], row["high_paise"], row["low_paise"], row["close_paise"] = close, high, low, close
+    return rows
+
+
+@pytest.mark.parametrize(("count", "known"), [(0, 0), (3, 3), (40, 15), (75, 15)])
+async def test_the_newest_days_of_an_instrument_are_put_together(desk: Desk, count: int, known: int) -> None:
+    minutes, candles = days_of(1, count), candles_book(desk.hands.book)
+    await candles.upsert(minutes)
+    await candles.upsert(days_of(2, 1))
+    await candles.upsert(days_of(1, 1)[:0])
+    found = await desk.book.day_bars(1, before_ns=at("10:00"))
+    assert found == day_bars(minutes, before_ns=at("10:00"))
+    assert [bar.high_paise for bar in found] == [110 + number for number in range(count)][count - known :]
+    assert await desk.book.day_bars(1, before_ns=at("10:00", DAY + timedelta(days=61))) == []
 
 
 async def test_gaps_are_open_until_they_are_filled(desk: Desk) -> None:

@@ -4,11 +4,12 @@ from datetime import date, time
 from pathlib import Path
 
 import pytest
-from testkit.engine import run_engine, session
+from testkit.engine import market_of, run_engine, session
 from testkit.histories import write_history
 
 from services.cli.reports.engine_report import report_of
-from tradebus.contracts.sessions import StrategySpec
+from tradebus.contracts.sessions import Sizing, SizingMode, StrategySpec
+from tradebus.engine.history import MinuteHistory
 from tradebus.kernel.time import ist_date, ist_time
 
 DAYS = (date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3))
@@ -95,3 +96,17 @@ def test_a_strategy_of_ticks_trades_between_candles(path: Path) -> None:
     instants = {row[0] % 60_000_000_000 for row in record.decisions.rows()}
     assert len(instants) > 10
     assert any(trade.entry_quantity for trade in record.trades.values())
+
+
+def test_sizes_by_the_daily_range_begin_when_enough_days_are_known(tmp_path: Path) -> None:
+    days = [date(2024, 1, day) for day in (1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 15, 16, 17, 18, 19)]
+    path = write_history(tmp_path / "bars.csv", ("RELIANCE",), days, seed=5)
+    own = StrategySpec(name="orb", sizing=Sizing(mode=SizingMode.ATR, atr_multiple=1.5))
+    asha = session("asha", ("RELIANCE",), (own,), max_leverage=100.0, max_exposure_pct=1.0, daily_max_loss_pct=None)
+    entries = [row for row in run_engine(path, [asha]).record.verdicts if row[4] in ("ALLOW", "BLOCK")]
+    early, late = ([row for row in entries if (ist_date(row[0]) < days[14]) is before] for before in (True, False))
+    assert {row[5] for row in early} == {"atr_unknown"}
+    (range_paise,) = {MinuteHistory(market_of(path)[0].minutes).atr_paise(0, ts_ns=row[0]) for row in late}
+    assert range_paise is not None
+    [first, *_] = [row for row in late if row[4] == "ALLOW"]
+    assert first[6] == 200_000_000 // 100 // -(-range_paise * 3 // 2)

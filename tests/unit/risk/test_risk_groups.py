@@ -19,10 +19,12 @@ from testkit.risk import (
     opened,
     rejected,
     situation,
+    spec,
 )
 
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole
+from tradebus.contracts.sessions import Sizing, SizingMode
 from tradebus.contracts.signals import Group, Leg, Side
 from tradebus.risk.commands import CommandKind
 from tradebus.risk.published import journalled, published
@@ -202,6 +204,28 @@ def test_an_exit_of_one_leg_reaches_those_that_are_on_their_way() -> None:
 def test_a_leg_that_is_asked_for_before_the_others_is_refused() -> None:
     _, verdicts = judged(signals(BOUGHT, SOLD)[1:], situation())
     assert [(one.kind, one.rule) for one in verdicts] == [(VerdictKind.BLOCK, "group_incomplete")]
+
+
+class Ranges:
+    """Of the instruments that it knows."""
+
+    def __init__(self, **paise: int) -> None:
+        self._paise = {one.instrument_id: paise[one.symbol] for one in (STOCK, OTHER) if one.symbol in paise}
+
+    def atr_paise(self, instrument: int, *, ts_ns: int) -> int | None:
+        return self._paise.get(instrument)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "rule", "units"), [({"SBIN": 400, "TCS": 600}, "", 1_000), ({"SBIN": 400}, "atr_unknown", 0)]
+)
+def test_units_by_the_daily_range_are_by_that_of_all_legs(ranges: dict[str, int], rule: str, units: int) -> None:
+    sizing = Sizing(mode=SizingMode.ATR, atr_multiple=1.0)
+    now = replace(situation(spec(sizing=sizing, max_leverage=10.0, **MANY)), ranges=Ranges(**ranges))
+    _, verdicts = judged(signals(BOUGHT, leg(OTHER, Side.SHORT, ratio=1)), now)
+    approved = [one.approval.holding.quantity for one in verdicts if one.approval is not None]
+    assert approved == ([units, units] if units else [])
+    assert (verdicts[0].rule == rule) is bool(rule)
 
 
 def test_a_signal_that_is_none_of_its_legs_is_a_defect() -> None:

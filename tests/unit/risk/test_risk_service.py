@@ -3,10 +3,13 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
+from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from testkit.risk import (
+    DAY,
     OTHER,
     SECOND,
     STOCK,
@@ -26,9 +29,11 @@ from services.gateway.adapters.views import views_of
 from services.risk.market.marks import TICKS_STREAM
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, SetLimits, StartTrading, StopTrading
+from tradebus.contracts.records import CANDLE
 from tradebus.contracts.risk import EntryApproved, EntryBlocked, EntryReduced, ExitApproved, SessionHalted
-from tradebus.contracts.sessions import RiskLimits, SessionStopped
+from tradebus.contracts.sessions import RiskLimits, SessionStopped, Sizing, SizingMode
 from tradebus.contracts.streams import ORDERS, SIGNALS
+from tradebus.store.books import candles_book
 from tradebus.store.books.kill_switch import Switch
 from tradebus.trading.facts import ArmLong
 
@@ -78,6 +83,23 @@ async def test_a_reduced_and_a_blocked_entry_say_the_rule(around: Around) -> Non
         "1 of 1 positions are taken",
         "TCS",
     )
+
+
+async def test_sizes_by_the_daily_range_wait_for_enough_days_of_candles(around: Around) -> None:
+    await around.life()
+    await around.session(spec(sizing=Sizing(mode=SizingMode.ATR, atr_multiple=2.0)))
+    await around.publish(entry("p1"))
+    (blocked,) = await around.until(around.refusals)
+    assert (blocked.rule, blocked.symbol) == ("atr_unknown", "SBIN")
+    rows = np.zeros(14, CANDLE)
+    rows["instrument"], rows["timeframe_seconds"] = STOCK.instrument_id, 60
+    rows["ts_open_ns"] = [at("09:15", DAY - timedelta(days=back)) for back in range(14, 0, -1)]
+    rows["ts_close_ns"] = rows["ts_open_ns"] + 60 * SECOND
+    rows["high_paise"], rows["low_paise"], rows["open_paise"], rows["close_paise"] = 50_500, 49_500, 50_000, 50_000
+    await candles_book(around.book).upsert(rows)
+    await around.publish(entry("p2", instrument=STOCK, ts_ns=at("10:01")))
+    (approval,) = await count_of(around, 1)
+    assert approval.quantity == 500  # 1 % of ten lakh over twice a range of ten rupees
 
 
 async def test_starting_takes_part_once_however_often_it_is_said(around: Around) -> None:

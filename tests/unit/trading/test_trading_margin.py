@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from testkit.contracts import contract
 
 from tradebus.contracts.signals import Side
-from tradebus.trading.margin import margin_paise
+from tradebus.trading.size.margin import margin_paise
 
 SIDES = st.sampled_from(list(Side))
 KINDS = st.sampled_from(["EQUITY", "FUTURE", "OPTION"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tradebus.risk.rules.scopes import RiskScope, own_scopes, shared_scope
 from tradebus.risk.state import APPROVALS_KEPT_NS, RiskState
 from tradebus.risk.terms import SessionTerms, SharedLimits
-from tradebus.trading.sizing import leveraged_paise
+from tradebus.trading.size.sizing import leveraged_paise
 
 PAISE, COUNT = "paise", "count"
 

@@ -7,6 +7,7 @@ both pass a limit.
 """
 
 from tradebus.risk.rules.ask import EntryProposal, Rule
+from tradebus.risk.rules.data.atr_unknown import atr_unknown
 from tradebus.risk.rules.data.data_gap import data_gap
 from tradebus.risk.rules.data.max_data_age_seconds import max_data_age_seconds
 from tradebus.risk.rules.data.stale_signal import stale_signal
@@ -45,6 +46,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
     stale_signal,
     data_gap,
     max_data_age_seconds,
+    atr_unknown,
     market_closed,
     safe_trading_start,
     safe_trading_end,

@@ -2,7 +2,7 @@
 
 from tradebus.risk.rules.ask import EntryProposal, block, last_tick, money
 from tradebus.risk.verdicts import RuleFinding
-from tradebus.trading.sizing import leveraged_paise
+from tradebus.trading.size.sizing import leveraged_paise
 
 
 def max_price_distance_pct(ask: EntryProposal) -> RuleFinding | None:

@@ -3,7 +3,7 @@
 from tradebus.contracts.signals import Side
 from tradebus.risk.rules.ask import EntryProposal, block, last_tick, money
 from tradebus.risk.verdicts import RuleFinding
-from tradebus.trading.sizing import millionths
+from tradebus.trading.size.sizing import millionths
 
 _BASIS_POINTS, _MILLIONTHS = 10_000, 1_000_000
 

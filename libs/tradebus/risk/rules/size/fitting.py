@@ -6,7 +6,6 @@ limit, is a whole number of steps, is 0 below one, and is never above what was a
 
 from dataclasses import dataclass
 
-from tradebus.contracts.sessions import Sizing, SizingMode
 from tradebus.kernel.money import round_down_to_lot
 from tradebus.risk.rules.size.freeze_quantity import freeze_quantity
 from tradebus.risk.rules.size.margin import margin, max_margin_paise
@@ -16,7 +15,7 @@ from tradebus.risk.rules.size.max_leverage import max_leverage
 from tradebus.risk.rules.size.max_lots_per_trade import max_lots_per_trade
 from tradebus.risk.rules.size.room import Room, SizeProposal, SizeRule
 from tradebus.risk.rules.size.strategy_budget import strategy_budget
-from tradebus.trading.sizing import SizeWish, units_wanted
+from tradebus.trading.size.sizing import SizeWish, units_wanted
 
 SIZE_RULES: tuple[SizeRule, ...] = (
     max_leverage,
@@ -60,22 +59,15 @@ def fitted(size: SizeProposal) -> Sized:
     return Sized(quantity, rule, requested, why)
 
 
-def _sizing(size: SizeProposal) -> Sizing:
-    """Lots that were asked for by number; else the strategy's way, else the session's."""
-    terms, signal = size.ask.situation.terms, size.ask.signal
-    if signal.lots is not None:
-        return Sizing(mode=SizingMode.FIXED_LOTS, lots=signal.lots)
-    return terms.strategy_sizing.get(signal.strategy, terms.sizing)
-
-
 def _wish(size: SizeProposal) -> SizeWish:
     terms, signal = size.ask.situation.terms, size.ask.signal
     budget_paise = terms.strategy_budgets_paise.get(signal.strategy)
     return SizeWish(
-        sizing=_sizing(size),
+        sizing=terms.sizing_of(signal.strategy, lots=signal.lots),
         capital_paise=size.capital_paise if budget_paise is None else min(budget_paise, size.capital_paise),
         price_paise=size.price_paise,
         risk_paise=size.risk_paise,
+        atr_paise=size.atr_paise,
         step=size.step,
         lots_per_step=size.lots_per_step,
         risk_per_trade_pct=terms.limits.risk_per_trade_pct,

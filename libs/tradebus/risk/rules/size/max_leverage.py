@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tradebus.risk.rules.size.room import Room, SizeProposal
-from tradebus.trading.sizing import leveraged_paise
+from tradebus.trading.size.sizing import leveraged_paise
 
 
 def max_leverage(size: SizeProposal) -> Iterator[Room]:

@@ -18,6 +18,7 @@ class SizeProposal:
     capital_paise: int  # the session's, or its equity
     price_paise: int
     risk_paise: int
+    atr_paise: int  # the daily range; 0 where the mode of sizing does not ask
     margin_paise: int
     step: int
     lots_per_step: int  # of the leg that has the most

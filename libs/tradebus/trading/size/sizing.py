@@ -5,6 +5,7 @@
     fixed_rupees         amount / price
     capital_pct          capital x pct / price
     capital_per_ticker   amount x leverage / price
+    atr                  capital x risk_per_trade_pct / (multiple x the daily range)
 
 `by_score` takes the share of it that the signal's confidence is.
 
@@ -32,6 +33,7 @@ class SizeWish:
     capital_paise: int
     price_paise: int
     risk_paise: int
+    atr_paise: int  # the daily range; 0 where the mode does not ask
     step: int
     lots_per_step: int
     risk_per_trade_pct: float
@@ -73,8 +75,7 @@ def _by_mode(wish: SizeWish) -> SizeWanted:
     sizing, capital_paise = wish.sizing, max(0, wish.capital_paise)
     match sizing.mode:
         case SizingMode.RISK_PER_TRADE:
-            paise = capital_paise * millionths(wish.risk_per_trade_pct) // (100 * _MILLIONTHS)
-            return _bought("risk_per_trade_pct", paise, each_paise=wish.risk_paise, wish=wish)
+            return _bought("risk_per_trade_pct", _risked_paise(wish), each_paise=wish.risk_paise, wish=wish)
         case SizingMode.FIXED_LOTS:
             lots = _needed(sizing.lots, "lots", sizing)
             return SizeWanted("fixed_lots", lots // wish.lots_per_step * wish.step, f"{lots} lots are asked for")
@@ -89,8 +90,22 @@ def _by_mode(wish: SizeWish) -> SizeWanted:
         case SizingMode.CAPITAL_PER_TICKER:
             paise = leveraged_paise(_needed(sizing.amount_paise, "amount", sizing), wish.max_leverage)
             return _bought("capital_per_ticker", paise, each_paise=wish.price_paise, wish=wish)
+        case SizingMode.ATR:
+            return _by_range(wish, millionths(_needed(sizing.atr_multiple, "atr_multiple", sizing)))
         case _ as never:
             assert_never(never)
+
+
+def _risked_paise(wish: SizeWish) -> int:
+    """What a trade may risk: one R."""
+    return max(0, wish.capital_paise) * millionths(wish.risk_per_trade_pct) // (100 * _MILLIONTHS)
+
+
+def _by_range(wish: SizeWish, multiple: int) -> SizeWanted:
+    """`multiple` in millionths; what a unit moves is rounded up."""
+    if wish.atr_paise <= 0:
+        raise InvalidInput("sizing: mode atr needs the instrument's daily range")
+    return _bought("atr", _risked_paise(wish), each_paise=-(-wish.atr_paise * multiple // _MILLIONTHS), wish=wish)
 
 
 def _bought(rule: str, paise: int, *, each_paise: int, wish: SizeWish) -> SizeWanted:
