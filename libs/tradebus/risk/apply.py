@@ -29,11 +29,10 @@ def _reserve(state: RiskState, verdict: Verdict) -> RiskState:
     holding = verdict.approval.holding
     trades = {**state.trades, holding.symbol: state.trades.get(holding.symbol, 0) + 1}
     own = state.strategies.get(holding.strategy, StrategyDay())
-    own = replace(
-        own,
-        trades={**own.trades, holding.symbol: own.trades.get(holding.symbol, 0) + 1},
-        approvals_ns=_lately(own.approvals_ns, holding.approved_ns),
-    )
+    own = StrategyDay(
+        own.consecutive_losses, {**own.trades, holding.symbol: own.trades.get(holding.symbol, 0) + 1},
+        own.last_trade_ns, _lately(own.approvals_ns, holding.approved_ns),
+    )  # fmt: skip
     return replace(
         state, holdings={**state.holdings, holding.pos_id: holding}, trades=trades,
         approvals_ns=_lately(state.approvals_ns, holding.approved_ns),

@@ -4,8 +4,6 @@ Invariants, property-tested: an approval never takes the session beyond a limit,
 and signal give the same answer; a quantity is whole lots.
 """
 
-from dataclasses import replace
-
 from tradebus.calendar import Contract, ProposedOrder, contract_of, order_legal
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
@@ -83,7 +81,7 @@ def _sized(ask: EntryProposal, pos_id: str, contract: Contract) -> Verdict:
     signal, lot = ask.signal, contract.lot_size
     sized = fitted(_size_of(ask, contract))
     if sized.quantity < lot:
-        return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}: {sized.why}")
+        return block(signal, "below_one_lot", f"{sized.rule} leaves less than one lot of {lot}: {sized.why()}")
     first = slices(sized.quantity, lot_size=lot, freeze_quantity=contract.freeze_quantity)[0]
     legal = order_legal(contract, proposed(ask, first), ts_ns=signal.ts_event_ns)
     if not legal.allowed:
@@ -109,14 +107,12 @@ def approved(ask: EntryProposal, pos_id: str, contract: Contract, sized: Sized) 
         quantity_requested=sized.requested,
         valid_until_ns=signal.ts_event_ns + ask.situation.terms.approval_valid_ns,
     )
-    allowed = Verdict(
-        VerdictKind.ALLOW, ALL_PASSED, "", signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal,
-        approval=approval,
-    )  # fmt: skip
-    if not sized.reduced:
-        return allowed
-    detail = f"{sized.quantity} of {sized.requested}: {sized.why}"
-    return replace(allowed, kind=VerdictKind.REDUCE, rule=sized.rule, detail=detail)
+    kind, rule, detail = VerdictKind.ALLOW, ALL_PASSED, ""
+    if sized.reduced:
+        kind, rule, detail = VerdictKind.REDUCE, sized.rule, f"{sized.quantity} of {sized.requested}: {sized.why()}"
+    return Verdict(
+        kind, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal, approval=approval
+    )
 
 
 def proposed(ask: EntryProposal, quantity: int) -> ProposedOrder:

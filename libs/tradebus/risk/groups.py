@@ -115,7 +115,7 @@ def _sized(
     lots = [leg.ratio * contract.lot_size for leg, contract in zip(legs, contracts, strict=True)]
     units = _units(asks, contracts, legs, lots)
     if units.quantity < 1:
-        detail = f"{units.rule} leaves less than one unit of {len(legs)} legs: {units.why}"
+        detail = f"{units.rule} leaves less than one unit of {len(legs)} legs: {units.why()}"
         return block(signal, "below_one_lot", detail)
     if staying:
         first = next(place for place, leg in enumerate(legs) if leg.symbol == staying[0].symbol)

@@ -65,7 +65,8 @@ class RiskHolding:
 
     @property
     def entry_quantity(self) -> int:
-        return max(self.opened_quantity, self.filled_quantity)
+        filled, opened = self.filled_quantity, self.opened_quantity
+        return filled if filled >= opened else opened
 
     @property
     def entry_value_paise(self) -> int:
@@ -76,8 +77,13 @@ class RiskHolding:
 
     def pnl_paise(self, price_paise: int) -> int:
         """Gross profit, exits so far included, if the rest were closed at this price."""
-        rest = self.entry_quantity - self.exit_quantity
-        return self.side.sign * (rest * price_paise + self.exit_value_paise - self.entry_value_paise)
+        filled, opened = self.filled_quantity, self.opened_quantity
+        if filled >= opened:
+            rest, paid_paise = filled - self.exit_quantity, self.filled_value_paise
+        else:
+            rest, paid_paise = opened - self.exit_quantity, opened * self.average_paise
+        gained_paise = rest * price_paise + self.exit_value_paise - paid_paise
+        return gained_paise if self.side is Side.LONG else -gained_paise
 
     @property
     def unrealised_paise(self) -> int:
@@ -87,16 +93,18 @@ class RiskHolding:
     @property
     def margin_held_paise(self) -> int:
         """What it needs of margin, counting what a working entry may still fill."""
-        return self.margin_unit_paise * max(0, max(self.quantity, self.entry_quantity) - self.exit_quantity)
+        unit_paise = self.margin_unit_paise
+        return unit_paise and unit_paise * max(0, max(self.quantity, self.entry_quantity) - self.exit_quantity)
 
     @property
     def exposure_paise(self) -> int:
         """What it ties up, at entry prices, counting what a working entry may still fill; rounded up."""
-        filled, rest = self.entry_quantity, max(0, self.quantity - self.entry_quantity)
-        held_paise = 0
-        if filled:
-            held_paise = -(-self.entry_value_paise * max(0, filled - self.exit_quantity) // filled)
-        return held_paise + rest * self.price_paise
+        filled, exited = self.entry_quantity, self.exit_quantity
+        rest_paise = (self.quantity - filled) * self.price_paise if self.quantity > filled else 0
+        if filled <= exited:
+            return rest_paise
+        paid_paise = self.entry_value_paise
+        return rest_paise + (-(-paid_paise * (filled - exited) // filled) if exited else paid_paise)
 
 
 @dataclass(frozen=True, slots=True)

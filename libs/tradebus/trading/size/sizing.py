@@ -12,8 +12,10 @@
 Invariants, property-tested: never more than the mode says, never negative, does not fall when the capital grows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import TypeVar, assert_never
 
 from tradebus.contracts.sessions import Sizing, SizingMode
@@ -43,13 +45,14 @@ class SizeWish:
 
 @dataclass(frozen=True, slots=True)
 class SizeWanted:
-    """Units, not yet whole steps; the mode's name, and its figures for people."""
+    """Units, not yet whole steps; the mode's name, and what says its figures to people: few sizes are explained."""
 
     rule: str
     units: int
-    why: str
+    why: Callable[[], str]
 
 
+@lru_cache(maxsize=1_024)  # of what somebody has configured
 def millionths(value: float | Decimal) -> int:
     """A fraction as whole millionths, cut downwards, by its decimal spelling (0.1 is 100,000)."""
     return int((Decimal(str(value)) * _MILLIONTHS).to_integral_value(rounding=ROUND_FLOOR))
@@ -68,7 +71,7 @@ def units_wanted(wish: SizeWish) -> SizeWanted:
     if not wish.sizing.by_score:
         return wanted
     units = wanted.units * millionths(min(1.0, max(0.0, wish.confidence))) // _MILLIONTHS
-    return SizeWanted(wanted.rule, units, f"{wanted.why}, by its confidence of {wish.confidence:g}")
+    return SizeWanted(wanted.rule, units, lambda: f"{wanted.why()}, by its confidence of {wish.confidence:g}")
 
 
 def _by_mode(wish: SizeWish) -> SizeWanted:
@@ -78,7 +81,8 @@ def _by_mode(wish: SizeWish) -> SizeWanted:
             return _bought("risk_per_trade_pct", _risked_paise(wish), each_paise=wish.risk_paise, wish=wish)
         case SizingMode.FIXED_LOTS:
             lots = _needed(sizing.lots, "lots", sizing)
-            return SizeWanted("fixed_lots", lots // wish.lots_per_step * wish.step, f"{lots} lots are asked for")
+            units = lots // wish.lots_per_step * wish.step
+            return SizeWanted("fixed_lots", units, lambda: f"{lots} lots are asked for")
         case SizingMode.FIXED_RUPEES:
             paise = _needed(sizing.amount_paise, "amount", sizing)
             return _bought("fixed_rupees", paise, each_paise=wish.price_paise, wish=wish)
@@ -110,8 +114,11 @@ def _by_range(wish: SizeWish, multiple: int) -> SizeWanted:
 
 def _bought(rule: str, paise: int, *, each_paise: int, wish: SizeWish) -> SizeWanted:
     """As many units as the amount pays for."""
-    why = f"{rule} gives {format_rupees(paise)}, {wish.step} take {format_rupees(wish.step * each_paise)}"
-    return SizeWanted(rule, paise // each_paise, why)
+    step, step_paise = wish.step, wish.step * each_paise
+    return SizeWanted(
+        rule, paise // each_paise,
+        lambda: f"{rule} gives {format_rupees(paise)}, {step} take {format_rupees(step_paise)}",
+    )  # fmt: skip
 
 
 def _needed(value: T | None, name: str, sizing: Sizing) -> T:

@@ -4,7 +4,9 @@ On a tie the earlier decides: the mode, then the rules in their order. Invariant
 limit, is a whole number of steps, is 0 below one, and is never above what was asked for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tradebus.kernel.money import round_down_to_lot
 from tradebus.risk.rules.size.freeze_quantity import freeze_quantity
@@ -31,13 +33,13 @@ SIZE_RULES: tuple[SizeRule, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """`quantity` in units, 0 for no trade; `rule` what decided, `why` in words; `requested` what the mode asked for, in
-    whole steps."""
+    """`quantity` in units, 0 for no trade; `rule` what decided, `why` says it in words; `requested` what the mode asked
+    for, in whole steps."""
 
     quantity: int
     rule: str
     requested: int
-    why: str = ""
+    why: Callable[[], str] = str
 
     @property
     def reduced(self) -> bool:
@@ -55,7 +57,7 @@ def fitted(size: SizeProposal) -> Sized:
                 rule, room = size_rule.__name__, other
     requested = round_down_to_lot(wanted.units, size.step)
     quantity = round_down_to_lot(room.units, size.step)
-    why = wanted.why if rule == wanted.rule else room.said(rule, step=size.step)
+    why = wanted.why if rule == wanted.rule else partial(room.said, rule, step=size.step)
     return Sized(quantity, rule, requested, why)
 
 
