@@ -21,6 +21,8 @@ from services.gateway.adapters.views import views_of
 from services.gateway.asking.wiring import desks_of
 from services.gateway.doors import ChannelDoor, ErasingSubscription, InboxHandler
 from services.gateway.handlers import CONSUMER, CommandHandler
+from services.gateway.hooks.door import WebhookDoor
+from services.gateway.hooks.sources import WebhookSources
 from services.gateway.http.live import EventHub
 from services.gateway.http.server import create_app
 from services.gateway.killswitch import KillWay
@@ -63,7 +65,7 @@ async def build(
         settings, bus=bus, book=store, clock=clock, ids=ids, timers=timers, registry=registry, log_of=spool.of
     )
     hub, app = await wire_http(
-        settings, wired.handler, token=token, bus=bus, book=store, clock=clock, registry=registry
+        settings, wired.handler, token=token, bus=bus, book=store, clock=clock, timers=timers, registry=registry
     )
     keeper = AuditKeeper(folder, audit_book(store), spool, timers=timers, registry=registry)
     return (*wired.components, hub, HttpServer(app, listener), keeper)
@@ -124,7 +126,7 @@ async def wire(
 
 async def wire_http(
     settings: GatewaySettings, handler: CommandHandler, *, token: SecretStr, bus: Bus, book: Book, clock: Clock,
-    registry: CollectorRegistry,
+    timers: Timers, registry: CollectorRegistry,
 ) -> tuple[EventHub, FastAPI]:  # fmt: skip
     """The HTTP door: what hands events to browsers, listening already, and the application, on any book and bus."""
     events = bus.listen(EVENT_CHANNEL)
@@ -133,6 +135,9 @@ async def wire_http(
     app = create_app(
         settings, token=token, bus=bus, views=views_of(book), switch=kill_switch_book(book), clock=clock,
         handler=handler, hub=hub, registry=registry,
+        hooks=WebhookDoor(
+            WebhookSources(settings.state_dir, key=settings.credentials_key), handler, timers=timers
+        ),
     )  # fmt: skip
     return hub, app
 

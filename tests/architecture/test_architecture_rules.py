@@ -21,7 +21,11 @@ CLOCKS = {
     "uuid.uuid4", "uuid.uuid1", "os.urandom", "random.SystemRandom",
 }  # fmt: skip
 # Passwords and tokens must not be repeatable.
-DRAWS_SECRETS = {"libs/tradebus/runtime/embedded/starting.py", "services/gateway/settings.py"}
+DRAWS_SECRETS = {
+    "libs/tradebus/runtime/embedded/starting.py",
+    "services/gateway/settings.py",
+    "services/cli/webhooks.py",
+}
 _SENDERS = {"emit", "Outgoing", "publish"}
 UNKNOWN = "UNKNOWN"
 # Emits what a handler of its own service has put beside its stream.

@@ -24,6 +24,7 @@ from tradebus.contracts.streams import (
     SESSIONS,
     SIGNALS,
     SIGNALS_MANUAL,
+    SIGNALS_WEBHOOK,
     Stream,
 )
 
@@ -40,6 +41,7 @@ MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     MD_GAPS.name: (market.DataGap, market.CandlesRestored, market.DataRecovered),
     SIGNALS.name: (signals.ArmLong, signals.ArmShort, signals.EntrySignal, signals.ExitSignal, signals.StrategyFailed),
     SIGNALS_MANUAL.name: (signals.EntrySignal, signals.ExitSignal),
+    SIGNALS_WEBHOOK.name: (signals.EntrySignal, signals.ExitSignal),
     INTENTS.name: (risk.EntryApproved, risk.EntryReduced, risk.ExitApproved),
     RISK.name: (risk.EntryBlocked, risk.SessionHalted),
     ORDERS.name: (

@@ -1,4 +1,4 @@
-"""What strategies say (`signals.v1.strategy`), and what people ask for (`signals.v1.manual`)."""
+"""What strategies say (`signals.v1.strategy`), what people and programs ask for (`signals.v1.manual`, `.webhook`)."""
 
 from dataclasses import dataclass
 from enum import StrEnum

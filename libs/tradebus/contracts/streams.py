@@ -2,7 +2,7 @@
 
     market_data ─► md.ticks, md.quotes, md.candles, md.gaps      strategy ─► signals.strategy
     risk ─► intents, risk                    execution ─► orders
-    gateway ─► commands, sessions, events, signals.manual
+    gateway ─► commands, sessions, events, signals.{manual,webhook}
 
 `tests/architecture` checks that a service publishes only to the streams it owns.
 """
@@ -73,9 +73,11 @@ MD_GAPS = Stream("md.gaps.v1", "market_data", Density.SPARSE, 20_000)
 # One stream for each source of signals, with watermarks of its own: two producers are two streams.
 SIGNALS = Stream("signals.v1.strategy", "strategy", Density.SPARSE, 100_000)
 SIGNAL_SOURCES: tuple[Stream, ...] = (SIGNALS,)
-# What a person asks for. It comes at no instant of the market's, so it carries no watermark and nothing waits for it.
+# What a person asks for, and what another program. It comes at no instant of the market's, so it carries no watermark
+# and nothing waits for it.
 SIGNALS_MANUAL = Stream("signals.v1.manual", "gateway", Density.SPARSE, 10_000)
-ASKED_SOURCES: tuple[Stream, ...] = (SIGNALS_MANUAL,)
+SIGNALS_WEBHOOK = Stream("signals.v1.webhook", "gateway", Density.SPARSE, 10_000)
+ASKED_SOURCES: tuple[Stream, ...] = (SIGNALS_MANUAL, SIGNALS_WEBHOOK)
 INTENTS = Stream("intents.v1", "risk", Density.SPARSE, 100_000)
 RISK = Stream("risk.v1", "risk", Density.SPARSE, 100_000)
 ORDERS = Stream("orders.v1", "execution", Density.SPARSE, 100_000)
@@ -86,8 +88,8 @@ EVENTS = Stream("trading.events.v1", "gateway", Density.SPARSE, 200_000)
 COMMAND_INBOX = Stream("trading.commands.v1", "external", Density.SPARSE, 10_000)
 
 STREAMS: tuple[Stream, ...] = (
-    MD_TICKS, MD_QUOTES, MD_CANDLES, MD_GAPS, SIGNALS, SIGNALS_MANUAL, INTENTS, RISK, ORDERS, COMMANDS, SESSIONS,
-    EVENTS, COMMAND_INBOX,
+    MD_TICKS, MD_QUOTES, MD_CANDLES, MD_GAPS, SIGNALS, SIGNALS_MANUAL, SIGNALS_WEBHOOK, INTENTS, RISK, ORDERS, COMMANDS,
+    SESSIONS, EVENTS, COMMAND_INBOX,
 )  # fmt: skip
 STREAM_BY_NAME: dict[str, Stream] = {stream.name: stream for stream in STREAMS}
 

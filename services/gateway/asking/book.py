@@ -20,8 +20,9 @@ AskedSignal = EntrySignal | ExitSignal
 
 @dataclass(frozen=True, slots=True)
 class ClosablePosition:
-    """What a CLOSE_POSITION may name: one trade of the user's, whatever has become of it."""
+    """What may be asked to close: a trade of the user's, or one that is on its way, whatever has become of it."""
 
+    pos_id: str
     session_id: str
     strategy: str
     symbol: str
@@ -38,6 +39,9 @@ class AskedBook(Protocol):
     async def add(self, transaction: Any, signal: AskedSignal) -> None: ...
 
     async def position(self, transaction: Any, pos_id: str, *, user_id: str) -> ClosablePosition | None: ...
+
+    async def held_by(self, transaction: Any, strategy: str, *, symbol: str, user_id: str) -> ClosablePosition | None:
+        """The newest trade of a source in a symbol that is not over; where there is none, what it asked for last."""
 
 
 def asked_book(book: Book) -> AskedBook:
@@ -63,12 +67,11 @@ class PostgresAsked:
 
     async def position(self, transaction: Any, pos_id: str, *, user_id: str) -> ClosablePosition | None:
         row = await transaction.connection.fetchrow(_SQL["position"], pos_id, user_id)
-        if row is None:
-            return None
-        return ClosablePosition(
-            row["session_id"], row["strategy"], row["symbol"], row["instrument_id"], Side(row["side"]),
-            row["expected_price_paise"],
-        )  # fmt: skip
+        return None if row is None else _position(row)
+
+    async def held_by(self, transaction: Any, strategy: str, *, symbol: str, user_id: str) -> ClosablePosition | None:
+        row = await transaction.connection.fetchrow(_SQL["held_by"], user_id, strategy, symbol)
+        return None if row is None else _position(row)
 
 
 class MemoryAsked:
@@ -85,9 +88,37 @@ class MemoryAsked:
         one = transaction.table("trades").get(pos_id)
         if one is None or one.user_id != user_id:
             return None
+        return _of_trade(one)
+
+    async def held_by(self, transaction: Any, strategy: str, *, symbol: str, user_id: str) -> ClosablePosition | None:
+        of_it = (user_id, strategy, symbol)
+        trades = [
+            one for one in transaction.table("trades").values()
+            if (one.user_id, one.strategy, one.symbol) == of_it and not one.ended
+        ]  # fmt: skip
+        if trades:
+            return _of_trade(max(trades, key=lambda one: (one.created_ns, one.pos_id)))
+        asked = [
+            one for one in transaction.table("signals").values()
+            if isinstance(one, EntrySignal) and (one.user_id, one.strategy, one.symbol) == of_it
+        ]  # fmt: skip
+        if not asked:
+            return None
+        last = max(asked, key=lambda one: (one.ts_event_ns, one.event_id))
         return ClosablePosition(
-            one.session_id, one.strategy, one.symbol, one.instrument, one.side, one.expected_price_paise
-        )
+            str(last.pos_id), str(last.session_id), last.strategy, last.symbol, last.instrument, last.side,
+            last.price_paise,
+        )  # fmt: skip
+
+
+def _of_trade(one: Any) -> ClosablePosition:
+    return ClosablePosition(
+        one.pos_id, one.session_id, one.strategy, one.symbol, one.instrument, one.side, one.expected_price_paise
+    )
+
+
+def _position(row: Any) -> ClosablePosition:
+    return ClosablePosition(**{**dict(row), "side": Side(row["side"])})
 
 
 def _signal(message: Message) -> AskedSignal:

@@ -6,6 +6,7 @@ from services.gateway.adapters.limits_desk import LimitsDesk
 from services.gateway.asking.answers import CommandDesk
 from services.gateway.asking.book import asked_book
 from services.gateway.asking.desk import OrdersDesk
+from services.gateway.asking.making import SignalMaker
 from services.gateway.asking.market import AskedMarket
 from services.gateway.domain.body import CommandAction
 from services.gateway.settings import GatewaySettings
@@ -26,10 +27,16 @@ def desks_of(
 ) -> Mapping[CommandAction, CommandDesk]:
     """On any book and bus. `consumer` keeps in the inbox which commands were carried out."""
     market_clock, speed = settings.clock_of_market(clock)
+    asked = asked_book(book)
+    market = AskedMarket(bus, candles_book(book), market_clock=market_clock, machine=clock, speed=speed)
     orders = OrdersDesk(
-        book=book, register=register, sessions=sessions_book(book), asked=asked_book(book),
-        instruments=instruments_book(book), clock=clock, paced=settings.paced,
-        market=AskedMarket(bus, candles_book(book), market_clock=market_clock, machine=clock, speed=speed),
+        SignalMaker(book, register, asked, market, clock), asked, sessions_book(book), instruments_book(book),
+        settings.paced,
     )  # fmt: skip
     limits = LimitsDesk(book, register, limit_changes_book(book), clock, consumer, settings.daily_max_loss_r)
-    return {CommandAction.SET_LIMITS: limits, CommandAction.PLACE: orders, CommandAction.CLOSE: orders}
+    return {
+        CommandAction.SET_LIMITS: limits,
+        CommandAction.PLACE: orders,
+        CommandAction.CLOSE: orders,
+        CommandAction.SIGNAL: orders,
+    }

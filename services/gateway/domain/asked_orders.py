@@ -1,9 +1,10 @@
-"""What a person's order says (PLACE_MANUAL, CLOSE_POSITION), and the signal that it becomes.
+"""What a person's order says (PLACE_MANUAL, CLOSE_POSITION), what a program's signal (SIGNAL), and whose id it has.
 
 Invariants (property-tested): any tree of JSON values gives an order or at least one problem, and no exception; the same
 order under the same key is the same signal, whenever it is asked for.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from tradebus.kernel.errors import nearest
 from tradebus.kernel.ids import derive_id
 
 MANUAL = "manual"
+SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 LOTS_MAX = 1_000_000
 _MAX_ID, _MAX_SYMBOL, _MAX_REASON, _MAX_WHO = 64, 64, 200, 64
 _ENTRY = ("symbol", "side", "stop", "target", "price", "lots", "reason", "by")
@@ -40,6 +42,23 @@ class CloseAsked:
     """A position that is to be closed."""
 
     pos_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramEntry:
+    """A program asks for a position."""
+
+    source: str
+    entry: EntryAsked
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramExit:
+    """A program asks that its position in a symbol be closed."""
+
+    source: str
+    symbol: str
     reason: str
 
 
@@ -70,6 +89,34 @@ def read_close(data: Mapping[str, Any], problems: Problems) -> CloseAsked | None
         problems.add("data.pos_id", f"must be the id of a position, 1 to {_MAX_ID} characters: /api/portfolio has it")
     reason = read_reason(data, problems)
     return None if len(problems.errors) > before else CloseAsked(str(pos_id), reason)
+
+
+def read_program(
+    data: Mapping[str, Any], instruments: InstrumentMaster, problems: Problems
+) -> ProgramEntry | ProgramExit | None:
+    """What a SIGNAL says: `do` is ENTER, with the fields of an order, or EXIT with a symbol. None after adding to
+    `problems`."""
+    before = len(problems.errors)
+    source = data.get("source")
+    if not isinstance(source, str) or not SOURCE.fullmatch(source):
+        problems.add("data.source", "must be the name of the program that signals: 1 to 32 of a-z, 0-9 and _")
+    asked: ProgramEntry | ProgramExit | None = None
+    match data.get("do"):
+        case "ENTER":
+            entry = read_entry(data, instruments, problems, also=("source", "do"))
+            asked = None if entry is None else ProgramEntry(str(source), entry)
+        case "EXIT":
+            problems.unknown_keys("data", data, ("source", "do", "symbol", "reason", "by"))
+            instrument, reason = read_symbol(data.get("symbol"), instruments, problems), read_reason(data, problems)
+            asked = None if instrument is None else ProgramExit(str(source), instrument.symbol, reason)
+        case _:
+            problems.add("data.do", "must be ENTER or EXIT")
+    return None if len(problems.errors) > before else asked
+
+
+def program_strategy(source: str) -> str:
+    """The strategy that a program's positions belong to."""
+    return f"webhook.{source}"
 
 
 def read_symbol(value: Any, instruments: InstrumentMaster, problems: Problems) -> Instrument | None:

@@ -36,6 +36,7 @@ class CommandAction(StrEnum):
     SET_LIMITS = "SET_LIMITS"
     PLACE = "PLACE_MANUAL"
     CLOSE = "CLOSE_POSITION"
+    SIGNAL = "SIGNAL"
     KILL = "KILL"
 
 
@@ -62,10 +63,9 @@ class RefusedCommand:
 def read_command(body: bytes) -> ExternalCommand | RefusedCommand:
     """The command in `body`; its `data` is a tree of plain JSON values but not yet looked into."""
     problems = Problems()
-    fields = _decode(body, problems)
+    fields = read_object(body, problems)
     if fields is None:
         return RefusedCommand(problems.errors)
-    _check_tree(fields, problems)
     problems.unknown_keys("", fields, _FIELDS)
     action = _action(fields.get("action"), problems)
     user_id = _user_id(fields, action, problems)
@@ -78,6 +78,15 @@ def read_command(body: bytes) -> ExternalCommand | RefusedCommand:
         # The action only where it is one, the rest cleaned of what could be a secret.
         return RefusedCommand(without_secrets(problems.errors, fields), action, user_id, command_id)
     return ExternalCommand(action, user_id, data, command_id)
+
+
+def read_object(body: bytes, problems: Problems) -> dict[str, Any] | None:
+    """The JSON object in `body`, a tree of plain values that can be stored; None where it is no object. Adds to
+    `problems` what is wrong in it."""
+    fields = _decode(body, problems)
+    if fields is not None:
+        _check_tree(fields, problems)
+    return fields
 
 
 def _decode(body: bytes, problems: Problems) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """Who may ask: the bearer of the token, or a browser that logged in with it.
 
 Invariants (tested over every route): without a token every path but /healthz, /readyz and the login answers 401,
-unknown paths included; comparing takes the same time whatever was shown.
+unknown paths included (what is posted below /hooks/v1/ shows a signature instead, and is answered by who looks at it);
+comparing takes the same time whatever was shown.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 COOKIE = "tradebus_login"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/api/login"})
+SIGNED_PATHS = "/hooks/v1/"
 
 
 class Guard:
@@ -28,7 +30,7 @@ class Guard:
         self._login_page = login_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self.allows(scope):
+        if scope["type"] == "lifespan" or _is_open(scope) or self.allows(scope):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008, "reason": "token required"})
@@ -60,6 +62,14 @@ class Guard:
             b'{"detail":"token required: send Authorization: Bearer <token>"}', 401, headers,
             media_type="application/json",
         )  # fmt: skip
+
+
+def _is_open(scope: Scope) -> bool:
+    """A path that asks for no token: what is posted to a webhook shows a signature to it."""
+    path = scope["path"]
+    return path in OPEN_PATHS or (
+        scope["type"] == "http" and scope["method"] == "POST" and path.startswith(SIGNED_PATHS)
+    )  # fmt: skip
 
 
 def login_cookie(token: SecretStr) -> str:

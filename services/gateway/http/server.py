@@ -10,8 +10,10 @@ from pydantic import SecretStr
 
 from services.gateway.adapters.views import BookViews
 from services.gateway.handlers import CommandHandler
+from services.gateway.hooks.door import WebhookDoor
 from services.gateway.http.auth import Guard
 from services.gateway.http.commands import command_routes
+from services.gateway.http.hooks import hook_routes
 from services.gateway.http.live import EventHub, live_routes
 from services.gateway.http.system import open_routes, system_routes
 from services.gateway.http.views import view_routes
@@ -29,7 +31,7 @@ BODY_BYTES_MAX = 1024 * 1024
 
 def create_app(
     settings: GatewaySettings, *, token: SecretStr, bus: Bus, views: BookViews, switch: KillSwitchBook, clock: Clock,
-    handler: CommandHandler, hub: EventHub, registry: CollectorRegistry,
+    handler: CommandHandler, hooks: WebhookDoor, hub: EventHub, registry: CollectorRegistry,
 ) -> FastAPI:  # fmt: skip
     """Every route, behind the guard. `registry` is what /metrics shows."""
     app = FastAPI(title="tradebus", docs_url=None, redoc_url=None, openapi_url=None)
@@ -38,6 +40,7 @@ def create_app(
     app.include_router(system_routes(settings, bus=bus, views=views, switch=switch, clock=clock, registry=registry))
     app.include_router(view_routes(views))
     app.include_router(command_routes(handler))
+    app.include_router(hook_routes(hooks))
     app.include_router(live_routes(hub, bus))
 
     @app.get("/")

@@ -47,6 +47,36 @@ async def test_a_position_is_its_users_alone(book: Book) -> None:
     pos_id = await put_trade(book, 1, session_id="s1", instrument=INDEX, user_id="ann")
     async with book.begin() as transaction:
         found = await asked_book(book).position(transaction, pos_id, user_id="ann")
-        assert found == ClosablePosition("s1", "orb", "BANKNIFTY", 1, Side.LONG, 5_000_000)
+        assert found == ClosablePosition(pos_id, "s1", "orb", "BANKNIFTY", 1, Side.LONG, 5_000_000)
         assert await asked_book(book).position(transaction, pos_id, user_id="bob") is None
         assert await asked_book(book).position(transaction, "p0", user_id="ann") is None
+
+
+async def test_what_a_source_holds_is_its_newest_trade_else_what_it_asked_for_last(book: Book) -> None:
+    await register(book, INDEX)
+    spec = SessionSpec(
+        session_id="s1", user_id="ann", symbols=("BANKNIFTY",), strategies=({"name": "orb"},), capital_paise=10**9
+    )
+    asked = asked_book(book)
+    about = {"session_id": "s1", "user_id": "ann", "strategy": "webhook.chart", "instrument": 1}
+    async with book.begin() as transaction:
+        await session_register(book).insert(transaction, spec, command_id="c1", now_ns=1)
+        for number, symbol in enumerate(("BANKNIFTY", "BANKNIFTY", "NIFTY")):
+            signal = sample(
+                EntrySignal, event_id=f"e{number}", pos_id=f"p{number}", symbol=symbol, ts_event_ns=number + 1, **about
+            )
+            assert isinstance(signal, EntrySignal)
+            await asked.add(transaction, signal)
+
+    async def held(strategy: str = "webhook.chart", user_id: str = "ann") -> str | None:
+        async with book.begin() as transaction:
+            found = await asked.held_by(transaction, strategy, symbol="BANKNIFTY", user_id=user_id)
+            return None if found is None else found.pos_id
+
+    assert (await held(), await held("webhook.other"), await held(user_id="bob")) == ("p1", None, None)
+    over = {"session_id": "s1", "instrument": INDEX, "user_id": "ann", "strategy": "webhook.chart"}
+    first = await put_trade(book, 1, **over)
+    assert await held() == first
+    await put_trade(book, 2, **over, entered=30, exited=30)
+    assert await held() == first
+    assert await held("orb") is None

@@ -45,7 +45,14 @@ async def launch() -> AsyncIterator[Callable[..., Any]]:
             log_of=unrecorded, open_broker=open_broker,
         )  # fmt: skip
         hub, app = await wire_http(
-            settings, wired.handler, token=SecretStr(TOKEN), bus=bus, book=book, clock=WALL_TIMERS, registry=registry
+            settings,
+            wired.handler,
+            token=SecretStr(TOKEN),
+            bus=bus,
+            book=book,
+            clock=WALL_TIMERS,
+            timers=WALL_TIMERS,
+            registry=registry,
         )
         listener = bind("127.0.0.1", 0, setting="TRADEBUS_GATEWAY_PORT")
         client = http_of(listener.getsockname()[1])

@@ -13,7 +13,7 @@ from testkit.gateway import START, TOKEN, Gateway
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from services.gateway.http.auth import OPEN_PATHS
+from services.gateway.http.auth import OPEN_PATHS, SIGNED_PATHS
 from services.gateway.http.server import create_app
 from services.gateway.http.views import VIEWS
 from services.gateway.settings import api_token
@@ -36,6 +36,7 @@ def routes() -> list[tuple[str, str]]:
         switch=nothing,
         clock=nothing,
         handler=nothing,
+        hooks=nothing,
         hub=nothing,
         registry=nothing,
     )
@@ -56,7 +57,8 @@ async def test_without_a_token_every_route_but_the_open_ones_is_401(stranger: ht
         answer = await stranger.request(method, path)
         assert (answer.status_code == 401) == (path not in OPEN_PATHS), (method, path, answer.status_code)
         if path not in OPEN_PATHS:
-            assert answer.headers["www-authenticate"] == "Bearer"
+            signed = method == "POST" and path.startswith(SIGNED_PATHS)
+            assert answer.headers["www-authenticate"] == ("Tradebus-Signature" if signed else "Bearer")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Signals of other programs, over HTTP: signed, bounded, once."""
