@@ -21,6 +21,8 @@ class ExecutionSettings(BrokerSettings):
     broker_lost_seconds: float = Field(default=120.0, gt=0, validation_alias="EXECUTION_BROKER_LOST_SECONDS")
     # An account that was lost is left when it is reached again; not flat after so many looks, it waits for a person.
     degraded_looks_max: int = Field(default=24, ge=1, validation_alias="EXECUTION_DEGRADED_LOOKS_MAX")
+    # A broker's word on an account's margin holds so long; without one no entry is sent.
+    margin_max_age_seconds: float = Field(default=60.0, gt=0, validation_alias="EXECUTION_MARGIN_MAX_AGE_SECONDS")
     # A feed that lives is not as far behind the market's clock as this (seconds of the machine): what has passed
     # since has certainly passed, though no tick says so.
     feed_behind_seconds: float = Field(default=10.0, gt=0, validation_alias="EXECUTION_FEED_BEHIND_SECONDS")

@@ -166,7 +166,10 @@ class FakeAccount:
         self.broker = broker
 
     async def margins(self) -> AccountMargins:
-        return AccountMargins(10**9, 0)
+        self.broker.margins_asked += 1
+        if self.broker.margins is None:
+            raise UNREACHABLE
+        return self.broker.margins
 
     async def positions(self) -> Sequence[NetPosition]:
         return self.broker.book.positions()
@@ -295,6 +298,8 @@ class FakeBroker:
         self.credentials: list[Credential] = []
         self.offset: ClockOffset | None = ClockOffset(-1, 1)
         self.addresses: Sequence[str] | None = None
+        self.margins: AccountMargins | None = AccountMargins(10**12, 0)  # None: they cannot be read
+        self.margins_asked = 0
         self.reference, self.account, self.session = FakeReference(self), FakeAccount(self), FakeSession()
 
     def clock_offset(self) -> ClockOffset | None:

@@ -9,6 +9,7 @@ from datetime import date
 
 import structlog
 
+from services.execution.accounts.entry_margin import EntryMargin
 from services.execution.accounts.fence import ClosingFence
 from services.execution.accounts.listed import BrokerNames
 from services.execution.books import Books
@@ -42,10 +43,16 @@ def account_key(spec: SessionSpec) -> tuple[str, str]:
 class TradingAccount:
     """One login. `blocked` says why no new position is opened through it, "" where one may be."""
 
-    def __init__(self, key: tuple[str, str], broker: Broker, listed: BrokerNames, fence: ClosingFence) -> None:
+    def __init__(
+        self, key: tuple[str, str], broker: Broker, listed: BrokerNames, fence: ClosingFence, *,
+        margin_max_age_seconds: float, timers: Timers,
+    ) -> None:  # fmt: skip
         self.key, self.name, self.broker, self.listed, self.fence = key, ":".join(key), broker, listed, fence
         self.whose = broker.session.account  # as the broker calls it; "" where it was not asked
         self.gateway: OrderGateway = broker.orders(listed.known)
+        self.margin = EntryMargin(
+            broker.account, name=self.name, max_age_seconds=margin_max_age_seconds, timers=timers
+        )  # fmt: skip
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
 
@@ -95,7 +102,7 @@ class Accounts:
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
         self._live = LiveAccounts(settings.state_dir)
         self._preflight = Preflight(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers)
-        self._state_dir = settings.state_dir
+        self._state_dir, self._margin_max_age_seconds = settings.state_dir, settings.margin_max_age_seconds
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._accounts: dict[tuple[str, str], TradingAccount] = {}
         self._by_session: dict[str, TradingAccount] = {}
@@ -221,7 +228,10 @@ class Accounts:
             raise
         _log.info("account opened", broker=name, credential_name=credential_name)
         fence = ClosingFence(self._state_dir, broker=name, login=credential_name, timers=self._timers)
-        account = TradingAccount((name, credential_name), broker, listed, fence)
+        account = TradingAccount(
+            (name, credential_name), broker, listed, fence, margin_max_age_seconds=self._margin_max_age_seconds,
+            timers=self._timers,
+        )  # fmt: skip
         account.blocked = standing.refusal
         return account
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from services.execution.accounts.accounts import Accounts
 from services.execution.sessions import PAPER
 from tradebus.brokers.ports import OrderGateway
+from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError
 from tradebus.trading.orders import BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
@@ -33,7 +34,17 @@ class OrderRouter:
         problem = account.problem(request, now_ns=self._accounts.now_ns())
         if problem is not None:
             return Outcome(Result.REFUSED, reason=f"not sent: {problem}")
-        return await account.gateway.place(request)
+        if request.role is not OrderRole.ENTRY:
+            return await account.gateway.place(request)
+        missing = await account.margin.reserve(request)
+        if missing is not None:
+            return Outcome(Result.REFUSED, reason=f"not sent: {missing}")
+        outcome: Outcome | None = None
+        try:
+            outcome = await account.gateway.place(request)
+        finally:
+            account.margin.answered(request, outcome)
+        return outcome
 
     async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         try:

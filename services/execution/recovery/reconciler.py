@@ -89,6 +89,7 @@ class Reconciler:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. What Postgres or the broker will not give now is asked for again."""
         hearing = asyncio.create_task(self._listening.run())
+        minding = asyncio.create_task(self._account.margin.run(lambda: bool(self._account.sessions)))
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -98,15 +99,16 @@ class Reconciler:
                 pausing = sleep(self._timers, seconds or self._every_seconds, unless=self._due)
                 pause = asyncio.create_task(pausing)
                 try:
-                    await asyncio.wait((pause, stopping, hearing), return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait((pause, stopping, hearing, minding), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     pause.cancel()
-                if hearing.done():
-                    hearing.result()
+                for task in (hearing, minding):
+                    if task.done():
+                        task.result()
         finally:
-            for task in (hearing, stopping):
+            for task in (hearing, minding, stopping):
                 task.cancel()
-            await asyncio.gather(hearing, stopping, return_exceptions=True)
+            await asyncio.gather(hearing, minding, stopping, return_exceptions=True)
 
     async def _look(self) -> None:
         """Reconciles, and stores what it means for entries."""
