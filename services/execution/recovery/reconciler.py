@@ -102,9 +102,9 @@ class Reconciler:
                     await asyncio.wait((pause, stopping, hearing, minding), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     pause.cancel()
-                for task in (hearing, minding):
-                    if task.done():
-                        task.result()
+                for part in (hearing, minding):
+                    if part.done():
+                        part.result()
         finally:
             for task in (hearing, minding, stopping):
                 task.cancel()
