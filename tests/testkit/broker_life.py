@@ -24,7 +24,6 @@ from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.timers import Timers
 from tradebus.store.books import sessions_book
-from tradebus.trading.orders import BrokerStatus
 from tradebus.trading.states import OrderState, TradeState
 
 # A future of the broker's master, and one of nobody's.
@@ -143,15 +142,9 @@ class BrokerLife:
 
     async def leave(self, broker: FakeBroker, entry: EntryApproved) -> None:
         """Risk asks for the exit of a protected position; it fills, and the trade ends."""
-        stop = (await self.order("STOP", "TRIGGER_PENDING", of=entry)).broker_order_id
+        await self.order("STOP", "TRIGGER_PENDING", of=entry)
         await self.send(exit_of(entry, at_ns=TEN + 2 * SECOND))
-
-        async def cancelled() -> bool:
-            return broker.book.orders[stop].status is BrokerStatus.CANCELLED
-
-        await self.until(cancelled)
-        broker.tell(broker.book.orders[stop])
-        leaving = (await self.order("EXIT", "OPEN", of=entry)).broker_order_id
+        leaving = (await self.order("STOP", "OPEN", of=entry)).broker_order_id
         broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
         await self.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
 

@@ -197,7 +197,8 @@ class FakeSession:
 
 class FakeBook:
     """One account's orders at the broker. `lose` makes the next placements end without an answer, after or before
-    they reached the book; `readable` False makes the book unreadable; `refused` is why nothing is placed;
+    they reached the book; `readable` False makes the book unreadable; `refused` is why nothing is placed,
+    `changes_refused` why nothing is changed;
     `answering` is cleared while look-ups hang; `cancels_lost` is how many cancellations are accepted and forgotten."""
 
     def __init__(self) -> None:
@@ -205,7 +206,7 @@ class FakeBook:
         self.requests: list[OrderRequest] = []
         self.lose: list[str] = []  # "after" or "before", one per placement
         self.readable = True
-        self.refused = ""
+        self.refused = self.changes_refused = ""
         self.cancels_lost = 0
         self.answering = asyncio.Event()
         self.answering.set()
@@ -233,9 +234,13 @@ class FakeBook:
 
     async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         order = self.orders[broker_order_id]
-        if order.status.final:
-            return Outcome(Result.REFUSED, reason="ended")
-        self.orders[broker_order_id] = replace(order, quantity=change.quantity, trigger_paise=change.trigger_paise)
+        if order.status.final or self.changes_refused:
+            return Outcome(Result.REFUSED, reason=self.changes_refused or "ended")
+        waits = order.status is BrokerStatus.TRIGGER_PENDING and change.trigger_paise
+        self.orders[broker_order_id] = replace(
+            order, quantity=change.quantity, trigger_paise=change.trigger_paise,
+            status=order.status if waits else BrokerStatus.OPEN,
+        )  # fmt: skip
         return Outcome(Result.ACCEPTED, broker_order_id)
 
     async def cancel(self, account: str, broker_order_id: str, *, at_ns: int) -> Outcome:

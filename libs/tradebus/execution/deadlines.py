@@ -24,7 +24,8 @@ def deadline_ns(trade: Trade) -> int | None:
     entered_ns, rests_ns = trade.entry_order().placed_ns, _rests_ns(trade)
     for order in trade.orders:
         if order.state is OrderState.TRIGGER_PENDING and closes(trade, order):
-            dues.append(max(_stopped_ns(trade), trade.pressed_ns) + rests_ns)
+            since_ns = order.updated_ns if order.is_turned else _stopped_ns(trade)
+            dues.append(max(since_ns, trade.pressed_ns) + rests_ns)
         if order.hit_ns is not None and order.state is OrderState.TRIGGER_PENDING:
             dues.append(order.hit_ns + rests_ns)
         if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
@@ -68,10 +69,12 @@ def is_unanswered(order: Order) -> bool:
 
 
 def closes(trade: Trade, order: Order) -> bool:
-    """An exit, or a stop that was hit: protection limits its price, so its rest may wait like an exit's. Where one of
-    several stops has filled, all were hit."""
+    """An exit, or a stop that was turned into one, or hit: protection limits its price, so its rest may wait like an
+    exit's. Where one of several stops has filled, all were hit."""
     if order.role is not OrderRole.STOP or order.ended:
         return order.role is OrderRole.EXIT
+    if order.is_turned:
+        return True
     return order.state is OrderState.PARTIALLY_FILLED or bool(_stopped_ns(trade))
 
 

@@ -8,6 +8,7 @@ from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle, moving, opening, reports
 from tradebus.execution.leaving import exits
+from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
@@ -40,7 +41,7 @@ def order_request(trade: Trade, order: Order) -> OrderRequest:
         price_paise=order.price_paise,
         trigger_paise=order.trigger_paise,
         market_protection_pct=protection_pct(trade, order) if protected else None,
-        role=order.role,
+        role=OrderRole.EXIT if order.is_turned else order.role,
         contract=trade.contract,
     )
 
@@ -71,7 +72,12 @@ def only_own(_trade: Trade, _step: TradeStep) -> None:
 def go_on(trade: Trade, step: TradeStep) -> None:
     """An exit goes on where a crash stopped it. Where all its orders have ended its deadline does, in its time."""
     if trade.exit_reason is not None and not trade.ended and any(not order.ended for order in trade.orders):
-        exits.continue_exit(trade, step, at_ns=max(order.updated_ns for order in trade.orders))
+        at_ns = max(order.updated_ns for order in trade.orders)
+        exits.continue_exit(trade, step, at_ns=at_ns)
+        asked = {request.order_id for request in step.requests}
+        for order in trade.orders:
+            if order.order_id not in asked:
+                ask_again(trade, order, step, at_ns=at_ns)
 
 
 def absent(order_id: str, at_ns: int, *, seen: OrderState) -> Decide:
@@ -112,7 +118,8 @@ def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | No
 
     def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
-        if order.state in (OrderState.OPEN, OrderState.TRIGGER_PENDING) and trade.exit_reason is None:
+        wanted = order.is_turned or trade.exit_reason is None
+        if order.state in (OrderState.OPEN, OrderState.TRIGGER_PENDING) and wanted:
             step.requests.append(Modify(order_id, at_ns, quantity, trigger_paise or 0))
 
     return decide
@@ -221,7 +228,7 @@ def change_of(trade: Trade, order: Order, request: Modify) -> OrderModification:
             day=ist_date(request.at_ns),
         )
     asked = replace(order_request(trade, order), price_paise=price_paise, at_ns=request.at_ns)
-    order_type = OrderType.LIMIT if order.role is OrderRole.EXIT else None
+    order_type = order.order_type if order.role is OrderRole.EXIT or order.is_turned else None
     return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns, asked, order_type)
 
 

@@ -16,6 +16,7 @@ from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
 from tradebus.execution.governor.ratio import CHANGES_MAX
 from tradebus.execution.leaving.exits import continue_exit, request_exit
+from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, heard, reach, take_quantity
 from tradebus.execution.opening import enter_next, protect
 from tradebus.execution.step import Modify, NewFill, Notice, TradeStep
@@ -50,7 +51,10 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
     if order.state in (OrderState.PENDING, OrderState.UNKNOWN) and report.status is not BrokerStatus.REJECTED:
         _acknowledge(trade, order, step, broker_order_id=report.broker_order_id, at_ns=order.placed_ns)
         if trade.exit_reason is not None and not report.status.final:
-            continue_exit(trade, step, at_ns=max(order.updated_ns, report.as_of_ns))
+            at_ns = max(order.updated_ns, report.as_of_ns)
+            if report.status is BrokerStatus.TRIGGER_PENDING:
+                ask_again(trade, order, step, at_ns=at_ns)
+            continue_exit(trade, step, at_ns=at_ns)
         elif order.role is OrderRole.STOP and not report.status.final and report.quantity != order.quantity:
             # It grew with the position while its own answer was outstanding.
             step.requests.append(
@@ -60,6 +64,8 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
             )
     if trade.at_broker:
         _note_hit(order, report)
+    if order.is_turned and order.state is OrderState.TRIGGER_PENDING and report.status is BrokerStatus.OPEN:
+        heard(order, step, OrderEvent.TRIGGERED, max(order.updated_ns, report.as_of_ns))
     take_quantity(trade, order, step, report)
     for fill in report.fills:
         if fill.fill_id not in trade.fill_ids:
@@ -74,10 +80,21 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
         _refused(trade, order, step, reason=report.reason, at_ns=report.as_of_ns)
     elif order.state is OrderState.FILLED and not report.status.final and order.quantity > order.filled_quantity:
         _revived(trade, order, step, at_ns=report.as_of_ns)
+    elif report.status is BrokerStatus.FILLED and order.is_whole and not order.ended:
+        _whole_after_all(trade, order, step, at_ns=report.as_of_ns)
+
+
+def _whole_after_all(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
+    """A word that came late had it larger than it was by then: every fill is known, and none follows."""
+    heard(order, step, OrderEvent.FINAL_FILL, at_ns)
+    if trade.exit_reason is not None:
+        continue_exit(trade, step, at_ns=at_ns)
 
 
 def _note_hit(order: Order, report: BrokerOrder) -> None:
     """Since when the broker calls a stop open that was to wait for its trigger; what it says later counts."""
+    if order.is_turned:
+        return
     if order.state is not OrderState.TRIGGER_PENDING or report.status is not BrokerStatus.OPEN:
         order.hit_ns = None
     elif order.hit_ns is None:
@@ -125,7 +142,7 @@ def on_modify_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outc
     cannot follow means: get out. An exit that cannot be changed is replaced when it is due again."""
     if order.ended:
         return
-    if order.role is OrderRole.EXIT:
+    if order.role is OrderRole.EXIT or order.is_turned:
         _on_repriced(trade, order, step, outcome, request)
     elif outcome.result is Result.ACCEPTED:
         heard(order, step, OrderEvent.MODIFIED, request.at_ns)
@@ -142,8 +159,15 @@ def on_modify_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outc
 
 
 def _on_repriced(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, request: Modify) -> None:
+    """Of an exit, or of a stop that was to become one. A stop that may not is cancelled, and an exit follows it."""
     if outcome.result is Result.ACCEPTED:
         heard(order, step, OrderEvent.MODIFIED, request.at_ns)
+        if order.state is OrderState.TRIGGER_PENDING:
+            heard(order, step, OrderEvent.TRIGGERED, request.at_ns)
+    elif outcome.result is Result.REFUSED and order.is_turned:
+        order.changes = CHANGES_MAX
+        if order.state not in NOT_CANCELLABLE:
+            cancel(order, step, at_ns=request.at_ns)
     elif outcome.result is Result.REFUSED:
         # It rests as it did, at a price that is perhaps the broker's own; another one is tried in its place.
         order.order_type, order.price_paise, order.changes = OrderType.MARKET, None, CHANGES_MAX

@@ -41,6 +41,12 @@ class OwnOrder:
     def ended(self) -> bool:
         return self.state in TERMINAL_ORDER_STATES
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether it is a stop that was made the exit: whatever trigger the broker still shows of it counts for
+        nothing, unless it waits for that."""
+        return self.role is OrderRole.STOP and not self.trigger_paise
+
 
 @dataclass(frozen=True, slots=True)
 class HeldTrade:
@@ -93,6 +99,9 @@ def judge(ours: OwnOrder, theirs: BrokerOrder) -> ReconcileFinding:
         return ReconcileFinding.HEAR
     if ours.state is OrderState.CANCEL_PENDING and theirs.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
         return ReconcileFinding.CANCEL
+    if ours.is_turned and ours.state in _RESTING:
+        undone = theirs.status is BrokerStatus.TRIGGER_PENDING or theirs.quantity != ours.quantity
+        return ReconcileFinding.REALIGN if undone else ReconcileFinding.AGREES
     if ours.state in _RESTING and (
         theirs.quantity != ours.quantity or (ours.trigger_paise or None) != (theirs.trigger_paise or None)
     ):

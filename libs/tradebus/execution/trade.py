@@ -41,6 +41,11 @@ class Order:
         return self.state in TERMINAL_ORDER_STATES
 
     @property
+    def is_turned(self) -> bool:
+        """Whether it is a stop that was made the exit: it has no trigger any more."""
+        return self.role is OrderRole.STOP and self.trigger_paise is None
+
+    @property
     def is_whole(self) -> bool:
         """Whether all of it has filled."""
         return self.filled_quantity >= self.quantity

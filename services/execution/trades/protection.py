@@ -71,4 +71,6 @@ def _labels(trade: Trade) -> tuple[str, str, str]:
 
 
 def _rests(order: Order) -> bool:
-    return order.role is OrderRole.STOP and order.state in _RESTS
+    """A stop that was turned into the exit protects for as long as it is known to wait for its trigger."""
+    waits = not order.is_turned or order.state is OrderState.TRIGGER_PENDING
+    return order.role is OrderRole.STOP and order.state in _RESTS and waits

@@ -61,8 +61,8 @@ class Sending:
         else:
             outcome = await self._changed(trade.session_id, number, decisions.change_of(trade, order, request))
             if outcome.result is Result.REFUSED:
-                what = "an exit cannot be priced anew, replacing it"
-                if order.role is OrderRole.STOP:
+                what = "an exit cannot be priced anew, or a stop made one, replacing it"
+                if order.role is OrderRole.STOP and not order.is_turned:
                     what = "a stop cannot follow its position, leaving"
                 _log.error(what, pos_id=trade.pos_id, order_id=order.order_id, reason=outcome.reason)
         return decisions.answered(order, request, outcome)

@@ -59,8 +59,8 @@ async def test_while_execution_lives_the_exits_are_its_own(lives, hands: KillHan
         assert {account["by"] for account in said["accounts"]} <= {"execution", ""}
         for face in FACES:
             await life.closed(life.entry(face, 1))
-        assert await store.pool.fetchval("SELECT count(*) FROM orders WHERE role = 'EXIT'") == len(FACES)
-        assert [len(hands.orders(face)) for face in FACES] == [3, 3, 3]
+        assert await store.pool.fetchval("SELECT count(*) FROM orders WHERE role = 'EXIT'") == 0
+        assert [len(hands.orders(face)) for face in FACES] == [2, 2, 2], "the stops are the exits"
 
 
 async def test_execution_that_comes_back_takes_the_exits_over_and_sends_nothing(lives, hands: KillHands, store) -> None:

@@ -57,7 +57,7 @@ async def test_a_gap_past_all_stops_and_their_protection_leaves_nobody_behind(at
 
     await at_the_faces(scene, speed=1.0)
     stops = await store.pool.fetch("SELECT state, filled_quantity FROM orders WHERE role = 'STOP'")
-    assert {(row["state"], row["filled_quantity"]) for row in stops} == {(OrderState.CANCELLED, 0)}
+    assert {(row["state"], row["filled_quantity"]) for row in stops} == {(OrderState.FILLED, 65)}, "they are the exits"
 
 
 async def test_an_exit_that_rests_follows_the_market_by_changes_of_one_order(at_the_faces, store):
@@ -73,7 +73,7 @@ async def test_an_exit_that_rests_follows_the_market_by_changes_of_one_order(at_
         life.box.on_loop(bid, 1.0, 0)  # nobody buys
         await life.send(*(exit_of(entry, at_ns=entry.ts_event_ns + SECOND) for entry in entries))
         for entry in entries:
-            await life.one("SELECT 1 FROM orders WHERE role = 'EXIT' AND state = 'OPEN' AND pos_id = $1", entry.pos_id)
+            await life.one("SELECT 1 FROM orders WHERE role = 'STOP' AND state = 'OPEN' AND pos_id = $1", entry.pos_id)
         life.box.on_loop(bid, 0.95, bids)  # and those who come pay far less
         await ticking(life, entries)
         for face in FACES:
@@ -82,4 +82,4 @@ async def test_an_exit_that_rests_follows_the_market_by_changes_of_one_order(at_
             assert last.modifications >= 1
 
     await at_the_faces(scene, speed=0)
-    assert await store.pool.fetchval("SELECT count(*) FROM orders WHERE role = 'EXIT'") == len(FACES)
+    assert await store.pool.fetchval("SELECT count(*) FROM orders WHERE role = 'EXIT'") == 0, "the stops are the exits"

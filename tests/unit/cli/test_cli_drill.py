@@ -60,7 +60,7 @@ def test_a_run_without_faults_ends_flat_with_a_stop_behind_every_entry(drilled: 
     result = play_plan(written_plan(trade(0), trade(1, name="call", at=2.0, exit_after=3.0)), drilled)
     assert violated(result) == []
     assert result.known == ()
-    assert (result.orders, result.positions) == (6, 2)
+    assert (result.orders, result.positions) == (4, 2), "the stop is the exit"
     story = result.story.text()
     assert "09:16:01" in story
     assert " IST  " in story

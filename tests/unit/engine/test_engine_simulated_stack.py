@@ -102,7 +102,7 @@ async def test_a_position_at_a_broker_is_left_at_its_hard_end_without_a_tick(tmp
     assert trade.state is TradeState.CLOSED
     assert trade.closed_ns is not None
     assert end_ns <= trade.closed_ns <= end_ns + 30 * SECOND
-    assert order_of(trade, OrderRole.STOP) is OrderState.CANCELLED
+    assert order_of(trade, OrderRole.STOP) is OrderState.FILLED, "the stop became the exit"
     assert broker.book.positions()[0].quantity == 0
 
 

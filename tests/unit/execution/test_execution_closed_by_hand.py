@@ -74,14 +74,14 @@ async def test_of_what_is_sold_in_part_the_rest_stays_covered_and_is_closed(arou
         await by_hand(broker, 130, told=False)
         await until_resting(life, broker, [65])
         await life.send(exit_of(entry, at_ns=TEN + 6 * SECOND))
-        leaving = await life.order("EXIT", "OPEN")
+        leaving = await life.order("STOP", "OPEN")
         assert leaving.quantity == 65
         broker.tell(broker.book.fill(leaving.broker_order_id, PRICE, at_ns=TEN + 7 * SECOND))
-        await life.order("EXIT", "FILLED")
+        await life.order("STOP", "FILLED")
         await life.time_passes(2)
         [trade] = await life.trades(state=TradeState.EXIT_PENDING)
         assert trade.open_quantity == 130
-    assert [one for one in sent(broker) if one[0] is OrderRole.EXIT] == [(OrderRole.EXIT, 65)]
+    assert sent(broker) == [(OrderRole.ENTRY, 195), (OrderRole.STOP, 195)], "the stop is the exit, and no other follows"
 
 
 async def test_what_is_bought_back_by_hand_is_covered_again(around) -> None:

@@ -8,11 +8,9 @@ from testkit.fake_broker import FakeBroker
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, ResumeTrading
-from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import derive_id
-from tradebus.trading.orders import BrokerStatus
 from tradebus.trading.states import OrderState, TradeState
 
 
@@ -29,18 +27,12 @@ async def away(life: BrokerLife, broker: FakeBroker) -> None:
 
 
 async def stop_ended(life: BrokerLife, broker: FakeBroker, entry: Message) -> None:
-    """The broker has cancelled the position's stop, as asked."""
-    [stop] = [order.broker_order_id for order in await life.orders(of=entry, role=OrderRole.STOP)]
-
-    async def cancelled() -> bool:
-        return broker.book.orders[stop].status is BrokerStatus.CANCELLED
-
-    await life.until(cancelled)
-    broker.tell(broker.book.orders[stop])
+    """The position's stop is its exit now."""
+    await life.order("STOP", "OPEN", of=entry)
 
 
 async def exit_fills(life: BrokerLife, broker: FakeBroker, entry: Message) -> None:
-    leaving = (await life.order("EXIT", "OPEN", of=entry)).broker_order_id
+    leaving = (await life.order("STOP", "OPEN", of=entry)).broker_order_id
     broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
     trade = await life.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
     assert trade.exit_reason == "broker_lost"

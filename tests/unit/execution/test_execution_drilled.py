@@ -78,3 +78,14 @@ def test_a_stop_that_was_dropped_unsent_is_looked_up_although_it_was_to_grow_mea
         sessions={"s1": "kite", "s2": "upstox", "s3": "dhan"}, seed=5000093,
     )  # fmt: skip
     assert violated(play_plan(plan, drilled)) == []
+
+
+def test_an_exit_whose_answer_is_lost_leaves_no_position_bare(drilled: Path) -> None:
+    # It is a change of the stop, which protects until it is made: lost, done and not answered, late, refused.
+    for fault in NetworkFault:
+        for name in ("share", "call"):
+            mishap = Mishap("change order", fault, 1, 9.0)
+            result = play_plan(written_plan(trade(name=name, exit_after=3.0), mishaps=(mishap,)), drilled)
+            assert violated(result) == []
+            assert result.known == ()
+            assert result.orders == 2 or fault is NetworkFault.THROTTLED, "that one is refused: an exit may follow"

@@ -57,7 +57,7 @@ async def test_an_exit_that_was_refused_yesterday_is_not_sent_today(around) -> N
     async with BrokerLife(around, broker) as life:
         await life.started(spec())
         await opened(life, broker, entry)
-        broker.book.refused = "the market is closed"
+        broker.book.refused = broker.book.changes_refused = "the market is closed"
         await life.send(exit_of(entry, at_ns=TEN + 60 * SECOND))
         await life.order("EXIT", "REJECTED")
     today = FakeBroker()

@@ -193,8 +193,12 @@ def test_a_broker_whose_clock_is_behind_is_not_asked_again_at_once():
 
 
 def test_on_paper_an_exit_is_not_priced_and_what_it_does_hangs_on_nothing_that_a_restart_loses():
-    trade, _ = leaving()
+    trade = held()
     trade.at_broker = False
+    exits.request_exit(trade, TradeStep(), reason="x", at_ns=TEN)
+    hear(trade, live(trade, OrderRole.STOP), BrokerStatus.CANCELLED, at_ns=TEN)
+    order = live(trade, OrderRole.EXIT)
+    lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.ACCEPTED, "b3"), at_ns=TEN)
     assert deadline_ns(trade) == TEN + EXIT_REPLACE_SECONDS * SECOND
     assert [type(one) for one in wait(trade, price=9_000).requests] == [Cancel]
     assert trade.pressed_ns == 0
@@ -205,8 +209,10 @@ def test_a_stop_the_broker_calls_open_is_left_after_two_seconds_where_the_market
     stop = live(trade, OrderRole.STOP)
     hear(trade, stop, BrokerStatus.OPEN, at_ns=TEN + SECOND)
     assert deadline_ns(trade) == TEN + (1 + EXIT_REPRICE_SECONDS) * SECOND
-    assert wait(trade, price=9_400).requests == [Cancel(stop.order_id, TEN + 3 * SECOND)]
-    assert trade.exit_reason == "stop_not_filled"
+    trigger_paise = stop.trigger_paise or 0
+    [request] = wait(trade, price=9_400).requests
+    assert request == Modify(stop.order_id, TEN + 3 * SECOND, 200, previous_trigger_paise=trigger_paise)
+    assert (trade.exit_reason, stop.is_turned) == ("stop_not_filled", True)
 
 
 def test_a_stop_called_open_while_it_waits_stays():

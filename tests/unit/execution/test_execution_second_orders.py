@@ -64,7 +64,7 @@ async def test_what_a_second_exit_sold_is_bought_back(around: Around) -> None:
     async with trading(around, broker) as life:
         await opened(life, broker, entry)
         await life.leave(broker, entry)
-        [leaving] = await life.orders(role=OrderRole.EXIT)
+        [leaving] = await life.orders(role=OrderRole.STOP)
         twin_of(broker, leaving)
         assert net(broker) == -65
 

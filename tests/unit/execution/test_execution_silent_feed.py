@@ -102,7 +102,7 @@ async def test_out_of_hours_nothing_is_tried_again(around) -> None:
     async with Clocked(around, broker, at_ns=TEN) as life:
         await life.started(spec())
         await opened(life, broker, entry)
-    broker.book.refused = "the market is closed"
+    broker.book.refused = broker.book.changes_refused = "the market is closed"
     async with Clocked(around, broker, at_ns=TEN + 12 * 3_600 * SECOND, speed=60) as life:
         await life.send(exit_of(entry, at_ns=TEN + 12 * 3_600 * SECOND))
         # The stop's end is told, or read in the book by the account that is just opened: whichever comes first.

@@ -135,7 +135,7 @@ def test_stops_that_are_hit_together_fill_together():
     assert [order.state for order in trade.orders if order.role is not OrderRole.ENTRY] == [OrderState.FILLED] * 4
 
 
-def test_a_stop_that_stays_behind_the_others_is_cancelled_and_sold():
+def test_a_stop_that_stays_behind_the_others_becomes_the_exit():
     desk = entered()
     trade, at_ns = desk.trade, MORNING + 20 * SECOND
     trade.at_broker = True
@@ -152,8 +152,8 @@ def test_a_stop_that_stays_behind_the_others_is_cancelled_and_sold():
     for number in range(20):
         desk.tick(at_ns + (number + 1) * SECOND, 9_950)
     assert trade.ended
-    assert {order.state for order in others} == {OrderState.CANCELLED}
-    assert [order.filled_quantity for order in trade.orders if order.role is OrderRole.EXIT] == [50, 50, 50]
+    assert {(one.state, one.filled_quantity, one.is_turned) for one in others} == {(OrderState.FILLED, 50, True)}
+    assert not any(order.role is OrderRole.EXIT for order in trade.orders)
 
 
 def test_an_entry_made_smaller_by_hand_is_followed_by_no_more_than_was_planned():
@@ -198,9 +198,10 @@ async def test_at_a_broker_its_own_freeze_quantity_counts_and_every_part_is_foll
         await life.until_orders(2, role=OrderRole.STOP, state=OrderState.TRIGGER_PENDING)
         await life.send(exit_of(entry, at_ns=TEN + 3 * SECOND))
         for number in (0, 1):
-            leaving = await life.order("EXIT", "OPEN", sequence=number + 1)
+            leaving = await life.order("STOP", "OPEN", sequence=number + 1)
             broker.tell(broker.book.fill(leaving.broker_order_id, PRICE, at_ns=TEN + (number + 4) * SECOND))
         await life.trade(state=TradeState.CLOSED)
     asked = [(one.role, one.quantity) for one in broker.book.requests]
     assert asked[:2] == [(OrderRole.ENTRY, 1755), (OrderRole.STOP, 1755)]
-    assert sorted(asked) == sorted((role, part) for role in OrderRole for part in (1755, 65))
+    roles = (OrderRole.ENTRY, OrderRole.STOP)
+    assert sorted(asked) == sorted((role, part) for role in roles for part in (1755, 65))

@@ -55,6 +55,8 @@ def change_ticket(change: OrderModification) -> dict[str, Any]:
         ticket["trigger_price"] = _rupees(change.trigger_paise, "trigger_price")
         if change.price_paise is None:
             ticket["market_protection"] = AUTO_PROTECTION
+    if change.order_type is OrderType.MARKET:
+        ticket["market_protection"] = AUTO_PROTECTION
     return ticket
 
 

@@ -29,7 +29,7 @@ def ask_of(trade: Trade, request: Request) -> OrderAsk:
             lane = OrderLane.ENTRY
         elif order.role is OrderRole.EXIT and _refused_in_a_row(trade) >= _REFUSED_MAX:
             lane = OrderLane.AGAIN
-    elif isinstance(request, Modify) and order.role is OrderRole.EXIT and order.changes > _REPRICED_MAX:
+    elif isinstance(request, Modify) and order.role is not OrderRole.ENTRY and order.changes > _REPRICED_MAX:
         lane = OrderLane.AGAIN
     return OrderAsk(
         segment_of(trade.contract), lane,

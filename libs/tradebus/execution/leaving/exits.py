@@ -1,7 +1,7 @@
 """The way out of a position: what is cancelled first, what is sold, at what price, and when it is tried anew.
 
-    asked for ─► entry ends ─► stop ends ─► exit ─► rests? priced anew, farther each time ─► flat ─► over
-                                             └─► refused? again, less and less often
+    asked for ─► entry ends ─► stop is turned, or ends ─► exit ─► rests? priced anew, farther each time ─► flat ─► over
+                                                           └─► refused? again, less and less often
 
 Invariants (property-tested): an exit is never larger than what is held; its limit only ever moves towards the market
 and never outside the exchange's price protection.
@@ -12,12 +12,13 @@ from tradebus.execution import reports
 from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
+from tradebus.execution.leaving.turning import ask_again, fitting, turn_stops
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, reach
 from tradebus.execution.opening import new_order
 from tradebus.execution.step import Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade, settle
 from tradebus.kernel.time import ist_date
-from tradebus.trading.states import TradeEvent
+from tradebus.trading.states import OrderState, TradeEvent
 
 
 def request_exit(trade: Trade, step: TradeStep, *, reason: str, at_ns: int) -> None:
@@ -44,7 +45,8 @@ def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> 
 
 
 def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    """The next thing on the way out: cancel the entry, then the stop, then sell what is held, then close.
+    """The next thing on the way out: cancel the entry, then make the stop the exit, or cancel it and sell what is held,
+    then close.
 
     Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays. A stop
     that nobody has answered in time holds nothing up: it is cancelled where it appears, and what it may have sold is
@@ -52,6 +54,9 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """
     waiting = missing = False
     filling = trade.open_quantity > 0 and trade.live(OrderRole.ENTRY) is not None
+    if not filling:
+        turn_stops(trade, step, at_ns=at_ns)
+    kept = fitting(trade)
     for order in trade.orders:
         if order.ended:
             continue
@@ -59,11 +64,7 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
             missing = True
             continue
         waiting = True
-        stays = (
-            fits_what_is_held(trade, order)
-            if order.role is OrderRole.EXIT
-            else filling and order.role is OrderRole.STOP
-        )
+        stays = order in kept or (filling and order.role is OrderRole.STOP)
         if order.state not in NOT_CANCELLABLE and not stays:
             cancel(order, step, at_ns=at_ns)
     if waiting:
@@ -97,12 +98,16 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
         return
     due = now_ns if missed else due
     entry = trade.live(OrderRole.ENTRY)
-    leaving = next((order for order in trade.orders if not order.ended and closes(trade, order)), None)
+    leaving = [order for order in trade.orders if not order.ended and closes(trade, order)]
     hit = next((order for order in trade.orders if order.hit_ns is not None and not order.ended), None)
-    if leaving is not None:
+    if leaving:
         if trade.at_broker:
             trade.pressed_ns = now_ns  # and not `due`: whose clock is behind would be asked again at once
-        _press(trade, leaving, step, at_ns=due)
+        if any(order.role is OrderRole.STOP and not order.is_turned for order in leaving):
+            _press_stops(trade, step, at_ns=due)
+        for order in leaving:
+            if order.role is OrderRole.EXIT or order.is_turned:
+                _press(trade, order, step, at_ns=due)
     elif hit is not None:
         _leave_hit(trade, hit, step, at_ns=due)
     elif entry is not None:
@@ -112,15 +117,22 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
         continue_exit(trade, step, at_ns=due)
 
 
+def _press_stops(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    """Stops that were hit have rested: they become exits, or are cancelled for one."""
+    turn_stops(trade, step, at_ns=at_ns)
+    for stop in trade.all_live(OrderRole.STOP):
+        if stop.state not in NOT_CANCELLABLE and not stop.is_turned:
+            cancel(stop, step, at_ns=at_ns)
+
+
 def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     """What closes the position has rested: nearer to whoever takes it. A change costs one request and leaves no moment
     without an order; where the market is not known, or the order was changed as often as may be, another follows it."""
-    if order.role is OrderRole.STOP:
-        for stop in trade.all_live(OrderRole.STOP):
-            if stop.state not in NOT_CANCELLABLE:
-                cancel(stop, step, at_ns=at_ns)
-        return
     if order.state in NOT_CANCELLABLE:
+        return
+    if order.state is OrderState.TRIGGER_PENDING and order.changes < CHANGES_MAX - CHANGES_KEPT:
+        order.changes += 1  # a stop that was to be turned, and waits as before
+        ask_again(trade, order, step, at_ns=at_ns)
         return
     if not trade.at_broker or trade.touch is None or order.changes >= CHANGES_MAX - CHANGES_KEPT:
         cancel(order, step, at_ns=at_ns)

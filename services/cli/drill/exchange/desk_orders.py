@@ -13,6 +13,7 @@ from tradebus.brokers.common.orders.outcomes import outcome_of
 from tradebus.brokers.common.orders.settling import SETTLE_SECONDS, Settling
 from tradebus.brokers.common.replies.rows import Row
 from tradebus.brokers.registry import Known
+from tradebus.contracts.orders import OrderType
 from tradebus.kernel.clock import Clock
 from tradebus.trading.orders import (
     UNLISTED_INSTRUMENT,
@@ -31,6 +32,9 @@ _STATUS = {
     SandboxStatus.COMPLETE: BrokerStatus.FILLED, SandboxStatus.CANCELLED: BrokerStatus.CANCELLED,
     SandboxStatus.REJECTED: BrokerStatus.REJECTED,
 }  # fmt: skip
+
+
+_TRIGGERED = (OrderType.SL, OrderType.SL_M)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +64,9 @@ class DeskOrders(BookReader[ExchangeLine]):
     async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         del account  # a login is one account
         changed = ChangedOrder(
-            quantity=change.quantity, price_paise=change.price_paise, trigger_paise=change.trigger_paise
-        )
+            quantity=change.quantity, price_paise=change.price_paise, trigger_paise=change.trigger_paise,
+            order_type=change.order_type,
+        )  # fmt: skip
         ours, exchange = self._calls.account, self._calls.exchange
         what = f"change order {broker_order_id} to {change.quantity}"
         return await self._request(what, lambda: exchange.modify(ours, broker_order_id, changed), of=broker_order_id)
@@ -137,6 +142,6 @@ def line_of_order(order: SandboxOrder) -> ExchangeLine:
     return ExchangeLine(
         order_id=order.order_id, tag=asked.tag, tags=frozenset({asked.tag} - {""}), transaction=asked.transaction,
         word=order.status.value, quantity=asked.quantity, filled_quantity=order.filled_quantity,
-        trigger_paise=asked.trigger_paise or None, segment="", token="", reason=order.reason,
-        as_of_ns=order.updated_ns, order=order,
+        trigger_paise=(asked.trigger_paise or None) if asked.order_type in _TRIGGERED else None,
+        segment="", token="", reason=order.reason, as_of_ns=order.updated_ns, order=order,
     )  # fmt: skip

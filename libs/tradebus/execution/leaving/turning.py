@@ -1,0 +1,76 @@
+"""A stop that rests becomes the exit, by one change of the same order. It protects until it is the way out.
+
+    a stop rests ─► turned: at the market, no trigger ─► answered? asked again until it is ─► fills, or is priced anew
+                       └─ refused ─► cancelled, and an exit of its own follows
+
+Two orders, the stop's cancellation and the exit, leave the position bare for as long as the exit's answer stays away.
+A change may be asked for as often as need be: it makes no second order.
+
+Invariants (property-tested): what is turned is never more than what is held; nothing is turned beside another exit, nor
+beside a stop that may still appear; an order that ends does so once, so nothing is sold twice.
+"""
+
+from tradebus.contracts.orders import OrderRole, OrderType
+from tradebus.execution.deadlines import is_unanswered
+from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
+from tradebus.execution.step import Modify, TradeStep
+from tradebus.execution.trade import Order, Trade
+from tradebus.trading.states import OrderState
+
+_RESTS = (OrderState.TRIGGER_PENDING, OrderState.OPEN, OrderState.PARTIALLY_FILLED)
+
+
+def turn_stops(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    """Turns every stop of which it is known that it rests, the last one grown or cut to what is held. On paper none:
+    nothing of a request is lost there."""
+    others = [order for order in trade.orders if not order.ended and order.role is not OrderRole.STOP]
+    missing = any(order.given_up and is_unanswered(order) for order in trade.orders)
+    if not trade.at_broker or others or missing:
+        return
+    stops = [order for order in trade.all_live(OrderRole.STOP) if _may_turn(order)]
+    left = trade.there_quantity - sum(_rest(one) for one in trade.all_live(OrderRole.STOP) if one not in stops)
+    most = trade.order_quantity_max
+    for stop in stops:
+        wanted = left if stop is stops[-1] else min(left, _rest(stop))
+        if wanted <= 0:
+            return
+        quantity = stop.filled_quantity + wanted
+        quantity = quantity if most is None else min(quantity, max(most, stop.quantity))
+        left -= quantity - stop.filled_quantity
+        _turn(trade, stop, step, quantity, at_ns=at_ns)
+
+
+def ask_again(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
+    """A stop that was turned is known to wait for its trigger still: its change was lost, or undone by an older one."""
+    if order.is_turned and order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is not None:
+        step.requests.append(Modify(order.order_id, at_ns, order.quantity, previous_trigger_paise=trade.stop_paise))
+
+
+def fitting(trade: Trade) -> list[Order]:
+    """Of what lives and closes the position, the exit and stops that were turned, as many as may all fill whole."""
+    kept, held = list[Order](), trade.there_quantity
+    for order in trade.orders:
+        if order.ended or not (order.role is OrderRole.EXIT or order.is_turned):
+            continue
+        there = held if order.transaction is trade.exit_transaction else -held
+        if _rest(order) <= there:
+            kept.append(order)
+            held -= _rest(order) if order.transaction is trade.exit_transaction else -_rest(order)
+    return kept
+
+
+def _may_turn(stop: Order) -> bool:
+    """Whose change was refused once is not asked again: it is cancelled."""
+    return not stop.is_turned and stop.state in _RESTS and stop.changes < CHANGES_MAX - CHANGES_KEPT
+
+
+def _turn(trade: Trade, stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
+    previous, before_paise = stop.quantity, stop.trigger_paise or 0
+    stop.quantity, stop.hit_ns = quantity, None
+    stop.order_type, stop.price_paise, stop.trigger_paise = OrderType.MARKET, None, None
+    trade.pressed_ns = max(trade.pressed_ns, at_ns)
+    step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=before_paise))
+
+
+def _rest(order: Order) -> int:
+    return order.quantity - order.filled_quantity
