@@ -20,6 +20,7 @@ _COMMANDS = (
     "up",
     "control",
     "people.order",
+    "people.approvals",
     "people.webhook",
     "status",
     "tail",
@@ -49,7 +50,7 @@ app = typer.Typer(
 # Commands that ask the calendar nothing here, or that a person needs most when a file of his is broken.
 _WITHOUT_MARKET_RULES = frozenset({
     "version", "start", "stop", "pause", "resume", "flatten", "order", "close", "status", "tail", "login", "migrate",
-    "streams", "audit", "webhook",
+    "streams", "audit", "webhook", "approvals",
 })  # fmt: skip
 
 

@@ -94,7 +94,9 @@ async def wire(
     handler = CommandHandler(
         bus=bus, book=book, register=register, switch=switch, outbox=outbox, clock=clock, ids=ids,
         kill_way=KillWay(bus=bus, book=book, outbox=outbox, switch=switch, clock=clock),
-        catalogue=catalogue_from(book, logins, daily_max_loss_r=settings.daily_max_loss_r),
+        catalogue=catalogue_from(
+            book, logins, daily_max_loss_r=settings.daily_max_loss_r, paced=settings.paced
+        ),
         keep_token=logins.keep_token, changed=watcher.changed,
         desks=desks_of(settings, bus=bus, book=book, register=register, clock=clock, consumer=CONSUMER),
         check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),

@@ -12,13 +12,23 @@ from services.risk.closing import Closing
 from services.risk.kill_switch import KillSwitchState
 from services.risk.market.marks import TICKS_STREAM, Marks
 from services.risk.market.surroundings import Surroundings
-from services.risk.messages import command_of
+from services.risk.messages import command_of, word_of
 from services.risk.metrics import RiskMetrics
 from services.risk.ports import StateConflict
 from services.risk.sessions import RiskSession, RiskSessions
 from tradebus.bus.port import Entry
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import Flatten, Kill, PauseTrading, ResumeTrading, SetLimits, StartTrading, StopTrading
+from tradebus.contracts.commands import (
+    ApproveEntry,
+    Flatten,
+    Kill,
+    PauseTrading,
+    RefuseEntry,
+    ResumeTrading,
+    SetLimits,
+    StartTrading,
+    StopTrading,
+)
 from tradebus.contracts.market import DataGap, DataRecovered
 from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionFailed, SessionStopped, SizingMode
@@ -26,7 +36,7 @@ from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.risk.entries import block
 from tradebus.risk.exits import ignored, next_due_ns
 from tradebus.risk.reports import Report, concerns_risk
-from tradebus.risk.step import RiskStep, on_command, on_fact, on_limits, on_over, on_signal, on_time
+from tradebus.risk.step import RiskStep, on_command, on_fact, on_limits, on_over, on_signal, on_time, on_word
 from tradebus.risk.verdicts import Cause
 from tradebus.runtime.consumer import DONE, Answer, Done, Effect, TryLater
 from tradebus.runtime.rendering import fact_of
@@ -41,6 +51,7 @@ _FACTS = frozenset(
     )
 )  # fmt: skip
 _SIGNALS = frozenset({facts.EntrySignal.TYPE, facts.ExitSignal.TYPE})
+_Commanded = StopTrading | PauseTrading | ResumeTrading | Flatten | SetLimits | ApproveEntry | RefuseEntry
 _KEPT_MAX = 32  # verdicts stored together: the first of a thousand does not wait for the last
 _log = structlog.get_logger()
 
@@ -99,10 +110,11 @@ class Risk:
                 await self.sessions.take_up(message.event_id, message.spec.session_id)
             case Kill():
                 await self.closing.obey(message)
-            case StopTrading() | PauseTrading() | ResumeTrading() | Flatten():
+            case (
+                StopTrading() | PauseTrading() | ResumeTrading() | Flatten() | SetLimits() | ApproveEntry()
+                | RefuseEntry()
+            ):  # fmt: skip
                 await self._on_command(message)
-            case SetLimits():
-                await self._on_limits(message)
             case SessionStopped() | SessionFailed():
                 await self._on_over(message)
             case DataGap() | DataRecovered():
@@ -110,27 +122,31 @@ class Risk:
             case _:
                 pass  # of no concern to risk
 
-    async def _on_command(self, message: StopTrading | PauseTrading | ResumeTrading | Flatten) -> None:
-        name = message.session_id or ""
-        session = self.sessions.alive.get(name)
-        steps = {}
-        if session is not None:
-            steps[name] = on_command(session.state, command_of(message), self._surroundings.of(session.terms))
-        await self.sessions.save(message.event_id, steps)
-        self._session(name)  # after: the end of a session that cannot be read waits for nothing here
-
-    async def _on_limits(self, message: SetLimits) -> None:
+    async def _on_command(self, message: _Commanded) -> None:
         name = message.session_id or ""
         session, steps = self.sessions.alive.get(name), {}
         if session is not None:
-            situation = self._surroundings.of(session.terms)
-            cause = Cause(situation.now_ns(message.ts_event_ns), message.event_id, message.trace_id)
-            own = {one.strategy: one.limits for one in message.strategies}
-            steps[name] = on_limits(
-                session.state, message.limits, own, situation, cause, set_ns=message.ts_event_ns
-            )  # fmt: skip
+            steps[name] = await self._commanded(session, message)
         await self.sessions.save(message.event_id, steps)
-        self._session(name)
+        self._session(name)  # after: the end of a session that cannot be read waits for nothing here
+
+    async def _commanded(self, session: RiskSession, message: _Commanded) -> RiskStep:
+        state, situation = session.state, self._surroundings.of(session.terms)
+        match message:
+            case SetLimits():
+                cause = Cause(situation.now_ns(message.ts_event_ns), message.event_id, message.trace_id)
+                own = {one.strategy: one.limits for one in message.strategies}
+                return on_limits(state, message.limits, own, situation, cause, set_ns=message.ts_event_ns)
+            case ApproveEntry() | RefuseEntry():
+                # Also while no data comes: how long it has waited is the clock's.
+                now_ns = self._surroundings.market.now_ns(is_live=session.has_live_feed) or message.ts_event_ns
+                waiting = state.waiting.get(message.approval_id)
+                for signal in () if waiting is None else waiting.signals:
+                    await _know(self._surroundings, session, signal, ts_ns=now_ns)
+                cause = Cause(now_ns, message.event_id, message.trace_id)
+                return on_word(state, word_of(message), self._surroundings.of(session.terms), cause)
+            case _:
+                return on_command(state, command_of(message), situation)
 
     async def on_time(self) -> None:
         """What the market's clock alone makes due. Not for a paced run, where data alone is time."""
@@ -177,10 +193,7 @@ class Risk:
         if session.problem and isinstance(signal, facts.EntrySignal):
             await self._refuse(signal, rule="session_put_aside", detail=f"its profit is not known: {session.problem}")
             return None
-        for instrument in _contracts_of(signal):
-            await self._surroundings.know(instrument)
-            if session.terms.sizing_of(signal.strategy, lots=None).mode is SizingMode.ATR:
-                await self._surroundings.ranges.know(instrument, ts_ns=signal.ts_event_ns)
+        await _know(self._surroundings, session, signal, ts_ns=signal.ts_event_ns)
         await self._marks.judge_before(signal.ts_event_ns, session)
         return on_signal(session.state, signal, self._surroundings.of(session.terms))
 
@@ -211,7 +224,7 @@ class Risk:
         if session is None:
             return
         session.is_over = True
-        if session.state.live():
+        if session.state.live() or session.state.waiting:
             now_ns = self._surroundings.of(session.terms).now_ns(message.ts_event_ns)
             step = on_over(session.state, Cause(now_ns, message.event_id, message.trace_id))
             await self.sessions.save(message.event_id, {session.terms.session_id: step})
@@ -225,7 +238,13 @@ class Risk:
         return self.sessions.alive.get(session_id)
 
 
-def _contracts_of(signal: facts.EntrySignal | facts.ExitSignal) -> list[int]:
-    """The instruments that are looked at to judge a signal."""
+async def _know(
+    surroundings: Surroundings, session: RiskSession, signal: facts.EntrySignal | facts.ExitSignal, *, ts_ns: int
+) -> None:
+    """What is looked at beside the session to judge a signal at an instant: its contracts and, where sizes are by
+    volatility, their daily ranges."""
     legs = () if signal.group is None else signal.group.legs
-    return [signal.instrument, *(leg.instrument for leg in legs)]
+    for instrument in (signal.instrument, *(leg.instrument for leg in legs)):
+        await surroundings.know(instrument)
+        if session.terms.sizing_of(signal.strategy, lots=None).mode is SizingMode.ATR:
+            await surroundings.ranges.know(instrument, ts_ns=ts_ns)

@@ -1,5 +1,7 @@
 """A book as the services fill it, each through its own books: what the gateway's views show. On any book."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from services.execution.books import books_of
@@ -10,6 +12,7 @@ from services.strategy.adapters.journal import Journal
 from services.strategy.adapters.memory_journal import MemoryJournal
 from services.strategy.messages import signal_message
 from testkit.execution_service import approval
+from testkit.risk import at, entry
 from testkit.waiting import WALL_TIMERS
 from tradebus.calendar import contract_of
 from tradebus.contracts.base import Message
@@ -22,7 +25,7 @@ from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
 from tradebus.risk.published import JournalLine
-from tradebus.risk.state import RiskState
+from tradebus.risk.state import RiskState, WaitingEntry
 from tradebus.store.book import Book
 from tradebus.store.books import candles_book
 from tradebus.store.memory_book import MemoryBook
@@ -116,6 +119,20 @@ async def put_halt(book: Book, *, session_id: str, rule: str) -> None:
     await risk.take_up(f"{session_id}-start", session_id)
     change = StateChange(session_id, RiskState(halted_rule=rule, halted_parts={"symbol TCS": "symbol_max_loss"}), 0)
     assert await risk.record(MessageEffect(f"{session_id}-halt", changes=[change]))
+
+
+async def put_waiting(book: Book, *, session_id: str, approval_ids: Sequence[str]) -> None:
+    """Entries that wait for a person, a second apart, as risk keeps them."""
+    risk = MemoryRiskBook(book) if isinstance(book, MemoryBook) else PostgresRiskBook(_store(book))
+    await risk.take_up(f"{session_id}-start", session_id)
+    waiting = {
+        name: WaitingEntry(
+            name, (entry(f"p{number}"),), 75, at("10:00") + number * SECOND_NS, at("10:01") + number * SECOND_NS
+        )
+        for number, name in enumerate(approval_ids)
+    }
+    change = StateChange(session_id, RiskState(waiting=waiting), 0)
+    assert await risk.record(MessageEffect(f"{session_id}-waits", changes=[change]))
 
 
 async def put_reconciliation(book: Book, *, session_id: str, at_ns: int, held: str | None, pos_id: str | None) -> None:

@@ -58,7 +58,8 @@ EXAMPLES: dict[str, Any] = {
     "opened_ts_ns": 1_704_081_300_150_000_000, "orders_checked": 12,
     "hard_end_ns": 1_704_101_400_000_000_000, "seconds": 6,
     "group_id": "018cc251-f400-7abc-8def-00000000000a",
-    "lots": 2, "group": {"instrument": 0, "price_paise": 2_170_000, "legs": [
+    "approval_id": "018cc251-f400-7abc-8def-00000000000b", "decided_by": "asha",
+    "expires_ns": 1_704_081_360_000_000_000, "lots": 2, "group": {"instrument": 0, "price_paise": 2_170_000, "legs": [
         {"instrument": 2, "symbol": "NIFTY2410421700CE", "side": "LONG", "ratio": 1, "price_paise": 15_000,
          "stop_paise": 12_000, "target_paise": None},
     ]},

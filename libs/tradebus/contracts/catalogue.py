@@ -31,7 +31,7 @@ from tradebus.contracts.streams import (
 MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     COMMANDS.name: (
         commands.StartTrading, commands.StopTrading, commands.PauseTrading, commands.ResumeTrading, commands.Flatten,
-        commands.Settle, commands.Kill, commands.SetLimits,
+        commands.Settle, commands.ApproveEntry, commands.RefuseEntry, commands.Kill, commands.SetLimits,
     ),
     SESSIONS.name: (
         sessions.SessionStarted, sessions.SessionStopped, sessions.SessionPaused, sessions.SessionResumed,
@@ -43,7 +43,7 @@ MESSAGES_ON: Mapping[str, tuple[type[Message], ...]] = {
     SIGNALS_MANUAL.name: (signals.EntrySignal, signals.ExitSignal),
     SIGNALS_WEBHOOK.name: (signals.EntrySignal, signals.ExitSignal),
     INTENTS.name: (risk.EntryApproved, risk.EntryReduced, risk.ExitApproved),
-    RISK.name: (risk.EntryBlocked, risk.SessionHalted),
+    RISK.name: (risk.EntryAwaitsApproval, risk.EntryBlocked, risk.SessionHalted),
     ORDERS.name: (
         orders.OrderPlaced, orders.OrderPartiallyFilled, orders.OrderFilled, orders.OrderRejected,
         orders.OrderCancelled, orders.OrderTimeout, orders.OrderSlippage, orders.OrderUnknown, orders.StopPlaced,

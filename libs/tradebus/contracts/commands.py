@@ -53,6 +53,24 @@ class Settle(Message):
     price_paise: int | None = Field(default=None, gt=0)
 
 
+class ApproveEntry(Message):
+    """A person lets an entry in that waits (ENTRY_AWAITS_APPROVAL): the rules judge it anew, at the market of now."""
+
+    TYPE: ClassVar[str] = "APPROVE_ENTRY"
+    approval_id: str
+    decided_by: str
+    reason: str
+
+
+class RefuseEntry(Message):
+    """A person refuses an entry that waits."""
+
+    TYPE: ClassVar[str] = "REFUSE_ENTRY"
+    approval_id: str
+    decided_by: str
+    reason: str
+
+
 class Kill(Message):
     """Close everything of every session and refuse entries until a person resets the switch."""
 

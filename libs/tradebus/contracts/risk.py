@@ -43,6 +43,19 @@ class EntryReduced(_EntryGo):
     quantity_requested: int
 
 
+class EntryAwaitsApproval(_EntryVerdict):
+    """The rules let it in, and a person must: APPROVE_ENTRY or REFUSE_ENTRY with its `approval_id`, before
+    `expires_ns`. The size is what it would be now."""
+
+    TYPE: ClassVar[str] = "ENTRY_AWAITS_APPROVAL"
+    approval_id: str
+    quantity: int = Field(gt=0)
+    price_paise: int = Field(gt=0)
+    stop_paise: int = Field(gt=0)
+    target_paise: int | None = None
+    expires_ns: int
+
+
 class EntryBlocked(_EntryVerdict):
     """No entry; `rule` and `detail` say why."""
 

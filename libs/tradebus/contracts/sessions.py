@@ -162,9 +162,10 @@ class PaperSettings(Model):
 class SessionSpec(GrownModel):
     """All that START_TRADING fixes for one session. Holds no secret: credentials are named, never carried.
 
-    Orders go to `broker`, prices come from `data_broker` (None: a recorded or generated market)."""
+    Orders go to `broker`, prices come from `data_broker` (None: a recorded or generated market). An entry waits
+    `approval_seconds` for a person's yes, where that is given, and is dropped then; exits never wait."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("sizing",)
+    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds")
 
     session_id: str
     user_id: str
@@ -178,6 +179,7 @@ class SessionSpec(GrownModel):
     limits: RiskLimits = RiskLimits()
     paper: PaperSettings = PaperSettings()
     sizing: Sizing | None = None
+    approval_seconds: int | None = Field(default=None, ge=5, le=3_600)
 
     @property
     def participants(self) -> tuple[str, ...]:

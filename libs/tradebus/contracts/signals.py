@@ -10,6 +10,9 @@ from tradebus.contracts.base import Message
 
 LEGS_MAX = 8
 RATIO_MAX = 100
+# The strategies that positions belong to which a person has asked for, or another program (webhook.<source>).
+MANUAL = "manual"
+PROGRAMS = "webhook."
 _STRICT = ConfigDict(extra="forbid")
 
 

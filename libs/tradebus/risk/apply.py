@@ -18,6 +18,9 @@ def apply(state: RiskState, verdicts: Iterable[Verdict]) -> RiskState:
                 state = _exit(state, verdict)
             case VerdictKind.HALT:
                 state = all_due(replace(state, halted_rule=verdict.rule), rule=verdict.rule)
+            case VerdictKind.WAIT:
+                assert verdict.waiting is not None
+                state = replace(state, waiting={**state.waiting, verdict.waiting.approval_id: verdict.waiting})
             case VerdictKind.BLOCK | VerdictKind.IGNORED:
                 pass
     return state

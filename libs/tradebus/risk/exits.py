@@ -105,8 +105,9 @@ def hard_end_due(state: RiskState, *, now_ns: int) -> RiskState:
 
 
 def next_due_ns(state: RiskState) -> int | None:
-    """When the clock alone will next close a position; None where it closes none."""
+    """When the clock alone will next close a position, or end an entry's waiting; None where it does neither."""
     ends = [holding.hard_end_ns for holding in state.holdings.values() if holding.open]
+    ends += [one.expires_ns for one in state.waiting.values()]
     return min((end_ns for end_ns in ends if end_ns is not None), default=None)
 
 

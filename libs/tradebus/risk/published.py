@@ -7,10 +7,11 @@ from typing import Any
 from tradebus.contracts.base import event_id_for
 from tradebus.contracts.sessions import RiskLimits
 from tradebus.kernel.ids import derive_id
-from tradebus.risk.state import RiskHolding
+from tradebus.risk.state import RiskHolding, WaitingEntry
 from tradebus.risk.verdicts import Approval, Verdict, VerdictKind
 from tradebus.trading.facts import (
     EntryApproved,
+    EntryAwaitsApproval,
     EntryBlocked,
     EntryReduced,
     EntrySignal,
@@ -39,6 +40,8 @@ class JournalLine:
 def published(verdict: Verdict, *, session_id: str, user_id: str, limits: RiskLimits) -> RiskFact | None:
     """What a verdict tells the others; None for one that only the journal hears of."""
     signal = verdict.signal
+    if verdict.waiting is not None and isinstance(signal, EntrySignal):
+        return _waits(verdict, verdict.waiting, signal, session_id=session_id, user_id=user_id)
     if verdict.approval is not None and isinstance(signal, EntrySignal):
         return _approved(verdict, verdict.approval, signal, session_id=session_id, user_id=user_id, limits=limits)
     if verdict.kind is VerdictKind.EXIT and verdict.holding is not None:
@@ -101,6 +104,17 @@ def _approved(
     if made is EntryReduced:
         fields["quantity_requested"] = approval.quantity_requested
     return made(**fields)
+
+
+def _waits(
+    verdict: Verdict, waiting: WaitingEntry, signal: EntrySignal, *, session_id: str, user_id: str
+) -> EntryAwaitsApproval:
+    return EntryAwaitsApproval(
+        **_about(verdict, signal, session_id=session_id, user_id=user_id),
+        event_id=event_id_for(EntryAwaitsApproval.TYPE, verdict.ts_event_ns, signal.event_id),
+        approval_id=waiting.approval_id, quantity=waiting.quantity, price_paise=signal.price_paise,
+        stop_paise=signal.stop_paise, target_paise=signal.target_paise, expires_ns=waiting.expires_ns,
+    )  # fmt: skip
 
 
 def _blocked(verdict: Verdict, signal: EntrySignal, *, session_id: str, user_id: str) -> EntryBlocked:

@@ -14,6 +14,7 @@ from datetime import date
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.contracts.signals import Side
 from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, ist_date
+from tradebus.trading.facts import EntrySignal
 
 APPROVALS_KEPT_NS = 60 * NANOSECONDS_PER_SECOND  # what orders per minute are counted over
 _BEFORE_ALL_DAYS = date(1970, 1, 1)
@@ -108,6 +109,21 @@ class RiskHolding:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingEntry:
+    """An entry that the rules let in and that waits for a person: one signal, or those of the legs that have come."""
+
+    approval_id: str
+    signals: tuple[EntrySignal, ...]
+    quantity: int  # of the first, as it would be
+    asked_ns: int
+    expires_ns: int
+
+    @property
+    def first(self) -> EntrySignal:
+        return self.signals[0]
+
+
+@dataclass(frozen=True, slots=True)
 class ClosedTrade:
     """Whose a close of the day was."""
 
@@ -150,6 +166,7 @@ class RiskState:
     limits: RiskLimits | None = None
     strategy_limits: Mapping[str, ScopeLimits] = field(default_factory=dict)
     limits_set_ns: int = 0
+    waiting: Mapping[str, WaitingEntry] = field(default_factory=dict)  # for a person's yes, by approval_id
 
     def live(self) -> list[RiskHolding]:
         return [holding for holding in self.holdings.values() if holding.live]

@@ -13,7 +13,6 @@ from tradebus.contracts.records import Records
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.risk.apply import apply
 from tradebus.risk.commands import Command, CommandKind
-from tradebus.risk.entries import decide_entry
 from tradebus.risk.exits import (
     FLATTEN,
     KILL_SWITCH,
@@ -24,8 +23,9 @@ from tradebus.risk.exits import (
     hard_end_due,
     part_due,
 )
-from tradebus.risk.groups import decide_leg, failed
+from tradebus.risk.groups import failed
 from tradebus.risk.marking import Breach, mark
+from tradebus.risk.people import waiting
 from tradebus.risk.reports import Report, absorb
 from tradebus.risk.rules.data.stale_signal import is_timely
 from tradebus.risk.rules.losses.consecutive_losses_limit import streak_finding
@@ -48,14 +48,19 @@ def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Sit
     if is_timely(signal.ts_event_ns, situation):
         state = state.at(signal.ts_event_ns)
     if isinstance(signal, ExitSignal):
-        verdicts: tuple[Verdict, ...] = decide_exits(state, signal)
-    elif signal.group is not None:
-        verdicts = decide_leg(state, signal, signal.group, situation)
+        exits = decide_exits(state, signal)
+        over = waiting.withdrawn(apply(state, exits), signal)
+        step = RiskStep(over.state, (*exits, *over.verdicts))
     else:
-        verdicts = decide_entry(state, signal, situation)
-    return _with_due(
-        RiskStep(apply(state, verdicts), verdicts), Cause(signal.ts_event_ns, signal.event_id, signal.trace_id)
-    )
+        judged = waiting.judge(state, signal, situation)
+        step = RiskStep(judged.state, judged.verdicts)
+    return _with_due(step, Cause(signal.ts_event_ns, signal.event_id, signal.trace_id))
+
+
+def on_word(state: RiskState, word: waiting.PersonsWord, situation: Situation, cause: Cause) -> RiskStep:
+    """A person has said yes or no to an entry that waits."""
+    judged = waiting.on_word(state.at(cause.ts_event_ns), word, situation, cause)
+    return _with_due(RiskStep(judged.state, judged.verdicts), cause)
 
 
 def on_fact(state: RiskState, fact: Report, situation: Situation) -> RiskStep:
@@ -80,13 +85,16 @@ def on_command(state: RiskState, command: Command, situation: Situation) -> Risk
         case CommandKind.RESUME:
             return RiskStep(replace(state, paused=False))
         case CommandKind.STOP:
-            state = all_due(replace(state, stopping=True), rule=STOP_TRADING)
+            state, rule = all_due(replace(state, stopping=True), rule=STOP_TRADING), "session_stopping"
         case CommandKind.FLATTEN:
-            state = all_due(state, rule=FLATTEN)
+            state, rule = all_due(state, rule=FLATTEN), ""
         case CommandKind.KILL:
-            state = all_due(state, rule=KILL_SWITCH)
+            state, rule = all_due(state, rule=KILL_SWITCH), KILL_SWITCH
     cause = Cause(situation.now_ns(command.ts_event_ns), command.event_id, command.trace_id)
-    return _with_due(RiskStep(state), cause)
+    if not rule:
+        return _with_due(RiskStep(state), cause)
+    over = waiting.dropped(state, rule, cause)
+    return _with_due(RiskStep(over.state, over.verdicts), cause)
 
 
 def on_limits(
@@ -112,7 +120,8 @@ def on_shared_loss(state: RiskState, rule: str, detail: str, cause: Cause) -> Ri
 
 def on_over(state: RiskState, cause: Cause) -> RiskStep:
     """The session is over. Positions that are there nevertheless are closed."""
-    return _with_due(RiskStep(all_due(replace(state, stopping=True), rule=STOP_TRADING)), cause)
+    over = waiting.dropped(all_due(replace(state, stopping=True), rule=STOP_TRADING), "session_stopping", cause)
+    return _with_due(RiskStep(over.state, over.verdicts), cause)
 
 
 def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: int) -> RiskStep:
@@ -136,9 +145,10 @@ def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: 
 def on_time(state: RiskState, *, now_ns: int) -> RiskStep:
     """The market's clock has reached `now_ns` and no data says so: what is due by then is due. Not for a paced run,
     where data alone is time."""
-    state = state.at(now_ns)
-    due = hard_end_due(state, now_ns=now_ns)
-    return RiskStep(state) if due is state else _with_due(RiskStep(due), Cause(now_ns))
+    over = waiting.expired(state.at(now_ns), Cause(now_ns))
+    due = hard_end_due(over.state, now_ns=now_ns)
+    step = RiskStep(due, over.verdicts)
+    return step if due is over.state else _with_due(step, Cause(now_ns))
 
 
 def _parts_halted(state: RiskState, situation: Situation) -> RiskState:

@@ -40,6 +40,7 @@ class SessionTerms:
     strategy_limits: Mapping[str, ScopeLimits]
     strategy_sizing: Mapping[str, Sizing]
     strategy_budgets_paise: Mapping[str, int]
+    approval_ns: int | None = None  # so long an entry waits for a person; None: it waits for nobody
 
     def with_limits(self, limits: RiskLimits, strategy_limits: Mapping[str, ScopeLimits]) -> "SessionTerms":
         """The same session under other limits."""
@@ -76,6 +77,7 @@ class SessionTerms:
             strategy_budgets_paise={
                 one.name: one.budget_paise for one in spec.strategies if one.budget_paise is not None
             },
+            approval_ns=None if spec.approval_seconds is None else spec.approval_seconds * NANOSECONDS_PER_SECOND,
         )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tradebus.risk.state import RiskHolding
+from tradebus.risk.state import RiskHolding, WaitingEntry
 from tradebus.trading.facts import EntrySignal, ExitSignal
 
 
@@ -13,6 +13,7 @@ class VerdictKind(StrEnum):
     BLOCK = "BLOCK"
     HALT = "HALT"  # no more entries this day, and every position is closed
     EXIT = "EXIT"
+    WAIT = "WAIT"  # the rules let it in, and a person must
     IGNORED = "IGNORED"  # an exit of what is not there or already closing: nothing is published
 
 
@@ -41,7 +42,8 @@ class Approval:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`cause_id` is the message that led to it, None where a tick did. ALLOW and REDUCE carry signal and approval,
-    BLOCK and IGNORED the signal, EXIT the holding (and the signal that asked), HALT neither."""
+    BLOCK and IGNORED the signal, EXIT the holding (and the signal that asked), WAIT the signal and what waits, HALT
+    nothing."""
 
     kind: VerdictKind
     rule: str
@@ -52,6 +54,7 @@ class Verdict:
     signal: EntrySignal | ExitSignal | None = None
     approval: Approval | None = None
     holding: RiskHolding | None = None
+    waiting: WaitingEntry | None = None
 
     @property
     def pos_id(self) -> str | None:

@@ -114,6 +114,17 @@ class EntryReduced(EntryApproved):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntryAwaitsApproval(EntryVerdictFact):
+    TYPE: ClassVar[str] = "ENTRY_AWAITS_APPROVAL"
+    approval_id: str
+    quantity: int
+    price_paise: int
+    stop_paise: int
+    target_paise: int | None
+    expires_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryBlocked(EntryVerdictFact):
     TYPE: ClassVar[str] = "ENTRY_BLOCKED"
     detail: str
@@ -139,7 +150,7 @@ class SessionHalted(Fact):
 
 
 Intent = EntryApproved | EntryReduced | ExitApproved
-RiskFact = Intent | EntryBlocked | SessionHalted
+RiskFact = Intent | EntryAwaitsApproval | EntryBlocked | SessionHalted
 
 
 # What execution reports.
@@ -295,7 +306,7 @@ class PositionUnprotected(Fact):
 
 FACTS: tuple[type[Fact], ...] = (
     ArmLong, ArmShort, EntrySignal, ExitSignal,
-    EntryApproved, EntryReduced, EntryBlocked, ExitApproved, SessionHalted,
+    EntryApproved, EntryReduced, EntryAwaitsApproval, EntryBlocked, ExitApproved, SessionHalted,
     OrderPlaced, OrderPartiallyFilled, OrderFilled, OrderRejected, OrderCancelled, OrderTimeout, OrderSlippage,
     OrderUnknown, StopPlaced, StopMoved, PositionOpened, PositionClosed, SquareOffForced, PositionUnprotected,
 )  # fmt: skip

@@ -43,6 +43,9 @@ def start(
     ] = "paper",
     broker: Annotated[str | None, typer.Option(help="With --mode live: kite, dhan or upstox takes the orders.")] = None,
     credential: Annotated[str | None, typer.Option(help="With --mode live: the stored login.")] = None,
+    approval: Annotated[
+        int | None, typer.Option(min=5, max=3600, help="Entries wait so many seconds for your yes; else for nobody.")
+    ] = None,
     stack: StackOption = None,
     url: Url = None,
     token_file: TokenFile = None,
@@ -66,7 +69,10 @@ def start(
         "symbols": [part.strip() for part in symbol.split(",") if part.strip()],
         "capital": capital,
     }
-    given = {"mode": None if mode == "paper" else mode, "broker": broker, "credential": credential}
+    given = {
+        "mode": None if mode == "paper" else mode, "broker": broker, "credential": credential,
+        "approval_seconds": approval,
+    }  # fmt: skip
     data |= {name: value for name, value in given.items() if value is not None}
     limits = parse_pairs(limit or [], option="--limit")
     if limits:

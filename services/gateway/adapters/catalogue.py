@@ -11,7 +11,7 @@ from tradebus.store.books import FeedsBook, feeds_book, instruments_book
 
 
 def catalogue_from(
-    book: Book, logins: StoredLogins, *, daily_max_loss_r: float | None = None
+    book: Book, logins: StoredLogins, *, daily_max_loss_r: float | None = None, paced: bool = False
 ) -> Callable[[], Awaitable[StartCatalogue]]:
     """Loads it afresh for every START: instruments are registered while the gateway runs, and starts are rare."""
 
@@ -22,7 +22,7 @@ def catalogue_from(
         feed, day = await _feed_in_force(feeds)
         return StartCatalogue(
             instruments=instruments, reach=await asyncio.to_thread(logins.reach, feed),
-            market_day=day, daily_max_loss_r=daily_max_loss_r,
+            market_day=day, daily_max_loss_r=daily_max_loss_r, paced=paced,
         )  # fmt: skip
 
     return load

@@ -58,6 +58,12 @@ class _Tables:
         state = json.loads(encoded)
         return {"halted": state.get("halted_rule"), "halted_parts": state.get("halted_parts")}
 
+    def waiting(self, session_id: str) -> dict[str, _Row]:
+        """What waits for a person, as risk's state has it."""
+        encoded, _ = self.by_key("risk_state").get(session_id, ("{}", 0))
+        found: dict[str, _Row] = json.loads(encoded).get("waiting", {})
+        return found
+
     def mismatches(self, session_id: str) -> list[dict[str, str]]:
         found = [
             event.message for event in self.rows(EVENTS)
@@ -87,7 +93,7 @@ class MemoryViews:
         self._views: Mapping[str, Callable[[], list[_Row]]] = {
             "sessions": self._sessions, "trades": self._trades, "orders": self._orders, "signals": self._signals,
             "decisions": self._decisions, "risk": self._risk, "performance": self._performance,
-            "limits": self._limits, "headroom": self._headroom,
+            "limits": self._limits, "headroom": self._headroom, "approvals": self._approvals,
         }  # fmt: skip
 
     async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> list[_Row]:
@@ -196,6 +202,17 @@ class MemoryViews:
             if one.status not in ENDED and one.session_id in told
             for as_of_ns, body in [told[one.session_id]]
         ]
+
+    def _approvals(self) -> list[_Row]:
+        found = [
+            {
+                "session_id": one.session_id, "user_id": one.user_id, "approval_id": approval_id,
+                "asked_ns": waiting["asked_ns"], "expires_ns": waiting["expires_ns"], "body": json.dumps(waiting),
+            }
+            for one in self._tables.newest_sessions() if one.status not in ENDED
+            for approval_id, waiting in self._tables.waiting(one.session_id).items()
+        ]  # fmt: skip
+        return sorted(found, key=lambda row: (row["asked_ns"], row["approval_id"]), reverse=True)
 
     def _performance(self) -> list[_Row]:
         groups: dict[tuple[str, str, str], list[Any]] = {}

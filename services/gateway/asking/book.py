@@ -3,6 +3,7 @@
 Invariant (tested on both): a signal is added once for its id, and found again as it was.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +44,9 @@ class AskedBook(Protocol):
     async def held_by(self, transaction: Any, strategy: str, *, symbol: str, user_id: str) -> ClosablePosition | None:
         """The newest trade of a source in a symbol that is not over; where there is none, what it asked for last."""
 
+    async def waits(self, transaction: Any, session_id: str, approval_id: str) -> bool:
+        """Whether risk has an entry waiting for a person under this id, as it has stored it last."""
+
 
 def asked_book(book: Book) -> AskedBook:
     """In the book's own kind."""
@@ -72,6 +76,9 @@ class PostgresAsked:
     async def held_by(self, transaction: Any, strategy: str, *, symbol: str, user_id: str) -> ClosablePosition | None:
         row = await transaction.connection.fetchrow(_SQL["held_by"], user_id, strategy, symbol)
         return None if row is None else _position(row)
+
+    async def waits(self, transaction: Any, session_id: str, approval_id: str) -> bool:
+        return bool(await transaction.connection.fetchval(_SQL["waits"], session_id, approval_id))
 
 
 class MemoryAsked:
@@ -109,6 +116,10 @@ class MemoryAsked:
             str(last.pos_id), str(last.session_id), last.strategy, last.symbol, last.instrument, last.side,
             last.price_paise,
         )  # fmt: skip
+
+    async def waits(self, transaction: Any, session_id: str, approval_id: str) -> bool:
+        encoded, _ = transaction.table("risk_state").get(session_id, ("{}", 0))
+        return approval_id in json.loads(encoded).get("waiting", {})
 
 
 def _of_trade(one: Any) -> ClosablePosition:

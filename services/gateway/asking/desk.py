@@ -10,7 +10,6 @@ from services.gateway.asking.answers import DeskAnswer
 from services.gateway.asking.book import AskedBook
 from services.gateway.asking.making import AskedMade, Asker, SignalMaker
 from services.gateway.domain.asked_orders import (
-    MANUAL,
     ProgramExit,
     program_strategy,
     read_close,
@@ -19,6 +18,7 @@ from services.gateway.domain.asked_orders import (
 )
 from services.gateway.domain.body import CommandAction, ExternalCommand
 from services.gateway.domain.problems import Problems
+from tradebus.contracts.signals import MANUAL
 from tradebus.store.books import InstrumentsBook, SessionsBook
 
 

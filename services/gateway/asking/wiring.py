@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from services.gateway.adapters.limits_desk import LimitsDesk
 from services.gateway.asking.answers import CommandDesk
+from services.gateway.asking.approvals import ApprovalsDesk
 from services.gateway.asking.book import asked_book
 from services.gateway.asking.desk import OrdersDesk
 from services.gateway.asking.making import SignalMaker
@@ -34,9 +35,8 @@ def desks_of(
         settings.paced,
     )  # fmt: skip
     limits = LimitsDesk(book, register, limit_changes_book(book), clock, consumer, settings.daily_max_loss_r)
+    approvals = ApprovalsDesk(book, register, asked, clock, consumer)
     return {
-        CommandAction.SET_LIMITS: limits,
-        CommandAction.PLACE: orders,
-        CommandAction.CLOSE: orders,
-        CommandAction.SIGNAL: orders,
-    }
+        CommandAction.SET_LIMITS: limits, CommandAction.PLACE: orders, CommandAction.CLOSE: orders,
+        CommandAction.SIGNAL: orders, CommandAction.APPROVE: approvals, CommandAction.REFUSE: approvals,
+    }  # fmt: skip

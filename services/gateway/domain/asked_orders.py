@@ -12,11 +12,10 @@ from typing import Any
 from services.gateway.domain.problems import Problems, kind_of
 from services.gateway.domain.values import money_paise
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.contracts.signals import Side
+from tradebus.contracts.signals import PROGRAMS, Side
 from tradebus.kernel.errors import nearest
 from tradebus.kernel.ids import derive_id
 
-MANUAL = "manual"
 SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 LOTS_MAX = 1_000_000
 _MAX_ID, _MAX_SYMBOL, _MAX_REASON, _MAX_WHO = 64, 64, 200, 64
@@ -114,9 +113,32 @@ def read_program(
     return None if len(problems.errors) > before else asked
 
 
+@dataclass(frozen=True, slots=True)
+class WordGiven:
+    """A person's word on an entry that waits."""
+
+    approval_id: str
+    by: str
+    reason: str
+
+
+def read_word(data: Mapping[str, Any], problems: Problems) -> WordGiven | None:
+    """What APPROVE_ENTRY and REFUSE_ENTRY say: on what, by whom, and why. None after adding to `problems`."""
+    before = len(problems.errors)
+    problems.unknown_keys("data", data, ("approval_id", "by", "reason"))
+    approval_id = data.get("approval_id")
+    if not isinstance(approval_id, str) or not 0 < len(approval_id) <= _MAX_ID or not approval_id.isprintable():
+        problems.add("data.approval_id", "must be the id under which an entry waits: /api/approvals has it")
+    if "by" not in data:
+        problems.add("data.by", "is missing: who lets it in, or refuses it")
+    by = _text(data.get("by", "-"), "data.by", _MAX_WHO, problems)
+    reason = _text(data.get("reason", "by hand"), "data.reason", _MAX_REASON, problems)
+    return None if len(problems.errors) > before else WordGiven(str(approval_id), by, reason)
+
+
 def program_strategy(source: str) -> str:
     """The strategy that a program's positions belong to."""
-    return f"webhook.{source}"
+    return f"{PROGRAMS}{source}"
 
 
 def read_symbol(value: Any, instruments: InstrumentMaster, problems: Problems) -> Instrument | None:

@@ -37,6 +37,8 @@ class CommandAction(StrEnum):
     PLACE = "PLACE_MANUAL"
     CLOSE = "CLOSE_POSITION"
     SIGNAL = "SIGNAL"
+    APPROVE = "APPROVE_ENTRY"
+    REFUSE = "REFUSE_ENTRY"
     KILL = "KILL"
 
 

@@ -17,16 +17,19 @@ from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import Mode, RiskLimits, ScopeLimits, SessionSpec, StrategySpec
+from tradebus.contracts.signals import MANUAL, PROGRAMS
 from tradebus.kernel.errors import nearest
 
 MAX_SYMBOLS = 200
 MAX_STRATEGIES = 16
 MAX_NAME = 64
+APPROVAL_MIN, APPROVAL_MAX = 5, 3_600
 _SYMBOLS_SHOWN = 10
 _LIKENESS = 0.7  # NIFTI for NIFTY, not SENSEX for NSEI
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FIELDS = (
     *brokers.FIELDS, "strategies", "symbols", "underlyings", "capital", "limits", "risk_limits", "paper", "sizing",
+    "approval_seconds",
 )  # fmt: skip
 
 _NOWHERE = Reach()
@@ -42,6 +45,7 @@ class StartCatalogue:
     reach: Reach = _NOWHERE
     market_day: date | None = None
     daily_max_loss_r: float | None = None
+    paced: bool = False  # recorded time, in which nobody from outside has a place
 
 
 def read_start(
@@ -57,6 +61,7 @@ def read_start(
     limits = read_limits(data, problems)
     paper = read_paper(data.get("paper"), problems)
     sizing = read_sizing(data.get("sizing"), "data.sizing", problems)
+    approval_seconds = _approval_seconds(data.get("approval_seconds"), catalogue, problems)
     if limits is not None and route.mode in (Mode.LIVE, Mode.DRY_RUN):
         limits = _of_live(limits, catalogue.daily_max_loss_r, problems)
     if problems or capital is None or limits is None or paper is None:
@@ -64,8 +69,22 @@ def read_start(
     return SessionSpec(
         session_id="", user_id=user_id, mode=route.mode, broker=route.broker, data_broker=route.data_broker,
         credential=route.credential, symbols=symbols, strategies=tuple(strategies.values()), capital_paise=capital,
-        limits=limits, paper=paper, sizing=sizing,
+        limits=limits, paper=paper, sizing=sizing, approval_seconds=approval_seconds,
     )  # fmt: skip
+
+
+def _approval_seconds(value: Any, catalogue: StartCatalogue, problems: Problems) -> int | None:
+    """How long an entry waits for a person; None where it waits for nobody."""
+    if value is None:
+        return None
+    at = "data.approval_seconds"
+    if isinstance(value, bool) or not isinstance(value, int) or not APPROVAL_MIN <= value <= APPROVAL_MAX:
+        problems.add(at, f"must be {APPROVAL_MIN} to {APPROVAL_MAX:,}: so long an entry waits for a person's yes")
+    elif catalogue.paced:
+        problems.add(at, "a run over recorded time waits for nobody: leave it out")
+    else:
+        return value
+    return None
 
 
 def _of_live(limits: RiskLimits, desk_r: float | None, problems: Problems) -> RiskLimits:
@@ -115,6 +134,8 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
     name, parameters, path = item.get("name"), item.get("parameters", {}), item.get("path")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         problems.add(f"{at}.name", "must be a strategy's name: 1 to 64 letters, digits or . _ -")
+    elif name == MANUAL or name.startswith(PROGRAMS):
+        problems.add(f"{at}.name", f"{MANUAL} and {PROGRAMS}… are the names of what people and programs ask for")
     if not isinstance(parameters, dict):
         problems.add(f"{at}.parameters", f"must be an object, not {kind_of(parameters)}")
     else:

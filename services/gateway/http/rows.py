@@ -97,6 +97,25 @@ def headroom(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def approval(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry that waits for a person, a leg of a group in a line of its own; money in rupees."""
+    waiting = json.loads(row["body"])
+    return {
+        **{name: row[name] for name in ("approval_id", "session_id", "user_id")},
+        "asked_at": _ist(row["asked_ns"]),
+        "expires_at": _ist(row["expires_ns"]),
+        "quantity": waiting["quantity"],
+        "entries": [
+            {
+                **{name: one[name] for name in ("strategy", "symbol", "side", "reason")},
+                "signal_id": one["event_id"],
+                **{name: json_rupees(one.get(f"{name}_paise")) for name in ("price", "stop", "target")},
+            }
+            for one in waiting["signals"]
+        ],
+    }
+
+
 def _room(one: dict[str, Any]) -> dict[str, Any]:
     is_money = one["unit"] == "paise"
     amounts = {name: json_rupees(one[name]) if is_money else one[name] for name in ("used", "most", "left")}

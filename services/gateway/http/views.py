@@ -22,6 +22,7 @@ VIEWS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "performance": rows.performance,
     "limits": rows.limit_change,
     "headroom": rows.headroom,
+    "approvals": rows.approval,
 }
 
 

@@ -29,3 +29,6 @@ WITH alive AS (
     ORDER BY ts_event_ns DESC, event_id DESC LIMIT 1
 )
 SELECT * FROM held UNION ALL SELECT * FROM asked WHERE NOT EXISTS (SELECT FROM held);
+
+-- name: waits
+SELECT coalesce(state -> 'waiting' ? $2, false) FROM risk_state WHERE session_id = $1;

@@ -109,3 +109,13 @@ FROM risk_headroom h JOIN sessions s USING (session_id)
 WHERE ($1::text IS NULL OR h.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
   AND s.status NOT IN ('STOPPED', 'FAILED')
 ORDER BY s.created_ns DESC, h.session_id DESC LIMIT $3;
+
+-- name: approvals
+-- Entries that wait for a person, in sessions that are alive.
+SELECT s.session_id, s.user_id, w.key AS approval_id, (w.value ->> 'asked_ns')::bigint AS asked_ns,
+       (w.value ->> 'expires_ns')::bigint AS expires_ns, w.value::text AS body
+FROM risk_state r JOIN sessions s USING (session_id)
+CROSS JOIN LATERAL jsonb_each(coalesce(r.state -> 'waiting', '{}')) w
+WHERE ($1::text IS NULL OR s.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
+  AND s.status NOT IN ('STOPPED', 'FAILED')
+ORDER BY asked_ns DESC, approval_id DESC LIMIT $3;

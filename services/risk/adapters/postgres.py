@@ -32,8 +32,8 @@ REPORTS = (
     "ORDER_PARTIALLY_FILLED", "ORDER_FILLED", "POSITION_OPENED", "ORDER_REJECTED", "ORDER_CANCELLED", "POSITION_CLOSED",
 )  # fmt: skip
 COMMANDS = (
-    "START_TRADING", "SET_LIMITS", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "STOP_TRADING", "SESSION_STOPPED",
-    "SESSION_FAILED",
+    "START_TRADING", "SET_LIMITS", "PAUSE_TRADING", "RESUME_TRADING", "FLATTEN", "APPROVE_ENTRY", "REFUSE_ENTRY",
+    "STOP_TRADING", "SESSION_STOPPED", "SESSION_FAILED",
 )  # fmt: skip
 # What risk has to hear, in that order. An entry signal that is lost is an occasion missed; an exit is somebody's wish
 # to be out, and is not decided twice.

@@ -13,10 +13,13 @@ from testkit.filled_book import (
     put_signals,
     put_trade,
     put_verdicts,
+    put_waiting,
 )
+from testkit.risk import entry
 
 from services.gateway.adapters.views import BookViews, views_of
-from services.gateway.http.rows import limit_change
+from services.gateway.asking.book import asked_book
+from services.gateway.http.rows import approval, limit_change
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.signals import Side
@@ -60,7 +63,18 @@ async def rows(views: BookViews, name: str, **filters: Any) -> list[dict[str, An
 
 async def test_before_anything_happened_every_view_is_empty(book: Book) -> None:
     views = views_of(book)
-    for name in ("sessions", "trades", "orders", "signals", "decisions", "risk", "performance", "limits", "headroom"):
+    for name in (
+        "sessions",
+        "trades",
+        "orders",
+        "signals",
+        "decisions",
+        "risk",
+        "performance",
+        "limits",
+        "headroom",
+        "approvals",
+    ):
         assert await rows(views, name) == []
     assert await views.portfolio(session_id=None, user_id=None, limit=5) == []
     assert await views.positions([]) == []
@@ -252,3 +266,23 @@ async def test_changes_of_limits_are_shown_newest_first_with_who_and_why(views: 
         "before": 1000.5, "after": None, "widens": True,
     }  # fmt: skip
     assert await rows(views, "limits", session_id="s1") == []
+
+
+async def test_what_waits_for_a_person_is_shown_while_its_session_lives(views: BookViews, book: Book) -> None:
+    for session_id, ids in (("s1", ("a0",)), ("s3", ("a1", "a2"))):
+        await put_waiting(book, session_id=session_id, approval_ids=ids)
+    found = await rows(views, "approvals")
+    assert [(one["approval_id"], one["session_id"], one["user_id"]) for one in found] == [
+        ("a2", "s3", "ann"), ("a1", "s3", "ann"),
+    ]  # fmt: skip
+    first, second = (approval(one) for one in found)
+    assert (first["quantity"], first["expires_at"]) == (75, "2024-01-10T10:01:01.000+05:30")
+    assert second["entries"] == [{
+        "strategy": "orb", "symbol": "SBIN", "side": "LONG", "reason": "test", "price": 500.0, "stop": 495.0,
+        "target": None, "signal_id": entry("p0").event_id,
+    }]  # fmt: skip
+    assert await rows(views, "approvals", user_id="bob") == []
+    async with book.begin() as transaction:
+        asked = asked_book(book)
+        assert [await asked.waits(transaction, "s3", one) for one in ("a1", "a2", "a3")] == [True, True, False]
+        assert not await asked.waits(transaction, "s2", "a1")

@@ -8,6 +8,7 @@ import numpy as np
 from testkit.engine import session
 from testkit.simulated_stack import SimulatedStack
 
+from services.gateway.adapters.views import views_of
 from services.gateway.asking.answers import DeskAnswer
 from services.gateway.asking.wiring import desks_of
 from services.gateway.domain.body import CommandAction, ExternalCommand
@@ -63,6 +64,11 @@ async def blocked(stack: SimulatedStack) -> list[tuple[str, str]]:
     return [(one.rule, one.signal_id) for one in found if isinstance(one, EntryBlocked)]
 
 
+async def waiting(stack: SimulatedStack) -> list[str]:
+    rows = await views_of(stack.book).rows("approvals", session_id=None, user_id="asha", limit=9)
+    return [row["approval_id"] for row in rows]
+
+
 async def test_an_order_by_hand_is_judged_protected_and_closed_like_any_other(tmp_path: Path) -> None:
     instrument = instrument_of(describe(FUTURE), 0)
     async with SimulatedStack(state_dir=tmp_path, start_ns=BEFORE_NS, instruments=[instrument]) as stack:
@@ -102,3 +108,36 @@ async def test_what_was_asked_for_long_ago_is_refused_as_stale(tmp_path: Path) -
         await stack.market(still(FROM_NS + 1800 * NANOSECONDS_PER_SECOND, minutes=3))
         assert await blocked(stack) == [("stale_signal", "late")]
         assert [trade.pos_id for trade in stack.trades] == [made.pos_id]
+
+
+CROSSED: dict[str, Any] = {"source": "chart", "do": "ENTER", **ORDER}
+
+
+async def test_a_programs_entry_waits_for_a_person_gets_in_with_a_yes_and_expires_without(tmp_path: Path) -> None:
+    instrument = instrument_of(describe(FUTURE), 0)
+    spec = session("asha", [FUTURE], ["orb"], capital_paise=10**10).model_copy(update={"approval_seconds": 90})
+    async with SimulatedStack(state_dir=tmp_path, start_ns=BEFORE_NS, instruments=[instrument]) as stack:
+        await stack.start(spec)
+        await stack.market(still(FROM_NS, minutes=30))
+        made = await asked(stack, CommandAction.SIGNAL, CROSSED, "k1", tmp_path)
+
+        async def waits() -> bool:
+            return bool(await waiting(stack))
+
+        assert await stack.until(waits, seconds=5)
+        assert await waiting(stack) == [made.signal_id]
+        assert not stack.trades
+        word = {"approval_id": made.signal_id, "by": "asha"}
+        await asked(stack, CommandAction.APPROVE, word, "k2", tmp_path)
+        await stack.market(still(FROM_NS + 1800 * NANOSECONDS_PER_SECOND, minutes=2))
+        (trade,) = stack.trades
+        assert (trade.pos_id, trade.strategy, trade.state) == (made.pos_id, "webhook.chart", TradeState.POSITION_OPEN)
+        await asked(stack, CommandAction.SIGNAL, {"source": "chart", "do": "EXIT", "symbol": FUTURE}, "k3", tmp_path)
+        await stack.market(still(FROM_NS + 1920 * NANOSECONDS_PER_SECOND, minutes=6))
+        assert stack.trades[0].state is TradeState.CLOSED
+        late = await asked(stack, CommandAction.SIGNAL, CROSSED, "k4", tmp_path)
+        assert await stack.until(waits, seconds=5)
+        await stack.passes(stack.timers.now_ns() + 95 * NANOSECONDS_PER_SECOND)  # nothing trades
+        assert (await blocked(stack))[-1] == ("approval_expired", late.signal_id)
+        assert not await waiting(stack)
+        assert len(stack.trades) == 1

@@ -8,7 +8,9 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 
 commands = typer.Typer(
-    no_args_is_help=True, help="Programs that may send signals, each with a secret that signs what it sends."
+    no_args_is_help=True,
+    help="Programs that may send signals, each with a secret that signs what it sends.\n\n"
+    "Example: tradebus webhook list",
 )
 
 
