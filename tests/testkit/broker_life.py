@@ -76,12 +76,13 @@ class BrokerLife:
 
     async def time_passes(self, seconds: float) -> None:
         """The market's clock goes on for so long."""
-        until_ns = self._market_ns() + seconds * SECOND
-        while self._market_ns() < until_ns:
+        until_ns = self.market_ns() + seconds * SECOND
+        while self.market_ns() < until_ns:
             await asyncio.sleep(0.01)
 
-    def _market_ns(self) -> float:
-        return self._at_ns + (WallClock().now_ns() - self._began_ns) * self._speed
+    def market_ns(self) -> int:
+        """The market's time now."""
+        return self._at_ns + round((WallClock().now_ns() - self._began_ns) * self._speed)
 
     async def start(self, wanted: SessionSpec) -> None:
         """What the gateway does for START_TRADING."""

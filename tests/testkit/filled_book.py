@@ -75,7 +75,7 @@ async def put_trade(
         order.state, order.broker_order_id = OrderState.FILLED, f"B{number}"
         order.filled_quantity, order.filled_value_paise = entered, entered * 5_000_000
         async with book.begin() as transaction:
-            await ledger.update_trade(transaction, trade, TradeStep())
+            await ledger.update_trade(trade, TradeStep(), transaction=transaction)
     return trade.pos_id
 
 

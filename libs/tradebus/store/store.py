@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import asyncpg
 
@@ -102,7 +103,10 @@ class Store:
         self._database_url = database_url
         self._retry_seconds, self._timers = retry_seconds, timers
         self._deletion: asyncio.Task[None] | None = None
-        self._standing = StandingConnection(pool, database_url=database_url, retry_seconds=retry_seconds, timers=timers)
+        standing = partial(
+            StandingConnection, pool, database_url=database_url, retry_seconds=retry_seconds, timers=timers
+        )
+        self._standing, self._recording = standing(), standing()  # neither waits for what the other has under way
 
     @classmethod
     async def connect(
@@ -120,7 +124,7 @@ class Store:
             database_url,
             namespace=namespace,
             producer=producer,
-            pool_size=pool_size + 1,
+            pool_size=pool_size + 2,
             retry_seconds=retry_seconds,
             timers=timers,
         )
@@ -183,7 +187,7 @@ class Store:
                 emission = emission_columns([message for _, message in messages], list(own.values()))
                 every.append((*arguments, self.producer, *emission))
                 outgoing |= own
-            rows = await self._standing.fetch_each(statement, every)
+            rows = await self._recording.fetch_each(statement, every)
             assert len(rows) == len(every)  # an aggregate's row is always there
         except BaseException:
             self.backlog.lost(expected)
@@ -233,6 +237,7 @@ class Store:
             self._deletion.cancel()
             await asyncio.wait([self._deletion])
         await self._standing.close()
+        await self._recording.close()
         await self._delete_published()
         await self.pool.close()
 

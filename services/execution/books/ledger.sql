@@ -43,31 +43,40 @@ DELETE FROM inbox WHERE consumer = $1 AND message_id = $2
 RETURNING 1
 
 -- name: update_trade
-UPDATE trades SET state = $3, entry_quantity = $4, entry_value_paise = $5, exit_quantity = $6, exit_value_paise = $7,
-    charges_paise = $8, stop_paise = $9, highest_paise = $10, lowest_paise = $11, exit_reason = $12, opened_ns = $13,
-    closed_ns = $14, net_pnl_paise = $15, r_multiple = $16, mae_r = $17, mfe_r = $18, as_of_ns = $19, owner = $20,
-    missing_quantity = $21, version = version + 1
-WHERE pos_id = $1 AND version = $2
-
--- name: upsert_orders
-INSERT INTO orders (order_id, pos_id, tag, role, sequence, transaction_type, order_type, quantity, price_paise,
-    trigger_paise, state, broker_order_id, filled_quantity, filled_value_paise, placed_ns, updated_ns, reason)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::bigint[],
-    $9::bigint[], $10::bigint[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
-    $17::text[])
-ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity, price_paise = excluded.price_paise,
-    order_type = excluded.order_type, trigger_paise = excluded.trigger_paise, state = excluded.state, broker_order_id = excluded.broker_order_id,
-    filled_quantity = excluded.filled_quantity, filled_value_paise = excluded.filled_value_paise,
-    updated_ns = excluded.updated_ns, reason = excluded.reason
-
--- name: insert_history
-WITH lines AS (
+-- A change of a trade in one statement: nothing of it where the trade is at another version by now. $1 position, $2 the
+-- version it was decided on, $3 … $21 the trade, $22 … $38 its orders, $39 … $43 their history, $44 … $50 fills;
+-- $51 … $58 emit's.
+WITH saved AS (
+    UPDATE trades SET state = $3, entry_quantity = $4, entry_value_paise = $5, exit_quantity = $6,
+        exit_value_paise = $7, charges_paise = $8, stop_paise = $9, highest_paise = $10, lowest_paise = $11,
+        exit_reason = $12, opened_ns = $13, closed_ns = $14, net_pnl_paise = $15, r_multiple = $16, mae_r = $17,
+        mfe_r = $18, as_of_ns = $19, owner = $20, missing_quantity = $21, version = version + 1
+    WHERE pos_id = $1 AND version = $2
+    RETURNING NULL::text[] AS every
+), placed AS (
+    INSERT INTO orders (order_id, pos_id, tag, role, sequence, transaction_type, order_type, quantity, price_paise,
+        trigger_paise, state, broker_order_id, filled_quantity, filled_value_paise, placed_ns, updated_ns, reason)
+    SELECT line.* FROM saved, unnest($22::text[], $23::text[], $24::text[], $25::text[], $26::int[], $27::text[],
+        $28::text[], $29::bigint[], $30::bigint[], $31::bigint[], $32::text[], $33::text[], $34::bigint[],
+        $35::bigint[], $36::bigint[], $37::bigint[], $38::text[]) AS line
+    ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity, price_paise = excluded.price_paise,
+        order_type = excluded.order_type, trigger_paise = excluded.trigger_paise, state = excluded.state,
+        broker_order_id = excluded.broker_order_id, filled_quantity = excluded.filled_quantity,
+        filled_value_paise = excluded.filled_value_paise, updated_ns = excluded.updated_ns, reason = excluded.reason
+), moved AS (
     INSERT INTO order_history (order_id, from_state, to_state, event, ts_event_ns)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+    SELECT line.* FROM saved, unnest($39::text[], $40::text[], $41::text[], $42::text[], $43::bigint[]) AS line
+), filled AS (
+    INSERT INTO fills (fill_id, order_id, pos_id, quantity, price_paise, charges_paise, ts_event_ns)
+    SELECT line.* FROM saved, unnest($44::text[], $45::text[], $46::text[], $47::bigint[], $48::bigint[], $49::bigint[],
+        $50::bigint[]) AS line
+    ON CONFLICT (order_id, fill_id) DO NOTHING
 )
-INSERT INTO fills (fill_id, order_id, pos_id, quantity, price_paise, charges_paise, ts_event_ns)
-SELECT * FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
-ON CONFLICT (order_id, fill_id) DO NOTHING
+SELECT $1::text AS pos_id, EXISTS (SELECT FROM saved) AS is_saved,
+       array_agg(e.outbox_id ORDER BY e.outbox_id) AS outbox_ids,
+       array_agg(e.emitted_id ORDER BY e.outbox_id) AS emitted_ids
+-- Lateral: emit runs once for the row of `saved`, and not at all where there is none.
+FROM saved CROSS JOIN LATERAL emit($51, $52, $53, $54, $55, $56, $57, $58, saved.every) e
 
 -- name: insert_intent
 INSERT INTO intents (intent_id, pos_id, session_id, kind, outcome, ts_event_ns, body)

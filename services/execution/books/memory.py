@@ -14,6 +14,7 @@ from services.execution.books.ports import CLAIMS, CONSUMER, Stale
 from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
+from tradebus.contracts.streams import ORDERS
 from tradebus.execution.reconciliation import HeldTrade, OwnOrder, held_of
 from tradebus.execution.step import NewFill, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -70,13 +71,21 @@ class MemoryLedger:
         del inbox[CLAIMS, pos_id]
         return True
 
-    async def update_trade(self, transaction: Any, trade: Trade, step: TradeStep) -> None:
+    async def update_trade(
+        self, trade: Trade, step: TradeStep, *, messages: Sequence[Message] = (), transaction: Any = None
+    ) -> None:
+        if transaction is None:
+            async with self._book.begin() as alone:
+                await self.update_trade(trade, step, messages=messages, transaction=alone)
+            return
         await transaction.lock(f"trades {trade.pos_id}")
         known = transaction.table("trades").get(trade.pos_id)
         if known is None or known.version != trade.version:
             raise Stale(trade.pos_id)
         trade.version += 1
         _write(transaction, trade, step)
+        for message in messages:
+            transaction.emit(ORDERS.name, message)
 
     async def insert_intent(self, transaction: Any, approval: ApprovalFields, *, outcome: str) -> None:
         kind = "EXIT" if approval.is_exit else "ENTRY"

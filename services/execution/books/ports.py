@@ -41,8 +41,11 @@ class Ledger(Protocol):
         """Gives a claim back that an exit took before its entry, so that the entry can be recorded as refused. False
         where there is none, or the position is in the book."""
 
-    async def update_trade(self, transaction: Any, trade: Trade, step: TradeStep) -> None:
-        """Stores a changed trade, its orders, history and fills. Raises Stale."""
+    async def update_trade(
+        self, trade: Trade, step: TradeStep, *, messages: Sequence[Message] = (), transaction: Any = None
+    ) -> None:
+        """Stores a changed trade, its orders, history and fills, and emits what that says on `orders.v1`. Without a
+        transaction it is one by itself. Raises Stale, with nothing stored or emitted."""
 
     async def insert_intent(self, transaction: Any, approval: ApprovalFields, *, outcome: str) -> None:
         """Records that an intent was taken, or is not, and what became of it. Harmless when repeated."""

@@ -1,6 +1,7 @@
 """Execution's book in Postgres. Every write checks the version it read: whoever comes second loses and reads again."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
+from tradebus.contracts.streams import ORDERS
 from tradebus.execution.reconciliation import HeldTrade, OwnOrder
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -20,7 +22,7 @@ from tradebus.kernel.ids import lock_key
 from tradebus.kernel.time import ist_date
 from tradebus.store.postgres.together import StatementTogether
 from tradebus.store.queries import load_queries
-from tradebus.store.store import Store
+from tradebus.store.store import Store, emission_columns
 from tradebus.trading.states import OrderState, TradeState
 
 _SQL, _OWN = load_queries("services.execution.books", "ledger"), load_queries("services.execution.books", "own")
@@ -33,7 +35,8 @@ class PostgresLedger:
 
     def __init__(self, store: Store) -> None:
         self._pool = store.pool
-        self._opening = StatementTogether(store, _SQL["open_trade"], key_column="pos_id")
+        self._opening = StatementTogether(partial(store.each, _SQL["open_trade"]), key_column="pos_id")
+        self._changing = StatementTogether(partial(store.record_each, _SQL["update_trade"]), key_column="pos_id")
 
     async def open_trade(
         self, trade: Trade, step: TradeStep, approval: Message, *, outcome: str, transaction: Any = None
@@ -52,7 +55,7 @@ class PostgresLedger:
             outcome, approval.model_dump(mode="json", exclude_none=True), t.group_id,
         )  # fmt: skip
         if transaction is None:  # one statement and one round trip, on the way of every entry
-            row = await self._opening.run(t.pos_id, *arguments)
+            row = await self._opening.run(t.pos_id, arguments)
         else:
             row = await transaction.connection.fetchrow(_SQL["open_trade"], *arguments)
         t.trade_id = row["trade_id"] if row else None
@@ -64,18 +67,20 @@ class PostgresLedger:
     async def reopen_claim(self, transaction: Any, pos_id: str) -> bool:
         return await transaction.connection.fetchval(_SQL["reopen_claim"], CLAIMS, pos_id) is not None
 
-    async def update_trade(self, transaction: Any, trade: Trade, step: TradeStep) -> None:
-        t = trade
-        status = await transaction.connection.execute(
-            _SQL["update_trade"], t.pos_id, t.version, t.state, t.entry_quantity, t.entry_value_paise,
-            t.exit_quantity, t.exit_value_paise, t.charges_paise, t.stop_paise, t.highest_paise, t.lowest_paise,
-            t.exit_reason, t.opened_ns, t.closed_ns, t.net_pnl_paise, t.r_multiple, t.mae_r, t.mfe_r, t.as_of_ns,
-            t.owner, t.missing_quantity,
-        )  # fmt: skip
-        if status != "UPDATE 1":
+    async def update_trade(
+        self, trade: Trade, step: TradeStep, *, messages: Sequence[Message] = (), transaction: Any = None
+    ) -> None:
+        if transaction is None:
+            said = [(ORDERS.name, message) for message in messages]
+            row = await self._changing.run(trade.pos_id, (_change(trade, step), said))
+        else:
+            nothing = ("", *emission_columns([], []))
+            row = await transaction.connection.fetchrow(_SQL["update_trade"], *_change(trade, step), *nothing)
+        if row is None or not row["is_saved"]:
             raise Stale(trade.pos_id)
-        t.version += 1
-        await _save_orders(transaction.connection, trade, step)
+        trade.version += 1
+        for message in messages if transaction is not None else ():
+            transaction.emit(ORDERS.name, message)
 
     async def insert_intent(self, transaction: Any, approval: ApprovalFields, *, outcome: str) -> None:
         kind, at_ns = "EXIT" if approval.is_exit else "ENTRY", approval.fields.get("ts_event_ns")
@@ -162,20 +167,25 @@ class PostgresOwnBook:
         return [row["session_id"] for row in await self._pool.fetch(_OWN["ended"], list(sessions))]
 
 
-async def _save_orders(connection: asyncpg.Connection, trade: Trade, step: TradeStep) -> None:
+def _change(trade: Trade, step: TradeStep) -> tuple[object, ...]:
+    """What is stored of a change, as `change_trade` takes it."""
+    t = trade
     orders = [
-        (o.order_id, trade.pos_id, o.tag, o.role, o.sequence, o.transaction, o.order_type, o.quantity, o.price_paise,
+        (o.order_id, t.pos_id, o.tag, o.role, o.sequence, o.transaction, o.order_type, o.quantity, o.price_paise,
          o.trigger_paise, o.state, o.broker_order_id, o.filled_quantity, o.filled_value_paise, o.placed_ns,
-         o.updated_ns, o.reason) for o in trade.orders
+         o.updated_ns, o.reason) for o in t.orders
     ]  # fmt: skip
-    await connection.execute(_SQL["upsert_orders"], *_columns(orders, 17))
-    if step.history or step.fills:
-        lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
-        fills = [
-            (f.fill.fill_id, f.order_id, trade.pos_id, f.fill.quantity, f.fill.price_paise, f.charges_paise,
-             f.fill.ts_event_ns) for f in step.fills
-        ]  # fmt: skip
-        await connection.execute(_SQL["insert_history"], *_columns(lines, 5), *_columns(fills, 7))
+    lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
+    fills = [
+        (f.fill.fill_id, f.order_id, t.pos_id, f.fill.quantity, f.fill.price_paise, f.charges_paise,
+         f.fill.ts_event_ns) for f in step.fills
+    ]  # fmt: skip
+    return (
+        t.pos_id, t.version, t.state, t.entry_quantity, t.entry_value_paise, t.exit_quantity, t.exit_value_paise,
+        t.charges_paise, t.stop_paise, t.highest_paise, t.lowest_paise, t.exit_reason, t.opened_ns, t.closed_ns,
+        t.net_pnl_paise, t.r_multiple, t.mae_r, t.mfe_r, t.as_of_ns, t.owner, t.missing_quantity,
+        *_columns(orders, 17), *_columns(lines, 5), *_columns(fills, 7),
+    )  # fmt: skip
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -15,9 +15,9 @@ from services.execution.books.ports import CONSUMER, Stale
 from services.execution.metrics import ExecutionMetrics
 from services.execution.trades.ports import Follower
 from services.execution.trades.protection import Protection
+from services.execution.trades.saying import messages_of
 from tradebus.calendar import Contract
-from tradebus.contracts.base import Message, event_id_for
-from tradebus.contracts.orders import Difference, ReconcileMismatch
+from tradebus.contracts.base import Message
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution.decisions import Decide
@@ -26,8 +26,7 @@ from tradebus.execution.roster import Roster
 from tradebus.execution.step import Place, Request, TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
-from tradebus.runtime.rendering import fact_of, message_of
-from tradebus.store.book import BookTransaction
+from tradebus.runtime.rendering import fact_of
 from tradebus.trading import facts
 from tradebus.trading.states import OrderState
 
@@ -78,8 +77,8 @@ class Commits:
             trade = refuse_trade(fact, step, contract=contract, owner=owner, reason=refusal)
             async with self._book.begin() as tx:
                 taken = await self.ledger.open_trade(trade, step, approval, outcome=refusal, transaction=tx)
-                if taken:
-                    self._emit(tx, step)
+                for message in self._said(trade, step) if taken else ():
+                    tx.emit(ORDERS.name, message)
         if not taken:
             await self._refuse_if_exited(approval, contract=contract)
             return None
@@ -97,21 +96,13 @@ class Commits:
             if trade is None:
                 return None
             step = TradeStep(cause_id=message.event_id if message else None)
+            before, taken_over = trade.version, not self.roster.is_owner(trade.owner)
             try:
-                async with self._book.begin() as tx:
-                    if intent_id is not None and message is not None:
-                        if not await tx.first_time(CONSUMER, intent_id):
-                            return []
-                        await self.ledger.insert_intent(tx, ApprovalFields.of(message), outcome="TAKEN")
-                    await tx.lock(pos_id)
-                    before, taken_over = trade.version, not self.roster.is_owner(trade.owner)
-                    # Whoever changes a trade owns it, and is followed in this by its orders.
-                    trade.owner = self.roster.owner
-                    trade.contract = self._terms(trade.session_id, trade.instrument, trade.contract)
-                    decide(trade, step)
-                    await self.ledger.update_trade(tx, trade, step)
-                    self._emit(tx, step)
-                    self._tell(tx, trade, step)
+                if intent_id is None or message is None:
+                    self._decide(trade, decide, step)
+                    await self.ledger.update_trade(trade, step, messages=self._said(trade, step))
+                elif not await self._take(trade, decide, step, message, intent_id=intent_id):
+                    return []
             except Stale:
                 _log.info("trade changed elsewhere, reading again", pos_id=pos_id, version=before)
                 self.forget(pos_id)
@@ -129,6 +120,25 @@ class Commits:
                 await self._follow(trade)
             return step.requests
         raise Stale(pos_id)
+
+    def _decide(self, trade: Trade, decide: Decide, step: TradeStep) -> None:
+        """Whoever changes a trade owns it, and is followed in this by its orders."""
+        trade.owner = self.roster.owner
+        trade.contract = self._terms(trade.session_id, trade.instrument, trade.contract)
+        decide(trade, step)
+
+    async def _take(
+        self, trade: Trade, decide: Decide, step: TradeStep, message: Message, *, intent_id: str
+    ) -> bool:  # fmt: skip
+        """Makes the change that an intent asks for, with the intent. False where it was made before."""
+        async with self._book.begin() as tx:
+            if not await tx.first_time(CONSUMER, intent_id):
+                return False
+            await self.ledger.insert_intent(tx, ApprovalFields.of(message), outcome="TAKEN")
+            await tx.lock(trade.pos_id)
+            self._decide(trade, decide, step)
+            await self.ledger.update_trade(trade, step, messages=self._said(trade, step), transaction=tx)
+        return True
 
     async def refuse_unopened(self, message: ExitApproved) -> bool:
         """Keeps the position of an exit that came first from being opened. False where it was opened at this moment."""
@@ -174,8 +184,9 @@ class Commits:
             await tx.lock(trade.pos_id)
             if not await self.ledger.reopen_claim(tx, trade.pos_id):
                 return
-            if await self.ledger.open_trade(trade, step, approval, outcome="exit_came_first", transaction=tx):
-                self._emit(tx, step)
+            taken = await self.ledger.open_trade(trade, step, approval, outcome="exit_came_first", transaction=tx)
+            for message in self._said(trade, step) if taken else ():
+                tx.emit(ORDERS.name, message)
 
     def _inherit(self, trade: Trade, step: TradeStep) -> None:
         """Another instance, or an earlier life, decided on what is still without an answer: it may have left or not."""
@@ -190,27 +201,8 @@ class Commits:
             if not order.ended:
                 await self._follower.follow(trade.session_id, order.tag)
 
-    def _tell(self, tx: BookTransaction, trade: Trade, step: TradeStep) -> None:
-        """What somebody did at the broker, to a person."""
-        if not step.notices:
-            return
-        at_ns = max(order.updated_ns for order in trade.orders)
-        shown = tuple(Difference(what=n.what, ours=n.ours, brokers=n.brokers, action=n.action) for n in step.notices)
-        event_id = event_id_for(
-            ReconcileMismatch.TYPE, at_ns, trade.pos_id, *(part for one in shown for part in (one.what, one.brokers))
-        )
-        message = ReconcileMismatch(
-            event_id=event_id, ts_event_ns=at_ns, ts_recorded_ns=self._clock.now_ns(), source=CONSUMER,
-            trace_id=trade.trace_id, user_id=trade.user_id, session_id=trade.session_id, pos_id=trade.pos_id,
-            database_id=trade.trade_id, group_id=trade.group_id, differences=shown,
-        )  # fmt: skip
-        tx.emit(ORDERS.name, message)
-        _log.error("changed at the broker, not by us", pos_id=trade.pos_id, differences=[str(one) for one in shown])
-
-    def _emit(self, tx: BookTransaction, step: TradeStep) -> None:
-        recorded_ns = self._clock.now_ns()
-        for fact in step.facts:
-            tx.emit(ORDERS.name, message_of(fact, source=CONSUMER, recorded_ns=recorded_ns))
+    def _said(self, trade: Trade, step: TradeStep) -> list[Message]:
+        return messages_of(trade, step, recorded_ns=self._clock.now_ns())
 
 
 def _approved(message: EntryApproval) -> facts.EntryApproved:

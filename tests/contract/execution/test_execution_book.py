@@ -7,16 +7,21 @@ from datetime import date
 import pytest
 from testkit.execution_books import ExecutionHands, begin, emit, register
 from testkit.execution_service import APPROVALS, MORNING, SECOND, approval, exit_of, spec
+from testkit.pauses import pause
+from testkit.waiting import WALL_TIMERS
 
 from services.execution.books import Books
 from services.execution.books.approvals import ApprovalFields
 from services.execution.books.ports import Stale
+from tradebus.bus.memory.bus import MemoryBus
 from tradebus.calendar import contract_of
 from tradebus.contracts.base import Message
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.registry import parse
 from tradebus.contracts.risk import EntryApproved
 from tradebus.contracts.sessions import SessionStatus
+from tradebus.contracts.streams import ORDERS
 from tradebus.execution.opening import open_trade
 from tradebus.execution.reconciliation import held_of
 from tradebus.execution.step import Moved, NewFill, TradeStep
@@ -25,6 +30,7 @@ from tradebus.kernel.time import ist_date
 from tradebus.runtime.rendering import fact_of
 from tradebus.store.books import session_register
 from tradebus.store.broker_instruments import BrokerInstrument
+from tradebus.store.outbox import Outbox
 from tradebus.trading import facts
 from tradebus.trading.orders import BrokerFill
 from tradebus.trading.states import OrderState, TradeState
@@ -69,7 +75,14 @@ async def opened(books: Books, message: EntryApproved = ENTRY, *, owner: str = O
 async def change(books: Books, trade: Trade, step: TradeStep | None = None) -> None:
     async with books.book.begin() as tx:
         await tx.lock(trade.pos_id)
-        await books.ledger.update_trade(tx, trade, step or TradeStep())
+        await books.ledger.update_trade(trade, step or TradeStep(), transaction=tx)
+
+
+async def published(books: Books) -> list[str]:
+    """The ids of what goes out, in order."""
+    bus = MemoryBus(timers=WALL_TIMERS)
+    await Outbox(books.book, bus, timers=WALL_TIMERS).flush()
+    return [parse(entry.body).event_id for entry in await bus.tail(ORDERS.name, count=100)]
 
 
 async def loaded(books: Books, pos_id: str | None = None) -> Trade:
@@ -180,6 +193,34 @@ async def test_a_trade_is_replaced_only_by_one_made_from_it(books: Books) -> Non
     with pytest.raises(Stale):
         await change(books, outdated)
     assert (await loaded(books)).exit_reason is None
+
+
+async def test_a_change_of_its_own_is_stored_with_what_it_says_or_not_at_all(books: Books) -> None:
+    trade = await opened(books)
+    outdated = await loaded(books)
+    step = filled(trade, "f1", at_ns=MORNING + SECOND)
+    await books.ledger.update_trade(trade, step, messages=[pause(1), pause(2)])
+    found = await loaded(books)
+    assert (found.version, found.fill_ids, found.entry_quantity) == (trade.version, {"f1"}, 25)
+    with pytest.raises(Stale):
+        await books.ledger.update_trade(outdated, TradeStep(), messages=[pause(3)])
+    assert outdated.version == found.version - 1
+    await books.ledger.update_trade(trade, TradeStep())
+    assert await published(books) == [pause(1).event_id, pause(2).event_id]
+
+
+async def test_changes_of_many_trades_at_once_are_each_their_own(books: Books) -> None:
+    trades = [await opened(books, approval(number, at_ns=MORNING)) for number in range(1, 31)]
+    stale = await books.ledger.load(trades[3].pos_id)
+    assert stale is not None
+    await change(books, trades[3])
+    trades[3] = stale
+    answers = await asyncio.gather(
+        *(books.ledger.update_trade(one, TradeStep(), messages=[pause(number)]) for number, one in enumerate(trades)),
+        return_exceptions=True,
+    )
+    assert [isinstance(one, Stale) for one in answers] == [number == 3 for number in range(30)]
+    assert sorted(await published(books)) == sorted(pause(number).event_id for number in range(30) if number != 3)
 
 
 async def test_a_fill_that_is_told_twice_is_one(books: Books) -> None:

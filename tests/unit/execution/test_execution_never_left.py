@@ -27,8 +27,7 @@ async def commits_an_exit(books: Books, trade: Trade) -> None:
         stop.quantity, 0, stop.trigger_paise, (), TEN + 2 * SECOND,
     )  # fmt: skip
     lifecycle.on_report(trade, stop, step, gone)
-    async with books.book.begin() as tx:
-        await books.ledger.update_trade(tx, trade, step)
+    await books.ledger.update_trade(trade, step)
 
 
 @pytest.fixture
@@ -62,8 +61,7 @@ async def test_an_exit_of_what_was_closed_past_execution_meanwhile_is_never_sent
     )  # fmt: skip
     step = TradeStep()
     take_share(trade, step, line, number=0, start=0, quantity=fill.quantity)
-    async with books.book.begin() as tx:
-        await books.ledger.update_trade(tx, trade, step)
+    await books.ledger.update_trade(trade, step)
     async with BrokerLife(around, broker) as life:
         await life.trade(state=TradeState.CLOSED)
     assert [one.role for one in broker.book.requests] == [OrderRole.ENTRY, OrderRole.STOP]

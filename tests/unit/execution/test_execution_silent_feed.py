@@ -59,9 +59,9 @@ async def test_an_entry_that_never_left_is_not_sent_an_hour_later(around) -> Non
 
 async def test_an_entry_times_out_without_a_tick(around) -> None:
     broker = FakeBroker()
-    async with Clocked(around, broker, at_ns=TEN, speed=500) as life:
+    async with Clocked(around, broker, at_ns=TEN, speed=150) as life:
         await life.started(spec())
-        await life.send(approval(1))
+        await life.send(approval(1, at_ns=life.market_ns()))
         waiting = await life.order("ENTRY", "OPEN")
         await life.told("ORDER_TIMEOUT")
 
