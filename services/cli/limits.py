@@ -14,9 +14,10 @@ _NONE = "none"
 
 
 def change_data(
-    limits: Mapping[str, Any], *, strategy: str | None, by: str | None, reason: str | None, widen: bool
-) -> dict[str, Any]:
-    """The data of SET_LIMITS. Raises InvalidInput without a reason."""
+    limits: Mapping[str, Any], *, strategy: str | None, by: str | None, reason: str | None, widen: bool,
+    scope: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The data of SET_LIMITS, with a scope of SET_SHARED_LIMITS. Raises InvalidInput without a reason."""
     if reason is None:
         raise InvalidInput("--reason: say why the limits are changed; it is kept with the change")
     data: dict[str, Any] = {
@@ -25,7 +26,31 @@ def change_data(
         "reason": reason,
         "widen": widen,
     }
-    return data if strategy is None else {**data, "strategy": strategy}
+    given = {"strategy": strategy, "scope": scope}
+    return data | {name: value for name, value in given.items() if value is not None}
+
+
+def check_whose(user: str | None, *, scope: str | None) -> None:
+    """Raises InvalidInput unless one of the two is given."""
+    if (user is None) is (scope is None):
+        raise InvalidInput('USER or --scope: say whose limits, a user\'s session or all, or "account NAME"')
+
+
+def show_shared(scope: str, *, stack: str | None, url: str | None, token_file: Path | None, json: bool) -> None:
+    """Every change of what several sessions share. What is used of it stands with each of the sessions."""
+
+    async def read() -> list[dict[str, Any]]:
+        async with find_gateway(stack, url=url, token_file=token_file) as client:
+            found = (await client.get("/api/shared_limits"))["shared_limits"]
+            return [one for one in found if one["scope"] == scope]
+
+    changes = run_async(read())
+    if json:
+        print_json({"command": "limits", "scope": scope, "changes": changes})
+        return
+    print(f"{scope}: " + (f"{len(changes)} changes" if changes else "nothing was changed"))
+    for line in limit_lines({"limits": [], "changes": changes}):
+        print(f"  {line}")
 
 
 def show_limits(user: str, *, stack: str | None, url: str | None, token_file: Path | None, json: bool) -> None:

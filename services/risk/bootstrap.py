@@ -16,7 +16,7 @@ from services.risk.ports import RiskBook
 from services.risk.recovery import RiskRecovery
 from services.risk.sessions import RiskSessions
 from services.risk.settings import RiskSettings
-from services.risk.shared_limits import SharedScopes, read_desk_limits
+from services.risk.shared_limits import KeptLimits, SharedScopes, read_desk_limits
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import ASKED_SOURCES, COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
 from tradebus.kernel.clock import Clock
@@ -27,6 +27,7 @@ from tradebus.runtime.consumer import Consumer, ConsumerMetrics, Policy, Publish
 from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.merge import Gate, MergedInput
 from tradebus.runtime.shell import Component
+from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 
@@ -47,8 +48,8 @@ async def build(
     """The consumer that decides, and what watches beside it."""
     publisher = Outbox(store, bus, timers=timers)
     return wire(
-        settings, bus=bus, book=PostgresRiskBook(store), publisher=publisher, clock=clock, ids=ids, timers=timers,
-        registry=registry,
+        settings, bus=bus, book=PostgresRiskBook(store), store=store, publisher=publisher, clock=clock, ids=ids,
+        timers=timers, registry=registry,
     ).components  # fmt: skip
 
 
@@ -66,10 +67,11 @@ class WiredRisk:
 
 
 def wire(
-    settings: RiskSettings, *, bus: Bus, book: RiskBook, publisher: Publisher, clock: Clock, ids: IdSource,
+    settings: RiskSettings, *, bus: Bus, book: RiskBook, store: Book, publisher: Publisher, clock: Clock, ids: IdSource,
     timers: Timers, registry: CollectorRegistry, sources: Sequence[Stream] = SIGNAL_SOURCES,
 ) -> WiredRisk:  # fmt: skip
-    """The service on any book and bus. Paced, data alone is time, and nothing is done out of turn."""
+    """The service on any book (`store`, and what risk asks of it) and bus. Paced, data alone is time, and nothing is
+    done out of turn."""
     metrics, paced = RiskMetrics(registry), settings.paced
     market_clock, speed = settings.clock_of_market(clock)
     kill_switch = KillSwitchState(book, state_dir=settings.state_dir)
@@ -80,7 +82,7 @@ def wire(
     desk = read_desk_limits(settings.limits_file)
     if paced and settings.limits_file is not None:
         raise InvalidInput("RISK_LIMITS_FILE: a paced run has no limits over several sessions; leave it out")
-    shared = SharedScopes(desk, sessions)
+    shared = SharedScopes(None if paced else KeptLimits(store, desk, clock=clock), sessions)
     market = MarketTime(market_clock, machine=clock, speed=speed)
     surroundings = Surroundings(book, kill_switch=kill_switch, market=market, shared=shared, paced=paced)
     marks = Marks(sessions, surroundings, bus=bus, paced=paced)
@@ -111,6 +113,7 @@ def wire(
         consumer.every(_SWEEP_SECONDS, publisher.sweep, name="sweep")
         consumer.every(_GAPS_SECONDS, surroundings.load_gaps, name="gaps of data")
         consumer.every(_CLOCK_SECONDS, risk.on_time, name="market clock")
+        consumer.every(_CLOCK_SECONDS, shared.load, name="shared limits")
         told = HeadroomTold(book, sessions, surroundings, metrics=metrics)
         consumer.every(_HEADROOM_SECONDS, told.tell, name="headroom")
         watches.append(

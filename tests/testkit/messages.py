@@ -64,7 +64,7 @@ EXAMPLES: dict[str, Any] = {
          "stop_paise": 12_000, "target_paise": None},
     ]},
     "limits": _LIMITS, "strategies": [{"strategy": "orb", "limits": {"daily_max_loss_paise": 800_000}}],
-    "changed_by": "asha", "changes": [
+    "changed_by": "asha", "scope": "account kite", "changes": [
         {"strategy": None, "field": "daily_max_loss", "before": "none", "after": "₹50,000.00", "widens": False},
     ],
     "differences": [{"what": "order tb01", "ours": "OPEN 30", "brokers": "COMPLETE 30", "action": "adopted the fill"}],

@@ -121,7 +121,7 @@ def _services(
         journal=MemoryJournal(strategy), **common(),
     )  # fmt: skip
     judging = wire_risk(
-        RiskSettings(**_UNUSED, state_dir=state_dir), bus=bus, book=MemoryRiskBook(risk),
+        RiskSettings(**_UNUSED, state_dir=state_dir), bus=bus, book=MemoryRiskBook(risk), store=risk,
         publisher=Outbox(risk, bus, timers=timers), ids=RandomIds(), **common(),
     )  # fmt: skip
     sending = assemble(

@@ -127,7 +127,7 @@ class Around:
         book, store = await self.hands.life()
         outbox, self.registry = Outbox(store, bus, timers=WALL_TIMERS), CollectorRegistry()
         wired = wire(
-            given, bus=bus, book=book, publisher=outbox, clock=self._clock, ids=RandomIds(),
+            given, bus=bus, book=book, store=store, publisher=outbox, clock=self._clock, ids=RandomIds(),
             timers=WallTimers(self._clock), registry=self.registry,
         )  # fmt: skip
         life = Life(wired, outbox, bus, store, self)

@@ -100,7 +100,7 @@ class SimulatedStack:
             StrategySettings(**_SETTINGS), bus=self.bus, book=strategy, journal=MemoryJournal(strategy), **common()
         )
         judging = wire_risk(
-            RiskSettings(**_SETTINGS, state_dir=self._state_dir), bus=self.bus, book=MemoryRiskBook(risk),
+            RiskSettings(**_SETTINGS, state_dir=self._state_dir), bus=self.bus, book=MemoryRiskBook(risk), store=risk,
             publisher=Outbox(risk, self.bus, timers=self.timers), ids=RandomIds(), **common(),
         )  # fmt: skip
         sending = assemble(

@@ -229,9 +229,12 @@ class LimitChange(Model):
 
 
 class LimitsChanged(Message):
-    """Limits of a session were changed while it runs, by whom and why."""
+    """Limits of a session were changed while it runs, by whom and why; with a `scope` ("all", "account NAME") those
+    that several sessions share."""
 
     TYPE: ClassVar[str] = "LIMITS_CHANGED"
+    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "scope")
+    scope: str | None = None
     changed_by: str
     reason: str
     changes: tuple[LimitChange, ...]

@@ -147,7 +147,8 @@ def settle(
 
 
 def limits(
-    user: User,
+    user: Annotated[str | None, typer.Argument(help="Whose session; nobody's with --scope.")] = None,
+    scope: Annotated[str | None, typer.Option(help='What several sessions share: all, or "account NAME".')] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="name=value; none takes a limit away.")] = None,
     strategy: Annotated[str | None, typer.Option(help="The limits of this strategy of the session.")] = None,
     reason: Annotated[str | None, typer.Option(help="With --set: why. Kept with the change.")] = None,
@@ -160,7 +161,8 @@ def limits(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Show how far a user's session is from each of its limits, or change limits while it runs.
+    """Show how far a user's session is from each of its limits, or change limits while it runs; or those that several
+    sessions share.
 
     A change is kept with who made it, when and why. What would be wider than before is refused without --widen.
 
@@ -170,20 +172,28 @@ def limits(
 
     tradebus limits 123 --set daily_max_loss=5000 --reason "two losses before ten"
 
+    tradebus limits --scope "account kite" --set daily_max_loss=50000 --reason "a wild morning"
+
     tradebus limits 123 --strategy orb --set max_concurrent_trades=none --widen --reason "as agreed"
     """
     from services.cli.arguments import parse_pairs
-    from services.cli.limits import change_data, show_limits
+    from services.cli.limits import change_data, check_whose, show_limits, show_shared
 
+    check_whose(user, scope=scope)
     if change:
-        data = change_data(parse_pairs(change, option="--set"), strategy=strategy, by=by, reason=reason, widen=widen)
-        _send("SET_LIMITS", user, data, stack=stack, url=url, token_file=token_file, json=json)
-        return
-    show_limits(user, stack=stack, url=url, token_file=token_file, json=json)
+        data = change_data(
+            parse_pairs(change, option="--set"), strategy=strategy, scope=scope, by=by, reason=reason, widen=widen
+        )
+        action = "SET_LIMITS" if scope is None else "SET_SHARED_LIMITS"
+        _send(action, user, data, stack=stack, url=url, token_file=token_file, json=json)
+    elif user is not None:
+        show_limits(user, stack=stack, url=url, token_file=token_file, json=json)
+    else:
+        show_shared(str(scope), stack=stack, url=url, token_file=token_file, json=json)
 
 
 def _send(
-    action: str, user: str, data: dict[str, Any], *, stack: str | None, url: str | None, token_file: Path | None,
+    action: str, user: str | None, data: dict[str, Any], *, stack: str | None, url: str | None, token_file: Path | None,
     json: bool,
 ) -> None:  # fmt: skip
     from services.cli.output import print_json, run_async
@@ -200,5 +210,8 @@ def _send(
     reply = run_async(send())
     if json:
         print_json({"command": action, **reply})
+        return
+    if user is None:
+        print(f"{action} {reply['status']}")
         return
     print(f"{action} {reply['status']}: session {reply['session_id']} of user {user} is {reply['session_status']}")

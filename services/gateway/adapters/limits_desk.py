@@ -15,7 +15,7 @@ from tradebus.contracts.streams import COMMANDS, SESSIONS
 from tradebus.kernel.clock import Clock
 from tradebus.store.book import Book
 from tradebus.store.books import LimitChangesBook, SessionRegister
-from tradebus.store.books.limit_changes import StoredChange, limits_in_force
+from tradebus.store.books.limits.limit_changes import StoredChange, limits_in_force
 from tradebus.store.books.sessions import StoredSession
 
 

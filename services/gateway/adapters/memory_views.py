@@ -30,6 +30,7 @@ _POSITION = ("session_id", "user_id", "pos_id", "strategy", "symbol", "side", "s
              "entry_quantity", "stop_paise", "target_paise", "opened_ns", "group_id")  # fmt: skip
 _DECISION = ("session_id", "strategy", "ts_event_ns", "action", "reason", "price_paise")
 _CHANGE = ("session_id", "user_id", "changed_ns", "changed_by", "strategy", "field", "widens", "reason")
+_SHARED_CHANGE = ("scope", "changed_ns", "changed_by", "field", "widens", "reason")
 _VERDICT = ("event_id", "session_id", "signal_id", "pos_id", "verdict", "rule", "quantity", "ts_event_ns")
 
 
@@ -93,7 +94,9 @@ class MemoryViews:
         self._views: Mapping[str, Callable[[], list[_Row]]] = {
             "sessions": self._sessions, "trades": self._trades, "orders": self._orders, "signals": self._signals,
             "decisions": self._decisions, "risk": self._risk, "performance": self._performance,
-            "limits": self._limits, "headroom": self._headroom, "approvals": self._approvals,
+            "limits": lambda: _changes(self._tables.by_key("limit_changes"), _CHANGE),
+            "shared_limits": self._shared_limits, "headroom": self._headroom,
+            "approvals": self._approvals,
         }  # fmt: skip
 
     async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> list[_Row]:
@@ -184,15 +187,9 @@ class MemoryViews:
         ]  # fmt: skip
         return _newest_events(found)
 
-    def _limits(self) -> list[_Row]:
-        found = [
-            {
-                "change_id": number + 1, **_fields(one, _CHANGE), "before_value": json.dumps(one.before),
-                "after_value": json.dumps(one.after),
-            }
-            for number, one in sorted(self._tables.by_key("limit_changes").items())
-        ]  # fmt: skip
-        return found[::-1]
+    def _shared_limits(self) -> list[_Row]:
+        found = _changes(self._tables.by_key("shared_limit_changes"), _SHARED_CHANGE)
+        return [{**row, "session_id": None, "user_id": None, "strategy": None} for row in found]
 
     def _headroom(self) -> list[_Row]:
         told = self._tables.by_key("risk_headroom")
@@ -228,6 +225,18 @@ class MemoryViews:
 
 def _fields(row: object, names: Iterable[str]) -> _Row:
     return {name: getattr(row, name) for name in names}
+
+
+def _changes(table: Mapping[int, Any], names: Sequence[str]) -> list[_Row]:
+    """Changes of limits, the newest first."""
+    found = [
+        {
+            "change_id": number + 1, **_fields(one, names), "before_value": json.dumps(one.before),
+            "after_value": json.dumps(one.after),
+        }
+        for number, one in sorted(table.items())
+    ]  # fmt: skip
+    return found[::-1]
 
 
 def _chosen(rows: Iterable[_Row], session_id: str | None, user_id: str | None) -> list[_Row]:

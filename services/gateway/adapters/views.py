@@ -20,8 +20,8 @@ class BookViews(Protocol):
     """Names, units and order as `sql/views.sql` gives them. A filter that is None leaves nothing out."""
 
     async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> Rows:
-        """Of `sessions`, `trades`, `orders`, `signals`, `decisions`, `risk`, `performance`, `limits`, `headroom` or
-        `approvals`; the newest first."""
+        """Of `sessions`, `trades`, `orders`, `signals`, `decisions`, `risk`, `performance`, `limits`, `shared_limits`,
+        `headroom` or `approvals`; the newest first."""
 
     async def portfolio(self, *, session_id: str | None, user_id: str | None, limit: int) -> Rows:
         """The sessions that are alive, or the one asked for: capital and what is realised."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from services.gateway.adapters.limits_desk import LimitsDesk
+from services.gateway.adapters.shared_limits_desk import SharedLimitsDesk
 from services.gateway.asking.answers import CommandDesk
 from services.gateway.asking.approvals import ApprovalsDesk
 from services.gateway.asking.book import asked_book
@@ -20,6 +21,7 @@ from tradebus.store.books import (
     instruments_book,
     limit_changes_book,
     sessions_book,
+    shared_limits_book,
 )
 
 
@@ -39,4 +41,5 @@ def desks_of(
     return {
         CommandAction.SET_LIMITS: limits, CommandAction.PLACE: orders, CommandAction.CLOSE: orders,
         CommandAction.SIGNAL: orders, CommandAction.APPROVE: approvals, CommandAction.REFUSE: approvals,
+        CommandAction.SET_SHARED_LIMITS: SharedLimitsDesk(book, register, shared_limits_book(book), clock, consumer),
     }  # fmt: skip

@@ -34,6 +34,7 @@ class CommandAction(StrEnum):
     FLATTEN = "FLATTEN"
     SETTLE = "SETTLE"
     SET_LIMITS = "SET_LIMITS"
+    SET_SHARED_LIMITS = "SET_SHARED_LIMITS"
     PLACE = "PLACE_MANUAL"
     CLOSE = "CLOSE_POSITION"
     SIGNAL = "SIGNAL"
@@ -42,9 +43,12 @@ class CommandAction(StrEnum):
     KILL = "KILL"
 
 
+OF_ALL = frozenset({CommandAction.KILL, CommandAction.SET_SHARED_LIMITS})
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalCommand:
-    """One command as an application sent it. `user_id` is None only for KILL, which concerns everybody."""
+    """One command as an application sent it. `user_id` is None only for what concerns several (`OF_ALL`)."""
 
     action: CommandAction
     user_id: str | None
@@ -180,7 +184,7 @@ def _action(value: Any, problems: Problems) -> CommandAction | None:
 
 def _user_id(fields: dict[str, Any], action: CommandAction | None, problems: Problems) -> str | None:
     value = fields.get("user_id")
-    if value is None and (action is CommandAction.KILL or action is None):
+    if value is None and (action in OF_ALL or action is None):
         return None
     if value is None:
         problems.add("user_id", "is missing")

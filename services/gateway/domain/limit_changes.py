@@ -4,7 +4,8 @@ Invariants (property-tested): nothing is widened unless the command says so; wha
 refused by name; after the changes the limits in force are the wanted ones; a live session keeps a day's limit in R.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ from tradebus.risk.rules.widening import FIXED, changed_fields, widens
 
 _PAISE = "_paise"
 _MAX_WHO, _MAX_REASON = 64, 200
+ALL = "all"
+ACCOUNT_SCOPE = re.compile(r"account [A-Za-z0-9][A-Za-z0-9_.@:-]{0,63}")
+_NOT_SHARED = "consecutive_losses_limit"
 _FIELDS = ("limits", "strategy", "by", "reason", "widen")
 LimitValue = int | float | str | None
 L = TypeVar("L", RiskLimits, ScopeLimits)
@@ -100,6 +104,30 @@ def decide_limits(
     return None if len(problems.errors) > before else found
 
 
+def read_shared_asked(data: Mapping[str, Any], problems: Problems) -> tuple[str, LimitsAsked] | None:
+    """The scope, and what of it is to change. None after adding to `problems`."""
+    scope, before = data.get("scope"), len(problems.errors)
+    if not isinstance(scope, str) or not (scope == ALL or ACCOUNT_SCOPE.fullmatch(scope)):
+        problems.add("data.scope", f'must be "{ALL}" or "account NAME", NAME as START names the login (or paper)')
+    asked = read_limits_asked({name: value for name, value in data.items() if name != "scope"}, problems)
+    if asked is not None and asked.strategy is not None:
+        problems.add("data.strategy", "is no part of what several sessions share: leave it out")
+    return None if asked is None or len(problems.errors) > before else (str(scope), asked)
+
+
+def decide_shared(
+    asked: LimitsAsked, held: ScopeLimits, problems: Problems
+) -> tuple[ScopeLimits, list[LimitMove]] | None:
+    """The scope's limits from now on, and what of them is new. None after adding to `problems`."""
+    before = len(problems.errors)
+    if _NOT_SHARED in asked.given:
+        problems.add(f"data.limits.{_NOT_SHARED}", "is a session's or a strategy's: losses of several have no order")
+    wanted = _merged(held, asked.given, problems)
+    moves = [] if wanted is None else _moves(held, wanted)
+    _check_moves(moves, asked, problems)
+    return None if wanted is None or len(problems.errors) > before else (wanted, moves)
+
+
 def spoken(move: LimitMove, strategy: str | None) -> LimitChange:
     """A change as people are told of it."""
     name, is_money = move.field.removesuffix(_PAISE), move.field.endswith(_PAISE)
@@ -133,7 +161,7 @@ def _moves(held: RiskLimits | ScopeLimits, wanted: RiskLimits | ScopeLimits) -> 
     ]
 
 
-def _check_moves(moves: tuple[LimitMove, ...], asked: LimitsAsked, problems: Problems) -> None:
+def _check_moves(moves: Sequence[LimitMove], asked: LimitsAsked, problems: Problems) -> None:
     for move in moves:
         at = f"data.limits.{move.field.removesuffix(_PAISE)}"
         if move.field in FIXED:

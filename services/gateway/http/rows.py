@@ -87,6 +87,11 @@ def limit_change(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def shared_limit_change(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of what several sessions share."""
+    return {"scope": row["scope"], **limit_change(row)}
+
+
 def headroom(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a session has used of each of its limits, and what is left; money in rupees."""
     return {

@@ -21,6 +21,7 @@ VIEWS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "risk": rows.shown,
     "performance": rows.performance,
     "limits": rows.limit_change,
+    "shared_limits": rows.shared_limit_change,
     "headroom": rows.headroom,
     "approvals": rows.approval,
 }

@@ -102,6 +102,13 @@ FROM limit_changes
 WHERE ($1::text IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2)
 ORDER BY change_id DESC LIMIT $3;
 
+-- name: shared_limits
+-- Changes of limits over several sessions: of no session, no user and no strategy.
+SELECT change_id, scope, NULL::text AS session_id, NULL::text AS user_id, NULL::text AS strategy, changed_ns, changed_by,
+       field, before_value::text AS before_value, after_value::text AS after_value, widens, reason
+FROM shared_limit_changes WHERE $1::text IS NULL AND $2::text IS NULL
+ORDER BY change_id DESC LIMIT $3;
+
 -- name: headroom
 -- How far the sessions that are alive are from their limits.
 SELECT h.session_id, s.user_id, h.as_of_ns, h.body::text AS body

@@ -25,9 +25,10 @@ class Surroundings:
         self._gaps: frozenset[int] = frozenset()
 
     async def load(self) -> None:
-        """Reads the master, and which gaps are open."""
+        """Reads the master, which gaps are open, and the limits that sessions share."""
         await self._load_instruments()
         await self.load_gaps()
+        await self.shared.load()
 
     async def load_gaps(self) -> None:
         """From the book, which keeps them whatever becomes of the stream that tells of them."""

@@ -19,13 +19,14 @@ from testkit.risk import entry
 
 from services.gateway.adapters.views import BookViews, views_of
 from services.gateway.asking.book import asked_book
-from services.gateway.http.rows import approval, limit_change
+from services.gateway.http.rows import approval, limit_change, shared_limit_change
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.sessions import SessionSpec, SessionStatus
+from tradebus.contracts.sessions import ScopeLimits, SessionSpec, SessionStatus
 from tradebus.contracts.signals import Side
 from tradebus.store.book import Book
-from tradebus.store.books import limit_changes_book, session_register
-from tradebus.store.books.limit_changes import StoredChange
+from tradebus.store.books import limit_changes_book, session_register, shared_limits_book
+from tradebus.store.books.limits.limit_changes import StoredChange
+from tradebus.store.books.limits.shared_limits import SharedLimitChange, SharedLimitsRow
 
 INDEX, SHARE = (
     Instrument(
@@ -286,3 +287,27 @@ async def test_what_waits_for_a_person_is_shown_while_its_session_lives(views: B
         asked = asked_book(book)
         assert [await asked.waits(transaction, "s3", one) for one in ("a1", "a2", "a3")] == [True, True, False]
         assert not await asked.waits(transaction, "s2", "a1")
+
+
+async def test_changes_of_what_sessions_share_are_shown_and_are_of_no_session(views: BookViews, book: Book) -> None:
+    shared = shared_limits_book(book)
+    changes = [
+        SharedLimitChange(
+            scope=scope, changed_ns=MORNING_NS, changed_by="asha", field="daily_max_loss_paise", before=None,
+            after=5_050, widens=False, reason="why", command_id="c",
+        )
+        for scope in ("all", "account kite")
+    ]  # fmt: skip
+    async with book.begin() as transaction:
+        await shared.lock(transaction)
+        for one in changes:
+            row = SharedLimitsRow(ScopeLimits(daily_max_loss_paise=5_050))
+            await shared.put(transaction, one.scope, row, [one])
+    found = await rows(views, "shared_limits")
+    assert [row["scope"] for row in found] == ["account kite", "all"]
+    shown = shared_limit_change(found[0])
+    assert (shown["scope"], shown["field"], shown["before"], shown["after"], shown["session_id"]) == (
+        "account kite", "daily_max_loss", None, 50.5, None,
+    )  # fmt: skip
+    assert await rows(views, "shared_limits", session_id="s3") == []
+    assert await rows(views, "shared_limits", user_id="ann") == []

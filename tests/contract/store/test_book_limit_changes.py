@@ -8,7 +8,7 @@ import pytest
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, StrategySpec
 from tradebus.store.book import Book
 from tradebus.store.books import limit_changes_book, session_register
-from tradebus.store.books.limit_changes import StoredChange, limits_in_force
+from tradebus.store.books.limits.limit_changes import StoredChange, limits_in_force
 
 SPEC = SessionSpec(
     session_id="s1", user_id="ann", symbols=("TCS",), capital_paise=100, limits=RiskLimits(max_lots_per_trade=3),

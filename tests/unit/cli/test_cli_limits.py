@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.cli.arguments import parse_pairs
-from services.cli.limits import change_data, limit_lines
+from services.cli.limits import change_data, check_whose, limit_lines
 from tradebus.kernel.errors import InvalidInput
 
 
@@ -23,6 +23,16 @@ def test_a_change_carries_who_why_and_none_for_no_limit() -> None:
 def test_a_change_without_a_reason_is_refused_before_it_is_sent() -> None:
     with pytest.raises(InvalidInput, match="--reason"):
         change_data({"max_positions": 1}, strategy=None, by=None, reason=None, widen=False)
+
+
+def test_a_change_of_what_sessions_share_names_its_scope_and_no_user() -> None:
+    data = change_data({"max_positions": 1}, strategy=None, by="asha", reason="why", widen=False, scope="all")
+    assert (data["scope"], "strategy" in data) == ("all", False)
+    check_whose("123", scope=None)
+    check_whose(None, scope="all")
+    for user, scope in ((None, None), ("123", "all")):
+        with pytest.raises(InvalidInput, match="USER or --scope"):
+            check_whose(user, scope=scope)
 
 
 def room(limit: str, used: float, most: float, unit: str = "count", scope: str = "session") -> dict[str, Any]:

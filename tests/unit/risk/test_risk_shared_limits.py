@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_signal
 from tradebus.risk.terms import SharedLimits
+from tradebus.store.books import shared_limits_book
+from tradebus.store.books.limits.shared_limits import SharedLimitsRow
 
 
 def desk_file(folder: Path, tree: object) -> Path:
@@ -146,6 +149,60 @@ async def test_counts_and_amounts_hold_over_the_sessions_of_an_account(around: A
     assert (blocked.session_id, blocked.rule, blocked.detail) == (
         "session-2", "max_concurrent_trades", "account paper: 1 of 1 positions are taken",
     )  # fmt: skip
+
+
+async def change(around: Around, scope: str, **limits: int) -> None:
+    """What the gateway does for SET_SHARED_LIMITS."""
+    shared = shared_limits_book(around.book)
+    async with around.book.begin() as tx:
+        await shared.lock(tx)
+        row = (await shared.rows(tx)).get(scope, SharedLimitsRow(ScopeLimits()))
+        await shared.put(tx, scope, SharedLimitsRow(row.limits.model_copy(update=limits), row.file), [])
+
+
+async def test_what_is_changed_while_risk_runs_holds_soon(around: Around, tmp_path: Path) -> None:
+    await limited(around, tmp_path, all={"daily_max_loss": 1_000})
+    await lose(around, price_paise=49_950)  # ₹50 each
+    assert await around.refusals() == []
+    await change(around, "all", daily_max_loss_paise=10_000)
+    seconds = count()
+
+    async def halted() -> list[Message]:
+        start = at("10:02") + next(seconds) * SECOND
+        await around.slice(every_second(start, STOCK, [49_950]), start_ns=start, end_ns=start + SECOND)
+        return await around.refusals()
+
+    halts = await around.until(halted)
+    assert {(one.TYPE, one.rule) for one in halts} == {("SESSION_HALTED", "daily_max_loss")}
+    assert halts[0].detail.startswith("all: ")
+
+
+async def test_a_file_that_says_something_else_than_it_did_is_taken_over_and_audited(
+    around: Around, tmp_path: Path
+) -> None:
+    shared = shared_limits_book(around.book)
+    first = desk_file(tmp_path, {"all": {"max_positions": 3}, "accounts": {"kite": {"max_positions": 2}}})
+
+    async def begun(path: Path) -> dict[str, SharedLimitsRow]:
+        life = await around.life(limits_file=path)
+        found = await around.until(lambda: settled(path))
+        await life.crash()
+        return found
+
+    async def settled(path: Path) -> dict[str, SharedLimitsRow]:
+        rows = await shared.rows()
+        said = read_desk_limits(path)
+        return rows if rows and rows["all"].file == said.every else {}
+
+    assert (await begun(first))["account kite"].limits == ScopeLimits(max_positions=2)
+    await change(around, "all", max_positions=1)
+    assert (await begun(first))["all"].limits == ScopeLimits(max_positions=1), "the file says what it said"
+    second = desk_file(tmp_path, {"all": {"max_positions": 4}})
+    rows = await begun(second)
+    assert (rows["all"].limits, rows["account kite"].limits) == (ScopeLimits(max_positions=4), ScopeLimits())
+    said = [(one.scope, one.before, one.after, one.widens) for one in await shared.changes() if one.command_id == ""]
+    assert said[-2:] == [("account kite", 2, None, True), ("all", 1, 4, True)]
+    assert {one.changed_by for one in await shared.changes()} == {"RISK_LIMITS_FILE"}
 
 
 async def test_a_paced_run_says_that_it_has_no_limits_over_sessions(around: Around, tmp_path: Path) -> None:

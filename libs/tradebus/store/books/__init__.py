@@ -1,8 +1,8 @@
 """Books that several services share: each a port, an implementation on Postgres and a twin in memory; one suite.
 
 Ask `sessions_book`, `session_register`, `kill_switch_book`, `candles_book`, `instruments_book`, `listings_book`,
-`feeds_book`, `chains_book`, `order_budget_book`, `limit_changes_book` or `audit_book` for the one that goes with a
-book.
+`feeds_book`, `chains_book`, `order_budget_book`, `limit_changes_book`, `shared_limits_book` or `audit_book` for the one
+that goes with a book.
 """
 
 from tradebus.kernel.clock import Clock
@@ -13,7 +13,8 @@ from tradebus.store.books.chains import ChainsBook, MemoryChains, PostgresChains
 from tradebus.store.books.feeds import FeedsBook, MemoryFeeds, PostgresFeeds
 from tradebus.store.books.instruments import InstrumentsBook, MemoryInstruments, PostgresInstruments
 from tradebus.store.books.kill_switch import KillSwitchBook, MemoryKillSwitch, PostgresKillSwitch
-from tradebus.store.books.limit_changes import LimitChangesBook, MemoryLimitChanges, PostgresLimitChanges
+from tradebus.store.books.limits.limit_changes import LimitChangesBook, MemoryLimitChanges, PostgresLimitChanges
+from tradebus.store.books.limits.shared_limits import MemorySharedLimits, PostgresSharedLimits, SharedLimitsBook
 from tradebus.store.books.listings import ListingsBook, MemoryListings, PostgresListings
 from tradebus.store.books.memory_sessions import MemoryRegister, MemorySessions
 from tradebus.store.books.order_budget import MemoryOrderBudgets, OrderBudgetBook, PostgresOrderBudgets
@@ -24,9 +25,9 @@ from tradebus.store.store import Store
 
 __all__ = [
     "AuditBook", "CandlesBook", "ChainsBook", "FeedsBook", "InstrumentsBook", "KillSwitchBook", "LimitChangesBook",
-    "ListingsBook", "OrderBudgetBook", "SessionRegister", "SessionsBook", "audit_book", "candles_book", "chains_book",
-    "feeds_book", "instruments_book", "kill_switch_book", "limit_changes_book", "listings_book", "order_budget_book",
-    "session_register", "sessions_book",
+    "ListingsBook", "OrderBudgetBook", "SessionRegister", "SessionsBook", "SharedLimitsBook", "audit_book",
+    "candles_book", "chains_book", "feeds_book", "instruments_book", "kill_switch_book", "limit_changes_book",
+    "listings_book", "order_budget_book", "session_register", "sessions_book", "shared_limits_book",
 ]  # fmt: skip
 
 
@@ -70,6 +71,12 @@ def limit_changes_book(book: Book) -> LimitChangesBook:
     """Changes of limits in the book's own kind."""
     kind = _kind_of(book)
     return MemoryLimitChanges(kind) if isinstance(kind, MemoryBook) else PostgresLimitChanges(kind)
+
+
+def shared_limits_book(book: Book) -> SharedLimitsBook:
+    """Limits over several sessions in the book's own kind."""
+    kind = _kind_of(book)
+    return MemorySharedLimits(kind) if isinstance(kind, MemoryBook) else PostgresSharedLimits(kind)
 
 
 def listings_book(book: Book) -> ListingsBook:

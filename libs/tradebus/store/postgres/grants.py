@@ -35,6 +35,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "risk": {
         "risk_state": ("INSERT", "UPDATE"), "risk_decisions": ("INSERT",), "session_participants": ("INSERT", "UPDATE"),
         "kill_switch": ("INSERT", "UPDATE"), "risk_headroom": ("INSERT", "UPDATE", "DELETE"),
+        "shared_limits": ("INSERT", "UPDATE"), "shared_limit_changes": ("INSERT",),
     },
     "execution": {
         "sessions": ("UPDATE",), "session_participants": ("INSERT", "UPDATE"), "intents": ("INSERT", "UPDATE"),
@@ -45,6 +46,7 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "gateway": {
         "sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE"), "limit_changes": ("INSERT",),
+        "shared_limits": ("INSERT", "UPDATE"), "shared_limit_changes": ("INSERT",),
         "broker_audit": ("INSERT",), "signals": ("INSERT",),
     },
 }  # fmt: skip

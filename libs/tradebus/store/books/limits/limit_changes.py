@@ -14,7 +14,7 @@ from tradebus.store.memory_book import MemoryBook
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
-_SQL = load_queries("tradebus.store.books", "limit_changes")
+_SQL = load_queries("tradebus.store.books.limits", "limit_changes")
 _TABLE = "limit_changes"
 LimitValue = int | float | str | None
 
