@@ -144,9 +144,11 @@ def symbols_of(text: str | None) -> tuple[str, ...]:
 
 
 def session_data(
-    users: Sequence[str], *, strategies: list[dict[str, Any]], capital: str, limits: Sequence[str], seed: int
-) -> dict[str, dict[str, Any]]:
-    """START_TRADING's data by user, without symbols. `limits` are `name=value`, or `user.name=value` for one of them.
+    users: Sequence[str], *, strategies: list[dict[str, Any]], capital: str, limits: Sequence[str], seed: int,
+    trailing: Sequence[str] | None = None,
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """START_TRADING's data by user, without symbols. `limits` are `name=value`, or `user.name=value` for one of them;
+    `trailing` are `name=value`.
 
     Raises InvalidInput for a user's id that is none or is named twice, or a limit of one who is not named.
     """
@@ -166,10 +168,10 @@ def session_data(
             own[user][limit] = value
         else:
             raise InvalidInput(f"--limit {name}: no user {user!r} is given with --user{nearest(user, own)}")
-    return {
-        name: {"strategies": strategies, "capital": capital, "limits": {**shared, **own[name]}, "paper": {"seed": seed}}
-        for name in names
-    }
+    common: dict[str, Any] = {"strategies": strategies, "capital": capital, "paper": {"seed": seed}}
+    if trail := parse_pairs(trailing or (), option="--trailing"):
+        common["trailing"] = trail
+    return {name: {**common, "limits": {**shared, **own[name]}} for name in names}
 
 
 def require_strategies(items: Sequence[dict[str, Any]]) -> None:

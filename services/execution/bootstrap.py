@@ -45,9 +45,12 @@ from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus, Entry, Outgoing, Subscription
 from tradebus.bus.several import SeveralSubscriptions
+from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.streams import COMMANDS, ORDERS
+from tradebus.execution.governor.lanes import ask_of
 from tradebus.execution.governor.limits import OrderLimit, limits_of
 from tradebus.execution.roster import Roster
+from tradebus.execution.step import Modify
 from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
@@ -113,16 +116,16 @@ def wire(
     governor = _governor(settings, books.book, clock=clock, timers=timers, metrics=SenderMetrics(registry))
     commits = Commits(
         books, clock, roster=roster, follower=paper, metrics=metrics, traded=_traded(sessions, governor),
-        terms=_terms(accounts), at_broker=sessions.is_at_broker,
+        terms=_terms(accounts), known=sessions.known,
     )  # fmt: skip
     pulse = Pulse(books, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
-    closed = _closed(sessions, paced=settings.paced)
+    closed, quarantine = _closed(sessions, paced=settings.paced), Quarantine(timers, registry)
     sending = Sending(gateway, roster, pulse, closed=closed, passed_ns=passed_ns, timers=timers)
-    quarantine = Quarantine(timers, registry)
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
-    recovery = TradeRecovery(keeper, sending, follower=paper, passed_ns=passed_ns)
-    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, timers=timers)
+    recovery = TradeRecovery(keeper, sending, books.departures, follower=paper, passed_ns=passed_ns)
+    why_not = _why_not_trail(sessions, governor)
+    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, why_not=why_not, timers=timers)
 
     def reconciler(account: TradingAccount) -> Reconciler:
         assert accounts is not None  # it is one of them
@@ -157,7 +160,7 @@ def wire(
     return ExecutionService(
         consumers, execution=execution, turn=turn, bus=bus, keeper=keeper, sessions=sessions, supervisor=supervisor,
         market=market, housekeeping=housekeeping, senders=senders, pulse=pulse, manager=manager,
-        untaken=None if settings.paced else untaken, timers=timers,
+        timers=timers, untaken=None if settings.paced else untaken,
         beat_seconds=min(settings.housekeeping_seconds, 1.0),
     )  # fmt: skip
 
@@ -218,6 +221,19 @@ def _traded(sessions: ExecutionSessions, governor: Governor) -> Callable[[Trade,
             governor.traded(":".join(account_key(spec)), count)
 
     return traded
+
+
+def _why_not_trail(sessions: ExecutionSessions, governor: Governor) -> Callable[[Trade], str]:
+    """The governor knows what an account may still ask for; the paper broker takes everything."""
+
+    def why_not(trade: Trade) -> str:
+        spec, stop = sessions.known(trade.session_id), trade.live(OrderRole.STOP)
+        if spec is None or spec.broker == PAPER or stop is None:
+            return ""
+        ask = ask_of(trade, Modify(stop.order_id, 0, stop.quantity, stop.trigger_paise or 0, trails=True))
+        return governor.why_not_trail(":".join(account_key(spec)), ask, changes=stop.moves)
+
+    return why_not
 
 
 def _senders(

@@ -10,19 +10,20 @@ from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, s
 from services.market_data.feeds.symbols import describe, instrument_of
 from services.market_data.settings import WARMUP_MINUTES
 from tradebus.contracts.instruments import InstrumentMaster
-from tradebus.contracts.sessions import PaperSettings, RiskLimits, SessionSpec, StrategySpec
+from tradebus.contracts.sessions import PaperSettings, RiskLimits, SessionSpec, StrategySpec, Trailing
 from tradebus.engine.engine import Engine, EngineSettings
 from tradebus.engine.history import MinuteHistory
 
 
 def session(
     user_id: str, symbols: Sequence[str], strategies: Sequence[str | StrategySpec], *, capital_paise: int = 200_000_000,
-    paper: PaperSettings | None = None, **limits: Any,
+    paper: PaperSettings | None = None, trailing: Trailing | None = None, **limits: Any,
 ) -> SessionSpec:  # fmt: skip
     named = [StrategySpec(name=one) if isinstance(one, str) else one for one in strategies]
     return SessionSpec(
         session_id=f"session-{user_id}", user_id=user_id, symbols=tuple(symbols), strategies=tuple(named),
         capital_paise=capital_paise, limits=RiskLimits(**limits), paper=paper or PaperSettings(),
+        trailing=trailing,
     )  # fmt: skip
 
 

@@ -130,12 +130,24 @@ class Sizing(GrownModel):
     atr_multiple: float | None = Field(default=None, ge=0.01, le=100)
 
 
+class Trailing(Model):
+    """How a stop follows the best price since entry: at one of the three distances (the first that is given; without
+    any it stays). It is moved where it would be `step_pct` of the distance nearer, and not before the position was
+    `after_r` in profit."""
+
+    distance_r: float | None = Field(default=None, gt=0, le=1_000)  # in R: the entry's distance from its first stop
+    distance_pct: float | None = Field(default=None, ge=0.0001, le=99)  # of the best price
+    distance_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    step_pct: float = Field(default=25.0, ge=1, le=1_000)
+    after_r: float = Field(default=0.0, ge=0, le=1_000)
+
+
 class StrategySpec(GrownModel):
     """A strategy by name, or a user's own by the path of its file; parameters are validated by the strategy. Its limits
     hold beside the session's; its budget is the capital its trades are sized from and the most they tie up at
-    leverage 1, its sizing stands in place of the session's."""
+    leverage 1, its sizing and its trailing stand in place of the session's."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("limits", "sizing", "budget_paise")
+    ADDED: ClassVar[tuple[str, ...]] = ("limits", "sizing", "budget_paise", "trailing")
 
     name: str
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -143,6 +155,7 @@ class StrategySpec(GrownModel):
     limits: ScopeLimits | None = None
     sizing: Sizing | None = None
     budget_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
+    trailing: Trailing | None = None
 
     @property
     def source(self) -> str:
@@ -165,7 +178,7 @@ class SessionSpec(GrownModel):
     Orders go to `broker`, prices come from `data_broker` (None: a recorded or generated market). An entry waits
     `approval_seconds` for a person's yes, where that is given, and is dropped then; exits never wait."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds")
+    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds", "trailing")
 
     session_id: str
     user_id: str
@@ -180,6 +193,12 @@ class SessionSpec(GrownModel):
     paper: PaperSettings = PaperSettings()
     sizing: Sizing | None = None
     approval_seconds: int | None = Field(default=None, ge=5, le=3_600)
+    trailing: Trailing | None = None
+
+    def trailing_of(self, strategy: str) -> Trailing | None:
+        """How the stops of that strategy's trades trail; None where they stay."""
+        own = next((one.trailing for one in self.strategies if one.name == strategy), None)
+        return own or self.trailing
 
     @property
     def participants(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from tradebus.engine.tape import TapeOf
 from tradebus.engine.trades import EngineTrades
 from tradebus.execution.decisions import exit_at
 from tradebus.execution.roster import Roster
-from tradebus.execution.supervision import MeetTick, PassTime, Supervision, SupervisionAction, TradeDecision
+from tradebus.execution.supervision import MeetTick, PassTime, Supervision, SupervisionAction, TradeDecision, TrailStop
 from tradebus.execution.trade import Trade
 from tradebus.execution.watching import ending, note_extremes
 from tradebus.kernel.time import NEVER_NS
@@ -35,7 +35,7 @@ class EngineExecution:
         self._tape_of, self._exchange, self._roster = tape_of, PaperExchange(), Roster("engine")
         self._supervision = Supervision(self._roster, self._exchange)
         self._trades = EngineTrades(
-            self._roster, self._exchange, paper={spec.session_id: spec.paper for spec in sessions},
+            self._roster, self._exchange, specs={spec.session_id: spec for spec in sessions},
             instruments=instruments, record=record,
         )  # fmt: skip
         self._quiet_since = -1  # the revision of the roster from which on nothing happens before `_quiet_until_ns`
@@ -120,7 +120,7 @@ class EngineExecution:
     def _carry_out(self, actions: Iterable[SupervisionAction]) -> None:
         """Storing extremes is for those who may be killed."""
         for action in actions:
-            if isinstance(action, TradeDecision):
+            if isinstance(action, TradeDecision | TrailStop):
                 self._trades.change(action.pos_id, action.decide)
             elif isinstance(action, MeetTick):
                 report = self._exchange.on_tick(action.instrument, action.ticks, action.index)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tradebus.calendar import contract_of
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.sessions import PaperSettings
+from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.recording.record import Record
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
@@ -23,13 +23,13 @@ from tradebus.trading.orders import BrokerOrder, Outcome
 
 
 class EngineTrades:
-    """`paper`: how the paper broker behaves, by session. `instruments` by id."""
+    """`specs` by session, `instruments` by id."""
 
     def __init__(
-        self, roster: Roster, exchange: PaperExchange, *, paper: Mapping[str, PaperSettings],
+        self, roster: Roster, exchange: PaperExchange, *, specs: Mapping[str, SessionSpec],
         instruments: Mapping[int, Instrument], record: Record,
     ) -> None:  # fmt: skip
-        self._roster, self._exchange, self._paper = roster, exchange, paper
+        self._roster, self._exchange, self._specs = roster, exchange, specs
         self._instruments, self._record = instruments, record
         self._facts: list[Fact] = []
 
@@ -42,6 +42,7 @@ class EngineTrades:
         else:
             trade = open_trade(approval, step, contract=contract, owner=owner, at_ns=at_ns)
         trade.trade_id = self._record.new_trade_id()
+        trade.trailing = self._specs[trade.session_id].trailing_of(trade.strategy)
         self._remember(trade, step)
         self._dispatch(trade.pos_id, step.requests)
 
@@ -83,7 +84,7 @@ class EngineTrades:
     def _sent(self, trade: Trade, request: Request) -> Outcome:
         order, account = trade.order(request.order_id), trade.session_id
         if isinstance(request, Place):
-            return self._exchange.place(decisions.order_request(trade, order), self._paper[account])
+            return self._exchange.place(decisions.order_request(trade, order), self._specs[account].paper)
         number = order.broker_order_id or ""
         if isinstance(request, Cancel):
             return self._exchange.cancel(account, number, at_ns=request.at_ns)

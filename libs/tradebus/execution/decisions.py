@@ -10,6 +10,7 @@ from tradebus.execution import lifecycle, moving, opening, reports
 from tradebus.execution.leaving import exits
 from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
+from tradebus.execution.stops import tightening
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest, Outcome, Result
@@ -118,9 +119,25 @@ def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | No
 
     def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
-        wanted = order.is_turned or trade.exit_reason is None
+        wanted = order.is_turned or (trade.exit_reason is None and not order.is_moving)
         if order.state in (OrderState.OPEN, OrderState.TRIGGER_PENDING) and wanted:
+            order.moves += 1
             step.requests.append(Modify(order_id, at_ns, quantity, trigger_paise or 0))
+
+    return decide
+
+
+def trail(*, market_paise: int, at_ns: int) -> Decide:
+    """The market has run: the stops follow it."""
+    return lambda trade, step: tightening.trail_stop(trade, step, market_paise=market_paise, at_ns=at_ns)
+
+
+def trail_again(order_id: str, at_ns: int, *, rests_at_paise: int) -> Decide:
+    """A move of a stop was decided on in an earlier life, and nobody has answered."""
+
+    def decide(trade: Trade, step: TradeStep) -> None:
+        order = trade.order(order_id)
+        tightening.trail_again(trade, order, step, rests_at_paise=rests_at_paise, at_ns=at_ns)
 
     return decide
 
@@ -213,6 +230,8 @@ def is_due(trade: Trade, request: Request) -> bool:
     order = trade.order(request.order_id)
     if isinstance(request, Place):
         return order.state is OrderState.PENDING
+    if isinstance(request, Modify) and request.trails and trade.exit_reason is not None:
+        return False  # the stop is taken back: what leaves must not wait for it to trail
     return order.broker_order_id is not None and not order.ended and order.state is not OrderState.UNKNOWN
 
 

@@ -20,6 +20,7 @@ from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, heard, reach, take_quantity
 from tradebus.execution.opening import enter_next, protect
 from tradebus.execution.step import Modify, NewFill, Notice, TradeStep
+from tradebus.execution.stops.tightening import note_move, on_moved, on_not_trailed
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import charges_paise
@@ -64,6 +65,7 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
             )
     if trade.at_broker:
         _note_hit(order, report)
+        note_move(trade, order, step, report)
     if order.is_turned and order.state is OrderState.TRIGGER_PENDING and report.status is BrokerStatus.OPEN:
         heard(order, step, OrderEvent.TRIGGERED, max(order.updated_ns, report.as_of_ns))
     take_quantity(trade, order, step, report)
@@ -138,22 +140,18 @@ def on_cancel_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outc
 
 
 def on_modify_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, request: Modify) -> None:
-    """The answer to a modification: of a stop that follows its position, or of an exit that is priced anew. A stop that
-    cannot follow means: get out. An exit that cannot be changed is replaced when it is due again."""
+    """The answer to a modification: of a stop that follows its position or trails, or of an exit that is priced anew. A
+    stop that cannot follow means: get out. An exit that cannot be changed is replaced when it is due again."""
     if order.ended:
         return
-    if order.role is OrderRole.EXIT or order.is_turned:
+    if request.trails and order.is_turned:
+        order.is_moving, order.move_lost = False, None  # it is on its way out by another change
+    elif order.role is OrderRole.EXIT or order.is_turned:
         _on_repriced(trade, order, step, outcome, request)
     elif outcome.result is Result.ACCEPTED:
-        heard(order, step, OrderEvent.MODIFIED, request.at_ns)
-        reports.stop_moved(
-            trade,
-            order,
-            step,
-            request.at_ns,
-            previous_trigger_paise=request.previous_trigger_paise,
-            previous_quantity=request.previous_quantity,
-        )
+        on_moved(trade, order, step, request)
+    elif request.trails:
+        on_not_trailed(trade, order, step, outcome, request)
     else:
         request_exit(trade, step, reason="stop_not_moved", at_ns=request.at_ns)
 
@@ -181,6 +179,7 @@ def _acknowledge(trade: Trade, order: Order, step: TradeStep, *, broker_order_id
     order.broker_order_id = broker_order_id or order.broker_order_id
     if order.ended:
         return
+    order.is_moving = False
     waits = order.role is OrderRole.STOP
     heard(order, step, OrderEvent.TRIGGER_WAITING if waits else OrderEvent.ACKNOWLEDGED, at_ns)
     if first:

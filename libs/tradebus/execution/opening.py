@@ -175,6 +175,7 @@ def _uncover(stops: list[Order], step: TradeStep, quantity: int, *, at_ns: int) 
 
 def _resize(stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
     previous, stop.quantity = stop.quantity, quantity
+    stop.moves += 1
     if quantity != previous and stop.state is not OrderState.UNKNOWN:  # else when a look-up finds it other (on_report)
         step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))
 

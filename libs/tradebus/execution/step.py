@@ -22,12 +22,14 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Modify:
-    """Bring the broker's quantity and trigger in line with ours."""
+    """Bring the broker's quantity and trigger in line with ours. `trails`: a stop that covers what it is to cover moves
+    nearer to the market, and nothing is lost where it does not."""
 
     order_id: str
     at_ns: int
     previous_quantity: int
     previous_trigger_paise: int
+    trails: bool = False
 
 
 Request = Place | Cancel | Modify

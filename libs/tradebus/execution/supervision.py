@@ -18,7 +18,15 @@ from tradebus.execution import deadlines, decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.roster import Roster
 from tradebus.execution.trade import Trade
-from tradebus.execution.watching import columns, deadline_index, ending, note_extremes, reached_target, target_index
+from tradebus.execution.watching import (
+    columns,
+    deadline_index,
+    ending,
+    note_extremes,
+    reached_target,
+    target_index,
+    trail_index,
+)
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.orders import InstrumentTicks
 
@@ -57,7 +65,20 @@ class PassTime:
     now_ns: int
 
 
-SupervisionAction = TradeDecision | KeepExtremes | MeetTick | PassTime
+@dataclass(frozen=True, slots=True)
+class TrailStop:
+    """A trade's stops are to follow the market, where nothing speaks against a request for it."""
+
+    pos_id: str
+    market_paise: int
+    at_ns: int
+
+    @property
+    def decide(self) -> Decide:
+        return decisions.trail(market_paise=self.market_paise, at_ns=self.at_ns)
+
+
+SupervisionAction = TradeDecision | KeepExtremes | MeetTick | PassTime | TrailStop
 
 
 class Touches(Protocol):
@@ -143,6 +164,9 @@ class Supervision:
                 self.looked[instrument] = (self._roster.revision, index)
                 index = None
             at_target = [trade.pos_id for trade in trades if index is not None and reached_target(trade, ticks, index)]
+            to_trail = [
+                trade.pos_id for trade in trades if index is not None and trail_index(trade, ticks, index) == index
+            ]
             for trade in trades:
                 note_extremes(trade, ticks, 0, stop if index is None else index + 1)
             if index is None:
@@ -155,6 +179,8 @@ class Supervision:
                 yield MeetTick(instrument, ticks, index)
             for pos_id in at_target:  # harmless where the stop was hit by the same tick
                 yield TradeDecision(pos_id, decisions.exit_at(reason="target", at_ns=at_ns))
+            for pos_id in to_trail:
+                yield TrailStop(pos_id, int(ticks.price_paise[index]), at_ns)
             # The same tick again: it may fill an order that it caused to be placed with an earlier time. What has seen
             # it already does not see it twice (as_of_ns).
             start = index
@@ -163,6 +189,7 @@ class Supervision:
         """The next tick, at or after `start`, at which anything can happen as things stand."""
         trades = self._roster.of_instrument(instrument)
         found = [target_index(trade, ticks, start) for trade in trades]
+        found += [trail_index(trade, ticks, start) for trade in trades]
         found += [deadline_index(trade, ticks, start) for trade in trades]
         if self._market is not None:
             found.append(self._market.next_touch(instrument, ticks, start))

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.sessions import Trailing
 from tradebus.contracts.signals import Side
 from tradebus.execution.leaving.pricing import Touch
+from tradebus.execution.step import Modify
 from tradebus.kernel.money import largest
 from tradebus.trading.metrics import r_metrics
 from tradebus.trading.states import TERMINAL_ORDER_STATES, TERMINAL_TRADE_STATES, OrderState, TradeState
@@ -31,9 +33,13 @@ class Order:
     filled_quantity: int = 0
     filled_value_paise: int = 0
     reason: str | None = None
+    moves: int = 0  # of a stop's quantity or trigger that a broker was asked for
     # What another life finds out anew is not kept.
     given_up: bool = False  # a stop whose answer nobody waits for any more
     changes: int = 0  # of an exit's price
+    is_moving: bool = False  # a stop that was to move as it trails, and nobody knows yet whether it did
+    move_lost: Modify | None = None  # that move, where its answer did not come
+    rests_at_paise: int | None = None  # the trigger that the broker has confirmed last
     hit_ns: int | None = None  # since when the broker calls a stop open that was to wait for its trigger
 
     @property
@@ -106,6 +112,8 @@ class Trade:
     # What another life finds out anew is not kept.
     at_broker: bool = False  # whether an exchange fills it, at a limit of its own, and not we from ticks
     touch: Touch | None = None  # the market as its last tick had it
+    trailing: Trailing | None = None  # how its session has its stop follow the market
+    trail_from_ns: int = 0  # before that it is not moved: others' requests go first, or a late one may come
     pressed_ns: int = 0  # when what closes it and rested was last priced anew, replaced or left as it was
 
     @property

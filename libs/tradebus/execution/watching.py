@@ -1,4 +1,4 @@
-"""Which tick of a batch matters to a trade: its target, its deadline, its extremes. Array operations, no I/O.
+"""Which tick of a batch matters to a trade: target, trail, deadline, extremes. Array operations, no I/O.
 
 Sparse out of dense: the next tick at which anything can happen is found without looking at the others one by one.
 """
@@ -9,6 +9,7 @@ from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines
 from tradebus.execution.leaving.pricing import Touch
+from tradebus.execution.stops.tightening import trail_watch
 from tradebus.execution.trade import Trade
 from tradebus.trading.orders import InstrumentTicks
 from tradebus.trading.states import OrderState, TradeState
@@ -35,10 +36,33 @@ def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None
         return None
     # The last tick applied is looked at again: a crash may have come between its effects.
     begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="left")))
+    return _first_beyond(ticks, begin, trade.target_paise, trade.side)
+
+
+def trail_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
+    """The first tick, at or after `start`, at which the trade's stops are to follow the market."""
+    watch = trail_watch(trade)
+    if watch is None or trade.highest_paise is None or trade.lowest_paise is None:
+        return None
+    side, best_paise = trade.side, trade.highest_paise if trade.side is Side.LONG else trade.lowest_paise
+    # What counts as the best price is as `note_extremes` has it; ticks before `start` may not be noted yet.
+    noted = int(np.searchsorted(ticks.at_ns, max(trade.opened_ns or 0, trade.as_of_ns), side="right"))
+    # The last tick applied is looked at again: a crash may have come between its effects.
+    begin = max(start, *np.searchsorted(ticks.at_ns, (trade.as_of_ns, watch.from_ns), side="left").tolist())
+    if side.sign * (best_paise - watch.needs_paise) < 0:
+        reached = _first_beyond(ticks, noted, watch.needs_paise, side)
+        if reached is None:
+            return None
+        begin = max(begin, reached)
+    return _first_beyond(ticks, begin, watch.level_paise + side.sign * trade.tick_size_paise, side)
+
+
+def _first_beyond(ticks: InstrumentTicks, begin: int, price_paise: int, side: Side) -> int | None:
+    """The first tick from `begin` on at that price, or at one that is better for the side."""
     prices = ticks.price_paise[begin:]
-    is_reached = prices >= trade.target_paise if trade.side is Side.LONG else prices <= trade.target_paise
-    index = int(np.argmax(is_reached)) if len(is_reached) else 0
-    return begin + index if len(is_reached) and is_reached[index] else None
+    is_beyond = prices >= price_paise if side is Side.LONG else prices <= price_paise
+    index = int(np.argmax(is_beyond)) if len(is_beyond) else 0
+    return begin + index if len(is_beyond) and is_beyond[index] else None
 
 
 def ending(trade: Trade) -> bool:

@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.trade import Files, From, Json, Limits, Names, Params, Seed, SymbolOption, To, Trades, Users
+from services.cli.commands.trade import (
+    Files,
+    From,
+    Json,
+    Limits,
+    Names,
+    Params,
+    Seed,
+    SymbolOption,
+    To,
+    Trades,
+    Trails,
+    Users,
+)
 
 History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks. Or --stored.")]
 Stored = Annotated[
@@ -26,7 +39,8 @@ def register(app: typer.Typer) -> None:
 def backtest(
     history: History = None, stored: Stored = None, symbol: SymbolOption = None, from_: From = None, to: To = None,
     strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
-    limit: Limits = None, capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
+    limit: Limits = None, trailing: Trails = None,
+    capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -73,7 +87,9 @@ def backtest(
             symbols=symbols_of(symbol),
             from_date=first,
             to_date=last,
-            users=session_data(user or [], strategies=items, capital=capital, limits=limit or [], seed=seed),
+            users=session_data(
+                user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing
+            ),
             seed=seed,
             trades=trades,
             json=json,

@@ -35,6 +35,7 @@ def start(
     strategy_file: Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value.")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000.")] = None,
+    trailing: Annotated[list[str] | None, typer.Option(help="How stops trail, such as distance_r=1.")] = None,
     mode: Annotated[
         str,
         typer.Option(
@@ -77,6 +78,8 @@ def start(
     limits = parse_pairs(limit or [], option="--limit")
     if limits:
         data["limits"] = limits
+    if trail := parse_pairs(trailing or [], option="--trailing"):
+        data["trailing"] = trail
     _send("START_TRADING", user, data, stack=stack, url=url, token_file=token_file, json=json)
 
 

@@ -13,6 +13,10 @@ To = Annotated[str | None, typer.Option(help="Last day, included.")]
 Names = Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")]
 Files = Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file. May be given again.")]
 Params = Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value. May be given again.")]
+Trails = Annotated[
+    list[str] | None,
+    typer.Option("--trailing", help="How stops follow the market: distance_r=1, or distance_pct=0.5, or distance=20."),
+]
 Limits = Annotated[
     list[str] | None,
     typer.Option(help="A risk limit, such as daily_max_loss=5000, or ravi.daily_max_loss=5000. May be given again."),
@@ -35,14 +39,13 @@ def register(app: typer.Typer) -> None:
 def trade(
     history: History = None, symbol: SymbolOption = None, from_: From = None, to: To = None, strategy: Names = None,
     strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
-    capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
+    trailing: Trails = None, capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
 
-    The same file, window, parameters and seed give the same decisions, fills and profit every time: the decision log's
-    hash says so.
+    The same file, window, parameters and seed give the same decisions, fills and profit: the log's hash says so.
 
     Examples:
 
@@ -83,7 +86,9 @@ def trade(
         symbols=symbols_of(symbol),
         from_date=first,
         to_date=last,
-        users=session_data(user or [], strategies=items, capital=capital, limits=limit or [], seed=seed),
+        users=session_data(
+            user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing
+        ),
         seed=seed,
         speed=pace,
         trades=trades,

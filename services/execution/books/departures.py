@@ -1,14 +1,18 @@
-"""Which requests may have left, in Postgres and in memory."""
+"""Which requests may have left, and which were not answered, in Postgres and in memory."""
+
+from collections.abc import Sequence
 
 from tradebus.execution.step import Moved
+from tradebus.execution.stops.tightening import TRAIL_REFUSED, TRAILED
 from tradebus.execution.trade import Order, Trade
 from tradebus.store.memory_book import MemoryBook
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
-from tradebus.trading.states import OrderState
+from tradebus.trading.states import OrderEvent, OrderState
 
 _SQL = load_queries("services.execution.books", "ledger")
 _LEAVES = "LEAVES"
+_TRAIL_ANSWERS = (OrderEvent.MODIFIED, TRAIL_REFUSED)
 
 
 class PostgresDepartures:
@@ -23,6 +27,12 @@ class PostgresDepartures:
 
     async def has_left(self, order: Order) -> bool:
         return bool(await self._pool.fetchval(_SQL["has_left"], order.order_id, _LEAVES))
+
+    async def trail_unanswered(self, stop: Order) -> int | None:
+        found: int | None = await self._pool.fetchval(
+            _SQL["select_trail_unanswered"], stop.order_id, TRAILED, [*_TRAIL_ANSWERS]
+        )
+        return found
 
 
 class MemoryDepartures:
@@ -43,6 +53,15 @@ class MemoryDepartures:
         return True
 
     async def has_left(self, order: Order) -> bool:
+        return any(line.event == _LEAVES for line in self._history(order))
+
+    async def trail_unanswered(self, stop: Order) -> int | None:
+        lines = self._history(stop)
+        asked_ns = max((line.ts_event_ns for line in lines if line.event == TRAILED), default=-1)
+        answered_ns = max((line.ts_event_ns for line in lines if line.event in _TRAIL_ANSWERS), default=-1)
+        return asked_ns if asked_ns > answered_ns else None
+
+    def _history(self, order: Order) -> Sequence[Moved]:
         self._book.database.check()
-        lines = self._book.database.table("order_history").get(order.order_id, ())
-        return any(line.event == _LEAVES for line in lines)
+        found: Sequence[Moved] = self._book.database.table("order_history").get(order.order_id, ())
+        return found

@@ -44,8 +44,8 @@ RETURNING 1
 
 -- name: update_trade
 -- A change of a trade in one statement: nothing of it where the trade is at another version by now. $1 position, $2 the
--- version it was decided on, $3 … $21 the trade, $22 … $38 its orders, $39 … $43 their history, $44 … $50 fills;
--- $51 … $58 emit's.
+-- version it was decided on, $3 … $21 the trade, $22 … $39 its orders, $40 … $44 their history, $45 … $51 fills;
+-- $52 … $59 emit's.
 WITH saved AS (
     UPDATE trades SET state = $3, entry_quantity = $4, entry_value_paise = $5, exit_quantity = $6,
         exit_value_paise = $7, charges_paise = $8, stop_paise = $9, highest_paise = $10, lowest_paise = $11,
@@ -55,28 +55,30 @@ WITH saved AS (
     RETURNING NULL::text[] AS every
 ), placed AS (
     INSERT INTO orders (order_id, pos_id, tag, role, sequence, transaction_type, order_type, quantity, price_paise,
-        trigger_paise, state, broker_order_id, filled_quantity, filled_value_paise, placed_ns, updated_ns, reason)
+        trigger_paise, state, broker_order_id, filled_quantity, filled_value_paise, placed_ns, updated_ns, reason,
+        moves)
     SELECT line.* FROM saved, unnest($22::text[], $23::text[], $24::text[], $25::text[], $26::int[], $27::text[],
         $28::text[], $29::bigint[], $30::bigint[], $31::bigint[], $32::text[], $33::text[], $34::bigint[],
-        $35::bigint[], $36::bigint[], $37::bigint[], $38::text[]) AS line
+        $35::bigint[], $36::bigint[], $37::bigint[], $38::text[], $39::int[]) AS line
     ON CONFLICT (order_id) DO UPDATE SET quantity = excluded.quantity, price_paise = excluded.price_paise,
         order_type = excluded.order_type, trigger_paise = excluded.trigger_paise, state = excluded.state,
         broker_order_id = excluded.broker_order_id, filled_quantity = excluded.filled_quantity,
-        filled_value_paise = excluded.filled_value_paise, updated_ns = excluded.updated_ns, reason = excluded.reason
+        filled_value_paise = excluded.filled_value_paise, updated_ns = excluded.updated_ns, reason = excluded.reason,
+        moves = excluded.moves
 ), moved AS (
     INSERT INTO order_history (order_id, from_state, to_state, event, ts_event_ns)
-    SELECT line.* FROM saved, unnest($39::text[], $40::text[], $41::text[], $42::text[], $43::bigint[]) AS line
+    SELECT line.* FROM saved, unnest($40::text[], $41::text[], $42::text[], $43::text[], $44::bigint[]) AS line
 ), filled AS (
     INSERT INTO fills (fill_id, order_id, pos_id, quantity, price_paise, charges_paise, ts_event_ns)
-    SELECT line.* FROM saved, unnest($44::text[], $45::text[], $46::text[], $47::bigint[], $48::bigint[], $49::bigint[],
-        $50::bigint[]) AS line
+    SELECT line.* FROM saved, unnest($45::text[], $46::text[], $47::text[], $48::bigint[], $49::bigint[], $50::bigint[],
+        $51::bigint[]) AS line
     ON CONFLICT (order_id, fill_id) DO NOTHING
 )
 SELECT $1::text AS pos_id, EXISTS (SELECT FROM saved) AS is_saved,
        array_agg(e.outbox_id ORDER BY e.outbox_id) AS outbox_ids,
        array_agg(e.emitted_id ORDER BY e.outbox_id) AS emitted_ids
 -- Lateral: emit runs once for the row of `saved`, and not at all where there is none.
-FROM saved CROSS JOIN LATERAL emit($51, $52, $53, $54, $55, $56, $57, $58, saved.every) e
+FROM saved CROSS JOIN LATERAL emit($52, $53, $54, $55, $56, $57, $58, $59, saved.every) e
 
 -- name: insert_intent
 INSERT INTO intents (intent_id, pos_id, session_id, kind, outcome, ts_event_ns, body)
@@ -119,6 +121,12 @@ WHERE order_id = ANY($1) AND ts_event_ns > $3 AND NOT EXISTS (
     SELECT FROM order_history WHERE order_id = $2 AND event = 'MODIFIED' AND ts_event_ns >= fills.ts_event_ns
 )
 ORDER BY ts_event_ns DESC LIMIT 1
+
+-- name: select_trail_unanswered
+-- When the stop ($1) was last to trail ($2), where no answer ($3) came after it.
+SELECT max(ts_event_ns) FROM order_history asked WHERE order_id = $1 AND event = $2 AND NOT EXISTS (
+    SELECT FROM order_history WHERE order_id = $1 AND event = ANY($3) AND ts_event_ns >= asked.ts_event_ns
+)
 
 -- name: leaves
 -- The row's lock holds up who takes the trade ($1) over until this is to be seen, or finds that he has it.

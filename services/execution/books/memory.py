@@ -23,6 +23,10 @@ from tradebus.kernel.timers import Timers
 from tradebus.store.books import sessions_book
 from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook, MemoryTransaction
 
+# What the book does not keep of an order.
+_FORGOTTEN: Mapping[str, Any] = {
+    "given_up": False, "changes": 0, "is_moving": False, "move_lost": None, "rests_at_paise": None, "hit_ns": None,
+}  # fmt: skip
 _ROLES = tuple(OrderRole)  # in the order in which a trade has them
 
 
@@ -108,7 +112,8 @@ class MemoryLedger:
             return None
         found = _copy(trade)
         found.touch, found.pressed_ns, found.at_broker = None, 0, False
-        found.orders = [replace(one, given_up=False, changes=0, hit_ns=None) for one in found.orders]
+        found.trailing, found.trail_from_ns = None, 0
+        found.orders = [replace(one, **_FORGOTTEN) for one in found.orders]
         found.fill_ids = {one.fill.fill_id for one in _table(self._book, "fills").get(pos_id, ())}
         return found
 

@@ -90,6 +90,9 @@ class Departures(Protocol):
     async def has_left(self, order: Order) -> bool:
         """Whether its request may have left."""
 
+    async def trail_unanswered(self, stop: Order) -> int | None:
+        """When a move of a trailing stop was last decided on, where no answer to it is recorded."""
+
 
 class OwnBook(Protocol):
     """What reconciliation reads of our own book."""

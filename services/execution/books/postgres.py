@@ -173,7 +173,7 @@ def _change(trade: Trade, step: TradeStep) -> tuple[object, ...]:
     orders = [
         (o.order_id, t.pos_id, o.tag, o.role, o.sequence, o.transaction, o.order_type, o.quantity, o.price_paise,
          o.trigger_paise, o.state, o.broker_order_id, o.filled_quantity, o.filled_value_paise, o.placed_ns,
-         o.updated_ns, o.reason) for o in t.orders
+         o.updated_ns, o.reason, o.moves) for o in t.orders
     ]  # fmt: skip
     lines = [(h.order_id, h.from_state, h.to_state, h.event, h.ts_event_ns) for h in step.history]
     fills = [
@@ -184,7 +184,7 @@ def _change(trade: Trade, step: TradeStep) -> tuple[object, ...]:
         t.pos_id, t.version, t.state, t.entry_quantity, t.entry_value_paise, t.exit_quantity, t.exit_value_paise,
         t.charges_paise, t.stop_paise, t.highest_paise, t.lowest_paise, t.exit_reason, t.opened_ns, t.closed_ns,
         t.net_pnl_paise, t.r_multiple, t.mae_r, t.mfe_r, t.as_of_ns, t.owner, t.missing_quantity,
-        *_columns(orders, 17), *_columns(lines, 5), *_columns(fills, 7),
+        *_columns(orders, 18), *_columns(lines, 5), *_columns(fills, 7),
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ broker by their tags, the only way out of an unknown outcome.
 
 from collections.abc import Callable
 
+from services.execution.books.ports import Departures
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.ports import Follower
 from services.execution.trades.sending import Sending
@@ -19,9 +20,11 @@ class TradeRecovery:
     """`passed_ns`: the event time that has certainly passed for a session, 0 where ticks alone tell."""
 
     def __init__(
-        self, keeper: Keeper, sending: Sending, *, follower: Follower | None, passed_ns: Callable[[str], int]
-    ) -> None:
+        self, keeper: Keeper, sending: Sending, departures: Departures, *, follower: Follower | None,
+        passed_ns: Callable[[str], int],
+    ) -> None:  # fmt: skip
         self._keeper, self._sending, self._follower, self._passed_ns = keeper, sending, follower, passed_ns
+        self._departures = departures
         self._commits, self._roster, self._ledger = keeper.commits, keeper.roster, keeper.commits.ledger
 
     async def strays(self) -> list[tuple[str, str]]:
@@ -77,6 +80,7 @@ class TradeRecovery:
             await self.resolve(pos_id, order.order_id, now_ns=now_ns)
         async with self._commits.lock(pos_id):
             await self._keeper.dispatch(pos_id, await self._unfinished(self._roster.alive.get(pos_id)))
+        await self._trail_again(self._roster.alive.get(pos_id))
         await self._keeper.change(pos_id, decisions.go_on)
 
     async def resolve(self, pos_id: str, order_id: str, *, now_ns: int) -> None:
@@ -129,6 +133,17 @@ class TradeRecovery:
                 await self._keeper.dispatch(trade.pos_id, [Place(order.order_id)])
         else:
             await self._keeper.change(trade.pos_id, decisions.absent(order.order_id, now_ns, seen=seen))
+
+    async def _trail_again(self, trade: Trade | None) -> None:
+        """Stops that were to trail, and whose broker was perhaps never told."""
+        for order in trade.all_live(OrderRole.STOP) if trade is not None else ():
+            at_ns = await self._departures.trail_unanswered(order)
+            if trade is None or at_ns is None:
+                continue
+            found = (await self._sending.gateway.find_by_tag(trade.session_id, order.tag)).order
+            if found is not None and found.trigger_paise:
+                rests = decisions.trail_again(order.order_id, at_ns, rests_at_paise=found.trigger_paise)
+                await self._keeper.change(trade.pos_id, rests)
 
     async def _unfinished(self, trade: Trade | None) -> list[Request]:
         """Requests that a crash may have swallowed between commit and answer. All may be sent twice without harm."""

@@ -13,12 +13,14 @@ from services.execution.books import Books
 from services.execution.books.approvals import ApprovalFields
 from services.execution.books.ports import CONSUMER, Stale
 from services.execution.metrics import ExecutionMetrics
+from services.execution.sessions import PAPER
 from services.execution.trades.ports import Follower
 from services.execution.trades.protection import Protection
 from services.execution.trades.saying import messages_of
 from tradebus.calendar import Contract
 from tradebus.contracts.base import Message
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
+from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade, refuse_trade
@@ -43,14 +45,13 @@ class Commits:
 
     def __init__(
         self, books: Books, clock: Clock, *, roster: Roster, follower: Follower | None, metrics: ExecutionMetrics,
-        traded: Callable[[Trade, int], None], terms: Terms,
-        at_broker: Callable[[str], bool],
+        traded: Callable[[Trade, int], None], terms: Terms, known: Callable[[str], SessionSpec | None],
     ) -> None:  # fmt: skip
         """`traded` hears of a trade's new fills; `terms` gives a contract's terms as a session's broker has them,
-        `at_broker` says whether a session's orders go to one."""
+        `known` says what is known of a session."""
         self._book, self._clock, self._follower = books.book, clock, follower
         self.roster, self.ledger, self._traded = roster, books.ledger, traded
-        self.protection, self._terms, self._at_broker = Protection(metrics), terms, at_broker
+        self.protection, self._terms, self._known = Protection(metrics), terms, known
         self.inherited: set[tuple[str, str]] = set()  # orders (position, id) to be looked up
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -164,7 +165,9 @@ class Commits:
 
     def remember(self, trade: Trade) -> None:
         """The roster knows the trade as it is committed."""
-        trade.at_broker = self._at_broker(trade.session_id)
+        spec = self._known(trade.session_id)
+        trade.at_broker = spec is not None and spec.broker != PAPER
+        trade.trailing = spec.trailing_of(trade.strategy) if spec is not None else None
         self.roster.remember(trade)
         if trade.ended:
             self.protection.forget(trade.pos_id)

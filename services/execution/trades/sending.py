@@ -62,9 +62,13 @@ class Sending:
             outcome = await self._changed(trade.session_id, number, decisions.change_of(trade, order, request))
             if outcome.result is Result.REFUSED:
                 what = "an exit cannot be priced anew, or a stop made one, replacing it"
-                if order.role is OrderRole.STOP and not order.is_turned:
+                if order.role is OrderRole.STOP and not order.is_turned and not request.trails:
                     what = "a stop cannot follow its position, leaving"
+                elif request.trails:
+                    what = "a stop does not trail, it stays where it is"
                 _log.error(what, pos_id=trade.pos_id, order_id=order.order_id, reason=outcome.reason)
+            elif outcome.result is Result.UNKNOWN and request.trails:
+                self.doubts.add((trade.pos_id, order.order_id))
         return decisions.answered(order, request, outcome)
 
     async def _changed(self, session_id: str, number: str, change: OrderModification) -> Outcome:

@@ -11,7 +11,15 @@ from tradebus.contracts.records import Records
 from tradebus.execution import decisions
 from tradebus.execution.deadlines import STOP_ANSWER_SECONDS, is_unanswered
 from tradebus.execution.decisions import exit_at
-from tradebus.execution.supervision import KeepExtremes, MeetTick, Supervision, SupervisionAction, TradeDecision
+from tradebus.execution.stops.tightening import YIELD_SECONDS
+from tradebus.execution.supervision import (
+    KeepExtremes,
+    MeetTick,
+    Supervision,
+    SupervisionAction,
+    TradeDecision,
+    TrailStop,
+)
 from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.kernel.timers import Timers
@@ -26,10 +34,11 @@ class TradeSupervisor:
 
     def __init__(
         self, keeper: Keeper, market: MarketFollower | None, *, passed_ns: Callable[[str], int],
-        clock_ns: Callable[[str], int], timers: Timers,
+        clock_ns: Callable[[str], int], why_not: Callable[[Trade], str], timers: Timers,
     ) -> None:  # fmt: skip
+        """`why_not`: why no request is to be spent on a trade's stops, "" where one may be."""
         self._keeper, self._market, self._timers = keeper, market, timers
-        self._passed_ns, self._clock_ns = passed_ns, clock_ns
+        self._passed_ns, self._clock_ns, self._why_not = passed_ns, clock_ns, why_not
         self._unanswered_ns: dict[str, int] = {}  # by stop: since when (monotonic) it is seen to have no answer
         self._supervision = Supervision(keeper.roster, market)
 
@@ -108,6 +117,8 @@ class TradeSupervisor:
     async def _carry_out(self, action: SupervisionAction) -> None:
         if isinstance(action, TradeDecision):
             await self._keeper.attempt(action.pos_id, action.decide)
+        elif isinstance(action, TrailStop):
+            await self._trail(action)
         elif isinstance(action, KeepExtremes):
             await self._keeper.commits.ledger.save_extremes(action.trades)
         elif self._market is None:
@@ -119,6 +130,17 @@ class TradeSupervisor:
             while reports := await self._market.advance(action.now_ns):
                 for report in reports:
                     await self._keeper.report(report)
+
+    async def _trail(self, action: TrailStop) -> None:
+        trade = self._keeper.roster.alive.get(action.pos_id)
+        if trade is None:
+            return
+        why_not = self._why_not(trade)
+        if not why_not:
+            await self._keeper.attempt(action.pos_id, action.decide)
+            return
+        trade.trail_from_ns = action.at_ns + YIELD_SECONDS * NANOSECONDS_PER_SECOND
+        _log.debug("a stop stays where it is", pos_id=trade.pos_id, symbol=trade.symbol, reason=why_not)
 
 
 def _in_session(contract: Contract, ts_ns: int) -> bool:

@@ -1,5 +1,5 @@
-"""The risk limits, sizes and paper settings of a START_TRADING. Names as in the contract, money in rupees and without
-`_paise`."""
+"""The risk limits, sizes, trails and paper settings of a START_TRADING. Names as in the contract, money in rupees and
+without `_paise`."""
 
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from services.gateway.domain.problems import Problems, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.base import Model
-from tradebus.contracts.sessions import PaperSettings, RiskLimits, Sizing, SizingMode
+from tradebus.contracts.sessions import PaperSettings, RiskLimits, Sizing, SizingMode, Trailing
 from tradebus.kernel.errors import nearest
 
 M = TypeVar("M", bound=Model)
@@ -21,6 +21,7 @@ _FIGURE_OF = {
     SizingMode.FIXED_LOTS: "lots", SizingMode.FIXED_RUPEES: "amount", SizingMode.CAPITAL_PCT: "capital_pct",
     SizingMode.CAPITAL_PER_TICKER: "amount", SizingMode.ATR: "atr_multiple",
 }  # fmt: skip
+_DISTANCES = ("distance_r", "distance_pct", "distance")
 
 
 def read_limits(data: dict[str, Any], problems: Problems) -> RiskLimits | None:
@@ -63,6 +64,20 @@ def read_sizing(value: Any, at: str, problems: Problems) -> Sizing | None:
         elif name != figure and name in given:
             problems.add(f"{at}.{name}", f"says nothing to mode {sizing.mode}: leave it out, or name another mode")
     return sizing
+
+
+def read_trailing(value: Any, at: str, problems: Problems) -> Trailing | None:
+    """How stops follow the market: an object with one of the distances. None where absent."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        given = [name for name in _DISTANCES if value.get(name) is not None]
+        if len(given) != 1:
+            said = f"names {' and '.join(given)}" if given else "names no distance"
+            problems.add(at, f"{said}: give one of {', '.join(_DISTANCES)} (distance is in rupees)")
+            problems.unknown_keys(at, value, (*_DISTANCES, "step_pct", "after_r"))
+            return None
+    return read_part(Trailing, value, at, problems)
 
 
 def read_part(model: type[M], value: Any, at: str, problems: Problems) -> M | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from services.gateway.domain import brokers
 from services.gateway.domain.brokers import Reach, read_route
-from services.gateway.domain.limits import read_limits, read_paper, read_part, read_sizing
+from services.gateway.domain.limits import read_limits, read_paper, read_part, read_sizing, read_trailing
 from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
@@ -29,7 +29,7 @@ _LIKENESS = 0.7  # NIFTI for NIFTY, not SENSEX for NSEI
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FIELDS = (
     *brokers.FIELDS, "strategies", "symbols", "underlyings", "capital", "limits", "risk_limits", "paper", "sizing",
-    "approval_seconds",
+    "approval_seconds", "trailing",
 )  # fmt: skip
 
 _NOWHERE = Reach()
@@ -62,6 +62,7 @@ def read_start(
     paper = read_paper(data.get("paper"), problems)
     sizing = read_sizing(data.get("sizing"), "data.sizing", problems)
     approval_seconds = _approval_seconds(data.get("approval_seconds"), catalogue, problems)
+    trailing = read_trailing(data.get("trailing"), "data.trailing", problems)
     if limits is not None and route.mode in (Mode.LIVE, Mode.DRY_RUN):
         limits = _of_live(limits, catalogue.daily_max_loss_r, problems)
     if problems or capital is None or limits is None or paper is None:
@@ -69,7 +70,7 @@ def read_start(
     return SessionSpec(
         session_id="", user_id=user_id, mode=route.mode, broker=route.broker, data_broker=route.data_broker,
         credential=route.credential, symbols=symbols, strategies=tuple(strategies.values()), capital_paise=capital,
-        limits=limits, paper=paper, sizing=sizing, approval_seconds=approval_seconds,
+        limits=limits, paper=paper, sizing=sizing, approval_seconds=approval_seconds, trailing=trailing,
     )  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
         problems.add(at, f"must be a name or an object, not {kind_of(item)}")
         return None
     before = len(problems.errors)
-    problems.unknown_keys(at, item, ("name", "parameters", "path", "limits", "sizing", "budget"))
+    problems.unknown_keys(at, item, ("name", "parameters", "path", "limits", "sizing", "budget", "trailing"))
     name, parameters, path = item.get("name"), item.get("parameters", {}), item.get("path")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         problems.add(f"{at}.name", "must be a strategy's name: 1 to 64 letters, digits or . _ -")
@@ -145,12 +146,14 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
     given = item.get("limits")
     limits = None if given is None else read_part(ScopeLimits, given, f"{at}.limits", problems)
     sizing = read_sizing(item.get("sizing"), f"{at}.sizing", problems)
+    trailing = read_trailing(item.get("trailing"), f"{at}.trailing", problems)
     budget = money_paise(item.get("budget"), at=f"{at}.budget", problems=problems)
     if len(problems.errors) > before:
         return None
     return StrategySpec(
-        name=str(name), parameters=plain(parameters), path=path, limits=limits, sizing=sizing, budget_paise=budget
-    )
+        name=str(name), parameters=plain(parameters), path=path, limits=limits, sizing=sizing, budget_paise=budget,
+        trailing=trailing,
+    )  # fmt: skip
 
 
 def _symbols(data: dict[str, Any], catalogue: StartCatalogue, problems: Problems) -> tuple[str, ...]:

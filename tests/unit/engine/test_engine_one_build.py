@@ -17,7 +17,15 @@ from testkit.engine import market_of, session
 from testkit.histories import write_history
 from testkit.one_process import run_services
 
-from tradebus.contracts.sessions import PaperSettings, ScopeLimits, SessionSpec, Sizing, SizingMode, StrategySpec
+from tradebus.contracts.sessions import (
+    PaperSettings,
+    ScopeLimits,
+    SessionSpec,
+    Sizing,
+    SizingMode,
+    StrategySpec,
+    Trailing,
+)
 from tradebus.engine.engine import Engine, EngineSettings
 from tradebus.engine.history import MinuteHistory
 from tradebus.strategies.lane.conflicts import Conflicts
@@ -48,6 +56,10 @@ OWN = st.builds(
 SIZINGS = st.sampled_from(
     [None, Sizing(of_equity=True), Sizing(by_score=True), Sizing(mode=SizingMode.CAPITAL_PCT, capital_pct=150.0)]
 )
+TRAILS = st.sampled_from([
+    None, Trailing(distance_r=0.5, step_pct=10), Trailing(distance_pct=0.1, after_r=0.3),
+    Trailing(distance_paise=1_500, step_pct=100),
+])  # fmt: skip
 PAPER = st.builds(
     PaperSettings,
     seed=st.integers(1, 99),
@@ -72,19 +84,19 @@ def rows_of_engine(path: Path, sessions: list[SessionSpec], conflicts: Conflicts
 @given(
     seed=st.integers(0, 10_000), symbols=SYMBOLS, days=DAYS, orb=ORB, ema=EMA, limits=st.tuples(LIMITS, LIMITS),
     paper=PAPER, conflicts=st.sampled_from(list(Conflicts)), own=OWN, sizing=SIZINGS,
-    budget=st.sampled_from([None, 80_000_000]),
+    budget=st.sampled_from([None, 80_000_000]), trails=st.tuples(TRAILS, TRAILS),
 )  # fmt: skip
 @settings(max_examples=8, deadline=None)
 def test_services_and_engine_come_to_the_same(
-    seed, symbols, days, orb, ema, limits, paper, conflicts, own, sizing, budget
+    seed, symbols, days, orb, ema, limits, paper, conflicts, own, sizing, budget, trails
 ):
     strategies = (
         StrategySpec(name="orb", parameters=orb, limits=own),
         StrategySpec(name="ema_20_50", parameters=ema, sizing=sizing, budget_paise=budget),
     )
     sessions = [
-        session("asha", symbols, strategies, paper=paper, **limits[0]),
-        session("ravi", symbols[:1], strategies[:1], paper=paper, **limits[1]),
+        session("asha", symbols, strategies, paper=paper, trailing=trails[0], **limits[0]),
+        session("ravi", symbols[:1], strategies[:1], paper=paper, trailing=trails[1], **limits[1]),
     ]
     with TemporaryDirectory() as folder:
         path = write_history(Path(folder) / "bars.csv", symbols, days, seed=seed)

@@ -15,7 +15,7 @@ from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import StartCatalogue, read_start
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.contracts.sessions import Mode, ScopeLimits, SessionSpec, Sizing, SizingMode, StrategySpec
+from tradebus.contracts.sessions import Mode, ScopeLimits, SessionSpec, Sizing, SizingMode, StrategySpec, Trailing
 
 
 def index(number: int, symbol: str) -> Instrument:
@@ -98,6 +98,17 @@ def test_sizes_budgets_and_a_strategys_limits_in_rupees() -> None:
         sizing=Sizing(mode=SizingMode.FIXED_LOTS, lots=2),
     )  # fmt: skip
     assert spec.strategies[1] == StrategySpec(name="ema_20_50")
+    assert spec.trailing_of("orb") is None
+    assert SessionSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_strategys_own_trail_stands_in_place_of_the_sessions() -> None:
+    spec = spec_of(
+        trailing={"distance_r": 1, "step_pct": 50, "after_r": 0.5},
+        strategies=[{"name": "orb", "trailing": {"distance": 12.5}}, "ema_20_50"],
+    )
+    assert spec.trailing_of("orb") == Trailing(distance_paise=1_250)
+    assert spec.trailing_of("ema_20_50") == Trailing(distance_r=1.0, step_pct=50.0, after_r=0.5)
     assert SessionSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
@@ -195,6 +206,15 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"sizing": {"mode": "fixed_rupees", "amount": 5, "lots": 2}}, "data.sizing.lots", "says nothing to mode"),
     ({"sizing": {"mode": "fixed_lots", "lots": 0}}, "data.sizing.lots", "greater than or equal to 1"),
     ({"sizing": {"mode": "fixed_rupees", "amount": 0}}, "data.sizing.amount", "must be above 0"),
+    ({"trailing": 1}, "data.trailing", "must be an object, not a number"),
+    ({"trailing": {}}, "data.trailing", "names no distance: give one of distance_r, distance_pct, distance"),
+    ({"trailing": {"distance_r": 1, "distance": 5}}, "data.trailing", "names distance_r and distance: give one of"),
+    ({"trailing": {"distanse_r": 1}}, "data.trailing.distanse_r", "did you mean 'distance_r'?"),
+    ({"trailing": {"distance_r": 0}}, "data.trailing.distance_r", "greater than 0"),
+    ({"trailing": {"distance_pct": 100}}, "data.trailing.distance_pct", "equal to 99"),
+    ({"trailing": {"distance": -1}}, "data.trailing.distance", "must be above 0"),
+    ({"trailing": {"distance_r": 1, "step": 5}}, "data.trailing.step", "did you mean 'step_pct'?"),
+    ({"strategies": [{"name": "orb", "trailing": {}}]}, "data.strategies[0].trailing", "names no distance"),
     ({"strategies": [{"name": "orb", "limits": 3}]}, "data.strategies[0].limits", "must be an object"),
     (
         {"strategies": [{"name": "orb", "limits": {"daily_max_los": 3}}]},

@@ -1,0 +1,1 @@
+"""How a stop that protects a position follows it."""
