@@ -20,6 +20,7 @@ _COMMANDS = (
     "up",
     "control",
     "people.order",
+    "people.alerts",
     "people.approvals",
     "people.webhook",
     "status",
@@ -50,7 +51,7 @@ app = typer.Typer(
 # Commands that ask the calendar nothing here, or that a person needs most when a file of his is broken.
 _WITHOUT_MARKET_RULES = frozenset({
     "version", "start", "stop", "pause", "resume", "flatten", "order", "close", "status", "tail", "login", "migrate",
-    "streams", "audit", "webhook", "approvals",
+    "streams", "audit", "webhook", "approvals", "alerts",
 })  # fmt: skip
 
 

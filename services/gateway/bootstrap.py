@@ -18,6 +18,10 @@ from services.gateway.adapters.logins import StoredLogins
 from services.gateway.adapters.scheduler import Scheduler, schedules_in
 from services.gateway.adapters.strategy_checks import StrategyChecks
 from services.gateway.adapters.views import views_of
+from services.gateway.alerts.book import alert_book
+from services.gateway.alerts.sender import AlertSender
+from services.gateway.alerts.sinks import OpenSink, open_sink
+from services.gateway.alerts.stored import AlertSinks
 from services.gateway.asking.wiring import desks_of
 from services.gateway.doors import ChannelDoor, ErasingSubscription, InboxHandler
 from services.gateway.handlers import CONSUMER, CommandHandler
@@ -81,6 +85,7 @@ class WiredGateway:
 async def wire(
     settings: GatewaySettings, *, bus: Bus, book: Book, clock: Clock, ids: IdSource, timers: Timers,
     registry: CollectorRegistry, log_of: LogOf, open_broker: OpenBroker = open_broker,
+    open_sink: OpenSink = open_sink,
 ) -> WiredGateway:  # fmt: skip
     """Commands, the sessions they move, the kill switch and the relay, on any book and bus."""
     outbox = Outbox(book, bus, timers=timers)
@@ -120,10 +125,20 @@ async def wire(
                 book=book, register=register, switch=switch, outbox=outbox, timers=timers, path=settings.kill_file
             ),
             Sweeper(outbox, timers=timers),
+            _alerts(settings, book, open_sink=open_sink, timers=timers, registry=registry),
             scheduler,
             ChannelDoor(commands, handler, timers=timers),
         ),
     )
+
+
+def _alerts(
+    settings: GatewaySettings, book: Book, *, open_sink: OpenSink, timers: Timers, registry: CollectorRegistry
+) -> AlertSender:
+    return AlertSender(
+        AlertSinks(settings.state_dir, key=settings.credentials_key), alert_book(book), instance=settings.instance,
+        open_sink=open_sink, timers=timers, registry=registry,
+    )  # fmt: skip
 
 
 async def wire_http(

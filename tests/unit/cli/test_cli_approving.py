@@ -48,7 +48,18 @@ async def test_the_answer_is_the_verdict_after_the_wait() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["approvals list", "approvals approve", "approvals refuse", "webhook add", "webhook list", "webhook remove"],
+    [
+        "approvals list",
+        "approvals approve",
+        "approvals refuse",
+        "webhook add",
+        "webhook list",
+        "webhook remove",
+        "alerts add",
+        "alerts list",
+        "alerts test",
+        "alerts remove",
+    ],
 )
 def test_the_help_of_each_shows_an_example(command: str) -> None:
     found = CliRunner().invoke(app, [*command.split(), "--help"])

@@ -47,7 +47,8 @@ WRITES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "gateway": {
         "sessions": ("INSERT", "UPDATE"), "kill_switch": ("INSERT", "UPDATE"), "limit_changes": ("INSERT",),
         "shared_limits": ("INSERT", "UPDATE"), "shared_limit_changes": ("INSERT",),
-        "broker_audit": ("INSERT",), "signals": ("INSERT",),
+        "broker_audit": ("INSERT",), "signals": ("INSERT",), "alert_sinks": ("INSERT", "UPDATE"),
+        "alert_deliveries": ("INSERT",),
     },
 }  # fmt: skip
 # What every service that writes anything keeps its messages' ends in.

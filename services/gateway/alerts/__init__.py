@@ -1,0 +1,1 @@
+"""What a person must hear outside of a terminal: told to each configured sink, once."""
