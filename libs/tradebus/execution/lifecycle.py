@@ -36,7 +36,7 @@ def on_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *,
     """The answer to a place request."""
     if outcome.result is Result.ACCEPTED:
         _acknowledge(trade, order, step, broker_order_id=outcome.broker_order_id, at_ns=at_ns)
-        if trade.exit_reason is not None:
+        if trade.exit_reason is not None and not order.ended:  # what its end has led to waits for its time
             continue_exit(trade, step, at_ns=at_ns)
     elif outcome.result is Result.REFUSED:
         _refused(trade, order, step, reason=outcome.reason, at_ns=at_ns)

@@ -3,6 +3,8 @@
 Sparse out of dense: the next tick at which anything can happen is found without looking at the others one by one.
 """
 
+from math import exp
+
 import numpy as np
 
 from tradebus.contracts.records import Records
@@ -11,8 +13,11 @@ from tradebus.execution import deadlines
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.execution.stops.tightening import trail_watch
 from tradebus.execution.trade import Trade
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.orders import InstrumentTicks
 from tradebus.trading.states import OrderState, TradeState
+
+_RECENT_NS = 30 * NANOSECONDS_PER_SECOND
 
 
 def columns(ticks: Records, *, after_ns: int) -> InstrumentTicks:
@@ -94,7 +99,17 @@ def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -
     prices = ticks.price_paise[begin:stop]
     trade.highest_paise = max(trade.highest_paise, int(prices.max()))
     trade.lowest_paise = min(trade.lowest_paise, int(prices.min()))
-    trade.as_of_ns = int(ticks.at_ns[stop - 1])
+    seen_ns, trade.as_of_ns = trade.as_of_ns, int(ticks.at_ns[stop - 1])
     trade.touch = Touch(
-        int(ticks.bid_paise[stop - 1]), int(ticks.ask_paise[stop - 1]), int(ticks.price_paise[stop - 1])
-    )
+        int(ticks.bid_paise[stop - 1]), int(ticks.ask_paise[stop - 1]), int(ticks.price_paise[stop - 1]),
+        _recent_paise(trade, float(prices.mean()), passed_ns=trade.as_of_ns - seen_ns),
+    )  # fmt: skip
+
+
+def _recent_paise(trade: Trade, mean_paise: float, *, passed_ns: int) -> float:
+    """The average that price protection is measured from, after so long at that mean."""
+    if not trade.contract.is_option:
+        return 0.0
+    before_paise = trade.touch.recent_paise if trade.touch is not None else 0.0
+    before_paise = before_paise or float(trade.entry_price_paise or mean_paise)
+    return before_paise + (1.0 - exp(-max(0, passed_ns) / _RECENT_NS)) * (mean_paise - before_paise)

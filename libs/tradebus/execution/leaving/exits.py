@@ -12,6 +12,7 @@ from tradebus.execution import reports
 from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
+from tradebus.execution.leaving.taken_back import edge_paise_now, exit_terms_now
 from tradebus.execution.leaving.turning import ask_again, fitting, turn_stops
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, reach
 from tradebus.execution.opening import new_order
@@ -142,6 +143,10 @@ def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
         trade.contract, transaction=order.transaction, reference_paise=reference_paise, attempt=order.changes + 1,
         day=ist_date(at_ns),
     )  # fmt: skip
+    edge_paise = edge_paise_now(trade, transaction=order.transaction, at_ns=at_ns)
+    if edge_paise is not None:
+        sells = order.transaction is Transaction.SELL
+        limit_paise = max(limit_paise, edge_paise) if sells else min(limit_paise, edge_paise)
     if not is_farther(limit_paise, than_paise=order.price_paise, transaction=order.transaction):
         return  # nobody has come: the same again would cost a request and change nothing
     order.order_type, order.price_paise, order.changes = OrderType.LIMIT, limit_paise, order.changes + 1
@@ -162,12 +167,17 @@ def _leave_hit(trade: Trade, stop: Order, step: TradeStep, *, at_ns: int) -> Non
 
 def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     held, most = trade.there_quantity, trade.order_quantity_max
+    transaction = trade.exit_transaction if held > 0 else trade.entry_transaction
+    order_type, price_paise = OrderType.MARKET, None
+    if trade.at_broker:
+        order_type, price_paise = exit_terms_now(trade, transaction=transaction, at_ns=at_ns)
     order = new_order(
         trade,
         step,
         role=OrderRole.EXIT,
-        transaction=trade.exit_transaction if held > 0 else trade.entry_transaction,
-        order_type=OrderType.MARKET,
+        transaction=transaction,
+        order_type=order_type,
+        price_paise=price_paise,
         # The rest is sent when this has filled.
         quantity=abs(held) if most is None else min(abs(held), most),
         at_ns=at_ns,

@@ -25,6 +25,7 @@ class Touch:
     bid_paise: int
     ask_paise: int
     last_paise: int
+    recent_paise: float = 0.0  # average of the last half minute, the newest weighing most: as far as we have seen it
 
     def facing_paise(self, transaction: Transaction) -> int:
         """What an order of that side meets: the best price opposite, the last one where nobody stands there."""

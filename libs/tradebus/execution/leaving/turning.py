@@ -1,6 +1,6 @@
 """A stop that rests becomes the exit, by one change of the same order. It protects until it is the way out.
 
-    a stop rests ─► turned: at the market, no trigger ─► answered? asked again until it is ─► fills, or is priced anew
+    a stop rests ─► turned: no trigger, at the market ─► answered? asked again until it is ─► fills, or is priced anew
                        └─ refused ─► cancelled, and an exit of its own follows
 
 Two orders, the stop's cancellation and the exit, leave the position bare for as long as the exit's answer stays away.
@@ -10,9 +10,10 @@ Invariants (property-tested): what is turned is never more than what is held; no
 beside a stop that may still appear; an order that ends does so once, so nothing is sold twice.
 """
 
-from tradebus.contracts.orders import OrderRole, OrderType
+from tradebus.contracts.orders import OrderRole
 from tradebus.execution.deadlines import is_unanswered
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
+from tradebus.execution.leaving.taken_back import exit_terms_now
 from tradebus.execution.step import Modify, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.states import OrderState
@@ -67,7 +68,8 @@ def _may_turn(stop: Order) -> bool:
 def _turn(trade: Trade, stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
     previous, before_paise = stop.quantity, stop.trigger_paise or 0
     stop.quantity, stop.hit_ns = quantity, None
-    stop.order_type, stop.price_paise, stop.trigger_paise = OrderType.MARKET, None, None
+    stop.order_type, stop.price_paise = exit_terms_now(trade, transaction=stop.transaction, at_ns=at_ns)
+    stop.trigger_paise = None
     trade.pressed_ns = max(trade.pressed_ns, at_ns)
     step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=before_paise))
 

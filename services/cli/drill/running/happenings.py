@@ -24,6 +24,7 @@ class Happenings:
         self.away_ns: list[list[int]] = []
         self.paused_ns: list[list[int]] = []
         self.counted: dict[str, int] = {}
+        self._at_ns: list[int] = []
         hands = TerminalHands(world, exchange)
         self._kinds: Mapping[str, Callable[[PlannedEvent], Awaitable[None]]] = {
             "shock": self._shock, "postgres away": self._postgres_away, "answers lost": self._answers_lost,
@@ -34,14 +35,16 @@ class Happenings:
 
     @property
     def times_ns(self) -> list[int]:
-        """When each of them began."""
-        return [span[0] for span in self.away_ns]
+        """When each of them began, but for what the market does."""
+        return [*(span[0] for span in self.away_ns), *self._at_ns]
 
     async def happen(self, event: PlannedEvent) -> None:
         """In its time, from its beginning to its end."""
         await self._pass(event.at_seconds)
         if event.kind not in ("shock", "stopped"):
             self.counted[event.kind] = self.counted.get(event.kind, 0) + 1
+            if not event.kind.endswith("away"):
+                self._at_ns.append(self._world.loop.machine.now_ns())
         await self._kinds[event.kind](event)
 
     async def _shock(self, event: PlannedEvent) -> None:

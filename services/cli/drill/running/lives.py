@@ -17,7 +17,7 @@ from services.cli.drill.simulation.draws import Draws
 from services.cli.drill.simulation.loop import SimulatedLoop
 from services.cli.drill.simulation.points import CrashPoints
 from services.cli.drill.simulation.process import SimulatedProcess
-from services.cli.drill.twins.book import DecidedOrders, DrilledBook
+from services.cli.drill.twins.book import DrilledBook
 from services.cli.drill.twins.bus import BusServer, DrilledBus
 from services.execution.bootstrap import assemble
 from services.execution.settings import ExecutionSettings
@@ -39,7 +39,6 @@ class DrillWorld:
     draws: Draws
     story: DrillStory
     state_dir: Path
-    decided: DecidedOrders
 
 
 @dataclass(slots=True)
@@ -102,7 +101,6 @@ def execution_life(settings: ExecutionSettings) -> Callable[[DrillWorld, str, Si
             points=world.points,
             draws=world.draws,
             told=world.story.tell,
-            decided=world.decided,
         )
         bus = DrilledBus(world.bus, process, points=world.points, draws=world.draws)
         own = settings.model_copy(update={"instance": instance, "state_dir": world.state_dir})

@@ -31,7 +31,6 @@ from services.cli.drill.running.truth import ExchangeRecord, bare_spans, tags_of
 from services.cli.drill.simulation.draws import Draws
 from services.cli.drill.simulation.loop import SimulatedLoop
 from services.cli.drill.simulation.points import CrashPoints
-from services.cli.drill.twins.book import DecidedOrders
 from services.cli.drill.twins.bus import BusServer
 from services.execution.settings import ExecutionSettings
 from services.sandbox.options import MarketOptions
@@ -91,7 +90,6 @@ class DrillRun:
         self.world = DrillWorld(
             self.loop, MemoryDatabase(), BusServer(self.loop.world.timers), self.networks, points,
             Draws(plan.seed, "latencies"), self.story, state_dir,
-            DecidedOrders(self.loop.machine.now_ns),
         )  # fmt: skip
         wire = execution_life(settings or drill_settings())
         self.lives = [
@@ -199,7 +197,6 @@ class DrillRun:
         self.violations += at_end(book)
         spans = list(bare_spans(self.record.changes, tags, end_ns=self.loop.machine.now_ns()))
         why = excuses(
-            book.trades, self.record.changes, tags, decided_ns=self.world.decided.at_ns,
             down_ns=[span for one in self.lives for span in one.down_ns] + self._stopped_ns,
             away_ns=self.happenings.away_ns, adopted=len(self.lives) > 1,
             end_ns=self.loop.machine.now_ns(),

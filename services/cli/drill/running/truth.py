@@ -13,6 +13,9 @@ from services.sandbox.exchange import SandboxExchange
 from services.sandbox.ports import FINAL, SandboxOrder, SandboxStatus
 from tradebus.contracts.orders import OrderRole, Transaction
 from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+
+_MOMENT_NS = NANOSECONDS_PER_SECOND // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,28 @@ def bare_spans(changes: Sequence[SandboxOrder], tags: Mapping[str, OwnTag], *, e
     for pos_id, own_changes in by_position.items():
         now: dict[str, SandboxOrder] = {}
         since_ns: int | None = None
+        spans: list[BareSpan] = []
         for change in own_changes:
             now[change.order_id] = change
             bare = _is_bare(now, tags)
             if bare and since_ns is None:
                 since_ns = change.updated_ns
             elif not bare and since_ns is not None:
-                yield BareSpan(pos_id, since_ns, change.updated_ns)
+                spans.append(BareSpan(pos_id, since_ns, change.updated_ns))
                 since_ns = None
         if since_ns is not None:
-            yield BareSpan(pos_id, since_ns, end_ns)
+            spans.append(BareSpan(pos_id, since_ns, end_ns))
+        yield from _joined(spans)
+
+
+def _joined(spans: Sequence[BareSpan]) -> list[BareSpan]:
+    """What stood for a moment only, and was taken back, has covered nothing."""
+    joined: list[BareSpan] = []
+    for span in spans:
+        if joined and span.from_ns - joined[-1].to_ns < _MOMENT_NS:
+            span = BareSpan(span.pos_id, joined.pop().from_ns, span.to_ns)
+        joined.append(span)
+    return joined
 
 
 def _is_bare(orders: Mapping[str, SandboxOrder], tags: Mapping[str, OwnTag]) -> bool:

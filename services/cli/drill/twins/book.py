@@ -17,32 +17,15 @@ _COMMIT_SECONDS = (0.000_5, 0.004)
 _SLOW_COMMIT = 0.01  # so many commits take a hundred times as long
 
 
-class DecidedOrders:
-    """When the tag of each order was committed first: before that nobody could have sent it. `now_ns` is the run's."""
-
-    def __init__(self, now_ns: Callable[[], int]) -> None:
-        self._now_ns = now_ns
-        self.at_ns: dict[str, int] = {}
-
-    def note(self, database: MemoryDatabase) -> None:
-        """After a commit."""
-        tags = database.table("tags")
-        if len(tags) > len(self.at_ns):
-            now_ns = self._now_ns()
-            for tag in tags:
-                self.at_ns.setdefault(tag, now_ns)
-
-
 class DrilledBook(MemoryBook):
     """One process's door. `process` is whose; a door of a dead process is shut."""
 
     def __init__(
         self, database: MemoryDatabase, *, producer: str, process: SimulatedProcess, points: CrashPoints, draws: Draws,
-        told: Callable[[str], None], decided: "DecidedOrders",
+        told: Callable[[str], None],
     ) -> None:  # fmt: skip
         super().__init__(database, producer=producer)
         self._process, self._points, self._draws, self._told = process, points, draws, told
-        self._decided = decided
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[MemoryTransaction]:
@@ -56,7 +39,6 @@ class DrilledBook(MemoryBook):
             await sleep(timers, seconds * 100 if self._draws.chance(_SLOW_COMMIT) else seconds)
             self._check_door()
             before = len(self.database.table(EVENTS))
-        self._decided.note(self.database)
         for event in islice(self.database.table(EVENTS).values(), before, None):
             self._told(f"{self._process.name} commits {_in_words(event.message)}")
         await self._points.at(COMMITTED)
