@@ -13,9 +13,13 @@ from testkit.drill import drilled, late, play_plan, trade, violated, written_pla
 from typer.testing import CliRunner
 
 from services.cli.drill.command import keep_record, today
-from services.cli.drill.running.plan import plan_of
+from services.cli.drill.running.invariants import Invariant
+from services.cli.drill.running.people import FLATTENED, KILLED
+from services.cli.drill.running.plan import PlannedEvent, plan_of
 from services.cli.drill.seeds import DrillTotals, play_piece, play_seed, seed_of_day
 from services.cli.main import app
+from services.execution.sessions import ExecutionSessions
+from services.execution.trades.commanded import CommandedExits
 from tradebus.preflight.drill_record import read_drill
 
 __all__ = ["drilled"]
@@ -65,6 +69,27 @@ def test_a_run_without_faults_ends_flat_with_a_stop_behind_every_entry(drilled: 
     assert "09:16:01" in story
     assert " IST  " in story
     assert "s1 is STOPPED" in story
+
+
+@pytest.mark.parametrize("kind", [FLATTENED, KILLED])
+def test_what_people_command_is_carried_out_counted_and_judged(
+    drilled: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    plan = written_plan(trade(0), trade(1, name="call", at=8.0), events=(PlannedEvent(kind, 4.0),))
+    result = play_plan(plan, drilled)
+    assert violated(result) == []
+    assert result.faults == {kind: 1}
+    entries_later = 0 if kind == KILLED else 1
+    assert (result.orders, result.positions) == (2 + 2 * entries_later, 2)
+
+    async def unheard(*_: object) -> None:
+        """The command is lost on everybody, the book's word of it included."""
+
+    monkeypatch.setattr(CommandedExits, "kill", unheard)
+    monkeypatch.setattr(CommandedExits, "obey", unheard)
+    monkeypatch.setattr(ExecutionSessions, "killed", property(lambda _: False, lambda _, __: None), raising=False)
+    found = {one.invariant for one in play_plan(plan, drilled).violations}
+    assert found == {Invariant.DISOBEYED}
 
 
 def test_a_delayed_request_is_told_and_counted(drilled: Path) -> None:

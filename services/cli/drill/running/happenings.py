@@ -4,11 +4,13 @@ market     a jump, a stop that somebody cancels or raises at the broker's termin
 servers    Postgres away, its answers lost, Redis away, Redis without its data
 broker     away, login ended, order streams cut
 processes  stopped for a while (SIGSTOP)
+people     FLATTEN of a session, KILL
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.cli.drill.running.lives import DrillWorld, ServiceLives
+from services.cli.drill.running.people import FLATTENED, KILLED, People
 from services.cli.drill.running.plan import PlannedEvent
 from services.cli.drill.running.terminal import TerminalHands
 from services.sandbox.exchange import SandboxExchange
@@ -19,7 +21,9 @@ class Happenings:
     """Of one run. `away_ns` are the spans in which servers or brokers were away, `paused_ns` those in which a process
     stood still; `counted` by kind."""
 
-    def __init__(self, world: DrillWorld, exchange: SandboxExchange, lives: Sequence[ServiceLives]) -> None:
+    def __init__(
+        self, world: DrillWorld, exchange: SandboxExchange, lives: Sequence[ServiceLives], people: People
+    ) -> None:
         self._world, self._exchange, self._lives = world, exchange, lives
         self.away_ns: list[list[int]] = []
         self.paused_ns: list[list[int]] = []
@@ -31,6 +35,7 @@ class Happenings:
             "redis away": self._redis_away, "redis lost": self._redis_lost, "broker away": self._broker_away,
             "login ended": self._login_ended, "streams cut": self._streams_cut, "stopped": self._stopped,
             "stop cancelled by hand": hands.cancel_stop, "stop raised by hand": hands.raise_stop,
+            FLATTENED: people.flatten, KILLED: people.kill,
         }  # fmt: skip
 
     @property
@@ -43,7 +48,7 @@ class Happenings:
         await self._pass(event.at_seconds)
         if event.kind not in ("shock", "stopped"):
             self.counted[event.kind] = self.counted.get(event.kind, 0) + 1
-            if not event.kind.endswith("away"):
+            if not event.kind.endswith("away") and event.kind not in (FLATTENED, KILLED):
                 self._at_ns.append(self._world.loop.machine.now_ns())
         await self._kinds[event.kind](event)
 
@@ -114,3 +119,8 @@ class Happenings:
 
     def _tell(self, text: str) -> None:
         self._world.story.tell(text)
+
+
+def lost_servers(counted: Mapping[str, int]) -> bool:
+    """Whether Postgres or Redis was away or lost something, by what was counted."""
+    return any(kind.startswith(("postgres", "redis", "answers")) for kind in counted)

@@ -35,6 +35,7 @@ class Invariant(StrEnum):
     BOOKS_DIFFER = "ledgers that differ from the exchange's book"
     STOPPED_WITH_ORDERS = "sessions STOPPED with something left at the broker"
     FOREIGN_LOTS = "sessions whose lots another's close has touched"
+    DISOBEYED = "FLATTEN or KILL that left something"
     FORBIDDEN = "orders that the exchange's rules forbid"
     SERVICE_ENDED = "services that ended by themselves"
     NOT_FINISHED = "runs that come to no end"

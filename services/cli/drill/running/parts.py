@@ -24,7 +24,7 @@ from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.patience import PASSING
 from tradebus.store.books import instruments_book, session_register
-from tradebus.store.memory_book import MemoryBook
+from tradebus.store.memory_book import MemoryBook, MemoryTransaction
 from tradebus.store.outbox import Outbox
 from tradebus.waiting.timers import sleep
 
@@ -94,7 +94,7 @@ class PlayedParts:
         self.approvals[planned.number] = approved
         what = f"{approved.quantity} {one.symbol} for {planned.session}"
         self.world.story.tell(f"risk approves entry {planned.number}: {what}")
-        await self._say(INTENTS.shard(0), approved)
+        await self.say(INTENTS.shard(0), approved)
 
     async def leave(self, planned: PlannedTrade) -> None:
         """Approves the exit of an entry that was approved."""
@@ -106,7 +106,7 @@ class PlayedParts:
             instrument=entry.instrument, side=entry.side, rule="exit_signal", reason="drill",
         )  # fmt: skip
         self.world.story.tell(f"risk approves exit {planned.number}")
-        await self._say(INTENTS.shard(0), approved)
+        await self.say(INTENTS.shard(0), approved)
 
     async def publish_prices(self) -> None:
         """One slice of ticks, as market data makes it of every price of now. Lost where the bus is away."""
@@ -133,14 +133,12 @@ class PlayedParts:
         )  # fmt: skip
         self.world.story.tell(f"{session} is told to stop")
 
-        async def stopping() -> None:
-            async with self._book.begin() as transaction:
-                await session_register(self._book).set_status(transaction, session, SessionStatus.STOPPING)
-                await transaction.first_time("risk", command.event_id)
-                transaction.emit(COMMANDS.name, command)
+        async def stopping(transaction: MemoryTransaction) -> None:
+            await session_register(self._book).set_status(transaction, session, SessionStatus.STOPPING)
+            await transaction.first_time("risk", command.event_id)
+            transaction.emit(COMMANDS.name, command)
 
-        await self._until_done(stopping)
-        await self._until_done(self._outbox.flush)
+        await self.commit(stopping)
 
     async def end(self, session: str) -> None:
         """Waits until nothing more may happen in it, and says STOPPED, as the gateway does."""
@@ -179,12 +177,22 @@ class PlayedParts:
                 ),
             )  # fmt: skip
 
-    async def _say(self, stream: str, message: Message) -> None:
-        async def emitted() -> None:
-            async with self._book.begin() as transaction:
-                transaction.emit(stream, message)
+    async def say(self, stream: str, message: Message) -> None:
+        """Commits the message, and has it published."""
 
-        await self._until_done(emitted)
+        async def emitted(transaction: MemoryTransaction) -> None:
+            transaction.emit(stream, message)
+
+        await self.commit(emitted)
+
+    async def commit(self, work: Callable[[MemoryTransaction], Awaitable[None]]) -> None:
+        """Commits what `work` does, and has published what it emits."""
+
+        async def done() -> None:
+            async with self._book.begin() as transaction:
+                await work(transaction)
+
+        await self._until_done(done)
         await self._until_done(self._outbox.flush)
 
     async def _until_done(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -91,6 +91,10 @@ def plan_of(seed: int) -> DrillPlan:
     if draws.chance(0.5):
         events += [_event(draws) for _ in range(1 + draws.below(2))]
     scale = draws.one_of((0.0, 0.0, 0.01, 0.03, 0.1))
+    people = Draws(seed, "people")
+    if people.chance(0.2):
+        kind = people.one_of(("session flattened", "session flattened", "kill switch"))
+        events.append(PlannedEvent(kind, people.between(3.0, TRADING_SECONDS - 2), number=people.below(3)))
     mishaps = tuple(_mishap(draws) for _ in range(draws.below(3))) if not scale else ()
     return DrillPlan(
         seed, datetime(DAY.year, DAY.month, DAY.day, 9, 16),  # noqa: DTZ001 - Indian time, made aware by the market

@@ -13,7 +13,7 @@ from services.cli.drill.exchange.faults import Weather
 from services.cli.drill.exchange.market import STEP_SECONDS, small_exchange
 from services.cli.drill.exchange.network import BrokerNetwork
 from services.cli.drill.running.excuses import excuses
-from services.cli.drill.running.happenings import Happenings
+from services.cli.drill.running.happenings import Happenings, lost_servers
 from services.cli.drill.running.invariants import (
     BookAtEnd,
     Invariant,
@@ -25,6 +25,7 @@ from services.cli.drill.running.invariants import (
 )
 from services.cli.drill.running.lives import DrillWorld, ServiceLives, execution_life
 from services.cli.drill.running.parts import PlayedParts
+from services.cli.drill.running.people import People
 from services.cli.drill.running.plan import TRADING_SECONDS, DrillPlan, PlannedTrade
 from services.cli.drill.running.story import DrillStory
 from services.cli.drill.running.truth import ExchangeRecord, bare_spans, tags_of
@@ -98,7 +99,8 @@ class DrillRun:
         self.loop.died = self._died
         self.parts = PlayedParts(plan, self.world, self.exchange)
         self.record = ExchangeRecord(self.exchange, self.story.tell)
-        self.happenings = Happenings(self.world, self.exchange, self.lives)
+        self.people = People(plan, self.world, self.parts)
+        self.happenings = Happenings(self.world, self.exchange, self.lives, self.people)
         self.violations: list[Violation] = []
         self.known: list[KnownOpen] = []
 
@@ -149,6 +151,8 @@ class DrillRun:
         self.world.points.close()
         self.story.tell("the weather clears")
         await sleep(timers, _CALM_SECONDS)
+        if not lost_servers(self.happenings.counted) and self._all_live():
+            self.violations += self.people.disobeyed()
         ends = [asyncio.create_task(self._stop(session)) for session in self.plan.sessions]
         await self._over(ends, timers)
         late = any(network.last_late_ns + _LATE_NS > timers.now_ns() for network in self.networks.values())
@@ -218,6 +222,12 @@ class DrillRun:
     def _died(self, process: Any) -> None:
         for one in self.lives:
             one.died(process)
+
+    def _all_live(self) -> bool:
+        """Whether every process has run for as long as a new one needs to know how things stand."""
+        began_ns = self.loop.machine.now_ns() - round(_CALM_SECONDS * NANOSECONDS_PER_SECOND)
+        spans = [*self._stopped_ns, *(span for one in self.lives for span in one.down_ns)]
+        return all(len(span) > 1 and span[1] <= began_ns for span in spans)
 
     def _under_way(self) -> bool:
         stopped = any(one.process is not None and one.process.is_paused for one in self.lives)
