@@ -106,7 +106,8 @@ class Store:
         standing = partial(
             StandingConnection, pool, database_url=database_url, retry_seconds=retry_seconds, timers=timers
         )
-        self._standing, self._recording = standing(), standing()  # neither waits for what the other has under way
+        # None waits for what another has under way.
+        self._alone, self._each, self._recording = self._standing = (standing(), standing(), standing())
 
     @classmethod
     async def connect(
@@ -124,7 +125,7 @@ class Store:
             database_url,
             namespace=namespace,
             producer=producer,
-            pool_size=pool_size + 2,
+            pool_size=pool_size + 3,
             retry_seconds=retry_seconds,
             timers=timers,
         )
@@ -198,11 +199,11 @@ class Store:
 
     async def alone(self, statement: str, *arguments: object) -> asyncpg.Record | None:
         """One statement as a whole transaction that emits nothing. Raises what Postgres raises."""
-        return await self._standing.fetchrow(statement, *arguments)
+        return await self._alone.fetchrow(statement, *arguments)
 
     async def each(self, statement: str, rows: Sequence[Sequence[object]]) -> list[asyncpg.Record]:
         """As `alone` for each row of arguments, all in one transaction and round trip; the rows that came back."""
-        return await self._standing.fetch_each(statement, rows)
+        return await self._each.fetch_each(statement, rows)
 
     async def outbox_left(self) -> list[tuple[int, bool]]:
         """See `tradebus.store.book.Book`."""
@@ -236,8 +237,8 @@ class Store:
         if self._deletion is not None:
             self._deletion.cancel()
             await asyncio.wait([self._deletion])
-        await self._standing.close()
-        await self._recording.close()
+        for standing in self._standing:
+            await standing.close()
         await self._delete_published()
         await self.pool.close()
 
