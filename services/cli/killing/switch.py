@@ -7,6 +7,7 @@ Redis      KILL on commands.v1 (risk, execution) and on trading:commands (a live
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -181,6 +182,11 @@ async def _release_row(target: Target, reason: str) -> None:
         await store.close()
 
 
+def kill_said(reason: str) -> bytes:
+    """KILL as an application would send it: where the gateway hears it first, the switch is engaged for this reason."""
+    return json.dumps({"action": "KILL", "data": {"reason": reason}}).encode()
+
+
 async def _publish(target: Target, reason: str, now_ns: int) -> None:
     """Straight to risk and execution. Where the row was engaged too, this is its command a second time: harmless."""
     bus = await RedisBus.connect(
@@ -189,7 +195,7 @@ async def _publish(target: Target, reason: str, now_ns: int) -> None:
     try:
         command = kill_command(reason, now_ns=now_ns)
         await bus.publish([Outgoing(COMMANDS.name, command.TYPE, command.to_json())], urgent=True)
-        await bus.broadcast(COMMAND_CHANNEL, b'{"action":"KILL"}')
+        await bus.broadcast(COMMAND_CHANNEL, kill_said(reason))
     finally:
         await bus.close()
 

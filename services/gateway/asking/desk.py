@@ -34,7 +34,10 @@ class OrdersDesk:
 
     async def carry_out(self, command: ExternalCommand, problems: Problems) -> DeskAnswer | None:
         if self.paced:
-            problems.add("action", "a run over recorded time takes no orders from outside: `tradebus up` does")
+            problems.add(
+                "action",
+                "this market is paced (TRADEBUS_PACED): recorded time waits for nobody outside, and takes no orders",
+            )
             return None
         match command.action:
             case CommandAction.CLOSE:

@@ -155,7 +155,8 @@ def read_symbol(value: Any, instruments: InstrumentMaster, problems: Problems) -
 
 def read_reason(data: Mapping[str, Any], problems: Problems) -> str:
     """Why, and by whom where that is said, in one text."""
-    reason = _text(data.get("reason", "by hand"), "data.reason", _MAX_REASON, problems)
+    unsaid = "signal" if "do" in data else "by hand"
+    reason = _text(data.get("reason", unsaid), "data.reason", _MAX_REASON, problems)
     if "by" not in data:
         return reason
     return f"{_text(data['by'], 'data.by', _MAX_WHO, problems)}: {reason}"

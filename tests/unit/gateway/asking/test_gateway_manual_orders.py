@@ -134,7 +134,7 @@ async def test_a_session_that_is_starting_takes_no_order_yet(twin: MemoryGateway
 async def test_a_run_over_recorded_time_takes_no_order(launch_twin: Any) -> None:
     twin = await launch_twin(paced=True)
     await trades_at(twin)
-    assert "recorded time" in (await refused(twin, placed(ENTRY)))["action"]
+    assert "TRADEBUS_PACED" in (await refused(twin, placed(ENTRY)))["action"]
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [

@@ -91,6 +91,7 @@ async def test_a_program_closes_what_it_asked_for_and_nothing_else(
     entered = (await send(program, ENTER)).json()
     left = await send(program, leave, key="k2")
     assert (left.status_code, left.json()["pos_id"]) == (202, entered["pos_id"])
+    assert (await asked_for(gateway))[-1].reason == "signal"
     assert (await send(program, leave, key="k2")).status_code == 200
     assert [one.TYPE for one in await asked_for(gateway)] == ["ENTRY_SIGNAL", "EXIT_SIGNAL"]
 
