@@ -31,6 +31,7 @@ async def read_status(stack: str | None, *, url: str | None, token_file: Path | 
             found["gateway"] = "ready"
             found |= await client.get("/api/sessions", limit=20)
             found |= await client.get("/api/portfolio")
+            found |= await client.get("/api/approvals", limit=100)
             found["health"] = await client.get("/api/health")
             found["kill_switch"] = found["health"]["kill_switch"]
     except Unavailable as error:
@@ -51,6 +52,15 @@ def kill_line(switch: Mapping[str, Any]) -> str:
         f"KILL SWITCH ENGAGED{since}: {switch['reason']}. No entries; `tradebus kill --reset` releases it, then "
         "`tradebus resume USER` for each session"
     )
+
+
+def waiting_line(approvals: Sequence[Mapping[str, Any]]) -> str:
+    """That somebody's word is waited for; "" where nothing waits."""
+    if not approvals:
+        return ""
+    first = min(str(one["expires_at"]) for one in approvals)
+    entries = "1 entry waits" if len(approvals) == 1 else f"{len(approvals)} entries wait"
+    return f"{entries} for a person, until {first[11:19]}: `tradebus approvals list`"
 
 
 def session_state(session: Mapping[str, Any], switch: Mapping[str, Any]) -> str:
@@ -95,6 +105,8 @@ def print_status(found: dict[str, Any], *, rules: bool = False) -> None:
         console.print(found["gateway"], soft_wrap=True)
         return
     for line in rules_lines(found["health"].get("market_rules", {}).get("remarks", []), listed=rules):
+        console.print(line, soft_wrap=True, markup=False)
+    if line := waiting_line(found.get("approvals", [])):
         console.print(line, soft_wrap=True, markup=False)
     print_sessions([{**one, "status": session_state(one, switch)} for one in found["sessions"]])
     print_positions([one for session in found["portfolio"] for one in session["positions"]])

@@ -117,3 +117,14 @@ def test_what_the_broker_and_the_book_disagree_about_stands_below_the_session(ca
     assert "position X: 65 with us, 0 at the broker. `tradebus settle`" in capsys.readouterr().out
     print_sessions([{**session, "status": "STOPPED"}])
     assert "position X" not in capsys.readouterr().out
+
+
+def test_what_waits_for_a_person_is_said_with_the_time_that_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    waiting = [{"expires_at": f"2026-11-25T10:0{minute}:30.000+05:30"} for minute in (2, 1)]
+    found = {"stacks": [], "gateway": "ready", "sessions": [], "portfolio": [], "health": {}}
+    print_status({**found, "approvals": waiting})
+    assert "2 entries wait for a person, until 10:01:30: `tradebus approvals list`" in capsys.readouterr().out
+    print_status({**found, "approvals": waiting[:1]})
+    assert "1 entry waits for a person, until 10:02:30" in capsys.readouterr().out
+    print_status({**found, "approvals": []})
+    assert "for a person" not in capsys.readouterr().out
