@@ -12,7 +12,7 @@ from tradebus.brokers.audit.server_clock import ClockOffset
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, NoAnswer
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
-from tradebus.brokers.reference import ListedInstrument, OptionChain
+from tradebus.brokers.reference import ListedInstrument, OptionChain, PriceBand
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.records import (
@@ -153,6 +153,13 @@ class FakeReference:
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
         return np.concatenate([quotes(index, [1], [10_000]) for index, _ in enumerate(instruments)])
+
+    async def price_bands(self, instruments: Sequence[ListedInstrument]) -> dict[int, PriceBand]:
+        self.broker.bands_asked += 1
+        if self.broker.bands is None:
+            raise UNREACHABLE
+        found = enumerate(self.broker.bands.get(one.symbol) for one in instruments)
+        return {place: band for place, band in found if band is not None}
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
         return [NOVEMBER, DECEMBER]
@@ -304,7 +311,8 @@ class FakeBroker:
         self.offset: ClockOffset | None = ClockOffset(-1, 1)
         self.addresses: Sequence[str] | None = None
         self.margins: AccountMargins | None = AccountMargins(10**12, 0)  # None: they cannot be read
-        self.margins_asked = 0
+        self.margins_asked = self.bands_asked = 0
+        self.bands: dict[str, PriceBand] | None = {}  # by symbol; None: they cannot be read
         self.reference, self.account, self.session = FakeReference(self), FakeAccount(self), FakeSession()
 
     def clock_offset(self) -> ClockOffset | None:

@@ -1,6 +1,6 @@
 """What can be traded at a broker, and what it cost: instruments, history, option chains, quotes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -25,6 +25,14 @@ class ListedInstrument:
     lot_size: int
     tick_size_paise: int
     freeze_quantity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """Orders of an instrument outside of it are refused today (the circuit limits, or the operating range)."""
+
+    lower_paise: int
+    upper_paise: int
 
 
 ListingOf = Callable[[int], ListedInstrument]  # by the id of the instrument
@@ -82,6 +90,9 @@ class ReferenceData(Protocol):
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
         """One QUOTE record per instrument that has a quote; `instrument` is the index in `instruments`."""
+
+    async def price_bands(self, instruments: Sequence[ListedInstrument]) -> Mapping[int, PriceBand]:
+        """Today's, by the index in `instruments`; of those that the broker gives one for."""
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]: ...
 

@@ -9,6 +9,7 @@ from datetime import date
 
 import structlog
 
+from services.execution.accounts.entry_bands import EntryBands
 from services.execution.accounts.entry_margin import EntryMargin
 from services.execution.accounts.fence import ClosingFence
 from services.execution.accounts.listed import BrokerNames
@@ -53,6 +54,7 @@ class TradingAccount:
         self.margin = EntryMargin(
             broker.account, name=self.name, max_age_seconds=margin_max_age_seconds, timers=timers
         )  # fmt: skip
+        self.bands = EntryBands(broker.reference, listed.get, name=self.name, timers=timers)
         self.sessions: dict[str, SessionSpec] = {}
         self.blocked = ""
 

@@ -36,7 +36,7 @@ class OrderRouter:
             return Outcome(Result.REFUSED, reason=f"not sent: {problem}")
         if request.role is not OrderRole.ENTRY:
             return await account.gateway.place(request)
-        missing = await account.margin.reserve(request)
+        missing = await account.bands.problem(request) or await account.margin.reserve(request)
         if missing is not None:
             return Outcome(Result.REFUSED, reason=f"not sent: {missing}")
         outcome: Outcome | None = None

@@ -89,7 +89,7 @@ class Reconciler:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. What Postgres or the broker will not give now is asked for again."""
         hearing = asyncio.create_task(self._listening.run())
-        minding = asyncio.create_task(self._account.margin.run(lambda: bool(self._account.sessions)))
+        minding = asyncio.create_task(self._mind())
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -109,6 +109,11 @@ class Reconciler:
             for task in (hearing, minding, stopping):
                 task.cancel()
             await asyncio.gather(hearing, minding, stopping, return_exceptions=True)
+
+    async def _mind(self) -> None:
+        """Keeps what entries are held to fresh."""
+        account = self._account
+        await asyncio.gather(*(one.run(lambda: bool(account.sessions)) for one in (account.margin, account.bands)))
 
     async def _look(self) -> None:
         """Reconciles, and stores what it means for entries."""

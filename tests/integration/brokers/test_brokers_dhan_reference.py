@@ -13,6 +13,7 @@ from testkit.logged import logged
 
 from tradebus.brokers.dhan import DhanReference, parse_instruments
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused, Throttled, TokenExpired
+from tradebus.brokers.reference import PriceBand
 from tradebus.contracts import records
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.kernel.time import ist_to_ns
@@ -267,6 +268,13 @@ async def test_quotes_carry_what_the_reply_carries(dhan, reference):
     assert (first["bid_paise"][0], first["ask_paise"][0], first["ask_orders"][0]) == (150_000, 150_050, 2)
     assert (first["previous_close_paise"], first["open_interest_low"]) == (149_505, 8)
     assert quotes[1]["fields"] == records.QUOTE_HAS_PRICE
+
+
+async def test_price_bands_are_those_of_the_instruments_asked_for(dhan, reference):
+    row = QUOTE_ROW | {"lower_circuit_limit": 1350.4, "upper_circuit_limit": 1650.5}
+    answer = {"data": {"NSE_EQ": {"1594": row, "1595": row}, "NSE_FNO": {"52175": QUOTE_ROW, "50978": []}}}
+    dhan.answers["POST /v2/marketfeed/quote"] = Answer.of(answer)
+    assert await reference.price_bands([CALL, INFY, FUTURE]) == {1: PriceBand(135_040, 165_050)}
 
 
 async def test_quotes_of_other_instruments_are_refused(dhan, reference):

@@ -13,7 +13,7 @@ from tradebus.brokers.account import AccountMargins
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.kite import KiteAccount, KiteReference, parse_instruments
 from tradebus.brokers.kite.history import spans
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import ListedInstrument, PriceBand
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.contracts.records import (
     QUOTE_HAS_DEPTH,
@@ -244,6 +244,24 @@ async def test_quotes_are_records_of_those_that_have_one(kite):
     assert first["ts_event_ns"] == NOW_NS
     assert first["fields"] & (QUOTE_HAS_DEPTH | QUOTE_HAS_VOLUME | QUOTE_HAS_EXCHANGE_TIME)
     assert (second["fields"], second["ts_event_ns"]) == (QUOTE_HAS_PRICE, NOW_NS)
+
+
+async def test_price_bands_are_those_of_the_instruments_asked_for(kite):
+    band = {"lower_circuit_limit": 1271.7, "upper_circuit_limit": 1554.25}
+    tcs, sbin, wipro = (
+        ListedInstrument(InstrumentKey(Segment.NSE, name), token, "NSE", name, 1, 5)
+        for name, token in (("TCS", "1"), ("SBIN", "2"), ("WIPRO", "3"))
+    )
+    kite.replies["GET /quote"] = success(
+        {
+            "NSE:INFY": quote(1412.95, **band), "NSE:TCS": quote(3000, instrument_token=99, **band),
+            "NSE:SBIN": quote(800, lower_circuit_limit="x", upper_circuit_limit=5), "NSE:WIPRO": "no quote",
+        }
+    )  # fmt: skip
+    found = await reference(kite).price_bands([tcs, INFY, sbin, wipro])
+    assert found == {1: PriceBand(127_170, 155_425)}
+    kite.replies["GET /quote"] = success({"NSE:INFY": quote(1412.95, lower_circuit_limit=0, upper_circuit_limit=0)})
+    assert await reference(kite).price_bands([INFY]) == {}
 
 
 async def test_five_hundred_quotes_a_call(kite):

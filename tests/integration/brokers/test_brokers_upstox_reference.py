@@ -16,7 +16,7 @@ from testkit.upstox_server import PAGE, refusal
 
 from tradebus.brokers.errors import Malformed, NoAnswer, Refused
 from tradebus.brokers.kite.instruments import parse_instruments as parse_kite
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import ListedInstrument, PriceBand
 from tradebus.brokers.upstox import (
     UpstoxReference,
     parse_instruments,
@@ -238,6 +238,13 @@ async def test_quotes_are_records_by_the_instruments_place(upstox, reference):
     assert row["fields"] & wanted == wanted
     assert row["fields"] & QUOTE_HAS_EXCHANGE_TIME
     assert not rows[1]["fields"] & QUOTE_HAS_DEPTH
+
+
+async def test_price_bands_are_those_of_the_instruments_asked_for(upstox, reference):
+    upstox.replies["GET /v2/market-quote/quotes"] = success(
+        {"a": quote(INFY.token), "b": quote("NSE_EQ|other"), "c": quote(NIFTY.token, upper_circuit_limit=None), "d": 5}
+    )
+    assert await reference.price_bands([NIFTY, INFY]) == {1: PriceBand(100, 200)}
 
 
 async def test_more_quotes_than_one_call_takes_are_asked_in_several(upstox, reference):

@@ -42,6 +42,7 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
         name="kite:mine", sessions={}, broker=SimpleNamespace(updates=lambda _known: Updates()),
         listed=SimpleNamespace(known={}), gateway=nothing, blocked="",
         margin=SimpleNamespace(run=lambda wanted: asyncio.Event().wait()),
+        bands=SimpleNamespace(run=lambda wanted: asyncio.Event().wait()),
     )  # fmt: skip
     unused: Any = nothing
     settings: Any = SimpleNamespace(reconcile_seconds=5.0, broker_lost_seconds=120.0, degraded_looks_max=24)

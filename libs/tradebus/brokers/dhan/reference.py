@@ -1,12 +1,13 @@
 """Instruments, history, quotes and option chains of Dhan. Every method raises BrokerError and nothing else for what
 Dhan or the network may do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import numpy as np
 import structlog
 
+from tradebus.brokers.common.replies.bands import price_band
 from tradebus.brokers.common.replies.candles import Sifted, joined, sound, spans
 from tradebus.brokers.dhan import history
 from tradebus.brokers.dhan.client import DhanClient
@@ -16,7 +17,7 @@ from tradebus.brokers.dhan.master import parse_instruments
 from tradebus.brokers.dhan.quotes import QUOTES_PER_CALL, chain_of, quotes_of
 from tradebus.brokers.dhan.words import BROKER
 from tradebus.brokers.errors import Malformed, Refused
-from tradebus.brokers.reference import ListedInstrument, OptionChain
+from tradebus.brokers.reference import ListedInstrument, OptionChain, PriceBand
 from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.clock import Clock
 
@@ -66,6 +67,19 @@ class DhanReference:
             body = await self._quotes(part)
             parts.append(quotes_of(body, part, first=first, received_ns=self._clock.now_ns()))
         return np.concatenate(parts)
+
+    async def price_bands(self, instruments: Sequence[ListedInstrument]) -> Mapping[int, PriceBand]:
+        """Out of its quotes."""
+        bands: dict[int, PriceBand] = {}
+        for first in range(0, len(instruments), QUOTES_PER_CALL):
+            part = instruments[first : first + QUOTES_PER_CALL]
+            by_segment = mapping_of("quotes", mapping_of("quotes", await self._quotes(part)).get("data"))
+            for number, listing in enumerate(part, start=first):
+                segment = by_segment.get(listing.broker_segment)
+                band = price_band(segment.get(listing.token)) if isinstance(segment, dict) else None
+                if band is not None:
+                    bands[number] = band
+        return bands
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
         body = await self._client.read(

@@ -3,7 +3,7 @@
 The chain is ours: Kite has none. It gives neither greeks nor the open interest of the day before, so those are None, 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from tradebus.brokers.common.replies.bands import price_band
 from tradebus.brokers.common.replies.candles import Sifted, joined, sound
 from tradebus.brokers.common.replies.rows import Unreadable, row_of
 from tradebus.brokers.errors import Malformed, Refused
@@ -19,7 +20,7 @@ from tradebus.brokers.kite.history import candles_of, interval_of, spans
 from tradebus.brokers.kite.instruments import parse_instruments
 from tradebus.brokers.kite.quotes import write_quote
 from tradebus.brokers.kite.settings import BROKER
-from tradebus.brokers.reference import ChainRow, ListedInstrument, OptionChain, OptionSide
+from tradebus.brokers.reference import ChainRow, ListedInstrument, OptionChain, OptionSide, PriceBand
 from tradebus.contracts.instrument_key import Right, Segment
 from tradebus.contracts.records import QUOTE, Records
 from tradebus.kernel.clock import Clock
@@ -78,6 +79,26 @@ class KiteReference:
             raise Malformed(BROKER, next(iter(odd.values())))
         return quoted
 
+    async def price_bands(self, instruments: Sequence[ListedInstrument]) -> Mapping[int, PriceBand]:
+        """Out of its quotes. Raises BrokerError."""
+        bands = {}
+        for first in range(0, len(instruments), QUOTES_PER_CALL):
+            some = instruments[first : first + QUOTES_PER_CALL]
+            data = await self._read_quotes(some)
+            for number, listing in enumerate(some, start=first):
+                quote = data.get(_quote_name(listing))
+                band = price_band(quote)
+                if isinstance(quote, dict) and str(quote.get("instrument_token", listing.token)) != listing.token:
+                    band = None  # another instrument's, under this one's name
+                if band is not None:
+                    bands[number] = band
+        return bands
+
+    async def _read_quotes(self, some: Sequence[ListedInstrument]) -> dict[str, Any]:
+        return await self._client.read(
+            f"quotes of {len(some)} instruments", partial(_quotes, instruments=some), pacer=self._client.quotes_pacer
+        )
+
     async def _quotes_of(self, instruments: Sequence[ListedInstrument]) -> tuple[Records, dict[int, str]]:
         """The quotes, and what is wrong with those that came and are none, by number."""
         records: Records = np.zeros(len(instruments), QUOTE)
@@ -85,10 +106,7 @@ class KiteReference:
         odd: dict[int, str] = {}
         for first in range(0, len(instruments), QUOTES_PER_CALL):
             some = instruments[first : first + QUOTES_PER_CALL]
-            data = await self._client.read(
-                f"quotes of {len(some)} instruments", partial(_quotes, instruments=some),
-                pacer=self._client.quotes_pacer,
-            )  # fmt: skip
+            data = await self._read_quotes(some)
             for number, listing in enumerate(some, start=first):
                 try:
                     has_quote[number] = self._write(records[number], data, listing)

@@ -1,6 +1,6 @@
 """Upstox's reference data behind the ReferenceData port."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from tradebus.brokers.common.replies.bands import price_band
 from tradebus.brokers.common.replies.candles import Sifted, joined, sound
 from tradebus.brokers.common.replies.rows import Unreadable, row_of
 from tradebus.brokers.errors import BrokerError, Malformed, Refused
-from tradebus.brokers.reference import ListedInstrument, OptionChain
+from tradebus.brokers.reference import ListedInstrument, OptionChain, PriceBand
 from tradebus.brokers.upstox.chain import chain_of, expiries_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, UpstoxSdk
 from tradebus.brokers.upstox.history import candles_of, interval_of, spans
@@ -80,17 +81,31 @@ class UpstoxReference:
             places = {
                 each.token: start + place for place, each in enumerate(instruments[start : start + QUOTES_A_CALL])
             }
-            keys = ",".join(places)
-            found = await self._client.read_as(
-                "quotes",
-                partial(_full_quotes, keys),
-                lambda data: row_of(data, what="quotes"),
-            )
+            found = await self._read_quotes(places)
             for quote in found.values():
                 odd = self._take(records, known, places, quote) or odd
         if odd and not known.any():
             raise Malformed(BROKER, odd)
         return records[known]
+
+    async def price_bands(self, instruments: Sequence[ListedInstrument]) -> Mapping[int, PriceBand]:
+        """Out of its quotes. Raises BrokerError."""
+        bands = {}
+        for start in range(0, len(instruments), QUOTES_A_CALL):
+            places = {
+                each.token: start + place for place, each in enumerate(instruments[start : start + QUOTES_A_CALL])
+            }
+            for quote in (await self._read_quotes(places)).values():
+                band = price_band(quote)
+                place = places.get(str(quote.get("instrument_token"))) if band is not None else None
+                if band is not None and place is not None:
+                    bands[place] = band
+        return bands
+
+    async def _read_quotes(self, tokens: Iterable[str]) -> Mapping[str, Any]:
+        return await self._client.read_as(
+            "quotes", partial(_full_quotes, ",".join(tokens)), lambda data: row_of(data, what="quotes")
+        )
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
         """Of its options."""

@@ -6,7 +6,7 @@ An account keeps its orders, resting for ever, and shows them in its book: what 
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, MarketFeed
-from tradebus.brokers.reference import ListedInstrument
+from tradebus.brokers.reference import ListedInstrument, PriceBand
 from tradebus.brokers.registry import Broker, Known
 from tradebus.bus.port import Bus
 from tradebus.contracts.instrument_key import InstrumentKey
@@ -115,6 +115,9 @@ class Shares:
 
     async def instruments(self) -> Sequence[ListedInstrument]:
         return LISTED
+
+    async def price_bands(self, instruments: Sequence[ListedInstrument]) -> Mapping[int, PriceBand]:
+        return {}
 
 
 class RestingBroker:

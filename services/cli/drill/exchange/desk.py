@@ -23,7 +23,7 @@ from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, TokenExpired
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, MarketFeed, OrderUpdates
 from tradebus.brokers.ports import OrderGateway
-from tradebus.brokers.reference import ListedInstrument, OptionChain, ReferenceData
+from tradebus.brokers.reference import ListedInstrument, OptionChain, PriceBand, ReferenceData
 from tradebus.brokers.registry import Broker, Known
 from tradebus.contracts.records import Records
 from tradebus.kernel.clock import Clock
@@ -163,6 +163,9 @@ class DeskReference:
 
     async def quotes(self, instruments: Sequence[ListedInstrument]) -> Records:
         raise InvalidInput("the drill's broker gives no prices")
+
+    async def price_bands(self, instruments: Sequence[ListedInstrument]) -> Mapping[int, PriceBand]:
+        return {}
 
     async def expiries(self, underlying: ListedInstrument) -> Sequence[date]:
         raise InvalidInput("the drill's broker has no chains")

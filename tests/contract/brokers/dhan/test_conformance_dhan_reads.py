@@ -13,6 +13,7 @@ from testkit.dhan_market import Desk, bought
 from services.market_data.feeds.live.resolve import BrokerMaster
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import parse_instruments
+from tradebus.brokers.reference import PriceBand
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput
@@ -139,6 +140,8 @@ def test_quotes_are_the_exchanges(one_desk: Desk, what: str) -> None:
     assert ours["previous_close_paise"] == quote["previous_close_paise"]
     lower, upper = one_desk.market.box.exchange.price_band_paise(one_desk.market.place_in_exchange(listing))
     assert (round(body["lower_circuit_limit"] * 100), round(body["upper_circuit_limit"] * 100)) == (lower, upper)
+    bands = one_desk.market.run(one_desk.adapter.reference.price_bands([listing]))
+    assert bands == ({0: PriceBand(lower, upper)} if lower < upper else {})
     last = data(one_desk.sdk.dhan.ticker_data(dict(wanted)))["data"][listing.broker_segment][listing.token]
     day = data(one_desk.sdk.dhan.ohlc_data(dict(wanted)))["data"][listing.broker_segment][listing.token]
     assert last["last_price"] == day["last_price"] == body["last_price"]

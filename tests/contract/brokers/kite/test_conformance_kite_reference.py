@@ -10,6 +10,7 @@ from testkit.kite_desk import FUTURE, OPTION, SHARE, KiteDesk
 from tradebus.brokers.errors import Refused
 from tradebus.brokers.kite import parse_instruments
 from tradebus.brokers.kite.client import get
+from tradebus.brokers.reference import PriceBand
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.records import QUOTE_HAS_DEPTH, QUOTE_HAS_OPEN_INTEREST
 from tradebus.kernel.time import IST, datetime_to_ns
@@ -86,6 +87,7 @@ def test_a_quote_is_the_markets_record_both_ways(desk: KiteDesk, what: str) -> N
         assert ours[f"{side}_orders"].tolist() == market[f"{side}_orders"].tolist()
     lower, upper = desk.box.exchange.price_band_paise(desk.instrument(what).index)
     assert (round(row["lower_circuit_limit"] * 100), round(row["upper_circuit_limit"] * 100)) == (lower, upper)
+    assert desk.loop(desk.adapter.reference.price_bands([desk.listing(what)])) == {0: PriceBand(lower, upper)}
 
 
 def test_short_quotes_say_the_same_as_the_long_one(desk: KiteDesk) -> None:
