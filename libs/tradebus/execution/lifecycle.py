@@ -1,8 +1,9 @@
 """The life of a trade after its approval: answers, fills, stops, targets, timeouts, exits.
 
 Invariants (property-tested):
-- At most one live order per role; an exit is sent only when no entry, stop or other exit can still fill, but for a stop
-  that was not answered in time.
+- At most one live exit, and of entries and stops the parts of what is more than one order takes, never more than was
+  approved; an exit is sent only when no entry, stop or other exit can still fill, but for a stop that was not answered
+  in time.
 - Every filled lot of an open position is covered by a stop request in the same step, unless the position is being
   exited; where the stop is not answered in time, the position is.
 - The exit's quantity is what is held at that moment: nothing here can open or reverse a position.
@@ -18,7 +19,7 @@ from tradebus.execution.governor.ratio import CHANGES_MAX
 from tradebus.execution.leaving.exits import continue_exit, request_exit
 from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, heard, reach, take_quantity
-from tradebus.execution.opening import enter_next, protect
+from tradebus.execution.opening import enter_rest, protect
 from tradebus.execution.step import Modify, NewFill, Notice, TradeStep
 from tradebus.execution.stops.tightening import note_move, on_moved, on_not_trailed
 from tradebus.execution.trade import Order, Trade
@@ -38,6 +39,8 @@ def on_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *,
         _acknowledge(trade, order, step, broker_order_id=outcome.broker_order_id, at_ns=at_ns)
         if trade.exit_reason is not None and not order.ended:  # what its end has led to waits for its time
             continue_exit(trade, step, at_ns=at_ns)
+        elif order.role is OrderRole.ENTRY and trade.exit_reason is None and not order.ended:
+            enter_rest(trade, step, at_ns=at_ns)
     elif outcome.result is Result.REFUSED:
         _refused(trade, order, step, reason=outcome.reason, at_ns=at_ns)
     else:
@@ -56,6 +59,8 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
             if report.status is BrokerStatus.TRIGGER_PENDING:
                 ask_again(trade, order, step, at_ns=at_ns)
             continue_exit(trade, step, at_ns=at_ns)
+        elif order.role is OrderRole.ENTRY and not report.status.final:
+            enter_rest(trade, step, at_ns=max(order.updated_ns, report.as_of_ns))
         elif order.role is OrderRole.STOP and not report.status.final and report.quantity != order.quantity:
             # It grew with the position while its own answer was outstanding.
             step.requests.append(
@@ -263,8 +268,7 @@ def _on_entry_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
         return
     protect(trade, step, at_ns=fill.ts_event_ns)
-    if order.ended and trade.live(OrderRole.ENTRY) is None:
-        enter_next(trade, step, at_ns=fill.ts_event_ns)
+    enter_rest(trade, step, at_ns=fill.ts_event_ns)
 
 
 def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None:
@@ -282,9 +286,9 @@ def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill)
     if over and not _fill_together(trade, order):
         continue_exit(trade, step, at_ns=fill.ts_event_ns)
         return
-    entry = trade.live(OrderRole.ENTRY)
-    if entry is not None and entry.state not in NOT_CANCELLABLE:
-        cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
+    for entry in trade.all_live(OrderRole.ENTRY):
+        if entry.state not in NOT_CANCELLABLE:
+            cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
 
 
 def _fill_together(trade: Trade, order: Order) -> bool:
@@ -296,6 +300,10 @@ def _fill_together(trade: Trade, order: Order) -> bool:
 def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked: bool) -> None:
     """An order ended without filling whole: by our wish, the broker's refusal or the exchange's own will."""
     if order.role is OrderRole.ENTRY:
+        if trade.entry_quantity == 0 and trade.live(OrderRole.ENTRY) is not None:
+            if trade.exit_reason is not None:
+                continue_exit(trade, step, at_ns=at_ns)
+            return  # other parts of it may fill
         if trade.entry_quantity == 0:
             rejected = order.state is OrderState.REJECTED
             reach(trade, step, TradeEvent.ENTRY_REJECTED if rejected else TradeEvent.ENTRY_CANCELLED)

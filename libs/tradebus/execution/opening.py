@@ -33,24 +33,30 @@ def open_trade(
     at_ns = approval.ts_event_ns if at_ns is None else at_ns
     trade = _trade(approval, contract=contract, owner=owner, at_ns=at_ns)
     trade.state = next_trade_state(trade.state, TradeEvent.APPROVED)
-    enter_next(trade, step, at_ns=at_ns)
+    _enter(trade, step, _parts(trade)[0], at_ns=at_ns)
     return trade
 
 
-def enter_next(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    """The entry's next order: what is more than the exchange takes in one comes in several, one after the other.
-    Nothing where all have been sent."""
+def enter_rest(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    """The entry's other orders, together: the broker has taken the first. What is more than the exchange takes in one
+    comes in several. Nothing where all have been sent."""
     sent = sum(1 for order in trade.orders if order.role is OrderRole.ENTRY)
-    parts = slices(trade.quantity_requested, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity)
-    if sent >= len(parts):
-        return
+    for quantity in _parts(trade)[sent:]:
+        _enter(trade, step, quantity, at_ns=at_ns)
+
+
+def _parts(trade: Trade) -> list[int]:
+    return slices(trade.quantity_requested, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity)
+
+
+def _enter(trade: Trade, step: TradeStep, quantity: int, *, at_ns: int) -> None:
     order = new_order(
         trade,
         step,
         role=OrderRole.ENTRY,
         transaction=trade.entry_transaction,
         order_type=OrderType.LIMIT,
-        quantity=parts[sent],
+        quantity=quantity,
         at_ns=at_ns,
         price_paise=guard_price_paise(trade),
     )

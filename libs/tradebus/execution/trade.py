@@ -159,8 +159,8 @@ class Trade:
         return self.orders[0]
 
     def live(self, role: OrderRole) -> Order | None:
-        """The order of this role that has not ended, None where there is none. There is never more than one, but of a
-        stop as many as its quantity needs."""
+        """The first order of this role that has not ended, None where there is none. Of entries and stops there may be
+        as many as their quantity needs."""
         return next(iter(self.all_live(role)), None)
 
     def all_live(self, role: OrderRole) -> list[Order]:

@@ -2,11 +2,11 @@
 
     commit ─► put ─► by lane and priority ─► pacing ─► request ─► answer ─► the next decision of its trade
 
-Invariants (tested): requests of one trade leave in the order they were decided, one at a time, but that a new exit
-waits for no answer (it is decided only where nothing is under way that it could race, or what is may never come);
-of different trades the more urgent goes first; entries never use up what exits need; a broker that hangs holds up
-this account and no other; whatever its governor or one request raises, the account goes on sending: entries wait for a
-governor that fails, exits leave without it.
+Invariants (tested): requests of one order leave in the order they were decided, one at a time; those of different
+orders, of one trade too, wait for no answer of each other (one that has to is decided on that answer), so that the
+parts of an entry leave together and a stop waits for none of them; the more urgent goes first; entries never use up
+what exits need; a broker that hangs holds up this account and no other; whatever its governor or one request raises,
+the account goes on sending: entries wait for a governor that fails, exits leave without it.
 What waits here is committed and has not left: after a crash it is looked up and sent by whoever recovers the trade.
 """
 
@@ -85,7 +85,7 @@ class Sender:
         self.trouble = self._pacing.trouble
         self._waiting: list[_Waiting] = []
         self._number = 0
-        self._under_way: dict[int, tuple[str, Priority]] = {}  # by number: the position, how urgent
+        self._under_way: dict[int, tuple[str, str, Priority]] = {}  # by number: the position, the order, how urgent
         self._tasks: set[asyncio.Task[None]] = set()
         self._aside: dict[int, int] = {}  # requests that failed, by number: until when (monotonic)
         self._changed = asyncio.Event()
@@ -147,21 +147,22 @@ class Sender:
         return held_ns
 
     def _next(self, shut: Set[tuple[OrderLane, str]]) -> _Next | None:
-        """The most urgent request that may leave now: the first of its trade, none of that trade is under way that it
+        """The most urgent request that may leave now: the first of its order, none of that order is under way that it
         would have to wait for, and its lane and segment are not `shut`."""
         if len(self._under_way) >= _WITH_EXITS_MAX:
             return None
         exits_only = len(self._under_way) >= _UNDER_WAY_MAX
-        entries = sum(priority is Priority.IN for _, priority in self._under_way.values())
+        entries = sum(priority is Priority.IN for *_, priority in self._under_way.values())
         found: _Next | None = None
-        busy, seen = self._busy(), set[str]()
+        asked, seen = {(pos_id, order_id) for pos_id, order_id, _ in self._under_way.values()}, set[tuple[str, str]]()
         for one in list(self._waiting):
             trade = self._roster.alive.get(one.pos_id)
             if trade is None:
                 self._drop(one)  # a stray: whoever recovers it finds what was not sent
                 continue
-            waits = exits_only or one.pos_id in busy or one.pos_id in seen
-            seen.add(one.pos_id)
+            order = one.pos_id, one.request.order_id
+            waits = exits_only or order in asked or order in seen
+            seen.add(order)
             if waits and not is_new_exit(trade, one.request):
                 continue
             new = self._looked_at(one, trade)
@@ -214,7 +215,7 @@ class Sender:
     def _start(self, chosen: _Next, work: Awaitable[None]) -> None:
         one = chosen.one
         self._drop(one)
-        self._under_way[one.number] = one.pos_id, chosen.priority
+        self._under_way[one.number] = one.pos_id, one.request.order_id, chosen.priority
         task = asyncio.create_task(self._done(one, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -233,7 +234,7 @@ class Sender:
         self._aside.pop(one.number, None)
 
     def _busy(self) -> set[str]:
-        return {pos_id for pos_id, _ in self._under_way.values()}
+        return {pos_id for pos_id, *_ in self._under_way.values()}
 
     def _show(self) -> None:
         self.metrics.waiting.labels(self.account).set(len(self._waiting))

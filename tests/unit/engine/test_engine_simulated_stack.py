@@ -116,12 +116,13 @@ async def test_an_entry_that_does_not_fill_is_cancelled_by_the_clock_without_a_t
         [trade] = stack.trades
         sent_ns = stack.timers.now_ns()
         await stack.passes(sent_ns + (trade.order_timeout_seconds - 5) * SECOND)
-        assert [order.status for order in broker.book.orders.values()] == [BrokerStatus.OPEN]
+        parts = len(trade.orders)  # more than the exchange takes in one order leaves in several, together
+        assert [order.status for order in broker.book.orders.values()] == [BrokerStatus.OPEN] * parts
         await stack.passes(sent_ns + (trade.order_timeout_seconds + 30) * SECOND)
         [trade] = stack.trades
     assert trade.state is TradeState.CANCELLED
-    assert len(broker.book.requests) == 1
-    assert [order.status for order in broker.book.orders.values()] == [BrokerStatus.CANCELLED]
+    assert len(broker.book.requests) == parts
+    assert [order.status for order in broker.book.orders.values()] == [BrokerStatus.CANCELLED] * parts
 
 
 async def test_an_entry_that_never_arrived_is_looked_up_and_not_sent_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A sender in front of a governor that holds back: who is asked for, who waits, who is refused."""
 
 import asyncio
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 from testkit.broker_life import trading
@@ -178,6 +179,30 @@ def held(pos_id: str) -> tuple[Trade, TradeStep]:
     )  # fmt: skip
     lifecycle.on_report(made, entry, step, told)
     return made, step
+
+
+async def test_the_parts_of_an_entry_leave_together_and_the_stop_of_one_waits_for_none_of_them():
+    desk = Desk()
+    desk.hangs = True
+    running = asyncio.create_task(desk.sender.run())
+    freezing = replace(contract("FUTURE", lot_size=25), freeze_quantity=75)
+    trade, step = open_trade(approved(Side.LONG), TradeStep(), contract=freezing, owner="me"), TradeStep()
+    desk.roster.remember(trade)
+    lifecycle.on_outcome(trade, trade.entry_order(), step, Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
+    desk.sender.put("p", step.requests)
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["p", "p"], "the second and the third"
+    fill = BrokerFill("f", 75, 10_000, MORNING + SECOND)
+    filled = BrokerOrder(
+        "b", trade.entry_order().tag, "s", 1, trade.entry_transaction, BrokerStatus.FILLED, 75, 75, None, (fill,),
+        MORNING + SECOND,
+    )  # fmt: skip
+    after = TradeStep()
+    lifecycle.on_report(trade, trade.entry_order(), after, filled)
+    desk.sender.put("p", after.requests)
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["p", "p", "p"], "and the stop of the first"
+    running.cancel()
 
 
 async def test_exits_leave_while_as_many_stops_hang_as_an_account_lets_out():

@@ -19,7 +19,7 @@ from tradebus.execution import decisions, lifecycle
 from tradebus.execution.deadlines import EXIT_REPRICE_SECONDS, deadline_ns
 from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade
-from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
+from tradebus.execution.step import Cancel, Place, Request, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.money import slices
 from tradebus.trading.matching.exchange import PaperExchange
@@ -78,8 +78,9 @@ class Desk:
 
 def check(trade: Trade) -> None:
     assert all(order.quantity <= FREEZE and order.state is not OrderState.REJECTED for order in trade.orders)
-    for role in (OrderRole.ENTRY, OrderRole.EXIT):
-        assert len(trade.all_live(role)) <= 1
+    assert len(trade.all_live(OrderRole.EXIT)) <= 1
+    coming = sum(order.quantity - order.filled_quantity for order in trade.all_live(OrderRole.ENTRY))
+    assert trade.entry_quantity + coming <= trade.quantity_requested
     assert not (trade.all_live(OrderRole.EXIT) and len(trade.all_live(OrderRole.STOP)))
     assert trade.open_quantity >= 0
     if trade.exit_reason is None and not trade.ended:
@@ -165,25 +166,78 @@ def test_an_entry_made_smaller_by_hand_is_followed_by_no_more_than_was_planned()
         MORNING + SECOND,
     )  # fmt: skip
     lifecycle.on_report(desk.trade, entry, TradeStep(), told)
-    assert [order.quantity for order in desk.trade.orders if order.role is OrderRole.ENTRY] == [25, 50]
+    assert [order.quantity for order in desk.trade.orders if order.role is OrderRole.ENTRY] == [25, 50, 50, 50]
 
 
-def test_a_part_that_is_refused_leaves_what_is_held_covered():
-    desk = Desk(Side.LONG, partial=0.0)
-    trade, step = desk.trade, TradeStep()
-    entry = trade.entry_order()
-    fill = BrokerFill("f", 50, 10_000, MORNING + SECOND)
+def sliced() -> tuple[Trade, list[Order]]:
+    """An entry of 200 whose first order the broker has taken, and its orders."""
+    trade = open_trade(approval(Side.LONG), TradeStep(), contract=TERMS, owner="o")
+    trade.at_broker = True
+    [first], step = trade.orders, TradeStep()
+    lifecycle.on_outcome(trade, first, step, Outcome(Result.ACCEPTED, "b0"), at_ns=MORNING)
+    entries = trade.all_live(OrderRole.ENTRY)
+    assert step.requests == [Place(order.order_id) for order in entries[1:]], "all others at once"
+    assert [order.quantity for order in entries] == [50] * 4
+    return trade, entries
+
+
+def end(trade: Trade, order: Order, *, filled: int = 0, word: str = "CANCELLED") -> TradeStep:
+    """The broker says that the order has ended."""
+    fills = (BrokerFill(f"f{order.tag}", filled, 10_000, MORNING + SECOND),) if filled else ()
     told = BrokerOrder(
-        entry.broker_order_id or "", entry.tag, "s", 1, entry.transaction, BrokerStatus.FILLED, 50, 50, None, (fill,),
-        MORNING + SECOND,
+        order.broker_order_id or f"b{order.sequence}", order.tag, "s", 1, order.transaction, BrokerStatus(word),
+        order.quantity, filled, None, fills, MORNING + SECOND,
     )  # fmt: skip
-    lifecycle.on_report(trade, entry, step, told)
-    second = trade.live(OrderRole.ENTRY)
-    assert second is not None
-    lifecycle.on_outcome(trade, second, TradeStep(), Outcome(Result.REFUSED, reason="margin"), at_ns=MORNING + SECOND)
-    assert [type(request) for request in step.requests] == [Place, Place]
-    assert (trade.open_quantity, trade.live(OrderRole.ENTRY), trade.exit_reason) == (50, None, None)
-    assert not any(isinstance(request, Modify) for request in step.requests)
+    step = TradeStep()
+    lifecycle.on_report(trade, order, step, told)
+    return step
+
+
+def test_where_the_first_part_is_refused_no_other_leaves():
+    trade, step = open_trade(approval(Side.LONG), TradeStep(), contract=TERMS, owner="o"), TradeStep()
+    [first] = trade.orders
+    lifecycle.on_outcome(trade, first, step, Outcome(Result.REFUSED, reason="margin"), at_ns=MORNING)
+    assert (step.requests, trade.orders, trade.state) == ([], [first], TradeState.REJECTED)
+
+
+def test_a_part_that_is_refused_leaves_the_others_and_what_is_held_covered():
+    trade, (first, second, third, fourth) = sliced()
+    end(trade, second, word="REJECTED")
+    assert not trade.ended, "nothing is held, and three of them may fill"
+    step = end(trade, first, filled=50, word="FILLED")
+    [stop] = trade.all_live(OrderRole.STOP)
+    assert step.requests == [Place(stop.order_id)]
+    lifecycle.on_outcome(trade, stop, TradeStep(), Outcome(Result.ACCEPTED, "s1"), at_ns=MORNING + SECOND)
+    end(trade, third, filled=25)
+    end(trade, fourth)
+    covered = sum(order.quantity for order in trade.all_live(OrderRole.STOP))
+    assert (trade.open_quantity, covered, trade.exit_reason, trade.ended) == (75, 75, None, False)
+
+
+def test_parts_that_nobody_takes_are_timed_out_together_and_the_trade_ends_with_the_last():
+    trade, entries = sliced()
+    for order in entries[1:]:
+        lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.ACCEPTED, order.tag), at_ns=MORNING)
+    step, due_ns = TradeStep(), deadline_ns(trade)
+    assert due_ns is not None
+    decisions.deadline(due_ns)(trade, step)
+    assert [type(one) for one in step.requests] == [Cancel] * 4
+    for order in entries:
+        assert not trade.ended
+        end(trade, order)
+    assert (trade.ended, trade.state) == (True, TradeState.CANCELLED)
+
+
+def test_parts_that_have_not_left_end_where_somebody_wants_out():
+    trade, entries = sliced()
+    step = TradeStep()
+    decisions.exit_at(reason="flatten", at_ns=MORNING + SECOND)(trade, step)
+    assert [type(one) for one in step.requests] == [Cancel]
+    for order in entries[1:]:
+        decisions.absent(order.order_id, MORNING + SECOND, seen=order.state)(trade, TradeStep())
+        assert not trade.ended
+    end(trade, entries[0])
+    assert (trade.ended, trade.open_quantity) == (True, 0)
 
 
 async def test_at_a_broker_its_own_freeze_quantity_counts_and_every_part_is_followed(around) -> None:
@@ -202,6 +256,6 @@ async def test_at_a_broker_its_own_freeze_quantity_counts_and_every_part_is_foll
             broker.tell(broker.book.fill(leaving.broker_order_id, PRICE, at_ns=TEN + (number + 4) * SECOND))
         await life.trade(state=TradeState.CLOSED)
     asked = [(one.role, one.quantity) for one in broker.book.requests]
-    assert asked[:2] == [(OrderRole.ENTRY, 1755), (OrderRole.STOP, 1755)]
+    assert asked[:2] == [(OrderRole.ENTRY, 1755), (OrderRole.ENTRY, 65)], "neither waits for the other to fill"
     roles = (OrderRole.ENTRY, OrderRole.STOP)
     assert sorted(asked) == sorted((role, part) for role in roles for part in (1755, 65))

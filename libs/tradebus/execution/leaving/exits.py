@@ -98,7 +98,7 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
     if due is None or due > now_ns:
         return
     due = now_ns if missed else due
-    entry = trade.live(OrderRole.ENTRY)
+    entries = [one for one in trade.all_live(OrderRole.ENTRY) if one.state not in NOT_CANCELLABLE]
     leaving = [order for order in trade.orders if not order.ended and closes(trade, order)]
     hit = next((order for order in trade.orders if order.hit_ns is not None and not order.ended), None)
     if leaving:
@@ -111,9 +111,10 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
                 _press(trade, order, step, at_ns=due)
     elif hit is not None:
         _leave_hit(trade, hit, step, at_ns=due)
-    elif entry is not None:
-        reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
-        cancel(entry, step, at_ns=due)
+    elif entries:
+        for entry in entries:
+            reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
+            cancel(entry, step, at_ns=due)
     else:
         continue_exit(trade, step, at_ns=due)
 
