@@ -4,7 +4,6 @@ What is done then says `leaving.exits.on_deadline`.
 """
 
 from tradebus.contracts.orders import OrderRole
-from tradebus.execution.leaving.taken_back import TAKEN_BACK_MAX
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
@@ -43,13 +42,12 @@ def deadline_ns(trade: Trade) -> int | None:
 
 def again_ns(trade: Trade) -> int:
     """When the next exit is sent after one that was refused: a second later, and twice as long each time, up to a
-    minute. What is refused again and again must not use up the requests that other positions need. One that the
-    exchange takes back is followed by one on other terms after a second, and as the others when those were tried."""
+    minute. What is refused again and again must not use up the requests that other positions need."""
     refused = 0
-    for number, order in enumerate(reversed(trade.orders)):
+    for order in reversed(trade.orders):
         if order.role is not OrderRole.EXIT or not _died_at_once(order):
             break
-        refused += order.state is OrderState.REJECTED or refused > 0 or number >= TAKEN_BACK_MAX
+        refused += 1
     seconds = min(1 << max(refused - 1, 0), EXIT_AGAIN_SECONDS_MAX)
     return trade.orders[-1].updated_ns + seconds * NANOSECONDS_PER_SECOND
 

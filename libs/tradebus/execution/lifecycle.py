@@ -17,6 +17,7 @@ from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
 from tradebus.execution.governor.ratio import CHANGES_MAX
 from tradebus.execution.leaving.exits import continue_exit, request_exit
+from tradebus.execution.leaving.taken_back import TAKEN_BACK_MAX, taken_back
 from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, heard, reach, take_quantity
 from tradebus.execution.opening import enter_rest, protect
@@ -320,11 +321,12 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
         if trade.exit_reason is None:
             protect(trade, step, at_ns=at_ns)  # one too many was cancelled, and may be needed by now
     elif order.state is OrderState.REJECTED or (not asked and order.broker_order_id is not None):
-        # `deadline_ns` asks again, less and less often; asking at once would hammer a broker that refuses, or an
-        # exchange whose price protection takes each of them back.
+        # `deadline_ns` asks again, less and less often; asking at once would hammer a broker that refuses. What the
+        # exchange takes back is asked at once while there are other terms to try (`leaving.taken_back`).
         rejected = order.state is OrderState.REJECTED
         reach(trade, step, TradeEvent.EXIT_REJECTED if rejected else TradeEvent.EXIT_CANCELLED)
-        return
+        if rejected or not trade.at_broker or taken_back(trade) >= TAKEN_BACK_MAX:
+            return
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=at_ns)
 

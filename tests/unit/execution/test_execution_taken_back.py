@@ -80,43 +80,44 @@ def test_the_stop_of_an_option_that_has_fallen_through_becomes_a_limit_that_stan
     assert 5_940 < stop.price_paise < 9_900, "inside 40 % of the average, though the market is far below"
 
 
-def test_what_is_taken_back_is_followed_each_second_by_one_nearer_to_the_average_and_then_ever_more_seldom():
+def test_what_is_taken_back_is_followed_by_one_nearer_to_the_average_at_once_and_then_ever_more_seldom():
     trade = held()
     trade.touch = Touch(6_000, 6_000, 6_000, 6_000.0)  # as a life that has just begun sees it; the average is far above
     exits.request_exit(trade, TradeStep(), reason="x", at_ns=TEN)
     [stop] = trade.all_live(OrderRole.STOP)
     assert stop.order_type is OrderType.MARKET
     hear(trade, stop, BrokerStatus.CANCELLED)
-    limits, waits = [], []
-    for _ in range(TAKEN_BACK_MAX + 2):
-        order = trade.live(OrderRole.EXIT)
-        assert order is not None
-        limits.append(order.price_paise or 0)
-        at_ns = order.placed_ns
-        lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.ACCEPTED, f"b-{order.tag}"), at_ns=at_ns)
-        hear(trade, order, BrokerStatus.CANCELLED, at_ns=at_ns)
+    limits = []
+    while (order := trade.live(OrderRole.EXIT)) is not None:
+        limits.append(order.price_paise)
+        hear(trade, order, BrokerStatus.CANCELLED, at_ns=order.placed_ns)
+    assert limits == [6_000, 8_400, 10_800], "each on other terms, and no more of them"
+    waits = []
+    for _ in range(3):
         due_ns = deadline_ns(trade)
         assert due_ns is not None
-        waits.append((due_ns - at_ns) // SECOND)
+        waits.append((due_ns - trade.orders[-1].updated_ns) // SECOND)
         exits.on_deadline(trade, TradeStep(), now_ns=due_ns)
-    assert limits[:3] == [6_000, 8_400, 10_800]
-    assert limits == sorted(limits)
-    assert waits[:TAKEN_BACK_MAX] == [1] * TAKEN_BACK_MAX
-    assert waits[-1] > 1
+        order = trade.live(OrderRole.EXIT)
+        assert order is not None
+        hear(trade, order, BrokerStatus.CANCELLED, at_ns=order.placed_ns)
+        assert trade.live(OrderRole.EXIT) is None
+    assert waits == sorted(waits)
+    assert waits[-1] > waits[0]
     assert taken_back(trade) > TAKEN_BACK_MAX
 
 
-def test_an_exit_that_is_taken_back_before_its_answer_comes_is_not_sent_again_at_once():
+def test_an_exit_that_is_refused_before_its_answer_comes_is_not_sent_again_at_once():
     trade = held()
     exits.request_exit(trade, TradeStep(), reason="x", at_ns=TEN)
     hear(trade, trade.all_live(OrderRole.STOP)[0], BrokerStatus.CANCELLED)
     order = trade.live(OrderRole.EXIT)
     assert order is not None
-    hear(trade, order, BrokerStatus.CANCELLED)  # the order stream overtakes the request's answer
+    hear(trade, order, BrokerStatus.REJECTED)  # the order stream overtakes the request's answer
     step = TradeStep()
     lifecycle.on_outcome(trade, order, step, Outcome(Result.ACCEPTED, f"b-{order.tag}"), at_ns=TEN)
     assert step.requests == []
-    assert order.state is OrderState.CANCELLED
+    assert order.state is OrderState.REJECTED
 
 
 def test_the_average_follows_the_market_over_half_a_minute():
@@ -132,3 +133,23 @@ def test_the_average_follows_the_market_over_half_a_minute():
     assert 9_700 < found[0] < 10_000
     assert 6_700 < found[29] < 7_000, "a third of the way is left after thirty seconds"
     assert found[-1] < 5_300
+
+
+def test_what_stands_far_from_the_market_is_moved_out_again_until_it_is_where_the_protection_ends():
+    trade = held()
+    trade.touch = Touch(6_000, 6_000, 6_000, 6_000.0)
+    exits.request_exit(trade, TradeStep(), reason="x", at_ns=TEN)
+    hear(trade, trade.all_live(OrderRole.STOP)[0], BrokerStatus.CANCELLED)
+    for _ in range(2):
+        order = trade.live(OrderRole.EXIT)
+        assert order is not None
+        hear(trade, order, BrokerStatus.CANCELLED)
+    stands = trade.live(OrderRole.EXIT)
+    assert stands is not None
+    assert stands.price_paise == 10_800, "taken back three times: beyond the average"
+    lifecycle.on_outcome(trade, stands, TradeStep(), Outcome(Result.ACCEPTED, "b"), at_ns=TEN)
+    limits = []
+    for number in range(4):
+        exits.on_deadline(trade, TradeStep(), now_ns=TEN + (120 + 10 * number) * SECOND)
+        limits.append(stands.price_paise)
+    assert limits == [8_400, 6_000, 4_560, 4_320], "back to the average, and then as far as any exit"

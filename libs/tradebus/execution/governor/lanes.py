@@ -6,6 +6,7 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.execution.governor.budget import OrderAsk
 from tradebus.execution.governor.limits import OrderLane
 from tradebus.execution.governor.ratio import counts_to_ratio
+from tradebus.execution.leaving.taken_back import taken_back
 from tradebus.execution.step import Cancel, Modify, Place, Request
 from tradebus.execution.trade import Trade
 from tradebus.trading.states import OrderState
@@ -27,7 +28,7 @@ def ask_of(trade: Trade, request: Request) -> OrderAsk:
     if isinstance(request, Place):
         if order.role is OrderRole.ENTRY:
             lane = OrderLane.ENTRY
-        elif order.role is OrderRole.EXIT and _refused_in_a_row(trade) >= _REFUSED_MAX:
+        elif order.role is OrderRole.EXIT and max(_refused_in_a_row(trade), taken_back(trade)) >= _REFUSED_MAX:
             lane = OrderLane.AGAIN
     elif isinstance(request, Modify) and order.role is not OrderRole.ENTRY and order.changes > _REPRICED_MAX:
         lane = OrderLane.AGAIN

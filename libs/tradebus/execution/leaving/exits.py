@@ -144,7 +144,7 @@ def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
         trade.contract, transaction=order.transaction, reference_paise=reference_paise, attempt=order.changes + 1,
         day=ist_date(at_ns),
     )  # fmt: skip
-    edge_paise = edge_paise_now(trade, transaction=order.transaction, at_ns=at_ns)
+    edge_paise = edge_paise_now(trade, transaction=order.transaction, at_ns=at_ns, moves=order.changes + 1)
     if edge_paise is not None:
         sells = order.transaction is Transaction.SELL
         limit_paise = max(limit_paise, edge_paise) if sells else min(limit_paise, edge_paise)

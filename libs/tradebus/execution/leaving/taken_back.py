@@ -5,7 +5,8 @@ an order that would is taken back when it matches, and the position stands bare.
 rests there, follows the average down, and is taken as soon as anybody may.
 
     market of now inside the protection ─► at the market
-    outside ─► a limit inside it; taken back all the same (the average is not known so well)? farther inside each time
+    outside ─► a limit inside it ─► stands: moved out again, step by step, until it is taken
+                       └─► taken back all the same, for the average is not known so well? farther inside each time
 
 Invariants (property-tested): a limit is inside the protection around the average, and on the better side of the market
 only where that asks for it.
@@ -53,9 +54,9 @@ def exit_terms_now(trade: Trade, *, transaction: Transaction, at_ns: int) -> tup
     return OrderType.LIMIT, edge_paise
 
 
-def edge_paise_now(trade: Trade, *, transaction: Transaction, at_ns: int) -> int | None:
-    """The farthest limit that price protection is sure to leave, on the tick; None where there is no such rule, or the
-    market is not known."""
+def edge_paise_now(trade: Trade, *, transaction: Transaction, at_ns: int, moves: int = 0) -> int | None:
+    """The farthest limit that price protection leaves, as far as that is known, on the tick; None where there is no
+    such rule, or the market is not known. What stands is moved out again with each of its `moves`."""
     touch: Touch | None = trade.touch
     if touch is None or touch.recent_paise <= 0:
         return None
@@ -63,7 +64,7 @@ def edge_paise_now(trade: Trade, *, transaction: Transaction, at_ns: int) -> int
     band = protection_band(trade.contract, average, ist_date(at_ns))
     if band is None:
         return None
-    share = _SHARES_PCT[min(taken_back(trade), TAKEN_BACK_MAX - 1)]
+    share = _SHARES_PCT[max(0, min(taken_back(trade), TAKEN_BACK_MAX - 1) - moves)]
     return _on_tick(trade.contract, average + (_edge(band, transaction) - average) * share // 100, transaction)
 
 
