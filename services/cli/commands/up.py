@@ -4,6 +4,18 @@ from typing import Annotated
 
 import typer
 
+from services.cli.stack.on_exit import OnExit
+
+OnExitOption = Annotated[
+    OnExit,
+    typer.Option(
+        "--on-exit",
+        envvar="TRADEBUS_ON_EXIT",
+        help="At Ctrl-C or SIGTERM: stop closes positions and ends the sessions; keep leaves both for the next start, "
+        "with the stops that are at a broker.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     app.command()(up)
@@ -34,13 +46,15 @@ def up(
             help="Whose tables and streams; of the feed where not given: the generated market's, live, sandbox.",
         ),
     ] = None,
-) -> None:
+    on_exit: OnExitOption = OnExit.STOP,
+) -> None:  # fmt: skip
     """Start every service and wait for commands until Ctrl-C.
 
     Prices come from a generated market, in real time, or with --feed from a broker. Sessions, orders and trades
-    stay in the book of record: start it again and they go on. Ctrl-C stops every session (its positions are closed)
-    before the services end; a second Ctrl-C does not wait for that. The generated market, brokers' prices and a sandbox
-    each have tables and streams of their own, so that practice is never among what was real.
+    stay in the book of record: start it again and they go on. Ctrl-C and SIGTERM stop every session (its positions are
+    closed) before the services end, unless --on-exit says otherwise; a second Ctrl-C does not wait for that. The
+    generated market, brokers' prices and a sandbox each have tables and streams of their own, so that practice is never
+    among what was real.
 
     Examples:
 
@@ -63,7 +77,7 @@ def up(
         run_up(
             StandingOptions(
                 port=port, api_port=api_port, symbols=symbols, speed=parse_speed(speed), seed=seed, feed=chosen,
-                sandbox=sandbox, namespace=parse_namespace(namespace),
+                sandbox=sandbox, namespace=parse_namespace(namespace), on_exit=on_exit,
             )
         )
     )  # fmt: skip

@@ -7,10 +7,9 @@ from services.cli.brokers.sandbox_admin import SandboxAdmin
 from services.cli.output import say
 from services.cli.place import Servers, servers_in_environment, state_dir
 from services.cli.stack.assembly import Plan, Stack, open_stack, require_alone, require_free
+from services.cli.stack.on_exit import OnExit, end_sessions
 from tradebus.contracts.streams import COMMAND_CHANNEL
-from tradebus.kernel.errors import TradebusError
 
-_STOP_SECONDS = 20.0
 _EXAMPLE = (
     '{"action":"START_TRADING","user_id":"123","data":{"strategies":["orb"],"symbols":["BANKNIFTY"],"capital":2000000}}'
 )
@@ -32,6 +31,7 @@ class StandingOptions:
     feed: str = "generated"
     sandbox: str | None = None
     namespace: str | None = None
+    on_exit: OnExit = OnExit.STOP
 
     @property
     def chosen_namespace(self) -> str:
@@ -67,27 +67,8 @@ async def run_up(options: StandingOptions) -> None:
         try:
             await stack.supervisor.while_healthy(asyncio.Event().wait())
         except asyncio.CancelledError:
-            await stop_sessions(stack)
+            await end_sessions(stack.client, options.on_exit)
             raise
-
-
-async def stop_sessions(stack: Stack) -> None:
-    """Closes what is open while there is still somebody to close it. Says what could not be."""
-    try:
-        async with stack.client() as client:
-            alive = [
-                one for one in (await client.get("/api/sessions", limit=1000))["sessions"]
-                if one["status"] not in ("STOPPED", "FAILED")
-            ]  # fmt: skip
-            if not alive:
-                return
-            say(f"stopping {len(alive)} session(s), closing their positions; Ctrl-C again does not wait")
-            for one in alive:
-                await client.command("STOP_TRADING", user_id=one["user_id"], data={"reason": "tradebus up ended"})
-            for one in alive:
-                await client.until(one["session_id"], "STOPPED", seconds=_STOP_SECONDS)
-    except TradebusError as error:
-        say(f"not every session has stopped: {error}. What is open goes on at the next `tradebus up`")
 
 
 def welcome(stack: Stack, api_port: int) -> str:
