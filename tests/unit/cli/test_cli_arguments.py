@@ -86,6 +86,15 @@ def test_a_user_is_named_as_the_gateway_takes_it(user):
         session_data([user], strategies=[], capital="1", limits=[], seed=1)
 
 
+def test_how_stops_trail_is_told_for_every_user():
+    trailing = ["distance_r=1", "step_pct=50"]
+    data = session_data(["asha", "ravi"], strategies=[], capital="1", limits=[], seed=1, trailing=trailing)
+    assert [one["trailing"] for one in data.values()] == [{"distance_r": 1, "step_pct": 50}] * 2
+    assert "trailing" not in session_data(["asha"], strategies=[], capital="1", limits=[], seed=1)["asha"]
+    with pytest.raises(InvalidInput, match="--trailing 'distance_r': write name=value"):
+        session_data(["asha"], strategies=[], capital="1", limits=[], seed=1, trailing=["distance_r"])
+
+
 def test_a_strategy_file_that_links_to_itself_is_not_followed_here(tmp_path):
     (tmp_path / "loop.py").symlink_to("loop.py")
     assert strategy_items(None, [tmp_path / "loop.py"], []) == [{"name": "loop", "path": str(tmp_path / "loop.py")}]
