@@ -92,6 +92,25 @@ def test_what_people_command_is_carried_out_counted_and_judged(
     assert found == {Invariant.DISOBEYED}
 
 
+def test_a_position_that_somebody_sells_by_hand_is_sold_no_second_time_and_settled(drilled: Path) -> None:
+    plan = written_plan(trade(0), events=(PlannedEvent("sold by hand", 6.0),))
+    result = play_plan(plan, drilled)
+    assert violated(result) == []
+    assert result.faults == {"sold by hand": 1}
+    assert result.orders == 3, "the entry, its stop, and the one by hand"
+    story = result.story.text()
+    assert "somebody settles" in story
+    assert "RECONCILE_MISMATCH" in story
+
+
+def test_a_flatten_that_is_heard_late_closes_what_it_meant(drilled: Path) -> None:
+    stands_still = PlannedEvent("stopped", 5.0, seconds=28.0, number=1)
+    plan = written_plan(trade(0), events=(stands_still, PlannedEvent(FLATTENED, 8.0)))
+    result = play_plan(plan, drilled)
+    assert violated(result) == []
+    assert "POSITION_CLOSED INFY flatten" in result.story.text()
+
+
 def test_a_delayed_request_is_told_and_counted(drilled: Path) -> None:
     result = play_plan(written_plan(trade(), mishaps=(late("(ENTRY", seconds=3.0),)), drilled)
     assert violated(result) == []

@@ -1,6 +1,7 @@
 """What befalls everybody in a run, besides what strikes one process at a point.
 
-market     a jump, a stop that somebody cancels or raises at the broker's terminal
+market     a jump
+terminal   a stop that somebody cancels or raises there, a position that somebody sells
 servers    Postgres away, its answers lost, Redis away, Redis without its data
 broker     away, login ended, order streams cut
 processes  stopped for a while (SIGSTOP)
@@ -29,12 +30,13 @@ class Happenings:
         self.paused_ns: list[list[int]] = []
         self.counted: dict[str, int] = {}
         self._at_ns: list[int] = []
-        hands = TerminalHands(world, exchange)
+        hands = self.hands = TerminalHands(world, exchange, people.parts)
         self._kinds: Mapping[str, Callable[[PlannedEvent], Awaitable[None]]] = {
             "shock": self._shock, "postgres away": self._postgres_away, "answers lost": self._answers_lost,
             "redis away": self._redis_away, "redis lost": self._redis_lost, "broker away": self._broker_away,
             "login ended": self._login_ended, "streams cut": self._streams_cut, "stopped": self._stopped,
             "stop cancelled by hand": hands.cancel_stop, "stop raised by hand": hands.raise_stop,
+            "sold by hand": hands.sell,
             FLATTENED: people.flatten, KILLED: people.kill,
         }  # fmt: skip
 

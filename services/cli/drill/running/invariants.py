@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.cli.drill.running.truth import BareSpan, OwnTag, lives, signed
+from services.cli.drill.running.truth import BareSpan, OwnTag, lives, settled_units, signed
 from services.sandbox.ports import SandboxOrder, SandboxStatus
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution.step import NewFill
@@ -90,7 +90,8 @@ def lost_fills(book: BookAtEnd) -> Iterator[Violation]:
         elif (found.quantity, found.price_paise) != (trade.quantity, trade.price_paise):
             text = f"trade {trade_id}: {found.quantity} at {found.price_paise}"
             yield Violation(Invariant.LOST_FILLS, f"{text}, at the exchange {trade.quantity} at {trade.price_paise}")
-    for fill_id in ours.keys() - theirs.keys():
+    by_hand = {trade.trade_id for order in book.orders if order.order_id in book.manual for trade in order.trades}
+    for fill_id in ours.keys() - theirs.keys() - by_hand:
         yield Violation(Invariant.LOST_FILLS, f"fill {fill_id} is of no trade of the exchange")
 
 
@@ -139,8 +140,7 @@ def books_differ(book: BookAtEnd) -> Iterator[Violation]:
             yield Violation(Invariant.BOOKS_DIFFER, f"order {order.order_id} ({own.order.role}) lives: {order.status}")
     net: dict[int, int] = defaultdict(int)
     for order in book.orders:
-        if order.order_id not in book.manual:
-            net[order.request.instrument] += signed(order, order.filled_quantity)
+        net[order.request.instrument] += signed(order, order.filled_quantity)
     for instrument, units in net.items():
         if units:
             yield Violation(Invariant.BOOKS_DIFFER, f"{units} of instrument {instrument} are held at the end")
@@ -154,8 +154,9 @@ def foreign_lots(book: BookAtEnd) -> Iterator[Violation]:
         if own is not None:
             held[own.trade.pos_id] += signed(order, order.filled_quantity)
     for pos_id, units in held.items():
+        trade = book.trades[pos_id]
+        units -= trade.side.sign * settled_units(trade)
         if units:
-            trade = book.trades[pos_id]
             text = f"position {pos_id} of {trade.session_id}: its orders net to {units}"
             yield Violation(Invariant.FOREIGN_LOTS, text)
 
@@ -179,6 +180,8 @@ def left_at_stop(orders: Sequence[SandboxOrder], tags: Mapping[str, OwnTag], ses
         if lives(order):
             text = f"{session}: order {order.order_id} ({own.order.role}) is {order.status}"
             yield Violation(Invariant.STOPPED_WITH_ORDERS, text)
+    for trade in {own.trade.pos_id: own.trade for own in tags.values() if own.trade.session_id == session}.values():
+        net[trade.instrument] -= trade.side.sign * settled_units(trade)
     for instrument, units in net.items():
         if units:
             yield Violation(Invariant.STOPPED_WITH_ORDERS, f"{session}: {units} of instrument {instrument} are held")

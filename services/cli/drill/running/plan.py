@@ -29,7 +29,7 @@ _SIZES = (1, 1, 1, 6)  # the larger fill in parts, over seconds
 _LONGEST_SECONDS = {
     "postgres away": 6.0, "answers lost": 1.0, "redis away": 8.0, "redis lost": 1.0, "broker away": 12.0,
     "login ended": 12.0, "streams cut": 1.0, "stopped": _STOPPED_SECONDS,
-    "stop cancelled by hand": 1.0, "stop raised by hand": 1.0,
+    "stop cancelled by hand": 1.0, "stop raised by hand": 1.0, "sold by hand": 1.0,
 }  # fmt: skip
 
 

@@ -164,6 +164,7 @@ class DrillRun:
 
     async def _over(self, ends: "list[asyncio.Task[None]]", timers: Timers) -> None:
         left = _END_SECONDS
+        ends = [*ends, *self.happenings.hands.settling]
         while left > 0 and not (all(task.done() for task in ends) and not self._under_way()):
             await sleep(timers, _LOOK_SECONDS)
             left -= _LOOK_SECONDS
@@ -197,9 +198,19 @@ class DrillRun:
     def _compare(self) -> None:
         database = self.world.database
         tags = self._tags()
-        book = BookAtEnd(self._orders(), tags, database.table("trades"), database.table("fills"), frozenset())
+        book = BookAtEnd(
+            self._orders(),
+            tags,
+            database.table("trades"),
+            database.table("fills"),
+            frozenset(self.happenings.hands.manual),
+        )
         self.violations += at_end(book)
-        spans = list(bare_spans(self.record.changes, tags, end_ns=self.loop.machine.now_ns()))
+        spans = list(
+            bare_spans(
+                self.record.changes, tags, by_hand=self.happenings.hands.manual, end_ns=self.loop.machine.now_ns()
+            )
+        )
         why = excuses(
             down_ns=[span for one in self.lives for span in one.down_ns] + self._stopped_ns,
             away_ns=self.happenings.away_ns, adopted=len(self.lives) > 1,

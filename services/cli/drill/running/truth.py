@@ -6,7 +6,7 @@ trades in the book ┘                               └─ seconds without a st
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from services.sandbox.exchange import SandboxExchange
@@ -61,6 +61,11 @@ def signed(order: SandboxOrder, units: int) -> int:
     return units if order.request.transaction is Transaction.BUY else -units
 
 
+def settled_units(trade: Trade) -> int:
+    """What a person's word has closed of it."""
+    return sum(own.filled_quantity for own in trade.orders if (own.reason or "").startswith("settled: "))
+
+
 def lives(order: SandboxOrder) -> bool:
     return order.status not in FINAL
 
@@ -74,13 +79,20 @@ class BareSpan:
     to_ns: int
 
 
-def bare_spans(changes: Sequence[SandboxOrder], tags: Mapping[str, OwnTag], *, end_ns: int) -> Iterator[BareSpan]:
-    """Of every position, from every change that the exchange told."""
+def bare_spans(
+    changes: Sequence[SandboxOrder], tags: Mapping[str, OwnTag], *, by_hand: Set[str], end_ns: int
+) -> Iterator[BareSpan]:
+    """Of every position, from every change that the exchange told. Where somebody has traded `by_hand` (ids of orders),
+    all positions of the account in that instrument count as one: nobody can say whose units he sold."""
+    mixed = {(one.account, one.request.instrument) for one in changes if one.order_id in by_hand}
     by_position: dict[str, list[SandboxOrder]] = defaultdict(list)
     for change in changes:
         own = tags.get(change.request.tag)
         if own is not None:
-            by_position[own.trade.pos_id].append(change)
+            key = (change.account, change.request.instrument)
+            by_position[f"{key[0]} {key[1]}" if key in mixed else own.trade.pos_id].append(change)
+        elif change.order_id in by_hand:
+            by_position[f"{change.account} {change.request.instrument}"].append(change)
     for pos_id, own_changes in by_position.items():
         now: dict[str, SandboxOrder] = {}
         since_ns: int | None = None
@@ -111,7 +123,10 @@ def _joined(spans: Sequence[BareSpan]) -> list[BareSpan]:
 def _is_bare(orders: Mapping[str, SandboxOrder], tags: Mapping[str, OwnTag]) -> bool:
     held = covered = 0
     for order in orders.values():
-        own = tags[order.request.tag]
+        own = tags.get(order.request.tag)
+        if own is None:
+            held += signed(order, order.filled_quantity)
+            continue
         sign = 1 if own.order.transaction is own.trade.entry_transaction else -1
         held += sign * order.filled_quantity
         if own.order.role is not OrderRole.ENTRY and sign < 0 and order.status in _STANDS:

@@ -3,7 +3,7 @@
 service ─► DrilledBus (one per process) ─► MemoryBus of the hour: lost ones are replaced by an empty one
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from services.cli.drill.simulation.draws import Draws
@@ -12,23 +12,25 @@ from services.cli.drill.simulation.process import SimulatedProcess
 from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import ChannelListener, DeadLetter, Entry, GroupState, Outgoing, Subscription
 from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.time import NANOSECONDS_PER_MILLISECOND
 from tradebus.kernel.timers import Timers
 from tradebus.waiting.timers import sleep
 
 _TRIP_SECONDS = (0.000_1, 0.001)
 
 
-class _LaterBus(MemoryBus):
-    """A bus whose entries are numbered after those of the one before it, as Redis's are by time."""
+class _TimedBus(MemoryBus):
+    """A bus whose ids say when an entry was published, in milliseconds, as Redis's do."""
 
-    def __init__(self, *, timers: Timers, after: int = 0) -> None:
+    def __init__(self, *, timers: Timers) -> None:
         super().__init__(timers=timers)
-        self._order = after
+        self._wall = timers
 
-    @property
-    def last_order(self) -> int:
-        """The number of its newest entry."""
-        return self._order
+    async def publish_then(
+        self, outgoing: Sequence[Outgoing], act: Callable[[], None], *, urgent: bool = False
+    ) -> None:  # fmt: skip
+        self._order = max(self._order, self._wall.now_ns() // NANOSECONDS_PER_MILLISECOND)
+        await super().publish_then(outgoing, act, urgent=urgent)
 
 
 class BusServer:
@@ -36,11 +38,11 @@ class BusServer:
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self.bus, self.is_away = _LaterBus(timers=timers), False
+        self.bus, self.is_away = _TimedBus(timers=timers), False
 
     async def lose_everything(self) -> None:
         """A restart without its data: readers lose their connections."""
-        lost, self.bus = self.bus, _LaterBus(timers=self._timers, after=self.bus.last_order)
+        lost, self.bus = self.bus, _TimedBus(timers=self._timers)
         await lost.close()
 
 
