@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from services.cli.drill.simulation.draws import Draws
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 K = TypeVar("K", bound=StrEnum)
 NEAR_SECONDS = (0.005, 0.06)
@@ -65,7 +66,7 @@ class Weather:
     is_bad: bool = True
     is_out: bool = False  # the broker answers nobody
     counted: Counter[str] = field(default_factory=Counter)
-    times_ns: list[int] = field(default_factory=list)  # of every fault
+    spans_ns: list[tuple[int, int]] = field(default_factory=list)  # of every fault, from its beginning to its end
     _met: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
@@ -81,9 +82,9 @@ class Weather:
         fault = self._drawn(self.rates) if self.is_bad else None
         if fault is None or (fault is NetworkFault.STALE_BOOK and not reads):
             return Fate(there, back)
-        self._count(fault)
-        if fault is NetworkFault.DELAY:
-            far = draws.between(*FAR_SECONDS)
+        far = draws.between(*FAR_SECONDS) if fault is NetworkFault.DELAY else 0.0
+        self._count(fault, seconds=far)
+        if far:
             there, back = (far, back) if draws.chance(0.5) else (there, far)
         return Fate(there, back, fault)
 
@@ -92,8 +93,8 @@ class Weather:
             if one.words in what:
                 self._met[one.words] += 1
                 if self._met[one.words] == one.number:
-                    self._count(one.fault)
                     is_late = one.fault is NetworkFault.DELAY
+                    self._count(one.fault, seconds=one.seconds if is_late else 0.0)
                     return Fate(one.seconds if is_late else NEAR_SECONDS[0], NEAR_SECONDS[0], one.fault)
         return None
 
@@ -110,9 +111,10 @@ class Weather:
             return [near, near + self.draws.between(0.0, 3.0)]
         return [near + self.draws.between(0.1, 3.0)]
 
-    def _count(self, fault: NetworkFault | StreamFault) -> None:
+    def _count(self, fault: NetworkFault | StreamFault, *, seconds: float = 0.0) -> None:
         self.counted[fault.value] += 1
-        self.times_ns.append(self.now_ns())
+        now_ns = self.now_ns()
+        self.spans_ns.append((now_ns, now_ns + round(seconds * NANOSECONDS_PER_SECOND)))
 
     def _drawn(self, rates: Mapping[K, float]) -> K | None:
         left = self.draws.share()

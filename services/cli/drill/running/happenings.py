@@ -41,9 +41,9 @@ class Happenings:
         }  # fmt: skip
 
     @property
-    def times_ns(self) -> list[int]:
-        """When each of them began, but for what the market does."""
-        return [*(span[0] for span in self.away_ns), *self._at_ns]
+    def moments_ns(self) -> list[int]:
+        """When each of those happened that do not last, but for what the market does."""
+        return self._at_ns
 
     async def happen(self, event: PlannedEvent) -> None:
         """In its time, from its beginning to its end."""

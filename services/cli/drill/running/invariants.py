@@ -96,16 +96,17 @@ def lost_fills(book: BookAtEnd) -> Iterator[Violation]:
 
 
 def unprotected(
-    spans: Sequence[BareSpan], excuses: Sequence[tuple[int, int, str]], faults_ns: Sequence[int]
+    spans: Sequence[BareSpan], excuses: Sequence[tuple[int, int, str]], faults_ns: Sequence[tuple[int, int]]
 ) -> Iterator[Violation | KnownOpen]:
     """Longest stretch of each span in which somebody could have acted. `excuses`: from, to, why. Where an
     excuse is what keeps it below the limit, that is told as known; so are spans in which several faults came together,
-    `faults_ns`: within the time one needs to be got over, the next."""
+    `faults_ns` from their beginning to their end: within the time one needs to be got over, the next."""
     for span in spans:
         cut = sorted(one for one in excuses if one[0] < span.to_ns and one[1] > span.from_ns)
         seconds = _longest(span, cut) / NANOSECONDS_PER_SECOND
         if seconds > BARE_SECONDS + _ROUNDING_SECONDS:
-            if sum(span.from_ns - _RECENT_NS <= at_ns <= span.to_ns for at_ns in faults_ns) > 1:
+            recent_ns = span.from_ns - _RECENT_NS
+            if sum(to_ns >= recent_ns and from_ns <= span.to_ns for from_ns, to_ns in faults_ns) > 1:
                 yield KnownOpen(SEVERAL, seconds)
             else:
                 yield Violation(Invariant.UNPROTECTED, f"position {span.pos_id}: {seconds:.1f} s")

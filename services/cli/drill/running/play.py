@@ -216,10 +216,10 @@ class DrillRun:
             away_ns=self.happenings.away_ns, adopted=len(self.lives) > 1,
             end_ns=self.loop.machine.now_ns(),
         )  # fmt: skip
-        faults_ns = [at_ns for network in self.networks.values() for at_ns in network.weather.times_ns]
-        faults_ns += [*self.happenings.times_ns, *(at_ns for span in self._stopped_ns for at_ns in span)]
-        faults_ns += [span[0] for one in self.lives for span in one.down_ns]
-        for found in unprotected(spans, why, faults_ns):
+        faults_ns = [span for network in self.networks.values() for span in network.weather.spans_ns]
+        faults_ns += [(at_ns, at_ns) for at_ns in self.happenings.moments_ns]
+        lasting = [*self.happenings.away_ns, *self._stopped_ns, *(span for one in self.lives for span in one.down_ns)]
+        for found in unprotected(spans, why, [*faults_ns, *((span[0], span[-1]) for span in lasting)]):
             if isinstance(found, Violation):
                 self.violations.append(found)
             else:
