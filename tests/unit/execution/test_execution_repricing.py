@@ -86,7 +86,7 @@ def wait(trade: Trade, *, price: int | None) -> TradeStep:
 def test_an_exit_that_rests_is_moved_towards_the_market_and_is_always_taken(side, path, kind):
     terms = contract(kind, lot_size=25)
     trade, order = leaving(side, terms=terms)
-    before, sells = None, order.transaction is Transaction.SELL
+    before, sells = order.price_paise, order.transaction is Transaction.SELL
     for price in path:
         step = wait(trade, price=price)
         if order.state is OrderState.CANCEL_PENDING:

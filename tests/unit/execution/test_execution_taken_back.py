@@ -153,3 +153,15 @@ def test_what_stands_far_from_the_market_is_moved_out_again_until_it_is_where_th
         exits.on_deadline(trade, TradeStep(), now_ns=TEN + (120 + 10 * number) * SECOND)
         limits.append(stands.price_paise)
     assert limits == [8_400, 6_000, 4_560, 4_320], "back to the average, and then as far as any exit"
+
+
+def test_before_the_first_tick_what_is_taken_back_is_followed_by_limits_from_what_was_paid():
+    trade = held()
+    assert trade.touch is None
+    exits.request_exit(trade, TradeStep(), reason="x", at_ns=TEN)
+    [stop] = trade.all_live(OrderRole.STOP)
+    assert (stop.order_type, stop.price_paise) == (OrderType.MARKET, None)
+    hear(trade, stop, BrokerStatus.CANCELLED)
+    order = trade.live(OrderRole.EXIT)
+    assert order is not None
+    assert (order.order_type, order.price_paise) == (OrderType.LIMIT, 10_000)

@@ -44,9 +44,9 @@ def taken_back(trade: Trade) -> int:
 def exit_terms_now(trade: Trade, *, transaction: Transaction, at_ns: int) -> tuple[OrderType, int | None]:
     """The type and limit of what closes the position: at the market wherever that may match."""
     edge_paise = edge_paise_now(trade, transaction=transaction, at_ns=at_ns)
-    if edge_paise is None or trade.touch is None:
+    if edge_paise is None or (trade.touch is None and taken_back(trade) == 0):
         return OrderType.MARKET, None
-    best = trade.touch.facing_paise(transaction)
+    best = trade.touch.facing_paise(transaction) if trade.touch is not None else 0
     sells = transaction is Transaction.SELL
     reach = best * (100 - _MARKET_REACH_PCT if sells else 100 + _MARKET_REACH_PCT) // 100
     if taken_back(trade) == 0 and (reach >= edge_paise if sells else reach <= edge_paise):
@@ -56,11 +56,12 @@ def exit_terms_now(trade: Trade, *, transaction: Transaction, at_ns: int) -> tup
 
 def edge_paise_now(trade: Trade, *, transaction: Transaction, at_ns: int, moves: int = 0) -> int | None:
     """The farthest limit that price protection leaves, as far as that is known, on the tick; None where there is no
-    such rule, or the market is not known. What stands is moved out again with each of its `moves`."""
+    such rule. Before the first tick the average is what was paid. What stands is moved out again with each of its
+    `moves`."""
     touch: Touch | None = trade.touch
-    if touch is None or touch.recent_paise <= 0:
+    average = round(touch.recent_paise) if touch is not None else trade.entry_price_paise
+    if average <= 0:
         return None
-    average = round(touch.recent_paise)
     band = protection_band(trade.contract, average, ist_date(at_ns))
     if band is None:
         return None

@@ -28,7 +28,7 @@ from services.cli.drill.running.parts import PlayedParts
 from services.cli.drill.running.people import People
 from services.cli.drill.running.plan import TRADING_SECONDS, DrillPlan, PlannedTrade
 from services.cli.drill.running.story import DrillStory
-from services.cli.drill.running.truth import ExchangeRecord, bare_spans, tags_of
+from services.cli.drill.running.truth import ExchangeRecord, bare_spans, stops_taken_back, tags_of
 from services.cli.drill.simulation.draws import Draws
 from services.cli.drill.simulation.loop import SimulatedLoop
 from services.cli.drill.simulation.points import CrashPoints
@@ -124,6 +124,8 @@ class DrillRun:
         for network in self.networks.values():
             for name, count in network.weather.counted.items():
                 faults[name] = faults.get(name, 0) + count
+        if died := stops_taken_back(self.record.changes, self._tags()):
+            faults["stop taken back by price protection"] = len(died)
         return DrillResult(
             self.plan.seed, tuple(self.violations), tuple(self.known), faults, len(self._orders()),
             len(self.world.database.table("trades")), sum(one.requests for one in self.networks.values()),
@@ -217,7 +219,9 @@ class DrillRun:
             end_ns=self.loop.machine.now_ns(),
         )  # fmt: skip
         faults_ns = [span for network in self.networks.values() for span in network.weather.spans_ns]
-        faults_ns += [(at_ns, at_ns) for at_ns in self.happenings.moments_ns]
+        faults_ns += [
+            (at_ns, at_ns) for at_ns in (*self.happenings.moments_ns, *stops_taken_back(self.record.changes, tags))
+        ]
         lasting = [*self.happenings.away_ns, *self._stopped_ns, *(span for one in self.lives for span in one.down_ns)]
         for found in unprotected(spans, why, [*faults_ns, *((span[0], span[-1]) for span in lasting)]):
             if isinstance(found, Violation):

@@ -12,7 +12,7 @@ from services.cli.drill.running.parts import PlayedParts
 from services.cli.drill.running.plan import PlannedEvent
 from services.cli.drill.running.truth import settled_units
 from services.sandbox.exchange import SandboxExchange
-from services.sandbox.ports import ChangedOrder, NewOrder, Refusal, SandboxOrder, SandboxStatus
+from services.sandbox.ports import FINAL, ChangedOrder, NewOrder, Refusal, SandboxOrder, SandboxStatus
 from tradebus.contracts.commands import Settle
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.streams import COMMANDS
@@ -62,19 +62,23 @@ class TerminalHands:
             self.settling.append(asyncio.create_task(self._settle(order, trade.pos_id)))
 
     async def _settle(self, order: SandboxOrder, pos_id: str) -> None:
-        """Until our book has it; what was sold twice is bought back."""
+        """Until our book has it; what was sold twice is bought back, as often as it takes."""
+        bought: list[SandboxOrder] = []
         while True:
             await sleep(self._world.loop.world.timers, _SEES_SECONDS)
             sale = self._exchange.order(order.account, order.order_id)
             trade = next(one for one in self._trades() if one.pos_id == pos_id)
             if sale.status is SandboxStatus.OPEN:
                 continue
-            left = sale.filled_quantity - settled_units(trade)
-            if trade.ended and left > 0:
-                self._world.story.tell(f"somebody buys {left} back at the broker's terminal")
-                self._place(sale, Transaction.BUY, left)
-            if trade.ended or left <= 0:
+            left = sale.filled_quantity - settled_units(trade) - sum(self._filled(one) for one in bought)
+            if left <= 0:
                 return
+            if trade.ended:
+                if not bought or self._exchange.order(bought[-1].account, bought[-1].order_id).status in FINAL:
+                    self._world.story.tell(f"somebody buys {left} back at the broker's terminal")
+                    back = self._place(sale, Transaction.BUY, left)
+                    bought += [back] if back is not None else []
+                continue
             now_ns = self._world.loop.machine.now_ns()
             command = Settle(
                 event_id=derive_id(now_ns, "settle", pos_id), ts_event_ns=now_ns, ts_recorded_ns=now_ns,
@@ -96,6 +100,9 @@ class TerminalHands:
             return None
         self.manual.add(order.order_id)
         return order
+
+    def _filled(self, order: SandboxOrder) -> int:
+        return self._exchange.order(order.account, order.order_id).filled_quantity
 
     def _trades(self) -> list[Trade]:
         return list(self._world.database.table("trades").values())

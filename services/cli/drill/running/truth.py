@@ -61,6 +61,17 @@ def signed(order: SandboxOrder, units: int) -> int:
     return units if order.request.transaction is Transaction.BUY else -units
 
 
+def stops_taken_back(changes: Sequence[SandboxOrder], tags: Mapping[str, OwnTag]) -> list[int]:
+    """When price protection has taken a stop back: a fault of the exchange's own, once for each stop."""
+    died: dict[str, int] = {}
+    for change in changes:
+        own = tags.get(change.request.tag)
+        taken = change.status is SandboxStatus.CANCELLED and change.reason.startswith("price protection")
+        if taken and own is not None and own.order.role is OrderRole.STOP:
+            died.setdefault(change.order_id, change.updated_ns)
+    return list(died.values())
+
+
 def settled_units(trade: Trade) -> int:
     """What a person's word has closed of it."""
     return sum(own.filled_quantity for own in trade.orders if (own.reason or "").startswith("settled: "))
