@@ -33,6 +33,7 @@ class TerminalHands:
         self._world, self._exchange, self._parts = world, exchange, parts
         self.manual: set[str] = set()
         self.settling: list[asyncio.Task[None]] = []
+        self._sold: set[str] = set()  # positions
 
     async def cancel_stop(self, event: PlannedEvent) -> None:
         stop = self._resting_stop(event.number)
@@ -56,6 +57,9 @@ class TerminalHands:
         trade = next((one for one in self._trades() if stop is not None and _has(one, stop.request.tag)), None)
         if stop is None or trade is None or trade.open_quantity <= 0 or trade.exit_reason is not None:
             return
+        if trade.pos_id in self._sold:
+            return
+        self._sold.add(trade.pos_id)
         self._world.story.tell(f"somebody sells position {trade.pos_id} at the broker's terminal")
         order = self._place(stop, Transaction.SELL, trade.open_quantity)
         if order is not None:
