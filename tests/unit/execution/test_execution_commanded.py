@@ -18,7 +18,7 @@ from tradebus.bus.port import Outgoing
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, StopTrading
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.contracts.orders import Transaction
 from tradebus.contracts.sessions import SessionStatus
 from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.clock import WallClock
@@ -44,20 +44,13 @@ def commanded(kind: type[Flatten] | type[StopTrading], session: str = "s1", *, a
 
 
 def sold(broker: FakeBroker) -> int:
-    """Exits that have left: orders to sell at the market."""
-    return sum(one.transaction is Transaction.SELL and one.trigger_paise is None for one in broker.book.requests)
+    """Exits that have left: what sells and waits for no trigger, a stop that was turned or an order of its own."""
+    return sum(one.transaction is Transaction.SELL and not one.trigger_paise for one in broker.book.orders.values())
 
 
 async def left(life: BrokerLife, broker: FakeBroker, entry: Message, reason: str) -> None:
-    """The position's stop is cancelled and its exit fills."""
-    [stop] = [order.broker_order_id for order in await life.orders(of=entry, role=OrderRole.STOP)]
-
-    async def cancelled() -> bool:
-        return broker.book.orders[stop].status is BrokerStatus.CANCELLED
-
-    await life.until(cancelled)
-    broker.tell(broker.book.orders[stop])
-    leaving = (await life.order("EXIT", "OPEN", of=entry)).broker_order_id
+    """The position's stop is turned into its exit, which fills."""
+    leaving = (await life.order("STOP", "OPEN", of=entry)).broker_order_id
     broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
     trade = await life.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
     assert trade.exit_reason == reason
@@ -76,7 +69,8 @@ async def test_a_session_is_closed_without_risk_and_no_other_is(around, kind) ->
         await life.send(exit_of(other, at_ns=TEN + 4 * SECOND))
         trade = await life.trade(pos_id=other.pos_id, exit_reason="exit_signal")
         assert trade.state is not TradeState.CLOSED
-        assert sold(broker) == 1
+        await life.order("STOP", "OPEN", of=other)
+        assert sold(broker) == 2, "each once"
 
 
 @pytest.mark.parametrize("kind", [Flatten, StopTrading])
@@ -116,15 +110,12 @@ async def test_risk_and_execution_ask_at_once_and_one_exit_leaves(around) -> Non
     async with trading(around, broker, reconcile_seconds=60) as life:
         await opened(life, broker, entry)
         await life.bus.publish([intent(exit_of(entry, at_ns=TEN + 2 * SECOND)), commanded(Flatten)])
-        stop = (await life.order("STOP", "CANCEL_PENDING", of=entry)).broker_order_id
+        leaving = (await life.order("STOP", "OPEN", of=entry)).broker_order_id
 
         async def both() -> bool:
-            taken = await around.hands.outcomes()
-            return f"x{entry.intent_id}" in taken and broker.book.orders[stop].status is BrokerStatus.CANCELLED
+            return f"x{entry.intent_id}" in await around.hands.outcomes()
 
         await life.until(both)
-        broker.tell(broker.book.orders[stop])
-        leaving = (await life.order("EXIT", "OPEN", of=entry)).broker_order_id
         broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
         await life.trade(pos_id=entry.pos_id, state=TradeState.CLOSED)
         assert sold(broker) == 1

@@ -12,7 +12,7 @@ from tradebus.trading.orders import BrokerStatus
 SECOND = 1_000_000_000
 
 
-async def test_a_stop_that_was_hit_and_does_not_fill_is_replaced_by_an_exit(around) -> None:
+async def test_a_stop_that_was_hit_and_does_not_fill_becomes_the_exit(around) -> None:
     broker = FakeBroker()
     async with BrokerLife(around, broker) as life:
         await life.started(spec())
@@ -22,7 +22,6 @@ async def test_a_stop_that_was_hit_and_does_not_fill_is_replaced_by_an_exit(arou
         broker.book.orders[number] = replace(
             broker.book.orders[number], status=BrokerStatus.OPEN, as_of_ns=TEN + 2 * SECOND
         )
-        leaving = await life.order("EXIT", "OPEN")
-        assert (leaving.order_type, leaving.quantity) == (OrderType.MARKET, 65)
-        assert broker.book.orders[number].status is BrokerStatus.CANCELLED
+        leaving = await life.order("STOP", "OPEN", order_type=OrderType.MARKET)
+        assert (leaving.broker_order_id, leaving.quantity) == (number, 65)
         await life.trade(exit_reason="stop_not_filled")
