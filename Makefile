@@ -5,8 +5,6 @@ BIN := .venv/bin
 UNIT := tests/unit
 COUNT ?= 1000000
 SEED ?= 1
-# Many tests wait for processes and clocks: three workers keep two cores busy.
-WORKERS ?= $(shell $(PYTHON) -c "import os; print(max(2, (os.cpu_count() or 2) * 3 // 2))")
 export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: help setup demo up test test-unit fuzz lint format bench lock clean
@@ -42,10 +40,10 @@ up: .venv/warm.stamp ## Every service, waiting for START_TRADING, until you pres
 	$(BIN)/tradebus up
 
 test: .venv/dev.stamp .venv/warm.stamp ## The whole suite on embedded Postgres and Redis (Docker tests where an engine answers)
-	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -q -n auto --dist worksteal
 
 test-unit: .venv/dev.stamp .venv/warm.stamp ## Only what needs no server: under a minute
-	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(UNIT)
+	$(BIN)/pytest -q -n auto --dist worksteal $(UNIT)
 
 fuzz: .venv/dev.stamp .venv/warm.stamp ## A million mutated frames through each broker's decoder (COUNT=, SEED=)
 	PYTHONPATH=tests $(BIN)/python -m testkit.fuzz $(COUNT) $(SEED)
