@@ -62,7 +62,7 @@ class Market:
         self._prices = np.full(len(STOCKS), PRICE, np.int64)
 
     async def falls(self, around: Around) -> None:
-        """All but two stocks, a few in each slice; what that leads to may come together and be more than a publish."""
+        """All but two stocks, a few in each slice: what a slice leads to is one publish, and must fit a stream."""
         for stock in range(0, STAYS, 8):
             self._prices[stock : stock + 8] = FALLEN
             await self.goes_on(around)
@@ -176,11 +176,11 @@ async def test_who_is_gone_for_good_holds_up_nobody_and_who_comes_back_is_right(
 
         await risk.start()
         await until_held(around, market, 2, first)
-        await _is_right(around, market, first)
+        await _is_right(around, first)
 
 
-async def _is_right(around: Around, market: Market, survivor: Running) -> None:
-    """What the ledger, the instance and risk have, while the market goes on."""
+async def _is_right(around: Around, survivor: Running) -> None:
+    """What the ledger, the instance and risk have."""
     pool = around.hands.book.pool
     stay = {f"p{STAYS}", f"p{LATE}"}
     assert set(survivor.component.roster.alive) == stay
@@ -191,7 +191,6 @@ async def _is_right(around: Around, market: Market, survivor: Running) -> None:
     assert profits.keys() == {f"p{number}" for number in range(STAYS)}
 
     async def is_known() -> bool:
-        await market.goes_on(around)
         state = await around.state()
         open_ones = {pos_id for pos_id, holding in state["holdings"].items() if not holding.get("closed_ns")}
         return state.get("realised") == profits and open_ones == stay
