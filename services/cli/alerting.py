@@ -1,16 +1,12 @@
 """`tradebus alerts`: the stored sinks. Nothing of one but its name and kind is printed."""
 
-import os
 from json import JSONDecodeError, loads
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from services.cli.output import print_json
-from services.cli.place import state_dir
+from services.cli.place import credentials_key, state_dir
 from services.gateway.alerts.sinks import NotTold, OpenSink, open_sink
 from services.gateway.alerts.stored import AlertSinks, read_sink
-from tradebus.config.settings import secrets_from_files
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.ids import RandomIds
 
@@ -19,9 +15,7 @@ _BYTES_MAX = 64 * 1024
 
 def stored_sinks() -> AlertSinks:
     """Those of the state folder, opened with TRADEBUS_CREDENTIALS_KEY where it is set."""
-    name = "TRADEBUS_CREDENTIALS_KEY"
-    key = os.environ.get(name) or secrets_from_files(os.environ).get(name)
-    return AlertSinks(state_dir(), key=SecretStr(key) if key else None)
+    return AlertSinks(state_dir(), key=credentials_key())
 
 
 def add_sink(name: str, file: Path, *, json: bool) -> None:

@@ -42,6 +42,12 @@ class Servers:
         return "Servers(…)"
 
 
+def credentials_key() -> SecretStr | None:
+    """What the state folder's sealed files are opened with where it is set: TRADEBUS_CREDENTIALS_KEY, or its file."""
+    key = _given("TRADEBUS_CREDENTIALS_KEY")
+    return SecretStr(key) if key else None
+
+
 def state_dir() -> Path:
     from tradebus.config.settings import default_state_dir
 

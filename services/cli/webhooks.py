@@ -7,18 +7,15 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from services.cli.output import print_json
-from services.cli.place import state_dir
+from services.cli.place import credentials_key, state_dir
 from services.gateway.domain.body import user_id_problem
 from services.gateway.hooks.sources import WebhookSource, WebhookSources
-from tradebus.config.settings import secrets_from_files
 from tradebus.kernel.errors import InvalidInput
 
 
 def stored_sources() -> WebhookSources:
     """Those of the state folder, opened with TRADEBUS_CREDENTIALS_KEY where it is set."""
-    name = "TRADEBUS_CREDENTIALS_KEY"
-    key = os.environ.get(name) or secrets_from_files(os.environ).get(name)
-    return WebhookSources(state_dir(), key=SecretStr(key) if key else None)
+    return WebhookSources(state_dir(), key=credentials_key())
 
 
 def add_source(name: str, *, user: str, secret_file: Path, per_minute: int, json: bool) -> None:

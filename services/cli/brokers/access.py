@@ -7,14 +7,13 @@ from pathlib import Path
 
 from services.cli.arguments import parse_broker
 from services.cli.output import Verbosity
-from services.cli.place import state_dir
+from services.cli.place import credentials_key, state_dir
 from services.cli.stack.rundir import alive_runs
 from tradebus.brokers.audit.log import LogOf
 from tradebus.brokers.audit.spool import Spool
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.brokers.registry import Broker, open_broker
 from tradebus.config.brokers import is_http_url
-from tradebus.config.settings import secrets_from_files
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import RandomIds
@@ -28,11 +27,7 @@ _PUBLIC_MASTERS = ("dhan", "upstox")
 
 def credentials(folder: Path | None = None) -> Credentials:
     """Those of the state folder, or of another, opened with TRADEBUS_CREDENTIALS_KEY where it is set."""
-    from pydantic import SecretStr
-
-    name = "TRADEBUS_CREDENTIALS_KEY"
-    key = os.environ.get(name) or secrets_from_files(os.environ).get(name)
-    return Credentials(folder or state_dir(), key=SecretStr(key) if key else None)
+    return Credentials(folder or state_dir(), key=credentials_key())
 
 
 def broker_url(broker: str, url: str | None) -> str:

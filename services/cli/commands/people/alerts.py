@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+from services.cli.commands.control import Json
+
 Name = Annotated[str, typer.Argument(help="The sink's name, as `tradebus alerts list` has it.")]
 
 commands = typer.Typer(

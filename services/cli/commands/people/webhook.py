@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+from services.cli.commands.control import Json
 
 commands = typer.Typer(
     no_args_is_help=True,
