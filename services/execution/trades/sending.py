@@ -15,7 +15,7 @@ from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
-from tradebus.execution.leaving.exits import fits_what_is_held
+from tradebus.execution.leaving.turning import fitting
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, Request
 from tradebus.execution.trade import Order, Trade
@@ -97,7 +97,7 @@ class Sending:
         if order.role is OrderRole.STOP:
             return trade.exit_reason is not None
         if order.role is OrderRole.EXIT:
-            return not fits_what_is_held(trade, order)
+            return order not in fitting(trade)
         if trade.exit_reason is not None or self._closed(trade.session_id):
             return True
         return decisions.outdated(trade, order, now_ns)

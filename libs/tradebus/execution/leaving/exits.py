@@ -82,13 +82,6 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
         _close(trade, step, at_ns=at_ns)
 
 
-def fits_what_is_held(trade: Trade, order: Order) -> bool:
-    """Whether an exit may fill whole: a stop that was given up or made larger elsewhere may have closed it before, and
-    so may a person or `tradebus kill`."""
-    held = trade.there_quantity if order.transaction is trade.exit_transaction else -trade.there_quantity
-    return order.quantity - order.filled_quantity <= held
-
-
 def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = False) -> None:
     """Entries that wait too long are timed out and cancelled; what closes and does not fill is priced anew or replaced.
 
