@@ -4,6 +4,8 @@ Invariants, property-tested: an approval never takes the session beyond a limit,
 and signal give the same answer; a quantity is whole lots.
 """
 
+from dataclasses import replace
+
 from tradebus.calendar import Contract, ProposedOrder, contract_of, order_legal
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
@@ -17,7 +19,7 @@ from tradebus.risk.rules.registry import first_objection
 from tradebus.risk.rules.scopes import scopes_around
 from tradebus.risk.rules.size.fitting import Sized, fitted
 from tradebus.risk.rules.size.room import SizeProposal
-from tradebus.risk.state import RiskHolding, RiskState
+from tradebus.risk.state import LegShare, RiskHolding, RiskState
 from tradebus.risk.terms import Situation, hours_of
 from tradebus.risk.verdicts import Approval, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal
@@ -95,11 +97,13 @@ def most_of(contract: Contract) -> int | None:
     return None if most is None else ORDERS_PER_ENTRY_MAX * most
 
 
-def approved(ask: EntryProposal, pos_id: str, contract: Contract, sized: Sized) -> Verdict:
+def approved(
+    ask: EntryProposal, pos_id: str, contract: Contract, sized: Sized, *, leg: LegShare | None = None
+) -> Verdict:
     """ALLOW, or REDUCE where a limit cut the size."""
     signal = ask.signal
     approval = Approval(
-        holding=_reservation(ask, pos_id, contract, sized.quantity),
+        holding=replace(_reservation(ask, pos_id, contract, sized.quantity), leg=leg),
         stop_paise=ask.stop_paise,
         target_paise=ask.target_paise,
         lot_size=contract.lot_size,

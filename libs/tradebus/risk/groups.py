@@ -12,20 +12,21 @@ from dataclasses import replace
 
 from tradebus.calendar import Contract, contract_of, order_legal
 from tradebus.contracts.orders import OrderRole
-from tradebus.contracts.signals import Group, Leg
+from tradebus.contracts.signals import Group, Leg, Side
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
-from tradebus.risk.entries import approved, ask_of, atr_of, block, capital_of, margin_of, objected, proposed
+from tradebus.risk.entries import approved, ask_of, atr_of, block, capital_of, objected, proposed
 from tradebus.risk.exits import GROUP_INCOMPLETE, exit_of, group_due
 from tradebus.risk.rules.ask import EntryProposal
 from tradebus.risk.rules.registry import first_objection
 from tradebus.risk.rules.size.fitting import Sized, fitted
 from tradebus.risk.rules.size.room import SizeProposal
-from tradebus.risk.state import RiskHolding, RiskState
+from tradebus.risk.state import LegShare, RiskHolding, RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, RuleFinding, Verdict, VerdictKind
 from tradebus.trading.facts import EntrySignal, OrderCancelled, OrderRejected
 from tradebus.trading.legs import leg_pos_id
+from tradebus.trading.size.margin import MarginLeg, legs_margin_paise
 
 
 def decide_leg(state: RiskState, signal: EntrySignal, group: Group, situation: Situation) -> tuple[Verdict, ...]:
@@ -113,7 +114,8 @@ def _sized(
     """The leg's size: its share of as many units as the whole group may have, or as its first leg has."""
     ask, signal = asks[number], asks[number].signal
     lots = [leg.ratio * contract.lot_size for leg, contract in zip(legs, contracts, strict=True)]
-    units = _units(asks, contracts, legs, lots)
+    margins = _margins(asks, contracts, lots)
+    units = _units(asks, contracts, legs, lots, margins)
     if units.quantity < 1:
         detail = f"{units.rule} leaves less than one unit of {len(legs)} legs: {units.why()}"
         return block(signal, "below_one_lot", detail)
@@ -131,10 +133,30 @@ def _sized(
             )
     lot = lots[number]
     sized = Sized(units.quantity * lot, units.rule, units.requested * lot, units.why)
-    return approved(ask, signal.pos_id or "", contracts[number], sized)
+    return approved(ask, signal.pos_id or "", contracts[number], sized, leg=_share(asks, lots, margins, number))
 
 
-def _units(asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg, ...], lots: list[int]) -> Sized:
+def _margins(asks: list[EntryProposal], contracts: list[Contract], lots: list[int]) -> list[int]:
+    """What a unit of each leg's contract needs while all legs are held."""
+    group = asks[0].signal.group
+    return legs_margin_paise(
+        [
+            MarginLeg(contract, ask.signal.side, lot, ask.price_paise)
+            for ask, contract, lot in zip(asks, contracts, lots, strict=True)
+        ],
+        underlying_paise=None if group is None else group.price_paise,
+    )
+
+
+def _share(asks: list[EntryProposal], lots: list[int], margins: list[int], number: int) -> LegShare:
+    if asks[number].signal.side is Side.LONG:
+        return LegShare(lots[number])
+    return LegShare(lots[number], margins[number], sum(one.signal.side is Side.LONG for one in asks))
+
+
+def _units(
+    asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg, ...], lots: list[int], margins: list[int]
+) -> Sized:
     """Units of the group: as if it were one contract whose price and risk are those of all its legs together."""
     ask, together = asks[0], list(zip(asks, contracts, lots, strict=True))
     frozen = [
@@ -147,7 +169,7 @@ def _units(asks: list[EntryProposal], contracts: list[Contract], legs: tuple[Leg
             price_paise=sum(one.price_paise * lot for one, _, lot in together),
             risk_paise=sum(abs(one.price_paise - one.stop_paise) * lot for one, _, lot in together),
             atr_paise=sum(atr_of(one) * lot for one, _, lot in together),
-            margin_paise=sum(margin_of(one, contract) * lot for one, contract, lot in together),
+            margin_paise=sum(paise * lot for paise, lot in zip(margins, lots, strict=True)),
             step=1,
             lots_per_step=max(leg.ratio for leg in legs),
             freeze_quantity=min(frozen, default=None),

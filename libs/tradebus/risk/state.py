@@ -22,6 +22,16 @@ _EPOCH_ORDINAL = _BEFORE_ALL_DAYS.toordinal()
 
 
 @dataclass(frozen=True, slots=True)
+class LegShare:
+    """What a leg is of its group: its quantity in one unit of it, and what each needs of margin while as many units of
+    the `hedges` bought legs are there. Nothing hedges a leg that is bought."""
+
+    quantity_per_unit: int
+    hedged_unit_paise: int = 0
+    hedges: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RiskHolding:
     """One approved entry, from the approval until its close has been marked. Money in paise, instants in ns.
 
@@ -54,6 +64,7 @@ class RiskHolding:
     net_pnl_paise: int = 0
     group_id: str | None = None  # of a leg
     margin_unit_paise: int = 0  # what a unit needs of margin, estimated when it was approved
+    leg: LegShare | None = None  # of a leg
 
     @property
     def live(self) -> bool:
@@ -92,10 +103,9 @@ class RiskHolding:
         return self.pnl_paise(self.mark_paise) if self.mark_paise else 0
 
     @property
-    def margin_held_paise(self) -> int:
-        """What it needs of margin, counting what a working entry may still fill."""
-        unit_paise = self.margin_unit_paise
-        return unit_paise and unit_paise * max(0, max(self.quantity, self.entry_quantity) - self.exit_quantity)
+    def rest_quantity(self) -> int:
+        """What is held or may still come in."""
+        return max(0, max(self.quantity, self.entry_quantity) - self.exit_quantity)
 
     @property
     def exposure_paise(self) -> int:

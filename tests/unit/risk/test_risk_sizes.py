@@ -9,6 +9,7 @@ from testkit.risk import INDEX, OTHER, STOCK, entry, situation, spec
 
 from tradebus.contracts.sessions import ScopeLimits, Sizing, SizingMode, StrategySpec
 from tradebus.contracts.signals import Side
+from tradebus.risk.rules.size.held_margin import held_margin_paise
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_signal
 from tradebus.risk.verdicts import VerdictKind
@@ -79,7 +80,7 @@ def test_no_sequence_of_entries_exceeds_a_limit(
             risked = holding.quantity * abs(holding.price_paise - verdict.approval.stop_paise)
             assert risked <= capital * Fraction(str(limits["risk_per_trade_pct"])) / 100
     live = state.live()
-    tied, margin = sum(one.exposure_paise for one in live), sum(one.margin_held_paise for one in live)
+    tied, margin = sum(one.exposure_paise for one in live), held_margin_paise(live)
     assert tied <= capital * leverage * Fraction(str(limits["max_exposure_pct"]))
     assert limits["max_exposure_paise"] is None or tied <= limits["max_exposure_paise"]
     assert margin <= min(capital, limits["max_margin_paise"] or capital)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tradebus.risk.rules.scopes import RiskScope, own_scopes, shared_scope
+from tradebus.risk.rules.size.held_margin import held_margin_paise
 from tradebus.risk.state import APPROVALS_KEPT_NS, RiskState
 from tradebus.risk.terms import SessionTerms, SharedLimits
 from tradebus.trading.size.sizing import leveraged_paise
@@ -52,7 +53,7 @@ def _of_session(state: RiskState, terms: SessionTerms) -> Iterator[Headroom]:
         yield Headroom("", terms.max_loss.rule, max(0, -state.total_paise()), terms.max_loss.limit_paise, PAISE)
     most = leveraged_paise(terms.capital_paise, limits.max_leverage, limits.max_exposure_pct)
     yield Headroom("", "max_exposure_pct", sum(one.exposure_paise for one in live), most, PAISE)
-    yield Headroom("", "margin", sum(one.margin_held_paise for one in live), terms.capital_paise, PAISE)
+    yield Headroom("", "margin", held_margin_paise(live), terms.capital_paise, PAISE)
     for strategy, budget_paise in terms.strategy_budgets_paise.items():
         used = sum(one.exposure_paise for one in live if one.strategy == strategy)
         most = leveraged_paise(budget_paise, limits.max_leverage)
@@ -74,7 +75,7 @@ def _of_scope(scope: RiskScope, now_ns: int) -> Iterator[Headroom]:
     money = {
         "symbol_max_loss": (max(0, worst_symbol), limits.symbol_max_loss_paise),
         "max_exposure_paise": (sum(one.exposure_paise for one in live), limits.max_exposure_paise),
-        "max_margin_paise": (sum(one.margin_held_paise for one in live), limits.max_margin_paise),
+        "max_margin_paise": (held_margin_paise(live), limits.max_margin_paise),
     }
     if scope.name:
         money["daily_max_loss"] = (max(0, -scope.profit_paise()), limits.daily_max_loss_paise)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+from tradebus.risk.rules.size.held_margin import held_margin_paise
 from tradebus.risk.rules.size.room import Room, SizeProposal
 
 
 def margin(size: SizeProposal) -> Iterator[Room]:
     held = size.held(size.ask.scopes[0])
-    left = size.capital_paise - sum(one.margin_held_paise for one in held)
+    left = size.capital_paise - held_margin_paise(held)
     yield Room(left, max(1, size.margin_paise), is_money=True)
 
 
@@ -15,5 +16,5 @@ def max_margin_paise(size: SizeProposal) -> Iterator[Room]:
     for scope in size.ask.scopes:
         limit = scope.limits.max_margin_paise
         if limit is not None:
-            left = limit - sum(one.margin_held_paise for one in size.held(scope))
+            left = limit - held_margin_paise(size.held(scope))
             yield Room(left, max(1, size.margin_paise), is_money=True, scope=scope.name)
