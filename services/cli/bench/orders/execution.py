@@ -1,11 +1,8 @@
-"""`bench orders`' execution process: the real service, its senders and governor too, in front of accounts that answer
-at once and tell a socket of the bench's what came.
-
-An account keeps its orders, resting for ever, and shows them in its book: what is reconciled with is true.
+"""`bench orders`' execution process: the real service, its senders and governor too, in front of accounts whose book is
+the bench's own, so that several processes trade in one account.
 """
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,11 +10,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
-from services.cli.bench.ports import order_line
+from services.cli.bench.orders.broker import RestingLine
 from services.execution.bootstrap import build as build_execution
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
 from tradebus.brokers.credentials import Credential
+from tradebus.brokers.errors import NoAnswer
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, MarketFeed
 from tradebus.brokers.reference import ListedInstrument, PriceBand
 from tradebus.brokers.registry import Broker, Known
@@ -30,7 +28,6 @@ from tradebus.runtime.shell import Component, run_service
 from tradebus.store.store import Store
 from tradebus.trading.orders import (
     BrokerOrder,
-    BrokerStatus,
     Lookup,
     OrderModification,
     OrderRequest,
@@ -44,7 +41,6 @@ LISTED = [
     for number in range(SHARES_MAX)
 ]
 _REFUSED = Outcome(Result.REFUSED, reason="this broker only takes orders")
-_numbers = itertools.count(1)
 
 
 class OrdersExecutionSettings(ExecutionSettings):
@@ -56,20 +52,15 @@ class RestingAccount:
     """One login: gateway, order updates, money and login session at once. Its market is slow: nothing fills."""
 
     name: str
-    told: asyncio.StreamWriter
+    line: RestingLine
     account: str = ""
-    placed: dict[str, BrokerOrder] = field(default_factory=dict)
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def place(self, request: OrderRequest) -> Outcome:
-        self.told.write(order_line(tag=request.tag, at_ns=request.at_ns))
-        number = f"B{next(_numbers)}"
-        self.placed[request.tag] = BrokerOrder(
-            broker_order_id=number, tag=request.tag, account=self.name, instrument=request.instrument,
-            transaction=request.transaction, status=BrokerStatus.OPEN, quantity=request.quantity, filled_quantity=0,
-            trigger_paise=request.trigger_paise, fills=(), as_of_ns=request.at_ns,
-        )  # fmt: skip
-        return Outcome(Result.ACCEPTED, broker_order_id=number)
+        try:
+            return Outcome(Result.ACCEPTED, broker_order_id=await self.line.place(self.name, request))
+        except NoAnswer as error:
+            return Outcome(Result.UNKNOWN, reason=str(error))
 
     async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         return _REFUSED
@@ -78,10 +69,16 @@ class RestingAccount:
         return _REFUSED
 
     async def find_by_tag(self, account: str, tag: str) -> Lookup:
-        return Lookup(self.placed.get(tag), definitive=True)
+        try:
+            return Lookup(await self.line.find(self.name, tag), definitive=True)
+        except NoAnswer:
+            return Lookup(None, definitive=False)
 
-    async def order_book(self, account: str) -> Sequence[BrokerOrder]:
-        return list(self.placed.values())
+    async def order_book(self, account: str) -> Sequence[BrokerOrder] | None:
+        try:
+            return await self.line.book(self.name)
+        except NoAnswer:
+            return None
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
         yield FeedEvent(FeedEventKind.CONNECTED, self.name)
@@ -149,10 +146,10 @@ async def build(
     settings: OrdersExecutionSettings, *, bus: Bus, store: Store, clock: Clock, ids: IdSource, timers: Timers,
     registry: CollectorRegistry, **_: object,
 ) -> Sequence[Component]:  # fmt: skip
-    _reader, told = await asyncio.open_connection("127.0.0.1", settings.broker_port)
+    line = await RestingLine.connect(settings.broker_port)
 
     def open_broker(name: str, credential: Credential, **_: object) -> Broker:
-        return RestingBroker(name, RestingAccount(credential.client_id, told))
+        return RestingBroker(name, RestingAccount(credential.client_id, line))
 
     return await build_execution(
         settings, bus=bus, store=store, clock=clock, ids=ids, open_broker=open_broker, timers=timers,

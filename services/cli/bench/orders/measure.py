@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from services.cli.bench.orders.broker import NAME, RestingBook
 from services.cli.bench.orders.execution import LISTED, SHARES_MAX
 from services.cli.bench.ports import BenchClock
 from services.cli.bench.processes import process_specs, start_sessions, supervised
@@ -29,7 +30,6 @@ from tradebus.contracts.sessions import RiskLimits, SessionSpec, StrategySpec
 from tradebus.contracts.signals import EntrySignal, Side
 from tradebus.contracts.streams import INTENTS, MD_TICKS, SIGNALS, key_of
 from tradebus.kernel.clock import WallClock
-from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.ids import derive_id
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
 from tradebus.store.instruments import register_instruments
@@ -40,7 +40,6 @@ from tradebus.waiting.timers import wall_timers
 SESSIONS, ACCOUNTS, ROUNDS = 1_000, 8, 3
 PRICE_PAISE = 290_000
 _TICKS = key_of(MD_TICKS)
-_PATIENCE_SECONDS = 60.0
 
 
 def measure() -> dict[str, Any]:
@@ -61,40 +60,19 @@ def measure_orders(
     return figures
 
 
-class _Arrivals:
-    """When each order request came, by tag, on the wall's clock."""
-
-    def __init__(self) -> None:
-        self.came_ns: list[int] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.readline():
-            self.came_ns.append(WallClock().now_ns())
-        writer.close()
-
-    async def reach(self, count: int) -> None:
-        """Raises Unavailable where fewer come."""
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                while len(self.came_ns) < count:  # noqa: ASYNC110 - other processes are asked
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            raise Unavailable(f"bench orders: {len(self.came_ns)} of {count} requests came") from None
-
-
 async def _measure(
     urls: ServerUrls, folder: Path, sessions: int, accounts: int, rounds: int, processes: int
 ) -> dict[str, Any]:
-    clock, arrivals = BenchClock.starting_now(), _Arrivals()
-    async with await asyncio.start_server(arrivals.serve, "127.0.0.1", port := free_port()), _standing(
+    clock, book = BenchClock.starting_now(), RestingBook()
+    async with await asyncio.start_server(book.serve, "127.0.0.1", port := free_port()), _standing(
         urls, folder, clock, sessions=sessions, accounts=accounts, processes=processes, port=port
     ) as bus:  # fmt: skip
         spans_ns, waits_ns = [], []
         for number in range(rounds + 1):
-            began_ns, before = WallClock().now_ns(), len(arrivals.came_ns)
+            began_ns, before = WallClock().now_ns(), len(book.came_ns)
             await bus.publish([_signal(clock, number, session) for session in range(sessions)])
-            await arrivals.reach(before + sessions)
-            came_ns = arrivals.came_ns[before:]
+            await book.reach(before + sessions)
+            came_ns = book.came_ns[before:]
             if number:  # caches, plans and connections are warm
                 spans_ns.append((max(came_ns) - min(came_ns), max(came_ns) - began_ns))
                 waits_ns += await _waits_ns(bus, came_ns)
@@ -128,12 +106,12 @@ async def _standing(
         "EXECUTION_ORDER_LIMIT_SCALE": "1000000",
     }  # fmt: skip
     modules = {"risk": ("services.risk.main", market)} | {
-        f"execution-{number}": ("services.cli.bench.orders.execution", {**execution, "EXECUTION_INSTANCE": str(number)})
+        f"execution-{number}": ("services.cli.bench.orders.execution", {**execution, "TRADEBUS_INSTANCE": str(number)})
         for number in range(processes)
     }
     for number in range(accounts):
         name = f"login{number}"
-        Credentials(folder).put(name, Credential("kite", client_id=name, access_token=name, account=name))
+        Credentials(folder).put(name, Credential(NAME, client_id=name, access_token=name, account=name))
     specs = process_specs(urls, namespace, modules, folder)
     store = await Store.connect(urls.database_url, namespace=namespace, producer="bench-1", timers=wall_timers())
     bus = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers())
@@ -178,7 +156,7 @@ async def _prices(bus: RedisBus, clock: BenchClock) -> None:
 
 def _spec(number: int, accounts: int) -> SessionSpec:
     return SessionSpec(
-        session_id=f"bench-{number}", user_id=f"user-{number}", mode="live", broker="kite",
+        session_id=f"bench-{number}", user_id=f"user-{number}", mode="live", broker=NAME,
         credential=f"login{number % accounts}", symbols=tuple(one.symbol for one in LISTED),
         strategies=(StrategySpec(name="orb"),), capital_paise=10**12,
         limits=RiskLimits(
