@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.cli.bench.orders.broker import RestingLine, RestingBook
+from services.cli.bench.orders.broker import RestingBook, RestingLine
 from tradebus.brokers.errors import NoAnswer
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.trading.orders import BrokerStatus, OrderRequest

@@ -1,6 +1,6 @@
 """The broker of `bench orders`: one book of all logins, which every execution process talks to over a socket.
 
-    process ─► RestingLine ─► place, book, find ─► RestingBook, in the bench's process: notes when it came, answers at once
+    process ─► RestingLine ─► place, book, find ─► RestingBook in the bench: notes when it came, answers
 
 An order rests for ever, and whoever asks sees it, whichever process has placed it: what is reconciled with is true.
 A line of JSON a question, a line an answer, in their order.
