@@ -4,6 +4,7 @@ What is done then says `leaving.exits.on_deadline`.
 """
 
 from tradebus.contracts.orders import OrderRole
+from tradebus.execution.leaving.covering import fitting, rounds, uncovered
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
@@ -16,6 +17,7 @@ _AT_ONCE_SECONDS = 5
 # So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
 # of the stop. It is seen to have none, and left, at looks a second apart: an exit is on its way within five seconds.
 STOP_ANSWER_SECONDS = 3
+_UNANSWERED = (OrderState.PENDING, OrderState.UNKNOWN)
 
 
 def deadline_ns(trade: Trade) -> int | None:
@@ -34,22 +36,46 @@ def deadline_ns(trade: Trade) -> int | None:
             dues.append(entered_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
         elif closes(trade, order):
             dues.append(max(order.updated_ns, trade.pressed_ns) + rests_ns)
-    over = trade.exit_reason is not None and not trade.ended and all(order.ended for order in trade.orders)
-    if over and (trade.open_quantity == 0 or trade.there_quantity):
-        dues.append(again_ns(trade))  # an exit was refused: once more
+    if trade.exit_reason is not None and not trade.ended:
+        over = trade.open_quantity == 0 and all(order.ended for order in trade.orders)
+        if over or to_send(trade):
+            dues.append(again_ns(trade))  # an exit was refused: once more
     return min(dues) if dues else None
 
 
 def again_ns(trade: Trade) -> int:
     """When the next exit is sent after one that was refused: a second later, and twice as long each time, up to a
     minute. What is refused again and again must not use up the requests that other positions need."""
-    refused = 0
-    for order in reversed(trade.orders):
-        if order.role is not OrderRole.EXIT or not _died_at_once(order):
-            break
-        refused += 1
-    seconds = min(1 << max(refused - 1, 0), EXIT_AGAIN_SECONDS_MAX)
+    times = rounds(trade, refused_last(trade))
+    seconds = min(1 << max(times - 1, 0), EXIT_AGAIN_SECONDS_MAX)
     return trade.orders[-1].updated_ns + seconds * NANOSECONDS_PER_SECOND
+
+
+def refused_last(trade: Trade) -> list[Order]:
+    """The last exits, where they were refused, but for what lives beside them. None where the broker has taken one that
+    came after them."""
+    exits = [order for order in trade.orders if order.role is OrderRole.EXIT]
+    taken_ns = max((one.placed_ns for one in exits if not one.ended and one.state not in _UNANSWERED), default=0)
+    refused = list[Order]()
+    for order in reversed(trade.orders):
+        if order.role is not OrderRole.EXIT or (order.ended and not _died_at_once(order)):
+            break
+        if order.ended and order.placed_ns >= taken_ns:
+            refused.append(order)
+    return refused
+
+
+def to_send(trade: Trade) -> int:
+    """What another exit may be sent for now, with its sign: of what is held and there, all that nothing living may
+    close. Nothing while anything but exits lives, nor while one that follows a refusal has no answer: it is asked for
+    alone, that many parts are not refused again and again."""
+    kept = fitting(trade)
+    for order in trade.orders:
+        if order.ended or (order.given_up and is_unanswered(order)):
+            continue
+        if order not in kept or (order.state is OrderState.PENDING and refused_last(trade)):
+            return 0
+    return uncovered(trade)
 
 
 def _died_at_once(order: Order) -> bool:
@@ -61,11 +87,7 @@ def _died_at_once(order: Order) -> bool:
 
 def is_unanswered(order: Order) -> bool:
     """A stop of which nobody knows whether it will ever be at the broker. One that was there once is looked up."""
-    return (
-        order.role is OrderRole.STOP
-        and order.broker_order_id is None
-        and order.state in (OrderState.PENDING, OrderState.UNKNOWN)
-    )
+    return order.role is OrderRole.STOP and order.broker_order_id is None and order.state in _UNANSWERED
 
 
 def closes(trade: Trade, order: Order) -> bool:

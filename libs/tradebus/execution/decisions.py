@@ -8,6 +8,7 @@ from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle, moving, opening, reports
 from tradebus.execution.leaving import exits
+from tradebus.execution.leaving.covering import rounds
 from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.stops import tightening
@@ -52,12 +53,13 @@ def protection_pct(trade: Trade, order: Order) -> float:
     never beyond what the exchange's price protection of an option leaves."""
     if order.role is not OrderRole.EXIT:
         return MARKET_PROTECTION_PCT
-    rested = 0
+    rested = list[Order]()
     for other in reversed(trade.orders[: trade.orders.index(order)]):
-        if other.role is not OrderRole.EXIT or other.state is not OrderState.CANCELLED:
+        if other.role is not OrderRole.EXIT or (other.ended and other.state is not OrderState.CANCELLED):
             break
-        rested += 1
-    return _PROTECTION_PCT[min(rested, len(_PROTECTION_PCT) - 1)]
+        if other.ended:  # what lives beside it is another part of the same
+            rested.append(other)
+    return _PROTECTION_PCT[min(rounds(trade, rested), len(_PROTECTION_PCT) - 1)]
 
 
 def outdated(trade: Trade, order: Order, now_ns: int) -> bool:

@@ -1,9 +1,9 @@
 """The life of a trade after its approval: answers, fills, stops, targets, timeouts, exits.
 
 Invariants (property-tested):
-- At most one live exit, and of entries and stops the parts of what is more than one order takes, never more than was
-  approved; an exit is sent only when no entry, stop or other exit can still fill, but for a stop that was not answered
-  in time.
+- Of entries, stops and exits there live the parts of what is more than one order takes: of entries never more than was
+  approved, of exits never more than is held; an exit is sent only when no entry or stop can still fill, but for a stop
+  that was not answered in time.
 - Every filled lot of an open position is covered by a stop request in the same step, unless the position is being
   exited; where the stop is not answered in time, the position is.
 - The exit's quantity is what is held at that moment: nothing here can open or reverse a position.
@@ -324,7 +324,8 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
         # `deadline_ns` asks again, less and less often; asking at once would hammer a broker that refuses. What the
         # exchange takes back is asked at once while there are other terms to try (`leaving.taken_back`).
         rejected = order.state is OrderState.REJECTED
-        reach(trade, step, TradeEvent.EXIT_REJECTED if rejected else TradeEvent.EXIT_CANCELLED)
+        if trade.live(OrderRole.EXIT) is None:  # else the others are the exit
+            reach(trade, step, TradeEvent.EXIT_REJECTED if rejected else TradeEvent.EXIT_CANCELLED)
         if rejected or not trade.at_broker or taken_back(trade) >= TAKEN_BACK_MAX:
             return
     if trade.exit_reason is not None:

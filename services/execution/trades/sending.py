@@ -15,7 +15,7 @@ from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
-from tradebus.execution.leaving.turning import fitting
+from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, Request
 from tradebus.execution.trade import Order, Trade

@@ -78,7 +78,8 @@ class Desk:
 
 def check(trade: Trade) -> None:
     assert all(order.quantity <= FREEZE and order.state is not OrderState.REJECTED for order in trade.orders)
-    assert len(trade.all_live(OrderRole.EXIT)) <= 1
+    leaving = sum(order.quantity - order.filled_quantity for order in trade.all_live(OrderRole.EXIT))
+    assert leaving <= abs(trade.open_quantity)
     coming = sum(order.quantity - order.filled_quantity for order in trade.all_live(OrderRole.ENTRY))
     assert trade.entry_quantity + coming <= trade.quantity_requested
     assert not (trade.all_live(OrderRole.EXIT) and len(trade.all_live(OrderRole.STOP)))
@@ -238,6 +239,77 @@ def test_parts_that_have_not_left_end_where_somebody_wants_out():
         assert not trade.ended
     end(trade, entries[0])
     assert (trade.ended, trade.open_quantity) == (True, 0)
+
+
+def leaving_in_parts() -> tuple[Trade, list[Order]]:
+    """A position of 200 whose stops have ended for the exit that somebody wants, and its exits."""
+    trade, at_ns = entered().trade, MORNING + 20 * SECOND
+    decisions.exit_at(reason="flatten", at_ns=at_ns)(trade, TradeStep())
+    *first, last = trade.all_live(OrderRole.STOP)
+    for stop in first:
+        assert end(trade, stop).requests == []
+    step = end(trade, last)
+    exits = trade.all_live(OrderRole.EXIT)
+    assert [order.quantity for order in exits] == [50] * 4
+    assert step.requests == [Place(order.order_id) for order in exits]
+    trade.at_broker = True
+    return trade, exits
+
+
+def test_the_parts_of_an_exit_that_has_no_stop_to_become_it_leave_together():
+    trade, exits = leaving_in_parts()
+    for number, order in enumerate(exits):
+        lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.ACCEPTED, f"x{number}"), at_ns=order.placed_ns)
+    assert trade.all_live(OrderRole.EXIT) == exits
+    for order in exits:
+        assert not trade.ended
+        end(trade, order, filled=50, word="FILLED")
+    assert (trade.ended, trade.open_quantity) == (True, 0)
+
+
+def test_what_one_of_several_stops_leaves_bare_is_sold_at_once_beside_the_others():
+    trade = entered().trade
+    trade.at_broker = True
+    gone, *others = trade.all_live(OrderRole.STOP)
+    step = end(trade, gone)
+    [exit_order] = trade.all_live(OrderRole.EXIT)
+    assert (exit_order.quantity, trade.exit_reason) == (50, "stop_cancelled_by_exchange")
+    assert all(order.is_turned for order in others)
+    assert Place(exit_order.order_id) in step.requests
+
+
+def test_a_part_that_is_refused_follows_the_others_in_its_time_and_alone():
+    trade, exits = leaving_in_parts()
+    for number, order in enumerate(exits[1:]):
+        lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.ACCEPTED, f"x{number}"), at_ns=order.placed_ns)
+    refused_ns = exits[0].placed_ns + SECOND // 10
+    lifecycle.on_outcome(trade, exits[0], TradeStep(), Outcome(Result.REFUSED, reason="margin"), at_ns=refused_ns)
+    assert (trade.state, trade.all_live(OrderRole.EXIT)) == (TradeState.EXIT_PENDING, exits[1:])
+    due_ns = deadline_ns(trade)
+    assert due_ns is not None
+    assert due_ns <= refused_ns + SECOND
+    step = TradeStep()
+    decisions.deadline(due_ns)(trade, step)
+    *others, again = trade.all_live(OrderRole.EXIT)
+    assert (step.requests, others, again.quantity) == ([Place(again.order_id)], exits[1:], 50)
+
+
+def test_where_all_parts_were_refused_one_is_tried_and_the_others_follow_when_it_is_taken():
+    trade, exits = leaving_in_parts()
+    for order in exits:
+        lifecycle.on_outcome(trade, order, TradeStep(), Outcome(Result.REFUSED, reason="x"), at_ns=order.placed_ns)
+    due_ns, step = deadline_ns(trade), TradeStep()
+    assert due_ns is not None
+    decisions.deadline(due_ns)(trade, step)
+    [first] = trade.all_live(OrderRole.EXIT)
+    assert step.requests == [Place(first.order_id)]
+    waiting = TradeStep()
+    decisions.deadline(due_ns + 5 * SECOND)(trade, waiting)
+    assert waiting.requests == [], "it has no answer yet"
+    taken = TradeStep()
+    lifecycle.on_outcome(trade, first, taken, Outcome(Result.ACCEPTED, "y"), at_ns=due_ns)
+    assert [type(one) for one in taken.requests] == [Place] * 3
+    assert sum(order.quantity for order in trade.all_live(OrderRole.EXIT)) == trade.open_quantity
 
 
 async def test_at_a_broker_its_own_freeze_quantity_counts_and_every_part_is_followed(around) -> None:

@@ -6,9 +6,10 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.execution.governor.budget import OrderAsk
 from tradebus.execution.governor.limits import OrderLane
 from tradebus.execution.governor.ratio import counts_to_ratio
+from tradebus.execution.leaving.covering import rounds
 from tradebus.execution.leaving.taken_back import taken_back
 from tradebus.execution.step import Cancel, Modify, Place, Request
-from tradebus.execution.trade import Trade
+from tradebus.execution.trade import Order, Trade
 from tradebus.trading.states import OrderState
 
 EQUITY, DERIVATIVES = "NSE", "NFO"
@@ -39,10 +40,10 @@ def ask_of(trade: Trade, request: Request) -> OrderAsk:
 
 
 def _refused_in_a_row(trade: Trade) -> int:
-    """Exits of the trade that ended without a fill, the last ones."""
-    count = 0
+    """How often the exit was refused, at last."""
+    refused = list[Order]()
     for order in reversed([one for one in trade.orders if one.role is OrderRole.EXIT and one.ended]):
         if order.state is not OrderState.REJECTED or order.filled_quantity:
             break
-        count += 1
-    return count
+        refused.append(order)
+    return rounds(trade, refused)

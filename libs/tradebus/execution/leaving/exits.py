@@ -9,15 +9,17 @@ and never outside the exchange's price protection.
 
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
-from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered
+from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered, refused_last, to_send
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
+from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
 from tradebus.execution.leaving.taken_back import edge_paise_now, exit_terms_now
-from tradebus.execution.leaving.turning import ask_again, fitting, turn_stops
+from tradebus.execution.leaving.turning import ask_again, turn_stops
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, reach
 from tradebus.execution.opening import new_order
 from tradebus.execution.step import Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade, settle
+from tradebus.kernel.money import slices
 from tradebus.kernel.time import ist_date
 from tradebus.trading.states import OrderState, TradeEvent
 
@@ -68,10 +70,13 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
         stays = order in kept or (filling and order.role is OrderRole.STOP)
         if order.state not in NOT_CANCELLABLE and not stays:
             cancel(order, step, at_ns=at_ns)
-    if waiting:
+    left = to_send(trade)
+    if left:
+        refused = refused_last(trade)
+        if not (waiting and refused and at_ns < again_ns(trade)):  # `deadline_ns` asks for it again
+            _send_exits(trade, step, left, at_ns=at_ns, alone=bool(refused))
+    elif waiting:
         return
-    if trade.there_quantity != 0:
-        _send_exit(trade, step, at_ns=at_ns)
     elif trade.open_quantity != 0:
         return  # the broker does not have it: a person says what became of it
     elif missing:
@@ -91,6 +96,9 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
     if due is None or due > now_ns:
         return
     due = now_ns if missed else due
+    if to_send(trade) and again_ns(trade) <= now_ns:
+        continue_exit(trade, step, at_ns=due)
+        return
     entries = [one for one in trade.all_live(OrderRole.ENTRY) if one.state not in NOT_CANCELLABLE]
     leaving = [order for order in trade.orders if not order.ended and closes(trade, order)]
     hit = next((order for order in trade.orders if order.hit_ns is not None and not order.ended), None)
@@ -159,25 +167,21 @@ def _leave_hit(trade: Trade, stop: Order, step: TradeStep, *, at_ns: int) -> Non
         request_exit(trade, step, reason="stop_not_filled", at_ns=at_ns)
 
 
-def _send_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
-    held, most = trade.there_quantity, trade.order_quantity_max
-    transaction = trade.exit_transaction if held > 0 else trade.entry_transaction
+def _send_exits(trade: Trade, step: TradeStep, left: int, *, at_ns: int, alone: bool) -> None:
+    """As many exits as what is left takes, together; the first of them where it goes alone: the others follow when the
+    broker has taken it."""
+    transaction = trade.exit_transaction if left > 0 else trade.entry_transaction
     order_type, price_paise = OrderType.MARKET, None
     if trade.at_broker:
         order_type, price_paise = exit_terms_now(trade, transaction=transaction, at_ns=at_ns)
-    order = new_order(
-        trade,
-        step,
-        role=OrderRole.EXIT,
-        transaction=transaction,
-        order_type=order_type,
-        price_paise=price_paise,
-        # The rest is sent when this has filled.
-        quantity=abs(held) if most is None else min(abs(held), most),
-        at_ns=at_ns,
-    )
+    parts = slices(abs(left), lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity)
     reach(trade, step, TradeEvent.EXIT_REQUESTED)
-    step.requests.append(Place(order.order_id))
+    for quantity in parts[:1] if alone else parts:
+        order = new_order(
+            trade, step, role=OrderRole.EXIT, transaction=transaction, order_type=order_type,
+            price_paise=price_paise, quantity=quantity, at_ns=at_ns,
+        )  # fmt: skip
+        step.requests.append(Place(order.order_id))
 
 
 def _close(trade: Trade, step: TradeStep, *, at_ns: int) -> None:

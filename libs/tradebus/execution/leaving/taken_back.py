@@ -14,8 +14,9 @@ only where that asks for it.
 
 from tradebus.calendar import Contract, protection_band
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.execution.leaving.covering import rounds
 from tradebus.execution.leaving.pricing import Touch
-from tradebus.execution.trade import Trade
+from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.states import OrderState
 
@@ -27,8 +28,8 @@ _AT_ONCE_NS = 2 * NANOSECONDS_PER_SECOND
 
 
 def taken_back(trade: Trade) -> int:
-    """How many orders in a row, the last ones but for what rests, were to close the position and were taken back."""
-    count = 0
+    """How often in a row, at last but for what rests, the position was to be closed and all of that was taken back."""
+    found = list[Order]()
     for order in reversed(trade.orders):
         leaves = order.role is OrderRole.EXIT or order.is_turned
         if leaves and not order.ended:
@@ -37,8 +38,8 @@ def taken_back(trade: Trade) -> int:
             break
         if order.role is OrderRole.EXIT and order.updated_ns - order.placed_ns >= _AT_ONCE_NS:
             break
-        count += 1
-    return count
+        found.append(order)
+    return rounds(trade, found)
 
 
 def exit_terms_now(trade: Trade, *, transaction: Transaction, at_ns: int) -> tuple[OrderType, int | None]:

@@ -13,6 +13,7 @@ beside a stop that may still appear; an order that ends does so once, so nothing
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution.deadlines import is_unanswered
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
+from tradebus.execution.leaving.covering import rest_of
 from tradebus.execution.leaving.taken_back import exit_terms_now
 from tradebus.execution.step import Modify, TradeStep
 from tradebus.execution.trade import Order, Trade
@@ -29,10 +30,10 @@ def turn_stops(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     if not trade.at_broker or others or missing:
         return
     stops = [order for order in trade.all_live(OrderRole.STOP) if _may_turn(order)]
-    left = trade.there_quantity - sum(_rest(one) for one in trade.all_live(OrderRole.STOP) if one not in stops)
+    left = trade.there_quantity - sum(rest_of(one) for one in trade.all_live(OrderRole.STOP) if one not in stops)
     most = trade.order_quantity_max
     for stop in stops:
-        wanted = left if stop is stops[-1] else min(left, _rest(stop))
+        wanted = left if stop is stops[-1] else min(left, rest_of(stop))
         if wanted <= 0:
             return
         quantity = stop.filled_quantity + wanted
@@ -47,19 +48,6 @@ def ask_again(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> Non
         step.requests.append(Modify(order.order_id, at_ns, order.quantity, previous_trigger_paise=trade.stop_paise))
 
 
-def fitting(trade: Trade) -> list[Order]:
-    """Of what lives and closes the position, the exit and stops that were turned, as many as may all fill whole."""
-    kept, held = list[Order](), trade.there_quantity
-    for order in trade.orders:
-        if order.ended or not (order.role is OrderRole.EXIT or order.is_turned):
-            continue
-        there = held if order.transaction is trade.exit_transaction else -held
-        if _rest(order) <= there:
-            kept.append(order)
-            held -= _rest(order) if order.transaction is trade.exit_transaction else -_rest(order)
-    return kept
-
-
 def _may_turn(stop: Order) -> bool:
     """Whose change was refused once is not asked again: it is cancelled."""
     return not stop.is_turned and stop.state in _RESTS and stop.changes < CHANGES_MAX - CHANGES_KEPT
@@ -72,7 +60,3 @@ def _turn(trade: Trade, stop: Order, step: TradeStep, quantity: int, *, at_ns: i
     stop.trigger_paise = None
     trade.pressed_ns = max(trade.pressed_ns, at_ns)
     step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=before_paise))
-
-
-def _rest(order: Order) -> int:
-    return order.quantity - order.filled_quantity
