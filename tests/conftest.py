@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 from hypothesis import HealthCheck, settings
 from testkit.waiting import WALL_TIMERS
 
@@ -39,6 +40,39 @@ def pytest_xdist_auto_num_workers() -> int | None:
         return None
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return processors + 1
+
+
+# Where tests run processes and wait for them.
+_LONG = tuple(f"tests/{name}/" for name in (
+    "e2e", "integration/cli", "integration/engine", "integration/execution", "integration/strategy",
+    "integration/embedded",
+))  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long begins first, file by file at every worker: each is given a run of neighbours, and a long test
+    that is among the last holds up the end."""
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
+    long = [file for name, file in files.items() if name.startswith(_LONG)]
+    short = [item for name, file in files.items() if not name.startswith(_LONG) for item in file]
+    share = -(-len(short) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in (*(one for file in long[worker::workers] for one in file), *short[worker * share :][:share])
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test sets for the logs ends with it: no logger keeps the level and the format of its first use."""
+    before, configure = structlog.get_config(), structlog.configure
+    monkeypatch.setattr(structlog, "configure", lambda **of: configure(**of | {"cache_logger_on_first_use": False}))
+    yield
+    configure(**before)
 
 
 _number = count(1)

@@ -41,7 +41,7 @@ def test_a_standard_error_that_was_closed_later_takes_no_log_down(monkeypatch):
     monkeypatch.setattr(sys, "stderr", first)
     try:
         configure_logs("test", level="info")
-        log = structlog.get_logger()
+        log = structlog.get_logger().bind()
         log.info("one")
         first.close()
         monkeypatch.setattr(sys, "stderr", second)
