@@ -6,7 +6,7 @@ written together or not at all, and once; a state is only ever replaced by one t
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 from tradebus.contracts.base import Message
@@ -66,7 +66,13 @@ class SessionHeadroom:
     rooms: Sequence[Headroom]
 
     def to_json(self) -> str:
-        return json.dumps([{**asdict(one), "left": one.left, "share": round(one.share, 4)} for one in self.rooms])
+        return json.dumps([
+            {
+                "scope": one.scope, "limit": one.limit, "used": one.used, "most": one.most, "unit": one.unit,
+                "left": one.left, "share": round(one.share, 4),
+            }
+            for one in self.rooms
+        ])  # fmt: skip
 
 
 class RiskBook(Protocol):

@@ -38,6 +38,14 @@ class RiskSession:
     # Just loaded, with positions: its marks end where the saved state says, not where the stream is now.
     is_behind: bool = False
     problem: str = ""  # why its profit cannot be told: no entries while it cannot
+    _held: tuple[RiskState, frozenset[int]] | None = None
+
+    @property
+    def held(self) -> frozenset[int]:
+        """Instruments whose ticks matter to it."""
+        if self._held is None or self._held[0] is not self.state:
+            self._held = self.state, frozenset(held_instruments(self.state))
+        return self._held[1]
 
 
 def account_of(spec: SessionSpec) -> str:
@@ -159,7 +167,7 @@ class RiskSessions:
     def held(self) -> list[int]:
         """Instruments whose ticks matter to any session."""
         if self._held is None:
-            self._held = sorted({number for one in self.alive.values() for number in held_instruments(one.state)})
+            self._held = sorted({number for one in self.alive.values() for number in one.held})
         return self._held
 
     def count(self) -> None:

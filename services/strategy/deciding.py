@@ -69,8 +69,16 @@ class Deciding:
             tick = Tick(ts_event_ns=record[0], price_paise=record[2], volume_cumulative=record[3])
             # The slice's first instant was promised away by the last watermark, so a tick at it counts just after.
             at_ns = max(tick.ts_event_ns, floor_ns)
+            opinions = thought.get(row, ())
             for listener in self._active.on_tick_of(record[8]):
-                await self._ask_on_tick(tick, listener, asked, at_ns=at_ns, thought=thought.get(row, ()))
+                runner = listener.runner
+                if isinstance(runner, SharedRunner) and not opinions:
+                    continue  # nothing was said of this tick
+                if runner.asking.needs_rebuild(tick.ts_event_ns) and not await self._is_ready(
+                    runner, tick.ts_event_ns, self._desks.of(runner), asked
+                ):
+                    continue  # its candles say so
+                self._ask_on_tick(tick, listener, asked, at_ns=at_ns, opinions=opinions)
         return await self.concluding.collect(asked, entry, failed=self._histories.take_failed())
 
     def has_failed(self, session_id: str) -> bool:
@@ -109,24 +117,23 @@ class Deciding:
             place = asked.place_for(listener) if series is None else -1
             asked.errand_to(desk).ask(id(runner), asking, ask, place=place, session=listener.session)
 
-    async def _ask_on_tick(
+    def _ask_on_tick(
         self,
         tick: Tick,
         listener: Listener,
         asked: AskedRound,
         *,
         at_ns: int,
-        thought: Sequence[tuple[Shared, Opinion]],
+        opinions: Sequence[tuple[Shared, Opinion]],
     ) -> None:
+        """`opinions` are what compiled strategies have said of the tick."""
         runner, paused = listener.runner, listener.session.paused
-        desk = self._desks.of(runner)
         if isinstance(runner, SharedRunner):
-            for shared, opinion in thought:
-                if shared is runner.shared and await self._is_ready(runner, tick.ts_event_ns, desk, asked):
+            for shared, opinion in opinions:
+                if shared is runner.shared:
                     asked.here(listener, runner.on_tick_opinion(tick, opinion, ts_event_ns=at_ns, paused=paused))
             return
-        if not await self._is_ready(runner, tick.ts_event_ns, desk, asked):
-            return  # its candles say so
+        desk = self._desks.of(runner)
         if desk is None:
             asked.here(listener, runner.on_tick(tick, ts_event_ns=at_ns, paused=paused))
             return

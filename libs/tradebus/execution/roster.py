@@ -3,7 +3,7 @@
 Invariant: every index names the same trades, and none that has ended.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from tradebus.execution import deadlines
 from tradebus.execution.trade import Trade
@@ -20,13 +20,18 @@ class Roster:
         self.revision = 0  # goes up with every change of any trade
         self._deadlines_ns: dict[str, int] = {}  # of the trades that have one
         self._earliest: tuple[int, int | None] = (-1, None)  # as of a revision, the earliest of them
-        self._holding: set[str] = set()  # trades with a fill
+        self._holding: dict[int, set[str]] = {}  # trades with a fill, by instrument
         self._position_of_tag: dict[str, str] = {}
 
     @property
     def holds_any(self) -> bool:
         """Whether any living trade has been filled."""
         return bool(self._holding)
+
+    @property
+    def held_instruments(self) -> Set[int]:
+        """Those of which any living trade has been filled."""
+        return self._holding.keys()
 
     def is_owner(self, name: str) -> bool:
         """Whether that instance is this one."""
@@ -41,7 +46,7 @@ class Roster:
         self.alive[trade.pos_id] = trade
         self.by_instrument.setdefault(trade.instrument, {})[trade.pos_id] = trade
         if trade.entry_quantity:
-            self._holding.add(trade.pos_id)
+            self._holding.setdefault(trade.instrument, set()).add(trade.pos_id)
         due_ns = deadlines.deadline_ns(trade)
         if due_ns is None:
             self._deadlines_ns.pop(trade.pos_id, None)
@@ -55,9 +60,12 @@ class Roster:
         self.revision += 1
         trade = self.alive.pop(pos_id, None)
         self._deadlines_ns.pop(pos_id, None)
-        self._holding.discard(pos_id)
         if trade is None:
             return
+        holding = self._holding.get(trade.instrument, set())
+        holding.discard(pos_id)
+        if not holding:
+            self._holding.pop(trade.instrument, None)
         for order in trade.orders:
             self._position_of_tag.pop(order.tag, None)
         others = self.by_instrument[trade.instrument]

@@ -9,7 +9,7 @@ Sparse out of dense: for each instrument with a living trade the next tick at wh
 array operations, and only that tick is handled. A batch without living trades costs nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -99,14 +99,12 @@ class Supervision:
         self._last_at_ns: dict[int, int] = {}  # per instrument, of the last tick applied
         # The next tick of an instrument that matters, as of a revision of the roster: where the last walk ended.
         self.looked: dict[int, tuple[int, int | None]] = {}
-        self._watched_revision = -1
-        self._watched_now: Set[int] = frozenset()
 
     def apply(self, ticks: Records, *, end_ns: int) -> Iterator[SupervisionAction]:
         """One batch: everything up to, not including, `end_ns`."""
-        instruments = self._roster.by_instrument
-        if instruments and len(ticks):
-            for instrument in sorted(self._watched(instruments) & set(ticks["instrument"].tolist())):
+        watched = self._watched()
+        if watched and len(ticks):
+            for instrument in sorted(watched & set(ticks["instrument"].tolist())):
                 own = ticks[ticks["instrument"] == instrument]
                 table = columns(own, after_ns=self._last_at_ns.get(instrument, 0))
                 self._last_at_ns[instrument] = int(table.at_ns[-1])
@@ -132,17 +130,10 @@ class Supervision:
         """Open trades."""
         return [trade for trade in self._roster.alive.values() if trade.entry_quantity]
 
-    def _watched(self, instruments: Mapping[int, Mapping[str, Trade]]) -> Set[int]:
+    def _watched(self) -> Set[int]:
         """Instruments whose ticks can matter: all with a living trade where we fill from ticks ourselves, else those
-        with something held. Worked out again only when a trade has changed."""
-        if self._watched_revision != self._roster.revision:
-            self._watched_revision = self._roster.revision
-            self._watched_now = {
-                instrument
-                for instrument, trades in instruments.items()
-                if self._market is not None or any(trade.entry_quantity for trade in trades.values())
-            }
-        return self._watched_now
+        with something held."""
+        return self._roster.held_instruments if self._market is None else self._roster.by_instrument.keys()
 
     def pass_time(self, end_ns: int) -> Iterator[SupervisionAction]:
         """What time alone brings up to, not including, `end_ns`."""

@@ -61,7 +61,7 @@ class Marks:
         await self._catch_up_to(entry, watermark_ns=entry.watermark_ns)
         ticks = select(batch, self._sessions.held) if self._sessions.held else batch[:0]
         for session in list(self._sessions.alive.values()):
-            if session.is_behind or not held_instruments(session.state):
+            if session.is_behind or not session.held:
                 continue  # behind: delivered again, its marks are in the state
             try:
                 await self._mark(session, ticks, watermark_ns=entry.watermark_ns)
@@ -84,7 +84,7 @@ class Marks:
             await self._catch_up([session], stop=lambda entry: (entry.watermark_ns or 0) >= end_ns)
 
     async def _mark(self, session: RiskSession, ticks: Records, *, watermark_ns: int) -> None:
-        held = held_instruments(session.state)
+        held = session.held
         own = ticks if held.issuperset(self._sessions.held) else select(ticks, sorted(held))
         step = on_ticks(session.state, own, self._surroundings.of(session.terms), end_ns=watermark_ns + 1)
         if step.verdicts:

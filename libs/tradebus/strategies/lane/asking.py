@@ -86,7 +86,8 @@ class Asking:
         self._last_close_ns = 0
         self._input_close_ns: dict[Series, int] = {}
         self._failure_told = False
-        self._last_context: Context | None = None  # a value: the same until something in it changes
+        # A value, and the hours it was made with: the same until something in it changes.
+        self._last_context: tuple[Context, Hours] | None = None
 
     def needs_rebuild(self, ts_open_ns: int) -> bool:
         """Whether a candle or tick of this instant belongs to another day than the state."""
@@ -187,16 +188,14 @@ class Asking:
         legs = self._legs.held(ts_ns) if self._legs is not None else ()
         if self._seen is not None and not warming_up:
             return self._shown(ts_ns, position, hours, legs)
-        last = self._last_context
-        if (
-            last is not None and last.position is position and last.warming_up is warming_up and last.legs == legs
-            and last.session_open_ns == hours.open_ns and last.session_close_ns == hours.close_ns
-        ):  # fmt: skip
-            return last
-        self._last_context = Context(
-            self.source.key.symbol, position, hours.open_ns, hours.close_ns, None, warming_up, legs=legs
-        )  # fmt: skip
-        return self._last_context
+        if self._last_context is not None:
+            last, last_hours = self._last_context
+            seen_alike = last.position is position and last.legs == legs
+            if seen_alike and last_hours is hours and last.warming_up is warming_up:
+                return last
+        context = Context(self.source.key.symbol, position, hours.open_ns, hours.close_ns, None, warming_up, legs=legs)
+        self._last_context = context, hours
+        return context
 
     def _shown(self, ts_ns: int, position: Position | None, hours: Hours, legs: tuple[HeldLeg, ...]) -> Context:
         assert self._seen is not None

@@ -105,6 +105,8 @@ class Runner:
             raise
         except BaseException as error:  # noqa: BLE001 -- the user's code may raise anything; the service lives on
             return self.asking.raised(ask, error_text(error), failure=trace_of(error))
+        if answer is None and isinstance(ask.event, Tick):
+            return None  # nearly all that ticks are answered with
         return self.asking.settled(ask, answer, paused=paused)
 
     def _answer(self, ask: Ask) -> Any:

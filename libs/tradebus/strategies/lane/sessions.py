@@ -8,6 +8,7 @@ in the spec), whatever the order in which the sessions were added.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
@@ -249,7 +250,7 @@ def _asking(
         source,
         info,
         hours=SessionHours(own),
-        position_at=lambda ts_ns: book.at(key, ts_ns),
+        position_at=partial(book.at, key),
         inputs=resolve(
             info.needs,
             own,
