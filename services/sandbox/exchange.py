@@ -26,6 +26,7 @@ from services.sandbox.ports import (
     Greeks,
     NewOrder,
     Reading,
+    RequiredMargins,
     SandboxHolding,
     SandboxInstrument,
     SandboxMargins,
@@ -207,8 +208,8 @@ class SandboxExchange:
     def margins(self, account: str) -> SandboxMargins:
         return self._views.margins(self.floor.account(account))
 
-    def required_margin_paise(self, orders: Sequence[NewOrder]) -> Sequence[int]:
-        return tuple(self._views.required(order) for order in orders)
+    def required_margins(self, orders: Sequence[NewOrder]) -> RequiredMargins:
+        return self._views.required(orders)
 
     def set_cash(self, account: str, paise: int) -> None:
         """An account's settled cash, for tests and the admin address."""

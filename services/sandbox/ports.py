@@ -255,6 +255,18 @@ class TokenProblem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RequiredMargins:
+    """Of orders, each by itself, and what all of them together need less than that."""
+
+    alone_paise: tuple[int, ...]
+    benefit_paise: int
+
+    @property
+    def together_paise(self) -> int:
+        return sum(self.alone_paise) - self.benefit_paise
+
+
+@dataclass(frozen=True, slots=True)
 class Greeks:
     """Of one option, from the same model that prices it. `implied_volatility` is a fraction."""
 
@@ -354,8 +366,8 @@ class Exchange(Protocol):
 
     def margins(self, account: str) -> SandboxMargins: ...
 
-    def required_margin_paise(self, orders: Sequence[NewOrder]) -> Sequence[int]:
-        """Per order, as if it were alone."""
+    def required_margins(self, orders: Sequence[NewOrder]) -> RequiredMargins:
+        """As if nothing else were held."""
 
     # reference data
     def history(self, instrument: int, *, timeframe_seconds: int, from_ns: int, to_ns: int) -> Records:

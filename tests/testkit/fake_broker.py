@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
+from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition, SessionState
 from tradebus.brokers.audit.server_clock import ClockOffset
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import BrokerError, NoAnswer
@@ -178,6 +178,12 @@ class FakeAccount:
             raise UNREACHABLE
         return self.broker.margins
 
+    async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
+        self.broker.baskets.append(orders)
+        if self.broker.basket_margin_paise is None:
+            raise UNREACHABLE
+        return self.broker.basket_margin_paise
+
     async def positions(self) -> Sequence[NetPosition]:
         return self.broker.book.positions()
 
@@ -311,6 +317,8 @@ class FakeBroker:
         self.offset: ClockOffset | None = ClockOffset(-1, 1)
         self.addresses: Sequence[str] | None = None
         self.margins: AccountMargins | None = AccountMargins(10**12, 0)  # None: they cannot be read
+        self.basket_margin_paise: int | None = None  # None: it cannot be read
+        self.baskets: list[Sequence[BasketOrder]] = []  # as they were asked for
         self.margins_asked = self.bands_asked = 0
         self.bands: dict[str, PriceBand] | None = {}  # by symbol; None: they cannot be read
         self.reference, self.account, self.session = FakeReference(self), FakeAccount(self), FakeSession()

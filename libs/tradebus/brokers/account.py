@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from tradebus.brokers.reference import ListedInstrument
+from tradebus.contracts.orders import Transaction
+from tradebus.trading.orders import Product
+
 # Brings the access token that is stored by now, for a call that was refused with the old one.
 Refresh = Callable[[], Awaitable[str]]
 
@@ -15,6 +19,17 @@ class AccountMargins:
 
     available_paise: int
     used_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class BasketOrder:
+    """An order whose margin is asked for and that is not placed. `price_paise` is its limit."""
+
+    listing: ListedInstrument
+    transaction: Transaction
+    quantity: int
+    price_paise: int
+    product: Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,9 @@ class BrokerAccount(Protocol):
     """Raises BrokerError, and nothing else, for what broker or network may do."""
 
     async def margins(self) -> AccountMargins: ...
+
+    async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
+        """What these orders need together once all are filled, hedges counted; what the account holds is left out."""
 
     async def positions(self) -> Sequence[NetPosition]: ...
 

@@ -45,6 +45,7 @@ def order_request(trade: Trade, order: Order) -> OrderRequest:
         market_protection_pct=protection_pct(trade, order) if protected else None,
         role=OrderRole.EXIT if order.is_turned else order.role,
         contract=trade.contract,
+        group_id=trade.group_id if order.role is OrderRole.ENTRY else None,
     )
 
 

@@ -80,6 +80,7 @@ class OrderRequest:
     product: Product = Product.INTRADAY
     role: OrderRole = OrderRole.EXIT
     contract: Contract | None = None
+    group_id: str | None = None  # of the entry of a leg
 
     def proposed(self) -> ProposedOrder:
         """As the order rules read it."""

@@ -9,8 +9,8 @@ from datetime import date
 
 import structlog
 
-from services.execution.accounts.entry_bands import EntryBands
-from services.execution.accounts.entry_margin import EntryMargin
+from services.execution.accounts.entering.entry_bands import EntryBands
+from services.execution.accounts.entering.entry_margin import EntryMargin
 from services.execution.accounts.fence import ClosingFence
 from services.execution.accounts.listed import BrokerNames
 from services.execution.books import Books
@@ -52,7 +52,7 @@ class TradingAccount:
         self.whose = broker.session.account  # as the broker calls it; "" where it was not asked
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.margin = EntryMargin(
-            broker.account, name=self.name, max_age_seconds=margin_max_age_seconds, timers=timers
+            broker.account, listed.get, name=self.name, max_age_seconds=margin_max_age_seconds, timers=timers
         )  # fmt: skip
         self.bands = EntryBands(broker.reference, listed.get, name=self.name, timers=timers)
         self.sessions: dict[str, SessionSpec] = {}

@@ -9,7 +9,7 @@ from testkit.execution_brokers import PRICE, approval
 from testkit.fake_broker import UNREACHABLE, FakeBroker, weeklies
 from testkit.simulated import passes
 
-from services.execution.accounts.entry_bands import EntryBands
+from services.execution.accounts.entering.entry_bands import EntryBands
 from tradebus.brokers.reference import ListedInstrument, PriceBand
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.kernel.timers import SimulatedTimers

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from testkit.broker_life import opened, trading
 from testkit.contracts import contract
 from testkit.execution_brokers import PRICE, approval
-from testkit.fake_broker import UNREACHABLE, FakeBroker
+from testkit.fake_broker import MASTER, UNREACHABLE, FakeBroker
 
-from services.execution.accounts.entry_margin import EntryMargin
+from services.execution.accounts.entering.entry_margin import EntryMargin
 from tradebus.brokers.account import AccountMargins
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
@@ -46,8 +46,14 @@ def request(number: int, quantity: int = 1) -> OrderRequest:
     )  # fmt: skip
 
 
+def made(account: Account, timers: SimulatedTimers, *, max_age_seconds: float) -> EntryMargin:
+    return EntryMargin(
+        account, lambda _: MASTER[0], name="kite:mine", max_age_seconds=max_age_seconds, timers=timers,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
 def margin_of(account: Account, timers: SimulatedTimers) -> EntryMargin:
-    return EntryMargin(account, name="kite:mine", max_age_seconds=60, timers=timers)  # type: ignore[arg-type]
+    return made(account, timers, max_age_seconds=60)
 
 
 def later(timers: SimulatedTimers, seconds: float) -> None:
@@ -77,7 +83,7 @@ async def test_a_request_without_an_answer_is_in_no_figure_before_it_can_have_ar
     outcome: Outcome | None, seconds: float, is_in: bool
 ) -> None:
     account, timers = Account(EACH), SimulatedTimers()
-    margin = EntryMargin(account, name="kite:mine", max_age_seconds=15, timers=timers)  # type: ignore[arg-type]
+    margin = made(account, timers, max_age_seconds=15)
     assert await margin.reserve(request(1)) is None
     margin.answered(request(1), outcome)
     later(timers, seconds)

@@ -243,7 +243,7 @@ def test_a_position_can_become_another_product_and_back(shared):
 def test_required_margin_is_per_order_as_if_alone(shared):
     one = future(shared)
     orders = [order_of(one, BUY, 1), order_of(one, SELL, 2), order_of(at(shared, "NSE:INFY"), BUY, 100)]
-    found = shared.required_margin_paise(orders)
+    found = shared.required_margins(orders).alone_paise
     assert found[1] == 2 * found[0]
     assert found[2] == pytest.approx(0.2 * 100 * last(shared, at(shared, "NSE:INFY")), rel=0.05)
 

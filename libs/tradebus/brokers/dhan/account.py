@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
+from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere
 from tradebus.brokers.dhan.fields import Row, mapping_of, paise, paise_or_none, rows_of, text, text_or_none, whole
+from tradebus.brokers.dhan.words import PRODUCT_WORDS
 
 
 class DhanAccount:
@@ -19,6 +20,19 @@ class DhanAccount:
         return AccountMargins(
             available_paise=paise("funds", row, name), used_paise=paise("funds", row, "utilizedAmount")
         )
+
+    async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
+        """Dhan's calculator for several orders."""
+        scrips = [
+            {
+                "exchangeSegment": one.listing.broker_segment, "transactionType": one.transaction.value,
+                "quantity": one.quantity, "productType": PRODUCT_WORDS[one.product], "securityId": one.listing.token,
+                "price": one.price_paise / 100, "triggerPrice": 0.0,
+            }
+            for one in orders
+        ]  # fmt: skip
+        body = await self._client.read("basket margin", lambda sdk: sdk.margin_calculator_multi(scrips))
+        return paise("basket margin", mapping_of("basket margin", body), "total_margin")
 
     async def positions(self) -> Sequence[NetPosition]:
         """The day's, closed ones included."""

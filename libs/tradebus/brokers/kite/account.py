@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
+from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition
 from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
 from tradebus.brokers.errors import Malformed
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.replies import identity, optional_text
 from tradebus.brokers.kite.settings import BROKER
+from tradebus.brokers.kite.tickets import margin_ticket
 
 T = TypeVar("T")
 
@@ -21,22 +22,29 @@ class KiteAccount:
 
     async def margins(self) -> AccountMargins:
         """`net` is what may be traded with, collateral included; `debits` is all that is used."""
-        return await self._read("margins", "user.margins", _margins)
+        return await self._read("margins", lambda sdk: get(sdk, "user.margins"), _margins)
+
+    async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
+        """Kite's basket calculator: `final` is with the benefit of hedges."""
+        tickets = [margin_ticket(one) for one in orders]
+        return await self._read(
+            "basket margin", lambda sdk: sdk.basket_order_margins(tickets, consider_positions=False), _basket_paise
+        )
 
     async def positions(self) -> Sequence[NetPosition]:
         """Kite's net list, closed positions of the day included (quantity 0)."""
-        return await self._read("positions", "portfolio.positions", _positions)
+        return await self._read("positions", lambda sdk: get(sdk, "portfolio.positions"), _positions)
 
     async def holdings(self) -> Sequence[BrokerHolding]:
         """What was bought yesterday and is not delivered yet (T1) counts."""
-        return await self._read("holdings", "portfolio.holdings", _holdings)
+        return await self._read("holdings", lambda sdk: get(sdk, "portfolio.holdings"), _holdings)
 
     async def registered_addresses(self) -> Sequence[str] | None:
         """Kite shows them on the page of the app, not to the app."""
         return None
 
-    async def _read(self, what: str, route: str, interpret: Callable[[Any], T]) -> T:
-        data = await self._client.read(what, lambda sdk: get(sdk, route))
+    async def _read(self, what: str, use: Callable[[Any], Any], interpret: Callable[[Any], T]) -> T:
+        data = await self._client.read(what, use)
         try:
             return interpret(data)
         except Unreadable as error:
@@ -49,6 +57,10 @@ def _margins(data: object) -> AccountMargins:
         available_paise=paise(equity, "net"),
         used_paise=paise(row_of(equity.get("utilised"), what="utilised"), "debits"),
     )
+
+
+def _basket_paise(data: object) -> int:
+    return paise(row_of(row_of(data, what="basket margin").get("final"), what="final"), "total")
 
 
 def _positions(data: object) -> list[NetPosition]:

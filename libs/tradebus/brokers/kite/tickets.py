@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from tradebus.brokers.account import BasketOrder
 from tradebus.brokers.kite.reference_words import TRADED_SEGMENTS
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import OrderType
@@ -40,6 +41,15 @@ def order_ticket(request: OrderRequest, listing: ListedInstrument, *, variety: s
     if request.order_type in _PROTECTED:
         ticket["market_protection"] = _protection(request.market_protection_pct)
     return ticket
+
+
+def margin_ticket(order: BasketOrder) -> dict[str, Any]:
+    """An order of a margin calculation."""
+    return {
+        "exchange": order.listing.broker_segment, "tradingsymbol": order.listing.symbol, "variety": "regular",
+        "transaction_type": order.transaction.value, "product": _PRODUCTS[order.product], "order_type": "LIMIT",
+        "quantity": order.quantity, "price": float(_rupees(order.price_paise, "price")), "trigger_price": 0,
+    }  # fmt: skip
 
 
 def change_ticket(change: OrderModification) -> dict[str, Any]:

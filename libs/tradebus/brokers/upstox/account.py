@@ -1,12 +1,13 @@
 """Money, positions and holdings of an Upstox account. Equity and derivatives; commodities have a purse of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition
+from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition
 from tradebus.brokers.common.replies.rows import Row, paise, row_of, rows_of, text, whole
-from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
+from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, UpstoxSdk
 from tradebus.brokers.upstox.replies import optional_text
-from tradebus.brokers.upstox.words import segment_of
+from tradebus.brokers.upstox.words import PRODUCTS, segment_of
 
 
 class UpstoxAccount:
@@ -19,6 +20,23 @@ class UpstoxAccount:
     async def margins(self) -> AccountMargins:
         return await self._client.read_as(
             "margins", lambda sdk, raw: sdk.api("UserApi").get_user_fund_margin(API_VERSION, **raw), _margins
+        )
+
+    async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
+        """Upstox's margin of several orders; `final_margin` is with the benefit of hedges."""
+
+        def asked(sdk: UpstoxSdk, raw: Mapping[str, Any]) -> Any:
+            instruments = [
+                sdk.model(
+                    "Instrument", instrument_key=one.listing.token, quantity=one.quantity,
+                    product=PRODUCTS[one.product], transaction_type=one.transaction.value, price=one.price_paise / 100,
+                )
+                for one in orders
+            ]  # fmt: skip
+            return sdk.api("ChargeApi").post_margin(sdk.model("MarginRequest", instruments=instruments), **raw)
+
+        return await self._client.read_as(
+            "basket margin", asked, lambda data: paise(row_of(data, what="basket margin"), "final_margin")
         )
 
     async def positions(self) -> Sequence[NetPosition]:

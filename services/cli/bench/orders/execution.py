@@ -13,7 +13,7 @@ from pydantic import Field
 from services.cli.bench.orders.broker import RestingLine
 from services.execution.bootstrap import build as build_execution
 from services.execution.settings import ExecutionSettings
-from tradebus.brokers.account import AccountMargins, BrokerHolding, NetPosition, SessionState
+from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition, SessionState
 from tradebus.brokers.credentials import Credential
 from tradebus.brokers.errors import NoAnswer
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, MarketFeed
@@ -89,6 +89,9 @@ class RestingAccount:
 
     async def margins(self) -> AccountMargins:
         return AccountMargins(10**12, 0)
+
+    async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
+        return sum(one.quantity * one.price_paise for one in orders)
 
     async def positions(self) -> Sequence[NetPosition]:
         return []

@@ -8,8 +8,10 @@ from services.cli.drill.exchange.desk_orders import DeskOrders, fills_of, line_o
 from services.cli.drill.exchange.market import listed
 from services.cli.drill.exchange.network import BrokerNetwork
 from services.cli.drill.simulation.process import SimulatedProcess
+from services.sandbox.ports import NewOrder
 from tradebus.brokers.account import (
     AccountMargins,
+    BasketOrder,
     BrokerAccount,
     BrokerHolding,
     LoginSession,
@@ -25,6 +27,7 @@ from tradebus.brokers.feed import FeedEvent, FeedEventKind, MarketFeed, OrderUpd
 from tradebus.brokers.ports import OrderGateway
 from tradebus.brokers.reference import ListedInstrument, OptionChain, PriceBand, ReferenceData
 from tradebus.brokers.registry import Broker, Known
+from tradebus.contracts.orders import OrderType
 from tradebus.contracts.records import Records
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
@@ -100,6 +103,18 @@ class DeskAccount:
         account, exchange = self._calls.account, self._calls.exchange
         found = await self._calls.read("margins", lambda: exchange.margins(account))
         return AccountMargins(found.available_paise, found.used_paise)
+
+    async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
+        exchange = self._calls.exchange
+        places = {str(one.exchange_token): one.index for one in exchange.instruments}
+        asked = [
+            NewOrder(
+                instrument=places[one.listing.token], transaction=one.transaction, order_type=OrderType.LIMIT,
+                product=one.product, quantity=one.quantity, price_paise=one.price_paise,
+            )
+            for one in orders
+        ]  # fmt: skip
+        return await self._calls.read("basket margin", lambda: exchange.required_margins(asked).together_paise)
 
     async def registered_addresses(self) -> Sequence[str] | None:
         return None

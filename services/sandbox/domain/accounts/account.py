@@ -6,9 +6,11 @@ before never makes `available` negative unless a position was closed at a loss.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from services.sandbox.domain.accounts.hedges import HedgedSet, OptionLeg, hedge_benefit_paise
 from services.sandbox.domain.orders.order import WorkingOrder
 from tradebus.trading.orders import Product
 
@@ -76,7 +78,34 @@ class Rates:
     short_fixed_paise: int
 
 
-RatesOf = Callable[[int, Product], Rates]
+class MarginTerms(Protocol):
+    """What instruments need, and what hedges what. See `margin.MarginRates`."""
+
+    def rates(self, instrument: int, product: Product) -> Rates: ...
+
+    def hedged_set(self, instrument: int, product: Product) -> HedgedSet | None: ...
+
+    def leg(self, instrument: int, *, bought: int, sold: int, sold_paise: int) -> OptionLeg: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MarginNeed:
+    """Of one instrument and product: what its long and its short side could come to need, in paise, the units that are
+    held whatever is filled, and those that are or may be sold short."""
+
+    long_paise: int
+    short_paise: int
+    held_units: int
+    short_units: int
+
+    @property
+    def paise(self) -> int:
+        return max(self.long_paise, self.short_paise)
+
+    @property
+    def counted_short_paise(self) -> int:
+        """What of the short side is in it."""
+        return self.short_paise if self.short_paise >= self.long_paise else 0
 
 
 @dataclass(slots=True)
@@ -121,16 +150,17 @@ class ClientAccount:
         """What there is for positions and orders, those that are in use included."""
         return self.cash_paise + self.realised_paise() - self.tax_paise
 
-    def used_paise(self, rates_of: RatesOf, extra: Iterable[WorkingOrder] = ()) -> int:
-        """What positions and open orders need, with `extra` orders as if they were open."""
+    def used_paise(self, margins: MarginTerms, extra: Iterable[WorkingOrder] = ()) -> int:
+        """What positions and open orders need, with `extra` orders as if they were open. What is held and not about to
+        be sold hedges; what is still to be bought does not."""
         waiting: dict[Key, list[WorkingOrder]] = {}
         for order in (*self.open_orders.values(), *extra):
             waiting.setdefault((order.request.instrument, order.request.product), []).append(order)
         keys = {key for key, position in self.positions.items() if position.quantity} | waiting.keys()
-        return sum(self._used_of(key, waiting.get(key, ()), rates_of(*key)) for key in keys)
+        needs = {key: self._need_of(key, waiting.get(key, ()), margins.rates(*key)) for key in keys}
+        return sum(need.paise for need in needs.values()) - _hedged_paise(needs, margins)
 
-    def _used_of(self, key: Key, waiting: Iterable[WorkingOrder], rates: Rates) -> int:
-        """The larger of what the long and the short side could come to need."""
+    def _need_of(self, key: Key, waiting: Iterable[WorkingOrder], rates: Rates) -> MarginNeed:
         position = self.positions.get(key)
         quantity = position.quantity if position else 0
         long_need = 0
@@ -153,7 +183,22 @@ class ClientAccount:
         short_need = rates.short_fixed_paise * short_units
         if key[1] is Product.DELIVERY:
             short_need = 0  # sold out of holdings
-        return max(long_need, short_need)
+        return MarginNeed(long_need, short_need, sold_from, short_units)
+
+
+def _hedged_paise(needs: Mapping[Key, MarginNeed], margins: MarginTerms) -> int:
+    """What hedges take off."""
+    if not any(need.short_units for need in needs.values()):
+        return 0
+    sets: dict[HedgedSet, list[OptionLeg]] = {}
+    for key, need in needs.items():
+        hedged = margins.hedged_set(*key)
+        if hedged is not None:
+            leg = margins.leg(
+                key[0], bought=need.held_units, sold=need.short_units, sold_paise=need.counted_short_paise
+            )
+            sets.setdefault(hedged, []).append(leg)
+    return sum(map(hedge_benefit_paise, sets.values()))
 
 
 def _share(share: float, value_paise: int) -> int:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from services.sandbox.domain.accounts.account import ClientAccount
+from services.sandbox.domain.accounts.hedges import HedgedSet, OptionLeg, hedge_benefit_paise
 from services.sandbox.domain.accounts.margin import MarginRates
 from services.sandbox.domain.instruments.shape import ListingKind, kind_of
 from services.sandbox.ports import (
     NewOrder,
     Refusal,
+    RequiredMargins,
     SandboxHolding,
     SandboxInstrument,
     SandboxMargins,
@@ -65,7 +67,7 @@ class Views:
         return tuple(found)
 
     def margins(self, account: ClientAccount) -> SandboxMargins:
-        used, realised = account.used_paise(self._margins.rates), account.realised_paise()
+        used, realised = account.used_paise(self._margins), account.realised_paise()
         unrealised = sum(
             one.quantity * int(self._quotes["price_paise"][instrument]) - one.cost_paise
             for (instrument, _), one in account.positions.items()
@@ -75,7 +77,11 @@ class Views:
             realised_paise=realised, unrealised_paise=unrealised,
         )  # fmt: skip
 
-    def required(self, order: NewOrder) -> int:
+    def required(self, orders: Sequence[NewOrder]) -> RequiredMargins:
+        """Each alone and all together, nothing else held. Raises Refusal for what is not listed."""
+        return RequiredMargins(tuple(self._required(order) for order in orders), self._benefit(orders))
+
+    def _required(self, order: NewOrder) -> int:
         """Margin of the order alone. Raises Refusal for what is not listed."""
         if not 0 <= order.instrument < len(self._instruments):
             raise Refusal(Why.UNKNOWN_INSTRUMENT, f"there is no instrument {order.instrument}")
@@ -85,6 +91,20 @@ class Views:
             return 0 if held else rates.short_fixed_paise * order.quantity
         value = order.quantity * (self._limit(order) or int(self._quotes["price_paise"][order.instrument]))
         return int(np.ceil(rates.long_share * value)) + rates.long_fixed_paise * order.quantity
+
+    def _benefit(self, orders: Sequence[NewOrder]) -> int:
+        sets: dict[HedgedSet, list[OptionLeg]] = {}
+        for order in orders:
+            hedged = self._margins.hedged_set(order.instrument, order.product)
+            if hedged is None:
+                continue
+            sells = order.transaction is Transaction.SELL
+            leg = self._margins.leg(
+                order.instrument, bought=0 if sells else order.quantity, sold=order.quantity if sells else 0,
+                sold_paise=self._required(order) if sells else 0,
+            )  # fmt: skip
+            sets.setdefault(hedged, []).append(leg)
+        return sum(map(hedge_benefit_paise, sets.values()))
 
     def convert(
         self, account: ClientAccount, instrument: int, *, from_product: Product, to_product: Product, quantity: int
@@ -105,11 +125,11 @@ class Views:
         if to_product is Product.DELIVERY and change < 0:
             raise Refusal(Why.NOT_ALLOWED, "a short position cannot be converted to delivery")
         price = abs(source.cost_paise) // abs(source.quantity)
-        before = (source.realised_paise, account.used_paise(self._margins.rates))
+        before = (source.realised_paise, account.used_paise(self._margins))
         source.move(-change, price)
         target.move(change, price)
-        missing = account.used_paise(self._margins.rates) - account.funds_paise()
-        if missing > 0 and account.used_paise(self._margins.rates) > before[1]:
+        missing = account.used_paise(self._margins) - account.funds_paise()
+        if missing > 0 and account.used_paise(self._margins) > before[1]:
             target.move(-change, price)
             source.move(change, price)
             raise Refusal(Why.MARGIN, f"insufficient funds to convert: {missing / 100:.2f} more are needed")

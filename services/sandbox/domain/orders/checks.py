@@ -88,8 +88,8 @@ class Checks:
                 text = f"{order.remaining} {instrument.symbol} cannot be sold for delivery: {have} are held"
                 return Why.HOLDINGS, text
         already = order.order_id in account.open_orders
-        before = account.used_paise(self._margins.rates)
-        used = before if already else account.used_paise(self._margins.rates, (order,))
+        before = account.used_paise(self._margins)
+        used = before if already else account.used_paise(self._margins, (order,))
         available = account.funds_paise() - used
         if available < 0 and (already or used > before):
             text = f"insufficient funds: {-available / 100:.2f} more are needed"

@@ -79,7 +79,7 @@ async def fund_limit(caller: AuthorisedCaller) -> Row:
 @router.post("/margincalculator")
 async def margin(caller: AuthorisedCaller, body: Body) -> Row:
     instrument, order = _priced_order(caller, body)
-    total = caller.exchange.required_margin_paise([order])[0]
+    total = caller.exchange.required_margins([order]).together_paise
     available = caller.exchange.margins(caller.account).available_paise
     value = order.price_paise * order.quantity
     derivative = instrument.key.is_derivative
@@ -97,21 +97,22 @@ async def margin(caller: AuthorisedCaller, body: Body) -> Row:
 
 @router.post("/margincalculator/multi")
 async def margin_of_several(caller: AuthorisedCaller, body: Body) -> Row:
-    """The sum of each alone: the sandbox knows no hedge benefit."""
+    """Of the orders together; what is held counts for nothing, whatever `includePosition` says."""
     listed = body.items("scripList") if body.has("scripList") else body.items("scripts")
     pairs = [_priced_order(caller, Fields(each)) for each in listed]
-    margins = caller.exchange.required_margin_paise([order for _, order in pairs])
-    derivative = sum(paise for (one, _), paise in zip(pairs, margins, strict=True) if one.key.is_derivative)
-    total = sum(margins)
+    margins = caller.exchange.required_margins([order for _, order in pairs])
+    equity = sum(paise for (one, _), paise in zip(pairs, margins.alone_paise, strict=True) if not one.key.is_derivative)
+    total, benefit = margins.together_paise, margins.benefit_paise
+    derivative = total - equity
     return {
         "total_margin": f"{rupees(total):.2f}",
         "span_margin": f"{rupees(derivative):.2f}",
         "exposure_margin": "0.00",
-        "equity_margin": f"{rupees(total - derivative):.2f}",
+        "equity_margin": f"{rupees(equity):.2f}",
         "fo_margin": f"{rupees(derivative):.2f}",
         "commodity_margin": "0.00",
         "currency": "INR",
-        "hedge_benefit": "",
+        "hedge_benefit": f"{rupees(benefit):.2f}" if benefit else "",
     }
 
 

@@ -31,12 +31,11 @@ def margin_routes(exchange: Exchange, authorise: Authorise) -> APIRouter:
         authorise(request)
         orders = _asked(exchange, await json_list_of(request))
         rows = _margin_rows(exchange, orders)
-        needed = exchange.required_margin_paise(orders)
+        needed = exchange.required_margins(orders)
         charges = [_charges(exchange, order) for order in orders]
-        # The sandbox gives no benefit for hedged legs: a basket needs what its orders need one by one.
-        total = _margin_row("", "", "", sum(needed), Charges(), derivative=True)
         return success({
-            "initial": total, "final": total, "orders": rows,
+            "initial": _margin_row("", "", "", sum(needed.alone_paise), Charges(), derivative=True),
+            "final": _margin_row("", "", "", needed.together_paise, Charges(), derivative=True), "orders": rows,
             "charges": _charge_row(_sum(charges)),
         })  # fmt: skip
 
@@ -55,7 +54,7 @@ def _asked(exchange: Exchange, fields: Sequence[Fields]) -> list[NewOrder]:
 
 def _margin_rows(exchange: Exchange, orders: Sequence[NewOrder]) -> list[Row]:
     rows = []
-    for order, needed_paise in zip(orders, exchange.required_margin_paise(orders), strict=True):
+    for order, needed_paise in zip(orders, exchange.required_margins(orders).alone_paise, strict=True):
         instrument = exchange.instruments[order.instrument]
         rows.append(_margin_row(
             "equity", instrument.symbol, exchange_of(instrument.key), needed_paise, _charges(exchange, order),

@@ -105,9 +105,9 @@ async def margin(call: Caller) -> object:
     if len(items) > _MARGIN_ITEMS_MAX:
         raise invalid("instruments", len(items), f"at most {_MARGIN_ITEMS_MAX} instruments", code="UDAPI1104")
     orders = [_order_for_margin(call, item) for item in items]
-    needed = call.face.exchange.required_margin_paise(orders)
+    needed = call.face.exchange.required_margins(orders)
     rows = []
-    for order, paise in zip(orders, needed, strict=True):
+    for order, paise in zip(orders, needed.alone_paise, strict=True):
         derivative = call.face.exchange.instruments[order.instrument].key.is_derivative
         rows.append(
             {
@@ -116,8 +116,8 @@ async def margin(call: Caller) -> object:
                 "additional_margin": 0.0, "total_margin": rupees(paise), "tender_margin": 0.0,
             }
         )  # fmt: skip
-    total = rupees(sum(needed))
-    return success({"margins": rows, "required_margin": total, "final_margin": total})
+    total, final = rupees(sum(needed.alone_paise)), rupees(needed.together_paise)
+    return success({"margins": rows, "required_margin": total, "final_margin": final})
 
 
 def _order_for_margin(call: Caller, item: fields.Fields) -> NewOrder:

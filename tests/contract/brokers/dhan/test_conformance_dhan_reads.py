@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import requests
 from dhanhq._security import Security
+from testkit.baskets import listed, spread_orders, together_paise
 from testkit.dhan_hands import code, data
 from testkit.dhan_market import Desk, bought
 
@@ -330,3 +331,19 @@ def test_the_weeklies_that_dhan_gives_one_name_are_followed_each_by_its_key(one_
         master.resolve([like.symbol], now_ns=now_ns)
     quotes = market.run(one_desk.adapter.reference.quotes([one.listing for one in resolved]))
     assert quotes["price_paise"].tolist() == [market.touch(each).last for each in of_one_name]
+
+
+def test_a_hedged_basket_needs_less_than_its_orders(one_desk: Desk) -> None:
+    box, account = one_desk.market.box, one_desk.adapter.account
+    orders = spread_orders(box, lambda one: listed(one, token=str(one.exchange_token), broker_segment="NSE_FNO"))
+    scrips = [
+        {
+            "exchangeSegment": "NSE_FNO", "transactionType": one.transaction.value, "quantity": one.quantity,
+            "productType": "MARGIN", "securityId": one.listing.token, "price": one.price_paise / 100,
+        }
+        for one in orders
+    ]  # fmt: skip
+    row, (alone, together) = data(one_desk.sdk.dhan.margin_calculator_multi(scrips)), together_paise(box, orders)
+    assert round(float(row["total_margin"]) * 100) == together < alone
+    assert round(float(row["hedge_benefit"]) * 100) == alone - together
+    assert one_desk.market.run(account.basket_margin_paise(orders)) == together

@@ -7,6 +7,7 @@ import pytest
 import requests
 from kiteconnect import KiteConnect
 from kiteconnect import exceptions as kite_errors
+from testkit.baskets import listed, spread_orders, together_paise
 from testkit.kite_desk import BUY, FUTURE, HANDS, SELL, SHARE, KiteDesk
 from testkit.kite_hands import API_KEY, AdapterHand, SdkHand
 
@@ -249,3 +250,23 @@ def test_a_position_of_one_account_is_nothing_to_another(desk: KiteDesk) -> None
     mine = desk.sdk.kite.orders()[0]["order_id"]
     with pytest.raises(kite_errors.OrderException):
         other.kite.order_history(mine)
+
+
+def test_a_hedged_basket_needs_less_than_its_orders(desk: KiteDesk) -> None:
+    orders = spread_orders(
+        desk.box, lambda one: listed(one, token=str(one.kite_token), broker_segment=one.key.segment.value)
+    )
+    basket = desk.sdk.kite.basket_order_margins(
+        [
+            {
+                "exchange": "NFO", "tradingsymbol": one.listing.symbol, "transaction_type": one.transaction.value,
+                "variety": "regular", "product": "NRML", "order_type": "LIMIT", "quantity": one.quantity,
+                "price": one.price_paise / 100, "trigger_price": 0,
+            }
+            for one in orders
+        ],
+        consider_positions=False,
+    )  # fmt: skip
+    alone, together = together_paise(desk.box, orders)
+    assert (round(basket["initial"]["total"] * 100), round(basket["final"]["total"] * 100)) == (alone, together)
+    assert desk.adapter.run(desk.adapter.account.basket_margin_paise(orders)) == together < alone

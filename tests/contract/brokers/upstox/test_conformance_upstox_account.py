@@ -2,8 +2,9 @@
 
 import pytest
 import upstox_client
+from testkit.baskets import spread_orders, together_paise
 from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL, Desk
-from testkit.upstox_hands import VERSION
+from testkit.upstox_hands import VERSION, listing_of
 from upstox_client.rest import ApiException
 
 from tradebus.contracts.orders import Transaction
@@ -252,3 +253,20 @@ def test_the_kill_switch_is_thrown_and_shown(desk: Desk) -> None:
 def test_the_funds_of_the_third_api_are_the_same_money(desk: Desk) -> None:
     theirs = users(desk).get_user_fund_margin_v3().data
     assert round(theirs.available_to_trade.total * 100) == desk.loop(desk.ours.account.margins()).available_paise
+
+
+def test_a_hedged_basket_needs_less_than_its_orders(desk: Desk) -> None:
+    orders = spread_orders(desk.box, listing_of)
+    request = upstox_client.MarginRequest(
+        instruments=[
+            upstox_client.Instrument(
+                instrument_key=one.listing.token, quantity=one.quantity, product="D",
+                transaction_type=one.transaction.value, price=one.price_paise / 100,
+            )
+            for one in orders
+        ]
+    )  # fmt: skip
+    theirs = upstox_client.ChargeApi(desk.sdk.client).post_margin(request).data
+    alone, together = together_paise(desk.box, orders)
+    assert (round(theirs.required_margin * 100), round(theirs.final_margin * 100)) == (alone, together)
+    assert desk.loop(desk.ours.account.basket_margin_paise(orders)) == together < alone

@@ -4,6 +4,9 @@
     entry ─► needs (estimated) ───────────────────────────────────┴─► left after what is under way? ─► reserved, sent
                                                                                             └─► not sent: says why
 
+A leg of a group needs what the broker's calculator says of all its legs so far, less what is kept for those before it:
+so a hedge counts as the broker counts it. Where the calculator is silent, a leg needs its estimate alone.
+
 Exits and stops are never asked about. The broker has the last word on what it was sent; this keeps entries from being
 sent that it would refuse, and any from being sent while nobody knows what the account has.
 """
@@ -13,8 +16,10 @@ from collections.abc import Callable
 
 import structlog
 
+from services.execution.accounts.entering.group_margins import GroupMargins
 from tradebus.brokers.account import AccountMargins, BrokerAccount
 from tradebus.brokers.errors import BrokerError
+from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.orders import Transaction
 from tradebus.contracts.signals import Side
 from tradebus.kernel.money import format_rupees
@@ -35,8 +40,12 @@ _log = structlog.get_logger()
 class EntryMargin:
     """Of one login. A figure older than `max_age_seconds` counts as none."""
 
-    def __init__(self, account: BrokerAccount, *, name: str, max_age_seconds: float, timers: Timers) -> None:
+    def __init__(
+        self, account: BrokerAccount, listing_of: Callable[[int], ListedInstrument | None], *, name: str,
+        max_age_seconds: float, timers: Timers,
+    ) -> None:  # fmt: skip
         self._account, self._name, self._timers = account, name, timers
+        self._groups = GroupMargins(account, listing_of, name=name, timers=timers)
         self._max_age_ns = int(max_age_seconds * NANOSECONDS_PER_SECOND)
         self._figure, self._asked_ns = AccountMargins(0, 0), _NEVER  # what was told, and when it was asked for
         self._failed_ns, self._problem = _NEVER, ""
@@ -60,13 +69,20 @@ class EntryMargin:
         if request.contract is None or request.price_paise is None:
             return f"margin: {request.symbol} has no contract or no price to estimate it by"
         side = Side.LONG if request.transaction is Transaction.BUY else Side.SHORT
-        needed = request.quantity * margin_paise(request.contract, side, price_paise=request.price_paise)
+        alone = request.quantity * margin_paise(request.contract, side, price_paise=request.price_paise)
+        if request.group_id is None:
+            return self._keep(request, needed=alone)
+        async with self._groups.turn:
+            return self._keep(request, needed=await self._groups.needed_paise(request, alone_paise=alone))
+
+    def _keep(self, request: OrderRequest, *, needed: int) -> str | None:
         under_way = sum(paise for paise, _ in self._under_way.values())
         left = self._figure.available_paise - under_way
         if needed > left:
             there, away = format_rupees(self._figure.available_paise), format_rupees(under_way)
             needs = f"{request.symbol} needs {format_rupees(needed)}"
             return f"margin: the broker has {there}, {away} of it under way; {needs}"
+        self._groups.keep(request, paise=needed)
         self._under_way[request.tag] = (needed, None)
         return None
 
@@ -77,6 +93,7 @@ class EntryMargin:
             return
         if outcome is not None and outcome.result is Result.REFUSED:
             del self._under_way[request.tag]
+            self._groups.forget(request)
             return
         is_certain = outcome is not None and outcome.result is Result.ACCEPTED
         now_ns = self._timers.monotonic_ns()
