@@ -10,7 +10,7 @@ import numpy as np
 from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition, SessionState
 from tradebus.brokers.audit.server_clock import ClockOffset
 from tradebus.brokers.credentials import Credential
-from tradebus.brokers.errors import BrokerError, NoAnswer
+from tradebus.brokers.errors import BrokerError, NoAnswer, Refused
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
 from tradebus.brokers.reference import ListedInstrument, OptionChain, PriceBand
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
@@ -184,6 +184,11 @@ class FakeAccount:
             raise UNREACHABLE
         return self.broker.basket_margin_paise
 
+    async def engage_kill_switch(self) -> None:
+        if self.broker.switch_refused:
+            raise Refused(self.broker.name, self.broker.switch_refused)
+        self.broker.switched_off = True
+
     async def positions(self) -> Sequence[NetPosition]:
         return self.broker.book.positions()
 
@@ -319,6 +324,7 @@ class FakeBroker:
         self.margins: AccountMargins | None = AccountMargins(10**12, 0)  # None: they cannot be read
         self.basket_margin_paise: int | None = None  # None: it cannot be read
         self.baskets: list[Sequence[BasketOrder]] = []  # as they were asked for
+        self.switched_off, self.switch_refused = False, ""  # its own kill switch, and why it does not engage it
         self.margins_asked = self.bands_asked = 0
         self.bands: dict[str, PriceBand] | None = {}  # by symbol; None: they cannot be read
         self.reference, self.account, self.session = FakeReference(self), FakeAccount(self), FakeSession()

@@ -65,6 +65,10 @@ class BrokerAccount(Protocol):
     async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
         """What these orders need together once all are filled, hedges counted; what the account holds is left out."""
 
+    async def engage_kill_switch(self) -> None:
+        """Engages the broker's own kill switch of the account, which then takes no order of anybody's, exits included,
+        until a person releases it there. Raises Refused where the broker offers none or has not engaged it."""
+
     async def positions(self) -> Sequence[NetPosition]: ...
 
     async def holdings(self) -> Sequence[BrokerHolding]: ...

@@ -19,6 +19,9 @@ def kill(
         bool, typer.Option("--everything", help="Close what is not ours too: every intraday position, every order.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --everything: do not ask.")] = False,
+    at_broker: Annotated[
+        bool, typer.Option("--at-broker", help="Then engage each broker's own kill switch, where it offers one.")
+    ] = False,
     seconds: Annotated[float, typer.Option(min=1.0, help="Try for so long at each broker.")] = 60.0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:
@@ -29,14 +32,21 @@ def kill(
     with the stored logins itself: cancels our orders and closes what our orders have opened today, by the book of
     record or, without it, by their tags. Positions of others are left alone.
 
-    Leaves with 0 where every account is flat, 1 where one is not, 3 where the switch was reached in no way. The switch
-    outlives restarts; after --reset a session enters again once a person has resumed it.
+    With --at-broker an account that is flat is switched off at the broker too (Dhan, Upstox; Kite offers none to
+    programs): it takes no order any more, of nobody, until a person releases it there. Not while anything is held or
+    rests in it, ours or not: nobody would get out.
+
+    Leaves with 0 where every account is flat (and switched off, where that was asked for), 1 where one is not, 3 where
+    the switch was reached in no way. The switch outlives restarts; after --reset a session enters again once a person
+    has resumed it.
 
     Examples:
 
     tradebus kill --reason "feed is wrong"
 
     tradebus kill --everything --seconds 120
+
+    tradebus kill --at-broker --reason "token leaked"
 
     tradebus kill --reset
     """
@@ -46,4 +56,9 @@ def kill(
 
     if everything and not yes and typer.prompt("This closes what is not ours too. Type: everything") != "everything":
         raise InvalidInput("--everything: not confirmed, nothing was done; leave it out, or give --yes")
-    run_async(run_kill(reason=reason, reset=reset, stack=stack, everything=everything, seconds=seconds, json=json))
+    run_async(
+        run_kill(
+            reason=reason, reset=reset, stack=stack, everything=everything, at_broker=at_broker, seconds=seconds,
+            json=json,
+        )
+    )  # fmt: skip

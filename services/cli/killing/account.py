@@ -101,6 +101,25 @@ class AccountCloser:
         await self._exits.look_up()
         return False
 
+    async def switch_off(self) -> str:
+        """Engages the broker's own kill switch, where nothing is held and nothing rests, whoever's it is: behind the
+        switch nobody gets out. "" where it is engaged, else why it is not."""
+        try:
+            book, rows = await asyncio.gather(
+                self._gateway.order_book(self._login.account), self._broker.account.positions()
+            )
+            if book is None:
+                return "not engaged: its order book cannot be read"
+            resting = [order.broker_order_id for order in book if not order.status.final]
+            held = [f"{row.quantity:+d} {row.symbol or row.token}" for row in rows if row.quantity]
+            if held or resting:
+                orders = [f"order {one}" for one in resting]
+                return f"not engaged: {', '.join([*held, *orders])} would be locked in; close it, then kill again"
+            await self._broker.account.engage_kill_switch()
+        except BrokerError as error:
+            return str(error)
+        return ""
+
     async def _look(self) -> AccountView | None:
         """What the broker shows now; None, and `problem`, where it does not."""
         book, rows = await asyncio.gather(self._gateway.order_book(self._login.account), self._positions())

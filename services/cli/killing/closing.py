@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 
 
 async def close_out(
-    stacks: Sequence[Target], *, everything: bool, seconds: float, open_with: OpenBroker
+    stacks: Sequence[Target], *, everything: bool, at_broker: bool, seconds: float, open_with: OpenBroker
 ) -> list[AccountOutcome]:
     """How each account of the stacks stands, after `seconds` at the latest. Raises InvalidInput for settings that say
     no address."""
@@ -39,7 +39,7 @@ async def close_out(
     timers = wall_timers()
     with ExitStack() as spools:
         ways = {
-            folder: _Way(everything, open_with, timers, spools.enter_context(_audited(folder, own)))
+            folder: _Way(everything, at_broker, open_with, timers, spools.enter_context(_audited(folder, own)))
             for folder, own in by_folder.items()
         }
         found = await asyncio.gather(
@@ -60,6 +60,7 @@ class _Way:
     """What is the same for all accounts."""
 
     everything: bool
+    at_broker: bool
     open_with: OpenBroker
     timers: Timers
     log_of: LogOf
@@ -79,7 +80,8 @@ async def _folder(folder: Path, stacks: Sequence[Target], way: _Way, *, seconds:
     watch = ExecutionWatch([one.run for one in stacks if one.run is not None], record, timers=way.timers)
     opening = asyncio.create_task(record.open())  # beside it the brokers are opened
     watching = asyncio.create_task(watch.run(opening))
-    outcomes = [AccountOutcome(login.account) for login in logins]
+    asked = "not tried: the account is not flat" if way.at_broker else None
+    outcomes = [AccountOutcome(login.account, at_broker=asked) for login in logins]
     try:
         tasks = [
             asyncio.create_task(_account(login, outcome, way, opening, record=record, watch=watch, clock=clock))
@@ -121,6 +123,8 @@ async def _account(
             await asyncio.wait({opening})
             await closer.run()
             say(f"{login.account}: flat")
+            if way.at_broker:
+                outcome.at_broker = await closer.switch_off()
         finally:
             broker.close()
     except TradebusError as error:

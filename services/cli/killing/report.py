@@ -24,6 +24,7 @@ class AccountOutcome:
     cancelled: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     problem: str = ""
+    at_broker: str | None = None  # its own kill switch: "" engaged, else why not; None: not asked for
 
 
 def show(
@@ -54,13 +55,20 @@ def show(
 
 def _table(accounts: Sequence[AccountOutcome]) -> None:
     console = Console(file=sys.stdout, highlight=False)
-    table = Table("account", "flat", "by", "held", "closed", "cancelled", "left alone", "problem")
+    asked = [one for one in accounts if one.at_broker is not None]
+    columns = ("account", "flat", "by", "held", "closed", "cancelled", "left alone", "problem")
+    table = Table(*columns, *(["at the broker"] if asked else []))
     for one in accounts:
         table.add_row(
             one.account, "yes" if one.flat else "NO", one.by, _units(one.held), _units(one.closed),
             "\n".join(one.cancelled), "\n".join(one.left), one.problem,
+            *([_at_broker(one)] if asked else []),
         )  # fmt: skip
     console.print(table, markup=False)
+
+
+def _at_broker(one: AccountOutcome) -> str:
+    return "engaged" if one.at_broker == "" else one.at_broker or "not tried"
 
 
 def _units(by_symbol: Mapping[str, int]) -> str:

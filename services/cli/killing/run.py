@@ -21,12 +21,19 @@ class NotFlat(TradebusError):
     """An account holds something of ours still, or nobody knows."""
 
 
+class NotSwitchedOff(TradebusError):
+    """A broker's own kill switch was asked for and is not engaged."""
+
+
 async def run_kill(
-    *, reason: str, reset: bool, stack: str | None, everything: bool, seconds: float, json: bool,
+    *, reason: str, reset: bool, stack: str | None, everything: bool, at_broker: bool, seconds: float, json: bool,
     open_with: OpenBroker = open_broker,
 ) -> None:  # fmt: skip
     """Prints what was reached and how every account stands. Raises Unavailable where the switch was reached in no way,
-    NotFlat where an account is not flat, InvalidInput for a reason that is no line."""
+    NotFlat where an account is not flat, NotSwitchedOff where a broker's own switch was asked for and is not engaged,
+    InvalidInput for a reason that is no line, or for a release at brokers."""
+    if at_broker and reset:
+        raise InvalidInput("--at-broker: a person releases the broker's own switch, at the broker")
     if not reason.strip() or len(reason) > 200 or not reason.isprintable():
         raise InvalidInput("--reason: write one line of at most 200 characters")
     configure_logs("tradebus", level="error")
@@ -37,7 +44,7 @@ async def run_kill(
     else:
         engaged, accounts = await asyncio.gather(
             asyncio.gather(*(engage_switch(one, reason) for one in chosen)),
-            close_out(chosen, everything=everything, seconds=seconds, open_with=open_with),
+            close_out(chosen, everything=everything, at_broker=at_broker, seconds=seconds, open_with=open_with),
         )
         results = list(engaged)
     show(results, accounts, reason=reason, reset=reset, json=json)
@@ -46,3 +53,6 @@ async def run_kill(
     if not all(one.flat for one in accounts):
         unsure = "; ".join(f"{one.account}: {one.problem or 'not flat in time'}" for one in accounts if not one.flat)
         raise NotFlat(f"NOT FLAT: {unsure}. Run `tradebus kill` again, or close it at the broker's terminal")
+    refused = "; ".join(f"{one.account}: {one.at_broker}" for one in accounts if one.at_broker)
+    if refused:
+        raise NotSwitchedOff(f"every account is flat, but not every broker's own switch is engaged: {refused}")

@@ -34,9 +34,14 @@ async def test_every_account_is_flat_and_a_second_kill_does_nothing(hands: KillH
         assert len(account["cancelled"]) == 1
         assert list(account["closed"].values()) == [-hands.instrument().lot_size]
     orders = {face: len(hands.orders(face)) for face in FACES}
-    again = await hands.kill()
+    again = await hands.kill("--at-broker", code=1)
     assert {account["by"] for account in again["accounts"]} == {""}
     assert {face: len(hands.orders(face)) for face in FACES} == orders
+    engaged = {face: hands.box.on_loop(hands.box.exchange.kill_switch, face.upper()) for face in FACES}
+    assert engaged == {"kite": False, "dhan": True, "upstox": True}
+    assert [again["of"][face]["at_broker"] for face in ("dhan", "upstox")] == ["", ""]
+    assert "kite: offers no kill switch to programs" in again["of"]["kite"]["at_broker"]
+    assert "every account is flat, but not every broker's own switch is engaged: kite:kite" in again["stderr"]
 
 
 async def test_what_our_tags_do_not_explain_is_left_alone_and_said(hands: KillHands) -> None:
@@ -47,8 +52,11 @@ async def test_what_our_tags_do_not_explain_is_left_alone_and_said(hands: KillHa
     hands.place("dhan", SELL, quantity=lot)
     hands.enter("dhan")  # bought back what somebody else had sold: nothing of ours is there any more
     hands.place("upstox", BUY, cause="carried", product=Product.CARRY)
-    said = await hands.kill()
+    said = await hands.kill("--at-broker", code=1)
     assert (hands.held("kite"), hands.held("dhan"), hands.held("upstox")) == (2 * lot, 0, lot)
+    assert said["of"]["upstox"]["at_broker"].startswith(f"not engaged: +{lot} NIFTY26DECFUT would be locked in")
+    assert f"order {theirs.order_id}" in said["of"]["kite"]["at_broker"]
+    assert not hands.box.on_loop(hands.box.exchange.kill_switch, "UPSTOX")
     assert [order.order_id for order in hands.resting("kite")] == [theirs.order_id]
     (left,) = said["of"]["kite"]["left"]
     assert f"{2 * lot} held" in left

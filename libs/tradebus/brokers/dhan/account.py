@@ -6,7 +6,10 @@ from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding,
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.failures import NothingThere
 from tradebus.brokers.dhan.fields import Row, mapping_of, paise, paise_or_none, rows_of, text, text_or_none, whole
-from tradebus.brokers.dhan.words import PRODUCT_WORDS
+from tradebus.brokers.dhan.words import BROKER, PRODUCT_WORDS
+from tradebus.brokers.errors import NoAnswer, Refused
+
+_ENGAGED = ("ACTIVATE", "ACTIVATED", "ACTIVE")
 
 
 class DhanAccount:
@@ -33,6 +36,18 @@ class DhanAccount:
         ]  # fmt: skip
         body = await self._client.read("basket margin", lambda sdk: sdk.margin_calculator_multi(scrips))
         return paise("basket margin", mapping_of("basket margin", body), "total_margin")
+
+    async def engage_kill_switch(self) -> None:
+        """For the rest of the trading day. Dhan takes it of an account without positions and open orders."""
+        what = "kill switch"
+        try:
+            await self._client.once(what, lambda sdk: sdk.kill_switch("ACTIVATE"))
+        except NoAnswer:
+            pass  # how it stands says whether it arrived
+        body = await self._client.read(what, lambda sdk: sdk.status_kill_switch())
+        stands = text(what, mapping_of(what, body), "killSwitchStatus")
+        if stands.upper() not in _ENGAGED:
+            raise Refused(BROKER, f"the kill switch is not engaged: it says {stands[:40]!r}")
 
     async def positions(self) -> Sequence[NetPosition]:
         """The day's, closed ones included."""

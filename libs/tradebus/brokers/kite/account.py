@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition
 from tradebus.brokers.common.replies.rows import Row, Unreadable, paise, row_of, rows_of, text, whole
-from tradebus.brokers.errors import Malformed
+from tradebus.brokers.errors import Malformed, Refused
 from tradebus.brokers.kite.client import KiteClient, get
 from tradebus.brokers.kite.replies import identity, optional_text
 from tradebus.brokers.kite.settings import BROKER
@@ -30,6 +30,9 @@ class KiteAccount:
         return await self._read(
             "basket margin", lambda sdk: sdk.basket_order_margins(tickets, consider_positions=False), _basket_paise
         )
+
+    async def engage_kill_switch(self) -> None:
+        raise Refused(BROKER, "offers no kill switch to programs; a person switches segments off at Kite's Console")
 
     async def positions(self) -> Sequence[NetPosition]:
         """Kite's net list, closed positions of the day included (quantity 0)."""

@@ -5,8 +5,10 @@ from typing import Any
 
 from tradebus.brokers.account import AccountMargins, BasketOrder, BrokerHolding, NetPosition
 from tradebus.brokers.common.replies.rows import Row, paise, row_of, rows_of, text, whole
+from tradebus.brokers.errors import NoAnswer, Refused
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient, UpstoxSdk
 from tradebus.brokers.upstox.replies import optional_text
+from tradebus.brokers.upstox.settings import BROKER
 from tradebus.brokers.upstox.words import PRODUCTS, segment_of
 
 
@@ -39,6 +41,32 @@ class UpstoxAccount:
             "basket margin", asked, lambda data: paise(row_of(data, what="basket margin"), "final_margin")
         )
 
+    async def engage_kill_switch(self) -> None:
+        """Of every segment that the account trades in."""
+        wanted = [row for row in await self._switches() if _takes_orders(row)]
+
+        def asked(sdk: UpstoxSdk, raw: Mapping[str, Any]) -> Any:
+            updates = [
+                sdk.model("KillSwitchSegmentUpdateRequest", segment=text(row, "segment"), action="ENABLE")
+                for row in wanted
+            ]
+            return sdk.api("UserApi").update_kill_switch(updates, **raw)
+
+        if wanted:
+            try:
+                await self._client.once("kill switch", asked)
+            except NoAnswer:
+                pass  # how it stands says whether it arrived
+        left = [text(row, "segment") for row in await self._switches() if _takes_orders(row)]
+        if left:
+            raise Refused(BROKER, f"the kill switch is not engaged in {', '.join(left)}")
+
+    async def _switches(self) -> list[Row]:
+        return await self._client.read_as(
+            "kill switch", lambda sdk, raw: sdk.api("UserApi").get_kill_switch(**raw),
+            lambda data: list(rows_of(data, what="kill switch")),
+        )  # fmt: skip
+
     async def positions(self) -> Sequence[NetPosition]:
         """Closed positions of the day included (quantity 0)."""
         return await self._client.read_as(
@@ -58,6 +86,10 @@ class UpstoxAccount:
     async def registered_addresses(self) -> Sequence[str] | None:
         """Upstox shows them on the page of the app, not to the app."""
         return None
+
+
+def _takes_orders(row: Row) -> bool:
+    return text(row, "segment_status").upper() == "ACTIVE" and row.get("kill_switch_enabled") is not True
 
 
 def _margins(data: object) -> AccountMargins:

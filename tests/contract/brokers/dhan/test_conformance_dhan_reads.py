@@ -14,12 +14,13 @@ from testkit.dhan_market import Desk, bought
 from services.market_data.feeds.live.resolve import BrokerMaster
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.dhan import parse_instruments
+from tradebus.brokers.errors import Refused
 from tradebus.brokers.reference import PriceBand
 from tradebus.contracts.instrument_key import Segment
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_midnight_ns, utc_iso
-from tradebus.trading.orders import BrokerStatus, Product
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 DAY_NS = 86_400_000_000_000
 
@@ -347,3 +348,15 @@ def test_a_hedged_basket_needs_less_than_its_orders(one_desk: Desk) -> None:
     assert round(float(row["total_margin"]) * 100) == together < alone
     assert round(float(row["hedge_benefit"]) * 100) == alone - together
     assert one_desk.market.run(account.basket_margin_paise(orders)) == together
+
+
+def test_the_brokers_own_kill_switch_is_engaged_also_where_the_answer_is_lost(one_desk: Desk) -> None:
+    box, run, account = one_desk.market.box, one_desk.market.run, one_desk.adapter.account
+    box.fault("DROP", broker="dhan", endpoint="POST /v2/killswitch", count=1)
+    with pytest.raises(Refused, match="the kill switch is not engaged"):
+        run(account.engage_kill_switch())
+    box.fault("ACCEPT_THEN_DROP", broker="dhan", endpoint="POST /v2/killswitch", count=1)
+    run(account.engage_kill_switch())
+    assert data(one_desk.sdk.dhan.status_kill_switch())["killSwitchStatus"] == "ACTIVATE"
+    refused = one_desk.hand.place(one_desk.ask(one_desk.market.share, OrderType.LIMIT))
+    assert (refused.result, "kill switch" in refused.reason) == (Result.REFUSED, True)

@@ -13,7 +13,7 @@ from testkit.kite_hands import API_KEY, AdapterHand, SdkHand
 
 from services.sandbox.faces.kite.logins import SANDBOX_API_SECRET
 from tradebus.brokers.account import NetPosition, SessionState
-from tradebus.brokers.errors import TokenExpired
+from tradebus.brokers.errors import Refused, TokenExpired
 from tradebus.contracts.orders import OrderType
 from tradebus.trading.orders import Product, Result
 
@@ -270,3 +270,8 @@ def test_a_hedged_basket_needs_less_than_its_orders(desk: KiteDesk) -> None:
     alone, together = together_paise(desk.box, orders)
     assert (round(basket["initial"]["total"] * 100), round(basket["final"]["total"] * 100)) == (alone, together)
     assert desk.adapter.run(desk.adapter.account.basket_margin_paise(orders)) == together < alone
+
+
+def test_a_kill_switch_at_the_broker_is_refused_by_name(desk: KiteDesk) -> None:
+    with pytest.raises(Refused, match="kite: offers no kill switch to programs"):
+        desk.adapter.run(desk.adapter.account.engage_kill_switch())

@@ -7,8 +7,9 @@ from testkit.upstox_desk import BUY, LIMIT, MARKET, SELL, SL, Desk
 from testkit.upstox_hands import VERSION, listing_of
 from upstox_client.rest import ApiException
 
+from tradebus.brokers.errors import Refused
 from tradebus.contracts.orders import Transaction
-from tradebus.trading.orders import BrokerStatus, Product
+from tradebus.trading.orders import BrokerStatus, Product, Result
 
 
 def portfolio(desk: Desk) -> upstox_client.PortfolioApi:
@@ -270,3 +271,15 @@ def test_a_hedged_basket_needs_less_than_its_orders(desk: Desk) -> None:
     alone, together = together_paise(desk.box, orders)
     assert (round(theirs.required_margin * 100), round(theirs.final_margin * 100)) == (alone, together)
     assert desk.loop(desk.ours.account.basket_margin_paise(orders)) == together < alone
+
+
+def test_the_brokers_own_kill_switch_is_engaged_in_every_segment_also_where_the_answer_is_lost(desk: Desk) -> None:
+    desk.box.fault("DROP", broker="upstox", endpoint="POST /v2/user/kill-switch", count=1)
+    with pytest.raises(Refused, match="the kill switch is not engaged in "):
+        desk.loop(desk.ours.account.engage_kill_switch())
+    desk.box.fault("ACCEPT_THEN_DROP", broker="upstox", endpoint="POST /v2/user/kill-switch", count=1)
+    desk.loop(desk.ours.account.engage_kill_switch())
+    assert all(row["kill_switch_enabled"] for row in users(desk).get_kill_switch().data)
+    refused = desk.ours.place(desk.ask(desk.stock(), BUY, LIMIT, price=desk.near(desk.stock(), -0.01)))
+    assert (refused.result, "kill switch" in refused.reason) == (Result.REFUSED, True)
+    desk.loop(desk.ours.account.engage_kill_switch())
