@@ -5,6 +5,7 @@ What is done then says `leaving.exits.on_deadline`.
 
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution.leaving.covering import fitting, rounds, uncovered
+from tradebus.execution.leaving.taken_back import TAKEN_BACK_MAX, taken_back
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
@@ -45,8 +46,10 @@ def deadline_ns(trade: Trade) -> int | None:
 
 def again_ns(trade: Trade) -> int:
     """When the next exit is sent after one that was refused: a second later, and twice as long each time, up to a
-    minute. What is refused again and again must not use up the requests that other positions need."""
+    minute. What is refused again and again must not use up the requests that other positions need. Those that price
+    protection took back at once, each followed by one on other terms, count as one."""
     times = rounds(trade, refused_last(trade))
+    times -= max(0, min(times, taken_back(trade), TAKEN_BACK_MAX) - 1)
     seconds = min(1 << max(times - 1, 0), EXIT_AGAIN_SECONDS_MAX)
     return trade.orders[-1].updated_ns + seconds * NANOSECONDS_PER_SECOND
 

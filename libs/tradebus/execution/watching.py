@@ -11,6 +11,7 @@ from tradebus.contracts.records import Records
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines
 from tradebus.execution.leaving.pricing import Touch
+from tradebus.execution.leaving.taken_back import first_average_paise
 from tradebus.execution.stops.tightening import trail_watch
 from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
@@ -111,5 +112,5 @@ def _recent_paise(trade: Trade, mean_paise: float, *, passed_ns: int) -> float:
     if not trade.contract.is_option:
         return 0.0
     before_paise = trade.touch.recent_paise if trade.touch is not None else 0.0
-    before_paise = before_paise or float(trade.entry_price_paise or mean_paise)
+    before_paise = before_paise or float(first_average_paise(trade) or mean_paise)
     return before_paise + (1.0 - exp(-max(0, passed_ns) / _RECENT_NS)) * (mean_paise - before_paise)

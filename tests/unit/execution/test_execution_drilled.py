@@ -89,3 +89,16 @@ def test_an_exit_whose_answer_is_lost_leaves_no_position_bare(drilled: Path) -> 
             assert violated(result) == []
             assert result.known == ()
             assert result.orders == 2 or fault is NetworkFault.THROTTLED, "that one is refused: an exit may follow"
+
+
+def test_an_option_that_was_bought_after_a_fall_is_left_although_its_average_is_far_above(drilled: Path) -> None:
+    # The process stands still as the market falls; its entry leaves late, and its stop would be above the market.
+    events = (
+        PlannedEvent("stopped", 5.434, seconds=11.755372797231754, number=1),
+        PlannedEvent("shock", 16.919847878617723, share=-0.013314160692030607),
+    )
+    bought = trade(name="call", lots=6, at=5.794349729769389, stop_share=0.0044042715172708125)
+    for seed in (1, 50009917):
+        result = play_plan(written_plan(bought, events=events, seed=seed), drilled)
+        assert violated(result) == []
+        assert "stop_refused" in result.story.text()

@@ -57,10 +57,9 @@ def exit_terms_now(trade: Trade, *, transaction: Transaction, at_ns: int) -> tup
 
 def edge_paise_now(trade: Trade, *, transaction: Transaction, at_ns: int, moves: int = 0) -> int | None:
     """The farthest limit that price protection leaves, as far as that is known, on the tick; None where there is no
-    such rule. Before the first tick the average is what was paid. What stands is moved out again with each of its
-    `moves`."""
+    such rule. What stands is moved out again with each of its `moves`."""
     touch: Touch | None = trade.touch
-    average = round(touch.recent_paise) if touch is not None else trade.entry_price_paise
+    average = round(touch.recent_paise) if touch is not None else first_average_paise(trade)
     if average <= 0:
         return None
     band = protection_band(trade.contract, average, ist_date(at_ns))
@@ -68,6 +67,16 @@ def edge_paise_now(trade: Trade, *, transaction: Transaction, at_ns: int, moves:
         return None
     share = _SHARES_PCT[max(0, min(taken_back(trade), TAKEN_BACK_MAX - 1) - moves)]
     return _on_tick(trade.contract, average + (_edge(band, transaction) - average) * share // 100, transaction)
+
+
+def first_average_paise(trade: Trade) -> int:
+    """What the average is taken for before the first tick: what was paid, or what it cost when the entry was decided
+    on, whichever is dearer to leave at. Bought after a fall, its average is still nearer to what it was before."""
+    paid_paise, before_paise = trade.entry_price_paise, trade.expected_price_paise
+    if not paid_paise:
+        return before_paise
+    sells = trade.exit_transaction is Transaction.SELL
+    return max(paid_paise, before_paise) if sells else min(paid_paise, before_paise)
 
 
 def _edge(band: tuple[int, int], transaction: Transaction) -> int:
