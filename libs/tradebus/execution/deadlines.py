@@ -93,6 +93,11 @@ def is_unanswered(order: Order) -> bool:
     return order.role is OrderRole.STOP and order.broker_order_id is None and order.state in _UNANSWERED
 
 
+def is_exit_unanswered(trade: Trade) -> bool:
+    """Whether there is an exit of which nobody knows whether it will ever be at the broker."""
+    return any(one.broker_order_id is None for one in trade.all_live(OrderRole.EXIT))
+
+
 def closes(trade: Trade, order: Order) -> bool:
     """An exit, or a stop that was turned into one, or hit: protection limits its price, so its rest may wait like an
     exit's. Where one of several stops has filled, all were hit."""

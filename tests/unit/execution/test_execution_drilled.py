@@ -102,3 +102,13 @@ def test_an_option_that_was_bought_after_a_fall_is_left_although_its_average_is_
         result = play_plan(written_plan(bought, events=events, seed=seed), drilled)
         assert violated(result) == []
         assert "stop_refused" in result.story.text()
+
+
+def test_a_stop_that_appears_while_its_exit_is_unanswered_protects_until_that_is_answered(drilled: Path) -> None:
+    lost = (late("(STOP", seconds=8.0), Mishap("(EXIT", NetworkFault.NEVER_ARRIVES))
+    result = play_plan(written_plan(trade(name="put"), mishaps=lost), drilled)
+    assert violated(result) == []
+    story = result.story.text()
+    assert "ORDER_UNKNOWN EXIT" in story
+    assert "cancel order" not in story
+    assert result.orders == 2, "the stop is the exit in the end"

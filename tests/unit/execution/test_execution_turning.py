@@ -118,8 +118,12 @@ def test_nothing_is_turned_beside_a_stop_that_may_still_appear():
     hear(trade, entry, BrokerStatus.FILLED, filled=entry.quantity)
     stop = trade.all_live(OrderRole.STOP)[0]
     exits.give_up_stop(trade, stop, TradeStep(), at_ns=TEN + 3 * SECOND)
-    assert trade.live(OrderRole.EXIT) is not None
+    leaving = trade.live(OrderRole.EXIT)
+    assert leaving is not None
     step = hear(trade, stop, BrokerStatus.TRIGGER_PENDING, at_ns=TEN + 4 * SECOND)
+    assert step.requests == [], "nor cancelled, while nobody knows of the exit"
+    step = TradeStep()
+    lifecycle.on_outcome(trade, leaving, step, Outcome(Result.ACCEPTED, "b3"), at_ns=TEN + 5 * SECOND)
     assert [type(one) for one in step.requests] == [Cancel]
 
 

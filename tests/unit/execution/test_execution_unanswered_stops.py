@@ -12,7 +12,7 @@ from tradebus.execution import deadlines, lifecycle
 from tradebus.execution.decisions import order_request
 from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
-from tradebus.execution.step import Cancel, Place, TradeStep
+from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.matching.paper import PaperOrder, TickQuote, accept, match, report
 from tradebus.trading.orders import BrokerStatus, Outcome, Result
@@ -218,3 +218,40 @@ def test_an_exit_that_would_close_more_than_the_late_stop_has_left_is_made_anew(
     hear(trade, stop, replace(part, status=BrokerStatus.CANCELLED))
     again = live(trade, OrderRole.EXIT)
     assert again.quantity == trade.open_quantity > 0
+
+
+def appeared_beside_an_exit() -> tuple[Trade, Order, Order, PaperOrder]:
+    """The stop rests after all, and of the exit that went without it nobody has heard."""
+    trade = held()
+    trade.at_broker = True
+    given_up(trade, DUE_NS)
+    leaving, stop = live(trade, OrderRole.EXIT), live(trade, OrderRole.STOP)
+    answer(trade, leaving, Result.UNKNOWN)
+    late = resting(trade, stop, at_ns=DUE_NS + SECOND)
+    assert hear(trade, stop, late).requests == [], "it protects until the exit is answered"
+    return trade, leaving, stop, late
+
+
+def test_a_stop_that_appears_while_its_exit_is_unanswered_becomes_the_exit_where_that_never_arrived() -> None:
+    trade, leaving, stop, _ = appeared_beside_an_exit()
+    step = TradeStep()
+    lifecycle.on_absent(trade, leaving, step, at_ns=DUE_NS + 20 * SECOND)
+    [request] = step.requests
+    assert isinstance(request, Modify)
+    assert (request.order_id, stop.is_turned) == (stop.order_id, True)
+
+
+def test_a_stop_that_appears_while_its_exit_is_unanswered_is_cancelled_where_that_has_arrived() -> None:
+    trade, leaving, stop, _ = appeared_beside_an_exit()
+    [request] = answer(trade, leaving).requests
+    assert isinstance(request, Cancel)
+    assert request.order_id == stop.order_id
+
+
+def test_a_stop_that_is_hit_while_its_exit_is_unanswered_is_left_to_fill() -> None:
+    trade, _, stop, late = appeared_beside_an_exit()
+    hear(trade, stop, replace(late, status=BrokerStatus.OPEN))
+    step = TradeStep()
+    exits.on_deadline(trade, step, now_ns=DUE_NS + 10 * SECOND)
+    assert step.requests == []
+    assert not stop.ended

@@ -9,7 +9,15 @@ and never outside the exchange's price protection.
 
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
-from tradebus.execution.deadlines import again_ns, closes, deadline_ns, is_unanswered, refused_last, to_send
+from tradebus.execution.deadlines import (
+    again_ns,
+    closes,
+    deadline_ns,
+    is_exit_unanswered,
+    is_unanswered,
+    refused_last,
+    to_send,
+)
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
 from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
@@ -52,11 +60,12 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     then close.
 
     Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays. A stop
-    that nobody has answered in time holds nothing up: it is cancelled where it appears, and what it may have sold is
+    that nobody has answered in time holds nothing up; where it appears it protects until the exit that went without it
+    is answered, and is cancelled then, or becomes the exit where that never arrived. What it may have sold beside it is
     undone.
     """
     waiting = missing = False
-    filling = trade.open_quantity > 0 and trade.live(OrderRole.ENTRY) is not None
+    filling = trade.open_quantity > 0 and (trade.live(OrderRole.ENTRY) is not None or is_exit_unanswered(trade))
     if not filling:
         turn_stops(trade, step, at_ns=at_ns)
     kept = fitting(trade)
@@ -123,6 +132,8 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
 def _press_stops(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """Stops that were hit have rested: they become exits, or are cancelled for one."""
     turn_stops(trade, step, at_ns=at_ns)
+    if is_exit_unanswered(trade):
+        return
     for stop in trade.all_live(OrderRole.STOP):
         if stop.state not in NOT_CANCELLABLE and not stop.is_turned:
             cancel(stop, step, at_ns=at_ns)
