@@ -96,7 +96,7 @@ def assemble(
     sessions, books = ExecutionSessions(book), books_of(book, timers=timers)
     paper = open_paper(paper_book, sessions.paper_settings)
     accounts = Accounts(settings, books, open_broker, log_of=log_of, clock=clock, timers=timers)
-    router = OrderRouter(paper, accounts, sessions.spec)
+    router = OrderRouter(paper, accounts, sessions.spec, timers=timers)
     return wire(
         settings, bus=bus, books=books, clock=clock, sessions=sessions, gateway=router, paper=paper,
         accounts=accounts, timers=timers, registry=registry,
@@ -120,7 +120,9 @@ def wire(
     )  # fmt: skip
     pulse = Pulse(books, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     closed, quarantine = _closed(sessions, paced=settings.paced), Quarantine(timers, registry)
-    sending = Sending(gateway, roster, pulse, closed=closed, passed_ns=passed_ns, timers=timers)
+    sending = Sending(
+        gateway, roster, pulse, closed=closed, passed_ns=passed_ns, clock_ns=clock_ns, timers=timers
+    )  # fmt: skip
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
     recovery = TradeRecovery(keeper, sending, books.departures, follower=paper, passed_ns=passed_ns)

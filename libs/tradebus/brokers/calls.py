@@ -30,6 +30,7 @@ CONNECT_SECONDS = 5.0
 ATTEMPTS = 5
 _FIRST_DELAY_SECONDS, _LAST_DELAY_SECONDS = 0.5, 8.0
 _GRACE_SECONDS = 2.0  # the SDK's own timeout should strike first
+LATE_SECONDS = REQUEST_SECONDS + _GRACE_SECONDS  # what was asked for so long ago does not begin any more
 _HALT_SECONDS = 5.0  # between two questions of a halted login for a new token
 
 _threads: ContextVar[list["Future[object]"] | None] = ContextVar("_threads", default=None)
@@ -120,26 +121,27 @@ class SdkCalls:
             threads.shutdown(wait=False, cancel_futures=True)
 
     async def _once(self, what: str, call: Callable[[], T], threads: ThreadPoolExecutor) -> T:
+        asked_ns = self._timers.monotonic_ns()
         if self.halted is not None and not await self._goes_on():
             raise self.halted
         generation = self._generation
         try:
-            return await self._attempt(what, call, threads)
+            return await self._attempt(what, call, threads, asked_ns=asked_ns)
         except TokenExpired as error:
             if not await self._refreshed(generation):
                 self._halt(error)
                 raise
         try:
-            return await self._attempt(what, call, threads)
+            return await self._attempt(what, call, threads, asked_ns=asked_ns)
         except TokenExpired as error:
             self._halt(error)
             raise
 
-    async def _attempt(self, what: str, call: Callable[[], T], threads: ThreadPoolExecutor) -> T:
-        asked_ns, late_ns = self._timers.monotonic_ns(), int((self._request_seconds + _GRACE_SECONDS) * 1e9)
+    async def _attempt(self, what: str, call: Callable[[], T], threads: ThreadPoolExecutor, *, asked_ns: int) -> T:
+        late_ns = int((self._request_seconds + _GRACE_SECONDS) * 1e9)
 
         def in_time() -> T:
-            # A process that stood still does not send what another may have decided on anew since.
+            # A process that stood still, or waited for a token, does not send what another may have decided on since.
             if self._timers.monotonic_ns() - asked_ns > late_ns:
                 raise NoAnswer(self.broker, f"{what}: not sent, it was asked for too long ago")
             return call()

@@ -42,6 +42,8 @@ def on_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *,
             continue_exit(trade, step, at_ns=at_ns)
         elif order.role is OrderRole.ENTRY and trade.exit_reason is None and not order.ended:
             enter_rest(trade, step, at_ns=at_ns)
+    elif order.ended:
+        return  # by another word: this one adds nothing
     elif outcome.result is Result.REFUSED:
         _refused(trade, order, step, reason=outcome.reason, at_ns=at_ns)
     else:

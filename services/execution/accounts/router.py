@@ -1,16 +1,20 @@
 """One order gateway in front of all: by the session of an order to the paper broker, or to a broker's account.
 
-Invariant: what cannot be sent is REFUSED with a reason that says so; nothing that may have been sent ever is.
+Invariants: what cannot be sent is REFUSED with a reason that says so; nothing that may have been sent ever is. An entry
+that waited here for too long does not leave: by then another instance may have taken it for absent.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.execution.accounts.accounts import Accounts
 from services.execution.sessions import PAPER
+from tradebus.brokers.calls import LATE_SECONDS
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import BrokerOrder, Lookup, OrderModification, OrderRequest, Outcome, Result
 
 
@@ -19,11 +23,13 @@ class OrderRouter:
     a session that is not in the book."""
 
     def __init__(
-        self, paper: OrderGateway, accounts: Accounts, spec_of: Callable[[str], Awaitable[SessionSpec]]
-    ) -> None:
-        self.paper, self._accounts, self._spec_of = paper, accounts, spec_of
+        self, paper: OrderGateway, accounts: Accounts, spec_of: Callable[[str], Awaitable[SessionSpec]], *,
+        timers: Timers,
+    ) -> None:  # fmt: skip
+        self.paper, self._accounts, self._spec_of, self._timers = paper, accounts, spec_of, timers
 
     async def place(self, request: OrderRequest) -> Outcome:
+        asked_ns = self._timers.monotonic_ns()
         spec = await self._spec_of(request.account)
         if spec.broker == PAPER:
             return await self.paper.place(request)
@@ -41,10 +47,16 @@ class OrderRouter:
             return Outcome(Result.REFUSED, reason=f"not sent: {missing}")
         outcome: Outcome | None = None
         try:
-            outcome = await account.gateway.place(request)
+            outcome = self._too_late(asked_ns) or await account.gateway.place(request)
         finally:
             account.margin.answered(request, outcome)
         return outcome
+
+    def _too_late(self, asked_ns: int) -> Outcome | None:
+        waited_seconds = (self._timers.monotonic_ns() - asked_ns) / NANOSECONDS_PER_SECOND
+        if waited_seconds <= LATE_SECONDS:
+            return None
+        return Outcome(Result.REFUSED, reason=f"not sent: late: its margin and band took {waited_seconds:.0f} s")
 
     async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
         try:

@@ -19,11 +19,12 @@ from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, Request
 from tradebus.execution.trade import Order, Trade
-from tradebus.kernel.time import ist_date
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.kernel.timers import Timers
 from tradebus.trading.orders import OrderModification, Outcome, Result
 from tradebus.waiting.timers import first_done
 
+_FRESH_SECONDS = 3  # with what it may wait for at the router and in the adapter: below what absence takes
 _CHANGE_SECONDS = 3.0  # a stop that is to grow leaves part of its position bare for so long
 _log = structlog.get_logger()
 
@@ -34,12 +35,12 @@ class Sending:
 
     def __init__(
         self, gateway: OrderGateway, roster: Roster, pulse: Pulse, *, closed: Callable[[str], bool],
-        passed_ns: Callable[[str], int], timers: Timers,
+        passed_ns: Callable[[str], int], clock_ns: Callable[[str], int], timers: Timers,
     ) -> None:  # fmt: skip
         """`closed`: whether no entry leaves for a session any more. `passed_ns`: the event time that has
-        certainly passed for a session, 0 where ticks alone tell."""
+        certainly passed for a session, 0 where ticks alone tell; `clock_ns`: what the clock of its market says."""
         self.gateway, self._roster, self._pulse = gateway, roster, pulse
-        self._closed, self._passed_ns = closed, passed_ns
+        self._closed, self._passed_ns, self._clock_ns = closed, passed_ns, clock_ns
         self._timers = timers
         self.doubts: set[tuple[str, str]] = set()
         self._changing: set[asyncio.Task[Outcome]] = set()  # changes whose answer nobody waits for any more
@@ -103,7 +104,7 @@ class Sending:
         return decisions.outdated(trade, order, now_ns)
 
     async def has_left(self, order: Order) -> bool:
-        """Whether the request of a stop or an exit may have left."""
+        """Whether the request of a stop or an exit may have left; of an entry it is not always said."""
         return await self._pulse.has_left(order)
 
     async def in_its_book(self, trade: Trade, order: Order) -> bool:
@@ -134,8 +135,7 @@ class Sending:
         if late and not await self.in_its_book(trade, order):
             self.doubts.add((trade.pos_id, order.order_id))
             return None
-        # Of an entry nobody asks: one that an earlier life has committed is never sent.
-        asked = order.role is not OrderRole.ENTRY and self._passed_ns(trade.session_id) > 0
+        asked = self._passed_ns(trade.session_id) > 0 and not self._is_fresh_entry(trade, order)
         if asked and not await self._pulse.leaves(trade, order, at_ns=max(order.placed_ns, now_ns)):
             _log.error("another instance has taken the trade over, its order is not ours to send", pos_id=trade.pos_id)
             return None
@@ -143,6 +143,12 @@ class Sending:
             return decisions.absent(order.order_id, max(order.placed_ns, now_ns), seen=order.state)
         outcome = await self.gateway.place(decisions.order_request(trade, order))
         return decisions.answered(order, request, outcome)
+
+    def _is_fresh_entry(self, trade: Trade, order: Order) -> bool:
+        """An entry that leaves as it was decided on asks nobody: no other life and no other instance sends it. One that
+        has waited, here or in a process that stood still, may be called absent by now."""
+        waited_ns = abs(self._clock_ns(trade.session_id) - order.placed_ns)
+        return order.role is OrderRole.ENTRY and waited_ns <= _FRESH_SECONDS * NANOSECONDS_PER_SECOND
 
     def _now_ns(self, trade: Trade) -> int:
         return max(self._roster.market_ns, self._passed_ns(trade.session_id))

@@ -9,7 +9,7 @@ import pytest
 from testkit.simulated import PatientTimers, passes, through
 from testkit.waiting import WALL_TIMERS
 
-from tradebus.brokers.calls import ATTEMPTS, SdkCalls
+from tradebus.brokers.calls import ATTEMPTS, LATE_SECONDS, SdkCalls
 from tradebus.brokers.errors import BrokerError, Malformed, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.redaction import Redactor
 from tradebus.kernel.timers import Timers
@@ -97,6 +97,19 @@ async def test_an_expired_token_is_refreshed_once_and_the_call_repeated():
     sdk = Answers(SdkTrouble("401"), "data")
     assert await calls(refresh=refresh).once("place", sdk) == "data"
     assert (sdk.calls, len(refreshed)) == (2, 1)
+
+
+async def test_what_waited_too_long_for_its_new_token_is_not_asked_again():
+    timers = PatientTimers()
+
+    async def refresh() -> bool:
+        timers.advance(timers.now_ns() + round((LATE_SECONDS + 1) * 1e9))
+        return True
+
+    sdk = Answers(SdkTrouble("401"), "data")
+    with pytest.raises(NoAnswer, match="place: not sent, it was asked for too long ago"):
+        await calls(timers=timers, refresh=refresh).once("place", sdk)
+    assert sdk.calls == 1
 
 
 async def test_calls_that_find_the_token_expired_together_refresh_it_once():

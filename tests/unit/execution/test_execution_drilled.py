@@ -112,3 +112,26 @@ def test_a_stop_that_appears_while_its_exit_is_unanswered_protects_until_that_is
     assert "ORDER_UNKNOWN EXIT" in story
     assert "cancel order" not in story
     assert result.orders == 2, "the stop is the exit in the end"
+
+
+def test_an_entry_that_waited_for_its_margin_in_a_process_that_stood_still_does_not_leave(drilled: Path) -> None:
+    # By the time it wakes the other instance has taken its trade over, and called the entry absent.
+    slow = tuple(Mishap("margins", NetworkFault.DELAY, number, 9.0) for number in (1, 2))
+    refused = 0
+    for number in (0, 1):
+        events = (PlannedEvent("stopped", 5.0, seconds=65.0, number=number),)
+        plan = written_plan(trade(), events=events, mishaps=slow, processes=(EXECUTION, SECOND))
+        result = play_plan(plan, drilled)
+        assert violated(result) == []
+        refused += "not sent: late" in result.story.text() and result.orders == 0
+    assert refused == 1, "one of the two has it"
+
+
+def test_a_process_that_stands_still_in_a_transaction_keeps_its_trade_from_nobody(drilled: Path) -> None:
+    # The stop covers the first part of the entry only, and who would have it grow stands still as that is stored.
+    for seed, who in ((0, SECOND), (1, SECOND), (2, EXECUTION)):
+        stands_still = Strike(who, COMMITTING, 2, words="trades", stopped_seconds=50.0)
+        plan = written_plan(
+            trade(name="put", lots=18, at=4.0), strikes=(stands_still,), processes=(EXECUTION, SECOND), seed=seed
+        )
+        assert violated(play_plan(plan, drilled)) == []

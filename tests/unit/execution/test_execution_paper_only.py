@@ -70,7 +70,7 @@ async def test_nothing_of_a_session_that_is_not_live_reaches_the_wire(tmp_path: 
         async def paper_settings(_: str) -> PaperSettings:
             return PaperSettings()
 
-        router = OrderRouter(PaperGateway(MemoryPaperBook(), paper_settings), kept, spec_of)
+        router = OrderRouter(PaperGateway(MemoryPaperBook(), paper_settings), kept, spec_of, timers=WALL_TIMERS)
         for session in sessions:
             placed = await router.place(request(account=session, contract=SHARE, at_ns=TEN))
             assert (placed.result is Result.REFUSED) is (session == "forged")

@@ -67,7 +67,7 @@ class Weather:
     is_out: bool = False  # the broker answers nobody
     counted: Counter[str] = field(default_factory=Counter)
     spans_ns: list[tuple[int, int]] = field(default_factory=list)  # of every fault, from its beginning to its end
-    _met: Counter[str] = field(default_factory=Counter)
+    _met: Counter[Mishap] = field(default_factory=Counter)
 
     def clear(self) -> None:
         self.is_bad = False
@@ -91,8 +91,8 @@ class Weather:
     def _fated(self, what: str) -> Fate | None:
         for one in self.mishaps:
             if one.words in what:
-                self._met[one.words] += 1
-                if self._met[one.words] == one.number:
+                self._met[one] += 1
+                if self._met[one] == one.number:
                     is_late = one.fault is NetworkFault.DELAY
                     self._count(one.fault, seconds=one.seconds if is_late else 0.0)
                     return Fate(one.seconds if is_late else NEAR_SECONDS[0], NEAR_SECONDS[0], one.fault)

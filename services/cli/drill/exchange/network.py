@@ -18,6 +18,7 @@ from services.cli.drill.simulation.points import ANSWERED, ASKING, CrashPoints
 from services.cli.drill.simulation.process import CURRENT
 from services.sandbox.exchange import SandboxExchange
 from services.sandbox.ports import Refusal, SandboxOrder
+from tradebus.brokers.calls import LATE_SECONDS
 from tradebus.brokers.errors import BrokerError, NoAnswer, Refused, Throttled, TokenExpired
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
@@ -26,7 +27,7 @@ from tradebus.waiting.timers import deadline, sleep
 
 T = TypeVar("T")
 REQUEST_SECONDS = 10.0
-LATE_NS = 12 * NANOSECONDS_PER_SECOND  # the adapters' calls begin no later
+LATE_NS = int(LATE_SECONDS * NANOSECONDS_PER_SECOND)
 LEAVES_SECONDS = (0.0, 0.003)  # from its decision to the wire: a thread, a connection
 STALE_SECONDS = 3.0  # below what a book may take to show what was answered
 Told = Callable[[str], None]
