@@ -120,9 +120,7 @@ def wire(
     )  # fmt: skip
     pulse = Pulse(books, roster.owner, silent_seconds=settings.orphan_seconds, timers=timers)
     closed, quarantine = _closed(sessions, paced=settings.paced), Quarantine(timers, registry)
-    sending = Sending(
-        gateway, roster, pulse, closed=closed, passed_ns=passed_ns, clock_ns=clock_ns, timers=timers
-    )  # fmt: skip
+    sending = Sending(gateway, roster, pulse, closed=closed, passed_ns=passed_ns, clock_ns=clock_ns, timers=timers)
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
     recovery = TradeRecovery(keeper, sending, books.departures, follower=paper, passed_ns=passed_ns)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Protocol
 
 from testkit.waiting import WALL_TIMERS
-from tradebus.store.book import Book
+from tradebus.store.book import IDLE_SECONDS, Book
 from tradebus.store.memory_book import EVENTS, INBOX, OUTBOX, MemoryBook, MemoryDatabase
 from tradebus.store.store import Store
 
@@ -12,8 +12,9 @@ from tradebus.store.store import Store
 class BookHarness(Protocol):
     """Books on one database, which nothing else uses."""
 
-    async def book(self, producer: str = "test-1") -> Book:
-        """A new process's door to it; one of the same producer is that process's next life."""
+    async def book(self, producer: str = "test-1", *, idle_seconds: float = IDLE_SECONDS) -> Book:
+        """A new process's door to it; one of the same producer is that process's next life. The server ends a
+        transaction that stands still for `idle_seconds`."""
         ...
 
     async def counts(self) -> tuple[int, int, int]:
@@ -37,8 +38,8 @@ class MemoryBooks:
     def __init__(self) -> None:
         self.database = MemoryDatabase()
 
-    async def book(self, producer: str = "test-1") -> MemoryBook:
-        return MemoryBook(self.database, producer=producer)
+    async def book(self, producer: str = "test-1", *, idle_seconds: float = IDLE_SECONDS) -> MemoryBook:
+        return MemoryBook(self.database, producer=producer, timers=WALL_TIMERS, idle_seconds=idle_seconds)
 
     async def counts(self) -> tuple[int, int, int]:
         inbox, outbox, events = (len(self.database.table(name)) for name in (INBOX, OUTBOX, EVENTS))
@@ -68,10 +69,11 @@ class PostgresBooks:
         self._stores: list[Store] = []
         self._looks: Store | None = None
 
-    async def book(self, producer: str = "test-1") -> Store:
+    async def book(self, producer: str = "test-1", *, idle_seconds: float = IDLE_SECONDS) -> Store:
         store = await Store.connect(
-            self._database_url, namespace=self._namespace, producer=producer, timers=WALL_TIMERS
-        )
+            self._database_url, namespace=self._namespace, producer=producer, timers=WALL_TIMERS,
+            idle_seconds=idle_seconds,
+        )  # fmt: skip
         self._stores.append(store)
         return store
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 PASSING = (
     OSError, TimeoutError, Unavailable, asyncpg.InterfaceError, asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError, asyncpg.TransactionRollbackError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # ours stood still, and the server ended it
     asyncpg.InternalClientError,  # what the driver says of a connection that was cut in mid-operation
 )  # fmt: skip
 FIRST_DELAY_SECONDS, LAST_DELAY_SECONDS = 0.05, 2.0

@@ -12,7 +12,7 @@ What a service keeps beyond this (sessions, states, trades) is behind a port of 
 
 Invariants (tested on both): what a transaction emitted is written if and only if it commits; a message is handled by a
 consumer once, however often and wherever at once it is delivered; whoever holds a name's lock is alone until its
-transaction has ended.
+transaction has ended; a transaction whose process stands still is ended by the server, and leaves nothing.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ from typing import Any, Protocol
 
 from tradebus.contracts.base import Message
 from tradebus.store.backlog import Backlog, OutboxRow
+
+IDLE_SECONDS = 10.0  # below what an instance must be silent for before another takes its trades
 
 
 class BookTransaction(Protocol):

@@ -22,9 +22,14 @@ _LAST_DELAY_SECONDS = 1.0
 
 
 async def connect_pool(
-    database_url: str, *, namespace: str, producer: str, pool_size: int, retry_seconds: float, timers: Timers
-) -> asyncpg.Pool:
-    """A pool whose connections see the namespace's schema. Raises Unavailable or InvalidInput in one line."""
+    database_url: str, *, namespace: str, producer: str, pool_size: int, retry_seconds: float, idle_seconds: float,
+    timers: Timers,
+) -> asyncpg.Pool:  # fmt: skip
+    """A pool whose connections see the namespace's schema. Raises Unavailable or InvalidInput in one line.
+
+    A transaction whose client says nothing for `idle_seconds` is ended by the server: a process that stands still, or
+    whose host is gone, holds no row.
+    """
     schema, where = schema_name(namespace), describe(database_url)
 
     async def open_pool() -> asyncpg.Pool:
@@ -44,6 +49,7 @@ async def connect_pool(
                 "search_path": schema,
                 "application_name": producer,
                 "plan_cache_mode": "force_generic_plan",
+                "idle_in_transaction_session_timeout": str(round(idle_seconds * 1000)),
             },
         )
 

@@ -18,7 +18,9 @@ from typing import Any
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.base import Message
 from tradebus.kernel.errors import Unavailable
+from tradebus.kernel.timers import Timers
 from tradebus.store.backlog import Backlog, OutboxRow
+from tradebus.store.book import IDLE_SECONDS
 
 INBOX, OUTBOX, EVENTS = "inbox", "outbox", "events"
 _GONE = object()
@@ -168,7 +170,7 @@ class MemoryTransaction:
         self._tables: dict[str, MemoryTable] = {}
         self._held: dict[Hashable, None] = {}
         self._emitted: list[tuple[str, Message]] = []
-        self._is_open = True
+        self._is_open, self._is_lost = True, False
 
     def table(self, name: str) -> MemoryTable:
         """A table of this transaction: its own writes over what is committed."""
@@ -176,6 +178,11 @@ class MemoryTransaction:
         if table is None:
             table = self._tables[name] = MemoryTable(self._database.table(name))
         return table
+
+    @property
+    def written(self) -> list[str]:
+        """The names of the tables that it changes."""
+        return sorted(name for name, table in self._tables.items() if table.writes)
 
     async def first_time(self, consumer: str, message_id: str) -> bool:
         await self._hold((INBOX, consumer, message_id))
@@ -190,6 +197,7 @@ class MemoryTransaction:
 
     async def _hold(self, name: Hashable) -> None:
         await asyncio.sleep(0)  # as a round trip would: others may be first
+        self._check()
         if name not in self._held:
             await self._database.acquire(name)
             self._held[name] = None
@@ -201,7 +209,7 @@ class MemoryTransaction:
 
     def commit(self) -> list[OutboxRow]:
         """The book calls this last; the outbox rows that were written. Raises Unavailable while the book is away."""
-        self._database.check()
+        self._check()
         self._is_open = False
         rows: list[OutboxRow] = []
         outbox, events = self.table(OUTBOX), self.table(EVENTS)
@@ -213,19 +221,37 @@ class MemoryTransaction:
         self._database.apply({name: table.writes for name, table in self._tables.items()})
         return rows
 
+    def lose(self) -> None:
+        """The server ends it, its client having stood still for too long: what it held is free, nothing is written."""
+        self._is_lost = True
+        self._let_go()
+
     def end(self) -> None:
         """The book calls this whichever way the transaction ends."""
         self._is_open = False
+        self._let_go()
+
+    def _check(self) -> None:
+        self._database.check()
+        if self._is_lost:
+            raise Unavailable("the book has ended a transaction that stood still for too long")
+
+    def _let_go(self) -> None:
         for name in self._held:
             self._database.release(name)
         self._held.clear()
 
 
 class MemoryBook:
-    """See `tradebus.store.book.Book`."""
+    """See `tradebus.store.book.Book`. With the server's `timers` a transaction that lasts longer than `idle_seconds` is
+    ended by it: nothing here takes long but a client that stands still."""
 
-    def __init__(self, database: MemoryDatabase, *, producer: str) -> None:
+    def __init__(
+        self, database: MemoryDatabase, *, producer: str, timers: Timers | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:  # fmt: skip
         self.database, self.producer = database, producer
+        self._server_timers, self._idle_seconds = timers, idle_seconds
         self.backlog = Backlog()
         self._connections: list[MemoryConnection] = []
 
@@ -247,6 +273,8 @@ class MemoryBook:
         self.database.check()
         transaction = MemoryTransaction(self.database, producer=self.producer)
         rows: list[OutboxRow] = []
+        timers = self._server_timers
+        idle = timers.after(self._idle_seconds, transaction.lose) if timers is not None else None
         try:
             yield transaction
             rows = transaction.commit()
@@ -258,6 +286,8 @@ class MemoryBook:
             raise
         finally:
             transaction.end()
+            if idle is not None:
+                idle.cancel()
         self.backlog.committed(rows)
 
     async def outbox_left(self) -> list[tuple[int, bool]]:

@@ -24,6 +24,7 @@ from tradebus.contracts.base import Message
 from tradebus.kernel.ids import lock_key
 from tradebus.kernel.timers import Timers
 from tradebus.store.backlog import Backlog, OutboxRow
+from tradebus.store.book import IDLE_SECONDS
 from tradebus.store.connect import connect_pool, retrying
 from tradebus.store.postgres.standing import StandingConnection
 from tradebus.store.queries import load_queries
@@ -119,6 +120,7 @@ class Store:
         timers: Timers,
         pool_size: int = 4,
         retry_seconds: float = 10.0,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> "Store":
         """Raises Unavailable where the server does not answer in time, or the namespace was never migrated."""
         pool = await connect_pool(
@@ -127,6 +129,7 @@ class Store:
             producer=producer,
             pool_size=pool_size + 3,
             retry_seconds=retry_seconds,
+            idle_seconds=idle_seconds,
             timers=timers,
         )
         return cls(pool, producer=producer, database_url=database_url, retry_seconds=retry_seconds, timers=timers)

@@ -7,6 +7,7 @@ from testkit.books import BookHarness
 from testkit.pauses import pause
 
 from tradebus.contracts.streams import COMMANDS
+from tradebus.runtime.patience import PASSING
 from tradebus.store.book import Book
 
 
@@ -154,3 +155,26 @@ async def test_what_is_emitted_is_seen_only_after_the_commit(books: BookHarness,
 
 async def test_a_book_that_answers_is_checked_without_a_word(book: Book) -> None:
     await book.check()
+
+
+async def test_who_stands_still_in_a_transaction_holds_nobody_up_and_has_written_nothing(books: BookHarness) -> None:
+    still, other = await books.book("test-1", idle_seconds=0.2), await books.book("test-2")
+    held, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def stand_still() -> None:
+        async with still.begin() as transaction:
+            await transaction.lock("p")
+            held.set()
+            await goes_on.wait()
+            transaction.emit(COMMANDS.name, pause(1))
+
+    standing = asyncio.create_task(stand_still())
+    await held.wait()
+    async with other.begin() as transaction:
+        await transaction.lock("p")  # waits no longer than that
+    goes_on.set()
+    with pytest.raises(PASSING):
+        await standing
+    assert await books.counts() == (0, 0, 0)
+    async with still.begin() as transaction:
+        await transaction.lock("p")

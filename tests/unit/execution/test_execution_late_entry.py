@@ -1,4 +1,4 @@
-"""An entry that was decided on some time ago leaves only while its trade is its sender's: nobody has called it absent."""
+"""An entry that has waited leaves only while its trade is its sender's: nobody has called it absent."""
 
 import pytest
 from testkit.contracts import contract
@@ -18,7 +18,8 @@ from tradebus.trading import facts
 
 
 @pytest.mark.parametrize(
-    ("waited_seconds", "taken_over", "is_sent"), [(2, True, True), (4, True, False), (-4, True, False), (4, False, True)]
+    ("waited_seconds", "taken_over", "is_sent"),
+    [(2, True, True), (4, True, False), (-4, True, False), (4, False, True)],
 )
 async def test_an_entry_that_has_waited_asks_the_book_whose_its_trade_is(
     waited_seconds: int, taken_over: bool, is_sent: bool

@@ -24,7 +24,7 @@ class DrilledBook(MemoryBook):
         self, database: MemoryDatabase, *, producer: str, process: SimulatedProcess, points: CrashPoints, draws: Draws,
         told: Callable[[str], None],
     ) -> None:  # fmt: skip
-        super().__init__(database, producer=producer)
+        super().__init__(database, producer=producer, timers=process.loop.world.timers)
         self._process, self._points, self._draws, self._told = process, points, draws, told
 
     @asynccontextmanager
@@ -34,14 +34,15 @@ class DrilledBook(MemoryBook):
         await sleep(timers, self._draws.between(*_TRIP_SECONDS))
         async with super().begin() as transaction:
             yield transaction
-            await self._points.at(COMMITTING)
+            about = ", ".join(transaction.written)
+            await self._points.at(COMMITTING, about)
             seconds = self._draws.between(*_COMMIT_SECONDS)
             await sleep(timers, seconds * 100 if self._draws.chance(_SLOW_COMMIT) else seconds)
             self._check_door()
             before = len(self.database.table(EVENTS))
         for event in islice(self.database.table(EVENTS).values(), before, None):
             self._told(f"{self._process.name} commits {_in_words(event.message)}")
-        await self._points.at(COMMITTED)
+        await self._points.at(COMMITTED, about)
 
     def _check_door(self) -> None:
         if self._process.is_doomed:
