@@ -22,9 +22,9 @@ from tradebus.execution.decisions import Priority, is_new_exit, priority_of
 from tradebus.execution.governor.budget import Admission, OrderAsk
 from tradebus.execution.governor.lanes import ask_of
 from tradebus.execution.governor.limits import OrderLane
+from tradebus.execution.governor.waiting import WaitingRequest, WaitingRequests
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Request
-from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.waiting.timers import sleep
@@ -51,20 +51,21 @@ class Delivery(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    number: int
-    pos_id: str
-    request: Request
-    since_ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Next:
     """`ask` is None where nothing leaves and nobody needs to be asked."""
 
-    one: _Waiting
+    one: WaitingRequest
     ask: OrderAsk | None
     priority: Priority
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether it is one that leaves."""
+        return self.ask is not None and self.ask.lane is OrderLane.ENTRY
+
+    def is_among(self, shut: Set[tuple[OrderLane, str]]) -> bool:
+        """Whether its lane and segment are one of these."""
+        return self.ask is not None and (self.ask.lane, self.ask.segment) in shut
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -83,8 +84,8 @@ class Sender:
         self._delivery, self._roster, self._timers = delivery, roster, timers
         self.metrics, self._pacing = metrics, SurePacing(pacing, account, metrics=metrics)
         self.trouble = self._pacing.trouble
-        self._waiting: list[_Waiting] = []
-        self._number = 0
+        self._waiting = WaitingRequests()
+        self._is_new = False  # something came, or was answered, while a request was asked for
         self._under_way: dict[int, tuple[str, str, Priority]] = {}  # by number: the position, the order, how urgent
         self._tasks: set[asyncio.Task[None]] = set()
         self._aside: dict[int, int] = {}  # requests that failed, by number: until when (monotonic)
@@ -92,16 +93,16 @@ class Sender:
 
     def put(self, pos_id: str, requests: Sequence[Request]) -> None:
         """Takes what was committed, in order. Returns at once."""
-        now_ns = self._timers.monotonic_ns()
+        now_ns, trade = self._timers.monotonic_ns(), self._roster.alive.get(pos_id)
         for request in requests:
-            self._number += 1
-            self._waiting.append(_Waiting(self._number, pos_id, request, now_ns))
+            self._waiting.put(pos_id, request, trade=trade, since_ns=now_ns)
         if requests:
+            self._is_new = True
             self._changed.set()
 
     def is_busy(self, pos_id: str) -> bool:
         """Whether anything of the position waits here or is under way: nobody else may send for it then."""
-        return pos_id in self._busy() or any(one.pos_id == pos_id for one in self._waiting)
+        return self._waiting.holds(pos_id) or any(pos_id == under_way for under_way, *_ in self._under_way.values())
 
     async def run(self) -> None:
         """Sends until cancelled. Run again, it goes on with what waits."""
@@ -113,6 +114,8 @@ class Sender:
                 self._show()
                 if self._aside:
                     held_ns = min(held_ns or AGAIN_NS, AGAIN_NS)
+                if left_ns := self._waiting.unswept_ns(self._timers.monotonic_ns()):
+                    held_ns = min(held_ns or left_ns, left_ns)
                 if held_ns:
                     await sleep(self._timers, held_ns / NANOSECONDS_PER_SECOND, unless=self._changed)
                 else:
@@ -130,6 +133,7 @@ class Sender:
             if chosen.ask is None:
                 self._start(chosen, self._delivery.deliver(chosen.one.pos_id, chosen.one.request))
                 continue
+            self._is_new = False
             admission = await self._pacing.admit(chosen.ask)
             if admission.wait_ns:
                 # Others are asked for all the same: what is held by its segment or its lane holds up nobody else.
@@ -140,7 +144,7 @@ class Sender:
             elif chosen.one.pos_id not in self._roster.alive:
                 continue  # forgotten while it was asked for: whoever recovers it finds what was not sent
             else:
-                urgent = self._next(shut)  # something may have come meanwhile, and may use this admission
+                urgent = self._next(shut) if self._is_new else None  # it may use this admission
                 if urgent is not None and urgent.ask is not None and _is_counted_alike(urgent.ask, chosen.ask):
                     chosen = urgent
                 self._send(chosen)
@@ -152,34 +156,46 @@ class Sender:
         if len(self._under_way) >= _WITH_EXITS_MAX:
             return None
         exits_only = len(self._under_way) >= _UNDER_WAY_MAX
-        entries = sum(priority is Priority.IN for *_, priority in self._under_way.values())
+        is_full = sum(priority is Priority.IN for *_, priority in self._under_way.values()) >= _ENTRIES_MAX
         found: _Next | None = None
-        asked, seen = {(pos_id, order_id) for pos_id, order_id, _ in self._under_way.values()}, set[tuple[str, str]]()
-        for one in list(self._waiting):
-            trade = self._roster.alive.get(one.pos_id)
-            if trade is None:
-                self._drop(one)  # a stray: whoever recovers it finds what was not sent
-                continue
-            order = one.pos_id, one.request.order_id
-            waits = exits_only or order in asked or order in seen
-            seen.add(order)
-            if waits and not is_new_exit(trade, one.request):
-                continue
-            new = self._looked_at(one, trade)
-            if new is None:
-                continue
-            if new.ask is not None and (new.ask.lane, new.ask.segment) in shut:
-                continue
-            if new.ask is not None and new.ask.lane is OrderLane.ENTRY and entries >= _ENTRIES_MAX:
+        asked = {(pos_id, order_id) for pos_id, order_id, _ in self._under_way.values()}
+        for one in list(self._waiting.others.values()):
+            waits = exits_only or one.order in asked or self._waiting.is_behind(one)
+            asked.add(one.order)  # what comes after it waits for it
+            new = self._looked_at(one, new_exits_only=waits)
+            if new is None or new.is_among(shut) or (is_full and new.is_entry):
                 continue
             if found is None or new.rank < found.rank:
                 found = new
+        return found if exits_only else self._or_entry(found, shut, is_full=is_full)
+
+    def _or_entry(self, found: _Next | None, shut: Set[tuple[OrderLane, str]], *, is_full: bool) -> _Next | None:
+        """The first entry that may leave, where nothing else goes before it; one that nobody wants any more goes before
+        everything: it does not leave."""
+        now_ns = self._timers.monotonic_ns()
+        sweeps = self._waiting.unswept_ns(now_ns) == 0
+        for one in list(self._waiting.entries.values()) if sweeps or not (found or is_full) else ():
+            new = self._looked_at(one)
+            if new is None:
+                continue
+            if new.ask is None:
+                return new
+            if found is None and not is_full and not new.is_among(shut):
+                found = new
+            if found is not None and not sweeps:
+                return found
+        if sweeps:
+            self._waiting.swept(now_ns)
         return found
 
-    def _looked_at(self, one: _Waiting, trade: Trade) -> _Next | None:
-        """None where that fails: it is left alone for a while, and the others of the account go on."""
-        now_ns = self._timers.monotonic_ns()
-        if self._aside.get(one.number, 0) > now_ns:
+    def _looked_at(self, one: WaitingRequest, *, new_exits_only: bool = False) -> _Next | None:
+        """None for a stray, which is dropped: whoever recovers it finds what was not sent. And where looking fails: it
+        is left alone for a while, and the others of the account go on."""
+        trade, now_ns = self._roster.alive.get(one.pos_id), self._timers.monotonic_ns()
+        if trade is None:
+            self._drop(one)
+            return None
+        if (new_exits_only and not is_new_exit(trade, one.request)) or self._aside.get(one.number, 0) > now_ns:
             return None
         try:
             leaves = self._delivery.leaves(one.pos_id, one.request)
@@ -220,21 +236,19 @@ class Sender:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _done(self, one: _Waiting, work: Awaitable[None]) -> None:
+    async def _done(self, one: WaitingRequest, work: Awaitable[None]) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - the others of the account go on
             self.metrics.failed(self.account, error, of="request", pos_id=one.pos_id)
         finally:
             del self._under_way[one.number]
+            self._is_new = True
             self._changed.set()
 
-    def _drop(self, one: _Waiting) -> None:
-        self._waiting.remove(one)
+    def _drop(self, one: WaitingRequest) -> None:
+        self._waiting.drop(one)
         self._aside.pop(one.number, None)
-
-    def _busy(self) -> set[str]:
-        return {pos_id for pos_id, *_ in self._under_way.values()}
 
     def _show(self) -> None:
         self.metrics.waiting.labels(self.account).set(len(self._waiting))

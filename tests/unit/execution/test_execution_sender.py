@@ -123,6 +123,24 @@ async def test_an_entry_that_is_not_wanted_any_more_uses_nothing_up():
     running.cancel()
 
 
+async def test_entries_that_stand_behind_one_that_waits_are_ended_soon_after_nobody_wants_them():
+    desk = Desk(limit(1, 2, 1))
+    running = asyncio.create_task(desk.sender.run())
+    for number in range(4):
+        desk.entry(f"e{number}")
+    await passes(desk.timers, 0.0)
+    assert desk.sent == ["e0"]
+    desk.unwanted = {"e2", "e3"}
+    desk.entry("e4")
+    await passes(desk.timers, 0.1)
+    assert desk.sent == ["e0", "e2", "e3"], "they do not leave, and are over"
+    desk.unwanted.add("e1")
+    desk.exit("x")
+    await passes(desk.timers, 0.0)
+    assert sorted(desk.sent[3:]) == ["e1", "x"], "with what may have come with the word that ends them, at once"
+    running.cancel()
+
+
 async def test_an_entry_is_refused_by_name_and_what_stands_behind_it_goes_on():
     desk = Desk(limit(60, 3, 2))
     running = asyncio.create_task(desk.sender.run())
