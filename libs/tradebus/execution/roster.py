@@ -3,10 +3,19 @@
 Invariant: every index names the same trades, and none that has ended.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 
 from tradebus.execution import deadlines
 from tradebus.execution.trade import Trade
+
+
+@dataclass(frozen=True, slots=True)
+class _OfInstrument:
+    """The owner's trades in an instrument, by position, and the earliest deadline of any of them."""
+
+    trades: Sequence[Trade]
+    earliest_ns: int | None
 
 
 class Roster:
@@ -20,6 +29,7 @@ class Roster:
         self.revision = 0  # goes up with every change of any trade
         self._deadlines_ns: dict[str, int] = {}  # of the trades that have one
         self._earliest: tuple[int, int | None] = (-1, None)  # as of a revision, the earliest of them
+        self._of_instrument: dict[int, _OfInstrument] = {}  # where nothing of the instrument has changed since
         self._holding: dict[int, set[str]] = {}  # trades with a fill, by instrument
         self._position_of_tag: dict[str, str] = {}
 
@@ -44,6 +54,7 @@ class Roster:
             self.forget(trade.pos_id)
             return
         self.alive[trade.pos_id] = trade
+        self._of_instrument.pop(trade.instrument, None)
         self.by_instrument.setdefault(trade.instrument, {})[trade.pos_id] = trade
         if trade.entry_quantity:
             self._holding.setdefault(trade.instrument, set()).add(trade.pos_id)
@@ -68,6 +79,7 @@ class Roster:
             self._holding.pop(trade.instrument, None)
         for order in trade.orders:
             self._position_of_tag.pop(order.tag, None)
+        self._of_instrument.pop(trade.instrument, None)
         others = self.by_instrument[trade.instrument]
         del others[pos_id]
         if not others:
@@ -77,10 +89,25 @@ class Roster:
         """The position whose order bears the tag, None where none of these does."""
         return self._position_of_tag.get(tag)
 
-    def of_instrument(self, instrument: int) -> list[Trade]:
+    def of_instrument(self, instrument: int) -> Sequence[Trade]:
         """The owner's trades in the instrument, by position."""
-        trades: Mapping[str, Trade] = self.by_instrument.get(instrument, {})
-        return [trade for _, trade in sorted(trades.items()) if trade.owner == self.owner]
+        return self._looked_at(instrument).trades
+
+    def due_in(self, instrument: int, now_ns: int) -> Sequence[Trade]:
+        """Those of the instrument whose deadline was at or before `now_ns` when they were last remembered."""
+        found = self._looked_at(instrument)
+        if found.earliest_ns is None or found.earliest_ns > now_ns:
+            return ()
+        return [trade for trade in found.trades if self._deadlines_ns.get(trade.pos_id, now_ns + 1) <= now_ns]
+
+    def _looked_at(self, instrument: int) -> _OfInstrument:
+        found = self._of_instrument.get(instrument)
+        if found is None:
+            several = sorted(self.by_instrument.get(instrument, {}).items())
+            trades = [trade for _, trade in several if trade.owner == self.owner]
+            dues = [due_ns for trade in trades if (due_ns := self._deadlines_ns.get(trade.pos_id)) is not None]
+            found = self._of_instrument[instrument] = _OfInstrument(trades, min(dues, default=None))
+        return found
 
     @property
     def earliest_ns(self) -> int | None:

@@ -140,7 +140,7 @@ class Supervision:
         if self._roster.alive:
             self._roster.market_ns = end_ns - 1
             if self._market is not None:
-                yield from _keep([trade for trade in self._roster.alive.values() if ending(trade)])
+                yield from _keep([trade for trade in self.held() if ending(trade)] if self._roster.holds_any else ())
                 yield PassTime(end_ns - 1)
             for trade in self._roster.due(end_ns - 1):
                 yield from _deadline(trade, end_ns - 1)
@@ -154,16 +154,17 @@ class Supervision:
             if index is None or index >= stop:
                 self.looked[instrument] = (self._roster.revision, index)
                 index = None
-            at_target = [trade.pos_id for trade in trades if index is not None and reached_target(trade, ticks, index)]
+            opened = _opened(trades)
+            at_target = [trade.pos_id for trade in opened if index is not None and reached_target(trade, ticks, index)]
             to_trail = [
-                trade.pos_id for trade in trades if index is not None and trail_index(trade, ticks, index) == index
+                trade.pos_id for trade in opened if index is not None and trail_index(trade, ticks, index) == index
             ]
-            for trade in trades:
+            for trade in opened:
                 note_extremes(trade, ticks, 0, stop if index is None else index + 1)
             if index is None:
                 return
             at_ns = self._roster.market_ns = int(ticks.at_ns[index])
-            for trade in trades:
+            for trade in self._roster.due_in(instrument, at_ns):
                 yield from _deadline(trade, at_ns)
             if self._market is not None:
                 yield from _keep(trades)
@@ -178,14 +179,19 @@ class Supervision:
 
     def next_index(self, instrument: int, ticks: InstrumentTicks, start: int) -> int | None:
         """The next tick, at or after `start`, at which anything can happen as things stand."""
-        trades = self._roster.of_instrument(instrument)
-        found = [target_index(trade, ticks, start) for trade in trades]
-        found += [trail_index(trade, ticks, start) for trade in trades]
-        found += [deadline_index(trade, ticks, start) for trade in trades]
+        opened, last_ns = _opened(self._roster.of_instrument(instrument)), int(ticks.at_ns[-1]) if len(ticks) else 0
+        found = [target_index(trade, ticks, start) for trade in opened]
+        found += [trail_index(trade, ticks, start) for trade in opened]
+        found += [deadline_index(trade, ticks, start) for trade in self._roster.due_in(instrument, last_ns)]
         if self._market is not None:
             found.append(self._market.next_touch(instrument, ticks, start))
         due = [index for index in found if index is not None]
         return min(due) if due else None
+
+
+def _opened(trades: Iterable[Trade]) -> list[Trade]:
+    """Those that have been filled: to the others a price means nothing, however many of them wait."""
+    return [trade for trade in trades if trade.opened_ns is not None]
 
 
 def _keep(trades: Iterable[Trade]) -> Iterator[SupervisionAction]:

@@ -37,7 +37,10 @@ def test_a_trade_is_found_by_everything_until_it_is_forgotten():
     lifecycle.on_outcome(trade, trade.entry_order(), TradeStep(), Outcome(Result.ACCEPTED, "b"), at_ns=MORNING)
     roster.remember(trade)
     assert roster.due(MORNING + 60 * SECOND) == [trade]
+    assert list(roster.due_in(1, MORNING + 60 * SECOND)) == [trade]
+    assert list(roster.due_in(1, MORNING)) == list(roster.due_in(2, 2**62)) == []
     roster.forget("p1")
+    assert list(roster.due_in(1, 2**62)) == []
     assert (roster.position_of("t1"), roster.of_instrument(1), roster.due(2**62)) == (None, [], [])
     assert not roster.by_instrument
 
@@ -46,6 +49,9 @@ def test_another_instances_trades_are_not_acted_on():
     roster, trade = Roster("other"), trade_of(1)
     roster.remember(trade)
     assert roster.of_instrument(1) == []
+    trade.owner = "other"
+    roster.remember(trade)
+    assert roster.of_instrument(1) == [trade]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ class PostgresSessions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._specs: dict[str, SessionSpec] = {}  # of those that are alive: no session is ever given another one
 
     async def spec(self, session_id: str) -> SessionSpec | None:
         found = _stored(await self._store.pool.fetchrow(_SQL["one"], session_id))
@@ -42,7 +43,12 @@ class PostgresSessions:
         return None if found is None else found.status
 
     async def alive(self) -> list[StoredSession]:
-        return [_session(row) for row in await self._store.pool.fetch(_SQL["alive"])]
+        rows = await self._store.pool.fetch(_SQL["alive"])
+        names = {row["session_id"] for row in rows}
+        known = {name: spec for name, spec in self._specs.items() if name in names}
+        new = names - known.keys()
+        specs = self._specs = known | await self.specs(new) if new else known
+        return [_session(row, specs[row["session_id"]]) for row in rows if row["session_id"] in specs]
 
     async def ended(self, session_ids: Collection[str]) -> list[str]:
         rows = await self._store.pool.fetch(_SQL["several"], list(session_ids))
@@ -131,10 +137,11 @@ class PostgresRegister:
         return SessionOutcome(row["trades"], row["net_pnl_paise"])
 
 
-def _session(row: Any) -> StoredSession:
+def _session(row: Any, spec: SessionSpec | None = None) -> StoredSession:
+    spec = spec or SessionSpec.model_validate(row["spec"])
     return StoredSession(
-        row["session_id"], row["user_id"], SessionStatus(row["status"]), SessionSpec.model_validate(row["spec"]),
-        row["created_ns"], row["reason"], row["ended_ns"],
+        row["session_id"], row["user_id"], SessionStatus(row["status"]), spec, row["created_ns"], row["reason"],
+        row["ended_ns"],
     )  # fmt: skip
 
 

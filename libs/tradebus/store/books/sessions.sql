@@ -7,7 +7,8 @@ SELECT session_id, user_id, status, spec, created_ns, reason, ended_ns FROM sess
 SELECT session_id, user_id, status, spec, created_ns, reason, ended_ns FROM sessions WHERE session_id = ANY($1);
 
 -- name: alive
-SELECT session_id, user_id, status, spec, created_ns, reason, ended_ns FROM sessions
+-- Without the spec, which never changes and is read once.
+SELECT session_id, user_id, status, created_ns, reason, ended_ns FROM sessions
 WHERE status NOT IN ('STOPPED', 'FAILED') ORDER BY created_ns, session_id;
 
 -- name: alive_of
