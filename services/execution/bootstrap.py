@@ -22,7 +22,7 @@ from services.execution.recovery.aside import AsideApprovals
 from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.recovery.quarantine import Quarantine
 from services.execution.recovery.reconciler import Reconciler
-from services.execution.recovery.recovery import TradeRecovery
+from services.execution.recovery.recovery import Expect, TradeRecovery
 from services.execution.recovery.untaken import Untaken
 from services.execution.service import ExecutionService
 from services.execution.sessions import PAPER, ExecutionSessions
@@ -65,6 +65,7 @@ from tradebus.store.book import Book
 from tradebus.store.books import audit_book, order_budget_book
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
+from tradebus.trading.orders import OrderRequest
 
 OpenPaper = Callable[[PaperBook, SettingsOf], PaperGateway]
 GATES = (Gate(INTENTS_STREAM, 0, "event"), Gate(TICKS_STREAM, 1, "slice_start"))
@@ -99,14 +100,18 @@ def assemble(
     router = OrderRouter(paper, accounts, sessions.spec, timers=timers)
     return wire(
         settings, bus=bus, books=books, clock=clock, sessions=sessions, gateway=router, paper=paper,
-        accounts=accounts, timers=timers, registry=registry,
+        accounts=accounts, timers=timers, registry=registry, expect=router.expect,
     )  # fmt: skip
+
+
+async def _expect_nothing(request: OrderRequest, broker_order_id: str | None) -> None:
+    """Where there are no broker's triggers."""
 
 
 def wire(
     settings: ExecutionSettings, *, bus: Bus, books: Books, clock: Clock, sessions: ExecutionSessions,
     gateway: OrderGateway, paper: PaperGateway | None, accounts: Accounts | None = None, timers: Timers,
-    registry: CollectorRegistry,
+    registry: CollectorRegistry, expect: Expect = _expect_nothing,
 ) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway: `paper` where it fills from market data, `accounts` where at brokers."""
     metrics = ExecutionMetrics(registry)
@@ -123,7 +128,7 @@ def wire(
     sending = Sending(gateway, roster, pulse, closed=closed, passed_ns=passed_ns, clock_ns=clock_ns, timers=timers)
     keeper = Keeper(commits, sending, Contracts(books.instruments), quarantine=quarantine, publish=outbox.flush)
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
-    recovery = TradeRecovery(keeper, sending, books.departures, follower=paper, passed_ns=passed_ns)
+    recovery = TradeRecovery(keeper, sending, books.departures, follower=paper, passed_ns=passed_ns, expect=expect)
     why_not = _why_not_trail(sessions, governor)
     supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, why_not=why_not, timers=timers)
 

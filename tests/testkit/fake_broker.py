@@ -240,7 +240,7 @@ class FakeBook:
         if word == "before":
             return Outcome(Result.UNKNOWN, reason="timeout")
         number = f"B{len(self.orders) + 1:04d}"
-        waits = request.order_type in (OrderType.SL, OrderType.SL_M)
+        waits = request.order_type in (OrderType.SL, OrderType.SL_M, OrderType.GTT)
         self.orders[number] = BrokerOrder(
             number, request.tag, request.account, request.instrument, request.transaction,
             BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN, request.quantity, 0, request.trigger_paise,

@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from services.sandbox.ports import FINAL, NewOrder, SandboxInstrument, SandboxOrder
+from services.sandbox.ports import FINAL, BrokerName, NewOrder, SandboxInstrument, SandboxOrder, TriggerLeg
 from testkit.command import Shell
 from testkit.exchange_hands import BUY, MARKET, SL_M
 from testkit.execution_sandbox import FACES, KEY
 from testkit.sandbox import Box
 from tradebus.brokers.credentials import Credential, Credentials
-from tradebus.contracts.orders import Transaction
+from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.ids import derive_tag
 from tradebus.trading.orders import Product
@@ -54,6 +54,21 @@ class KillHands:
     def enter(self, face: str, *, cause: str = "entry", key: str = KEY, quantity: int = 0) -> None:
         """A position of ours."""
         self.place(face, BUY, cause=cause, key=key, quantity=quantity)
+
+    def two_legs(self, face: str) -> str:
+        """A trigger of the broker's own that sells a lot 3 % below or above the market; its id."""
+        listed = self.instrument()
+        last, tick = int(self.box.exchange.quotes["price_paise"][listed.index]), listed.tick_size_paise
+        legs = []
+        for share in (0.97, 1.03):
+            paise = round(last * share) // tick * tick
+            order = NewOrder(
+                instrument=listed.index, transaction=Transaction.SELL, order_type=OrderType.LIMIT,
+                product=Product.INTRADAY, quantity=listed.lot_size, price_paise=paise,
+            )  # fmt: skip
+            legs.append(TriggerLeg(paise, order))
+        place = self.box.exchange.place_trigger
+        return self.box.on_loop(place, face.upper(), BrokerName(face), listed.index, legs).trigger_id
 
     def orders(self, face: str) -> list[SandboxOrder]:
         return list(self.box.on_loop(self.box.exchange.orders, face.upper()))

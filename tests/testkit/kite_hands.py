@@ -122,9 +122,14 @@ class AdapterHand(GatewayHand):
     def new_orders(self) -> KiteOrders:
         """A gateway with a pace of its own."""
         return KiteOrders(
-            self.client, listing_of=self._listings.__getitem__, settle_seconds=0.0,
-            instrument_of=lambda _exchange, token: int(token) if int(token) in self._listings else None,
+            self.client, listing_of=self.listing_of, settle_seconds=0.0, instrument_of=self.instrument_of
         )  # fmt: skip
+
+    def listing_of(self, instrument: int) -> ListedInstrument:
+        return self._listings[instrument]
+
+    def instrument_of(self, _exchange: str, token: str) -> int | None:
+        return int(token) if int(token) in self._listings else None
 
     def know(self, listing: ListedInstrument) -> int:
         """The instrument's small integer, which here is its token."""

@@ -22,6 +22,8 @@ from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.timers import Timers
 
 ADAPTERS = {"kite": "Kite", "dhan": "Dhan", "upstox": "Upstox"}
+# Where a position that is there already can have a trigger of two legs. Upstox' opens the position itself.
+WITH_TRIGGERS = frozenset({"kite"})
 # What each broker calls the public half of a login.
 CLIENT_ID = {"kite": "api_key", "dhan": "client_id", "upstox": "api_key"}
 
@@ -40,11 +42,13 @@ FEED_LIMITS = {"kite": FeedLimits(3_000, 3), "dhan": FeedLimits(5_000, 5), "upst
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What orders need to know of instruments: `listing_of` raises KeyError for one that the broker does not list."""
+    """What orders need to know of instruments: `listing_of` raises KeyError for one that the broker does not list.
+    `all_triggers`: the order book shows every intraday trigger that waits, and not ours alone."""
 
     listing_of: ListingOf
     instrument_of: InstrumentOf
     listings: Callable[[], Sequence[tuple[int, ListedInstrument]]]
+    all_triggers: bool = False
 
 
 class Broker(Protocol):
@@ -136,7 +140,11 @@ class Adapter:
         orders: OrderGateway = self._made(
             "Orders", listing_of=known.listing_of, instrument_of=known.instrument_of, clock=self._clock
         )
-        return orders
+        if self.name not in WITH_TRIGGERS:
+            return orders
+        triggers = self._made("Triggers", listing_of=known.listing_of, instrument_of=known.instrument_of)
+        standing: OrderGateway = triggers.beside(orders, shows_all=known.all_triggers)
+        return standing
 
     def updates(self, known: Known) -> OrderUpdates:
         updates: OrderUpdates = self._made("OrderUpdates", instrument_of=known.instrument_of, clock=self._clock)

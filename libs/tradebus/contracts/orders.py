@@ -20,6 +20,9 @@ class OrderType(StrEnum):
     LIMIT = "LIMIT"
     SL = "SL"
     SL_M = "SL-M"
+    GTT = (
+        "GTT"  # a stop that waits at the broker, not at the exchange, beside a target: the first reached ends the other
+    )
 
 
 class Transaction(StrEnum):

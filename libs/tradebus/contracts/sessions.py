@@ -142,6 +142,14 @@ class Trailing(Model):
     after_r: float = Field(default=0.0, ge=0, le=1_000)
 
 
+class ProtectionKind(StrEnum):
+    """What stands at the broker for a position: a stop, beside which execution watches the target, or the broker's own
+    trigger of two legs, stop and target, which needs nobody. For a trade without a target it is a stop."""
+
+    STOP = "stop"
+    GTT = "gtt"
+
+
 class StrategySpec(GrownModel):
     """A strategy by name, or a user's own by the path of its file; parameters are validated by the strategy. Its limits
     hold beside the session's; its budget is the capital its trades are sized from and the most they tie up at
@@ -178,7 +186,7 @@ class SessionSpec(GrownModel):
     Orders go to `broker`, prices come from `data_broker` (None: a recorded or generated market). An entry waits
     `approval_seconds` for a person's yes, where that is given, and is dropped then; exits never wait."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds", "trailing")
+    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds", "trailing", "protection")
 
     session_id: str
     user_id: str
@@ -194,6 +202,7 @@ class SessionSpec(GrownModel):
     sizing: Sizing | None = None
     approval_seconds: int | None = Field(default=None, ge=5, le=3_600)
     trailing: Trailing | None = None
+    protection: ProtectionKind | None = None  # a stop
 
     def trailing_of(self, strategy: str) -> Trailing | None:
         """How the stops of that strategy's trades trail; None where they stay."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
 
-from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle, moving, opening, reports
 from tradebus.execution.leaving import exits
@@ -12,6 +11,7 @@ from tradebus.execution.leaving.covering import rounds
 from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
 from tradebus.execution.stops import tightening
+from tradebus.execution.stops.limits import stop_limit_paise
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest, Outcome, Result
@@ -46,7 +46,14 @@ def order_request(trade: Trade, order: Order) -> OrderRequest:
         role=OrderRole.EXIT if order.is_turned else order.role,
         contract=trade.contract,
         group_id=trade.group_id if order.role is OrderRole.ENTRY else None,
+        target_paise=trade.target_paise if order.is_standing else None,
+        market_paise=_market_paise(trade) if order.is_standing else None,
     )
+
+
+def _market_paise(trade: Trade) -> int:
+    """The last price seen; before the first tick what was paid."""
+    return trade.touch.last_paise if trade.touch is not None else trade.entry_price_paise
 
 
 def protection_pct(trade: Trade, order: Order) -> float:
@@ -82,6 +89,16 @@ def go_on(trade: Trade, step: TradeStep) -> None:
         for order in trade.orders:
             if order.order_id not in asked:
                 ask_again(trade, order, step, at_ns=at_ns)
+
+
+def in_turn(*decides: Decide) -> Decide:
+    """One after the other."""
+
+    def decide(trade: Trade, step: TradeStep) -> None:
+        for one in decides:
+            one(trade, step)
+
+    return decide
 
 
 def absent(order_id: str, at_ns: int, *, seen: OrderState) -> Decide:
@@ -242,13 +259,12 @@ def change_of(trade: Trade, order: Order, request: Modify) -> OrderModification:
     """The modification as the gateway's port wants it. A stop's limit belongs to its trigger: where that has moved, the
     limit of before might be on its wrong side, or outside the exchange's price protection."""
     price_paise = order.price_paise
-    if order.role is OrderRole.STOP and order.order_type is OrderType.SL and order.trigger_paise is not None:
-        price_paise = protective_limit_paise(
-            trade.contract,
-            transaction=order.transaction,
-            trigger_paise=order.trigger_paise,
-            day=ist_date(request.at_ns),
-        )
+    limited = order.order_type is OrderType.SL or order.is_standing
+    if order.role is OrderRole.STOP and limited and order.trigger_paise is not None:
+        price_paise = stop_limit_paise(
+            trade.contract, transaction=order.transaction, trigger_paise=order.trigger_paise,
+            day=ist_date(request.at_ns), is_standing=order.is_standing,
+        )  # fmt: skip
     asked = replace(order_request(trade, order), price_paise=price_paise, at_ns=request.at_ns)
     order_type = order.order_type if order.role is OrderRole.EXIT or order.is_turned else None
     return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns, asked, order_type)

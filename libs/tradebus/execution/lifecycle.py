@@ -280,7 +280,7 @@ def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill)
     trade.exit_quantity += sign * fill.quantity
     trade.exit_value_paise += sign * fill.quantity * fill.price_paise
     if trade.exit_reason is None:
-        trade.exit_reason = "stop" if order.role is OrderRole.STOP else "exit"
+        trade.exit_reason = _closed_by(trade, order, fill)
     if trade.open_quantity < 0:
         reach(trade, step, TradeEvent.EXIT_OVERFILLED)
     elif trade.open_quantity > 0 or not all(other.ended for other in trade.orders):
@@ -292,6 +292,14 @@ def _on_exit_fill(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill)
     for entry in trade.all_live(OrderRole.ENTRY):
         if entry.state not in NOT_CANCELLABLE:
             cancel(entry, step, at_ns=fill.ts_event_ns)  # the stop was hit: no more may be bought
+
+
+def _closed_by(trade: Trade, order: Order, fill: BrokerFill) -> str:
+    """Which leg of a broker's own trigger it was, the price says: a target's is a limit there."""
+    if order.role is not OrderRole.STOP:
+        return "exit"
+    at_target = trade.target_paise is not None and trade.side.sign * (fill.price_paise - trade.target_paise) >= 0
+    return "target" if order.is_standing and at_target else "stop"
 
 
 def _fill_together(trade: Trade, order: Order) -> bool:

@@ -4,11 +4,13 @@ The entry is a LIMIT at the guard price: the signal's price moved against us by 
 the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage guard).
 """
 
-from tradebus.calendar import Contract, protective_limit_paise
+from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.sessions import ProtectionKind
 from tradebus.execution import reports
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, move
 from tradebus.execution.step import Modify, Moved, Place, TradeStep
+from tradebus.execution.stops.limits import stop_limit_paise
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id, derive_tag
 from tradebus.kernel.money import round_to_tick, slices
@@ -188,15 +190,18 @@ def _resize(stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
 
 def _new_stop(trade: Trade, step: TradeStep, quantity: int, *, at_ns: int) -> None:
     # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
-    limit_paise = protective_limit_paise(
-        trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns)
-    )
+    stands = trade.protection is ProtectionKind.GTT and trade.at_broker and trade.target_paise is not None
+    limit_paise = stop_limit_paise(
+        trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns),
+        is_standing=stands,
+    )  # fmt: skip
+    at_limit = OrderType.GTT if stands else OrderType.SL
     order = new_order(
         trade,
         step,
         role=OrderRole.STOP,
         transaction=trade.exit_transaction,
-        order_type=OrderType.SL_M if limit_paise is None else OrderType.SL,
+        order_type=OrderType.SL_M if limit_paise is None else at_limit,
         quantity=quantity,
         at_ns=at_ns,
         price_paise=limit_paise,

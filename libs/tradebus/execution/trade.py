@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
-from tradebus.contracts.sessions import Trailing
+from tradebus.contracts.sessions import ProtectionKind, Trailing
 from tradebus.contracts.signals import Side
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.execution.step import Modify
@@ -50,6 +50,11 @@ class Order:
     def is_turned(self) -> bool:
         """Whether it is a stop that was made the exit: it has no trigger any more."""
         return self.role is OrderRole.STOP and self.trigger_paise is None
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether it is the broker's own trigger, with a target beside it: it is cancelled, never made the exit."""
+        return self.order_type is OrderType.GTT
 
     @property
     def is_whole(self) -> bool:
@@ -112,6 +117,7 @@ class Trade:
     # What another life finds out anew is not kept.
     at_broker: bool = False  # whether an exchange fills it, at a limit of its own, and not we from ticks
     touch: Touch | None = None  # the market as its last tick had it
+    protection: ProtectionKind = ProtectionKind.STOP  # what its session has stand at the broker
     trailing: Trailing | None = None  # how its session has its stop follow the market
     trail_from_ns: int = 0  # before that it is not moved: others' requests go first, or a late one may come
     pressed_ns: int = 0  # when what closes it and rested was last priced anew, replaced or left as it was

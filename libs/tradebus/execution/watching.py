@@ -40,6 +40,8 @@ def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None
     """The first tick, at or after `start`, at which an open trade has reached its target."""
     if trade.target_paise is None or trade.state is not TradeState.POSITION_OPEN or trade.exit_reason is not None:
         return None
+    if any(order.is_standing and not order.ended for order in trade.orders):
+        return None  # the broker watches it
     # The last tick applied is looked at again: a crash may have come between its effects.
     begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="left")))
     return _first_beyond(ticks, begin, trade.target_paise, trade.side)

@@ -81,13 +81,15 @@ class OrderRequest:
     role: OrderRole = OrderRole.EXIT
     contract: Contract | None = None
     group_id: str | None = None  # of the entry of a leg
+    target_paise: int | None = None  # of a GTT: the other leg's trigger, and the limit of what that places
+    market_paise: int | None = None  # of a GTT: the last price, which lies between the two
 
     def proposed(self) -> ProposedOrder:
-        """As the order rules read it."""
+        """As the order rules read it: what the stop of a GTT places has its limit, as a stop's."""
         return ProposedOrder(
             role=self.role,
             transaction=self.transaction,
-            order_type=self.order_type,
+            order_type=OrderType.SL if self.order_type is OrderType.GTT else self.order_type,
             quantity=self.quantity,
             price_paise=self.price_paise,
             trigger_paise=self.trigger_paise,

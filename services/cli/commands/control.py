@@ -44,6 +44,9 @@ def start(
     ] = "paper",
     broker: Annotated[str | None, typer.Option(help="With --mode live: kite, dhan or upstox takes the orders.")] = None,
     credential: Annotated[str | None, typer.Option(help="With --mode live: the stored login.")] = None,
+    protection: Annotated[
+        str | None, typer.Option(help="gtt: stop and target stand at the broker as one trigger of its own (kite).")
+    ] = None,
     approval: Annotated[
         int | None, typer.Option(min=5, max=3600, help="Entries wait so many seconds for your yes; else for nobody.")
     ] = None,
@@ -72,7 +75,7 @@ def start(
     }
     given = {
         "mode": None if mode == "paper" else mode, "broker": broker, "credential": credential,
-        "approval_seconds": approval,
+        "approval_seconds": approval, "protection": protection,
     }  # fmt: skip
     data |= {name: value for name, value in given.items() if value is not None}
     limits = parse_pairs(limit or [], option="--limit")

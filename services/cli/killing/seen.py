@@ -24,7 +24,7 @@ class SeenInstruments:
     @property
     def known(self) -> Known:
         return Known(
-            listing_of=self.listing, instrument_of=self.number,
+            listing_of=self.listing, instrument_of=self.number, all_triggers=True,
             listings=lambda: [(self.number(*where), terms) for where, terms in self._terms.items()],
         )  # fmt: skip
 

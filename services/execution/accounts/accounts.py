@@ -20,10 +20,10 @@ from tradebus.brokers.audit.log import LogOf
 from tradebus.brokers.credentials import Credentials
 from tradebus.brokers.errors import TokenExpired
 from tradebus.brokers.ports import OrderGateway
-from tradebus.brokers.registry import Broker, OpenBroker
+from tradebus.brokers.registry import WITH_TRIGGERS, Broker, OpenBroker
 from tradebus.calendar import Contract, time_legal, values_legal
 from tradebus.contracts.orders import OrderRole
-from tradebus.contracts.sessions import Mode, SessionSpec
+from tradebus.contracts.sessions import Mode, ProtectionKind, SessionSpec
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.time import ist_date
@@ -119,6 +119,8 @@ class Accounts:
         if spec.mode is not Mode.LIVE:
             raise InvalidInput(f"session {spec.session_id} is {spec.mode}: it has no way to a broker's orders")
         key = account_key(spec)
+        if spec.protection is ProtectionKind.GTT and spec.broker not in WITH_TRIGGERS & set(self._sandboxed):
+            raise InvalidInput(f'protection: "{spec.protection}" is not offered at {spec.broker}')
         if spec.broker not in self._sandboxed:
             await self._admitted(spec, starting=starting)
         found = self._by_session.get(spec.session_id)

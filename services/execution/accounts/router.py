@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from services.execution.accounts.accounts import Accounts
 from services.execution.sessions import PAPER
 from tradebus.brokers.calls import LATE_SECONDS
+from tradebus.brokers.common.orders.standing import StandingOrders
 from tradebus.brokers.ports import OrderGateway
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.sessions import SessionSpec
@@ -92,6 +93,16 @@ class OrderRouter:
         except TradebusError:
             return None
         return await gateway.order_book(account)
+
+    async def expect(self, request: OrderRequest, broker_order_id: str | None) -> None:
+        """An order of an earlier life is a trigger of its broker, which has no tag there: it is found by what it was to
+        be, or by its id."""
+        try:
+            gateway = await self._gateway(request.account)
+        except TradebusError:
+            return  # whoever looks it up finds the account closed too
+        if isinstance(gateway, StandingOrders):
+            gateway.expect(request, broker_order_id)
 
     async def _gateway(self, session_id: str) -> OrderGateway:
         spec = await self._spec_of(session_id)

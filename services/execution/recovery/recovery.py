@@ -2,7 +2,7 @@
 broker by their tags, the only way out of an unknown outcome.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from services.execution.books.ports import Departures
 from services.execution.trades.keeper import Keeper
@@ -13,7 +13,11 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
 from tradebus.execution.step import Cancel, Modify, Place, Request
 from tradebus.execution.trade import Order, Trade
+from tradebus.trading.orders import OrderRequest
 from tradebus.trading.states import OrderState
+
+# Tells a broker of an order that is a trigger of its own there, and its id where that is known.
+Expect = Callable[[OrderRequest, str | None], Awaitable[None]]
 
 
 class TradeRecovery:
@@ -21,10 +25,10 @@ class TradeRecovery:
 
     def __init__(
         self, keeper: Keeper, sending: Sending, departures: Departures, *, follower: Follower | None,
-        passed_ns: Callable[[str], int],
+        passed_ns: Callable[[str], int], expect: Expect,
     ) -> None:  # fmt: skip
         self._keeper, self._sending, self._follower, self._passed_ns = keeper, sending, follower, passed_ns
-        self._departures = departures
+        self._departures, self._expect = departures, expect
         self._commits, self._roster, self._ledger = keeper.commits, keeper.roster, keeper.commits.ledger
 
     async def strays(self) -> list[tuple[str, str]]:
@@ -99,6 +103,8 @@ class TradeRecovery:
             await self._absent(trade, order, now_ns=now_ns, seen=seen)
             return
         with on_behalf_of(session_id=trade.session_id, pos_id=trade.pos_id):
+            if order.is_standing:
+                await self._expect(decisions.order_request(trade, order), order.broker_order_id)
             lookup = await self._sending.gateway.find_by_tag(trade.session_id, order.tag)
         if lookup.order is not None or lookup.definitive:
             doubts.discard(doubt)

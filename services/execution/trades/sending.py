@@ -59,6 +59,8 @@ class Sending:
         number = order.broker_order_id or ""
         if isinstance(request, Cancel):
             outcome = await self.gateway.cancel(trade.session_id, number, at_ns=request.at_ns)
+            if order.is_standing and outcome.result is Result.ACCEPTED:
+                return await self._deleted(trade, order, request, outcome)
         else:
             outcome = await self._changed(trade.session_id, number, decisions.change_of(trade, order, request))
             if outcome.result is Result.REFUSED:
@@ -71,6 +73,16 @@ class Sending:
             elif outcome.result is Result.UNKNOWN and request.trails:
                 self.doubts.add((trade.pos_id, order.order_id))
         return decisions.answered(order, request, outcome)
+
+    async def _deleted(self, trade: Trade, order: Order, request: Cancel, outcome: Outcome) -> Decide:
+        """A broker's trigger is gone with the answer, and no order stream says so: the exit waits for that word."""
+        found = (await self.gateway.find_by_tag(trade.session_id, order.tag)).order
+        answered = decisions.answered(order, request, outcome)
+        if found is None or not found.status.final:
+            self.doubts.add((trade.pos_id, order.order_id))
+        if found is None:
+            return answered
+        return decisions.in_turn(answered, decisions.reported(found, unknown=LookupError(order.tag)))
 
     async def _changed(self, session_id: str, number: str, change: OrderModification) -> Outcome:
         """A change that a broker does not answer in time counts as lost: what it would have covered is left. Should it

@@ -12,13 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.gateway.domain.problems import Problems, kind_of
-from tradebus.contracts.sessions import Mode
+from tradebus.brokers.registry import WITH_TRIGGERS
+from tradebus.contracts.sessions import Mode, ProtectionKind
 from tradebus.kernel.errors import InvalidInput, nearest
 
 PAPER = "paper"
 LIVE_BROKERS = ("kite", "dhan", "upstox")
 BROKERS = (PAPER, *LIVE_BROKERS)
-FIELDS = ("broker", "data_broker", "access_token", "client_id", "credential", "mode")
+FIELDS = ("broker", "data_broker", "access_token", "client_id", "credential", "mode", "protection")
+_NO_TRIGGERS = {
+    PAPER: "its stops need nobody who could die",
+    "dhan": "its forever orders are for positions that are carried, and those here are intraday",
+    "upstox": "its GTT opens the position itself",
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TOKEN = re.compile(r"[!-~]+")
@@ -69,6 +75,29 @@ def read_route(data: dict[str, Any], *, user_id: str, reach: Reach, problems: Pr
             "data.credential names it",
         )  # fmt: skip
     return OrderRoute(mode, broker, data_broker, credential)
+
+
+def read_protection(value: Any, route: OrderRoute, *, reach: Reach, problems: Problems) -> ProtectionKind | None:
+    """What stands at the broker for a position; None, a stop, where `data` does not say. A trigger of its own is
+    refused by name where the broker has none for a position that is there already."""
+    names = [kind.value for kind in ProtectionKind]
+    if value is None or value == ProtectionKind.STOP.value:
+        return None
+    if not isinstance(value, str):
+        problems.add("data.protection", f"must be text, not {kind_of(value)}")
+    elif value not in names:
+        problems.add("data.protection", f"unknown protection{nearest(value, names) or '; known: ' + ', '.join(names)}")
+    elif route.broker not in WITH_TRIGGERS:
+        offered, why = ", ".join(sorted(WITH_TRIGGERS)), _NO_TRIGGERS.get(route.broker, "it has none")
+        problems.add("data.protection", f'"{value}" is offered at {offered}, not at {route.broker}: {why}')
+    elif route.broker not in reach.sandboxed:
+        problems.add(
+            "data.protection", f'"{value}" is not verified at the real {route.broker} for intraday positions: leave it '
+            "out, a stop rests at the exchange then",
+        )  # fmt: skip
+    else:
+        return ProtectionKind.GTT
+    return None
 
 
 def needs_preflight(mode: Mode, broker: str, *, sandboxed: frozenset[str]) -> bool:

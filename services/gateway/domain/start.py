@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from services.gateway.domain import brokers
-from services.gateway.domain.brokers import Reach, read_route
+from services.gateway.domain.brokers import Reach, read_protection, read_route
 from services.gateway.domain.limits import read_limits, read_paper, read_part, read_sizing, read_trailing
 from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
@@ -55,6 +55,7 @@ def read_start(
     at = "data"
     problems.unknown_keys(at, data, _FIELDS)
     route = read_route(data, user_id=user_id, reach=catalogue.reach, problems=problems)
+    protection = read_protection(data.get("protection"), route, reach=catalogue.reach, problems=problems)
     strategies = _strategies(data, problems)
     symbols = _symbols(data, catalogue, problems)
     capital = money_paise(data.get("capital"), at="data.capital", problems=problems, required=True)
@@ -71,6 +72,7 @@ def read_start(
         session_id="", user_id=user_id, mode=route.mode, broker=route.broker, data_broker=route.data_broker,
         credential=route.credential, symbols=symbols, strategies=tuple(strategies.values()), capital_paise=capital,
         limits=limits, paper=paper, sizing=sizing, approval_seconds=approval_seconds, trailing=trailing,
+        protection=protection,
     )  # fmt: skip
 
 

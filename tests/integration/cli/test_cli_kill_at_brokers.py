@@ -75,6 +75,17 @@ async def test_a_stop_of_somebody_else_on_what_is_closed_whole_is_cancelled_and_
     assert "not ours" in cancelled
 
 
+async def test_a_brokers_trigger_on_what_is_closed_whole_is_deleted(hands: KillHands) -> None:
+    hands.enter("kite")
+    trigger_id = hands.two_legs("kite")
+    said = await hands.kill()
+    assert hands.held("kite") == 0
+    [trigger] = hands.box.on_loop(hands.box.exchange.triggers, "KITE")
+    assert (trigger.trigger_id, trigger.status.value) == (trigger_id, "CANCELLED")
+    (cancelled,) = said["of"]["kite"]["cancelled"]
+    assert trigger_id in cancelled
+
+
 async def test_everything_is_closed_where_a_person_says_so(hands: KillHands) -> None:
     lot = hands.instrument().lot_size
     hands.enter("kite")

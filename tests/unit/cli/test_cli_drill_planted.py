@@ -90,6 +90,6 @@ def test_a_second_owner_after_a_pause_is_found(drilled: Path, monkeypatch: pytes
 
 
 def test_a_stop_at_the_market_for_an_option_is_found(drilled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "protective_limit_paise", lambda *_, **__: None)
+    monkeypatch.setattr(opening, "stop_limit_paise", lambda *_, **__: None)
     result = next(found(drilled))
     assert Invariant.FORBIDDEN in invariants(result)

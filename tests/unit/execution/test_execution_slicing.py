@@ -318,9 +318,9 @@ async def test_at_a_broker_its_own_freeze_quantity_counts_and_every_part_is_foll
     async with trading(around, broker) as life:
         entry = approved(1, quantity=1820)
         await life.send(entry)
-        for number in (0, 1):
-            sent = await life.order("ENTRY", "OPEN", sequence=number + 1)
-            broker.tell(broker.book.fill(sent.broker_order_id, PRICE, at_ns=TEN + (number + 1) * SECOND))
+        sent = [await life.order("ENTRY", "OPEN", sequence=number) for number in (1, 2)]
+        for number, one in enumerate(sent):
+            broker.tell(broker.book.fill(one.broker_order_id, PRICE, at_ns=TEN + (number + 1) * SECOND))
         await life.until_orders(2, role=OrderRole.STOP, state=OrderState.TRIGGER_PENDING)
         await life.send(exit_of(entry, at_ns=TEN + 3 * SECOND))
         for number in (0, 1):

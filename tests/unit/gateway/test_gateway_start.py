@@ -15,7 +15,16 @@ from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import StartCatalogue, read_start
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.contracts.sessions import Mode, ScopeLimits, SessionSpec, Sizing, SizingMode, StrategySpec, Trailing
+from tradebus.contracts.sessions import (
+    Mode,
+    ProtectionKind,
+    ScopeLimits,
+    SessionSpec,
+    Sizing,
+    SizingMode,
+    StrategySpec,
+    Trailing,
+)
 
 
 def index(number: int, symbol: str) -> Instrument:
@@ -110,6 +119,43 @@ def test_a_strategys_own_trail_stands_in_place_of_the_sessions() -> None:
     assert spec.trailing_of("orb") == Trailing(distance_paise=1_250)
     assert spec.trailing_of("ema_20_50") == Trailing(distance_r=1.0, step_pct=50.0, after_r=0.5)
     assert SessionSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def at(
+    broker: str, *, sandboxed: str = "kite dhan upstox", **changes: Any
+) -> tuple[SessionSpec | None, dict[str, str]]:
+    live = {} if broker == "paper" else {"mode": "live", "credential": "mine", "limits": {"daily_max_loss_r": 3}}
+    reach = Reach(feed="kite", sandboxed=frozenset(sandboxed.split()))
+    return read({**GOOD, **live, "broker": broker, **changes}, replace(CATALOGUE, reach=reach))
+
+
+def test_a_brokers_own_trigger_protects_where_the_broker_has_one_and_it_is_asked_for() -> None:
+    spec, errors = at("kite", protection="gtt")
+    assert spec is not None, errors
+    assert spec.protection is ProtectionKind.GTT
+    assert SessionSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert spec_of().protection is spec_of(protection="stop").protection is None
+
+
+@pytest.mark.parametrize(
+    ("broker", "value", "said"),
+    [
+        ("paper", "gtt", "offered at kite, not at paper"), ("dhan", "gtt", "forever orders"),
+        ("upstox", "gtt", "opens the position itself"), ("kite", "gttt", "did you mean 'gtt'"), ("kite", 1, "text"),
+        ("kite", {}, "text"),
+    ],
+)  # fmt: skip
+def test_protection_that_is_not_offered_is_refused_by_name(broker: str, value: Any, said: str) -> None:
+    spec, errors = at(broker, protection=value)
+    assert spec is None
+    assert list(errors) == ["data.protection"]
+    assert said in errors["data.protection"]
+
+
+def test_at_the_real_broker_it_is_refused_until_somebody_has_verified_it() -> None:
+    spec, errors = at("kite", sandboxed="dhan", protection="gtt")
+    assert spec is None
+    assert "not verified at the real kite" in errors["data.protection"]
 
 
 LIVE: dict[str, Any] = {**GOOD, "mode": "live", "broker": "upstox", "access_token": "a-token-of-today"}

@@ -4,6 +4,7 @@ from tradebus.brokers.kite.account import KiteAccount
 from tradebus.brokers.kite.client import KiteClient
 from tradebus.brokers.kite.decoder import KiteDecoder
 from tradebus.brokers.kite.feed import KiteFeed
+from tradebus.brokers.kite.gtt.triggers import KiteTriggers
 from tradebus.brokers.kite.instruments import parse_instruments
 from tradebus.brokers.kite.order_updates import KiteOrderUpdates
 from tradebus.brokers.kite.orders import KiteOrders
@@ -23,6 +24,7 @@ __all__ = [
     "KiteReference",
     "KiteSession",
     "KiteSettings",
+    "KiteTriggers",
     "parse_instruments",
     "status_of",
 ]

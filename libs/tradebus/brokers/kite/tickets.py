@@ -52,6 +52,32 @@ def margin_ticket(order: BasketOrder) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def leg_tickets(request: OrderRequest, listing: ListedInstrument) -> dict[str, Any]:
+    """Arguments of `place_gtt`: the stop's leg and the target's, the lower first. Raises InvalidInput."""
+    if listing.key.segment not in TRADED_SEGMENTS:
+        raise InvalidInput(f"instrument: {listing.key} cannot be traded")
+    if request.quantity <= 0:
+        raise InvalidInput(f"quantity: {request.quantity} is not above 0")
+    target = _rupees(request.target_paise, "target")
+    legs = sorted(
+        [(_rupees(request.trigger_paise, "trigger"), _rupees(request.price_paise, "price")), (target, target)]
+    )
+    last = _rupees(request.market_paise, "last price")
+    if not legs[0][0] < last < legs[1][0]:
+        raise InvalidInput(f"last price: {last} is not between the legs at {legs[0][0]} and {legs[1][0]}")
+    return {
+        "trigger_type": "two-leg", "tradingsymbol": listing.symbol, "exchange": listing.broker_segment,
+        "trigger_values": [float(trigger) for trigger, _ in legs], "last_price": float(last),
+        "orders": [
+            {
+                "transaction_type": request.transaction.value, "quantity": request.quantity, "order_type": "LIMIT",
+                "product": _PRODUCTS[request.product], "price": float(price),
+            }
+            for _, price in legs
+        ],
+    }  # fmt: skip
+
+
 def change_ticket(change: OrderModification) -> dict[str, Any]:
     """Arguments of `modify_order`. A trigger without a price is a stop at the market, which must stay protected."""
     if change.quantity <= 0:

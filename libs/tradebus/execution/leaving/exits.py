@@ -170,6 +170,9 @@ def _leave_hit(trade: Trade, stop: Order, step: TradeStep, *, at_ns: int) -> Non
     """The broker calls a stop open. After a change some do so while it waits; where the market is beyond its trigger
     it was triggered, and its limit is not met any more."""
     stop.hit_ns = None
+    if stop.is_standing:  # one leg has placed its order, and the other is gone: nothing protects while that rests
+        request_exit(trade, step, reason="gtt_not_filled", at_ns=at_ns)
+        return
     if trade.touch is None or stop.trigger_paise is None or trade.exit_reason is not None:
         return  # reconciliation sees whether it stays so
     last_paise = trade.touch.last_paise

@@ -49,8 +49,10 @@ def ask_again(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> Non
 
 
 def _may_turn(stop: Order) -> bool:
-    """Whose change was refused once is not asked again: it is cancelled."""
-    return not stop.is_turned and stop.state in _RESTS and stop.changes < CHANGES_MAX - CHANGES_KEPT
+    """Whose change was refused once is not asked again: it is cancelled. A broker's own trigger can be nothing else."""
+    return (
+        not (stop.is_turned or stop.is_standing) and stop.state in _RESTS and stop.changes < CHANGES_MAX - CHANGES_KEPT
+    )
 
 
 def _turn(trade: Trade, stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:

@@ -12,12 +12,12 @@ an order keeps its last changes for a position that grows; nobody leaves a posit
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tradebus.calendar import protective_limit_paise
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
 from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
 from tradebus.execution.moving import heard
 from tradebus.execution.step import Modify, Moved, TradeStep
+from tradebus.execution.stops.limits import stop_limit_paise
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.orders import BrokerOrder, Outcome, Result
@@ -154,7 +154,8 @@ def _ask(stop: Order, step: TradeStep, request: Modify) -> None:
 def _put(trade: Trade, stop: Order, trigger_paise: int, *, at_ns: int) -> None:
     """A stop's limit belongs to its trigger, inside the exchange's price protection."""
     stop.trigger_paise = trigger_paise
-    if stop.order_type is OrderType.SL:
-        stop.price_paise = protective_limit_paise(
-            trade.contract, transaction=stop.transaction, trigger_paise=trigger_paise, day=ist_date(at_ns)
-        )
+    if stop.order_type is OrderType.SL or stop.is_standing:
+        stop.price_paise = stop_limit_paise(
+            trade.contract, transaction=stop.transaction, trigger_paise=trigger_paise, day=ist_date(at_ns),
+            is_standing=stop.is_standing,
+        )  # fmt: skip
