@@ -267,7 +267,10 @@ def change_of(trade: Trade, order: Order, request: Modify) -> OrderModification:
         )  # fmt: skip
     asked = replace(order_request(trade, order), price_paise=price_paise, at_ns=request.at_ns)
     order_type = order.order_type if order.role is OrderRole.EXIT or order.is_turned else None
-    return OrderModification(order.quantity, price_paise, order.trigger_paise, request.at_ns, asked, order_type)
+    return OrderModification(
+        order.quantity, price_paise, order.trigger_paise, request.at_ns, asked, order_type,
+        market_protection_pct=asked.market_protection_pct,
+    )  # fmt: skip
 
 
 def answered(order: Order, request: Request, outcome: Outcome) -> Decide:

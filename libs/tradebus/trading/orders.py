@@ -102,7 +102,8 @@ class OrderModification:
     """A modification: the new total quantity, price and trigger.
 
     `asked` is the order as it would be, for the order rules; whoever sends it on says it, a broker's adapter does not
-    read it. `order_type` is the type it becomes, None where it keeps its own."""
+    read it. `order_type` is the type it becomes, None where it keeps its own. `market_protection_pct` is how far from
+    the market it may trade where it is then, or when it is triggered, one at the market; None leaves that to the broker."""
 
     quantity: int
     price_paise: int | None
@@ -110,6 +111,7 @@ class OrderModification:
     at_ns: int
     asked: OrderRequest | None = field(default=None, compare=False)
     order_type: OrderType | None = None
+    market_protection_pct: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def test_an_exit_is_one_change_of_the_stop_to_the_market():
     assert change.quantity == trade.open_quantity
     assert change.asked is not None
     assert (change.asked.role, change.asked.market_protection_pct) == (OrderRole.EXIT, 3.0)
-    assert change_ticket(change)["market_protection"] == -1, "no order at the market without protection"
+    assert change_ticket(change)["market_protection"] == 3.0, "as far as was asked for, not the broker's own choice"
     lifecycle.on_modify_outcome(trade, stop, TradeStep(), ACCEPTED, request)
     assert stop.state is OrderState.OPEN
     hear(trade, stop, BrokerStatus.FILLED, filled=stop.quantity)

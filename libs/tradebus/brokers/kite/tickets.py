@@ -90,9 +90,9 @@ def change_ticket(change: OrderModification) -> dict[str, Any]:
     if change.trigger_paise is not None:
         ticket["trigger_price"] = _rupees(change.trigger_paise, "trigger_price")
         if change.price_paise is None:
-            ticket["market_protection"] = AUTO_PROTECTION
+            ticket["market_protection"] = _protection(change.market_protection_pct)
     if change.order_type is OrderType.MARKET:
-        ticket["market_protection"] = AUTO_PROTECTION
+        ticket["market_protection"] = _protection(change.market_protection_pct)
     return ticket
 
 

@@ -42,8 +42,11 @@ class Placed:
         moves = self.order_type is OrderType.SL and change.price_paise is None
         if moves and price is not None and trigger is not None and self.trigger_paise is not None:
             price += trigger - self.trigger_paise
-        order_type = change.order_type or self.order_type
-        return replace(self, order_type=order_type, price_paise=price, trigger_paise=trigger)
+        protection_pct = self.protection_pct if change.market_protection_pct is None else change.market_protection_pct
+        return replace(
+            self, order_type=change.order_type or self.order_type, price_paise=price, trigger_paise=trigger,
+            protection_pct=protection_pct,
+        )  # fmt: skip
 
 
 def order_ticket(request: OrderRequest, listing: ListedInstrument) -> dict[str, Any]:
