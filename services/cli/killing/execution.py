@@ -15,7 +15,8 @@ SILENT_SECONDS = 2.0
 _BEAT_SECONDS = 3.0
 # Heard of within this, it may be late only: two seconds are waited for its next beat.
 _LATE_SECONDS = 15.0
-# Where the book does not answer execution can decide nothing, however well it is: so long it may know better.
+# Where the book does not answer execution can decide nothing, however well it is: so long it may know better. A book
+# that is stopped takes the connection and says nothing: what was waited for that counts.
 _ALONE_SECONDS = 2.0
 _ASK_SECONDS = 1.5
 _EVERY_SECONDS = 0.5
@@ -28,7 +29,7 @@ class ExecutionWatch:
         self._addresses = list(_addresses(runs))
         self._record, self._timers = record, timers
         self._heard_ns: int | None = None
-        self._began_ns = timers.monotonic_ns()
+        self._began_ns = self._opened_ns = timers.monotonic_ns()
         self._beat_lately = self._silent = False
         self.looked = asyncio.Event()
 
@@ -44,14 +45,14 @@ class ExecutionWatch:
     async def run(self, opening: "asyncio.Task[None]") -> None:
         """Until it is cancelled. Nothing is concluded before `opening` of the book is over."""
         await asyncio.wait({opening})
-        self._began_ns = self._timers.monotonic_ns()
+        self._opened_ns = self._timers.monotonic_ns()
         while True:
             if await self._heard():
                 self._heard_ns, self._silent = self._timers.monotonic_ns(), False
                 self.looked.set()
             elif self._heard_ns is not None:  # asked, and nobody there: time alone says nothing of a busy machine
                 self._silent = self._waited(self._heard_ns, SILENT_SECONDS)
-            elif self._waited(self._began_ns, SILENT_SECONDS) or not (self._addresses or self._beat_lately):
+            elif self._waited(self._opened_ns, SILENT_SECONDS) or not (self._addresses or self._beat_lately):
                 self.looked.set()
             await sleep(self._timers, _EVERY_SECONDS)
 

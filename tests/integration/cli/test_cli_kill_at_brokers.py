@@ -1,12 +1,17 @@
 """`tradebus kill` with execution, Redis and Postgres dead: what is ours at the sandbox's three faces is closed, by the
 sandbox's own book; what is not ours is left alone."""
 
+import asyncio
+import os
+from pathlib import Path
+
 import pytest
 from testkit.exchange_hands import BUY, SELL
 from testkit.execution_sandbox import FACES
 from testkit.kill_hands import KillHands
 from testkit.sandbox import sandbox
 
+from services.cli.stack.rundir import RunState, ServiceState, runs_folder, write_run
 from tradebus.brokers.credentials import Credentials
 from tradebus.trading.orders import Product
 
@@ -160,3 +165,43 @@ async def test_a_login_that_ended_is_named_with_what_to_do_and_no_secret_is_said
     assert "NOT FLAT" in said["stderr"]
     assert token not in said["stderr"]
     assert hands.held("kite") == hands.instrument().lot_size
+
+
+async def test_with_the_book_stopped_and_execution_alive_every_account_is_flat_in_time(
+    hands: KillHands, tmp_path: Path
+) -> None:
+    """A server that is stopped takes connections and answers none: execution, ready or not, can decide nothing."""
+    silent, ready = await asyncio.start_server(never, "127.0.0.1", 0), await asyncio.start_server(fine, "127.0.0.1", 0)
+    hands.shell.environment["DATABASE_URL"] = f"postgresql://tradebus:x@127.0.0.1:{port_of(silent)}/book"
+    folder = runs_folder(tmp_path) / "default"
+    folder.mkdir(parents=True)
+    lives = {"execution": ServiceState(os.getpid(), port_of(ready), 0, "")}
+    write_run(
+        folder, RunState("default", "up", "twin", 2**22 + 1, "", str(tmp_path), "", "", "", "", services=lives)
+    )  # fmt: skip
+    for face in FACES:
+        hands.enter(face)
+        hands.place(face, SELL, cause="stop", trigger_share=0.97)
+    said = await hands.kill("--seconds", "10")  # not flat by then, it leaves with 1
+    assert [hands.held(face) for face in FACES] == [0, 0, 0]
+    assert {account["by"] for account in said["accounts"]} == {"tradebus kill"}
+    assert {one["postgres"] for one in said["stacks"]} == {"no answer in 4 s"}
+    silent.close()
+    ready.close()
+
+
+async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
+async def fine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+def port_of(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port
