@@ -9,6 +9,7 @@ Once engaged it stays so until a person releases it; the file outlives restarts.
 ways: services that hear it twice handle it once.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -31,30 +32,35 @@ _log = structlog.get_logger()
 async def engage(switch: KillSwitchBook, transaction: Any, *, reason: str, now_ns: int) -> bool:
     """Engages the switch and tells every service; True where this call is the one that told them.
 
-    Where it is engaged already, the first reason and time stand.
+    Where it is engaged already, the first reason and time stand; another reason is told of, and kept beside them.
     """
     await switch.engage(transaction, reason=reason, at_ns=now_ns)
     return await announce(switch, transaction)
 
 
 async def announce(switch: KillSwitchBook, transaction: Any) -> bool:
-    """Tells every service about an engaged switch that nobody was told about yet; True where it did."""
+    """Tells every service about an engaged switch, and everybody about a reason of it, that nobody was told about yet;
+    True where it did."""
     stands = await switch.read(transaction)
     if stands is None or not stands.engaged:
         return False
     engagement = str(stands.changed_ns)
-    if not await transaction.first_time(_CONSUMER, engagement):
-        return False
     command = kill_command(stands.reason, now_ns=stands.changed_ns)
-    transaction.emit(COMMANDS.name, command)
-    transaction.emit(
-        SESSIONS.name,
-        message(
-            KillSwitch, now_ns=stands.changed_ns, cause=engagement, trace_id=command.trace_id,
-            causation_id=command.event_id, reason=stands.reason,
-        ),
-    )  # fmt: skip
-    return True
+    first: bool = await transaction.first_time(_CONSUMER, engagement)
+    if first:
+        transaction.emit(COMMANDS.name, command)
+        transaction.emit(SESSIONS.name, _told(stands.reason, command, at_ns=stands.changed_ns, cause=engagement))
+    for number, one in enumerate(stands.further):
+        cause = f"{engagement} {number}"
+        if await transaction.first_time(_CONSUMER, cause):
+            transaction.emit(SESSIONS.name, _told(one.reason, command, at_ns=one.at_ns, cause=cause))
+    return first
+
+
+def _told(reason: str, command: Kill, *, at_ns: int, cause: str) -> KillSwitch:
+    return message(
+        KillSwitch, now_ns=at_ns, cause=cause, trace_id=command.trace_id, causation_id=command.event_id, reason=reason
+    )
 
 
 def kill_command(reason: str, *, now_ns: int) -> Kill:
@@ -66,6 +72,14 @@ async def killed_reason(switch: KillSwitchBook, transaction: Any) -> str | None:
     """Why the switch is engaged; None where it is not."""
     stands = await switch.read(transaction)
     return stands.reason if stands is not None and stands.engaged else None
+
+
+def kill_switch_in(reasons: Sequence[str]) -> dict[str, Any]:
+    """How the switch stands by what its file says."""
+    return {
+        "engaged": bool(reasons), "reason": reasons[0] if reasons else None, "since_utc": None,
+        "further": [{"reason": one, "at_utc": None} for one in reasons[1:]],
+    }  # fmt: skip
 
 
 class KillWay:

@@ -17,7 +17,7 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.patience import patiently
 from tradebus.store.book import Book
 from tradebus.store.books import KillSwitchBook, SessionRegister
-from tradebus.store.books.kill_switch import reason_in
+from tradebus.store.books.kill_switch import reasons_in
 from tradebus.store.books.sessions import Changing
 from tradebus.store.outbox import Outbox
 from tradebus.waiting.timers import sleep
@@ -165,19 +165,18 @@ class KillWatcher:
 
     async def check(self) -> bool:
         """True where this call told the services."""
-        reason = await asyncio.to_thread(reason_in, self._path)
+        reasons = await asyncio.to_thread(reasons_in, self._path)
         async with self._book.begin() as transaction:
-            if reason is None:
-                told = await announce(self._switch, transaction)
-            else:
-                told = await engage(self._switch, transaction, reason=reason, now_ns=self._timers.now_ns())
+            told = await announce(self._switch, transaction)
+            for reason in reasons:
+                told |= await engage(self._switch, transaction, reason=reason, now_ns=self._timers.now_ns())
             engaged = await killed_reason(self._switch, transaction) is not None
         paused = 0
         if engaged:
             paused = await pause_running(self._book, self._register, self._switch, now_ns=self._timers.now_ns())
         if told or paused:
             await self._outbox.flush()
-            _log.warning("kill switch engaged", reason=reason or "the kill_switch row", paused=paused)
+            _log.warning("kill switch engaged", reason=reasons[0] if reasons else "the kill_switch row", paused=paused)
         return told
 
 

@@ -23,7 +23,7 @@ from tradebus.contracts.streams import COMMAND_CHANNEL, COMMANDS
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.store.books import kill_switch_book, session_register
-from tradebus.store.books.kill_switch import KILL_FILE
+from tradebus.store.books.kill_switch import KILL_FILE, reasons_in
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import Store
 from tradebus.waiting.timers import wall_timers
@@ -128,8 +128,12 @@ async def _try(result: KillResult, name: str, way: Callable[[], Awaitable[None]]
 
 
 def _write_file(path: Path, reason: str) -> None:
+    """A reason a line: where the file is there already, this is one more."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(reason + "\n")
+    if reason.strip() in reasons_in(path):
+        return
+    with path.open("a") as file:
+        file.write(reason + "\n")
 
 
 def _remove_file(path: Path) -> None:

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from services.cli.place import find_gateway, find_run, state_dir
 from services.cli.stack.rundir import alive_runs
+from services.gateway.killswitch import kill_switch_in
 from tradebus.calendar.review import RemarkKind
 from tradebus.kernel.errors import Unavailable
-from tradebus.store.books.kill_switch import KILL_FILE, reason_in
+from tradebus.store.books.kill_switch import KILL_FILE, reasons_in
 
 _OVER = ("STOPPED", "FAILED")
 
@@ -38,8 +39,7 @@ async def read_status(stack: str | None, *, url: str | None, token_file: Path | 
         if url is not None:
             raise
         found["gateway"] = str(error)
-        reason = reason_in(Path(find_run(stack).state_dir) / KILL_FILE)
-        found["kill_switch"] = {"engaged": reason is not None, "reason": reason, "since_utc": None}
+        found["kill_switch"] = kill_switch_in(reasons_in(Path(find_run(stack).state_dir) / KILL_FILE))
     return found
 
 
@@ -48,10 +48,15 @@ def kill_line(switch: Mapping[str, Any]) -> str:
     if not switch.get("engaged"):
         return ""
     since = f" since {switch['since_utc'][:19]}Z" if switch.get("since_utc") else ""
+    again = "".join(f"; again{_at(one)}: {one['reason']}" for one in switch.get("further", ()))
     return (
-        f"KILL SWITCH ENGAGED{since}: {switch['reason']}. No entries; `tradebus kill --reset` releases it, then "
+        f"KILL SWITCH ENGAGED{since}: {switch['reason']}{again}. No entries; `tradebus kill --reset` releases it, then "
         "`tradebus resume USER` for each session"
     )
+
+
+def _at(one: Mapping[str, Any]) -> str:
+    return f" at {one['at_utc'][:19]}Z" if one["at_utc"] else ""
 
 
 def waiting_line(approvals: Sequence[Mapping[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from services.gateway.adapters.views import BookViews
 from services.gateway.http.auth import COOKIE, login_cookie, token_matches
+from services.gateway.killswitch import kill_switch_in
 from services.gateway.relay import GROUP, TOLD
 from services.gateway.settings import GatewaySettings
 from tradebus.bus.port import Bus
@@ -24,7 +25,7 @@ from tradebus.contracts.streams import COMMAND_INBOX, MD_CANDLES, MD_TICKS, ORDE
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_date, utc_iso
 from tradebus.store.books import KillSwitchBook
-from tradebus.store.books.kill_switch import reason_in
+from tradebus.store.books.kill_switch import reasons_in
 
 _WATERMARKED = (*keys_of(MD_TICKS), *keys_of(MD_CANDLES), ORDERS.name)
 _PROBE_SECONDS = 2.0
@@ -102,13 +103,12 @@ def system_routes(
     @router.get("/api/killswitch")
     async def kill_switch() -> dict[str, Any]:
         """How the switch stands: by its row, and by the file that works without one."""
-        stands, in_file = await switch.read(), await asyncio.to_thread(reason_in, settings.kill_file)
-        by_row = stands if stands is not None and stands.engaged else None
-        return {
-            "engaged": by_row is not None or in_file is not None,
-            "reason": by_row.reason if by_row is not None else in_file,
-            "since_utc": None if by_row is None else utc_iso(by_row.changed_ns),
-        }
+        stands, in_file = await switch.read(), await asyncio.to_thread(reasons_in, settings.kill_file)
+        if stands is not None and stands.engaged:
+            further = [{"reason": one.reason, "at_utc": utc_iso(one.at_ns)} for one in stands.further]
+            since = utc_iso(stands.changed_ns)
+            return {"engaged": True, "reason": stands.reason, "since_utc": since, "further": further}
+        return kill_switch_in(in_file)
 
     @router.get("/api/config")
     async def config() -> dict[str, Any]:

@@ -52,6 +52,9 @@ def test_an_engaged_switch_and_a_halt_are_said_where_the_status_is(capsys: pytes
     parts = {"halted": None, "halted_parts": {"symbol SBIN": "symbol_max_loss"}}
     assert session_state({**session, **parts}, {"engaged": False}) == "RUNNING (symbol SBIN halted: symbol_max_loss)"
     assert kill_line({"engaged": False}) == ""
+    again = [{"reason": "token leaked", "at_utc": "2026-11-25T04:31:00Z"}, {"reason": "by file", "at_utc": None}]
+    line = kill_line({"engaged": True, "reason": "feed is mad", "since_utc": None, "further": again})
+    assert "ENGAGED: feed is mad; again at 2026-11-25T04:31:00Z: token leaked; again: by file. No entries" in line
     assert "without a gateway" in kill_line({"engaged": True, "reason": "without a gateway", "since_utc": None})
 
 

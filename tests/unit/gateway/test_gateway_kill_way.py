@@ -13,7 +13,7 @@ from tradebus.contracts.streams import COMMANDS
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.errors import Unavailable
 from tradebus.store.books import kill_switch_book
-from tradebus.store.books.kill_switch import Switch
+from tradebus.store.books.kill_switch import FurtherReason, Switch
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.store.outbox import Outbox
 
@@ -79,6 +79,7 @@ async def test_pressed_again_it_is_told_again_and_engages_nothing_anew() -> None
     desk.clock.advance(9)
     assert not await desk.way.kill("once more")
     assert len(set(await desk.told())) == 2
-    assert await desk.switch.read() == Switch(engaged=True, reason="enough", changed_ns=5)
+    further = (FurtherReason("once more", desk.clock.now_ns()),)
+    assert await desk.switch.read() == Switch(engaged=True, reason="enough", changed_ns=5, further=further)
     async with desk.book.begin() as transaction:
         assert not await announce(desk.switch, transaction)

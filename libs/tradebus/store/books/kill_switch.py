@@ -4,8 +4,9 @@
 outlives restarts.
 """
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,15 +18,27 @@ KILL_FILE = ".killswitch"
 REASON_MAX = 200
 _SQL = load_queries("tradebus.store.books", "kill_switch")
 _ROW, _LOCK = "row", "kill switch"
+_FILE_LINES_MAX = 20
+_FURTHER_MAX = 50  # reasons beside the first
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherReason:
+    """Why somebody killed while the switch was engaged already."""
+
+    reason: str
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """How the switch stands, since when, and why. `changed_ns` names the engagement."""
+    """How the switch stands, since when, and why. `changed_ns` names the engagement. `further` is what was said since
+    by whoever killed again, each reason once, the oldest first."""
 
     engaged: bool
     reason: str
     changed_ns: int
+    further: tuple[FurtherReason, ...] = ()
 
 
 class KillSwitchBook(Protocol):
@@ -37,10 +50,11 @@ class KillSwitchBook(Protocol):
     async def engage(
         self, transaction: Any, *, reason: str, at_ns: int, unless_released_since_ns: int | None = None
     ) -> Switch:
-        """Engages it, and says how it stands then. Where it is engaged already the first reason and time stand.
+        """Engages it, and says how it stands then. Where it is engaged already the first reason and time stand, and
+        another reason is kept beside them.
 
-        With `unless_released_since_ns` a switch that a person released at or after that instant stays released: for
-        whoever reads an old command late.
+        With `unless_released_since_ns` a switch that a person released at or after that instant stays released, and one
+        engaged since gains no reason: for whoever reads an old command late.
         """
 
     async def release(self, transaction: Any, *, reason: str, at_ns: int) -> bool:
@@ -49,18 +63,28 @@ class KillSwitchBook(Protocol):
 
 def reason_in(path: Path) -> str | None:
     """Why the file engages the switch; None where there is none. What cannot be read engages it all the same."""
+    found = reasons_in(path)
+    return found[0] if found else None
+
+
+def reasons_in(path: Path) -> tuple[str, ...]:
+    """The file's reason, and those of whoever killed again, a line each; () where there is no file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of that name must hold up nobody
         try:
-            lines = os.read(descriptor, 4 * REASON_MAX).decode("utf-8", "replace").splitlines()
+            text = os.read(descriptor, 4 * REASON_MAX * _FILE_LINES_MAX).decode("utf-8", "replace")
         finally:
             os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return ()
     except OSError as error:
-        return f"file {path.name} is there and cannot be read ({error.strerror})"
-    first = "".join(letter for letter in (lines[0] if lines else "") if letter.isprintable()).strip()
-    return first[:REASON_MAX] or f"file {path.name}"
+        return (f"file {path.name} is there and cannot be read ({error.strerror})",)
+    first, *others = (_reason_of(line) for line in text.splitlines()[:_FILE_LINES_MAX] or [""])
+    return (first or f"file {path.name}", *(one for one in dict.fromkeys(others) if one and one != first))
+
+
+def _reason_of(line: str) -> str:
+    return "".join(letter for letter in line if letter.isprintable()).strip()[:REASON_MAX]
 
 
 class PostgresKillSwitch:
@@ -72,13 +96,18 @@ class PostgresKillSwitch:
     async def read(self, transaction: Any = None) -> Switch | None:
         source = self._store.pool if transaction is None else transaction.connection
         row = await source.fetchrow(_SQL["read"])
-        return None if row is None else Switch(row["engaged"], row["reason"], row["changed_ns"])
+        if row is None:
+            return None
+        further = tuple(FurtherReason(**one) for one in json.loads(row["further"]))
+        return Switch(row["engaged"], row["reason"], row["changed_ns"], further)
 
     async def engage(
         self, transaction: Any, *, reason: str, at_ns: int, unless_released_since_ns: int | None = None
     ) -> Switch:
         await transaction.lock(_LOCK)
-        await transaction.connection.execute(_SQL["engage"], reason, at_ns, unless_released_since_ns)
+        await transaction.connection.execute(
+            _SQL["engage"], reason.strip(), at_ns, unless_released_since_ns, _FURTHER_MAX
+        )  # fmt: skip
         switch = await self.read(transaction)
         assert switch is not None
         return switch
@@ -110,8 +139,12 @@ class MemoryKillSwitch:
         since_ns = unless_released_since_ns
         if before is not None and since_ns is not None and before.changed_ns >= since_ns:
             return before  # engaged meanwhile, or released since
+        reason = reason.strip()
         if before is None or not before.engaged:
             table[_ROW] = Switch(engaged=True, reason=reason, changed_ns=at_ns)
+        elif reason not in (before.reason, *(one.reason for one in before.further)):
+            further = (*before.further, FurtherReason(reason, at_ns))[:_FURTHER_MAX]
+            table[_ROW] = replace(before, further=further)
         stands: Switch = table[_ROW]
         return stands
 

@@ -21,7 +21,13 @@ async def test_kill_reaches_services_and_listeners_once_and_again_when_pressed_a
     again = await gateway.command(action="KILL", user_id="123")
     assert (first["status"], again["status"]) == ("accepted", "repeated")
     assert await kills(gateway) == 2
-    assert [one["type"] for one in await gateway.events()].count("KILL_SWITCH") == 1
+    told = [one["reason"] for one in await gateway.events() if one["type"] == "KILL_SWITCH"]
+    assert told == ["enough", "command"]
+    await gateway.command(action="KILL", data={"reason": "enough"})
+    stands = (await gateway.http.get("/api/killswitch")).json()
+    assert (stands["reason"], [one["reason"] for one in stands["further"]]) == ("enough", ["command"])
+    assert stands["further"][0]["at_utc"] > stands["since_utc"]
+    assert [one["type"] for one in await gateway.events()].count("KILL_SWITCH") == 2
 
 
 async def test_the_file_engages_it(gateway: Gateway) -> None:
@@ -29,11 +35,11 @@ async def test_the_file_engages_it(gateway: Gateway) -> None:
     written = gateway.settings.state_dir / "written"  # whole, before the gateway sees it
     written.write_text("the feed is mad\nsecond line")
     written.rename(gateway.settings.kill_file)
-    event = await gateway.event("KILL_SWITCH")
-    assert event["reason"] == "the feed is mad"
+    await gateway.event("KILL_SWITCH", reason="second line")
     stands = await kill_switch_book(gateway.book).read()
     assert stands is not None
-    assert stands.engaged
+    assert (stands.engaged, stands.reason) == (True, "the feed is mad")
+    assert [one.reason for one in stands.further] == ["second line"]
 
 
 async def test_a_row_somebody_else_engaged_is_told_to_the_services(gateway: Gateway) -> None:
