@@ -16,7 +16,7 @@ from services.risk.ports import RiskBook
 from services.risk.recovery import RiskRecovery
 from services.risk.sessions import RiskSessions
 from services.risk.settings import RiskSettings
-from services.risk.shared_limits import KeptLimits, SharedScopes, read_desk_limits
+from services.risk.shared_limits import DeskLimits, KeptLimits, SharedScopes, read_desk_limits
 from tradebus.bus.port import Bus
 from tradebus.contracts.streams import ASKED_SOURCES, COMMANDS, MD_GAPS, ORDERS, SESSIONS, SIGNAL_SOURCES, Stream
 from tradebus.kernel.clock import Clock
@@ -80,7 +80,7 @@ def wire(
         approval_valid_seconds=settings.approval_valid_seconds,
     )  # fmt: skip
     desk = read_desk_limits(settings.limits_file)
-    if paced and settings.limits_file is not None:
+    if paced and desk != DeskLimits():
         raise InvalidInput("RISK_LIMITS_FILE: a paced run has no limits over several sessions; leave it out")
     shared = SharedScopes(None if paced else KeptLimits(store, desk, clock=clock), sessions)
     market = MarketTime(market_clock, machine=clock, speed=speed)

@@ -107,6 +107,16 @@ def test_every_container_of_ours_has_the_file_that_its_environment_names():
             assert ":/market_rules:ro" in SERVICES[name]["volumes"], name
 
 
+def test_what_the_handbook_says_can_be_set_reaches_a_container():
+    text = (ROOT / "docs/operations.md").read_text().partition("\n## Brokers")[0]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row)}
+    assert len(named) > 25
+    assert {name for name in named if f"${{{name}" not in TEXT} - {"PIP_INDEX_URL"} == set()
+    for file in re.findall(r":-(\./deploy/[a-z_]+\.json)\}", TEXT):
+        assert (ROOT / file).is_file(), file
+
+
 def test_services_wait_for_migrations_and_the_command_line_for_nothing():
     for name in set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}:
         assert SERVICES[name]["depends_on"]["migrate"] == "{condition: service_completed_successfully}"

@@ -39,7 +39,8 @@ def default_state_dir() -> Path:
 class ServiceSettings(BaseSettings):
     """What a service needs to stand up. Sub-classes add their own; the environment names are upper case."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    # An empty variable is one that is not set: compose files can only leave the value out.
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True)
 
     database_url: SecretStr = Field(validation_alias="DATABASE_URL")
     redis_url: SecretStr = Field(validation_alias="REDIS_URL")

@@ -5,12 +5,10 @@ Small enough to need no web framework: GET only, one answer per connection, on a
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.callers import Callers
@@ -79,23 +77,6 @@ class HealthServer:
                     return "200 OK", "text/plain", b"ready\n"
                 return "503 Service Unavailable", "text/plain", f"{problem}\n".encode()
             case "/metrics":
-                return "200 OK", CONTENT_TYPE_LATEST, _shown(self._registry)
+                return "200 OK", CONTENT_TYPE_LATEST, generate_latest(self._registry)
             case _:
                 return "404 Not Found", "text/plain", b"try /healthz, /readyz or /metrics\n"
-
-
-def _shown(registry: CollectorRegistry) -> bytes:
-    """What is registered here, and what services still count on the default registry (whose own facts about the process
-    would be there twice)."""
-    own = {metric.name for metric in registry.collect()}
-    rest = CollectorRegistry()
-    rest.register(_Without(own))
-    return generate_latest(registry) + generate_latest(rest)
-
-
-class _Without(Collector):
-    def __init__(self, names: set[str]) -> None:
-        self._names = names
-
-    def collect(self) -> Iterator[Metric]:
-        yield from (metric for metric in REGISTRY.collect() if metric.name not in self._names)

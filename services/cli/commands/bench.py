@@ -13,7 +13,9 @@ def register(app: typer.Typer) -> None:
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="ingest, latency, candles, opinions, parse; or, for minutes: accounts, engine, sandbox."),
+        typer.Argument(
+            help="ingest, latency, candles, opinions, parse; or, minutes: accounts, engine, governor, orders, sandbox."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:
@@ -24,7 +26,9 @@ def bench(
     opinions: one compiled strategy for 1,000 sessions at 25,000 ticks a second. parse: brokers' frames → record
     batches, beside the SDKs. engine: a month through six processes and through the engine, then ten years. sandbox:
     the simulated exchange with 5,000 instruments and 1,000 accounts, for five minutes. accounts: what two accounts
-    notice of a third whose broker hangs, while they trade, at the start and on a kill.
+    notice of a third whose broker hangs, while they trade, at the start and on a kill. governor: eight processes of
+    one account against the exchange's own second. orders: entries a second through risk and execution, and a thousand
+    sessions that follow one opinion.
 
     Examples:
 

@@ -64,7 +64,7 @@ def start(
 
     tradebus start asha --strategy orb,ema_20_50 --symbol NIFTY,RELIANCE --limit daily_max_loss=5000 --json
 
-    tradebus start ravi --strategy orb --symbol NIFTY --mode live --broker dhan --credential dhan     (a sandbox)
+    tradebus start me --strategy orb --symbol NIFTY --mode live --broker kite --credential me --limit daily_max_loss_r=3
     """
     from services.cli.arguments import parse_pairs, strategy_items
 

@@ -27,7 +27,12 @@ Users = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of tick paths and paper fills: same seed, same run.")]
 Speed = Annotated[str, typer.Option(help="max, or how many times faster than the clock.")]
-Paper = Annotated[bool, typer.Option("--paper/--live", help="Simulated fills; live is refused in this version.")]
+Paper = Annotated[
+    bool,
+    typer.Option(
+        "--paper/--live", help="Simulated fills. History is never traded live: that is `tradebus start --mode live`."
+    ),
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the run's tables and streams for looking into.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 
