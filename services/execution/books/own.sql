@@ -1,9 +1,15 @@
 -- name: orders_of_account
 -- Ours in the broker's book ($1 tags), and those of the account's sessions ($2) that have not ended.
+-- Each half by its own index: one condition over both tables reads every order of every session there ever was.
+WITH of_account AS (
+    SELECT order_id FROM orders WHERE tag = ANY($1)
+    UNION
+    SELECT o.order_id FROM trades t JOIN orders o USING (pos_id)
+    WHERE t.session_id = ANY($2) AND o.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED')
+)
 SELECT t.pos_id, o.order_id, t.session_id, o.tag, o.role, o.state, o.quantity, o.filled_quantity, o.trigger_paise,
        o.broker_order_id, t.instrument_id AS instrument, t.owner
-FROM orders o JOIN trades t USING (pos_id)
-WHERE o.tag = ANY($1) OR (t.session_id = ANY($2) AND o.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED'))
+FROM of_account JOIN orders o USING (order_id) JOIN trades t USING (pos_id)
 ORDER BY o.order_id
 
 -- name: tag_of
