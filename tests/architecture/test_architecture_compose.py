@@ -23,6 +23,9 @@ USERS = ROOT / "deploy" / "redis" / "users.acl"
 # What has no container of its own: the command line, and what runs without a bus.
 NOT_CONTAINERS = {"cli", "backtest", "sandbox"}
 SERVERS = {"redis", "postgres"}
+SPEAK_TO_BROKERS = {"market_data", "execution", "gateway", "cli"}
+# Where a stack that is not in containers stands: at a sandbox on this machine, beside others on its servers.
+NOT_IN_COMPOSE = {"TRADEBUS_NAMESPACE", "TRADEBUS_CREDENTIALS_KEY", "TRADEBUS_MARKET_CLOCK"}
 RUN_ONCE = {"migrate", "database_roles", "cli", "sandbox"}
 # Forwards connections of this machine; the only one that runs on a network with a way out.
 DOOR = "door"
@@ -64,6 +67,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 TEXT = COMPOSE.read_text()
+BROKERS_TEXT = COMPOSE.with_name("docker-compose.brokers.yml").read_text()
 TREE = parse(TEXT)
 SERVICES: dict[str, dict[str, Any]] = TREE["services"]
 LONG_RUNNING = sorted(set(SERVICES) - RUN_ONCE)
@@ -113,6 +117,10 @@ def test_what_the_handbook_says_can_be_set_reaches_a_container():
     named = {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", row)}
     assert len(named) > 25
     assert {name for name in named if f"${{{name}" not in TEXT} - {"PIP_INDEX_URL"} == set()
+    brokers = (ROOT / "docs/operations.md").read_text().partition("\n## Brokers")[2].partition("\n### ")[0]
+    named = set(re.findall(r"^\| .*?`([A-Z][A-Z0-9_]+)`.*? \|", brokers, re.MULTILINE))
+    assert {"TRADEBUS_FEED_CREDENTIAL", "FEED_POLL_SECONDS"} <= named
+    assert {name for name in named if f"${{{name}" not in TEXT + BROKERS_TEXT} == NOT_IN_COMPOSE
     for file in re.findall(r":-(\./deploy/[a-z_]+\.json)\}", TEXT):
         assert (ROOT / file).is_file(), file
 
@@ -162,6 +170,22 @@ def test_no_container_but_the_database_and_what_makes_its_roles_knows_a_superuse
     made = (ROOT / "deploy/postgres/make-roles").read_text()
     assert set(re.findall(r"for name in ([a-z_ ]+);", made)[0].split()) == {"owner", *GRANTED}
     assert set(GRANTED) == set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}
+
+
+def test_the_file_for_brokers_opens_a_way_out_for_those_who_speak_to_them_and_changes_nothing_else():
+    tree = parse(BROKERS_TEXT)
+    assert set(tree["networks"]) == {"outside"}
+    for name, changes in tree["services"].items():
+        assert set(changes) <= {"networks", "environment", "volumes"}, name
+        assert changes.get("networks", "[bus, outside]") == "[bus, outside]"
+        assert changes.get("volumes", '["state:/var/lib/tradebus"]') == '["state:/var/lib/tradebus"]'
+        for variable, value in changes["environment"].items():
+            assert value.startswith(f"${{{variable}:"), f"{name}: {variable}"
+    services = tree["services"]
+    assert {name for name, changes in services.items() if "networks" in changes} == SPEAK_TO_BROKERS
+    # Where the stored logins lie.
+    for name in SPEAK_TO_BROKERS:
+        assert "state:/var/lib/tradebus" in f"{services[name].get('volumes')} {SERVICES[name]['volumes']}", name
 
 
 def test_every_image_comes_from_a_variable_with_a_public_default():

@@ -103,7 +103,7 @@ class OrderModification:
 
     `asked` is the order as it would be, for the order rules; whoever sends it on says it, a broker's adapter does not
     read it. `order_type` is the type it becomes, None where it keeps its own. `market_protection_pct` is how far from
-    the market it may trade where it is then, or when it is triggered, one at the market; None leaves that to the broker."""
+    the market it may trade where it is at the market then, or when it is triggered; None leaves that to the broker."""
 
     quantity: int
     price_paise: int | None
