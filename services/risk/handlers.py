@@ -157,8 +157,13 @@ class Risk:
             now_ns = self._surroundings.market.now_ns(is_live=session.has_live_feed)
             if now_ns is None or now_ns < due_ns:
                 continue
-            _log.warning("due by the clock, without market data", session_id=name)
-            await self.sessions.save(f"time:{name}:{now_ns}", {name: on_time(session.state, now_ns=now_ns)})
+            step = on_time(session.state, now_ns=now_ns)
+            for verdict in step.verdicts:
+                _log.warning(
+                    "due by the market's clock", session_id=name, what=verdict.rule, detail=verdict.detail,
+                    pos_id=verdict.pos_id,
+                )  # fmt: skip
+            await self.sessions.save(f"time:{name}:{now_ns}", {name: step})
 
     async def _on_fact(self, fact: facts.Fact) -> None:
         match fact:

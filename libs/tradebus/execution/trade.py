@@ -33,10 +33,10 @@ class Order:
     filled_quantity: int = 0
     filled_value_paise: int = 0
     reason: str | None = None
-    moves: int = 0  # of a stop's quantity or trigger that a broker was asked for
+    moves: int = 0  # changes that a broker was asked for, of whatever kind
     # What another life finds out anew is not kept.
     given_up: bool = False  # a stop whose answer nobody waits for any more
-    changes: int = 0  # of an exit's price
+    changes: int = 0  # of an exit's price in this life: how far it reaches
     is_moving: bool = False  # a stop that was to move as it trails, and nobody knows yet whether it did
     move_lost: Modify | None = None  # that move, where its answer did not come
     rests_at_paise: int | None = None  # the trigger that the broker has confirmed last

@@ -2,6 +2,7 @@
 
 from datetime import date, time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.contracts import contract
@@ -145,6 +146,26 @@ def test_after_twenty_changes_another_exit_takes_its_place():
     assert [type(one) for one in wait(trade, price=5_000).requests] == [Cancel]
     step = hear(trade, order, BrokerStatus.CANCELLED, at_ns=TEN + 60 * SECOND)
     assert step.requests == [Place(live(trade, OrderRole.EXIT).order_id)]
+
+
+@pytest.mark.parametrize("role", [OrderRole.EXIT, OrderRole.STOP])
+def test_changes_of_an_earlier_life_count_too(role: OrderRole) -> None:
+    """A broker counts the changes of an order, whoever asks for them."""
+    if role is OrderRole.EXIT:
+        trade, order = leaving()
+        assert order.moves == 0
+        order.moves = CHANGES_MAX - 6  # as the book has it
+    else:
+        trade = held()
+        order = live(trade, OrderRole.STOP)
+        order.moves = CHANGES_MAX - 2
+        step = TradeStep()
+        exits.request_exit(trade, step, reason="x", at_ns=TEN)
+        assert order.is_turned
+        lifecycle.on_modify_outcome(trade, order, TradeStep(), ACCEPTED, step.requests[-1])
+    assert isinstance(wait(trade, price=9_000).requests[0], Modify)
+    assert [type(one) for one in wait(trade, price=5_000).requests] == [Cancel]
+    assert order.moves == (CHANGES_MAX - 5 if role is OrderRole.EXIT else CHANGES_MAX)
 
 
 def test_where_the_market_is_not_known_the_exit_is_replaced_with_more_protection_each_time():

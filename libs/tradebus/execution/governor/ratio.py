@@ -6,6 +6,7 @@ premium of ₹50; ₹20 below), anything else within 0.75 %. Changes of an order
 
 from collections.abc import Sequence
 
+from tradebus.contracts.orders import OrderRole
 from tradebus.execution.governor.budget import OrderAsk, OrderBudget
 from tradebus.execution.governor.limits import OrderLane, OrderLimit
 from tradebus.execution.trade import Order, Trade
@@ -36,6 +37,13 @@ def counts_to_ratio(trade: Trade, order: Order) -> bool:
     last_paise = trade.touch.last_paise if trade.touch is not None else 0
     last_paise = last_paise or trade.entry_price_paise or trade.expected_price_paise
     return not is_exempt(is_option=trade.contract.is_option, price_paise=price_paise, last_paise=last_paise)
+
+
+def may_press(order: Order) -> bool:
+    """Whether a broker takes another change of what closes a position, those of earlier lives counted. What is kept for
+    a stop that grows is there for it once it is the way out."""
+    most = CHANGES_MAX if order.role is OrderRole.STOP else CHANGES_MAX - CHANGES_KEPT
+    return max(order.moves, order.changes) < most
 
 
 def why_not_trail(

@@ -18,7 +18,7 @@ from tradebus.execution.deadlines import (
     refused_last,
     to_send,
 )
-from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
+from tradebus.execution.governor.ratio import may_press
 from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
 from tradebus.execution.leaving.taken_back import edge_paise_now, exit_terms_now
@@ -144,11 +144,11 @@ def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     without an order; where the market is not known, or the order was changed as often as may be, another follows it."""
     if order.state in NOT_CANCELLABLE:
         return
-    if order.state is OrderState.TRIGGER_PENDING and order.changes < CHANGES_MAX - CHANGES_KEPT:
+    if order.state is OrderState.TRIGGER_PENDING and may_press(order):
         order.changes += 1  # a stop that was to be turned, and waits as before
         ask_again(trade, order, step, at_ns=at_ns)
         return
-    if not trade.at_broker or trade.touch is None or order.changes >= CHANGES_MAX - CHANGES_KEPT:
+    if not trade.at_broker or trade.touch is None or not may_press(order):
         cancel(order, step, at_ns=at_ns)
         return
     reference_paise = trade.touch.facing_paise(order.transaction)
@@ -162,7 +162,8 @@ def _press(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
         limit_paise = max(limit_paise, edge_paise) if sells else min(limit_paise, edge_paise)
     if not is_farther(limit_paise, than_paise=order.price_paise, transaction=order.transaction):
         return  # nobody has come: the same again would cost a request and change nothing
-    order.order_type, order.price_paise, order.changes = OrderType.LIMIT, limit_paise, order.changes + 1
+    order.order_type, order.price_paise = OrderType.LIMIT, limit_paise
+    order.changes, order.moves = order.changes + 1, order.moves + 1
     step.requests.append(Modify(order.order_id, at_ns, order.quantity, previous_trigger_paise=0))
 
 

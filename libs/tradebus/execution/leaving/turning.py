@@ -12,7 +12,7 @@ beside a stop that may still appear; an order that ends does so once, so nothing
 
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution.deadlines import is_unanswered
-from tradebus.execution.governor.ratio import CHANGES_KEPT, CHANGES_MAX
+from tradebus.execution.governor.ratio import may_press
 from tradebus.execution.leaving.covering import rest_of
 from tradebus.execution.leaving.taken_back import exit_terms_now
 from tradebus.execution.step import Modify, TradeStep
@@ -45,14 +45,13 @@ def turn_stops(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
 def ask_again(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     """A stop that was turned is known to wait for its trigger still: its change was lost, or undone by an older one."""
     if order.is_turned and order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is not None:
+        order.moves += 1
         step.requests.append(Modify(order.order_id, at_ns, order.quantity, previous_trigger_paise=trade.stop_paise))
 
 
 def _may_turn(stop: Order) -> bool:
     """Whose change was refused once is not asked again: it is cancelled. A broker's own trigger can be nothing else."""
-    return (
-        not (stop.is_turned or stop.is_standing) and stop.state in _RESTS and stop.changes < CHANGES_MAX - CHANGES_KEPT
-    )
+    return not (stop.is_turned or stop.is_standing) and stop.state in _RESTS and may_press(stop)
 
 
 def _turn(trade: Trade, stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
@@ -60,5 +59,6 @@ def _turn(trade: Trade, stop: Order, step: TradeStep, quantity: int, *, at_ns: i
     stop.quantity, stop.hit_ns = quantity, None
     stop.order_type, stop.price_paise = exit_terms_now(trade, transaction=stop.transaction, at_ns=at_ns)
     stop.trigger_paise = None
+    stop.moves += 1
     trade.pressed_ns = max(trade.pressed_ns, at_ns)
     step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=before_paise))
