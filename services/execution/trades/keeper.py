@@ -123,7 +123,7 @@ class Keeper:
             trade = self.roster.alive.get(pos_id)
             return await self._sending.send(trade, request) if trade is not None else None
 
-        await self._decided(pos_id, answer())
+        await self._decided(pos_id, request, answer())
 
     async def refuse(self, pos_id: str, request: Request, reason: str) -> None:
         """The request is not sent, for this reason: decided on as a broker's refusal is. Does not raise."""
@@ -131,7 +131,7 @@ class Keeper:
         async def answer() -> Decide:
             return decisions.not_sent(request, reason)
 
-        await self._decided(pos_id, answer())
+        await self._decided(pos_id, request, answer())
 
     def leaves(self, pos_id: str, request: Request) -> bool:
         """Whether `deliver` would send anything, as things stand."""
@@ -146,7 +146,7 @@ class Keeper:
         """Whether a request of the position waits for its account, or for its answer."""
         return self._senders is not None and self._senders.is_busy(session_id, pos_id)
 
-    async def _decided(self, pos_id: str, answer: Awaitable[Decide | None]) -> None:
+    async def _decided(self, pos_id: str, request: Request, answer: Awaitable[Decide | None]) -> None:
         try:
             decide = await answer
             if decide is not None:
@@ -154,6 +154,7 @@ class Keeper:
                 await self._publish()
         except (*PASSING, Stale) as error:
             _log.warning("an answer could not be kept, the order is looked up", pos_id=pos_id, error=str(error))
+            self.doubt(pos_id, request.order_id)  # also where a change that is under way brings the trade back
             self.commits.forget(pos_id)
         except Exception as error:  # noqa: BLE001 - whatever one trade does, its account goes on
             self.commits.forget(pos_id)

@@ -135,3 +135,11 @@ def test_a_process_that_stands_still_in_a_transaction_keeps_its_trade_from_nobod
             trade(name="put", lots=18, at=4.0), strikes=(stands_still,), processes=(EXECUTION, SECOND), seed=seed
         )
         assert violated(play_plan(plan, drilled)) == []
+
+
+def test_a_stop_whose_departure_could_not_be_kept_is_looked_up_although_its_trade_changes(drilled: Path) -> None:
+    # As the stop says that it leaves the process stands still, and the server ends what it had begun to say.
+    for seed, number in ((0, 4), (1, 3), (3, 5)):
+        stands_still = Strike(EXECUTION, COMMITTING, number, words="order_history", stopped_seconds=27.0)
+        bought = trade(lots=12, at=2.0, exit_after=3.0)
+        assert violated(play_plan(written_plan(bought, strikes=(stands_still,), seed=seed), drilled)) == []
