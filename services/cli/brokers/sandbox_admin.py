@@ -58,6 +58,10 @@ class SandboxAdmin:
         """Orders with their trades, positions, money in paise."""
         return dict(await self._asked("GET", f"/accounts/{name}"))
 
+    async def changes(self, name: str) -> list[dict[str, Any]]:
+        """The account's orders as each change left them, since this was asked last; the first question begins it."""
+        return list(await self._asked("GET", f"/accounts/{name}/changes"))
+
     async def instrument(self, key: str) -> dict[str, Any]:
         """How it is listed. Raises InvalidInput for one that is not."""
         for row in await self._asked("GET", "/instruments", params={"query": key}):
@@ -72,6 +76,10 @@ class SandboxAdmin:
     async def add_fault(self, rule: Mapping[str, Any]) -> None:
         """From now on; see `services.sandbox.faults`."""
         await self._asked("POST", "/faults", json=dict(rule))
+
+    async def faults(self) -> list[dict[str, Any]]:
+        """Every rule, with how often it has struck."""
+        return list(await self._asked("GET", "/faults"))
 
     async def clear_faults(self) -> None:
         """What is being held back already stays so until its time."""

@@ -46,6 +46,9 @@ def drill(
     seed: Annotated[int | None, typer.Option(min=0, help="The first.", show_default="from the date")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Tell what happens in each run, line by line.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, max=256, help="Processes.", show_default="one per core")] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="Real processes, Postgres and Redis, at the sandbox's faces: minutes.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:
     """Run the services themselves against a simulated exchange, with kills and faults drawn from a seed.
@@ -55,12 +58,17 @@ def drill(
     held to the exchange's. A seed always gives the same run. It needs no server, and leaves with 1 where an invariant
     is violated.
 
+    With --real execution runs in processes that are killed, on servers of its own that crash, through the brokers' own
+    SDKs against the sandbox's faces; ten runs beside each other in a minute. Nothing of it runs the same way twice.
+
     Examples:
 
     tradebus drill --runs 10000
+
+    tradebus drill --real --runs 50
 
     tradebus drill --seed 42 --runs 1 --trace
     """
     from services.cli.drill.command import run_drill
 
-    run_drill(seed=seed, runs=runs, trace=trace, jobs=jobs, json=json)
+    run_drill(seed=seed, runs=runs, trace=trace, jobs=jobs, json=json, real=real)

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.cli.drill.report import print_story, print_totals
+from services.cli.drill.real.command import play_real
+from services.cli.drill.report import print_failed, print_story, print_totals
 from services.cli.drill.seeds import DrillTotals, drill_place, play_seed, play_window, seed_of_day
-from services.cli.output import Verbosity, say
+from services.cli.output import Verbosity, run_async, say
 from services.cli.place import state_dir
 from tradebus.kernel.clock import WallClock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput
@@ -21,9 +22,11 @@ from tradebus.preflight.drill_record import DrillRecord, read_drill, write_drill
 _TRACED_MAX = 5
 
 
-def run_drill(*, seed: int | None, runs: int, trace: bool, jobs: int | None, json: bool) -> None:
+def run_drill(*, seed: int | None, runs: int, trace: bool, jobs: int | None, json: bool, real: bool) -> None:
     """Raises InvalidInput, and leaves with 1 where an invariant does not hold."""
     first = seed_of_day(today()) if seed is None else seed
+    if real and (trace or jobs is not None):
+        raise InvalidInput("--real: no --trace, the story of a run that fails is told anyway, and no --jobs")
     if trace:
         if runs > _TRACED_MAX:
             raise InvalidInput(f"--trace: tells of at most {_TRACED_MAX} runs; say which with --seed, and --runs 1")
@@ -41,10 +44,14 @@ def run_drill(*, seed: int | None, runs: int, trace: bool, jobs: int | None, jso
         def told(totals: DrillTotals) -> None:
             progress.update(bar, completed=totals.runs, failed=len(totals.failing))
 
-        totals = play_window(first, runs, jobs=jobs or os.cpu_count() or 1, told=told)
+        if real:
+            totals = run_async(play_real(first, runs, told=told, failed=print_failed))
+        else:
+            totals = play_window(first, runs, jobs=jobs or os.cpu_count() or 1, told=told)
     wall_seconds = (monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
-    print_totals(totals, first=first, wall_seconds=wall_seconds, json=json)
-    keep_record(totals, first=first)
+    print_totals(totals, first=first, wall_seconds=wall_seconds, json=json, real=real)
+    if not real:
+        keep_record(totals, first=first)
     if not totals.passed:
         raise typer.Exit(1)
 

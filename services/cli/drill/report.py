@@ -1,24 +1,24 @@
 """What `tradebus drill` prints: a line per invariant, the faults by kind, how fast it went, and how to see more."""
 
+import sys
 from typing import Any
 
 from services.cli.drill.running.play import DrillResult
+from services.cli.drill.running.story import DrillStory
 from services.cli.drill.seeds import DrillTotals, invariant_rows
 from services.cli.output import print_json
 
 _FAILING_SHOWN = 10
 
 
-def print_totals(totals: DrillTotals, *, first: int, wall_seconds: float, json: bool) -> None:
+def print_totals(totals: DrillTotals, *, first: int, wall_seconds: float, json: bool, real: bool) -> None:
     """To stdout."""
     if json:
-        print_json(figures_of(totals, first=first, wall_seconds=wall_seconds))
+        print_json(figures_of(totals, first=first, wall_seconds=wall_seconds) | {"real": real})
         return
     print(f"{totals.runs:,} runs, seeds {first} to {first + totals.runs - 1}")
-    print(
-        f"  {totals.orders:,} orders at the exchange, {totals.positions:,} positions, {totals.kills:,} kills,"
-        f" {totals.simulated_seconds / 3600:,.1f} hours of market time"
-    )
+    hours = "" if real else f", {totals.simulated_seconds / 3600:,.1f} hours of market time"
+    print(f"  {totals.orders:,} orders at the exchange, {totals.positions:,} positions, {totals.kills:,} kills{hours}")
     for name, count in invariant_rows(totals):
         print(f"  {count:>7,}  {name}")
     if totals.known:
@@ -28,13 +28,11 @@ def print_totals(totals: DrillTotals, *, first: int, wall_seconds: float, json: 
     print("faults")
     for fault, count in sorted(totals.faults.items()):
         print(f"  {count:>7,}  {fault}")
-    print(
-        f"{totals.runs_per_cpu_second:.1f} runs per CPU-second, {totals.runs / max(wall_seconds, 1e-9):.1f} a second"
-        f" in {wall_seconds:.1f} s"
-    )
+    pace = f"{totals.runs_per_cpu_second:.1f} runs per CPU-second, " * (not real)
+    print(f"{pace}{totals.runs / max(wall_seconds, 1e-9):.1f} runs a second in {wall_seconds:.1f} s")
     for seed, (name, text) in sorted(totals.failing.items())[:_FAILING_SHOWN]:
         print(f"FAILED  seed {seed}: {name}: {text}")
-    if totals.failing:
+    if totals.failing and not real:
         print(f"to see one happen:  tradebus drill --seed {min(totals.failing)} --runs 1 --trace")
 
 
@@ -51,6 +49,11 @@ def figures_of(totals: DrillTotals, *, first: int, wall_seconds: float) -> dict[
         "failing_seeds": {str(seed): ": ".join(what) for seed, what in sorted(totals.failing.items())},
         "runs_per_cpu_second": round(totals.runs_per_cpu_second, 1), "seconds": round(wall_seconds, 1),
     }  # fmt: skip
+
+
+def print_failed(seed: int, story: DrillStory) -> None:
+    """A real run that violates something, as it happened: it is never quite the same again."""
+    print(f"seed {seed}:\n{story.text()}", file=sys.stderr)
 
 
 def print_story(result: DrillResult) -> None:

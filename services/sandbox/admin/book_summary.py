@@ -14,7 +14,7 @@ def summary_of(exchange: SandboxExchange, account: str) -> dict[str, Any]:
     return {
         "account": account,
         "now_ns": exchange.now_ns,
-        "orders": [_order_row(exchange, order) for order in orders],
+        "orders": [order_row(exchange, order) for order in orders],
         "positions": [
             {
                 "key": str(exchange.instruments[one.instrument].key), "product": one.product, "quantity": one.quantity,
@@ -43,7 +43,8 @@ def summary_of(exchange: SandboxExchange, account: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _order_row(exchange: SandboxExchange, order: SandboxOrder) -> dict[str, Any]:
+def order_row(exchange: SandboxExchange, order: SandboxOrder) -> dict[str, Any]:
+    """An order with its trades."""
     request, instrument = order.request, exchange.instruments[order.request.instrument]
     return {
         "order_id": order.order_id, "tag": request.tag, "source": request.source, "key": str(instrument.key),
@@ -52,6 +53,7 @@ def _order_row(exchange: SandboxExchange, order: SandboxOrder) -> dict[str, Any]
         "quantity": request.quantity, "filled_quantity": order.filled_quantity,
         "average_price_paise": order.average_price_paise, "price_paise": request.price_paise,
         "trigger_paise": request.trigger_paise, "reason": order.reason, "placed_ns": order.placed_ns,
+        "updated_ns": order.updated_ns,
         "trades": [
             {"trade_id": one.trade_id, "quantity": one.quantity, "price_paise": one.price_paise, "at_ns": one.at_ns}
             for one in order.trades

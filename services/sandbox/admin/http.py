@@ -1,6 +1,6 @@
 """The sandbox's own address: for tests, demos and people. No broker has one; it takes no token and stays on this host.
 
-GET  /health                      POST /accounts/{name}/login/{broker}       GET /accounts/{name}
+GET  /health                      POST /accounts/{name}/login/{broker}       GET /accounts/{name}[/changes]
 GET  /clock  POST /clock/advance  POST /accounts/{name}/funds                GET /instruments?query=
 GET  /faults  POST  DELETE        POST /market/shock  POST /market/halt      GET /market/quote?key=
 """
@@ -12,10 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from services.sandbox.admin.book_summary import instrument_row, quote_row, summary_of
+from services.sandbox.admin.book_summary import instrument_row, order_row, quote_row, summary_of
 from services.sandbox.exchange import SandboxExchange
 from services.sandbox.faults.rules import FaultRule, RuleFaults, seeded_rules
-from services.sandbox.ports import BrokerName, Refusal, SandboxInstrument
+from services.sandbox.ports import BrokerName, Reading, Refusal, SandboxInstrument, SandboxOrder
 from tradebus.contracts.base import Model
 from tradebus.kernel.time import ist_datetime
 
@@ -117,6 +117,19 @@ def _accounts(app: FastAPI, exchange: SandboxExchange) -> None:
         if name not in exchange.floor.accounts:
             raise HTTPException(404, f"there is no account {name!r}; log in or give it funds first")
         return summary_of(exchange, name)
+
+    listening: dict[str, Reading[SandboxOrder]] = {}
+
+    @app.get("/accounts/{name}/changes")
+    async def changes(name: str) -> list[dict[str, Any]]:
+        """Its orders as each change left them, since this was asked last; asked first, it begins."""
+        queue = listening.get(name)
+        if queue is None:
+            queue = listening[name] = exchange.listen_orders(name)
+        found = []
+        while not queue.empty():
+            found.append(order_row(exchange, queue.get_nowait()))
+        return found
 
 
 def _faults(app: FastAPI, faults: RuleFaults) -> None:

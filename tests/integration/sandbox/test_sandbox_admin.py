@@ -57,6 +57,16 @@ def test_a_login_makes_the_account_and_its_book_can_be_read(admin, exchange):
     assert admin.get("/accounts").json() == ["AB1234"]
 
 
+def test_every_change_of_an_accounts_orders_is_told_once_to_who_has_begun_to_listen(admin, exchange):
+    admin.post("/accounts/AB1234/login/kite")
+    assert admin.get("/accounts/AB1234/changes").json() == []
+    order = place(exchange, "AB1234", future(exchange), BUY, 1, tag="tb1")
+    told = admin.get("/accounts/AB1234/changes").json()
+    assert {row["order_id"] for row in told} == {order.order_id}
+    assert (told[-1]["status"], told[-1]["updated_ns"]) == ("COMPLETE", order.updated_ns)
+    assert admin.get("/accounts/AB1234/changes").json() == []
+
+
 def test_the_clock_is_read_and_moved_by_hand(admin, exchange):
     assert admin.get("/clock").json()["indian_time"] == "2026-11-25T10:00:00+05:30"
     assert admin.post("/clock/advance", json={"seconds": 30}).json()["indian_time"] == "2026-11-25T10:00:30+05:30"

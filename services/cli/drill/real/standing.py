@@ -1,0 +1,132 @@
+"""What stands while the real drill is played: the sandbox, Postgres and Redis of its own, two instances of execution.
+
+drill ─► book, bus ─► execution (killed, started again) ─► kite, dhan, upstox faces ─► exchange ─► its own book
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
+from services.cli.brokers.sandbox_process import ADMIN, broker_addresses, sandbox_spec
+from services.cli.drill.real.plan import INSTANCES, KEYS
+from services.cli.stack.children import Child, ServiceSpec, free_port
+from tradebus.bus.redis.bus import RedisBus
+from tradebus.contracts.instruments import Instrument
+from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
+from tradebus.store.books import instruments_book
+from tradebus.store.migrate import migrate
+from tradebus.store.store import Store
+from tradebus.waiting.timers import wall_timers
+
+START = "2026-11-25T10:00:00"  # of the sandbox's market: a Wednesday
+_NAMESPACE = "drill"
+_READY_SECONDS = 90.0
+_POSTMASTER = "postgres/postmaster.pid"
+
+
+@dataclass(frozen=True, slots=True)
+class RealStack:
+    """`folder` is the state folder of services and servers."""
+
+    admin: SandboxAdmin
+    clock: SandboxClock
+    store: Store
+    bus: RedisBus
+    executions: tuple[Child, ...]
+    instruments: Mapping[str, Instrument]
+    urls: ServerUrls
+    folder: Path
+
+    def crash_postgres(self) -> None:
+        """At once, without a word to anybody; its keeper starts it again."""
+        os.kill(int((self.folder / _POSTMASTER).read_text().splitlines()[0]), signal.SIGQUIT)
+
+    def crash_redis(self) -> None:
+        """As `crash_postgres`."""
+        with redis.Redis.from_url(self.urls.redis_url) as client:
+            os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
+
+
+@asynccontextmanager
+async def standing(folder: Path, *, seed: int) -> AsyncIterator[RealStack]:
+    """Everything up; ended again afterwards. Raises Unavailable where something does not start."""
+    with EmbeddedServers(folder) as urls:
+        migrate(urls.database_url, namespace=_NAMESPACE)
+        spec, ports = sandbox_spec({
+            "SEED": str(seed % 2**31), "SPEED": "1", "START": START, "INSTRUMENTS": "60", "TICKS_PER_SECOND": "60",
+        })  # fmt: skip
+        children = [Child(spec, log=folder / "sandbox.log")]
+        timers = wall_timers()
+        store = await Store.connect(urls.database_url, namespace=_NAMESPACE, producer="risk-1", timers=timers)
+        bus = await RedisBus.connect(urls.redis_url, namespace=_NAMESPACE, timers=timers)
+        try:
+            await started(children[0])
+            async with SandboxAdmin(f"http://127.0.0.1:{ports[ADMIN]}") as admin:
+                clock = await admin.market_clock()
+                instruments = await _register(admin, store)
+                executions = tuple(
+                    Child(_execution(urls.for_services, folder, ports, clock, instance=one), log=folder / f"{one}.log")
+                    for one in INSTANCES
+                )
+                children += executions
+                await asyncio.gather(*(started(one) for one in executions))
+                yield RealStack(admin, clock, store, bus, executions, instruments, urls, folder)
+        finally:
+            for child in reversed(children):
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGCONT) if child.pid else None
+                await child.stop()
+            await bus.close()
+            await store.close()
+
+
+async def started(child: Child) -> None:
+    """Starts it and returns once it is ready. Raises Unavailable with its last words where it ends instead."""
+    await child.start()
+    ready, ended = asyncio.create_task(child.ready()), asyncio.create_task(child.wait())
+    await asyncio.wait({ready, ended}, timeout=_READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    is_ready = ready.done()
+    for task in (ready, ended):
+        task.cancel()
+    await asyncio.gather(ready, ended, return_exceptions=True)
+    if not is_ready:
+        raise Unavailable(f"drill: {child.spec.name} did not start: {child.last_words()} (log: {child.log})")
+
+
+async def _register(admin: SandboxAdmin, store: Store) -> dict[str, Instrument]:
+    """What is traded, by the sandbox's name for it."""
+    found = {}
+    for number, key in enumerate(KEYS):
+        row, (segment, name, *contract) = await admin.instrument(key), key.split(":")
+        found[key] = Instrument(
+            instrument_id=number, symbol=row["symbol"], exchange=segment, kind="FUTURE" if contract else "EQUITY",
+            market_class="derivative" if contract else "equity", underlying=name,
+            tick_size_paise=row["tick_size_paise"], lot_size=row["lot_size"], instrument_key=key,
+        )  # fmt: skip
+    async with store.begin() as transaction:
+        await instruments_book(store).register(transaction, list(found.values()))
+    return found
+
+
+def _execution(
+    urls: ServerUrls, folder: Path, ports: Mapping[str, int], clock: SandboxClock, *, instance: str
+) -> ServiceSpec:
+    health = free_port()
+    environment = {
+        **broker_addresses(ports), "DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url,
+        "TRADEBUS_NAMESPACE": _NAMESPACE, "TRADEBUS_PACED": "0", "TRADEBUS_STATE_DIR": str(folder),
+        "TRADEBUS_LOG_LEVEL": "warning", "TRADEBUS_HEALTH_PORT": str(health), "TRADEBUS_MARKET_CLOCK": clock.text,
+        "TRADEBUS_INSTANCE": instance,
+    }  # fmt: skip
+    return ServiceSpec(
+        f"execution-{instance}", [sys.executable, "-m", "services.execution.main"], health, environment
+    )  # fmt: skip
