@@ -33,6 +33,7 @@ async def read_status(stack: str | None, *, url: str | None, token_file: Path | 
             found |= await client.get("/api/sessions", limit=20)
             found |= await client.get("/api/portfolio")
             found |= await client.get("/api/approvals", limit=100)
+            found |= await client.get("/api/order_budgets", limit=100)
             found["health"] = await client.get("/api/health")
             found["kill_switch"] = found["health"]["kill_switch"]
     except Unavailable as error:
@@ -115,6 +116,8 @@ def print_status(found: dict[str, Any], *, rules: bool = False) -> None:
         console.print(line, soft_wrap=True, markup=False)
     print_sessions([{**one, "status": session_state(one, switch)} for one in found["sessions"]])
     print_positions([one for session in found["portfolio"] for one in session["positions"]])
+    if budgets := found.get("order_budgets"):
+        print_order_budgets(budgets)
 
 
 def mismatch_lines(session: Mapping[str, Any]) -> list[str]:
@@ -143,6 +146,21 @@ def print_positions(positions: Sequence[Mapping[str, Any]]) -> None:
     }  # fmt: skip
     notes = [f"group {one['group_id']}" if one["group_id"] else "" for one in positions]
     _print_rows("open positions", positions, columns, notes)
+
+
+def print_order_budgets(budgets: Sequence[Mapping[str, Any]]) -> None:
+    """What each account has used of its broker's order limits: used / cap of each span, and orders to trades."""
+    spans = list(dict.fromkeys(one["span"] for budget in budgets for one in budget["spans"]))
+    rows, notes = [], []
+    for budget in budgets:
+        used = {one["span"]: f"{one['used']}/{one['cap']}" for one in budget["spans"]}
+        ratio = budget["order_to_trade"]
+        rows.append({
+            "account": budget["account"], **{span: used.get(span, "-") for span in spans},
+            "orders:trades": f"{ratio['orders']}:{ratio['trades']}" if ratio is not None else "-",
+        })  # fmt: skip
+        notes.append(budget["problem"] or "")
+    _print_rows("order budgets", rows, {name: name for name in ("account", *spans, "orders:trades")}, notes)
 
 
 def _print_rows(

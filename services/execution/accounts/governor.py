@@ -151,7 +151,9 @@ class AccountBudget:
                 return self._spread(admission) if is_entry and admission.wait_ns else admission
             reported = _Reported(self.trades, len(self._unreported), len(self._stayed))
             replacing = asyncio.ensure_future(
-                self._budgets.replace(self._account, budget.to_json(), version=self._version, decided_ns=now_ns)
+                self._budgets.replace(
+                    self._account, budget.to_json(self._limits), version=self._version, decided_ns=now_ns
+                )
             )
             try:
                 kept = await self._answered(replacing)

@@ -96,7 +96,7 @@ class MemoryViews:
             "decisions": self._decisions, "risk": self._risk, "performance": self._performance,
             "limits": lambda: _changes(self._tables.by_key("limit_changes"), _CHANGE),
             "shared_limits": self._shared_limits, "headroom": self._headroom,
-            "approvals": self._approvals,
+            "approvals": self._approvals, "order_budgets": lambda: _budgets(self._tables.by_key("order_budgets")),
         }  # fmt: skip
 
     async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> list[_Row]:
@@ -237,6 +237,13 @@ def _changes(table: Mapping[int, Any], names: Sequence[str]) -> list[_Row]:
         for number, one in sorted(table.items())
     ]  # fmt: skip
     return found[::-1]
+
+
+def _budgets(table: Mapping[str, tuple[str, int]]) -> list[_Row]:
+    return [
+        {"account": account, "session_id": None, "user_id": None, "body": body}
+        for account, (body, _) in sorted(table.items())
+    ]
 
 
 def _chosen(rows: Iterable[_Row], session_id: str | None, user_id: str | None) -> list[_Row]:

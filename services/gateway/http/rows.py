@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from tradebus.execution.governor.standing import standing_of
+from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import paise_to_rupees
 from tradebus.kernel.time import ist_datetime, utc_iso
 
@@ -119,6 +121,23 @@ def approval(row: Mapping[str, Any]) -> dict[str, Any]:
             for one in waiting["signals"]
         ],
     }
+
+
+def order_budget(row: Mapping[str, Any], *, now_ns: int) -> dict[str, Any]:
+    """What an account has used of its broker's order limits. `problem` says why that is not known, null where it is."""
+    try:
+        found = standing_of(row["body"], now_ns=now_ns)
+    except InvalidInput as error:
+        return {"account": row["account"], "spans": [], "order_to_trade": None, "problem": str(error)}
+    ratio = found.order_to_trade_ratio
+    return {
+        "account": row["account"],
+        "spans": [{"span": one.span, "used": one.used, "cap": one.kept} for one in found.spans],
+        "order_to_trade": {
+            "orders": found.messages, "trades": found.trades, "ratio": None if ratio is None else round(ratio, 2)
+        },
+        "problem": None,
+    }  # fmt: skip
 
 
 def _room(one: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def create_app(
     page = (files("services.gateway.http") / "page.html").read_bytes()
     app.include_router(open_routes(token, lambda: True))
     app.include_router(system_routes(settings, bus=bus, views=views, switch=switch, clock=clock, registry=registry))
-    app.include_router(view_routes(views))
+    app.include_router(view_routes(views, clock))
     app.include_router(command_routes(handler))
     app.include_router(hook_routes(hooks))
     app.include_router(live_routes(hub, bus))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from services.gateway.adapters.views import BookViews
 from services.gateway.http import rows
+from tradebus.kernel.clock import Clock
 
 # Ids are made of these; anything else cannot be one and is a 422, not a database error.
 Filter = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.@:-]{1,128}$")]
@@ -27,7 +28,7 @@ VIEWS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 }
 
 
-def view_routes(views: BookViews) -> APIRouter:
+def view_routes(views: BookViews, clock: Clock) -> APIRouter:
     router = APIRouter(prefix="/api")
     for name in VIEWS:
         router.add_api_route(f"/{name}", _view(views, name), methods=["GET"], name=name)
@@ -36,6 +37,12 @@ def view_routes(views: BookViews) -> APIRouter:
     async def portfolio(session_id: Filter = None, user_id: Filter = None, limit: Limit = 100) -> dict[str, Any]:
         """The sessions that are alive (or the one asked for): capital, P&L and open positions."""
         return {"portfolio": await read_portfolio(views, session_id=session_id, user_id=user_id, limit=limit)}
+
+    @router.get("/order_budgets")
+    async def order_budgets(limit: Limit = 100) -> dict[str, Any]:
+        """What of its order limits each broker account has used by now."""
+        found = await views.rows("order_budgets", session_id=None, user_id=None, limit=limit)
+        return {"order_budgets": [rows.order_budget(row, now_ns=clock.now_ns()) for row in found]}
 
     return router
 

@@ -126,3 +126,8 @@ CROSS JOIN LATERAL jsonb_each(coalesce(r.state -> 'waiting', '{}')) w
 WHERE ($1::text IS NULL OR s.session_id = $1) AND ($2::text IS NULL OR s.user_id = $2)
   AND s.status NOT IN ('STOPPED', 'FAILED')
 ORDER BY asked_ns DESC, approval_id DESC LIMIT $3;
+
+-- name: order_budgets
+-- What has left of each broker account: of no session and no user.
+SELECT account, NULL::text AS session_id, NULL::text AS user_id, body FROM order_budgets
+WHERE $1::text IS NULL AND $2::text IS NULL ORDER BY account LIMIT $3;

@@ -19,12 +19,15 @@ from testkit.risk import entry
 
 from services.gateway.adapters.views import BookViews, views_of
 from services.gateway.asking.book import asked_book
-from services.gateway.http.rows import approval, limit_change, shared_limit_change
+from services.gateway.http.rows import approval, limit_change, order_budget, shared_limit_change
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import ScopeLimits, SessionSpec, SessionStatus
 from tradebus.contracts.signals import Side
+from tradebus.execution.governor.budget import OrderAsk, OrderBudget
+from tradebus.execution.governor.limits import OrderLane, limits_of
+from tradebus.kernel.clock import WallClock
 from tradebus.store.book import Book
-from tradebus.store.books import limit_changes_book, session_register, shared_limits_book
+from tradebus.store.books import limit_changes_book, order_budget_book, session_register, shared_limits_book
 from tradebus.store.books.limits.limit_changes import StoredChange
 from tradebus.store.books.limits.shared_limits import SharedLimitChange, SharedLimitsRow
 
@@ -311,3 +314,32 @@ async def test_changes_of_what_sessions_share_are_shown_and_are_of_no_session(vi
     )  # fmt: skip
     assert await rows(views, "shared_limits", session_id="s3") == []
     assert await rows(views, "shared_limits", user_id="ann") == []
+
+
+async def test_order_budgets_are_shown_by_account_as_they_stand_and_are_of_no_session(
+    views: BookViews, book: Book
+) -> None:
+    budgets, limits = order_budget_book(book, clock=WallClock()), limits_of("kite")
+    budget = OrderBudget()
+    at_ns = (await budgets.read("kite:asha")).now_ns
+    for _ in range(3):
+        budget.left(limits, OrderAsk("NSE", OrderLane.EXIT, counted=True), at_ns=at_ns)
+    budget.traded(2, at_ns=at_ns)
+    for account, body in (("kite:asha", budget.to_json(limits)), ("dhan:old", "{}")):
+        decided_ns = (await budgets.read(account)).now_ns
+        assert (await budgets.replace(account, body, version=0, decided_ns=decided_ns)).replaced
+    other, asha = await rows(views, "order_budgets")
+    assert order_budget(asha, now_ns=at_ns) == {
+        "account": "kite:asha", "problem": None, "order_to_trade": {"orders": 3, "trades": 2, "ratio": 1.5},
+        "spans": [
+            {"span": "second", "used": 3, "cap": 9}, {"span": "minute", "used": 3, "cap": 390},
+            {"span": "day", "used": 3, "cap": 4900},
+        ],
+    }  # fmt: skip
+    later = order_budget(asha, now_ns=at_ns + 24 * 3_600 * 1_000_000_000)
+    assert [one["used"] for one in later["spans"]] == [0, 0, 0]
+    assert later["order_to_trade"] == {"orders": 0, "trades": 0, "ratio": None}
+    unread = order_budget(other, now_ns=at_ns)
+    assert (unread["account"], unread["spans"]) == ("dhan:old", [])
+    assert "delete the row" in unread["problem"]
+    assert await rows(views, "order_budgets", user_id="ann") == []

@@ -131,3 +131,32 @@ def test_what_waits_for_a_person_is_said_with_the_time_that_comes_first(capsys: 
     assert "1 entry waits for a person, until 10:02:30" in capsys.readouterr().out
     print_status({**found, "approvals": []})
     assert "for a person" not in capsys.readouterr().out
+
+
+def test_order_budgets_are_shown_by_account_used_of_cap_in_each_span(capsys: pytest.CaptureFixture[str]) -> None:
+    budgets = [
+        {
+            "account": "kite:asha", "problem": None, "order_to_trade": {"orders": 120, "trades": 40, "ratio": 3.0},
+            "spans": [
+                {"span": "second", "used": 3, "cap": 9}, {"span": "minute", "used": 41, "cap": 390},
+                {"span": "day", "used": 913, "cap": 4900},
+            ],
+        },
+        {
+            "account": "dhan:ravi", "problem": None, "order_to_trade": {"orders": 0, "trades": 0, "ratio": None},
+            "spans": [{"span": "second", "used": 0, "cap": 9}, {"span": "hour", "used": 2, "cap": 980}],
+        },
+        {"account": "kite:old", "spans": [], "order_to_trade": None, "problem": "order budget: format 0"},
+    ]  # fmt: skip
+    print_status({
+        "stacks": [], "gateway": "ready", "sessions": [], "portfolio": [], "health": {}, "order_budgets": budgets,
+    })  # fmt: skip
+    shown = capsys.readouterr().out.splitlines()
+    start = shown.index("order budgets:")
+    assert [line.split() for line in shown[start + 1 :]] == [
+        ["account", "second", "minute", "day", "hour", "orders:trades"],
+        ["kite:asha", "3/9", "41/390", "913/4900", "-", "120:40"],
+        ["dhan:ravi", "0/9", "-", "-", "2/980", "0:0"],
+        ["kite:old", "-", "-", "-", "-", "-"],
+        ["order", "budget:", "format", "0"],
+    ]

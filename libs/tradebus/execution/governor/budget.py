@@ -126,13 +126,14 @@ class OrderBudget:
             return sum(count for part, count in self.counts.get(limit.seconds, {}).items() if part > oldest)
         return sum(at_ns > now_ns - _SECOND_NS for at_ns, _ in self._of(limit, segment))
 
-    def to_json(self) -> str:
-        """As `read_budget` takes it."""
+    def to_json(self, limits: Sequence[OrderLimit] = ()) -> str:
+        """As `read_budget` takes it; with the account's caps, for whoever shows it (`standing`)."""
+        caps = [[limit.seconds, limit.kept] for limit in limits if limit.scope == "account"]
         return json.dumps({
             "format": _FORMAT, "moments": self.moments, "last_ns": self.last_ns,
             "counts": [[seconds, part, count] for seconds, parts in self.counts.items()
                        for part, count in parts.items()],
-            "messages": self.messages, "trades": self.trades, "day": self.day,
+            "messages": self.messages, "trades": self.trades, "day": self.day, "caps": caps,
         }, separators=(",", ":"))  # fmt: skip
 
     def _of(self, limit: OrderLimit, segment: str) -> Iterable[tuple[int, str]]:
