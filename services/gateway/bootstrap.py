@@ -105,7 +105,9 @@ async def wire(
         keep_token=logins.keep_token, changed=watcher.changed,
         desks=desks_of(settings, bus=bus, book=book, register=register, clock=clock, consumer=CONSUMER),
         check_strategies=StrategyChecks(seconds_max=settings.strategy_check_seconds),
-        preflight=StartGates(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers),
+        preflight=StartGates(
+            settings, open_broker=open_broker, log_of=log_of, switch=switch, clock=clock, timers=timers
+        ),
     )  # fmt: skip
     scheduler = Scheduler(
         schedules_in(settings.schedules), handler.handle, book=book, register=register, timers=timers,

@@ -184,6 +184,9 @@ class FakeAccount:
             raise UNREACHABLE
         return self.broker.basket_margin_paise
 
+    async def kill_switch_engaged(self) -> bool | None:
+        return self.broker.switched_off
+
     async def engage_kill_switch(self) -> None:
         if self.broker.switch_refused:
             raise Refused(self.broker.name, self.broker.switch_refused)

@@ -69,6 +69,9 @@ class BrokerAccount(Protocol):
         """Engages the broker's own kill switch of the account, which then takes no order of anybody's, exits included,
         until a person releases it there. Raises Refused where the broker offers none or has not engaged it."""
 
+    async def kill_switch_engaged(self) -> bool | None:
+        """Whether the broker's own kill switch holds up orders of the account; None where it tells of none."""
+
     async def positions(self) -> Sequence[NetPosition]: ...
 
     async def holdings(self) -> Sequence[BrokerHolding]: ...

@@ -9,6 +9,7 @@ from tradebus.brokers.registry import Broker
 from tradebus.config.brokers import BrokerSettings
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
+from tradebus.store.books import KillSwitchBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class GateAnswer:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What every gate may look at. `broker` is open and was asked nothing yet; `clock` is the market's, `timers` the
-    machine's time; `daily_max_loss_r` what the session asks for, or the default of all."""
+    machine's time; `daily_max_loss_r` what the session asks for, or the default of all; `switch` is
+    None where no book of record is at hand."""
 
     name: str
     credential_name: str
@@ -49,6 +51,7 @@ class Facts:
     timers: Timers
     version: str
     daily_max_loss_r: float | None
+    switch: KillSwitchBook | None
 
     @property
     def state_dir(self) -> Path:

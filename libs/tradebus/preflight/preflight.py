@@ -17,6 +17,7 @@ from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.timers import Timers
 from tradebus.preflight.gate import Facts, Finding, PreflightGate
 from tradebus.preflight.registry import GATES
+from tradebus.store.books import KillSwitchBook
 from tradebus.waiting.timers import deadline
 
 GATE_SECONDS = 20.0
@@ -28,11 +29,14 @@ class PreflightFailed(TradebusError):
 
 
 class Preflight:
-    """`clock` is the machine's; the market's follows from the settings."""
+    """`clock` is the machine's; the market's follows from the settings. `switch` is None where no book of record is at
+    hand."""
 
     def __init__(
-        self, settings: BrokerSettings, *, open_broker: OpenBroker, log_of: LogOf, clock: Clock, timers: Timers
-    ) -> None:
+        self, settings: BrokerSettings, *, open_broker: OpenBroker, log_of: LogOf, switch: KillSwitchBook | None,
+        clock: Clock, timers: Timers,
+    ) -> None:  # fmt: skip
+        self._switch = switch
         self._settings, self._open_broker, self._log_of, self._timers = settings, open_broker, log_of, timers
         self._clock, _ = settings.clock_of_market(clock)
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
@@ -48,7 +52,7 @@ class Preflight:
             return [Finding(name, str(error), f"`tradebus login --broker {broker}`") for name in GATES]
         facts = Facts(
             broker, credential_name, credential, opened, self._settings, self._clock, self._timers,
-            version("tradebus"), daily_max_loss_r,
+            version("tradebus"), daily_max_loss_r, self._switch,
         )  # fmt: skip
         try:
             return list(await asyncio.gather(*(self._asked(name, gate, facts) for name, gate in GATES.items())))

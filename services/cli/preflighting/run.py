@@ -2,25 +2,30 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 from services.cli.brokers.access import audited, credentials
 from services.cli.killing.logins import where_brokers_are
 from services.cli.output import print_json
-from services.cli.place import state_dir
+from services.cli.place import find_database, find_namespace, state_dir
 from services.cli.stack.rundir import alive_runs
 from tradebus.brokers.registry import open_broker
 from tradebus.calendar.review import review
 from tradebus.config.brokers import BrokerSettings
 from tradebus.kernel.clock import WallClock
-from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.kernel.errors import InvalidInput, TradebusError, nearest
 from tradebus.kernel.time import ist_date
 from tradebus.preflight.accepted_rules import AcceptedRules
 from tradebus.preflight.gate import Finding
 from tradebus.preflight.preflight import Preflight, PreflightFailed
 from tradebus.runtime.logs import configure_logs
+from tradebus.store.books import KillSwitchBook, kill_switch_book
+from tradebus.store.store import Store
 from tradebus.waiting.timers import wall_timers
+
+_BOOK_SECONDS = 2.0
 
 
 async def run_preflight(*, account: str | None, accept_market_rules: bool, json: bool) -> None:
@@ -81,9 +86,34 @@ async def ask_all(
     settings: BrokerSettings, accounts: Sequence[tuple[str, str]], *, limit_r: float | None
 ) -> Mapping[str, Sequence[Finding]]:
     """All accounts at once, by BROKER:LOGIN."""
+    async with _switch() as switch:
+        return await _asked(settings, accounts, switch, limit_r=limit_r)
+
+
+@asynccontextmanager
+async def _switch() -> AsyncIterator[KillSwitchBook | None]:
+    """The kill switch's row of the stack that runs; None where no book of record answers."""
+    try:
+        store = await Store.connect(
+            find_database(), namespace=find_namespace(None), producer="preflight", pool_size=1,
+            retry_seconds=_BOOK_SECONDS, timers=wall_timers(),
+        )  # fmt: skip
+    except (TradebusError, OSError):
+        yield None
+        return
+    try:
+        yield kill_switch_book(store)
+    finally:
+        await store.close()
+
+
+async def _asked(
+    settings: BrokerSettings, accounts: Sequence[tuple[str, str]], switch: KillSwitchBook | None, *,
+    limit_r: float | None,
+) -> Mapping[str, Sequence[Finding]]:  # fmt: skip
     with audited(settings.state_dir) as log_of:
         preflight = Preflight(
-            settings, open_broker=open_broker, log_of=log_of, clock=WallClock(), timers=wall_timers()
+            settings, open_broker=open_broker, log_of=log_of, switch=switch, clock=WallClock(), timers=wall_timers()
         )  # fmt: skip
         asked = (
             preflight.ask(broker=broker, credential_name=name, daily_max_loss_r=limit_r) for broker, name in accounts

@@ -30,6 +30,7 @@ from tradebus.kernel.time import ist_date
 from tradebus.kernel.timers import Timers
 from tradebus.preflight.live_accounts import LiveAccounts
 from tradebus.preflight.preflight import Preflight, PreflightFailed
+from tradebus.store.books import kill_switch_book
 from tradebus.trading.orders import OrderRequest
 
 _AGAIN_NS = 2_000_000_000
@@ -103,7 +104,10 @@ class Accounts:
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
         self._live = LiveAccounts(settings.state_dir)
-        self._preflight = Preflight(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers)
+        self._preflight = Preflight(
+            settings, open_broker=open_broker, log_of=log_of, switch=kill_switch_book(books.book), clock=clock,
+            timers=timers,
+        )  # fmt: skip
         self._state_dir, self._margin_max_age_seconds = settings.state_dir, settings.margin_max_age_seconds
         self._credentials = Credentials(settings.state_dir, key=settings.credentials_key)
         self._accounts: dict[tuple[str, str], TradingAccount] = {}

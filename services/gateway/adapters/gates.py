@@ -9,6 +9,7 @@ from tradebus.contracts.sessions import Mode, SessionSpec
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
 from tradebus.preflight.preflight import Preflight
+from tradebus.store.books import KillSwitchBook
 
 
 class StartGates:
@@ -16,10 +17,13 @@ class StartGates:
     session as it may be started. No order of a dry run may leave: it has neither broker nor login any more."""
 
     def __init__(
-        self, settings: GatewaySettings, *, open_broker: OpenBroker, log_of: LogOf, clock: Clock, timers: Timers
-    ) -> None:
+        self, settings: GatewaySettings, *, open_broker: OpenBroker, log_of: LogOf, switch: KillSwitchBook,
+        clock: Clock, timers: Timers,
+    ) -> None:  # fmt: skip
         self._sandboxed = settings.sandboxed
-        self._preflight = Preflight(settings, open_broker=open_broker, log_of=log_of, clock=clock, timers=timers)
+        self._preflight = Preflight(
+            settings, open_broker=open_broker, log_of=log_of, switch=switch, clock=clock, timers=timers
+        )  # fmt: skip
 
     async def __call__(self, spec: SessionSpec, problems: Problems) -> SessionSpec:
         if spec.credential is None or not needs_preflight(spec.mode, spec.broker, sandboxed=self._sandboxed):

@@ -29,6 +29,8 @@ from tradebus.preflight.gate import Finding
 from tradebus.preflight.gates import algo_id
 from tradebus.preflight.preflight import Preflight
 from tradebus.preflight.registry import GATES
+from tradebus.store.books import kill_switch_book
+from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 
 MILLISECOND = 1_000_000
 
@@ -37,13 +39,15 @@ class Machine:
     def __init__(self, broker: FakeBroker, fields: dict[str, Any]) -> None:
         self.broker, self.fields, self.limit_r = broker, fields, 3.0
         self.state: Path = fields["state_dir"]
+        self.book = MemoryBook(MemoryDatabase(), producer="gateway-1")
 
     async def findings(self, **changes: Any) -> dict[str, Finding]:
         settings = BrokerSettings(
             DATABASE_URL=SecretStr("-"), REDIS_URL=SecretStr("-"), **{**self.fields, **changes}
         )  # fmt: skip
         preflight = Preflight(
-            settings, open_broker=opening(self.broker), log_of=unrecorded, clock=WALL_TIMERS, timers=WALL_TIMERS
+            settings, open_broker=opening(self.broker), log_of=unrecorded, switch=kill_switch_book(self.book),
+            clock=WALL_TIMERS, timers=WALL_TIMERS,
         )  # fmt: skip
         found = await preflight.ask(broker="kite", credential_name=LOGIN, daily_max_loss_r=self.limit_r)
         assert [one.gate for one in found] == list(GATES)
@@ -116,6 +120,11 @@ SPOILT: list[tuple[str, Spoil, str]] = [
     ("market_rules", lambda m: (m.state / "accepted_market_rules.json").unlink(), "tradebus preflight --accept-market"),
     ("risk_limits", lambda m: setattr(m, "limit_r", None), "no limit in R; give the session"),
     ("kill_switch", lambda m: (m.state / ".killswitch").write_text("enough"), "it is engaged (enough)"),
+    (
+        "kill_switch",
+        lambda m: setattr(m.broker, "switched_off", True),
+        "own is engaged; look why, then release it at kite",
+    ),
     ("drill", _drill(version="0.0.0"), "it was run with 0.0.0"),
     ("drill", _drill(passed=False, seed=77), "did not pass (seed 77)"),
     ("drill", _drill(runs=10), "10 runs are too few"),
@@ -133,6 +142,14 @@ async def test_each_gate_closes_alone_and_says_what_to_do(machine: Machine, gate
     assert {one.gate for one in found.values() if not one.passed} - others == {gate}
     assert said in str(found[gate])
     assert found[gate].remedy
+
+
+async def test_the_switch_counts_by_its_row_too(machine: Machine) -> None:
+    async with machine.book.begin() as transaction:
+        await kill_switch_book(machine.book).engage(transaction, reason="dashboard", at_ns=5)
+    assert closed(await machine.findings()) == [
+        "kill_switch: it is engaged (dashboard); look why, then release it: `tradebus kill --reset`"
+    ]
 
 
 def test_every_gate_has_a_way_to_be_closed() -> None:

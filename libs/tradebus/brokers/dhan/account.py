@@ -44,10 +44,13 @@ class DhanAccount:
             await self._client.once(what, lambda sdk: sdk.kill_switch("ACTIVATE"))
         except NoAnswer:
             pass  # how it stands says whether it arrived
+        if not await self.kill_switch_engaged():
+            raise Refused(BROKER, "the kill switch is not engaged: it was asked for, and its status says so")
+
+    async def kill_switch_engaged(self) -> bool | None:
+        what = "kill switch"
         body = await self._client.read(what, lambda sdk: sdk.status_kill_switch())
-        stands = text(what, mapping_of(what, body), "killSwitchStatus")
-        if stands.upper() not in _ENGAGED:
-            raise Refused(BROKER, f"the kill switch is not engaged: it says {stands[:40]!r}")
+        return text(what, mapping_of(what, body), "killSwitchStatus").upper() in _ENGAGED
 
     async def positions(self) -> Sequence[NetPosition]:
         """The day's, closed ones included."""

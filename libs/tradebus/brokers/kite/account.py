@@ -34,6 +34,9 @@ class KiteAccount:
     async def engage_kill_switch(self) -> None:
         raise Refused(BROKER, "offers no kill switch to programs; a person switches segments off at Kite's Console")
 
+    async def kill_switch_engaged(self) -> bool | None:
+        return None
+
     async def positions(self) -> Sequence[NetPosition]:
         """Kite's net list, closed positions of the day included (quantity 0)."""
         return await self._read("positions", lambda sdk: get(sdk, "portfolio.positions"), _positions)

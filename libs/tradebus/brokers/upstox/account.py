@@ -61,6 +61,9 @@ class UpstoxAccount:
         if left:
             raise Refused(BROKER, f"the kill switch is not engaged in {', '.join(left)}")
 
+    async def kill_switch_engaged(self) -> bool | None:
+        return any(row.get("kill_switch_enabled") is True for row in await self._switches())
+
     async def _switches(self) -> list[Row]:
         return await self._client.read_as(
             "kill switch", lambda sdk, raw: sdk.api("UserApi").get_kill_switch(**raw),

@@ -93,9 +93,6 @@ class RestingAccount:
     async def basket_margin_paise(self, orders: Sequence[BasketOrder]) -> int:
         return sum(one.quantity * one.price_paise for one in orders)
 
-    async def engage_kill_switch(self) -> None:
-        """Nobody asks for it."""
-
     async def positions(self) -> Sequence[NetPosition]:
         return []
 

@@ -116,6 +116,10 @@ class DeskAccount:
         ]  # fmt: skip
         return await self._calls.read("basket margin", lambda: exchange.required_margins(asked).together_paise)
 
+    async def kill_switch_engaged(self) -> bool | None:
+        account, exchange = self._calls.account, self._calls.exchange
+        return await self._calls.read("kill switch", lambda: exchange.kill_switch(account))
+
     async def engage_kill_switch(self) -> None:
         account, exchange = self._calls.account, self._calls.exchange
         await self._calls.read("kill switch", lambda: exchange.set_kill_switch(account, engaged=True))

@@ -356,7 +356,9 @@ def test_the_brokers_own_kill_switch_is_engaged_also_where_the_answer_is_lost(on
     with pytest.raises(Refused, match="the kill switch is not engaged"):
         run(account.engage_kill_switch())
     box.fault("ACCEPT_THEN_DROP", broker="dhan", endpoint="POST /v2/killswitch", count=1)
+    assert run(account.kill_switch_engaged()) is False
     run(account.engage_kill_switch())
+    assert run(account.kill_switch_engaged()) is True
     assert data(one_desk.sdk.dhan.status_kill_switch())["killSwitchStatus"] == "ACTIVATE"
     refused = one_desk.hand.place(one_desk.ask(one_desk.market.share, OrderType.LIMIT))
     assert (refused.result, "kill switch" in refused.reason) == (Result.REFUSED, True)

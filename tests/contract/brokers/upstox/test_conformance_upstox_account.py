@@ -278,7 +278,9 @@ def test_the_brokers_own_kill_switch_is_engaged_in_every_segment_also_where_the_
     with pytest.raises(Refused, match="the kill switch is not engaged in "):
         desk.loop(desk.ours.account.engage_kill_switch())
     desk.box.fault("ACCEPT_THEN_DROP", broker="upstox", endpoint="POST /v2/user/kill-switch", count=1)
+    assert desk.loop(desk.ours.account.kill_switch_engaged()) is False
     desk.loop(desk.ours.account.engage_kill_switch())
+    assert desk.loop(desk.ours.account.kill_switch_engaged()) is True
     assert all(row["kill_switch_enabled"] for row in users(desk).get_kill_switch().data)
     refused = desk.ours.place(desk.ask(desk.stock(), BUY, LIMIT, price=desk.near(desk.stock(), -0.01)))
     assert (refused.result, "kill switch" in refused.reason) == (Result.REFUSED, True)
