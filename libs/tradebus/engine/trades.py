@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tradebus.calendar import contract_of
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.sessions import SessionSpec
+from tradebus.contracts.sessions import ProtectionKind, SessionSpec
 from tradebus.engine.recording.record import Record
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
@@ -42,7 +42,8 @@ class EngineTrades:
         else:
             trade = open_trade(approval, step, contract=contract, owner=owner, at_ns=at_ns)
         trade.trade_id = self._record.new_trade_id()
-        trade.trailing = self._specs[trade.session_id].trailing_of(trade.strategy)
+        spec = self._specs[trade.session_id]
+        trade.trailing, trade.protection = spec.trailing_of(trade.strategy), spec.protection or ProtectionKind.STOP
         self._remember(trade, step)
         self._dispatch(trade.pos_id, step.requests)
 

@@ -98,12 +98,17 @@ def is_exit_unanswered(trade: Trade) -> bool:
     return any(one.broker_order_id is None for one in trade.all_live(OrderRole.EXIT))
 
 
+def has_fired(order: Order) -> bool:
+    """A broker's own trigger of which a leg has placed its order, and nothing has filled."""
+    return order.is_standing and order.state is OrderState.OPEN
+
+
 def closes(trade: Trade, order: Order) -> bool:
     """An exit, or a stop that was turned into one, or hit: protection limits its price, so its rest may wait like an
     exit's. Where one of several stops has filled, all were hit."""
     if order.role is not OrderRole.STOP or order.ended:
         return order.role is OrderRole.EXIT
-    if order.is_turned:
+    if order.is_turned or has_fired(order):
         return True
     return order.state is OrderState.PARTIALLY_FILLED or bool(_stopped_ns(trade))
 

@@ -74,7 +74,8 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
     if trade.at_broker:
         _note_hit(order, report)
         note_move(trade, order, step, report)
-    if order.is_turned and order.state is OrderState.TRIGGER_PENDING and report.status is BrokerStatus.OPEN:
+    fires = order.is_turned or order.is_standing
+    if fires and order.state is OrderState.TRIGGER_PENDING and report.status is BrokerStatus.OPEN:
         heard(order, step, OrderEvent.TRIGGERED, max(order.updated_ns, report.as_of_ns))
     take_quantity(trade, order, step, report)
     for fill in report.fills:
@@ -103,7 +104,7 @@ def _whole_after_all(trade: Trade, order: Order, step: TradeStep, *, at_ns: int)
 
 def _note_hit(order: Order, report: BrokerOrder) -> None:
     """Since when the broker calls a stop open that was to wait for its trigger; what it says later counts."""
-    if order.is_turned:
+    if order.is_turned or order.is_standing:
         return
     if order.state is not OrderState.TRIGGER_PENDING or report.status is not BrokerStatus.OPEN:
         order.hit_ns = None

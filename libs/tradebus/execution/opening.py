@@ -190,7 +190,7 @@ def _resize(stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
 
 def _new_stop(trade: Trade, step: TradeStep, quantity: int, *, at_ns: int) -> None:
     # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
-    stands = trade.protection is ProtectionKind.GTT and trade.at_broker and trade.target_paise is not None
+    stands = trade.protection is ProtectionKind.GTT and trade.target_paise is not None
     limit_paise = stop_limit_paise(
         trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns),
         is_standing=stands,

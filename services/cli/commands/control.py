@@ -45,7 +45,8 @@ def start(
     broker: Annotated[str | None, typer.Option(help="With --mode live: kite, dhan or upstox takes the orders.")] = None,
     credential: Annotated[str | None, typer.Option(help="With --mode live: the stored login.")] = None,
     protection: Annotated[
-        str | None, typer.Option(help="gtt: stop and target stand at the broker as one trigger of its own (kite).")
+        str | None,
+        typer.Option(help="gtt: stop and target stand at the broker as one trigger of its own (kite, paper)."),
     ] = None,
     approval: Annotated[
         int | None, typer.Option(min=5, max=3600, help="Entries wait so many seconds for your yes; else for nobody.")

@@ -21,7 +21,6 @@ LIVE_BROKERS = ("kite", "dhan", "upstox")
 BROKERS = (PAPER, *LIVE_BROKERS)
 FIELDS = ("broker", "data_broker", "access_token", "client_id", "credential", "mode", "protection")
 _NO_TRIGGERS = {
-    PAPER: "its stops need nobody who could die",
     "dhan": "its forever orders are for positions that are carried, and those here are intraday",
     "upstox": "its GTT opens the position itself",
 }
@@ -87,8 +86,10 @@ def read_protection(value: Any, route: OrderRoute, *, reach: Reach, problems: Pr
         problems.add("data.protection", f"must be text, not {kind_of(value)}")
     elif value not in names:
         problems.add("data.protection", f"unknown protection{nearest(value, names) or '; known: ' + ', '.join(names)}")
+    elif route.broker == PAPER:
+        return ProtectionKind.GTT
     elif route.broker not in WITH_TRIGGERS:
-        offered, why = ", ".join(sorted(WITH_TRIGGERS)), _NO_TRIGGERS.get(route.broker, "it has none")
+        offered, why = ", ".join(sorted({PAPER, *WITH_TRIGGERS})), _NO_TRIGGERS.get(route.broker, "it has none")
         problems.add("data.protection", f'"{value}" is offered at {offered}, not at {route.broker}: {why}')
     elif route.broker not in reach.sandboxed:
         problems.add(

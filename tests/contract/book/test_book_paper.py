@@ -21,12 +21,14 @@ SETTINGS = PaperSettings(seed=7, latency_ms=100, slippage_bps=2.0, partial_fill_
 
 
 def request(tag="t1", *, account="a", at_ns=OPEN_NS, instrument=1, kind=OrderType.LIMIT, way=Transaction.BUY, lots=4):
-    waits = kind in (OrderType.SL, OrderType.SL_M)
+    waits = kind in (OrderType.SL, OrderType.SL_M, OrderType.GTT)
+    target = 10_050 if way is Transaction.SELL else 9_950
     return OrderRequest(
         account=account, tag=tag, instrument=instrument, symbol="X", transaction=way, order_type=kind,
         quantity=lots * 25, lot_size=25, tick_size_paise=5, at_ns=at_ns,
-        price_paise=10_000 if kind in (OrderType.LIMIT, OrderType.SL) else None,
+        price_paise=10_000 if kind in (OrderType.LIMIT, OrderType.SL, OrderType.GTT) else None,
         trigger_paise=10_000 if waits else None, market_protection_pct=3.0,
+        target_paise=target if kind is OrderType.GTT else None,
         contract=contract(lot_size=25),
     )  # fmt: skip
 

@@ -22,10 +22,15 @@ def box():
 
 @pytest.fixture
 async def lives(box, store, tmp_path, where):
-    """Makes lives, one after the other, of one instance, whose seconds are short."""
+    """Makes lives, one after the other, of one instance; in haste where absence is to be certain soon."""
     await list_future(store)
     began_wall_ns = WallClock().now_ns()
-    return lambda: SandboxLife(where, tmp_path, box, began_wall_ns=began_wall_ns, timers=HastyTimers())
+
+    def life(*, in_haste: bool = False) -> SandboxLife:
+        timers = HastyTimers() if in_haste else None
+        return SandboxLife(where, tmp_path, box, began_wall_ns=began_wall_ns, timers=timers)
+
+    return life
 
 
 def rise(box) -> None:
@@ -100,7 +105,7 @@ async def test_a_placement_without_an_answer_is_found_and_goes_on_protecting(liv
 
 
 async def test_one_that_comes_after_its_position_was_left_without_it_is_deleted(lives, box) -> None:
-    async with lives() as life:
+    async with lives(in_haste=True) as life:
         await life.started(WANTED)
         entry = life.entry("kite", 1)
         # Longer than a position may wait for its stop; the market's own seconds are real ones here.
@@ -113,7 +118,7 @@ async def test_one_that_comes_after_its_position_was_left_without_it_is_deleted(
 
 
 async def test_one_that_never_arrived_is_not_waited_for(lives, box) -> None:
-    async with lives() as life:
+    async with lives(in_haste=True) as life:
         await life.started(WANTED)
         entry = life.entry("kite", 1)
         box.fault("DROP", broker="kite", endpoint=PLACEMENTS, count=1)

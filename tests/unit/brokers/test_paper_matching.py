@@ -13,35 +13,53 @@ from testkit.contracts import contract
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.kernel.time import ist_to_ns
-from tradebus.trading.matching.paper import TickQuote, accept, match, refusal, request_cancel, request_change
+from tradebus.trading.matching.market import asked_change
+from tradebus.trading.matching.paper import (
+    PaperOrder,
+    TickQuote,
+    accept,
+    match,
+    refusal,
+    report,
+    request_cancel,
+    request_change,
+)
 from tradebus.trading.matching.touch import next_touch
 from tradebus.trading.orders import BrokerStatus, InstrumentTicks, OrderModification, OrderRequest
 
 MILLISECOND = 1_000_000
+SECOND = 1_000 * MILLISECOND
+WHOLE = PaperSettings(seed=7, latency_ms=100, slippage_bps=0.0, partial_fill_probability=0.0)
 SETTINGS = PaperSettings(seed=7, latency_ms=100, slippage_bps=2.0, partial_fill_probability=0.5)
 
 
-def request(order_type=OrderType.MARKET, transaction=Transaction.BUY, *, quantity=300, price=None, trigger=None):
+def request(
+    order_type=OrderType.MARKET, transaction=Transaction.BUY, *, quantity=300, price=None, trigger=None, target=None
+):  # fmt: skip
     return OrderRequest(
         account="a", tag="t", instrument=1, symbol="X", transaction=transaction, order_type=order_type,
         quantity=quantity, lot_size=25, tick_size_paise=5, at_ns=0,
-        price_paise=price, trigger_paise=trigger, market_protection_pct=3.0,
+        price_paise=price, trigger_paise=trigger, target_paise=target, market_protection_pct=3.0,
     )  # fmt: skip
 
 
 requests = st.builds(
-    lambda kind, transaction, lots, price, trigger: request(
+    lambda kind, transaction, lots, price, trigger, apart: request(
         kind,
         transaction,
         quantity=lots * 25,
-        price=price * 5 if kind in (OrderType.LIMIT, OrderType.SL) else None,
-        trigger=trigger * 5 if kind in (OrderType.SL, OrderType.SL_M) else None,
+        price=price * 5 if kind in (OrderType.LIMIT, OrderType.SL, OrderType.GTT) else None,
+        trigger=trigger * 5 if kind in (OrderType.SL, OrderType.SL_M, OrderType.GTT) else None,
+        target=(trigger + (apart if transaction is Transaction.SELL else -apart)) * 5
+        if kind is OrderType.GTT
+        else None,
     ),
     st.sampled_from(OrderType),
     st.sampled_from(Transaction),
     st.integers(1, 20),
     st.integers(1990, 2010),
     st.integers(1990, 2010),
+    st.integers(1, 20),
 )
 prices = st.lists(st.integers(1985, 2015).map(lambda tick: tick * 5), min_size=1, max_size=40)
 
@@ -66,8 +84,8 @@ def test_fills_respect_quantity_limit_latency_and_slippage(order_request, path):
         assert fill.price_paise % 5 == 0
         worse = fill.price_paise - market if order_request.transaction is Transaction.BUY else market - fill.price_paise
         assert 0 <= worse <= market * 2 / 10_000 + 5
-        if order_request.price_paise is not None:
-            beyond = fill.price_paise - order_request.price_paise
+        if order.price_paise is not None:  # of a trigger that of the leg which was reached
+            beyond = fill.price_paise - order.price_paise
             assert beyond <= 0 if order_request.transaction is Transaction.BUY else beyond >= 0
 
 
@@ -153,6 +171,36 @@ def test_a_fill_can_beat_the_cancellation():
     while not order.status.final:
         order = match(order, TickQuote(at_ns=order.as_of_ns + 101 * MILLISECOND, price_paise=10_000))
     assert order.filled_quantity > 0
+
+
+def two_legs(transaction: Transaction = Transaction.SELL) -> PaperOrder:
+    """A long's stop at 9,900 and target at 10,100, a short's the other way round."""
+    sells = transaction is Transaction.SELL
+    stop, limit, target = (9_900, 9_600, 10_100) if sells else (10_100, 10_400, 9_900)
+    return accept(request(OrderType.GTT, transaction, price=limit, trigger=stop, target=target), WHOLE)
+
+
+@pytest.mark.parametrize("transaction", list(Transaction))
+@pytest.mark.parametrize("reached", [9_900, 10_100])
+def test_the_first_leg_of_a_trigger_that_is_reached_places_its_limit_after_the_latency(transaction, reached):
+    order = match(two_legs(transaction), TickQuote(at_ns=SECOND, price_paise=10_000))
+    assert order.status is BrokerStatus.TRIGGER_PENDING
+    fired = match(order, TickQuote(at_ns=2 * SECOND, price_paise=reached))
+    is_stop = reached == order.trigger_paise
+    assert (fired.status, fired.fills) == (BrokerStatus.OPEN, ())
+    assert fired.price_paise == (order.price_paise if is_stop else reached)
+    assert fired.effective_ns == 2 * SECOND + 100 * MILLISECOND
+    assert report(fired).trigger_paise == order.trigger_paise
+    done = match(fired, TickQuote(at_ns=3 * SECOND, price_paise=reached))
+    assert (done.status, done.filled_quantity) == (BrokerStatus.FILLED, 300)
+
+
+def test_a_target_that_was_only_touched_rests_at_its_limit_and_its_stop_is_gone():
+    fired = match(two_legs(), TickQuote(at_ns=SECOND, price_paise=10_100))
+    for number, price in enumerate((10_050, 9_800, 10_095)):
+        fired = match(fired, TickQuote(at_ns=(2 + number) * SECOND, price_paise=price))
+        assert (fired.status, fired.fills) == (BrokerStatus.OPEN, ())
+    assert isinstance(asked_change(fired, OrderModification(325, 9_650, 9_950, 6 * SECOND)), str)
 
 
 def test_a_gap_through_the_stop_fills_at_the_gap_not_at_the_trigger():

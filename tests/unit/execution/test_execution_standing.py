@@ -9,7 +9,7 @@ from testkit.contracts import contract
 from testkit.execution_brokers import PRICE, TEN, exit_of, spec
 from testkit.execution_brokers import approval as approved
 from testkit.fake_broker import FakeBroker
-from testkit.trades import MORNING, SECOND, approval
+from testkit.trades import MORNING, SECOND, approval, paper_filling
 
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.contracts.sessions import ProtectionKind, Trailing
@@ -20,6 +20,7 @@ from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.execution.watching import note_extremes, target_index
+from tradebus.trading.matching.exchange import PaperExchange
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, InstrumentTicks, Outcome, Result
 from tradebus.trading.states import OrderState, TradeState
 
@@ -130,6 +131,7 @@ def test_a_leg_that_fires_before_its_cancellation_sells_nothing_twice(side):
 def test_what_a_leg_has_placed_and_does_not_fill_is_taken_back_and_sold(side):
     trade, stop = held(side)
     report(trade, stop, "OPEN", after=20)  # the other leg is gone by now
+    assert stop.state is OrderState.OPEN, "which the book has, for another life"
     due_ns = deadline_ns(trade)
     assert due_ns == MORNING + (20 + EXIT_REPRICE_SECONDS) * SECOND
     step = TradeStep()
@@ -171,6 +173,63 @@ def test_its_stop_trails_with_the_limit_that_belongs_to_it(side):
     assert side.sign * (change.trigger_paise - before_paise) > 0
     assert side.sign * (change.price_paise - limit_paise) > 0
     assert change.asked.trigger_paise == change.trigger_paise
+
+
+class PaperDesk:
+    """A trade of 200 in front of the paper market, without partial fills."""
+
+    def __init__(self, side: Side) -> None:
+        self.exchange, step = PaperExchange(), TradeStep()
+        self.trade = open_trade(approval(side), step, contract=contract("FUTURE", lot_size=25), owner="o")
+        self.trade.protection = ProtectionKind.GTT
+        self._send(step)
+
+    def plays(self, *prices: int) -> None:
+        """A tick a second, and what is due by then."""
+        for at_ns, price in zip(MORNING + (10 + np.arange(len(prices))) * SECOND, prices, strict=True):
+            one, at = np.array([price], np.int64), np.array([at_ns], np.int64)
+            while (told := self.exchange.on_tick(1, InstrumentTicks(at, one, one - 5, one + 5), 0)) is not None:
+                self._decide(decisions.reported(told, unknown=LookupError(told.tag)))
+            while (told := self.exchange.advance(int(at_ns))) is not None:
+                self._decide(decisions.reported(told, unknown=LookupError(told.tag)))
+            due_ns = deadline_ns(self.trade)
+            if due_ns is not None and due_ns <= at_ns:
+                self._decide(decisions.deadline(int(at_ns)))
+
+    def _decide(self, decide: decisions.Decide) -> None:
+        step = TradeStep()
+        decide(self.trade, step)
+        self._send(step)
+
+    def _send(self, step: TradeStep) -> None:
+        for request in step.requests:
+            order = self.trade.order(request.order_id)
+            if isinstance(request, Place):
+                outcome = self.exchange.place(decisions.order_request(self.trade, order), paper_filling(0.0))
+            elif isinstance(request, Cancel):
+                outcome = self.exchange.cancel("s", order.broker_order_id or "", at_ns=request.at_ns)
+            else:
+                change = decisions.change_of(self.trade, order, request)
+                outcome = self.exchange.modify("s", order.broker_order_id or "", change)
+            self._decide(decisions.answered(order, request, outcome))
+
+
+@SIDES
+def test_on_paper_each_leg_closes_the_trade_without_an_order_of_ours(side):
+    for reached, reason in ((approval(side).target_paise, "target"), (approval(side).stop_paise, "stop")):
+        desk = PaperDesk(side)
+        beyond = reached + side.sign * (10 if reason == "target" else -10)
+        desk.plays(10_000, 10_000, reached, beyond)
+        assert (desk.trade.state, desk.trade.exit_reason) == (TradeState.CLOSED, reason)
+        assert [order.role for order in desk.trade.orders] == [OrderRole.ENTRY, OrderRole.STOP]
+
+
+@SIDES
+def test_on_paper_a_target_that_was_only_touched_is_left_as_well(side):
+    desk = PaperDesk(side)
+    desk.plays(10_000, 10_000, desk.trade.target_paise, *[10_000] * 30)
+    assert (desk.trade.state, desk.trade.exit_reason) == (TradeState.CLOSED, "gtt_not_filled")
+    assert [order.state for order in desk.trade.orders[1:]] == [OrderState.CANCELLED, OrderState.FILLED]
 
 
 GTT = spec().model_copy(update={"protection": ProtectionKind.GTT})

@@ -13,6 +13,7 @@ from tradebus.execution.deadlines import (
     again_ns,
     closes,
     deadline_ns,
+    has_fired,
     is_exit_unanswered,
     is_unanswered,
     refused_last,
@@ -108,6 +109,10 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
     if to_send(trade) and again_ns(trade) <= now_ns:
         continue_exit(trade, step, at_ns=due)
         return
+    if trade.exit_reason is None and any(has_fired(order) for order in trade.orders):
+        # One leg has placed its order, and the other is gone: nothing protects while that rests.
+        request_exit(trade, step, reason="gtt_not_filled", at_ns=due)
+        return
     entries = [one for one in trade.all_live(OrderRole.ENTRY) if one.state not in NOT_CANCELLABLE]
     leaving = [order for order in trade.orders if not order.ended and closes(trade, order)]
     hit = next((order for order in trade.orders if order.hit_ns is not None and not order.ended), None)
@@ -171,9 +176,6 @@ def _leave_hit(trade: Trade, stop: Order, step: TradeStep, *, at_ns: int) -> Non
     """The broker calls a stop open. After a change some do so while it waits; where the market is beyond its trigger
     it was triggered, and its limit is not met any more."""
     stop.hit_ns = None
-    if stop.is_standing:  # one leg has placed its order, and the other is gone: nothing protects while that rests
-        request_exit(trade, step, reason="gtt_not_filled", at_ns=at_ns)
-        return
     if trade.touch is None or stop.trigger_paise is None or trade.exit_reason is not None:
         return  # reconciliation sees whether it stays so
     last_paise = trade.touch.last_paise

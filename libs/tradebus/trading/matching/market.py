@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+from tradebus.contracts.orders import OrderType
 from tradebus.trading.matching.paper import (
     PaperOrder,
     TickQuote,
@@ -111,6 +112,8 @@ def altered(
 def asked_change(order: PaperOrder, change: OrderModification) -> PaperOrder | str:
     """The order with the modification on its way, or why the exchange would not take it: the same rules as of an order
     that is new."""
+    if order.request.order_type is OrderType.GTT and order.triggered:
+        return "a leg of the trigger was reached already"
     asked = replace(
         order.request, quantity=change.quantity, price_paise=change.price_paise, trigger_paise=change.trigger_paise,
         at_ns=change.at_ns, order_type=change.order_type or order.request.order_type,

@@ -3,7 +3,8 @@
 Rules, all in event time:
 - A request takes effect `latency_ms` after it was decided; until then the market does not know it.
 - MARKET fills at the first tick from then on; LIMIT when the market is at its price or better; SL and SL-M wake when
-  the market reaches the trigger and then behave like LIMIT and MARKET.
+  the market reaches the trigger and then behave like LIMIT and MARKET. GTT waits at the broker, beyond the exchange's
+  rules; at the first tick that reaches its stop or its target it places that leg's LIMIT, `latency_ms` later.
 - Where the tick quotes one side only, nobody stands on the other: nothing fills against it.
 - The price of a market fill is the opposite quote where the tick has one, else the tick's price worsened by
   `slippage_bps`, rounded to the tick size against us. A limit order never fills beyond its limit.
@@ -82,7 +83,8 @@ class PaperOrder:
 
 def accept(request: OrderRequest, settings: PaperSettings) -> PaperOrder:
     """The order as it enters the book."""
-    waits = request.order_type in (OrderType.SL, OrderType.SL_M)
+    stands = request.order_type is OrderType.GTT
+    waits = stands or request.order_type in (OrderType.SL, OrderType.SL_M)
     effective_ns = request.at_ns + settings.latency_ms * 1_000_000
     return PaperOrder(
         broker_order_id=derive_id(request.at_ns, "paper", request.account, request.tag),
@@ -94,7 +96,7 @@ def accept(request: OrderRequest, settings: PaperSettings) -> PaperOrder:
         trigger_paise=request.trigger_paise,
         effective_ns=effective_ns,
         as_of_ns=request.at_ns,
-        day=day_rules(request.contract, effective_ns),
+        day=NO_RULES if stands else day_rules(request.contract, effective_ns),
     )
 
 
@@ -103,6 +105,8 @@ def refusal(request: OrderRequest) -> str | None:
     time of the request."""
     if request.contract is None:
         return f"{request.symbol}: the order names no contract, so that no rule can be asked"
+    if request.order_type is OrderType.GTT and request.target_paise is None:
+        return f"{request.symbol}: a trigger of two legs needs a target"
     try:
         found = order_legal(request.contract, request.proposed(), ts_ns=request.at_ns)
     except InvalidInput as error:
@@ -169,8 +173,11 @@ def match(order: PaperOrder, quote: TickQuote) -> PaperOrder:
             return _taken_back(order, quote.at_ns, OUT_OF_RANGE)
         rules = replace(rules, checked_ns=None)
     if order.trigger_paise is not None and not triggered:
-        if not _touches_trigger(order, quote.price_paise):
+        at_stop, at_target = _touches_trigger(order, quote.price_paise), _touches_target(order, quote.price_paise)
+        if not (at_stop or at_target):
             return replace(order, as_of_ns=quote.at_ns, day=rules)
+        if order.request.order_type is OrderType.GTT:
+            return _fired(order, quote.at_ns, limit_paise=order.price_paise if at_stop else order.request.target_paise)
         triggered = True
     price_paise = _fill_price(order, quote)
     if price_paise is None:
@@ -234,6 +241,22 @@ def _open_status(order: PaperOrder) -> BrokerStatus:
 def _touches_trigger(order: PaperOrder, price_paise: int) -> bool:
     trigger = order.trigger_paise or 0  # never 0: `refusal` and `request_change` demand one
     return price_paise <= trigger if order.request.transaction is Transaction.SELL else price_paise >= trigger
+
+
+def _touches_target(order: PaperOrder, price_paise: int) -> bool:
+    target = order.request.target_paise
+    if target is None:
+        return False
+    return price_paise >= target if order.request.transaction is Transaction.SELL else price_paise <= target
+
+
+def _fired(order: PaperOrder, at_ns: int, *, limit_paise: int | None) -> PaperOrder:
+    """One leg is an order at the exchange from now on; the other, and a change on its way, are gone."""
+    effective_ns = at_ns + order.settings.latency_ms * 1_000_000
+    return replace(
+        order, triggered=True, price_paise=limit_paise, as_of_ns=at_ns, effective_ns=effective_ns, change=None,
+        change_effective_ns=None, status=_open_status(order), day=day_rules(order.request.contract, effective_ns),
+    )  # fmt: skip
 
 
 def _fill_price(order: PaperOrder, quote: TickQuote) -> int | None:

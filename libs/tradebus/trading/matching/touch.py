@@ -37,6 +37,9 @@ def _first_reached(order: PaperOrder, ticks: InstrumentTicks, begin: int) -> int
     prices = ticks.price_paise[begin:]
     if order.trigger_paise is not None and not order.triggered:
         reached = prices >= order.trigger_paise if buy else prices <= order.trigger_paise
+        target = order.request.target_paise
+        if target is not None:
+            reached = reached | (prices <= target if buy else prices >= target)
     elif order.price_paise is not None:
         quotes = ticks.ask_paise[begin:] if buy else ticks.bid_paise[begin:]
         best: npt.NDArray[np.int64] = np.where(quotes > 0, quotes, prices)
