@@ -25,4 +25,4 @@ def test_an_empty_path_and_address_are_none(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("TRADEBUS_SCHEDULES", "")
     monkeypatch.setenv("TRADEBUS_KITE_URL", "")
     assert GatewaySettings().schedules is None
-    assert not GatewaySettings().broker_urls
+    assert GatewaySettings().broker_urls["kite"] == ""
