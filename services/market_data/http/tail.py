@@ -100,11 +100,18 @@ class StreamTail:
 
     def _take(self, entries: list[Entry]) -> None:
         for entry in entries:
-            if entry.kind == "ticks":
-                self._take_ticks(decode(entry.body, TICK))
-            elif entry.kind == "candles":
-                self._take_candles(decode(entry.body, CANDLE))
-                self.event_ns = max(self.event_ns, entry.watermark_ns or 0)
+            try:
+                self._take_one(entry)
+            except ValueError as error:  # whoever has a group there quarantines it
+                _log.error("an entry that cannot be read is left out", stream=entry.stream, entry_id=entry.entry_id,
+                           problem=str(error))  # fmt: skip
+
+    def _take_one(self, entry: Entry) -> None:
+        if entry.kind == "ticks":
+            self._take_ticks(decode(entry.body, TICK))
+        elif entry.kind == "candles":
+            self._take_candles(decode(entry.body, CANDLE))
+            self.event_ns = max(self.event_ns, entry.watermark_ns or 0)
 
     def _take_ticks(self, ticks: Records) -> None:
         reverse = ticks["instrument"][::-1]

@@ -318,6 +318,15 @@ async def test_a_chains_row_of_another_one_is_left_out_and_said(upstox, referenc
         await reference.option_chain(NIFTY, DECEMBER)
 
 
+async def test_a_chains_strike_that_comes_again_is_left_out_and_said(upstox, reference, capsys):
+    row = {"strike_price": 26000.0, "underlying_spot_price": 26000.15, "call_options": None, "put_options": None}
+    side = {"instrument_key": "NSE_FO|2", "market_data": {"ltp": 1.0}}
+    upstox.replies["GET /v2/option/chain"] = success([row, row | {"call_options": side}])
+    chain = await reference.option_chain(NIFTY, DECEMBER)
+    assert [(each.strike_paise, each.call) for each in chain.rows] == [(2_600_000, None)]
+    assert "rows=1" in logged(capsys)
+
+
 async def test_contracts_of_another_underlying_are_malformed(upstox, reference):
     other = {"expiry": "2026-12-29", "underlying_key": "NSE_INDEX|Nifty Bank"}
     upstox.replies["GET /v2/option/contract"] = success([other])

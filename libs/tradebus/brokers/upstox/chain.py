@@ -22,6 +22,8 @@ def chain_of(data: object, *, underlying: ListedInstrument, expiry: date) -> Opt
             require_of(row, underlying=underlying, expiry=expiry)
             strike = paise(row, "strike_price")
             value = paise(row, "underlying_spot_price") if row.get("underlying_spot_price") is not None else 0
+            if strike in rows:
+                raise Unreadable("strike_price: this strike comes again")
             rows[strike] = ChainRow(strike, _side(row, "call_options"), _side(row, "put_options"))
         except Unreadable as error:
             odd.append(f"row {number} (strike {row.get('strike_price')!r:.20}): {error}")

@@ -78,6 +78,20 @@ async def test_last_candles_are_the_newest_closed_ones(client: httpx.AsyncClient
 
 
 @pytest.mark.usefixtures("fed")
+async def test_an_entry_that_cannot_be_read_is_left_out_and_the_rest_goes_on(
+    client: httpx.AsyncClient, tail: StreamTail, bus: Bus
+) -> None:
+    await get(client, tail, "/candles/last?symbol=NIFTY&timeframe_seconds=60&limit=5")
+    await bus.publish([
+        Outgoing(TICKS, "ticks", b"no record"), Outgoing(CANDLES, "candles", b"x", tail.event_ns + 2),
+        Outgoing(CANDLES, "candles", b"", tail.event_ns + 1),
+    ])  # fmt: skip
+    before_ns = tail.event_ns
+    await get(client, tail, "/candles/last?symbol=NIFTY&timeframe_seconds=60&limit=5")
+    assert tail.event_ns == before_ns + 1
+
+
+@pytest.mark.usefixtures("fed")
 async def test_higher_timeframes_are_those_of_the_stream(client: httpx.AsyncClient, tail: StreamTail, bus: Bus) -> None:
     entries = [entry for entry in await bus.tail(CANDLES, count=1000) if entry.kind == "candles"]
     every = np.concatenate([decode(entry.body, CANDLE) for entry in entries])
