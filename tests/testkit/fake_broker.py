@@ -218,15 +218,15 @@ class FakeSession:
 
 class FakeBook:
     """One account's orders at the broker. `lose` makes the next placements end without an answer, after or before
-    they reached the book; `readable` False makes the book unreadable; `refused` is why nothing is placed,
-    `changes_refused` why nothing is changed;
+    they reached the book; `readable` False makes the book unreadable, `positions_readable` the positions; `refused` is
+    why nothing is placed, `changes_refused` why nothing is changed;
     `answering` is cleared while look-ups hang; `cancels_lost` is how many cancellations are accepted and forgotten."""
 
     def __init__(self) -> None:
         self.orders: dict[str, BrokerOrder] = {}
         self.requests: list[OrderRequest] = []
         self.lose: list[str] = []  # "after" or "before", one per placement
-        self.readable = True
+        self.readable = self.positions_readable = True
         self.refused = self.changes_refused = ""
         self.cancels_lost = 0
         self.answering = asyncio.Event()
@@ -294,6 +294,8 @@ class FakeBook:
         return self.orders[broker_order_id]
 
     def positions(self) -> list[NetPosition]:
+        if not self.positions_readable:
+            raise UNREACHABLE
         net: dict[int, int] = {}
         for order in self.orders.values():
             sign = 1 if order.transaction is Transaction.BUY else -1

@@ -29,11 +29,11 @@ class ClosedByHand:
 
     async def reckon(
         self, *, ours: Mapping[int, int], brokers: Mapping[int, int], others: Mapping[int, int],
-        lasting: Collection[int], tags: Collection[str],
+        unknown: Collection[int], lasting: Collection[int], tags: Collection[str],
     ) -> None:  # fmt: skip
-        """Net quantities per instrument, in units; `lasting` are the instruments that were so at the last look too,
-        `tags` those of the broker's book: of trades that are not in it (another day's, another login's) nothing rests
-        there, and nothing is sent for them anyway."""
+        """Net quantities per instrument, in units; of the `unknown` ones what was reckoned before stands; `lasting` are
+        the instruments that were so at the last look too, `tags` those of the broker's book: of trades that are not in
+        it (another day's, another login's) nothing rests there, and nothing is sent for them anyway."""
         found = {
             instrument: quantity
             for instrument, quantity in uncovered(ours=ours, brokers=brokers).items()
@@ -44,7 +44,7 @@ class ClosedByHand:
             return
         held = {one.pos_id: one for one in await self._book.held(list(self._account.sessions))}
         shares: dict[str, int] = {}
-        for instrument in {one.instrument for one in held.values()}:
+        for instrument in {one.instrument for one in held.values()}.difference(unknown):
             there = [one for one in held.values() if one.instrument == instrument]
             shares |= allot(found.get(instrument, 0), there, tags=tags)
 

@@ -8,7 +8,7 @@ is RECONCILE_MISMATCH, and no position is opened in the account until it is gone
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -18,6 +18,7 @@ from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.by_hand import ClosedByHand
 from services.execution.positions.degraded import Degraded
+from services.execution.positions.looking import PositionLook
 from services.execution.recovery.closed_out import ClosedOut
 from services.execution.recovery.listening import TRANSIENT, Listening
 from services.execution.recovery.own_orders import OwnOrders
@@ -27,31 +28,24 @@ from services.execution.recovery.remedies import Remedies
 from services.execution.recovery.telling import Telling
 from services.execution.settings import ExecutionSettings
 from services.execution.trades.keeper import Keeper
-from tradebus.brokers.errors import BrokerError
 from tradebus.contracts.orders import Difference
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.execution.reconciliation import (
     OwnOrder,
     ReconcileFinding,
     difference,
-    disputed_positions,
     judge,
     lines_by_tag,
-    net_of,
-    position_name,
     strangers,
-    traded_by_position,
 )
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
 from tradebus.store.outbox import Outbox
 from tradebus.trading.orders import BrokerOrder
-from tradebus.trading.states import OrderState
 from tradebus.waiting.timers import sleep
 
 _LOOK_BACK_SECONDS = 300.0  # after the last session of the account has ended
 _AGAIN_SECONDS = 1.0  # where the next look decides
-_INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
 _log = structlog.get_logger()
 
 
@@ -73,7 +67,8 @@ class Reconciler:
         )  # fmt: skip
         self._recurrence = Recurrence()
         self._closed_out = ClosedOut(account, books.own, keeper)
-        self._by_hand = ClosedByHand(account, keeper, books.own, market_ns=market_ns)
+        by_hand = ClosedByHand(account, keeper, books.own, market_ns=market_ns)
+        self._positions = PositionLook(account, books.own, by_hand, self._recurrence)
         self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
         self._blocks = AccountBlocks(account, books.standings)
         self._telling = Telling(
@@ -154,11 +149,13 @@ class Reconciler:
         self._telling.settled(await self._closed_out.take_over(book, ours))
         disputed = [*await self._degraded.look(), *self._still_disputed(book, ours)]
         marked, others = strangers(book, [*(order.tag for order in ours), *self._account.fence.tags()])
-        disputed += self._recurrence.lasting(marked) + await self._positions(book, ours)
+        disputed += self._recurrence.lasting(marked) + await self._positions.disputed(book, ours)
         notes = [note for note in others if note.what not in self._noted]
         self._noted |= {note.what for note in others}
         self._telling.settled(notes)
-        await self._telling.tell(len(ours), disputed, open_questions=self._recurrence.open_questions)
+        await self._telling.tell(
+            len(ours), disputed, open_questions=self._recurrence.open_questions, is_known=self._positions.is_known
+        )
 
     async def _look_back(self, session_id: str) -> None:
         """No session trades here any more; an order of one may still arrive, and is cancelled or undone."""
@@ -202,36 +199,3 @@ class Reconciler:
             if own.tag in by_tag and judge(own, by_tag[own.tag]) is ReconcileFinding.DISPUTED
         ]
         return self._recurrence.lasting([*found, *(one for one in twins if one.what not in self._remedies.undone)])
-
-    async def _positions(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
-        """Only where nothing is under way: positions and orders are read one after the other, and a fill between the
-        two is a difference that ends by itself."""
-        if any(own.state in (OrderState.PENDING, OrderState.UNKNOWN) for own in ours):
-            return []
-        try:
-            rows = await self._account.broker.account.positions()
-        except BrokerError as error:
-            _log.warning("positions cannot be read", account=self._account.name, error=str(error))
-            return []
-        known = self._account.listed.known
-        brokers: dict[int, int] = {}
-        converted: dict[int, str] = {}
-        for row in rows:
-            instrument = known.instrument_of(row.broker_segment, row.token)
-            if instrument is not None and row.product.upper() in _INTRADAY:
-                brokers[instrument] = brokers.get(instrument, 0) + row.quantity
-            elif instrument is not None and row.quantity:
-                converted[instrument] = f"{row.quantity} as {row.product}"
-        tags = {own.tag for own in ours} | self._account.fence.tags()
-        others = net_of([order for order in book if order.tag not in tags])
-        symbols: Mapping[int, str] = {instrument: row.symbol for instrument, row in known.listings()}
-        held = await self._book.net(list(self._account.sessions))
-        disputed = disputed_positions(ours=held, others=others, brokers=brokers, symbols=symbols, converted=converted)
-        lasting = self._recurrence.lasting(disputed, moved=traded_by_position(ours, symbols))
-        names = {one.what for one in lasting}
-        await self._by_hand.reckon(
-            ours=held, brokers=brokers, others=others,
-            lasting={instrument for instrument in held if position_name(instrument, symbols) in names},
-            tags={order.tag for order in book},
-        )  # fmt: skip
-        return lasting

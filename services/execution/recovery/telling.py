@@ -35,14 +35,17 @@ class Telling:
         """Told with the next agreement."""
         self._settled += found
 
-    async def tell(self, checked: int, disputed: Sequence[Difference], *, open_questions: int) -> None:
-        """A look is over: `checked` orders, what nobody can explain, and what the next look decides about."""
+    async def tell(
+        self, checked: int, disputed: Sequence[Difference], *, open_questions: int, is_known: bool
+    ) -> None:  # fmt: skip
+        """A look is over: `checked` orders, what nobody can explain, and what the next look decides about. Where not
+        every position `is_known`, that nothing is disputed frees no account that was blocked."""
         account = self._account
         self._metrics.disputes.labels(account.name).set(len(disputed))
         self._metrics.reconciled.labels(account.name, "disputed" if disputed else "agreed").inc()
         if disputed:
             await self._dispute("reconcile_mismatch", disputed)
-        elif not open_questions:
+        elif not open_questions and (is_known or not account.blocked):
             account.blocked = ""
             if not self._agreed or self._settled:
                 self._agreed, self._told = True, ()

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.broker_life import BrokerLife, opened, trading
+from testkit.broker_life import LISTED, BrokerLife, opened, trading
 from testkit.contracts import contract
+from testkit.execution_books import register
 from testkit.execution_brokers import FUTURE, PRICE, SECOND, TEN, approval, exit_of, spec
 from testkit.fake_broker import FakeBroker
 from testkit.trades import approval as approved
@@ -18,6 +19,9 @@ from tradebus.execution.step import TradeStep
 from tradebus.trading.orders import BrokerStatus, OrderRequest
 from tradebus.trading.states import TradeState
 
+NEXT_MONTH = LISTED[0].model_copy(
+    update={"instrument_id": 8, "symbol": "NIFTY26DECFUT", "instrument_key": "NFO:NIFTY:2026-12-29:FUT"}
+)
 NETS = st.dictionaries(st.integers(0, 3), st.integers(-300, 300), max_size=4)
 
 
@@ -82,6 +86,50 @@ async def test_of_what_is_sold_in_part_the_rest_stays_covered_and_is_closed(arou
         [trade] = await life.trades(state=TradeState.EXIT_PENDING)
         assert trade.open_quantity == 130
     assert sent(broker) == [(OrderRole.ENTRY, 195), (OrderRole.STOP, 195)], "the stop is the exit, and no other follows"
+
+
+async def _refused(life: BrokerLife, number: int) -> None:
+    """No entry leaves."""
+    refused = approval(number)
+    await life.send(refused)
+    assert (await life.trade(pos_id=refused.pos_id)).exit_reason == "reconcile_mismatch"
+
+
+async def test_a_dispute_stands_while_positions_cannot_be_read_and_ends_when_they_agree(around) -> None:
+    broker = FakeBroker()
+    async with trading(around, broker) as life:
+        await opened(life, broker, approval(1))
+        await by_hand(broker, 65)
+        await life.told("RECONCILE_MISMATCH")
+        broker.book.positions_readable = False
+        await life.time_passes(0.5)
+        await _refused(life, 2)
+        broker.book.positions_readable = True
+        agreed = len(await around.told("RECONCILED"))
+        number, sold = next((number, one) for number, one in broker.book.orders.items() if not one.tag)
+        broker.book.orders[number] = replace(sold, status=BrokerStatus.REJECTED, filled_quantity=0, fills=())
+
+        async def agrees() -> bool:
+            return len(await around.told("RECONCILED")) > agreed
+
+        await life.until(agrees)
+        await life.send(again := approval(3))
+        await life.order("ENTRY", "OPEN", of=again)
+
+
+async def test_a_dispute_stands_while_an_answer_is_out_and_what_is_sold_elsewhere_is_seen(around) -> None:
+    await register(around.book, *LISTED, NEXT_MONTH)
+    broker = FakeBroker()
+    async with trading(around, broker) as life:
+        await opened(life, broker, approval(1))
+        broker.book.lose, broker.book.definitive = ["before"], False
+        await life.send(waiting := approval(2, instrument=NEXT_MONTH.instrument_id))
+        await life.order("ENTRY", "UNKNOWN", of=waiting)
+        await by_hand(broker, 65)
+        await life.told("RECONCILE_MISMATCH")
+        broker.book.answering.clear()
+        await life.time_passes(0.5)
+        await _refused(life, 3)
 
 
 async def test_what_is_bought_back_by_hand_is_covered_again(around) -> None:
