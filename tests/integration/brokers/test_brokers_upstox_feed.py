@@ -321,13 +321,9 @@ ORDER = {
     "trigger_price": 0, "status": "complete", "tag": "tag1", "order_id": "261125000000001",
     "order_timestamp": "2026-11-25 10:00:00", "exchange_timestamp": "2026-11-25 10:00:01",
 }  # fmt: skip
-TRADE = {
-    "order_id": "261125000000001", "trade_id": "1", "quantity": 65, "average_price": 10.0,
-    "exchange_timestamp": "25-Nov-2026 10:00:01",
-}  # fmt: skip
 
 
-async def test_order_updates_carry_the_fills_and_everything_else_is_passed_over(upstox, client):
+async def test_order_updates_ask_for_nothing_and_what_is_no_order_is_passed_over(upstox, client):
     old = {key: value for key, value in ORDER.items() if key not in ("trading_symbol", "instrument_token")}
     messages = [
         json.dumps({"update_type": "position", "quantity": 1}), json.dumps({"update_type": "holding"}),
@@ -341,7 +337,6 @@ async def test_order_updates_carry_the_fills_and_everything_else_is_passed_over(
         await connection.wait_closed()
 
     async with sockets(upstox, handler):
-        upstox.replies[TRADES_OF] = success([TRADE])
         updates = UpstoxOrderUpdates(
             client, instrument_of=lambda segment, key: 7 if (segment, key) == ("NSE_FO", "NSE_FO|1") else None,
             timing=QUICK, clock=EventClock(5),
@@ -356,18 +351,11 @@ async def test_order_updates_carry_the_fills_and_everything_else_is_passed_over(
     assert isinstance(connected, FeedEvent)
     assert connected.kind is CONNECTED
     assert isinstance(filled, BrokerOrder)
-    assert (filled.status, filled.instrument, filled.account) == (BrokerStatus.FILLED, 7, "AB1")
-    assert [(fill.quantity, fill.price_paise) for fill in filled.fills] == [(65, 1000)]
+    # Its trades are looked up by whoever needs them.
+    assert (filled.status, filled.filled_quantity, filled.fills) == (BrokerStatus.UNKNOWN, 65, ())
+    assert (filled.instrument, filled.account, upstox.calls(*TRADES_OF.split())) == (7, "AB1", [])
     assert isinstance(resting, BrokerOrder)
     assert resting.status is BrokerStatus.OPEN
     assert [notice.kind for notice in notices if isinstance(notice, FeedEvent)] == [FeedEventKind.NOTICE] * 2
     (asked,) = upstox.calls("GET", "/v2/feed/portfolio-stream-feed/authorize")
     assert asked.query == {"update_types": ["order"]}
-
-
-async def test_an_update_that_is_filled_without_its_trades_is_unknown(upstox, client):
-    upstox.replies[TRADES_OF] = Reply(PAGE, 502)
-    updates = UpstoxOrderUpdates(client, instrument_of=lambda *_: 7)
-    order = await updates.read(json.dumps(ORDER))
-    assert isinstance(order, BrokerOrder)
-    assert (order.status, order.filled_quantity, order.fills) == (BrokerStatus.UNKNOWN, 65, ())

@@ -278,7 +278,7 @@ def test_an_order_update_with_anything_wrong_in_it_raises_nothing(server, client
 
     async def read():
         updates = UpstoxOrderUpdates(client, instrument_of=lambda *_: 1)
-        return await updates.read(json.dumps(update))
+        return updates.read(json.dumps(update))
 
     told = runner.run(read())
     if isinstance(told, BrokerOrder):

@@ -1,6 +1,7 @@
-"""Upstox's portfolio stream behind the OrderUpdates port: hints, with the fills read where an update speaks of some.
+"""Upstox's portfolio stream behind the OrderUpdates port: hints. It has no trade numbers, so an end that holds fills is
+told as UNKNOWN, which means: look the order up. Nothing is asked here: behind each update wait others.
 
-authorize ─► wss ─► flat JSON per update ─► order? ─► its trades, where it has fills ─► BrokerOrder
+authorize ─► wss ─► flat JSON per update ─► order? ─► BrokerOrder
 """
 
 from collections.abc import AsyncIterator
@@ -10,15 +11,14 @@ import structlog
 
 from tradebus.brokers.common.replies.rows import Unreadable
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
-from tradebus.brokers.reference import InstrumentOf, ListedInstrument
+from tradebus.brokers.reference import InstrumentOf
 from tradebus.brokers.sockets import Frame, Send, SocketTiming
 from tradebus.brokers.upstox.authorised import AuthorisedSocket
 from tradebus.brokers.upstox.book import line_of, order_of
 from tradebus.brokers.upstox.client import API_VERSION, UpstoxClient
 from tradebus.brokers.upstox.failures import said_in
-from tradebus.brokers.upstox.orders import UpstoxOrders
 from tradebus.kernel.clock import Clock
-from tradebus.trading.orders import BrokerFill, BrokerOrder
+from tradebus.trading.orders import BrokerOrder
 
 _ORDER = "order"
 _log = structlog.get_logger()
@@ -38,7 +38,6 @@ class UpstoxOrderUpdates:
     ) -> None:
         self._client = client
         self._instrument_of, self._account, self._clock = instrument_of, account, clock or client.timers
-        self._orders = UpstoxOrders(client, listing_of=_unlisted, instrument_of=instrument_of, clock=self._clock)
         self._socket = AuthorisedSocket(
             "upstox order updates", self._client,
             lambda sdk, raw: sdk.api("WebsocketApi").get_portfolio_stream_feed_authorize(API_VERSION, **raw),
@@ -52,14 +51,14 @@ class UpstoxOrderUpdates:
                     yield item
                     continue
                 for frame in item:
-                    update = await self.read(frame)
+                    update = self.read(frame)
                     if update is not None:
                         yield update
 
     async def close(self) -> None:
         await self._socket.socket.close()
 
-    async def read(self, frame: Frame) -> BrokerOrder | FeedEvent | None:
+    def read(self, frame: Frame) -> BrokerOrder | FeedEvent | None:
         """One update; None for what is about no order. Never raises for what the broker may send."""
         said = said_in(frame)
         if not isinstance(said, dict):
@@ -72,19 +71,11 @@ class UpstoxOrderUpdates:
             reason = self._client.redactor.text(error)
             _log.error("upstox: an order update cannot be read", reason=reason)
             return FeedEvent(FeedEventKind.NOTICE, f"upstox order updates: {reason}")
-        fills: tuple[BrokerFill, ...] = ()
-        if line.filled_quantity > 0:
-            # One attempt: behind this update wait others, and what is unknown now is looked up by whoever needs it.
-            fills = tuple(await self._orders.fills(line.order_id, patient=False))
         return order_of(
-            line, fills, account=self._account or str(said.get("user_id") or said.get("userId") or ""),
+            line, (), account=self._account or str(said.get("user_id") or said.get("userId") or ""),
             instrument_of=self._instrument_of, now_ns=self._clock.now_ns(),
         )  # fmt: skip
 
 
 async def _nothing_to_say(send: Send) -> None:
     del send
-
-
-def _unlisted(instrument: int) -> ListedInstrument:
-    raise LookupError(f"instrument {instrument}: updates place no orders")
