@@ -193,6 +193,7 @@ class FakeAccount:
         self.broker.switched_off = True
 
     async def positions(self) -> Sequence[NetPosition]:
+        await self.broker.positions_answers.wait()
         return self.broker.book.positions()
 
     async def holdings(self) -> Sequence[BrokerHolding]:
@@ -319,6 +320,8 @@ class FakeBroker:
         self.candles: dict[str, Records] = {}
         self.history_answers = asyncio.Event()  # cleared while history hangs
         self.history_answers.set()
+        self.positions_answers = asyncio.Event()  # likewise of positions
+        self.positions_answers.set()
         self.error: BrokerError | None = None
         self.feeds: list[FakeFeed] = []
         self.streams: list[FakeUpdates] = []

@@ -19,11 +19,14 @@ _TABLE = "account_standings"
 @dataclass(frozen=True, slots=True)
 class AccountStanding:
     """Of one broker account, for all instances. `blocked` is what whoever looked last said, "" for nothing;
-    `degraded_ns` is when its broker had been away too long, on the machine's clock."""
+    `degraded_ns` is when its broker had been away too long; from `unread_since_ns` to `unread_seen_ns` its order book
+    could not be read, None where it could at last. All on the machine's clock."""
 
     blocked: str = ""
     degraded_ns: int | None = None
     waits_for_person: bool = False
+    unread_since_ns: int | None = None
+    unread_seen_ns: int | None = None
 
     @property
     def refusal(self) -> str:
@@ -38,6 +41,12 @@ class AccountStandings(Protocol):
 
     async def block(self, account: str, reason: str) -> None:
         """Says why no position is opened, "" where one may be."""
+
+    async def unread(self, account: str, *, since_ns: int, seen_ns: int) -> None:
+        """Its order book cannot be read."""
+
+    async def reached(self, account: str) -> None:
+        """Its order book was read."""
 
     async def degrade(self, account: str, *, at_ns: int) -> None:
         """Its broker has been away too long."""
@@ -65,6 +74,12 @@ class PostgresStandings:
     async def block(self, account: str, reason: str) -> None:
         await self._pool.execute(_SQL["block"], account, reason)
 
+    async def unread(self, account: str, *, since_ns: int, seen_ns: int) -> None:
+        await self._pool.execute(_SQL["unread"], account, since_ns, seen_ns)
+
+    async def reached(self, account: str) -> None:
+        await self._pool.execute(_SQL["reached"], account)
+
     async def degrade(self, account: str, *, at_ns: int) -> None:
         await self._pool.execute(_SQL["degrade"], account, at_ns)
 
@@ -91,6 +106,12 @@ class MemoryStandings:
 
     async def block(self, account: str, reason: str) -> None:
         await self._change(account, lambda one: replace(one, blocked=reason))
+
+    async def unread(self, account: str, *, since_ns: int, seen_ns: int) -> None:
+        await self._change(account, lambda one: replace(one, unread_since_ns=since_ns, unread_seen_ns=seen_ns))
+
+    async def reached(self, account: str) -> None:
+        await self._change(account, lambda one: replace(one, unread_since_ns=None, unread_seen_ns=None))
 
     async def degrade(self, account: str, *, at_ns: int) -> None:
         await self._change(

@@ -1,11 +1,21 @@
 -- One row per broker account: what keeps positions from being opened in it.
 
 -- name: read
-SELECT blocked, degraded_ns, waits_for_person FROM account_standings WHERE account = $1;
+SELECT blocked, degraded_ns, waits_for_person, unread_since_ns, unread_seen_ns FROM account_standings
+WHERE account = $1;
 
 -- name: block
 INSERT INTO account_standings (account, blocked) VALUES ($1, $2)
 ON CONFLICT (account) DO UPDATE SET blocked = excluded.blocked;
+
+-- name: unread
+INSERT INTO account_standings (account, unread_since_ns, unread_seen_ns) VALUES ($1, $2, $3)
+ON CONFLICT (account) DO UPDATE
+SET unread_since_ns = excluded.unread_since_ns, unread_seen_ns = excluded.unread_seen_ns;
+
+-- name: reached
+UPDATE account_standings SET unread_since_ns = NULL, unread_seen_ns = NULL
+WHERE account = $1 AND unread_since_ns IS NOT NULL;
 
 -- name: degrade
 -- The first loss stands.

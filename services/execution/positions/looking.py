@@ -9,14 +9,12 @@ two is a difference that ends by itself: that of an instrument is judged only wh
 
 from collections.abc import Mapping, Sequence
 
-import structlog
-
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.books.ports import OwnBook
 from services.execution.positions.by_hand import ClosedByHand
+from services.execution.positions.reading import PositionReading
 from services.execution.recovery.recurrence import Recurrence
 from tradebus.brokers.account import NetPosition
-from tradebus.brokers.errors import BrokerError
 from tradebus.contracts.orders import Difference
 from tradebus.execution.reconciliation import (
     OwnOrder,
@@ -30,24 +28,27 @@ from tradebus.trading.states import OrderState
 
 _INTRADAY = frozenset({"MIS", "INTRADAY", "I"})
 _UNDER_WAY = frozenset({OrderState.PENDING, OrderState.UNKNOWN})
-_log = structlog.get_logger()
 
 
 class PositionLook:
     """One per account."""
 
-    def __init__(self, account: TradingAccount, own: OwnBook, by_hand: ClosedByHand, recurrence: Recurrence) -> None:
+    def __init__(
+        self, account: TradingAccount, own: OwnBook, by_hand: ClosedByHand, recurrence: Recurrence, *,
+        reading: PositionReading, lost_seconds: float,
+    ) -> None:  # fmt: skip
         self._account, self._own, self._by_hand, self._recurrence = account, own, by_hand, recurrence
+        self._reading, self._lost_seconds = reading, lost_seconds
         self._standing: list[Difference] = []
         self.is_known = False  # every position was judged at the last look
 
     async def disputed(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
         """What stands in dispute, beside the broker's order book and our orders in it. Raises what Postgres raises."""
         unknown = {own.instrument for own in ours if own.state in _UNDER_WAY}
-        rows = await self._rows()
+        rows = await self._reading.rows()
         self.is_known = rows is not None and not unknown
         if rows is None:
-            return self._standing
+            return [*self._standing, *self._lost()]
         symbols: Mapping[int, str] = {
             instrument: row.symbol for instrument, row in self._account.listed.known.listings()
         }
@@ -70,12 +71,18 @@ class PositionLook:
         self._standing = [*(one for one in self._standing if one.what in left), *lasting]
         return self._standing
 
-    async def _rows(self) -> Sequence[NetPosition] | None:
-        try:
-            return await self._account.broker.account.positions()
-        except BrokerError as error:
-            _log.warning("positions cannot be read", account=self._account.name, error=str(error))
-            return None
+    def _lost(self) -> list[Difference]:
+        """That they are unread for too long. It degrades no account, whose order book is read: to leave everything
+        without knowing what is there may open what nobody wants."""
+        if self._reading.unread_seconds() < self._lost_seconds:
+            return []
+        return [
+            Difference(
+                what="positions", ours="needed", brokers=f"unread for {self._lost_seconds:g} s",
+                action="look at the broker's terminal whether anything was closed by hand; no position is opened until "
+                "they are read",
+            )
+        ]  # fmt: skip
 
     def _by_instrument(self, rows: Sequence[NetPosition]) -> tuple[dict[int, int], dict[int, str]]:
         """Net intraday units, and what is held as another product."""

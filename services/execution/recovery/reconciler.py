@@ -14,11 +14,13 @@ import structlog
 
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.accounts.blocks import AccountBlocks
+from services.execution.accounts.reach import AccountReach
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.by_hand import ClosedByHand
 from services.execution.positions.degraded import Degraded
 from services.execution.positions.looking import PositionLook
+from services.execution.positions.reading import PositionReading
 from services.execution.recovery.closed_out import ClosedOut
 from services.execution.recovery.listening import TRANSIENT, Listening
 from services.execution.recovery.own_orders import OwnOrders
@@ -60,7 +62,7 @@ class Reconciler:
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._market_ns, self._timers, self._book = market_ns, timers, books.own
         self._own = OwnOrders(account, books.own, spec_of)
-        self._every_seconds, self._lost_ns = settings.reconcile_seconds, int(settings.broker_lost_seconds * 1e9)
+        self._every_seconds, self._lost_seconds = settings.reconcile_seconds, settings.broker_lost_seconds
         self._due = asyncio.Event()
         self._listening = Listening(
             account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set, timers=timers
@@ -68,7 +70,10 @@ class Reconciler:
         self._recurrence = Recurrence()
         self._closed_out = ClosedOut(account, books.own, keeper)
         by_hand = ClosedByHand(account, keeper, books.own, market_ns=market_ns)
-        self._positions = PositionLook(account, books.own, by_hand, self._recurrence)
+        self._reading = PositionReading(account, late=self._due.set, timers=timers)
+        self._positions = PositionLook(
+            account, books.own, by_hand, self._recurrence, reading=self._reading, lost_seconds=self._lost_seconds
+        )
         self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
         self._blocks = AccountBlocks(account, books.standings)
         self._telling = Telling(
@@ -78,7 +83,10 @@ class Reconciler:
             account, keeper, books, clock=clock, market_ns=market_ns, looks_max=settings.degraded_looks_max
         )  # fmt: skip
         self._noted: set[str] = set()  # others' orders that were mentioned
-        self._read_ns = self._alive_ns = self._timers.monotonic_ns()
+        self._reach = AccountReach(
+            account.name, books.standings, lost_seconds=self._lost_seconds, clock=clock, timers=timers
+        )
+        self._alive_ns = self._timers.monotonic_ns()
         self._asked_for: str | None = None  # the session by whose login the books are read
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,7 +111,7 @@ class Reconciler:
         finally:
             for task in (hearing, minding, stopping):
                 task.cancel()
-            await asyncio.gather(hearing, minding, stopping, return_exceptions=True)
+            await asyncio.gather(hearing, minding, stopping, self._reading.close(), return_exceptions=True)
 
     async def _mind(self) -> None:
         """Keeps what entries are held to fresh."""
@@ -138,11 +146,11 @@ class Reconciler:
             return
         book = await account.gateway.order_book(self._asked_for)
         if book is None:
-            lost = self._timers.monotonic_ns() - self._read_ns >= self._lost_ns
-            if await self._telling.unread(self._lost_ns / 1e9, lost=lost):
+            lost = await self._reach.unread()
+            if await self._telling.unread(self._lost_seconds, lost=lost):
                 await self._degraded.lost()
             return
-        self._read_ns = self._timers.monotonic_ns()
+        await self._reach.read()
         self._recurrence.begin()
         self._telling.settled(await self._settle_orders(book))
         ours = await self._own.beside(book)

@@ -43,6 +43,17 @@ async def test_the_first_loss_stands_until_the_account_is_flat(standings: Accoun
     assert (await standings.read(MINE)).degraded_ns == 11
 
 
+async def test_from_when_to_when_an_account_was_unread_ends_when_it_is_read(standings: AccountStandings) -> None:
+    await standings.reached(MINE)
+    await standings.unread(MINE, since_ns=3, seen_ns=7)
+    await standings.degrade(MINE, at_ns=7)
+    await standings.unread(MINE, since_ns=3, seen_ns=9)
+    assert await standings.read(MINE) == AccountStanding(degraded_ns=7, unread_since_ns=3, unread_seen_ns=9)
+    assert await standings.read(OTHER) == AccountStanding()
+    await standings.reached(MINE)
+    assert await standings.read(MINE) == AccountStanding(degraded_ns=7)
+
+
 async def test_what_waits_for_a_person_is_ended_by_nothing_else(standings: AccountStandings) -> None:
     await standings.wait_for_person(MINE)
     assert await standings.read(MINE) == AccountStanding(), "it was not lost"

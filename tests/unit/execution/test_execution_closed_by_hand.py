@@ -132,6 +132,39 @@ async def test_a_dispute_stands_while_an_answer_is_out_and_what_is_sold_elsewher
         await _refused(life, 3)
 
 
+async def test_positions_that_nobody_answers_hold_up_no_order_and_are_read_as_soon_as_they_come(around) -> None:
+    broker = FakeBroker()
+    async with trading(around, broker) as life:
+        broker.positions_answers.clear()
+        await life.send(entry := approval(1))
+        sent = await life.order("ENTRY", "OPEN", of=entry)
+        broker.book.fill(sent.broker_order_id, PRICE, at_ns=TEN + SECOND)  # and its stream says nothing
+        await life.order("STOP", "TRIGGER_PENDING", of=entry)
+        await by_hand(broker, 65)
+        broker.positions_answers.set()
+        await until_resting(life, broker, [])
+        await life.told("RECONCILE_MISMATCH")
+
+
+async def test_positions_that_stay_unread_are_told_and_nothing_is_entered_and_nothing_left(around) -> None:
+    broker, entry = FakeBroker(), approval(1)
+    async with BrokerLife(around, broker, lost_seconds=1) as life:
+        await life.started(spec())
+        await opened(life, broker, entry)
+        broker.book.positions_readable = False
+        [found] = (await life.told("RECONCILE_MISMATCH"))[0].differences
+        assert (found.what, found.brokers) == ("positions", "unread for 1 s")
+        await _refused(life, 2)
+        assert (await life.trade(pos_id=entry.pos_id)).exit_reason is None
+        agreed = len(await around.told("RECONCILED"))
+        broker.book.positions_readable = True
+
+        async def agrees() -> bool:
+            return len(await around.told("RECONCILED")) > agreed
+
+        await life.until(agrees)
+
+
 async def test_what_is_bought_back_by_hand_is_covered_again(around) -> None:
     broker = FakeBroker()
     async with trading(around, broker) as life:
