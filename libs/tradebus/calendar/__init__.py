@@ -33,7 +33,15 @@ from tradebus.calendar.sessions import (
     settlement_day,
     stops_cancelled_ns,
 )
-from tradebus.calendar.terms import RANGE_RESET_PCT, Contract, Listed, contract_of, range_reset_ns, session_of
+from tradebus.calendar.terms import (
+    RANGE_RESET_PCT,
+    Contract,
+    Listed,
+    contract_of,
+    range_reset_ns,
+    session_of,
+    tick_of,
+)
 
 __all__ = [
     "RANGE_RESET_PCT",
@@ -72,6 +80,7 @@ __all__ = [
     "session_of",
     "settlement_day",
     "stops_cancelled_ns",
+    "tick_of",
     "tick_size_paise",
     "time_legal",
     "values_legal",

@@ -4,7 +4,7 @@
 
     lot        belongs to the contract: the master's, whatever its day; the dated rule where no master said one
     freeze     revised monthly: the master's from its day on, the dated rule before it, the master's where no rule is
-    tick       the instrument's
+    tick       the master's; where no master said one the dated rule, measured from a price near the contract's
 
 Invariants, property-tested: the day's master always wins over the rule; an expired contract has no session; an
 expiring one never trades longer than its class.
@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from tradebus.calendar.expiries import front_month_expiry
-from tradebus.calendar.lots import freeze_quantity, lot_size, market_of
+from tradebus.calendar.lots import freeze_quantity, lot_size, market_of, tick_size_paise
 from tradebus.calendar.rows import Market, MarketClass
 from tradebus.calendar.rules import begun, current, forgotten_on_install
 from tradebus.calendar.sessions import TradingSession, is_trading_day, session_for
@@ -67,8 +67,12 @@ class Contract:
         return self.kind == "OPTION"
 
 
-def contract_of(instrument: Instrument, day: date) -> Contract:
-    """The terms on `day`. Raises InvalidInput where a future's or option's lot is known nowhere."""
+def contract_of(instrument: Instrument, day: date, *, price_paise: int | None = None) -> Contract:
+    """The terms on `day`. `price_paise` is one that the contract trades near: where no master said the tick, a stock's
+    and an index future's depend on it.
+
+    Raises InvalidInput where a future's or option's lot is known nowhere, and where the tick needs a price and has
+    none."""
     lot = instrument.lot_size
     if lot is None:  # it belongs to the contract: the rule of the month in which that ends
         lot = lot_size(instrument.underlying, instrument.expiry or day, kind=instrument.kind)
@@ -78,12 +82,21 @@ def contract_of(instrument: Instrument, day: date) -> Contract:
         market_class=instrument.market_class,
         underlying=instrument.underlying,
         lot_size=lot,
-        tick_size_paise=instrument.tick_size_paise,
+        tick_size_paise=tick_of(instrument, day, price_paise=price_paise),
         freeze_quantity=_freeze(instrument, day),
         expiry=instrument.expiry,
         strike_paise=instrument.strike_paise,
         right=instrument.right,
     )
+
+
+def tick_of(instrument: Instrument, day: date, *, price_paise: int | None = None) -> int:
+    """Its price step on `day` in paise, as `contract_of` has it. An option's follows the price of what it is on, and
+    its strike is near that."""
+    if instrument.tick_size_paise is not None:
+        return instrument.tick_size_paise
+    near = instrument.strike_paise if instrument.kind == "OPTION" else price_paise
+    return tick_size_paise(kind=instrument.kind, underlying=instrument.underlying, day=day, price_paise=near)
 
 
 def _freeze(instrument: Instrument, day: date) -> int | None:

@@ -23,8 +23,8 @@ class Instrument(Model):
     no broker's.
 
     Its terms are those of the broker's master of `terms_on`, None where no master said them: `tick_size_paise` is the
-    smallest price step, `lot_size` and `freeze_quantity` are units, None where the calendar's dated rule has to say
-    (`tradebus.calendar.contract_of`). A strike in paise and a right are an option's."""
+    smallest price step, `lot_size` and `freeze_quantity` are units; each is None where the calendar's dated rule has to
+    say it (`tradebus.calendar.contract_of`). A strike in paise and a right are an option's."""
 
     instrument_id: int = Field(ge=0, le=2**31 - 1)
     symbol: str = Field(min_length=1)
@@ -32,7 +32,7 @@ class Instrument(Model):
     kind: InstrumentKind
     market_class: str
     underlying: str
-    tick_size_paise: int = Field(gt=0, le=2**31 - 1)
+    tick_size_paise: int | None = Field(default=None, gt=0, le=2**31 - 1)
     expiry: date | None = None
     instrument_key: str | None = None
     strike_paise: int | None = Field(default=None, gt=0)

@@ -36,7 +36,8 @@ class EngineTrades:
     def open(self, approval: EntryApproved, *, at_ns: int, now_ns: int) -> None:
         """Takes an approval that takes effect at `at_ns`; one that is too old by `now_ns` is refused."""
         step, owner = TradeStep(cause_id=approval.event_id), self._roster.owner
-        contract = contract_of(self._instruments[approval.instrument], ist_date(at_ns))
+        instrument = self._instruments[approval.instrument]
+        contract = contract_of(instrument, ist_date(at_ns), price_paise=approval.price_paise)
         if now_ns > approval.valid_until_ns:
             trade = refuse_trade(approval, step, contract=contract, owner=owner, reason="stale_approval")
         else:

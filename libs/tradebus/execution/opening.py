@@ -4,6 +4,8 @@ The entry is a LIMIT at the guard price: the signal's price moved against us by 
 the limit cannot happen at an exchange that keeps its rules (SPEC 10, slippage guard).
 """
 
+from dataclasses import replace
+
 from tradebus.calendar import Contract
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.sessions import ProtectionKind
@@ -132,7 +134,7 @@ def _trade(approval: EntryApproved, *, contract: Contract, owner: str, at_ns: in
         strategy=approval.strategy,
         symbol=approval.symbol,
         instrument=approval.instrument,
-        contract=contract,
+        contract=replace(contract, tick_size_paise=approval.tick_size_paise),
         side=approval.side,
         state=TradeState.SIGNAL_GENERATED,
         quantity_requested=approval.quantity,

@@ -6,7 +6,7 @@ and signal give the same answer; a quantity is whole lots.
 
 from dataclasses import replace
 
-from tradebus.calendar import Contract, ProposedOrder, contract_of, order_legal
+from tradebus.calendar import Contract, ProposedOrder, contract_of, order_legal, tick_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.sessions import SizingMode
@@ -41,7 +41,7 @@ def decide_entry(state: RiskState, signal: EntrySignal, situation: Situation) ->
         objection = first_objection(ask)
         if objection is not None:
             return objected(signal, objection)
-        contract = contract_of(instrument, ist_date(signal.ts_event_ns))
+        contract = contract_of(instrument, ist_date(signal.ts_event_ns), price_paise=signal.price_paise)
         return (_sized(ask, signal.pos_id, contract),)
     except InvalidInput as error:
         return (block(signal, "unknown_contract", str(error)),)
@@ -55,7 +55,8 @@ def ask_of(
     state: RiskState, signal: EntrySignal, situation: Situation, instrument: Instrument, *, legs_to_come: int = 0
 ) -> EntryProposal:
     """The entry with all that the rules look at."""
-    tick, target = instrument.tick_size_paise, signal.target_paise
+    day, target = ist_date(signal.ts_event_ns), signal.target_paise
+    tick = tick_of(instrument, day, price_paise=signal.price_paise)
     live = state.live()
     return EntryProposal(
         signal=signal,

@@ -79,7 +79,7 @@ def _judged(
             instrument = situation.instruments.get(leg.instrument)
             if instrument is None:
                 return (block(signal, "unknown_instrument", f"instrument {leg.instrument} is not registered"),)
-            contracts.append(contract_of(instrument, day))
+            contracts.append(contract_of(instrument, day, price_paise=leg.price_paise))
             asks.append(
                 ask_of(state, _signal_of(signal, leg), situation, instrument, legs_to_come=len(legs) - 1 - number)
             )

@@ -15,9 +15,9 @@ class Contracts:
         self._master = InstrumentMaster([])
         self._day: date | None = None
 
-    async def of(self, instrument: int, day: date) -> Contract:
-        """Its terms on `day`. Raises InvalidInput for an instrument nobody registered, and for a contract whose lot is
-        known nowhere."""
+    async def of(self, instrument: int, day: date, *, price_paise: int) -> Contract:
+        """Its terms on `day`, near that price. Raises InvalidInput for an instrument nobody registered, and for a
+        contract whose lot is known nowhere."""
         if day != self._day or not self._master.has_id(instrument):
             self._master, self._day = await self._instruments.load(), day
-        return contract_of(self._master.by_id(instrument), day)
+        return contract_of(self._master.by_id(instrument), day, price_paise=price_paise)

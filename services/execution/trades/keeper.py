@@ -50,7 +50,7 @@ class Keeper:
 
     async def open(self, approval: EntryApproval, *, refusal: str | None, at_ns: int) -> None:
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one."""
-        contract = await self._contracts.of(approval.instrument, ist_date(at_ns))
+        contract = await self._contracts.of(approval.instrument, ist_date(at_ns), price_paise=approval.price_paise)
         pos_id = approval.pos_id or ""
         async with self.commits.lock(pos_id):
             self.opening.add(pos_id)

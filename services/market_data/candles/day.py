@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from services.market_data.candles.plan import DayPlan
-from services.market_data.feeds.symbols import TICK_SIZE_PAISE
 from tradebus.calendar import TradingSession
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.aggregate import Aggregator
@@ -71,18 +70,19 @@ def closing_ticks(ticks: Records, session: TradingSession) -> Records:
 
 
 def expand_symbol(
-    candles: Records, *, symbol: str, instrument: int, ticks_per_minute: int, seed: int,
+    candles: Records, *, symbol: str, instrument: int, tick_size_paise: int, ticks_per_minute: int, seed: int,
     volumes_before: npt.NDArray[np.int64] | None = None,
 ) -> Records:  # fmt: skip
     """The TICK records of one symbol's day of one-minute CANDLE records.
 
-    The path is drawn from the symbol's name, not from its id: an id is another one in another namespace. Where the
-    candles do not begin with the day, `volumes_before` is the day's volume before each.
+    `tick_size_paise` is that of the day. The path is drawn from the symbol's name, not from its id: an id is another
+    one in another namespace. Where the candles do not begin with the day, `volumes_before` is the day's volume before
+    each.
     """
     nameless = candles.copy()
     nameless["instrument"] = 0
     ticks = expand_minutes(
-        nameless, ticks_per_minute, seed_for(seed, symbol), tick_size_paise=TICK_SIZE_PAISE,
+        nameless, ticks_per_minute, seed_for(seed, symbol), tick_size_paise=tick_size_paise,
         volumes_before=volumes_before,
     )  # fmt: skip
     ticks["instrument"] = instrument

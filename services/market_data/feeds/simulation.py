@@ -21,7 +21,7 @@ from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import to_candles
 from services.market_data.feeds.recorded.history import LoadedHistory
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
-from tradebus.calendar import session_of
+from tradebus.calendar import session_of, tick_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.aggregate import aggregate_batch
@@ -97,11 +97,14 @@ class SimulatedMarket:
         minutes = self._bars[instrument].between(day.open_ns, day.close_ns)
         # The last minute always: its last price is what the day closes at where the data breaks off.
         first = min(int(np.searchsorted(minutes["ts_close_ns"], from_ns, side="right")), max(0, len(minutes) - 1))
+        one = self._instruments[instrument]
+        price = int(minutes["open_paise"][0]) if len(minutes) else None
         ticks = expand_symbol(
-            minutes[first:], symbol=self._instruments[instrument].symbol, instrument=instrument,
+            minutes[first:], symbol=one.symbol, instrument=instrument,
+            tick_size_paise=tick_of(one, day.day, price_paise=price),
             ticks_per_minute=self._ticks_per_minute, seed=self._seed, volumes_before=volume_before(minutes)[first:],
         )  # fmt: skip
-        session = session_of(self._instruments[instrument], day.day)
+        session = session_of(one, day.day)
         if session is not None:
             ticks = np.concatenate((ticks, closing_ticks(ticks, session)))
         return ticks[int(np.searchsorted(ticks["ts_event_ns"], from_ns)) :]

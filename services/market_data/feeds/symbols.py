@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.market_data.feeds.contract_names import contract_of_name
-from tradebus.calendar import MarketClass, lot_size
+from tradebus.calendar import MarketClass, lot_size, tick_of
 from tradebus.contracts.instrument_key import InstrumentKey, Right
 from tradebus.contracts.instruments import Instrument, InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
 
 INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX")
-TICK_SIZE_PAISE = 5
 _ALIASES = {
     "NIFTY": ("NIFTY50", "NIFTY 50", "NIFTY-50", "NIFTY_50", "^NSEI", "NSEI"),
     "BANKNIFTY": ("BANK NIFTY", "BANK-NIFTY", "NIFTY BANK", "NIFTYBANK", "NIFTY_BANK", "^NSEBANK", "NSEBANK"),
@@ -118,9 +117,14 @@ def instrument_of(item: Description, instrument_id: int) -> Instrument:
     return Instrument(
         instrument_id=instrument_id, symbol=item.symbol, kind=item.kind, market_class=item.market_class,
         exchange="NSE" if item.key is None else item.key.segment.value,
-        underlying=item.underlying, tick_size_paise=TICK_SIZE_PAISE, expiry=item.expiry, strike_paise=item.strike_paise,
+        underlying=item.underlying, expiry=item.expiry, strike_paise=item.strike_paise,
         right=item.right, lot_size=lot, instrument_key=None if item.key is None else str(item.key),
     )  # fmt: skip
+
+
+def tick_on(item: Description, day: date, *, price_paise: int) -> int:
+    """The price step, in paise, of a description on a day on which it trades near that price."""
+    return tick_of(instrument_of(item, 0), day, price_paise=price_paise)
 
 
 def known_symbols() -> tuple[str, ...]:

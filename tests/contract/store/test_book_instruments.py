@@ -11,7 +11,7 @@ from tradebus.store.book import Book
 from tradebus.store.books import instruments_book
 
 
-def instrument(number: int, symbol: str, *, tick_size_paise: int = 5) -> Instrument:
+def instrument(number: int, symbol: str, *, tick_size_paise: int | None = 5) -> Instrument:
     return Instrument(instrument_id=number, symbol=symbol, kind="FUTURE", market_class="derivative", underlying="NIFTY",
                       tick_size_paise=tick_size_paise, expiry=date(2024, 1, 25))  # fmt: skip
 
@@ -27,7 +27,7 @@ async def test_what_was_registered_is_loaded_with_its_aliases(book: Book) -> Non
 
 
 async def test_registering_again_changes_nothing_but_what_may_change(book: Book) -> None:
-    for tick_size_paise in (5, 5, 10):
+    for tick_size_paise in (5, None, None, 10):
         async with book.begin() as transaction:
             await instruments_book(book).register(
                 transaction, [instrument(0, "A", tick_size_paise=tick_size_paise)], aliases={"B": "A"}

@@ -1,5 +1,6 @@
 """A contract's terms: what its own row says wins over the general rule, and its session is its own."""
 
+from dataclasses import replace
 from datetime import date, time
 from typing import Any
 
@@ -7,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.calendar import Contract, contract_of, freeze_quantity, range_reset_ns, session_for, session_of
+from tradebus.calendar import (
+    Contract,
+    ProposedOrder,
+    contract_of,
+    freeze_quantity,
+    order_legal,
+    range_reset_ns,
+    session_for,
+    session_of,
+)
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 
@@ -98,3 +109,41 @@ def test_the_exchange_sets_the_range_of_futures_anew_when_the_auction_begins() -
     assert range_reset_ns(future("RELIANCE", last), date(2026, 7, 31)) is None
     assert range_reset_ns(future("NIFTY", last, kind="OPTION"), date(2026, 12, 7)) is None
     assert range_reset_ns(future("NIFTY", last), date(2026, 11, 24)) is None  # a holiday
+
+
+def _share(symbol: str, **terms: Any) -> Instrument:
+    given_terms: dict[str, Any] = {
+        "instrument_id": 2, "symbol": symbol, "kind": "EQUITY", "market_class": "equity", "underlying": symbol, **terms,
+    }  # fmt: skip
+    return Instrument(**given_terms)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "price_paise", "before", "now"),
+    [
+        (_share("BANKNIFTY", kind="INDEX", market_class="derivative"), 5_500_000, 5, 20),
+        (_share("NIFTY", kind="INDEX", market_class="derivative"), 2_480_000, 5, 10),
+        (_share("RELIANCE"), 139_000, 5, 10),
+        (_share("MARUTI"), 1_600_000, 5, 100),
+        (_share("YESBANK"), 6_000, 5, 1),
+        (option(tick_size_paise=None), 6_000, 5, 5),
+        (option(tick_size_paise=None, underlying="ITC", strike_paise=20_000, lot_size=1600), 900, 5, 1),
+        (_share("RELIANCE", tick_size_paise=50), 139_000, 50, 50),  # a master's
+    ],
+)
+def test_where_no_master_said_the_tick_the_dated_rule_does_and_other_prices_are_illegal(
+    instrument: Instrument, price_paise: int, before: int, now: int
+) -> None:
+    for day, tick in ((date(2024, 1, 10), before), (MASTER, now)):
+        contract = contract_of(instrument, day, price_paise=price_paise)
+        assert contract.tick_size_paise == tick
+        order = ProposedOrder(OrderRole.ENTRY, Transaction.BUY, OrderType.LIMIT, contract.lot_size, price_paise)
+        assert order_legal(contract, order, ts_ns=ist_to_ns(day, time(10))).allowed
+        if tick > 1:
+            off = replace(order, price_paise=price_paise + tick - 1)
+            assert order_legal(contract, off, ts_ns=ist_to_ns(day, time(10))).rule == "tick_size"
+
+
+def test_a_tick_that_depends_on_the_price_is_not_guessed() -> None:
+    with pytest.raises(InvalidInput, match="the tick size of RELIANCE on 2026-11-25 depends on its price"):
+        contract_of(_share("RELIANCE"), MASTER)

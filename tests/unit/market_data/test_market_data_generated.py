@@ -82,3 +82,19 @@ def test_closed_days_are_left_out_and_a_closed_range_refused() -> None:
     assert [day.day for day in made.days] == [date(2026, 11, 20), date(2026, 11, 23)]
     with pytest.raises(InvalidInput, match="the market is closed from 2026-11-21 to 2026-11-22"):
         feed(first=date(2026, 11, 21), last=date(2026, 11, 22))
+
+
+@pytest.mark.parametrize(
+    ("day", "ticks_paise"),
+    [
+        (date(2024, 1, 10), {"BANKNIFTY": 5, "NIFTY": 5, "RELIANCE": 5}),
+        (NOVEMBER, {"BANKNIFTY": 20, "NIFTY": 10, "RELIANCE": 10}),
+    ],
+)
+def test_prices_move_by_the_ticks_of_the_day(day: date, ticks_paise: dict[str, int]) -> None:
+    made = GeneratedFeed(tuple(ticks_paise), first=day, last=day, ticks_per_minute=5, seed=1, warmup_minutes=0)
+    numbers = {symbol: number for number, symbol in enumerate(ticks_paise)}
+    ticks = made.ticks(made.days[0], numbers)
+    for symbol, tick in ticks_paise.items():
+        prices = ticks["price_paise"][ticks["instrument"] == numbers[symbol]]
+        assert int(np.gcd.reduce(prices)) == tick

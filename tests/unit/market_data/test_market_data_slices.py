@@ -42,7 +42,7 @@ def plan_of(*bars: Records, ticks_per_minute: int = 5) -> DayPlan:
     parts = [
         expand_symbol(
             each, symbol=f"S{each['instrument'][0]}", instrument=int(each["instrument"][0]),
-            ticks_per_minute=ticks_per_minute, seed=3,
+            tick_size_paise=5, ticks_per_minute=ticks_per_minute, seed=3,
         )
         for each in bars
     ]  # fmt: skip
@@ -125,10 +125,11 @@ def test_day_without_a_tick_publishes_nothing() -> None:
 def test_path_depends_on_the_symbol_and_not_on_its_id() -> None:
     bars = bars_of([20_000, 20_500, 20_300])
     one, other = (
-        expand_symbol(bars, symbol="TCS", instrument=number, ticks_per_minute=9, seed=1) for number in (0, 17)
+        expand_symbol(bars, symbol="TCS", instrument=number, tick_size_paise=5, ticks_per_minute=9, seed=1)
+        for number in (0, 17)
     )
     assert np.array_equal(one["price_paise"], other["price_paise"])
-    third = expand_symbol(bars, symbol="INFY", instrument=0, ticks_per_minute=9, seed=1)
+    third = expand_symbol(bars, symbol="INFY", instrument=0, tick_size_paise=5, ticks_per_minute=9, seed=1)
     assert not np.array_equal(one["ts_event_ns"], third["ts_event_ns"])
 
 

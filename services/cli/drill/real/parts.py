@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from services.cli.drill.real.plan import RealRun, RealTrade
 from services.cli.drill.real.standing import RealStack
 from tradebus.brokers.credentials import Credential, Credentials
+from tradebus.calendar import tick_of
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import StartTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved, ExitApproved
@@ -15,7 +16,7 @@ from tradebus.contracts.sessions import Mode, SessionSpec, SessionStatus, Strate
 from tradebus.contracts.signals import Side
 from tradebus.contracts.streams import COMMANDS, INTENTS
 from tradebus.kernel.ids import derive_id
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.runtime.patience import PASSING
 from tradebus.store.books import session_register
 from tradebus.store.outbox import Outbox
@@ -107,8 +108,9 @@ class RealParts:
 
     async def _entry(self, planned: RealTrade) -> EntryApproved:
         one = self.stack.instruments[planned.key]
-        last, tick, lot = await self.stack.admin.price_paise(planned.key), one.tick_size_paise, one.lot_size or 1
+        last, lot = await self.stack.admin.price_paise(planned.key), one.lot_size or 1
         envelope = self._envelope("entry", len(self.approvals))
+        tick = tick_of(one, ist_date(envelope["ts_event_ns"]), price_paise=last)
         pos_id = derive_id(envelope["ts_event_ns"], "real drill", self.run.session, len(self.approvals))
         return EntryApproved(
             **envelope, source="risk", pos_id=pos_id, signal_id=f"g{pos_id}", strategy="drill", symbol=one.symbol,

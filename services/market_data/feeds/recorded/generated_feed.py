@@ -6,6 +6,7 @@ the first one where the warm-up ended; no bar lies outside its symbol's session.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
@@ -15,14 +16,14 @@ import numpy as np
 from services.market_data.candles.day import expand_symbol
 from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import MINUTE_NS
-from services.market_data.feeds.symbols import TICK_SIZE_PAISE, Description, describe, require_terms
+from services.market_data.feeds.symbols import Description, describe, require_terms, tick_on
 from tradebus.calendar import TradingSession, is_trading_day, previous_trading_day, session_of
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.rng import seed_for, uniform
 
-_VERSION = 1  # of what follows: another recipe is another identity
+_VERSION = 2  # of what follows: another recipe is another identity
 _DAYS_MAX = 1000
 _SESSION_MINUTES = 360  # no fewer in an ordinary session of any class
 _BASE_RUPEES = {
@@ -97,15 +98,18 @@ class GeneratedFeed:
         return np.concatenate(parts)
 
     def ticks(self, day: FeedDay, instrument_of: Mapping[str, int]) -> Records:
+        candles_of = self._candles(day.day)
+        made = self._synthetic_on(day.day)
         parts = [
             expand_symbol(
                 candles,
                 symbol=symbol,
                 instrument=instrument_of[symbol],
+                tick_size_paise=made[symbol].tick_size_paise,
                 ticks_per_minute=self._ticks_per_minute,
                 seed=self._seed,
             )
-            for symbol, candles in self._candles(day.day).items()
+            for symbol, candles in candles_of.items()
         ]
         ticks = np.concatenate(parts)
         return ticks[np.argsort(ticks["ts_event_ns"], kind="stable")]
@@ -122,19 +126,36 @@ class GeneratedFeed:
 
     def _candles(self, wanted: date) -> Mapping[str, Records]:
         """A day's bars by symbol. Closes are carried from the first day on: each day opens where the last closed."""
-        order = [*self._warmup_days, *self._trading_days]
+        order = self._order
         for day in order[len(self._closes) : order.index(wanted)]:
-            self._make(day, order)
-        return self._make(wanted, order)
+            self._make(day)
+        return self._make(wanted)
 
-    def _make(self, day: date, order: Sequence[date]) -> Mapping[str, Records]:
-        number = order.index(day)
-        before = self._closes[number - 1] if number else {}
+    @cached_property
+    def _order(self) -> list[date]:
+        return [*self._warmup_days, *self._trading_days]
+
+    def _closes_before(self, day: date) -> Mapping[int, int]:
+        number = self._order.index(day)
+        return self._closes[number - 1] if number else {}
+
+    def _synthetic_on(self, day: date) -> Mapping[str, SyntheticInstrument]:
+        """With the tick of the day, by what the day before closed at."""
+        before = self._closes_before(day)
+        return {
+            item.symbol: replace(one, tick_size_paise=tick_on(
+                item, day, price_paise=before.get(one.instrument, one.base_price_paise)
+            ))
+            for item, one in zip(self._descriptions, self._synthetic.values(), strict=True)
+        }  # fmt: skip
+
+    def _make(self, day: date) -> Mapping[str, Records]:
+        before = self._closes_before(day)
         sessions = self._sessions(day)
         open_ns = min(session.open_ns for session in sessions.values())
         close_ns = max(session.close_ns for session in sessions.values())
         candles = generate_day(
-            list(self._synthetic.values()),
+            list(self._synthetic_on(day).values()),
             day_open_ns=open_ns,
             minutes=(close_ns - open_ns) // MINUTE_NS,
             seed=self._seed,
@@ -144,7 +165,7 @@ class GeneratedFeed:
             symbol: _inside(candles[candles["instrument"] == self._synthetic[symbol].instrument], session)
             for symbol, session in sessions.items()
         }
-        if number == len(self._closes):
+        if self._order.index(day) == len(self._closes):
             last = {self._synthetic[name].instrument: int(bars["close_paise"][-1]) for name, bars in made.items()}
             self._closes.append({**before, **last})
         return made
@@ -172,7 +193,7 @@ def _synthetic(item: Description) -> SyntheticInstrument:
         instrument=seed_for(0, "synthetic", item.symbol) & 0x7FFFFFFF,
         base_price_paise=rupees * 100,
         annual_volatility=_INDEX_VOLATILITY if is_index else _EQUITY_VOLATILITY,
-        tick_size_paise=TICK_SIZE_PAISE,
+        tick_size_paise=1,  # until a day says its own
         daily_volume=0 if is_index else _EQUITY_DAILY_VOLUME,
         market_share=0.85 if is_index else 0.4,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +13,8 @@ from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.ports import FeedDay
 from services.market_data.feeds.recorded.columns import Columns, minutes_held, to_candles, to_ticks
 from services.market_data.feeds.recorded.history import LoadedHistory
-from services.market_data.feeds.symbols import Description, describe
-from tradebus.contracts.records import CANDLE, Records
+from services.market_data.feeds.symbols import Description, describe, tick_on
+from tradebus.contracts.records import CANDLE, TICK, Records
 from tradebus.indicators.candles import build_candles
 
 
@@ -81,14 +82,17 @@ class HistoryFeed:
         if rows.is_ticks:
             ticks = _ticks_of(rows, instrument_of=instrument_of)
         else:
-            parts = [self._expanded(rows, code, instrument_of[name]) for code, name in enumerate(rows.names)]
+            parts = [self._expanded(rows, code, instrument_of[name], day.day) for code, name in enumerate(rows.names)]
             ticks = np.concatenate(parts)
         return ticks[np.argsort(ticks["ts_event_ns"], kind="stable")]
 
-    def _expanded(self, rows: Columns, code: int, instrument: int) -> Records:
+    def _expanded(self, rows: Columns, code: int, instrument: int, day: date) -> Records:
         candles = to_candles(rows.where(rows.symbol == code), instrument_of=dict.fromkeys(rows.names, 0))
+        if not len(candles):
+            return np.empty(0, TICK)
         return expand_symbol(
             candles,
+            tick_size_paise=tick_on(self.instruments[code], day, price_paise=int(candles["open_paise"][0])),
             symbol=rows.names[code],
             instrument=instrument,
             ticks_per_minute=self._ticks_per_minute,
