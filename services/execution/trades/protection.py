@@ -71,6 +71,9 @@ def _labels(trade: Trade) -> tuple[str, str, str]:
 
 
 def _rests(order: Order) -> bool:
-    """A stop that was turned into the exit protects for as long as it is known to wait for its trigger."""
+    """A stop that was turned into the exit protects for as long as it is known to wait for its trigger; a broker's own
+    trigger for as long as none of its legs is reached: the other is gone then, and what that has placed may rest."""
     waits = not order.is_turned or order.state is OrderState.TRIGGER_PENDING
+    if order.is_standing:
+        waits = order.state in (OrderState.TRIGGER_PENDING, OrderState.CANCEL_PENDING)
     return order.role is OrderRole.STOP and order.state in _RESTS and waits

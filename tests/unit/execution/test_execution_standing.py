@@ -11,6 +11,7 @@ from testkit.execution_brokers import approval as approved
 from testkit.fake_broker import FakeBroker
 from testkit.trades import MORNING, SECOND, approval, paper_filling
 
+from services.execution.trades.protection import is_unprotected
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.contracts.sessions import ProtectionKind, Trailing
 from tradebus.contracts.signals import Side
@@ -142,6 +143,19 @@ def test_what_a_leg_has_placed_and_does_not_fill_is_taken_back_and_sold(side):
     report(trade, stop, "CANCELLED", filled=75, price=trade.target_paise, after=23)
     [leaving] = trade.all_live(OrderRole.EXIT)
     assert leaving.quantity == 125
+
+
+@SIDES
+def test_it_protects_until_a_leg_is_reached_or_it_is_gone(side):
+    trade, stop = held(side)
+    assert not is_unprotected(trade)
+    report(trade, stop, "OPEN", after=20)
+    assert is_unprotected(trade), "at the target's limit, and its stop is gone"
+    trade, stop = held(side)
+    decisions.exit_at(reason="flatten", at_ns=MORNING + 20 * SECOND)(trade, TradeStep())
+    assert not is_unprotected(trade), "until the broker says that it is deleted"
+    report(trade, stop, "CANCELLED", after=21)
+    assert is_unprotected(trade)
 
 
 @SIDES
