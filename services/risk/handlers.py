@@ -216,7 +216,7 @@ class Risk:
         session = self._session(report.session_id)
         if session is None or not concerns_risk(report):
             return
-        await self._surroundings.know(report.instrument)
+        await self._surroundings.know(report.instrument, ts_ns=report.ts_event_ns)
         # After the ticks of its instant: reports come third in the merge.
         await self._marks.judge_before(report.ts_event_ns + 1, session)
         step = on_fact(session.state, report, self._surroundings.of(session.terms))
@@ -250,6 +250,6 @@ async def _know(
     volatility, their daily ranges."""
     legs = () if signal.group is None else signal.group.legs
     for instrument in (signal.instrument, *(leg.instrument for leg in legs)):
-        await surroundings.know(instrument)
+        await surroundings.know(instrument, ts_ns=ts_ns)
         if session.terms.sizing_of(signal.strategy, lots=None).mode is SizingMode.ATR:
             await surroundings.ranges.know(instrument, ts_ns=ts_ns)

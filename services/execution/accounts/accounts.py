@@ -170,6 +170,15 @@ class Accounts:
             return contract
         return replace(contract, freeze_quantity=listing.freeze_quantity)
 
+    async def keep_listed(self) -> None:
+        """Every account knows what its broker lists on this trading day; one whose broker does not say goes on with
+        what it knew, and is asked again at the next call."""
+        for account in self.all():
+            try:
+                await account.listed.keep(self.now_ns())
+            except TradebusError as error:
+                _log.warning("what the broker lists today is not known", account=account.name, error=str(error))
+
     def all(self) -> list[TradingAccount]:
         return list(self._accounts.values())
 
@@ -224,7 +233,7 @@ class Accounts:
             name, credential, url=self._urls[name], timers=self._timers, log=self._log_of(f"{name}:{credential_name}"),
             refresh=stored_token, clock=self._clock,
         )  # fmt: skip
-        listed = BrokerNames(self._books, broker)
+        listed = BrokerNames(self._books, broker, timers=self._timers)
         try:
             if check:
                 await _ask_whether_valid(broker, credential_name)

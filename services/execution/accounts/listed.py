@@ -1,24 +1,32 @@
 """What a broker calls the registered instruments, kept in memory for a day: orders ask for it without waiting."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, time
 
 import structlog
 
 from services.execution.books import Books
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import Broker, Known
+from tradebus.calendar import is_trading_day
 from tradebus.contracts.instrument_key import InstrumentKey
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_datetime
+from tradebus.kernel.timers import Timers
 from tradebus.store.broker_instruments import BrokerInstrument
 
+_MASTERS_OUT = time(8, 30)  # what a broker serves in the night is yesterday's
+_ASKED_NS = 60 * NANOSECONDS_PER_SECOND
 _log = structlog.get_logger()
 
 
 class BrokerNames:
     """One broker's names. Read from the book where its master was read today, from its master else."""
 
-    def __init__(self, books: Books, broker: Broker) -> None:
-        self._books, self._broker = books, broker
+    def __init__(self, books: Books, broker: Broker, *, timers: Timers) -> None:
+        self._books, self._broker, self._timers = books, broker, timers
+        self._reading = asyncio.Lock()
+        self._asked_ns: int | None = None  # when an unknown contract was last asked for, monotonic
         self._by_id: dict[int, ListedInstrument] = {}
         self._by_token: dict[tuple[str, str], int] = {}
         self.day: date | None = None
@@ -33,6 +41,27 @@ class BrokerNames:
 
     def get(self, instrument: int) -> ListedInstrument | None:
         return self._by_id.get(instrument)
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether what is known is of an earlier trading day, and the brokers' masters of today are out."""
+        now = ist_datetime(now_ns)
+        return self.day != now.date() and is_trading_day(now.date()) and now.time() >= _MASTERS_OUT
+
+    async def keep(self, now_ns: int) -> None:
+        """Knows the masters of the trading day. Raises BrokerError where they cannot be read."""
+        async with self._reading:
+            if self.is_due(now_ns):
+                await self.refresh(ist_date(now_ns))
+
+    async def know(self, instrument: int, now_ns: int) -> None:
+        """As `keep`; looks for a contract that was registered since, once a minute at most."""
+        await self.keep(now_ns)
+        async with self._reading:
+            asked_ns = self._timers.monotonic_ns()
+            if instrument in self._by_id or (self._asked_ns is not None and asked_ns - self._asked_ns < _ASKED_NS):
+                return
+            self._asked_ns = asked_ns
+            await self.refresh(ist_date(now_ns))
 
     async def refresh(self, today: date) -> None:
         """Knows every registered instrument that the broker lists. Raises BrokerError where the master is needed and

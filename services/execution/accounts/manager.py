@@ -16,8 +16,10 @@ from services.execution.sessions import ExecutionSessions
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.kernel.errors import TradebusError
 from tradebus.kernel.timers import Timers
+from tradebus.waiting.timers import sleep
 
 _RETRY_SECONDS = 2.0
+_LISTED_SECONDS = 20.0
 _POSTGRES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _log = structlog.get_logger()
 
@@ -53,7 +55,8 @@ class AccountManager:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Raises what a reconciler raises that it cannot live with."""
         tasks: set[asyncio.Task[None]] = {
-            asyncio.create_task(self._attach_all()), asyncio.create_task(_until(stop))
+            asyncio.create_task(self._attach_all()), asyncio.create_task(self._keep_listed()),
+            asyncio.create_task(_until(stop)),
         }  # fmt: skip
         opened = asyncio.create_task(self._accounts.opened.get())
         try:
@@ -78,6 +81,14 @@ class AccountManager:
             task = asyncio.create_task(self._attach(spec, new=new))
             self._attaching.add(task)
             task.add_done_callback(self._attaching.discard)
+
+    async def _keep_listed(self) -> None:
+        while True:
+            await sleep(self._timers, _LISTED_SECONDS)
+            try:
+                await self._accounts.keep_listed()
+            except _POSTGRES as error:
+                _log.warning("what brokers list today is not known", error=str(error))
 
     async def _attach(self, spec: SessionSpec, *, new: bool) -> None:
         try:

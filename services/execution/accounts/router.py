@@ -36,6 +36,8 @@ class OrderRouter:
             return await self.paper.place(request)
         try:
             account = await self._accounts.of(spec)
+            if request.role is OrderRole.ENTRY:  # an exit waits for no broker's list
+                await account.listed.know(request.instrument, self._accounts.now_ns())
         except TradebusError as error:
             return _not_sent(error)
         problem = account.problem(request, now_ns=self._accounts.now_ns())

@@ -1,5 +1,7 @@
 """What decisions depend on beside a session's state: the master, the kill switch, the market's time, missing data."""
 
+from datetime import date
+
 from services.risk.kill_switch import KillSwitchState
 from services.risk.market.daily_ranges import DailyRangesSeen
 from services.risk.market.last_ticks import LastTicksSeen
@@ -7,8 +9,11 @@ from services.risk.ports import RiskBook
 from services.risk.shared_limits import SharedScopes
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.market import DataGap, DataRecovered
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.risk.terms import SessionTerms, Situation
 from tradebus.runtime.market_time import MarketTime
+
+_LOOK_AGAIN_NS = NANOSECONDS_PER_SECOND
 
 
 class Surroundings:
@@ -21,6 +26,8 @@ class Surroundings:
         self.market, self.shared, self.last_ticks = market, shared, LastTicksSeen()
         self.ranges = DailyRangesSeen(book)
         self._instruments: dict[int, Instrument] = {}
+        self._day: date | None = None  # of the newest that was judged
+        self._looked_ns: dict[int, int] = {}  # for one that was not registered then
         self._open: dict[str, tuple[int, ...]] = {}  # instruments by gap
         self._gaps: frozenset[int] = frozenset()
 
@@ -35,10 +42,17 @@ class Surroundings:
         self._open = await self._book.open_gaps()
         self._count_gaps()
 
-    async def know(self, instrument: int) -> None:
-        """Reads the master again where an instrument is new: it may have been registered after we started."""
-        if instrument not in self._instruments:
-            await self._load_instruments()
+    async def know(self, instrument: int, *, ts_ns: int) -> None:
+        """Reads the master again once a day, whose terms are others, and where an instrument is new: it may have been
+        registered after we started. One that nobody registers is looked for once a second of the market's time."""
+        day = ist_date(ts_ns)
+        if self._day is not None and day <= self._day:
+            looked_ns = self._looked_ns.get(instrument)
+            if instrument in self._instruments or (looked_ns is not None and ts_ns - looked_ns < _LOOK_AGAIN_NS):
+                return
+        self._day = day if self._day is None else max(day, self._day)
+        await self._load_instruments()
+        self._looked_ns = {} if instrument in self._instruments else {instrument: ts_ns}
 
     def gap(self, message: DataGap | DataRecovered) -> None:
         if isinstance(message, DataGap):

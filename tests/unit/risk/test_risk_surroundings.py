@@ -1,5 +1,6 @@
 """The service among a market that is late, torn or dead, and sessions that are broken. On the twins."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,25 @@ async def test_risk_that_was_away_for_longer_than_the_stream_keeps_catches_up(tm
     assert len(await around.until(lambda: exits(around))) == 2
     assert life.failure() is None
     await life.stop()
+
+
+async def test_a_session_alive_over_midnight_is_judged_by_the_new_days_terms(around: Around) -> None:
+    await around.life()
+    await around.session(spec(max_lots_per_trade=7))
+
+    async def approved(pos_id: str, *, ts_ns: int) -> Any:
+        """Its approval, once it is there."""
+        await around.slice(ticks(), start_ns=ts_ns - SECOND, end_ns=ts_ns + SECOND)
+        await around.tell(entry(pos_id, ts_ns=ts_ns, strategy=f"of {pos_id}"))
+
+        async def there() -> list[Message]:
+            return [one for one in await around.intents() if one.pos_id == pos_id]
+
+        return (await around.until(there))[0]
+
+    first = await approved("p1", ts_ns=at("14:00"))
+    assert (first.tick_size_paise, first.price_paise) == (5, 50_000)
+    await around.hands.register([STOCK.model_copy(update={"tick_size_paise": 30, "lot_size": 7})])
+    assert (await approved("p2", ts_ns=at("14:01"))).tick_size_paise == 5, "terms change with the day"
+    third = await approved("p3", ts_ns=at("10:00", date(2024, 1, 11)))
+    assert (third.tick_size_paise, third.lot_size, third.price_paise) == (30, 7, 50_010)
