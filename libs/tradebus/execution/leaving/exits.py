@@ -22,7 +22,8 @@ from tradebus.execution.deadlines import (
 from tradebus.execution.governor.ratio import may_press
 from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
-from tradebus.execution.leaving.taken_back import edge_paise_now, exit_terms_now
+from tradebus.execution.leaving.refusals import leaving_terms, waits_refused
+from tradebus.execution.leaving.taken_back import edge_paise_now
 from tradebus.execution.leaving.turning import ask_again, turn_stops
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, reach
 from tradebus.execution.opening import new_order
@@ -48,7 +49,7 @@ def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> 
     if not is_unanswered(order) or trade.open_quantity == 0:
         return
     order.given_up = True
-    if trade.orders[-1].role is OrderRole.EXIT and at_ns < again_ns(trade):
+    if (trade.orders[-1].role is OrderRole.EXIT or refused_last(trade)) and at_ns < again_ns(trade):
         return
     if trade.exit_reason is None:
         request_exit(trade, step, reason="stop_unanswered", at_ns=at_ns)
@@ -67,9 +68,10 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """
     waiting = missing = False
     filling = trade.open_quantity > 0 and (trade.live(OrderRole.ENTRY) is not None or is_exit_unanswered(trade))
-    if not filling:
+    put_back = waits_refused(trade) if at_ns < again_ns(trade) else []
+    if not filling and not put_back:
         turn_stops(trade, step, at_ns=at_ns)
-    kept = fitting(trade)
+    kept = [*fitting(trade), *put_back]
     for order in trade.orders:
         if order.ended:
             continue
@@ -190,7 +192,7 @@ def _send_exits(trade: Trade, step: TradeStep, left: int, *, at_ns: int, alone: 
     transaction = trade.exit_transaction if left > 0 else trade.entry_transaction
     order_type, price_paise = OrderType.MARKET, None
     if trade.at_broker:
-        order_type, price_paise = exit_terms_now(trade, transaction=transaction, at_ns=at_ns)
+        order_type, price_paise = leaving_terms(trade, transaction=transaction, at_ns=at_ns)
     parts = slices(abs(left), lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity)
     reach(trade, step, TradeEvent.EXIT_REQUESTED)
     for quantity in parts[:1] if alone else parts:
