@@ -14,6 +14,8 @@ from tradebus.trading.states import OrderState
 # the market has no limit and waits for nothing but a tick.
 EXIT_REPRICE_SECONDS, EXIT_REPLACE_SECONDS = 2, 15
 EXIT_AGAIN_SECONDS_MAX = 60
+# So long the rest of an entry that has filled in part waits for its next fill (SPEC 10).
+REMAINDER_SECONDS = 15
 _AT_ONCE_SECONDS = 5
 # So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
 # of the stop. It is seen to have none, and left, at looks a second apart: an exit is on its way within five seconds.
@@ -38,6 +40,8 @@ def deadline_ns(trade: Trade) -> int | None:
             continue
         if order.role is OrderRole.ENTRY:
             dues.append(entered_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
+            if trade.entry_quantity:
+                dues.append(remainder_due_ns(trade))
         elif closes(trade, order):
             dues.append(max(order.updated_ns, trade.pressed_ns) + rests_ns)
     if trade.exit_reason is not None and not trade.ended:
@@ -45,6 +49,14 @@ def deadline_ns(trade: Trade) -> int | None:
         if over or to_send(trade):
             dues.append(again_ns(trade))  # an exit was refused: once more
     return min(dues) if dues else None
+
+
+def remainder_due_ns(trade: Trade) -> int:
+    """When what is left of an entry that has filled in part is given up: so long after its last fill, or since the
+    last of its parts went to the book. Its limit is the worst that may be paid: nothing better could take its place."""
+    entries = [order for order in trade.orders if order.role is OrderRole.ENTRY]
+    heard_ns = max(order.updated_ns for order in entries if order.filled_quantity or not order.ended)
+    return heard_ns + REMAINDER_SECONDS * NANOSECONDS_PER_SECOND
 
 
 def again_ns(trade: Trade) -> int:

@@ -10,6 +10,7 @@ and never outside the exchange's price protection.
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
 from tradebus.execution.deadlines import (
+    REMAINDER_SECONDS,
     again_ns,
     closes,
     deadline_ns,
@@ -17,6 +18,7 @@ from tradebus.execution.deadlines import (
     is_exit_unanswered,
     is_unanswered,
     refused_last,
+    remainder_due_ns,
     to_send,
 )
 from tradebus.execution.governor.ratio import may_press
@@ -129,8 +131,10 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
     elif hit is not None:
         _leave_hit(trade, hit, step, at_ns=due)
     elif entries:
+        is_rest = trade.entry_quantity > 0 and remainder_due_ns(trade) <= due
+        seconds = REMAINDER_SECONDS if is_rest else trade.order_timeout_seconds
         for entry in entries:
-            reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
+            reports.timed_out(trade, entry, step, due, timeout_seconds=seconds)
             cancel(entry, step, at_ns=due)
     else:
         continue_exit(trade, step, at_ns=due)
