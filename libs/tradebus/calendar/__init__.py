@@ -15,7 +15,7 @@ from tradebus.calendar.legality import (
     time_legal,
     values_legal,
 )
-from tradebus.calendar.lots import freeze_quantity, lot_size, market_of, tick_size_paise
+from tradebus.calendar.lots import class_of_share, freeze_quantity, lot_size, market_of, tick_size_paise
 from tradebus.calendar.rows import Market, MarketClass, Phase
 from tradebus.calendar.rules import forgotten_on_install, parse_holidays
 from tradebus.calendar.sessions import (
@@ -54,6 +54,7 @@ __all__ = [
     "PhaseWindow",
     "ProposedOrder",
     "TradingSession",
+    "class_of_share",
     "contract_of",
     "forgotten_on_install",
     "freeze_quantity",

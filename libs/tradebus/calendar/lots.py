@@ -9,7 +9,7 @@ options and weeklies in a month of change. Where a broker's instrument master is
 from datetime import date
 
 from tradebus.calendar.expiries import front_month_expiry
-from tradebus.calendar.rows import Market, TickBand
+from tradebus.calendar.rows import Market, MarketClass, TickBand
 from tradebus.calendar.rules import begun, current, in_force
 from tradebus.kernel.errors import InvalidInput, nearest
 
@@ -19,6 +19,12 @@ _CONTRACT_KINDS = ("FUTURE", "OPTION", "INDEX")
 def market_of(underlying: str) -> Market:
     """Whether contracts on the underlying are index or stock derivatives."""
     return Market.INDEX if underlying in current().indices else Market.STOCK
+
+
+def class_of_share(symbol: str) -> MarketClass:
+    """The class of a share: those that have futures and options keep hours of their own since 2026-08-03. Where a
+    broker's master is at hand it says which have."""
+    return MarketClass.EQUITY_FNO if symbol in current().stocks_with_contracts else MarketClass.EQUITY
 
 
 def lot_size(underlying: str, day: date, *, kind: str | None = None) -> int:

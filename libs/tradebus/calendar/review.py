@@ -17,6 +17,7 @@ _MAX_AGE_DAYS = 120
 # Revised every month, or still open.
 _MAX_AGE_DAYS_OF = {"freeze_quantity": 45, "index_future_ticks": 45}
 _MAX_AGE_DAYS_PROVISIONAL = 30
+_NAMED_MAX = 12  # of what one remark is about
 
 
 class RemarkKind(StrEnum):
@@ -81,7 +82,8 @@ def _about(table: str, rows: list[RuleRow]) -> str:
     name = table.replace("_", " ")
     keys = sorted({str(row.key) for row in rows if row.key is not None})
     days = sorted({row.begins for row in rows if row.begins > date.min})
-    named = f" of {', '.join(keys)}" if keys and not isinstance(rows[0], DayRow) else ""
+    said = keys if len(keys) <= _NAMED_MAX else [*keys[:_NAMED_MAX], f"{len(keys) - _NAMED_MAX} more"]
+    named = f" of {', '.join(said)}" if keys and not isinstance(rows[0], DayRow) else ""
     since = f" from {days[0]}" if len(days) == 1 else ""
     if isinstance(rows[0], DayRow):
         return f"{name} {', '.join(keys)}"

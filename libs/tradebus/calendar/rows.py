@@ -279,6 +279,16 @@ class IndexRow(_UnderlyingRow):
         return date.min
 
 
+class StockRow(_UnderlyingRow):
+    """The stock has futures and options; where not `listed`, as an override may say, it has none any more."""
+
+    listed: Flag = True
+
+    @property
+    def begins(self) -> date:
+        return date.min
+
+
 class MonthlyExpiryRow(_ContractMonthRow):
     weekday: Annotated[Weekday, BeforeValidator(_weekday)]
 

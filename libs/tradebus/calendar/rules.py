@@ -43,6 +43,7 @@ from tradebus.calendar.rows import (
     RuleRow,
     SettlementHolidayRow,
     SpecialSessionRow,
+    StockRow,
     TickBandsRow,
     WeeklyExpiryRow,
     YearRange,
@@ -72,6 +73,7 @@ class Tables(Model):
     holidays: tuple[HolidayRow, ...] = ()
     settlement_holidays: tuple[SettlementHolidayRow, ...] = ()
     indices: tuple[IndexRow, ...] = ()
+    stocks_with_contracts: tuple[StockRow, ...] = ()
     monthly_expiry: tuple[MonthlyExpiryRow, ...] = ()
     weekly_expiry: tuple[WeeklyExpiryRow, ...] = ()
     lot_size: tuple[LotRow, ...] = ()
@@ -112,6 +114,7 @@ class RuleBook:
     square_off_minutes: int
     last_entry_minutes: int
     indices: frozenset[str]
+    stocks_with_contracts: frozenset[str]
     monthly_expiry: Mapping[str, Sequence[MonthlyExpiryRow]]
     weekly_expiry: Mapping[str, Sequence[WeeklyExpiryRow]]
     lot_size: Mapping[str, Sequence[LotRow]]
@@ -141,6 +144,7 @@ class RuleBook:
             square_off_minutes=tables.square_off_minutes_before_close,
             last_entry_minutes=tables.last_entry_minutes_before_close,
             indices=frozenset(row.underlying for row in tables.indices),
+            stocks_with_contracts=frozenset(row.underlying for row in tables.stocks_with_contracts if row.listed),
             monthly_expiry=_grouped(tables.monthly_expiry),
             weekly_expiry=_grouped(tables.weekly_expiry),
             lot_size=_grouped(tables.lot_size),

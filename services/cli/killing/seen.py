@@ -5,7 +5,7 @@ from datetime import date
 
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.registry import Broker, Known
-from tradebus.calendar import Contract, MarketClass, contract_of
+from tradebus.calendar import Contract, MarketClass, class_of_share, contract_of
 from tradebus.contracts.instrument_key import InstrumentKey
 from tradebus.contracts.instruments import Instrument, InstrumentKind
 from tradebus.store.broker_instruments import BrokerInstrument
@@ -73,7 +73,7 @@ def contract_terms(listing: ListedInstrument, day: date) -> Contract:
     Raises InvalidInput for days before the rules."""
     key = listing.key
     kind: InstrumentKind = "OPTION" if key.is_option else "FUTURE" if key.is_derivative else "EQUITY"
-    market = MarketClass.DERIVATIVE if key.is_derivative else MarketClass.EQUITY
+    market = MarketClass.DERIVATIVE if key.is_derivative else class_of_share(key.name)
     return contract_of(
         Instrument(
             instrument_id=0, symbol=listing.symbol, exchange=key.segment.value, kind=kind, market_class=market.value,

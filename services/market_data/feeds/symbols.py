@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.market_data.feeds.contract_names import contract_of_name
-from tradebus.calendar import MarketClass, lot_size, tick_of
+from tradebus.calendar import MarketClass, class_of_share, lot_size, tick_of
 from tradebus.contracts.instrument_key import InstrumentKey, Right
 from tradebus.contracts.instruments import Instrument, InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
@@ -41,8 +41,15 @@ _BY_ALIAS = {alias: symbol for symbol, aliases in _ALIASES.items() for alias in 
 _FRONT_MONTH = re.compile(r"^(?P<underlying>[A-Z0-9&-]*?[A-Z][A-Z0-9&-]*?)(?:_F1|-I)$")
 _WELL_FORMED = re.compile(r"^[A-Z0-9][A-Z0-9&_-]{0,39}$")
 # Values that are watched, never traded; funds that follow them are shares (NIFTYBEES, NIFTYETF).
-_VALUE = re.compile(r"^(?:NIFTY|CNX|INDIA_?VIX|SENSEX|BANKEX|S&P|SNX)")
-_FUND = re.compile(r"BEES|ETF|^NIFTY1$|^NIFTYQLITY$")
+_VALUE = re.compile(
+    r"^(?:NIFTY|CNX|(?:INDIA[_-]?)?VIX$|SENSEX|BANKEX|S&P|SNX|BSE[_-]?\d|(?:BANK|FIN|MIDCP|MIDCAP|GIFT|SGX)[_-]?NIFTY"
+    r"|(?:MID|SMALL|LARGE|MICRO|MULTI|FLEXI)[_-]?CAP[_-]?\d*$)"
+)
+_FUND = re.compile(r"BEES|ETF|NIFTY1$|^NIFTYQLITY$")
+# What trades in other segments of the exchanges.
+_FOREIGN = re.compile(r"^(?:USD|EUR|GBP|JPY)INR|^(?:CRUDEOIL|NATURALGAS)(?:M|MINI)?$")
+# What vendors append to a share's or an index' own name.
+_ADDED = re.compile(r"(?<=[A-Z0-9])(?:\.NS|[ _-](?:EQ|SPOT|INDEX))+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Description:
 
 def canonical(name: str) -> str:
     """The canonical symbol of a name or alias; an unknown name comes back in upper case."""
-    plain = " ".join(name.upper().split()).removesuffix(".NS")
+    plain = _ADDED.sub("", " ".join(name.upper().split()))
     return _BY_ALIAS.get(plain, plain)
 
 
@@ -93,7 +100,10 @@ def describe(name: str) -> Description:
             f"symbol: {name!r} is an index without contracts here; those that are traded as their future are "
             f"{', '.join(INDICES)}"
         )
-    return Description(symbol, "EQUITY", MarketClass.EQUITY_FNO, symbol, (f"{symbol}.NS",))
+    if _FOREIGN.match(symbol):
+        raise InvalidInput(f"symbol: {name!r} is a currency pair or a commodity: only shares, indices and their "
+                           "contracts are traded here")  # fmt: skip
+    return Description(symbol, "EQUITY", class_of_share(symbol), symbol, (f"{symbol}.NS",))
 
 
 def require_terms(item: Description, *, first: date, last: date) -> None:

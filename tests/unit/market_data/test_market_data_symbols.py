@@ -11,7 +11,7 @@ from testkit.feeds import write_bars
 from services.market_data.feeds.contract_names import contract_of_name
 from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.validate import check_history
-from services.market_data.feeds.symbols import describe, instrument_of, require_known
+from services.market_data.feeds.symbols import EQUITIES, describe, instrument_of, require_known
 from tradebus.calendar import (
     Market,
     contract_of,
@@ -23,6 +23,7 @@ from tradebus.calendar import (
 )
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import ist_to_ns
 from tradebus.trading.charges import charges_paise
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -75,6 +76,16 @@ def test_a_contracts_name_is_read_whoever_wrote_it(symbol: str, key: str) -> Non
         ("INDIAVIX", "an index without contracts"),
         ("NIFTYIT", "an index without contracts"),
         ("BANKEX", "an index without contracts"),
+        ("GIFTNIFTY", "an index without contracts"),
+        ("SGX_NIFTY", "an index without contracts"),
+        ("VIX", "an index without contracts"),
+        ("MIDCAP", "an index without contracts"),
+        ("SMALLCAP_250", "an index without contracts"),
+        ("NIFTYIT_SPOT", "an index without contracts"),
+        ("BANKNIFTY_WEEKLY", "an index without contracts"),
+        ("BSE500", "an index without contracts"),
+        ("USDINR", "a currency pair or a commodity"),
+        ("CRUDEOILM", "a currency pair or a commodity"),
         ("NIFTY500", "an index without contracts"),
     ],
 )
@@ -87,18 +98,34 @@ def test_what_cannot_be_read_is_refused_with_the_reason_and_is_no_share(symbol: 
     "symbol", ["RELIANCE", "BAJFINANCE", "360ONE", "3MINDIA", "NIFTYBEES", "JIOFIN", "20MICRONS", "GILLETTE", "MCX"]
 )
 def test_a_share_stays_a_share(symbol: str) -> None:
+    for written in (symbol, f"{symbol}-EQ", f"{symbol}_EQ", f"{symbol}.NS"):
+        assert describe(written) == describe(symbol)
     assert (describe(symbol).kind, describe(symbol).underlying) == ("EQUITY", symbol)
 
 
 @pytest.mark.parametrize(
     ("name", "symbol"),
     [("NIFTY MID SELECT", "MIDCPNIFTY"), ("MIDCPNIFTY", "MIDCPNIFTY"), ("Nifty Next 50", "NIFTYNXT50"),
-     ("SENSEX", "SENSEX"), ("^BSESN", "SENSEX")],
+     ("SENSEX", "SENSEX"), ("^BSESN", "SENSEX"), ("BANKNIFTY_SPOT", "BANKNIFTY"), ("Nifty 50 Spot", "NIFTY"),
+     ("NIFTY-INDEX", "NIFTY")],
 )  # fmt: skip
 def test_an_index_is_traded_as_its_front_month_future(name: str, symbol: str) -> None:
     found = describe(name)
     assert (found.symbol, found.kind, found.market_class, found.underlying) == (symbol, "INDEX", "derivative", symbol)
-    assert contract_of(instrument_of(found, 1), date(2026, 11, 25)).lot_size > 1
+    assert contract_of(instrument_of(found, 1), date(2026, 11, 25), price_paise=2_500_000).lot_size > 1
+
+
+@pytest.mark.parametrize(("symbol", "closes"), [("RELIANCE", time(15, 15)), ("GILLETTE", time(15, 30))])
+def test_a_share_without_contracts_keeps_the_hours_of_those(symbol: str, closes: time) -> None:
+    """Since 2026-08-03 shares with futures and options stop earlier, for an auction that the others do not have."""
+    session = session_of(instrument_of(describe(symbol), 1), date(2026, 11, 25))
+    assert session is not None
+    assert session.close_ns == ist_to_ns(date(2026, 11, 25), closes)
+    assert (session.auction_band_pct is None) is (symbol == "GILLETTE")
+
+
+def test_the_heavily_traded_shares_have_contracts() -> None:
+    assert {describe(symbol).market_class for symbol in EQUITIES} == {"equity_fno"}
 
 
 _underlyings = st.sampled_from(
