@@ -36,12 +36,10 @@ class OrderBudgetBook(Protocol):
 
     async def read(self, account: str) -> KeptBudget: ...
 
-    async def replace(
-        self, account: str, body: str, *, version: int, decided_ns: int, urgent: bool = False
-    ) -> KeptBudget:
+    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
         """Puts it in the place of `version` and says what stands then. Nothing happens where that is not the last
         version, or `decided_ns` is not within DECIDED_WITHIN_NS of the book's time: then it says what stands, or stood
-        a moment ago. An `urgent` one waits for no other of this process that is not."""
+        a moment ago."""
 
 
 class PostgresOrderBudgets:
@@ -55,12 +53,8 @@ class PostgresOrderBudgets:
         assert row is not None  # it is joined to what was asked
         return KeptBudget(row["body"], row["version"], row["now_ns"])
 
-    async def replace(
-        self, account: str, body: str, *, version: int, decided_ns: int, urgent: bool = False
-    ) -> KeptBudget:
-        row = await self._store.alone(
-            _SQL["replace"], account, body, version, decided_ns, DECIDED_WITHIN_NS, urgent=urgent
-        )  # fmt: skip
+    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
+        row = await self._store.alone(_SQL["replace"], account, body, version, decided_ns, DECIDED_WITHIN_NS)
         assert row is not None  # one of its two halves is
         return KeptBudget(row["body"], row["version"], row["now_ns"], row["replaced"])
 
@@ -76,9 +70,7 @@ class MemoryOrderBudgets:
         body, version = self._book.database.table(_TABLE).get(account, (None, 0))
         return KeptBudget(body, version, self._clock.now_ns())
 
-    async def replace(
-        self, account: str, body: str, *, version: int, decided_ns: int, urgent: bool = False
-    ) -> KeptBudget:
+    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
         now_ns = self._clock.now_ns()
         async with self._book.begin() as transaction:
             await transaction.lock(f"{_TABLE} {account}")
