@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tradebus.contracts.base import Message
@@ -60,22 +61,33 @@ class ApprovalFields:
         return value if isinstance(value, str) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UntakenApproval:
-    """An approval that the book has without an answer. `message` is None where this version cannot read it, and
-    `problem` says why."""
+    """An approval that the book has without an answer. It is read as a message only where somebody wants that: most of
+    them are on their way, and taken by the next look."""
 
     approval: ApprovalFields
-    message: Message | None
-    problem: str = ""
+
+    @property
+    def message(self) -> Message | None:
+        """None where this version cannot read it, and `problem` says why."""
+        return self._read[0]
+
+    @property
+    def problem(self) -> str:
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[Message | None, str]:
+        try:
+            return parse(json.dumps(self.approval.fields).encode()), ""
+        except ValueError as error:
+            return None, str(error)
 
 
 def untaken_of(body: Mapping[str, Any]) -> UntakenApproval:
     """The approval that the book has as `body`."""
-    try:
-        return UntakenApproval(ApprovalFields(body), parse(json.dumps(body).encode()))
-    except ValueError as error:
-        return UntakenApproval(ApprovalFields(body), None, problem=str(error))
+    return UntakenApproval(ApprovalFields(body))
 
 
 def approval_in(body: bytes) -> ApprovalFields:
