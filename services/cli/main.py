@@ -27,7 +27,6 @@ _COMMANDS = (
     "tail",
     "kill",
     "proof.audit",
-    "proof.export",
     "proof.preflight",
     "broker",
     "sandbox",

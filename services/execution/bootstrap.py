@@ -136,8 +136,8 @@ def wire(
         assert accounts is not None  # it is one of them
         return Reconciler(
             account, settings, books=books, keeper=keeper, recovery=recovery, outbox=outbox, clock=clock,
-            market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec, metrics=metrics,
-            timers=timers,
+            market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec,
+            is_killed=lambda: sessions.killed, metrics=metrics, timers=timers,
         )  # fmt: skip
 
     manager = AccountManager(accounts, sessions, reconciler, timers=timers) if accounts is not None else None

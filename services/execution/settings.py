@@ -21,6 +21,8 @@ class ExecutionSettings(BrokerSettings):
     broker_lost_seconds: float = Field(default=120.0, gt=0, validation_alias="EXECUTION_BROKER_LOST_SECONDS")
     # An account that was lost is left when it is reached again; not flat after so many looks, it waits for a person.
     degraded_looks_max: int = Field(default=24, ge=1, validation_alias="EXECUTION_DEGRADED_LOOKS_MAX")
+    # After a kill the broker's own kill switch is engaged too, of an account that is flat.
+    kill_at_broker: bool = Field(default=False, validation_alias="EXECUTION_KILL_AT_BROKER")
     # A broker's word on an account's margin holds so long; without one no entry is sent.
     margin_max_age_seconds: float = Field(default=60.0, gt=0, validation_alias="EXECUTION_MARGIN_MAX_AGE_SECONDS")
     # A feed that lives is not as far behind the market's clock as this (seconds of the machine): what has passed

@@ -193,6 +193,7 @@ class FakeAccount:
         self.broker.switched_off = True
 
     async def positions(self) -> Sequence[NetPosition]:
+        self.broker.positions_asked += 1
         await self.broker.positions_answers.wait()
         return self.broker.book.positions()
 
@@ -333,7 +334,7 @@ class FakeBroker:
         self.basket_margin_paise: int | None = None  # None: it cannot be read
         self.baskets: list[Sequence[BasketOrder]] = []  # as they were asked for
         self.switched_off, self.switch_refused = False, ""  # its own kill switch, and why it does not engage it
-        self.margins_asked = self.bands_asked = 0
+        self.margins_asked = self.bands_asked = self.positions_asked = 0
         self.bands: dict[str, PriceBand] | None = {}  # by symbol; None: they cannot be read
         self.reference, self.account, self.session = FakeReference(self), FakeAccount(self), FakeSession()
 

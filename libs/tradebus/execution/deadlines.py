@@ -14,6 +14,8 @@ from tradebus.trading.states import OrderState
 # the market has no limit and waits for nothing but a tick.
 EXIT_REPRICE_SECONDS, EXIT_REPLACE_SECONDS = 2, 15
 EXIT_AGAIN_SECONDS_MAX = 60
+# So long the rest of an entry that has filled in part waits for its next fill (SPEC 10).
+REMAINDER_SECONDS = 15
 _AT_ONCE_SECONDS = 5
 # So long, in seconds that pass here, a position may wait for the answer to its stop; then it is left, whatever becomes
 # of the stop. It is seen to have none, and left, at looks a second apart: an exit is on its way within five seconds.
@@ -28,13 +30,18 @@ def deadline_ns(trade: Trade) -> int | None:
     for order in trade.orders:
         if order.state is OrderState.TRIGGER_PENDING and closes(trade, order):
             since_ns = order.updated_ns if order.is_turned else _stopped_ns(trade)
-            dues.append(max(since_ns, trade.pressed_ns) + rests_ns)
+            wait_ns = _pause_ns(trade, order.refusals) if order.refusals else rests_ns
+            dues.append(max(since_ns, trade.pressed_ns) + wait_ns)
+        elif order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is not None and refused_last(trade):
+            dues.append(again_ns(trade))  # it was put back, and is to be turned
         if order.hit_ns is not None and order.state is OrderState.TRIGGER_PENDING:
             dues.append(order.hit_ns + rests_ns)
         if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
             continue
         if order.role is OrderRole.ENTRY:
             dues.append(entered_ns + trade.order_timeout_seconds * NANOSECONDS_PER_SECOND)
+            if trade.entry_quantity:
+                dues.append(remainder_due_ns(trade))
         elif closes(trade, order):
             dues.append(max(order.updated_ns, trade.pressed_ns) + rests_ns)
     if trade.exit_reason is not None and not trade.ended:
@@ -44,23 +51,37 @@ def deadline_ns(trade: Trade) -> int | None:
     return min(dues) if dues else None
 
 
+def remainder_due_ns(trade: Trade) -> int:
+    """When what is left of an entry that has filled in part is given up: so long after its last fill, or since the
+    last of its parts went to the book. Its limit is the worst that may be paid: nothing better could take its place."""
+    entries = [order for order in trade.orders if order.role is OrderRole.ENTRY]
+    heard_ns = max(order.updated_ns for order in entries if order.filled_quantity or not order.ended)
+    return heard_ns + REMAINDER_SECONDS * NANOSECONDS_PER_SECOND
+
+
 def again_ns(trade: Trade) -> int:
     """When the next exit is sent after one that was refused: a second later, and twice as long each time, up to a
     minute. What is refused again and again must not use up the requests that other positions need. Those that price
     protection took back at once, each followed by one on other terms, count as one."""
+    return trade.orders[-1].updated_ns + _pause_ns(trade, 0)
+
+
+def _pause_ns(trade: Trade, more: int) -> int:
+    """After the exits that were refused last, and as many changes `more`."""
     times = rounds(trade, refused_last(trade))
-    times -= max(0, min(times, taken_back(trade), TAKEN_BACK_MAX) - 1)
-    seconds = min(1 << max(times - 1, 0), EXIT_AGAIN_SECONDS_MAX)
-    return trade.orders[-1].updated_ns + seconds * NANOSECONDS_PER_SECOND
+    times += more - max(0, min(times, taken_back(trade), TAKEN_BACK_MAX) - 1)
+    return min(1 << min(max(times - 1, 0), 6), EXIT_AGAIN_SECONDS_MAX) * NANOSECONDS_PER_SECOND
 
 
 def refused_last(trade: Trade) -> list[Order]:
-    """The last exits, where they were refused, but for what lives beside them. None where the broker has taken one that
-    came after them."""
+    """The last exits, where they were refused, the newest first, but for what lives beside them. None where the broker
+    has taken one that came after them, or turned a stop that was put back."""
     exits = [order for order in trade.orders if order.role is OrderRole.EXIT]
     taken_ns = max((one.placed_ns for one in exits if not one.ended and one.state not in _UNANSWERED), default=0)
     refused = list[Order]()
     for order in reversed(trade.orders):
+        if order.role is OrderRole.STOP and not _was_turned(order):
+            continue
         if order.role is not OrderRole.EXIT or (order.ended and not _died_at_once(order)):
             break
         if order.ended and order.placed_ns >= taken_ns:
@@ -79,6 +100,11 @@ def to_send(trade: Trade) -> int:
         if order not in kept or (order.state is OrderState.PENDING and refused_last(trade)):
             return 0
     return uncovered(trade)
+
+
+def _was_turned(stop: Order) -> bool:
+    """Whether the broker made it the exit."""
+    return stop.is_turned and not stop.refusals and stop.state is not OrderState.TRIGGER_PENDING
 
 
 def _died_at_once(order: Order) -> bool:

@@ -135,11 +135,12 @@ def modified(request: Modify, outcome: Outcome) -> Decide:
 
 
 def realign(order_id: str, at_ns: int, *, quantity: int, trigger_paise: int | None) -> Decide:
-    """A stop rests at the broker with another quantity or trigger: it is told again what it is to be."""
+    """A stop rests at the broker with another quantity or trigger: it is told again what it is to be. Where the broker
+    has refused to make it the exit, that is asked again in its time."""
 
     def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
-        wanted = order.is_turned or (trade.exit_reason is None and not order.is_moving)
+        wanted = not order.refusals if order.is_turned else trade.exit_reason is None and not order.is_moving
         if order.state in (OrderState.OPEN, OrderState.TRIGGER_PENDING) and wanted:
             order.moves += 1
             step.requests.append(Modify(order_id, at_ns, quantity, trigger_paise or 0))

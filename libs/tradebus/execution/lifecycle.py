@@ -15,8 +15,10 @@ Invariants (property-tested):
 
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import reports
-from tradebus.execution.governor.ratio import CHANGES_MAX
+from tradebus.execution.deadlines import again_ns, refused_last
+from tradebus.execution.governor.ratio import CHANGES_MAX, may_press
 from tradebus.execution.leaving.exits import continue_exit, request_exit
+from tradebus.execution.leaving.refusals import CHANGE_REFUSALS_MAX, put_stop_back, tell
 from tradebus.execution.leaving.taken_back import TAKEN_BACK_MAX, taken_back
 from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, heard, reach, take_quantity
@@ -59,7 +61,7 @@ def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) 
         _acknowledge(trade, order, step, broker_order_id=report.broker_order_id, at_ns=order.placed_ns)
         if trade.exit_reason is not None and not report.status.final:
             at_ns = max(order.updated_ns, report.as_of_ns)
-            if report.status is BrokerStatus.TRIGGER_PENDING:
+            if report.status is BrokerStatus.TRIGGER_PENDING and not order.refusals:  # else in its time
                 ask_again(trade, order, step, at_ns=at_ns)
             continue_exit(trade, step, at_ns=at_ns)
         elif order.role is OrderRole.ENTRY and not report.status.final:
@@ -166,12 +168,21 @@ def on_modify_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outc
 
 
 def _on_repriced(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, request: Modify) -> None:
-    """Of an exit, or of a stop that was to become one. A stop that may not is cancelled, and an exit follows it."""
+    """Of an exit, or of a stop that was to become one. A stop that may not stays and protects, and is asked again in
+    its time; in the end it is cancelled, and an exit follows it."""
     if outcome.result is Result.ACCEPTED:
+        order.refusals = 0
         heard(order, step, OrderEvent.MODIFIED, request.at_ns)
         if order.state is OrderState.TRIGGER_PENDING:
             heard(order, step, OrderEvent.TRIGGERED, request.at_ns)
     elif outcome.result is Result.REFUSED and order.is_turned:
+        order.refusals += 1
+        if order.refusals == _TOLD_REFUSALS and not refused_last(trade):  # else it was told with those
+            order.reason = outcome.reason
+            tell(trade, order, step, action="the stop stays, and is asked again to be the exit: look at it")
+        tired = order.refusals >= CHANGE_REFUSALS_MAX or not may_press(order)
+        if order.state is OrderState.TRIGGER_PENDING and not tired:
+            return
         order.changes = CHANGES_MAX
         if order.state not in NOT_CANCELLABLE:
             cancel(order, step, at_ns=request.at_ns)
@@ -331,18 +342,23 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
             return
         if trade.exit_reason is None:
             protect(trade, step, at_ns=at_ns)  # one too many was cancelled, and may be needed by now
+        elif order.state is OrderState.REJECTED and refused_last(trade) and at_ns < again_ns(trade):
+            return  # nor may one be put back: the next exit has its time
     elif order.state is OrderState.REJECTED or (not asked and order.broker_order_id is not None):
         # `deadline_ns` asks again, less and less often; asking at once would hammer a broker that refuses. What the
         # exchange takes back is asked at once while there are other terms to try (`leaving.taken_back`).
         rejected = order.state is OrderState.REJECTED
         if trade.live(OrderRole.EXIT) is None:  # else the others are the exit
             reach(trade, step, TradeEvent.EXIT_REJECTED if rejected else TradeEvent.EXIT_CANCELLED)
+        if rejected:
+            put_stop_back(trade, step, at_ns=at_ns)
         if rejected or not trade.at_broker or taken_back(trade) >= TAKEN_BACK_MAX:
             return
     if trade.exit_reason is not None:
         continue_exit(trade, step, at_ns=at_ns)
 
 
+_TOLD_REFUSALS = 2  # in a row: one passes
 _ACCEPTED = {
     OrderRole.ENTRY: TradeEvent.ENTRY_ACCEPTED,
     OrderRole.STOP: TradeEvent.STOP_ANSWERED,

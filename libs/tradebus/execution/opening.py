@@ -193,6 +193,7 @@ def _resize(stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
 def _new_stop(trade: Trade, step: TradeStep, quantity: int, *, at_ns: int) -> None:
     # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
     stands = trade.protection is ProtectionKind.GTT and trade.target_paise is not None
+    stands = stands and trade.exit_reason is None  # what is put back while exits are refused is to become the exit
     limit_paise = stop_limit_paise(
         trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns),
         is_standing=stands,

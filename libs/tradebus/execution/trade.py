@@ -37,6 +37,7 @@ class Order:
     # What another life finds out anew is not kept.
     given_up: bool = False  # a stop whose answer nobody waits for any more
     changes: int = 0  # of an exit's price in this life: how far it reaches
+    refusals: int = 0  # in a row, of the change that makes a stop the exit
     is_moving: bool = False  # a stop that was to move as it trails, and nobody knows yet whether it did
     move_lost: Modify | None = None  # that move, where its answer did not come
     rests_at_paise: int | None = None  # the trigger that the broker has confirmed last

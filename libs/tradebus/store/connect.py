@@ -35,7 +35,7 @@ async def connect_pool(
     async def open_pool() -> asyncpg.Pool:
         return await asyncpg.create_pool(
             database_url,
-            min_size=max(1, pool_size - 2),  # few processes need all that are kept aside
+            min_size=max(1, pool_size - 3),  # few processes need all that are kept aside
             max_size=pool_size,
             # A connection lasts: making one costs more than any statement we run.
             max_inactive_connection_lifetime=0,

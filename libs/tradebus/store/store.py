@@ -108,7 +108,8 @@ class Store:
             StandingConnection, pool, database_url=database_url, retry_seconds=retry_seconds, timers=timers
         )
         # None waits for what another has under way.
-        self._alone, self._each, self._recording = self._standing = (standing(), standing(), standing())
+        self._standing = (standing(), standing(), standing(), standing())
+        self._alone, self._urgent, self._each, self._recording = self._standing
 
     @classmethod
     async def connect(
@@ -127,7 +128,7 @@ class Store:
             database_url,
             namespace=namespace,
             producer=producer,
-            pool_size=pool_size + 3,
+            pool_size=pool_size + 4,
             retry_seconds=retry_seconds,
             idle_seconds=idle_seconds,
             timers=timers,
@@ -200,9 +201,10 @@ class Store:
         self.backlog.arrived(expected, [OutboxRow(row_id, outgoing[event_id]) for row_id, event_id in found])
         return rows
 
-    async def alone(self, statement: str, *arguments: object) -> asyncpg.Record | None:
-        """One statement as a whole transaction that emits nothing. Raises what Postgres raises."""
-        return await self._alone.fetchrow(statement, *arguments)
+    async def alone(self, statement: str, *arguments: object, urgent: bool = False) -> asyncpg.Record | None:
+        """One statement as a whole transaction that emits nothing; an urgent one waits for none that is not. Raises
+        what Postgres raises."""
+        return await (self._urgent if urgent else self._alone).fetchrow(statement, *arguments)
 
     async def each(self, statement: str, rows: Sequence[Sequence[object]]) -> list[asyncpg.Record]:
         """As `alone` for each row of arguments, all in one transaction and round trip; the rows that came back."""

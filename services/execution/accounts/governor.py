@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -63,6 +63,11 @@ class Governor:
         """See `Pacing`."""
         return await self._of(account).admit(ask)
 
+    def hurry(self, account: str) -> None:
+        """See `Pacing`."""
+        if account in self._accounts:
+            self._accounts[account].hurry()
+
     def traded(self, account: str, count: int) -> None:
         """So many trades were made in the account: counted with the next request that leaves."""
         self._of(account).trades += count
@@ -84,11 +89,15 @@ class Governor:
 
 @dataclass(frozen=True, slots=True)
 class _Reported:
-    """How much of what this process alone knows a replacement tells the book."""
+    """What of that which this process alone knows a replacement tells the book."""
 
     trades: int
-    unreported: int
-    stayed: int
+    unreported: Sequence[tuple[int, OrderAsk]]
+    stayed: Sequence[tuple[int, OrderAsk]]
+
+
+class _GaveWay(Exception):
+    """Something more urgent has come: the question is left to itself."""
 
 
 class AccountBudget:
@@ -110,6 +119,12 @@ class AccountBudget:
         self._recent: deque[tuple[int, OrderAsk]] = deque()
         self._alone: OrderBudget | None = None
         self._ask_again_ns = 0
+        self._entry: asyncio.Future[Any] | None = None  # the answer that an entry waits for
+
+    def hurry(self) -> None:
+        """See `Pacing`."""
+        if self._entry is not None:
+            self._entry.cancel()
 
     async def admit(self, ask: OrderAsk) -> Admission:
         """See `Pacing`."""
@@ -117,6 +132,8 @@ class AccountBudget:
             return self._admit_alone(ask)
         try:
             admission = await self._admit_shared(ask)
+        except _GaveWay:
+            return Admission(wait_ns=1)
         except (*PASSING, InvalidInput) as error:
             if self._alone is None:
                 _log.error(
@@ -134,7 +151,7 @@ class AccountBudget:
 
     def why_not_trail(self, ask: OrderAsk, *, changes: int) -> str:
         """See `Governor`."""
-        budget = read_budget(self._last.to_json())
+        budget = self._last.copy()
         budget.trades += self.trades
         return why_not_trail(budget, self._limits, ask, changes=changes, now_ns=self._now_ns())
 
@@ -149,15 +166,19 @@ class AccountBudget:
             admission = budget.take(self._limits, ask, now_ns=now_ns)
             if not admission.admitted:
                 return self._spread(admission) if is_entry and admission.wait_ns else admission
-            reported = _Reported(self.trades, len(self._unreported), len(self._stayed))
+            reported = _Reported(self.trades, tuple(self._unreported), tuple(self._stayed))
             replacing = asyncio.ensure_future(
                 self._budgets.replace(
-                    self._account, budget.to_json(self._limits), version=self._version, decided_ns=now_ns
+                    self._account,
+                    budget.to_json(self._limits),
+                    version=self._version,
+                    decided_ns=now_ns,
+                    urgent=not is_entry,
                 )
             )
             try:
-                kept = await self._answered(replacing)
-            except TimeoutError:
+                kept = await self._answered(replacing, gives_way=is_entry)
+            except (TimeoutError, _GaveWay):
                 replacing.add_done_callback(partial(self._late, reported=reported, ask=ask, at_ns=now_ns))
                 raise
             self._see(kept, sent_ns=sent_ns)
@@ -178,8 +199,10 @@ class AccountBudget:
     def _settle(self, reported: "_Reported") -> None:
         """The book has counted it."""
         self.trades -= reported.trades
-        del self._unreported[: reported.unreported]
-        del self._stayed[: reported.stayed]
+        for known, told in ((self._unreported, reported.unreported), (self._stayed, reported.stayed)):
+            for one in told:
+                if one in known:  # an answer that came late may have told of it as well
+                    known.remove(one)
 
     def _late(self, asking: "asyncio.Future[KeptBudget]", *, reported: "_Reported", ask: OrderAsk, at_ns: int) -> None:
         """An answer nobody waits for any more: what it counted has not left."""
@@ -200,7 +223,7 @@ class AccountBudget:
 
     def _as_of_now(self) -> OrderBudget:
         """The last budget seen, with what this process alone knows."""
-        budget = read_budget(self._last.to_json())
+        budget = self._last.copy()
         for at_ns, ask in self._stayed:
             budget.stayed(self._limits, ask, at_ns=at_ns)
         for monotonic_ns, ask in self._unreported:
@@ -232,13 +255,14 @@ class AccountBudget:
             return self._timers.now_ns()
         return self._timers.monotonic_ns() + self._offset_ns
 
-    async def _answered(self, question: Awaitable[T]) -> T:
-        """The book's answer. Raises TimeoutError where it is too long in coming: it is left to itself then, for a
-        statement that is given up must end before its connection serves anybody else."""
+    async def _answered(self, question: Awaitable[T], *, gives_way: bool = False) -> T:
+        """The book's answer. Raises TimeoutError where it is too long in coming, and _GaveWay where it is an entry's
+        and `hurry` is called: it is left to itself then, for a statement that is given up must end before its
+        connection serves anybody else."""
         asking = asyncio.ensure_future(question)  # itself, where it is one
         try:
             async with deadline(self._timers, _ANSWER_SECONDS):
-                return await asyncio.shield(asking)
+                return await (self._unless_hurried(asking) if gives_way else asyncio.shield(asking))
         except TimeoutError:
             for _ in range(_GRACE_TURNS):  # it was perhaps this process that stood still: the answer lies there
                 await asyncio.sleep(0)
@@ -246,6 +270,19 @@ class AccountBudget:
                     return asking.result()
             asking.add_done_callback(_retrieve)
             raise
+
+    async def _unless_hurried(self, asking: "asyncio.Future[T]") -> T:
+        waiting = asyncio.shield(asking)
+        self._entry, task = waiting, asyncio.current_task()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if not waiting.cancelled() or (task is not None and task.cancelling()):
+                raise  # not (only) `hurry`
+            asking.add_done_callback(_retrieve)
+            raise _GaveWay from None
+        finally:
+            self._entry = None
 
 
 def _share(limit: OrderLimit, *, alone_per_second: int) -> OrderLimit:

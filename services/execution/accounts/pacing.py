@@ -21,12 +21,18 @@ class Pacing(Protocol):
         """Whether this request may leave now; where it may, it counts as one that has left. It does not wait for room:
         the sender asks again, for what is most urgent by then. Does not raise."""
 
+    def hurry(self, account: str) -> None:
+        """Something has come that no entry's question is to hold up: one that is being asked is to be given up."""
+
 
 class PassThrough:
     """Lets everything through."""
 
     async def admit(self, account: str, ask: OrderAsk) -> Admission:
         return ADMITTED
+
+    def hurry(self, account: str) -> None:
+        """Nothing is being asked."""
 
 
 class SurePacing:
@@ -47,6 +53,10 @@ class SurePacing:
             return Admission(wait_ns=AGAIN_NS) if ask.lane is OrderLane.ENTRY else ADMITTED
         self.trouble.problem = None
         return admission
+
+    def hurry(self) -> None:
+        """See `Pacing`."""
+        self._pacing.hurry(self._account)
 
 
 class SenderMetrics:

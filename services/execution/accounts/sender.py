@@ -95,7 +95,8 @@ class Sender:
         """Takes what was committed, in order. Returns at once."""
         now_ns, trade = self._timers.monotonic_ns(), self._roster.alive.get(pos_id)
         for request in requests:
-            self._waiting.put(pos_id, request, trade=trade, since_ns=now_ns)
+            if not self._waiting.put(pos_id, request, trade=trade, since_ns=now_ns):
+                self._pacing.hurry()
         if requests:
             self._is_new = True
             self._changed.set()
@@ -110,11 +111,13 @@ class Sender:
         try:
             while True:
                 self._changed.clear()
+                began_ns = self._timers.monotonic_ns()
                 held_ns = await self._let_out()
                 self._show()
                 if self._aside:
                     held_ns = min(held_ns or AGAIN_NS, AGAIN_NS)
-                if left_ns := self._waiting.unswept_ns(self._timers.monotonic_ns()):
+                if self._waiting.is_unswept_since(began_ns):
+                    left_ns = max(1, self._waiting.unswept_ns(self._timers.monotonic_ns()))
                     held_ns = min(held_ns or left_ns, left_ns)
                 if held_ns:
                     await sleep(self._timers, held_ns / NANOSECONDS_PER_SECOND, unless=self._changed)

@@ -14,6 +14,7 @@ import structlog
 
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.accounts.blocks import AccountBlocks
+from services.execution.accounts.broker_switch import BrokerSwitch
 from services.execution.accounts.reach import AccountReach
 from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
@@ -57,7 +58,8 @@ class Reconciler:
     def __init__(
         self, account: TradingAccount, settings: ExecutionSettings, *, books: Books, keeper: Keeper,
         recovery: TradeRecovery, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
-        spec_of: Callable[[str], Awaitable[SessionSpec]], metrics: ExecutionMetrics, timers: Timers,
+        spec_of: Callable[[str], Awaitable[SessionSpec]], is_killed: Callable[[], bool], metrics: ExecutionMetrics,
+        timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._market_ns, self._timers, self._book = market_ns, timers, books.own
@@ -76,6 +78,7 @@ class Reconciler:
         )
         self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
         self._blocks = AccountBlocks(account, books.standings)
+        self._switch = BrokerSwitch(account, wanted=lambda: settings.kill_at_broker and is_killed(), timers=timers)
         self._telling = Telling(
             account, self._blocks, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
         )
@@ -161,6 +164,7 @@ class Reconciler:
         notes = [note for note in others if note.what not in self._noted]
         self._noted |= {note.what for note in others}
         self._telling.settled(notes)
+        self._telling.settled(await self._switch.look(book))
         await self._telling.tell(
             len(ours), disputed, open_questions=self._recurrence.open_questions, is_known=self._positions.is_known
         )

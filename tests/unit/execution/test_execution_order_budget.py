@@ -30,15 +30,16 @@ class HangingBudgets:
 
     def __init__(self, budgets, timers: SimulatedTimers) -> None:
         self._budgets, self._timers, self._answers = budgets, timers, asyncio.Event()
-        self.hangs, self.pause_ns = False, 0
+        self.hangs, self.pause_ns, self.lets_urgent_pass = False, 0, False
 
     async def read(self, account):
         await self._hang()
         return await self._budgets.read(account)
 
-    async def replace(self, account, body, *, version, decided_ns):
-        kept = await self._budgets.replace(account, body, version=version, decided_ns=decided_ns)
-        await self._hang()
+    async def replace(self, account, body, *, version, decided_ns, urgent=False):
+        kept = await self._budgets.replace(account, body, version=version, decided_ns=decided_ns, urgent=urgent)
+        if not (urgent and self.lets_urgent_pass):
+            await self._hang()
         self._timers.advance(self._timers.now_ns() + self.pause_ns)
         self.pause_ns = 0
         return kept
@@ -218,3 +219,25 @@ async def test_trades_and_far_orders_of_all_processes_make_the_ratio():
 @pytest.mark.parametrize("broker", ADAPTERS)
 def test_every_broker_that_can_be_opened_has_limits(broker):
     assert {one.scope for one in limits_of(broker)} == {"account", "segment"}
+
+
+async def test_an_exit_does_not_wait_for_the_answer_to_an_entry_that_the_book_is_slow_to_give():
+    account = Account()
+    lone = account.governor()
+    assert (await lone.admit(ACCOUNT, EXIT)).admitted
+    account.budgets.hangs = account.budgets.lets_urgent_pass = True
+    asking = asyncio.create_task(lone.admit(ACCOUNT, ENTRY))
+    await passes(account.timers, 0.0)
+    assert not asking.done()
+    lone.hurry(ACCOUNT)
+    assert (await asking).wait_ns == 1, "it is asked for again, behind what has come"
+    assert (await lone.admit(ACCOUNT, EXIT)).admitted
+    account.budgets.answer()
+    await passes(account.timers, 0.0)
+    budget = read_budget((await account.budgets.read(ACCOUNT)).body)
+    assert len(budget.moments) == 3, "the book has the entry until it hears that it has not left"
+    assert (await lone.admit(ACCOUNT, EXIT)).admitted
+    budget = read_budget((await account.budgets.read(ACCOUNT)).body)
+    assert len(budget.moments) == 3, "three exits: the entry is taken back"
+    lone.hurry(ACCOUNT)
+    assert (await lone.admit(ACCOUNT, ENTRY)).admitted, "nobody was being asked"

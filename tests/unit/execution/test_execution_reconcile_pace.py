@@ -45,13 +45,15 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
         bands=SimpleNamespace(run=lambda wanted: asyncio.Event().wait()),
     )  # fmt: skip
     unused: Any = nothing
-    settings: Any = SimpleNamespace(reconcile_seconds=5.0, broker_lost_seconds=120.0, degraded_looks_max=24)
+    settings: Any = SimpleNamespace(
+        reconcile_seconds=5.0, broker_lost_seconds=120.0, degraded_looks_max=24, kill_at_broker=False
+    )
     books: Any = SimpleNamespace(
         own=book, book=nothing, standings=MemoryStandings(MemoryBook(MemoryDatabase(), producer="test-1"))
     )
     reconciler = Reconciler(
         account, settings, books=books, keeper=unused, recovery=unused, outbox=unused, clock=timers,
-        market_ns=lambda: 0, spec_of=unused, metrics=unused, timers=timers,
+        market_ns=lambda: 0, spec_of=unused, is_killed=lambda: False, metrics=unused, timers=timers,
     )  # fmt: skip
     running = asyncio.create_task(reconciler.run(stop))
     await passes(timers, 0)

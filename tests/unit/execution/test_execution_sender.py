@@ -36,10 +36,15 @@ class Counting:
     def __init__(self, timers: SimulatedTimers, *limits: OrderLimit) -> None:
         self._timers, self._limits, self._budget = timers, limits, OrderBudget()
         self.asked = list[str]()
+        self.hurried = 0
 
     async def admit(self, account: str, ask: OrderAsk) -> Admission:
         self.asked.append(ask.lane.name)
         return self._budget.take(self._limits, ask, now_ns=self._timers.now_ns()) if self._limits else ADMITTED
+
+    def hurry(self, account: str) -> None:
+        """It answers at once."""
+        self.hurried += 1
 
 
 class Desk:
@@ -97,8 +102,10 @@ async def test_entries_queue_at_their_share_and_an_exit_passes_them_at_once():
         desk.entry(f"e{number}")
     await passes(desk.timers, 0.1)
     assert desk.sent == ["e0", "e1", "e2", "e3", "e4"]
+    assert desk.pacing.hurried == 0
     for number in range(4):
         desk.exit(f"x{number}")
+    assert desk.pacing.hurried == 4, "no exit waits for what an entry is told"
     await passes(desk.timers, 0.0)
     assert desk.sent[5:] == ["x0", "x1", "x2", "x3"], "no time has passed"
     await passes(desk.timers, 1.1)

@@ -12,6 +12,7 @@ from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.contracts.signals import Side
 from tradebus.execution import decisions, lifecycle
 from tradebus.execution.decisions import change_of
+from tradebus.execution.governor.ratio import CHANGES_MAX
 from tradebus.execution.leaving import exits
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.execution.opening import open_trade
@@ -98,8 +99,9 @@ def test_an_earlier_life_s_change_that_never_left_is_asked_by_the_next():
     assert [(type(one), one.order_id) for one in step.requests] == [(Modify, stop.order_id)]
 
 
-def test_a_stop_that_may_not_become_the_exit_is_cancelled_and_an_exit_follows():
+def test_a_stop_that_was_changed_as_often_as_may_be_is_cancelled_and_an_exit_follows():
     trade, stop = held()
+    stop.moves = CHANGES_MAX - 1  # this is the last one
     [request] = asked_to_leave(trade)
     step = TradeStep()
     lifecycle.on_modify_outcome(trade, stop, step, REFUSED, request)

@@ -11,7 +11,7 @@ Invariants (property-tested):
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tradebus.execution.governor.limits import DAY_SECONDS, OrderLane, OrderLimit
 from tradebus.kernel.errors import InvalidInput
@@ -125,6 +125,11 @@ class OrderBudget:
             oldest = _part(limit.seconds, now_ns) - _kept_parts(limit.seconds)
             return sum(count for part, count in self.counts.get(limit.seconds, {}).items() if part > oldest)
         return sum(at_ns > now_ns - _SECOND_NS for at_ns, _ in self._of(limit, segment))
+
+    def copy(self) -> "OrderBudget":
+        """One that may be decided on."""
+        counts = {seconds: dict(parts) for seconds, parts in self.counts.items()}
+        return replace(self, moments=list(self.moments), counts=counts)
 
     def to_json(self, limits: Sequence[OrderLimit] = ()) -> str:
         """As `read_budget` takes it; with the account's caps, for whoever shows it (`standing`)."""

@@ -44,8 +44,8 @@ class WaitingRequests:
     def __len__(self) -> int:
         return len(self.entries) + len(self.others)
 
-    def put(self, pos_id: str, request: Request, *, trade: Trade | None, since_ns: int) -> None:
-        """`trade` is the position's, None for one that is not at hand."""
+    def put(self, pos_id: str, request: Request, *, trade: Trade | None, since_ns: int) -> bool:
+        """Whether it went to the entries. `trade` is the position's, None for one that is not at hand."""
         self._number += 1
         one = WaitingRequest(self._number, pos_id, request, since_ns)
         self._positions[pos_id] += 1
@@ -57,6 +57,7 @@ class WaitingRequests:
         else:
             self.others[one.number] = one
             self._swept_ns = None  # a word that ends entries too may have brought it
+        return is_entry
 
     def drop(self, one: WaitingRequest) -> None:
         """It has left, or never will."""
@@ -83,3 +84,7 @@ class WaitingRequests:
     def swept(self, now_ns: int) -> None:
         """All entries were looked at."""
         self._swept_ns = now_ns
+
+    def is_unswept_since(self, since_ns: int) -> bool:
+        """Whether entries wait that were not all looked at from then on."""
+        return bool(self.entries) and (self._swept_ns is None or self._swept_ns < since_ns)

@@ -10,6 +10,7 @@ and never outside the exchange's price protection.
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution import reports
 from tradebus.execution.deadlines import (
+    REMAINDER_SECONDS,
     again_ns,
     closes,
     deadline_ns,
@@ -17,12 +18,14 @@ from tradebus.execution.deadlines import (
     is_exit_unanswered,
     is_unanswered,
     refused_last,
+    remainder_due_ns,
     to_send,
 )
 from tradebus.execution.governor.ratio import may_press
 from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
-from tradebus.execution.leaving.taken_back import edge_paise_now, exit_terms_now
+from tradebus.execution.leaving.refusals import leaving_terms, waits_refused
+from tradebus.execution.leaving.taken_back import edge_paise_now
 from tradebus.execution.leaving.turning import ask_again, turn_stops
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, reach
 from tradebus.execution.opening import new_order
@@ -48,7 +51,7 @@ def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> 
     if not is_unanswered(order) or trade.open_quantity == 0:
         return
     order.given_up = True
-    if trade.orders[-1].role is OrderRole.EXIT and at_ns < again_ns(trade):
+    if (trade.orders[-1].role is OrderRole.EXIT or refused_last(trade)) and at_ns < again_ns(trade):
         return
     if trade.exit_reason is None:
         request_exit(trade, step, reason="stop_unanswered", at_ns=at_ns)
@@ -67,9 +70,10 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """
     waiting = missing = False
     filling = trade.open_quantity > 0 and (trade.live(OrderRole.ENTRY) is not None or is_exit_unanswered(trade))
-    if not filling:
+    put_back = waits_refused(trade) if at_ns < again_ns(trade) else []
+    if not filling and not put_back:
         turn_stops(trade, step, at_ns=at_ns)
-    kept = fitting(trade)
+    kept = [*fitting(trade), *put_back]
     for order in trade.orders:
         if order.ended:
             continue
@@ -127,8 +131,10 @@ def on_deadline(trade: Trade, step: TradeStep, *, now_ns: int, missed: bool = Fa
     elif hit is not None:
         _leave_hit(trade, hit, step, at_ns=due)
     elif entries:
+        is_rest = trade.entry_quantity > 0 and remainder_due_ns(trade) <= due
+        seconds = REMAINDER_SECONDS if is_rest else trade.order_timeout_seconds
         for entry in entries:
-            reports.timed_out(trade, entry, step, due, timeout_seconds=trade.order_timeout_seconds)
+            reports.timed_out(trade, entry, step, due, timeout_seconds=seconds)
             cancel(entry, step, at_ns=due)
     else:
         continue_exit(trade, step, at_ns=due)
@@ -190,7 +196,7 @@ def _send_exits(trade: Trade, step: TradeStep, left: int, *, at_ns: int, alone: 
     transaction = trade.exit_transaction if left > 0 else trade.entry_transaction
     order_type, price_paise = OrderType.MARKET, None
     if trade.at_broker:
-        order_type, price_paise = exit_terms_now(trade, transaction=transaction, at_ns=at_ns)
+        order_type, price_paise = leaving_terms(trade, transaction=transaction, at_ns=at_ns)
     parts = slices(abs(left), lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity)
     reach(trade, step, TradeEvent.EXIT_REQUESTED)
     for quantity in parts[:1] if alone else parts:

@@ -1,7 +1,7 @@
 """A stop that rests becomes the exit, by one change of the same order. It protects until it is the way out.
 
     a stop rests ─► turned: no trigger, at the market ─► answered? asked again until it is ─► fills, or is priced anew
-                       └─ refused ─► cancelled, and an exit of its own follows
+                       └─ refused ─► it stays, and is asked again in its time (`leaving.refusals`)
 
 Two orders, the stop's cancellation and the exit, leave the position bare for as long as the exit's answer stays away.
 A change may be asked for as often as need be: it makes no second order.
@@ -14,7 +14,7 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.execution.deadlines import is_unanswered
 from tradebus.execution.governor.ratio import may_press
 from tradebus.execution.leaving.covering import rest_of
-from tradebus.execution.leaving.taken_back import exit_terms_now
+from tradebus.execution.leaving.refusals import leaving_terms
 from tradebus.execution.step import Modify, TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.trading.states import OrderState
@@ -45,19 +45,23 @@ def turn_stops(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
 def ask_again(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> None:
     """A stop that was turned is known to wait for its trigger still: its change was lost, or undone by an older one."""
     if order.is_turned and order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is not None:
+        if order.refusals:
+            order.order_type, order.price_paise = leaving_terms(
+                trade, transaction=order.transaction, at_ns=at_ns, turned=order
+            )
         order.moves += 1
         step.requests.append(Modify(order.order_id, at_ns, order.quantity, previous_trigger_paise=trade.stop_paise))
 
 
 def _may_turn(stop: Order) -> bool:
-    """Whose change was refused once is not asked again: it is cancelled. A broker's own trigger can be nothing else."""
+    """What was changed as often as may be is cancelled instead. A broker's own trigger can be nothing else."""
     return not (stop.is_turned or stop.is_standing) and stop.state in _RESTS and may_press(stop)
 
 
 def _turn(trade: Trade, stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
     previous, before_paise = stop.quantity, stop.trigger_paise or 0
     stop.quantity, stop.hit_ns = quantity, None
-    stop.order_type, stop.price_paise = exit_terms_now(trade, transaction=stop.transaction, at_ns=at_ns)
+    stop.order_type, stop.price_paise = leaving_terms(trade, transaction=stop.transaction, at_ns=at_ns)
     stop.trigger_paise = None
     stop.moves += 1
     trade.pressed_ns = max(trade.pressed_ns, at_ns)

@@ -36,10 +36,12 @@ class OrderBudgetBook(Protocol):
 
     async def read(self, account: str) -> KeptBudget: ...
 
-    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
+    async def replace(
+        self, account: str, body: str, *, version: int, decided_ns: int, urgent: bool = False
+    ) -> KeptBudget:
         """Puts it in the place of `version` and says what stands then. Nothing happens where that is not the last
         version, or `decided_ns` is not within DECIDED_WITHIN_NS of the book's time: then it says what stands, or stood
-        a moment ago."""
+        a moment ago. An `urgent` one waits for no other of this process that is not."""
 
 
 class PostgresOrderBudgets:
@@ -53,8 +55,12 @@ class PostgresOrderBudgets:
         assert row is not None  # it is joined to what was asked
         return KeptBudget(row["body"], row["version"], row["now_ns"])
 
-    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
-        row = await self._store.alone(_SQL["replace"], account, body, version, decided_ns, DECIDED_WITHIN_NS)
+    async def replace(
+        self, account: str, body: str, *, version: int, decided_ns: int, urgent: bool = False
+    ) -> KeptBudget:
+        row = await self._store.alone(
+            _SQL["replace"], account, body, version, decided_ns, DECIDED_WITHIN_NS, urgent=urgent
+        )  # fmt: skip
         assert row is not None  # one of its two halves is
         return KeptBudget(row["body"], row["version"], row["now_ns"], row["replaced"])
 
@@ -70,7 +76,9 @@ class MemoryOrderBudgets:
         body, version = self._book.database.table(_TABLE).get(account, (None, 0))
         return KeptBudget(body, version, self._clock.now_ns())
 
-    async def replace(self, account: str, body: str, *, version: int, decided_ns: int) -> KeptBudget:
+    async def replace(
+        self, account: str, body: str, *, version: int, decided_ns: int, urgent: bool = False
+    ) -> KeptBudget:
         now_ns = self._clock.now_ns()
         async with self._book.begin() as transaction:
             await transaction.lock(f"{_TABLE} {account}")

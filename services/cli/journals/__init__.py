@@ -1,1 +1,0 @@
-"""The journals of a book as files: `tradebus export`."""
