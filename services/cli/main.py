@@ -27,6 +27,7 @@ _COMMANDS = (
     "tail",
     "kill",
     "proof.audit",
+    "proof.export",
     "proof.preflight",
     "broker",
     "sandbox",

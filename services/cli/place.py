@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from services.cli.stack.rundir import RunState, alive_runs
+from services.cli.stack.rundir import RunState, alive_runs, read_run, runs_folder
 from tradebus.kernel.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -171,3 +171,17 @@ def find_gateway(stack: str | None, *, url: str | None, token_file: Path | None)
         return GatewayClient(url, read_token(token_file or state_dir() / TOKEN_FILE))
     run = find_run(stack)
     return GatewayClient(run.gateway_url, read_token(token_file or Path(run.token_file)))
+
+
+def book_of(stack: str | None, namespace: str | None) -> tuple[str, Path]:
+    """The namespace, and the state folder of whoever trades in it: a stack's may be its run's own. Raises Unavailable
+    for a stack that does not run."""
+    root = state_dir()
+    if namespace is None and (stack is not None or alive_runs(root)):
+        standing = find_run(stack)
+        return standing.namespace, Path(standing.state_dir)
+    folders = runs_folder(root).iterdir() if runs_folder(root).is_dir() else ()
+    known = {run.namespace: run for folder in folders if (run := read_run(folder)) is not None}
+    last = read_run(runs_folder(root) / "default")
+    chosen = namespace if namespace is not None else last.namespace if last is not None else ""
+    return chosen, Path(known[chosen].state_dir) if chosen in known else root

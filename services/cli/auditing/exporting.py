@@ -6,16 +6,15 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TextIO
 
 from services.cli.auditing.opening import opened_audit
+from services.cli.journals.moments import window_ns
 from services.cli.output import say
 from tradebus.audit.chain import AuditRow
 from tradebus.audit.exchange import BrokerExchange, ist_text
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.time import IST, datetime_to_ns, ist_to_ns
 
 _PAGE = 2_000
 FORMATS = ("jsonl", "csv")
@@ -26,9 +25,7 @@ async def run_export(
     namespace: str | None,
 ) -> None:  # fmt: skip
     """Writes to `out`, or to stdout. `to_text` is included where it is a day. Raises InvalidInput."""
-    begin, end = _instant(from_text, option="--from", ends=False), _instant(to_text, option="--to", ends=True)
-    if begin >= end:
-        raise InvalidInput(f"--from {from_text} is not before --to {to_text}")
+    begin, end = (ist_text(moment_ns) for moment_ns in window_ns(from_text, to_text))
     if form not in FORMATS:
         raise InvalidInput(f"--format {form!r}: write one of {', '.join(FORMATS)}")
     count = 0
@@ -68,17 +65,3 @@ def _fields(row: AuditRow) -> dict[str, object]:
 def _plain(value: object) -> object:
     """A text that a spreadsheet would take for a formula is made one it shows."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
-
-
-def _instant(text: str, *, option: str, ends: bool) -> str:
-    """As the audit writes times; a day that `ends` something is the midnight after it."""
-    try:
-        if len(text) == len("2026-12-01"):
-            day = date.fromisoformat(text) + timedelta(days=ends)
-            return ist_text(ist_to_ns(day, time()))
-        moment = datetime.fromisoformat(text)
-        return ist_text(datetime_to_ns(moment if moment.tzinfo else moment.replace(tzinfo=IST)))
-    except ValueError:
-        raise InvalidInput(
-            f"{option} {text[:40]!r}: write a day (2026-12-01) or an Indian time (2026-12-01T09:15)"
-        ) from None

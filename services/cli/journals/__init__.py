@@ -1,0 +1,1 @@
+"""The journals of a book as files: `tradebus export`."""
