@@ -6,6 +6,7 @@ terms      one contract's terms, its hours lots       lots, freezes, ticks      
 
 from tradebus.calendar.expiries import front_month_expiry, monthly_expiry, nearest_expiry, weekly_expiry
 from tradebus.calendar.legality import (
+    AUCTION_PHASES,
     Legality,
     ProposedOrder,
     market_protection_required,
@@ -44,6 +45,7 @@ from tradebus.calendar.terms import (
 )
 
 __all__ = [
+    "AUCTION_PHASES",
     "RANGE_RESET_PCT",
     "Contract",
     "Legality",

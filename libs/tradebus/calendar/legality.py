@@ -9,7 +9,8 @@ The rules are asked in the order of the table and the first that refuses decides
     outside_session      before the first phase, after the last, or in the break of a two-window session
     order_entry_pause    phases in which nothing is accepted: reference price, matching
     pre_open             orders of types that gather before the open; we open no position there
-    closing_auction      the same after continuous trading; stops never
+    closing_auction      the same after continuous trading; stops never, nor IOC orders and disclosed quantities
+    auction_band         a price outside the closing auction's band around its reference price
     post_close           the session at the closing price: nothing is entered in it
     market_protection    2026-04-01: MARKET and SL-M orders from an API need market protection
     option_stop_market   2021-09-27: no SL-M orders in options: their stop is an SL order with a limit
@@ -37,6 +38,7 @@ from tradebus.kernel.time import ist_date, ist_time
 
 _PRICED = (OrderType.LIMIT, OrderType.SL)
 _TRIGGERED = (OrderType.SL, OrderType.SL_M)
+AUCTION_PHASES = (Phase.AUCTION, Phase.AUCTION_LIMIT)  # in which orders gather for the close
 _PRE_OPEN = (Phase.PRE_OPEN, Phase.PRE_OPEN_LIMIT)
 
 
@@ -53,8 +55,9 @@ class Legality:
 class ProposedOrder:
     """An order before it leaves. Prices in paise, quantity in units, None where the type has none.
 
-    `has_protection` says whether a MARKET or SL-M order carries market protection. `reference_paise` is the average
-    price an option's price protection would be measured from, where one is known; a stop's is its trigger.
+    `has_protection` says whether a MARKET or SL-M order carries market protection. `reference_paise` is the price that
+    bands are measured from, where one is known: an option's average price for its protection, whose stop's is its
+    trigger; the reference price of a stock's closing auction.
     """
 
     role: OrderRole
@@ -65,6 +68,8 @@ class ProposedOrder:
     trigger_paise: int | None = None
     has_protection: bool = False
     reference_paise: int | None = None
+    is_ioc: bool = False
+    disclosed_quantity: int = 0
 
 
 _LEGAL = Legality(True, "all_passed", "")
@@ -120,7 +125,23 @@ def _outside(contract: Contract, session: TradingSession, order: ProposedOrder, 
     if order.role is not OrderRole.EXIT or order.order_type not in window.order_types:
         rule = "pre_open" if window.phase in _PRE_OPEN else "closing_auction"
         return _refused(rule, f"a {order.role} {order.order_type} order is not for this phase ({window.phase})")
-    return None
+    return _auction_refusal(contract, session, order) if window.phase in AUCTION_PHASES else None
+
+
+def _auction_refusal(contract: Contract, session: TradingSession, order: ProposedOrder) -> Legality | None:
+    if order.is_ioc or order.disclosed_quantity:
+        what = "an IOC order" if order.is_ioc else "a disclosed quantity"
+        return _refused("closing_auction", f"{what} is not for the closing auction")
+    reference, price, percent = order.reference_paise, order.price_paise, session.auction_band_pct
+    if reference is None or price is None or percent is None or order.order_type not in _PRICED:
+        return None
+    if abs(price - reference) * 100 <= reference * percent:
+        return None
+    detail = (
+        f"price {price / 100:.2f} of {contract.symbol} is more than {percent:g} % from the closing auction's "
+        f"reference price of {reference / 100:.2f}"
+    )
+    return _refused("auction_band", detail)
 
 
 def _clock(ts_ns: int) -> str:

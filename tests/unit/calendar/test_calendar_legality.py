@@ -103,6 +103,29 @@ def test_only_an_exit_may_enter_the_closing_auction_and_never_as_a_stop() -> Non
     assert ask(at, role=STOP, order_type=SL).rule == "closing_auction"
 
 
+@pytest.mark.parametrize(
+    ("asked", "rule"),
+    [
+        ({"price_paise": 10_300}, "all_passed"),
+        ({"price_paise": 9_700}, "all_passed"),
+        ({"price_paise": 10_305}, "auction_band"),
+        ({"price_paise": 20_000}, "auction_band"),
+        ({"price_paise": 20_000, "reference_paise": None}, "all_passed"),  # nobody knows it: the exchange says
+        ({"is_ioc": True}, "closing_auction"),
+        ({"disclosed_quantity": 7}, "closing_auction"),
+    ],
+)
+@pytest.mark.parametrize("moment", ["2026-08-03T15:21:00", "2026-12-07T15:33:00", "2026-12-07T15:37:00"])
+def test_the_closing_auction_has_a_band_and_takes_no_ioc_and_no_disclosed_quantity(
+    asked: dict[str, Any], rule: str, moment: str
+) -> None:
+    order = proposed(role=EXIT, **{"price_paise": 10_000, "reference_paise": 10_000, **asked})
+    at = datetime.fromisoformat(moment)
+    assert order_legal(contract(), order, ts_ns=ist_to_ns(at.date(), at.time())).rule == rule
+    before = ist_to_ns(at.date(), time(15))
+    assert order_legal(contract(), order, ts_ns=before).allowed
+
+
 @pytest.mark.parametrize("order_type", [MARKET, SL_M])
 def test_market_orders_need_protection_from_april_2026(order_type: OrderType) -> None:
     assert ask("2026-03-30T10:00:00", order_type=order_type).allowed

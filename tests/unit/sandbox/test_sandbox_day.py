@@ -143,6 +143,14 @@ def test_the_closing_auction_pauses_takes_orders_and_trades_them_at_the_close():
     with pytest.raises(Refusal) as raised:
         place(exchange, "A", infy, SELL, 1, order_type=SL, trigger_paise=close - 100, price_paise=close - 100)
     assert raised.value.why is Why.NOT_ALLOWED
+    for asked, why in (
+        ({"price_paise": 2 * close}, Why.PRICE_BAND),
+        ({"price_paise": close, "validity": Validity.IOC}, Why.NOT_ALLOWED),
+        ({"price_paise": close, "disclosed_quantity": 1}, Why.NOT_ALLOWED),
+    ):
+        with pytest.raises(Refusal) as raised:
+            place(exchange, "A", infy, SELL, 1, **asked)
+        assert raised.value.why is why
     go(exchange, "2026-11-25T15:35:00")
     assert exchange.order("A", taken.order_id).average_price_paise == close
     assert exchange.order("A", far.order_id).status is SandboxStatus.CANCELLED

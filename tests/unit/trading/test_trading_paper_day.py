@@ -73,6 +73,20 @@ def test_the_tick_that_opens_the_auction_does_not_trigger_a_stop() -> None:
     assert (found.status, found.fills) == (BrokerStatus.CANCELLED, ())
 
 
+@pytest.mark.parametrize(
+    ("day", "clock"), [(date(2026, 8, 3), "15:21"), (DECEMBER, "15:33"), (FEBRUARY, "15:37")], ids=str
+)
+def test_an_exit_that_the_auction_would_take_is_refused_where_none_is_held(day, clock) -> None:
+    leave = OrderRequest(
+        account="a", tag="t", instrument=1, symbol="X", transaction=SELL, order_type=OrderType.LIMIT, quantity=1,
+        lot_size=1, tick_size_paise=5, at_ns=ist_to_ns(day, time.fromisoformat(clock)), price_paise=10_000,
+        role=OrderRole.EXIT, contract=STOCK,
+    )  # fmt: skip
+    placed = PaperExchange().place(leave, AT_ONCE)
+    assert placed.result is Result.REFUSED
+    assert "paper holds none" in placed.reason
+
+
 def test_what_rests_goes_on_into_the_auction_from_february_2027_where_it_is_near_the_price() -> None:
     assert Market(DECEMBER, STOCK, SELL, price=10_100).passes("15:30").status is BrokerStatus.CANCELLED
     near, far = Market(FEBRUARY, STOCK, SELL, price=10_100), Market(FEBRUARY, STOCK, SELL, price=10_400)

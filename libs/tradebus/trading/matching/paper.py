@@ -19,13 +19,14 @@ effect, after it is final, or outside the tick's price by more than the slippage
 
 from dataclasses import dataclass, replace
 
-from tradebus.calendar import order_legal
+from tradebus.calendar import AUCTION_PHASES, order_legal, session_of
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.kernel import rng
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.money import round_down_to_lot
+from tradebus.kernel.time import ist_date
 from tradebus.trading.matching.day_rules import (
     AUCTION_BEGINS,
     NO_RULES,
@@ -102,7 +103,7 @@ def accept(request: OrderRequest, settings: PaperSettings) -> PaperOrder:
 
 def refusal(request: OrderRequest) -> str | None:
     """Why the exchange would not take the request, None where it would: the dated rules of its contract, at the event
-    time of the request."""
+    time of the request. No ticks are traded in the closing auction, and nothing is filled without one."""
     if request.contract is None:
         return f"{request.symbol}: the order names no contract, so that no rule can be asked"
     if request.order_type is OrderType.GTT and request.target_paise is None:
@@ -111,7 +112,12 @@ def refusal(request: OrderRequest) -> str | None:
         found = order_legal(request.contract, request.proposed(), ts_ns=request.at_ns)
     except InvalidInput as error:
         return str(error)
-    return None if found.allowed else f"{found.rule}: {found.detail}"
+    if not found.allowed:
+        return f"{found.rule}: {found.detail}"
+    session = session_of(request.contract, ist_date(request.at_ns))
+    if session is not None and session.phase_at(request.at_ns) in AUCTION_PHASES:
+        return "closing_auction: paper holds none, the order would rest without ever being filled"
+    return None
 
 
 def request_cancel(order: PaperOrder, *, at_ns: int) -> PaperOrder:

@@ -33,15 +33,19 @@ class Checks:
         if session_ends and now_ns >= session_ends:
             raise Refusal(Why.UNKNOWN_INSTRUMENT, f"{instrument.symbol} has expired")
         if not asked.after_market:
-            check_legal(asked, instrument, now_ns)
+            self.check_rules(asked, instrument, now_ns)
             return
         try:
-            check_legal(replace(asked, market_protection_pct=-1), instrument, now_ns)
+            self.check_rules(replace(asked, market_protection_pct=-1), instrument, now_ns)
         except Refusal as refusal:
             if refusal.why is Why.MARKET_CLOSED:
                 return
             raise
         raise Refusal(Why.NOT_ALLOWED, "after-market orders are taken only while the market is closed")
+
+    def check_rules(self, asked: NewOrder, instrument: SandboxInstrument, now_ns: int) -> None:
+        """The dated rules, by the market as it stands. Raises Refusal."""
+        check_legal(asked, instrument, now_ns, last_paise=self._market.last_paise(instrument.index))
 
     def rejection(
         self,

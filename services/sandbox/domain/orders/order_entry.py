@@ -15,7 +15,6 @@ from services.sandbox.domain.orders.order import STOP_TYPES, WorkingOrder
 from services.sandbox.domain.orders.rules import (
     MODIFICATIONS_MAX,
     at_market,
-    check_legal,
     check_values,
 )
 from services.sandbox.ports import (
@@ -87,7 +86,8 @@ class OrderEntry:
         wanted = _changed_request(order.request, change)
         check_values(wanted, instrument, now_ns)
         if order.status is not SandboxStatus.AFTER_MARKET:
-            check_legal(replace(wanted, market_protection_pct=wanted.market_protection_pct or -1), instrument, now_ns)
+            protected = replace(wanted, market_protection_pct=wanted.market_protection_pct or -1)
+            self._checks.check_rules(protected, instrument, now_ns)
         if wanted.quantity <= order.filled_quantity:
             text = f"quantity {wanted.quantity} is not above what has traded already, {order.filled_quantity}"
             raise Refusal(Why.BAD_VALUE, text)

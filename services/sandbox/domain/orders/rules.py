@@ -4,6 +4,8 @@ A refusal is the answer to the request (`Refusal`); what the exchange's risk che
 holdings, band, freeze) becomes a REJECTED order in the book.
 """
 
+from dataclasses import replace
+
 from services.sandbox.domain.instruments.shape import contract_of
 from services.sandbox.domain.orders.order import STOP_TYPES
 from services.sandbox.ports import NewOrder, Refusal, SandboxInstrument, Validity, Why
@@ -25,6 +27,7 @@ _LEGALITY = {
     "contract_expired": Why.UNKNOWN_INSTRUMENT,
     "pre_open": Why.NOT_ALLOWED,
     "closing_auction": Why.NOT_ALLOWED,
+    "auction_band": Why.PRICE_BAND,
     "market_protection": Why.MARKET_PROTECTION,
     "option_stop_market": Why.NOT_ALLOWED,
     "quantity": Why.BAD_VALUE,
@@ -71,6 +74,8 @@ def _proposed(order: NewOrder, *, protected: bool) -> ProposedOrder:
         price_paise=order.price_paise or None,
         trigger_paise=order.trigger_paise or None,
         has_protection=protected,
+        is_ioc=order.validity is Validity.IOC,
+        disclosed_quantity=order.disclosed_quantity,
     )
 
 
@@ -88,10 +93,12 @@ def _check_product(order: NewOrder, instrument: SandboxInstrument) -> None:
         raise Refusal(Why.NOT_ALLOWED, f"{instrument.symbol} is a share: it has no carry-forward product")
 
 
-def check_legal(order: NewOrder, instrument: SandboxInstrument, now_ns: int) -> None:
-    """The dated rules of the calendar at this instant. Raises Refusal."""
+def check_legal(order: NewOrder, instrument: SandboxInstrument, now_ns: int, *, last_paise: int) -> None:
+    """The dated rules of the calendar at this instant; the last price is what a closing auction goes by. Raises
+    Refusal."""
     proposed = _proposed(order, protected=order.market_protection_pct != 0)
-    found = time_legal(contract_of(instrument), proposed, ts_ns=now_ns)
+    at_auction = replace(proposed, reference_paise=last_paise or None)
+    found = time_legal(contract_of(instrument), at_auction, ts_ns=now_ns)
     found = found or values_legal(contract_of(instrument), proposed, day=ist_date(now_ns))
     if found is not None and found.rule not in _REJECTS:
         raise Refusal(_LEGALITY.get(found.rule, Why.MARKET_CLOSED), found.detail)
