@@ -177,6 +177,7 @@ class MemoryOwnBook:
         self._book, self._sessions = book, sessions_book(book)
 
     async def orders(self, tags: Sequence[str], sessions: Sequence[str]) -> list[OwnOrder]:
+        wanted = frozenset(tags)
         found = [
             OwnOrder(
                 pos_id=trade.pos_id, order_id=order.order_id, session_id=trade.session_id, tag=order.tag,
@@ -185,7 +186,7 @@ class MemoryOwnBook:
                 owner=trade.owner,
             )
             for trade in self._trades() for order in trade.orders
-            if order.tag in tags or (trade.session_id in sessions and not order.ended)
+            if order.tag in wanted or (trade.session_id in sessions and not order.ended)
         ]  # fmt: skip
         return sorted(found, key=lambda one: one.order_id)
 

@@ -7,7 +7,7 @@ A restart is a new subscription of the same group and consumer: it finds what th
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from typing import TypeVar
 
@@ -54,7 +54,7 @@ class MemoryBus:
         self._order = 0
         self._dead: dict[str, deque[DeadLetter]] = {}
         self._listeners: dict[str, list[MemoryListener]] = {}
-        self._waiting: dict[asyncio.Future[None], None] = {}
+        self._waiting: dict[asyncio.Future[None], frozenset[str] | None] = {}
         self._closed = False
         # What each consumer of each group was about to handle: stream, entry id, in how many lives.
         self.in_hand: dict[tuple[str, str], tuple[str, str, int]] = {}
@@ -81,7 +81,7 @@ class MemoryBus:
         for one in outgoing:
             self._append(one)
         act()
-        self.wake()
+        self.wake({one.stream for one in outgoing})
 
     def _append(self, outgoing: Outgoing, origin: Origin | None = None) -> Entry:
         self._order += 1
@@ -98,8 +98,11 @@ class MemoryBus:
             depth, group = full.depth()
             raise timed_out(full.name, group=group, depth=depth, max_entries=full.max_entries)
 
-    async def wait_until(self, condition: Callable[[], T], *, seconds: float) -> T:
-        """The first true value of `condition`, asked again whenever anything happens; its last value when time is up.
+    async def wait_until(
+        self, condition: Callable[[], T], *, seconds: float, streams: frozenset[str] | None = None
+    ) -> T:
+        """The first true value of `condition`, asked again whenever anything is published to one of the `streams`, or
+        where none are given, whenever anything happens; its last value when time is up.
 
         Raises Unavailable once the bus is closed.
         """
@@ -113,7 +116,7 @@ class MemoryBus:
             if value or left_ns <= 0:
                 return value
             happened = loop.create_future()
-            self._waiting[happened] = None
+            self._waiting[happened] = streams
             timer = timers.after(left_ns / NANOSECONDS_PER_SECOND, partial(_look, happened))
             try:
                 await happened
@@ -121,11 +124,13 @@ class MemoryBus:
                 timer.cancel()
                 self._waiting.pop(happened, None)
 
-    def wake(self) -> None:
-        """Lets everyone who waits look again."""
-        waiting, self._waiting = self._waiting, {}
-        for happened in waiting:
-            _look(happened)
+    def wake(self, published: Set[str] | None = None) -> None:
+        """Lets those look again who wait for anything, and for one of the streams that were `published` to; everybody
+        where that is not said."""
+        for happened, streams in list(self._waiting.items()):
+            if published is None or streams is None or not streams.isdisjoint(published):
+                del self._waiting[happened]
+                _look(happened)
 
     async def subscribe(self, streams: Sequence[str], *, group: str, consumer: str) -> MemorySubscription:
         for name in streams:
@@ -173,7 +178,7 @@ class MemoryBus:
             return [entry for name in streams for entry in self.stream(name).after(after[name])]
 
         await asyncio.sleep(0)
-        return await self.wait_until(published, seconds=block_ms / 1000)
+        return await self.wait_until(published, seconds=block_ms / 1000, streams=frozenset(streams))
 
     async def broadcast(self, channel: str, body: bytes) -> None:
         for listener in self._listeners.get(channel, ()):

@@ -55,7 +55,10 @@ class MemoryStream:
 
     def group(self, name: str) -> ConsumerGroup:
         """The group's state; made at the beginning of the stream where it is missing."""
-        return self._groups.setdefault(name, ConsumerGroup(position=self._first))
+        found = self._groups.get(name)
+        if found is None:
+            found = self._groups[name] = ConsumerGroup(position=self._first)
+        return found
 
     def remove_group(self, name: str) -> None:
         """Forgets the group and what it had not acknowledged."""
@@ -117,9 +120,9 @@ class MemoryStream:
         group.read_ns = self._clock.now_ns()
         if group.position < self._first:
             group.position, group.lost = self._first, True
-        unread = islice(self._entries, group.position - self._first, group.position - self._first + count)
         found: list[Entry] = []
-        for number, entry in enumerate(unread, start=group.position):
+        for number in range(group.position, min(group.position + count, self._next)):
+            entry = self._entries[number - self._first]  # near its end a deque is quick to index, and slow to walk to
             group.position = number + 1
             if entry is not None:
                 group.pending[number] = Pending(consumer, self._clock.now_ns())

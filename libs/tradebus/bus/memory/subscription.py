@@ -16,7 +16,7 @@ class MemorySubscription:
 
     def __init__(self, bus: "MemoryBus", streams: Sequence[str], *, group: str, consumer: str) -> None:
         self.streams, self.group, self.consumer = tuple(streams), group, consumer
-        self._bus = bus
+        self._bus, self._names = bus, frozenset(streams)
         self._held: set[tuple[str, int]] = set()  # returned in this life and not acknowledged
         self._left_over: list[tuple[MemoryStream, int]] | None = None  # None until the first read
         self._reading = False
@@ -28,7 +28,8 @@ class MemorySubscription:
         self._reading = True
         try:
             await asyncio.sleep(0)  # as a read over a network would, so that a busy consumer starves nobody
-            return await self._bus.wait_until(lambda: self._next(count), seconds=block_ms / 1000)
+            seconds = block_ms / 1000
+            return await self._bus.wait_until(lambda: self._next(count), seconds=seconds, streams=self._names)
         finally:
             self._reading = False
 
@@ -69,7 +70,7 @@ class MemorySubscription:
 
     async def ack(self, entries: Sequence[Entry]) -> None:
         self._acknowledge(entries)
-        self._bus.wake()
+        self._bus.wake(frozenset())
 
     def _acknowledge(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
