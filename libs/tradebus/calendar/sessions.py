@@ -63,6 +63,13 @@ class TradingSession:
         return self.windows[-1][1]
 
     @property
+    def brokers_square_off_ns(self) -> int:
+        """When brokers close their clients' intraday positions themselves: ten minutes before the close of a full
+        session, in proportion in a shorter one (support.zerodha.com: 15:20 and, of derivatives, 15:25;
+        knowledge.dhan.co: 15:20; both of a close at 15:30)."""
+        return self.square_off_ns + (self.close_ns - self.square_off_ns) // 3
+
+    @property
     def end_ns(self) -> int:
         """The end of what orders are for: of the closing auction where there is one. The post-close comes after it."""
         return max([self.close_ns, *(one.end_ns for one in self.phases if one.phase is not Phase.POST_CLOSE)])

@@ -164,8 +164,9 @@ def hours_of(instrument: Listed, limits: RiskLimits, *, ts_ns: int) -> EntryHour
 def _hours(market: TradingSession, start: str | None, end: str | None, hard_end: str | None) -> EntryHours:
     day = market.day
     hard_end_ns = market.square_off_ns if hard_end is None else _at(day, hard_end)
-    # A time at which nothing trades any more cannot be honoured: the market's own square-off comes first then.
-    if hard_end_ns >= market.close_ns:
+    # A time at which nothing trades any more cannot be honoured, nor one at which the broker closes everything itself
+    # and our exit would open a position: the market's own square-off comes first then.
+    if hard_end_ns >= market.brokers_square_off_ns:
         hard_end_ns = market.square_off_ns
     return EntryHours(
         entry_start_ns=market.entry_start_ns if start is None else _at(day, start),

@@ -58,8 +58,8 @@ class LastLine:
 def overdue(trade: Trade, limits: RiskLimits, now_ns: int, *, grace_ns: int) -> int | None:
     """The hard end that an open position has outlived by the grace; None where it has not, or nothing is traded now.
 
-    Where less than twice the grace is left to the close, half of what is left is grace: closed it must be. A position
-    of an earlier day is given the grace from the open on.
+    Where less than twice the grace is left until the broker closes it himself, half of what is left is grace: closed
+    it must be before. A position of an earlier day is given the grace from the open on.
     """
     began_ns = trade.opened_ns or trade.created_ns
     try:
@@ -71,5 +71,6 @@ def overdue(trade: Trade, limits: RiskLimits, now_ns: int, *, grace_ns: int) -> 
         return None
     hard_end_ns = began_ns if hours is None else hours.hard_end_ns
     from_ns = max(hard_end_ns, session.open_ns)
-    left_ns = max(0, session.close_ns - from_ns)
+    brokers_ns = session.brokers_square_off_ns
+    left_ns = max(0, (brokers_ns if from_ns < brokers_ns else session.close_ns) - from_ns)
     return hard_end_ns if now_ns >= from_ns + min(grace_ns, left_ns // 2) else None

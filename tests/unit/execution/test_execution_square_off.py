@@ -62,8 +62,8 @@ def test_the_sessions_own_hard_end_counts() -> None:
     assert late(own_ns + GRACE_NS, hard_trading_end="15:05") == own_ns
 
 
-@given(st.integers(0, 3_600), st.integers(0, 29))
-def test_whatever_the_grace_there_is_time_left_to_the_close(grace_seconds: int, minute: int) -> None:
+@given(st.integers(0, 3_600), st.integers(0, 19))
+def test_whatever_the_grace_there_is_time_left_before_the_broker_closes_it(grace_seconds: int, minute: int) -> None:
     end = f"15:{minute:02}"
     hard_end_ns = ist_to_ns(DAY, time.fromisoformat(end))
     found = [
@@ -71,7 +71,10 @@ def test_whatever_the_grace_there_is_time_left_to_the_close(grace_seconds: int, 
         if late(now_ns, grace_ns=grace_seconds * SECOND, hard_trading_end=end) is not None
     ]  # fmt: skip
     assert found
-    assert found[0] >= hard_end_ns + min(grace_seconds * SECOND, (CLOSE_NS - hard_end_ns) // 2)
+    left_ns = SESSION.brokers_square_off_ns - hard_end_ns
+    assert left_ns > 0
+    assert found[0] >= hard_end_ns + min(grace_seconds * SECOND, left_ns // 2)
+    assert found[0] < hard_end_ns + left_ns // 2 + 30 * SECOND
     assert found == list(range(found[0], CLOSE_NS, 30 * SECOND))
 
 

@@ -156,6 +156,14 @@ def test_a_hard_end_after_the_close_gives_way_to_the_markets_square_off() -> Non
     assert ask(entry(ts_ns=at("15:28")), late).rule == "hard_trading_end"
 
 
+@pytest.mark.parametrize(("hard_end", "rule"), [("15:19", "all_passed"), ("15:20", "hard_trading_end")])
+def test_a_hard_end_when_the_broker_has_closed_everything_gives_way_to_the_markets_square_off(
+    hard_end: str, rule: str
+) -> None:
+    late = situation(safe_trading_end="15:29", hard_trading_end=hard_end)
+    assert ask(entry(ts_ns=at("15:16")), late).rule == rule
+
+
 @pytest.mark.parametrize(
     ("side", "stop_paise", "passes"),
     [

@@ -33,9 +33,10 @@ def test_a_day_s_events_come_in_their_order():
     assert events == [
         ("09:15", DayEventKind.OPEN, "equity"), ("09:15", DayEventKind.OPEN, "equity_fno"),
         ("09:15", DayEventKind.OPEN, "derivative"),
-        ("15:00", DayEventKind.SQUARE_OFF, "equity_fno"), ("15:15", DayEventKind.SQUARE_OFF, "equity"),
+        ("15:05", DayEventKind.SQUARE_OFF, "equity_fno"),
         ("15:15", DayEventKind.AUCTION_BEGINS, "equity_fno"), ("15:15", DayEventKind.RANGE_RESET, "index"),
-        ("15:15", DayEventKind.RANGE_RESET, "stock"), ("15:25", DayEventKind.SQUARE_OFF, "derivative"),
+        ("15:15", DayEventKind.RANGE_RESET, "stock"), ("15:20", DayEventKind.SQUARE_OFF, "equity"),
+        ("15:30", DayEventKind.SQUARE_OFF, "derivative"),
         ("15:30", DayEventKind.CLOSE, "equity"), ("15:35", DayEventKind.AUCTION, "equity_fno"),
         ("15:35", DayEventKind.CLOSE, "equity_fno"),
         ("15:40", DayEventKind.CLOSE, "derivative"), ("15:40", DayEventKind.EXPIRY, "index"),
@@ -50,10 +51,10 @@ def test_from_december_expiring_index_contracts_end_before_their_segment():
     events = [(f"{ist_datetime(one.at_ns):%H:%M}", one.event, one.market or one.market_class)
               for one in events_of(date(2026, 12, 8)) if one.market_class == "derivative"]  # fmt: skip
     assert events == [
-        ("09:15", DayEventKind.OPEN, "derivative"), ("15:15", DayEventKind.SQUARE_OFF, "index"),
-        ("15:30", DayEventKind.SQUARE_OFF, "derivative"), ("15:30", DayEventKind.RANGE_RESET, "index"),
-        ("15:30", DayEventKind.RANGE_RESET, "stock"),
+        ("09:15", DayEventKind.OPEN, "derivative"), ("15:20", DayEventKind.SQUARE_OFF, "index"),
+        ("15:30", DayEventKind.RANGE_RESET, "index"), ("15:30", DayEventKind.RANGE_RESET, "stock"),
         ("15:30", DayEventKind.CLOSE, "index"), ("15:30", DayEventKind.EXPIRY, "index"),
+        ("15:35", DayEventKind.SQUARE_OFF, "derivative"),
         ("15:45", DayEventKind.CLOSE, "derivative"),
         ("15:45", DayEventKind.EXPIRY, "stock"),
     ]  # fmt: skip
@@ -170,14 +171,14 @@ def test_futures_trade_until_1540_and_then_day_orders_end():
 
 
 def test_intraday_positions_are_squared_off_and_carried_ones_are_not():
-    exchange = still("2026-11-25T15:24:00", **COARSE)
+    exchange = still("2026-11-25T15:29:00", **COARSE)
     one = future(exchange)
     place(exchange, "A", one, BUY, 2, product=Product.INTRADAY)
     place(exchange, "A", one, BUY, 1, product=Product.CARRY)
     resting = place(
         exchange, "A", one, BUY, 1, product=Product.INTRADAY, price_paise=last(exchange, one) - 20_000
     )  # fmt: skip
-    go(exchange, "2026-11-25T15:26:00")
+    go(exchange, "2026-11-25T15:31:00")
     held = {position.product: position.quantity for position in exchange.positions("A")}
     assert held == {Product.INTRADAY: 0, Product.CARRY: one.lot_size}
     assert exchange.order("A", resting.order_id).status is SandboxStatus.CANCELLED

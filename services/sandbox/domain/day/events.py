@@ -50,7 +50,7 @@ def _of_class(day: date, market_class: MarketClass) -> list[DayEvent]:
         return []
     found = [
         DayEvent(session.open_ns, 0, DayEventKind.OPEN, market_class),
-        DayEvent(session.square_off_ns, 1, DayEventKind.SQUARE_OFF, market_class),
+        DayEvent(session.brokers_square_off_ns, 1, DayEventKind.SQUARE_OFF, market_class),
     ]
     if session.stops_cancelled_ns is not None:
         found.append(DayEvent(session.stops_cancelled_ns, 2, DayEventKind.AUCTION_BEGINS, market_class))
@@ -72,7 +72,7 @@ def _of_expiring(day: date, market: Market) -> list[DayEvent]:
         return []
     found = [DayEvent(own.close_ns, 5, DayEventKind.EXPIRY, MarketClass.DERIVATIVE, market)]
     if own.close_ns < whole.close_ns:
-        found.append(DayEvent(own.square_off_ns, 1, DayEventKind.SQUARE_OFF, MarketClass.DERIVATIVE, market))
+        found.append(DayEvent(own.brokers_square_off_ns, 1, DayEventKind.SQUARE_OFF, MarketClass.DERIVATIVE, market))
         found.append(DayEvent(own.close_ns, 4, DayEventKind.CLOSE, MarketClass.DERIVATIVE, market))
     return found
 
