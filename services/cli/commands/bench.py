@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from tradebus.kernel.errors import InvalidInput
+
 
 def register(app: typer.Typer) -> None:
     app.command()(bench)
@@ -49,6 +51,7 @@ def drill(
     real: Annotated[
         bool, typer.Option("--real", help="Real processes, Postgres and Redis, at the sandbox's faces: minutes.")
     ] = False,
+    week: Annotated[bool, typer.Option("--week", help="Play one whole week instead, with risk and gateway.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
 ) -> None:
     """Run the services themselves against a simulated exchange, with kills and faults drawn from a seed.
@@ -61,14 +64,26 @@ def drill(
     With --real execution runs in processes that are killed, on servers of its own that crash, through the brokers' own
     SDKs against the sandbox's faces; ten runs beside each other in a minute. Nothing of it runs the same way twice.
 
+    With --week 20 users trade at three brokers from 1 to 8 December 2026, nights and two expiries included, at
+    15 to 45 times the market's pace; every evening both books are held together. It takes about a minute.
+
     Examples:
 
     tradebus drill --runs 10000
 
     tradebus drill --real --runs 50
 
+    tradebus drill --week
+
     tradebus drill --seed 42 --runs 1 --trace
     """
+    if week and real:
+        raise InvalidInput("--week, --real: two drills; say which")
+    if week:
+        from services.cli.drill.week.command import run_week
+
+        run_week(seed=seed, trace=trace, json=json)
+        return
     from services.cli.drill.command import run_drill
 
     run_drill(seed=seed, runs=runs, trace=trace, jobs=jobs, json=json, real=real)

@@ -27,7 +27,7 @@ from tradebus.kernel.clock import process_ns
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 _PIECE = 20
-_YOUNG_OBJECTS = 50_000  # a run makes and drops many: collected seldom
+YOUNG_OBJECTS = 50_000  # a run makes and drops many: collected seldom
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def play_window(
 
 def play_piece(seeds: Sequence[int]) -> tuple[list[SeedVerdict], float]:
     """These seeds in this process, and the processor time they took (seconds)."""
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
+    gc.set_threshold(YOUNG_OBJECTS, 20, 100)
     began_ns = process_ns()
     with drill_place() as state_dir:
         verdicts = [verdict_of(play_seed(seed, state_dir=state_dir)) for seed in seeds]

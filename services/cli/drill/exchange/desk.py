@@ -41,9 +41,8 @@ _RECONNECT_SECONDS = 1.0
 class ExchangeDesk:
     """See `tradebus.brokers.registry.Broker`. One life's login."""
 
-    def __init__(self, network: BrokerNetwork, *, timers: Timers, clock: Clock) -> None:
-        self.name, self._clock = network.name, clock
-        self._calls = DeskCalls(network, timers=timers)
+    def __init__(self, calls: DeskCalls, *, clock: Clock) -> None:
+        self.name, self._calls, self._clock = calls.name, calls, clock
         self.reference: ReferenceData = DeskReference(self._calls)
         self.account: BrokerAccount = DeskAccount(self._calls)
         self.session: LoginSession = DeskSession(self._calls)
@@ -209,4 +208,4 @@ class DeskDoor:
         clock: Clock | None = None,
     ) -> Broker:  # fmt: skip
         del credential, url, log, refresh
-        return ExchangeDesk(self._networks[name], timers=timers, clock=clock or timers)
+        return ExchangeDesk(DeskCalls(self._networks[name], timers=timers), clock=clock or timers)
