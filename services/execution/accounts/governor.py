@@ -34,6 +34,7 @@ from tradebus.waiting.timers import deadline
 T = TypeVar("T")
 _ANSWER_SECONDS = 1.0
 _GRACE_TURNS = 20
+_HURRIED_SECONDS = 0.05  # so long an exit waits for what an entry is told
 _AWAY_NS = NANOSECONDS_PER_SECOND  # between two questions to a book that did not answer
 _STALE_NS = 100_000_000  # an admission that took longer may be of a second that is over
 _ATTEMPTS, _ENTRY_ATTEMPTS = 20, 2  # an entry lets others go first, and an exit behind it be asked for
@@ -120,11 +121,13 @@ class AccountBudget:
         self._alone: OrderBudget | None = None
         self._ask_again_ns = 0
         self._entry: asyncio.Future[Any] | None = None  # the answer that an entry waits for
+        self._is_hurried = False  # since an entry is being asked for
 
     def hurry(self) -> None:
         """See `Pacing`."""
-        if self._entry is not None:
-            self._entry.cancel()
+        self._is_hurried = True
+        if self._entry is not None:  # what it is told in a moment, an exit may use
+            self._timers.after(_HURRIED_SECONDS, partial(_give_up, self._entry))
 
     async def admit(self, ask: OrderAsk) -> Admission:
         """See `Pacing`."""
@@ -159,7 +162,7 @@ class AccountBudget:
         if not self._is_seen:
             sent_ns = self._timers.monotonic_ns()
             self._see(await self._answered(self._budgets.read(self._account)), sent_ns=sent_ns)
-        is_entry = ask.lane is OrderLane.ENTRY
+        is_entry, self._is_hurried = ask.lane is OrderLane.ENTRY, False
         for _ in range(_ENTRY_ATTEMPTS if is_entry else _ATTEMPTS):
             sent_ns, now_ns = self._timers.monotonic_ns(), self._now_ns()
             budget = self._as_of_now()
@@ -183,6 +186,8 @@ class AccountBudget:
                 raise
             self._see(kept, sent_ns=sent_ns)
             if not kept.replaced:
+                if is_entry and self._is_hurried:
+                    return Admission(wait_ns=1)
                 continue
             self._settle(reported)
             if self._timers.monotonic_ns() - sent_ns <= _STALE_NS:
@@ -291,6 +296,10 @@ def _share(limit: OrderLimit, *, alone_per_second: int) -> OrderLimit:
     if limit.seconds > 1:
         return limit
     return replace(limit, kept=min(limit.kept, alone_per_second), reserve=0)
+
+
+def _give_up(waiting: "asyncio.Future[Any]") -> None:
+    waiting.cancel()
 
 
 def _retrieve(asking: "asyncio.Future[T]") -> None:

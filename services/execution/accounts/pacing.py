@@ -22,7 +22,7 @@ class Pacing(Protocol):
         the sender asks again, for what is most urgent by then. Does not raise."""
 
     def hurry(self, account: str) -> None:
-        """Something has come that no entry's question is to hold up: one that is being asked is to be given up."""
+        """Something has come that no entry's question is to hold up: one that is not answered soon is given up."""
 
 
 class PassThrough:

@@ -230,6 +230,9 @@ async def test_an_exit_does_not_wait_for_the_answer_to_an_entry_that_the_book_is
     await passes(account.timers, 0.0)
     assert not asking.done()
     lone.hurry(ACCOUNT)
+    await passes(account.timers, 0.04)
+    assert not asking.done(), "what it is told in a moment is the exit's"
+    await passes(account.timers, 0.01)
     assert (await asking).wait_ns == 1, "it is asked for again, behind what has come"
     assert (await lone.admit(ACCOUNT, EXIT)).admitted
     account.budgets.answer()

@@ -51,7 +51,8 @@ class PostgresOrderBudgets:
         self._store = store
 
     async def read(self, account: str) -> KeptBudget:
-        row = await self._store.alone(_SQL["read"], account)
+        # Comes first of all: so that no exit has to wait for the urgent ones' connection to be made.
+        row = await self._store.alone(_SQL["read"], account, urgent=True)
         assert row is not None  # it is joined to what was asked
         return KeptBudget(row["body"], row["version"], row["now_ns"])
 
