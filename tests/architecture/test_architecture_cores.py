@@ -30,7 +30,6 @@ SOURCES = sorted(path for core in CORES for path in (ROOT / "libs/tradebus" / co
 # Files that read the outside, and why. They do so at import or where a program starts, never while it decides.
 READS = {
     "libs/tradebus/calendar/rules.py": "the market's rules are rows in a file of the package, read once (decision 13)",
-    "libs/tradebus/trading/tariff.py": "the charges are rows in a file of the package, read once (decision 13)",
     "libs/tradebus/execution/governor/limits.py": "the brokers' limits are rows in a file of the package, read once",
     "libs/tradebus/contracts/export.py": "a command that writes the schemas",
     "libs/tradebus/strategies/loader.py": "a user's strategy is a file of theirs, read where a session opens",
@@ -43,11 +42,11 @@ READS = {
 # Files that have pydantic models, and why. What is decided with are slotted values (decision 16).
 MODELS = {
     "libs/tradebus/contracts": "the bus's messages, and sessions' specs as START_TRADING gives them",
+    "libs/tradebus/calendar/charging/rows.py": "rows that a user may give in a file: read and checked once",
     "libs/tradebus/calendar/refusals.py": "says what pydantic found wrong with such a file",
     "libs/tradebus/calendar/rows.py": "rows that a user may give in a file: read and checked once",
     "libs/tradebus/calendar/rules.py": "rows that a user may give in a file: read and checked once",
     "libs/tradebus/calendar/written.py": "the types of those rows' values",
-    "libs/tradebus/trading/tariff.py": "rows that a user may give in a file: read and checked once",
     "libs/tradebus/strategies/protocol.py": "a strategy's parameters, checked where a session opens",
     "libs/tradebus/strategies/registry.py": "says which parameter of a session is wrong, where it opens",
     "libs/tradebus/strategies/built_in/ema_20_50.py": "its parameters, checked where a session opens",

@@ -35,18 +35,17 @@ from tradebus.calendar.sessions import (
     stops_cancelled_ns,
 )
 from tradebus.calendar.terms import (
-    RANGE_RESET_PCT,
     Contract,
     Listed,
     contract_of,
     range_reset_ns,
+    range_reset_pct,
     session_of,
     tick_of,
 )
 
 __all__ = [
     "AUCTION_PHASES",
-    "RANGE_RESET_PCT",
     "Contract",
     "Legality",
     "Listed",
@@ -79,6 +78,7 @@ __all__ = [
     "protection_band",
     "protective_limit_paise",
     "range_reset_ns",
+    "range_reset_pct",
     "session_for",
     "session_of",
     "settlement_day",

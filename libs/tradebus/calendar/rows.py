@@ -210,9 +210,10 @@ class PostCloseRow(DatedRow):
 
 class RangeResetRow(DatedRow):
     """From then on the operating range of the market's futures is set anew when the closing auction of stocks begins,
-    and orders outside it are cancelled."""
+    and orders further than `percent` from the price are cancelled."""
 
     market: Market
+    percent: Decimals = Field(gt=0, lt=100)
 
     @property
     def key(self) -> Hashable:
@@ -369,6 +370,16 @@ class PriceProtectionRow(DatedRow):
     premium_above_paise: Whole = Field(gt=0)
     percent: Whole = Field(gt=0, lt=100)
     width_below_paise: Whole = Field(gt=0)
+
+
+class RatioExemptionRow(DatedRow):
+    """Orders so near to the last price do not count to the order-to-trade ratio: of options by `option_percent`, below
+    a premium of `option_below_paise` by `option_width_paise`; of anything else by `other_percent`."""
+
+    option_percent: Decimals = Field(gt=0)
+    option_below_paise: Whole = Field(gt=0)
+    option_width_paise: Whole = Field(gt=0)
+    other_percent: Decimals = Field(gt=0)
 
 
 class YearRange(Model):

@@ -3,6 +3,7 @@
     holidays.json     when the exchange is closed, what does not settle
     hours.json        hours, auctions, special sessions        contracts.json    expiries, lots
     prices.json       price steps, freeze quantities           order_rules.json  what the exchange refuses
+    charges.json      taxes, fees, brokerage
 
 Pure: nothing here reads a setting. A process that wants other rules gives them to `install` before it asks anything.
 
@@ -19,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from tradebus.calendar.charging.rows import BrokerageRow, ChargeKind, ChargeRow, ChargeSegment
 from tradebus.calendar.located_json import Path, parse_located
 from tradebus.calendar.refusals import refusal
 from tradebus.calendar.rows import (
@@ -40,6 +42,7 @@ from tradebus.calendar.rows import (
     PreOpenRow,
     PriceProtectionRow,
     RangeResetRow,
+    RatioExemptionRow,
     RuleRow,
     SettlementHolidayRow,
     SpecialSessionRow,
@@ -52,7 +55,7 @@ from tradebus.calendar.written import Whole
 from tradebus.contracts.base import Model
 from tradebus.kernel.errors import InvalidInput
 
-_FILES = ("holidays.json", "hours.json", "contracts.json", "prices.json", "order_rules.json")
+_FILES = ("holidays.json", "hours.json", "contracts.json", "prices.json", "order_rules.json", "charges.json")
 _ROW_FIELDS = ("source", "last_checked")
 
 
@@ -84,6 +87,9 @@ class Tables(Model):
     market_protection: tuple[OrderTypesRow, ...] = ()
     option_refused_types: tuple[OrderTypesRow, ...] = ()
     option_price_protection: tuple[PriceProtectionRow, ...] = ()
+    order_ratio_exemptions: tuple[RatioExemptionRow, ...] = ()
+    charges: tuple[ChargeRow, ...] = ()
+    brokerage: tuple[BrokerageRow, ...] = ()
 
     def rows(self, table: str) -> tuple[RuleRow, ...]:
         found: tuple[RuleRow, ...] = getattr(self, table)
@@ -121,6 +127,8 @@ class RuleBook:
     freeze_quantity: Mapping[str, Sequence[FreezeRow]]
     index_future_ticks: Mapping[str, Sequence[FutureTicksRow]]
     option_ticks: Mapping[Market, Sequence[OptionTicksRow]]
+    charges: Mapping[str, Sequence[ChargeRow]]  # by "stt OPTION"
+    brokerage: Mapping[str, Sequence[BrokerageRow]]
 
     @classmethod
     def of(cls, tables: Tables) -> "RuleBook":
@@ -151,6 +159,8 @@ class RuleBook:
             freeze_quantity=_grouped(tables.freeze_quantity),
             index_future_ticks=_grouped(tables.index_future_ticks),
             option_ticks=_grouped(tables.option_ticks),
+            charges=_grouped(tables.charges),
+            brokerage=_grouped(tables.brokerage),
         )
 
 
@@ -165,6 +175,9 @@ def _check(tables: Tables) -> None:
     for market_class in MarketClass:
         if not any(row.market_class is market_class for row in tables.hours):
             raise ValueError(f"hours: {market_class} has no hours")
+    _check_charges(tables)
+    if not tables.order_ratio_exemptions:
+        raise ValueError("order_ratio_exemptions: no rule is said")
     special = {row.date for row in tables.special_sessions if row.windows}
     for holiday in tables.holidays:
         if (holiday.session is HolidaySession.EARLY_CLOSE) != (holiday.date in special):
@@ -172,6 +185,20 @@ def _check(tables: Tables) -> None:
     for name in ("holidays_complete", "square_off_minutes_before_close", "last_entry_minutes_before_close"):
         if getattr(tables, name) is None:
             raise ValueError(f"{name} is not said")
+
+
+def _check_charges(tables: Tables) -> None:
+    """Every charge is known of every segment, but for exercise, which is of options alone."""
+    known = {(row.charge, row.segment) for row in tables.charges}
+    for charge in ChargeKind:
+        every = charge in (ChargeKind.GST, ChargeKind.SEBI)
+        wanted = {ChargeSegment.EVERY} if every else set(ChargeSegment) - {ChargeSegment.EVERY}
+        wanted = {ChargeSegment.OPTION} if charge is ChargeKind.EXERCISE else wanted
+        found = {segment for one, segment in known if one is charge}
+        if found != wanted:
+            raise ValueError(f"charges: {charge} is said of {sorted(found)}, and has to be of {sorted(wanted)}")
+    if set(ChargeSegment) - {row.segment for row in tables.brokerage} != {ChargeSegment.EVERY}:
+        raise ValueError("brokerage: one is said of each segment")
 
 
 class _Dated(Protocol):

@@ -26,9 +26,6 @@ from tradebus.kernel.errors import InvalidInput
 
 _FUTURES = ("FUTURE", "INDEX")  # an INDEX of the derivative class is index history, traded as its front-month future
 
-# Around the price when a future's operating range is set anew; the exchange's own figure is not verified.
-RANGE_RESET_PCT = 3.0
-
 
 class Listed(Protocol):
     """What the market's clock needs to know: an Instrument, a Contract."""
@@ -160,8 +157,14 @@ def range_reset_ns(contract: Listed, day: date) -> int | None:
     where it does not."""
     if contract.kind not in _FUTURES or contract.market_class != MarketClass.DERIVATIVE:
         return None
-    market: Market = market_of(contract.underlying)
     stocks = session_for(day, MarketClass.EQUITY_FNO)
-    if stocks is None or begun(current().range_resets.get(market, ()), day) is None:
+    if stocks is None or range_reset_pct(market_of(contract.underlying), day) is None:
         return None
     return stocks.stops_cancelled_ns
+
+
+def range_reset_pct(market: Market, day: date) -> float | None:
+    """How far from the price the operating range of the market's futures reaches that is set anew on `day`, in percent;
+    None where none is."""
+    rule = begun(current().range_resets.get(market, ()), day)
+    return None if rule is None else rule.percent

@@ -16,9 +16,10 @@ brokerage of an order filled in pieces adds up to what one fill would have paid.
 from dataclasses import dataclass, fields
 from datetime import date
 
+from tradebus.calendar.charging.rows import BILLIONTHS, BrokerageRow
 from tradebus.contracts.orders import Transaction
 from tradebus.kernel.errors import InvalidInput, nearest
-from tradebus.trading.tariff import BILLIONTHS, Brokerage, exercise_rate, schedule_for
+from tradebus.trading.tariff import exercise_rate, schedule_for
 
 # An INDEX is the history of an index traded as its front-month future.
 _SEGMENTS = {"FUTURE": "FUTURE", "INDEX": "FUTURE", "OPTION": "OPTION", "EQUITY": "EQUITY_INTRADAY"}
@@ -108,7 +109,7 @@ def _part(value_paise: int, rate: int) -> int:
     return (2 * value_paise * rate + BILLIONTHS) // (2 * BILLIONTHS)
 
 
-def _brokerage(tariff: Brokerage, order_value_paise: int) -> int:
+def _brokerage(tariff: BrokerageRow, order_value_paise: int) -> int:
     if order_value_paise == 0:
         return 0
     if tariff.rate is None:

@@ -1,112 +1,25 @@
-"""The dated tariff of `charges.json`, read once and validated: rates as exact integers, never floats.
+"""What the dated rows of charges say of one segment and day: rates as exact integers, never floats.
 
 Invariants: the rules of one charge ascend by date, and every rate is a whole number of billionths of the traded
-value. A file that breaks one raises ValueError at import: it is shipped, so this is a defect, not a user's mistake.
+value. The rows are market rules like any other: a person may override them, and `review` tells which are provisional.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
-from importlib.resources import files
-from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from tradebus.calendar import forgotten_on_install
+from tradebus.calendar.charging.rows import BrokerageRow, ChargeKind, ChargeRow
+from tradebus.calendar.rules import begun, current, in_force
 
-from tradebus.calendar.rules import begun, in_force
-from tradebus.contracts.base import Model
-
-BILLIONTHS = 1_000_000_000
-
-
-def _billionths(percent: object) -> int:
-    scaled = Decimal(str(percent)) * BILLIONTHS / 100
-    if scaled != scaled.to_integral_value() or scaled < 0:
-        raise ValueError(f"{percent!r} percent is not a whole number of billionths")
-    return int(scaled)
-
-
-def _optional_billionths(percent: object) -> int | None:
-    return None if percent is None else _billionths(percent)
-
-
-Rate = Annotated[int, BeforeValidator(_billionths)]
-OptionalRate = Annotated[int | None, BeforeValidator(_optional_billionths)]
-
-
-class _Dated(Model):
-    """`source` and `last_checked` (the day somebody last looked there) where it is not the file's `about`;
-    `provisional` where the law's own text has not been read."""
-
-    first: date = Field(alias="from")
-    source: str | None = None
-    last_checked: date | None = None
-    provisional: bool = False
-
-
-class RateRule(_Dated):
-    rate: Rate = Field(alias="percent")
-
-
-class SidedRule(_Dated):
-    buy: Rate
-    sell: Rate
-
-
-class Brokerage(Model):
-    """`rate` of the order's value, at most `cap_paise` per executed order; without a rate, the cap flat."""
-
-    rate: OptionalRate = Field(alias="percent")
-    cap_paise: int = Field(ge=0)
-
-
-class SegmentTariff(Model):
-    """`exercise` is the STT of what an option is worth that is exercised; no rate is known before its first rule."""
-
-    brokerage: Brokerage
-    stt: tuple[SidedRule, ...]
-    exercise: tuple[RateRule, ...] = ()
-    transaction: tuple[RateRule, ...]
-    ipft: tuple[RateRule, ...]
-    stamp: tuple[SidedRule, ...]
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        for rules in (self.stt, self.transaction, self.ipft, self.stamp):
-            _check_ascending(rules)
-        if self.exercise:
-            _check_ascending(self.exercise)
-        return self
-
-
-class Tariff(Model):
-    about: str
-    gst: tuple[RateRule, ...]
-    sebi: tuple[RateRule, ...]
-    segments: Mapping[str, SegmentTariff]
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        _check_ascending(self.gst)
-        _check_ascending(self.sebi)
-        return self
-
-
-def _check_ascending(rules: Sequence[RateRule | SidedRule]) -> None:
-    firsts = [rule.first for rule in rules]
-    if not firsts or firsts != sorted(set(firsts)):
-        raise ValueError("charges.json: rules must be listed by ascending date, at least one")
-
-
-TARIFF = Tariff.model_validate_json(files("tradebus.trading").joinpath("charges.json").read_bytes())
+_EVERY = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """The rates of one segment on one day, in billionths of the traded value; GST of the charges it is levied on."""
 
-    brokerage: Brokerage
+    brokerage: BrokerageRow
     stt_buy: int
     stt_sell: int
     stamp_buy: int
@@ -117,26 +30,30 @@ class Schedule:
     gst: int
 
 
+@forgotten_on_install
 @lru_cache(maxsize=4096)
 def schedule_for(segment: str, day: date) -> Schedule:
     """The rates in force on `day`. Raises InvalidInput for a day before the tariff begins."""
-    tariff = TARIFF.segments[segment]
-    stt = in_force(tariff.stt, day, what="securities transaction tax")
-    stamp = in_force(tariff.stamp, day, what="stamp duty")
+    stt = _rule(ChargeKind.STT, segment, day, what="securities transaction tax")
+    stamp = _rule(ChargeKind.STAMP, segment, day, what="stamp duty")
     return Schedule(
-        brokerage=tariff.brokerage,
+        brokerage=in_force(current().brokerage[segment], day, what="brokerage"),
         stt_buy=stt.buy,
         stt_sell=stt.sell,
         stamp_buy=stamp.buy,
         stamp_sell=stamp.sell,
-        transaction=in_force(tariff.transaction, day, what="exchange transaction charge").rate,
-        ipft=in_force(tariff.ipft, day, what="investor protection fund charge").rate,
-        sebi=in_force(TARIFF.sebi, day, what="SEBI fee").rate,
-        gst=in_force(TARIFF.gst, day, what="GST").rate,
+        transaction=_rule(ChargeKind.TRANSACTION, segment, day, what="exchange transaction charge").buy,
+        ipft=_rule(ChargeKind.IPFT, segment, day, what="investor protection fund charge").buy,
+        sebi=_rule(ChargeKind.SEBI, _EVERY, day, what="SEBI fee").buy,
+        gst=_rule(ChargeKind.GST, _EVERY, day, what="GST").buy,
     )
 
 
 def exercise_rate(day: date) -> int:
     """Of what an exercised option is in the money by; 0 before the first rate that is known."""
-    rule = begun(TARIFF.segments["OPTION"].exercise, day)
-    return rule.rate if rule is not None else 0
+    rule = begun(current().charges[f"{ChargeKind.EXERCISE} OPTION"], day)
+    return rule.sell if rule is not None else 0
+
+
+def _rule(charge: ChargeKind, segment: str, day: date, *, what: str) -> ChargeRow:
+    return in_force(current().charges[f"{charge} {segment}"], day, what=what)

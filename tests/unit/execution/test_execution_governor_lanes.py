@@ -1,9 +1,12 @@
 """On which lane a request of a trade is, and whether its stop may be trailed again."""
 
+from datetime import date
+
 import pytest
 from testkit.contracts import contract
 from testkit.trades import MORNING, SECOND, approval
 
+from tradebus.calendar.rules import SHIPPED, RuleBook, install, merged, parse_tables
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Side
 from tradebus.execution.governor.budget import OrderAsk, OrderBudget
@@ -63,7 +66,19 @@ def test_the_segment_is_the_contracts(kind, segment):
     ],
 )  # fmt: skip
 def test_what_is_near_the_last_price_does_not_count_to_the_ratio(is_option, price_paise, last_paise, exempt):
-    assert is_exempt(is_option=is_option, price_paise=price_paise, last_paise=last_paise) is exempt
+    prices = {"is_option": is_option, "price_paise": price_paise, "last_paise": last_paise}
+    assert is_exempt(**prices, day=date(2026, 4, 6)) is exempt
+
+
+def test_how_near_is_a_dated_rule():
+    text = """{"source": "s", "last_checked": "2026-11-29", "order_ratio_exemptions": [{"from": "2027-01-01",
+      "option_percent": 40.0, "option_below_paise": 5000, "option_width_paise": 2000, "other_percent": 2.0}]}"""
+    prices = {"is_option": False, "price_paise": 101_500, "last_paise": 100_000}
+    try:
+        install(RuleBook.of(merged(SHIPPED.tables, parse_tables(text, name="rules.json")[0])))
+        assert [is_exempt(**prices, day=date(year, 6, 1)) for year in (2026, 2027)] == [False, True]
+    finally:
+        install(SHIPPED)
 
 
 def test_a_stop_far_from_the_price_counts_to_the_ratio_and_a_cancellation_never_does():

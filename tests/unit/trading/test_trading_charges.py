@@ -6,12 +6,12 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from tradebus.calendar.review import RemarkKind, review
+from tradebus.calendar.rules import SHIPPED, RuleBook, install, merged, parse_tables
 from tradebus.contracts.orders import Transaction
 from tradebus.kernel.errors import InvalidInput
 from tradebus.trading.charges import Charges, charges_paise, exercise_stt_paise
-from tradebus.trading.tariff import TARIFF, Tariff
 
 BUY, SELL = Transaction.BUY, Transaction.SELL
 KINDS = ("FUTURE", "OPTION", "EQUITY", "INDEX")
@@ -202,16 +202,43 @@ def test_what_cannot_be_charged_is_named() -> None:
         ask(day=date(2001, 1, 1))
 
 
-def test_a_tariff_out_of_order_or_with_a_rate_finer_than_a_billionth_is_refused() -> None:
-    raw = TARIFF.model_dump(by_alias=True)
-    raw["segments"] = {}
-    for bad in (
-        [{"from": "2020-01-01", "percent": "1"}, {"from": "2019-01-01", "percent": "2"}],
-        [{"from": "2020-01-01", "percent": "0.00000001"}],
-        [],
-    ):
-        with pytest.raises(ValidationError):
-            Tariff.model_validate({**raw, "gst": bad, "sebi": [{"from": "2020-01-01", "percent": "1"}]})
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ('{"from": "2020-01-01", "percent": "1"},\n {"from": "2019-01-01", "percent": "2"}', "runs backwards"),
+        ('{"from": "2020-01-01", "percent": "0.00000001"}', "to a billionth at most"),
+        ('{"from": "2020-01-01", "percent": 0.5}', "no percentage in quotes"),
+        ('{"from": "2020-01-01", "percent": "NaN"}', "no percentage in quotes"),
+        ('{"from": "2020-01-01", "percent": "1", "buy": "2"}', "percent stands for buy and sell"),
+        ('{"from": "2020-01-01", "buy": "2"}', "sell: is missing"),
+    ],
+)
+def test_charges_out_of_order_or_that_are_no_rates_are_refused(rows: str, problem: str) -> None:
+    filled = rows.replace("{", '{"charge": "stt", "segment": "FUTURE", ')
+    text = f'{{"source": "s", "last_checked": "2026-11-29", "charges": [{filled}]}}'
+    with pytest.raises(InvalidInput, match=problem):
+        parse_tables(text, name="rules.json")
+
+
+def test_a_charge_is_overridden_like_any_other_rule() -> None:
+    text = """{"source": "Finance Act 2027", "last_checked": "2026-11-29", "charges": [
+      {"charge": "stt", "segment": "FUTURE", "from": "2026-11-25", "buy": "0", "sell": "0.1"}]}"""
+    sold = {"kind": "FUTURE", "transaction": Transaction.SELL, "quantity": 65, "price_paise": 2_600_000}
+    before = charges_paise(day=date(2026, 11, 25), **sold).stt_paise
+    try:
+        install(RuleBook.of(merged(SHIPPED.tables, parse_tables(text, name="rules.json")[0])))
+        assert charges_paise(day=date(2026, 11, 25), **sold).stt_paise == 2 * before > 0
+        assert charges_paise(day=date(2026, 11, 24), **sold).stt_paise == before
+    finally:
+        install(SHIPPED)
+    assert charges_paise(day=date(2026, 11, 25), **sold).stt_paise == before
+
+
+def test_a_charge_of_a_segment_that_has_none_is_refused() -> None:
+    text = """{"source": "s", "last_checked": "2026-11-29", "charges": [
+      {"charge": "exercise", "segment": "FUTURE", "from": "2026-11-25", "percent": "0.1"}]}"""
+    with pytest.raises(ValueError, match="exercise is said of"):
+        RuleBook.of(merged(SHIPPED.tables, parse_tables(text, name="rules.json")[0]))
 
 
 @pytest.mark.parametrize(
@@ -229,12 +256,11 @@ def test_an_exercised_option_owes_tax_of_what_it_is_in_the_money_by(
     assert exercise_stt_paise(day=date.fromisoformat(day), quantity=quantity, worth_paise=worth_paise) == owed_paise
 
 
-def test_the_rate_of_exercise_says_where_it_is_from_and_that_it_is_provisional() -> None:
-    (rule,) = TARIFF.segments["OPTION"].exercise
-    assert (rule.first, rule.source, rule.last_checked, rule.provisional) == (
-        date(2026, 4, 1), "Finance Act 2026 (press)", date(2026, 11, 20), True,
-    )  # fmt: skip
-    assert [name for name, segment in TARIFF.segments.items() if segment.exercise] == ["OPTION"]
+def test_the_rates_of_2026_say_that_they_are_provisional() -> None:
+    (said,) = [one for one in review(date(2026, 11, 30)) if one.table == "charges"]
+    assert said.kind is RemarkKind.PROVISIONAL
+    assert said.about == "charges of exercise OPTION, stt FUTURE, stt OPTION from 2026-04-01"
+    assert "Finance Act 2026 (press)" in said.text
 
 
 def test_a_negative_exercise_is_refused() -> None:

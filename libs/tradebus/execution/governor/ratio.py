@@ -1,31 +1,35 @@
 """The order-to-trade ratio and the changes of one order, which bound how often a stop may be trailed.
 
-Orders near the last price are exempt from the ratio (since 2026-04-06, SURV73597): options within 40 % of it (above a
-premium of ₹50; ₹20 below), anything else within 0.75 %. Changes of an order count as orders do, trades are what filled.
+Orders near the last price are exempt from the ratio, as the dated rule of the calendar says. Changes of an order count
+as orders do, trades are what filled.
 """
 
 from collections.abc import Sequence
+from datetime import date
 
+from tradebus.calendar.rules import begun, current
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution.governor.budget import OrderAsk, OrderBudget
 from tradebus.execution.governor.limits import OrderLane, OrderLimit
 from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.time import ist_date
 
 # Our own guard, far below what exchanges have penalised; the first messages of a day count for nothing.
 RATIO_MAX, RATIO_FREE = 25, 100
 # Brokers refuse the twenty-sixth change of an order; the last of them are for a stop that must grow with its position.
 CHANGES_MAX, CHANGES_KEPT = 25, 5
-_OPTION_PCT, _OPTION_BELOW_PAISE, _OPTION_WIDTH_PAISE, _OTHER_PCT = 40.0, 5_000, 2_000, 0.75
 
 
-def is_exempt(*, is_option: bool, price_paise: int, last_paise: int) -> bool:
-    """Whether an order at this price is near enough to the last one."""
-    away = abs(price_paise - last_paise)
+def is_exempt(*, is_option: bool, price_paise: int, last_paise: int, day: date) -> bool:
+    """Whether an order at this price is near enough to the last one. What held before the first rule that is known is
+    measured by that."""
+    rules, away = current().tables.order_ratio_exemptions, abs(price_paise - last_paise)
+    rule = begun(rules, day) or rules[0]
     if not is_option:
-        return away * 100 <= _OTHER_PCT * last_paise
-    if last_paise < _OPTION_BELOW_PAISE:
-        return away <= _OPTION_WIDTH_PAISE
-    return away * 100 <= _OPTION_PCT * last_paise
+        return away * 100 <= rule.other_percent * last_paise
+    if last_paise < rule.option_below_paise:
+        return away <= rule.option_width_paise
+    return away * 100 <= rule.option_percent * last_paise
 
 
 def counts_to_ratio(trade: Trade, order: Order) -> bool:
@@ -36,7 +40,10 @@ def counts_to_ratio(trade: Trade, order: Order) -> bool:
         return False
     last_paise = trade.touch.last_paise if trade.touch is not None else 0
     last_paise = last_paise or trade.entry_price_paise or trade.expected_price_paise
-    return not is_exempt(is_option=trade.contract.is_option, price_paise=price_paise, last_paise=last_paise)
+    return not is_exempt(
+        is_option=trade.contract.is_option, price_paise=price_paise, last_paise=last_paise,
+        day=ist_date(order.updated_ns),
+    )  # fmt: skip
 
 
 def may_press(order: Order) -> bool:

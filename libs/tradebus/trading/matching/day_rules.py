@@ -10,7 +10,7 @@ The exchange measures protection from the average trade of half a minute; here i
 
 from dataclasses import dataclass
 
-from tradebus.calendar import RANGE_RESET_PCT, Contract, protection_band, range_reset_ns, session_of
+from tradebus.calendar import Contract, market_of, protection_band, range_reset_ns, range_reset_pct, session_of
 from tradebus.contracts.orders import Transaction
 from tradebus.kernel.time import ist_date
 
@@ -48,7 +48,8 @@ def day_rules(contract: Contract | None, effective_ns: int) -> DayRules:
         return DayRules(ends_ns, SESSION_ENDS, auction_ns, auction_ns, session.auction_band_pct or 0.0)
     reset_ns = range_reset_ns(contract, day)
     if reset_ns is not None and effective_ns < reset_ns:
-        return DayRules(ends_ns, checked_ns=reset_ns, checked_pct=RANGE_RESET_PCT)
+        percent = range_reset_pct(market_of(contract.underlying), day) or 0.0
+        return DayRules(ends_ns, checked_ns=reset_ns, checked_pct=percent)
     return DayRules(ends_ns)
 
 

@@ -9,7 +9,7 @@ from services.sandbox.domain.orders.order import STOP_TYPES, WorkingOrder
 from services.sandbox.domain.orders.order_entry import OrderEntry
 from services.sandbox.domain.prices.market import SandboxMarket
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument, SandboxOrder, SandboxStatus
-from tradebus.calendar import RANGE_RESET_PCT, Market, MarketClass, TradingSession, market_of
+from tradebus.calendar import Market, MarketClass, TradingSession, market_of, range_reset_pct
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_date
@@ -73,6 +73,7 @@ class DayEnd:
 
     def reset_range(self, market: Market) -> None:
         """The market's futures get a new operating range; orders outside it end, stops too."""
+        percent = range_reset_pct(market, ist_date(self._now())) or 0.0
         for account in self._accounts():
             for order in self._orders(account, MarketClass.DERIVATIVE):
                 number = order.request.instrument
@@ -81,7 +82,7 @@ class DayEnd:
                     or market_of(self._instruments[number].key.name) is not market
                 ):
                     continue
-                if not self._inside(order, RANGE_RESET_PCT):
+                if not self._inside(order, percent):
                     text = "the price is outside the operating range set anew at the closing auction"
                     self._entry.end(order, SandboxStatus.CANCELLED, text)
 
