@@ -3,11 +3,12 @@
 What is done then says `leaving.exits.on_deadline`.
 """
 
+from tradebus.calendar import session_of
 from tradebus.contracts.orders import OrderRole
 from tradebus.execution.leaving.covering import fitting, rounds, uncovered
 from tradebus.execution.leaving.taken_back import TAKEN_BACK_MAX, taken_back
 from tradebus.execution.trade import Order, Trade
-from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.trading.states import OrderState
 
 # So long what closes a position rests at a broker before it is priced anew, or replaced; on paper, where an order at
@@ -62,8 +63,18 @@ def remainder_due_ns(trade: Trade) -> int:
 def again_ns(trade: Trade) -> int:
     """When the next exit is sent after one that was refused: a second later, and twice as long each time, up to a
     minute. What is refused again and again must not use up the requests that other positions need. Those that price
-    protection took back at once, each followed by one on other terms, count as one."""
-    return trade.orders[-1].updated_ns + _pause_ns(trade, 0)
+    protection took back at once, each followed by one on other terms, count as one. Refused where the exchange takes no
+    order, it is sent at the end of that at the latest."""
+    last_ns = trade.orders[-1].updated_ns
+    due_ns, reopens_ns = last_ns + _pause_ns(trade, 0), _reopens_ns(trade, last_ns)
+    return min(due_ns, reopens_ns) if reopens_ns else due_ns
+
+
+def _reopens_ns(trade: Trade, at_ns: int) -> int:
+    """The end of the phase in which its exchange takes no order at that instant, 0 where it takes some."""
+    session = session_of(trade.contract, ist_date(at_ns)) if trade.at_broker else None
+    window = session.window_at(at_ns) if session is not None else None
+    return window.end_ns if window is not None and not window.order_types else 0
 
 
 def _pause_ns(trade: Trade, more: int) -> int:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from services.cli.drill.command import keep_record, today
 from services.cli.drill.running.invariants import Invariant
 from services.cli.drill.running.people import FLATTENED, KILLED
-from services.cli.drill.running.plan import PlannedEvent, plan_of
+from services.cli.drill.running.plan import MORNING, PlannedEvent, plan_of
 from services.cli.drill.seeds import DrillTotals, play_piece, play_seed, seed_of_day
 from services.cli.main import app
 from services.execution.sessions import ExecutionSessions
@@ -58,6 +58,14 @@ def test_every_invariant_holds_in_a_fresh_window_of_seeds() -> None:
 def test_days_have_windows_of_their_own() -> None:
     assert seed_of_day(date(2026, 12, 1)) - seed_of_day(date(2026, 11, 30)) == 1_000_000
     assert plan_of(1) != plan_of(2)
+
+
+def test_some_runs_are_at_an_auction_and_have_its_time_to_end() -> None:
+    plans = [plan_of(seed) for seed in range(400)]
+    hours = {plan.start.hour: plan for plan in plans}
+    assert set(hours) == {9, 15}
+    assert hours[15].end_seconds > 20 * 60
+    assert sum(plan.start.time() != MORNING for plan in plans) < 30
 
 
 def test_a_run_without_faults_ends_flat_with_a_stop_behind_every_entry(drilled: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_stop_that_does_not_grow_with_its_position_is_found(drilled: Path, mon
         step.requests[:] = [one for one in step.requests if not isinstance(one, Modify)]
 
     monkeypatch.setattr(lifecycle, "protect", protected_once)
-    result = next(found(drilled, first=50))
+    result = next(found(drilled, first=116))
     assert Invariant.UNPROTECTED in invariants(result)
 
 
@@ -73,7 +73,7 @@ def test_absence_that_is_concluded_from_a_network_error_is_found(
         return Lookup(self.report(account, line, await self.fills(line.order_id)), definitive=True)
 
     monkeypatch.setattr(BookReader, "find_by_tag", looked_up)
-    result = next(found(drilled, first=430))
+    result = next(found(drilled, first=600))
     assert invariants(result) & {Invariant.DUPLICATE_ORDERS, Invariant.STOPPED_WITH_ORDERS, Invariant.BOOKS_DIFFER}
 
 

@@ -1,5 +1,7 @@
 """An exit that is refused again and again: it is tried on, more and more seldom."""
 
+from datetime import date, time
+
 from testkit.contracts import contract
 from testkit.trades import MORNING, SECOND, approval, paper_filling
 
@@ -12,10 +14,12 @@ from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
+from tradebus.kernel.time import ist_datetime, ist_to_ns
 from tradebus.trading.matching.paper import TickQuote, accept, match, report
 from tradebus.trading.orders import Outcome, Result
 
 HOUR = 3600 * SECOND
+AUCTION_DAY = date(2026, 11, 25)
 
 
 def leaving() -> Trade:
@@ -75,3 +79,20 @@ def test_one_that_rested_for_a_while_begins_the_pauses_anew() -> None:
     refused_ns = at_ns + 30 * SECOND
     refuse(trade, at_ns=refused_ns)
     assert deadline_ns(trade) == refused_ns + SECOND
+
+
+def test_where_the_exchange_takes_no_order_the_next_is_sent_at_the_end_of_that_at_the_latest() -> None:
+    trade = leaving()
+    trade.at_broker, trade.contract = True, contract("EQUITY", market_class="equity_fno")
+    at_ns, tried = ist_to_ns(AUCTION_DAY, time(15, 15)), list[str]()
+    for _ in range(12):
+        refuse(trade, at_ns=at_ns)
+        for stop in trade.all_live(OrderRole.STOP):  # one is put back, and refused as well
+            lifecycle.on_outcome(trade, stop, TradeStep(), Outcome(Result.REFUSED, reason="no"), at_ns=at_ns)
+        due_ns = deadline_ns(trade)
+        assert due_ns is not None
+        at_ns = due_ns
+        exits.on_deadline(trade, TradeStep(), now_ns=at_ns)
+        tried.append(f"{ist_datetime(at_ns):%H:%M:%S}")
+    assert tried[6:10] == ["15:17:03", "15:18:03", "15:19:03", "15:20:00"], "and not 15:20:03"
+    assert tried[10:] == ["15:21:00", "15:22:00"], "orders are taken again: refused for another reason, it waits"

@@ -89,13 +89,13 @@ class Weather:
         return Fate(there, back, fault)
 
     def _fated(self, what: str) -> Fate | None:
-        for one in self.mishaps:
-            if one.words in what:
-                self._met[one] += 1
-                if self._met[one] == one.number:
-                    is_late = one.fault is NetworkFault.DELAY
-                    self._count(one.fault, seconds=one.seconds if is_late else 0.0)
-                    return Fate(one.seconds if is_late else NEAR_SECONDS[0], NEAR_SECONDS[0], one.fault)
+        about = [one for one in self.mishaps if one.words in what]
+        self._met.update(about)  # each counts every request of its words, whichever it strikes
+        for one in about:
+            if self._met[one] == one.number:
+                is_late = one.fault is NetworkFault.DELAY
+                self._count(one.fault, seconds=one.seconds if is_late else 0.0)
+                return Fate(one.seconds if is_late else NEAR_SECONDS[0], NEAR_SECONDS[0], one.fault)
         return None
 
     def word(self) -> list[float]:

@@ -3,12 +3,14 @@ violation.
 """
 
 from collections.abc import Sequence
+from datetime import date
 
+from tradebus.calendar import Contract, session_of
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 _RECOVERING_NS = NANOSECONDS_PER_SECOND  # a new life has read its book by then
 _ORPHAN_NS = 17 * NANOSECONDS_PER_SECOND  # 15 s of silence, found at a look a second later
-NOBODY, AWAY = "no execution ran", "the broker was away"
+NOBODY, AWAY, PAUSED = "no execution ran", "the broker was away", "the exchange took no order"
 Excuse = tuple[int, int, str]
 
 
@@ -22,6 +24,13 @@ def excuses(
         found.append((one[0], until_ns + _RECOVERING_NS, NOBODY))
     found += [(one[0], _end(one, end_ns) + _RECOVERING_NS, AWAY) for one in away_ns]
     return found
+
+
+def pauses(contract: Contract, day: date) -> list[Excuse]:
+    """Those in which its exchange takes no order."""
+    session = session_of(contract, day)
+    phases = session.phases if session is not None else ()
+    return [(one.start_ns, one.end_ns + _RECOVERING_NS, PAUSED) for one in phases if not one.order_types]
 
 
 def _end(span: Sequence[int], end_ns: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from services.cli.drill.exchange.faults import Mishap, NetworkFault, StreamFault
 from services.cli.drill.exchange.market import DAY
@@ -23,6 +23,11 @@ TRADING_SECONDS = 20.0
 # How often a process comes to a point in a run, roughly: strikes are drawn below it.
 _VISITS = {COMMITTING: 60, COMMITTED: 60, ASKING: 40, ANSWERED: 40, PUBLISHING: 20, ACKNOWLEDGING: 12}
 _STOPPED_SECONDS = 70.0
+MORNING = time(9, 16)
+# The market opens while they trade; continuous trading of shares ends: their stops do, and futures get a new range.
+_AUCTIONS = (time(9, 14, 53), time(15, 14, 40), time(15, 14, 48), time(15, 14, 54))
+_AT_AN_AUCTION = 0.02
+_AUCTION_SECONDS = 1_500.0  # what was caught in the closing auction is matched at its end
 _JUMPS = (0.004, 0.004, 0.015)  # the larger: options fall through their price protection
 _SIZES = (1, 1, 1, 6)  # the larger fill in parts, over seconds
 # How long what befalls everybody may last.
@@ -73,6 +78,7 @@ class DrillPlan:
     mishaps: tuple[Mishap, ...] = ()
     restart_seconds: tuple[float, float] = (0.2, 3.0)
     processes: tuple[str, ...] = (EXECUTION,)
+    end_seconds: float = 240.0  # after the calm: until everything must be over
 
 
 def plan_of(seed: int) -> DrillPlan:
@@ -96,9 +102,11 @@ def plan_of(seed: int) -> DrillPlan:
         kind = people.one_of(("session flattened", "session flattened", "kill switch"))
         events.append(PlannedEvent(kind, people.between(3.0, TRADING_SECONDS - 2), number=people.below(3)))
     mishaps = tuple(_mishap(draws) for _ in range(draws.below(3))) if not scale else ()
+    hour = Draws(seed, "hour")
+    begins = hour.one_of(_AUCTIONS) if hour.chance(_AT_AN_AUCTION) else MORNING
     return DrillPlan(
-        seed, datetime(DAY.year, DAY.month, DAY.day, 9, 16),  # noqa: DTZ001 - Indian time, made aware by the market
-        sessions, trades, tuple(strikes), tuple(events), mishaps=mishaps, processes=processes,
+        seed, datetime.combine(DAY, begins), sessions, trades, tuple(strikes), tuple(events), mishaps=mishaps,
+        processes=processes, end_seconds=_AUCTION_SECONDS if begins.hour == 15 else 240.0,
         rates={fault: scale for fault in NetworkFault if draws.chance(0.5)},
         stream_rates={fault: scale * 3 for fault in StreamFault if draws.chance(0.5)},
     )  # fmt: skip

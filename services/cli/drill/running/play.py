@@ -5,14 +5,16 @@ compared.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from services.cli.drill.exchange.faults import Weather
 from services.cli.drill.exchange.market import STEP_SECONDS, small_exchange
 from services.cli.drill.exchange.network import BrokerNetwork
-from services.cli.drill.running.excuses import excuses
+from services.cli.drill.running.excuses import Excuse, excuses, pauses
 from services.cli.drill.running.happenings import Happenings, lost_servers
 from services.cli.drill.running.invariants import (
     BookAtEnd,
@@ -26,22 +28,22 @@ from services.cli.drill.running.invariants import (
 from services.cli.drill.running.lives import DrillWorld, ServiceLives, execution_life
 from services.cli.drill.running.parts import PlayedParts
 from services.cli.drill.running.people import People
-from services.cli.drill.running.plan import TRADING_SECONDS, DrillPlan, PlannedTrade
+from services.cli.drill.running.plan import MORNING, TRADING_SECONDS, DrillPlan, PlannedTrade
 from services.cli.drill.running.story import DrillStory
-from services.cli.drill.running.truth import ExchangeRecord, bare_spans, stops_taken_back, tags_of
+from services.cli.drill.running.truth import BareSpan, ExchangeRecord, bare_spans, stops_taken_back, tags_of
 from services.cli.drill.simulation.draws import Draws
 from services.cli.drill.simulation.loop import SimulatedLoop
 from services.cli.drill.simulation.points import CrashPoints
 from services.cli.drill.twins.bus import BusServer
 from services.execution.settings import ExecutionSettings
 from services.sandbox.options import MarketOptions
+from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.store.memory_book import MemoryDatabase
 from tradebus.waiting.timers import sleep
 
 _CALM_SECONDS = 3.0  # between the last fault and STOP
-_END_SECONDS = 240.0  # until everything must be over
 _LATE_SECONDS, _LATE_NS = 14.0, 20_000_000_000  # what has come late is found by then
 _QUIET_SECONDS = 2.0  # where nothing has
 _LOOK_SECONDS = 0.5
@@ -121,6 +123,8 @@ class DrillRun:
         faults = dict(self.happenings.counted)
         if self._stopped_ns:
             faults["stopped"] = len(self._stopped_ns)
+        if (hour := self.plan.start.time()) != MORNING:
+            faults["the market opens" if hour < MORNING else "the closing auction begins"] = 1
         for network in self.networks.values():
             for name, count in network.weather.counted.items():
                 faults[name] = faults.get(name, 0) + count
@@ -165,7 +169,7 @@ class DrillRun:
             task.cancel()
 
     async def _over(self, ends: "list[asyncio.Task[None]]", timers: Timers) -> None:
-        left = _END_SECONDS
+        left = self.plan.end_seconds
         ends = [*ends, *self.happenings.hands.settling]
         while left > 0 and not (all(task.done() for task in ends) and not self._under_way()):
             await sleep(timers, _LOOK_SECONDS)
@@ -175,9 +179,8 @@ class DrillRun:
                 task.result()
         if left <= 0:
             open_sessions = [one for one in self.plan.sessions if one not in self.parts.over_ns]
-            self.violations.append(
-                Violation(Invariant.NOT_FINISHED, f"{open_sessions} not STOPPED after {_END_SECONDS:.0f} s of calm")
-            )
+            text = f"{open_sessions} not STOPPED after {self.plan.end_seconds:.0f} s of calm"
+            self.violations.append(Violation(Invariant.NOT_FINISHED, text))
 
     async def _stop(self, session: str) -> None:
         await self.parts.stop(session)
@@ -223,11 +226,15 @@ class DrillRun:
             (at_ns, at_ns) for at_ns in (*self.happenings.moments_ns, *stops_taken_back(self.record.changes, tags))
         ]
         lasting = [*self.happenings.away_ns, *self._stopped_ns, *(span for one in self.lives for span in one.down_ns)]
-        for found in unprotected(spans, why, [*faults_ns, *((span[0], span[-1]) for span in lasting)]):
-            if isinstance(found, Violation):
-                self.violations.append(found)
-            else:
-                self.known.append(found)
+        faults_ns += [(span[0], span[-1]) for span in lasting]
+        for bare in spans:
+            for found in unprotected(
+                [bare], [*why, *_pauses_of(bare, database.table("trades"), self.plan.start.date())], faults_ns
+            ):
+                if isinstance(found, Violation):
+                    self.violations.append(found)
+                else:
+                    self.known.append(found)
 
     @property
     def _stopped_ns(self) -> list[list[int]]:
@@ -253,6 +260,14 @@ class DrillRun:
 
     def _tags(self) -> dict[str, Any]:
         return tags_of(self.world.database.table("trades"))
+
+
+def _pauses_of(bare: BareSpan, trades: Mapping[str, Trade], day: date) -> list[Excuse]:
+    trade = trades.get(bare.pos_id)
+    if trade is None:  # of all positions in an instrument: somebody has traded it by hand
+        number = int(bare.pos_id.rpartition(" ")[2])
+        trade = next(one for one in trades.values() if one.instrument == number)
+    return pauses(trade.contract, day)
 
 
 def drill_settings() -> ExecutionSettings:
