@@ -15,6 +15,7 @@ import structlog
 
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.books.ports import OwnBook
+from services.execution.positions.quick_looks import StreamWord
 from services.execution.recovery.own_orders import OwnOrders
 from services.execution.trades.keeper import Keeper
 from tradebus.brokers.feed import FeedEvent, FeedEventKind, OrderUpdates
@@ -37,10 +38,11 @@ class Listening:
 
     def __init__(
         self, account: TradingAccount, own: OwnOrders, *, book: OwnBook, keeper: Keeper, outbox: Outbox,
-        missed: Callable[[], None], timers: Timers,
+        missed: Callable[[], None], stream: StreamWord, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._own, self._book = account, own, book
         self._keeper, self._outbox, self._missed, self._timers = keeper, outbox, missed, timers
+        self._stream = stream
         self._words: dict[str, deque[BrokerOrder]] = {}  # not heard yet, by the broker's number of the order
         self._hearing: set[asyncio.Task[None]] = set()
 
@@ -65,10 +67,12 @@ class Listening:
                 if isinstance(item, FeedEvent):
                     self._connection(item)
                 else:
+                    self._stream.spoke(item.broker_order_id)
                     self._take(item)
         except Exception as error:  # noqa: BLE001 - whatever one account does, the others go on
             self._not_heard(error)
         finally:
+            self._stream.is_up = False
             if updates is not None:
                 await self._end(updates)
 
@@ -135,6 +139,9 @@ class Listening:
 
     def _connection(self, event: FeedEvent) -> None:
         if event.kind is FeedEventKind.CONNECTED:
+            self._stream.is_up = True
             self._missed()
+        elif event.kind in (FeedEventKind.DISCONNECTED, FeedEventKind.REFUSED):
+            self._stream.is_up = False
         level = _log.info if event.kind is FeedEventKind.CONNECTED else _log.warning
         level("order stream", account=self._account.name, kind=event.kind.value, text=event.text)

@@ -1,6 +1,6 @@
 """Follows one account: what its order stream says, and every few seconds what its books say.
 
-    order stream ─► report          (re)connected, or five seconds ─► order book, positions ─► judge ─┬─ hear, realign
+    order stream ─► report          (re)connected, or 5 s, or 1 s ─► order book, positions ─► judge ─┬─ hear, realign
                                                                                                      └─ dispute
 
 The stream is a hint, the book is the truth. A difference that hearing settles is told with RECONCILED; one that stays
@@ -21,6 +21,7 @@ from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.by_hand import ClosedByHand
 from services.execution.positions.degraded import Degraded
 from services.execution.positions.looking import PositionLook
+from services.execution.positions.quick_looks import QuickLooks, StreamWord
 from services.execution.positions.reading import PositionReading
 from services.execution.recovery.closed_out import ClosedOut
 from services.execution.recovery.listening import TRANSIENT, Listening
@@ -66,9 +67,12 @@ class Reconciler:
         self._own = OwnOrders(account, books.own, spec_of)
         self._every_seconds, self._lost_seconds = settings.reconcile_seconds, settings.broker_lost_seconds
         self._due = asyncio.Event()
+        stream = StreamWord()
         self._listening = Listening(
-            account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set, timers=timers
+            account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set, stream=stream,
+            timers=timers,
         )  # fmt: skip
+        self._quick = QuickLooks(account, keeper, stream, timers=timers)
         self._recurrence = Recurrence()
         self._closed_out = ClosedOut(account, books.own, keeper)
         by_hand = ClosedByHand(account, keeper, books.own, market_ns=market_ns)
@@ -101,20 +105,28 @@ class Reconciler:
             while not stop.is_set():
                 self._due.clear()
                 await self._look()
-                seconds = min(_AGAIN_SECONDS, self._every_seconds) if self._recurrence.open_questions else None
-                pausing = sleep(self._timers, seconds or self._every_seconds, unless=self._due)
-                pause = asyncio.create_task(pausing)
-                try:
-                    await asyncio.wait((pause, stopping, hearing, minding), return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    pause.cancel()
-                for part in (hearing, minding):
-                    if part.done():
-                        part.result()
+                await self._pause(stopping, hearing, minding)
         finally:
             for task in (hearing, minding, stopping):
                 task.cancel()
             await asyncio.gather(hearing, minding, stopping, self._reading.close(), return_exceptions=True)
+
+    async def _pause(self, stopping: asyncio.Task[bool], *parts: asyncio.Task[None]) -> None:
+        """Until the books are to be read again, or the end. Raises what ended a part."""
+        next_ns = self._timers.monotonic_ns() + int(self._every_seconds * 1e9)
+        while (left_ns := next_ns - self._timers.monotonic_ns()) > 0 and not stopping.done():
+            pause = asyncio.create_task(
+                sleep(self._timers, min(_AGAIN_SECONDS, left_ns / 1e9), unless=self._due)
+            )  # fmt: skip
+            try:
+                await asyncio.wait((pause, stopping, *parts), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
+            for part in parts:
+                if part.done():
+                    part.result()
+            if self._due.is_set() or self._recurrence.open_questions or self._quick.take():
+                return
 
     async def _mind(self) -> None:
         """Keeps what entries are held to fresh."""
