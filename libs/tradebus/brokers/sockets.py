@@ -75,15 +75,17 @@ class ReconnectingSocket:
         self._max_frame_bytes, self._seed = max_frame_bytes, seed
         self._connection: ClientConnection | None = None
         self._closed = asyncio.Event()
-        self._attempt = 0
+        self._attempt = self._renewals = 0
 
     async def frames(self) -> AsyncGenerator[list[Frame] | FeedEvent, None]:
         """Lists of frames in arrival order, and what happened to the connection; ends after `close` or a refusal."""
         while not self._closed.is_set():
-            started_ns = self._timers.monotonic_ns()
+            started_ns, renewals = self._timers.monotonic_ns(), self._renewals
             try:
                 async with await self._connect() as connection:
                     self._connection = connection
+                    if self._renewals != renewals:
+                        connection.transport.abort()  # its address was of before
                     async for item in self._live(connection):
                         yield item
                 reason = "closed by the other side"
@@ -112,6 +114,12 @@ class ReconnectingSocket:
 
     async def drop(self) -> None:
         """Gives this connection up; the next one follows (for one that is open and dead)."""
+        if self._connection is not None:
+            self._connection.transport.abort()
+
+    def renew(self) -> None:
+        """What `address` says has changed: this connection is given up, or the one under way once it is there."""
+        self._renewals += 1
         if self._connection is not None:
             self._connection.transport.abort()
 

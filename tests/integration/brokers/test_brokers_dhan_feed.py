@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from testkit.dhan_desk import CLIENT_ID, INFY, LISTED, NIFTY, TOKEN, fake_sockets, instrument_of
 from testkit.fuzz_dhan import header, listed, packet
+from testkit.simulated import passes
 from testkit.waiting import WALL_TIMERS
 
 from tradebus.brokers.dhan import DhanEndpoints, DhanFeed, DhanOrderUpdates, DhanSettings
@@ -18,6 +19,7 @@ from tradebus.brokers.feed import FeedEvent, FeedEventKind, FeedMode
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.timers import SimulatedTimers
 from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 FAST = SocketTiming(first_delay_seconds=0.01, last_delay_seconds=0.02, connect_seconds=2)
@@ -271,9 +273,9 @@ def pascal(data):
 
 
 @asynccontextmanager
-async def order_stream(sockets, **more):
+async def order_stream(sockets, *, client=None, **more):
     updates = DhanOrderUpdates(
-        DhanClient(settings_of(sockets, **more), timers=WALL_TIMERS),
+        client or DhanClient(settings_of(sockets, **more), timers=WALL_TIMERS),
         instrument_of=instrument_of,
         account="A",
         timing=FAST,
@@ -282,6 +284,34 @@ async def order_stream(sockets, **more):
     try:
         yield following
     finally:
+        await updates.close()
+        await following.ended()
+
+
+async def test_the_order_stream_logs_in_anew_with_a_new_token():
+    async with fake_sockets() as sockets:
+        client = DhanClient(settings_of(sockets), timers=WALL_TIMERS)
+        async with order_stream(sockets, client=client) as following:
+            await sockets.until(lambda: sockets.received and sockets.received[0])
+            client.use_token(TOKEN)  # the same again changes nothing
+            client.use_token("another-token")
+            await sockets.until(lambda: len(sockets.received) == 2 and bool(sockets.received[1]))
+            assert sockets.received[1][0]["LoginReq"]["Token"] == "another-token"
+            await following.until(lambda: len(following.kinds) == 3)
+            assert following.kinds == [FeedEventKind.CONNECTED, FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
+
+
+async def test_an_order_stream_that_says_nothing_for_two_minutes_is_made_anew():
+    timers = SimulatedTimers()
+    async with fake_sockets() as sockets:
+        updates = DhanOrderUpdates(DhanClient(settings_of(sockets), timers=timers), instrument_of=instrument_of)
+        following = Following(updates.updates())
+        await following.until(lambda: following.kinds == [FeedEventKind.CONNECTED])
+        await passes(timers, 119)
+        assert following.kinds == [FeedEventKind.CONNECTED]
+        await passes(timers, 1)
+        await following.until(lambda: len(following.kinds) == 2)
+        assert following.kinds[-1] is FeedEventKind.DISCONNECTED
         await updates.close()
         await following.ended()
 

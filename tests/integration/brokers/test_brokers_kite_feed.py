@@ -287,6 +287,24 @@ async def test_order_updates_are_orders_of_the_book(ticker):
     assert ticker.told[0] == []
 
 
+async def test_order_updates_connect_again_with_a_new_token_and_prices_go_on(ticker):
+    client = KiteClient(ticker.settings(), timers=WALL_TIMERS)
+    stream, feed = KiteOrderUpdates(client, instrument_of=lambda *_: None, timing=QUICK), KiteFeed(client, timing=QUICK)
+    await feed.subscribe({1: listing(1)}, FeedMode.FULL)
+    async with aclosing(feed.batches()) as prices, aclosing(stream.updates()) as items:
+        await take(prices, 1)
+        await take(items, 1)
+        ticker.tokens.add("another-token")
+        client.use_token("another-token")
+        assert [item.kind for item in await take(items, 2)] == [FeedEventKind.DISCONNECTED, FeedEventKind.CONNECTED]
+        assert [one["access_token"] for one in ticker.queries] == [[TOKEN], [TOKEN], ["another-token"]]
+        await ticker.open[0].send(ltp_frame((1, 100)))
+        [batch] = await take(prices, 1)
+        assert list(batch["instrument"]) == [1]
+        await stream.close()
+        await feed.close()
+
+
 async def test_an_update_does_not_tell_an_end_whose_fills_it_has_not(ticker):
     stream = KiteOrderUpdates(
         KiteClient(ticker.settings(), timers=WALL_TIMERS), instrument_of=lambda *_: None, account="s1", timing=QUICK

@@ -359,3 +359,28 @@ async def test_order_updates_ask_for_nothing_and_what_is_no_order_is_passed_over
     assert [notice.kind for notice in notices if isinstance(notice, FeedEvent)] == [FeedEventKind.NOTICE] * 2
     (asked,) = upstox.calls("GET", "/v2/feed/portfolio-stream-feed/authorize")
     assert asked.query == {"update_types": ["order"]}
+
+
+async def test_order_updates_ask_for_a_new_address_with_a_new_token(upstox, client):
+    async def handler(server: Sockets, connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async with sockets(upstox, handler):
+        authorised, used = upstox.otherwise, []
+
+        def noting(asked) -> Reply:
+            used.append(asked.headers["Authorization"])
+            asked.headers["Authorization"] = f"Bearer {TOKEN}"
+            return authorised(asked)
+
+        upstox.otherwise = noting
+        updates, seen = UpstoxOrderUpdates(client, instrument_of=lambda *_: 7, timing=QUICK), []
+        async with asyncio.timeout(10):
+            async for item in updates.updates():
+                seen.append(item.kind)
+                if len(seen) == 1:
+                    client.use_token("another-token")
+                if len(seen) == 3:
+                    await updates.close()
+    assert seen == [CONNECTED, FeedEventKind.DISCONNECTED, CONNECTED]
+    assert used == [f"Bearer {TOKEN}", "Bearer another-token"]

@@ -20,6 +20,8 @@ from tradebus.trading.orders import BrokerOrder
 _log = structlog.get_logger()
 _LOGIN_CODE = 42
 _ALERT = "order_alert"
+# A day without orders is silent too, and a connection that is open and dead looks the same: made anew now and then.
+TIMING = SocketTiming(silent_seconds=120.0)
 
 
 class DhanOrderUpdates:
@@ -43,8 +45,9 @@ class DhanOrderUpdates:
             opened=self._opened,
             redactor=client.redactor,
             timers=client.timers,
-            timing=timing,
+            timing=timing or TIMING,
         )
+        client.follow_token(self._socket)
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
         """Ends after `close` or a refusal. CONNECTED means: reconcile with the order book now."""

@@ -40,7 +40,7 @@ class KiteOrderUpdates:
     ) -> None:
         self._client, self._clock = client, clock or client.timers
         self._instrument_of, self._account, self._fills_of = instrument_of, account, fills_of
-        self._ticker = Ticker("kite orders", self._client, opened=_nothing, timing=timing)
+        self._ticker = Ticker("kite orders", self._client, opened=_nothing, timing=timing, follows_token=True)
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
         """Until it is closed or refused. Raises nothing for what Kite sends."""

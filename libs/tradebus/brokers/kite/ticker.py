@@ -16,7 +16,8 @@ TIMING = SocketTiming(silent_seconds=5.0)
 
 
 class Ticker:
-    """`opened` is called with every connection, to subscribe. The URL holds the login and is never shown."""
+    """`opened` is called with every connection, to subscribe. The URL holds the login and is never shown. One that
+    `follows_token` connects again with every new one."""
 
     def __init__(
         self,
@@ -26,7 +27,9 @@ class Ticker:
         opened: Callable[[Send], Awaitable[None]],
         timing: SocketTiming | None = None,
         seed: int = 0,
+        follows_token: bool = False,
     ) -> None:
+        self._follows_token = follows_token
         self._name, self._client, self._opened = name, client, opened
         self._timing, self._seed = timing or TIMING, seed
         self._socket = self._new_socket()
@@ -66,10 +69,13 @@ class Ticker:
         await self._socket.close()
 
     def _new_socket(self) -> ReconnectingSocket:
-        return ReconnectingSocket(
+        socket = ReconnectingSocket(
             self._name, address=self._address, opened=self._opened, redactor=self._client.redactor,
             timers=self._client.timers, timing=self._timing, seed=self._seed,
         )  # fmt: skip
+        if self._follows_token:
+            self._client.follow_token(socket)
+        return socket
 
     async def _address(self) -> SocketAddress:
         query = urlencode({"api_key": self._client.settings.api_key, "access_token": self._client.token})

@@ -21,6 +21,8 @@ from tradebus.kernel.clock import Clock
 from tradebus.trading.orders import BrokerOrder
 
 _ORDER = "order"
+# A day without orders is silent too, and a connection that is open and dead looks the same: made anew now and then.
+TIMING = SocketTiming(silent_seconds=120.0)
 _log = structlog.get_logger()
 
 
@@ -41,8 +43,9 @@ class UpstoxOrderUpdates:
         self._socket = AuthorisedSocket(
             "upstox order updates", self._client,
             lambda sdk, raw: sdk.api("WebsocketApi").get_portfolio_stream_feed_authorize(API_VERSION, **raw),
-            opened=_nothing_to_say, timing=timing,
+            opened=_nothing_to_say, timing=timing or TIMING,
         )  # fmt: skip
+        client.follow_token(self._socket.socket)
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
         async with aclosing(self._socket.frames()) as items:

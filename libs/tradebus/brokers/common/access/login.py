@@ -3,6 +3,8 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Protocol
+from weakref import WeakSet
 
 import structlog
 
@@ -16,6 +18,12 @@ from tradebus.kernel.timers import Timers
 _WORKERS = 8
 _ORDER_WORKERS = 16  # exits leave while as many other requests hang as an account lets out
 _log = structlog.get_logger()
+
+
+class Renewable(Protocol):
+    """What was opened with a token and must be opened again with another."""
+
+    def renew(self) -> None: ...
 
 
 class LoginClient(ABC):
@@ -44,6 +52,7 @@ class LoginClient(ABC):
         self.wire = AuditedWire(log, self.redactor, timers=timers)
         self.timeout = (min(CONNECT_SECONDS, request_seconds), request_seconds)
         self.making = threading.Lock()
+        self._followers: WeakSet[Renewable] = WeakSet()
         self.calls = SdkCalls(
             broker, classify=classify, redactor=self.redactor, timers=timers,
             refresh=None if refresh is None else self.renew, workers=_WORKERS, order_workers=_ORDER_WORKERS,
@@ -61,12 +70,20 @@ class LoginClient(ABC):
         )
 
     def use_token(self, token: str) -> None:
-        """A new login: calls go on with it, and sockets connect with it from their next connection on."""
+        """A new login: calls go on with it, what follows the token is opened again with it, and other sockets connect
+        with it from their next connection on."""
         self.redactor.learn(token)
         with self.making:
-            self.token = token
+            before, self.token = self.token, token
             self.tell_sdk(token)
         self.calls.renewed()
+        if token != before:
+            for follower in list(self._followers):
+                follower.renew()
+
+    def follow_token(self, follower: Renewable) -> None:
+        """Has it opened again with every new token, as long as it lives."""
+        self._followers.add(follower)
 
     @abstractmethod
     def tell_sdk(self, token: str) -> None:
