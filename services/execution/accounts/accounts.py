@@ -47,10 +47,11 @@ class TradingAccount:
 
     def __init__(
         self, key: tuple[str, str], broker: Broker, listed: BrokerNames, fence: ClosingFence, *,
-        margin_max_age_seconds: float, timers: Timers,
+        stored_account: str, margin_max_age_seconds: float, timers: Timers,
     ) -> None:  # fmt: skip
         self.key, self.name, self.broker, self.listed, self.fence = key, ":".join(key), broker, listed, fence
-        self.whose = broker.session.account  # as the broker calls it; "" where it was not asked
+        # As the broker calls it, or as the login was stored where it was not asked; "" where neither says.
+        self.whose = broker.session.account or stored_account
         self.gateway: OrderGateway = broker.orders(listed.known)
         self.margin = EntryMargin(
             broker.account, listed.get, name=self.name, max_age_seconds=margin_max_age_seconds, timers=timers
@@ -130,18 +131,16 @@ class Accounts:
         found = self._by_session.get(spec.session_id)
         if found is not None:
             if starting:
-                await _ask_whether_valid(found.broker, key[1])
-                _check_whose(found.whose, found.broker, key[1])
+                await self._check(found)
             return found
         async with self._opening.setdefault(key, asyncio.Lock()):
             account = self._accounts.get(key)
             if account is None:
                 account = await self._opened(key, check=starting)
-                self._accounts[key] = account
+                self._accounts[key] = account  # nothing is awaited since its names were compared
                 self.opened.put_nowait(account)
             elif starting:
-                await _ask_whether_valid(account.broker, key[1])
-                _check_whose(account.whose, account.broker, key[1])
+                await self._check(account)
             if account.listed.day != self.today():
                 await account.listed.refresh(self.today())
             account.sessions[spec.session_id] = spec
@@ -223,6 +222,30 @@ class Accounts:
             self._failed[key] = (self._timers.monotonic_ns(), error)
             raise
 
+    async def _check(self, account: TradingAccount) -> None:
+        """Of one that is open, for a session that starts. Raises what opening it raises."""
+        await _ask_whether_valid(account.broker, account.key[1])
+        _check_whose(account.whose, account.broker, account.key[1])
+        self._check_only_name(account, starting=True)
+
+    def _check_only_name(self, account: TradingAccount, *, starting: bool) -> None:
+        """One account has one name: each name has an order budget, a fence and a reconciler of its own, and two of them
+        would send twice what the broker lets out and take each other's orders for strangers'. Raises InvalidInput for
+        a session that is `starting`; what trades already is not left alone."""
+        (broker, login), whose = account.key, account.broker.session.account or account.whose
+        for other in self._accounts.values():
+            same = whose and whose == (other.broker.session.account or other.whose)
+            if other is account or other.key[0] != broker or not same:
+                continue
+            problem = (
+                f"the login {login!r} is of account {whose} at {broker}, which trades as {other.key[1]!r} already: "
+                f"start the session with credential {other.key[1]!r}; `tradebus login --broker {broker} --credential "
+                f"{other.key[1]}` renews it"
+            )
+            if starting:
+                raise InvalidInput(problem)
+            _log.error("one account under two names", problem=problem)
+
     async def _open(self, name: str, credential_name: str, *, check: bool) -> TradingAccount:
         credential = await asyncio.to_thread(self._credentials.get, credential_name)
 
@@ -243,13 +266,18 @@ class Accounts:
         except BaseException:
             broker.close()
             raise
-        _log.info("account opened", broker=name, credential_name=credential_name)
         fence = ClosingFence(self._state_dir, broker=name, login=credential_name, timers=self._timers)
         account = TradingAccount(
-            (name, credential_name), broker, listed, fence, margin_max_age_seconds=self._margin_max_age_seconds,
-            timers=self._timers,
+            (name, credential_name), broker, listed, fence, stored_account=credential.account,
+            margin_max_age_seconds=self._margin_max_age_seconds, timers=self._timers,
         )  # fmt: skip
         account.blocked = standing.refusal
+        try:
+            self._check_only_name(account, starting=check)
+        except InvalidInput:
+            broker.close()
+            raise
+        _log.info("account opened", broker=name, credential_name=credential_name)
         return account
 
 
