@@ -4,8 +4,10 @@ session ─► (broker, credential) ─► account: gateway, updates, what the b
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 import structlog
 
@@ -32,8 +34,10 @@ from tradebus.preflight.live_accounts import LiveAccounts
 from tradebus.preflight.preflight import Preflight, PreflightFailed
 from tradebus.store.books import kill_switch_book
 from tradebus.trading.orders import OrderRequest
+from tradebus.waiting.beside import BesideLook
 
 _AGAIN_NS = 2_000_000_000
+_MARK_SECONDS = 2.0
 _log = structlog.get_logger()
 
 
@@ -104,7 +108,8 @@ class Accounts:
         self._clock, speed = settings.clock_of_market(clock)
         self._behind_ns = int(settings.feed_behind_seconds * speed * 1e9)
         self._urls, self._sandboxed = settings.broker_urls, settings.sandboxed
-        self._live = LiveAccounts(settings.state_dir)
+        self._live, self._admitted = LiveAccounts(settings.state_dir), set[str]()
+        self._mark_looks: dict[str, BesideLook[bool]] = {}
         self._preflight = Preflight(
             settings, open_broker=open_broker, log_of=log_of, switch=kill_switch_book(books.book), clock=clock,
             timers=timers,
@@ -127,7 +132,7 @@ class Accounts:
         if spec.protection is ProtectionKind.GTT and spec.broker not in WITH_TRIGGERS & set(self._sandboxed):
             raise InvalidInput(f'protection: "{spec.protection}" is not offered at {spec.broker}')
         if spec.broker not in self._sandboxed:
-            await self._admitted(spec, starting=starting)
+            await self._admit(spec, starting=starting)
         found = self._by_session.get(spec.session_id)
         if found is not None:
             if starting:
@@ -197,10 +202,11 @@ class Accounts:
         """The event time that has certainly passed, though no tick may say so: brokers' markets do not wait for us."""
         return self._clock.now_ns() - self._behind_ns
 
-    async def _admitted(self, spec: SessionSpec, *, starting: bool) -> None:
+    async def _admit(self, spec: SessionSpec, *, starting: bool) -> None:
         """A session that starts at a real broker passes every gate; one that goes on is of an account where one did.
         Raises PreflightFailed, and InvalidInput for a session that whoever wrote it never brought through them."""
         key = account_key(spec)
+        name = ":".join(key)
         if starting:
             findings = await self._preflight.ask(
                 broker=spec.broker, credential_name=key[1], daily_max_loss_r=spec.limits.daily_max_loss_r
@@ -208,9 +214,20 @@ class Accounts:
             closed = [str(finding) for finding in findings if not finding.passed]
             if closed:
                 raise PreflightFailed("preflight, " + "; ".join(closed))
-            await asyncio.to_thread(self._live.mark, ":".join(key))
-        elif ":".join(key) not in self._live:
-            raise InvalidInput(f"{':'.join(key)}: no session has passed preflight there; start one")
+            await asyncio.to_thread(self._live.mark, name)
+            self._admitted.add(name)
+        elif name not in self._admitted:
+            # Whoever has a mark keeps it: nobody takes it away while execution lives.
+            marks = self._mark_looks.setdefault(
+                name,
+                BesideLook(
+                    partial(self._live.__contains__, name), first=False, what=f"mark of {name}", seconds=_MARK_SECONDS,
+                    timers=self._timers,
+                ),
+            )  # fmt: skip
+            if not await marks.look():
+                raise InvalidInput(f"{name}: no session has passed preflight there; start one")
+            self._admitted.add(name)
 
     async def _opened(self, key: tuple[str, str], *, check: bool) -> TradingAccount:
         failed = self._failed.get(key)
@@ -226,25 +243,7 @@ class Accounts:
         """Of one that is open, for a session that starts. Raises what opening it raises."""
         await _ask_whether_valid(account.broker, account.key[1])
         _check_whose(account.whose, account.broker, account.key[1])
-        self._check_only_name(account, starting=True)
-
-    def _check_only_name(self, account: TradingAccount, *, starting: bool) -> None:
-        """One account has one name: each name has an order budget, a fence and a reconciler of its own, and two of them
-        would send twice what the broker lets out and take each other's orders for strangers'. Raises InvalidInput for
-        a session that is `starting`; what trades already is not left alone."""
-        (broker, login), whose = account.key, account.broker.session.account or account.whose
-        for other in self._accounts.values():
-            same = whose and whose == (other.broker.session.account or other.whose)
-            if other is account or other.key[0] != broker or not same:
-                continue
-            problem = (
-                f"the login {login!r} is of account {whose} at {broker}, which trades as {other.key[1]!r} already: "
-                f"start the session with credential {other.key[1]!r}; `tradebus login --broker {broker} --credential "
-                f"{other.key[1]}` renews it"
-            )
-            if starting:
-                raise InvalidInput(problem)
-            _log.error("one account under two names", problem=problem)
+        _check_only_name(account, self.all(), starting=True)
 
     async def _open(self, name: str, credential_name: str, *, check: bool) -> TradingAccount:
         credential = await asyncio.to_thread(self._credentials.get, credential_name)
@@ -273,7 +272,7 @@ class Accounts:
         )  # fmt: skip
         account.blocked = standing.refusal
         try:
-            self._check_only_name(account, starting=check)
+            _check_only_name(account, self.all(), starting=check)
         except InvalidInput:
             broker.close()
             raise
@@ -296,3 +295,22 @@ def _check_whose(stored: str, broker: Broker, credential_name: str) -> None:
             f"the login {credential_name!r} is stored for account {stored} and is one of {whose} at {broker.name}: "
             f"`tradebus login --broker {broker.name} --credential NAME` stores it under a name of its own"
         )
+
+
+def _check_only_name(account: TradingAccount, opened: Iterable[TradingAccount], *, starting: bool) -> None:
+    """One account has one name: each name has an order budget, a fence and a reconciler of its own, and two of them
+    would send twice what the broker lets out and take each other's orders for strangers'. Raises InvalidInput for a
+    session that is `starting`; what trades already is not left alone."""
+    (broker, login), whose = account.key, account.broker.session.account or account.whose
+    for other in opened:
+        same = whose and whose == (other.broker.session.account or other.whose)
+        if other is account or other.key[0] != broker or not same:
+            continue
+        first = other.key[1]
+        problem = (
+            f"the login {login!r} is of account {whose} at {broker}, which trades as {first!r} already: start the "
+            f"session with credential {first!r}; `tradebus login --broker {broker} --credential {first}` renews it"
+        )
+        if starting:
+            raise InvalidInput(problem)
+        _log.error("one account under two names", problem=problem)

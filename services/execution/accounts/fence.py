@@ -9,50 +9,65 @@ from pathlib import Path
 from tradebus.brokers.closing_journal import ClosingJournal, SentExit
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.timers import Timers
+from tradebus.waiting.beside import BesideLook
 
+_LOOK_SECONDS = 1.0
 # Exits are of one day: what is older was taken over then, or is in no book any more.
 _OLD_NS = 20 * 3_600 * 1_000_000_000
 
 
 class ClosingFence:
-    """Of one login. `timers` tell the machine's time, as the journal has it."""
+    """Of one login, as of the last `look`. `timers` tell the machine's time, as the journal has it."""
 
     def __init__(self, state_dir: Path, *, broker: str, login: str, timers: Timers) -> None:
         self._journal, self._timers = ClosingJournal(state_dir, broker=broker, login=login), timers
         self._taken_over: set[str] = set()
         self._size = -1
         self._sent: Sequence[SentExit] = ()
+        nothing: tuple[bool, Sequence[SentExit]] = (False, ())
+        self._journal_looks = BesideLook(
+            self._journal_now, first=nothing, what=f"closing journal of {broker}:{login}", seconds=_LOOK_SECONDS,
+            timers=timers,
+        )  # fmt: skip
+
+    async def look(self) -> None:
+        """Sees what the journal says now; where the disk does not answer what it said stands."""
+        await self._journal_looks.look()
 
     def problem(self) -> str:
         """Why nothing is sent now, "" where all may be."""
-        if self._journal.is_taken:
+        if self.is_closing:
             return "`tradebus kill` is closing the account out"
         return "exits of `tradebus kill` are not taken over yet" if self.pending() else ""
 
     def pending(self) -> list[SentExit]:
         """The exits that were sent past execution and are not in its trades yet."""
-        return [one for one in self._read() if one.tag not in self._taken_over]
+        return [one for one in self._of_today() if one.tag not in self._taken_over]
 
     def tags(self) -> set[str]:
         """Those of all exits that were sent past execution."""
-        return {one.tag for one in self._read()}
+        return {one.tag for one in self._of_today()}
 
     @property
     def is_closing(self) -> bool:
         """Whether somebody closes the account out right now."""
-        return self._journal.is_taken
+        return self._journal_looks.stands[0]
 
     def took_over(self, tag: str) -> None:
         """The exit is in the trades it closed, or certainly at no broker."""
         self._taken_over.add(tag)
 
-    def _read(self) -> Sequence[SentExit]:
-        size = self._journal.size
+    def _journal_now(self) -> tuple[bool, Sequence[SentExit]]:
+        """Whether the journal is taken, and its exits. Blocks."""
+        is_taken, size = self._journal.is_taken, self._journal.size
         if size != self._size:
             try:
                 self._sent = self._journal.read()
             except InvalidInput:
-                return self._sent
+                return is_taken, self._sent
             self._size = size
+        return is_taken, self._sent
+
+    def _of_today(self) -> list[SentExit]:
         now_ns = self._timers.now_ns()
-        return [one for one in self._sent if now_ns - one.at_ns < _OLD_NS]
+        return [one for one in self._journal_looks.stands[1] if now_ns - one.at_ns < _OLD_NS]

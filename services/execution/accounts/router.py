@@ -40,6 +40,7 @@ class OrderRouter:
                 await account.listed.know(request.instrument, self._accounts.now_ns())
         except TradebusError as error:
             return _not_sent(error)
+        await account.fence.look()
         problem = account.problem(request, now_ns=self._accounts.now_ns())
         if problem is not None:
             return Outcome(Result.REFUSED, reason=f"not sent: {problem}")

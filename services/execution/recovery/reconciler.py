@@ -166,6 +166,7 @@ class Reconciler:
                 await self._degraded.lost()
             return
         await self._reach.read()
+        await account.fence.look()
         self._recurrence.begin()
         self._telling.settled(await self._settle_orders(book))
         ours = await self._own.beside(book)

@@ -106,19 +106,24 @@ def test_an_exit_takes_nothing_of_what_was_opened_after_it_or_of_the_other_side(
     assert not takes_from(holding(Side.SHORT), exit_line(LOT))
 
 
-def test_nothing_is_sent_while_the_account_is_closed_out_and_until_its_exits_are_taken_over(tmp_path: Path) -> None:
+async def test_nothing_is_sent_while_the_account_is_closed_out_and_until_its_exits_are_taken_over(
+    tmp_path: Path,
+) -> None:
     timers = SimulatedTimers(MORNING)
     fence = ClosingFence(tmp_path, broker="kite", login="mine", timers=timers)
     journal = ClosingJournal(tmp_path, broker="kite", login="mine")
     assert (fence.problem(), fence.pending(), fence.is_closing) == ("", [], False)
     assert journal.take()
+    await fence.look()
     assert fence.is_closing
     assert "closing the account out" in fence.problem()
     journal.write(SentExit("tb1", "NFO", "501", "SELL", LOT, MORNING))
     journal.release()
+    await fence.look()
     assert "not taken over" in fence.problem()
     assert [one.tag for one in fence.pending()] == ["tb1"]
     fence.took_over("tb1")
     assert (fence.problem(), fence.tags()) == ("", {"tb1"})
     after = ClosingFence(tmp_path, broker="kite", login="mine", timers=SimulatedTimers(MORNING + 86_400 * SECOND))
+    await after.look()
     assert after.problem() == ""
