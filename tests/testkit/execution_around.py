@@ -91,7 +91,7 @@ class Around:
 
     def log_in(self, name: str, broker: FakeBroker) -> None:
         """Stores a login."""
-        Credentials(self._state_dir).put(name, Credential(broker.name, "key", access_token="tok"))
+        Credentials(self._state_dir).put(name, Credential(broker.name, broker.client_id, access_token="tok"))
 
     async def life(
         self, *brokers: FakeBroker, instance: str = "1", paced: bool = False,

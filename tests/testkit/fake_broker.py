@@ -314,10 +314,12 @@ class FakeBook:
 
 
 class FakeBroker:
-    """Made by `open_fake(broker)`; keeps what the services asked of it."""
+    """Made by `open_fake(broker)`; keeps what the services asked of it. One login of it, by its `client_id`."""
 
-    def __init__(self, name: str = "kite", master: Sequence[ListedInstrument] = MASTER) -> None:
-        self.name, self.master = name, list(master)
+    def __init__(
+        self, name: str = "kite", master: Sequence[ListedInstrument] = MASTER, *, client_id: str = "key"
+    ) -> None:
+        self.name, self.master, self.client_id = name, list(master), client_id
         self.candles: dict[str, Records] = {}
         self.history_answers = asyncio.Event()  # cleared while history hangs
         self.history_answers.set()
@@ -362,13 +364,14 @@ class FakeBroker:
 
 def opening(*brokers: FakeBroker):
     """An `open_broker` that knows these."""
-    by_name = {broker.name: broker for broker in brokers}
+    by_login = {(broker.name, broker.client_id): broker for broker in brokers}
 
     def open_fake(
         name: str, credential: Credential, *, url: str = "", timers, log, refresh=None, clock=None
     ) -> FakeBroker:
-        by_name[name].credentials.append(credential)
-        return by_name[name]
+        opened = by_login.get((name, credential.client_id)) or by_login[name, "key"]
+        opened.credentials.append(credential)
+        return opened
 
     return open_fake
 

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from testkit.broker_life import BrokerLife, opened
 from testkit.execution_brokers import PRICE, SECOND, TEN, approval, spec
 from testkit.fake_broker import MASTER, FakeBroker
 from testkit.hanging_book import HangingBook
 
+from tradebus.brokers.account import SessionState
 from tradebus.bus.port import Outgoing
 from tradebus.contracts.commands import Kill
 from tradebus.contracts.orders import OrderRole
@@ -103,3 +105,28 @@ async def test_a_kill_reaches_every_account_though_one_hangs_and_lets_no_entry_o
         await life.until(all_leave)
         await life.until_orders(0, state=OrderState.PENDING, role=OrderRole.ENTRY)
         assert len([one for one in hanging.book.asked if one == "place BUY"]) == asked
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [(SessionState.EXPIRED, "login_ended"), (SessionState.UNKNOWN, "broker_lost")],
+    ids=["bad token", "429"],
+)  # fmt: skip
+async def test_one_users_bad_token_or_too_many_requests_touch_no_other_user_of_the_broker(
+    around, state: SessionState, said: str
+) -> None:
+    asha, bob = FakeBroker(), FakeBroker(client_id="bob")
+    async with BrokerLife(around, asha, bob, lost_seconds=0.3) as life:
+        await life.started(spec("s1"))
+        await life.started(spec("s2", credential="kite"))
+        await opened(life, bob, held := approval(1, session="s2"))
+        asha.session.state = state
+        asha.book.readable, asha.book.refused = False, "Too many requests"
+        [told] = [one for one in await life.told("RECONCILE_MISMATCH") if one.session_id == "s1"]
+        assert told.differences[0].what == ("login" if state is SessionState.EXPIRED else "order book")
+        await life.send(hers := approval(2))
+        assert (await life.trade(pos_id=hers.pos_id)).exit_reason == said
+        for number in range(3, 6):
+            await round_trip(life, bob, approval(number, session="s2", at_ns=TEN + number))
+        assert (await life.trade(pos_id=held.pos_id)).exit_reason is None
+        assert [one for one in await around.told("RECONCILE_MISMATCH") if one.session_id == "s2"] == []
+    assert asha.book.requests == []
