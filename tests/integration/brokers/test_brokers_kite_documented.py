@@ -181,7 +181,7 @@ async def test_a_login(kite):
 async def test_a_postback_is_an_order_update(kite):
     body = json.loads((MOCKS / "postback.json").read_text())
     stream = KiteOrderUpdates(kite.client(), instrument_of=lambda *_: 1)
-    update = await stream.read(json.dumps({"type": "order", "data": body}))
+    update = stream.read(json.dumps({"type": "order", "data": body}))
     assert isinstance(update, BrokerOrder)
     assert (update.account, update.quantity, update.filled_quantity) == ("AB1234", 1, 1)
     assert update.status is BrokerStatus.UNKNOWN  # its fills are not known yet

@@ -18,7 +18,7 @@ from tradebus.brokers.reference import ListedInstrument
 from tradebus.brokers.sockets import SocketTiming
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.kernel.errors import InvalidInput
-from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus
+from tradebus.trading.orders import BrokerOrder, BrokerStatus
 
 TOKEN = "secret-access+token/1"
 QUICK = SocketTiming(first_delay_seconds=0.01, last_delay_seconds=0.02, connect_seconds=2.0)
@@ -256,16 +256,9 @@ def order_frame(**changes) -> str:
 
 
 async def test_order_updates_are_orders_of_the_book(ticker):
-    asked = []
-
-    async def fills_of(order_id):
-        asked.append(order_id)
-        return [BrokerFill("f1", 4, 100_000, 5), BrokerFill("f2", 6, 100_000, 6)][: len(asked)]
-
     stream = KiteOrderUpdates(
         KiteClient(ticker.settings(), timers=WALL_TIMERS),
-        instrument_of=lambda *names: {("NSE", "256257"): 1}.get(names), fills_of=fills_of,
-        timing=QUICK,
+        instrument_of=lambda *names: {("NSE", "256257"): 1}.get(names), timing=QUICK,
     )  # fmt: skip
     async with aclosing(stream.updates()) as items:
         assert (await take(items, 1))[0].kind is FeedEventKind.CONNECTED
@@ -279,10 +272,10 @@ async def test_order_updates_are_orders_of_the_book(ticker):
         await stream.close()
     assert isinstance(first, BrokerOrder)
     assert (first.account, first.instrument, first.status) == ("AB1234", 1, BrokerStatus.OPEN)
-    assert (first.filled_quantity, [fill.quantity for fill in first.fills]) == (4, [4])
+    assert (first.filled_quantity, first.fills) == (4, ()), "the trades are looked up by whoever needs them"
     assert unreadable.kind is FeedEventKind.NOTICE
     assert "quantity" in unreadable.text
-    assert (last.status, len(last.fills)) == (BrokerStatus.FILLED, 2)
+    assert (last.status, last.filled_quantity) == (BrokerStatus.UNKNOWN, 10)
     assert notice == FeedEvent(FeedEventKind.NOTICE, "message: hello")
     assert ticker.told[0] == []
 

@@ -1,10 +1,11 @@
 """Kite's order updates: text frames on a ticker connection that subscribes to nothing.
 
 They are hints. Kite sends none for a plain placement and none for what happened while nobody was connected, may send
-one twice or late, and never says what the fills were: `fills_of` (KiteOrders.fills) gets those.
+one twice or late, and never says what the fills were: an end that holds some is told as UNKNOWN, which means: look the
+order up. Nothing is asked here: behind each update wait others.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import structlog
@@ -18,10 +19,9 @@ from tradebus.brokers.kite.ticker import Ticker
 from tradebus.brokers.reference import InstrumentOf
 from tradebus.brokers.sockets import Send, SocketTiming
 from tradebus.kernel.clock import Clock
-from tradebus.trading.orders import BrokerFill, BrokerOrder
+from tradebus.trading.orders import BrokerOrder
 
 _log = structlog.get_logger()
-FillsOf = Callable[[str], Awaitable[Sequence[BrokerFill]]]
 
 
 class KiteOrderUpdates:
@@ -34,12 +34,11 @@ class KiteOrderUpdates:
         *,
         instrument_of: InstrumentOf,
         account: str = "",
-        fills_of: FillsOf | None = None,
         timing: SocketTiming | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._client, self._clock = client, clock or client.timers
-        self._instrument_of, self._account, self._fills_of = instrument_of, account, fills_of
+        self._instrument_of, self._account = instrument_of, account
         self._ticker = Ticker("kite orders", self._client, opened=_nothing, timing=timing, follows_token=True)
 
     async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
@@ -50,14 +49,14 @@ class KiteOrderUpdates:
                     yield item
                     continue
                 for frame in item:
-                    update = await self.read(frame)
+                    update = self.read(frame)
                     if update is not None:
                         yield update
 
     async def close(self) -> None:
         await self._ticker.close()
 
-    async def read(self, frame: bytes | str) -> BrokerOrder | FeedEvent | None:
+    def read(self, frame: bytes | str) -> BrokerOrder | FeedEvent | None:
         """What one frame says; None where that is of no use to who follows orders."""
         if not isinstance(frame, str):
             return None
@@ -73,12 +72,9 @@ class KiteOrderUpdates:
             _log.error("kite: an order update cannot be read", reason=reason)
             # Whoever follows orders must look at the book: something happened.
             return FeedEvent(FeedEventKind.NOTICE, f"order update: {reason}"[:300])
-        fills: Sequence[BrokerFill] = ()
-        if line.filled_quantity > 0 and self._fills_of is not None:
-            fills = await self._fills_of(line.order_id)
         account = self._account or line.user
         now_ns = self._clock.now_ns()
-        return order_of(line, fills, account=account, instrument_of=self._instrument_of, now_ns=now_ns)
+        return order_of(line, (), account=account, instrument_of=self._instrument_of, now_ns=now_ns)
 
 
 async def _nothing(send: Send) -> None:
