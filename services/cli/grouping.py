@@ -7,7 +7,7 @@ from services.cli.output import print_json
 from services.cli.place import find_namespace, find_redis
 from tradebus.bus.port import Bus, GroupState
 from tradebus.bus.redis.bus import RedisBus
-from tradebus.contracts.streams import STREAMS, keys_of
+from tradebus.contracts.streams import STREAMS, key_of
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.waiting.timers import wall_timers
 
@@ -45,7 +45,7 @@ async def run_retire(group: str, *, stack: str | None, namespace: str | None, fo
 
 async def groups_of(bus: Bus) -> dict[str, list[GroupState]]:
     """The groups of every stream that has any."""
-    names = [key for stream in STREAMS for key in keys_of(stream)]
+    names = [key_of(stream) for stream in STREAMS]
     found = {name: await bus.groups(name) for name in names}
     return {name: groups for name, groups in found.items() if groups}
 

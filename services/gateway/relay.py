@@ -29,7 +29,7 @@ from tradebus.contracts.streams import (
     SESSIONS,
     SIGNAL_SOURCES,
     STREAMS,
-    keys_of,
+    key_of,
 )
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.timers import Timers
@@ -37,15 +37,9 @@ from tradebus.runtime.consumer import DONE, Answer, Done, PutAside
 from tradebus.runtime.merge import MergedInput
 from tradebus.waiting.timers import sleep
 
-TOLD = tuple(
-    key
-    for stream in (*SIGNAL_SOURCES, *ASKED_SOURCES, INTENTS, RISK, ORDERS, SESSIONS, MD_GAPS)
-    for key in keys_of(stream)
-)
+TOLD = tuple(key_of(stream) for stream in (*SIGNAL_SOURCES, *ASKED_SOURCES, INTENTS, RISK, ORDERS, SESSIONS, MD_GAPS))
 # The inbox has no dead letters (its bodies may hold tokens), and what was told has no reader here.
-DEAD = tuple(
-    dead_letter_stream(key) for stream in STREAMS if stream not in (COMMAND_INBOX, EVENTS) for key in keys_of(stream)
-)
+DEAD = tuple(dead_letter_stream(key_of(stream)) for stream in STREAMS if stream not in (COMMAND_INBOX, EVENTS))
 GROUP = "gateway"
 WATERMARK = "watermark"
 # A paced run sends thousands of bare watermarks: reading them in handfuls leaves the processor to those who need it.

@@ -7,7 +7,6 @@
 `tests/architecture` checks that a service publishes only to the streams it owns.
 """
 
-import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -93,30 +92,11 @@ STREAMS: tuple[Stream, ...] = (
 )  # fmt: skip
 STREAM_BY_NAME: dict[str, Stream] = {stream.name: stream for stream in STREAMS}
 
-# The one shard map. Everything about an instrument lies on one shard, everything about a user on one.
-SHARDS = 1
-# Streams that live in shards, `<name>.{0}`, `<name>.{1}` …: prices by instrument, intents by user.
+# Streams whose keys carry the number of a shard, `<name>.{0}`: prices by instrument, intents by user. There is one
+# shard: whoever publishes or reads asks `key_of`, so that no key is written that nobody reads.
 SHARDED: tuple[Stream, ...] = (MD_TICKS, MD_QUOTES, MD_CANDLES, INTENTS)
 
 
-def shard_of_instrument(instrument: int, *, shards: int = SHARDS) -> int:
-    """The shard that carries an instrument's prices; `instrument` is its id in the master."""
-    return instrument % shards
-
-
-def shard_of_user(user_id: str, *, shards: int = SHARDS) -> int:
-    """The shard that carries a user's intents: the same on every machine and in every release."""
-    return zlib.crc32(user_id.encode()) % shards
-
-
-def key_of(stream: Stream, shard: int = 0) -> str:
-    """The key of a stream on one shard; one that is not sharded has the same on each.
-
-    Without `shard` the first: that of a process while there is one.
-    """
-    return stream.shard(shard) if stream in SHARDED else stream.name
-
-
-def keys_of(stream: Stream, *, shards: int = SHARDS) -> tuple[str, ...]:
-    """Every key of a stream, in the order of the shards."""
-    return tuple(dict.fromkeys(key_of(stream, shard) for shard in range(shards)))
+def key_of(stream: Stream) -> str:
+    """The one key of a stream."""
+    return stream.shard(0) if stream in SHARDED else stream.name

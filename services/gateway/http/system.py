@@ -21,13 +21,13 @@ from tradebus.bus.port import Bus
 from tradebus.calendar.review import review
 from tradebus.config.market_rules import MarketRulesSettings
 from tradebus.config.settings import load_settings, without_password
-from tradebus.contracts.streams import COMMAND_INBOX, MD_CANDLES, MD_TICKS, ORDERS, keys_of
+from tradebus.contracts.streams import COMMAND_INBOX, MD_CANDLES, MD_TICKS, ORDERS, key_of
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import ist_date, utc_iso
 from tradebus.store.books import KillSwitchBook
 from tradebus.store.books.kill_switch import reasons_in
 
-_WATERMARKED = (*keys_of(MD_TICKS), *keys_of(MD_CANDLES), ORDERS.name)
+_WATERMARKED = (key_of(MD_TICKS), key_of(MD_CANDLES), ORDERS.name)
 _PROBE_SECONDS = 2.0
 _COOKIE_SECONDS = 7 * 86_400
 

@@ -14,7 +14,7 @@ from tradebus.contracts.commands import StartTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved, ExitApproved
 from tradebus.contracts.sessions import Mode, SessionSpec, SessionStatus, StrategySpec
 from tradebus.contracts.signals import Side
-from tradebus.contracts.streams import COMMANDS, INTENTS
+from tradebus.contracts.streams import COMMANDS, INTENTS, key_of
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.runtime.patience import PASSING
@@ -65,7 +65,7 @@ class RealParts:
         await asyncio.sleep(planned.at_seconds)
         entry = await self._entry(planned)
         self.approvals.append(entry)
-        await self._say(INTENTS.shard(0), entry)
+        await self._say(key_of(INTENTS), entry)
         if planned.exit_after is not None:
             await asyncio.sleep(planned.exit_after)
             leaving = ExitApproved(
@@ -73,7 +73,7 @@ class RealParts:
                 intent_id=f"x{entry.intent_id}", strategy=entry.strategy, symbol=entry.symbol,
                 instrument=entry.instrument, side=entry.side, rule="exit_signal", reason="drill",
             )  # fmt: skip
-            await self._say(INTENTS.shard(0), leaving)
+            await self._say(key_of(INTENTS), leaving)
 
     async def stop(self) -> None:
         """STOP_TRADING, as the gateway gives it and risk takes it."""

@@ -19,7 +19,7 @@ from tradebus.contracts.records import TICK
 from tradebus.contracts.risk import EntryApproved, ExitApproved
 from tradebus.contracts.sessions import Mode, SessionSpec, SessionStatus, StrategySpec
 from tradebus.contracts.signals import Side
-from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS
+from tradebus.contracts.streams import COMMANDS, INTENTS, MD_TICKS, key_of
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.patience import PASSING
@@ -94,7 +94,7 @@ class PlayedParts:
         self.approvals[planned.number] = approved
         what = f"{approved.quantity} {one.symbol} for {planned.session}"
         self.world.story.tell(f"risk approves entry {planned.number}: {what}")
-        await self.say(INTENTS.shard(0), approved)
+        await self.say(key_of(INTENTS), approved)
 
     async def leave(self, planned: PlannedTrade) -> None:
         """Approves the exit of an entry that was approved."""
@@ -106,7 +106,7 @@ class PlayedParts:
             instrument=entry.instrument, side=entry.side, rule="exit_signal", reason="drill",
         )  # fmt: skip
         self.world.story.tell(f"risk approves exit {planned.number}")
-        await self.say(INTENTS.shard(0), approved)
+        await self.say(key_of(INTENTS), approved)
 
     async def publish_prices(self) -> None:
         """One slice of ticks, as market data makes it of every price of now. Lost where the bus is away."""
@@ -119,7 +119,7 @@ class PlayedParts:
         ticks["ts_event_ns"] = ticks["ts_received_ns"] = now_ns
         slice_ns = round(STEP_SECONDS * NANOSECONDS_PER_SECOND)
         outgoing = Outgoing(
-            MD_TICKS.shard(0), "ticks", ticks.tobytes(), watermark_ns=now_ns, slice_start_ns=now_ns + 1 - slice_ns
+            key_of(MD_TICKS), "ticks", ticks.tobytes(), watermark_ns=now_ns, slice_start_ns=now_ns + 1 - slice_ns
         )
         if not self.world.bus.is_away:
             await self.world.bus.bus.publish([outgoing])
