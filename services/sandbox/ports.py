@@ -188,8 +188,11 @@ class SandboxPosition:
 
 @dataclass(frozen=True, slots=True)
 class SandboxHolding:
+    """`quantity` is all that is owned, `unsettled` how much of it is still to come."""
+
     instrument: int
     quantity: int
+    unsettled: int
     average_price_paise: int
     last_price_paise: int
     previous_close_paise: int

@@ -215,6 +215,28 @@ def test_the_night_settles_delivers_and_carries():
     assert exchange.holdings("A") == ()
 
 
+@pytest.mark.parametrize(
+    ("bought_on", "unsettled_on", "settled_on"),
+    [
+        ("2026-11-25", ("2026-11-26",), "2026-11-27"),
+        ("2026-11-27", ("2026-11-28", "2026-11-30"), "2026-12-01"),  # over a week-end
+        ("2026-08-25", ("2026-08-26", "2026-08-27"), "2026-08-28"),  # the 26th trades and does not settle
+    ],
+)
+def test_what_was_bought_comes_with_its_settlement_and_may_be_sold_before(bought_on, unsettled_on, settled_on):
+    exchange = still(f"{bought_on}T14:00:00", **COARSE)
+    infy = at(exchange, "NSE:INFY")
+    assert place(exchange, "A", infy, BUY, 10, product=Product.DELIVERY).filled_quantity == 10
+    for day in unsettled_on:
+        go(exchange, f"{day}T08:00:00")
+        assert [(one.quantity, one.unsettled) for one in exchange.holdings("A")] == [(10, 10)]
+    go(exchange, f"{unsettled_on[-1]}T09:16:00")
+    assert place(exchange, "A", infy, SELL, 4, product=Product.DELIVERY).filled_quantity == 4
+    assert [(one.quantity, one.unsettled) for one in exchange.holdings("A")] == [(6, 6)]
+    go(exchange, f"{settled_on}T08:00:00")
+    assert [(one.quantity, one.unsettled) for one in exchange.holdings("A")] == [(6, 0)]
+
+
 def test_a_new_day_begins_its_counters_anew_at_yesterday_s_close():
     exchange = still("2026-11-25T15:00:00", **COARSE)
     go(exchange, "2026-11-25T23:30:00")

@@ -8,6 +8,7 @@ before never makes `available` negative unless a position was closed at a loss.
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Protocol
 
 from services.sandbox.domain.accounts.hedges import HedgedSet, OptionLeg, hedge_benefit_paise
@@ -64,8 +65,20 @@ class OpenPosition:
 
 @dataclass(slots=True)
 class DeliveryHolding:
+    """Shares that are owned. Of those bought lately some are still to come, by the day on which they settle; what is
+    sold is taken from the others first."""
+
     quantity: int
     cost_paise: int
+    arriving: dict[date, int] = field(default_factory=dict)
+
+    def settled_until(self, day: date) -> None:
+        """The day is over: what settled on it is there."""
+        self.arriving = {due: quantity for due, quantity in self.arriving.items() if due > day}
+
+    def waiting(self, quantity: int) -> int:
+        """How many of `quantity` that are left have not settled."""
+        return min(max(quantity, 0), sum(self.arriving.values()))
 
 
 @dataclass(frozen=True, slots=True)

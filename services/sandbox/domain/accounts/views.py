@@ -63,7 +63,7 @@ class Views:
             average = round(holding.cost_paise / holding.quantity)
             last = int(self._quotes["price_paise"][instrument])
             close = int(self._quotes["previous_close_paise"][instrument])
-            found.append(SandboxHolding(instrument, quantity, average, last, close))
+            found.append(SandboxHolding(instrument, quantity, holding.waiting(quantity), average, last, close))
         return tuple(found)
 
     def margins(self, account: ClientAccount) -> SandboxMargins:

@@ -1,6 +1,7 @@
 """What the exchange and the broker do at the day's instants: stops end, square-off, expiry, night."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 
 from services.sandbox.domain.accounts.account import ClientAccount, DeliveryHolding, OpenPosition
 from services.sandbox.domain.instruments.shape import ListingKind, kind_of
@@ -9,7 +10,7 @@ from services.sandbox.domain.orders.order import STOP_TYPES, WorkingOrder
 from services.sandbox.domain.orders.order_entry import OrderEntry
 from services.sandbox.domain.prices.market import SandboxMarket
 from services.sandbox.ports import BrokerName, NewOrder, Refusal, SandboxInstrument, SandboxOrder, SandboxStatus
-from tradebus.calendar import Market, MarketClass, TradingSession, market_of, range_reset_pct
+from tradebus.calendar import Market, MarketClass, TradingSession, market_of, range_reset_pct, settlement_day
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.kernel.time import ist_date
@@ -159,8 +160,12 @@ class DayEnd:
         return max(worth, 0)
 
     def roll(self) -> None:
-        """The night: profits settle, deliveries become holdings, carried positions begin the next day."""
+        """The night: profits settle, deliveries become holdings, which come with their settlement, carried positions
+        begin the next day."""
+        over = ist_date(self._now() - 1)
         for account in self._accounts():
+            for holding in account.holdings.values():
+                holding.settled_until(over)
             for (instrument, product), position in list(account.positions.items()):
                 if self._kinds[instrument] is ListingKind.FUTURE and position.quantity:
                     quantity, last = position.quantity, self._market.last_paise(instrument)
@@ -168,7 +173,7 @@ class DayEnd:
                     position.move(quantity, last)
                 account.cash_paise += position.realised_paise
                 if product is Product.DELIVERY:
-                    self._deliver(account, instrument, position)
+                    self._deliver(account, instrument, position, day=over)
                 if position.quantity == 0:
                     del account.positions[instrument, product]
                 else:
@@ -180,11 +185,13 @@ class DayEnd:
             account.tax_paise = 0
             account.begin_day()
 
-    def _deliver(self, account: ClientAccount, instrument: int, position: OpenPosition) -> None:
+    def _deliver(self, account: ClientAccount, instrument: int, position: OpenPosition, *, day: date) -> None:
         account.cash_paise -= position.cost_paise
         holding = account.holdings.setdefault(instrument, DeliveryHolding(0, 0))
         if position.quantity >= 0:
             holding.cost_paise += position.cost_paise
+            due = settlement_day(day)
+            holding.arriving[due] = holding.arriving.get(due, 0) + position.quantity
         elif holding.quantity:
             holding.cost_paise -= holding.cost_paise * -position.quantity // holding.quantity
         holding.quantity += position.quantity

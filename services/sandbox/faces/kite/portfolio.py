@@ -122,11 +122,11 @@ def _position_row(
 def holding_row(exchange: Exchange, holding: SandboxHolding) -> Row:
     instrument = exchange.instruments[holding.instrument]
     change_paise = holding.last_price_paise - holding.previous_close_paise
-    close_paise = holding.previous_close_paise
+    close_paise, settled = holding.previous_close_paise, holding.quantity - holding.unsettled
     return {
         **instrument_fields(instrument),
-        "isin": instrument.isin, "product": "CNC", "price": 0, "quantity": holding.quantity, "used_quantity": 0,
-        "t1_quantity": 0, "realised_quantity": holding.quantity, "authorised_quantity": 0,
+        "isin": instrument.isin, "product": "CNC", "price": 0, "quantity": settled, "used_quantity": 0,
+        "t1_quantity": holding.unsettled, "realised_quantity": settled, "authorised_quantity": 0,
         "authorised_date": stamp(ist_midnight_ns(exchange.now_ns)), "authorisation": {},
         "opening_quantity": holding.quantity, "short_quantity": 0, "collateral_quantity": 0, "collateral_type": "",
         "discrepancy": False, "average_price": rupees(holding.average_price_paise),

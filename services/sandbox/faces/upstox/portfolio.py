@@ -84,14 +84,14 @@ def _holding_row(item: SandboxHolding, instrument: SandboxInstrument) -> Row:
     change = item.last_price_paise - close
     return {
         "isin": instrument.isin, "cnc_used_quantity": 0, "collateral_type": "WC", "company_name": instrument.key.name,
-        "haircut": 0.1, "product": "D", "quantity": item.quantity, "tradingsymbol": instrument.symbol,
+        "haircut": 0.1, "product": "D", "quantity": item.quantity - item.unsettled, "tradingsymbol": instrument.symbol,
         "trading_symbol": instrument.symbol, "last_price": rupees(item.last_price_paise),
         "close_price": rupees(item.previous_close_paise),
         "pnl": rupees(item.quantity * (item.last_price_paise - item.average_price_paise)),
         "day_change": rupees(change),
         "day_change_percentage": round(100 * change / close, 4) if close else 0.0,
         "instrument_token": instrument.upstox_key, "average_price": rupees(item.average_price_paise),
-        "collateral_quantity": 0, "collateral_update_quantity": 0, "t1_quantity": 0,
+        "collateral_quantity": 0, "collateral_update_quantity": 0, "t1_quantity": item.unsettled,
         "exchange": exchange_of(instrument),
     }  # fmt: skip
 

@@ -56,7 +56,9 @@ def test_a_day_ends_and_the_next_begins(box: Box, loop: Loop) -> None:
     theirs = upstox_client.PortfolioApi(morning.sdk.client).get_holdings(VERSION).data
     ours = loop(morning.ours.account.holdings())
     assert (
-        [(row.isin, row.quantity) for row in theirs] == [(one.isin, one.quantity) for one in ours] == [(stock.isin, 5)]
+        [(row.isin, row.t1_quantity) for row in theirs]
+        == [(one.isin, one.quantity) for one in ours]
+        == [(stock.isin, 5)]
     )
     assert ours[0].average_price_paise == round(theirs[0].average_price * 100)
     sold = morning.placed(morning.ours, morning.ask(stock, SELL, MARKET, lots=5, product=Product.DELIVERY))
