@@ -65,7 +65,7 @@ def drill(
     SDKs against the sandbox's faces; ten runs beside each other in a minute. Nothing of it runs the same way twice.
 
     With --week 20 users trade at three brokers from 1 to 8 December 2026, nights and two expiries included, at
-    15 to 45 times the market's pace; every evening both books are held together. It takes about a minute.
+    8 to 45 times the market's pace; every evening both books are held together. It takes about a minute.
 
     Examples:
 

@@ -18,10 +18,11 @@ from tradebus.contracts.signals import Side
 FIRST, LAST = date(2026, 12, 1), date(2026, 12, 8)
 USERS = 20
 MORNING, EVENING = time(8, 50), time(16, 5)  # the services begin; the books are compared
-# Market seconds in one of the services' seconds: of the day, and of its last hours, in which much has to be over in
-# time. The services begin again in between, with what they hold.
-FAST, SLOW = 45, 15
-RESTART = time(14, 20)
+# Market seconds in one of the services' seconds: of the day, and of the hour in which everything is closed. The broker
+# closes what is left five minutes after us, and a request that was lost is certain not to have arrived after half a
+# minute. The services begin again in between, with what they hold.
+FAST, SLOW = 45, 8
+CLOSING, CLOSED = time(14, 55), time(15, 46)
 LOGIN = time(9, 0)  # yesterday's tokens have ended
 _STARTS, _STOPS = ("09:16", "09:20", "09:45", "11:00"), ("14:30", "15:05", "15:20", "15:50")
 _LAST_ENTRY = time(15, 15)

@@ -21,7 +21,7 @@ from services.cli.drill.week.clock import WeekClock
 from services.cli.drill.week.evening import Evening, book_of_day, needs_of_people, of_account
 from services.cli.drill.week.logins import LoginDoor, WeekLogins
 from services.cli.drill.week.market import week_exchange
-from services.cli.drill.week.plan import EVENING, FAST, LOGIN, MORNING, RESTART, SLOW, WeekPlan
+from services.cli.drill.week.plan import CLOSED, CLOSING, EVENING, FAST, LOGIN, MORNING, SLOW, WeekPlan
 from services.cli.drill.week.services import NumberedIds, WeekWorld, week_services, week_settings
 from services.cli.drill.week.ticks import publish_ticks
 from services.cli.drill.week.trader import PlayedStrategies
@@ -115,14 +115,14 @@ class WeekRun:
         for number, day in enumerate(self.plan.days):
             await self._until(day, self.plan.begins, seconds=_NIGHT_SECONDS)
             await self._morning(day, number)
-            await self._until(day, RESTART, seconds=1.0)
-            await self._end()
-            await self._go_on(SLOW)
+            for until, speed in ((CLOSING, SLOW), (CLOSED, FAST)):
+                await self._until(day, until, seconds=1.0)
+                await self._end()
+                await self._go_on(speed)
             await self._until(day, EVENING, seconds=1.0)
             await self._evening(day)
-            await self._end()
-            if day == self.plan.awake:
-                await self._go_on(FAST)
+            if day != self.plan.awake:
+                await self._end()
         await self._end()
         for task in background:
             task.cancel()
