@@ -5,7 +5,7 @@ import numpy as np
 from services.sandbox.exchange import SandboxExchange
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.records import TICK
-from tradebus.contracts.streams import MD_TICKS
+from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 
 
@@ -18,5 +18,5 @@ async def publish_ticks(bus: Bus, exchange: SandboxExchange, *, now_ns: int, sec
         ticks[name] = quotes[name]
     ticks["bid_paise"], ticks["ask_paise"] = quotes["bid_paise"][:, 0], quotes["ask_paise"][:, 0]
     await bus.publish(
-        [Outgoing(MD_TICKS.shard(0), "ticks", ticks.tobytes(), watermark_ns=now_ns, slice_start_ns=start_ns)]
+        [Outgoing(key_of(MD_TICKS), "ticks", ticks.tobytes(), watermark_ns=now_ns, slice_start_ns=start_ns)]
     )
