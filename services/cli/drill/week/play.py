@@ -91,6 +91,7 @@ class WeekRun:
         self._changes: dict[str, list[SandboxOrder]] = {one.name: [] for one in plan.users}
         self._evenings: list[Evening] = []
         self._events = 0
+        self._begun_ns: list[tuple[int, int]] = []  # when services began, as spans: a fault that befalls everybody
 
     def play(self) -> WeekResult:
         """Raises nothing that a week may come to."""
@@ -152,6 +153,7 @@ class WeekRun:
         """The services begin, with the market at that speed."""
         self._clock.go_at(speed)
         self._exchange.floor.clock.speed = speed
+        self._begun_ns.append((self._loop.machine.now_ns(), self._loop.machine.now_ns()))
         for service in self._services:
             service.begin()
 
@@ -175,8 +177,8 @@ class WeekRun:
         for user in self.plan.users:
             network = self._networks[user.name]
             found, known, orders, entries = of_account(
-                user, book, self._exchange, self._changes[user.name], faults_ns=network.weather.spans_ns,
-                now_ns=self._loop.machine.now_ns(),
+                user, book, self._exchange, self._changes[user.name],
+                faults_ns=[*network.weather.spans_ns, *self._begun_ns], now_ns=self._loop.machine.now_ns(),
             )  # fmt: skip
             evening.violations += found
             evening.orders += orders
