@@ -342,7 +342,7 @@ def _after_end(trade: Trade, order: Order, step: TradeStep, *, at_ns: int, asked
             return
         if trade.exit_reason is None:
             protect(trade, step, at_ns=at_ns)  # one too many was cancelled, and may be needed by now
-        elif order.state is OrderState.REJECTED and refused_last(trade) and at_ns < again_ns(trade):
+        elif not asked and refused_last(trade) and at_ns < again_ns(trade):
             return  # nor may one be put back: the next exit has its time
     elif order.state is OrderState.REJECTED or (not asked and order.broker_order_id is not None):
         # `deadline_ns` asks again, less and less often; asking at once would hammer a broker that refuses. What the

@@ -156,3 +156,13 @@ def test_a_future_whose_stop_the_new_range_of_the_closing_auction_ends_is_left_a
     assert result.known == ()
     assert "POSITION_CLOSED NIFTY26DECFUT stop_cancelled_by_exchange" in result.story.text()
     assert result.faults == {"the closing auction begins": 1}
+
+
+def test_a_stop_that_is_put_back_while_exits_are_refused_is_sent_and_exits_keep_their_time(drilled: Path) -> None:
+    refused = tuple(Mishap("(EXIT", NetworkFault.THROTTLED, number) for number in range(1, 6))
+    gone = (PlannedEvent("stop cancelled by hand", 5.0),)
+    result = play_plan(written_plan(trade(), mishaps=refused, events=gone), drilled)
+    assert violated(result) == []
+    story = result.story.text()
+    assert story.count("commits STOP_PLACED") == 2
+    assert story.count("commits ORDER_REJECTED EXIT") < 5
