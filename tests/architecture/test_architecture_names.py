@@ -20,7 +20,7 @@ FACES = "services/sandbox/faces"
 OF_EVERY_FACE = {"Caller", "Catalogue", "FeedHub", "FeedSubscriber", "Fields", "Logins", "StreamMode"}
 # A fact in the cores and the message as which a service publishes it are one thing, and have one name and one TYPE.
 FACTS = "libs/tradebus/trading/facts.py"
-BROKERS = "libs/tradebus/brokers"
+BROKERS, GATES = "libs/tradebus/brokers", "libs/tradebus/preflight/gates/"
 # What each program, each folder that compiles ahead of time, and each compiled strategy has.
 FUNCTIONS = {"main", "compile_all", "decide"}
 # Names that mean several things today. Nothing is added.
@@ -67,6 +67,36 @@ def shared(paths: Iterable[Path], *, root: Path = ROOT) -> dict[str, set[str]]:
     found = {name: where for name, where in classes.items() if len(where) > 1 and not one_thing(name, where)}
     found |= {name: where | aliases[name] for name, where in classes.items() if name in aliases}
     return found
+
+
+def shared_functions(paths: Iterable[Path], *, root: Path = ROOT) -> dict[str, set[str]]:
+    """Public functions of several modules that are no one thing: one a broker, in its words, one a gate of preflight,
+    or what every program has."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        place = str(path.relative_to(root))
+        for node in ast.parse(path.read_text(), filename=place).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                found[node.name].add(place)
+    return {name: where for name, where in found.items() if len(where) > 1 and not _one_function(name, where)}
+
+
+def _one_function(name: str, where: set[str]) -> bool:
+    brokers = [place.removeprefix(f"{BROKERS}/").split("/")[0] for place in where if place.startswith(f"{BROKERS}/")]
+    of_every_broker = len(brokers) == len(set(brokers)) == len(where) and set(brokers) <= {"kite", "dhan", "upstox"}
+    return name in FUNCTIONS or of_every_broker or (name == "ask" and all(place.startswith(GATES) for place in where))
+
+
+def test_no_function_of_the_libraries_means_several_things():
+    found = shared_functions(path for path in SOURCES if path.is_relative_to(ROOT / "libs"))
+    assert set(found) - OF_TODAY == set(), found
+    assert OF_TODAY - set(found) == set(), "parted by now: take it from the list"
+
+
+def test_the_check_of_functions_can_fail(tmp_path):
+    for place, text in (("a.py", "def walk(): ..."), ("b.py", "def walk(): ..."), ("c.py", "def main(): ...")):
+        (tmp_path / place).write_text(text)
+    assert set(shared_functions(tmp_path.glob("*.py"), root=tmp_path)) == {"walk"}
 
 
 def test_no_name_means_several_things():

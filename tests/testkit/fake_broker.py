@@ -227,6 +227,7 @@ class FakeBook:
     def __init__(self) -> None:
         self.orders: dict[str, BrokerOrder] = {}
         self.requests: list[OrderRequest] = []
+        self.changes: list[OrderModification] = []  # asked for
         self.lose: list[str] = []  # "after" or "before", one per placement
         self.readable = self.positions_readable = True
         self.refused = self.changes_refused = ""
@@ -256,6 +257,7 @@ class FakeBook:
         return Outcome(Result.ACCEPTED, number)
 
     async def modify(self, account: str, broker_order_id: str, change: OrderModification) -> Outcome:
+        self.changes.append(change)
         order = self.orders[broker_order_id]
         if order.status.final or self.changes_refused:
             return Outcome(Result.REFUSED, reason=self.changes_refused or "ended")

@@ -16,7 +16,7 @@ from tradebus.calendar.legality import (
     time_legal,
     values_legal,
 )
-from tradebus.calendar.lots import class_of_share, freeze_quantity, lot_size, market_of, tick_size_paise
+from tradebus.calendar.lots import class_of_share, freeze_quantity_of, lot_size, market_of, tick_size_paise
 from tradebus.calendar.rows import Market, MarketClass, Phase
 from tradebus.calendar.rules import forgotten_on_install, parse_holidays
 from tradebus.calendar.sessions import (
@@ -58,7 +58,7 @@ __all__ = [
     "class_of_share",
     "contract_of",
     "forgotten_on_install",
-    "freeze_quantity",
+    "freeze_quantity_of",
     "front_month_expiry",
     "holiday_label",
     "holidays_known",

@@ -47,7 +47,7 @@ def lot_size(underlying: str, day: date, *, kind: str | None = None) -> int:
     return in_force(rules, contract_month, what=f"lot size of {underlying}").lot_size
 
 
-def freeze_quantity(underlying: str, day: date) -> int | None:
+def freeze_quantity_of(underlying: str, day: date) -> int | None:
     """The largest quantity of one order in the underlying's contracts, in units; None where none is listed."""
     rules = current().freeze_quantity.get(underlying)
     return in_force(rules, day, what=f"freeze quantity of {underlying}").quantity if rules else None

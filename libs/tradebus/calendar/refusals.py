@@ -22,7 +22,7 @@ _WORDS = {
 }
 
 
-def refusal(error: ValidationError, model: type[BaseModel], lines: dict[Path, int], *, name: str) -> str:
+def rules_refusal(error: ValidationError, model: type[BaseModel], lines: dict[Path, int], *, name: str) -> str:
     """`lines` has the line of each value of the file `name` by its path."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     placed = [(one, _written_at(one["loc"], lines)) for one in problems]

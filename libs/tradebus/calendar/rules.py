@@ -22,7 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tradebus.calendar.charging.rows import BrokerageRow, ChargeKind, ChargeRow, ChargeSegment
 from tradebus.calendar.located_json import Path, parse_located
-from tradebus.calendar.refusals import refusal
+from tradebus.calendar.refusals import rules_refusal
 from tradebus.calendar.rows import (
     ClosingAuctionRow,
     ExpiringHoursRow,
@@ -246,7 +246,7 @@ def parse_tables(text: str, *, name: str) -> tuple[Tables, dict[Path, int]]:
     try:
         tables = Tables.model_validate(raw)
     except ValidationError as error:
-        raise InvalidInput(refusal(error, Tables, lines, name=name)) from None
+        raise InvalidInput(rules_refusal(error, Tables, lines, name=name)) from None
     for table in TABLES:
         _check_order(tables.rows(table), table, lines, name)
     return tables, lines

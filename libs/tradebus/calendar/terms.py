@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from tradebus.calendar.expiries import front_month_expiry
-from tradebus.calendar.lots import freeze_quantity, lot_size, market_of, tick_size_paise
+from tradebus.calendar.lots import freeze_quantity_of, lot_size, market_of, tick_size_paise
 from tradebus.calendar.rows import Market, MarketClass
 from tradebus.calendar.rules import begun, current, forgotten_on_install
 from tradebus.calendar.sessions import TradingSession, is_trading_day, session_for
@@ -103,7 +103,7 @@ def _freeze(instrument: Instrument, day: date) -> int | None:
     if instrument.market_class != MarketClass.DERIVATIVE:
         return own
     try:
-        ruled = freeze_quantity(instrument.underlying, day)
+        ruled = freeze_quantity_of(instrument.underlying, day)
     except InvalidInput:  # before the rules of the underlying begin
         ruled = None
     return ruled if ruled is not None else own

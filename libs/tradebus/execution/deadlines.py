@@ -5,7 +5,7 @@ What is done then says `leaving.exits.on_deadline`.
 
 from tradebus.calendar import session_of
 from tradebus.contracts.orders import OrderRole
-from tradebus.execution.leaving.covering import fitting, rounds, uncovered
+from tradebus.execution.leaving.covering import fitting, rounds, uncovered_quantity
 from tradebus.execution.leaving.taken_back import TAKEN_BACK_MAX, taken_back
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
@@ -110,7 +110,7 @@ def to_send(trade: Trade) -> int:
             continue
         if order not in kept or (order.state is OrderState.PENDING and refused_last(trade)):
             return 0
-    return uncovered(trade)
+    return uncovered_quantity(trade)
 
 
 def _was_turned(stop: Order) -> bool:

@@ -158,7 +158,7 @@ def trail_again(order_id: str, at_ns: int, *, rests_at_paise: int) -> Decide:
 
     def decide(trade: Trade, step: TradeStep) -> None:
         order = trade.order(order_id)
-        tightening.trail_again(trade, order, step, rests_at_paise=rests_at_paise, at_ns=at_ns)
+        tightening.trail_further(trade, order, step, rests_at_paise=rests_at_paise, at_ns=at_ns)
 
     return decide
 

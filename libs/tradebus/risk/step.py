@@ -52,14 +52,14 @@ def on_signal(state: RiskState, signal: EntrySignal | ExitSignal, situation: Sit
         over = waiting.withdrawn(apply(state, exits), signal)
         step = RiskStep(over.state, (*exits, *over.verdicts))
     else:
-        judged = waiting.judge(state, signal, situation)
+        judged = waiting.judge_entry(state, signal, situation)
         step = RiskStep(judged.state, judged.verdicts)
     return _with_due(step, Cause(signal.ts_event_ns, signal.event_id, signal.trace_id))
 
 
 def on_word(state: RiskState, word: waiting.PersonsWord, situation: Situation, cause: Cause) -> RiskStep:
     """A person has said yes or no to an entry that waits."""
-    judged = waiting.on_word(state.at(cause.ts_event_ns), word, situation, cause)
+    judged = waiting.take_word(state.at(cause.ts_event_ns), word, situation, cause)
     return _with_due(RiskStep(judged.state, judged.verdicts), cause)
 
 

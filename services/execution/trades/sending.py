@@ -65,7 +65,7 @@ class Sending:
         else:
             outcome = await self._changed(trade.session_id, number, decisions.change_of(trade, order, request))
             if outcome.result is Result.REFUSED:
-                what = "an exit cannot be priced anew, or a stop made one, replacing it"
+                what = "an exit cannot be priced anew, or a stop made one: it stays"
                 if order.role is OrderRole.STOP and not order.is_turned and not request.trails:
                     what = "a stop cannot follow its position, leaving"
                 elif request.trails:

@@ -18,7 +18,7 @@ from services.sandbox.domain.instruments.symbols import dhan_symbol_of
 from services.sandbox.domain.instruments.underlyings import Equity, Index, underlyings
 from services.sandbox.ports import SandboxInstrument
 from tradebus.brokers.reference import ListedInstrument
-from tradebus.calendar import MarketClass, freeze_quantity
+from tradebus.calendar import MarketClass, freeze_quantity_of
 from tradebus.calendar.rules import current
 from tradebus.contracts.instrument_key import Segment
 from tradebus.kernel.errors import InvalidInput
@@ -126,7 +126,7 @@ def _instrument(row: ListedInstrument, index: int, master: Master) -> SandboxIns
     token = int(row.token.partition("|")[2]) if "|" in row.token else int(row.token) // 256
     freeze = row.freeze_quantity  # the master's own wins over the general rule
     if freeze is None and key.name in current().freeze_quantity:
-        freeze = freeze_quantity(key.name, master.day)
+        freeze = freeze_quantity_of(key.name, master.day)
     freeze = freeze or row.lot_size * _FREEZE_LOTS
     return SandboxInstrument(
         index=index, key=key, symbol=row.symbol, dhan_symbol=dhan_symbol_of(key), exchange_token=token,

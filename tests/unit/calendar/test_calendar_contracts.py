@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradebus.calendar import freeze_quantity, front_month_expiry, lot_size, tick_size_paise
+from tradebus.calendar import freeze_quantity_of, front_month_expiry, lot_size, tick_size_paise
 from tradebus.calendar.rules import current, in_force
 from tradebus.kernel.errors import InvalidInput
 
@@ -79,12 +79,12 @@ def test_a_lot_before_the_contract_existed_is_refused() -> None:
     ],
 )
 def test_the_freeze_quantity(underlying: str, day: str, quantity: int | None) -> None:
-    assert freeze_quantity(underlying, date.fromisoformat(day)) == quantity
+    assert freeze_quantity_of(underlying, date.fromisoformat(day)) == quantity
 
 
 @given(names, days)
 def test_a_single_lot_is_never_frozen(underlying: str, day: date) -> None:
-    freeze = freeze_quantity(underlying, day)
+    freeze = freeze_quantity_of(underlying, day)
     assert freeze is not None
     assert lot_size(underlying, day) <= freeze
 

@@ -12,7 +12,7 @@ from tradebus.calendar import (
     Contract,
     ProposedOrder,
     contract_of,
-    freeze_quantity,
+    freeze_quantity_of,
     order_legal,
     range_reset_ns,
     session_for,
@@ -65,7 +65,7 @@ def test_the_days_master_wins_over_the_general_rule(day: date, lot: int, freeze:
     listed = option(lot_size=lot, freeze_quantity=freeze, terms_on=MASTER)
     found = contract_of(listed, day)
     assert found.lot_size == lot
-    assert found.freeze_quantity == (freeze if day >= MASTER else freeze_quantity("NIFTY", day))
+    assert found.freeze_quantity == (freeze if day >= MASTER else freeze_quantity_of("NIFTY", day))
 
 
 def test_before_any_rule_the_masters_freeze_quantity_is_all_there_is() -> None:

@@ -121,7 +121,8 @@ async def test_a_stop_that_was_cancelled_by_hand_means_out(around) -> None:
 async def test_a_cancellation_that_was_accepted_and_not_done_is_asked_for_again(around) -> None:
     """The exchange may turn down what the broker took on; until the stop is gone, nothing is sold."""
     broker, entry = FakeBroker(), approval(1)
-    async with trading(around, broker) as life:
+    # A minute in a second: a stop that may not be changed is asked again for half a minute before it is cancelled.
+    async with trading(around, broker, at_ns=TEN, speed=60, feed_behind_seconds=0.2) as life:
         await opened(life, broker, entry)
         broker.book.changes_refused = "modification limit"
         broker.book.cancels_lost = 2

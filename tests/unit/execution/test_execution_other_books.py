@@ -8,7 +8,7 @@ import asyncio
 from datetime import date, time
 
 from testkit.broker_life import BrokerLife, opened
-from testkit.execution_brokers import PRICE, TEN, approval, exit_of, spec
+from testkit.execution_brokers import PRICE, approval, spec
 from testkit.execution_service import TICKS, slice_of
 from testkit.fake_broker import FakeBroker
 
@@ -53,12 +53,12 @@ async def test_a_position_of_yesterday_is_not_closed_by_opening_the_opposite_one
 
 
 async def test_an_exit_that_was_refused_yesterday_is_not_sent_today(around) -> None:
-    broker, entry = FakeBroker(), approval(1)
+    broker = FakeBroker()
     async with BrokerLife(around, broker) as life:
         await life.started(spec())
-        await opened(life, broker, entry)
+        stop = await opened(life, broker, approval(1))
         broker.book.refused = broker.book.changes_refused = "the market is closed"
-        await life.send(exit_of(entry, at_ns=TEN + 60 * SECOND))
+        del broker.book.orders[stop.broker_order_id]
         await life.order("EXIT", "REJECTED")
     today = FakeBroker()
     async with NextDay(around, today) as life:

@@ -105,19 +105,16 @@ async def test_out_of_hours_nothing_is_tried_again(around) -> None:
     broker.book.refused = broker.book.changes_refused = "the market is closed"
     async with Clocked(around, broker, at_ns=TEN + 12 * 3_600 * SECOND, speed=60) as life:
         await life.send(exit_of(entry, at_ns=TEN + 12 * 3_600 * SECOND))
-        # The stop's end is told, or read in the book by the account that is just opened: whichever comes first.
-        leaves = (OrderState.CANCEL_PENDING, OrderState.CANCELLED)
 
-        async def leaving():
-            return [one for one in await life.orders(role=OrderRole.STOP) if one.state in leaves]
+        async def asked():
+            return broker.book.changes
 
-        (stop,) = await life.until(leaving)
-
-        async def cancelled():
-            return broker.book.orders[stop.broker_order_id].status.final
-
-        await life.until(cancelled)
-        broker.tell(broker.book.orders[stop.broker_order_id])
-        await life.order("EXIT", "REJECTED")
-        await life.time_passes(60)  # another attempt would be due after a second, and be late after another fifteen
-    assert len(await life.orders(role=OrderRole.EXIT)) == 1
+        await life.until(asked)
+        await life.time_passes(20)
+        asked_for = len(broker.book.changes)
+        await life.time_passes(60)  # other attempts would be due after two seconds, four, eight
+        (stop,) = await life.orders(role=OrderRole.STOP)
+    # It stays and protects as long as the broker has it; what is closed opens in the morning, with a life of its own.
+    assert (len(broker.book.changes), stop.state) == (asked_for, OrderState.TRIGGER_PENDING)
+    assert asked_for <= 2
+    assert await life.orders(role=OrderRole.EXIT) == []

@@ -21,7 +21,7 @@ def fitting(trade: Trade) -> list[Order]:
     return kept
 
 
-def uncovered(trade: Trade) -> int:
+def uncovered_quantity(trade: Trade) -> int:
     """What of the held units no living exit closes, with their sign."""
     return trade.there_quantity - sum(_signed_rest(trade, order) for order in fitting(trade))
 

@@ -94,7 +94,7 @@ def trail_stop(trade: Trade, step: TradeStep, *, market_paise: int, at_ns: int) 
             _ask(stop, step, Modify(stop.order_id, at_ns, stop.quantity, previous_paise, trails=True))
 
 
-def trail_again(trade: Trade, stop: Order, step: TradeStep, *, rests_at_paise: int, at_ns: int) -> None:
+def trail_further(trade: Trade, stop: Order, step: TradeStep, *, rests_at_paise: int, at_ns: int) -> None:
     """A move of an earlier life has no answer, and the broker has the stop at `rests_at_paise`."""
     if stop.state is not OrderState.TRIGGER_PENDING or trade.exit_reason is not None or stop.is_moving:
         return

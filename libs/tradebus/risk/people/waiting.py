@@ -49,7 +49,7 @@ class WaitStep:
     verdicts: tuple[Verdict, ...]
 
 
-def judge(state: RiskState, signal: EntrySignal, situation: Situation) -> WaitStep:
+def judge_entry(state: RiskState, signal: EntrySignal, situation: Situation) -> WaitStep:
     """The rules' answer to an entry, or WAIT in its place. ValueError for an entry without a pos_id."""
     approval_ns = situation.terms.approval_ns
     if approval_ns is None or signal.strategy == MANUAL or _is_under_way(state, signal):
@@ -76,7 +76,7 @@ def judge(state: RiskState, signal: EntrySignal, situation: Situation) -> WaitSt
     return WaitStep(apply(state, (wait,)), (wait,))
 
 
-def on_word(state: RiskState, word: PersonsWord, situation: Situation, cause: Cause) -> WaitStep:
+def take_word(state: RiskState, word: PersonsWord, situation: Situation, cause: Cause) -> WaitStep:
     """A person has said yes or no. What waits no more is not decided again."""
     waiting = state.waiting.get(word.approval_id)
     if waiting is None:

@@ -19,7 +19,7 @@ from services.sandbox.domain.instruments.underlyings import Equity, Index, under
 from services.sandbox.ports import SandboxInstrument
 from tradebus.calendar import (
     MarketClass,
-    freeze_quantity,
+    freeze_quantity_of,
     front_month_expiry,
     lot_size,
     monthly_expiry,
@@ -190,7 +190,7 @@ class Maker:
         expiry, terms, token = key.expiry, _terms(key.name), next(self._tokens[key.segment])
         lot = _dated(lambda: _lot(key.name, expiry), otherwise=terms.lot_size)
         if isinstance(terms, Index):
-            freeze = _dated(lambda: freeze_quantity(key.name, self.day), otherwise=terms.freeze_quantity)
+            freeze = _dated(lambda: freeze_quantity_of(key.name, self.day), otherwise=terms.freeze_quantity)
         else:
             freeze = lot * _OPTION_FREEZE_LOTS
         self._append(
