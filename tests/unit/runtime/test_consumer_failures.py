@@ -343,10 +343,10 @@ class Away(MemoryBus):
 
     is_away = False
 
-    async def wait_until(self, condition, *, seconds):
+    async def wait_until(self, condition, **waiting):
         if self.is_away:
             raise ConnectionError("the bus is away")
-        return await super().wait_until(condition, seconds=seconds)
+        return await super().wait_until(condition, **waiting)
 
 
 async def test_a_job_that_comes_while_the_bus_is_away_ends_no_consumer() -> None:
