@@ -4,8 +4,6 @@ Invariants, property-tested: an approval never takes the session beyond a limit,
 and signal give the same answer; a quantity is whole lots.
 """
 
-from dataclasses import replace
-
 from tradebus.calendar import Contract, ProposedOrder, contract_of, order_legal, tick_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
@@ -104,7 +102,7 @@ def approved(
     """ALLOW, or REDUCE where a limit cut the size."""
     signal = ask.signal
     approval = Approval(
-        holding=replace(_reservation(ask, pos_id, contract, sized.quantity), leg=leg),
+        holding=_reservation(ask, pos_id, contract, sized.quantity, leg=leg),
         stop_paise=ask.stop_paise,
         target_paise=ask.target_paise,
         lot_size=contract.lot_size,
@@ -164,10 +162,12 @@ def capital_of(state: RiskState, situation: Situation) -> int:
     return terms.capital_paise + state.carried_paise + state.total_paise()
 
 
-def _reservation(ask: EntryProposal, pos_id: str, contract: Contract, quantity: int) -> RiskHolding:
+def _reservation(
+    ask: EntryProposal, pos_id: str, contract: Contract, quantity: int, *, leg: LegShare | None
+) -> RiskHolding:
     signal = ask.signal
     return RiskHolding(
         pos_id=pos_id, strategy=signal.strategy, symbol=signal.symbol, instrument=signal.instrument, side=signal.side,
         quantity=quantity, price_paise=ask.price_paise, trace_id=signal.trace_id, approved_ns=signal.ts_event_ns,
-        group_id=signal.group_id, margin_unit_paise=margin_of(ask, contract),
+        group_id=signal.group_id, margin_unit_paise=margin_of(ask, contract), leg=leg,
     )  # fmt: skip
