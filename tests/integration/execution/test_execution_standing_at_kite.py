@@ -3,6 +3,7 @@ truth."""
 
 import pytest
 from testkit.execution_sandbox import KEY, HastyTimers, SandboxLife, list_future, session_at
+from testkit.execution_service import until
 from testkit.sandbox import sandbox
 
 from services.sandbox.ports import FINAL, TriggerStatus
@@ -94,7 +95,11 @@ async def test_a_placement_without_an_answer_is_found_and_goes_on_protecting(liv
         if not crashes:
             await life.opened(entry)
         else:
-            await life.one("SELECT 1 FROM orders WHERE pos_id = $1 AND role = 'STOP'", entry.pos_id)
+
+            async def has_arrived() -> bool:
+                return bool(triggers(box))
+
+            await until(has_arrived, life)  # before that it is known for half a minute only that it may have left
             life.task.cancel()
     async with lives() as life:
         await life.opened(entry)
