@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from testkit.simulated import PatientTimers, through
 from testkit.waiting import WALL_TIMERS
 
 from tradebus.kernel.errors import InvalidInput, Unavailable
 from tradebus.runtime.embedded import EmbeddedServers
+from tradebus.runtime.patience import PASSING
 from tradebus.store.migrate import migrate
 from tradebus.store.store import Store
 
@@ -108,7 +108,7 @@ async def test_a_server_killed_in_between_is_back_for_the_next_transaction(state
                             assert not await transaction.first_time("c", "before"), "what was committed is there"
                             await transaction.first_time("c", "after")
                         break
-                    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
+                    except PASSING:
                         await asyncio.sleep(0.05)
         finally:
             await store.close()
