@@ -110,6 +110,20 @@ class Child:
         return lines[-1][-400:] if lines else "it wrote nothing"
 
 
+async def started(child: Child, *, seconds: float) -> None:
+    """Starts it and returns once it is ready. Raises Unavailable with its last words where it ends instead, or takes
+    longer."""
+    await child.start()
+    ready, ended = asyncio.create_task(child.ready()), asyncio.create_task(child.wait())
+    await asyncio.wait({ready, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    is_ready = ready.done()
+    for task in (ready, ended):
+        task.cancel()
+    await asyncio.gather(ready, ended, return_exceptions=True)
+    if not is_ready:
+        raise Unavailable(f"{child.spec.name} did not start: {child.last_words()} (log: {child.log})")
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 nobody listens on now, another one at every call. Raises Unavailable where there is none."""
     import socket

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from services.cli.brokers.sandbox_admin import SandboxClock
 from services.cli.drill.real.judging import order_of
 from services.cli.drill.real.plan import INSTANCES, KILLED, STOPPED, TRADING_SECONDS, RealStrike, round_of
-from services.cli.drill.real.standing import RealStack, started
+from services.cli.drill.real.standing import READY_SECONDS, RealStack
 from services.cli.drill.real.striking import RealStriking
 from services.cli.main import app
-from services.cli.stack.children import Child
+from services.cli.stack.children import Child, started
 from services.sandbox.admin.book_summary import order_row
 from services.sandbox.faults.rules import FaultRule
 from tradebus.kernel.clock import WallClock
@@ -59,7 +59,7 @@ async def test_an_instance_that_is_killed_runs_again_and_one_that_stands_still_g
     stack = RealStack(nothing, clock, nothing, nothing, (child,), {}, nothing, tmp_path)
     told: list[str] = []
     strikes = RealStriking(stack, told=told.append)
-    await started(child)
+    await started(child, seconds=READY_SECONDS)
     first = child.pid
     try:
         await strikes.strike([RealStrike(KILLED, 0.0, 0.0, 0), RealStrike(STOPPED, 0.0, 0.05, 0)])

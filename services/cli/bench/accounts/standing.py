@@ -15,7 +15,7 @@ from services.cli.bench.accounts.heard import PROTECTED, Heard
 from services.cli.bench.accounts.intents import KEY, START, BenchIntents, TradedFuture, outgoing
 from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
 from services.cli.brokers.sandbox_process import ADMIN, FACES, broker_addresses, sandbox_spec
-from services.cli.stack.children import Child, ServiceSpec, free_port
+from services.cli.stack.children import Child, ServiceSpec, free_port, started
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.bus.port import Outgoing
 from tradebus.bus.redis.bus import RedisBus
@@ -32,7 +32,7 @@ from tradebus.waiting.timers import wall_timers
 
 HANGING, OTHERS = "dhan", ("kite", "upstox")
 DELAY_SECONDS = 12.0
-_WAIT_SECONDS = 90.0
+WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.1
 _ALIVE = "SELECT count(*) FROM trades WHERE state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED')"
 _TAKEN_UP = "SELECT count(*) FROM session_participants"
@@ -69,7 +69,7 @@ class AccountsStack:
 
     async def opened(self, face: str) -> EntryApproved:
         """A position whose stop rests at the broker; asked for again where execution lets none in yet."""
-        async with asyncio.timeout(_WAIT_SECONDS):
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 entry = await self.entry(face)
                 await self.send([entry])
@@ -95,11 +95,11 @@ class AccountsStack:
     async def _until(self, query: str, wanted: int, what: str) -> None:
         found = -1
         try:
-            async with asyncio.timeout(_WAIT_SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while (found := await self.store.pool.fetchval(query)) != wanted:  # noqa: ASYNC110 - asks another process
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
-            raise Unavailable(f"bench accounts: {found} {what} after {_WAIT_SECONDS:g} s") from None
+            raise Unavailable(f"bench accounts: {found} {what} after {WAIT_SECONDS:g} s") from None
 
 
 @asynccontextmanager
@@ -115,7 +115,7 @@ async def standing(urls: ServerUrls, folder: Path, *, namespace: str) -> AsyncIt
     bus = await RedisBus.connect(urls.redis_url, namespace=namespace, timers=wall_timers())
     execution = hearing = None
     try:
-        await started(sandbox)
+        await started(sandbox, seconds=WAIT_SECONDS)
         async with SandboxAdmin(f"http://127.0.0.1:{ports[ADMIN]}") as admin:
             future, clock = await _future(admin), await admin.market_clock()
             async with store.begin() as tx:
@@ -127,7 +127,7 @@ async def standing(urls: ServerUrls, folder: Path, *, namespace: str) -> AsyncIt
             made = AccountsStack(
                 admin, store=store, bus=bus, execution=execution, intents=BenchIntents(future, clock), heard=heard
             )
-            await started(execution)
+            await started(execution, seconds=WAIT_SECONDS)
             await _start_sessions(made, future)
             yield made
     finally:
@@ -139,19 +139,6 @@ async def standing(urls: ServerUrls, folder: Path, *, namespace: str) -> AsyncIt
                 await child.stop()
         await bus.close()
         await store.close()
-
-
-async def started(child: Child) -> None:
-    """Starts it and returns once it is ready. Raises Unavailable with its last words where it ends instead."""
-    await child.start()
-    ready, ended = asyncio.create_task(child.ready()), asyncio.create_task(child.wait())
-    await asyncio.wait({ready, ended}, timeout=_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    is_ready = ready.done()
-    for task in (ready, ended):
-        task.cancel()
-    await asyncio.gather(ready, ended, return_exceptions=True)
-    if not is_ready:
-        raise Unavailable(f"bench accounts: {child.spec.name} did not start: {child.last_words()}")
 
 
 async def _future(admin: SandboxAdmin) -> TradedFuture:

@@ -107,7 +107,10 @@ class RealPlay:
         faults_ns += [(span[0], span[-1]) for span in (*strikes.down_ns, *strikes.away_ns)]
         spans = list(bare_spans(self.changes, book.tags, by_hand=frozenset(), end_ns=end_ns))
         for found in unprotected(spans, why, faults_ns):
-            (self.violations if isinstance(found, Violation) else self.known).append(found)  # type: ignore[arg-type]
+            if isinstance(found, Violation):
+                self.violations.append(found)
+            else:
+                self.known.append(found)
         for violation in self.violations:
             self.story.tell(f"VIOLATED  {violation.invariant}: {violation.text}")
         return SeedVerdict(

@@ -17,10 +17,9 @@ import redis
 from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
 from services.cli.brokers.sandbox_process import ADMIN, broker_addresses, sandbox_spec
 from services.cli.drill.real.plan import INSTANCES, KEYS
-from services.cli.stack.children import Child, ServiceSpec, free_port
+from services.cli.stack.children import Child, ServiceSpec, free_port, started
 from tradebus.bus.redis.bus import RedisBus
 from tradebus.contracts.instruments import Instrument
-from tradebus.kernel.errors import Unavailable
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
 from tradebus.store.books import instruments_book
 from tradebus.store.migrate import migrate
@@ -29,7 +28,7 @@ from tradebus.waiting.timers import wall_timers
 
 START = "2026-11-25T10:00:00"  # of the sandbox's market: a Wednesday
 _NAMESPACE = "drill"
-_READY_SECONDS = 90.0
+READY_SECONDS = 90.0
 _POSTMASTER = "postgres/postmaster.pid"
 
 
@@ -69,7 +68,7 @@ async def standing(folder: Path, *, seed: int) -> AsyncIterator[RealStack]:
         store = await Store.connect(urls.database_url, namespace=_NAMESPACE, producer="risk-1", timers=timers)
         bus = await RedisBus.connect(urls.redis_url, namespace=_NAMESPACE, timers=timers)
         try:
-            await started(children[0])
+            await started(children[0], seconds=READY_SECONDS)
             async with SandboxAdmin(f"http://127.0.0.1:{ports[ADMIN]}") as admin:
                 clock = await admin.market_clock()
                 instruments = await _register(admin, store)
@@ -78,7 +77,7 @@ async def standing(folder: Path, *, seed: int) -> AsyncIterator[RealStack]:
                     for one in INSTANCES
                 )
                 children += executions
-                await asyncio.gather(*(started(one) for one in executions))
+                await asyncio.gather(*(started(one, seconds=READY_SECONDS) for one in executions))
                 yield RealStack(admin, clock, store, bus, executions, instruments, urls, folder)
         finally:
             for child in reversed(children):
@@ -87,19 +86,6 @@ async def standing(folder: Path, *, seed: int) -> AsyncIterator[RealStack]:
                 await child.stop()
             await bus.close()
             await store.close()
-
-
-async def started(child: Child) -> None:
-    """Starts it and returns once it is ready. Raises Unavailable with its last words where it ends instead."""
-    await child.start()
-    ready, ended = asyncio.create_task(child.ready()), asyncio.create_task(child.wait())
-    await asyncio.wait({ready, ended}, timeout=_READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    is_ready = ready.done()
-    for task in (ready, ended):
-        task.cancel()
-    await asyncio.gather(ready, ended, return_exceptions=True)
-    if not is_ready:
-        raise Unavailable(f"drill: {child.spec.name} did not start: {child.last_words()} (log: {child.log})")
 
 
 async def _register(admin: SandboxAdmin, store: Store) -> dict[str, Instrument]:

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from services.cli.drill.real.plan import KILLED, POSTGRES, STOPPED, RealStrike
-from services.cli.drill.real.standing import RealStack, started
+from services.cli.drill.real.standing import READY_SECONDS, RealStack
+from services.cli.stack.children import started
 from tradebus.runtime.patience import PASSING
 from tradebus.waiting.timers import deadline, wall_timers
 
@@ -58,7 +59,7 @@ class RealStriking:
         child = self._stack.executions[strike.number]
         await child.wait()
         await asyncio.sleep(strike.seconds)
-        await started(child)
+        await started(child, seconds=READY_SECONDS)
 
     async def _stop(self, strike: RealStrike) -> None:
         child = self._stack.executions[strike.number]
