@@ -43,7 +43,7 @@ def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None
     if any(order.is_standing and not order.ended for order in trade.orders):
         return None  # the broker watches it
     # The last tick applied is looked at again: a crash may have come between its effects.
-    begin = max(start, int(np.searchsorted(ticks.at_ns, trade.as_of_ns, side="left")))
+    begin = max(start, int(ticks.at_ns.searchsorted(trade.as_of_ns, side="left")))
     return _first_beyond(ticks, begin, trade.target_paise, trade.side)
 
 
@@ -54,9 +54,9 @@ def trail_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:
         return None
     side, best_paise = trade.side, trade.highest_paise if trade.side is Side.LONG else trade.lowest_paise
     # What counts as the best price is as `note_extremes` has it; ticks before `start` may not be noted yet.
-    noted = int(np.searchsorted(ticks.at_ns, max(trade.opened_ns or 0, trade.as_of_ns), side="right"))
+    noted = int(ticks.at_ns.searchsorted(max(trade.opened_ns or 0, trade.as_of_ns), side="right"))
     # The last tick applied is looked at again: a crash may have come between its effects.
-    begin = max(start, *np.searchsorted(ticks.at_ns, (trade.as_of_ns, watch.from_ns), side="left").tolist())
+    begin = max(start, *ticks.at_ns.searchsorted((trade.as_of_ns, watch.from_ns), side="left").tolist())
     if side.sign * (best_paise - watch.needs_paise) < 0:
         reached = _first_beyond(ticks, noted, watch.needs_paise, side)
         if reached is None:
@@ -87,7 +87,7 @@ def deadline_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | No
     due = deadlines.deadline_ns(trade)
     if due is None:
         return None
-    index = max(start, int(np.searchsorted(ticks.at_ns, due)))
+    index = max(start, int(ticks.at_ns.searchsorted(due)))
     return index if index < len(ticks) else None
 
 
@@ -96,7 +96,7 @@ def note_extremes(trade: Trade, ticks: InstrumentTicks, start: int, stop: int) -
     them as the market of now."""
     if trade.opened_ns is None or trade.highest_paise is None or trade.lowest_paise is None or trade.ended:
         return
-    begin = max(start, int(np.searchsorted(ticks.at_ns, max(trade.opened_ns, trade.as_of_ns), side="right")))
+    begin = max(start, int(ticks.at_ns.searchsorted(max(trade.opened_ns, trade.as_of_ns), side="right")))
     if begin >= stop:
         return
     prices = ticks.price_paise[begin:stop]

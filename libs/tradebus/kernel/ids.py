@@ -13,12 +13,13 @@ import time
 from typing import Protocol
 
 
+# The third group of a UUID begins with its version; the fourth with two bits that name the variant, 10.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
 def _uuid7(milliseconds: int, tail: bytes) -> str:
-    value = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(tail[:10], "big")
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time_digits, free = f"{milliseconds & ((1 << 48) - 1):012x}", tail.hex()
+    return f"{time_digits[:8]}-{time_digits[8:]}-7{free[1:4]}-{_VARIANT[free[4]]}{free[5:8]}-{free[8:20]}"
 
 
 def joined(*parts: str | int) -> bytes:
