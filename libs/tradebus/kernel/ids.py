@@ -12,7 +12,6 @@ import os
 import time
 from typing import Protocol
 
-
 # The third group of a UUID begins with its version; the fourth with two bits that name the variant, 10.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 

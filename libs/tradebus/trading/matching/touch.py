@@ -11,7 +11,6 @@ from tradebus.contracts.orders import Transaction
 from tradebus.trading.matching.paper import PaperOrder, due_instants
 from tradebus.trading.orders import InstrumentTicks
 
-
 # So many ticks are looked at first: what is at the market fills at the next one, and a day has thousands.
 _NEAR_TICKS = 32
 
