@@ -147,7 +147,9 @@ class Execution:
             await self._settling.obey(message)
         elif isinstance(message, Flatten | StopTrading):
             await self._commanded.obey(message)
-        if isinstance(message, Flatten | ResumeTrading) and self._manager is not None and message.session_id:
+        # Who has one position closed has not looked at the account.
+        acted = isinstance(message, ResumeTrading) or (isinstance(message, Flatten) and message.scope.is_whole)
+        if acted and self._manager is not None and message.session_id:
             await self._manager.acted(message.session_id, given_ns=message.ts_recorded_ns)
         return DONE
 

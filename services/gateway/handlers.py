@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from services.gateway.adapters.limits_desk import booked
+from services.gateway.adapters.stepping import decide_from
 from services.gateway.announce import announce_again
 from services.gateway.asking.answers import CommandDesk, DeskAnswer
 from services.gateway.domain.body import WHOLE, CommandAction, ExternalCommand, RefusedCommand, read_command
@@ -28,7 +29,6 @@ from services.gateway.domain.lifecycle import (
     LifecycleStep,
     Reject,
     decide_start,
-    decide_step,
 )
 from services.gateway.domain.problems import Problems, without_secrets
 from services.gateway.domain.start import StartCatalogue, read_start, strategies_in
@@ -185,10 +185,8 @@ class CommandHandler:
                 decision: LifecycleStep | LifecycleReport | Reject = LifecycleReport(latest)
             else:
                 alive = booked(await self._register.alive_of(transaction, user_id))
-                resumes = command.action is CommandAction.RESUME
-                killed = await killed_reason(self._switch, transaction) if resumes else None
-                decision = decide_step(
-                    command.action, user_id=user_id, alive=alive, latest=latest, killed_reason=killed
+                decision = await decide_from(
+                    self._book, self._switch, transaction, command, alive=alive, latest=latest, asked=fields
                 )
                 if isinstance(decision, LifecycleStep) and alive is not None:
                     await transaction.first_time(CONSUMER, key)

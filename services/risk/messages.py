@@ -2,6 +2,7 @@
 
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import (
+    WHOLE_SESSION,
     ApproveEntry,
     Flatten,
     Kill,
@@ -34,6 +35,7 @@ def command_of(message: StopTrading | PauseTrading | ResumeTrading | Flatten | K
         ts_event_ns=message.ts_event_ns,
         event_id=message.event_id,
         trace_id=message.trace_id,
+        scope=message.scope if isinstance(message, Flatten) else WHOLE_SESSION,
     )
 
 

@@ -1,5 +1,6 @@
 """Commands as the gateway publishes them after validation (`commands.v1`); the external form is the gateway's."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import Field
@@ -35,11 +36,43 @@ class ResumeTrading(Message):
     TYPE: ClassVar[str] = "RESUME_TRADING"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlattenScope:
+    """Which positions of a session a FLATTEN means; None: whatever it is."""
+
+    strategy: str | None = None
+    symbol: str | None = None
+    pos_id: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self == WHOLE_SESSION
+
+    def holds(self, *, strategy: str, symbol: str, underlying: str | None, pos_id: str) -> bool:
+        """Whether a position is meant: by its own symbol, or by that of what its contract is on."""
+        return (
+            self.strategy in (None, strategy)
+            and self.symbol in (None, symbol, underlying)
+            and self.pos_id in (None, pos_id)
+        )
+
+
+WHOLE_SESSION = FlattenScope()
+
+
 class Flatten(Message):
-    """Close every position of the session; the session goes on."""
+    """Close every position of the session, or those of a strategy of it, in a symbol and its contracts, or the one of
+    `pos_id`; the session goes on."""
 
     TYPE: ClassVar[str] = "FLATTEN"
+    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "strategy", "symbol")
     reason: str = "command"
+    strategy: str | None = None
+    symbol: str | None = None
+
+    @property
+    def scope(self) -> FlattenScope:
+        return FlattenScope(strategy=self.strategy, symbol=self.symbol, pos_id=self.pos_id)
 
 
 class Settle(Message):

@@ -11,6 +11,7 @@ Invariants, property-tested:
 
 from dataclasses import replace
 
+from tradebus.contracts.commands import FlattenScope
 from tradebus.risk.rules.losses.parts import LostPart
 from tradebus.risk.state import RiskHolding, RiskState, halted_part_of
 from tradebus.risk.terms import Situation
@@ -27,7 +28,7 @@ GROUP_INCOMPLETE = "group_incomplete"
 _REASONS = {
     KILL_SWITCH: "the kill switch is engaged",
     STOP_TRADING: "the session is being stopped",
-    FLATTEN: "the session was told to be flat",
+    FLATTEN: "told to be flat",
     HARD_TRADING_END: "the day's last moment to be flat",
     EXIT_SIGNAL: "asked for while its entry was in flight",
     GROUP_INCOMPLETE: "a leg of its group was not entered",
@@ -77,6 +78,25 @@ def all_due(state: RiskState, *, rule: str) -> RiskState:
     """Marks every position and every entry in flight that has no exit out. The first rule that asked stays."""
     holdings = {pos_id: _due(holding, rule=rule) for pos_id, holding in state.holdings.items()}
     return replace(state, holdings=holdings)
+
+
+def scope_due(state: RiskState, scope: FlattenScope, situation: Situation) -> RiskState:
+    """Marks every position that a FLATTEN means, as `all_due`."""
+    return replace(
+        state,
+        holdings={
+            pos_id: _due(holding, rule=FLATTEN) if _is_meant(holding, scope, situation) else holding
+            for pos_id, holding in state.holdings.items()
+        },
+    )
+
+
+def _is_meant(holding: RiskHolding, scope: FlattenScope, situation: Situation) -> bool:
+    instrument = situation.instruments.get(holding.instrument)
+    underlying = None if instrument is None else instrument.underlying
+    return scope.holds(
+        strategy=holding.strategy, symbol=holding.symbol, underlying=underlying, pos_id=holding.pos_id
+    )  # fmt: skip
 
 
 def part_due(state: RiskState, part: LostPart) -> RiskState:

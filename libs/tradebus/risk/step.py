@@ -14,7 +14,6 @@ from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.risk.apply import apply
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.exits import (
-    FLATTEN,
     KILL_SWITCH,
     STOP_TRADING,
     all_due,
@@ -22,6 +21,7 @@ from tradebus.risk.exits import (
     due_exits,
     hard_end_due,
     part_due,
+    scope_due,
 )
 from tradebus.risk.groups import failed
 from tradebus.risk.marking import Breach, mark
@@ -87,7 +87,7 @@ def on_command(state: RiskState, command: Command, situation: Situation) -> Risk
         case CommandKind.STOP:
             state, rule = all_due(replace(state, stopping=True), rule=STOP_TRADING), "session_stopping"
         case CommandKind.FLATTEN:
-            state, rule = all_due(state, rule=FLATTEN), ""
+            state, rule = scope_due(state, command.scope, situation), ""
         case CommandKind.KILL:
             state, rule = all_due(state, rule=KILL_SWITCH), KILL_SWITCH
     cause = Cause(situation.now_ns(command.ts_event_ns), command.event_id, command.trace_id)

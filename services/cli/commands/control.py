@@ -121,14 +121,25 @@ def resume(
 
 
 def flatten(
-    user: User, reason: Reason = "command", stack: StackOption = None, url: Url = None, token_file: TokenFile = None,
+    user: User,
+    strategy: Annotated[str | None, typer.Option(help="Only what this strategy holds.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only what is held of this symbol and its contracts.")] = None,
+    position: Annotated[str | None, typer.Option(help="Only this one; `tradebus status --json` has its id.")] = None,
+    reason: Reason = "command", stack: StackOption = None, url: Url = None, token_file: TokenFile = None,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Close every position of a user's session; the session goes on.
+    """Close every position of a user's session, or a part of them; the session goes on. What others hold stays, in
+    the same account and in the same symbol.
 
-    Example: tradebus flatten 123
+    Examples:
+
+    tradebus flatten 123
+
+    tradebus flatten 123 --strategy orb --symbol BANKNIFTY
     """
-    _send("FLATTEN", user, {"reason": reason}, stack=stack, url=url, token_file=token_file, json=json)
+    given = {"reason": reason, "strategy": strategy, "symbol": symbol, "pos_id": position}
+    data = {name: value for name, value in given.items() if value is not None}
+    _send("FLATTEN", user, data, stack=stack, url=url, token_file=token_file, json=json)
 
 
 def settle(

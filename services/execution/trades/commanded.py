@@ -1,4 +1,4 @@
-"""Exits that a command asks for: KILL of everything, FLATTEN and STOP_TRADING of one session.
+"""Exits that a command asks for: KILL of everything, STOP_TRADING of one session, FLATTEN of it or of a part of it.
 
     KILL ──────────► all trades ───────────┐
     FLATTEN, STOP ─► the session's trades ─┴─► at brokers at once, together ─► on paper, in turn ─► what was not at hand
@@ -16,7 +16,7 @@ import structlog
 from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.supervisor import TradeSupervisor
-from tradebus.contracts.commands import Flatten, StopTrading
+from tradebus.contracts.commands import WHOLE_SESSION, Flatten, FlattenScope, StopTrading
 from tradebus.execution.decisions import FLATTEN, KILL_SWITCH, STOP_TRADING, Decide, exit_at
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
@@ -39,7 +39,7 @@ class CommandedExits:
     ) -> None:  # fmt: skip
         self._keeper, self._supervisor, self._sessions, self._market = keeper, supervisor, sessions, market
         self._clock, self._turn, self._paced, self._roster = clock, turn, paced, keeper.roster
-        self._flattened: dict[str, Flatten] = {}  # by session, the last one
+        self._flattened: dict[str, dict[FlattenScope, Flatten]] = {}  # by session, the last one of each scope
         self._unjudged: set[str] = set()  # positions that were not at hand when a FLATTEN may have meant them
 
     async def kill(self) -> None:
@@ -60,15 +60,16 @@ class CommandedExits:
             decide = self._exit(STOP_TRADING)
         else:
             await self._sessions.spec(session_id)
-            self._flattened[session_id] = command
+            self._remember(session_id, command)
             decide = self._flatten(command)
-        await self._leave(lambda trade: trade.session_id == session_id, decide)
+        await self._leave(_meant_by(command), decide)
         async with self._turn:  # nothing is half taken now
             owned = await self._keeper.commits.ledger.alive(self._roster.owner)
             mine = [pos_id for pos_id, of in owned.items() if of == session_id]
             self._unjudged |= {pos_id for pos_id in mine if pos_id not in self._roster.alive}
             for pos_id in mine:
-                if self._stays(self._roster.alive.get(pos_id)):
+                trade = self._roster.alive.get(pos_id)
+                if trade is not None and self._stays(trade) and _meant_by(command)(trade):
                     await self._keeper.attempt(pos_id, decide)
 
     async def look(self, adopted: Collection[str]) -> None:
@@ -84,9 +85,9 @@ class CommandedExits:
         owned = await self._keeper.commits.ledger.alive(self._roster.owner)
         self._unjudged &= owned.keys()
         for pos_id in sorted(self._unjudged & self._roster.alive.keys()):
-            command = self._flattened.get(owned[pos_id])
-            if command is not None and self._stays(self._roster.alive.get(pos_id)):
-                await self._keeper.attempt(pos_id, self._flatten(command))
+            for command in self._flattened.get(owned[pos_id], {}).values():
+                if self._stays(self._roster.alive.get(pos_id)):
+                    await self._keeper.attempt(pos_id, self._flatten(command))
             self._unjudged.discard(pos_id)
 
     async def _leave(self, of: Callable[[Trade], bool], decide: Decide) -> None:
@@ -110,6 +111,11 @@ class CommandedExits:
 
         return decide
 
+    def _remember(self, session_id: str, command: Flatten) -> None:
+        """One of the whole session means whatever those before it did."""
+        before = {} if command.scope.is_whole else self._flattened.get(session_id, {})
+        self._flattened[session_id] = {**before, command.scope: command}
+
     def _flatten(self, command: Flatten) -> Decide:
         def decide(trade: Trade, step: TradeStep) -> None:
             if self._is_meant(command, trade):
@@ -118,6 +124,8 @@ class CommandedExits:
         return decide
 
     def _is_meant(self, command: Flatten, trade: Trade) -> bool:
+        if not _meant_by(command)(trade):
+            return False
         if self._clock.now_ns() - command.ts_event_ns <= _FRESH_NS:
             return True
         spec = self._sessions.known(trade.session_id)
@@ -131,6 +139,17 @@ class CommandedExits:
     def _own_turn(self) -> "asyncio.Lock | _Held":
         """Paced, this is called within the turn already."""
         return _Held() if self._paced else self._turn
+
+
+def _meant_by(command: Flatten | StopTrading) -> Callable[[Trade], bool]:
+    """Which trades a command means."""
+    scope = command.scope if isinstance(command, Flatten) else WHOLE_SESSION
+    return lambda trade: (
+        trade.session_id == command.session_id
+        and scope.holds(
+            strategy=trade.strategy, symbol=trade.symbol, underlying=trade.contract.underlying, pos_id=trade.pos_id
+        )
+    )
 
 
 class _Held:

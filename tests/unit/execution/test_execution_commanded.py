@@ -34,11 +34,13 @@ X = Instrument(
 )  # fmt: skip
 
 
-def commanded(kind: type[Flatten] | type[StopTrading], session: str = "s1", *, ago_seconds: int = 0) -> Outgoing:
+def commanded(
+    kind: type[Flatten] | type[StopTrading], session: str = "s1", *, ago_seconds: int = 0, **scope: str
+) -> Outgoing:
     at_ns = WallClock().now_ns() - ago_seconds * SECOND
     command = kind(
-        event_id=derive_id(at_ns, kind.TYPE, session), ts_event_ns=at_ns, ts_recorded_ns=at_ns, source="gateway",
-        trace_id="t", session_id=session, user_id="u1", reason="test",
+        event_id=derive_id(at_ns, kind.TYPE, session, *scope.values()), ts_event_ns=at_ns, ts_recorded_ns=at_ns,
+        source="gateway", trace_id="t", session_id=session, user_id="u1", reason="test", **scope,
     )  # fmt: skip
     return Outgoing(COMMANDS.name, command.TYPE, command.to_json())
 
@@ -239,3 +241,33 @@ async def test_a_paced_run_waits_for_risk(tmp_path: Path, kind) -> None:
     async with await around.life(paced=True):
         await play(around.bus, steps)
     assert [(one.exit_reason, one.entry_quantity) for one in await around.hands.trades()] == [(None, 100)] * 2
+
+
+@pytest.mark.parametrize("by", ["strategy", "pos_id"])
+async def test_a_part_of_a_session_is_closed_and_not_the_rest_of_it_in_the_same_symbol(around, by: str) -> None:
+    broker, entry = FakeBroker(), approval(1)
+    other = approval(2).model_copy(update={"strategy": "ema"})
+    async with trading(around, broker, reconcile_seconds=60) as life:
+        await opened(life, broker, entry)
+        await opened(life, broker, other)
+        nobodys = {"strategy": "rsi"} if by == "strategy" else {"pos_id": derive_id(1, "nobody")}
+        await life.bus.publish([commanded(Flatten, **nobodys), commanded(Flatten, **{by: getattr(entry, by)})])
+        await left(life, broker, entry, "flatten")
+        assert [one.pos_id for one in await life.trades(exit_reason=None)] == [other.pos_id]
+        await life.order("STOP", "TRIGGER_PENDING", of=other)
+        assert sold(broker) == 1
+        await life.bus.publish([commanded(Flatten, symbol="NIFTY")])  # what its contracts are on
+        await left(life, broker, other, "flatten")
+
+
+async def test_flattens_of_parts_that_came_while_execution_was_away_are_each_obeyed_by_its_next_life(around) -> None:
+    broker, entries = FakeBroker(), [approval(number) for number in range(1, 4)]
+    async with trading(around, broker) as life:
+        for entry in entries:
+            await opened(life, broker, entry)
+    await life.bus.publish([commanded(Flatten, pos_id=str(entry.pos_id)) for entry in entries[:2]])
+    async with BrokerLife(around, broker) as life:
+        for entry in entries[:2]:
+            await left(life, broker, entry, "flatten")
+        assert [one.pos_id for one in await life.trades(exit_reason=None)] == [entries[2].pos_id]
+        assert sold(broker) == 2

@@ -1,8 +1,14 @@
 """Commands on the twins: what is accepted happens once, what is bad changes nothing."""
 
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from testkit.gateway import START, MemoryGateway
+
+from tradebus.contracts.commands import Flatten
+from tradebus.contracts.registry import parse
+from tradebus.contracts.signals import Side
 
 
 async def test_a_session_is_reported_once_every_service_has_taken_it_up(twin: MemoryGateway) -> None:
@@ -103,3 +109,52 @@ async def test_bad_names_are_answered_with_the_nearest(twin: MemoryGateway) -> N
     assert "did you mean 'NIFTY'" in problems["data.symbols[0]"]
     assert "did you mean 'ema_20_50'" in problems["data.strategies[1].name"]
     assert "no such parameter" in problems["data.strategies[0].parameters.no_such"]
+
+
+async def holds(twin: MemoryGateway, session_id: str, pos_id: str) -> None:
+    async with twin.book.begin() as transaction:
+        transaction.table("trades")[pos_id] = SimpleNamespace(
+            pos_id=pos_id, user_id="123", session_id=session_id, strategy="orb", symbol="NIFTY", instrument=2,
+            side=Side.LONG, expected_price_paise=1, ended=False, created_ns=1,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({}, (None, None, None)),
+        ({"strategy": "orb"}, ("orb", None, None)),
+        ({"strategy": "webhook.chart", "symbol": "nifty"}, ("webhook.chart", "NIFTY", None)),
+        ({"strategy": "manual", "symbol": "NIFTYBANK"}, ("manual", "BANKNIFTY", None)),
+        ({"pos_id": "p1"}, (None, None, "p1")),
+    ],
+)
+async def test_a_flatten_tells_the_services_what_it_means(
+    twin: MemoryGateway, data: dict[str, str], told: tuple[str | None, str | None, str | None]
+) -> None:
+    await holds(twin, await twin.started(), "p1")
+    for _ in range(2):  # sent again under its id it is one
+        reply = await twin.command(action="FLATTEN", user_id="123", command_id="c1", data=data)
+        assert reply["status"] != "rejected", reply
+    found = [parse(entry.body) for entry in await twin.commands() if entry.kind == "FLATTEN"]
+    assert [(one.strategy, one.symbol, one.pos_id) for one in found if isinstance(one, Flatten)] == [told]
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "hint"),
+    [
+        ({"strategy": "orbb"}, "data.strategy", "did you mean 'orb'"),
+        ({"symbol": "NIFTI"}, "data.symbol", "did you mean 'NIFTY'"),
+        ({"pos_id": "p9"}, "data.pos_id", "/api/portfolio"),
+        ({"pos_id": "of-before"}, "data.pos_id", "no position of session"),
+    ],
+)
+async def test_a_flatten_of_what_is_not_there_is_refused_and_nobody_is_told(
+    twin: MemoryGateway, data: dict[str, str], field: str, hint: str
+) -> None:
+    await holds(twin, await twin.started(), "p1")
+    await holds(twin, "another", "of-before")
+    reply = await twin.command(action="FLATTEN", user_id="123", data=data)
+    assert (reply["status"], [one["field"] for one in reply["errors"]]) == ("rejected", [field])
+    assert hint in reply["errors"][0]["problem"]
+    assert "FLATTEN" not in [entry.kind for entry in await twin.commands()]

@@ -39,7 +39,30 @@ def test_a_settlement_needs_a_position_and_a_reason() -> None:
     assert [one.field for one in problems.errors] == ["data.reason", "data.pos_id"]
 
 
-def test_the_others_take_a_reason_only() -> None:
+@pytest.mark.parametrize("action", [CommandAction.STOP, CommandAction.PAUSE, CommandAction.KILL])
+def test_the_others_take_a_reason_only(action: CommandAction) -> None:
     problems = Problems()
-    assert step_fields(CommandAction.FLATTEN, {"reason": "x", "pos_id": "p"}, problems) == {"reason": "x"}
+    assert step_fields(action, {"reason": "x", "pos_id": "p"}, problems) == {"reason": "x"}
     assert [one.field for one in problems.errors] == ["data.pos_id"]
+
+
+@pytest.mark.parametrize("given", [{}, {"strategy": "orb", "symbol": "NIFTY"}, {"pos_id": "p1"}, {"symbol": "NIFTY"}])
+def test_a_flatten_says_what_it_means_of_the_session(given: dict[str, str]) -> None:
+    problems = Problems()
+    assert step_fields(CommandAction.FLATTEN, {**given, "reason": "x"}, problems) == {"reason": "x", **given}
+    assert step_fields(CommandAction.FLATTEN, given, problems) == {"reason": "command", **given}
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"strategy": ""}, "data.strategy"), ({"strategy": ["orb"]}, "data.strategy"), ({"symbol": 1}, "data.symbol"),
+        ({"symbol": "x" * 65}, "data.symbol"), ({"pos_id": True}, "data.pos_id"), ({"position": "p"}, "data.position"),
+        ({"pos_id": "p", "strategy": "orb"}, "data.pos_id"),
+    ],
+)  # fmt: skip
+def test_each_bad_field_of_a_flatten_is_named(given: dict[str, object], field: str) -> None:
+    problems = Problems()
+    step_fields(CommandAction.FLATTEN, given, problems)
+    assert [one.field for one in problems.errors] == [field]
