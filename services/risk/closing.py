@@ -1,4 +1,5 @@
-"""KILL: everything of every session is closed, and no session keeps the others open."""
+"""KILL: everything of every session is closed, and no session keeps the others open. And what sessions share ends them
+together: a loss of the day, the day's last moment."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -10,7 +11,7 @@ from services.risk.messages import command_of
 from services.risk.sessions import RiskSessions
 from tradebus.contracts.commands import Kill
 from tradebus.kernel.errors import InvalidInput
-from tradebus.risk.step import RiskStep, on_command, on_shared_loss
+from tradebus.risk.step import RiskStep, on_command, on_shared_end, on_shared_loss
 from tradebus.risk.verdicts import Cause
 from tradebus.runtime.patience import PASSING
 
@@ -73,6 +74,22 @@ class Closing:
                 for name in lost.session_ids
             }
             await self._sessions.save(f"shared:{lost.name}:{now_ns}:{'+'.join(sorted(steps))}", steps)
+        await self._end(dict.fromkeys(self._sessions.alive, now_ns) if shared.has_end else {})
+
+    async def end_by_the_clock(self) -> None:
+        """Closes what is past the hard end of what its session shares. Not for a paced run."""
+        if self._surroundings.shared.has_end:
+            alive = self._sessions.alive.items()
+            now = {name: self._surroundings.market.now_ns(is_live=one.has_live_feed) for name, one in alive}
+            await self._end({name: now_ns for name, now_ns in now.items() if now_ns is not None})
+
+    async def _end(self, now_of: Mapping[str, int]) -> None:
+        for name, now_ns in now_of.items():
+            scope = self._surroundings.shared.ended_scope(name, now_ns=now_ns)
+            if scope is not None:
+                _log.warning("the hard end over several sessions has come", session_id=name, scope=scope)
+                step = on_shared_end(self._sessions.alive[name].state.at(now_ns), Cause(now_ns))
+                await self._sessions.save(f"shared end:{scope}:{name}:{now_ns}", {name: step})
 
     async def _engage(self, command: Kill, steps: Mapping[str, RiskStep]) -> bool:
         """The switch, and with it what these steps say."""

@@ -164,6 +164,7 @@ class Risk:
                     pos_id=verdict.pos_id,
                 )  # fmt: skip
             await self.sessions.save(f"time:{name}:{now_ns}", {name: step})
+        await self.closing.end_by_the_clock()
 
     async def _on_fact(self, fact: facts.Fact) -> None:
         match fact:

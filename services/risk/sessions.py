@@ -48,6 +48,15 @@ class RiskSession:
         return self._held[1]
 
 
+@dataclass(frozen=True, slots=True)
+class EndedSession:
+    """One that is over: what it lost counts for the rest of its day."""
+
+    account: str
+    user_id: str
+    state: RiskState
+
+
 def account_of(spec: SessionSpec) -> str:
     """The account that a session trades in: its login, or the one of all paper sessions."""
     return PAPER if spec.broker == PAPER else spec.credential or spec.broker
@@ -73,7 +82,7 @@ class RiskSessions:
         self._approval_valid_seconds = approval_valid_seconds
         self.alive: dict[str, RiskSession] = {}
         self.unreadable: dict[str, str] = {}  # what is wrong with their rows
-        self.ended: dict[str, tuple[str, RiskState]] = {}  # this day's, with their accounts: what they lost counts
+        self.ended: dict[str, EndedSession] = {}  # this day's
         self.is_loaded = False
         self._held: list[int] | None = []  # None: to be counted anew
         self.cursor = Cursor()
@@ -90,7 +99,10 @@ class RiskSessions:
         self._unstored.clear()
         self.alive, self.unreadable = {}, {}
         self._take(await self._book.sessions())
-        self.ended = {row.spec.session_id: (account_of(row.spec), row.state) for row in await self._book.ended_lately()}
+        self.ended = {
+            row.spec.session_id: EndedSession(account_of(row.spec), row.spec.user_id, row.state)
+            for row in await self._book.ended_lately()
+        }
         self.is_loaded = True
 
     async def take_up(self, message_id: str, session_id: str) -> None:
@@ -159,8 +171,9 @@ class RiskSessions:
         if session.is_over and not session.state.live():
             del self.alive[session.terms.session_id]
             day = session.state.day
-            self.ended = {name: one for name, one in self.ended.items() if one[1].day >= day}
-            self.ended[session.terms.session_id] = (session.account, session.state)
+            self.ended = {name: one for name, one in self.ended.items() if one.state.day >= day}
+            terms = session.terms
+            self.ended[terms.session_id] = EndedSession(session.account, terms.user_id, session.state)
         self.count()
 
     @property

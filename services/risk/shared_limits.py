@@ -1,6 +1,7 @@
-"""Limits over several sessions (an account, all of them), as the desk's file says them: RISK_LIMITS_FILE.
+"""Limits over several sessions (a user's, an account's, all of them), as the desk's file says them: RISK_LIMITS_FILE.
 
-    {"all": {"daily_max_loss": 50000}, "accounts": {"kite": {"max_exposure": 2000000, "max_orders_per_minute": 20}}}
+    {"all": {"daily_max_loss": 50000}, "accounts": {"kite": {"max_exposure": 2000000, "max_orders_per_minute": 20}},
+     "users": {"123": {"daily_max_loss_pct": 2}}}
 
 An account is named as START names its login (`credential`); paper sessions together are the account "paper". Names and
 rupees as in START's limits. Read once, at the start of risk: a file with anything wrong stops the start. What holds is
@@ -26,22 +27,20 @@ from tradebus.contracts.sessions import ScopeLimits
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.money import rupees_to_paise
+from tradebus.risk.rules.holders import LimitHolder, asks_for_means, limits_held_by, why_not_held
 from tradebus.risk.rules.losses.daily_max_loss import scope_loss
 from tradebus.risk.rules.scopes import shared_scope
 from tradebus.risk.rules.widening import changed_fields, widens
 from tradebus.risk.state import RiskState
-from tradebus.risk.terms import SharedLimits
+from tradebus.risk.terms import Means, SharedLimits, clock_ns
 from tradebus.store.book import Book
 from tradebus.store.books import shared_limits_book
-from tradebus.store.books.limits.shared_limits import ACCOUNT, ALL, SharedLimitChange, SharedLimitsRow
+from tradebus.store.books.limits.shared_limits import ACCOUNT, ALL, USER, SharedLimitChange, SharedLimitsRow
 
 _PAISE = "_paise"
 _FILE = "RISK_LIMITS_FILE"
-# Losses in a row have no order over several sessions.
-_NOT_SHARED = "consecutive_losses_limit"
-_NAMES = {
-    name.removesuffix(_PAISE): name for name in ScopeLimits.model_fields if name != _NOT_SHARED
-}  # fmt: skip
+_GROUPS = {"accounts": ACCOUNT, "users": USER}
+_NAMES = {name.removesuffix(_PAISE): name for name in limits_held_by(LimitHolder.ALL)}
 
 _log = structlog.get_logger()
 
@@ -52,6 +51,22 @@ class DeskLimits:
 
     every: ScopeLimits | None = None
     accounts: Mapping[str, ScopeLimits] = field(default_factory=dict)
+    users: Mapping[str, ScopeLimits] = field(default_factory=dict)
+
+    @property
+    def scopes(self) -> dict[str, ScopeLimits]:
+        """By the names that scopes have in the book."""
+        whole = {} if self.every is None else {ALL: self.every}
+        accounts = {f"{ACCOUNT}{name}": limits for name, limits in self.accounts.items()}
+        return whole | accounts | {f"{USER}{name}": limits for name, limits in self.users.items()}
+
+    @classmethod
+    def of(cls, scopes: Mapping[str, ScopeLimits]) -> "DeskLimits":
+        accounts, users = (
+            {name.removeprefix(kind): limits for name, limits in scopes.items() if name.startswith(kind)}
+            for kind in (ACCOUNT, USER)
+        )
+        return cls(scopes.get(ALL), accounts, users)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +91,15 @@ def read_desk_limits(path: Path | None) -> DeskLimits:
         raise InvalidInput(f"RISK_LIMITS_FILE {path}: is not JSON: {error}") from error
     problems: list[str] = []
     whole = _object(tree, "the file", problems)
-    problems += [f"{key}: unknown; known are all, accounts" for key in whole if key not in ("all", "accounts")]
-    every = _limits(whole["all"], "all", problems) if "all" in whole else None
-    accounts = {
-        name: _limits(item, f"accounts.{name}", problems)
-        for name, item in _object(whole.get("accounts", {}), "accounts", problems).items()
-    }
+    known = (ALL, *_GROUPS)
+    problems += [f"{key}: unknown; known are {', '.join(known)}" for key in whole if key not in known]
+    scopes = {ALL: _limits(whole[ALL], ALL, problems)} if ALL in whole else {}
+    for group, kind in _GROUPS.items():
+        for name, item in _object(whole.get(group, {}), group, problems).items():
+            scopes[f"{kind}{name}"] = _limits(item, f"{group}.{name}", problems)
     if problems:
         raise InvalidInput(f"RISK_LIMITS_FILE {path}: {'; '.join(problems)}")
-    return DeskLimits(every, accounts)
+    return DeskLimits.of(scopes)
 
 
 def _object(value: Any, at: str, problems: list[str]) -> dict[str, Any]:
@@ -99,7 +114,7 @@ def _limits(value: Any, at: str, problems: list[str]) -> ScopeLimits:
     for key, item in _object(value, at, problems).items():
         name = _NAMES.get(key)
         if name is None:
-            why = "is a session's or a strategy's" if key == _NOT_SHARED else f"unknown limit{nearest(key, _NAMES)}"
+            why = why_not_held(key, LimitHolder.ALL) or f"unknown limit{nearest(key, _NAMES)}"
             problems.append(f"{at}.{key}: {why}")
         elif name.endswith(_PAISE):
             try:
@@ -123,55 +138,81 @@ class SharedScopes:
     shared (a paced run)."""
 
     def __init__(self, kept: "KeptLimits | None", sessions: RiskSessions) -> None:
-        self._limits, self._sessions, self._kept = DeskLimits(), sessions, kept
+        self._sessions, self._kept = sessions, kept
+        self._scopes: dict[str, ScopeLimits] = {}
 
     async def load(self) -> None:
         """Holds to what the book says from now on."""
         if self._kept is None:
             return
-        limits = await self._kept.read()
-        if limits != self._limits:
-            _log.warning("limits over several sessions", all=limits.every, accounts=dict(limits.accounts))
-            self._limits = limits
+        scopes = (await self._kept.read()).scopes
+        if scopes != self._scopes:
+            _log.warning("limits over several sessions", **{name: str(limits) for name, limits in scopes.items()})
+            self._scopes = scopes
 
     @property
     def is_set(self) -> bool:
-        return self._limits.every is not None or bool(self._limits.accounts)
+        return bool(self._scopes)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether a scope says a time at which everything is closed."""
+        return any(limits.hard_trading_end is not None for limits in self._scopes.values())
 
     def around(self, session_id: str, *, now_ns: int) -> tuple[SharedLimits, ...]:
         """What a session shares with others, as of the day of `now_ns`."""
         session = self._sessions.alive.get(session_id)
-        if session is None or not self.is_set:
+        if session is None or not self._scopes:
             return ()
         return tuple(
-            SharedLimits(name, limits, tuple(self._states(account, now_ns, but=session_id)))
-            for name, limits, account in self._scopes()
-            if account in (None, session.account)
+            SharedLimits(name, limits, tuple(self._states(name, now_ns, but=session_id)), self._means(name, limits))
+            for name, limits in self._over(session)
         )
 
     def lost(self, *, now_ns: int) -> list[LostShare]:
         """Whose common loss of the day reaches its limit, with sessions that are not halted yet."""
         found = []
-        for name, limits, account in self._scopes():
-            detail = scope_loss(shared_scope(SharedLimits(name, limits, ()), *self._states(account, now_ns)))
+        for name, limits in self._scopes.items():
+            shared = SharedLimits(name, limits, (), self._means(name, limits))
+            loss = scope_loss(shared_scope(shared, *self._states(name, now_ns)))
             going = [
-                one.terms.session_id for one in self._of(account) if one.state.at(now_ns).halted_rule is None
+                one.terms.session_id for one in self._of(name) if one.state.at(now_ns).halted_rule is None
             ]  # fmt: skip
-            if detail is not None and going:
-                found.append(LostShare(name, going, "daily_max_loss", f"{name}: {detail}"))
+            if loss is not None and going:
+                found.append(LostShare(name, going, loss.rule, f"{name}: {loss.detail}"))
         return found
 
-    def _scopes(self) -> Sequence[tuple[str, ScopeLimits, str | None]]:
-        named = [(f"account {name}", limits, name) for name, limits in self._limits.accounts.items()]
-        return named if self._limits.every is None else [("all", self._limits.every, None), *named]
+    def ended_scope(self, session_id: str, *, now_ns: int) -> str | None:
+        """The scope whose hard end has come while the session holds what nobody has asked to leave; None: there is
+        none."""
+        session = self._sessions.alive[session_id]
+        if not any(one.closing_rule is None and one.exit_due is None for one in session.state.live()):
+            return None
+        for name, limits in self._over(session):
+            end = limits.hard_trading_end
+            if end is not None and now_ns >= clock_ns(end, ts_ns=now_ns):
+                return name
+        return None
 
-    def _of(self, account: str | None) -> list[RiskSession]:
-        return [one for one in self._sessions.alive.values() if account in (None, one.account)]
+    def _over(self, session: RiskSession) -> list[tuple[str, ScopeLimits]]:
+        names = (ALL, f"{ACCOUNT}{session.account}", f"{USER}{session.terms.user_id}")
+        return [(name, self._scopes[name]) for name in names if name in self._scopes]
 
-    def _states(self, account: str | None, now_ns: int, *, but: str = "") -> list[RiskState]:
-        alive = [one.state for one in self._of(account) if one.terms.session_id != but]
-        ended = [state for owner, state in self._sessions.ended.values() if account in (None, owner)]
+    def _of(self, scope: str) -> list[RiskSession]:
+        return [one for one in self._sessions.alive.values() if _holds(scope, one.account, one.terms.user_id)]
+
+    def _means(self, scope: str, limits: ScopeLimits) -> Means:
+        """Of what runs there now: what has ended has taken its capital away, and not its loss."""
+        return sum((one.terms.means for one in self._of(scope)), Means()) if asks_for_means(limits) else Means()
+
+    def _states(self, scope: str, now_ns: int, *, but: str = "") -> list[RiskState]:
+        alive = [one.state for one in self._of(scope) if one.terms.session_id != but]
+        ended = [one.state for one in self._sessions.ended.values() if _holds(scope, one.account, one.user_id)]
         return [state.at(now_ns) for state in (*alive, *ended)]
+
+
+def _holds(scope: str, account: str, user_id: str) -> bool:
+    return scope in (ALL, f"{ACCOUNT}{account}", f"{USER}{user_id}")
 
 
 class KeptLimits:
@@ -179,9 +220,7 @@ class KeptLimits:
 
     def __init__(self, store: Book, said: DeskLimits, *, clock: Clock) -> None:
         self._store, self._book, self._clock = store, shared_limits_book(store), clock
-        self._said = {f"{ACCOUNT}{name}": limits for name, limits in said.accounts.items()}
-        if said.every is not None:
-            self._said[ALL] = said.every
+        self._said = said.scopes
         self._is_taken_over = False
 
     async def read(self) -> DeskLimits:
@@ -189,9 +228,8 @@ class KeptLimits:
         if not self._is_taken_over:
             await self._take_over()
             self._is_taken_over = True
-        held = {scope: row.limits for scope, row in (await self._book.rows()).items() if row.limits != ScopeLimits()}
-        accounts = {scope.removeprefix(ACCOUNT): limits for scope, limits in held.items() if scope != ALL}
-        return DeskLimits(held.get(ALL), accounts)
+        rows = await self._book.rows()
+        return DeskLimits.of({scope: row.limits for scope, row in rows.items() if row.limits != ScopeLimits()})
 
     async def _take_over(self) -> None:
         """Where the file says something else than it did, that holds; of what it says no more, nothing does."""
@@ -206,7 +244,8 @@ class KeptLimits:
                 changes = [
                     SharedLimitChange(
                         scope, now_ns, _FILE, name, getattr(row.limits, name), getattr(limits, name),
-                        widens(name, getattr(row.limits, name), getattr(limits, name)), "the file says so", "",
+                        widens(name, getattr(row.limits, name), getattr(limits, name), in_scope=True),
+                        "the file says so", "",
                     )
                     for name in changed_fields(row.limits, limits)
                 ]  # fmt: skip

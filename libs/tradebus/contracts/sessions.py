@@ -33,16 +33,21 @@ class SessionStatus(StrEnum):
 _SECONDS_MAX: Final = 10_000_000
 _COUNT_MAX: Final = 1_000_000_000
 _PAISE_MAX: Final = 10**15
+_LEVERAGE_MAX: Final = 1_000.0
 
 
 class ScopeLimits(GrownModel):
-    """Limits of a part of a session (a strategy), or of several sessions together (an account, all). Money in paise; a
-    limit that is not given does not apply."""
+    """Limits of a part of a session (a strategy), or of several sessions together (a user, an account, all). Money in
+    paise; a limit that is not given does not apply. Which of them means something where says
+    `tradebus.risk.rules.holders`."""
 
     ADDED: ClassVar[tuple[str, ...]] = (
         "daily_max_loss_paise", "symbol_max_loss_paise", "consecutive_losses_limit", "max_concurrent_trades",
         "max_positions", "max_trades_per_symbol_per_day", "cooldown_seconds", "max_exposure_paise", "max_margin_paise",
-        "max_lots_per_trade", "order_min_interval_ms", "max_orders_per_minute",
+        "max_lots_per_trade", "order_min_interval_ms", "max_orders_per_minute", "daily_max_loss_pct",
+        "daily_max_loss_r", "risk_per_trade_pct", "max_exposure_pct", "max_leverage", "max_slippage_pct",
+        "max_slippage_bps", "max_price_distance_pct", "max_data_age_seconds", "safe_trading_start", "safe_trading_end",
+        "hard_trading_end",
     )  # fmt: skip
 
     daily_max_loss_paise: int | None = Field(default=None, gt=0, le=_PAISE_MAX)
@@ -57,6 +62,20 @@ class ScopeLimits(GrownModel):
     max_lots_per_trade: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
     order_min_interval_ms: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
     max_orders_per_minute: int | None = Field(default=None, ge=1, le=_COUNT_MAX)
+    # Of the capital of what the limits hold over: a strategy's budget or else its session's, the sum of the sessions'.
+    daily_max_loss_pct: float | None = Field(default=None, gt=0, le=100)
+    daily_max_loss_r: float | None = Field(default=None, gt=0, le=1_000)
+    risk_per_trade_pct: float | None = Field(default=None, gt=0, le=100)
+    max_exposure_pct: float | None = Field(default=None, gt=0, le=1.0)
+    max_leverage: float | None = Field(default=None, gt=0, le=_LEVERAGE_MAX)
+    max_slippage_pct: float | None = Field(default=None, gt=0, le=100)
+    max_slippage_bps: float | None = Field(default=None, gt=0, le=10_000)
+    max_price_distance_pct: float | None = Field(default=None, gt=0, le=100)
+    max_data_age_seconds: int | None = Field(default=None, ge=1, le=_SECONDS_MAX)
+    # Beside those of the session and of the market: of two the narrower holds.
+    safe_trading_start: ClockTime | None = None
+    safe_trading_end: ClockTime | None = None
+    hard_trading_end: ClockTime | None = None
 
 
 class RiskLimits(GrownModel):

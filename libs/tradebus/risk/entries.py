@@ -109,6 +109,7 @@ def approved(
         tick_size_paise=contract.tick_size_paise,
         quantity_requested=sized.requested,
         valid_until_ns=signal.ts_event_ns + ask.situation.terms.approval_valid_ns,
+        max_slippage_pct=None if len(ask.scopes) == 1 else _narrowest_slippage_pct(ask),
     )
     kind, rule, detail = VerdictKind.ALLOW, ALL_PASSED, ""
     if sized.reduced:
@@ -116,6 +117,12 @@ def approved(
     return Verdict(
         kind, rule, detail, signal.ts_event_ns, signal.event_id, signal.trace_id, signal=signal, approval=approval
     )
+
+
+def _narrowest_slippage_pct(ask: EntryProposal) -> float | None:
+    """Beyond which a fill of it is left again."""
+    said = (scope.limits.max_slippage_pct for scope in ask.scopes)
+    return min((one for one in said if one is not None), default=None)
 
 
 def proposed(ask: EntryProposal, quantity: int) -> ProposedOrder:

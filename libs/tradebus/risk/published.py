@@ -98,7 +98,7 @@ def _approved(
         "stop_paise": approval.stop_paise,
         "target_paise": approval.target_paise,
         "valid_until_ns": approval.valid_until_ns,
-        "max_slippage_pct": limits.max_slippage_pct,
+        "max_slippage_pct": approval.max_slippage_pct or limits.max_slippage_pct,
         "order_timeout_seconds": limits.order_timeout_seconds,
     }
     if made is EntryReduced:

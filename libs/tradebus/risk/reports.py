@@ -15,7 +15,7 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date
 from tradebus.risk.exits import due_when_opened
 from tradebus.risk.state import ClosedTrade, RiskHolding, RiskState, StrategyDay
-from tradebus.risk.terms import Situation, hours_of
+from tradebus.risk.terms import Situation, hours_of, narrowed_end
 from tradebus.trading.facts import (
     OrderCancelled,
     OrderFilled,
@@ -111,7 +111,9 @@ def _hard_end(fact: PositionOpened, situation: Situation) -> int:
         hours = instrument and hours_of(instrument, situation.terms.limits, ts_ns=fact.ts_event_ns)
     except InvalidInput:
         hours = None
-    return hours.hard_end_ns if hours else fact.ts_event_ns
+    if not hours:
+        return fact.ts_event_ns
+    return narrowed_end(hours, situation.terms.strategy_limits.get(fact.strategy), ts_ns=fact.ts_event_ns)
 
 
 def _closed(state: RiskState, pos_id: str, fact: PositionClosed) -> RiskState:

@@ -14,6 +14,7 @@ from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.risk.apply import apply
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.exits import (
+    HARD_TRADING_END,
     KILL_SWITCH,
     STOP_TRADING,
     all_due,
@@ -116,6 +117,11 @@ def on_shared_loss(state: RiskState, rule: str, detail: str, cause: Cause) -> Ri
     """What several sessions share has lost what it may: this one of them is halted, once a day."""
     verdicts = _halt(state, [RuleFinding(VerdictKind.HALT, rule, detail)], cause)
     return _with_due(RiskStep(apply(state, verdicts), verdicts), cause) if verdicts else RiskStep(state)
+
+
+def on_shared_end(state: RiskState, cause: Cause) -> RiskStep:
+    """The hard end of what several sessions share has come: what this one of them holds is closed."""
+    return _with_due(RiskStep(all_due(state, rule=HARD_TRADING_END)), cause)
 
 
 def on_over(state: RiskState, cause: Cause) -> RiskStep:

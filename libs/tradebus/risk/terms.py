@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import Protocol
 
 from tradebus.calendar import Listed, TradingSession, session_of
@@ -14,6 +15,7 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, Sizing, SizingMode
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
 from tradebus.risk.state import RiskState
+from tradebus.trading.size.sizing import leveraged_paise
 
 MAX_SIGNAL_AGE_SECONDS = 60  # further from the market data than this, either way, a signal is refused
 APPROVAL_VALID_SECONDS = 120  # later than this after the signal an approval is refused
@@ -25,6 +27,21 @@ class Loss:
 
     rule: str
     limit_paise: int
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What limits in per cent and in R are measured by, in paise. Of several sessions it is the sum of theirs."""
+
+    capital_paise: int = 0
+    one_r_paise: int = 0
+    leveraged_paise: int = 0  # the capital, each session's times its own leverage
+
+    def __add__(self, other: "Means") -> "Means":
+        return Means(
+            self.capital_paise + other.capital_paise, self.one_r_paise + other.one_r_paise,
+            self.leveraged_paise + other.leveraged_paise,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,22 @@ class SessionTerms:
         if lots is not None:
             return Sizing(mode=SizingMode.FIXED_LOTS, lots=lots)
         return self.strategy_sizing.get(strategy, self.sizing)
+
+    @property
+    def means(self) -> Means:
+        return _means(self.capital_paise, self.limits.risk_per_trade_pct, self.limits.max_leverage)
+
+    def means_of(self, strategy: str) -> Means:
+        """A strategy's: its budget or else the whole capital, and its own R where its limits say one."""
+        return _means(
+            self.strategy_budgets_paise.get(strategy, self.capital_paise), self.risk_per_trade_pct(strategy),
+            self.limits.max_leverage,
+        )  # fmt: skip
+
+    def risk_per_trade_pct(self, strategy: str) -> float:
+        """What a trade of the strategy may risk: the session's, or its own where that is less."""
+        own, whole = self.strategy_limits.get(strategy), self.limits.risk_per_trade_pct
+        return whole if own is None or own.risk_per_trade_pct is None else min(whole, own.risk_per_trade_pct)
 
     @property
     def has_part_limits(self) -> bool:
@@ -117,11 +150,12 @@ class DailyRanges(Protocol):
 @dataclass(frozen=True, slots=True)
 class SharedLimits:
     """Limits over several sessions: `name` is whose ("account kite", "all"), `others` the states of the other sessions
-    they hold over, those included that ended this day."""
+    they hold over, those included that ended this day. `means` is what all that run have, where a limit asks for it."""
 
     name: str
     limits: ScopeLimits
     others: tuple[RiskState, ...]
+    means: Means = Means()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +210,36 @@ def _hours(market: TradingSession, start: str | None, end: str | None, hard_end:
     )
 
 
+def narrowed_end(hours: EntryHours, own: ScopeLimits | None, *, ts_ns: int) -> int:
+    """When a position must be closed at the latest, where limits beside the session's may say an earlier time."""
+    if own is None or own.hard_trading_end is None:
+        return hours.hard_end_ns
+    return min(hours.hard_end_ns, clock_ns(own.hard_trading_end, ts_ns=ts_ns))
+
+
+def clock_ns(clock_time: str, *, ts_ns: int) -> int:
+    """The instant of an Indian time of day on the day of `ts_ns`."""
+    return _at(ist_date(ts_ns), clock_time)
+
+
 def _at(day: date, clock_time: str) -> int:
     return ist_to_ns(day, time.fromisoformat(clock_time))
 
 
-def tightest_loss(limits: RiskLimits, *, capital_paise: int) -> Loss | None:
-    """The first limit on the day's loss that is reached; None where there is none. One R is what a trade may risk."""
+def tightest_loss(
+    limits: RiskLimits | ScopeLimits, *, capital_paise: int, one_r_paise: int | None = None
+) -> Loss | None:
+    """The first limit on the day's loss that is reached; None where there is none. One R is what a trade may risk; of a
+    session it is said by its limits."""
     found = list[Loss]()
     if limits.daily_max_loss_paise is not None:
         found.append(Loss("daily_max_loss", limits.daily_max_loss_paise))
     if limits.daily_max_loss_pct is not None:
         found.append(Loss("daily_max_loss_pct", _share_paise(limits.daily_max_loss_pct, capital_paise=capital_paise)))
-    if limits.daily_max_loss_r is not None:
+    if limits.daily_max_loss_r is not None and one_r_paise is not None:
+        loss_paise = one_r_paise * Decimal(str(limits.daily_max_loss_r))
+        found.append(Loss("daily_max_loss_r", max(1, int(loss_paise.to_integral_value(ROUND_FLOOR)))))
+    elif limits.daily_max_loss_r is not None:
         one_r = Decimal(str(limits.risk_per_trade_pct)) * Decimal(str(limits.daily_max_loss_r))
         found.append(Loss("daily_max_loss_r", _share_paise(one_r, capital_paise=capital_paise)))
     return min(found, key=lambda loss: loss.limit_paise, default=None)
@@ -196,3 +248,9 @@ def tightest_loss(limits: RiskLimits, *, capital_paise: int) -> Loss | None:
 def _share_paise(percent: float | Decimal, *, capital_paise: int) -> int:
     share = Decimal(str(percent)) / 100
     return max(1, int((share * capital_paise).to_integral_value(ROUND_FLOOR)))
+
+
+@lru_cache(maxsize=4_096)  # of what somebody has configured
+def _means(capital_paise: int, risk_per_trade_pct: float, max_leverage: float) -> Means:
+    one_r_paise = _share_paise(risk_per_trade_pct, capital_paise=capital_paise)
+    return Means(capital_paise, one_r_paise, leveraged_paise(capital_paise, max_leverage))

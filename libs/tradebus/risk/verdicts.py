@@ -37,6 +37,7 @@ class Approval:
     tick_size_paise: int
     quantity_requested: int
     valid_until_ns: int
+    max_slippage_pct: float | None = None  # where a scope's is narrower than the session's
 
 
 @dataclass(frozen=True, slots=True)

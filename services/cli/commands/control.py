@@ -166,7 +166,9 @@ def settle(
 
 def limits(
     user: Annotated[str | None, typer.Argument(help="Whose session; nobody's with --scope.")] = None,
-    scope: Annotated[str | None, typer.Option(help='What several sessions share: all, or "account NAME".')] = None,
+    scope: Annotated[
+        str | None, typer.Option(help='What several sessions share: all, "account NAME" or "user NAME".')
+    ] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="name=value; none takes a limit away.")] = None,
     strategy: Annotated[str | None, typer.Option(help="The limits of this strategy of the session.")] = None,
     reason: Annotated[str | None, typer.Option(help="With --set: why. Kept with the change.")] = None,

@@ -14,12 +14,12 @@ import structlog
 from services.execution.sessions import ExecutionSessions
 from services.execution.trades.keeper import Keeper
 from tradebus.calendar import session_of
-from tradebus.contracts.sessions import RiskLimits
+from tradebus.contracts.sessions import SessionSpec
 from tradebus.execution.decisions import square_off
 from tradebus.execution.trade import Trade
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
-from tradebus.risk.terms import hours_of
+from tradebus.risk.terms import hours_of, narrowed_end
 from tradebus.runtime.market_time import MarketTime
 
 _LOOKS = 3  # a market may run faster than the machine: so many looks risk has in any case
@@ -45,7 +45,7 @@ class LastLine:
                 continue
             spec = await self._sessions.spec(trade.session_id)
             now_ns = self._market.now_ns(is_live=spec.data_broker is not None)
-            hard_end_ns = None if now_ns is None else overdue(trade, spec.limits, now_ns, grace_ns=self._grace_ns)
+            hard_end_ns = None if now_ns is None else overdue(trade, spec, now_ns, grace_ns=self._grace_ns)
             if now_ns is None or hard_end_ns is None:
                 continue
             looks[trade.pos_id] = self._looks.get(trade.pos_id, 0) + 1
@@ -55,7 +55,7 @@ class LastLine:
         self._looks = looks
 
 
-def overdue(trade: Trade, limits: RiskLimits, now_ns: int, *, grace_ns: int) -> int | None:
+def overdue(trade: Trade, spec: SessionSpec, now_ns: int, *, grace_ns: int) -> int | None:
     """The hard end that an open position has outlived by the grace; None where it has not, or nothing is traded now.
 
     Where less than twice the grace is left until the broker closes it himself, half of what is left is grace: closed
@@ -64,12 +64,13 @@ def overdue(trade: Trade, limits: RiskLimits, now_ns: int, *, grace_ns: int) -> 
     began_ns = trade.opened_ns or trade.created_ns
     try:
         session = session_of(trade.contract, ist_date(now_ns))
-        hours = hours_of(trade.contract, limits, ts_ns=began_ns)
+        hours = hours_of(trade.contract, spec.limits, ts_ns=began_ns)
     except InvalidInput:
         return None  # of what the calendar does not know nobody can say when it ends
     if session is None or not session.open_ns <= now_ns < session.close_ns:
         return None
-    hard_end_ns = began_ns if hours is None else hours.hard_end_ns
+    own = next((one.limits for one in spec.strategies if one.name == trade.strategy), None)
+    hard_end_ns = began_ns if hours is None else narrowed_end(hours, own, ts_ns=began_ns)
     from_ns = max(hard_end_ns, session.open_ns)
     brokers_ns = session.brokers_square_off_ns
     left_ns = max(0, (brokers_ns if from_ns < brokers_ns else session.close_ns) - from_ns)

@@ -9,18 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from services.gateway.domain.limits import check_times, read_part
+from services.gateway.domain.limits import check_times, read_held
 from services.gateway.domain.problems import Problems, kind_of
 from tradebus.contracts.sessions import LimitChange, Mode, RiskLimits, ScopeLimits, SessionSpec
 from tradebus.kernel.errors import nearest
 from tradebus.kernel.money import format_rupees
+from tradebus.risk.rules.holders import LimitHolder
 from tradebus.risk.rules.widening import FIXED, changed_fields, widens
 
 _PAISE = "_paise"
 _MAX_WHO, _MAX_REASON = 64, 200
-ALL = "all"
-ACCOUNT_SCOPE = re.compile(r"account [A-Za-z0-9][A-Za-z0-9_.@:-]{0,63}")
-_NOT_SHARED = "consecutive_losses_limit"
+_SHARED_SCOPE = re.compile(r"all|(account|user) [A-Za-z0-9][A-Za-z0-9_.@:-]{0,63}")
 _FIELDS = ("limits", "strategy", "by", "reason", "widen")
 LimitValue = int | float | str | None
 L = TypeVar("L", RiskLimits, ScopeLimits)
@@ -84,7 +83,7 @@ def decide_limits(
     """`limits` and `strategies` hold now. None after adding to `problems`."""
     before = len(problems.errors)
     if asked.strategy is None:
-        wanted = _merged(limits, asked.given, problems)
+        wanted = _merged(limits, asked.given, LimitHolder.SESSION, problems)
         if wanted is not None:
             check_times(wanted, "data.limits", problems)
             _check_live(wanted, spec.mode, desk_r, problems)
@@ -97,7 +96,9 @@ def decide_limits(
             problems.add("data.strategy", f"the session runs no strategy of that name{hint}")
             return None
         held = strategies.get(asked.strategy, ScopeLimits())
-        own = _merged(held, asked.given, problems)
+        own = _merged(held, asked.given, LimitHolder.STRATEGY, problems)
+        if own is not None:
+            check_times(own, "data.limits", problems)
         moves = [] if own is None else _moves(held, own)
         found = LimitsSet(limits, {**strategies, asked.strategy: own or held}, tuple(moves))
     _check_moves(found.moves, asked, problems)
@@ -107,8 +108,10 @@ def decide_limits(
 def read_shared_asked(data: Mapping[str, Any], problems: Problems) -> tuple[str, LimitsAsked] | None:
     """The scope, and what of it is to change. None after adding to `problems`."""
     scope, before = data.get("scope"), len(problems.errors)
-    if not isinstance(scope, str) or not (scope == ALL or ACCOUNT_SCOPE.fullmatch(scope)):
-        problems.add("data.scope", f'must be "{ALL}" or "account NAME", NAME as START names the login (or paper)')
+    if not isinstance(scope, str) or not _SHARED_SCOPE.fullmatch(scope):
+        problems.add(
+            "data.scope", 'must be "all", "account NAME", NAME as START names the login (or paper), or "user NAME"'
+        )
     asked = read_limits_asked({name: value for name, value in data.items() if name != "scope"}, problems)
     if asked is not None and asked.strategy is not None:
         problems.add("data.strategy", "is no part of what several sessions share: leave it out")
@@ -120,11 +123,11 @@ def decide_shared(
 ) -> tuple[ScopeLimits, list[LimitMove]] | None:
     """The scope's limits from now on, and what of them is new. None after adding to `problems`."""
     before = len(problems.errors)
-    if _NOT_SHARED in asked.given:
-        problems.add(f"data.limits.{_NOT_SHARED}", "is a session's or a strategy's: losses of several have no order")
-    wanted = _merged(held, asked.given, problems)
+    wanted = _merged(held, asked.given, LimitHolder.ALL, problems)
+    if wanted is not None:
+        check_times(wanted, "data.limits", problems)
     moves = [] if wanted is None else _moves(held, wanted)
-    _check_moves(moves, asked, problems)
+    _check_moves(moves, asked, problems, is_shared=True)
     return None if wanted is None or len(problems.errors) > before else (wanted, moves)
 
 
@@ -143,9 +146,9 @@ def _said(value: LimitValue, is_money: bool) -> str:
     return format_rupees(value) if is_money and isinstance(value, int) else str(value)
 
 
-def _merged(held: L, given: Mapping[str, Any], problems: Problems) -> L | None:
+def _merged(held: L, given: Mapping[str, Any], holder: LimitHolder, problems: Problems) -> L | None:
     """The limits that hold, with the given ones in their place."""
-    read = read_part(type(held), dict(given), "data.limits", problems)
+    read = read_held(type(held), dict(given), "data.limits", holder, problems)
     if read is None:
         return None
     names = {name: name.removesuffix(_PAISE) for name in type(held).model_fields}
@@ -153,18 +156,19 @@ def _merged(held: L, given: Mapping[str, Any], problems: Problems) -> L | None:
 
 
 def _moves(held: RiskLimits | ScopeLimits, wanted: RiskLimits | ScopeLimits) -> list[LimitMove]:
-    return [
-        LimitMove(
-            name, getattr(held, name), getattr(wanted, name), widens(name, getattr(held, name), getattr(wanted, name))
-        )
-        for name in changed_fields(held, wanted)
-    ]
+    in_scope, found = isinstance(held, ScopeLimits), []
+    for name in changed_fields(held, wanted):
+        before, after = getattr(held, name), getattr(wanted, name)
+        found.append(LimitMove(name, before, after, widens(name, before, after, in_scope=in_scope)))
+    return found
 
 
-def _check_moves(moves: Sequence[LimitMove], asked: LimitsAsked, problems: Problems) -> None:
+def _check_moves(
+    moves: Sequence[LimitMove], asked: LimitsAsked, problems: Problems, *, is_shared: bool = False
+) -> None:
     for move in moves:
         at = f"data.limits.{move.field.removesuffix(_PAISE)}"
-        if move.field in FIXED:
+        if move.field in FIXED and not is_shared:
             problems.add(at, "cannot change while the session runs: execution holds to it too; stop and start anew")
         elif move.widens and not asked.widen:
             told = spoken(move, asked.strategy)

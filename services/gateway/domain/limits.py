@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from services.gateway.domain.problems import Problems, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.base import Model
-from tradebus.contracts.sessions import PaperSettings, RiskLimits, Sizing, SizingMode, Trailing
+from tradebus.contracts.sessions import PaperSettings, RiskLimits, ScopeLimits, Sizing, SizingMode, Trailing
 from tradebus.kernel.errors import nearest
+from tradebus.risk.rules.holders import LimitHolder, why_not_held
 
 M = TypeVar("M", bound=Model)
 
@@ -97,6 +98,18 @@ def read_part(model: type[M], value: Any, at: str, problems: Problems) -> M | No
     return _validated(model, fields, at, problems)
 
 
+def read_held(model: type[M], value: Any, at: str, holder: LimitHolder, problems: Problems) -> M | None:
+    """As `read_part`, of limits: what means nothing there is refused with the reason. None after a problem."""
+    if not isinstance(value, dict):
+        return read_part(model, value, at, problems)
+    reasons = {name: reason for name in LIMIT_NAMES if (reason := why_not_held(name, holder)) is not None}
+    refused = [name for name in value if name in reasons]
+    for name in refused:
+        problems.add(f"{at}.{name}", reasons[name])
+    found = read_part(model, {name: item for name, item in value.items() if name not in reasons}, at, problems)
+    return None if refused else found
+
+
 def _validated(model: type[M], fields: dict[str, Any], at: str, problems: Problems) -> M | None:
     try:
         return model.model_validate(fields, strict=True)
@@ -107,7 +120,7 @@ def _validated(model: type[M], fields: dict[str, Any], at: str, problems: Proble
     return None
 
 
-def check_times(limits: RiskLimits, at: str, problems: Problems) -> None:
+def check_times(limits: RiskLimits | ScopeLimits, at: str, problems: Problems) -> None:
     """Guards that contradict each other would silently block every entry."""
     order = ("safe_trading_start", "safe_trading_end", "hard_trading_end")
     given = [(name, time) for name in order if (time := getattr(limits, name)) is not None]

@@ -12,13 +12,21 @@ from typing import Any
 
 from services.gateway.domain import brokers
 from services.gateway.domain.brokers import Reach, read_protection, read_route
-from services.gateway.domain.limits import read_limits, read_paper, read_part, read_sizing, read_trailing
+from services.gateway.domain.limits import (
+    check_times,
+    read_held,
+    read_limits,
+    read_paper,
+    read_sizing,
+    read_trailing,
+)
 from services.gateway.domain.problems import Problems, child, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import Mode, RiskLimits, ScopeLimits, SessionSpec, StrategySpec
 from tradebus.contracts.signals import MANUAL, PROGRAMS
 from tradebus.kernel.errors import nearest
+from tradebus.risk.rules.holders import LimitHolder
 
 MAX_SYMBOLS = 200
 MAX_STRATEGIES = 16
@@ -146,7 +154,11 @@ def _strategy(item: Any, at: str, problems: Problems) -> StrategySpec | None:
     if path is not None and (not isinstance(path, str) or not path):
         problems.add(f"{at}.path", "must be the path of a Python file")
     given = item.get("limits")
-    limits = None if given is None else read_part(ScopeLimits, given, f"{at}.limits", problems)
+    limits = None
+    if given is not None:
+        limits = read_held(ScopeLimits, given, f"{at}.limits", LimitHolder.STRATEGY, problems)
+    if limits is not None:
+        check_times(limits, f"{at}.limits", problems)
     sizing = read_sizing(item.get("sizing"), f"{at}.sizing", problems)
     trailing = read_trailing(item.get("trailing"), f"{at}.trailing", problems)
     budget = money_paise(item.get("budget"), at=f"{at}.budget", problems=problems)

@@ -14,7 +14,7 @@ from services.execution.trades.square_off import overdue
 from tradebus.calendar import contract_of, session_for
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, SquareOffForced
-from tradebus.contracts.sessions import RiskLimits
+from tradebus.contracts.sessions import RiskLimits, ScopeLimits, StrategySpec
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
@@ -44,8 +44,14 @@ def held(*, opened_ns: int = OPENED_NS) -> Trade:
     return trade
 
 
-def late(now_ns: int, *, opened_ns: int = OPENED_NS, grace_ns: int = GRACE_NS, **limits: str) -> int | None:
-    return overdue(held(opened_ns=opened_ns), RiskLimits(**limits), now_ns, grace_ns=grace_ns)  # type: ignore[arg-type]
+def late(
+    now_ns: int, *, opened_ns: int = OPENED_NS, grace_ns: int = GRACE_NS, strategy_end: str | None = None, **limits: str
+) -> int | None:
+    trade, whole = held(opened_ns=opened_ns), spec()
+    own = StrategySpec(name=trade.strategy, limits=ScopeLimits(hard_trading_end=strategy_end))
+    another = StrategySpec(name="another", limits=ScopeLimits(hard_trading_end="10:00"))
+    given = whole.model_copy(update={"limits": RiskLimits(**limits), "strategies": (another, own)})  # type: ignore[arg-type]
+    return overdue(trade, given, now_ns, grace_ns=grace_ns)
 
 
 def test_a_position_is_overdue_a_grace_after_its_hard_end_until_the_close() -> None:
@@ -60,6 +66,13 @@ def test_the_sessions_own_hard_end_counts() -> None:
     own_ns = ist_to_ns(DAY, time(15, 5))
     assert late(own_ns + GRACE_NS - 1, hard_trading_end="15:05") is None
     assert late(own_ns + GRACE_NS, hard_trading_end="15:05") == own_ns
+
+
+def test_a_strategys_own_hard_end_counts_where_it_is_earlier() -> None:
+    own_ns = ist_to_ns(DAY, time(15, 5))
+    assert late(own_ns + GRACE_NS, strategy_end="15:05") == own_ns
+    assert late(own_ns + GRACE_NS, strategy_end="15:10", hard_trading_end="15:05") == own_ns
+    assert late(HARD_END_NS + GRACE_NS, strategy_end="15:29") == HARD_END_NS
 
 
 @given(st.integers(0, 3_600), st.integers(0, 19))

@@ -58,11 +58,20 @@ async def test_wider_must_be_meant_and_a_repetition_changes_nothing(twin: Memory
 @pytest.mark.parametrize(
     ("data", "field", "problem"),
     [
-        ({"scope": "kite"}, "data.scope", 'must be "all" or "account NAME"'),
+        ({"scope": "kite"}, "data.scope", 'must be "all", "account NAME"'),
         ({"scope": "account "}, "data.scope", "account NAME"),
         ({"scope": ["all"]}, "data.scope", "account NAME"),
         ({"limits": {"consecutive_losses_limit": 3}}, "data.limits.consecutive_losses_limit", "have no order"),
-        ({"limits": {"max_leverage": 3}}, "data.limits.max_leverage", "unknown"),
+        ({"scope": "strategy orb"}, "data.scope", '"user NAME"'),
+        ({"scope": "user "}, "data.scope", '"user NAME"'),
+        ({"limits": {"risk_per_trade_pct": 1}}, "data.limits.risk_per_trade_pct", "it sizes one trade"),
+        ({"limits": {"order_timeout_seconds": 9}}, "data.limits.order_timeout_seconds", "it is a session's"),
+        ({"limits": {"max_leverag": 3}}, "data.limits.max_leverag", "did you mean 'max_leverage'"),
+        (
+            {"limits": {"safe_trading_end": "10:00", "safe_trading_start": "11:00"}},
+            "data.limits.safe_trading_end",
+            "is not after",
+        ),
         ({"limits": {"max_positions": 0}}, "data.limits.max_positions", "greater than or equal to 1"),
         ({"strategy": "orb"}, "data.strategy", "leave it out"),
         ({"reason": ""}, "data.reason", "printable"),
@@ -78,3 +87,13 @@ async def test_what_is_no_change_is_refused_by_name(
     said = {one["field"]: one["problem"] for one in reply["errors"]}
     assert problem in said[field]
     assert await in_force(twin) == {}
+
+
+async def test_a_later_end_of_all_and_one_taken_away_are_wider_and_a_first_one_is_not(twin: MemoryGateway) -> None:
+    first = await twin.command(**asked({"hard_trading_end": "15:00", "safe_trading_start": "09:30"}, scope="user 123"))
+    assert first["status"] == "accepted", first
+    assert (await twin.command(**asked({"hard_trading_end": "14:30"}, scope="user 123")))["status"] == "accepted"
+    for wider in ({"hard_trading_end": "14:45"}, {"hard_trading_end": None}, {"safe_trading_start": "09:20"}):
+        refused = await twin.command(**asked(wider, scope="user 123"))
+        assert ["would be wider" in one["problem"] for one in refused["errors"]] == [True], wider
+    assert await in_force(twin) == {"user 123": ScopeLimits(hard_trading_end="14:30", safe_trading_start="09:30")}

@@ -15,7 +15,7 @@ from tradebus.risk.rules.headroom import Headroom, headroom
 from tradebus.risk.rules.widening import changed_fields, widens
 from tradebus.risk.state import RiskState
 from tradebus.risk.step import on_fact, on_limits, on_signal, on_ticks
-from tradebus.risk.terms import Situation
+from tradebus.risk.terms import SharedLimits, Situation
 from tradebus.risk.verdicts import Cause, VerdictKind
 
 CAUSE = Cause(at("10:05"), "c", "t")
@@ -62,6 +62,30 @@ def test_every_limit_that_is_set_is_told_and_no_other() -> None:
     assert lost["", "max_orders_per_minute"].used == 0
     won = figures(replace(state, realised={"p1": 4_000}), now)
     assert won["", "daily_max_loss"] == (0, 20_000)
+
+
+def test_what_is_measured_by_a_capital_is_told_of_a_strategy_and_of_what_sessions_share() -> None:
+    own = ScopeLimits(daily_max_loss_r=2.0, max_exposure_pct=0.5)
+    orb = StrategySpec(name="orb", limits=own, budget_paise=50_000_000)
+    now = situation(spec(strategies=[orb]))
+    state = on_signal(RiskState(), entry("p1"), now).state
+    state = on_fact(state, opened("p1", quantity=100), now).state
+    start = at("10:01")
+    state = on_ticks(state, every_second(start, STOCK, [49_950]), now, end_ns=start + SECOND).state
+    shared = SharedLimits(
+        "all", ScopeLimits(daily_max_loss_pct=1.0, max_leverage=0.5, max_exposure_pct=0.1), (), now.terms.means
+    )
+    told = headroom(state, now.terms, now_ns=at("10:02"), shared=[shared])
+    found = {(one.scope, one.limit): (one.used, one.most) for one in told if one.scope}
+    tied_paise = sum(one.exposure_paise for one in state.live())
+    assert found == {
+        ("strategy orb", "strategy_budget"): (tied_paise, 100_000_000),
+        ("strategy orb", "daily_max_loss_r"): (5_000, 1_000_000),
+        ("strategy orb", "max_exposure_pct"): (tied_paise, 50_000_000),
+        ("all", "daily_max_loss_pct"): (5_000, 1_000_000),
+        ("all", "max_leverage"): (tied_paise, 50_000_000),
+        ("all", "max_exposure_pct"): (tied_paise, 5_000_000),
+    }
 
 
 @given(

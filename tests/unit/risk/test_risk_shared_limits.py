@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from testkit.risk import OTHER, SECOND, STOCK, at, closed, entry, every_second, opened, situation, spec
+from testkit.risk import OTHER, SECOND, STOCK, at, closed, entry, every_second, opened, situation, spec, ticks
 from testkit.risk_service import Around
 
 from services.risk.shared_limits import DeskLimits, read_desk_limits
@@ -38,6 +38,9 @@ def test_the_file_says_limits_in_rupees_of_all_and_of_each_account(tmp_path: Pat
         ScopeLimits(daily_max_loss_paise=50_050),
         {"kite": ScopeLimits(max_positions=3, max_exposure_paise=1_000)},
     )
+    path = desk_file(tmp_path, {"users": {"123": {"daily_max_loss_pct": 1.5, "hard_trading_end": "15:00"}}})
+    of_user = ScopeLimits(daily_max_loss_pct=1.5, hard_trading_end="15:00")
+    assert read_desk_limits(path) == DeskLimits(users={"123": of_user})
     assert read_desk_limits(None) == DeskLimits()
 
 
@@ -45,7 +48,9 @@ def test_the_file_says_limits_in_rupees_of_all_and_of_each_account(tmp_path: Pat
     ("tree", "problem"),
     [
         ([], "the file: must be an object"),
-        ({"al": {}}, "al: unknown; known are all, accounts"),
+        ({"al": {}}, "al: unknown; known are all, accounts, users"),
+        ({"users": {"123": 5}}, "users.123: must be an object"),
+        ({"users": {"123": {"risk_per_trade_pct": 1}}}, "users.123.risk_per_trade_pct: is a session's or a strategy's"),
         ({"all": 5}, "all: must be an object"),
         ({"accounts": {"kite": []}}, "accounts.kite: must be an object"),
         ({"all": {"daily_max_los": 5}}, "all.daily_max_los: unknown limit (did you mean 'daily_max_loss'?)"),
@@ -111,6 +116,65 @@ async def test_sessions_that_lose_the_limit_together_are_halted_and_closed_toget
     assert "the day stands at -₹100.00; limit -₹100.00" in halts[0].detail
     leaving = [one for one in await around.intents() if isinstance(one, ExitApproved)]
     assert {one.pos_id for one in leaving} == {"p1", "p2"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "rule"),
+    [
+        ({"all": {"daily_max_loss_pct": 0.0005}}, "daily_max_loss_pct"),  # of two times ten lakh: ten rupees
+        ({"all": {"daily_max_loss_r": 0.0005}}, "daily_max_loss_r"),  # of two R of ten thousand: ten rupees
+    ],
+)
+async def test_a_share_of_what_sessions_have_together_halts_them(
+    around: Around, tmp_path: Path, tree: dict[str, Any], rule: str
+) -> None:
+    await limited(around, tmp_path, **tree)
+    await lose(around, price_paise=49_995)  # ₹5 each
+    halts = await told(around, 2)
+    assert {(one.session_id, one.rule) for one in halts} == {("session-1", rule), ("session-2", rule)}
+    assert "the day stands at -₹10.00; limit -₹10.00" in halts[0].detail
+
+
+async def test_a_users_limit_is_of_that_user(around: Around, tmp_path: Path) -> None:
+    await limited(around, tmp_path, users={"user-1": {"daily_max_loss": 50}})
+    await lose(around, price_paise=49_950)  # ₹50 each
+    (halted,) = await told(around, 1)
+    assert (halted.session_id, halted.detail.split(":")[0]) == ("session-1", "user user-1")
+
+
+async def test_the_hard_end_over_sessions_closes_what_they_hold_by_the_data_and_lets_nothing_in(
+    around: Around, tmp_path: Path
+) -> None:
+    await limited(around, tmp_path, accounts={"paper": {"hard_trading_end": "10:02"}})
+    await lose(around, price_paise=49_950)
+    assert not [one for one in await around.intents() if isinstance(one, ExitApproved)]
+    start = at("10:02")
+    await around.slice(every_second(start, STOCK, [49_950]), start_ns=start, end_ns=start + SECOND)
+
+    async def leaving() -> list[Message]:
+        found = [one for one in await around.intents() if isinstance(one, ExitApproved)]
+        return found if len(found) == 2 else []
+
+    assert {(one.pos_id, one.rule) for one in await around.until(leaving)} == {
+        ("p1", "hard_trading_end"), ("p2", "hard_trading_end"),
+    }  # fmt: skip
+    await around.publish(entry("p3", instrument=OTHER, ts_ns=at("10:02:01")))
+    (blocked,) = await told(around, 1)
+    assert (blocked.rule, blocked.detail) == ("hard_trading_end", "account paper: 10:02:01 is not before 10:02")
+
+
+async def test_the_hard_end_over_sessions_comes_by_the_clock_where_no_data_does(around: Around, tmp_path: Path) -> None:
+    await limited(around, tmp_path, all={"hard_trading_end": "10:02"})
+    await lose(around, price_paise=49_950)
+    start = at("10:02") - SECOND
+    await around.slice(ticks(), start_ns=start, end_ns=start + SECOND * 7 // 10)  # the last there is
+
+    async def leaving() -> list[Message]:
+        return [one for one in await around.intents() if isinstance(one, ExitApproved)]
+
+    found = await around.until(leaving)
+    assert {one.rule for one in found} == {"hard_trading_end"}
+    assert all(at("10:02") <= one.ts_event_ns < at("10:03") for one in found)
 
 
 async def test_another_accounts_limit_and_a_smaller_loss_halt_nothing(around: Around, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ what is lost, 0 while the day stands above nothing.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tradebus.risk.rules.losses.daily_max_loss import scope_limit
 from tradebus.risk.rules.scopes import RiskScope, own_scopes, shared_scope
 from tradebus.risk.rules.size.held_margin import held_margin_paise
+from tradebus.risk.rules.size.scope_leverage import scope_leveraged_paise
 from tradebus.risk.state import APPROVALS_KEPT_NS, RiskState
 from tradebus.risk.terms import SessionTerms, SharedLimits
 from tradebus.trading.size.sizing import leveraged_paise
@@ -78,8 +80,22 @@ def _of_scope(scope: RiskScope, now_ns: int) -> Iterator[Headroom]:
         "max_margin_paise": (held_margin_paise(live), limits.max_margin_paise),
     }
     if scope.name:
-        money["daily_max_loss"] = (max(0, -scope.profit_paise()), limits.daily_max_loss_paise)
+        money |= _of_part(scope)
     for unit, of_unit in ((COUNT, counted), (PAISE, money)):
         for name, (used, most) in of_unit.items():
             if most is not None:
                 yield Headroom(scope.name, name, used, most, unit)
+
+
+def _of_part(scope: RiskScope) -> dict[str, tuple[int, int | None]]:
+    """What a session has of its own (`_of_session`), of a part of it or of several."""
+    loss, share = scope_limit(scope), scope.limits.max_exposure_pct
+    tied_paise = sum(one.exposure_paise for one in scope.live)
+    found: dict[str, tuple[int, int | None]] = {}
+    if loss is not None:
+        found[loss.rule] = (max(0, -scope.profit_paise()), loss.limit_paise)
+    if scope.limits.max_leverage is not None:
+        found["max_leverage"] = (tied_paise, scope_leveraged_paise(scope))
+    if share is not None:
+        found["max_exposure_pct"] = (tied_paise, leveraged_paise(scope_leveraged_paise(scope), 1.0, share))
+    return found

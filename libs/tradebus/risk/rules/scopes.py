@@ -2,18 +2,20 @@
 
     session ("")    its own limits
     strategy orb    the limits its START gave the strategy
+    user …          the operator's, over every session of one user, this day's others included
     account …, all  the operator's, over every session that trades there
 
 Every rule that counts asks each scope in turn; the tightest decides.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 from tradebus.risk.state import ClosedTrade, RiskHolding, RiskState, StrategyDay
-from tradebus.risk.terms import SessionTerms, SharedLimits, Situation
+from tradebus.risk.terms import Means, SessionTerms, SharedLimits, Situation
 
 _NOTHING_YET = StrategyDay()
 
@@ -37,7 +39,7 @@ class Tally(Protocol):
 @dataclass(frozen=True, slots=True)
 class RiskScope:
     """`name` is "" for the session itself. `live` are its positions open or on their way, `realised` the net profit of
-    its closes of the day, by pos_id."""
+    its closes of the day, by pos_id; `means` what its limits in per cent and in R are measured by."""
 
     name: str
     limits: RiskLimits | ScopeLimits
@@ -46,6 +48,7 @@ class RiskScope:
     realised: Mapping[str, int] = field(default_factory=dict)
     closed: Mapping[str, ClosedTrade] = field(default_factory=dict)
     strategy: str | None = None
+    means: Callable[[], Means] = Means
 
     def profit_paise(self, symbol: str | None = None) -> int:
         """The day's realised net and the open positions' gross profit at their last marks; in one symbol, or all."""
@@ -74,7 +77,7 @@ def own_scopes(state: RiskState, terms: SessionTerms) -> Iterator[RiskScope]:
     live = state.live()
     yield session_scope(state, terms, live)
     for strategy, limits in terms.strategy_limits.items():
-        yield _strategy_scope(state, live, strategy, limits)
+        yield _strategy_scope(state, terms, live, strategy, limits)
 
 
 def scopes_around(
@@ -85,7 +88,7 @@ def scopes_around(
     yield session_scope(state, terms, live)
     limits = terms.strategy_limits.get(strategy)
     if limits is not None:
-        yield _strategy_scope(state, live, strategy, limits)
+        yield _strategy_scope(state, terms, live, strategy, limits)
     for shared in situation.shared:
         yield shared_scope(shared, state)
 
@@ -96,7 +99,7 @@ def shared_scope(shared: SharedLimits, *states: RiskState) -> RiskScope:
     return RiskScope(
         shared.name, shared.limits, [holding for state in every for holding in state.live()], _together(every),
         {pos_id: net for state in every for pos_id, net in state.realised.items()},
-        {pos_id: trade for state in every for pos_id, trade in state.closed.items()},
+        {pos_id: trade for state in every for pos_id, trade in state.closed.items()}, means=lambda: shared.means,
     )  # fmt: skip
 
 
@@ -120,11 +123,12 @@ def session_scope(state: RiskState, terms: SessionTerms, live: Sequence[RiskHold
 
 
 def _strategy_scope(
-    state: RiskState, live: Sequence[RiskHolding], strategy: str, limits: ScopeLimits
+    state: RiskState, terms: SessionTerms, live: Sequence[RiskHolding], strategy: str, limits: ScopeLimits
 ) -> RiskScope:  # fmt: skip
     closed = {pos_id: trade for pos_id, trade in state.closed.items() if trade.strategy == strategy}
     return RiskScope(
         f"strategy {strategy}", limits, [one for one in live if one.strategy == strategy],
         state.strategies.get(strategy, _NOTHING_YET),
         {pos_id: state.realised[pos_id] for pos_id in closed if pos_id in state.realised}, closed, strategy,
+        partial(terms.means_of, strategy),
     )  # fmt: skip

@@ -1,12 +1,17 @@
 """An instrument whose own data has stopped is not entered, however fresh the others' is."""
 
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
-from tradebus.risk.rules.ask import EntryProposal, block, clock, last_tick, seconds
+from tradebus.risk.rules.ask import EntryProposal, block, clock, in_scopes, last_tick, seconds
+from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.verdicts import RuleFinding
 
 
 def max_data_age_seconds(ask: EntryProposal) -> RuleFinding | None:
-    limit = ask.situation.terms.limits.max_data_age_seconds
+    return in_scopes(ask, _judge)
+
+
+def _judge(ask: EntryProposal, scope: RiskScope) -> RuleFinding | None:
+    limit = scope.limits.max_data_age_seconds
     if limit is None:
         return None
     tick, symbol = last_tick(ask), ask.signal.symbol

@@ -5,7 +5,7 @@ The session's halts it; a strategy's halts the strategy; one over several sessio
 
 from tradebus.risk.rules.ask import EntryProposal, block, in_scopes, money
 from tradebus.risk.rules.scopes import RiskScope
-from tradebus.risk.terms import SessionTerms
+from tradebus.risk.terms import Loss, SessionTerms, tightest_loss
 from tradebus.risk.verdicts import RuleFinding, VerdictKind
 
 
@@ -22,16 +22,23 @@ def loss_finding(terms: SessionTerms, *, total_paise: int) -> RuleFinding | None
     return RuleFinding(VerdictKind.HALT, terms.max_loss.rule, detail)
 
 
-def scope_loss(scope: RiskScope) -> str | None:
+def scope_limit(scope: RiskScope) -> Loss | None:
+    """The first limit on the day's loss of a part of a session, or of several sessions, that is reached."""
+    limits = scope.limits
+    if limits.daily_max_loss_pct is None and limits.daily_max_loss_r is None:
+        amount = limits.daily_max_loss_paise
+        return None if amount is None else Loss("daily_max_loss", amount)
+    means = scope.means()
+    return tightest_loss(limits, capital_paise=means.capital_paise, one_r_paise=means.one_r_paise)
+
+
+def scope_loss(scope: RiskScope) -> RuleFinding | None:
     """What is lost, where it reaches the limit of a part of a session or of several sessions."""
-    limit = scope.limits.daily_max_loss_paise
-    if limit is None or scope.profit_paise() > -limit:
+    limit = scope_limit(scope)
+    if limit is None or scope.profit_paise() > -limit.limit_paise:
         return None
-    return f"the day stands at {money(scope.profit_paise())}; limit {money(-limit)}"
+    return block(limit.rule, f"the day stands at {money(scope.profit_paise())}; limit {money(-limit.limit_paise)}")
 
 
 def _judge(_: EntryProposal, scope: RiskScope) -> RuleFinding | None:
-    if not scope.name:
-        return None  # the session's own, with its percentage, is asked above
-    lost = scope_loss(scope)
-    return None if lost is None else block("daily_max_loss", lost)
+    return scope_loss(scope) if scope.name else None  # the session's own is asked above

@@ -42,9 +42,11 @@ def lost_parts(state: RiskState, terms: SessionTerms) -> list[LostPart]:
 
 def _of_scope(scope: RiskScope) -> Iterator[LostPart]:
     if scope.strategy is not None:
-        for rule, lost in (("daily_max_loss", scope_loss(scope)), ("consecutive_losses_limit", scope_streak(scope))):
-            if lost is not None:
-                yield LostPart(rule, lost, scope.strategy, None)
+        loss, streak = scope_loss(scope), scope_streak(scope)
+        if loss is not None:
+            yield LostPart(loss.rule, loss.detail, scope.strategy, None)
+        if streak is not None:
+            yield LostPart("consecutive_losses_limit", streak, scope.strategy, None)
     for symbol in scope.symbols():
         lost = scope_symbol_loss(scope, symbol)
         if lost is not None:

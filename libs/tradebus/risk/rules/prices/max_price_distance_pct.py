@@ -1,12 +1,17 @@
 """An entry's price lies near what the instrument itself trades at: a band around its last price."""
 
-from tradebus.risk.rules.ask import EntryProposal, block, last_tick, money
+from tradebus.risk.rules.ask import EntryProposal, block, in_scopes, last_tick, money
+from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.verdicts import RuleFinding
 from tradebus.trading.size.sizing import leveraged_paise
 
 
 def max_price_distance_pct(ask: EntryProposal) -> RuleFinding | None:
-    limit = ask.situation.terms.limits.max_price_distance_pct
+    return in_scopes(ask, _judge)
+
+
+def _judge(ask: EntryProposal, scope: RiskScope) -> RuleFinding | None:
+    limit = scope.limits.max_price_distance_pct
     if limit is None:
         return None
     tick = last_tick(ask)

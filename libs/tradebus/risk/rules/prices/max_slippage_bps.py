@@ -1,7 +1,8 @@
 """What an entry would cost beyond its price by the market as it stands: the far side of the book, or the last price."""
 
 from tradebus.contracts.signals import Side
-from tradebus.risk.rules.ask import EntryProposal, block, last_tick, money
+from tradebus.risk.rules.ask import EntryProposal, block, in_scopes, last_tick, money
+from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.verdicts import RuleFinding
 from tradebus.trading.size.sizing import millionths
 
@@ -9,7 +10,11 @@ _BASIS_POINTS, _MILLIONTHS = 10_000, 1_000_000
 
 
 def max_slippage_bps(ask: EntryProposal) -> RuleFinding | None:
-    limit = ask.situation.terms.limits.max_slippage_bps
+    return in_scopes(ask, _judge)
+
+
+def _judge(ask: EntryProposal, scope: RiskScope) -> RuleFinding | None:
+    limit = scope.limits.max_slippage_bps
     if limit is None:
         return None
     tick, side = last_tick(ask), ask.signal.side

@@ -72,7 +72,7 @@ def _wish(size: SizeProposal) -> SizeWish:
         atr_paise=size.atr_paise,
         step=size.step,
         lots_per_step=size.lots_per_step,
-        risk_per_trade_pct=terms.limits.risk_per_trade_pct,
+        risk_per_trade_pct=terms.risk_per_trade_pct(signal.strategy),
         max_leverage=terms.limits.max_leverage,
         confidence=signal.confidence,
     )

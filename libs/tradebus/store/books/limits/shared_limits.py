@@ -1,7 +1,7 @@
-"""Limits over several sessions (an account, all of them): what holds now, and the audit of who changed what and why.
+"""Limits over several sessions (a user's, an account's, all): what holds, and the audit of who changed what and why.
 
-A scope is "all" or "account NAME". A row keeps what the desk's file said when it was last taken over, so that a change
-holds until the file says something else than it did.
+A scope is "all", "account NAME" or "user NAME". A row keeps what the desk's file said when it was last taken over, so
+that a change holds until the file says something else than it did.
 
 Invariants (tested on both books): changes are added and never altered; a row and its changes are there together or not
 at all.
@@ -18,7 +18,7 @@ from tradebus.store.memory_book import MemoryBook
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
 
-ALL, ACCOUNT = "all", "account "
+ALL, ACCOUNT, USER = "all", "account ", "user "
 _SQL = load_queries("tradebus.store.books.limits", "shared_limits")
 _ROWS, _CHANGES = "shared_limits", "shared_limit_changes"
 
