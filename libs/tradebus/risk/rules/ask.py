@@ -64,8 +64,6 @@ def beside_session(
     ask: EntryProposal, judge: Callable[[EntryProposal, RiskScope], RuleFinding | None]
 ) -> RuleFinding | None:  # fmt: skip
     """As `in_scopes`, where the session's own limit is judged otherwise."""
-    if len(ask.scopes) == 1:
-        return None
     return in_scopes(replace(ask, scopes=ask.scopes[1:]), judge)
 
 

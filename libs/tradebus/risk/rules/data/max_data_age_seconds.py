@@ -7,7 +7,8 @@ from tradebus.risk.verdicts import RuleFinding
 
 
 def max_data_age_seconds(ask: EntryProposal) -> RuleFinding | None:
-    return in_scopes(ask, _judge)
+    alone = len(ask.scopes) == 1 and ask.scopes[0].limits.max_data_age_seconds is None
+    return None if alone else in_scopes(ask, _judge)
 
 
 def _judge(ask: EntryProposal, scope: RiskScope) -> RuleFinding | None:

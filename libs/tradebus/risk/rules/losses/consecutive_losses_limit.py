@@ -1,6 +1,6 @@
 """Trades in a row that lost money: the session's halt it, a strategy's halt the strategy."""
 
-from tradebus.risk.rules.ask import EntryProposal, block, in_scopes
+from tradebus.risk.rules.ask import EntryProposal, beside_session, block
 from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import SessionTerms
@@ -8,7 +8,8 @@ from tradebus.risk.verdicts import RuleFinding, VerdictKind
 
 
 def consecutive_losses_limit(ask: EntryProposal) -> RuleFinding | None:
-    return streak_finding(ask.situation.terms, ask.state) or in_scopes(ask, _judge)
+    found = streak_finding(ask.situation.terms, ask.state)
+    return found or (None if len(ask.scopes) == 1 else beside_session(ask, _judge))
 
 
 def streak_finding(terms: SessionTerms, state: RiskState) -> RuleFinding | None:
@@ -28,5 +29,5 @@ def scope_streak(scope: RiskScope) -> str | None:
 
 
 def _judge(_: EntryProposal, scope: RiskScope) -> RuleFinding | None:
-    lost = scope_streak(scope) if scope.name else None
+    lost = scope_streak(scope)
     return None if lost is None else block("consecutive_losses_limit", lost)

@@ -3,7 +3,7 @@
 The session's halts it; a strategy's halts the strategy; one over several sessions halts them all.
 """
 
-from tradebus.risk.rules.ask import EntryProposal, block, in_scopes, money
+from tradebus.risk.rules.ask import EntryProposal, beside_session, block, money
 from tradebus.risk.rules.scopes import RiskScope
 from tradebus.risk.terms import Loss, SessionTerms, tightest_loss
 from tradebus.risk.verdicts import RuleFinding, VerdictKind
@@ -11,7 +11,7 @@ from tradebus.risk.verdicts import RuleFinding, VerdictKind
 
 def daily_max_loss(ask: EntryProposal) -> RuleFinding | None:
     found = loss_finding(ask.situation.terms, total_paise=ask.state.total_paise())
-    return found or in_scopes(ask, _judge)
+    return found or (None if len(ask.scopes) == 1 else beside_session(ask, _judge))
 
 
 def loss_finding(terms: SessionTerms, *, total_paise: int) -> RuleFinding | None:
@@ -41,4 +41,4 @@ def scope_loss(scope: RiskScope) -> RuleFinding | None:
 
 
 def _judge(_: EntryProposal, scope: RiskScope) -> RuleFinding | None:
-    return scope_loss(scope) if scope.name else None  # the session's own is asked above
+    return scope_loss(scope)

@@ -7,7 +7,8 @@ from tradebus.trading.size.sizing import leveraged_paise
 
 
 def max_price_distance_pct(ask: EntryProposal) -> RuleFinding | None:
-    return in_scopes(ask, _judge)
+    alone = len(ask.scopes) == 1 and ask.scopes[0].limits.max_price_distance_pct is None
+    return None if alone else in_scopes(ask, _judge)
 
 
 def _judge(ask: EntryProposal, scope: RiskScope) -> RuleFinding | None:

@@ -10,7 +10,8 @@ _BASIS_POINTS, _MILLIONTHS = 10_000, 1_000_000
 
 
 def max_slippage_bps(ask: EntryProposal) -> RuleFinding | None:
-    return in_scopes(ask, _judge)
+    alone = len(ask.scopes) == 1 and ask.scopes[0].limits.max_slippage_bps is None
+    return None if alone else in_scopes(ask, _judge)
 
 
 def _judge(ask: EntryProposal, scope: RiskScope) -> RuleFinding | None:

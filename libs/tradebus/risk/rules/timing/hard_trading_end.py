@@ -8,7 +8,7 @@ from tradebus.risk.verdicts import RuleFinding
 
 def hard_trading_end(ask: EntryProposal) -> RuleFinding | None:
     if ask.hours is None or ask.now_ns < ask.hours.hard_end_ns:
-        return beside_session(ask, _judge)
+        return None if len(ask.scopes) == 1 else beside_session(ask, _judge)
     return block("hard_trading_end", f"{clock(ask.now_ns)} is not before {clock(ask.hours.hard_end_ns)}")
 
 

@@ -8,7 +8,7 @@ from tradebus.risk.verdicts import RuleFinding
 
 def safe_trading_start(ask: EntryProposal) -> RuleFinding | None:
     if ask.hours is None or ask.now_ns >= ask.hours.entry_start_ns:
-        return beside_session(ask, _judge)
+        return None if len(ask.scopes) == 1 else beside_session(ask, _judge)
     return block("safe_trading_start", f"{clock(ask.now_ns)} is before {clock(ask.hours.entry_start_ns)}")
 
 
