@@ -145,10 +145,10 @@ def symbols_of(text: str | None) -> tuple[str, ...]:
 
 def session_data(
     users: Sequence[str], *, strategies: list[dict[str, Any]], capital: str, limits: Sequence[str], seed: int,
-    trailing: Sequence[str] | None = None,
+    trailing: Sequence[str] | None = None, schedule: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """START_TRADING's data by user, without symbols. `limits` are `name=value`, or `user.name=value` for one of them;
-    `trailing` are `name=value`.
+    `trailing` and `schedule` are `name=value`.
 
     Raises InvalidInput for a user's id that is none or is named twice, or a limit of one who is not named.
     """
@@ -171,7 +171,19 @@ def session_data(
     common: dict[str, Any] = {"strategies": strategies, "capital": capital, "paper": {"seed": seed}}
     if trail := parse_pairs(trailing or (), option="--trailing"):
         common["trailing"] = trail
+    if days := schedule_data(schedule or ()):
+        common["schedule"] = days
     return {name: {**common, "limits": {**shared, **own[name]}} for name in names}
+
+
+def schedule_data(pairs: Sequence[str]) -> dict[str, Any]:
+    """`days=MON,THU`, `days_to_expiry=0,1`, `from=2026-12-01` → START_TRADING's `schedule`. Raises InvalidInput."""
+    found = parse_pairs(pairs, option="--schedule")
+    for name in ("days", "days_to_expiry"):
+        if name in found and not isinstance(found[name], list):
+            parts = [part.strip() for part in str(found[name]).split(",")]
+            found[name] = [int(part) if part.isdecimal() and part.isascii() else part for part in parts]
+    return found
 
 
 def require_strategies(items: Sequence[dict[str, Any]]) -> None:

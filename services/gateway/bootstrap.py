@@ -111,7 +111,7 @@ async def wire(
     )  # fmt: skip
     scheduler = Scheduler(
         schedules_in(settings.schedules), handler.handle, book=book, register=register, timers=timers,
-        clock=settings.clock_of_market(clock)[0],
+        clock=settings.clock_of_market(clock)[0], paced=settings.paced,
     )  # fmt: skip
     commands = bus.listen(COMMAND_CHANNEL)
     await commands.ready()

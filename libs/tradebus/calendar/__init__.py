@@ -1,9 +1,11 @@
 """Dated market rules, per contract. Takes a date, never today.
 
+entry_days what a schedule leaves
 sessions   when the market trades          expiries   when contracts expire       legality   what the exchange refuses
 terms      one contract's terms, its hours lots       lots, freezes, ticks        rules      what holds in this process
 """
 
+from tradebus.calendar.entry_days import days_to_expiry, left_out
 from tradebus.calendar.expiries import front_month_expiry, monthly_expiry, nearest_expiry, weekly_expiry
 from tradebus.calendar.legality import (
     AUCTION_PHASES,
@@ -57,6 +59,7 @@ __all__ = [
     "TradingSession",
     "class_of_share",
     "contract_of",
+    "days_to_expiry",
     "forgotten_on_install",
     "freeze_quantity_of",
     "front_month_expiry",
@@ -65,6 +68,7 @@ __all__ = [
     "is_regular_day",
     "is_settlement_day",
     "is_trading_day",
+    "left_out",
     "lot_size",
     "market_class_of",
     "market_of",

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tradebus.contracts.base import GrownModel, Message, Model
 
+IsoDate = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
@@ -161,6 +162,32 @@ class Trailing(Model):
     after_r: float = Field(default=0.0, ge=0, le=1_000)
 
 
+class EntryDay(StrEnum):
+    MON = "MON"
+    TUE = "TUE"
+    WED = "WED"
+    THU = "THU"
+    FRI = "FRI"
+
+
+class TradingDays(GrownModel):
+    """On which days a session enters; what is not given leaves no day out. `days_to_expiry` are days of trading to the
+    next option expiry of what is entered, 0 on the expiry day, by the calendar's dated rules."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("days", "expiry_days_only", "days_to_expiry", "first_day", "last_day")
+
+    days: tuple[EntryDay, ...] | None = None
+    expiry_days_only: bool | None = None
+    days_to_expiry: tuple[int, ...] | None = None
+    first_day: IsoDate | None = None
+    last_day: IsoDate | None = None  # included
+
+    @property
+    def expiry_distances(self) -> tuple[int, ...] | None:
+        """The days to expiry that count; None where any does."""
+        return (0,) if self.expiry_days_only else self.days_to_expiry
+
+
 class ProtectionKind(StrEnum):
     """What stands at the broker for a position: a stop, beside which execution watches the target, or the broker's own
     trigger of two legs, stop and target, which needs nobody. For a trade without a target it is a stop."""
@@ -203,9 +230,10 @@ class SessionSpec(GrownModel):
     """All that START_TRADING fixes for one session. Holds no secret: credentials are named, never carried.
 
     Orders go to `broker`, prices come from `data_broker` (None: a recorded or generated market). An entry waits
-    `approval_seconds` for a person's yes, where that is given, and is dropped then; exits never wait."""
+    `approval_seconds` for a person's yes, where that is given, and is dropped then; exits never wait. It enters on the
+    days of its `schedule`, where it has one, and leaves on any."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds", "trailing", "protection")
+    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds", "trailing", "protection", "schedule")
 
     session_id: str
     user_id: str
@@ -222,6 +250,7 @@ class SessionSpec(GrownModel):
     approval_seconds: int | None = Field(default=None, ge=5, le=3_600)
     trailing: Trailing | None = None
     protection: ProtectionKind | None = None  # a stop
+    schedule: TradingDays | None = None
 
     def trailing_of(self, strategy: str) -> Trailing | None:
         """How the stops of that strategy's trades trail; None where they stay."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tradebus.calendar import Listed, TradingSession, session_of
 from tradebus.contracts.instruments import Instrument
-from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, Sizing, SizingMode
+from tradebus.contracts.sessions import RiskLimits, ScopeLimits, SessionSpec, Sizing, SizingMode, TradingDays
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_to_ns
 from tradebus.risk.state import RiskState
 from tradebus.trading.size.sizing import leveraged_paise
@@ -58,6 +58,7 @@ class SessionTerms:
     strategy_sizing: Mapping[str, Sizing]
     strategy_budgets_paise: Mapping[str, int]
     approval_ns: int | None = None  # so long an entry waits for a person; None: it waits for nobody
+    schedule: TradingDays | None = None  # the days it enters on; None: any
 
     def with_limits(self, limits: RiskLimits, strategy_limits: Mapping[str, ScopeLimits]) -> "SessionTerms":
         """The same session under other limits."""
@@ -111,6 +112,7 @@ class SessionTerms:
                 one.name: one.budget_paise for one in spec.strategies if one.budget_paise is not None
             },
             approval_ns=None if spec.approval_seconds is None else spec.approval_seconds * NANOSECONDS_PER_SECOND,
+            schedule=spec.schedule,
         )
 
 

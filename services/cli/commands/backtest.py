@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.trade import (
+    Days,
     Files,
     From,
     Json,
@@ -39,7 +40,7 @@ def register(app: typer.Typer) -> None:
 def backtest(
     history: History = None, stored: Stored = None, symbol: SymbolOption = None, from_: From = None, to: To = None,
     strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
-    limit: Limits = None, trailing: Trails = None,
+    limit: Limits = None, trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
     json: Json = False,
@@ -59,37 +60,31 @@ def backtest(
 
     tradebus backtest --history DAY.csv --strategy orb --user asha --user ravi --limit ravi.daily_max_loss=5000
     """
-    from services.cli.arguments import (
-        parse_day,
-        parse_speed,
-        parse_trades,
-        require_strategies,
-        session_data,
-        strategy_items,
-        symbols_of,
-    )
+    from services.cli import arguments
     from services.cli.runs.backtesting import BacktestRequest, run_backtest
     from tradebus.kernel.errors import InvalidInput
 
-    _refuse_what_needs_services(paper=paper, speed=parse_speed(speed), keep=keep)
+    _refuse_what_needs_services(paper=paper, speed=arguments.parse_speed(speed), keep=keep)
     if (history is None) == (stored is None):
         raise InvalidInput(
             "--history or --stored: name a file of recorded candles, or the namespace whose book has them"
         )
-    trades = parse_trades(trades)
-    first, last = parse_day(from_, option="--from"), parse_day(to, option="--to")
-    items = strategy_items(strategy, strategy_file or [], param or [])
-    require_strategies(items)
+    trades = arguments.parse_trades(trades)
+    first, last = arguments.parse_day(from_, option="--from"), arguments.parse_day(to, option="--to")
+    items = arguments.strategy_items(strategy, strategy_file or [], param or [])
+    arguments.require_strategies(items)
+    users = arguments.session_data(
+        user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
+        schedule=schedule,
+    )  # fmt: skip
     run_backtest(
         BacktestRequest(
             history=history,
             stored=stored,
-            symbols=symbols_of(symbol),
+            symbols=arguments.symbols_of(symbol),
             from_date=first,
             to_date=last,
-            users=session_data(
-                user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing
-            ),
+            users=users,
             seed=seed,
             trades=trades,
             json=json,

@@ -18,6 +18,24 @@ Url = Annotated[
 TokenFile = Annotated[Path | None, typer.Option(help="File with the API token; TRADEBUS_API_TOKEN goes before it.")]
 Reason = Annotated[str, typer.Option(help="Kept with the command.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
+ModeOption = Annotated[
+    str,
+    typer.Option(help="paper; live, behind the gates of preflight at a real broker; dry-run: the gates, and paper."),
+]
+ProtectionOption = Annotated[
+    str | None,
+    typer.Option(help="gtt: stop and target stand at the broker as one trigger of its own (kite, paper)."),
+]
+ApprovalOption = Annotated[
+    int | None, typer.Option(min=5, max=3600, help="Entries wait so many seconds for your yes; else for nobody.")
+]
+DaysOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--schedule",
+        help="On which days it enters: days=MON,THU, expiry_days_only=true, days_to_expiry=0,1, from=…, to=….",
+    ),
+]
 
 _START_SECONDS = 60.0
 
@@ -36,21 +54,12 @@ def start(
     param: Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value.")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="A risk limit, such as daily_max_loss=5000.")] = None,
     trailing: Annotated[list[str] | None, typer.Option(help="How stops trail, such as distance_r=1.")] = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            help="paper; live, behind the gates of preflight at a real broker; dry-run: the gates, and paper."
-        ),
-    ] = "paper",
+    mode: ModeOption = "paper",
     broker: Annotated[str | None, typer.Option(help="With --mode live: kite, dhan or upstox takes the orders.")] = None,
     credential: Annotated[str | None, typer.Option(help="With --mode live: the stored login.")] = None,
-    protection: Annotated[
-        str | None,
-        typer.Option(help="gtt: stop and target stand at the broker as one trigger of its own (kite, paper)."),
-    ] = None,
-    approval: Annotated[
-        int | None, typer.Option(min=5, max=3600, help="Entries wait so many seconds for your yes; else for nobody.")
-    ] = None,
+    protection: ProtectionOption = None,
+    schedule: DaysOption = None,
+    approval: ApprovalOption = None,
     stack: StackOption = None,
     url: Url = None,
     token_file: TokenFile = None,
@@ -66,8 +75,10 @@ def start(
     tradebus start asha --strategy orb,ema_20_50 --symbol NIFTY,RELIANCE --limit daily_max_loss=5000 --json
 
     tradebus start me --strategy orb --symbol NIFTY --mode live --broker kite --credential me --limit daily_max_loss_r=3
+
+    tradebus start 123 --strategy orb --symbol NIFTY --schedule days_to_expiry=0,1 --schedule to=2026-12-31
     """
-    from services.cli.arguments import parse_pairs, strategy_items
+    from services.cli.arguments import parse_pairs, schedule_data, strategy_items
 
     data: dict[str, Any] = {
         "strategies": strategy_items(strategy, strategy_file or [], param or []),
@@ -84,6 +95,8 @@ def start(
         data["limits"] = limits
     if trail := parse_pairs(trailing or [], option="--trailing"):
         data["trailing"] = trail
+    if days := schedule_data(schedule or []):
+        data["schedule"] = days
     _send("START_TRADING", user, data, stack=stack, url=url, token_file=token_file, json=json)
 
 

@@ -21,6 +21,12 @@ Limits = Annotated[
     list[str] | None,
     typer.Option(help="A risk limit, such as daily_max_loss=5000, or ravi.daily_max_loss=5000. May be given again."),
 ]
+Days = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--schedule", help="On which days it enters: days=MON,THU, days_to_expiry=0,1, from=…. May be given again."
+    ),
+]
 Trades = Annotated[Path | None, typer.Option(help="Write every trade to this file: .csv or .parquet.")]
 Users = Annotated[
     list[str] | None, typer.Option(help="Who trades, each with a session of their own. May be given again.")
@@ -44,7 +50,8 @@ def register(app: typer.Typer) -> None:
 def trade(
     history: History = None, symbol: SymbolOption = None, from_: From = None, to: To = None, strategy: Names = None,
     strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
-    trailing: Trails = None, capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
+    trailing: Trails = None, schedule: Days = None,
+    capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -60,15 +67,7 @@ def trade(
 
     tradebus trade --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --limit daily_max_loss=5000
     """
-    from services.cli.arguments import (
-        parse_day,
-        parse_speed,
-        parse_trades,
-        require_strategies,
-        session_data,
-        strategy_items,
-        symbols_of,
-    )
+    from services.cli import arguments
     from tradebus.kernel.errors import InvalidInput
 
     if not paper:
@@ -79,21 +78,24 @@ def trade(
     if history is None:
         _without_history()
         return
-    trades = parse_trades(trades)
-    first, last, pace = parse_day(from_, option="--from"), parse_day(to, option="--to"), parse_speed(speed)
-    items = strategy_items(strategy, strategy_file or [], param or [])
-    require_strategies(items)
+    trades = arguments.parse_trades(trades)
+    first, last = arguments.parse_day(from_, option="--from"), arguments.parse_day(to, option="--to")
+    pace = arguments.parse_speed(speed)
+    items = arguments.strategy_items(strategy, strategy_file or [], param or [])
+    arguments.require_strategies(items)
+    users = arguments.session_data(
+        user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
+        schedule=schedule,
+    )  # fmt: skip
     from services.cli.output import run_async
     from services.cli.runs.trading import TradeRequest, run_trade
 
     request = TradeRequest(
         history=history,
-        symbols=symbols_of(symbol),
+        symbols=arguments.symbols_of(symbol),
         from_date=first,
         to_date=last,
-        users=session_data(
-            user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing
-        ),
+        users=users,
         seed=seed,
         speed=pace,
         trades=trades,

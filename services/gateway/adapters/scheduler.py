@@ -7,6 +7,7 @@ stays stopped; one that a person started is not the schedule's to stop.
 
 import asyncio
 import json
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -14,12 +15,14 @@ import structlog
 
 from services.gateway.domain.schedules import DueStep, ScheduledStep, SessionSchedule, due_steps, read_schedules
 from services.gateway.handlers import CommandReply, CommandVerdict
+from tradebus.contracts.sessions import SessionStatus
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.time import ist_date
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.patience import repeatedly
 from tradebus.store.book import Book
-from tradebus.store.books import SessionRegister
+from tradebus.store.books import SessionRegister, sessions_book
 
 _LOOK_SECONDS = 1.0
 _AGAIN_NS = 60_000_000_000
@@ -35,14 +38,16 @@ class Handle(Protocol):
 
 
 class Scheduler:
-    """A component. `clock` is the market's."""
+    """A component. `clock` is the market's; in a paced run, whose market is in recorded time, no session is over by
+    it."""
 
     def __init__(
         self, schedules: tuple[SessionSchedule, ...], handle: Handle, *, book: Book, register: SessionRegister,
-        clock: Clock, timers: Timers,
+        clock: Clock, timers: Timers, paced: bool = False,
     ) -> None:  # fmt: skip
         self._schedules, self._handle, self._book, self._register = schedules, handle, book, register
-        self._clock, self._timers = clock, timers
+        self._clock, self._timers, self._paced = clock, timers, paced
+        self._looked_on: date | None = None  # for sessions whose last day has gone by
         self._done: set[tuple[str, str]] = set()  # command id and step
         self._tries: dict[str, tuple[int, int]] = {}  # by command id: how many, and when the next one is due
 
@@ -53,6 +58,8 @@ class Scheduler:
 
     async def look(self) -> None:
         """Does what is due. Raises what the book's absence raises."""
+        if not self._paced:
+            await self._end_what_is_over(ist_date(self._clock.now_ns()))
         for due in due_steps(self._schedules, self._clock.now_ns()):
             number = due.schedule.command_id(due.day)
             if (number, due.step) in self._done:
@@ -62,6 +69,19 @@ class Scheduler:
                 self._done.add((number, due.step))
             elif self._timers.monotonic_ns() >= self._tries.get(number, (0, 0))[1]:
                 await self._start(due)
+
+    async def _end_what_is_over(self, today: date) -> None:
+        """Ends sessions, once a day, whose own schedule has had its last day."""
+        if self._looked_on == today:
+            return
+        for session in await sessions_book(self._book).alive():
+            last = None if session.spec.schedule is None else session.spec.schedule.last_day
+            if last is not None and last < today.isoformat() and session.status is not SessionStatus.STOPPING:
+                number = f"schedule.over.{session.session_id}"
+                body = _body("STOP_TRADING", session.user_id, number, {"reason": f"its last day was {last}"})
+                reply = await self._handle(body, delivery_id=number)
+                _log.info("schedule: over", session_id=session.session_id, last_day=last, verdict=reply.verdict)
+        self._looked_on = today
 
     async def _start(self, due: DueStep) -> None:
         one, number = due.schedule, due.schedule.command_id(due.day)

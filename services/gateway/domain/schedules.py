@@ -1,9 +1,11 @@
 """Sessions that begin and end by the clock: what a file says, and what is due of it at an instant. Pure.
 
-    [{"name": "morning", "user_id": "123", "start": "09:20", "stop": "15:10", "days": ["MON", "TUE"], "data": {…}}]
+    [{"name": "morning", "user_id": "123", "start": "09:20", "stop": "15:10", "days": ["MON", "TUE"], "data": {…}},
+     {"name": "expiry", "user_id": "123", "start": "09:20", "stop": "15:10", "expiry_of": "NIFTY",
+      "days_to_expiry": [0, 1], "from": "2026-12-01", "to": "2027-03-31", "data": {…}}]
 
 `data` is START_TRADING's; times are Indian, without `days` it is every weekday. A day without an ordinary session is
-left out, whatever it is called.
+left out, whatever it is called; days to expiry are those of the underlying in `expiry_of`.
 
 Invariants (property-tested): any text gives schedules or an InvalidInput that names every bad field; nothing is begun
 outside its hours or on a holiday, and what began is ended at its hour, the same day or when somebody looks again.
@@ -18,13 +20,16 @@ from enum import StrEnum
 from typing import Any
 
 from services.gateway.domain.problems import Problems, kind_of
-from tradebus.calendar import is_regular_day, previous_trading_day
-from tradebus.kernel.errors import InvalidInput, nearest
+from services.gateway.domain.trading_days import FIELDS as DAY_FIELDS
+from services.gateway.domain.trading_days import read_trading_days
+from tradebus.calendar import days_to_expiry, is_regular_day, left_out, previous_trading_day
+from tradebus.contracts.sessions import TradingDays
+from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_time
 
 SCHEDULES_MAX = 200
-_DAYS = ("MON", "TUE", "WED", "THU", "FRI")
-_FIELDS = ("name", "user_id", "start", "stop", "days", "data")
+_ANY_DAY = date(2026, 12, 1)  # of these days, for whether there are expiries at all
+_FIELDS = ("name", "user_id", "start", "stop", "data", "expiry_of", *DAY_FIELDS)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,63}")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -32,21 +37,22 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 @dataclass(frozen=True, slots=True)
 class SessionSchedule:
-    """`days` are weekday numbers, Monday 0."""
+    """`expiry_of` is the underlying whose expiries `days` count to, "" where they count to none."""
 
     name: str
     user_id: str
     start: time
     stop: time
-    days: frozenset[int]
+    days: TradingDays
     data: dict[str, Any]
+    expiry_of: str = ""
 
     def command_id(self, day: date) -> str:
         """Of the START of a day: it is carried out once, however often it is sent."""
         return f"schedule.{self.name}.{day.isoformat()}"
 
     def runs_on(self, day: date) -> bool:
-        return day.weekday() in self.days and is_regular_day(day)
+        return is_regular_day(day) and left_out(self.days, day, underlying=self.expiry_of) is None
 
 
 class ScheduledStep(StrEnum):
@@ -110,14 +116,15 @@ def _schedule(row: Any, at: str, problems: Problems) -> SessionSchedule | None:
     start, stop = _time(row, "start", at, problems), _time(row, "stop", at, problems)
     if start is not None and stop is not None and start >= stop:
         problems.add(f"{at}.stop", "must be after start, on the same day")
-    days = _days(row.get("days", list(_DAYS)), f"{at}.days", problems)
+    days = read_trading_days(row, at, problems)
+    expiry_of = _expiry_of(row.get("expiry_of"), days, at, problems)
     if not isinstance(data, dict):
         problems.add(f"{at}.data", "must be an object: the data of START_TRADING")
     elif "access_token" in data:
         problems.add(f"{at}.data.access_token", "no token lies in a file: store it by `tradebus login`, name the login")
     if len(problems.errors) > before or start is None or stop is None:
         return None
-    return SessionSchedule(str(name), str(user_id), start, stop, days, dict(data or {}))
+    return SessionSchedule(str(name), str(user_id), start, stop, days, dict(data or {}), expiry_of)
 
 
 def _time(row: dict[str, Any], field: str, at: str, problems: Problems) -> time | None:
@@ -128,12 +135,18 @@ def _time(row: dict[str, Any], field: str, at: str, problems: Problems) -> time 
     return time.fromisoformat(value)
 
 
-def _days(value: Any, at: str, problems: Problems) -> frozenset[int]:
-    if not isinstance(value, list) or not value:
-        problems.add(at, f"must be a list of {', '.join(_DAYS)}; leave it out for all of them")
-        return frozenset()
-    for day in value:
-        if day not in _DAYS:
-            hint = nearest(day, _DAYS) if isinstance(day, str) else ""
-            problems.add(at, f"holds what is no day{hint or ': write ' + ', '.join(_DAYS)}")
-    return frozenset(_DAYS.index(day) for day in value if day in _DAYS)
+def _expiry_of(value: Any, days: TradingDays, at: str, problems: Problems) -> str:
+    """The underlying, where days are counted to its expiries; "" where they are not."""
+    if days.expiry_distances is None and value is None:
+        return ""
+    where = f"{at}.expiry_of"
+    if days.expiry_distances is None:
+        problems.add(where, "says nothing without expiry_days_only or days_to_expiry: leave it out")
+    elif not isinstance(value, str) or not value:
+        problems.add(where, "must be the underlying whose expiries are meant, such as NIFTY")
+    else:
+        try:
+            days_to_expiry(value, _ANY_DAY if days.first_day is None else date.fromisoformat(days.first_day))
+        except InvalidInput as error:
+            problems.add(where, f"has no expiries: {error}")
+    return str(value)

@@ -21,6 +21,7 @@ from services.gateway.domain.limits import (
     read_trailing,
 )
 from services.gateway.domain.problems import Problems, child, kind_of
+from services.gateway.domain.trading_days import read_start_schedule
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import Mode, RiskLimits, ScopeLimits, SessionSpec, StrategySpec
@@ -37,7 +38,7 @@ _LIKENESS = 0.7  # NIFTI for NIFTY, not SENSEX for NSEI
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FIELDS = (
     *brokers.FIELDS, "strategies", "symbols", "underlyings", "capital", "limits", "risk_limits", "paper", "sizing",
-    "approval_seconds", "trailing",
+    "approval_seconds", "trailing", "schedule",
 )  # fmt: skip
 
 _NOWHERE = Reach()
@@ -72,6 +73,10 @@ def read_start(
     sizing = read_sizing(data.get("sizing"), "data.sizing", problems)
     approval_seconds = _approval_seconds(data.get("approval_seconds"), catalogue, problems)
     trailing = read_trailing(data.get("trailing"), "data.trailing", problems)
+    underlyings = [catalogue.instruments.find(symbol).underlying for symbol in symbols]
+    schedule = read_start_schedule(
+        data.get("schedule"), underlyings, market_day=catalogue.market_day, problems=problems
+    )  # fmt: skip
     if limits is not None and route.mode in (Mode.LIVE, Mode.DRY_RUN):
         limits = _of_live(limits, catalogue.daily_max_loss_r, problems)
     if problems or capital is None or limits is None or paper is None:
@@ -80,7 +85,7 @@ def read_start(
         session_id="", user_id=user_id, mode=route.mode, broker=route.broker, data_broker=route.data_broker,
         credential=route.credential, symbols=symbols, strategies=tuple(strategies.values()), capital_paise=capital,
         limits=limits, paper=paper, sizing=sizing, approval_seconds=approval_seconds, trailing=trailing,
-        protection=protection,
+        protection=protection, schedule=schedule,
     )  # fmt: skip
 
 

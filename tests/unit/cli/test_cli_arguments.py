@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.arguments import parse_day, parse_pairs, parse_speed, require_strategies, session_data, strategy_items
+from services.cli.arguments import (
+    parse_day,
+    parse_pairs,
+    parse_speed,
+    require_strategies,
+    schedule_data,
+    session_data,
+    strategy_items,
+)
 from tradebus.kernel.errors import InvalidInput
 
 
@@ -98,3 +106,15 @@ def test_how_stops_trail_is_told_for_every_user():
 def test_a_strategy_file_that_links_to_itself_is_not_followed_here(tmp_path):
     (tmp_path / "loop.py").symlink_to("loop.py")
     assert strategy_items(None, [tmp_path / "loop.py"], []) == [{"name": "loop", "path": str(tmp_path / "loop.py")}]
+
+
+def test_a_schedule_is_written_by_commas() -> None:
+    pairs = ["days=MON,thu", "days_to_expiry=0, 1,x", "expiry_days_only=true", "from=2026-12-01"]
+    days = {"days": ["MON", "thu"], "days_to_expiry": [0, 1, "x"], "expiry_days_only": True, "from": "2026-12-01"}
+    assert schedule_data(pairs) == days
+    assert schedule_data(["days_to_expiry=0"]) == schedule_data(["days_to_expiry=[0]"]) == {"days_to_expiry": [0]}
+    data = session_data(["asha"], strategies=[], capital="1", limits=[], seed=1, schedule=["days=MON"])
+    assert data["asha"]["schedule"] == {"days": ["MON"]}
+    assert "schedule" not in session_data(["asha"], strategies=[], capital="1", limits=[], seed=1)["asha"]
+    with pytest.raises(InvalidInput, match="--schedule 'days'"):
+        schedule_data(["days"])

@@ -58,6 +58,18 @@ def test_only_the_named_days_count() -> None:
     assert due(at(TUESDAY, "10:00"), {**ROW, "days": ["WED", "FRI"]}) == []
 
 
+def test_days_to_expiry_and_dates_count_as_in_a_start() -> None:
+    near = {**ROW, "expiry_of": "NIFTY", "days_to_expiry": [0, 1], "from": "2026-12-02", "to": "2026-12-14"}
+    begun = [
+        day for number in range(1, 31)
+        if ((day := date(2026, 12, number)), ScheduledStep.START) in due(at(day, "10:00"), near)
+    ]  # fmt: skip
+    assert begun == [date(2026, 12, 7), date(2026, 12, 8), date(2026, 12, 14)]
+    expiries = {**ROW, "expiry_of": "BANKNIFTY", "expiry_days_only": True}
+    assert (date(2026, 12, 29), ScheduledStep.START) in due(at(date(2026, 12, 29), "10:00"), expiries)
+    assert due(at(TUESDAY, "10:00"), expiries) == []
+
+
 @given(
     day=st.dates(date(2026, 1, 1), date(2026, 12, 31)),
     now=st.times(),
@@ -87,6 +99,10 @@ BAD: list[tuple[Any, str]] = [
     ([{**ROW, "days": []}], "[0].days must be a list"),
     ([{**ROW, "days": ["TUES"]}], "[0].days holds what is no day (did you mean 'TUE'?)"),
     ([{**ROW, "days": [1]}], "[0].days holds what is no day"),
+    ([{**ROW, "days_to_expiry": [0]}], "[0].expiry_of must be the underlying whose expiries are meant"),
+    ([{**ROW, "expiry_of": "NIFTY"}], "[0].expiry_of says nothing without"),
+    ([{**ROW, "days_to_expiry": [-1], "expiry_of": "NIFTY"}], "[0].days_to_expiry must be a list of days of trading"),
+    ([{**ROW, "from": "2026-12-02", "to": "2026-12-01"}], "[0].to 2026-12-01 is before from"),
     ([{**ROW, "data": []}], "[0].data must be an object"),
     ([{**ROW, "data": {"access_token": "secret-of-mine"}}], "[0].data.access_token no token lies in a file"),
     ([{**ROW, "begin": "09:00"}], "[0].begin unknown field"),

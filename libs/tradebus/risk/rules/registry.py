@@ -33,6 +33,7 @@ from tradebus.risk.rules.session.session_paused import session_paused
 from tradebus.risk.rules.session.session_stopping import session_stopping
 from tradebus.risk.rules.timing.hard_trading_end import hard_trading_end
 from tradebus.risk.rules.timing.market_closed import market_closed
+from tradebus.risk.rules.timing.off_schedule import off_schedule
 from tradebus.risk.rules.timing.safe_trading_end import safe_trading_end
 from tradebus.risk.rules.timing.safe_trading_start import safe_trading_start
 from tradebus.risk.verdicts import RuleFinding
@@ -48,6 +49,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
     max_data_age_seconds,
     atr_unknown,
     market_closed,
+    off_schedule,
     safe_trading_start,
     safe_trading_end,
     hard_trading_end,
