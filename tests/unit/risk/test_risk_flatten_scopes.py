@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testkit.risk import INDEX, INSTRUMENTS, OTHER, STOCK, at, command, entry, opened, situation, spec
+from testkit.risk_service import Around
 
-from tradebus.contracts.commands import FlattenScope
+from tradebus.contracts.commands import Flatten, FlattenScope
 from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.risk import ExitApproved
 from tradebus.contracts.sessions import StrategySpec
 from tradebus.risk.commands import CommandKind
 from tradebus.risk.state import RiskState
@@ -95,3 +97,17 @@ def test_a_narrower_scope_never_closes_more(strategy: str | None, symbol: str | 
         & left_by(FlattenScope(symbol=symbol))
         & left_by(FlattenScope(pos_id=pos_id))
     )
+
+
+async def test_a_flatten_of_a_strategy_closes_its_positions_and_not_anothers(around: Around) -> None:
+    await around.life()
+    await around.session(spec(strategies=[StrategySpec(name="orb"), StrategySpec(name="ema")]))
+    for strategy in ("orb", "ema"):
+        own = {"strategy": strategy, "ts_ns": at("10:00")}
+        await around.tell(entry(f"p-{strategy}", **own), opened(f"p-{strategy}", **own))
+    await around.handled(await around.command(Flatten, "session-1", strategy="ema", symbol="SBIN"))
+
+    async def leaving() -> list[tuple[str | None, str]]:
+        return [(one.pos_id, one.rule) for one in await around.intents() if isinstance(one, ExitApproved)]
+
+    assert await around.until(leaving) == [("p-ema", "flatten")]

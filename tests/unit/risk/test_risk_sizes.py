@@ -17,6 +17,8 @@ from tradebus.risk.verdicts import VerdictKind
 INDEX_LOT = 15
 amounts = st.none() | st.integers(1, 10**10)
 lots = st.none() | st.integers(1, 400)
+shares = st.none() | st.floats(0.01, 1).map(lambda value: round(value, 2))
+leverages = st.none() | st.floats(0.1, 10).map(lambda value: round(value, 2))
 LIMITS = st.fixed_dictionaries(
     {
         "risk_per_trade_pct": st.floats(0.01, 100).map(lambda value: round(value, 3)),
@@ -45,13 +47,15 @@ ENTRIES = st.lists(
 
 @given(
     limits=LIMITS, sizing=SIZINGS, entries=ENTRIES, capital=st.integers(1, 10**11), budget=amounts, own_most=amounts,
-    own_lots=lots,
+    own_lots=lots, own_share=shares, own_leverage=leverages,
 )  # fmt: skip
 def test_no_sequence_of_entries_exceeds_a_limit(
     limits: dict[str, Any], sizing: Sizing, entries: list[tuple[Any, ...]], capital: int, budget: int | None,
-    own_most: int | None, own_lots: int | None,
+    own_most: int | None, own_lots: int | None, own_share: float | None, own_leverage: float | None,
 ) -> None:  # fmt: skip
-    own = ScopeLimits(max_exposure_paise=own_most, max_lots_per_trade=own_lots)
+    own = ScopeLimits(
+        max_exposure_paise=own_most, max_lots_per_trade=own_lots, max_exposure_pct=own_share, max_leverage=own_leverage
+    )
     now = situation(
         spec(
             capital_paise=capital, sizing=sizing, daily_max_loss_pct=None, **limits,
@@ -87,6 +91,10 @@ def test_no_sequence_of_entries_exceeds_a_limit(
     of_orb = sum(one.exposure_paise for one in live if one.strategy == "orb")
     assert own_most is None or of_orb <= own_most
     assert budget is None or of_orb <= budget * leverage
+    own_capital = capital if budget is None else budget
+    most = own_capital * (leverage if own_leverage is None else Fraction(str(own_leverage)))
+    assert own_leverage is None or of_orb <= most
+    assert own_share is None or of_orb <= most * Fraction(str(own_share))
 
 
 @given(st.integers(1, 10**9), st.integers(1, 400))
