@@ -27,7 +27,7 @@ from tradebus.contracts.sessions import ScopeLimits
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.money import rupees_to_paise
-from tradebus.risk.rules.holders import LimitHolder, asks_for_means, limits_held_by, why_not_held
+from tradebus.risk.rules.holders import LimitHolder, asks_for_means, contradicting_times, limits_held_by, why_not_held
 from tradebus.risk.rules.losses.daily_max_loss import scope_loss
 from tradebus.risk.rules.scopes import shared_scope
 from tradebus.risk.rules.widening import changed_fields, widens
@@ -124,13 +124,15 @@ def _limits(value: Any, at: str, problems: list[str]) -> ScopeLimits:
         else:
             fields[name] = item
     try:
-        return ScopeLimits.model_validate(fields, strict=True)
+        limits = ScopeLimits.model_validate(fields, strict=True)
     except ValidationError as error:
         problems += [
             f"{at}.{str(one['loc'][0]).removesuffix(_PAISE)}: {one['msg']}"
             for one in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         return ScopeLimits()
+    problems += [f"{at}.{name}: {problem}" for name, problem in contradicting_times(limits)]
+    return limits
 
 
 class SharedScopes:

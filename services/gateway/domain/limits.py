@@ -1,7 +1,6 @@
 """The risk limits, sizes, trails and paper settings of a START_TRADING. Names as in the contract, money in rupees and
 without `_paise`."""
 
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -11,7 +10,7 @@ from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.base import Model
 from tradebus.contracts.sessions import PaperSettings, RiskLimits, ScopeLimits, Sizing, SizingMode, Trailing
 from tradebus.kernel.errors import nearest
-from tradebus.risk.rules.holders import LimitHolder, why_not_held
+from tradebus.risk.rules.holders import LimitHolder, contradicting_times, why_not_held
 
 M = TypeVar("M", bound=Model)
 
@@ -122,8 +121,5 @@ def _validated(model: type[M], fields: dict[str, Any], at: str, problems: Proble
 
 def check_times(limits: RiskLimits | ScopeLimits, at: str, problems: Problems) -> None:
     """Guards that contradict each other would silently block every entry."""
-    order = ("safe_trading_start", "safe_trading_end", "hard_trading_end")
-    given = [(name, time) for name in order if (time := getattr(limits, name)) is not None]
-    for (earlier_name, earlier), (later_name, later) in pairwise(given):
-        if later < earlier or (later == earlier and later_name == "safe_trading_end"):
-            problems.add(f"{at}.{later_name}", f"{later} is not after {earlier_name} {earlier}")
+    for name, problem in contradicting_times(limits):
+        problems.add(f"{at}.{name}", problem)

@@ -24,7 +24,7 @@ from services.gateway.domain.trading_days import FIELDS as DAY_FIELDS
 from services.gateway.domain.trading_days import read_trading_days
 from tradebus.calendar import days_to_expiry, is_regular_day, left_out, previous_trading_day
 from tradebus.contracts.sessions import TradingDays
-from tradebus.kernel.errors import InvalidInput
+from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.time import ist_date, ist_time
 
 SCHEDULES_MAX = 200
@@ -117,7 +117,7 @@ def _schedule(row: Any, at: str, problems: Problems) -> SessionSchedule | None:
     if start is not None and stop is not None and start >= stop:
         problems.add(f"{at}.stop", "must be after start, on the same day")
     days = read_trading_days(row, at, problems)
-    expiry_of = _expiry_of(row.get("expiry_of"), days, at, problems)
+    expiry_of = _expiry_of(row.get("expiry_of"), days, data, at, problems)
     if not isinstance(data, dict):
         problems.add(f"{at}.data", "must be an object: the data of START_TRADING")
     elif "access_token" in data:
@@ -135,18 +135,29 @@ def _time(row: dict[str, Any], field: str, at: str, problems: Problems) -> time 
     return time.fromisoformat(value)
 
 
-def _expiry_of(value: Any, days: TradingDays, at: str, problems: Problems) -> str:
-    """The underlying, where days are counted to its expiries; "" where they are not."""
+def _expiry_of(value: Any, days: TradingDays, data: Any, at: str, problems: Problems) -> str:
+    """The underlying, where days are counted to its expiries; "" where they are not. It must be one of what the session
+    trades: the calendar takes any name for a stock's."""
     if days.expiry_distances is None and value is None:
         return ""
-    where = f"{at}.expiry_of"
+    where, symbols = f"{at}.expiry_of", _symbols(data)
     if days.expiry_distances is None:
         problems.add(where, "says nothing without expiry_days_only or days_to_expiry: leave it out")
     elif not isinstance(value, str) or not value:
         problems.add(where, "must be the underlying whose expiries are meant, such as NIFTY")
+    elif not any(symbol.startswith(value) for symbol in symbols):
+        problems.add(
+            where, f"is nothing that data trades{nearest(value, symbols) or ': name the underlying of a symbol'}"
+        )
     else:
         try:
             days_to_expiry(value, _ANY_DAY if days.first_day is None else date.fromisoformat(days.first_day))
         except InvalidInput as error:
             problems.add(where, f"has no expiries: {error}")
     return str(value)
+
+
+def _symbols(data: Any) -> list[str]:
+    """The names that a START's data trades; what is wrong in it is said when it is sent."""
+    lists = [data.get(name) for name in ("symbols", "underlyings")] if isinstance(data, dict) else []
+    return [symbol for one in lists if isinstance(one, list) for symbol in one if isinstance(symbol, str)]

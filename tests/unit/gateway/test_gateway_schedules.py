@@ -60,6 +60,7 @@ def test_only_the_named_days_count() -> None:
 
 def test_days_to_expiry_and_dates_count_as_in_a_start() -> None:
     near = {**ROW, "expiry_of": "NIFTY", "days_to_expiry": [0, 1], "from": "2026-12-02", "to": "2026-12-14"}
+    near["data"] = {**ROW["data"], "symbols": ["NIFTY26DECFUT"]}
     begun = [
         day for number in range(1, 31)
         if ((day := date(2026, 12, number)), ScheduledStep.START) in due(at(day, "10:00"), near)
@@ -101,7 +102,12 @@ BAD: list[tuple[Any, str]] = [
     ([{**ROW, "days": [1]}], "[0].days holds what is no day"),
     ([{**ROW, "days_to_expiry": [0]}], "[0].expiry_of must be the underlying whose expiries are meant"),
     ([{**ROW, "expiry_of": "NIFTY"}], "[0].expiry_of says nothing without"),
-    ([{**ROW, "days_to_expiry": [-1], "expiry_of": "NIFTY"}], "[0].days_to_expiry must be a list of days of trading"),
+    ([{**ROW, "days_to_expiry": [0], "expiry_of": "BANKNIFTI"}], "[0].expiry_of is nothing that data trades (did you"),
+    ([{**ROW, "days_to_expiry": [0], "expiry_of": "banknifty"}], "[0].expiry_of is nothing that data trades"),
+    (
+        [{**ROW, "days_to_expiry": [-1], "expiry_of": "BANKNIFTY"}],
+        "[0].days_to_expiry must be a list of days of trading",
+    ),
     ([{**ROW, "from": "2026-12-02", "to": "2026-12-01"}], "[0].to 2026-12-01 is before from"),
     ([{**ROW, "data": []}], "[0].data must be an object"),
     ([{**ROW, "data": {"access_token": "secret-of-mine"}}], "[0].data.access_token no token lies in a file"),

@@ -56,6 +56,11 @@ def test_the_file_says_limits_in_rupees_of_all_and_of_each_account(tmp_path: Pat
         ({"all": {"daily_max_los": 5}}, "all.daily_max_los: unknown limit (did you mean 'daily_max_loss'?)"),
         ({"all": {"daily_max_loss": "many"}}, "all.daily_max_loss: 'many' is not an amount in rupees"),
         ({"all": {"daily_max_loss": -5}}, "all.daily_max_loss: Input should be greater than 0"),
+        (
+            {"all": {"safe_trading_start": "11:00", "safe_trading_end": "10:00"}},
+            "all.safe_trading_end: 10:00 is not after safe_trading_start 11:00",
+        ),
+        ({"all": {"hard_trading_end": "25:00"}}, "all.hard_trading_end: String should match pattern"),
         ({"all": {"max_positions": "5"}}, "all.max_positions: Input should be a valid integer"),
         ({"all": {"consecutive_losses_limit": 5}}, "all.consecutive_losses_limit: is a session's or a strategy's"),
     ],

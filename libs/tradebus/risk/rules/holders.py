@@ -9,8 +9,9 @@
 Every limit of a session can be every other's, but for those that `why_not_held` names with the reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from itertools import pairwise
 
 from tradebus.contracts.sessions import RiskLimits, ScopeLimits
 
@@ -56,3 +57,12 @@ def asks_for_means(limits: ScopeLimits) -> bool:
             limits.daily_max_loss_pct, limits.daily_max_loss_r, limits.max_exposure_pct, limits.max_leverage
         )
     )  # fmt: skip
+
+
+def contradicting_times(limits: RiskLimits | ScopeLimits) -> Iterator[tuple[str, str]]:
+    """Times of day that would silently block every entry: by the later one's name, what is wrong with it."""
+    order = ("safe_trading_start", "safe_trading_end", "hard_trading_end")
+    given = [(name, at) for name in order if (at := getattr(limits, name)) is not None]
+    for (earlier_name, earlier), (later_name, later) in pairwise(given):
+        if later < earlier or (later == earlier and later_name == "safe_trading_end"):
+            yield later_name, f"{later} is not after {earlier_name} {earlier}"
