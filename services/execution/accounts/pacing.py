@@ -1,5 +1,7 @@
 """The one seam before a request of an account leaves, and what senders count."""
 
+import asyncio
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -8,9 +10,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk
 from tradebus.execution.governor.limits import OrderLane
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.trouble import Trouble
 
 AGAIN_NS = NANOSECONDS_PER_SECOND  # after a failure
+_FORESEEN_NS = 50_000_000  # so long an answer serves that was asked for ahead: its second is perhaps over by then
 _log = structlog.get_logger()
 
 
@@ -35,16 +39,60 @@ class PassThrough:
         """Nothing is being asked."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    """A question that was asked ahead, `since_ns` monotonic."""
+
+    ask: OrderAsk
+    answer: asyncio.Task[Admission]
+    since_ns: int
+
+    def serves(self, ask: OrderAsk, admission: Admission) -> bool:
+        """Whether the answer is one to `ask` as well."""
+        return is_counted_alike(self.ask, ask) if admission.admitted else self.ask == ask
+
+
 class SurePacing:
     """An account's pacing that raises nothing, whatever the one behind it does: entries wait then, exits leave, and
-    `trouble` says so."""
+    `trouble` says so. One question at a time."""
 
-    def __init__(self, pacing: Pacing, account: str, *, metrics: "SenderMetrics") -> None:
-        self._pacing, self._account, self._metrics = pacing, account, metrics
+    def __init__(self, pacing: Pacing, account: str, *, timers: Timers, metrics: "SenderMetrics") -> None:
+        self._pacing, self._account, self._timers, self._metrics = pacing, account, timers, metrics
+        self._foreseen: _Foreseen | None = None
+        self._is_asking = False
         self.trouble = Trouble()
+
+    def foresee(self, ask: OrderAsk) -> None:
+        """What will be asked for in a moment is asked for now, where nothing else is. Returns at once. Should it not
+        come after all, it is counted nevertheless, or what comes in its place uses it."""
+        if self._foreseen is None and not self._is_asking:
+            self._foreseen = _Foreseen(ask, asyncio.create_task(self._asked(ask)), self._timers.monotonic_ns())
 
     async def admit(self, ask: OrderAsk) -> Admission:
         """See `Pacing`."""
+        self._is_asking = True
+        try:
+            foreseen, self._foreseen = self._foreseen, None
+            if foreseen is not None:
+                admission = await foreseen.answer
+                is_fresh = self._timers.monotonic_ns() - foreseen.since_ns <= _FORESEEN_NS
+                if is_fresh and foreseen.serves(ask, admission):
+                    return admission
+            return await self._asked(ask)
+        finally:
+            self._is_asking = False
+
+    def hurry(self) -> None:
+        """See `Pacing`."""
+        self._pacing.hurry(self._account)
+
+    def close(self) -> None:
+        """Whoever asks has ended."""
+        if self._foreseen is not None:
+            self._foreseen.answer.cancel()
+            self._foreseen = None
+
+    async def _asked(self, ask: OrderAsk) -> Admission:
         try:
             admission = await self._pacing.admit(self._account, ask)
         except Exception as error:  # noqa: BLE001 - whatever it raises, exits find their way out
@@ -54,9 +102,10 @@ class SurePacing:
         self.trouble.problem = None
         return admission
 
-    def hurry(self) -> None:
-        """See `Pacing`."""
-        self._pacing.hurry(self._account)
+
+def is_counted_alike(one: OrderAsk, other: OrderAsk) -> bool:
+    """Whether an admission of one may be used by the other: it is counted as what it is, but for the lane."""
+    return (one.segment, one.counted) == (other.segment, other.counted)
 
 
 class SenderMetrics:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from services.execution.accounts.pacing import AGAIN_NS, Pacing, SenderMetrics, SurePacing
+from services.execution.accounts.pacing import AGAIN_NS, Pacing, SenderMetrics, SurePacing, is_counted_alike
 from tradebus.execution.decisions import Priority, is_new_exit, priority_of
 from tradebus.execution.governor.budget import Admission, OrderAsk
 from tradebus.execution.governor.lanes import ask_of
@@ -25,6 +25,7 @@ from tradebus.execution.governor.limits import OrderLane
 from tradebus.execution.governor.waiting import WaitingRequest, WaitingRequests
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Request
+from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.waiting.timers import sleep
@@ -82,7 +83,7 @@ class Sender:
     ) -> None:  # fmt: skip
         self.account = account
         self._delivery, self._roster, self._timers = delivery, roster, timers
-        self.metrics, self._pacing = metrics, SurePacing(pacing, account, metrics=metrics)
+        self.metrics, self._pacing = metrics, SurePacing(pacing, account, timers=timers, metrics=metrics)
         self.trouble = self._pacing.trouble
         self._waiting = WaitingRequests()
         self._is_new = False  # something came, or was answered, while a request was asked for
@@ -90,6 +91,12 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._aside: dict[int, int] = {}  # requests that failed, by number: until when (monotonic)
         self._changed = asyncio.Event()
+
+    def foresee(self, trade: Trade, requests: Sequence[Request]) -> None:
+        """These come as soon as they are stored, an entry's: where nothing else waits to leave, the first is asked for
+        meanwhile. Returns at once."""
+        if requests and not len(self._waiting) and len(self._under_way) < _ENTRIES_MAX:
+            self._pacing.foresee(ask_of(trade, requests[0]))
 
     def put(self, pos_id: str, requests: Sequence[Request]) -> None:
         """Takes what was committed, in order. Returns at once."""
@@ -124,6 +131,7 @@ class Sender:
                 else:
                     await self._changed.wait()
         finally:
+            self._pacing.close()
             tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
@@ -148,7 +156,7 @@ class Sender:
                 continue  # forgotten while it was asked for: whoever recovers it finds what was not sent
             else:
                 urgent = self._next(shut) if self._is_new else None  # it may use this admission
-                if urgent is not None and urgent.ask is not None and _is_counted_alike(urgent.ask, chosen.ask):
+                if urgent is not None and urgent.ask is not None and is_counted_alike(urgent.ask, chosen.ask):
                     chosen = urgent
                 self._send(chosen)
         return held_ns
@@ -256,8 +264,3 @@ class Sender:
     def _show(self) -> None:
         self.metrics.waiting.labels(self.account).set(len(self._waiting))
         self.metrics.under_way.labels(self.account).set(len(self._under_way))
-
-
-def _is_counted_alike(one: OrderAsk, other: OrderAsk) -> bool:
-    """Whether an admission of one may be used by the other: it is counted as what it is, but for the lane."""
-    return (one.segment, one.counted) == (other.segment, other.counted)
