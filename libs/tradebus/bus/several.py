@@ -26,7 +26,9 @@ class SeveralSubscriptions:
         """
         idle = [each for each in self._all if each not in self._reading.values()]
         for each in idle:
-            self._reading[asyncio.ensure_future(each.read(block_ms=block_ms, count=count))] = each
+            task = asyncio.ensure_future(each.read(block_ms=block_ms, count=count))
+            task.add_done_callback(_retrieve)
+            self._reading[task] = each
         done = await first_done(self._timers, self._reading, seconds=block_ms / 1000)
         failed = [task for task in done if task.exception() is not None]
         for task in failed or done:
@@ -78,3 +80,10 @@ class SeveralSubscriptions:
         self._reading.clear()
         for each in self._all:
             await each.close()
+
+
+def _retrieve(task: asyncio.Task[list[Entry]]) -> None:
+    """An error is the next call's to raise. Where none comes any more, for the process is ending, the loop need not say
+    that nobody has asked."""
+    if not task.cancelled():
+        task.exception()

@@ -27,6 +27,7 @@ from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.trouble import first_problem
 from tradebus.runtime.garbage import short_collections
 from tradebus.runtime.health import HealthServer
+from tradebus.runtime.instance import InstanceRight
 from tradebus.runtime.logs import configure_logs
 from tradebus.runtime.metrics import process_registry
 from tradebus.runtime.patience import PASSING
@@ -65,13 +66,14 @@ class Build(Protocol[S_contra]):
     ) -> Awaitable[Sequence[Component]]: ...
 
 
-def run_service(name: str, settings: S | type[S], build: Build[S]) -> None:
-    """Runs a service until it is told to stop. Leaves with 0, or with one clear line and the error's exit code."""
+def run_service(name: str, settings: S | type[S], build: Build[S], *, several: bool = False) -> None:
+    """Runs a service until it is told to stop. Leaves with 0, or with one clear line and the error's exit code.
+    `several`: whether processes of one instance get along with each other."""
     with _one_line_for_errors(name):
         install_market_rules()
         loaded = load_settings(settings) if isinstance(settings, type) else settings
         configure_logs(name, level=loaded.log_level)
-        _event_loop_run(_serve(name, loaded, build))
+        _event_loop_run(_serve(name, loaded, build, several=several))
 
 
 class AloneSettings(Protocol):
@@ -167,7 +169,7 @@ async def _as_coroutine(main: Awaitable[None]) -> None:
     await main
 
 
-async def _serve(name: str, settings: S, build: Build[S]) -> None:
+async def _serve(name: str, settings: S, build: Build[S], *, several: bool) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     _stop_without_parent(settings.parent_pid)
@@ -185,17 +187,24 @@ async def _serve(name: str, settings: S, build: Build[S]) -> None:
         store = await Store.connect(
             settings.database_dsn, namespace=settings.namespace, producer=producer, timers=timers
         )
+        right = None if several else InstanceRight(
+            store, name, instance=settings.instance, namespace=settings.namespace, timers=timers
+        )  # fmt: skip
         try:
+            if right is not None:
+                await right.take()
             components = await build(
                 settings, bus=bus, store=store, clock=clock, ids=RandomIds(), timers=timers, registry=registry
             )
             state.are(components)
             _log.info("ready", health_port=port, instance=settings.instance, paced=settings.paced)
             with short_collections(timers):
-                await run_components(components, stop)
+                await run_components([*components, right] if right is not None else components, stop)
             _log.info("stopped")
         finally:
             state.stopping()
+            if right is not None:
+                await right.release()
             await store.close()
     finally:
         await bus.close()

@@ -128,7 +128,7 @@ class Store:
             database_url,
             namespace=namespace,
             producer=producer,
-            pool_size=pool_size + 4,
+            pool_size=pool_size + 5,  # four stand, and one holds what is this process's alone
             retry_seconds=retry_seconds,
             idle_seconds=idle_seconds,
             timers=timers,

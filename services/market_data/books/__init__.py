@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.market_data.books.gap_rows import GapRows, MemoryGapRows, PostgresGapRows
-from services.market_data.books.shard_right import MemoryShardRight, PostgresShardRight, ShardRight
+from services.market_data.books.shard_right import shard_right
 from tradebus.store.book import Book
 from tradebus.store.books import (
     CandlesBook,
@@ -19,6 +19,7 @@ from tradebus.store.books import (
     listings_book,
     sessions_book,
 )
+from tradebus.store.books.name_right import NameRight
 from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
@@ -30,7 +31,7 @@ class MarketBooks:
     """One process's doors. `book` is the transactions' and the outbox's; `right` makes it the only feed."""
 
     book: Book
-    right: ShardRight
+    right: NameRight
     gaps: GapRows
     feeds: FeedsBook
     chains: ChainsBook
@@ -46,7 +47,8 @@ def market_books(book: Book, *, namespace: str) -> MarketBooks:
         feeds_book(book), chains_book(book), candles_book(book), instruments_book(book), listings_book(book),
         sessions_book(book),
     )  # fmt: skip
+    right = shard_right(book, namespace=namespace)
     if isinstance(book, MemoryBook):
-        return MarketBooks(book, MemoryShardRight(book), MemoryGapRows(book), *shared)
+        return MarketBooks(book, right, MemoryGapRows(book), *shared)
     assert isinstance(book, Store), f"no books of market data on a {type(book).__name__}"
-    return MarketBooks(book, PostgresShardRight(book, namespace=namespace), PostgresGapRows(book), *shared)
+    return MarketBooks(book, right, PostgresGapRows(book), *shared)

@@ -7,20 +7,21 @@ import pytest
 from testkit.books import BookHarness
 
 from services.market_data.books import market_books
-from services.market_data.books.shard_right import ShardRight, take_shard
+from services.market_data.books.shard_right import take_shard
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.timers import SimulatedTimers
+from tradebus.store.books.name_right import NameRight
 from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store
 
-Process = Callable[[str], Awaitable[tuple[ShardRight, Callable[[], Awaitable[None]]]]]
+Process = Callable[[str], Awaitable[tuple[NameRight, Callable[[], Awaitable[None]]]]]
 
 
 @pytest.fixture
 def process(books: BookHarness, namespace: str) -> Process:
     """A process's right, and how all its connections end at once."""
 
-    async def begin(producer: str) -> tuple[ShardRight, Callable[[], Awaitable[None]]]:
+    async def begin(producer: str) -> tuple[NameRight, Callable[[], Awaitable[None]]]:
         book = await books.book(f"{producer}-{namespace}")
 
         async def die() -> None:
@@ -89,7 +90,7 @@ async def test_whoever_dies_lets_go_and_must_not_write_any_more(process: Process
         await second.release()
 
 
-def is_taken(right: ShardRight) -> bool:
+def is_taken(right: NameRight) -> bool:
     try:
         right.require_taken()
     except Unavailable:

@@ -88,7 +88,7 @@ class Holder:
 
     async def market_goes_on(self, question, *, seconds: float = 1.0):
         """Moves the market's clock until the question is answered."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not (answer := await question()):
                 await asyncio.to_thread(self.box.advance, seconds)
                 await asyncio.sleep(0.02)

@@ -55,4 +55,4 @@ async def build(
 
 
 if __name__ == "__main__":
-    run_service("floor", HopSettings, build)
+    run_service("floor", HopSettings, build, several=True)

@@ -38,4 +38,4 @@ async def build(settings: ServiceSettings, *, bus: Bus, **_: object) -> Sequence
 
 
 if __name__ == "__main__":
-    run_service("floor", ServiceSettings, build)
+    run_service("floor", ServiceSettings, build, several=True)

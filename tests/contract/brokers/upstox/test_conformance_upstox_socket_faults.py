@@ -37,17 +37,34 @@ def follow(
     desk: Desk, items: list[SandboxInstrument], *, until: Callable[[list[FeedEvent]], bool],
     timing: SocketTiming = TIMING,
 ) -> list[FeedEvent]:  # fmt: skip
-    """Lets the market run until `until` holds for what the feed told, then until the feed shows where it stopped."""
+    """Lets the market run until `until` holds for what the feed told, then until the feed shows where it stands.
+
+    A price in a spoilt frame comes with its instrument's next one: where the feed shows another, the market goes on.
+    """
 
     async def following() -> list[FeedEvent]:
         feed = UpstoxFeed(desk.ours.client, timing=timing)
         await feed.subscribe({item.index: listing_of(item) for item in items}, FeedMode.FULL)
         places = {item.index: number for number, item in enumerate(items)}
-        seen, events, batches = [0] * len(items), [], 0
-        stop = asyncio.Event()
-        running = asyncio.create_task(run_market(stop))
-        stopped: list[int] = []
-        async with asyncio.timeout(30):
+        seen, events, batches = [0] * len(items), list[FeedEvent](), 0
+
+        async def run_market() -> None:
+            while True:
+                await asyncio.to_thread(desk.pass_time, 1.0)
+                await asyncio.sleep(0.02)
+                if batches > 5 and until(events) and await shows(await asyncio.to_thread(prices, desk, items)):
+                    await feed.close()
+                    return
+
+        async def shows(wanted: list[int]) -> bool:
+            for _ in range(50):
+                if seen == wanted:
+                    return True
+                await asyncio.sleep(0.02)
+            return False
+
+        running = asyncio.create_task(run_market())
+        async with asyncio.timeout(60):
             async for told in feed.batches():
                 if isinstance(told, FeedEvent):
                     events.append(told)
@@ -55,18 +72,8 @@ def follow(
                 batches += 1
                 for quote in told:
                     seen[places[int(quote["instrument"])]] = int(quote["price_paise"])
-                if not stopped and batches > 5 and until(events):
-                    stop.set()
-                    await running
-                    stopped = await asyncio.to_thread(prices, desk, items)
-                if seen == stopped:
-                    await feed.close()
+        await running
         return events
-
-    async def run_market(stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            await asyncio.to_thread(desk.pass_time, 1.0)
-            await asyncio.sleep(0.02)
 
     return desk.loop(following())
 
@@ -86,7 +93,7 @@ def test_a_feed_that_died_comes_back_subscribed(desk: Desk, kind: str) -> None:
 def test_a_feed_goes_on_over_spoilt_frames(desk: Desk, kind: str) -> None:
     desk.box.fault(kind, broker="upstox", endpoint="feed", account=desk.account, skip=2, count=2)
     events = follow(desk, [desk.stock(), desk.index(), desk.options()[0]], until=lambda _: True, timing=PATIENT)
-    assert [event.kind for event in events if event.kind is FeedEventKind.DISCONNECTED] == []
+    assert [event for event in events if event.kind is FeedEventKind.DISCONNECTED] == []
 
 
 @pytest.mark.parametrize("kind", ["DUPLICATE", "SHUFFLE_UPDATES"])
