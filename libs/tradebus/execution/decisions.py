@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from tradebus.contracts.orders import OrderRole, OrderType
 from tradebus.execution import lifecycle, moving, opening, reports
-from tradebus.execution.leaving import exits
+from tradebus.execution.leaving import exits, unanswered
 from tradebus.execution.leaving.covering import rounds
 from tradebus.execution.leaving.turning import ask_again
 from tradebus.execution.step import Cancel, Modify, Place, Request, TradeStep
@@ -161,6 +161,11 @@ def trail_again(order_id: str, at_ns: int, *, rests_at_paise: int) -> Decide:
         tightening.trail_further(trade, order, step, rests_at_paise=rests_at_paise, at_ns=at_ns)
 
     return decide
+
+
+def cover_meanwhile(at_ns: int) -> Decide:
+    """Neither the stop nor the exit has an answer, and the broker's book has neither."""
+    return lambda trade, step: unanswered.cover_meanwhile(trade, step, at_ns=at_ns)
 
 
 def cancel_again(order_id: str, at_ns: int) -> Decide:

@@ -173,6 +173,14 @@ def protect(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
             _new_stop(trade, step, quantity, at_ns=at_ns)
 
 
+def protect_anew(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+    """Covers all that is held by new stops, whatever may become of those that live."""
+    for quantity in slices(
+        trade.there_quantity, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity
+    ):
+        _new_stop(trade, step, quantity, at_ns=at_ns)
+
+
 def _uncover(stops: list[Order], step: TradeStep, quantity: int, *, at_ns: int) -> None:
     for stop in reversed(stops):
         cut = min(quantity, stop.quantity - stop.filled_quantity)

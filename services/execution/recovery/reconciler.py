@@ -207,6 +207,7 @@ class Reconciler:
             told = await self._remedies.apply(judge(ours, theirs), ours, theirs)
             if told is not None:
                 settled.append(told)
+        await self._remedies.cover_bare(own, book)
         await self._outbox.flush()
         return settled
 

@@ -9,6 +9,7 @@ from tradebus.contracts.orders import Difference
 from tradebus.execution import decisions
 from tradebus.execution.closing.takeover import take_twin
 from tradebus.execution.decisions import Decide
+from tradebus.execution.leaving.unanswered import is_bare_meanwhile
 from tradebus.execution.reconciliation import OwnOrder, ReconcileFinding, difference, filled_twins, living_twins
 from tradebus.trading.orders import BrokerOrder
 
@@ -42,6 +43,19 @@ class Remedies:
         decide, action = self._remedy(finding, ours, theirs)
         await self._keeper.attempt(ours.pos_id, decide)
         return difference(ours, theirs, action=action)
+
+    async def cover_bare(self, own: Sequence[OwnOrder], book: Sequence[BrokerOrder]) -> None:
+        """Covers positions of which neither the stop nor the exit has an answer, and the book has neither."""
+        there = {line.tag for line in book}
+        for pos_id in sorted({ours.pos_id for ours in own if ours.broker_order_id is None and ours.tag not in there}):
+            trade = self._keeper.roster.alive.get(pos_id)
+            if trade is None or not self._keeper.roster.is_owner(trade.owner):
+                continue
+            if any(order.tag in there and not order.ended for order in trade.orders):
+                continue  # what lives there is heard of first
+            if is_bare_meanwhile(trade):
+                at_ns = max(self._market_ns(), max(order.updated_ns for order in trade.orders))
+                await self._keeper.attempt(pos_id, decisions.cover_meanwhile(at_ns))
 
     async def cancel_twins(self, own: Sequence[OwnOrder], book: Sequence[BrokerOrder]) -> list[Difference]:
         """Cancels living orders that bear a tag of ours and are not the one we know; undoes what such have filled."""

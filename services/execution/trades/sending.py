@@ -17,6 +17,7 @@ from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.leaving.covering import fitting
 from tradebus.execution.leaving.refusals import waits_refused
+from tradebus.execution.leaving.unanswered import covers_meanwhile
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Cancel, Place, Request
 from tradebus.execution.trade import Order, Trade
@@ -109,7 +110,8 @@ class Sending:
         """Whether an order that has not left is not to be sent any more: an entry where somebody wants out or its time
         is over, a stop where the position is being left without it, an exit of more than is held by now."""
         if order.role is OrderRole.STOP:
-            return trade.exit_reason is not None and order not in waits_refused(trade)
+            covers = [*waits_refused(trade), *covers_meanwhile(trade)]
+            return trade.exit_reason is not None and order not in covers
         if order.role is OrderRole.EXIT:
             return order not in fitting(trade)
         if trade.exit_reason is not None or self._closed(trade.session_id):
