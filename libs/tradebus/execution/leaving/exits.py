@@ -27,6 +27,7 @@ from tradebus.execution.leaving.pricing import farther_limit_paise, is_farther
 from tradebus.execution.leaving.refusals import leaving_terms, waits_refused
 from tradebus.execution.leaving.taken_back import edge_paise_now
 from tradebus.execution.leaving.turning import ask_again, turn_stops
+from tradebus.execution.leaving.unanswered import surplus_stops
 from tradebus.execution.moving import NOT_CANCELLABLE, cancel, reach
 from tradebus.execution.opening import new_order
 from tradebus.execution.step import Modify, Place, TradeStep
@@ -73,7 +74,7 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     put_back = waits_refused(trade) if at_ns < again_ns(trade) else []
     if not filling and not put_back:
         turn_stops(trade, step, at_ns=at_ns)
-    kept = [*fitting(trade), *put_back]
+    kept, too_many = [*fitting(trade), *put_back], surplus_stops(trade)
     for order in trade.orders:
         if order.ended:
             continue
@@ -81,7 +82,7 @@ def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
             missing = True
             continue
         waiting = True
-        stays = order in kept or (filling and order.role is OrderRole.STOP)
+        stays = order in kept or (filling and order.role is OrderRole.STOP and order not in too_many)
         if order.state not in NOT_CANCELLABLE and not stays:
             cancel(order, step, at_ns=at_ns)
     left = to_send(trade)

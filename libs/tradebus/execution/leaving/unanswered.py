@@ -1,14 +1,16 @@
 """A position whose stop and whose exit both have no answer, at a broker that answers again. Pure.
 
     stop lost ─► left ─► exit lost ─► the broker's book is read, and has neither ─► a stop under a tag of its own
+                                                                                      ├─ the lost stop arrives: that is
+                                                                                      │  cancelled
                                                                                       ├─ the exit arrives: cancelled
                                                                                       └─ it never does: is the next exit
 
 Nobody can say for half a minute that an exit is absent, so no other may be sent; a stop that rests sells nothing until
 the market is there, and covers the position meanwhile.
 
-Invariants (held to by the drill): one such cover for each exit that has no answer; none beside a stop that is known to rest,
-or whose answer may still come in time.
+Invariants (held to by the drill): one such cover for each exit that has no answer; none beside a stop that is known to
+rest, or whose answer may still come in time.
 """
 
 from tradebus.contracts.orders import OrderRole
@@ -28,6 +30,19 @@ def covers_meanwhile(trade: Trade) -> list[Order]:
     after = trade.orders[trade.orders.index(last) + 1 :]
     stops = [order for order in after if order.role is OrderRole.STOP and not order.ended and not order.is_turned]
     return stops if sum(rest_of(stop) for stop in stops) <= trade.there_quantity else []
+
+
+def surplus_stops(trade: Trade) -> list[Order]:
+    """Stops at the broker beyond what is held, the older of them: one that arrived late beside its cover."""
+    held, surplus = trade.there_quantity, list[Order]()
+    for order in reversed(trade.orders):
+        if order.role is not OrderRole.STOP or order.ended or is_unanswered(order):
+            continue
+        if rest_of(order) > held:
+            surplus.append(order)
+        else:
+            held -= rest_of(order)
+    return surplus
 
 
 def is_bare_meanwhile(trade: Trade) -> bool:
