@@ -163,7 +163,7 @@ def trail_again(order_id: str, at_ns: int, *, rests_at_paise: int) -> Decide:
     return decide
 
 
-def cover_meanwhile(at_ns: int) -> Decide:
+def cover(at_ns: int) -> Decide:
     """Neither the stop nor the exit has an answer, and the broker's book has neither."""
     return lambda trade, step: unanswered.cover_meanwhile(trade, step, at_ns=at_ns)
 

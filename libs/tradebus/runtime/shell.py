@@ -25,12 +25,12 @@ from tradebus.kernel.errors import TradebusError, Unavailable
 from tradebus.kernel.ids import IdSource, RandomIds
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.trouble import first_problem
-from tradebus.runtime.garbage import short_collections
 from tradebus.runtime.health import HealthServer
-from tradebus.runtime.instance import InstanceRight
 from tradebus.runtime.logs import configure_logs
 from tradebus.runtime.metrics import process_registry
 from tradebus.runtime.patience import PASSING
+from tradebus.runtime.process.garbage import short_collections
+from tradebus.runtime.process.instance import InstanceRight
 from tradebus.store.store import Store
 from tradebus.waiting.timers import WallTimers, wall_timers
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from prometheus_client import Histogram
 
 from services.execution.accounts.pacing import AGAIN_NS, Pacing, SenderMetrics, SurePacing, is_counted_alike
 from tradebus.execution.decisions import Priority, is_new_exit, priority_of
@@ -230,14 +231,8 @@ class Sender:
         assert chosen.ask is not None  # it was admitted
         self.metrics.waited_seconds.labels(self.account, chosen.ask.lane.name).observe(waited_ns / 1e9)
         self.metrics.admitted.labels(self.account, chosen.priority.name).inc()
-        self._start(chosen, self._timed(self._delivery.deliver(one.pos_id, one.request)))
-
-    async def _timed(self, work: Awaitable[None]) -> None:
-        began_ns = self._timers.monotonic_ns()
-        try:
-            await work
-        finally:
-            self.metrics.seconds.labels(self.account).observe((self._timers.monotonic_ns() - began_ns) / 1e9)
+        delivering = self._delivery.deliver(one.pos_id, one.request)
+        self._start(chosen, _timed(delivering, self.metrics.seconds.labels(self.account), self._timers))
 
     def _start(self, chosen: _Next, work: Awaitable[None]) -> None:
         one = chosen.one
@@ -264,3 +259,11 @@ class Sender:
     def _show(self) -> None:
         self.metrics.waiting.labels(self.account).set(len(self._waiting))
         self.metrics.under_way.labels(self.account).set(len(self._under_way))
+
+
+async def _timed(work: Awaitable[None], seconds: Histogram, timers: Timers) -> None:
+    began_ns = timers.monotonic_ns()
+    try:
+        await work
+    finally:
+        seconds.observe((timers.monotonic_ns() - began_ns) / 1e9)

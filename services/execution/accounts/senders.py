@@ -8,12 +8,14 @@ ended all the same is started again, with what waits there.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from services.execution.accounts.accounts import account_key
 from services.execution.accounts.sender import Sender
 from services.execution.sessions import PAPER, ExecutionSessions
+from tradebus.execution.step import Request
+from tradebus.execution.trade import Trade
 from tradebus.kernel.timers import Timers
 from tradebus.runtime.consuming.trouble import Trouble
 
@@ -45,6 +47,12 @@ class Senders:
             found = self._by_account[key] = self._make(":".join(key))
             self._run(found)
         return found
+
+    def foresee(self, trade: Trade, requests: Sequence[Request]) -> None:
+        """See `Sender.foresee`."""
+        sender = self.of(trade.session_id)
+        if sender is not None:
+            sender.foresee(trade, requests)
 
     def is_busy(self, session_id: str, pos_id: str) -> bool:
         """Whether something of the position waits to leave, or has left and is not answered."""

@@ -55,7 +55,7 @@ class Remedies:
                 continue  # what lives there is heard of first
             if is_bare_meanwhile(trade):
                 at_ns = max(self._market_ns(), max(order.updated_ns for order in trade.orders))
-                await self._keeper.attempt(pos_id, decisions.cover_meanwhile(at_ns))
+                await self._keeper.attempt(pos_id, decisions.cover(at_ns))
 
     async def cancel_twins(self, own: Sequence[OwnOrder], book: Sequence[BrokerOrder]) -> list[Difference]:
         """Cancels living orders that bear a tag of ours and are not the one we know; undoes what such have filled."""

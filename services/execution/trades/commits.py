@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from services.execution.accounts.senders import Senders
 from services.execution.books import Books
 from services.execution.books.approvals import ApprovalFields
 from services.execution.books.ports import CONSUMER, Stale
@@ -65,16 +66,17 @@ class Commits:
 
     async def open(
         self, approval: EntryApproval, *, contract: Contract, refusal: str | None, at_ns: int,
-        foresee: Callable[[Trade, Sequence[Request]], None],
+        senders: Senders | None = None,
     ) -> tuple[Trade, Sequence[Request]] | None:  # fmt: skip
         """Takes an approval, once: a trade and its entry order, placed at `at_ns`, or our refusal of a stale one. None
-        where there is nothing to do. Raises ValueError for an approval that names no session. `foresee` hears what will
+        where there is nothing to do. Raises ValueError for an approval that names no session. `senders` hear what will
         be sent before it is stored."""
         fact, step = _approved(approval), TradeStep(cause_id=approval.event_id)
         owner, contract = self.roster.owner, self._terms(approval.session_id or "", approval.instrument, contract)
         if refusal is None:
             trade = open_trade(fact, step, contract=contract, owner=owner, at_ns=at_ns)
-            foresee(trade, step.requests)
+            if senders is not None:
+                senders.foresee(trade, step.requests)
             # Nothing to publish yet: one statement is the whole transaction, on the way of every entry.
             taken = await self.ledger.open_trade(trade, step, approval, outcome="TAKEN")
         else:

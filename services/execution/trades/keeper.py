@@ -24,7 +24,6 @@ from tradebus.contracts.risk import ExitApproved
 from tradebus.execution import decisions
 from tradebus.execution.decisions import Decide
 from tradebus.execution.step import Request
-from tradebus.execution.trade import Trade
 from tradebus.kernel.time import ist_date
 from tradebus.runtime.patience import PASSING
 from tradebus.trading.orders import BrokerOrder
@@ -57,7 +56,7 @@ class Keeper:
             self.opening.add(pos_id)
             try:
                 opened = await self.commits.open(
-                    approval, contract=contract, refusal=refusal, at_ns=at_ns, foresee=self._foresee
+                    approval, contract=contract, refusal=refusal, at_ns=at_ns, senders=self._senders
                 )
             finally:
                 self.opening.discard(pos_id)
@@ -118,11 +117,6 @@ class Keeper:
             sender.put(pos_id, requests)
         else:
             await self._in_line(pos_id, requests)
-
-    def _foresee(self, trade: Trade, requests: Sequence[Request]) -> None:
-        sender = self._senders.of(trade.session_id) if self._senders is not None else None
-        if sender is not None:
-            sender.foresee(trade, requests)
 
     async def deliver(self, pos_id: str, request: Request) -> None:
         """Sends one request and decides on its answer: what an account's sender calls. Does not raise."""

@@ -7,7 +7,7 @@ from testkit.simulated import passes
 
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.timers import SimulatedTimers
-from tradebus.runtime.instance import InstanceRight
+from tradebus.runtime.process.instance import InstanceRight
 from tradebus.store.book import Book
 from tradebus.store.memory_book import MemoryBook
 from tradebus.store.store import Store

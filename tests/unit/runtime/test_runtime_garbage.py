@@ -5,7 +5,7 @@ import weakref
 
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import SimulatedTimers
-from tradebus.runtime.garbage import short_collections
+from tradebus.runtime.process.garbage import short_collections
 
 HOUR_NS = 3600 * NANOSECONDS_PER_SECOND
 

@@ -16,8 +16,8 @@ from tradebus.contracts.records import Records
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.contracts.streams import MD_TICKS, key_of
 from tradebus.kernel.clock import monotonic_ns, process_ns
-from tradebus.runtime.garbage import short_collections
 from tradebus.runtime.isolation.limits import IsolationLimits
+from tradebus.runtime.process.garbage import short_collections
 from tradebus.strategies.lane.conflicts import Conflicts
 from tradebus.strategies.lane.hours import SessionHours
 from tradebus.strategies.lane.positions import PositionBook

@@ -60,7 +60,7 @@ def follow(
             for _ in range(50):
                 if seen == wanted:
                     return True
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # it is asked fifty times, and then the market goes on
             return False
 
         running = asyncio.create_task(run_market())
