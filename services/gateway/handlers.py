@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from services.gateway.adapters.limits_desk import booked
-from services.gateway.adapters.stepping import decide_from
+from services.gateway.adapters.stepping import decide_from, name_symbol
 from services.gateway.announce import announce_again
 from services.gateway.asking.answers import CommandDesk, DeskAnswer
 from services.gateway.domain.body import WHOLE, CommandAction, ExternalCommand, RefusedCommand, read_command
@@ -175,6 +175,9 @@ class CommandHandler:
         user_id, command_id = _whose(command)
         problems = Problems()
         fields = step_fields(command.action, command.data, problems)
+        if "symbol" in fields and not problems:
+            async with self._places:  # before it takes a connection for long
+                await name_symbol(self._book, fields, problems)
         if problems:
             return await self._reject(command, problems.errors)
         key = f"{user_id} {command_id}"

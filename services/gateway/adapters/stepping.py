@@ -15,14 +15,12 @@ from tradebus.kernel.errors import nearest
 from tradebus.store.book import Book
 from tradebus.store.books import KillSwitchBook, instruments_book
 
-_MAX_SYMBOL = 64
-
 
 async def decide_from(
     book: Book, switch: KillSwitchBook, transaction: Any, command: ExternalCommand, *, alive: BookedSession | None,
     latest: BookedSession | None, asked: dict[str, Any],
 ) -> LifecycleStep | LifecycleReport | Reject:  # fmt: skip
-    """`asked` are the command's fields; a symbol in it becomes the canonical one."""
+    """`asked` are the command's fields."""
     assert command.user_id is not None
     killed = await killed_reason(switch, transaction) if command.action is CommandAction.RESUME else None
     decision = decide_step(
@@ -32,7 +30,6 @@ async def decide_from(
         return decision
     problems = Problems()
     _check_strategy(asked.get("strategy"), alive, problems)
-    await _check_symbol(book, asked, problems)
     await _check_position(book, transaction, asked.get("pos_id"), alive, problems)
     return Reject(problems.errors) if problems else decision
 
@@ -45,15 +42,16 @@ def _check_strategy(strategy: str | None, alive: BookedSession, problems: Proble
     problems.add("data.strategy", f"the session runs no strategy of that name{near}")
 
 
-async def _check_symbol(book: Book, asked: dict[str, Any], problems: Problems) -> None:
-    symbol = asked.get("symbol")
-    if symbol is None:
-        return
-    known = await instruments_book(book).load()
+async def name_symbol(book: Book, asked: dict[str, Any], problems: Problems) -> None:
+    """The symbol in `asked` becomes the canonical one; where nobody knows it that is added to `problems`."""
+    symbol, known = asked["symbol"], await instruments_book(book).load()
+    underlyings = {one.underlying.upper(): one.underlying for one in known}
     if symbol in known:
         asked["symbol"] = known.find(symbol).symbol
-    elif symbol not in {one.underlying for one in known}:
-        near = nearest(symbol[:_MAX_SYMBOL], known.names())
+    elif symbol.upper() in underlyings:
+        asked["symbol"] = underlyings[symbol.upper()]
+    else:
+        near = nearest(symbol, (*known.names(), *underlyings))
         problems.add("data.symbol", f"unknown symbol{near}: nothing of it can be held")
 
 

@@ -7,8 +7,10 @@ import pytest
 from testkit.gateway import START, MemoryGateway
 
 from tradebus.contracts.commands import Flatten
+from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.registry import parse
 from tradebus.contracts.signals import Side
+from tradebus.store.books import instruments_book
 
 
 async def test_a_session_is_reported_once_every_service_has_taken_it_up(twin: MemoryGateway) -> None:
@@ -126,6 +128,7 @@ async def holds(twin: MemoryGateway, session_id: str, pos_id: str) -> None:
         ({"strategy": "orb"}, ("orb", None, None)),
         ({"strategy": "webhook.chart", "symbol": "nifty"}, ("webhook.chart", "NIFTY", None)),
         ({"strategy": "manual", "symbol": "NIFTYBANK"}, ("manual", "BANKNIFTY", None)),
+        ({"symbol": "sensex"}, (None, "SENSEX", None)),
         ({"pos_id": "p1"}, (None, None, "p1")),
     ],
 )
@@ -133,6 +136,11 @@ async def test_a_flatten_tells_the_services_what_it_means(
     twin: MemoryGateway, data: dict[str, str], told: tuple[str | None, str | None, str | None]
 ) -> None:
     await holds(twin, await twin.started(), "p1")
+    future = Instrument(
+        instrument_id=9, symbol="SENSEX26DECFUT", kind="FUTURE", market_class="derivative", underlying="SENSEX"
+    )
+    async with twin.book.begin() as transaction:  # a contract is traded, and what it is on is not
+        await instruments_book(twin.book).register(transaction, [future], aliases={})
     for _ in range(2):  # sent again under its id it is one
         reply = await twin.command(action="FLATTEN", user_id="123", command_id="c1", data=data)
         assert reply["status"] != "rejected", reply
