@@ -30,7 +30,8 @@ _SWEEP_SECONDS = 5.0
 
 class SessionWatcher:
     """STARTING → RUNNING once every participant has taken the session up, → FAILED where one does not in time;
-    STOPPING → STOPPED once risk has let go of it and nothing of it is alive.
+    STOPPING → STOPPED once risk has let go of it, nothing of it is alive, and where it traded at a broker, the broker's
+    own book was read since and has nothing of it.
 
     Polls closely only while a session waits; `changed` wakes it.
     """
@@ -41,6 +42,7 @@ class SessionWatcher:
         self._book, self._register, self._outbox, self._timers = book, register, outbox, timers
         self._start_timeout_ns = int(start_timeout_seconds * 1e9)
         self._first_seen_ns: dict[str, int] = {}
+        self._awaited = set[str]()  # sessions that wait for a look at their broker's book
         self._wake = asyncio.Event()
 
     def changed(self) -> None:
@@ -100,8 +102,15 @@ class SessionWatcher:
         return True
 
     async def _stopping(self, one: Changing) -> bool:
-        if await self._register.unfinished(one.session.session_id):
+        session_id = one.session.session_id
+        if await self._register.unfinished(session_id):
             return False
+        if await self._register.awaits_look(session_id):
+            if session_id not in self._awaited:
+                self._awaited.add(session_id)
+                _log.info("a session is over once its broker's book was read", session_id=session_id)
+            return False
+        self._awaited.discard(session_id)
         if not await self._end(one, SessionStatus.STOPPED, one.session.reason or "command"):
             return False
         _log.info("session stopped", session_id=one.session.session_id, user_id=one.session.user_id)

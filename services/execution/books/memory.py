@@ -14,7 +14,7 @@ from services.execution.books.ports import CLAIMS, CONSUMER, Stale
 from tradebus.contracts.base import Message
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
-from tradebus.contracts.sessions import ProtectionKind
+from tradebus.contracts.sessions import ProtectionKind, SessionStatus
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution.reconciliation import HeldTrade, OwnOrder, held_of
 from tradebus.execution.step import NewFill, TradeStep
@@ -22,6 +22,7 @@ from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
 from tradebus.store.books import sessions_book
+from tradebus.store.books.sessions import BROKER_BOOK
 from tradebus.store.memory_book import EVENTS, INBOX, MemoryBook, MemoryTransaction
 
 # What the book does not keep of an order.
@@ -211,6 +212,17 @@ class MemoryOwnBook:
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         return await self._sessions.ended(sessions)
+
+    async def finished(self, sessions: Sequence[str]) -> list[str]:
+        alive = {trade.session_id for trade in self._trades() if not trade.ended}
+        stopping = {
+            one.session_id for one in await self._sessions.alive() if one.status is SessionStatus.STOPPING
+        }  # fmt: skip
+        return [one for one in sessions if one in stopping - alive]
+
+    async def seen_clear(self, session: str) -> None:
+        async with self._book.begin() as transaction:
+            await self._sessions.participate(transaction, session, service=BROKER_BOOK)
 
     def _trades(self) -> Sequence[Trade]:
         return list(_table(self._book, "trades").values())

@@ -29,3 +29,11 @@ FROM trades t WHERE session_id = ANY($1) AND entry_quantity <> exit_quantity ORD
 
 -- name: ended
 SELECT session_id FROM sessions WHERE session_id = ANY($1) AND status IN ('STOPPED', 'FAILED')
+
+-- name: finished
+SELECT session_id FROM sessions s WHERE session_id = ANY($1) AND status = 'STOPPING'
+AND NOT EXISTS (SELECT 1 FROM trades t
+                WHERE t.session_id = s.session_id AND t.state NOT IN ('CLOSED', 'REJECTED', 'CANCELLED'))
+
+-- name: seen_clear
+INSERT INTO session_participants (session_id, service) VALUES ($1, $2) ON CONFLICT DO NOTHING

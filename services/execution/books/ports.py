@@ -112,3 +112,9 @@ class OwnBook(Protocol):
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         """Those that are over."""
+
+    async def finished(self, sessions: Sequence[str]) -> list[str]:
+        """Those that are to stop and have no trade alive: the broker's book has the last word."""
+
+    async def seen_clear(self, session: str) -> None:
+        """The broker's book was read since, and has nothing alive of it. Repeating it is harmless."""

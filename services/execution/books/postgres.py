@@ -20,6 +20,7 @@ from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import lock_key
 from tradebus.kernel.time import ist_date
+from tradebus.store.books.sessions import BROKER_BOOK
 from tradebus.store.postgres.together import StatementTogether
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store, emission_columns
@@ -165,6 +166,12 @@ class PostgresOwnBook:
 
     async def ended(self, sessions: Sequence[str]) -> list[str]:
         return [row["session_id"] for row in await self._pool.fetch(_OWN["ended"], list(sessions))]
+
+    async def finished(self, sessions: Sequence[str]) -> list[str]:
+        return [row["session_id"] for row in await self._pool.fetch(_OWN["finished"], list(sessions))]
+
+    async def seen_clear(self, session: str) -> None:
+        await self._pool.execute(_OWN["seen_clear"], session, BROKER_BOOK)
 
 
 def _change(trade: Trade, step: TradeStep) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from services.execution.books import Books
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.by_hand import ClosedByHand
 from services.execution.positions.degraded import Degraded
+from services.execution.positions.last_look import LastLook
 from services.execution.positions.looking import PositionLook
 from services.execution.positions.quick_looks import QuickLooks, StreamWord
 from services.execution.positions.reading import PositionReading
@@ -59,8 +60,8 @@ class Reconciler:
     def __init__(
         self, account: TradingAccount, settings: ExecutionSettings, *, books: Books, keeper: Keeper,
         recovery: TradeRecovery, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
-        spec_of: Callable[[str], Awaitable[SessionSpec]], is_killed: Callable[[], bool], metrics: ExecutionMetrics,
-        timers: Timers,
+        spec_of: Callable[[str], Awaitable[SessionSpec]], is_killed: Callable[[], bool],
+        is_closed: Callable[[str], bool], metrics: ExecutionMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._market_ns, self._timers, self._book = market_ns, timers, books.own
@@ -89,6 +90,7 @@ class Reconciler:
         self._degraded = Degraded(
             account, keeper, books, clock=clock, market_ns=market_ns, looks_max=settings.degraded_looks_max
         )  # fmt: skip
+        self._last_look = LastLook(account.sessions, books.own, keeper.roster, is_closed=is_closed)
         self._noted: set[str] = set()  # others' orders that were mentioned
         self._reach = AccountReach(
             account.name, books.standings, lost_seconds=self._lost_seconds, clock=clock, timers=timers
@@ -125,7 +127,8 @@ class Reconciler:
             for part in parts:
                 if part.done():
                     part.result()
-            if self._due.is_set() or self._recurrence.open_questions or self._quick.take():
+            asked = self._due.is_set() or self._recurrence.open_questions or self._last_look.is_due
+            if asked or self._quick.take():
                 return
 
     async def _mind(self) -> None:
@@ -159,6 +162,7 @@ class Reconciler:
             return
         else:
             return
+        finished = await self._last_look.finished()
         book = await account.gateway.order_book(self._asked_for)
         if book is None:
             lost = await self._reach.unread()
@@ -170,6 +174,7 @@ class Reconciler:
         self._recurrence.begin()
         self._telling.settled(await self._settle_orders(book))
         ours = await self._own.beside(book)
+        await self._last_look.tell(finished, ours, book)
         self._telling.settled(await self._closed_out.take_over(book, ours))
         disputed = [*await self._degraded.look(), *self._still_disputed(book, ours)]
         marked, others = strangers(book, [*(order.tag for order in ours), *self._account.fence.tags()])

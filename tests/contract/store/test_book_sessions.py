@@ -14,7 +14,7 @@ from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.streams import COMMANDS, INTENTS, ORDERS, SESSIONS
 from tradebus.store.book import Book
 from tradebus.store.books import session_register, sessions_book
-from tradebus.store.books.sessions import REASON_MAX, SessionOutcome, Standing, TakenUp
+from tradebus.store.books.sessions import BROKER_BOOK, REASON_MAX, SessionOutcome, Standing, TakenUp
 
 STARTING, RUNNING, PAUSED, STOPPING, STOPPED, FAILED = SessionStatus
 
@@ -31,8 +31,10 @@ class Desk:
     def __init__(self, book: Book) -> None:
         self.book, self.sessions, self.register = book, sessions_book(book), session_register(book)
 
-    async def insert(self, session_id: str, *, user_id: str = "123", now_ns: int = 1) -> SessionSpec:
-        spec = spec_of(session_id, user_id=user_id)
+    async def insert(
+        self, session_id: str, *, user_id: str = "123", now_ns: int = 1, broker: str = "paper"
+    ) -> SessionSpec:
+        spec = spec_of(session_id, user_id=user_id).model_copy(update={"broker": broker})
         async with self.book.begin() as transaction:
             await self.register.insert(transaction, spec, command_id=f"c-{session_id}", now_ns=now_ns)
         return spec
@@ -230,6 +232,23 @@ async def test_a_session_is_finished_when_nothing_can_happen_in_it_any_more(book
     async with desk.book.begin() as transaction:
         assert await desk.register.outcome(transaction, "s1") == SessionOutcome(trades=1, net_pnl_paise=700)
         assert await desk.register.outcome(transaction, "none") == SessionOutcome(trades=0, net_pnl_paise=0)
+
+
+async def test_a_session_that_traded_at_a_broker_awaits_a_look_at_the_brokers_book(
+    books: BookHarness, desk: Desk
+) -> None:
+    await desk.insert("s1", broker="kite")
+    await desk.insert("s2", user_id="other")
+    assert not await desk.register.awaits_look("s1"), "it never traded"
+    await books.keep_trade("p1", session_id="s1", is_over=True)
+    await books.keep_trade("p2", session_id="s2", is_over=True)
+    assert await desk.register.awaits_look("s1")
+    assert not await desk.register.awaits_look("s2"), "on paper there is none"
+    assert not await desk.register.awaits_look("none")
+    await desk.participate("s1", "execution")
+    assert await desk.register.awaits_look("s1")
+    await desk.participate("s1", BROKER_BOOK)
+    assert not await desk.register.awaits_look("s1")
 
 
 async def test_of_many_that_begin_a_session_at_once_one_does(books: BookHarness) -> None:

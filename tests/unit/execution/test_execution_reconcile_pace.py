@@ -9,6 +9,7 @@ from testkit.simulated import passes
 
 from services.execution.books.standings import MemoryStandings
 from services.execution.recovery.reconciler import Reconciler
+from tradebus.execution.roster import Roster
 from tradebus.kernel.timers import SimulatedTimers
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 
@@ -45,6 +46,7 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
         bands=SimpleNamespace(run=lambda wanted: asyncio.Event().wait()),
     )  # fmt: skip
     unused: Any = nothing
+    keeper: Any = SimpleNamespace(roster=Roster("me"))
     settings: Any = SimpleNamespace(
         reconcile_seconds=5.0, broker_lost_seconds=120.0, degraded_looks_max=24, kill_at_broker=False
     )
@@ -52,8 +54,9 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
         own=book, book=nothing, standings=MemoryStandings(MemoryBook(MemoryDatabase(), producer="test-1"))
     )
     reconciler = Reconciler(
-        account, settings, books=books, keeper=unused, recovery=unused, outbox=unused, clock=timers,
-        market_ns=lambda: 0, spec_of=unused, is_killed=lambda: False, metrics=unused, timers=timers,
+        account, settings, books=books, keeper=keeper, recovery=unused, outbox=unused, clock=timers,
+        market_ns=lambda: 0, spec_of=unused, is_killed=lambda: False, is_closed=lambda session_id: False,
+        metrics=unused, timers=timers,
     )  # fmt: skip
     running = asyncio.create_task(reconciler.run(stop))
     await passes(timers, 0)

@@ -13,6 +13,7 @@ from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.streams import COMMANDS, ORDERS, SESSIONS
 from tradebus.store.books.sessions import (
+    BROKER_BOOK,
     ENDED,
     MAY_TRADE,
     POSITION_REPORTS,
@@ -25,6 +26,7 @@ from tradebus.store.books.sessions import (
 )
 from tradebus.store.memory_book import EVENTS, INBOX, EventRow, MemoryBook
 
+_PAPER = "paper"
 _PAUSES = ("PAUSE_TRADING", "RESUME_TRADING")
 _APPROVALS = ("ENTRY_APPROVED", "ENTRY_REDUCED", "EXIT_APPROVED")
 
@@ -122,6 +124,12 @@ class MemoryRegister:
         approvals = sum(one.TYPE in _APPROVALS and getattr(one, "intent_id", None) not in intents for one in found)
         alive: int = sum(bool(trade.session_id == session_id and not trade.ended) for trade in trades.values())
         return int(stops + approvals + alive)
+
+    async def awaits_look(self, session_id: str) -> bool:
+        row = self._table("sessions").get(session_id)
+        traded = any(trade.session_id == session_id for trade in self._table("trades").values())
+        at_broker = row is not None and row.session.spec.broker != _PAPER
+        return traded and at_broker and (session_id, BROKER_BOOK) not in self._table("session_participants")
 
     async def last_report(self, session_id: str, types: Sequence[str]) -> Message | None:
         return _last(self._table(EVENTS), session_id, SESSIONS.name, types)

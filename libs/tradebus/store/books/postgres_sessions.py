@@ -8,6 +8,7 @@ from tradebus.contracts.registry import parse
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.streams import COMMANDS, ORDERS, SESSIONS
 from tradebus.store.books.sessions import (
+    BROKER_BOOK,
     ENDED,
     POSITION_REPORTS,
     REASON_MAX,
@@ -91,6 +92,9 @@ class PostgresRegister:
     async def unfinished(self, session_id: str) -> int:
         count: int = await self._store.pool.fetchval(_SQL["unfinished"], session_id)
         return count
+
+    async def awaits_look(self, session_id: str) -> bool:
+        return bool(await self._store.pool.fetchval(_SQL["awaits_look"], session_id, BROKER_BOOK))
 
     async def last_report(self, session_id: str, types: Sequence[str]) -> Message | None:
         body = await self._store.pool.fetchval(_SQL["last_report"], session_id, SESSIONS.name, list(types))

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 
+# As a service in `participate`: all is over, the broker's book was read since, and has nothing alive of the session.
+BROKER_BOOK = "broker_book"
 REASON_MAX = 400
 POSITION_REPORTS = ("POSITION_OPENED", "POSITION_CLOSED")
 ENDED = (SessionStatus.STOPPED, SessionStatus.FAILED)
@@ -115,6 +117,10 @@ class SessionRegister(Protocol):
     async def unfinished(self, session_id: str) -> int:
         """What may still happen in a session that is to stop: its STOP that risk has not handled, approvals that
         execution has not answered, trades that are not over."""
+
+    async def awaits_look(self, session_id: str) -> bool:
+        """Whether the session traded at a broker, and nobody has said since (`BROKER_BOOK`) that the broker's own book
+        holds nothing of it."""
 
     async def last_report(self, session_id: str, types: Sequence[str]) -> Message | None:
         """The newest event on `sessions.v1` of one of the types about the session."""

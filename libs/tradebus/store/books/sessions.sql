@@ -117,6 +117,11 @@ SELECT (SELECT count(*) FROM events e
         WHERE e.session_id = $1 AND e.type IN ('ENTRY_APPROVED', 'ENTRY_REDUCED', 'EXIT_APPROVED')
           AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.intent_id = e.body ->> 'intent_id'));
 
+-- name: awaits_look
+SELECT EXISTS (SELECT 1 FROM sessions s WHERE s.session_id = $1 AND s.spec ->> 'broker' <> 'paper'
+                 AND EXISTS (SELECT 1 FROM trades t WHERE t.session_id = s.session_id))
+   AND NOT EXISTS (SELECT 1 FROM session_participants p WHERE p.session_id = $1 AND p.service = $2);
+
 -- name: outcome
 SELECT count(*) AS trades, coalesce(sum(net_pnl_paise), 0)::bigint AS net_pnl_paise
 FROM trades WHERE session_id = $1 AND entry_quantity > 0;

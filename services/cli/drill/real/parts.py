@@ -93,7 +93,7 @@ class RealParts:
         register = session_register(store)
 
         async def over() -> bool:
-            return not await register.unfinished(session)
+            return not await register.unfinished(session) and not await register.awaits_look(session)
 
         while not await self._until_done(over):  # noqa: ASYNC110 - asks another process
             await asyncio.sleep(_LOOK_SECONDS)

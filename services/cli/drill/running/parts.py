@@ -143,7 +143,7 @@ class PlayedParts:
     async def end(self, session: str) -> None:
         """Waits until nothing more may happen in it, and says STOPPED, as the gateway does."""
         register = session_register(self._book)
-        while await register.unfinished(session):
+        while await register.unfinished(session) or await register.awaits_look(session):
             await sleep(self.world.loop.world.timers, _LOOK_SECONDS)
 
         async def ended() -> None:
