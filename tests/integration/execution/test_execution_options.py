@@ -112,7 +112,13 @@ class Holder:
 
 
 @pytest.fixture
-async def holder(where, tmp_path, store, box, broker):
+def speed() -> int:
+    """How much faster the session's clock goes than the machine's."""
+    return 20
+
+
+@pytest.fixture
+async def holder(where, tmp_path, store, box, broker, speed):
     Credentials(tmp_path).put(
         "mine", Credential(broker, CLIENTS[broker], access_token=box.token(broker, ACCOUNT), account=ACCOUNT)
     )
@@ -120,7 +126,7 @@ async def holder(where, tmp_path, store, box, broker):
     urls = {"kite": box.kite_url, "dhan": box.dhan_url, "upstox": box.upstox_url}
     life = Life(where, tmp_path, urls=urls)
     # The box's clock is moved by hand, far faster than the machine's: the session's keeps up with it. There is no feed.
-    clock = f"{TEN}@{WallClock().now_ns()}x20"
+    clock = f"{TEN}@{WallClock().now_ns()}x{speed}"
     life.settings = life.settings.model_copy(update={"market_clock": clock, "feed_behind_seconds": 0.2})
     async with life:
         holding = Holder(life, box, broker)
@@ -145,6 +151,7 @@ async def test_an_options_stop_rests_at_the_exchange_until_the_exit(holder: Hold
     assert all(one.quantity == 0 for one in holder.box.on_loop(holder.box.exchange.positions, ACCOUNT))
 
 
+@pytest.mark.parametrize("speed", [3])  # its rest is given up after fifteen seconds of that clock
 async def test_the_stop_grows_with_the_position(holder: Holder) -> None:
     entry = holder.approval(lots=4, stop_share=0.15, slippage_pct=1.0)
     guard_paise = entry.price_paise * 101 // 100 // 5 * 5
