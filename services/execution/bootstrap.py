@@ -137,8 +137,7 @@ def wire(
         return Reconciler(
             account, settings, books=books, keeper=keeper, recovery=recovery, outbox=outbox, clock=clock,
             market_ns=lambda: max(supervisor.now_ns, accounts.passed_ns()), spec_of=sessions.spec,
-            is_killed=lambda: sessions.killed, is_closed=lambda session_id: bool(sessions.closed.why(session_id)),
-            metrics=metrics, timers=timers,
+            is_killed=lambda: sessions.killed, why_closed=sessions.closed.why, metrics=metrics, timers=timers,
         )  # fmt: skip
 
     manager = AccountManager(accounts, sessions, reconciler, timers=timers) if accounts is not None else None

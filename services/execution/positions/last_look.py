@@ -13,12 +13,13 @@ from tradebus.trading.orders import BrokerOrder
 
 
 class LastLook:
-    """Of one account, whose `sessions` are those that have not ended. `is_closed`: whether one is to stop."""
+    """Of one account, whose `sessions` are those that have not ended. `why_closed`: why one is to stop,
+    "" where it is not."""
 
     def __init__(
-        self, sessions: Collection[str], book: OwnBook, roster: Roster, *, is_closed: Callable[[str], bool]
+        self, sessions: Collection[str], book: OwnBook, roster: Roster, *, why_closed: Callable[[str], str]
     ) -> None:
-        self._sessions, self._book, self._roster, self._is_closed = sessions, book, roster, is_closed
+        self._sessions, self._book, self._roster, self._why_closed = sessions, book, roster, why_closed
         self._seen: set[str] = set()
 
     @property
@@ -43,4 +44,4 @@ class LastLook:
 
     def _waiting(self) -> set[str]:
         self._seen &= set(self._sessions)
-        return {one for one in self._sessions if one not in self._seen and self._is_closed(one)}
+        return {one for one in self._sessions if one not in self._seen and self._why_closed(one)}

@@ -61,7 +61,7 @@ class Reconciler:
         self, account: TradingAccount, settings: ExecutionSettings, *, books: Books, keeper: Keeper,
         recovery: TradeRecovery, outbox: Outbox, clock: Clock, market_ns: Callable[[], int],
         spec_of: Callable[[str], Awaitable[SessionSpec]], is_killed: Callable[[], bool],
-        is_closed: Callable[[str], bool], metrics: ExecutionMetrics, timers: Timers,
+        why_closed: Callable[[str], str], metrics: ExecutionMetrics, timers: Timers,
     ) -> None:  # fmt: skip
         self._account, self._keeper, self._recovery, self._outbox = account, keeper, recovery, outbox
         self._market_ns, self._timers, self._book = market_ns, timers, books.own
@@ -90,7 +90,7 @@ class Reconciler:
         self._degraded = Degraded(
             account, keeper, books, clock=clock, market_ns=market_ns, looks_max=settings.degraded_looks_max
         )  # fmt: skip
-        self._last_look = LastLook(account.sessions, books.own, keeper.roster, is_closed=is_closed)
+        self._last_look = LastLook(account.sessions, books.own, keeper.roster, why_closed=why_closed)
         self._noted: set[str] = set()  # others' orders that were mentioned
         self._reach = AccountReach(
             account.name, books.standings, lost_seconds=self._lost_seconds, clock=clock, timers=timers

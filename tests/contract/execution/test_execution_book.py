@@ -29,7 +29,6 @@ from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
 from tradebus.runtime.rendering import fact_of
 from tradebus.store.books import session_register
-from tradebus.store.books.sessions import BROKER_BOOK
 from tradebus.store.broker_instruments import BrokerInstrument
 from tradebus.store.outbox import Outbox
 from tradebus.trading import facts
@@ -323,7 +322,7 @@ async def test_an_approval_is_untaken_until_it_has_an_intent(hands: ExecutionHan
     later = approval(2, at_ns=MORNING + SECOND)
     await emit(hands.book, APPROVALS, exit_of(ENTRY, at_ns=MORNING), ENTRY, later)
     assert await untaken(books) == [ENTRY, exit_of(ENTRY, at_ns=MORNING), later]
-    await opened(books)
+    trade = await opened(books)
     async with books.book.begin() as tx:
         for _ in range(2):
             await books.ledger.insert_intent(tx, ApprovalFields.of(LEAVE), outcome="TAKEN")
@@ -332,27 +331,16 @@ async def test_an_approval_is_untaken_until_it_has_an_intent(hands: ExecutionHan
     async with hands.book.begin() as tx:
         await register.set_status(tx, "s1", SessionStatus.STOPPING)
     assert await untaken(books) == [later]
+    assert await books.own.finished(["s1", "s2"]) == []
+    trade.state = TradeState.CANCELLED
+    await change(books, trade)
+    assert await books.own.finished(["s1", "s2"]) == ["s1"], "the broker's book has the last word"
+    await books.own.seen_clear("s1")
+    assert not await register.awaits_look("s1")
     async with hands.book.begin() as tx:
         await register.set_status(tx, "s1", SessionStatus.STOPPED)
     assert await untaken(books) == []
     assert await books.own.ended(["s1", "s2"]) == ["s1"]
-
-
-async def test_a_session_that_is_to_stop_is_finished_once_no_trade_is_alive(
-    hands: ExecutionHands, books: Books
-) -> None:
-    trade, register = await opened(books), session_register(hands.book)
-    assert await books.own.finished(["s1"]) == [], "it runs"
-    async with hands.book.begin() as tx:
-        await register.set_status(tx, "s1", SessionStatus.STOPPING)
-    assert await books.own.finished(["s1"]) == []
-    trade.state = TradeState.CANCELLED
-    await change(books, trade)
-    assert await books.own.finished(["s1", "s2"]) == ["s1"]
-    for _ in range(2):
-        await books.own.seen_clear("s1")
-    (found,) = await register.changing()
-    assert BROKER_BOOK in found.participants
 
 
 async def test_what_is_missing_of_a_trade_and_who_holds_what_is_in_the_book(books: Books) -> None:

@@ -55,7 +55,7 @@ async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -
     )
     reconciler = Reconciler(
         account, settings, books=books, keeper=keeper, recovery=unused, outbox=unused, clock=timers,
-        market_ns=lambda: 0, spec_of=unused, is_killed=lambda: False, is_closed=lambda session_id: False,
+        market_ns=lambda: 0, spec_of=unused, is_killed=lambda: False, why_closed=lambda session_id: "",
         metrics=unused, timers=timers,
     )  # fmt: skip
     running = asyncio.create_task(reconciler.run(stop))

@@ -47,40 +47,40 @@ class MemorySessions:
         return (await self.specs([session_id])).get(session_id)
 
     async def specs(self, session_ids: Collection[str]) -> dict[str, SessionSpec]:
-        rows = self._table("sessions")
+        rows = _committed(self._book, "sessions")
         return {one: rows[one].session.spec for one in session_ids if one in rows}
 
     async def status(self, session_id: str) -> SessionStatus | None:
-        row = self._table("sessions").get(session_id)
+        row = _committed(self._book, "sessions").get(session_id)
         return None if row is None else row.session.status
 
     async def alive(self) -> list[StoredSession]:
-        return [one for one in _oldest_first(self._table("sessions")) if one.status not in ENDED]
+        return [one for one in _oldest_first(_committed(self._book, "sessions")) if one.status not in ENDED]
 
     async def ended(self, session_ids: Collection[str]) -> list[str]:
-        rows = self._table("sessions")
+        rows = _committed(self._book, "sessions")
         return [one for one in session_ids if one in rows and rows[one].session.status in ENDED]
 
     async def taken_up(self, service: str) -> list[TakenUp]:
-        participants, events = self._table("session_participants"), self._table(EVENTS)
+        participants, events = _committed(self._book, "session_participants"), _committed(self._book, EVENTS)
         return [
             TakenUp(one.spec, _is_paused(one, events))
-            for one in _oldest_first(self._table("sessions"))
+            for one in _oldest_first(_committed(self._book, "sessions"))
             if one.status in MAY_TRADE and (one.session_id, service) in participants
         ]
 
     async def standing(self, service: str) -> list[Standing]:
-        participants, events = self._table("session_participants"), self._table(EVENTS)
+        participants, events = _committed(self._book, "session_participants"), _committed(self._book, EVENTS)
         return [
             Standing(
                 one.session_id, one.status, _is_paused(one, events), (one.session_id, service) in participants
             )
-            for one in _oldest_first(self._table("sessions"))
+            for one in _oldest_first(_committed(self._book, "sessions"))
             if one.status not in ENDED
         ]  # fmt: skip
 
     async def position_reports(self, session_id: str) -> list[Message]:
-        return _events_of(self._table(EVENTS), session_id, ORDERS.name, POSITION_REPORTS)
+        return _events_of(_committed(self._book, EVENTS), session_id, ORDERS.name, POSITION_REPORTS)
 
     async def participate(self, transaction: Any, session_id: str, *, service: str) -> None:
         if session_id not in transaction.table("sessions"):
@@ -98,10 +98,6 @@ class MemorySessions:
             fields = {"status": SessionStatus.PAUSED, "reason": reason[:REASON_MAX]}
             _change(transaction, session_id, fields, seen=SessionStatus.RUNNING)
 
-    def _table(self, name: str) -> Mapping[Any, Any]:
-        self._book.database.check()
-        return self._book.database.table(name)
-
 
 class MemoryRegister:
     """See `tradebus.store.books.sessions.SessionRegister`."""
@@ -110,29 +106,35 @@ class MemoryRegister:
         self._book = book
 
     async def changing(self) -> list[Changing]:
-        participants = self._table("session_participants")
+        participants = _committed(self._book, "session_participants")
         return [
             Changing(one, frozenset(service for session_id, service in participants if session_id == one.session_id))
-            for one in _oldest_first(self._table("sessions"))
+            for one in _oldest_first(_committed(self._book, "sessions"))
             if one.status in (SessionStatus.STARTING, SessionStatus.STOPPING)
         ]
 
     async def unfinished(self, session_id: str) -> int:
-        inbox, intents, trades = self._table(INBOX), self._table("intents"), self._table("trades")
-        found = [event.message for event in self._table(EVENTS).values() if event.message.session_id == session_id]
+        inbox, intents, trades = (
+            _committed(self._book, INBOX),
+            _committed(self._book, "intents"),
+            _committed(self._book, "trades"),
+        )
+        found = [
+            event.message for event in _committed(self._book, EVENTS).values() if event.message.session_id == session_id
+        ]
         stops = sum(one.TYPE == "STOP_TRADING" and ("risk", one.event_id) not in inbox for one in found)
         approvals = sum(one.TYPE in _APPROVALS and getattr(one, "intent_id", None) not in intents for one in found)
         alive: int = sum(bool(trade.session_id == session_id and not trade.ended) for trade in trades.values())
         return int(stops + approvals + alive)
 
     async def awaits_look(self, session_id: str) -> bool:
-        row = self._table("sessions").get(session_id)
-        traded = any(trade.session_id == session_id for trade in self._table("trades").values())
+        row = _committed(self._book, "sessions").get(session_id)
+        traded = any(trade.session_id == session_id for trade in _committed(self._book, "trades").values())
         at_broker = row is not None and row.session.spec.broker != _PAPER
-        return traded and at_broker and (session_id, BROKER_BOOK) not in self._table("session_participants")
+        return traded and at_broker and (session_id, BROKER_BOOK) not in _committed(self._book, "session_participants")
 
     async def last_report(self, session_id: str, types: Sequence[str]) -> Message | None:
-        return _last(self._table(EVENTS), session_id, SESSIONS.name, types)
+        return _last(_committed(self._book, EVENTS), session_id, SESSIONS.name, types)
 
     async def alive_of(self, transaction: Any, user_id: str) -> StoredSession | None:
         found = [one for one in _of_user(transaction, user_id) if one.status not in ENDED]
@@ -181,10 +183,6 @@ class MemoryRegister:
         filled = [one for one in trades if one.entry_quantity > 0]
         return SessionOutcome(len(filled), sum(one.net_pnl_paise or 0 for one in filled))
 
-    def _table(self, name: str) -> Mapping[Any, Any]:
-        self._book.database.check()
-        return self._book.database.table(name)
-
 
 def _oldest_first(rows: Mapping[str, _Row]) -> list[StoredSession]:
     return sorted((row.session for row in rows.values()), key=lambda one: (one.created_ns, one.session_id))
@@ -225,3 +223,8 @@ def _events_of(events: Mapping[str, EventRow], session_id: str, stream: str, typ
         if event.message.session_id == session_id and event.stream == stream and event.message.TYPE in types
     ]  # fmt: skip
     return sorted(found, key=lambda one: (one.ts_event_ns, one.event_id))
+
+
+def _committed(book: MemoryBook, table: str) -> Mapping[Any, Any]:
+    book.database.check()
+    return book.database.table(table)
