@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.calendar.review import review
 from tradebus.kernel.clock import WallClock
 from tradebus.preflight.accepted_rules import AcceptedRules
+from tradebus.preflight.build import build_name
 from tradebus.preflight.drill_record import RUNS_MIN, DrillRecord, write_drill
 
 ADDRESS, ACCOUNT, LOGIN = "203.0.113.7", "AB1234", "real"
@@ -25,7 +25,7 @@ def open_gates(state_dir: Path, *, name: str = "kite") -> Iterator[tuple[FakeBro
     broker = FakeBroker(name)
     broker.session.account = ACCOUNT
     Credentials(state_dir).put(LOGIN, Credential(name, "key", access_token="t", account=ACCOUNT))
-    write_drill(state_dir, DrillRecord(version("tradebus"), RUNS_MIN, 1, True, "2026-11-25T08:00:00+05:30"))
+    write_drill(state_dir, DrillRecord(build_name(), RUNS_MIN, 1, True, "2026-11-25T08:00:00+05:30"))
     day = date(2026, 11, 25)
     AcceptedRules(state_dir).accept(review(day), day=day)
     with ScriptedServer(lambda _: Reply(f"{ADDRESS}\n".encode(), content_type="text/plain")) as echo:

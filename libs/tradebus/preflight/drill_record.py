@@ -15,7 +15,8 @@ RUNS_MIN = 1_000
 
 @dataclass(frozen=True, slots=True)
 class DrillRecord:
-    """`version` is tradebus's, `seed` the first of the runs, or the one that failed; `at` is ISO 8601, IST."""
+    """`version` is the build's (`build_name`), `seed` the first of the runs, or the one that failed; `at` is ISO 8601,
+    IST."""
 
     version: str
     runs: int

@@ -6,7 +6,6 @@ Invariant (tested): a gate that cannot find out is closed, with the reason; none
 """
 
 import asyncio
-from importlib.metadata import version
 
 from tradebus.brokers.audit.log import LogOf
 from tradebus.brokers.credentials import Credential, Credentials
@@ -15,6 +14,7 @@ from tradebus.config.brokers import BrokerSettings
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.errors import InvalidInput, TradebusError
 from tradebus.kernel.timers import Timers
+from tradebus.preflight.build import build_name
 from tradebus.preflight.gate import Facts, Finding, PreflightGate
 from tradebus.preflight.registry import GATES
 from tradebus.store.books import KillSwitchBook
@@ -52,7 +52,7 @@ class Preflight:
             return [Finding(name, str(error), f"`tradebus login --broker {broker}`") for name in GATES]
         facts = Facts(
             broker, credential_name, credential, opened, self._settings, self._clock, self._timers,
-            version("tradebus"), daily_max_loss_r, self._switch,
+            build_name(), daily_max_loss_r, self._switch,
         )  # fmt: skip
         try:
             return list(await asyncio.gather(*(self._asked(name, gate, facts) for name, gate in GATES.items())))

@@ -3,7 +3,6 @@
 import os
 import sys
 from datetime import date
-from importlib.metadata import version
 
 import typer
 from rich.console import Console
@@ -17,6 +16,7 @@ from services.cli.place import state_dir
 from tradebus.kernel.clock import WallClock, monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date, ist_datetime
+from tradebus.preflight.build import build_name
 from tradebus.preflight.drill_record import DrillRecord, read_drill, write_drill
 
 _TRACED_MAX = 5
@@ -59,7 +59,7 @@ def run_drill(*, seed: int | None, runs: int, trace: bool, jobs: int | None, jso
 def keep_record(totals: DrillTotals, *, first: int) -> None:
     """For preflight: what was found last, but that a short drill which passes takes nothing from a longer one of the
     same version. Raises InvalidInput where it cannot be kept."""
-    folder, release = state_dir(), version("tradebus")
+    folder, release = state_dir(), build_name()
     before = read_drill(folder)
     stands = before is not None and before.passed and before.version == release and before.runs > totals.runs
     if totals.passed and stands:

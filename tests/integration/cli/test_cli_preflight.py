@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ from services.cli.main import app
 from tradebus.brokers.credentials import Credentials
 from tradebus.kernel.clock import WallClock
 from tradebus.kernel.errors import InvalidInput, TradebusError
+from tradebus.preflight.build import build_name
 from tradebus.preflight.drill_record import RUNS_MIN, DrillRecord, write_drill
 from tradebus.preflight.preflight import PreflightFailed
 from tradebus.preflight.registry import GATES
@@ -34,7 +34,7 @@ def box() -> Iterator[Box]:
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A machine where all is so, but for the login and the market's rules."""
-    write_drill(tmp_path, DrillRecord(version("tradebus"), RUNS_MIN, 1, True, "2026-11-25T08:00:00+05:30"))
+    write_drill(tmp_path, DrillRecord(build_name(), RUNS_MIN, 1, True, "2026-11-25T08:00:00+05:30"))
     with ScriptedServer(lambda _: Reply(ADDRESS.encode(), content_type="text/plain")) as echo:
         for name, value in {
             "TRADEBUS_STATE_DIR": str(tmp_path), "TRADEBUS_STATIC_IP": ADDRESS, "TRADEBUS_ADDRESS_ECHO_URL": echo.url,

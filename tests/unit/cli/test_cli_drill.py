@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from services.cli.drill.seeds import DrillTotals, play_piece, play_seed, seed_of
 from services.cli.main import app
 from services.execution.sessions import ExecutionSessions
 from services.execution.trades.commanded import CommandedExits
+from tradebus.preflight.build import build_name
 from tradebus.preflight.drill_record import read_drill
 
 __all__ = ["drilled"]
@@ -140,7 +140,7 @@ def test_the_command_prints_a_line_for_every_invariant_figures_for_machines_and_
     assert figures["runs_per_cpu_second"] > 0
     record = read_drill(tmp_path)
     assert record is not None
-    assert (record.version, record.runs, record.seed, record.passed) == (version("tradebus"), 4, 1, True)
+    assert (record.version, record.runs, record.seed, record.passed) == (build_name(), 4, 1, True)
 
 
 def test_a_short_drill_takes_nothing_from_a_longer_one_unless_it_finds_something(

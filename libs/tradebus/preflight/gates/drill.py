@@ -1,4 +1,4 @@
-"""This version has passed the drill."""
+"""This build has passed the drill."""
 
 from tradebus.preflight.drill_record import RUNS_MIN, read_drill
 from tradebus.preflight.gate import Facts, GateAnswer
