@@ -1,7 +1,10 @@
 """An account whose broker was not to be reached for too long is flat before anything is entered in it again.
 
-    books unread for two minutes ─► DEGRADED ─► read again ─► every position is left ─┬─► flat: entries again
-                                                                                      └─► not so in N looks: a person
+    orders or positions unread for two minutes ─► DEGRADED ─► both read again ─► every position is left
+                                                                                 ├─► flat: entries again
+                                                                                 └─► not so in N looks: a person
+
+Nothing is left while positions are unread: an exit of what somebody closed by hand opens what nobody wants. Stops stay.
 
 That it is stands in the book (`books.standings`), for all instances: the account is degraded, not the process that was
 cut off, and a restart forgets nothing. While it is degraded the difference is told like any other (RECONCILE_MISMATCH)
@@ -40,13 +43,22 @@ class Degraded:
         _log.error("account is degraded: it will be flattened when it is reached", account=self._account.name)
         await self._standings.degrade(self._account.name, at_ns=self._clock.now_ns())
 
-    async def look(self) -> list[Difference]:
-        """The books are read again: asks for the exit of what is there, and says what keeps the account degraded."""
+    async def look(self, *, positions_read: bool) -> list[Difference]:
+        """The order book is read again: asks for the exit of what is there where the positions are too, and says what
+        keeps the account degraded."""
         account = self._account.name
         standing = await self._standings.read(account)
         if standing.degraded_ns is None:
             self._looks = 0
             return []
+        if not positions_read:
+            return [
+                Difference(
+                    what="degraded", ours="flat", brokers="its positions are unread",
+                    action="every position is left once they are read, no position is opened until all are; their "
+                    "stops stay at the broker",
+                )
+            ]  # fmt: skip
         trades = [one for one in self._keeper.roster.alive.values() if one.session_id in self._account.sessions]
         for trade in trades:
             if trade.exit_reason is None:

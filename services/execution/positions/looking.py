@@ -40,13 +40,14 @@ class PositionLook:
         self._account, self._own, self._by_hand, self._recurrence = account, own, by_hand, recurrence
         self._reading, self._lost_seconds = reading, lost_seconds
         self._standing: list[Difference] = []
-        self.is_known = False  # every position was judged at the last look
+        self.is_read = self.is_known = False  # at the last look; and every position was judged then
 
     async def disputed(self, book: Sequence[BrokerOrder], ours: Sequence[OwnOrder]) -> list[Difference]:
         """What stands in dispute, beside the broker's order book and our orders in it. Raises what Postgres raises."""
         unknown = {own.instrument for own in ours if own.state in _UNDER_WAY}
         rows = await self._reading.rows()
-        self.is_known = rows is not None and not unknown
+        self.is_read = rows is not None
+        self.is_known = self.is_read and not unknown
         if rows is None:
             return [*self._standing, *self._lost()]
         symbols: Mapping[int, str] = {
@@ -71,16 +72,19 @@ class PositionLook:
         self._standing = [*(one for one in self._standing if one.what in left), *lasting]
         return self._standing
 
+    @property
+    def is_lost(self) -> bool:
+        """They are unread for too long, as an order book may be."""
+        return not self.is_read and self._reading.unread_seconds() >= self._lost_seconds
+
     def _lost(self) -> list[Difference]:
-        """That they are unread for too long. It degrades no account, whose order book is read: to leave everything
-        without knowing what is there may open what nobody wants."""
-        if self._reading.unread_seconds() < self._lost_seconds:
+        if not self.is_lost:
             return []
         return [
             Difference(
                 what="positions", ours="needed", brokers=f"unread for {self._lost_seconds:g} s",
                 action="look at the broker's terminal whether anything was closed by hand; no position is opened until "
-                "they are read",
+                "they are read, and what is held is left then",
             )
         ]  # fmt: skip
 

@@ -176,9 +176,12 @@ class Reconciler:
         ours = await self._own.beside(book)
         await self._last_look.tell(finished, ours, book)
         self._telling.settled(await self._closed_out.take_over(book, ours))
-        disputed = [*await self._degraded.look(), *self._still_disputed(book, ours)]
+        disputed = self._still_disputed(book, ours)
         marked, others = strangers(book, [*(order.tag for order in ours), *self._account.fence.tags()])
         disputed += self._recurrence.lasting(marked) + await self._positions.disputed(book, ours)
+        if self._positions.is_lost:
+            await self._degraded.lost()
+        disputed = [*await self._degraded.look(positions_read=self._positions.is_read), *disputed]
         notes = [note for note in others if note.what not in self._noted]
         self._noted |= {note.what for note in others}
         self._telling.settled(notes)

@@ -146,18 +146,22 @@ async def test_positions_that_nobody_answers_hold_up_no_order_and_are_read_as_so
         await life.told("RECONCILE_MISMATCH")
 
 
-async def test_positions_that_stay_unread_are_told_and_nothing_is_entered_and_nothing_left(around) -> None:
+async def test_positions_that_stay_unread_are_told_and_nothing_is_entered_until_they_are_read_and_left(around) -> None:
     broker, entry = FakeBroker(), approval(1)
     async with BrokerLife(around, broker, lost_seconds=1) as life:
         await life.started(spec())
         await opened(life, broker, entry)
         broker.book.positions_readable = False
-        [found] = (await life.told("RECONCILE_MISMATCH"))[0].differences
+        degraded, found = (await life.told("RECONCILE_MISMATCH"))[0].differences
+        assert (degraded.what, degraded.brokers) == ("degraded", "its positions are unread")
         assert (found.what, found.brokers) == ("positions", "unread for 1 s")
         await _refused(life, 2)
-        assert (await life.trade(pos_id=entry.pos_id)).exit_reason is None
+        assert (await life.trade(pos_id=entry.pos_id)).exit_reason is None, "nobody knows what is there"
         agreed = len(await around.told("RECONCILED"))
         broker.book.positions_readable = True
+        await life.trade(pos_id=entry.pos_id, exit_reason="broker_lost")
+        leaving = (await life.order("STOP", "OPEN", of=entry)).broker_order_id
+        broker.tell(broker.book.fill(leaving, PRICE, at_ns=TEN + 3 * SECOND))
 
         async def agrees() -> bool:
             return len(await around.told("RECONCILED")) > agreed
