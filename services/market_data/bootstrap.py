@@ -20,6 +20,7 @@ from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.pacing import ClockPace, EventTime, GridPace, OrdersGate
 from services.market_data.feeds.recorded.progress import Progress, ProgressMetrics
 from services.market_data.feeds.symbols import Description, instrument_of, require_known
+from services.market_data.feeds.vendors.reading import parse_reading
 from services.market_data.gaps.ledger import GapLedger
 from services.market_data.settings import DEFAULT_SYMBOLS, FeedKind, MarketDataSettings
 from tradebus.brokers.audit.log import LogOf
@@ -142,6 +143,9 @@ async def _feed(settings: MarketDataSettings, *, bus: Bus, feeds: FeedsBook, clo
             from_date=settings.from_date,
             to_date=settings.to_date,
             warmup_minutes=settings.warmup_minutes,
+            reading=parse_reading(
+                columns=settings.history_columns, timezone=settings.history_timezone, stamps=settings.history_stamps
+            ),
         )
         if history.warmup_dropped:
             _log.warning("unsound rows before the window are no warm-up", rows=history.warmup_dropped)

@@ -36,6 +36,10 @@ class MarketDataSettings(BrokerSettings):
 
     feed: FeedKind = Field(default=FeedKind.GENERATED, validation_alias="TRADEBUS_FEED")
     history: Path | None = Field(default=None, validation_alias="TRADEBUS_HISTORY")
+    # What the file's columns are (ts=When,close=Last), the zone of its times, what a bar's time is: as recognised.
+    history_columns: str = Field(default="", validation_alias="TRADEBUS_HISTORY_COLUMNS")
+    history_timezone: str = Field(default="", validation_alias="TRADEBUS_HISTORY_TIMEZONE")
+    history_stamps: str = Field(default="", validation_alias="TRADEBUS_HISTORY_STAMPS")
     # History: empty means all the file holds. Generated: empty means DEFAULT_SYMBOLS.
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validation_alias="TRADEBUS_SYMBOLS")
     from_date: date | None = Field(default=None, validation_alias="TRADEBUS_FROM")

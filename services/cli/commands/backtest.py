@@ -7,6 +7,7 @@ import typer
 
 from services.cli.commands.trade import (
     Days,
+    FileColumns,
     Files,
     From,
     Json,
@@ -14,14 +15,19 @@ from services.cli.commands.trade import (
     Names,
     Params,
     Seed,
+    Stamps,
     SymbolOption,
+    Timezone,
     To,
     Trades,
     Trails,
     Users,
 )
 
-History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks. Or --stored.")]
+History = Annotated[
+    Path | None,
+    typer.Option(help="One-minute candles or ticks as brokers and charts write them: CSV, JSON, Parquet. Or --stored."),
+]
 Stored = Annotated[
     str | None, typer.Option(help="Candles in the book, of this namespace (`main` is that of `tradebus up`).")
 ]
@@ -43,7 +49,7 @@ def backtest(
     limit: Limits = None, trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
-    json: Json = False,
+    columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days in one process, as fast as they go: the same strategies, risk, fills and charges as `trade`.
 
@@ -59,9 +65,12 @@ def backtest(
     tradebus backtest --stored main --symbol NIFTY,RELIANCE --from 2026-11-02 --strategy orb --json
 
     tradebus backtest --history DAY.csv --strategy orb --user asha --user ravi --limit ravi.daily_max_loss=5000
+
+    tradebus backtest --history export.csv --symbol NIFTY --columns ts=When,close=Last --timezone UTC --strategy orb
     """
     from services.cli import arguments
     from services.cli.runs.backtesting import BacktestRequest, run_backtest
+    from services.market_data.feeds.vendors.reading import parse_reading
     from tradebus.kernel.errors import InvalidInput
 
     _refuse_what_needs_services(paper=paper, speed=arguments.parse_speed(speed), keep=keep)
@@ -88,6 +97,7 @@ def backtest(
             seed=seed,
             trades=trades,
             json=json,
+            reading=parse_reading(columns=columns, timezone=timezone, stamps=stamps),
         )
     )
 

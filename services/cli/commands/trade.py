@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-History = Annotated[Path | None, typer.Option(help="CSV or Parquet file of one-minute candles or ticks.")]
+History = Annotated[
+    Path | None,
+    typer.Option(help="One-minute candles or ticks as brokers and charting programs write them: CSV, JSON, Parquet."),
+]
+FileColumns = Annotated[str, typer.Option(help="The file's own columns, as ts=When,close=Last, where not recognised.")]
+Timezone = Annotated[str, typer.Option(help="Of times in the file without an offset: IST (as without this), UTC, ….")]
+Stamps = Annotated[str, typer.Option(help="Which moment of a bar the file's times are: start (the default) or end.")]
 SymbolOption = Annotated[str | None, typer.Option(help="What to trade: BANKNIFTY, RELIANCE, … or several with commas.")]
 From = Annotated[str | None, typer.Option("--from", help="First day, as 2024-01-01.")]
 To = Annotated[str | None, typer.Option(help="Last day, included.")]
@@ -53,7 +59,7 @@ def trade(
     trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
-    json: Json = False,
+    columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
 
@@ -66,6 +72,8 @@ def trade(
     tradebus trade --history NIFTY.csv --symbol NIFTY --strategy orb,ema_20_50 --param orb.reward_multiple=2 --json
 
     tradebus trade --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --limit daily_max_loss=5000
+
+    tradebus trade --history from_mt5.csv --symbol NIFTY --timezone UTC --stamps end --strategy orb
     """
     from services.cli import arguments
     from tradebus.kernel.errors import InvalidInput
@@ -81,8 +89,7 @@ def trade(
     trades = arguments.parse_trades(trades)
     first, last = arguments.parse_day(from_, option="--from"), arguments.parse_day(to, option="--to")
     pace = arguments.parse_speed(speed)
-    items = arguments.strategy_items(strategy, strategy_file or [], param or [])
-    arguments.require_strategies(items)
+    arguments.require_strategies(items := arguments.strategy_items(strategy, strategy_file or [], param or []))
     users = arguments.session_data(
         user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
         schedule=schedule,
@@ -101,6 +108,9 @@ def trade(
         trades=trades,
         keep=keep,
         json=json,
+        columns=columns,
+        timezone=timezone,
+        stamps=stamps,
     )
     run_async(run_trade(request))
 

@@ -4,7 +4,7 @@ file or book ─► market ─► engine, day by day ─► report (that of `tra
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from services.cli.reports.present import print_report, run_title, write_trades
 from services.cli.reports.told import files_of, tell_errors
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
+from services.cli.runs.told_history import say_summary
 from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import StartCatalogue, read_start
 from services.gateway.strategy_check import strategy_errors
@@ -22,6 +23,7 @@ from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.validate import summary_of
 from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
 from services.market_data.feeds.symbols import describe, instrument_of
+from services.market_data.feeds.vendors.reading import FileReading
 from services.market_data.settings import TICKS_PER_MINUTE, WARMUP_MINUTES
 from services.strategy.settings import LaneSettings
 from tradebus.config.settings import load
@@ -47,6 +49,7 @@ class BacktestRequest:
     seed: int
     trades: Path | None
     json: bool
+    reading: FileReading = field(default_factory=FileReading)
 
 
 def run_backtest(request: BacktestRequest) -> None:
@@ -109,9 +112,9 @@ def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, lis
     assert request.history is not None
     history = load_history(
         request.history, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
-        warmup_minutes=WARMUP_MINUTES,
+        warmup_minutes=WARMUP_MINUTES, reading=request.reading,
     )  # fmt: skip
-    say(f"{request.history.name}: {summary_of(history)}")
+    say_summary(request.history.name, summary_of(history))
     instruments = [instrument_of(describe(name), number) for number, name in enumerate(history.columns.names)]
     return simulated(history, instruments, ticks_per_minute=TICKS_PER_MINUTE, seed=request.seed), instruments
 

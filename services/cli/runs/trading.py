@@ -6,12 +6,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from services.cli.output import print_json, say
+from services.cli.output import print_json
 from services.cli.reports.present import print_report, run_title, write_files, write_trades
 from services.cli.reports.told import files_of, raised_in, tell_errors
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
+from services.cli.runs.told_history import say_summary
 from services.cli.stack.assembly import Plan, Stack, open_stack
 from services.market_data.feeds.recorded.validate import HistorySummary, check_history
+from services.market_data.feeds.vendors.reading import FileReading, parse_reading
 from tradebus.kernel.ids import RandomIds
 
 
@@ -29,13 +31,23 @@ class TradeRequest:
     trades: Path | None
     keep: bool
     json: bool
+    columns: str = ""
+    timezone: str = ""
+    stamps: str = ""
+
+    @property
+    def reading(self) -> FileReading:
+        """How the file is to be read. Raises InvalidInput naming the option."""
+        return parse_reading(columns=self.columns, timezone=self.timezone, stamps=self.stamps)
 
 
 async def run_trade(request: TradeRequest) -> None:
     """Prints the report. Raises InvalidInput before anything is started where the file is not sound."""
-    summary = check_history(request.history, request.symbols or None, request.from_date, request.to_date)
+    summary = check_history(
+        request.history, request.symbols or None, request.from_date, request.to_date, reading=request.reading
+    )
     first, last = date.fromisoformat(summary.first[:10]), date.fromisoformat(summary.last[:10])
-    say(f"{request.history.name}: {summary}")
+    say_summary(request.history.name, summary)
     plan = Plan(
         name=(name := new_name("run")), command="trade", namespace=name, paced=True, feed=_feed(request, summary)
     )
@@ -66,6 +78,9 @@ def _feed(request: TradeRequest, summary: HistorySummary) -> dict[str, str]:
     return {
         "TRADEBUS_FEED": "history",
         "TRADEBUS_HISTORY": str(request.history.resolve()),
+        "TRADEBUS_HISTORY_COLUMNS": request.columns,
+        "TRADEBUS_HISTORY_TIMEZONE": request.timezone,
+        "TRADEBUS_HISTORY_STAMPS": request.stamps,
         "TRADEBUS_SYMBOLS": ",".join(summary.symbols),
         "TRADEBUS_FROM": request.from_date.isoformat() if request.from_date else "",
         "TRADEBUS_TO": request.to_date.isoformat() if request.to_date else "",

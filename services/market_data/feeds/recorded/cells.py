@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.market_data.feeds.recorded.columns import Floats, Ints
 from tradebus.kernel.errors import InvalidInput
@@ -21,8 +22,27 @@ def times(ts: pa.ChunkedArray, *, first_row: int, source: str) -> Ints:
     try:
         return instants_us(ts)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        require_one_zone(ts, first_row=first_row, source=source)
         index, cell = first_refused(ts, instants_us)
         raise InvalidInput(f"{source}: row {first_row + index + 1}: ts {cell!r} is not a time: {_EXAMPLE}") from None
+
+
+def require_one_zone(ts: pa.ChunkedArray, *, first_row: int, source: str) -> None:
+    """Raises InvalidInput naming the first text that carries an offset where the one before all others has none, or the
+    other way round: each is a time, so neither is the wrong one."""
+    if not (pa.types.is_string(ts.type) or pa.types.is_large_string(ts.type)):
+        return
+    is_time = pc.match_substring_regex(ts, r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d").to_numpy()
+    zoned = pc.match_substring_regex(ts, r":\d\d(\.\d+)?\s?(Z|[+-]\d\d:?(\d\d)?)$").to_numpy()
+    if not is_time.all():  # that one is named
+        return
+    if zoned.any() and not zoned.all():
+        row = int((zoned != zoned[0]).argmax())
+        has, where = ("has an", "has none") if zoned[row] else ("has no", "has one")
+        raise InvalidInput(
+            f"{source}: row {first_row + row + 1}: ts {ts[row].as_py()!r} {has} offset where row {first_row + 1}, "
+            f"{ts[0].as_py()!r}, {where}: write all times in one zone"
+        )
 
 
 def instants_us(ts: pa.ChunkedArray) -> Ints:

@@ -162,6 +162,13 @@ def steps_ns(columns: Columns) -> Ints:
     return result
 
 
+def in_time_order(columns: Columns) -> Columns:
+    """Rows that all stand newest first, turned round; any others as they are. Each keeps its row number."""
+    if len(columns) < 2 or columns.ts_ns[0] <= columns.ts_ns[-1] or (np.diff(columns.ts_ns) > 0).any():
+        return columns
+    return columns.pick(np.arange(len(columns))[::-1])
+
+
 def require_one_minute(columns: Columns, *, source: str) -> None:
     """Raises InvalidInput where a symbol's bars of a day are never one minute apart, as those of 5 minutes."""
     day = (columns.ts_ns + IST_OFFSET_NS) // (86_400 * NANOSECONDS_PER_SECOND)

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ def csv_header(path: Path) -> list[str]:
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
         return next(csv.reader(lines), [])
+
+
+def has_own_times(path: Path, names: list[str]) -> bool:
+    """Whether the first row's ts is empty or begins with the year, as 2024-01-31; true where there is no row."""
+    at = next((index for index, name in enumerate(names) if name.strip().lower() == "ts"), None)
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
+        rows = csv.reader(lines)
+        next(rows, [])
+        row = next(rows, [])
+    if at is None or at >= len(row):
+        return True
+    return not row[at].strip() or re.match(r"\d{4}-\d\d-\d\d", row[at].strip()) is not None
 
 
 def read_csv(path: Path, layout: Layout) -> pa.Table:

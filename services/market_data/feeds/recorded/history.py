@@ -15,6 +15,8 @@ from services.market_data.feeds.hours import day_numbers, sessions_of
 from services.market_data.feeds.recorded.columns import (
     MINUTE_NS,
     Columns,
+    Mask,
+    in_time_order,
     require_one_minute,
     require_sound,
     sound_suffix,
@@ -28,6 +30,8 @@ from services.market_data.feeds.recorded.history_file import (
     read,
 )
 from services.market_data.feeds.symbols import canonical, describe, require_terms
+from services.market_data.feeds.vendors.honesty import require_right_times
+from services.market_data.feeds.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
 
@@ -49,16 +53,22 @@ class LoadedHistory:
 
 
 def load_history(
-    path: Path, *, symbols: Sequence[str], from_date: date | None, to_date: date | None, warmup_minutes: int = 0
+    path: Path,
+    *,
+    symbols: Sequence[str],
+    from_date: date | None,
+    to_date: date | None,
+    warmup_minutes: int = 0,
+    reading: FileReading | None = None,
 ) -> LoadedHistory:
     """The window [from_date, to_date] of `symbols` (empty: all that the file holds).
 
     `warmup_minutes` bounds the bars per symbol before the window, or the minutes that hold ticks. Raises InvalidInput
-    in one line that names the file, and the row where there is one.
+    in one line that names the file, and the row where there is one. `reading` overrules what would be recognised.
     """
     if from_date and to_date and to_date < from_date:
         raise InvalidInput(f"history: --to {to_date} is before --from {from_date}")
-    file = open_file(path)
+    file = open_file(path, reading)
     wanted = tuple(dict.fromkeys(canonical(symbol) for symbol in symbols))
     start_ns = ist_to_ns(max(from_date or FIRST_DAY, FIRST_DAY), time(0))
     end_ns = ist_to_ns(min(to_date or LAST_DAY, LAST_DAY) + timedelta(days=1), time(0))
@@ -66,20 +76,23 @@ def load_history(
     if from_date and warmup_minutes:
         reach_ns = ist_to_ns(max(from_date - timedelta(days=_WARMUP_DAYS), FIRST_DAY), time(0))
     window = read(file, symbols=wanted, from_ns=reach_ns, to_ns=end_ns)
-    inside = window.columns.ts_ns >= start_ns
-    columns = window.columns.where(inside)
+    found = in_time_order(window.columns)
+    inside = found.ts_ns >= start_ns
+    columns = found.where(inside)
     _require_rows(window, columns, file, from_date=from_date, to_date=to_date)
     require_sound(columns, source=file.source)
     _require_terms(columns, file)
     if not columns.is_ticks:
         require_one_minute(columns, source=file.source)
-    trading = in_session(columns)
+    open_then = _is_in_session(columns)
+    require_right_times(columns, open_then, reading or FileReading(), source=file.source)
+    trading = columns.where(open_then)
     if not len(trading):
         raise InvalidInput(
             f"{file.source}: none of the {len(columns)} rows lies in a trading session: "
             "ts must be Indian time, a bar's start"
         )
-    before = window.columns.where(~inside)
+    before = found.where(~inside)
     sound = sound_suffix(before)
     warmup = _newest(_tradable(sound), warmup_minutes)
     return LoadedHistory(
@@ -89,6 +102,10 @@ def load_history(
 
 def in_session(columns: Columns) -> Columns:
     """The rows inside continuous trading of their symbol's market class."""
+    return columns.where(_is_in_session(columns))
+
+
+def _is_in_session(columns: Columns) -> Mask:
     keep = np.zeros(len(columns), bool)
     days = day_numbers(columns.ts_ns)
     for code, name in enumerate(columns.names):
@@ -96,7 +113,7 @@ def in_session(columns: Columns) -> Columns:
         sessions = sessions_of(np.unique(days[mine]).tolist(), describe(name))
         length_ns = 1 if columns.is_ticks else MINUTE_NS
         keep[mine] = sessions.contains(columns.ts_ns[mine], length_ns=length_ns)
-    return columns.where(keep)
+    return keep
 
 
 def _tradable(before: Columns) -> Columns:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +21,15 @@ import pyarrow.parquet as pq
 
 from services.market_data.feeds.recorded.cells import first_line, first_refused, instants_us, numbers_of, times
 from services.market_data.feeds.recorded.columns import Columns, Floats, Ints
-from services.market_data.feeds.recorded.csv_file import csv_header, read_csv
-from services.market_data.feeds.recorded.layout import Layout, layout_of
+from services.market_data.feeds.recorded.csv_file import csv_header, has_own_times, read_csv
+from services.market_data.feeds.recorded.layout import Layout, is_own, layout_of
 from services.market_data.feeds.symbols import canonical, require_known
+from services.market_data.feeds.vendors.reading import TEXT_ENDINGS, FileReading, bare_name
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.time import ist_to_ns
+
+if TYPE_CHECKING:
+    from services.market_data.feeds.vendors.recognise import Recognised
 
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
 _SOUND_US = ist_to_ns(FIRST_DAY, time(0)) // 1000, ist_to_ns(LAST_DAY + timedelta(days=1), time(0)) // 1000
@@ -37,11 +42,23 @@ class HistoryFile:
     path: Path
     layout: Layout
     is_parquet: bool
+    recognised: "Recognised | None" = None  # of a layout that is not the feed's own, whole in memory
 
     @property
     def source(self) -> str:
         """What error lines call the file."""
         return str(self.path)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """In lines for a person: what was taken for what, and how its times were read."""
+        if self.recognised is not None:
+            return self.recognised.said
+        stamp = "ticks" if "price" in self.layout.values else "bars of a minute stamped at their start"
+        return (
+            f"columns: {', '.join(self.layout.wanted)}",
+            f"times: India (IST) where they carry no offset; {stamp}; another way: --timezone, --stamps, --columns",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +73,35 @@ class ReadWindow:
     first_stray: int = 0
 
 
-def open_file(path: Path) -> HistoryFile:
-    """Looks at the file's columns only. Raises InvalidInput where it cannot be one of ours."""
+def open_file(path: Path, reading: FileReading | None = None) -> HistoryFile:
+    """Looks at the columns only of a file in the feed's own layout; another is recognised (`reading` overrules), which
+    reads it whole. Raises InvalidInput where it cannot be one of ours."""
     _require_file(path)
+    reading = reading or FileReading()
     name = path.name.lower()
     is_parquet = name.endswith((".parquet", ".pq"))
-    if not is_parquet and not name.endswith((".csv", ".csv.gz")):
-        raise InvalidInput(f"history: {path} is neither .parquet nor .csv (or .csv.gz)")
+    if not is_parquet and not bare_name(path).endswith(TEXT_ENDINGS) and not name.endswith(".zip"):
+        raise InvalidInput(
+            f"history: {path} is neither .parquet nor .csv, .txt, .tsv or .json (those may be .gz or .zip too)"
+        )
+    is_plain = is_parquet or name.endswith((".csv", ".csv.gz"))
     try:
-        names = pq.read_schema(path).names if is_parquet else csv_header(path)
+        names = pq.read_schema(path).names if is_parquet else csv_header(path) if is_plain else []
+        if (
+            is_plain
+            and not reading.is_said
+            and (not names or is_own(names))
+            and (is_parquet or has_own_times(path, names))
+        ):
+            return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
+        table = pq.read_table(path) if is_parquet else None
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"history: {path} cannot be read: {first_line(error)}") from None
-    return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
+    # Half a second of pandas, which files of the own layout do without.
+    from services.market_data.feeds.vendors.recognise import recognise
+
+    found = recognise(path, reading, table=table)
+    return HistoryFile(path, found.layout, False, found)
 
 
 def _require_file(path: Path) -> None:
@@ -121,7 +155,8 @@ class _Reader:
             inside = np.flatnonzero((chunk.ts_us >= self.from_us) & (chunk.ts_us < self.to_us))
             if len(inside):
                 table = self._rest(chunk)
-                rows.append(inside + chunk.first_row + 1)
+                found = self.file.recognised
+                rows.append(inside + chunk.first_row + 1 if found is None else found.rows[inside])
                 times.append(chunk.ts_us[inside])
                 contiguous = inside[-1] - inside[0] + 1 == len(inside)
                 tables.append(table.slice(inside[0], len(inside)) if contiguous else table.take(inside))
@@ -142,7 +177,7 @@ class _Reader:
 
     def _chunks(self) -> Iterator[_Chunk]:
         if self._parquet is None:
-            table = read_csv(self.file.path, self.layout)
+            table = self._whole()
             yield self._chunk(0, table.column(self.layout.ts), table)
             return
         first_row = 0
@@ -152,6 +187,10 @@ class _Reader:
                 ts = self._parquet.read_row_group(number, columns=[self.layout.ts]).column(0)
                 yield self._chunk(first_row, ts, None, number)
             first_row += length
+
+    def _whole(self) -> pa.Table:
+        found = self.file.recognised
+        return read_csv(self.file.path, self.layout) if found is None else found.table
 
     def _chunk(self, first_row: int, ts: pa.ChunkedArray, table: pa.Table | None, group: int = 0) -> _Chunk:
         ts_us = times(ts, first_row=first_row, source=self.file.source)
@@ -219,11 +258,7 @@ class _Reader:
     def _all_names(self) -> list[str]:
         """Every symbol of the whole file, read only when one was not found in the window."""
         if not self.file_names and self.layout.symbol is not None:
-            table = (
-                self._parquet.read(columns=[self.layout.symbol])
-                if self._parquet
-                else read_csv(self.file.path, self.layout)
-            )
+            table = self._parquet.read(columns=[self.layout.symbol]) if self._parquet else self._whole()
             names = pc.unique(table.column(self.layout.symbol).cast(pa.string())).to_pylist()
             self.file_names = {canonical(name) for name in names if name}
         return sorted(self.file_names)

@@ -27,6 +27,12 @@ class Layout:
         return [self.ts, *([self.symbol] if self.symbol else []), *self.values.values()]
 
 
+def is_own(names: Sequence[str]) -> bool:
+    """Whether these columns hold the feed's own time and prices, however often."""
+    own = {name.strip().lower() for name in names}
+    return "ts" in own and (own >= set(PRICE_COLUMNS) or ("price" in own and not own & set(PRICE_COLUMNS)))
+
+
 def layout_of(names: Sequence[str], *, source: str) -> Layout:
     """The layout of a file with these columns. Raises InvalidInput naming a missing or doubled column."""
     own: dict[str, str] = {}

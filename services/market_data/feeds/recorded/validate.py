@@ -12,6 +12,8 @@ from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, minu
 from services.market_data.feeds.recorded.history import LoadedHistory, load_history
 from services.market_data.feeds.recorded.history_file import FIRST_DAY, LAST_DAY
 from services.market_data.feeds.symbols import describe
+from services.market_data.feeds.vendors.honesty import doubts_of
+from services.market_data.feeds.vendors.reading import FileReading
 from tradebus.kernel.time import ist_datetime
 
 
@@ -31,6 +33,7 @@ class HistorySummary:
     first: str  # Indian time of the first and last row kept, ISO 8601
     last: str
     symbols: tuple[str, ...]
+    said: tuple[str, ...] = ()  # lines: what was taken for what, then what to doubt
 
     def __str__(self) -> str:
         """`375 bars on 1 day, 2024-01-02 to 2024-01-02; 5 rows outside trading sessions left out`."""
@@ -57,14 +60,19 @@ class HistorySummary:
 
 
 def check_history(
-    path: str | Path, symbol: str | Sequence[str] | None, from_date: date | None, to_date: date | None
+    path: str | Path,
+    symbol: str | Sequence[str] | None,
+    from_date: date | None,
+    to_date: date | None,
+    *,
+    reading: FileReading | None = None,
 ) -> HistorySummary:
     """Reads and checks the window [from_date, to_date] of one symbol, of several, or (None) of all in the file.
 
     Raises InvalidInput in one line naming the file, the row where there is one, and what to do.
     """
     symbols = (symbol,) if isinstance(symbol, str) else tuple(symbol or ())
-    return summary_of(load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date))
+    return summary_of(load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date, reading=reading))
 
 
 def summary_of(history: LoadedHistory) -> HistorySummary:
@@ -82,6 +90,7 @@ def summary_of(history: LoadedHistory) -> HistorySummary:
         first=ist_datetime(int(ts_ns.min())).isoformat(),
         last=ist_datetime(int(ts_ns.max())).isoformat(),
         symbols=history.columns.names,
+        said=(*history.file.said, *doubts_of(history.columns)),
     )
 
 

@@ -1,0 +1,118 @@
+"""A vendor's file as the table the feed reads, and in words what was taken for what.
+
+    file ─► text cells ─► roles by name (headers) ─► times as UTC (moments) ─► bar's end to its start ─► Recognised
+
+What a row's values must obey is not decided here: `recorded.columns` does, for every file alike.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from services.market_data.feeds.recorded.columns import Ints
+from services.market_data.feeds.recorded.layout import Layout
+from services.market_data.feeds.vendors.headers import BARS, roles_of
+from services.market_data.feeds.vendors.moments import IST, Moments, moments_of
+from services.market_data.feeds.vendors.objects import cells_of_json
+from services.market_data.feeds.vendors.reading import FileReading
+from services.market_data.feeds.vendors.texts import cells_of, read_text
+from tradebus.kernel.errors import InvalidInput
+
+_MINUTE_US = 60_000_000
+_EXCHANGE = re.compile(r"^(NSE|BSE|NFO|BFO|INDICES):", re.IGNORECASE)
+_SUFFIX = re.compile(r"(\.(NS|BO|NSE|NFO|NSE_IDX)|-EQ)$", re.IGNORECASE)
+_GROUPED = r"(?<=\d),(?=\d{2,3}(\D|$))"
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """`table` has the columns of `layout`, times as UTC and numbers as text; `rows` is each row's number in the file;
+    `said` the lines for a person."""
+
+    table: pa.Table
+    layout: Layout
+    rows: Ints
+    said: tuple[str, ...]
+
+
+def recognise(path: Path, reading: FileReading, *, table: pa.Table | None = None) -> Recognised:
+    """Of a text file, or of a Parquet file's `table`. Raises InvalidInput in one line that says what would help."""
+    source = str(path)
+    if table is not None:
+        frame = _cells_of_table(table)
+    else:
+        name, text = read_text(path)
+        frame = cells_of_json(text, source=source) if name.endswith(".json") else cells_of(text, source=source)
+    names = [str(name) for name in frame.columns]
+    roles = roles_of(names, reading.columns, source=source)
+    if not len(frame):
+        raise InvalidInput(f"{source}: the file holds no row: give one with data")
+    moments = moments_of(_times(frame, roles), timezone=reading.timezone or IST, source=source)
+    is_ticks = "price" in roles
+    if not moments.has_time:
+        raise InvalidInput(
+            f"{source}: its times are days without a time of day, as in a bhavcopy: give one-minute bars or ticks"
+        )
+    starts_us = moments.ts_us - (_MINUTE_US if reading.stamps == "end" and not is_ticks else 0)
+    values = [*(("price",) if is_ticks else BARS), *(role for role in ("volume", "open_interest") if role in roles)]
+    columns = {"ts": pa.array(starts_us).cast(pa.timestamp("us", "UTC"))}
+    columns |= {role: _numbers(frame[roles[role]]) for role in values}
+    if "symbol" in roles:
+        columns["symbol"] = pa.array(frame[roles["symbol"]].map(_plain_symbol), pa.string())
+    layout = Layout("ts", "symbol" if "symbol" in roles else None, {role: role for role in values})
+    rows = frame.index.to_numpy(np.int64)
+    said = _said(names, roles, moments, reading, is_ticks=is_ticks)
+    return Recognised(pa.table(columns), layout, rows, said)
+
+
+def _cells_of_table(table: pa.Table) -> pd.DataFrame:
+    """A Parquet table as text; an index that pandas kept beside the columns is one of them here."""
+    columns: dict[str, pd.Series] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        pair = re.fullmatch(r"\('([^']*)', '([^']*)'\)", name)
+        text = column.cast(pa.string()).to_pandas().fillna("").astype(str)
+        columns[pair[1] if pair else name] = text
+        if pair and pair[2]:
+            columns.setdefault("symbol", pd.Series(pair[2], index=text.index))
+    frame = pd.DataFrame(columns)
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    return frame
+
+
+def _times(frame: pd.DataFrame, roles: Mapping[str, str]) -> "pd.Series[str]":
+    if "ts" in roles:
+        return frame[roles["ts"]]
+    day = frame[roles["date"]].str.strip()
+    return day + " " + frame[roles["time"]].str.strip() if "time" in roles else day
+
+
+def _numbers(cells: "pd.Series[str]") -> pa.Array:
+    """Text without the commas between thousands (1,00,000 too), null where empty."""
+    bare = cells.str.strip().str.replace(_GROUPED, "", regex=True)
+    return pa.array(bare.where(bare.ne("") & ~bare.str.lower().isin(["nan", "null", "-"]), None), pa.string())
+
+
+def _plain_symbol(name: str) -> str:
+    """`NSE:RELIANCE-EQ` and `RELIANCE.NS` as RELIANCE."""
+    return _SUFFIX.sub("", _EXCHANGE.sub("", name.strip()))
+
+
+def _said(
+    names: list[str], roles: Mapping[str, str], moments: Moments, reading: FileReading, *, is_ticks: bool
+) -> tuple[str, ...]:
+    taken = ", ".join(f"{role} = {own or 'the first'}" if role != own else role for role, own in roles.items())
+    zone = "the offset they carry" if moments.is_zoned and not moments.written.startswith("epoch") else (
+        "UTC instants" if moments.is_zoned else f"times of {reading.timezone or 'India (IST)'}"
+    )  # fmt: skip
+    stamp = "ticks" if is_ticks else f"bars of a minute stamped at their {reading.stamps or 'start'}"
+    unused = [name or "(no name)" for name in names if name not in roles.values()]
+    return (
+        f"columns: {taken}",
+        f"times: {moments.written}, {zone}; {stamp}; another way: --timezone, --stamps, --columns",
+        f"not used: {', '.join(unused) if unused else 'nothing'}",
+    )

@@ -1,0 +1,108 @@
+"""A vendor's text file as a table of text cells, with the row each stands in.
+
+; , tab or | between cells · with a header, without one, or yfinance's of three lines · plain, .gz or .zip
+"""
+
+import gzip
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+
+from services.market_data.feeds.recorded.cells import first_line
+from services.market_data.feeds.vendors.reading import bare_name
+from tradebus.kernel.errors import InvalidInput
+
+_DELIMITERS = ";\t|,"
+_LARGEST_BYTES = 4 << 30  # of what a .gz or .zip unfolds to
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_NUMBER = re.compile(r"[-+]?[\d.,]+([eE][-+]?\d+)?")
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """The text of a file and its name without compression. Raises InvalidInput where it is not to be had."""
+    try:
+        name, content = _content(path)
+        return name, content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"history: {path} cannot be read: {first_line(error)}") from None
+
+
+def _content(path: Path) -> tuple[str, bytes]:
+    if path.name.lower().endswith(".gz"):
+        with gzip.open(path) as packed:
+            return bare_name(path), _bounded(packed.read(_LARGEST_BYTES + 1), path)
+    if not path.name.lower().endswith(".zip"):
+        return bare_name(path), path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
+        if len(members) != 1:
+            raise InvalidInput(f"history: {path} holds {len(members)} files: unpack it and name one")
+        with archive.open(members[0]) as packed:
+            return members[0].filename.lower(), _bounded(packed.read(_LARGEST_BYTES + 1), path)
+
+
+def _bounded(content: bytes, path: Path) -> bytes:
+    if len(content) > _LARGEST_BYTES:
+        raise InvalidInput(f"history: {path} unfolds to more than {_LARGEST_BYTES >> 30} GiB: cut it into days")
+    return content
+
+
+def cells_of(text: str, *, source: str) -> pd.DataFrame:
+    """Text cells by the file's own column names; the index is each row's number. A column `symbol` is added from
+    yfinance's second header line. Raises InvalidInput for ragged rows and for several symbols side by side."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=first.count)
+    if delimiter == ";" and "." not in text and re.search(r"\d,\d", text):
+        raise InvalidInput(f"{source}: its numbers have a decimal comma: write 101.35, not 101,35")
+    names = None if _is_headless(first.split(delimiter)) else "infer"
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text), sep=delimiter, header=None if names is None else 0, dtype=str, keep_default_na=False,
+            index_col=False, skipinitialspace=True, on_bad_lines="error",
+        )  # fmt: skip
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise InvalidInput(f"{source}: cannot be read as a table: {first_line(error)}") from None
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    if names is None:
+        frame.columns = pd.Index(_names_of(frame, source=source))
+        return frame
+    frame.columns = pd.Index([re.sub(r"^Unnamed: \d+$", "", str(name)) for name in frame.columns])
+    return _one_header(frame, source=source)
+
+
+def _is_headless(cells: list[str]) -> bool:
+    """Whether the first line is a row already: it has numbers where a header has names."""
+    return sum(bool(_NUMBER.fullmatch(cell.strip().strip('"'))) for cell in cells) >= 4
+
+
+def _names_of(frame: pd.DataFrame, *, source: str) -> list[str]:
+    """[symbol,] date [, time], open, high, low, close [, volume] [, open interest]: as every such file has them."""
+    first = [str(cell).strip() for cell in frame.iloc[0]]
+    names = ["symbol"] if re.match(r"[A-Za-z]", first[0]) else []
+    rest = first[len(names) :]
+    names += ["date", "time"] if len(rest) > 1 and _CLOCK.fullmatch(rest[1]) else ["ts"]
+    names += ["open", "high", "low", "close", "volume", "open_interest"][: len(first) - len(names)]
+    if len(names) != len(first) or "close" not in names:
+        raise InvalidInput(
+            f"{source}: it has no header, and its {len(first)} columns are not [symbol,] date[, time], open, high, "
+            "low, close[, volume][, oi]: add a first line with their names"
+        )
+    return names
+
+
+def _one_header(frame: pd.DataFrame, *, source: str) -> pd.DataFrame:
+    """yfinance writes `Price, Close, …`, then `Ticker, RELIANCE.NS, …`, then `Datetime, , …`."""
+    if len(frame) < 2 or str(frame.iloc[0, 0]).strip().lower() != "ticker":
+        return frame
+    tickers = sorted({str(cell) for cell in frame.iloc[0, 1:]})
+    if len(tickers) != 1:
+        raise InvalidInput(
+            f"{source}: it has {len(tickers)} symbols side by side ({', '.join(tickers[:5])}): write one file for each"
+        )
+    names = list(frame.columns)
+    names[0] = "ts"
+    skip = 2 if not any(str(cell).strip() for cell in frame.iloc[1, 1:]) else 1
+    return frame.iloc[skip:].set_axis(names, axis="columns").assign(symbol=tickers[0])
