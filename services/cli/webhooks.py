@@ -18,31 +18,38 @@ def stored_sources() -> WebhookSources:
     return WebhookSources(state_dir(), key=credentials_key())
 
 
-def add_source(name: str, *, user: str, secret_file: Path, per_minute: int, json: bool) -> None:
+def add_source(name: str, *, user: str, secret_file: Path, per_minute: int, plain: bool, json: bool) -> None:
     """Raises InvalidInput for a bad name, user or secret, and a file that can be neither read nor made."""
     problem = user_id_problem(user)
     if problem is not None:
         raise InvalidInput(f"--user: {problem}")
     path = secret_file.expanduser()
     secret, made = _secret(path)
-    stored_sources().put(WebhookSource(name, user, per_minute, secret))
+    stored_sources().put(WebhookSource(name, user, per_minute, secret, signs=not plain))
     if json:
-        print_json({"command": "webhook add", "name": name, "user_id": user, "per_minute": per_minute, "made": made})
+        print_json(
+            {"command": "webhook add", "name": name, "user_id": user, "per_minute": per_minute, "signs": not plain,
+             "made": made}
+        )  # fmt: skip
         return
     where = f"its secret was made in {path}: give it to the program, then remove the file" if made else "stored"
-    print(f"webhook {name} may signal to user {user}, {per_minute} times a minute; {where}")
+    way = ", without signing" if plain else ""
+    print(f"webhook {name} may signal to user {user}, {per_minute} times a minute{way}; {where}")
 
 
 def list_sources(*, json: bool) -> None:
     """Each with its user and its pace. Raises InvalidInput for one that cannot be opened."""
     kept = stored_sources()
     found = [one for name in kept.names() if (one := kept.find(name)) is not None]
-    rows = [{"name": one.name, "user_id": one.user_id, "per_minute": one.per_minute} for one in found]
+    rows = [
+        {"name": one.name, "user_id": one.user_id, "per_minute": one.per_minute, "signs": one.signs} for one in found
+    ]
     if json:
         print_json({"command": "webhook list", "webhooks": rows})
         return
     for row in rows:
-        print(f"{row['name']}: to user {row['user_id']}, {row['per_minute']} a minute")
+        way = "" if row["signs"] else ", without signing"
+        print(f"{row['name']}: to user {row['user_id']}, {row['per_minute']} a minute{way}")
     if not rows:
         print("no program may signal: `tradebus webhook add` lets one")
 

@@ -3,8 +3,9 @@
     head ─► secret ─► signature ─► time ─► pace ─► body ─► SIGNAL ─► the same handler as every command
 
 Who shows no signature that fits learns nothing: not whether there is such a source, not what of it was wrong. Once it
-fits, every answer names the field. A signal that comes again, in the window or after, is the one that it was: its key
-is in its id, and its id in Postgres.
+fits, every answer names the field. A program that cannot sign shows its secret in the body instead, at .../plain
+(`plain`); one that signs is not heard there. A signal that comes again, in the window or after, is the one that it was:
+its key is in its id, and its id in Postgres.
 """
 
 import asyncio
@@ -18,13 +19,16 @@ from services.gateway.domain.body import CommandAction, ExternalCommand, Refused
 from services.gateway.domain.problems import Problems
 from services.gateway.handlers import CommandHandler, CommandReply, CommandVerdict
 from services.gateway.hooks.pace import MinutePace
+from services.gateway.hooks.plain import SECRET, TIME, PlainSignal, read_plain
 from services.gateway.hooks.signing import TIMESTAMP, WINDOW_SECONDS, BadHead, read_head
 from services.gateway.hooks.sources import WebhookSource, WebhookSources
+from tradebus.contracts.sessions import FieldError
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.timers import Timers
 
 BYTES_MAX = 16 * 1024
 NOT_SIGNED = "the signature is not that of this source's secret, the timestamp, the key and the body"
+NOT_SHOWN = f"the body is no JSON object with this source's secret in its field {SECRET!r}"
 _NOBODY = b"there is no such source"
 _AT = "data."
 _log = structlog.get_logger()
@@ -49,25 +53,37 @@ class WebhookDoor:
             return _refused(401, f"{signed.header} {signed.problem}")
         source = await asyncio.to_thread(self._find, name)
         secret = _NOBODY if source is None else source.secret.get_secret_value().encode()
-        if not signed.fits(secret, body) or source is None:
+        if not signed.fits(secret, body) or source is None or not source.signs:
             _log.warning("webhook refused: not signed by its secret", source=name[:32])
             return _refused(401, NOT_SIGNED)
-        age_seconds = signed.age_seconds(self._timers.now_ns())
-        if abs(age_seconds) > WINDOW_SECONDS:
-            way = "behind" if age_seconds > 0 else "ahead of"
-            return _refused(
-                401, f"{TIMESTAMP} is {abs(age_seconds)} s {way} the clock here, at most {WINDOW_SECONDS} are taken: "
-                "set your clock, and sign anew what you send anew",
-            )  # fmt: skip
+        stale = _stale(TIMESTAMP, signed.age_seconds(self._timers.now_ns()), "set your clock, and sign anew")
+        return stale or self._too_many(source) or await self._carried_out(_command(source, signed.key, body))
+
+    async def take_plain(self, name: str, body: bytes) -> HookAnswer:
+        """As `take`, from a program that does not sign."""
+        shown = read_plain(body)
+        source = await asyncio.to_thread(self._find, name)
+        secret = _NOBODY if source is None or source.signs else source.secret.get_secret_value().encode()
+        if shown is None or not shown.shows(secret) or source is None or source.signs:
+            _log.warning("webhook refused: its secret is not shown", source=name[:32])
+            return _refused(401, NOT_SHOWN)
+        if shown.sent_s is not None:
+            stale = _stale(TIME, shown.age_seconds(self._timers.now_ns()), "what was sent once is no signal later")
+            if stale is not None:
+                return stale
+        return self._too_many(source) or await self._carried_out(_plain_command(source, shown))
+
+    def _too_many(self, source: WebhookSource) -> HookAnswer | None:
         wait_seconds = self._pace.wait_seconds(
-            name, per_minute=source.per_minute, now_ns=self._timers.monotonic_ns()
+            source.name, per_minute=source.per_minute, now_ns=self._timers.monotonic_ns()
         )  # fmt: skip
-        if wait_seconds:
-            return HookAnswer(
-                429, {"detail": f"{source.per_minute} a minute are taken from {name}: come again in {wait_seconds} s"},
-                {"Retry-After": str(wait_seconds)},
-            )  # fmt: skip
-        return _answer(await self._handler.carry_out(_command(source, signed.key, body)))
+        if not wait_seconds:
+            return None
+        said = f"{source.per_minute} a minute are taken from {source.name}: come again in {wait_seconds} s"
+        return HookAnswer(429, {"detail": said}, {"Retry-After": str(wait_seconds)})
+
+    async def _carried_out(self, command: ExternalCommand | RefusedCommand) -> HookAnswer:
+        return _answer(await self._handler.carry_out(command))
 
     def _find(self, name: str) -> WebhookSource | None:
         try:
@@ -80,11 +96,30 @@ class WebhookDoor:
 def _command(source: WebhookSource, key: str, body: bytes) -> ExternalCommand | RefusedCommand:
     problems = Problems()
     fields = read_object(body, problems)
+    return _signal(source, key, fields, problems.errors)
+
+
+def _plain_command(source: WebhookSource, shown: PlainSignal) -> ExternalCommand | RefusedCommand:
+    return _signal(source, shown.key, shown.fields, shown.errors)
+
+
+def _signal(
+    source: WebhookSource, key: str, fields: dict[str, Any] | None, errors: tuple[FieldError, ...]
+) -> ExternalCommand | RefusedCommand:
     if fields is not None and "source" in fields:
-        problems.add("source", "is said by the address, not by the body")
-    if fields is None or problems:
-        return RefusedCommand(problems.errors, CommandAction.SIGNAL, source.user_id, key)
+        errors = (*errors, FieldError(field="source", problem="is said by the address, not by the body"))
+    if fields is None or errors:
+        return RefusedCommand(errors, CommandAction.SIGNAL, source.user_id, key)
     return ExternalCommand(CommandAction.SIGNAL, source.user_id, {**fields, "source": source.name}, key)
+
+
+def _stale(what: str, age_seconds: int, remedy: str) -> HookAnswer | None:
+    if abs(age_seconds) <= WINDOW_SECONDS:
+        return None
+    way = "behind" if age_seconds > 0 else "ahead of"
+    return _refused(
+        401, f"{what} is {abs(age_seconds)} s {way} the clock here, at most {WINDOW_SECONDS} are taken: {remedy}"
+    )  # fmt: skip
 
 
 def _answer(reply: CommandReply) -> HookAnswer:

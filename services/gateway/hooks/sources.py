@@ -19,12 +19,14 @@ PER_MINUTE_MAX = 600
 
 @dataclass(frozen=True, slots=True)
 class WebhookSource:
-    """A program, the user whose session it signals to, and how often it may in a minute."""
+    """A program, the user whose session it signals to, and how often it may in a minute. One that `signs` is heard by
+    its signature alone, another by the secret in what it sends."""
 
     name: str
     user_id: str
     per_minute: int
     secret: SecretStr
+    signs: bool = True
 
 
 class WebhookSources:
@@ -43,7 +45,10 @@ class WebhookSources:
         if len(secret) < SECRET_LETTERS_MIN:
             raise InvalidInput(f"webhook {source.name}: its secret must have at least {SECRET_LETTERS_MIN} characters")
         self._sealed.put(
-            source.name, {"user_id": source.user_id, "per_minute": source.per_minute, "secret": secret}
+            source.name,
+            {
+                "user_id": source.user_id, "per_minute": source.per_minute, "secret": secret, "signs": source.signs,
+            },
         )  # fmt: skip
 
     def find(self, name: str) -> WebhookSource | None:
@@ -53,7 +58,8 @@ class WebhookSources:
         content = self._sealed.get(name)
         try:
             return WebhookSource(
-                name, str(content["user_id"]), int(content["per_minute"]), SecretStr(content["secret"])
+                name, str(content["user_id"]), int(content["per_minute"]), SecretStr(content["secret"]),
+                content.get("signs", True) is not False,
             )  # fmt: skip
         except (KeyError, TypeError, ValueError):
             raise self._sealed.unopened(name) from None

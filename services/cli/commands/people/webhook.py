@@ -26,18 +26,22 @@ def add(
         Path, typer.Option(help="File with its secret, 32 characters or more; made where there is none, for you alone.")
     ],
     per_minute: Annotated[int, typer.Option(min=1, max=600, help="Signals a minute; more are told to wait.")] = 12,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="It cannot sign (TradingView): it shows its secret in what it sends.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Let a program send signals, or give it another secret. A running gateway takes it at the next signal.
 
     The secret is kept encrypted and is shown nowhere: give the program the file, then remove it. What the program
-    sends is a POST to /hooks/v1/NAME of the gateway, signed: docs/operations.md, "Signals of other programs".
+    sends is a POST to /hooks/v1/NAME of the gateway, signed, or with --plain to /hooks/v1/NAME/plain with its secret
+    inside: docs/operations.md, "Signals of other programs".
 
     Example: tradebus webhook add chart --user 123 --secret-file ~/chart.secret
     """
     from services.cli.webhooks import add_source
 
-    add_source(name, user=user, secret_file=secret_file, per_minute=per_minute, json=json)
+    add_source(name, user=user, secret_file=secret_file, per_minute=per_minute, plain=plain, json=json)
 
 
 @commands.command("list")
