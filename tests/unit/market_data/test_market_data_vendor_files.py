@@ -123,6 +123,10 @@ LAYOUTS: dict[str, tuple[str, str]] = {
         "a.csv",
         lines(f"Date,{_OHLCV}", lambda row: (row[0], *(indian(price) for price in row[1:5]), row[5])),
     ),
+    "thousands in the own layout": (
+        "a.csv",
+        lines(f"ts,{_OHLCV}", lambda row: (row[0], *(indian(price) for price in row[1:5]), row[5])),
+    ),
     "what nobody needs beside it": (
         "a.csv", lines(f"broker,Date,{_OHLCV},VWAP,Trades", lambda row: ("x", row[0], *row[1:], "-", "")),
     ),
@@ -167,6 +171,13 @@ def test_parquet_of_pandas_is_read_by_its_index(tmp_path: Path, zone: str | None
     names = _TITLE.split(",")
     columns = pd.MultiIndex.from_product([names, ["NIFTY"]]) if is_multi else pd.Index(names)
     pd.DataFrame([row[1:] for row in ROWS], index=index, columns=columns).to_parquet(tmp_path / "a.parquet")
+    require_same(load(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize("unit_ns", [1, 10**6, 10**9])
+def test_parquet_of_the_own_columns_may_have_epochs(tmp_path: Path, unit_ns: int) -> None:
+    names = ("ts", *_OHLCV.split(","))
+    pd.DataFrame([epoch(unit_ns)(row) for row in ROWS], columns=names).to_parquet(tmp_path / "a.parquet")
     require_same(load(tmp_path / "a.parquet"))
 
 

@@ -62,6 +62,10 @@ def instants_us(ts: pa.ChunkedArray) -> Ints:
 def numbers_of(cells: pa.ChunkedArray) -> Floats:
     if pa.types.is_boolean(cells.type) or pa.types.is_temporal(cells.type):
         raise pa.ArrowInvalid("not a number")
+    if pa.types.is_string(cells.type):
+        # 21,500.25 and 21,50,000.25; any other comma is no number.
+        grouped = pc.match_substring_regex(cells, r"^-?\d{1,3}(,\d{2,3})*,\d{3}(\.\d+)?$")
+        cells = pc.if_else(grouped, pc.replace_substring(cells, ",", ""), cells)
     return np.asarray(cells.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
 

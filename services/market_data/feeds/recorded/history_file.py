@@ -91,7 +91,7 @@ def open_file(path: Path, reading: FileReading | None = None) -> HistoryFile:
             is_plain
             and not reading.is_said
             and (not names or is_own(names))
-            and (is_parquet or has_own_times(path, names))
+            and (_has_no_epochs(path) if is_parquet else has_own_times(path, names))
         ):
             return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
         table = pq.read_table(path) if is_parquet else None
@@ -102,6 +102,13 @@ def open_file(path: Path, reading: FileReading | None = None) -> HistoryFile:
 
     found = recognise(path, reading, table=table)
     return HistoryFile(path, found.layout, False, found)
+
+
+def _has_no_epochs(path: Path) -> bool:
+    """Whether no column of a Parquet file that is called ts counts since 1970."""
+    return not any(
+        field.name.strip().lower() == "ts" and pa.types.is_integer(field.type) for field in pq.read_schema(path)
+    )
 
 
 def _require_file(path: Path) -> None:
