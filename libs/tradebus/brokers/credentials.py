@@ -17,13 +17,16 @@ FOLDER = "credentials"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """One login. `client_id` is the broker's public name for it: an API key (Kite, Upstox), a client id (Dhan)."""
+    """One login. `client_id` is the broker's public name for it: an API key (Kite, Upstox), a client id (Dhan);
+    `pin` and `totp_seed` log in without a browser, where the broker has that."""
 
     broker: str
     client_id: str = ""
     api_secret: str = field(default="", repr=False)
     access_token: str = field(default="", repr=False)
     account: str = ""  # whose, as the broker calls them, where that is known
+    pin: str = field(default="", repr=False)
+    totp_seed: str = field(default="", repr=False)
 
     def renewed(self, access_token: str) -> "Credential":
         return replace(self, access_token=access_token)

@@ -14,6 +14,7 @@ from services.cli.arguments import parse_broker
 from services.cli.brokers.access import audited, broker_url, credentials
 from services.cli.brokers.callback import LoginCallback
 from services.cli.brokers.sandbox_admin import SandboxAdmin
+from services.cli.brokers.scripted import check_scripted, numbers, renewed, with_numbers
 from services.cli.output import Verbosity, print_json, say
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.audit.log import ExchangeLog
@@ -40,6 +41,9 @@ class LoginRequest:
     account: str
     callback_port: int | None = None
     callback_seconds: float = 300.0
+    totp_file: Path | None = None
+    totp: bool = False
+    renew: bool = False
 
 
 class NotLoggedIn(TradebusError):
@@ -49,6 +53,7 @@ class NotLoggedIn(TradebusError):
 async def run_login(request: LoginRequest, *, json: bool) -> None:
     """Stores the login and says what the broker thinks of it. Raises InvalidInput, BrokerError, NotLoggedIn."""
     parse_broker(request.broker, option="--broker")
+    _check_scripted(request)
     configure_logs("tradebus", level="debug" if Verbosity.log_level == "debug" else "warning")
     kept, name = credentials(), request.name or request.broker
     before = kept.get(name) if name in kept else Credential(request.broker)
@@ -77,10 +82,25 @@ async def _application(request: LoginRequest, before: Credential) -> Credential:
     """The login's lasting half, with what was given now."""
     found = before
     if request.client_id is not None:
+        if request.client_id != found.client_id:
+            found = replace(found, pin="", totp_seed="")  # another person's
         found = replace(found, client_id=request.client_id)
     if request.secret_file is not None:
         found = replace(found, api_secret=_content(request.secret_file, option="--secret-file"))
+    if request.totp_file is not None:
+        found = with_numbers(found, _content(request.totp_file, option="--totp-file"))
     return found
+
+
+def _check_scripted(request: LoginRequest) -> None:
+    """Raises InvalidInput for a way the broker does not have, and for two ways at once."""
+    totp, renew = request.totp or request.totp_file is not None, request.renew
+    others = (request.answer_file, request.token_file, request.sandbox, request.callback_port)
+    for option, given in (("--totp", totp), ("--renew", renew)):
+        if given:
+            check_scripted(request.broker, option=option)
+            if (totp and renew) or any(one is not None for one in others):
+                raise InvalidInput(f"{option}: is a login of its own; leave the other ways away")
 
 
 async def _credential(request: LoginRequest, application: Credential, log: ExchangeLog) -> Credential:
@@ -96,11 +116,17 @@ async def _credential(request: LoginRequest, application: Credential, log: Excha
     if request.token_file is not None:
         return application.renewed(_content(request.token_file, option="--token-file"))
     broker = open_broker(
-        request.broker, replace(application, access_token=""), url=broker_url(request.broker, request.url),
+        request.broker, application if request.renew else replace(application, access_token=""),
+        url=broker_url(request.broker, request.url),
         timers=wall_timers(), log=log,
     )  # fmt: skip
+    name = request.name or request.broker
     try:
-        return application.renewed(await broker.session.complete_login(await _answer(request, broker)))
+        if request.renew:
+            return await renewed(broker, application, name=name)
+        scripted = request.totp or request.totp_file is not None
+        answer = numbers(application, name=name) if scripted else await _answer(request, broker)
+        return application.renewed(await broker.session.complete_login(answer))
     finally:
         broker.close()
 

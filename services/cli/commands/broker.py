@@ -83,6 +83,11 @@ def login(
         ),
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with a token made elsewhere; - is stdin.")] = None,
+    totp_file: Annotated[
+        Path | None, typer.Option(help="Dhan: file with your PIN and, below it, the authenticator's seed. Kept.")
+    ] = None,
+    totp: Annotated[bool, typer.Option("--totp", help="Dhan: log in by the PIN and seed that are kept.")] = False,
+    renew: Annotated[bool, typer.Option("--renew", help="Dhan: another day for a token that still lives.")] = False,
     sandbox: Annotated[str | None, typer.Option(help="A sandbox's admin address: no browser is needed.")] = None,
     account: Annotated[str, typer.Option(help="With --sandbox: whose account; made where it is new.")] = "SANDBOX01",
     json: Json = False,
@@ -111,7 +116,7 @@ def login(
             LoginRequest(
                 broker=broker, url=url, name=credential, client_id=client_id, secret_file=secret_file,
                 answer_file=answer_file, token_file=token_file, sandbox=sandbox, account=account,
-                callback_port=callback_port,
+                callback_port=callback_port, totp_file=totp_file, totp=totp, renew=renew,
             ),
             json=json,
         )

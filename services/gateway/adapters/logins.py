@@ -36,8 +36,8 @@ class StoredLogins:
         if not isinstance(token, str) or spec.credential is None:
             return
         application = self._application(spec.broker)
-        # Whose it is nobody has asked the broker yet.
-        kept = replace(application, access_token=token, account="")
+        # Whose it is nobody has asked the broker yet; the numbers of a person are of one login alone.
+        kept = replace(application, access_token=token, account="", pin="", totp_seed="")
         client_id = data.get("client_id")
         self._credentials.put(spec.credential, replace(kept, client_id=client_id) if client_id else kept)
 

@@ -66,6 +66,48 @@ def test_a_sandbox_login_is_stored_encrypted_and_quotes_with_it(box: Box, state:
     assert stored.access_token not in run("quote", "NIFTY", "--broker", broker, "--url", url).output
 
 
+def test_at_dhan_a_kept_pin_and_seed_log_in_and_a_token_is_made_anew(box: Box, state: Path) -> None:
+    kept, seed = state / "numbers", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+    kept.write_text(f"123456\n{seed}\n")
+    where = ("login", "--broker", "dhan", "--url", box.dhan_url)
+    none = run(*where, "--client-id", "CLI009", "--totp")
+    assert "--totp-file" in str(none.exception)
+    assert told(*where, "--client-id", "CLI009", "--totp-file", str(kept))["session"] == "VALID"
+    kept.unlink()
+    sealed = (state / "credentials" / "dhan").read_text()
+    assert seed not in sealed
+    assert seed not in repr(Credentials(state).get("dhan"))
+    first = Credentials(state).get("dhan").access_token
+    assert told(*where, "--renew")["session"] == "VALID"
+    second = Credentials(state).get("dhan").access_token
+    assert told(*where, "--totp")["session"] == "VALID"
+    assert second not in ("", first)
+    other = run(*where, "--client-id", "CLI010", "--totp")
+    assert "no PIN and seed are stored" in str(other.exception), "another client's numbers are not tried"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--broker", "kite", "--totp"), "kite wants a person at its page"),
+        (("--broker", "upstox", "--renew"), "upstox wants a person at its page"),
+        (("--broker", "dhan", "--totp", "--renew"), "leave the other ways away"),
+        (("--broker", "dhan", "--totp", "--token-file", "-"), "leave the other ways away"),
+        (("--broker", "dhan", "--renew"), "no token is stored"),
+    ],
+)
+def test_a_login_without_a_browser_that_is_none_is_refused(state: Path, arguments: tuple[str, ...], said: str) -> None:
+    assert said in str(run("login", *arguments, "--client-id", "CLI009").exception)
+
+
+def test_a_file_of_numbers_that_is_none_is_named_and_not_repeated(state: Path) -> None:
+    for content in ("hunter2", "123456", "123456\nnotaseed!", "12\nGEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"):
+        (state / "numbers").write_text(content)
+        found = run("login", "--broker", "dhan", "--client-id", "C1", "--totp-file", str(state / "numbers"))
+        assert found.exit_code != 0
+        assert not any(word in str(found.exception) for word in content.split())
+
+
 @pytest.mark.parametrize("broker", BROKERS)
 def test_contracts_are_told_apart_by_their_keys_and_prices_are_as_old_as_their_trades(
     still: Box, state: Path, broker: str
