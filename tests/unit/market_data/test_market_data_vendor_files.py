@@ -181,9 +181,17 @@ def test_parquet_of_the_own_columns_may_have_epochs(tmp_path: Path, unit_ns: int
     require_same(load(tmp_path / "a.parquet"))
 
 
-def test_ticks_of_a_vendor_are_ticks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Date,Time,LTP,LTQ\n15-01-2024,09:15:01,21500.5,50\n15-01-2024,09:15:01,21501,75\n",
+        "exchange_timestamp,last_price,last_traded_quantity,volume_traded\n"
+        "2024-01-15 09:15:01,21500.5,50,900\n2024-01-15 09:15:01,21501,75,975\n",
+    ],
+)
+def test_ticks_of_a_vendor_are_ticks(tmp_path: Path, text: str) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("Date,Time,LTP,LTQ\n15-01-2024,09:15:01,21500.5,50\n15-01-2024,09:15:01,21501,75\n")
+    path.write_text(text)
     found = load(path).columns
     assert found.is_ticks
     assert found.values["price"].tolist() == [21500.5, 21501]
@@ -353,3 +361,12 @@ def test_an_option_may_move_as_it_likes(tmp_path: Path) -> None:
     path.write_text("ts,open,high,low,close\n2024-06-20 09:15:00,100,100,100,100\n2024-06-20 09:16:00,8,8,8,8\n")
     history = load_history(path, symbols=["NIFTY24JUN24000CE"], from_date=None, to_date=None)
     assert not any("moves" in line for line in summary_of(history).said)
+
+
+def test_doubts_of_many_symbols_stay_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    bars = [f"S{one:03},2024-01-15 {clock}:00,9,9,9,9" for clock in ("09:15", "10:15") for one in range(30)]
+    path.write_text("symbol,ts,open,high,low,close\n" + "\n".join(bars) + "\n")
+    doubts = summary_of(load_history(path, symbols=[], from_date=None, to_date=None)).said[2:]
+    assert len(doubts) == 11
+    assert doubts[-1] == "20 more such lines: name symbols with --symbol to see theirs"

@@ -13,7 +13,7 @@ from tradebus.kernel.errors import InvalidInput, nearest
 _ALIASES: dict[str, tuple[str, ...]] = {
     "ts": (
         "ts", "timestamp", "datetime", "dateandtime", "tradetime", "ltt", "lasttradetime", "starttime", "opentime",
-        "epoch", "unix", "indexlevel0", "index", "",
+        "epoch", "unix", "exchangetimestamp", "indexlevel0", "index", "",
     ),
     "date": ("date", "tradedate", "traddt", "dtyyyymmdd", "day"),
     "time": ("time", "timehhmm", "tradtm"),

@@ -20,6 +20,7 @@ from tradebus.kernel.time import IST_OFFSET_NS, ist_datetime
 # option may do so. Over night 28 % is the smallest step a usual split or bonus makes (3 for 2 makes 33 %).
 MOVE_RATIO_MAX = 1.4
 SPLIT_RATIO_MIN = 1.28
+_LINES_MAX = 10
 HOLE_NS = 5 * MINUTE_NS
 _SPLITS = ((3, 2), (2, 1), (5, 2), (3, 1), (4, 1), (5, 1), (10, 1), (20, 1))
 _SPLIT_TOLERANCE = 0.06  # of a day's own movement beside the split
@@ -76,6 +77,9 @@ def doubts_of(columns: Columns) -> tuple[str, ...]:
             lines.extend(_moves(name, mine, moved))
             lines.extend(_splits(name, mine, np.unique(day_numbers(mine.ts_ns[moved]))))
         lines.extend(_holes(name, mine))
+    if len(lines) > _LINES_MAX:
+        more = f"{len(lines) - _LINES_MAX:,} more such lines: name symbols with --symbol to see theirs"
+        lines[_LINES_MAX:] = [more]
     return tuple(lines)
 
 
