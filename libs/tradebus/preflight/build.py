@@ -1,4 +1,4 @@
-"""Which build of tradebus this is: a changed source is another one, though the version is the same."""
+"""Which build of tradebus this is: a changed source or rule file is another one, though the version is the same."""
 
 import hashlib
 from functools import cache
@@ -6,7 +6,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-_PACKAGES, _KINDS = ("tradebus", "services"), (".py", ".sql")
+_PACKAGES, _KINDS = ("tradebus", "services"), (".py", ".sql", ".json", ".csv")
 
 
 @cache

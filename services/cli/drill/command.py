@@ -34,6 +34,7 @@ def run_drill(*, seed: int | None, runs: int, trace: bool, jobs: int | None, jso
         return
     if seed is None:
         say(f"drill: the seeds of {today()} from {first} on; the same again with --seed {first}")
+    build_name()  # is that of the sources as they are now, whoever changes them while the drill runs
     began_ns = monotonic_ns()
     with Progress(
         TextColumn("drill"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed"),
@@ -60,7 +61,10 @@ def keep_record(totals: DrillTotals, *, first: int) -> None:
     """For preflight: what was found last, but that a short drill which passes takes nothing from a longer one of the
     same version. Raises InvalidInput where it cannot be kept."""
     folder, release = state_dir(), build_name()
-    before = read_drill(folder)
+    try:
+        before = read_drill(folder)
+    except InvalidInput:
+        before = None  # what cannot be read is replaced: preflight sends people here for that
     stands = before is not None and before.passed and before.version == release and before.runs > totals.runs
     if totals.passed and stands:
         return

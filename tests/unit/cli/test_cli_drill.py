@@ -162,6 +162,17 @@ def test_a_short_drill_takes_nothing_from_a_longer_one_unless_it_finds_something
     assert record.passed
 
 
+def test_a_record_that_cannot_be_read_is_replaced_by_the_drill_that_preflight_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADEBUS_STATE_DIR", str(tmp_path))
+    (tmp_path / "drill.json").write_text("{")
+    keep_record(DrillTotals(runs=10), first=90)
+    record = read_drill(tmp_path)
+    assert record is not None
+    assert (record.runs, record.passed) == (10, True)
+
+
 def test_many_runs_are_not_traced(capsys: pytest.CaptureFixture[str]) -> None:
     run = CliRunner().invoke(app, ["drill", "--runs", "6", "--trace"])
     assert run.exit_code != 0

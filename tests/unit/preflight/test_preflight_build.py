@@ -39,7 +39,7 @@ def test_the_same_sources_are_one_build_wherever_they_lie(sources: Path) -> None
     assert named() == first
 
 
-@pytest.mark.parametrize("change", ["content", "name", "new", "statement"])
+@pytest.mark.parametrize("change", ["content", "name", "new", "statement", "rules"])
 def test_a_changed_source_is_another_build(sources: Path, change: str) -> None:
     before = named()
     match change:
@@ -50,6 +50,8 @@ def test_a_changed_source_is_another_build(sources: Path, change: str) -> None:
         case "new":
             (sources / "deeper").mkdir()
             (sources / "deeper" / "three.py").write_text("")
+        case "rules":  # a broker's limits, the market's order rules
+            (sources / "limits.json").write_text("[]")
         case _:
             (sources / "one.sql").write_text("SELECT 1")
     assert named() != before
