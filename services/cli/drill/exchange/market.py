@@ -9,7 +9,7 @@ from services.sandbox.domain.instruments.listing import generate_listing
 from services.sandbox.domain.instruments.shape import Process, process_of
 from services.sandbox.domain.instruments.underlyings import underlyings
 from services.sandbox.exchange import SandboxExchange, starting_prices
-from services.sandbox.options import MarketOptions
+from services.sandbox.options import PAISE_PER_CRORE, MarketOptions
 from services.sandbox.ports import SandboxInstrument
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.contracts.instruments import Instrument, InstrumentKind
@@ -18,6 +18,7 @@ DAY = date(2026, 11, 25)
 STEP_SECONDS = 1.0
 _NAMES = ("NIFTY", "INFY")
 _LISTED = 300
+_OPENING_PAISE = 30 * PAISE_PER_CRORE  # an account's: enough for what goes in slices
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +41,8 @@ def small_exchange(*, seed: int, start: datetime, wall_ns: Callable[[], int]) ->
     """Speed 1 by `wall_ns`, which is the run's own time; its steps are the run's to make."""
     instruments, processes = listing()
     options = MarketOptions(
-        seed=seed, start=start, speed=1.0, instruments=1, step_ms=round(STEP_SECONDS * 1000), days_kept=1
+        seed=seed, start=start, speed=1.0, instruments=1, step_ms=round(STEP_SECONDS * 1000), days_kept=1,
+        opening_paise=_OPENING_PAISE,
     )  # fmt: skip
     return SandboxExchange(options, instruments=instruments, processes=processes, wall_ns=wall_ns)
 

@@ -77,22 +77,24 @@ class PlayedParts:
         """Approves the entry at the price of now."""
         one, now_ns = self.exchange.instruments[place_of(planned.name)], self._now_ns()
         quote = self.exchange.quotes[one.index]
-        ask = int(quote["ask_paise"][0]) or int(quote["price_paise"])
+        side = Side.LONG if planned.is_long else Side.SHORT
+        price = int(quote["ask_paise" if planned.is_long else "bid_paise"][0]) or int(quote["price_paise"])
         tick, lot = one.tick_size_paise, one.lot_size
         far = planned.stop_share * (_OPTION_TIMES if one.key.is_option else 1.0)
         pos_id = derive_id(now_ns, "drill", planned.number)
+        group_id = derive_id(now_ns, "drill", planned.set_name) if planned.set_name is not None else None
         approved = EntryApproved(
             event_id=derive_id(now_ns, "approval", planned.number), ts_event_ns=now_ns, ts_recorded_ns=now_ns,
             source="risk", trace_id=f"t{planned.number}", session_id=planned.session,
             user_id=f"user-{planned.session}", pos_id=pos_id, signal_id=f"g{planned.number}", strategy="drill",
-            symbol=one.symbol, instrument=one.index, side=Side.LONG, rule="all_passed",
+            symbol=one.symbol, instrument=one.index, side=side, rule="all_passed",
             intent_id=f"i{planned.number}", quantity=planned.lots * (lot if lot > 1 else _SHARES), lot_size=lot,
-            tick_size_paise=tick, price_paise=ask, stop_paise=int(ask * (1 - far)) // tick * tick,
+            tick_size_paise=tick, price_paise=price, stop_paise=int(price * (1 - side.sign * far)) // tick * tick,
             valid_until_ns=now_ns + _VALID_SECONDS * NANOSECONDS_PER_SECOND, max_slippage_pct=0.5,
-            order_timeout_seconds=_TIMEOUT_SECONDS,
+            order_timeout_seconds=_TIMEOUT_SECONDS, group_id=group_id,
         )  # fmt: skip
         self.approvals[planned.number] = approved
-        what = f"{approved.quantity} {one.symbol} for {planned.session}"
+        what = f"{side} {approved.quantity} {one.symbol} for {planned.session}"
         self.world.story.tell(f"risk approves entry {planned.number}: {what}")
         await self.say(key_of(INTENTS), approved)
 
@@ -104,6 +106,7 @@ class PlayedParts:
             source="risk", trace_id=entry.trace_id, session_id=entry.session_id, user_id=entry.user_id,
             pos_id=entry.pos_id, intent_id=f"x{planned.number}", strategy=entry.strategy, symbol=entry.symbol,
             instrument=entry.instrument, side=entry.side, rule="exit_signal", reason="drill",
+            group_id=entry.group_id,
         )  # fmt: skip
         self.world.story.tell(f"risk approves exit {planned.number}")
         await self.say(key_of(INTENTS), approved)
@@ -164,6 +167,7 @@ class PlayedParts:
             session_id=session, user_id=f"user-{session}", mode=Mode.LIVE, broker=broker, credential=broker,
             data_broker=broker, symbols=tuple(one.symbol for one in instruments if one.key.segment.value != "INDEX"),
             strategies=(StrategySpec(name="drill"),), capital_paise=10**9,
+            trailing=self.plan.trailing.get(session),
         )  # fmt: skip
         register = session_register(self._book)
         async with self._book.begin() as transaction:

@@ -1,7 +1,7 @@
 """What happens in one run, drawn from its seed: who trades what, what is killed where, what goes wrong when."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 
 from services.cli.drill.exchange.faults import Mishap, NetworkFault, StreamFault
@@ -16,6 +16,7 @@ from services.cli.drill.simulation.points import (
     PUBLISHING,
     Strike,
 )
+from tradebus.contracts.sessions import Trailing
 
 BROKERS = ("kite", "dhan", "upstox")
 EXECUTION, SECOND = "execution-1", "execution-2"
@@ -30,6 +31,11 @@ _AT_AN_AUCTION = 0.02
 _AUCTION_SECONDS = 1_500.0  # what was caught in the closing auction is matched at its end
 _JUMPS = (0.004, 0.004, 0.015)  # the larger: options fall through their price protection
 _SIZES = (1, 1, 1, 6)  # the larger fill in parts, over seconds
+_SHORT = 0.35
+_ABOVE_FREEZE = 0.06  # of what is traded in lots: entry and exits go in slices
+_SETS_OF_LEGS = 0.15
+_TRAILED = 0.3  # of sessions
+_FREEZE_LOTS = 28  # more than the freeze quantity of an index's contracts
 # How long what befalls everybody may last.
 _LONGEST_SECONDS = {
     "postgres away": 6.0, "answers lost": 1.0, "redis away": 8.0, "redis lost": 1.0, "broker away": 12.0,
@@ -50,6 +56,7 @@ class PlannedTrade:
     at_seconds: float
     exit_after: float | None
     stop_share: float
+    set_name: str | None = None  # of legs that are entered, and left, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class PlannedEvent:
 
 @dataclass(frozen=True, slots=True)
 class DrillPlan:
-    """Sessions by name, each with its broker."""
+    """Sessions by name, each with its broker; `trailing` by session, where its stops trail."""
 
     seed: int
     start: datetime
@@ -78,6 +85,7 @@ class DrillPlan:
     mishaps: tuple[Mishap, ...] = ()
     restart_seconds: tuple[float, float] = (0.2, 3.0)
     processes: tuple[str, ...] = (EXECUTION,)
+    trailing: Mapping[str, Trailing] = field(default_factory=dict)
     end_seconds: float = 240.0  # after the calm: until everything must be over
 
 
@@ -85,7 +93,8 @@ def plan_of(seed: int) -> DrillPlan:
     """The run of a seed."""
     draws = Draws(seed, "plan")
     sessions = {f"s{number + 1}": draws.one_of(BROKERS) for number in range(1 + draws.below(3))}
-    trades = tuple(_trade(draws, number, list(sessions)) for number in range(1 + draws.below(4)))
+    trades = tuple(_trade(draws, seed, number, list(sessions)) for number in range(1 + draws.below(4)))
+    trades += _set_of_legs(seed, len(trades), list(sessions))
     processes = (EXECUTION, SECOND) if draws.chance(0.3) else (EXECUTION,)
     strikes = [_strike(draws, processes) for _ in range(draws.below(4))]
     if len(processes) > 1 and draws.chance(0.4):
@@ -106,18 +115,52 @@ def plan_of(seed: int) -> DrillPlan:
     begins = hour.one_of(_AUCTIONS) if hour.chance(_AT_AN_AUCTION) else MORNING
     return DrillPlan(
         seed, datetime.combine(DAY, begins), sessions, trades, tuple(strikes), tuple(events), mishaps=mishaps,
-        processes=processes, end_seconds=_AUCTION_SECONDS if begins.hour == 15 else 240.0,
+        processes=processes, trailing=_trailing(seed, list(sessions)),
+        end_seconds=_AUCTION_SECONDS if begins.hour == 15 else 240.0,
         rates={fault: scale for fault in NetworkFault if draws.chance(0.5)},
         stream_rates={fault: scale * 3 for fault in StreamFault if draws.chance(0.5)},
     )  # fmt: skip
 
 
-def _trade(draws: Draws, number: int, sessions: list[str]) -> PlannedTrade:
-    return PlannedTrade(
+def _trade(draws: Draws, seed: int, number: int, sessions: list[str]) -> PlannedTrade:
+    trade = PlannedTrade(
         number=number, session=draws.one_of(sessions), name=draws.one_of(("future", "call", "put", "share")),
         lots=(1 + draws.below(3)) * draws.one_of(_SIZES), is_long=True, at_seconds=draws.between(1.0, 10.0),
         exit_after=draws.between(1.0, 10.0) if draws.chance(0.6) else None, stop_share=draws.between(0.002, 0.02),
     )  # fmt: skip
+    sides = Draws(seed, "sides", number)
+    lots = trade.lots
+    if trade.name != "share" and sides.chance(_ABOVE_FREEZE):
+        lots = _FREEZE_LOTS + sides.below(2 * _FREEZE_LOTS)
+    return replace(trade, is_long=not sides.chance(_SHORT), lots=lots)
+
+
+def _set_of_legs(seed: int, number: int, sessions: list[str]) -> tuple[PlannedTrade, ...]:
+    """Two options, now and then: both sold, both bought, or one against the other."""
+    draws = Draws(seed, "legs")
+    if not draws.chance(_SETS_OF_LEGS):
+        return ()
+    at_seconds, lots, session = draws.between(1.0, 10.0), 1 + draws.below(3), draws.one_of(sessions)
+    exit_after = draws.between(1.0, 10.0) if draws.chance(0.6) else None
+    return tuple(
+        PlannedTrade(
+            number=number + place, session=session, name=name, lots=lots, is_long=draws.chance(0.5),
+            at_seconds=at_seconds, exit_after=exit_after, stop_share=draws.between(0.002, 0.02), set_name="legs",
+        )
+        for place, name in enumerate(("call", "put"))
+    )  # fmt: skip
+
+
+def _trailing(seed: int, sessions: list[str]) -> dict[str, Trailing]:
+    draws = Draws(seed, "trailing")
+    return {
+        session: Trailing(
+            distance_r=draws.between(0.3, 1.0), step_pct=draws.between(1.0, 25.0),
+            after_r=0.2 if draws.chance(0.3) else 0.0,
+        )
+        for session in sessions
+        if draws.chance(_TRAILED)
+    }  # fmt: skip
 
 
 def _event(draws: Draws) -> PlannedEvent:

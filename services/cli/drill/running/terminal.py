@@ -61,7 +61,7 @@ class TerminalHands:
             return
         self._sold.add(trade.pos_id)
         self._world.story.tell(f"somebody sells position {trade.pos_id} at the broker's terminal")
-        order = self._place(stop, Transaction.SELL, trade.open_quantity)
+        order = self._place(stop, trade.exit_transaction, trade.open_quantity)
         if order is not None:
             self.settling.append(asyncio.create_task(self._settle(order, trade.pos_id)))
 
@@ -80,7 +80,7 @@ class TerminalHands:
             if trade.ended:
                 if not bought or self._exchange.order(bought[-1].account, bought[-1].order_id).status in FINAL:
                     self._world.story.tell(f"somebody buys {left} back at the broker's terminal")
-                    back = self._place(sale, Transaction.BUY, left)
+                    back = self._place(sale, trade.entry_transaction, left)
                     bought += [back] if back is not None else []
                 continue
             now_ns = self._world.loop.machine.now_ns()

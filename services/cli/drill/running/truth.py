@@ -132,17 +132,15 @@ def _joined(spans: Sequence[BareSpan]) -> list[BareSpan]:
 
 
 def _is_bare(orders: Mapping[str, SandboxOrder], tags: Mapping[str, OwnTag]) -> bool:
-    held = covered = 0
+    """Whether more is held, or more was closed than was held, than what stands the other way covers."""
+    held = sum(signed(order, order.filled_quantity) for order in orders.values())
+    covered = 0
     for order in orders.values():
         own = tags.get(order.request.tag)
-        if own is None:
-            held += signed(order, order.filled_quantity)
-            continue
-        sign = 1 if own.order.transaction is own.trade.entry_transaction else -1
-        held += sign * order.filled_quantity
-        if own.order.role is not OrderRole.ENTRY and sign < 0 and order.status in _STANDS:
+        closes = own is not None and own.order.role is not OrderRole.ENTRY
+        if closes and signed(order, 1) * held < 0 and order.status in _STANDS:
             covered += order.request.quantity - order.filled_quantity
-    return held > covered
+    return abs(held) > covered
 
 
 _STANDS = (SandboxStatus.OPEN, SandboxStatus.TRIGGER_PENDING)
