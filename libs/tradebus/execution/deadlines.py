@@ -33,8 +33,8 @@ def deadline_ns(trade: Trade) -> int | None:
             since_ns = order.updated_ns if order.is_turned else _stopped_ns(trade)
             wait_ns = _pause_ns(trade, order.refusals) if order.refusals else rests_ns
             dues.append(max(since_ns, trade.pressed_ns) + wait_ns)
-        elif order.state is OrderState.TRIGGER_PENDING and trade.exit_reason is not None and refused_last(trade):
-            dues.append(again_ns(trade))  # it was put back, and is to be turned
+        elif order.state is OrderState.TRIGGER_PENDING and _waits_to_be_turned(trade):
+            dues.append(again_ns(trade))
         if order.hit_ns is not None and order.state is OrderState.TRIGGER_PENDING:
             dues.append(order.hit_ns + rests_ns)
         if order.state not in (OrderState.OPEN, OrderState.PARTIALLY_FILLED):
@@ -50,6 +50,12 @@ def deadline_ns(trade: Trade) -> int | None:
         if over or to_send(trade):
             dues.append(again_ns(trade))  # an exit was refused: once more
     return min(dues) if dues else None
+
+
+def _waits_to_be_turned(trade: Trade) -> bool:
+    """Whether a stop that rests was put back while exits are refused. One that covers until an exit is answered is
+    turned by that answer, in no time of its own."""
+    return trade.exit_reason is not None and not is_exit_unanswered(trade) and bool(refused_last(trade))
 
 
 def remainder_due_ns(trade: Trade) -> int:

@@ -78,6 +78,8 @@ class TrailStop:
         return decisions.trail(market_paise=self.market_paise, at_ns=self.at_ns)
 
 
+Asked = Set[tuple[str, int | None]]  # positions and when they were due
+
 SupervisionAction = TradeDecision | KeepExtremes | MeetTick | PassTime | TrailStop
 
 
@@ -147,10 +149,14 @@ class Supervision:
         self.now_ns = max(self.now_ns, end_ns)
 
     def walk(self, instrument: int, ticks: InstrumentTicks, start: int, stop: int) -> Iterator[SupervisionAction]:
-        """The ticks [start, stop) of an instrument. Those before `start` were applied, or nothing happened at them."""
+        """The ticks [start, stop) of an instrument. Those before `start` were applied, or nothing happened at them.
+
+        A deadline that stands as it stood when it was asked for has its next turn with the next batch.
+        """
+        asked = set[tuple[str, int | None]]()
         while True:
             trades = self._roster.of_instrument(instrument)
-            index = self.next_index(instrument, ticks, start)
+            index = self.next_index(instrument, ticks, start, asked=asked)
             if index is None or index >= stop:
                 self.looked[instrument] = (self._roster.revision, index)
                 index = None
@@ -165,7 +171,10 @@ class Supervision:
                 return
             at_ns = self._roster.market_ns = int(ticks.at_ns[index])
             for trade in self._roster.due_in(instrument, at_ns):
-                yield from _deadline(trade, at_ns)
+                due = (trade.pos_id, deadlines.deadline_ns(trade))
+                if due not in asked:
+                    asked.add(due)
+                    yield from _deadline(trade, at_ns)
             if self._market is not None:
                 yield from _keep(trades)
                 yield MeetTick(instrument, ticks, index)
@@ -177,12 +186,18 @@ class Supervision:
             # it already does not see it twice (as_of_ns).
             start = index
 
-    def next_index(self, instrument: int, ticks: InstrumentTicks, start: int) -> int | None:
-        """The next tick, at or after `start`, at which anything can happen as things stand."""
+    def next_index(
+        self, instrument: int, ticks: InstrumentTicks, start: int, *, asked: Asked = frozenset()
+    ) -> int | None:
+        """The next tick, at or after `start`, at which anything can happen as things stand. Deadlines that were `asked`
+        for are over with."""
         opened, last_ns = _opened(self._roster.of_instrument(instrument)), int(ticks.at_ns[-1]) if len(ticks) else 0
         found = [target_index(trade, ticks, start) for trade in opened]
         found += [trail_index(trade, ticks, start) for trade in opened]
-        found += [deadline_index(trade, ticks, start) for trade in self._roster.due_in(instrument, last_ns)]
+        found += [
+            deadline_index(trade, ticks, start) for trade in self._roster.due_in(instrument, last_ns)
+            if not asked or (trade.pos_id, deadlines.deadline_ns(trade)) not in asked
+        ]  # fmt: skip
         if self._market is not None:
             found.append(self._market.next_touch(instrument, ticks, start))
         due = [index for index in found if index is not None]
