@@ -151,13 +151,23 @@ class Sending:
             self.doubts.add((trade.pos_id, order.order_id))
             return None
         asked = self._passed_ns(trade.session_id) > 0 and not self._is_fresh_entry(trade, order)
-        if asked and not await self._pulse.leaves(trade, order, at_ns=max(order.placed_ns, now_ns)):
+        if asked and not await self._leaves(trade, order, at_ns=max(order.placed_ns, now_ns)):
             _log.error("another instance has taken the trade over, its order is not ours to send", pos_id=trade.pos_id)
             return None
         if asked and self.is_unwanted(trade, order, now_ns):  # by what was heard while the book was asked
             return decisions.absent(order.order_id, max(order.placed_ns, now_ns), seen=order.state)
         outcome = await self.gateway.place(decisions.order_request(trade, order))
         return decisions.answered(order, request, outcome)
+
+    async def _leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
+        """Says in the book that it leaves now, and again where it is not now any more: in a process that stood still
+        meanwhile the trade may be another instance's, and the order sent."""
+        while True:
+            asked_ns = self._timers.monotonic_ns()
+            if not await self._pulse.leaves(trade, order, at_ns=at_ns):
+                return False
+            if self._timers.monotonic_ns() - asked_ns <= _FRESH_SECONDS * NANOSECONDS_PER_SECOND:
+                return True
 
     def _is_fresh_entry(self, trade: Trade, order: Order) -> bool:
         """An entry that leaves as it was decided on asks nobody: no other life and no other instance sends it. One that

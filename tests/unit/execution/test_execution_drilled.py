@@ -167,3 +167,18 @@ def test_a_stop_that_is_put_back_while_exits_are_refused_is_sent_and_exits_keep_
     story = result.story.text()
     assert story.count("commits STOP_PLACED") == 2
     assert story.count("commits ORDER_REJECTED EXIT") < 5
+
+
+def test_an_exit_that_was_said_to_leave_before_its_process_stood_still_is_not_sent_beside_the_successors(
+    drilled: Path,
+) -> None:
+    # The stop is refused; the fifth commit of the kind is the exit's word that it leaves. Another instance sends it.
+    refused, stopped = (Mishap("(STOP", NetworkFault.THROTTLED),), 62.0
+    stands_still = (Strike(EXECUTION, COMMITTED, 5, words="order_history", stopped_seconds=stopped),)
+    for seed in (0, 1):
+        plan = written_plan(
+            trade(), mishaps=refused, strikes=stands_still, processes=(EXECUTION, SECOND), seed=seed
+        )  # fmt: skip
+        result = play_plan(plan, drilled)
+        assert "stands still for 62.0 s after a commit (order_history)" in result.story.text()
+        assert violated(result) == []
