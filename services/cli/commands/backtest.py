@@ -36,6 +36,9 @@ Paper = Annotated[
     bool, typer.Option("--paper/--live", help="As `trade` has it. --paper changes nothing; --live is refused.")
 ]
 Speed = Annotated[str, typer.Option(help="As `trade` has it. max changes nothing; nothing else is taken.")]
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Write a report there: one HTML file that needs no other.")
+]
 Keep = Annotated[bool, typer.Option("--keep", help="Refused: a backtest makes no tables and no streams to keep.")]
 
 
@@ -49,7 +52,8 @@ def backtest(
     limit: Limits = None, trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
-    columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False,
+    columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", report: Report = None,
+    json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days in one process, as fast as they go: the same strategies, risk, fills and charges as `trade`.
 
@@ -60,7 +64,7 @@ def backtest(
 
     tradebus backtest --history BANKNIFTY.parquet --symbol BANKNIFTY --from 2024-01-01 --to 2024-01-31 --strategy orb
 
-    tradebus backtest --history NIFTY.csv --symbol NIFTY --strategy-file my_strategy.py --trades trades.csv
+    tradebus backtest --history NIFTY.csv --symbol NIFTY --strategy-file mine.py --trades trades.csv --report page.html
 
     tradebus backtest --stored main --symbol NIFTY,RELIANCE --from 2026-11-02 --strategy orb --json
 
@@ -98,6 +102,7 @@ def backtest(
             trades=trades,
             json=json,
             reading=parse_reading(columns=columns, timezone=timezone, stamps=stamps),
+            page=report,
         )
     )
 

@@ -17,11 +17,15 @@ def tell_errors(
 ) -> None:
     """`broken`: by strategy how many answers could not count, and why the first. `raised`: (strategy, traceback) of the
     first error of each session and symbol. `files`: the users' own, which are named with the line."""
-    lines = {f"strategy {strategy!r} raised: {_said(trace, files)}": None for strategy, trace in raised}
-    for line in lines:
+    for line in raised_lines(raised, files=files):
         say(line)
     for strategy, (count, reason) in broken.items():
         say(f"strategy {strategy!r}: answers that could not count and became HOLD: {count:,}; the first: {reason}")
+
+
+def raised_lines(raised: Iterable[tuple[str, str]], *, files: Collection[str]) -> list[str]:
+    """Each error once, in the order of `raised`, with its file and line."""
+    return list({f"strategy {strategy!r} raised: {_said(trace, files)}": None for strategy, trace in raised})
 
 
 def files_of(users: Mapping[str, Mapping[str, Any]]) -> set[str]:

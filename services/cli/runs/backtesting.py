@@ -11,8 +11,10 @@ from typing import Any
 
 from services.cli.output import print_json, say
 from services.cli.reports.engine_report import report_of
+from services.cli.reports.page.document import write_page
+from services.cli.reports.page.facts import gather
 from services.cli.reports.present import print_report, run_title, write_trades
-from services.cli.reports.told import files_of, tell_errors
+from services.cli.reports.told import files_of, raised_lines, tell_errors
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
 from services.cli.runs.told_history import say_summary
@@ -50,6 +52,7 @@ class BacktestRequest:
     trades: Path | None
     json: bool
     reading: FileReading = field(default_factory=FileReading)
+    page: Path | None = None
 
 
 def run_backtest(request: BacktestRequest) -> None:
@@ -93,7 +96,16 @@ def run_backtest(request: BacktestRequest) -> None:
     if request.trades is not None:
         write_trades(report.trades, request.trades)
     raised = [(key[1], trace) for key, trace in engine.record.failures.items()]
-    tell_errors(report.broken, raised, files=files_of(request.users))
+    files = files_of(request.users)
+    tell_errors(report.broken, raised, files=files)
+    if request.page is not None:
+        capital_paise = sum(session.capital_paise for session in sessions)
+        facts_of_page = gather(
+            report, engine.record.decisions.rows(), title=run_title(symbols, first, last), days=days,
+            capital_paise=capital_paise, raised=raised_lines(raised, files=files),
+        )  # fmt: skip
+        write_page(facts_of_page, request.page)
+        say(f"report: {request.page}")
     if request.json:
         print_json(figures)
         return
