@@ -307,8 +307,8 @@ class MemoryBook:
             outbox = transaction.table(OUTBOX)
             rows = [OutboxRow(outbox_id, outbox[outbox_id][1]) for outbox_id in ids if outbox_id in outbox]
             yield rows
-            for row in rows:
-                del outbox[row.outbox_id]
+            for row in rows:  # one that is lost holds none of them: another may have published them meanwhile
+                outbox.pop(row.outbox_id, None)
 
     def published(self, rows: Sequence[OutboxRow]) -> None:
         self.backlog.published(rows)

@@ -12,6 +12,7 @@ from tradebus.bus.memory.bus import MemoryBus
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.streams import COMMANDS, SESSIONS
 from tradebus.kernel.errors import Unavailable
+from tradebus.runtime.patience import PASSING
 from tradebus.store.book import Book
 from tradebus.store.outbox import Outbox
 
@@ -209,3 +210,25 @@ async def test_a_backlog_of_many_leaves_in_pieces_and_in_order(book: Book) -> No
     await commit(book, *range(7_000))
     await outbox.flush(then=[Outgoing(STREAM, "watermark", watermark_ns=9)])
     assert await bodies(bus) == [*expected(*range(7_000)), b""]
+
+
+async def test_who_stands_still_while_taking_what_is_left_finds_it_another_s(books: BookHarness) -> None:
+    still, other = await books.book("execution-1", idle_seconds=0.2), await books.book("execution-1")
+    await commit(still, 1, 2)
+    ids = [outbox_id for outbox_id, _ in await other.outbox_left()]
+    held, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def stand_still() -> None:
+        async with still.taking_left(ids) as rows:
+            assert len(rows) == 2
+            held.set()
+            await goes_on.wait()
+
+    standing = asyncio.create_task(stand_still())
+    await held.wait()
+    async with other.taking_left(ids) as rows:  # waits no longer than that
+        assert len(rows) == 2
+    goes_on.set()
+    with pytest.raises(PASSING):
+        await standing
+    assert await rows_left(books) == 0
