@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Set
 
 from tradebus.contracts.sessions import SessionStatus
-from tradebus.execution.decisions import STOP_TRADING
-from tradebus.store.books.sessions import ENDED, StoredSession
+from tradebus.store.books.sessions import ENDED
+from tradebus.trading.exit_reasons import STOP_TRADING
+from tradebus.trading.sessions import StoredSession
 
 _OVER = "session_over"
 

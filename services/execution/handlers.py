@@ -33,6 +33,7 @@ from tradebus.runtime.consuming.chores import Job
 from tradebus.runtime.consuming.handling import reason_of
 from tradebus.runtime.market_time import MarketTime
 from tradebus.runtime.patience import PASSING
+from tradebus.trading.exit_reasons import KILL_SWITCH
 
 INTENTS_STREAM, TICKS_STREAM = key_of(INTENTS), key_of(MD_TICKS)
 _OPENINGS_MAX = 128  # under way: what comes after waits for them
@@ -114,7 +115,7 @@ class Execution:
 
     async def _refusal(self, approval: EntryApproved | EntryReduced) -> str | None:
         if self._sessions.killed:
-            return "kill_switch"
+            return KILL_SWITCH
         if max(self._supervisor.now_ns, self._passed_ns(approval.session_id or "")) > approval.valid_until_ns:
             return "stale_approval"
         if not self._paced and (closed := self._sessions.closed.why(approval.session_id or "")):

@@ -9,7 +9,7 @@ from tradebus.contracts.sessions import PaperSettings, SessionSpec, SessionStatu
 from tradebus.kernel.errors import InvalidInput
 from tradebus.store.book import Book
 from tradebus.store.books import kill_switch_book, sessions_book
-from tradebus.store.books.sessions import StoredSession
+from tradebus.trading.sessions import StoredSession
 
 PAPER = "paper"
 _LOOKS = 3  # before a command that may be on its way counts as lost

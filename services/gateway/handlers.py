@@ -11,19 +11,17 @@ A command id that was carried out before is only reported again; so is a START t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
-from services.gateway.adapters.limits_desk import booked
 from services.gateway.adapters.stepping import decide_from, name_symbol
 from services.gateway.announce import announce_again
 from services.gateway.asking.answers import CommandDesk, DeskAnswer
 from services.gateway.domain.body import WHOLE, CommandAction, ExternalCommand, RefusedCommand, read_command
 from services.gateway.domain.lifecycle import (
-    BookedSession,
     Create,
     LifecycleReport,
     LifecycleStep,
@@ -44,6 +42,7 @@ from tradebus.kernel.ids import IdSource
 from tradebus.store.book import Book
 from tradebus.store.books import KillSwitchBook, SessionRegister
 from tradebus.store.outbox import Outbox
+from tradebus.trading.sessions import StoredSession
 
 CONSUMER = "gateway.commands"
 # Fewer than the book has connections: KILL finds one free.
@@ -150,12 +149,12 @@ class CommandHandler:
 
     async def _decide_start(
         self, command: ExternalCommand, spec: SessionSpec
-    ) -> tuple[Create | LifecycleReport | Reject, BookedSession | None]:
+    ) -> tuple[Create | LifecycleReport | Reject, StoredSession | None]:
         user_id, command_id = _whose(command)
         async with self._book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
-            known = booked(await self._register.of_command(transaction, user_id, command_id))
-            alive = booked(await self._register.alive_of(transaction, user_id))
+            known = await self._register.of_command(transaction, user_id, command_id)
+            alive = await self._register.alive_of(transaction, user_id)
             killed = await killed_reason(self._switch, transaction)
             decision: Create | LifecycleReport | Reject = (
                 LifecycleReport(known) if known is not None else decide_start(spec, alive=alive, killed_reason=killed)
@@ -183,11 +182,11 @@ class CommandHandler:
         key = f"{user_id} {command_id}"
         async with self._places, self._book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
-            latest = booked(await self._register.latest_of(transaction, user_id))
+            latest = await self._register.latest_of(transaction, user_id)
             if latest is not None and await self._register.command_seen(transaction, CONSUMER, key):
                 decision: LifecycleStep | LifecycleReport | Reject = LifecycleReport(latest)
             else:
-                alive = booked(await self._register.alive_of(transaction, user_id))
+                alive = await self._register.alive_of(transaction, user_id)
                 decision = await decide_from(
                     self._book, self._switch, transaction, command, alive=alive, latest=latest, asked=fields
                 )
@@ -203,8 +202,8 @@ class CommandHandler:
         return _reply(CommandVerdict.ACCEPTED, command, latest)
 
     async def _apply(
-        self, transaction: Any, session: BookedSession, step: LifecycleStep, *, command_id: str, asked: dict[str, Any]
-    ) -> BookedSession:
+        self, transaction: Any, session: StoredSession, step: LifecycleStep, *, command_id: str, asked: dict[str, Any]
+    ) -> StoredSession:
         now_ns = self._clock.now_ns()
         about: dict[str, Any] = {"user_id": session.user_id, "session_id": session.session_id}
         fields = {name: value for name, value in asked.items() if name in step.command.model_fields}
@@ -222,7 +221,7 @@ class CommandHandler:
         status = step.status or session.status
         ending = asked["reason"] if status is SessionStatus.STOPPING else None
         await self._register.set_status(transaction, session.session_id, status, reason=ending)
-        return BookedSession(session.session_id, session.user_id, status, session.spec)
+        return replace(session, status=status, reason=ending or session.reason)
 
     async def _at_desk(self, desk: CommandDesk, command: ExternalCommand) -> CommandReply:
         problems = Problems()
@@ -243,7 +242,7 @@ class CommandHandler:
         _log.info("command accepted", action=command.action, user_id=command.user_id, session_id=None)
         return _reply(CommandVerdict.ACCEPTED if first else CommandVerdict.REPEATED, command, None)
 
-    async def _report(self, command: ExternalCommand, session: BookedSession, types: tuple[str, ...]) -> CommandReply:
+    async def _report(self, command: ExternalCommand, session: StoredSession, types: tuple[str, ...]) -> CommandReply:
         # The first time may have ended between commit and publishing.
         await self._outbox.flush()
         async with self._places:
@@ -282,7 +281,7 @@ class CommandHandler:
 
 async def _create(
     register: SessionRegister, transaction: Any, spec: SessionSpec, *, command_id: str, now_ns: int
-) -> BookedSession:
+) -> StoredSession:
     await register.insert(transaction, spec, command_id=command_id, now_ns=now_ns)
     await transaction.first_time(CONSUMER, f"{spec.user_id} {command_id}")
     transaction.emit(
@@ -292,7 +291,7 @@ async def _create(
             spec=spec,
         ),
     )  # fmt: skip
-    return BookedSession(spec.session_id, spec.user_id, SessionStatus.STARTING, spec)
+    return StoredSession(spec.session_id, spec.user_id, SessionStatus.STARTING, spec, now_ns)
 
 
 def _whose(command: ExternalCommand) -> tuple[str, str]:
@@ -301,7 +300,7 @@ def _whose(command: ExternalCommand) -> tuple[str, str]:
     return command.user_id, command.command_id
 
 
-def _reply(verdict: CommandVerdict, command: ExternalCommand, session: BookedSession | None) -> CommandReply:
+def _reply(verdict: CommandVerdict, command: ExternalCommand, session: StoredSession | None) -> CommandReply:
     return CommandReply(
         verdict, command.action.value, command.user_id, command.command_id,
         None if session is None else session.session_id, None if session is None else session.status.value,

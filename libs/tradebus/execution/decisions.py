@@ -14,11 +14,11 @@ from tradebus.execution.stops import tightening
 from tradebus.execution.stops.limits import stop_limit_paise
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
+from tradebus.trading.exit_reasons import FLATTEN, KILL_SWITCH, STOP_TRADING
 from tradebus.trading.orders import BrokerOrder, OrderModification, OrderRequest, Outcome, Result
 from tradebus.trading.states import OrderState
 
 SQUARE_OFF = "square_off"
-KILL_SWITCH, FLATTEN, STOP_TRADING = "kill_switch", "flatten", "stop_trading"  # reasons, as risk has them
 
 MARKET_PROTECTION_PCT = 3.0
 _PROTECTION_PCT = (MARKET_PROTECTION_PCT, 5.0, 8.0, 12.0, 20.0)  # every broker takes up to 25

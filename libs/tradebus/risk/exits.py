@@ -16,11 +16,9 @@ from tradebus.risk.rules.losses.parts import LostPart
 from tradebus.risk.state import RiskHolding, RiskState, halted_part_of
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, Verdict, VerdictKind
+from tradebus.trading.exit_reasons import FLATTEN, KILL_SWITCH, STOP_TRADING
 from tradebus.trading.facts import ExitSignal
 
-KILL_SWITCH = "kill_switch"
-STOP_TRADING = "stop_trading"
-FLATTEN = "flatten"
 HARD_TRADING_END = "hard_trading_end"
 EXIT_SIGNAL = "exit_signal"
 GROUP_INCOMPLETE = "group_incomplete"

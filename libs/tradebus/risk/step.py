@@ -15,8 +15,6 @@ from tradebus.risk.apply import apply
 from tradebus.risk.commands import Command, CommandKind
 from tradebus.risk.exits import (
     HARD_TRADING_END,
-    KILL_SWITCH,
-    STOP_TRADING,
     all_due,
     decide_exits,
     due_exits,
@@ -35,6 +33,7 @@ from tradebus.risk.rules.losses.parts import lost_parts
 from tradebus.risk.state import RiskState
 from tradebus.risk.terms import Situation
 from tradebus.risk.verdicts import Cause, RuleFinding, Verdict, VerdictKind
+from tradebus.trading.exit_reasons import KILL_SWITCH, STOP_TRADING
 from tradebus.trading.facts import EntrySignal, ExitSignal, PositionClosed
 
 

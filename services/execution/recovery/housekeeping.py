@@ -18,8 +18,8 @@ from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.trades.commanded import CommandedExits
 from services.execution.trades.square_off import LastLine
 from services.execution.trades.supervisor import TradeSupervisor
-from tradebus.execution.decisions import KILL_SWITCH
 from tradebus.runtime.patience import PASSING
+from tradebus.trading.exit_reasons import KILL_SWITCH
 
 _ASKED_AT_ONCE = 4  # questions to one account
 _log = structlog.get_logger()

@@ -17,12 +17,13 @@ from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.supervisor import TradeSupervisor
 from tradebus.contracts.commands import WHOLE_SESSION, Flatten, FlattenScope, StopTrading
-from tradebus.execution.decisions import FLATTEN, KILL_SWITCH, STOP_TRADING, Decide, exit_at
+from tradebus.execution.decisions import Decide, exit_at
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.runtime.market_time import MarketTime
+from tradebus.trading.exit_reasons import FLATTEN, KILL_SWITCH, STOP_TRADING
 
 # A FLATTEN that is older came from a backlog, or a second time: trades that it does not mean may be there by now. While
 # it is younger nobody compares clocks: what is there is closed.

@@ -5,7 +5,6 @@ from typing import Any
 
 from services.gateway.asking.answers import DeskAnswer
 from services.gateway.domain.body import ExternalCommand
-from services.gateway.domain.lifecycle import BookedSession
 from services.gateway.domain.limit_changes import LimitsAsked, LimitsSet, decide_limits, read_limits_asked, spoken
 from services.gateway.domain.problems import Problems
 from services.gateway.messages import message
@@ -16,7 +15,7 @@ from tradebus.kernel.clock import Clock
 from tradebus.store.book import Book
 from tradebus.store.books import LimitChangesBook, SessionRegister
 from tradebus.store.books.limits.limit_changes import StoredChange, limits_in_force
-from tradebus.store.books.sessions import StoredSession
+from tradebus.trading.sessions import StoredSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class LimitsDesk:
         key, is_new = f"{user_id} {command_id}", False
         async with self.book.begin() as transaction:
             await transaction.lock(f"user {user_id}")
-            session = booked(await self.register.alive_of(transaction, user_id))
+            session = await self.register.alive_of(transaction, user_id)
             if session is None or session.status is SessionStatus.STOPPING:
                 problems.add("user_id", f"no session of user {user_id} runs: limits are part of its START_TRADING")
                 return None
@@ -52,7 +51,7 @@ class LimitsDesk:
         return None if problems else DeskAnswer(session.session_id, session.status.value, is_new)
 
     async def _change(
-        self, transaction: Any, session: BookedSession, asked: LimitsAsked, *, command_id: str, problems: Problems
+        self, transaction: Any, session: StoredSession, asked: LimitsAsked, *, command_id: str, problems: Problems
     ) -> bool:  # fmt: skip
         changes, now_ns = await self.changes.of_session(session.session_id, transaction), self.clock.now_ns()
         limits, strategies = limits_in_force(session.spec, changes)
@@ -67,7 +66,7 @@ class LimitsDesk:
         return True
 
     def _tell(
-        self, transaction: Any, session: BookedSession, asked: LimitsAsked, decided: LimitsSet, *, command_id: str,
+        self, transaction: Any, session: StoredSession, asked: LimitsAsked, decided: LimitsSet, *, command_id: str,
         now_ns: int,
     ) -> None:  # fmt: skip
         about: dict[str, Any] = {"user_id": session.user_id, "session_id": session.session_id}
@@ -87,13 +86,8 @@ class LimitsDesk:
         )  # fmt: skip
 
 
-def booked(stored: StoredSession | None) -> BookedSession | None:
-    """A session as it is decided from."""
-    return None if stored is None else BookedSession(stored.session_id, stored.user_id, stored.status, stored.spec)
-
-
 def _rows(
-    session: BookedSession, asked: LimitsAsked, decided: LimitsSet, *, command_id: str, now_ns: int
+    session: StoredSession, asked: LimitsAsked, decided: LimitsSet, *, command_id: str, now_ns: int
 ) -> list[StoredChange]:  # fmt: skip
     return [
         StoredChange(

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tradebus.contracts.orders import Reconciled, ReconcileMismatch
-from tradebus.store.books.sessions import ENDED, StoredSession
+from tradebus.store.books.sessions import ENDED
 from tradebus.store.memory_book import EVENTS, MemoryBook
+from tradebus.trading.sessions import StoredSession
 
 _Row = dict[str, Any]
 _TRADE = (

@@ -7,18 +7,19 @@ from typing import Any
 
 from services.gateway.asking.book import asked_book
 from services.gateway.domain.body import CommandAction, ExternalCommand
-from services.gateway.domain.lifecycle import BookedSession, LifecycleReport, LifecycleStep, Reject, decide_step
+from services.gateway.domain.lifecycle import LifecycleReport, LifecycleStep, Reject, decide_step
 from services.gateway.domain.problems import Problems
 from services.gateway.killswitch import killed_reason
 from tradebus.contracts.signals import MANUAL, PROGRAMS
 from tradebus.kernel.errors import nearest
 from tradebus.store.book import Book
 from tradebus.store.books import KillSwitchBook, instruments_book
+from tradebus.trading.sessions import StoredSession
 
 
 async def decide_from(
-    book: Book, switch: KillSwitchBook, transaction: Any, command: ExternalCommand, *, alive: BookedSession | None,
-    latest: BookedSession | None, asked: dict[str, Any],
+    book: Book, switch: KillSwitchBook, transaction: Any, command: ExternalCommand, *, alive: StoredSession | None,
+    latest: StoredSession | None, asked: dict[str, Any],
 ) -> LifecycleStep | LifecycleReport | Reject:  # fmt: skip
     """`asked` are the command's fields."""
     assert command.user_id is not None
@@ -34,7 +35,7 @@ async def decide_from(
     return Reject(problems.errors) if problems else decision
 
 
-def _check_strategy(strategy: str | None, alive: BookedSession, problems: Problems) -> None:
+def _check_strategy(strategy: str | None, alive: StoredSession, problems: Problems) -> None:
     names = [one.name for one in alive.spec.strategies]
     if strategy is None or strategy in (*names, MANUAL) or strategy.startswith(PROGRAMS):
         return
@@ -56,7 +57,7 @@ async def name_symbol(book: Book, asked: dict[str, Any], problems: Problems) -> 
 
 
 async def _check_position(
-    book: Book, transaction: Any, pos_id: str | None, alive: BookedSession, problems: Problems
+    book: Book, transaction: Any, pos_id: str | None, alive: StoredSession, problems: Problems
 ) -> None:
     if pos_id is None:
         return

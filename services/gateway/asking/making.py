@@ -21,7 +21,7 @@ from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import derive_id
 from tradebus.store.book import Book
 from tradebus.store.books import SessionRegister
-from tradebus.store.books.sessions import StoredSession
+from tradebus.trading.sessions import StoredSession
 
 NO_DATA = "no market data has come: nothing can be judged by it; is a feed running (`tradebus up`)?"
 

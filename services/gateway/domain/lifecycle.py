@@ -15,18 +15,9 @@ from services.gateway.domain.brokers import PAPER
 from tradebus.contracts.base import Message
 from tradebus.contracts.commands import Flatten, PauseTrading, ResumeTrading, Settle, StopTrading
 from tradebus.contracts.sessions import FieldError, SessionPaused, SessionResumed, SessionSpec, SessionStatus
+from tradebus.trading.sessions import StoredSession
 
 ALIVE = (SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED, SessionStatus.STOPPING)
-
-
-@dataclass(frozen=True, slots=True)
-class BookedSession:
-    """What is decided from: one session as the book has it."""
-
-    session_id: str
-    user_id: str
-    status: SessionStatus
-    spec: SessionSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,7 @@ class LifecycleStep:
 class LifecycleReport:
     """Nothing to do: say again how the session stands."""
 
-    session: BookedSession
+    session: StoredSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +75,7 @@ TABLE: Mapping[tuple[CommandAction, SessionStatus], LifecycleStep | _Again | str
 
 
 def decide_start(
-    spec: SessionSpec, *, alive: BookedSession | None, killed_reason: str | None
+    spec: SessionSpec, *, alive: StoredSession | None, killed_reason: str | None
 ) -> Create | LifecycleReport | Reject:
     """`spec` carries an empty session id. The same spec as the alive session's is a repetition, another is refused."""
     if alive is not None and alive.spec.model_copy(update={"session_id": ""}) == spec:
@@ -101,7 +92,7 @@ def decide_start(
 
 
 def decide_step(
-    action: CommandAction, *, user_id: str, alive: BookedSession | None, latest: BookedSession | None,
+    action: CommandAction, *, user_id: str, alive: StoredSession | None, latest: StoredSession | None,
     killed_reason: str | None = None,
 ) -> LifecycleStep | LifecycleReport | Reject:  # fmt: skip
     """STOP, PAUSE, RESUME, FLATTEN or SETTLE. `latest` is the user's newest session, ended or not; nothing is resumed

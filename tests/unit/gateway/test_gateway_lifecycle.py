@@ -8,7 +8,6 @@ from services.gateway.domain.body import CommandAction
 from services.gateway.domain.lifecycle import (
     ALIVE,
     TABLE,
-    BookedSession,
     Create,
     LifecycleReport,
     LifecycleStep,
@@ -17,6 +16,7 @@ from services.gateway.domain.lifecycle import (
     decide_step,
 )  # fmt: skip
 from tradebus.contracts.sessions import SessionSpec, SessionStatus, StrategySpec
+from tradebus.trading.sessions import StoredSession
 
 STEPS = (CommandAction.STOP, CommandAction.PAUSE, CommandAction.RESUME, CommandAction.FLATTEN)
 
@@ -31,8 +31,8 @@ def spec_of(capital_paise: int = 100) -> SessionSpec:
     )
 
 
-def session_in(status: SessionStatus) -> BookedSession:
-    return BookedSession("s-1", "u", status, spec_of().model_copy(update={"session_id": "s-1"}))
+def session_in(status: SessionStatus) -> StoredSession:
+    return StoredSession("s-1", "u", status, spec_of().model_copy(update={"session_id": "s-1"}), 0)
 
 
 def test_a_first_start_creates_a_session() -> None:

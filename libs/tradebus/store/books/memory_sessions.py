@@ -21,10 +21,10 @@ from tradebus.store.books.sessions import (
     Changing,
     SessionOutcome,
     Standing,
-    StoredSession,
     TakenUp,
 )
 from tradebus.store.memory_book import EVENTS, INBOX, EventRow, MemoryBook
+from tradebus.trading.sessions import StoredSession
 
 _PAPER = "paper"
 _PAUSES = ("PAUSE_TRADING", "RESUME_TRADING")

@@ -15,11 +15,11 @@ from tradebus.store.books.sessions import (
     Changing,
     SessionOutcome,
     Standing,
-    StoredSession,
     TakenUp,
 )
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
+from tradebus.trading.sessions import StoredSession
 
 _SQL = load_queries("tradebus.store.books", "sessions")
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from tradebus.contracts.base import Message
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
+from tradebus.trading.sessions import StoredSession
 
 # As a service in `participate`: all is over, the broker's book was read since, and has nothing alive of the session.
 BROKER_BOOK = "broker_book"
@@ -23,19 +24,6 @@ REASON_MAX = 400
 POSITION_REPORTS = ("POSITION_OPENED", "POSITION_CLOSED")
 ENDED = (SessionStatus.STOPPED, SessionStatus.FAILED)
 MAY_TRADE = (SessionStatus.STARTING, SessionStatus.RUNNING, SessionStatus.PAUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSession:
-    """One row."""
-
-    session_id: str
-    user_id: str
-    status: SessionStatus
-    spec: SessionSpec
-    created_ns: int
-    reason: str | None = None
-    ended_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from tradebus.contracts.sessions import SessionStatus
 from tradebus.execution.step import NewFill
 from tradebus.execution.trade import Trade
 from tradebus.store.books import session_register
-from tradebus.store.books.sessions import StoredSession
 from tradebus.store.memory_book import EVENTS, MemoryBook
+from tradebus.trading.sessions import StoredSession
 
 # What only a person brings to an end, or has to look after.
 _FOR_PEOPLE = (
