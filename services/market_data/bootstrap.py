@@ -15,12 +15,9 @@ from services.market_data.feeds.live.source import LiveSource
 from services.market_data.feeds.ports import Pace, RecordedFeed
 from services.market_data.feeds.recorded.feeder import Feeder, streams_end_ns
 from services.market_data.feeds.recorded.generated_feed import GeneratedFeed
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.pacing import ClockPace, EventTime, GridPace, OrdersGate
 from services.market_data.feeds.recorded.progress import Progress, ProgressMetrics
-from services.market_data.feeds.symbols import Description, instrument_of, require_known
-from services.market_data.feeds.vendors.reading import parse_reading
 from services.market_data.gaps.ledger import GapLedger
 from services.market_data.settings import DEFAULT_SYMBOLS, FeedKind, MarketDataSettings
 from tradebus.brokers.audit.log import LogOf
@@ -29,6 +26,8 @@ from tradebus.brokers.registry import OpenBroker, open_broker
 from tradebus.bus.port import Bus
 from tradebus.calendar import is_trading_day, next_trading_day
 from tradebus.contracts.instruments import Instrument
+from tradebus.history.loading import load_history
+from tradebus.history.vendors.reading import parse_reading
 from tradebus.kernel.clock import Clock
 from tradebus.kernel.ids import IdSource
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
@@ -38,6 +37,7 @@ from tradebus.runtime.shell import Component
 from tradebus.store.book import Book
 from tradebus.store.books import FeedsBook, audit_book
 from tradebus.store.store import Store
+from tradebus.symbols.descriptions import Description, instrument_of, require_known
 
 _AHEAD_SECONDS = 2  # of the machine: an exchange time further ahead than this is not believed
 _log = structlog.get_logger()

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from services.market_data.feeds.symbols import INDICES
 from tradebus.config.brokers import BrokerSettings
 from tradebus.config.settings import ServiceSettings
+from tradebus.symbols.descriptions import INDICES
 
 DEFAULT_SYMBOLS = (*INDICES[:2], "RELIANCE", "TCS", "INFY")
 

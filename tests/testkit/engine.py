@@ -5,14 +5,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
-from services.market_data.feeds.symbols import describe, instrument_of
 from services.market_data.settings import WARMUP_MINUTES
 from tradebus.contracts.instruments import InstrumentMaster
 from tradebus.contracts.sessions import PaperSettings, RiskLimits, SessionSpec, StrategySpec, Trailing
 from tradebus.engine.engine import Engine, EngineSettings
 from tradebus.engine.history import MinuteHistory
+from tradebus.history.loading import load_history
+from tradebus.symbols.descriptions import describe, instrument_of
 
 
 def session(

@@ -15,14 +15,14 @@ from pydantic import SecretStr
 
 from services.market_data.bootstrap import wire
 from services.market_data.feeds.bus_sink import CANDLES, END_OF_FEED, TICKS
-from services.market_data.feeds.recorded.columns import to_candles
 from services.market_data.feeds.recorded.feeder import Feeder
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.settings import MarketDataSettings
 from tradebus.brokers.audit.log import unrecorded
 from tradebus.bus.port import Bus, Entry, Outgoing
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.streams import ORDERS
+from tradebus.history.columns import to_candles
+from tradebus.history.loading import load_history
 from tradebus.kernel.clock import Clock, WallClock
 from tradebus.kernel.timers import Timers
 from tradebus.store.book import Book

@@ -17,10 +17,8 @@ from services.execution.bootstrap import assemble
 from services.execution.settings import ExecutionSettings
 from services.market_data.candles.day import plan_day
 from services.market_data.feeds.bus_sink import BusSink
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from services.market_data.feeds.recorded.pacing import GridPace, OrdersGate
-from services.market_data.feeds.symbols import instrument_of
 from services.risk.adapters.memory import MemoryRiskBook
 from services.risk.bootstrap import wire as wire_risk
 from services.risk.settings import RiskSettings
@@ -37,6 +35,7 @@ from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import SessionSpec, SessionStatus
 from tradebus.contracts.streams import COMMANDS
 from tradebus.execution.trade import Trade
+from tradebus.history.loading import load_history
 from tradebus.kernel.clock import EventClock
 from tradebus.kernel.ids import RandomIds, derive_id
 from tradebus.kernel.timers import SimulatedTimers, Timers
@@ -45,6 +44,7 @@ from tradebus.store.books import instruments_book, session_register, sessions_bo
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.store.outbox import Outbox
 from tradebus.strategies.lane.conflicts import Conflicts
+from tradebus.symbols.descriptions import instrument_of
 
 _SLICE_NS = 60_000_000_000
 _UNUSED: dict[str, Any] = {"database_url": "postgresql://unused", "redis_url": "redis://unused", "paced": True}

@@ -21,9 +21,7 @@ import numpy as np
 
 from services.cli.output import say
 from services.cli.reports.engine_report import report_of
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.simulation import SimulatedMarket, simulated
-from services.market_data.feeds.symbols import describe, instrument_of
 from services.market_data.settings import TICKS_PER_MINUTE, WARMUP_MINUTES
 from tradebus.calendar import TradingSession, session_for
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
@@ -31,10 +29,12 @@ from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.sessions import PaperSettings, SessionSpec, StrategySpec
 from tradebus.engine.engine import Engine, EngineSettings
 from tradebus.engine.history import MinuteHistory
+from tradebus.history.loading import load_history
 from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import Unavailable
 from tradebus.kernel.time import ist_datetime
+from tradebus.symbols.descriptions import describe, instrument_of
 
 SYMBOL, STRATEGY, SEED = "BANKNIFTY", "orb", 1
 MONTH = (date(2024, 1, 1), date(2024, 1, 31))

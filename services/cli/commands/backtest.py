@@ -74,7 +74,7 @@ def backtest(
     """
     from services.cli import arguments
     from services.cli.runs.backtesting import BacktestRequest, run_backtest
-    from services.market_data.feeds.vendors.reading import parse_reading
+    from tradebus.history.vendors.reading import parse_reading
     from tradebus.kernel.errors import InvalidInput
 
     _refuse_what_needs_services(paper=paper, speed=arguments.parse_speed(speed), keep=keep)

@@ -21,11 +21,7 @@ from services.cli.runs.told_history import say_summary
 from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import StartCatalogue, read_start
 from services.gateway.strategy_check import strategy_errors
-from services.market_data.feeds.recorded.history import load_history
-from services.market_data.feeds.recorded.validate import summary_of
 from services.market_data.feeds.simulation import SimulatedMarket, TickMarket, simulated
-from services.market_data.feeds.symbols import describe, instrument_of
-from services.market_data.feeds.vendors.reading import FileReading
 from services.market_data.settings import TICKS_PER_MINUTE, WARMUP_MINUTES
 from services.strategy.settings import LaneSettings
 from tradebus.config.settings import load
@@ -33,9 +29,13 @@ from tradebus.contracts.instruments import Instrument, InstrumentMaster
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.engine import Engine, EngineSettings
 from tradebus.engine.history import MinuteHistory
+from tradebus.history.loading import load_history
+from tradebus.history.validate import summary_of
+from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.clock import monotonic_ns
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import SequenceIds
+from tradebus.symbols.descriptions import describe, instrument_of
 
 
 @dataclass(frozen=True, slots=True)

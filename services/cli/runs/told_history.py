@@ -1,7 +1,7 @@
 """What a run says about its history file before it begins."""
 
 from services.cli.output import say
-from services.market_data.feeds.recorded.validate import HistorySummary
+from tradebus.history.validate import HistorySummary
 
 
 def say_summary(name: str, summary: HistorySummary) -> None:

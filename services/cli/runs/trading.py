@@ -12,8 +12,8 @@ from services.cli.reports.told import files_of, raised_in, tell_errors
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
 from services.cli.runs.told_history import say_summary
 from services.cli.stack.assembly import Plan, Stack, open_stack
-from services.market_data.feeds.recorded.validate import HistorySummary, check_history
-from services.market_data.feeds.vendors.reading import FileReading, parse_reading
+from tradebus.history.validate import HistorySummary, check_history
+from tradebus.history.vendors.reading import FileReading, parse_reading
 from tradebus.kernel.ids import RandomIds
 
 

@@ -13,8 +13,8 @@ from datetime import date
 from typing import Any, Protocol
 
 from services.market_data.candles.plan import DayPlan, SlicePlan
-from services.market_data.feeds.symbols import Description
 from tradebus.contracts.records import Records
+from tradebus.symbols.descriptions import Description
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from services.market_data.candles.day import closing_ticks, expand_symbol, plan_day
 from services.market_data.candles.plan import DayPlan
-from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.ports import FeedDay
-from services.market_data.feeds.recorded.columns import to_candles
-from services.market_data.feeds.recorded.history import LoadedHistory
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from tradebus.calendar import session_of, tick_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, Records
+from tradebus.history.columns import to_candles
+from tradebus.history.hours import day_numbers, day_of, sessions_of
+from tradebus.history.loading import LoadedHistory
 from tradebus.indicators.aggregate import aggregate_batch
 from tradebus.indicators.path import volume_before
 

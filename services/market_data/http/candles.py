@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine
 
 import numpy as np
 
-from services.market_data.feeds.hours import day_numbers, sessions_of
 from services.market_data.http.tail import StreamTail
 from services.market_data.http.wire import candles_json
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import TIMEFRAMES_SECONDS, Records
+from tradebus.history.hours import day_numbers, sessions_of
 from tradebus.indicators.aggregate import aggregate_batch
 from tradebus.kernel.errors import InvalidInput
 from tradebus.store.book import Book

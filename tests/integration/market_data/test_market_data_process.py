@@ -14,10 +14,10 @@ import pytest
 from testkit.feeds import MUHURAT, contents, ended, minute_bars, write_bars
 
 from services.market_data.feeds.bus_sink import CANDLES
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from tradebus.bus.port import Bus, Outgoing
 from tradebus.contracts.streams import ORDERS
+from tradebus.history.loading import load_history
 from tradebus.kernel.rng import uniform
 from tradebus.store.store import Store
 

@@ -133,6 +133,14 @@ def test_a_file_without_symbols_needs_to_be_told_one(tmp_path):
     assert list(read_paths(path, symbol="Nifty 50")) == ["NIFTY"]
 
 
+def test_a_vendors_file_is_read_as_a_backtest_reads_it(tmp_path):
+    path = tmp_path / "export.txt"
+    path.write_text("<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\n2026.11.25\t09:15:00\t100\t103\t99\t102\n")
+    found = read_paths(path, symbol="NIFTY BANK")["BANKNIFTY"]
+    assert found.value.tolist() == [10_000, 9_900, 10_300, 10_200]
+    assert found.at_ns[0] == datetime_to_ns(datetime(2026, 11, 25, 9, 15, tzinfo=IST))
+
+
 def test_ticks_of_a_parquet_file_are_read(tmp_path):
     instants = [datetime(2026, 11, 25, 10, 0, second, tzinfo=IST) for second in range(5)]
     table = pa.table({"ts": pa.array(instants), "price": [100.0, 101.0, 102.0, 101.5, 101.0], "symbol": ["INFY"] * 5})
@@ -147,8 +155,9 @@ def test_ticks_of_a_parquet_file_are_read(tmp_path):
     [
         ("when,open\n1,2\n", "no column 'ts'"),
         ("ts,open,high,low,close\n2026-11-25 10:00,1,2,0,1\n", "row 1"),
-        ("ts,open,high,low,close\n2026-11-25 10:00,1,2,x,1\n", "cannot be read"),
-        ("ts,open,high,low,close\n", "no row|cannot be read"),
+        ("ts,open,high,low,close\n2026-11-25 10:00,1,2,x,1\n", "row 1: low 'x' is not a number"),
+        ("ts,open,high,low,close\n", "holds no row"),
+        ("ts,open,high,low,close\n2026-11-25 16:00,1,2,1,1\n", "none of the 1 rows lies in a trading session"),
     ],
 )
 def test_a_bad_file_is_refused_by_what_is_wrong(tmp_path, text, says):

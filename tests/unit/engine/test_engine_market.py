@@ -12,10 +12,10 @@ from testkit.feeds import write_ticks
 from testkit.histories import write_history
 
 from services.market_data.candles.day import plan_day
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from tradebus.calendar import session_for
 from tradebus.contracts.records import TIMEFRAMES_SECONDS
+from tradebus.history.loading import load_history
 
 DAYS = (date(2024, 1, 1), date(2024, 1, 2))
 FIELDS = ["ts_open_ns", "ts_close_ns", "open_paise", "high_paise", "low_paise", "close_paise", "volume", "instrument",

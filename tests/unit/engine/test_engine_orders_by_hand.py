@@ -14,7 +14,6 @@ from services.gateway.asking.wiring import desks_of
 from services.gateway.domain.body import CommandAction, ExternalCommand
 from services.gateway.domain.problems import Problems
 from services.gateway.settings import GatewaySettings
-from services.market_data.feeds.symbols import describe, instrument_of
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.records import TICK, Records
 from tradebus.contracts.registry import parse
@@ -23,6 +22,7 @@ from tradebus.contracts.streams import RISK
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_to_ns
 from tradebus.store.books import session_register
 from tradebus.store.outbox import Outbox
+from tradebus.symbols.descriptions import describe, instrument_of
 from tradebus.trading.states import OrderState, TradeState
 
 DAY = date(2026, 11, 25)

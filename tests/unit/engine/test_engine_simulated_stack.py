@@ -11,15 +11,15 @@ from testkit.fake_broker import FakeBroker
 from testkit.histories import write_history
 from testkit.simulated_stack import SimulatedStack
 
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
-from services.market_data.feeds.symbols import describe, instrument_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.records import Records
 from tradebus.contracts.sessions import SessionSpec
 from tradebus.execution.trade import Trade
+from tradebus.history.loading import load_history
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_to_ns
+from tradebus.symbols.descriptions import describe, instrument_of
 from tradebus.trading.orders import BrokerStatus
 from tradebus.trading.states import OrderState, TradeState
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from testkit.feeds import write_bars, write_ticks
 
 from services.market_data.candles.day import plan_day
-from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
-from services.market_data.feeds.recorded.history import load_history
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
-from services.market_data.feeds.recorded.validate import check_history
-from services.market_data.feeds.symbols import describe
 from tradebus.calendar import session_of
 from tradebus.contracts.records import Records
+from tradebus.history.hours import day_numbers, day_of, sessions_of
+from tradebus.history.loading import load_history
+from tradebus.history.validate import check_history
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
+from tradebus.symbols.descriptions import describe
 
 TUESDAY, MONDAY = date(2024, 1, 2), date(2024, 1, 1)
 REPUBLIC_DAY = date(2024, 1, 26)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.market_data.feeds.recorded.columns import require_one_minute, require_sound
-from services.market_data.feeds.recorded.history_file import ReadWindow, open_file, read
+from tradebus.history.columns import require_one_minute, require_sound
+from tradebus.history.history_file import ReadWindow, open_file, read
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from testkit.feeds import settings_for
 
 from services.market_data.feeds.position import Streams, position_of
-from services.market_data.feeds.symbols import canonical, describe, known_symbols, require_known
 from services.market_data.http.parameters import day, instant_ns
 from services.market_data.http.wire import candles_json, quote_json
 from tradebus.contracts.instruments import Instrument
@@ -20,6 +19,7 @@ from tradebus.contracts.records import CANDLE
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import plain_rupees
 from tradebus.kernel.time import ist_to_ns
+from tradebus.symbols.descriptions import canonical, describe, known_symbols, require_known
 
 NIFTY = Instrument(
     instrument_id=3, symbol="NIFTY", kind="INDEX", market_class="derivative", underlying="NIFTY", tick_size_paise=5

@@ -8,10 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.feeds import write_bars
 
-from services.market_data.feeds.contract_names import contract_of_name
-from services.market_data.feeds.recorded.history import load_history
-from services.market_data.feeds.recorded.validate import check_history
-from services.market_data.feeds.symbols import EQUITIES, describe, instrument_of, require_known
 from tradebus.calendar import (
     Market,
     contract_of,
@@ -22,8 +18,12 @@ from tradebus.calendar import (
     weekly_expiry,
 )
 from tradebus.contracts.instrument_key import InstrumentKey, Right, Segment
+from tradebus.history.loading import load_history
+from tradebus.history.validate import check_history
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
+from tradebus.symbols.contract_names import contract_of_name
+from tradebus.symbols.descriptions import EQUITIES, describe, instrument_of, require_known
 from tradebus.trading.charges import charges_paise
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")

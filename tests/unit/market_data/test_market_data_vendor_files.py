@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from services.market_data.feeds.recorded.history import LoadedHistory, load_history
-from services.market_data.feeds.recorded.validate import summary_of
-from services.market_data.feeds.vendors.reading import parse_reading
+from tradebus.history.loading import LoadedHistory, load_history
+from tradebus.history.validate import summary_of
+from tradebus.history.vendors.reading import parse_reading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 

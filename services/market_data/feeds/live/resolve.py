@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
-from services.market_data.feeds.symbols import aliases_of, canonical
 from tradebus.brokers.reference import ListedInstrument
 from tradebus.calendar import MarketClass, session_of
 from tradebus.contracts.instrument_key import InstrumentKey, Segment
 from tradebus.contracts.instruments import InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.time import ist_date
+from tradebus.symbols.descriptions import aliases_of, canonical
 
 _KEYS_SHOWN = 8
 

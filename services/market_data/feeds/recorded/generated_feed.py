@@ -15,13 +15,13 @@ import numpy as np
 
 from services.market_data.candles.day import expand_symbol
 from services.market_data.feeds.ports import FeedDay
-from services.market_data.feeds.recorded.columns import MINUTE_NS
-from services.market_data.feeds.symbols import Description, describe, require_terms, tick_on
 from tradebus.calendar import TradingSession, is_trading_day, previous_trading_day, session_of
 from tradebus.contracts.records import CANDLE, Records
+from tradebus.history.columns import MINUTE_NS
 from tradebus.indicators.synthetic import SyntheticInstrument, generate_day
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.rng import seed_for, uniform
+from tradebus.symbols.descriptions import Description, describe, require_terms, tick_on
 
 _VERSION = 2  # of what follows: another recipe is another identity
 _DAYS_MAX = 1000

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from services.market_data.candles.day import cumulated_volume, expand_symbol
-from services.market_data.feeds.hours import day_numbers, day_of, sessions_of
 from services.market_data.feeds.ports import FeedDay
-from services.market_data.feeds.recorded.columns import Columns, minutes_held, to_candles, to_ticks
-from services.market_data.feeds.recorded.history import LoadedHistory
-from services.market_data.feeds.symbols import Description, describe, tick_on
 from tradebus.contracts.records import CANDLE, TICK, Records
+from tradebus.history.columns import Columns, minutes_held, to_candles, to_ticks
+from tradebus.history.hours import day_numbers, day_of, sessions_of
+from tradebus.history.loading import LoadedHistory
 from tradebus.indicators.candles import build_candles
+from tradebus.symbols.descriptions import Description, describe, tick_on
 
 
 class HistoryFeed:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from services.market_data.feeds.recorded.cells import first_line
+from tradebus.history.cells import first_line
 from tradebus.kernel.errors import InvalidInput
 
 # Kite's and Upstox's candles have no names.

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.market_data.feeds.recorded.columns import Floats, Ints
+from tradebus.history.columns import Floats, Ints
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST_OFFSET_SECONDS
 

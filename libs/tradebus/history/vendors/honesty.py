@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from services.market_data.feeds.hours import Ints, day_numbers, sessions_of
-from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, Floats, Mask
-from services.market_data.feeds.symbols import describe
-from services.market_data.feeds.vendors.reading import FileReading
+from tradebus.history.columns import MINUTE_NS, Columns, Floats, Mask
+from tradebus.history.hours import Ints, day_numbers, sessions_of
+from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST_OFFSET_NS, ist_datetime
+from tradebus.symbols.descriptions import describe
 
 # An index halts at 20 %, a share's band is 20 % wide: what moves further between two rows of a day is no price. An
 # option may do so. Over night 28 % is the smallest step a usual split or bonus makes (3 for 2 makes 33 %).

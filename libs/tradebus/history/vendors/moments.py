@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from services.market_data.feeds.recorded.columns import Ints
+from tradebus.history.columns import Ints
 from tradebus.kernel.errors import InvalidInput
 
 IST = "Asia/Kolkata"

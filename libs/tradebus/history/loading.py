@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.market_data.feeds.hours import day_numbers, sessions_of
-from services.market_data.feeds.recorded.columns import (
+from tradebus.history.columns import (
     MINUTE_NS,
     Columns,
     Mask,
@@ -21,7 +20,7 @@ from services.market_data.feeds.recorded.columns import (
     require_sound,
     sound_suffix,
 )
-from services.market_data.feeds.recorded.history_file import (
+from tradebus.history.history_file import (
     FIRST_DAY,
     LAST_DAY,
     HistoryFile,
@@ -29,11 +28,12 @@ from services.market_data.feeds.recorded.history_file import (
     open_file,
     read,
 )
-from services.market_data.feeds.symbols import canonical, describe, require_terms
-from services.market_data.feeds.vendors.honesty import require_right_times
-from services.market_data.feeds.vendors.reading import FileReading
+from tradebus.history.hours import day_numbers, sessions_of
+from tradebus.history.vendors.honesty import require_right_times
+from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_date, ist_to_ns
+from tradebus.symbols.descriptions import canonical, describe, require_terms
 
 # Bars older than this say nothing about today's price level: a file with a gap of months warms nobody up.
 _WARMUP_DAYS = 30

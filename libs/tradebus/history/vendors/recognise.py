@@ -2,7 +2,7 @@
 
     file ─► text cells ─► roles by name (headers) ─► times as UTC (moments) ─► bar's end to its start ─► Recognised
 
-What a row's values must obey is not decided here: `recorded.columns` does, for every file alike.
+What a row's values must obey is not decided here: `tradebus.history.columns` does, for every file alike.
 """
 
 import re
@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from services.market_data.feeds.recorded.columns import Ints
-from services.market_data.feeds.recorded.layout import Layout
-from services.market_data.feeds.vendors.headers import BARS, roles_of
-from services.market_data.feeds.vendors.moments import IST, Moments, moments_of
-from services.market_data.feeds.vendors.objects import cells_of_json
-from services.market_data.feeds.vendors.reading import FileReading
-from services.market_data.feeds.vendors.texts import cells_of, read_text
+from tradebus.history.columns import Ints
+from tradebus.history.layout import Layout
+from tradebus.history.vendors.headers import BARS, roles_of
+from tradebus.history.vendors.moments import IST, Moments, moments_of
+from tradebus.history.vendors.objects import cells_of_json
+from tradebus.history.vendors.reading import FileReading
+from tradebus.history.vendors.texts import cells_of, read_text
 from tradebus.kernel.errors import InvalidInput
 
 _MINUTE_US = 60_000_000

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.market_data.feeds.contract_names import contract_of_name
 from tradebus.calendar import MarketClass, class_of_share, lot_size, tick_of
 from tradebus.contracts.instrument_key import InstrumentKey, Right
 from tradebus.contracts.instruments import Instrument, InstrumentKind
 from tradebus.kernel.errors import InvalidInput, nearest
+from tradebus.symbols.contract_names import contract_of_name
 
 INDICES = ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX")
 _ALIASES = {

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from services.market_data.feeds.recorded.cells import first_line
-from services.market_data.feeds.vendors.reading import bare_name
+from tradebus.history.cells import first_line
+from tradebus.history.vendors.reading import bare_name
 from tradebus.kernel.errors import InvalidInput
 
 _DELIMITERS = ";\t|,"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from services.market_data.feeds.hours import day_numbers, sessions_of
-from services.market_data.feeds.recorded.columns import MINUTE_NS, Columns, minutes_held
-from services.market_data.feeds.recorded.history import LoadedHistory, load_history
-from services.market_data.feeds.recorded.history_file import FIRST_DAY, LAST_DAY
-from services.market_data.feeds.symbols import describe
-from services.market_data.feeds.vendors.honesty import doubts_of
-from services.market_data.feeds.vendors.reading import FileReading
+from tradebus.history.columns import MINUTE_NS, Columns, minutes_held
+from tradebus.history.history_file import FIRST_DAY, LAST_DAY
+from tradebus.history.hours import day_numbers, sessions_of
+from tradebus.history.loading import LoadedHistory, load_history
+from tradebus.history.vendors.honesty import doubts_of
+from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.time import ist_datetime
+from tradebus.symbols.descriptions import describe
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from services.market_data.feeds.recorded.layout import Layout
+from tradebus.history.layout import Layout
 from tradebus.kernel.errors import InvalidInput
 
 

@@ -9,7 +9,7 @@ Invariant: names are compared without case and outer spaces; every other column 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.market_data.feeds.recorded.columns import PRICE_COLUMNS
+from tradebus.history.columns import PRICE_COLUMNS
 from tradebus.kernel.errors import InvalidInput, nearest
 
 

@@ -19,20 +19,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.market_data.feeds.recorded.cells import first_line, first_refused, instants_us, numbers_of, times
-from services.market_data.feeds.recorded.columns import Columns, Floats, Ints
-from services.market_data.feeds.recorded.csv_file import csv_header, has_own_times, read_csv
-from services.market_data.feeds.recorded.layout import Layout, is_own, layout_of
-from services.market_data.feeds.symbols import canonical, require_known
-from services.market_data.feeds.vendors.reading import TEXT_ENDINGS, FileReading, bare_name
+from tradebus.history.cells import first_line, first_refused, instants_us, numbers_of, times
+from tradebus.history.columns import Columns, Floats, Ints
+from tradebus.history.csv_file import csv_header, has_own_times, read_csv
+from tradebus.history.layout import Layout, is_own, layout_of
+from tradebus.history.vendors.reading import TEXT_ENDINGS, FileReading, bare_name
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.time import ist_to_ns
+from tradebus.symbols.descriptions import canonical, require_known
 
 if TYPE_CHECKING:
-    from services.market_data.feeds.vendors.recognise import Recognised
+    from tradebus.history.vendors.recognise import Recognised
 
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
 _SOUND_US = ist_to_ns(FIRST_DAY, time(0)) // 1000, ist_to_ns(LAST_DAY + timedelta(days=1), time(0)) // 1000
+
+
+class UnnamedInstrument(InvalidInput):
+    """Neither the file nor the trader says which instrument it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def open_file(path: Path, reading: FileReading | None = None) -> HistoryFile:
     except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"history: {path} cannot be read: {first_line(error)}") from None
     # Half a second of pandas, which files of the own layout do without.
-    from services.market_data.feeds.vendors.recognise import recognise
+    from tradebus.history.vendors.recognise import recognise
 
     found = recognise(path, reading, table=table)
     return HistoryFile(path, found.layout, False, found)
@@ -243,7 +247,7 @@ class _Reader:
         source = self.file.source
         if self.layout.symbol is None:
             if len(symbols) != 1:
-                raise InvalidInput(f"{source}: it has no column 'symbol', so give exactly one symbol")
+                raise UnnamedInstrument(f"{source}: it has no column 'symbol', so give exactly one symbol")
             return np.zeros(len(row), np.int64), require_known(symbols)
         if table is None:
             return np.zeros(0, np.int64), tuple(symbols)

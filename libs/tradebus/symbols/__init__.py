@@ -1,0 +1,1 @@
+"""Which instruments are known by name, and what each of them is. Pure."""
