@@ -47,7 +47,7 @@ def day_numbers(ts_ns: Ints) -> Ints:
     return (ts_ns + IST_OFFSET_NS) // NANOSECONDS_PER_DAY
 
 
-def day_of(number: int) -> date:
+def date_of_day(number: int) -> date:
     """The date of a day number."""
     return _EPOCH + timedelta(days=number)
 
@@ -55,5 +55,5 @@ def day_of(number: int) -> date:
 def sessions_of(days: Iterable[int], listed: Listed) -> TradingSessions:
     """The sessions of an instrument on these day numbers: none after its last day. Raises InvalidInput for days before
     any rule of the calendar."""
-    found = ((day, session_of(listed, day_of(day))) for day in sorted(set(days)))
+    found = ((day, session_of(listed, date_of_day(day))) for day in sorted(set(days)))
     return TradingSessions({day: session for day, session in found if session is not None})

@@ -22,7 +22,7 @@ from tradebus.calendar import session_of, tick_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.history.columns import to_candles
-from tradebus.history.hours import day_numbers, day_of, sessions_of
+from tradebus.history.hours import date_of_day, day_numbers, sessions_of
 from tradebus.history.loading import LoadedHistory
 from tradebus.indicators.aggregate import aggregate_batch
 from tradebus.indicators.path import volume_before
@@ -132,7 +132,7 @@ class SimulatedMarket:
         sessions = [sessions_of(counts, one).by_day for one in self._instruments.values()]
         return [
             FeedDay(
-                day_of(number),
+                date_of_day(number),
                 min(by_day[number].open_ns for by_day in sessions if number in by_day),
                 max(by_day[number].close_ns for by_day in sessions if number in by_day),
                 counts[number],

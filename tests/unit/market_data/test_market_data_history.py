@@ -16,7 +16,7 @@ from services.market_data.candles.day import plan_day
 from services.market_data.feeds.recorded.history_feed import HistoryFeed
 from tradebus.calendar import session_of
 from tradebus.contracts.records import Records
-from tradebus.history.hours import day_numbers, day_of, sessions_of
+from tradebus.history.hours import date_of_day, day_numbers, sessions_of
 from tradebus.history.loading import load_history
 from tradebus.history.validate import check_history
 from tradebus.kernel.errors import InvalidInput
@@ -279,7 +279,7 @@ def test_bar_is_inside_exactly_if_its_session_holds_all_of_its_minute(day: date,
     numbers = day_numbers(np.asarray([ts_ns]))
     sessions = sessions_of(numbers.tolist(), describe(symbol))
     assert sessions.contains(np.asarray([ts_ns]), length_ns=60 * 10**9).tolist() == [expected]
-    assert day_of(int(numbers[0])) == day == ist_date(ts_ns)
+    assert date_of_day(int(numbers[0])) == day == ist_date(ts_ns)
 
 
 @pytest.mark.shared_data

@@ -12,7 +12,7 @@ from services.market_data.candles.day import cumulated_volume, expand_symbol
 from services.market_data.feeds.ports import FeedDay
 from tradebus.contracts.records import CANDLE, TICK, Records
 from tradebus.history.columns import Columns, minutes_held, to_candles, to_ticks
-from tradebus.history.hours import day_numbers, day_of, sessions_of
+from tradebus.history.hours import date_of_day, day_numbers, sessions_of
 from tradebus.history.loading import LoadedHistory
 from tradebus.indicators.candles import build_candles
 from tradebus.symbols.descriptions import Description, describe, tick_on
@@ -63,7 +63,7 @@ class HistoryFeed:
         sessions = [sessions_of(numbers, item).by_day for item in self.instruments]
         return [
             FeedDay(
-                day_of(number),
+                date_of_day(number),
                 min(by_day[number].open_ns for by_day in sessions if number in by_day),
                 max(by_day[number].close_ns for by_day in sessions if number in by_day),
                 minutes_held(self._rows_of(number)),
