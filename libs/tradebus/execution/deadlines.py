@@ -108,11 +108,11 @@ def refused_last(trade: Trade) -> list[Order]:
 
 def to_send(trade: Trade) -> int:
     """What another exit may be sent for now, with its sign: of what is held and there, all that nothing living may
-    close. Nothing while anything but exits lives, nor while one that follows a refusal has no answer: it is asked for
-    alone, that many parts are not refused again and again."""
+    close. Nothing while anything but exits lives whose answer is waited for, nor while one that follows a refusal has
+    no answer: it is asked for alone, that many parts are not refused again and again."""
     kept = fitting(trade)
     for order in trade.orders:
-        if order.ended or (order.given_up and is_unanswered(order)):
+        if order.ended or (order.given_up and is_unanswered(order)) or is_entry_lost(order):
             continue
         if order not in kept or (order.state is OrderState.PENDING and refused_last(trade)):
             return 0
@@ -134,6 +134,13 @@ def _died_at_once(order: Order) -> bool:
 def is_unanswered(order: Order) -> bool:
     """A stop of which nobody knows whether it will ever be at the broker. One that was there once is looked up."""
     return order.role is OrderRole.STOP and order.broker_order_id is None and order.state in _UNANSWERED
+
+
+def is_entry_lost(order: Order) -> bool:
+    """An entry of which nobody knows whether it will ever be at the broker, and whose answer nobody waits for: what it
+    fills after all is covered or closed then."""
+    waited = order.state is OrderState.UNKNOWN or (order.given_up and order.state is OrderState.PENDING)
+    return order.role is OrderRole.ENTRY and order.broker_order_id is None and waited
 
 
 def is_exit_unanswered(trade: Trade) -> bool:

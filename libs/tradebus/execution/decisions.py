@@ -81,7 +81,9 @@ def only_own(_trade: Trade, _step: TradeStep) -> None:
 
 
 def go_on(trade: Trade, step: TradeStep) -> None:
-    """An exit goes on where a crash stopped it. Where all its orders have ended its deadline does, in its time."""
+    """An exit goes on where a crash stopped it, and waits for no entry that an earlier life has perhaps sent. Where all
+    its orders have ended its deadline does, in its time."""
+    exits.give_up_entries(trade)
     if trade.exit_reason is not None and not trade.ended and any(not order.ended for order in trade.orders):
         at_ns = max(order.updated_ns for order in trade.orders)
         exits.continue_exit(trade, step, at_ns=at_ns)

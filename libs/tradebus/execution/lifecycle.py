@@ -2,8 +2,8 @@
 
 Invariants (property-tested):
 - Of entries, stops and exits there live the parts of what is more than one order takes: of entries never more than was
-  approved, of exits never more than is held; an exit is sent only when no entry or stop can still fill, but for a stop
-  that was not answered in time.
+  approved, of exits never more than is held; an exit is sent only when no entry or stop can still fill, but for those
+  that were not answered in time.
 - Every filled lot of an open position is covered by a stop request in the same step, unless the position is being
   exited; where the stop is not answered in time, the position is.
 - The exit's quantity is what is held at that moment: nothing here can open or reverse a position.
@@ -53,6 +53,8 @@ def on_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *,
         order.reason = outcome.reason
         reports.unknown(trade, order, step, at_ns, reason=outcome.reason)
         _trade_event(trade, order, step, _UNKNOWN)
+        if order.role is OrderRole.ENTRY and trade.exit_reason is not None:
+            continue_exit(trade, step, at_ns=at_ns)  # it holds nothing up any more
 
 
 def on_report(trade: Trade, order: Order, step: TradeStep, report: BrokerOrder) -> None:

@@ -182,3 +182,16 @@ def test_an_exit_that_was_said_to_leave_before_its_process_stood_still_is_not_se
         result = play_plan(plan, drilled)
         assert "stands still for 62.0 s after a commit (order_history)" in result.story.text()
         assert violated(result) == []
+
+
+def test_parts_of_an_entry_that_nobody_answers_hold_up_no_exit(drilled: Path) -> None:
+    # The first part has filled; who sent the others stands still, its stop in the hand, and another takes the trade.
+    bought = trade(name="put", lots=67, at=2.0)
+    for seed in (0, 1, 2):
+        strikes = tuple(Strike(name, ASKING, 1, words="(STOP", stopped_seconds=20.0) for name in (EXECUTION, SECOND))
+        plan = written_plan(bought, strikes=strikes, processes=(EXECUTION, SECOND), seed=seed)
+        result = play_plan(plan, drilled)
+        assert violated(result) == []
+        story = result.story.text()
+        assert story.count("stands still") >= 1
+        assert max(one.seconds for one in result.known) < 21.0, "nobody is there for 16 s, and stops have three"

@@ -15,6 +15,7 @@ from tradebus.execution.deadlines import (
     closes,
     deadline_ns,
     has_fired,
+    is_entry_lost,
     is_exit_unanswered,
     is_unanswered,
     refused_last,
@@ -52,6 +53,7 @@ def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> 
     if not is_unanswered(order) or trade.open_quantity == 0:
         return
     order.given_up = True
+    give_up_entries(trade)
     if (trade.orders[-1].role is OrderRole.EXIT or refused_last(trade)) and at_ns < again_ns(trade):
         return
     if trade.exit_reason is None:
@@ -60,17 +62,24 @@ def give_up_stop(trade: Trade, order: Order, step: TradeStep, *, at_ns: int) -> 
         continue_exit(trade, step, at_ns=at_ns)
 
 
+def give_up_entries(trade: Trade) -> None:
+    """Entries that nobody answers hold up no exit any more."""
+    for entry in trade.all_live(OrderRole.ENTRY):
+        entry.given_up = True
+
+
 def continue_exit(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """The next thing on the way out: cancel the entry, then make the stop the exit, or cancel it and sell what is held,
     then close.
 
-    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays. A stop
-    that nobody has answered in time holds nothing up; where it appears it protects until the exit that went without it
-    is answered, and is cancelled then, or becomes the exit where that never arrived. What it may have sold beside it is
-    undone.
+    Until the entry has ended nothing can be sold, and its end may be long in coming: so long the stop stays. What
+    nobody has answered in time holds nothing up. Of an entry, what it fills after all is sold then; a stop that appears
+    protects until the exit that went without it is answered, and is cancelled then, or becomes the exit where that
+    never arrived. What it may have sold beside it is undone.
     """
     waiting = missing = False
-    filling = trade.open_quantity > 0 and (trade.live(OrderRole.ENTRY) is not None or is_exit_unanswered(trade))
+    entering = any(not is_entry_lost(entry) for entry in trade.all_live(OrderRole.ENTRY))
+    filling = trade.open_quantity > 0 and (entering or is_exit_unanswered(trade))
     put_back = waits_refused(trade) if at_ns < again_ns(trade) else []
     if not filling and not put_back:
         turn_stops(trade, step, at_ns=at_ns)

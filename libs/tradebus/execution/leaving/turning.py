@@ -11,7 +11,7 @@ beside a stop that may still appear; an order that ends does so once, so nothing
 """
 
 from tradebus.contracts.orders import OrderRole
-from tradebus.execution.deadlines import is_unanswered
+from tradebus.execution.deadlines import is_entry_lost, is_unanswered
 from tradebus.execution.governor.ratio import may_press
 from tradebus.execution.leaving.covering import rest_of
 from tradebus.execution.leaving.refusals import leaving_terms
@@ -25,7 +25,9 @@ _RESTS = (OrderState.TRIGGER_PENDING, OrderState.OPEN, OrderState.PARTIALLY_FILL
 def turn_stops(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """Turns every stop of which it is known that it rests, the last one grown or cut to what is held. On paper none:
     nothing of a request is lost there."""
-    others = [order for order in trade.orders if not order.ended and order.role is not OrderRole.STOP]
+    others = [
+        order for order in trade.orders if not (order.ended or is_entry_lost(order) or order.role is OrderRole.STOP)
+    ]
     missing = any(order.given_up and is_unanswered(order) for order in trade.orders)
     if not trade.at_broker or others or missing:
         return
