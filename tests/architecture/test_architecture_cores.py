@@ -50,6 +50,7 @@ MODELS = {
     "libs/tradebus/strategies/protocol.py": "a strategy's parameters, checked where a session opens",
     "libs/tradebus/strategies/registry.py": "says which parameter of a session is wrong, where it opens",
     "libs/tradebus/strategies/built_in/ema_20_50.py": "its parameters, checked where a session opens",
+    "libs/tradebus/strategies/built_in/ema_cross/strategy.py": "its parameters, checked where a session opens",
     "libs/tradebus/strategies/built_in/orb_parameters.py": "its parameters, checked where a session opens",
 }
 _READERS = (

@@ -28,6 +28,7 @@ BUILT_IN = ClassesOnDemand[AnyStrategy](
     {
         "orb": "tradebus.strategies.built_in.orb:Orb",
         "ema_20_50": "tradebus.strategies.built_in.ema_20_50:Ema2050",
+        "ema_cross": "tradebus.strategies.built_in.ema_cross.strategy:EmaCross",
     }
 )
 
@@ -36,6 +37,7 @@ COMPILED = ClassesOnDemand[AnyCompiled](
     {
         "orb": "tradebus.strategies.built_in.orb_lane:OrbLane",
         "ema_20_50": "tradebus.strategies.built_in.ema_20_50_lane:Ema2050Lane",
+        "ema_cross": "tradebus.strategies.built_in.ema_cross.lane:EmaCrossLane",
     }
 )
 

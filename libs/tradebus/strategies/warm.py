@@ -10,6 +10,7 @@ from importlib import import_module
 # Importing such a module compiles what is not in the cache: every kernel has its one signature fixed.
 KERNEL_MODULES = (
     "tradebus.strategies.built_in._ema_20_50_kernel",
+    "tradebus.strategies.built_in.ema_cross._kernel",
     "tradebus.strategies.built_in._orb_kernel",
 )
 

@@ -42,6 +42,10 @@ Report = Annotated[
 Keep = Annotated[bool, typer.Option("--keep", help="Refused: a backtest makes no tables and no streams to keep.")]
 
 
+Fast = Annotated[int | None, typer.Option(help="The same as --param fast=N.")]
+Slow = Annotated[int | None, typer.Option(help="The same as --param slow=N.")]
+
+
 def register(app: typer.Typer) -> None:
     app.command()(backtest)
 
@@ -53,7 +57,7 @@ def backtest(
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", report: Report = None,
-    json: Json = False,
+    fast: Fast = None, slow: Slow = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days in one process, as fast as they go: the same strategies, risk, fills and charges as `trade`.
 
@@ -63,6 +67,8 @@ def backtest(
     Examples:
 
     tradebus backtest --history BANKNIFTY.parquet --symbol BANKNIFTY --from 2024-01-01 --to 2024-01-31 --strategy orb
+
+    tradebus backtest --history BANKNIFTY.parquet --symbol BANKNIFTY --strategy ema_cross --fast 9 --slow 21
 
     tradebus backtest --history NIFTY.csv --symbol NIFTY --strategy-file mine.py --trades trades.csv --report page.html
 
@@ -84,7 +90,8 @@ def backtest(
         )
     trades = arguments.parse_trades(trades)
     first, last = arguments.parse_day(from_, option="--from"), arguments.parse_day(to, option="--to")
-    items = arguments.strategy_items(strategy, strategy_file or [], param or [])
+    lengths = [f"{name}={value}" for name, value in (("fast", fast), ("slow", slow)) if value is not None]
+    items = arguments.strategy_items(strategy, strategy_file or [], [*(param or []), *lengths])
     arguments.require_strategies(items)
     users = arguments.session_data(
         user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,

@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 def start(
     user: User,
-    strategy: Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="orb, ema_20_50, ema_cross, or several with commas.")] = None,
     symbol: Annotated[str, typer.Option(help="What to trade, several with commas.")] = "",
     capital: Annotated[str, typer.Option(help="Rupees.")] = "1000000",
     strategy_file: Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file.")] = None,

@@ -16,7 +16,7 @@ Stamps = Annotated[str, typer.Option(help="Which moment of a bar the file's time
 SymbolOption = Annotated[str | None, typer.Option(help="What to trade: BANKNIFTY, RELIANCE, … or several with commas.")]
 From = Annotated[str | None, typer.Option("--from", help="First day, as 2024-01-01.")]
 To = Annotated[str | None, typer.Option(help="Last day, included.")]
-Names = Annotated[str | None, typer.Option(help="orb, ema_20_50, or several with commas.")]
+Names = Annotated[str | None, typer.Option(help="orb, ema_20_50, ema_cross, or several with commas.")]
 Files = Annotated[list[Path] | None, typer.Option(help="A strategy of your own: one Python file. May be given again.")]
 Params = Annotated[list[str] | None, typer.Option(help="name=value, or strategy.name=value. May be given again.")]
 Trails = Annotated[

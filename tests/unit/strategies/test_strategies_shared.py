@@ -60,10 +60,20 @@ ORB_PARAMETERS = st.fixed_dictionaries(
         "last_entry_minutes": st.sampled_from([0, 30, 200]),
     }
 )
+CROSS_PARAMETERS = st.fixed_dictionaries(
+    {
+        "fast": st.integers(1, 8),
+        "slow": st.integers(9, 20),
+        "cross_window_candles": st.integers(1, 6),
+        "stop_pct": st.sampled_from([0.01, 1.0, 90.0]),
+        "reward_multiple": st.sampled_from([None, 0.01, 3.0]),
+    }
+)
 # By name, with the timeframe in minutes.
 SPECS = st.one_of(
-    st.tuples(st.just("ema_20_50"), EMA_PARAMETERS, st.just(5)), st.tuples(st.just("orb"), ORB_PARAMETERS, st.just(1))
-)
+    st.tuples(st.just("ema_20_50"), EMA_PARAMETERS, st.just(5)), st.tuples(st.just("orb"), ORB_PARAMETERS, st.just(1)),
+    st.tuples(st.just("ema_cross"), CROSS_PARAMETERS, st.just(1)),
+)  # fmt: skip
 
 
 class Session:

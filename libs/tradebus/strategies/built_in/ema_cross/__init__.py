@@ -1,0 +1,1 @@
+"""The plainest crossover: its rules, and the same compiled."""
