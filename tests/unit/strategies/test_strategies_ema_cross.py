@@ -13,9 +13,8 @@ ENTRIES = {Action.ENTER_LONG: 1, Action.ENTER_SHORT: -1}
 
 def stances(days: list[Day], *, fast: int, slow: int) -> list[int]:
     """+1 where the fast EMA is above, -1 below, the one before where they are equal, 0 before there are both."""
-    found, averages, seen = [], [0.0, 0.0], 0
-    for candle in (candle for day in days for candle in day.candles):
-        seen += 1
+    found, averages = [], [0.0, 0.0]
+    for seen, candle in enumerate((candle for day in days for candle in day.candles), start=1):
         for place, length in enumerate((fast, slow)):
             value = float(candle.close_paise)
             if seen <= length:
