@@ -66,8 +66,6 @@ def backtest(
 
     Examples:
 
-    tradebus backtest --history BANKNIFTY.parquet --symbol BANKNIFTY --from 2024-01-01 --to 2024-01-31 --strategy orb
-
     tradebus backtest --history BANKNIFTY.parquet --symbol BANKNIFTY --strategy ema_cross --fast 9 --slow 21
 
     tradebus backtest --history NIFTY.csv --symbol NIFTY --strategy-file mine.py --trades trades.csv --report page.html
@@ -90,8 +88,7 @@ def backtest(
         )
     trades = arguments.parse_trades(trades)
     first, last = arguments.parse_day(from_, option="--from"), arguments.parse_day(to, option="--to")
-    lengths = [f"{name}={value}" for name, value in (("fast", fast), ("slow", slow)) if value is not None]
-    items = arguments.strategy_items(strategy, strategy_file or [], [*(param or []), *lengths])
+    items = arguments.strategy_items(strategy, strategy_file or [], [*(param or []), *_lengths(fast=fast, slow=slow)])
     arguments.require_strategies(items)
     users = arguments.session_data(
         user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
@@ -112,6 +109,10 @@ def backtest(
             page=report,
         )
     )
+
+
+def _lengths(**lengths: int | None) -> list[str]:
+    return [f"{name}={value}" for name, value in lengths.items() if value is not None]
 
 
 def _refuse_what_needs_services(*, paper: bool, speed: str, keep: bool) -> None:
