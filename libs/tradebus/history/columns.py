@@ -27,13 +27,16 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Rows of one file in file order; all arrays of shape [rows]. A cell that is empty in the file is NaN."""
+    """Rows of one file in file order, or of several in time order; all arrays of shape [rows]. A cell that is empty in
+    the file is NaN."""
 
     row: Ints  # 1-based data row in the file (the header is not counted)
     ts_ns: Ints  # UTC; a bar's start
     symbol: Ints  # index into `names`
     names: tuple[str, ...]  # canonical symbols
     values: Mapping[str, Floats]  # rupees and units, by column name
+    origin: Ints | None = None  # index into `origins`, None where all are of one file
+    origins: tuple[str, ...] = ()  # what to call the files
 
     @property
     def is_ticks(self) -> bool:
@@ -50,7 +53,13 @@ class Columns:
     def pick(self, rows: npt.NDArray[np.intp]) -> "Columns":
         """The rows at these indices, in their order."""
         values = {name: cells[rows] for name, cells in self.values.items()}
-        return Columns(self.row[rows], self.ts_ns[rows], self.symbol[rows], self.names, values)
+        origin = None if self.origin is None else self.origin[rows]
+        return Columns(self.row[rows], self.ts_ns[rows], self.symbol[rows], self.names, values, origin, self.origins)
+
+    def place(self, index: int) -> str:
+        """`row 5`, or `row 5 of b.csv` where there are several files."""
+        at = f"row {self.row[index]:,}"
+        return at if self.origin is None else f"{at} of {self.origins[self.origin[index]]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,50 +2,58 @@
 
 import csv
 import gzip
+import io
 import re
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tradebus.history.layout import Layout
+from tradebus.history.sources import Source
 from tradebus.kernel.errors import InvalidInput
 
 
-def csv_header(path: Path) -> list[str]:
-    """The column names. Raises OSError, UnicodeDecodeError or csv.Error for what is no text file."""
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
-        return next(csv.reader(lines), [])
+def first_rows(source: Source) -> tuple[list[str], list[str]]:
+    """The column names and the cells of the first row, each empty where there is none. Raises OSError,
+    UnicodeDecodeError or csv.Error for what is no text file."""
+    if source.member:
+        return _two(io.StringIO(source.content().decode("utf-8-sig"), newline=""))
+    opener = gzip.open if source.path.name.lower().endswith(".gz") else open
+    with opener(source.path, "rt", encoding="utf-8-sig", newline="") as lines:
+        return _two(lines)
 
 
-def has_own_times(path: Path, names: list[str]) -> bool:
+def _two(lines: Iterable[str]) -> tuple[list[str], list[str]]:
+    rows = csv.reader(lines)
+    return next(rows, []), next(rows, [])
+
+
+def has_own_times(names: Sequence[str], row: Sequence[str]) -> bool:
     """Whether the first row's ts is empty or begins with the year, as 2024-01-31; true where there is no row."""
     at = next((index for index, name in enumerate(names) if name.strip().lower() == "ts"), None)
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as lines:
-        rows = csv.reader(lines)
-        next(rows, [])
-        row = next(rows, [])
-    if at is None or at >= len(row):
-        return True
-    return not row[at].strip() or re.match(r"\d{4}-\d\d-\d\d", row[at].strip()) is not None
+    return at is None or at >= len(row) or is_own_time(row[at])
 
 
-def read_csv(path: Path, layout: Layout) -> pa.Table:
+def is_own_time(cell: str) -> bool:
+    """Whether a text is a time as the own layout has it, or empty."""
+    return not cell.strip() or re.match(r"\d{4}-\d\d-\d\d", cell.strip()) is not None
+
+
+def read_csv(source: Source, layout: Layout) -> pa.Table:
     """The columns of the layout, times as text, an empty cell as null.
 
     Numbers as numbers; where some cell is none, all as text: its row can then be named, or lies outside the window.
     Raises InvalidInput naming a row with too many or too few cells.
     """
     try:
-        return _parse(path, layout, pa.float64(), threads=True)
+        return _parse(source, layout, pa.float64(), threads=True)
     except pa.ArrowInvalid:
-        return _parse(path, layout, pa.string(), threads=False)
+        return _parse(source, layout, pa.string(), threads=False)
 
 
-def _parse(path: Path, layout: Layout, number: pa.DataType, *, threads: bool) -> pa.Table:
+def _parse(source: Source, layout: Layout, number: pa.DataType, *, threads: bool) -> pa.Table:
     types = dict.fromkeys(layout.values.values(), number)
     types[layout.ts] = pa.string()
     if layout.symbol:
@@ -57,7 +65,7 @@ def _parse(path: Path, layout: Layout, number: pa.DataType, *, threads: bool) ->
         return "error" if threads else "skip"
 
     table = pacsv.read_csv(
-        path,
+        source.open(),
         read_options=pacsv.ReadOptions(use_threads=threads),
         parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
         convert_options=pacsv.ConvertOptions(
@@ -67,7 +75,7 @@ def _parse(path: Path, layout: Layout, number: pa.DataType, *, threads: bool) ->
     if ragged:
         first = ragged[0]
         raise InvalidInput(
-            f"{path}: row {first.number - 1}: it has {first.actual_columns} cells where the header has "
+            f"{source}: row {first.number - 1}: it has {first.actual_columns} cells where the header has "
             f"{first.expected_columns}: correct or remove the row"
         )
     return table

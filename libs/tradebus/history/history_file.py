@@ -7,11 +7,9 @@ decided in `columns`; here only what cannot be read at all is refused.
 """
 
 import csv
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +19,11 @@ import pyarrow.parquet as pq
 
 from tradebus.history.cells import first_line, first_refused, instants_us, numbers_of, times
 from tradebus.history.columns import Columns, Floats, Ints
-from tradebus.history.csv_file import csv_header, has_own_times, read_csv
+from tradebus.history.csv_file import first_rows, has_own_times, is_own_time, read_csv
 from tradebus.history.layout import Layout, is_own, layout_of
-from tradebus.history.vendors.reading import TEXT_ENDINGS, FileReading, bare_name
+from tradebus.history.sources import Source
+from tradebus.history.vendors.headers import has_symbols
+from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.time import ist_to_ns
 from tradebus.symbols.descriptions import canonical, require_known
@@ -32,6 +32,16 @@ if TYPE_CHECKING:
     from tradebus.history.vendors.recognise import Recognised
 
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2200, 1, 1)
+# What files are by their first bytes (in small letters) that a name calls otherwise.
+_MAGIC = {
+    b"pk\x03\x04": "an Excel workbook or a zip, whatever its name says: save it as CSV, or name it .zip",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook, whatever its name says: save it as CSV",
+    b"par1": "Parquet, whatever its name says: name it .parquet",
+    b"\x1f\x8b": "packed by gzip, whatever its name says: name it .gz",
+    b"<!doctype": "a web page, not data: fetch it again, logged in",
+    b"<html": "a web page, not data: fetch it again, logged in",
+}
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SOUND_US = ist_to_ns(FIRST_DAY, time(0)) // 1000, ist_to_ns(LAST_DAY + timedelta(days=1), time(0)) // 1000
 
 
@@ -43,25 +53,27 @@ class UnnamedInstrument(InvalidInput):
 class HistoryFile:
     """An existing file whose columns are known."""
 
-    path: Path
+    of: Source
     layout: Layout
-    is_parquet: bool
+    names: tuple[str, ...]  # of every column
     recognised: "Recognised | None" = None  # of a layout that is not the feed's own, whole in memory
 
     @property
     def source(self) -> str:
         """What error lines call the file."""
-        return str(self.path)
+        return str(self.of)
 
     @property
     def said(self) -> tuple[str, ...]:
-        """In lines for a person: what was taken for what, and how its times were read."""
+        """In lines for a person: what was taken for what, how its times were read, what is not used."""
         if self.recognised is not None:
             return self.recognised.said
         stamp = "ticks" if "price" in self.layout.values else "bars of a minute stamped at their start"
+        unused = [name or "(no name)" for name in self.names if name not in self.layout.wanted]
         return (
             f"columns: {', '.join(self.layout.wanted)}",
             f"times: India (IST) where they carry no offset; {stamp}; another way: --timezone, --stamps, --columns",
+            f"not used: {', '.join(unused) if unused else 'nothing'}",
         )
 
 
@@ -77,65 +89,78 @@ class ReadWindow:
     first_stray: int = 0
 
 
-def open_file(path: Path, reading: FileReading | None = None) -> HistoryFile:
+def open_file(source: Source, reading: FileReading | None = None) -> HistoryFile:
     """Looks at the columns only of a file in the feed's own layout; another is recognised (`reading` overrules), which
     reads it whole. Raises InvalidInput where it cannot be one of ours."""
-    _require_file(path)
     reading = reading or FileReading()
-    name = path.name.lower()
-    is_parquet = name.endswith((".parquet", ".pq"))
-    if not is_parquet and not bare_name(path).endswith(TEXT_ENDINGS) and not name.endswith(".zip"):
-        raise InvalidInput(
-            f"history: {path} is neither .parquet nor .csv, .txt, .tsv or .json (those may be .gz or .zip too)"
-        )
-    is_plain = is_parquet or name.endswith((".csv", ".csv.gz"))
+    _require_kind(source)
     try:
-        names = pq.read_schema(path).names if is_parquet else csv_header(path) if is_plain else []
-        if (
-            is_plain
-            and not reading.is_said
-            and (not names or is_own(names))
-            and (_has_no_epochs(path) if is_parquet else has_own_times(path, names))
-        ):
-            return HistoryFile(path, layout_of(names, source=str(path)), is_parquet)
-        table = pq.read_table(path) if is_parquet else None
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"history: {path} cannot be read: {first_line(error)}") from None
+        names, is_own_time = _columns_of(source)
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"history: {source} cannot be read: {first_line(error)}") from None
+    if names is not None and not reading.is_said and (not names or is_own(names)) and is_own_time:
+        return HistoryFile(source, layout_of(names, source=str(source)), tuple(names))
     # Half a second of pandas, which files of the own layout do without.
     from tradebus.history.vendors.recognise import recognise
 
-    found = recognise(path, reading, table=table)
-    return HistoryFile(path, found.layout, False, found)
+    found = recognise(source, reading)
+    return HistoryFile(source, found.layout, (), found)
 
 
-def _has_no_epochs(path: Path) -> bool:
-    """Whether no column of a Parquet file that is called ts counts since 1970."""
-    return not any(
-        field.name.strip().lower() == "ts" and pa.types.is_integer(field.type) for field in pq.read_schema(path)
-    )
-
-
-def _require_file(path: Path) -> None:
+def says_no_symbol(source: Source, reading: FileReading) -> bool:
+    """Whether its columns can be seen without reading it, and none of them is of symbols."""
     try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InvalidInput(f"history: there is no file {path}{nearest(path.name, siblings)}") from None
-    except OSError as error:
-        raise InvalidInput(f"history: {path} cannot be read: {error.strerror}") from None
-    if stat.S_ISDIR(mode):
-        raise InvalidInput(f"history: {path} is a folder: name one file in it")
-    if not stat.S_ISREG(mode):
-        raise InvalidInput(f"history: {path} is a pipe or a device: name a file")
+        names, _ = _columns_of(source)
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error):
+        return False  # what it is is said where it is opened
+    return "symbol" not in reading.columns and names is not None and len(names) > 1 and not has_symbols(names)
 
 
-def read(file: HistoryFile, *, symbols: Sequence[str], from_ns: int, to_ns: int) -> ReadWindow:
-    """The rows of `symbols` (canonical; empty = all the file holds) with from_ns <= ts < to_ns.
+def _columns_of(source: Source) -> tuple[list[str] | None, bool]:
+    """The names of its columns and whether its times are written as the own layout has them; None for what is neither
+    Parquet nor a table of text with commas."""
+    if source.is_parquet:
+        schema = pq.read_schema(source.open())
+        return schema.names, _has_own_times(source, schema)
+    if not source.name.endswith(".csv") or source.head(2) in _UTF16:
+        return None, False
+    names, row = first_rows(source)
+    return names, has_own_times(names, row)
+
+
+def _has_own_times(source: Source, schema: pa.Schema) -> bool:
+    """Whether a Parquet file's column ts holds times, or texts that begin with the year; no count since 1970."""
+    for field in schema:
+        if field.name.strip().lower() == "ts":
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                first = next(pq.ParquetFile(source.open()).iter_batches(1, columns=[field.name]), None)
+                return first is None or is_own_time(first.column(0)[0].as_py() or "")
+            return not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
+    return True
+
+
+def _require_kind(source: Source) -> None:
+    """Raises InvalidInput where the first bytes say that it is not what its name says."""
+    head = source.head()
+    if not head:
+        raise InvalidInput(f"history: {source} is empty (0 bytes): fetch it again, or move it away")
+    for magic, what in _MAGIC.items():
+        if head.lstrip().lower().startswith(magic) and not (magic == b"par1" and source.is_parquet):
+            raise InvalidInput(f"history: {source} is {what}")
+
+
+def read(
+    file: HistoryFile, *, symbols: Sequence[str], from_ns: int, to_ns: int, is_one_of_several: bool = False
+) -> ReadWindow:
+    """The rows of `symbols` (canonical; empty = all the file holds) with from_ns <= ts < to_ns. One of several files
+    need not hold them all.
 
     Raises InvalidInput for an unknown symbol and for a cell that is no time or no number, naming the row.
     """
     try:
-        return _Reader(file, from_us=from_ns // 1000, to_us=to_ns // 1000).read(symbols)
+        return _Reader(file, from_us=from_ns // 1000, to_us=to_ns // 1000, is_one_of_several=is_one_of_several).read(
+            symbols
+        )
     except (pa.ArrowException, OSError) as error:
         raise InvalidInput(f"{file.source}: cannot be read: {first_line(error)}") from None
 
@@ -149,14 +174,15 @@ class _Chunk:
 
 
 class _Reader:
-    def __init__(self, file: HistoryFile, *, from_us: int, to_us: int) -> None:
+    def __init__(self, file: HistoryFile, *, from_us: int, to_us: int, is_one_of_several: bool) -> None:
         self.file, self.layout = file, file.layout
         self.from_us, self.to_us = from_us, to_us
+        self.is_one_of_several = is_one_of_several
         self.first_us: int | None = None
         self.last_us: int | None = None
         self.strays = self.first_stray = 0
         self.file_names: set[str] = set()
-        self._parquet = pq.ParquetFile(file.path) if file.is_parquet else None
+        self._parquet = pq.ParquetFile(file.of.open()) if file.of.is_parquet and file.recognised is None else None
 
     def read(self, symbols: Sequence[str]) -> ReadWindow:
         rows: list[Ints] = []
@@ -201,7 +227,7 @@ class _Reader:
 
     def _whole(self) -> pa.Table:
         found = self.file.recognised
-        return read_csv(self.file.path, self.layout) if found is None else found.table
+        return read_csv(self.file.of, self.layout) if found is None else found.table
 
     def _chunk(self, first_row: int, ts: pa.ChunkedArray, table: pa.Table | None, group: int = 0) -> _Chunk:
         ts_us = times(ts, first_row=first_row, source=self.file.source)
@@ -260,7 +286,7 @@ class _Reader:
                 raise InvalidInput(f"{source}: row {row[int((indices == code).argmax())]}: symbol is empty: fill it in")
         own = [canonical(name) for name in spelled]
         names = tuple(symbols) or tuple(dict.fromkeys(own))
-        for name in names:
+        for name in () if self.is_one_of_several else names:
             if name not in own and name not in self._all_names():
                 raise InvalidInput(f"{source}: there is no symbol {name!r}{nearest(name, self._all_names())}")
         place = {name: code for code, name in enumerate(names)}

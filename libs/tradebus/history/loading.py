@@ -1,54 +1,41 @@
-"""A window of a history file, checked and cut to trading hours: all or nothing.
+"""A window of a history, checked and cut to trading hours: all or nothing.
 
-file ─► rows of the window ─► every rule (columns) ─► continuous trading only ─► LoadedHistory
-     └► rows before it, as far as they are sound ─► warm-up
+a file, or each of a folder or zip ─► parts ─► merging ─► rows in trading hours ─► LoadedHistory
+                                                     └► rows before them, as far as they are sound ─► warm-up
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, time, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
-from tradebus.history.columns import (
-    MINUTE_NS,
-    Columns,
-    Mask,
-    in_time_order,
-    require_one_minute,
-    require_sound,
-    sound_suffix,
-)
-from tradebus.history.history_file import (
-    FIRST_DAY,
-    LAST_DAY,
-    HistoryFile,
-    ReadWindow,
-    open_file,
-    read,
-)
-from tradebus.history.hours import day_numbers, sessions_of
-from tradebus.history.vendors.honesty import require_right_times
+from tradebus.history.columns import MINUTE_NS, Columns, sound_suffix
+from tradebus.history.history_file import open_file, says_no_symbol
+from tradebus.history.merging import merge
+from tradebus.history.parts import Part, Span, about_of, is_in_session, read_part, require_rows, said_of
+from tradebus.history.sources import Source, Sources, sources_of
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
-from tradebus.kernel.time import ist_date, ist_to_ns
-from tradebus.symbols.descriptions import canonical, describe, require_terms
+from tradebus.symbols.descriptions import canonical
 
-# Bars older than this say nothing about today's price level: a file with a gap of months warms nobody up.
-_WARMUP_DAYS = 30
+_NAMED_MAX = 5  # files, of many, that are named
+
+Watch = Callable[[int, int], None]  # is told how many of how many files are read
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedHistory:
-    """Sound rows inside continuous trading, in file order."""
+    """Sound rows inside continuous trading: in file order, or by time where they are of several files."""
 
-    file: HistoryFile
+    name: str  # of the file, folder or zip
+    said: tuple[str, ...]  # lines for a person: what was taken for what, what was not used
     columns: Columns
     warmup: Columns
     dropped_outside_session: int
     warmup_dropped: int  # rows before the window that were left out as unsound
-    strays: int = 0  # rows of the file at no time of a market, which are left out too
+    strays: int = 0  # rows at no time of a market, which are left out too
     first_stray: int = 0  # the row of the first of them
 
 
@@ -60,78 +47,100 @@ def load_history(
     to_date: date | None,
     warmup_minutes: int = 0,
     reading: FileReading | None = None,
+    watch: Watch | None = None,
 ) -> LoadedHistory:
-    """The window [from_date, to_date] of `symbols` (empty: all that the file holds).
+    """The window [from_date, to_date] of `symbols` (empty: all there are) of a file, or of the files of a folder or
+    zip.
 
     `warmup_minutes` bounds the bars per symbol before the window, or the minutes that hold ticks. Raises InvalidInput
     in one line that names the file, and the row where there is one. `reading` overrules what would be recognised.
     """
-    if from_date and to_date and to_date < from_date:
-        raise InvalidInput(f"history: --to {to_date} is before --from {from_date}")
-    file = open_file(path, reading)
+    span = Span.of(from_date, to_date, warms_up=bool(warmup_minutes))
+    sources = sources_of(path)
     wanted = tuple(dict.fromkeys(canonical(symbol) for symbol in symbols))
-    start_ns = ist_to_ns(max(from_date or FIRST_DAY, FIRST_DAY), time(0))
-    end_ns = ist_to_ns(min(to_date or LAST_DAY, LAST_DAY) + timedelta(days=1), time(0))
-    reach_ns = start_ns
-    if from_date and warmup_minutes:
-        reach_ns = ist_to_ns(max(from_date - timedelta(days=_WARMUP_DAYS), FIRST_DAY), time(0))
-    window = read(file, symbols=wanted, from_ns=reach_ns, to_ns=end_ns)
-    found = in_time_order(window.columns)
-    inside = found.ts_ns >= start_ns
-    columns = found.where(inside)
-    _require_rows(window, columns, file, from_date=from_date, to_date=to_date)
-    require_sound(columns, source=file.source)
-    _require_terms(columns, file)
-    if not columns.is_ticks:
-        require_one_minute(columns, source=file.source)
-    open_then = _is_in_session(columns)
-    require_right_times(columns, open_then, reading or FileReading(), source=file.source)
-    trading = columns.where(open_then)
+    parts, unused = _parts(sources, wanted=wanted, span=span, reading=reading or FileReading(), watch=watch)
+    together = merge([(part.file.of.short, part.trading) for part in parts], names=wanted)
+    trading = together.columns
+    if not sources.is_one:
+        trading = trading if wanted else _of_those_present(trading)
+        require_rows([(str(path), part.window) for part in parts], trading, span)
+    dropped = sum(part.dropped_outside_session for part in parts)
     if not len(trading):
         raise InvalidInput(
-            f"{file.source}: none of the {len(columns)} rows lies in a trading session: "
-            "ts must be Indian time, a bar's start"
+            f"{path}: none of the {dropped} rows lies in a trading session: ts must be Indian time, a bar's start"
         )
-    before = found.where(~inside)
-    sound = sound_suffix(before)
-    warmup = _newest(_tradable(sound), warmup_minutes)
+    earlier = [(part.file.of.short, part.before) for part in parts if part.before.is_ticks == trading.is_ticks]
+    before = merge(earlier, names=trading.names, is_strict=False).columns
+    sound = sound_suffix(before.where(before.symbol < len(trading.names)))
+    stray = next((part.window for part in parts if part.window.strays), None)
     return LoadedHistory(
-        file, trading, warmup, len(columns) - len(trading), len(before) - len(sound), window.strays, window.first_stray
+        path.name or path.resolve().name,
+        (*said_of(parts, sources), *together.said, *unused),
+        trading,
+        _newest(_tradable(sound), warmup_minutes),
+        dropped,
+        len(before) - len(sound),
+        sum(part.window.strays for part in parts),
+        stray.first_stray if stray else 0,
     )
 
 
-def in_session(columns: Columns) -> Columns:
-    """The rows inside continuous trading of their symbol's market class."""
-    return columns.where(_is_in_session(columns))
+def _parts(
+    sources: Sources, *, wanted: tuple[str, ...], span: Span, reading: FileReading, watch: Watch | None
+) -> tuple[list[Part], list[str]]:
+    """Of each file that holds something that is wanted, and lines about those that are not used."""
+    parts, of_others, empty = [], 0, []
+    for number, source in enumerate(sources.files):
+        part = _part(source, wanted=wanted, span=span, reading=reading, is_one=sources.is_one)
+        if part is None:
+            of_others += 1
+        elif part.window.last_ns or part.window.strays or sources.is_one:
+            parts.append(part)
+        else:
+            empty.append(f"{source.short} (it holds no row)")
+        if watch is not None:
+            watch(number + 1, len(sources.files))
+    left = [*sources.unused, *empty]
+    if not parts:
+        first = sources.files[0]
+        raise InvalidInput(
+            f"history: {first.folder or first.path}: none of its {len(sources.files):,} files holds "
+            f"{' or '.join(wanted) if of_others else 'a row'}"
+        )
+    others = [f"{of_others:,} file{'s' if of_others > 1 else ''} of other instruments"] if of_others else []
+    more = [f"{len(left) - _NAMED_MAX:,} more"] if len(left) > _NAMED_MAX else []
+    listed = [*left[:_NAMED_MAX], *more, *others]
+    return parts, [f"files not used: {', '.join(listed)}"] if listed else []
 
 
-def _is_in_session(columns: Columns) -> Mask:
-    keep = np.zeros(len(columns), bool)
-    days = day_numbers(columns.ts_ns)
-    for code, name in enumerate(columns.names):
-        mine = columns.symbol == code
-        sessions = sessions_of(np.unique(days[mine]).tolist(), describe(name))
-        length_ns = 1 if columns.is_ticks else MINUTE_NS
-        keep[mine] = sessions.contains(columns.ts_ns[mine], length_ns=length_ns)
-    return keep
+def _part(source: Source, *, wanted: tuple[str, ...], span: Span, reading: FileReading, is_one: bool) -> Part | None:
+    """None for one of several files that is of another instrument, by its name."""
+    is_unnamed = not is_one and wanted and says_no_symbol(source, reading)
+    if is_unnamed and about_of(source, wanted, is_one=False).symbol not in wanted:
+        return None
+    file = open_file(source, reading)
+    about = None if file.layout.symbol else about_of(source, wanted, is_one=is_one)
+    return read_part(
+        file, symbols=wanted if about is None else (about.symbol,), span=span, reading=reading,
+        is_one_of_several=not is_one, about=about,
+    )  # fmt: skip
+
+
+def _of_those_present(columns: Columns) -> Columns:
+    """Without the names of instruments that have no row."""
+    present = np.unique(columns.symbol)
+    place = np.full(len(columns.names), -1, np.int64)
+    place[present] = np.arange(len(present))
+    names = tuple(columns.names[code] for code in present.tolist())
+    return replace(columns, symbol=place[columns.symbol], names=names)
 
 
 def _tradable(before: Columns) -> Columns:
     """The rows before the window that warm up: none where they reach back before the rules of what they are of."""
     try:
-        return in_session(before)
+        return before.where(is_in_session(before))
     except InvalidInput:
         return before.where(np.zeros(len(before), bool))
-
-
-def _require_terms(columns: Columns, file: HistoryFile) -> None:
-    """Every symbol can be traded on the days it has rows of."""
-    for code, name in enumerate(columns.names):
-        ts_ns = columns.ts_ns[columns.symbol == code]
-        try:
-            require_terms(describe(name), first=ist_date(int(ts_ns.min())), last=ist_date(int(ts_ns.max())))
-        except InvalidInput as error:
-            raise InvalidInput(f"{file.source}: {error}") from None
 
 
 def _newest(columns: Columns, count: int) -> Columns:
@@ -144,24 +153,3 @@ def _newest(columns: Columns, count: int) -> Columns:
             held = np.unique(minutes[mine])
             keep |= mine & (minutes >= (held[-count:][0] if len(held) else 0))
     return columns.where(keep)
-
-
-def _require_rows(
-    window: ReadWindow, columns: Columns, file: HistoryFile, *, from_date: date | None, to_date: date | None
-) -> None:
-    """Every symbol that was asked for has rows."""
-    if not window.last_ns and window.strays:
-        raise InvalidInput(
-            f"{file.source}: row {window.first_stray}: its ts lies outside {FIRST_DAY.year} to {LAST_DAY.year}, as "
-            "that of every other row: write times as 2024-01-31 09:15:00"
-        )
-    if not window.last_ns:
-        raise InvalidInput(f"{file.source}: the file holds no row: give one with data")
-    present = set(np.unique(columns.symbol).tolist())
-    for code, name in enumerate(columns.names or ("it",)):
-        if code not in present:
-            start, end = from_date or "its beginning", to_date or "its end"
-            raise InvalidInput(
-                f"{file.source}: no row of {name} from {start} to {end}; the file reaches from "
-                f"{ist_date(window.first_ns)} to {ist_date(window.last_ns)}: choose --from and --to inside that"
-            )

@@ -90,7 +90,7 @@ def summary_of(history: LoadedHistory) -> HistorySummary:
         first=ist_datetime(int(ts_ns.min())).isoformat(),
         last=ist_datetime(int(ts_ns.max())).isoformat(),
         symbols=history.columns.names,
-        said=(*history.file.said, *doubts_of(history.columns)),
+        said=(*history.said, *doubts_of(history.columns)),
     )
 
 

@@ -143,13 +143,14 @@ def known_symbols() -> tuple[str, ...]:
 
 
 def require_known(names: Iterable[str], *, also: Sequence[str] = ()) -> tuple[str, ...]:
-    """The canonical symbols of `names`, each once, in order. Raises InvalidInput for one that is neither built in nor
-    in `also`, with the nearest that is."""
+    """The canonical symbols of `names`, each once, in order. Raises InvalidInput for one that is neither built in, nor
+    a share with futures and options, nor in `also`; with the nearest that is."""
     valid = {*known_symbols(), *also}
     found: list[str] = []
     for name in names:
         symbol = canonical(name)
-        if symbol not in valid and describe(name).kind == "EQUITY":
+        is_built_in = symbol in valid or class_of_share(symbol) is MarketClass.EQUITY_FNO
+        if not is_built_in and describe(name).kind == "EQUITY":
             hint = nearest(symbol, sorted(valid))
             raise InvalidInput(f"symbol: {name!r} is unknown{hint}; a file about another one needs a column 'symbol'")
         if symbol not in found:

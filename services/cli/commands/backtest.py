@@ -26,7 +26,9 @@ from services.cli.commands.trade import (
 
 History = Annotated[
     Path | None,
-    typer.Option(help="One-minute candles or ticks as brokers and charts write them: CSV, JSON, Parquet. Or --stored."),
+    typer.Option(
+        help="One-minute candles or ticks as brokers and charts write them: CSV, JSON, Parquet, a folder or zip. Or --stored."
+    ),
 ]
 Stored = Annotated[
     str | None, typer.Option(help="Candles in the book, of this namespace (`main` is that of `tradebus up`).")

@@ -8,7 +8,10 @@ import typer
 
 History = Annotated[
     Path | None,
-    typer.Option(help="One-minute candles or ticks as brokers and charting programs write them: CSV, JSON, Parquet."),
+    typer.Option(
+        help="One-minute candles or ticks as brokers and charting programs write them: CSV, JSON, Parquet, a folder or "
+        "zip of such files."
+    ),
 ]
 FileColumns = Annotated[str, typer.Option(help="The file's own columns, as ts=When,close=Last, where not recognised.")]
 Timezone = Annotated[str, typer.Option(help="Of times in the file without an offset: IST (as without this), UTC, ….")]

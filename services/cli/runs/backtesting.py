@@ -126,7 +126,7 @@ def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, lis
         request.history, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
         warmup_minutes=WARMUP_MINUTES, reading=request.reading,
     )  # fmt: skip
-    say_summary(request.history.name, summary_of(history))
+    say_summary(request.history.resolve().name, summary_of(history))
     instruments = [instrument_of(describe(name), number) for number, name in enumerate(history.columns.names)]
     return simulated(history, instruments, ticks_per_minute=TICKS_PER_MINUTE, seed=request.seed), instruments
 

@@ -47,7 +47,7 @@ async def run_trade(request: TradeRequest) -> None:
         request.history, request.symbols or None, request.from_date, request.to_date, reading=request.reading
     )
     first, last = date.fromisoformat(summary.first[:10]), date.fromisoformat(summary.last[:10])
-    say_summary(request.history.name, summary)
+    say_summary(request.history.resolve().name, summary)
     plan = Plan(
         name=(name := new_name("run")), command="trade", namespace=name, paced=True, feed=_feed(request, summary)
     )

@@ -12,6 +12,7 @@ import pytest
 
 from tradebus.history.columns import require_one_minute, require_sound
 from tradebus.history.history_file import ReadWindow, open_file, read
+from tradebus.history.sources import Source, sources_of
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 
@@ -32,7 +33,7 @@ def written(tmp_path: Path, lines: list[str], *, header: str = HEADER, name: str
 
 
 def load(path: Path, *symbols: str, from_ns: int = FROM_NS, to_ns: int = TO_NS) -> ReadWindow:
-    file = open_file(path)
+    file = open_file(sources_of(path).files[0])
     window = read(file, symbols=symbols or ("NIFTY",), from_ns=from_ns, to_ns=to_ns)
     require_sound(window.columns, source=file.source)
     require_one_minute(window.columns, source=file.source)
@@ -92,8 +93,7 @@ def test_missing_column_is_named_with_those_there_are(tmp_path: Path, column: st
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("bars.csv", "", "no column 'ts'.*it has no column at all"),
-        ("bars.xlsx", "x", "neither .parquet nor .csv"),
+        ("bars.csv", "", r"is empty \(0 bytes\): fetch it again"),
         ("bars.parquet", "not parquet at all", "cannot be read"),
         ("bars.csv", "ts,open,high,low,close,CLOSE\n", "column 'close' occurs twice"),
     ],
@@ -105,8 +105,9 @@ def test_file_that_is_no_history_is_refused(tmp_path: Path, name: str, content: 
         load(path)
 
 
-def test_folder_is_not_taken_for_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="is a folder: name one file in it"):
+def test_folder_without_a_history_is_not_taken_for_a_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "notes.pdf").write_text("x")
+    with pytest.raises(InvalidInput, match=r"holds no file that is \.parquet, .*; it holds notes\.pdf"):
         load(tmp_path)
 
 
@@ -226,7 +227,7 @@ def test_rows_of_a_late_row_group_keep_their_number(tmp_path: Path) -> None:
 
 
 def test_empty_window_reports_the_span_of_the_file(tmp_path: Path) -> None:
-    file = open_file(written(tmp_path, GOOD))
+    file = open_file(Source(written(tmp_path, GOOD)))
     window = read(file, symbols=("NIFTY",), from_ns=TO_NS, to_ns=TO_NS + 1)
     assert len(window.columns) == 0
     assert window.first_ns == ist_to_ns(DAY, time(9, 15))

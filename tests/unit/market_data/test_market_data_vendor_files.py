@@ -367,6 +367,6 @@ def test_doubts_of_many_symbols_stay_a_page(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     bars = [f"S{one:03},2024-01-15 {clock}:00,9,9,9,9" for clock in ("09:15", "10:15") for one in range(30)]
     path.write_text("symbol,ts,open,high,low,close\n" + "\n".join(bars) + "\n")
-    doubts = summary_of(load_history(path, symbols=[], from_date=None, to_date=None)).said[2:]
+    doubts = summary_of(load_history(path, symbols=[], from_date=None, to_date=None)).said[3:]
     assert len(doubts) == 11
     assert doubts[-1] == "20 more such lines: name symbols with --symbol to see theirs"

@@ -35,6 +35,11 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def has_symbols(names: Sequence[str]) -> bool:
+    """Whether some column is of symbols."""
+    return any(plain(name) in _ALIASES["symbol"] for name in names)
+
+
 def roles_of(names: Sequence[str], said: Mapping[str, str], *, source: str) -> dict[str, str]:
     """The file's own column name by role; `said` overrules. Raises InvalidInput naming what is missing or doubled."""
     own: dict[str, list[str]] = {}

@@ -2,15 +2,18 @@
 
 Refused, since it makes every row wrong and one option mends it: times read in the wrong zone, bars stamped at their end
 read as their start. Named and traded all the same, since it makes some rows wrong, or the market may have done it: a
-move within a day that no exchange lets happen, a jump over night like that of a split, a hole in a day.
+move within a day that no exchange lets happen, a jump over night like that of a split, days without a row, a hole in a
+day.
 """
 
 from collections.abc import Iterator
+from datetime import date
 
 import numpy as np
 
+from tradebus.calendar import holidays_known, is_regular_day
 from tradebus.history.columns import MINUTE_NS, Columns, Floats, Mask
-from tradebus.history.hours import Ints, day_numbers, sessions_of
+from tradebus.history.hours import Ints, date_of_day, day_numbers, sessions_of
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST_OFFSET_NS, ist_datetime
@@ -76,6 +79,7 @@ def doubts_of(columns: Columns) -> tuple[str, ...]:
             moved = _impossible(mine)
             lines.extend(_moves(name, mine, moved))
             lines.extend(_splits(name, mine, np.unique(day_numbers(mine.ts_ns[moved]))))
+            lines.extend(_missing_days(name, mine))
         lines.extend(_holes(name, mine))
     if len(lines) > _LINES_MAX:
         more = f"{len(lines) - _LINES_MAX:,} more such lines: name symbols with --symbol to see theirs"
@@ -101,7 +105,7 @@ def _moves(name: str, mine: Columns, moved: Ints) -> Iterator[str]:
         when = ist_datetime(int(mine.ts_ns[at])).strftime("%Y-%m-%d %H:%M:%S")
         more = f"; {len(moved) - 1:,} more such row{'s' if len(moved) > 2 else ''}" if len(moved) > 1 else ""
         yield (
-            f"{name} moves {last[at] / before - 1:+,.0%} in row {mine.row[at]} ({when} IST){more}: no exchange lets a "
+            f"{name} moves {last[at] / before - 1:+,.0%} in {mine.place(at)} ({when} IST){more}: no exchange lets a "
             "price do so, and what trades over it is no result: correct the rows, or leave the day out"
         )
 
@@ -143,6 +147,32 @@ def _holes(name: str, mine: Columns) -> Iterator[str]:
             f"minutes in all, the longest of {int(missing_ns[longest]) // MINUTE_NS:,} from {since} IST: nothing "
             "trades or stops out in a hole; fill it, or leave such days out with --from and --to"
         )
+
+
+def _missing_days(name: str, mine: Columns) -> Iterator[str]:
+    """Ordinary trading days without a row, in years whose holidays are known. An option need not trade every day."""
+    days = day_numbers(mine.ts_ns)
+    gaps = np.flatnonzero(np.diff(days) > 1)
+    missing = [
+        [day for day in map(date_of_day, range(int(days[at]) + 1, int(days[at + 1]))) if _must_trade(day)]
+        for at in gaps
+    ]
+    count = sum(map(len, missing))
+    if count:
+        longest = max(range(len(missing)), key=lambda gap: len(missing[gap]))
+        first, last, at = missing[longest][0], missing[longest][-1], int(gaps[longest])
+        span = f"the longest gap of {len(missing[longest]):,} from {first} to {last}"
+        where = f", {span}" if first != last else f", {'the first ' if count > 1 else ''}{first}"
+        files = [mine.origins[mine.origin[row]] for row in (at, at + 1)] if mine.origin is not None else []
+        between = f" (between {' and '.join(files)})" if len(set(files)) > 1 else ""
+        yield (
+            f"{name} has no row on {count:,} trading day{'s' if count > 1 else ''} between its first and its last"
+            f"{where}{between}: nothing trades then; add them if there are any"
+        )
+
+
+def _must_trade(day: date) -> bool:
+    return holidays_known(day.year) and is_regular_day(day)
 
 
 def _of_each(columns: Columns) -> Iterator[tuple[str, Columns]]:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tradebus.kernel.errors import InvalidInput, nearest
@@ -27,11 +26,6 @@ class FileReading:
     def is_said(self) -> bool:
         """Whether the trader said how a bar's or tick's columns or times are to be read."""
         return bool(self.columns or self.timezone or self.stamps)
-
-
-def bare_name(path: Path) -> str:
-    """The file's name in small letters, without .gz or .zip."""
-    return re.sub(r"\.(gz|zip)$", "", path.name.lower())
 
 
 def parse_reading(*, columns: str, timezone: str, stamps: str) -> FileReading:

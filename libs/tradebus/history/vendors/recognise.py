@@ -8,19 +8,20 @@ What a row's values must obey is not decided here: `tradebus.history.columns` do
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tradebus.history.columns import Ints
 from tradebus.history.layout import Layout
+from tradebus.history.sources import Source
 from tradebus.history.vendors.headers import BARS, roles_of
 from tradebus.history.vendors.moments import IST, Moments, moments_of
 from tradebus.history.vendors.objects import cells_of_json
 from tradebus.history.vendors.reading import FileReading
-from tradebus.history.vendors.texts import cells_of, read_text
+from tradebus.history.vendors.texts import cells_of, text_of
 from tradebus.kernel.errors import InvalidInput
 
 _MINUTE_US = 60_000_000
@@ -40,14 +41,14 @@ class Recognised:
     said: tuple[str, ...]
 
 
-def recognise(path: Path, reading: FileReading, *, table: pa.Table | None = None) -> Recognised:
-    """Of a text file, or of a Parquet file's `table`. Raises InvalidInput in one line that says what would help."""
-    source = str(path)
-    if table is not None:
-        frame = _cells_of_table(table)
+def recognise(file: Source, reading: FileReading) -> Recognised:
+    """Raises InvalidInput in one line that says what would help."""
+    source = str(file)
+    if file.is_parquet:
+        frame = _cells_of_table(pq.read_table(file.open()))
     else:
-        name, text = read_text(path)
-        frame = cells_of_json(text, source=source) if name.endswith(".json") else cells_of(text, source=source)
+        text = text_of(file.content(), source=source)
+        frame = cells_of_json(text, source=source) if file.name.endswith(".json") else cells_of(text, source=source)
     names = [str(name) for name in frame.columns]
     roles = roles_of(names, reading.columns, source=source)
     if not len(frame):

@@ -1,53 +1,27 @@
 """A vendor's text file as a table of text cells, with the row each stands in.
 
-; , tab or | between cells · with a header, without one, or yfinance's of three lines · plain, .gz or .zip
+; , tab or | between cells · with a header, without one, or yfinance's of three lines
 """
 
-import gzip
 import io
 import re
-import zipfile
-from pathlib import Path
 
 import pandas as pd
 
 from tradebus.history.cells import first_line
-from tradebus.history.vendors.reading import bare_name
 from tradebus.kernel.errors import InvalidInput
 
 _DELIMITERS = ";\t|,"
-_LARGEST_BYTES = 4 << 30  # of what a .gz or .zip unfolds to
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _NUMBER = re.compile(r"[-+]?[\d.,]+([eE][-+]?\d+)?")
 
 
-def read_text(path: Path) -> tuple[str, str]:
-    """The text of a file and its name without compression. Raises InvalidInput where it is not to be had."""
+def text_of(content: bytes, *, source: str) -> str:
+    """UTF-8 or UTF-16, with its mark or without. Raises InvalidInput where it is neither."""
     try:
-        name, content = _content(path)
-        return name, content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"history: {path} cannot be read: {first_line(error)}") from None
-
-
-def _content(path: Path) -> tuple[str, bytes]:
-    if path.name.lower().endswith(".gz"):
-        with gzip.open(path) as packed:
-            return bare_name(path), _bounded(packed.read(_LARGEST_BYTES + 1), path)
-    if not path.name.lower().endswith(".zip"):
-        return bare_name(path), path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
-        if len(members) != 1:
-            raise InvalidInput(f"history: {path} holds {len(members)} files: unpack it and name one")
-        with archive.open(members[0]) as packed:
-            return members[0].filename.lower(), _bounded(packed.read(_LARGEST_BYTES + 1), path)
-
-
-def _bounded(content: bytes, path: Path) -> bytes:
-    if len(content) > _LARGEST_BYTES:
-        raise InvalidInput(f"history: {path} unfolds to more than {_LARGEST_BYTES >> 30} GiB: cut it into days")
-    return content
+        return content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{source}: it is no text in UTF-8: {first_line(error)}: save it as CSV in UTF-8") from None
 
 
 def cells_of(text: str, *, source: str) -> pd.DataFrame:

@@ -44,7 +44,7 @@ class HistoryFeed:
     def spec(self) -> Mapping[str, Any]:
         return {
             "feed": "history",
-            "file": self._history.file.path.name,
+            "file": self._history.name,
             "symbols": list(self._columns.names),
             "from": self.days[0].day.isoformat(),
             "to": self.days[-1].day.isoformat(),
