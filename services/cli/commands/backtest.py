@@ -27,7 +27,8 @@ from services.cli.commands.trade import (
 History = Annotated[
     Path | None,
     typer.Option(
-        help="One-minute candles or ticks as brokers and charts write them: CSV, JSON, Parquet, a folder or zip. Or --stored."
+        help="One-minute candles or ticks as brokers and charts write them: CSV, JSON, Parquet, a folder or zip of "
+        "such files. Or --stored."
     ),
 ]
 Stored = Annotated[
