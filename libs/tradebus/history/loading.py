@@ -14,8 +14,8 @@ import numpy as np
 from tradebus.history.columns import MINUTE_NS, Columns, sound_suffix
 from tradebus.history.history_file import open_file, says_no_symbol
 from tradebus.history.merging import merge
-from tradebus.history.parts import Part, Span, about_of, is_in_session, read_part, require_rows, said_of
-from tradebus.history.sources import Source, Sources, sources_of
+from tradebus.history.parts import Part, WantedDays, about_of, is_in_session, read_part, require_rows, said_of
+from tradebus.history.sources import HistorySource, HistorySources, sources_of
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.symbols.descriptions import canonical
@@ -55,7 +55,7 @@ def load_history(
     `warmup_minutes` bounds the bars per symbol before the window, or the minutes that hold ticks. Raises InvalidInput
     in one line that names the file, and the row where there is one. `reading` overrules what would be recognised.
     """
-    span = Span.of(from_date, to_date, warms_up=bool(warmup_minutes))
+    span = WantedDays.of(from_date, to_date, warms_up=bool(warmup_minutes))
     sources = sources_of(path)
     wanted = tuple(dict.fromkeys(canonical(symbol) for symbol in symbols))
     parts, unused = _parts(sources, wanted=wanted, span=span, reading=reading or FileReading(), watch=watch)
@@ -86,7 +86,7 @@ def load_history(
 
 
 def _parts(
-    sources: Sources, *, wanted: tuple[str, ...], span: Span, reading: FileReading, watch: Watch | None
+    sources: HistorySources, *, wanted: tuple[str, ...], span: WantedDays, reading: FileReading, watch: Watch | None
 ) -> tuple[list[Part], list[str]]:
     """Of each file that holds something that is wanted, and lines about those that are not used."""
     parts, of_others, empty = [], 0, []
@@ -113,7 +113,9 @@ def _parts(
     return parts, [f"files not used: {', '.join(listed)}"] if listed else []
 
 
-def _part(source: Source, *, wanted: tuple[str, ...], span: Span, reading: FileReading, is_one: bool) -> Part | None:
+def _part(
+    source: HistorySource, *, wanted: tuple[str, ...], span: WantedDays, reading: FileReading, is_one: bool
+) -> Part | None:
     """None for one of several files that is of another instrument, by its name."""
     is_unnamed = not is_one and wanted and says_no_symbol(source, reading)
     if is_unnamed and about_of(source, wanted, is_one=False).symbol not in wanted:

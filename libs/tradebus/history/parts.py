@@ -17,7 +17,7 @@ from tradebus.history.columns import (
 )
 from tradebus.history.history_file import FIRST_DAY, LAST_DAY, HistoryFile, ReadWindow, UnnamedInstrument, read
 from tradebus.history.hours import day_numbers, sessions_of
-from tradebus.history.sources import Source, Sources
+from tradebus.history.sources import HistorySource, HistorySources
 from tradebus.history.vendors.honesty import require_right_times
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
@@ -31,7 +31,7 @@ _NAMED_MAX = 5  # instruments and layouts that are named
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class WantedDays:
     """The days that are wanted, None where the file's own end is, and instants: of the first row that may warm up, of
     the window's beginning and of its end (exclusive)."""
 
@@ -42,7 +42,7 @@ class Span:
     end_ns: int
 
     @classmethod
-    def of(cls, from_date: date | None, to_date: date | None, *, warms_up: bool) -> "Span":
+    def of(cls, from_date: date | None, to_date: date | None, *, warms_up: bool) -> "WantedDays":
         """Raises InvalidInput where it ends before it begins."""
         if from_date and to_date and to_date < from_date:
             raise InvalidInput(f"history: --to {to_date} is before --from {from_date}")
@@ -75,7 +75,7 @@ class Part:
     about: About | None = None
 
 
-def about_of(source: Source, wanted: Sequence[str], *, is_one: bool) -> About:
+def about_of(source: HistorySource, wanted: Sequence[str], *, is_one: bool) -> About:
     """Of a file without a column of symbols: what its name says, or the nearest folder's; what the trader says where it
     is one and no name says another, or where it `is_one` file. Raises UnnamedInstrument where nothing says it, and
     where a name says several."""
@@ -90,7 +90,7 @@ def about_of(source: Source, wanted: Sequence[str], *, is_one: bool) -> About:
 
 
 def read_part(
-    file: HistoryFile, *, symbols: Sequence[str], span: Span, reading: FileReading, is_one_of_several: bool,
+    file: HistoryFile, *, symbols: Sequence[str], span: WantedDays, reading: FileReading, is_one_of_several: bool,
     about: About | None = None,
 ) -> Part:  # fmt: skip
     """Raises InvalidInput in one line that names the file, and the row where there is one."""
@@ -112,7 +112,7 @@ def read_part(
     return Part(file, window, trading, found.where(~inside), len(columns) - len(trading), about)
 
 
-def said_of(parts: Sequence[Part], sources: Sources) -> tuple[str, ...]:
+def said_of(parts: Sequence[Part], sources: HistorySources) -> tuple[str, ...]:
     """In lines for a person: what was taken for what, by files that are alike."""
     if sources.is_one:
         only = parts[0]
@@ -147,7 +147,7 @@ def is_in_session(columns: Columns) -> Mask:
     return keep
 
 
-def require_rows(windows: Sequence[tuple[str, ReadWindow]], columns: Columns, span: Span) -> None:
+def require_rows(windows: Sequence[tuple[str, ReadWindow]], columns: Columns, span: WantedDays) -> None:
     """Every symbol that was asked for has rows in the window. `windows`: of each file by what to call it. Raises
     InvalidInput."""
     source = windows[0][0]
