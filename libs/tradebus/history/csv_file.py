@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from tradebus.history.layout import Layout
-from tradebus.history.sources import HistorySource
+from tradebus.history.sources import SourceFile
 from tradebus.kernel.errors import InvalidInput
 
 
-def first_rows(source: HistorySource) -> tuple[list[str], list[str]]:
+def first_rows(source: SourceFile) -> tuple[list[str], list[str]]:
     """The column names and the cells of the first row, each empty where there is none. Raises OSError,
     UnicodeDecodeError or csv.Error for what is no text file."""
     if source.member:
@@ -41,7 +41,7 @@ def is_own_time(cell: str) -> bool:
     return not cell.strip() or re.match(r"\d{4}-\d\d-\d\d", cell.strip()) is not None
 
 
-def read_csv(source: HistorySource, layout: Layout) -> pa.Table:
+def read_csv(source: SourceFile, layout: Layout) -> pa.Table:
     """The columns of the layout, times as text, an empty cell as null.
 
     Numbers as numbers; where some cell is none, all as text: its row can then be named, or lies outside the window.
@@ -53,7 +53,7 @@ def read_csv(source: HistorySource, layout: Layout) -> pa.Table:
         return _parse(source, layout, pa.string(), threads=False)
 
 
-def _parse(source: HistorySource, layout: Layout, number: pa.DataType, *, threads: bool) -> pa.Table:
+def _parse(source: SourceFile, layout: Layout, number: pa.DataType, *, threads: bool) -> pa.Table:
     types = dict.fromkeys(layout.values.values(), number)
     types[layout.ts] = pa.string()
     if layout.symbol:

@@ -21,7 +21,7 @@ from tradebus.history.cells import first_line, first_refused, instants_us, numbe
 from tradebus.history.columns import Columns, Floats, Ints
 from tradebus.history.csv_file import first_rows, has_own_times, is_own_time, read_csv
 from tradebus.history.layout import Layout, is_own, layout_of
-from tradebus.history.sources import HistorySource
+from tradebus.history.sources import SourceFile
 from tradebus.history.vendors.headers import has_symbols
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput, nearest
@@ -53,7 +53,7 @@ class UnnamedInstrument(InvalidInput):
 class HistoryFile:
     """An existing file whose columns are known."""
 
-    of: HistorySource
+    of: SourceFile
     layout: Layout
     names: tuple[str, ...]  # of every column
     recognised: "Recognised | None" = None  # of a layout that is not the feed's own, whole in memory
@@ -89,7 +89,7 @@ class ReadWindow:
     first_stray: int = 0
 
 
-def open_file(source: HistorySource, reading: FileReading | None = None) -> HistoryFile:
+def open_file(source: SourceFile, reading: FileReading | None = None) -> HistoryFile:
     """Looks at the columns only of a file in the feed's own layout; another is recognised (`reading` overrules), which
     reads it whole. Raises InvalidInput where it cannot be one of ours."""
     reading = reading or FileReading()
@@ -107,7 +107,7 @@ def open_file(source: HistorySource, reading: FileReading | None = None) -> Hist
     return HistoryFile(source, found.layout, (), found)
 
 
-def says_no_symbol(source: HistorySource, reading: FileReading) -> bool:
+def says_no_symbol(source: SourceFile, reading: FileReading) -> bool:
     """Whether its columns can be seen without reading it, and none of them is of symbols."""
     try:
         names, _ = _columns_of(source)
@@ -116,7 +116,7 @@ def says_no_symbol(source: HistorySource, reading: FileReading) -> bool:
     return "symbol" not in reading.columns and names is not None and len(names) > 1 and not has_symbols(names)
 
 
-def _columns_of(source: HistorySource) -> tuple[list[str] | None, bool]:
+def _columns_of(source: SourceFile) -> tuple[list[str] | None, bool]:
     """The names of its columns and whether its times are written as the own layout has them; None for what is neither
     Parquet nor a table of text with commas."""
     if source.is_parquet:
@@ -128,7 +128,7 @@ def _columns_of(source: HistorySource) -> tuple[list[str] | None, bool]:
     return names, has_own_times(names, row)
 
 
-def _has_own_times(source: HistorySource, schema: pa.Schema) -> bool:
+def _has_own_times(source: SourceFile, schema: pa.Schema) -> bool:
     """Whether a Parquet file's column ts holds times, or texts that begin with the year; no count since 1970."""
     for field in schema:
         if field.name.strip().lower() == "ts":
@@ -139,7 +139,7 @@ def _has_own_times(source: HistorySource, schema: pa.Schema) -> bool:
     return True
 
 
-def _require_kind(source: HistorySource) -> None:
+def _require_kind(source: SourceFile) -> None:
     """Raises InvalidInput where the first bytes say that it is not what its name says."""
     head = source.head()
     if not head:

@@ -15,7 +15,7 @@ from tradebus.history.columns import MINUTE_NS, Columns, sound_suffix
 from tradebus.history.history_file import open_file, says_no_symbol
 from tradebus.history.merging import merge
 from tradebus.history.parts import Part, WantedDays, about_of, is_in_session, read_part, require_rows, said_of
-from tradebus.history.sources import HistorySource, HistorySources, sources_of
+from tradebus.history.sources import SourceFile, SourceFiles, sources_of
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.symbols.descriptions import canonical
@@ -86,7 +86,7 @@ def load_history(
 
 
 def _parts(
-    sources: HistorySources, *, wanted: tuple[str, ...], span: WantedDays, reading: FileReading, watch: Watch | None
+    sources: SourceFiles, *, wanted: tuple[str, ...], span: WantedDays, reading: FileReading, watch: Watch | None
 ) -> tuple[list[Part], list[str]]:
     """Of each file that holds something that is wanted, and lines about those that are not used."""
     parts, of_others, empty = [], 0, []
@@ -114,7 +114,7 @@ def _parts(
 
 
 def _part(
-    source: HistorySource, *, wanted: tuple[str, ...], span: WantedDays, reading: FileReading, is_one: bool
+    source: SourceFile, *, wanted: tuple[str, ...], span: WantedDays, reading: FileReading, is_one: bool
 ) -> Part | None:
     """None for one of several files that is of another instrument, by its name."""
     is_unnamed = not is_one and wanted and says_no_symbol(source, reading)

@@ -17,7 +17,7 @@ from tradebus.history.columns import (
 )
 from tradebus.history.history_file import FIRST_DAY, LAST_DAY, HistoryFile, ReadWindow, UnnamedInstrument, read
 from tradebus.history.hours import day_numbers, sessions_of
-from tradebus.history.sources import HistorySource, HistorySources
+from tradebus.history.sources import SourceFile, SourceFiles
 from tradebus.history.vendors.honesty import require_right_times
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
@@ -75,7 +75,7 @@ class Part:
     about: About | None = None
 
 
-def about_of(source: HistorySource, wanted: Sequence[str], *, is_one: bool) -> About:
+def about_of(source: SourceFile, wanted: Sequence[str], *, is_one: bool) -> About:
     """Of a file without a column of symbols: what its name says, or the nearest folder's; what the trader says where it
     is one and no name says another, or where it `is_one` file. Raises UnnamedInstrument where nothing says it, and
     where a name says several."""
@@ -112,7 +112,7 @@ def read_part(
     return Part(file, window, trading, found.where(~inside), len(columns) - len(trading), about)
 
 
-def said_of(parts: Sequence[Part], sources: HistorySources) -> tuple[str, ...]:
+def said_of(parts: Sequence[Part], sources: SourceFiles) -> tuple[str, ...]:
     """In lines for a person: what was taken for what, by files that are alike."""
     if sources.is_one:
         only = parts[0]

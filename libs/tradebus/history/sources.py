@@ -28,7 +28,7 @@ _TAKEN = ".parquet, .csv, .txt, .tsv or .json (.gz or .zip of those too)"
 
 
 @dataclass(frozen=True, slots=True)
-class HistorySource:
+class SourceFile:
     """A file, or one of a zip. `folder` is what was named, which `path` lies in or is."""
 
     path: Path
@@ -93,15 +93,15 @@ class HistorySource:
 
 
 @dataclass(frozen=True, slots=True)
-class HistorySources:
+class SourceFiles:
     """What is read, and in words what is not. `is_one`: a single file was named."""
 
-    files: tuple[HistorySource, ...]
+    files: tuple[SourceFile, ...]
     unused: tuple[str, ...]
     is_one: bool
 
 
-def sources_of(path: Path) -> HistorySources:
+def sources_of(path: Path) -> SourceFiles:
     """Raises InvalidInput where there is no such file, or nothing in it is a history."""
     _require_there(path)
     found, unused = [], []
@@ -112,7 +112,7 @@ def sources_of(path: Path) -> HistorySources:
                 found += files
                 unused += others
             elif _is_history(one.name) and one.is_file():
-                found.append(HistorySource(one, folder=path))
+                found.append(SourceFile(one, folder=path))
             else:
                 unused.append(str(one.relative_to(path)))
     elif path.name.lower().endswith(".zip"):
@@ -120,13 +120,13 @@ def sources_of(path: Path) -> HistorySources:
     else:
         if not _is_named_so(path.name):
             raise InvalidInput(f"history: {path} is neither {_TAKEN}")
-        return HistorySources((HistorySource(path),), (), is_one=True)
+        return SourceFiles((SourceFile(path),), (), is_one=True)
     if not found:
         there = f"; it holds {', '.join(unused[:5])}" if unused else ""
         raise InvalidInput(f"history: {path} holds no file that is {_TAKEN}{there}")
     if len(found) > _FILES_MAX:
         raise InvalidInput(f"history: {path} holds {len(found):,} files: name a folder of at most {_FILES_MAX:,}")
-    return HistorySources(tuple(found), tuple(unused), is_one=len(found) == 1 and not path.is_dir())
+    return SourceFiles(tuple(found), tuple(unused), is_one=len(found) == 1 and not path.is_dir())
 
 
 def _require_there(path: Path) -> None:
@@ -149,7 +149,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(where, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _of_zip(path: Path, *, folder: Path) -> tuple[list[HistorySource], list[str]]:
+def _of_zip(path: Path, *, folder: Path) -> tuple[list[SourceFile], list[str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             there = [one for one in archive.infolist() if not one.is_dir() and not _is_hidden(one.filename)]
@@ -161,11 +161,11 @@ def _of_zip(path: Path, *, folder: Path) -> tuple[list[HistorySource], list[str]
             f"history: {path} is locked with a password ({locked}): unpack it, and name the file or folder"
         )
     if len(there) == 1:  # whatever it is called
-        return [HistorySource(path, there[0].filename, folder)], []
+        return [SourceFile(path, there[0].filename, folder)], []
     found = sorted(one.filename for one in there if _is_history(one.filename))
     unused = [name for name in sorted(one.filename for one in there) if name not in set(found)]
     at = "" if folder == path else f"{path.relative_to(folder)}/"
-    return [HistorySource(path, name, folder) for name in found], [f"{at}{name}" for name in unused]
+    return [SourceFile(path, name, folder) for name in found], [f"{at}{name}" for name in unused]
 
 
 def _is_hidden(member: str) -> bool:

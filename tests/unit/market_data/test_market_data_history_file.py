@@ -12,7 +12,7 @@ import pytest
 
 from tradebus.history.columns import require_one_minute, require_sound
 from tradebus.history.history_file import ReadWindow, open_file, read
-from tradebus.history.sources import HistorySource, sources_of
+from tradebus.history.sources import SourceFile, sources_of
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import ist_to_ns
 
@@ -227,7 +227,7 @@ def test_rows_of_a_late_row_group_keep_their_number(tmp_path: Path) -> None:
 
 
 def test_empty_window_reports_the_span_of_the_file(tmp_path: Path) -> None:
-    file = open_file(HistorySource(written(tmp_path, GOOD)))
+    file = open_file(SourceFile(written(tmp_path, GOOD)))
     window = read(file, symbols=("NIFTY",), from_ns=TO_NS, to_ns=TO_NS + 1)
     assert len(window.columns) == 0
     assert window.first_ns == ist_to_ns(DAY, time(9, 15))

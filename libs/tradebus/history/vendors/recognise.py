@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from tradebus.history.columns import Ints
 from tradebus.history.layout import Layout
-from tradebus.history.sources import HistorySource
+from tradebus.history.sources import SourceFile
 from tradebus.history.vendors.headers import BARS, roles_of
 from tradebus.history.vendors.moments import IST, Moments, moments_of
 from tradebus.history.vendors.objects import cells_of_json
@@ -41,7 +41,7 @@ class Recognised:
     said: tuple[str, ...]
 
 
-def recognise(file: HistorySource, reading: FileReading) -> Recognised:
+def recognise(file: SourceFile, reading: FileReading) -> Recognised:
     """Raises InvalidInput in one line that says what would help."""
     source = str(file)
     if file.is_parquet:
