@@ -42,6 +42,10 @@ up: .venv/warm.stamp ## Every service, waiting for START_TRADING, until you pres
 test: .venv/dev.stamp .venv/warm.stamp ## The whole suite on embedded Postgres and Redis (Docker tests where an engine answers)
 	$(BIN)/pytest -q -n auto --dist worksteal
 
+.venv/tests.stamp: .venv/dev.stamp .venv/warm.stamp
+	$(BIN)/pytest -q --collect-only > /dev/null  # the tests as pytest compiles them, for every worker
+	@touch $@
+
 test-unit: .venv/dev.stamp .venv/warm.stamp ## Only what needs no server: under a minute
 	$(BIN)/pytest -q -n auto --dist worksteal $(UNIT)
 

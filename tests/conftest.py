@@ -3,6 +3,7 @@
 Every test has a namespace of its own in them, so tests may run at once and leave nothing behind.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -40,6 +41,17 @@ def pytest_xdist_auto_num_workers() -> int | None:
         return None
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return processors + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Nothing that is collected becomes garbage: looking for it, now and in every test, takes long."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 # Where tests run processes and wait for them.

@@ -60,17 +60,17 @@ def command(history: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def run(servers, state: Path, history: Path, *more: str) -> dict:
+def run(servers, state: Path, words: list[str]) -> dict:
     done = subprocess.run(
-        command(history, *more),
-        env=environment(servers, state),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+        words, env=environment(servers, state), capture_output=True, text=True, timeout=240, check=False
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def in_engine(servers, state: Path, history: Path) -> dict:
+    program, _, *arguments = command(history)
+    return run(servers, state, [program, "backtest", *arguments])
 
 
 def is_ready(log: Path) -> bool:
@@ -102,7 +102,8 @@ SAME = ("decision_log_hash", "net_pnl_paise", "decisions", "signals", "orders", 
 
 
 def test_killed_or_not_it_is_the_same_run(servers, tmp_path, history):
-    first = run(servers, tmp_path / "a", history)
+    """What is killed comes to what nothing can kill: the engine, which comes to what the processes do left alone."""
+    first = in_engine(servers, tmp_path / "a", history)
     assert first["days"] == len(DAYS)
     assert first["bars"] == 375 * len(DAYS)
     assert first["trades"] > 0
@@ -143,7 +144,7 @@ def test_a_file_of_ticks_that_breaks_off_is_traded_and_ends_flat(servers, tmp_pa
 @pytest.mark.shared_data
 @pytest.mark.skipif(not SHARED.exists(), reason="no shared market data beside the checkout")
 def test_two_recorded_days_trade_through_every_service(servers, tmp_path):
-    done = run(servers, tmp_path, SHARED, "--from", "2024-01-01", "--to", "2024-01-02")
+    done = run(servers, tmp_path, command(SHARED, "--from", "2024-01-01", "--to", "2024-01-02"))
     assert done["bars"] == 750
     assert done["trades"] > 0
     assert done["open_trades"] == 0

@@ -8,7 +8,9 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tradebus.contracts.asyncapi import asyncapi, record_fields
@@ -27,6 +29,7 @@ from tradebus.contracts.streams import (
 )
 
 FOLDER = Path("docs/contracts")
+NAMES = ("README.md", "asyncapi.json", "messages.schema.json")
 _REMAKE = "python -m tradebus.contracts.export"
 
 _INTRODUCTION = f"""# Event catalogue
@@ -51,7 +54,8 @@ in a field `b`, or as the one field under any name. What cannot be handled goes 
 """
 
 
-def documents() -> dict[str, str]:
+@cache
+def documents() -> Mapping[str, str]:
     """Every published file by its name in the folder."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -59,11 +63,9 @@ def documents() -> dict[str, str]:
         "oneOf": [{"$ref": f"#/$defs/{name}"} for name in MESSAGES],
         "$defs": definitions(MESSAGES, refs="#/$defs/{model}"),
     }
-    return {
-        "README.md": catalogue(),
-        "asyncapi.json": _json(asyncapi()),
-        "messages.schema.json": _json(schema),
-    }
+    return MappingProxyType(
+        dict(zip(NAMES, (catalogue(), _json(asyncapi()), _json(schema)), strict=True)),
+    )
 
 
 def catalogue() -> str:

@@ -29,11 +29,14 @@ EQUAL = (
 )  # fmt: skip
 
 
-def run(command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = "") -> dict[str, Any]:
-    done = _done(command, arguments, state, servers, conflicts=conflicts)
+def run(
+    command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """Its figures, and what it says of its strategies."""
+    done = _done(command, arguments, state, servers, conflicts=conflicts, silent=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return found, [line for line in done.stderr.splitlines() if line.startswith("strategy ")]
 
 
 def refused(command: str, arguments: list[str], state: Path, servers: Any) -> str:
@@ -76,16 +79,19 @@ def alike(
     arguments: list[str], tmp_path: Path, servers: Any, *, conflicts: str = ""
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """The figures and trades of the six processes, every one of them the engine's too, session by session."""
-    processes = run("trade", arguments, tmp_path / "state", servers, conflicts=conflicts)
+    processes, said = run("trade", arguments, tmp_path / "state", servers, conflicts=conflicts)
     made, path = tmp_path / "trades.csv", Path(processes["run_dir"]) / "trades.csv"
-    engine = run("backtest", [*arguments, "--trades", str(made)], tmp_path / "state", servers, conflicts=conflicts)
+    engine, told = run(
+        "backtest", [*arguments, "--trades", str(made)], tmp_path / "state", servers, conflicts=conflicts
+    )
+    assert said == told
     assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
     assert processes["decisions"] > 0
     trades = trades_of(path)
     assert trades_of(made) == trades
     for one, other in zip(processes["sessions"], engine["sessions"], strict=True):
         assert {key: one[key] for key in EQUAL if key in one} == {key: other[key] for key in EQUAL if key in other}
-    return processes, trades
+    return {**processes, "said": said}, trades
 
 
 def groups_by_user(path: Path) -> dict[str, list[str]]:
@@ -160,31 +166,6 @@ REFUSED = {
 }
 
 
-def test_files_of_a_user_for_candles_ticks_and_what_the_history_lacks_trade_alike(tmp_path: Path, servers) -> None:
-    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS, seed=5)
-    optional = tmp_path / "wanting.py"
-    optional.write_text(WANTING.format(needs="quotes=OPTIONAL, chain=OPTIONAL, flow=OPTIONAL"))
-    files = [EXAMPLES / "ema_pullback.py", EXAMPLES / "tick_threshold.py", optional]
-    arguments = [
-        "--history", str(history), *(word for file in files for word in ("--strategy-file", str(file))),
-        "--param", "tick_threshold.every_ticks=700", "--limit", "max_concurrent_trades=5", "--paper", "--speed", "max",
-    ]  # fmt: skip
-    processes, trades = alike(arguments, tmp_path, servers)
-    assert processes["strategies"] == sorted(file.stem for file in files)
-    assert {row["strategy"] for row in trades} >= {"tick_threshold", "wanting"}
-
-
-def test_what_no_history_has_is_refused_alike(tmp_path: Path, servers) -> None:
-    """Through the processes one need of them; the strategy service's own tests have the others."""
-    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS[:1], seed=5)
-    file = tmp_path / "wanting.py"
-    arguments = ["--history", str(history), "--strategy-file", str(file)]
-    for needs, said in REFUSED.items():
-        file.write_text(WANTING.format(needs=f"{needs}=True"))
-        for command in ("trade", "backtest") if needs == "chain" else ("backtest",):
-            assert f"strategy 'wanting' {said}" in refused(command, arguments, tmp_path / "state", servers)
-
-
 WRONG = """
 import math
 from tradebus.strategies.protocol import Action, Decision, Strategy, StrategyParameters, hold
@@ -213,25 +194,37 @@ class Wrong(Strategy[StrategyParameters]):
 """
 
 
-def test_a_strategy_that_is_wrong_is_told_in_the_same_words(tmp_path: Path, servers) -> None:
-    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY", "TCS"), DAYS[:1], seed=5)
-    file = tmp_path / "wrong.py"
-    file.write_text(WRONG)
-    told = {}
-    for command in ("trade", "backtest"):
-        trades = tmp_path / f"{command}.csv"
-        arguments = ["--history", str(history), "--strategy-file", str(file), "--trades", str(trades)]
-        done = _done(command, arguments, tmp_path / "state", servers, silent=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert trades.read_text().startswith("pos_id,"), "no trade: the head alone"
-        told[command] = [line for line in done.stderr.splitlines() if line.startswith("strategy ")]
-    assert told["trade"] == told["backtest"]
-    assert told["trade"] == [
-        f"strategy 'wrong' raised: Weird: no way (File \"{file}\", line 24, in on_candle): mend it there; "
+def test_files_of_a_user_trade_alike_also_where_one_lacks_something_and_one_is_wrong(tmp_path: Path, servers) -> None:
+    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS, seed=5)
+    optional = tmp_path / "wanting.py"
+    optional.write_text(WANTING.format(needs="quotes=OPTIONAL, chain=OPTIONAL, flow=OPTIONAL"))
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(WRONG)
+    files = [EXAMPLES / "ema_pullback.py", EXAMPLES / "tick_threshold.py", optional, wrong]
+    arguments = [
+        "--history", str(history), *(word for file in files for word in ("--strategy-file", str(file))),
+        "--param", "tick_threshold.every_ticks=700", "--limit", "max_concurrent_trades=5", "--paper", "--speed", "max",
+    ]  # fmt: skip
+    processes, trades = alike(arguments, tmp_path, servers)
+    assert processes["strategies"] == sorted(file.stem for file in files)
+    assert {row["strategy"] for row in trades} >= {"tick_threshold", "wanting"}
+    assert [line for line in processes["said"] if "'wrong'" in line] == [
+        f"strategy 'wrong' raised: Weird: no way (File \"{wrong}\", line 24, in on_candle): mend it there; "
         "it held instead",
         "strategy 'wrong': answers that could not count and became HOLD: 8; the first: strategy_error: TypeError: "
         "answered str, not a Decision",
     ]
+
+
+def test_what_no_history_has_is_refused_alike(tmp_path: Path, servers) -> None:
+    """Through the processes one need of them; the strategy service's own tests have the others."""
+    history = write_history(tmp_path / "bars.csv", ("BANKNIFTY",), DAYS[:1], seed=5)
+    file = tmp_path / "wanting.py"
+    arguments = ["--history", str(history), "--strategy-file", str(file)]
+    for needs, said in REFUSED.items():
+        file.write_text(WANTING.format(needs=f"{needs}=True"))
+        for command in ("trade", "backtest") if needs == "chain" else ("backtest",):
+            assert f"strategy 'wanting' {said}" in refused(command, arguments, tmp_path / "state", servers)
 
 
 # By user: the limit that makes the difference.
