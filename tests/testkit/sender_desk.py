@@ -1,6 +1,7 @@
 """A sender without brokers: it delivers at once, to a pacing with one budget."""
 
 import asyncio
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
@@ -25,11 +26,20 @@ class Counting:
     def __init__(self, timers: SimulatedTimers, *limits: OrderLimit) -> None:
         self._timers, self._limits, self._budget = timers, limits, OrderBudget()
         self.asked = list[str]()
-        self.hurried = 0
+        self.hurried = self.given_back = self._at_ns = 0
 
-    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+    async def admit(self, account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
         self.asked.append(ask.lane.name)
-        return self._budget.take(self._limits, ask, now_ns=self._timers.now_ns()) if self._limits else ADMITTED
+        if not self._limits:
+            return replace(ADMITTED, more=more)
+        self._at_ns = self._timers.now_ns()
+        return self._budget.take(self._limits, ask, now_ns=self._at_ns, more=more)
+
+    def unused(self, account: str, ask: OrderAsk, count: int) -> None:
+        """The budget has room for them again."""
+        self.given_back += count
+        for _ in range(count):
+            self._budget.stayed(self._limits, ask, at_ns=self._at_ns)
 
     def hurry(self, account: str) -> None:
         """It answers at once."""

@@ -24,7 +24,8 @@ SELECT $1, stream, kind, body FROM emitted ORDER BY place
 RETURNING outbox_id;
 
 -- name: delete_published
-DELETE FROM outbox WHERE outbox_id = ANY($1::bigint[]);
+-- Never `= ANY($1)`, here and below: planned while the table is empty, each row would be held against the whole list.
+DELETE FROM outbox WHERE outbox_id IN (SELECT unnest($1::bigint[]));
 
 -- name: outbox_of_service
 -- What this producer ($1) and the other instances of its service ($2 is "service-") have in the outbox.
@@ -33,4 +34,5 @@ WHERE producer = $1 OR starts_with(producer, $2) ORDER BY outbox_id;
 
 -- name: take_left
 -- Locks the rows: another instance that sweeps at the same time waits, then finds them gone.
-SELECT outbox_id, stream, kind, body FROM outbox WHERE outbox_id = ANY($1::bigint[]) ORDER BY outbox_id FOR UPDATE;
+SELECT outbox_id, stream, kind, body FROM outbox WHERE outbox_id IN (SELECT unnest($1::bigint[]))
+ORDER BY outbox_id FOR UPDATE;

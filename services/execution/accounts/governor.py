@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import structlog
 
 from services.execution.accounts.pacing import SenderMetrics
-from tradebus.execution.governor.budget import ADMITTED, Admission, OrderAsk, OrderBudget, read_budget
+from tradebus.execution.governor.budget import Admission, OrderAsk, OrderBudget, read_budget
 from tradebus.execution.governor.limits import OrderLane, OrderLimit
 from tradebus.execution.governor.ratio import why_not_trail
 from tradebus.kernel.errors import InvalidInput
@@ -60,9 +60,13 @@ class Governor:
         self.metrics, self._alone_per_second = metrics, alone_per_second
         self._accounts: dict[str, AccountBudget] = {}
 
-    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+    async def admit(self, account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
         """See `Pacing`."""
-        return await self._of(account).admit(ask)
+        return await self._of(account).admit(ask, more=more)
+
+    def unused(self, account: str, ask: OrderAsk, count: int) -> None:
+        """See `Pacing`."""
+        self._of(account).unused(ask, count)
 
     def hurry(self, account: str) -> None:
         """See `Pacing`."""
@@ -117,6 +121,7 @@ class AccountBudget:
         self._offset_ns: int | None = None  # from our monotonic time to the book's, which all processes share
         self._unreported: list[tuple[int, OrderAsk]] = []  # has left without being counted in the book (monotonic)
         self._stayed: list[tuple[int, OrderAsk]] = []  # was counted in the book (its time) and has not left
+        self._admitted_ns = 0  # the book's time at which the last admission was counted
         self._recent: deque[tuple[int, OrderAsk]] = deque()
         self._alone: OrderBudget | None = None
         self._ask_again_ns = 0
@@ -129,12 +134,16 @@ class AccountBudget:
         if self._entry is not None:  # what it is told in a moment, an exit may use
             self._timers.after(_HURRIED_SECONDS, partial(_give_up, self._entry))
 
-    async def admit(self, ask: OrderAsk) -> Admission:
+    def unused(self, ask: OrderAsk, count: int) -> None:
+        """See `Pacing`. Of the last admission."""
+        self._stayed += [(self._admitted_ns, ask)] * count
+
+    async def admit(self, ask: OrderAsk, *, more: int = 0) -> Admission:
         """See `Pacing`."""
         if self._timers.monotonic_ns() < self._ask_again_ns:
             return self._admit_alone(ask)
         try:
-            admission = await self._admit_shared(ask)
+            admission = await self._admit_shared(ask, more=more)
         except _GaveWay:
             return Admission(wait_ns=1)
         except (*PASSING, InvalidInput) as error:
@@ -158,7 +167,7 @@ class AccountBudget:
         budget.trades += self.trades
         return why_not_trail(budget, self._limits, ask, changes=changes, now_ns=self._now_ns())
 
-    async def _admit_shared(self, ask: OrderAsk) -> Admission:
+    async def _admit_shared(self, ask: OrderAsk, *, more: int) -> Admission:
         if not self._is_seen:
             sent_ns = self._timers.monotonic_ns()
             self._see(await self._answered(self._budgets.read(self._account)), sent_ns=sent_ns)
@@ -166,9 +175,10 @@ class AccountBudget:
         for _ in range(_ENTRY_ATTEMPTS if is_entry else _ATTEMPTS):
             sent_ns, now_ns = self._timers.monotonic_ns(), self._now_ns()
             budget = self._as_of_now()
-            admission = budget.take(self._limits, ask, now_ns=now_ns)
+            admission = budget.take(self._limits, ask, now_ns=now_ns, more=more)
             if not admission.admitted:
                 return self._spread(admission) if is_entry and admission.wait_ns else admission
+            counted = [(now_ns, ask)] * (1 + admission.more)
             reported = _Reported(self.trades, tuple(self._unreported), tuple(self._stayed))
             replacing = asyncio.ensure_future(
                 self._budgets.replace(
@@ -182,7 +192,7 @@ class AccountBudget:
             try:
                 kept = await self._answered(replacing, gives_way=is_entry)
             except (TimeoutError, _GaveWay):
-                replacing.add_done_callback(partial(self._late, reported=reported, ask=ask, at_ns=now_ns))
+                replacing.add_done_callback(partial(self._late, reported=reported, counted=counted))
                 raise
             self._see(kept, sent_ns=sent_ns)
             if not kept.replaced:
@@ -191,9 +201,10 @@ class AccountBudget:
                 continue
             self._settle(reported)
             if self._timers.monotonic_ns() - sent_ns <= _STALE_NS:
-                self._left(sent_ns, ask)
-                return ADMITTED
-            self._stayed.append((now_ns, ask))
+                _remember(self._recent, sent_ns, ask, count=len(counted))
+                self._admitted_ns = now_ns
+                return admission
+            self._stayed += counted
         return self._spread(Admission(wait_ns=_WAIT_NS)) if is_entry else Admission(wait_ns=_WAIT_NS // 10)
 
     def _spread(self, admission: Admission) -> Admission:
@@ -209,11 +220,13 @@ class AccountBudget:
                 if one in known:  # an answer that came late may have told of it as well
                     known.remove(one)
 
-    def _late(self, asking: "asyncio.Future[KeptBudget]", *, reported: "_Reported", ask: OrderAsk, at_ns: int) -> None:
+    def _late(
+        self, asking: "asyncio.Future[KeptBudget]", *, reported: "_Reported", counted: Sequence[tuple[int, OrderAsk]]
+    ) -> None:
         """An answer nobody waits for any more: what it counted has not left."""
         if not asking.cancelled() and asking.exception() is None and asking.result().replaced:
             self._settle(reported)
-            self._stayed.append((at_ns, ask))
+            self._stayed += counted
 
     def _see(self, kept: KeptBudget, *, sent_ns: int) -> None:
         self._last = read_budget(kept.body)
@@ -246,13 +259,8 @@ class AccountBudget:
         if admission.admitted:
             now_ns = self._timers.monotonic_ns()
             self._unreported.append((now_ns, ask))
-            self._left(now_ns, ask)
+            _remember(self._recent, now_ns, ask)
         return admission
-
-    def _left(self, now_ns: int, ask: OrderAsk) -> None:
-        self._recent.append((now_ns, ask))
-        while self._recent[0][0] <= now_ns - _RECENT_NS:
-            self._recent.popleft()
 
     def _now_ns(self) -> int:
         """The book's time, for all we know; our own before it was ever asked."""
@@ -296,6 +304,13 @@ def _share(limit: OrderLimit, *, alone_per_second: int) -> OrderLimit:
     if limit.seconds > 1:
         return limit
     return replace(limit, kept=min(limit.kept, alone_per_second), reserve=0)
+
+
+def _remember(recent: deque[tuple[int, OrderAsk]], now_ns: int, ask: OrderAsk, *, count: int = 1) -> None:
+    """So many have left now; what is no longer recent is forgotten."""
+    recent.extend([(now_ns, ask)] * count)
+    while recent[0][0] <= now_ns - _RECENT_NS:
+        recent.popleft()
 
 
 def _give_up(waiting: "asyncio.Future[Any]") -> None:

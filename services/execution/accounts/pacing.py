@@ -21,9 +21,13 @@ _log = structlog.get_logger()
 class Pacing(Protocol):
     """Asked by the account's sender, in the order in which requests may leave."""
 
-    async def admit(self, account: str, ask: OrderAsk) -> Admission:
-        """Whether this request may leave now; where it may, it counts as one that has left. It does not wait for room:
-        the sender asks again, for what is most urgent by then. Does not raise."""
+    async def admit(self, account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
+        """Whether this request may leave now; where it may, it counts as one that has left, and with it up to `more`
+        others like it, as the answer says. It does not wait for room: the sender asks again, for what is most urgent by
+        then. Does not raise."""
+
+    def unused(self, account: str, ask: OrderAsk, count: int) -> None:
+        """So many of the last admission, of `ask`, have not left: they count no longer."""
 
     def hurry(self, account: str) -> None:
         """Something has come that no entry's question is to hold up: one that is not answered soon is given up."""
@@ -32,8 +36,11 @@ class Pacing(Protocol):
 class PassThrough:
     """Lets everything through."""
 
-    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+    async def admit(self, account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
         return ADMITTED
+
+    def unused(self, account: str, ask: OrderAsk, count: int) -> None:
+        """Nothing is counted."""
 
     def hurry(self, account: str) -> None:
         """Nothing is being asked."""
@@ -52,13 +59,24 @@ class _Foreseen:
         return is_counted_alike(self.ask, ask) if admission.admitted else self.ask == ask
 
 
+@dataclass(slots=True)
+class _Spare:
+    """What was admitted with another and has not left, `since_ns` monotonic."""
+
+    ask: OrderAsk
+    count: int
+    since_ns: int
+
+
 class SurePacing:
     """An account's pacing that raises nothing, whatever the one behind it does: entries wait then, exits leave, and
-    `trouble` says so. One question at a time."""
+    `trouble` says so. One question at a time; what was admitted beyond it serves those that come next, until
+    `release`."""
 
     def __init__(self, pacing: Pacing, account: str, *, timers: Timers, metrics: "SenderMetrics") -> None:
         self._pacing, self._account, self._timers, self._metrics = pacing, account, timers, metrics
         self._foreseen: _Foreseen | None = None
+        self._spare: _Spare | None = None
         self._is_asking = False
         self.trouble = Trouble()
 
@@ -68,8 +86,16 @@ class SurePacing:
         if self._foreseen is None and not self._is_asking:
             self._foreseen = _Foreseen(ask, asyncio.create_task(self._asked(ask)), self._timers.monotonic_ns())
 
-    async def admit(self, ask: OrderAsk) -> Admission:
+    @property
+    def has_spare(self) -> bool:
+        """Whether something is admitted beyond what has left."""
+        return self._spare is not None
+
+    async def admit(self, ask: OrderAsk, *, more: int = 0) -> Admission:
         """See `Pacing`."""
+        if self._takes_spare(ask):
+            return ADMITTED
+        self.release()
         self._is_asking = True
         try:
             foreseen, self._foreseen = self._foreseen, None
@@ -78,9 +104,19 @@ class SurePacing:
                 is_fresh = self._timers.monotonic_ns() - foreseen.since_ns <= _FORESEEN_NS
                 if is_fresh and foreseen.serves(ask, admission):
                     return admission
-            return await self._asked(ask)
+            asked_ns = self._timers.monotonic_ns()
+            admission = await self._asked(ask, more=more)
+            if admission.more:
+                self._spare = _Spare(ask, admission.more, asked_ns)
+            return admission
         finally:
             self._is_asking = False
+
+    def release(self) -> None:
+        """What was admitted and has not left is given back."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            self._pacing.unused(self._account, spare.ask, spare.count)
 
     def hurry(self) -> None:
         """See `Pacing`."""
@@ -88,13 +124,25 @@ class SurePacing:
 
     def close(self) -> None:
         """Whoever asks has ended."""
+        self.release()
         if self._foreseen is not None:
             self._foreseen.answer.cancel()
             self._foreseen = None
 
-    async def _asked(self, ask: OrderAsk) -> Admission:
+    def _takes_spare(self, ask: OrderAsk) -> bool:
+        spare = self._spare
+        if spare is None or not is_counted_alike(spare.ask, ask):
+            return False
+        if self._timers.monotonic_ns() - spare.since_ns > _FORESEEN_NS:
+            return False
+        spare.count -= 1
+        if not spare.count:
+            self._spare = None
+        return True
+
+    async def _asked(self, ask: OrderAsk, *, more: int = 0) -> Admission:
         try:
-            admission = await self._pacing.admit(self._account, ask)
+            admission = await self._pacing.admit(self._account, ask, more=more)
         except Exception as error:  # noqa: BLE001 - whatever it raises, exits find their way out
             self.trouble.problem = f"the order governor of {self._account} fails: entries wait, exits leave without it"
             self._metrics.failed(self._account, error, of="governor")

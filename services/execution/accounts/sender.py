@@ -13,6 +13,7 @@ What waits here is committed and has not left: after a crash it is looked up and
 import asyncio
 from collections.abc import Awaitable, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import structlog
@@ -23,7 +24,7 @@ from tradebus.execution.decisions import Priority, is_new_exit, priority_of
 from tradebus.execution.governor.budget import Admission, OrderAsk
 from tradebus.execution.governor.lanes import ask_of
 from tradebus.execution.governor.limits import OrderLane
-from tradebus.execution.governor.waiting import WaitingRequest, WaitingRequests
+from tradebus.execution.governor.waiting import UnderWay, WaitingRequest, WaitingRequests
 from tradebus.execution.roster import Roster
 from tradebus.execution.step import Request
 from tradebus.execution.trade import Trade
@@ -88,7 +89,7 @@ class Sender:
         self.trouble = self._pacing.trouble
         self._waiting = WaitingRequests()
         self._is_new = False  # something came, or was answered, while a request was asked for
-        self._under_way: dict[int, tuple[str, str, Priority]] = {}  # by number: the position, the order, how urgent
+        self._under_way = UnderWay()
         self._tasks: set[asyncio.Task[None]] = set()
         self._aside: dict[int, int] = {}  # requests that failed, by number: until when (monotonic)
         self._changed = asyncio.Event()
@@ -111,7 +112,7 @@ class Sender:
 
     def is_busy(self, pos_id: str) -> bool:
         """Whether anything of the position waits here or is under way: nobody else may send for it then."""
-        return self._waiting.holds(pos_id) or any(pos_id == under_way for under_way, *_ in self._under_way.values())
+        return self._waiting.holds(pos_id) or self._under_way.holds(pos_id)
 
     async def run(self) -> None:
         """Sends until cancelled. Run again, it goes on with what waits."""
@@ -121,7 +122,9 @@ class Sender:
                 self._changed.clear()
                 began_ns = self._timers.monotonic_ns()
                 held_ns = await self._let_out()
-                self._show()
+                self._pacing.release()
+                self.metrics.waiting.labels(self.account).set(len(self._waiting))
+                self.metrics.under_way.labels(self.account).set(len(self._under_way))
                 if self._aside:
                     held_ns = min(held_ns or AGAIN_NS, AGAIN_NS)
                 if self._waiting.is_unswept_since(began_ns):
@@ -146,7 +149,7 @@ class Sender:
                 self._start(chosen, self._delivery.deliver(chosen.one.pos_id, chosen.one.request))
                 continue
             self._is_new = False
-            admission = await self._pacing.admit(chosen.ask)
+            admission = await self._pacing.admit(chosen.ask, more=self._alike_behind(chosen))
             if admission.wait_ns:
                 # Others are asked for all the same: what is held by its segment or its lane holds up nobody else.
                 shut.add((chosen.ask.lane, chosen.ask.segment))
@@ -162,15 +165,23 @@ class Sender:
                 self._send(chosen)
         return held_ns
 
+    def _alike_behind(self, chosen: _Next) -> int:
+        """How many entries that are counted as this one may leave with it: they are asked for together."""
+        if not chosen.is_entry or self._pacing.has_spare:
+            return 0
+        room = _ENTRIES_MAX - 1 - self._under_way.entries
+        behind = [one for one in islice(self._waiting.entries.values(), room + 1) if one is not chosen.one][:room]
+        return sum(new is not None and new.ask == chosen.ask for new in map(self._looked_at, behind))
+
     def _next(self, shut: Set[tuple[OrderLane, str]]) -> _Next | None:
         """The most urgent request that may leave now: the first of its order, none of that order is under way that it
         would have to wait for, and its lane and segment are not `shut`."""
         if len(self._under_way) >= _WITH_EXITS_MAX:
             return None
         exits_only = len(self._under_way) >= _UNDER_WAY_MAX
-        is_full = sum(priority is Priority.IN for *_, priority in self._under_way.values()) >= _ENTRIES_MAX
+        is_full = self._under_way.entries >= _ENTRIES_MAX
         found: _Next | None = None
-        asked = {(pos_id, order_id) for pos_id, order_id, _ in self._under_way.values()}
+        asked = self._under_way.orders()
         for one in list(self._waiting.others.values()):
             waits = exits_only or one.order in asked or self._waiting.is_behind(one)
             asked.add(one.order)  # what comes after it waits for it
@@ -187,7 +198,7 @@ class Sender:
         now_ns = self._timers.monotonic_ns()
         sweeps = self._waiting.unswept_ns(now_ns) == 0
         for one in list(self._waiting.entries.values()) if sweeps or not (found or is_full) else ():
-            new = self._looked_at(one)
+            new = self._looked_at(one, unwanted_only=found is not None or is_full)
             if new is None:
                 continue
             if new.ask is None:
@@ -200,9 +211,11 @@ class Sender:
             self._waiting.swept(now_ns)
         return found
 
-    def _looked_at(self, one: WaitingRequest, *, new_exits_only: bool = False) -> _Next | None:
+    def _looked_at(
+        self, one: WaitingRequest, *, new_exits_only: bool = False, unwanted_only: bool = False
+    ) -> _Next | None:
         """None for a stray, which is dropped: whoever recovers it finds what was not sent. And where looking fails: it
-        is left alone for a while, and the others of the account go on."""
+        is left alone for a while, and the others of the account go on. `unwanted_only`: None for what would leave."""
         trade, now_ns = self._roster.alive.get(one.pos_id), self._timers.monotonic_ns()
         if trade is None:
             self._drop(one)
@@ -211,6 +224,8 @@ class Sender:
             return None
         try:
             leaves = self._delivery.leaves(one.pos_id, one.request)
+            if leaves and unwanted_only:
+                return None
             new = _Next(one, ask_of(trade, one.request) if leaves else None, priority_of(trade, one.request))
         except Exception as error:  # noqa: BLE001 - whatever one request is, the others leave
             self._aside[one.number] = now_ns + AGAIN_NS
@@ -237,7 +252,7 @@ class Sender:
     def _start(self, chosen: _Next, work: Awaitable[None]) -> None:
         one = chosen.one
         self._drop(one)
-        self._under_way[one.number] = one.pos_id, one.request.order_id, chosen.priority
+        self._under_way.add(one, is_entry=chosen.priority is Priority.IN)
         task = asyncio.create_task(self._done(one, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -248,17 +263,13 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - the others of the account go on
             self.metrics.failed(self.account, error, of="request", pos_id=one.pos_id)
         finally:
-            del self._under_way[one.number]
+            self._under_way.drop(one)
             self._is_new = True
             self._changed.set()
 
     def _drop(self, one: WaitingRequest) -> None:
         self._waiting.drop(one)
         self._aside.pop(one.number, None)
-
-    def _show(self) -> None:
-        self.metrics.waiting.labels(self.account).set(len(self._waiting))
-        self.metrics.under_way.labels(self.account).set(len(self._under_way))
 
 
 async def _timed(work: Awaitable[None], seconds: Histogram, timers: Timers) -> None:

@@ -27,9 +27,14 @@ INSERT INTO risk_state (session_id, state, version) VALUES ($1, $2::text::jsonb,
 WITH first AS (
     INSERT INTO inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING NULL::text[] AS every
 ), saved AS (
-    UPDATE risk_state SET state = new.state::jsonb, version = risk_state.version + 1
+    -- An update, of rows that are there. As a join it would read the whole table for each verdict where it was planned
+    -- while that was empty; so both, the row's being there and its update, go by the key.
+    INSERT INTO risk_state AS kept (session_id, state, version)
+    SELECT session_id, state::jsonb, version
     FROM unnest($3::text[], $4::text[], $5::bigint[]) AS new (session_id, state, version)
-    WHERE risk_state.session_id = new.session_id AND risk_state.version = new.version AND EXISTS (SELECT FROM first)
+    WHERE EXISTS (SELECT FROM first) AND (SELECT true FROM risk_state r WHERE r.session_id = new.session_id)
+    ON CONFLICT (session_id) DO UPDATE SET state = excluded.state, version = kept.version + 1
+    WHERE kept.version = excluded.version
     RETURNING true
 ), journalled AS (
     -- An id derives from its cause, so a verdict that is there already is the same verdict.

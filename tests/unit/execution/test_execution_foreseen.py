@@ -90,7 +90,7 @@ async def test_nothing_is_foreseen_while_something_waits():
 
 
 class Failing(Counting):
-    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+    async def admit(self, account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
         raise ZeroDivisionError("a defect of the governor")
 
 

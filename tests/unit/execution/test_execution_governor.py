@@ -67,6 +67,17 @@ def test_no_second_of_the_brokers_clock_sees_more_than_the_cap_however_it_stands
 
 
 @settings(max_examples=60, deadline=None)
+@given(broker=st.sampled_from(BROKERS), asks=ASKS, more=st.lists(st.integers(0, 4), min_size=60, max_size=60))
+def test_several_at_once_are_admitted_as_one_after_the_other(broker, asks, more):
+    at_once, one_by_one = OrderBudget(), OrderBudget()
+    for (at_ns, ask), others in zip(sorted(asks, key=lambda one: one[0]), more, strict=False):
+        together = at_once.take(limits_of(broker), ask, now_ns=at_ns, more=others)
+        apart = [one_by_one.take(limits_of(broker), ask, now_ns=at_ns) for _ in range(1 + others)]
+        assert together.admitted + together.more == sum(one.admitted for one in apart)
+        assert at_once.to_json() == one_by_one.to_json()
+
+
+@settings(max_examples=60, deadline=None)
 @given(asks=ASKS)
 def test_each_segment_is_held_to_its_own_cap_where_the_account_has_room(asks):
     limits = (limit(1, 4, 1, scope="segment"), limit(1, 7, 1))

@@ -202,6 +202,27 @@ async def test_an_admission_of_a_second_that_is_over_is_asked_for_again():
     assert await account.used() == 6, "what did not leave is not counted"
 
 
+async def test_several_entries_are_one_question_and_those_that_stay_are_given_back_to_all_processes():
+    account = Account()
+    first, second = account.governor(), account.governor()
+    assert (await first.admit(ACCOUNT, ENTRY, more=3)).more == 3
+    assert await account.used() == 4
+    assert (await second.admit(ACCOUNT, ENTRY, more=3)).more == 0, "of five that entries may use one is left"
+    first.unused(ACCOUNT, ENTRY, 2)
+    assert await account.admitted(first, EXIT, times=9) == 6, "nine, without the three entries that have left"
+    assert await account.used() == 9
+
+
+async def test_several_entries_of_a_second_that_is_over_are_taken_back_together():
+    account = Account()
+    lone = account.governor()
+    assert await account.admitted(lone, EXIT, times=1) == 1
+    account.budgets.pause_ns = 5 * SECOND
+    assert (await lone.admit(ACCOUNT, ENTRY, more=3)).more == 3, "asked for again"
+    assert await account.admitted(account.governor(), EXIT, times=9) == 5
+    assert await account.used() == 10, "an exit five seconds ago, four entries and five exits now"
+
+
 async def test_trades_and_far_orders_of_all_processes_make_the_ratio():
     account = Account()
     first, second = account.governor(), account.governor()

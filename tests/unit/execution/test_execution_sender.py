@@ -16,6 +16,7 @@ from tradebus.contracts.orders import OrderRole
 from tradebus.contracts.signals import Side
 from tradebus.execution import lifecycle
 from tradebus.execution.governor.budget import Admission, OrderAsk
+from tradebus.execution.governor.limits import OrderLimit
 from tradebus.execution.leaving import exits
 from tradebus.execution.opening import open_trade
 from tradebus.execution.step import Modify, TradeStep
@@ -45,6 +46,44 @@ async def test_entries_queue_at_their_share_and_an_exit_passes_them_at_once():
         "tradebus_execution_request_wait_seconds_sum", {"account": "kite:mine", "lane": "EXIT"}
     )
     assert waited == 0
+    running.cancel()
+
+
+async def test_entries_that_wait_are_asked_for_together_and_exits_that_come_meanwhile_use_what_they_are_told():
+    desk = Desk()
+    desk.pacing = Slow(desk.timers)
+    desk.sender, desk.hangs = desk.made(), True
+    running = asyncio.create_task(desk.sender.run())
+    for number in range(5):
+        desk.entry(f"e{number}")
+    await passes(desk.timers, 0.0)
+    desk.exit("x")
+    desk.unwanted = {"e1", "e2"}
+    desk.pacing.answering.set()
+    await passes(desk.timers, 0.0)
+    assert desk.pacing.asked == ["ENTRY"], "four may be unanswered: one question for four"
+    assert sorted(desk.sent) == ["e0", "e1", "e2", "e3", "x"], "e1 and e2 are handled as what does not leave"
+    assert desk.pacing.given_back == 1, "of four admissions the exit and two entries use three"
+    running.cancel()
+
+
+async def test_what_is_admitted_and_does_not_leave_counts_no_longer():
+    desk = Desk(limit(1, 9, 4))
+    desk.pacing = Slow(desk.timers, limit(1, 9, 4))
+    desk.sender = desk.made()
+    running = asyncio.create_task(desk.sender.run())
+    for number in range(4):
+        desk.entry(f"e{number}")
+    await passes(desk.timers, 0.0)
+    for number in range(1, 4):
+        desk.roster.forget(f"e{number}")
+    desk.pacing.answering.set()
+    await passes(desk.timers, 0.0)
+    assert (desk.sent, desk.pacing.given_back) == (["e0"], 3)
+    for number in range(9):
+        desk.exit(f"x{number}")
+    await passes(desk.timers, 0.0)
+    assert len(desk.sent) == 9, "eight of nine are free"
     running.cancel()
 
 
@@ -207,11 +246,11 @@ class Failing(Counting):
 
     is_broken = True
 
-    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+    async def admit(self, account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
         if self.is_broken:
             self.asked.append(ask.lane.name)
             raise ZeroDivisionError("a defect of the governor")
-        return await super().admit(account, ask)
+        return await super().admit(account, ask, more=more)
 
 
 async def test_a_governor_that_fails_lets_exits_out_and_entries_wait_until_it_works_again():
@@ -252,15 +291,15 @@ async def test_a_request_that_cannot_be_looked_at_is_left_alone_and_the_others_l
 class Slow(Counting):
     """Answers an entry when `answering` is set. `let_out` is what it has admitted."""
 
-    def __init__(self, timers: SimulatedTimers) -> None:
-        super().__init__(timers)
+    def __init__(self, timers: SimulatedTimers, *limits: OrderLimit) -> None:
+        super().__init__(timers, *limits)
         self.answering, self.let_out = asyncio.Event(), list[OrderAsk]()
 
-    async def admit(self, account: str, ask: OrderAsk) -> Admission:
+    async def admit(self, account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
         if ask.lane.name == "ENTRY":
             await self.answering.wait()
         self.let_out.append(ask)
-        return await super().admit(account, ask)
+        return await super().admit(account, ask, more=more)
 
 
 async def test_an_exit_that_comes_while_an_entry_is_asked_for_goes_first_and_is_counted_as_what_it_is():
@@ -296,9 +335,9 @@ async def test_a_trade_that_is_forgotten_while_its_request_is_asked_for_ends_not
     desk = Desk()
     admit = desk.pacing.admit
 
-    async def forgetting(account: str, ask: OrderAsk) -> Admission:
+    async def forgetting(account: str, ask: OrderAsk, *, more: int = 0) -> Admission:
         desk.roster.forget("gone")
-        return await admit(account, ask)
+        return await admit(account, ask, more=more)
 
     desk.pacing.admit = forgetting
     running = asyncio.create_task(desk.sender.run())

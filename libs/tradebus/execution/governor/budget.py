@@ -43,6 +43,7 @@ class Admission:
     wait_ns: int = 0
     reason: str = ""
     span: str = ""  # the name of the limit that is used up, where it is longer than a second
+    more: int = 0  # so many others like it may leave with one that is admitted
 
     @property
     def admitted(self) -> bool:
@@ -64,12 +65,17 @@ class OrderBudget:
     trades: int = 0
     day: int = 0
 
-    def take(self, limits: Sequence[OrderLimit], ask: OrderAsk, *, now_ns: int) -> Admission:
-        """Whether the request may leave now; then it has, and is counted."""
-        admission = self.look(limits, ask, now_ns=now_ns)
-        if admission.admitted:
+    def take(self, limits: Sequence[OrderLimit], ask: OrderAsk, *, now_ns: int, more: int = 0) -> Admission:
+        """Whether the request may leave now; then it has, and is counted. With it up to `more` others like it, as if
+        each had been asked for."""
+        admission, others = self.look(limits, ask, now_ns=now_ns), 0
+        if not admission.admitted:
+            return admission
+        self.left(limits, ask, at_ns=now_ns)
+        while others < more and self.look(limits, ask, now_ns=now_ns).admitted:
             self.left(limits, ask, at_ns=now_ns)
-        return admission
+            others += 1
+        return replace(admission, more=others) if others else admission
 
     def look(self, limits: Sequence[OrderLimit], ask: OrderAsk, *, now_ns: int) -> Admission:
         """As `take`, and nothing leaves."""

@@ -1,4 +1,4 @@
-"""What waits to leave of one account, in the order in which it was put there. Pure.
+"""What waits to leave of one account, in the order in which it was put there, and what has left unanswered. Pure.
 
 Entries that are to be placed stand apart: there may be hundreds, and while one of them may leave the others need not be
 looked at, but for a sweep every so often that finds those that nobody wants any more. Whatever else waits is little,
@@ -88,3 +88,32 @@ class WaitingRequests:
     def is_unswept_since(self, since_ns: int) -> bool:
         """Whether entries wait that were not all looked at from then on."""
         return bool(self.entries) and (self._swept_ns is None or self._swept_ns < since_ns)
+
+
+class UnderWay:
+    """What has left and is not answered. `entries` is how many of it are entries; what waited is added as it leaves."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self._by_number: dict[int, tuple[WaitingRequest, bool]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def add(self, one: WaitingRequest, *, is_entry: bool) -> None:
+        """It leaves."""
+        self._by_number[one.number] = one, is_entry
+        self.entries += is_entry
+
+    def drop(self, one: WaitingRequest) -> None:
+        """It was answered, or never will be."""
+        _, is_entry = self._by_number.pop(one.number)
+        self.entries -= is_entry
+
+    def holds(self, pos_id: str) -> bool:
+        """Whether anything of the position is under way."""
+        return any(one.pos_id == pos_id for one, _ in self._by_number.values())
+
+    def orders(self) -> set[tuple[str, str]]:
+        """Position and order of each."""
+        return {one.order for one, _ in self._by_number.values()}

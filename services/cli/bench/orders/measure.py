@@ -7,6 +7,7 @@ is measured is ours.
 """
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from services.cli.bench.orders.broker import NAME, RestingBook
 from services.cli.bench.orders.execution import LISTED, SHARES_MAX
 from services.cli.bench.ports import BenchClock
 from services.cli.bench.processes import process_specs, start_sessions, supervised
+from services.cli.bench.processor import EVERYTHING, POSTGRES, ProcessorTimes, server_pids
 from services.cli.stack.children import free_port
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.bus.port import Outgoing
@@ -66,14 +68,17 @@ async def _measure(
     clock, book = BenchClock.starting_now(), RestingBook()
     async with await asyncio.start_server(book.serve, "127.0.0.1", port := free_port()), _standing(
         urls, folder, clock, sessions=sessions, accounts=accounts, processes=processes, port=port
-    ) as bus:  # fmt: skip
-        spans_ns, waits_ns = [], []
+    ) as standing:  # fmt: skip
+        bus, processor = standing
+        spans_ns, waits_ns, spent = [], [], list[dict[str, float]]()
         for number in range(rounds + 1):
-            began_ns, before = WallClock().now_ns(), len(book.came_ns)
-            await bus.publish([_signal(clock, number, session) for session in range(sessions)])
+            signals = [_signal(clock, number, session) for session in range(sessions)]
+            before, seconds, began_ns = len(book.came_ns), processor.seconds(), WallClock().now_ns()
+            await bus.publish(signals)
             await book.reach(before + sessions)
             came_ns = book.came_ns[before:]
             if number:  # caches, plans and connections are warm
+                spent.append({name: used - seconds[name] for name, used in processor.seconds().items()})
                 spans_ns.append((max(came_ns) - min(came_ns), max(came_ns) - began_ns))
                 waits_ns += await _waits_ns(bus, came_ns)
     first_to_last_s = [span / 1e9 for span, _ in spans_ns]
@@ -82,7 +87,24 @@ async def _measure(
         "orders_a_second": sessions / float(np.median([whole / 1e9 for _, whole in spans_ns])),
         "first_to_last_s": {"median": float(np.median(first_to_last_s)), "max": max(first_to_last_s)},
         "approval_to_request_ms": {"p50": float(p50), "p99": float(p99), "max": float(worst)},
+        **_processor(spent, orders=sessions * rounds, seconds=sum(whole for _, whole in spans_ns) / 1e9),
     }
+
+
+def _processor(spent: Sequence[dict[str, float]], *, orders: int, seconds: float) -> dict[str, Any]:
+    """What an order took of whom, up to the last request, and how many of the machine's cores were busy meanwhile:
+    where that is all of them, more processes do no more orders a second."""
+    if not all(spent):
+        return {}
+    of = {name: sum(one[name] for one in spent) for name in spent[0]}
+    everything = of.pop(EVERYTHING)
+    ours, per_order = sum(of.values()), {name: 1_000 * used / orders for name, used in of.items()}
+    return {
+        "processor_ms_an_order": {"all": sum(per_order.values()), **per_order},
+        "cores_busy": {
+            "here": ours / seconds, "with_what_else_runs": everything / seconds, "of": os.cpu_count() or 0
+        },
+    }  # fmt: skip
 
 
 async def _waits_ns(bus: RedisBus, came_ns: Sequence[int]) -> list[int]:
@@ -95,7 +117,7 @@ async def _waits_ns(bus: RedisBus, came_ns: Sequence[int]) -> list[int]:
 @asynccontextmanager
 async def _standing(
     urls: ServerUrls, folder: Path, clock: BenchClock, *, sessions: int, accounts: int, processes: int, port: int
-) -> AsyncIterator[RedisBus]:
+) -> AsyncIterator[tuple[RedisBus, ProcessorTimes]]:
     """Risk and so many execution processes, with the sessions taken up and prices coming."""
     namespace = f"bench_orders_{processes}"
     migrate(urls.database_url, namespace=namespace)
@@ -122,7 +144,9 @@ async def _standing(
         await supervisor.start(list(modules))
         started = [_spec(number, accounts) for number in range(sessions)]
         await start_sessions(store, bus, started, now_ns=clock.now_ns(), services=2)
-        yield bus
+        own = {name: state.pid for name, state in supervisor.services().items()}
+        pids = {**own, **await server_pids(store, urls.redis_url), "bench": os.getpid()}
+        yield bus, ProcessorTimes(pids, families=(POSTGRES,))
     finally:
         pricing.cancel()
         await asyncio.gather(pricing, return_exceptions=True)
