@@ -130,7 +130,9 @@ def wire(
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
     recovery = TradeRecovery(keeper, sending, books.departures, follower=paper, passed_ns=passed_ns, expect=expect)
     why_not = _why_not_trail(sessions, governor)
-    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, why_not=why_not, timers=timers)
+    supervisor = TradeSupervisor(
+        keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, why_not=why_not, timers=timers, pulse=pulse
+    )
 
     def reconciler(account: TradingAccount) -> Reconciler:
         assert accounts is not None  # it is one of them

@@ -36,8 +36,8 @@ def books_of(book: Book, *, timers: Timers) -> Books:
     shared = instruments_book(book), listings_book(book)
     if isinstance(book, MemoryBook):
         return Books(
-            book, MemoryLedger(book, timers=timers), MemoryOwnBook(book), MemoryDepartures(book), MemoryStandings(book),
-            *shared,
+            book, MemoryLedger(book, timers=timers), MemoryOwnBook(book), MemoryDepartures(book, timers=timers),
+            MemoryStandings(book), *shared,
         )  # fmt: skip
     assert isinstance(book, Store), f"no ledger for a {type(book).__name__}"
     return Books(

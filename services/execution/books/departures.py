@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from tradebus.execution.step import Moved
 from tradebus.execution.stops.tightening import TRAIL_REFUSED, TRAILED
 from tradebus.execution.trade import Order, Trade
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.kernel.timers import Timers
 from tradebus.store.memory_book import MemoryBook
 from tradebus.store.queries import load_queries
 from tradebus.store.store import Store
@@ -28,6 +30,10 @@ class PostgresDepartures:
     async def has_left(self, order: Order) -> bool:
         return bool(await self._pool.fetchval(_SQL["has_left"], order.order_id, _LEAVES))
 
+    async def left_seconds_ago(self, order: Order) -> float | None:
+        ago: float | None = await self._pool.fetchval(_SQL["left_seconds_ago"], order.order_id, _LEAVES)
+        return None if ago is None else max(0.0, ago)
+
     async def trail_unanswered(self, stop: Order) -> int | None:
         found: int | None = await self._pool.fetchval(
             _SQL["select_trail_unanswered"], stop.order_id, TRAILED, [*_TRAIL_ANSWERS]
@@ -36,10 +42,10 @@ class PostgresDepartures:
 
 
 class MemoryDepartures:
-    """See `services.execution.books.ports.Departures`."""
+    """See `services.execution.books.ports.Departures`. `timers` are the clock of the book."""
 
-    def __init__(self, book: MemoryBook) -> None:
-        self._book = book
+    def __init__(self, book: MemoryBook, *, timers: Timers) -> None:
+        self._book, self._timers = book, timers
 
     async def leaves(self, trade: Trade, order: Order, *, at_ns: int) -> bool:
         async with self._book.begin() as transaction:
@@ -50,10 +56,16 @@ class MemoryDepartures:
             history = transaction.table("order_history")
             line = Moved(order.order_id, OrderState.PENDING, OrderState.PENDING, _LEAVES, at_ns)
             history[order.order_id] = (*history.get(order.order_id, ()), line)
+            transaction.table("departures").setdefault(order.order_id, self._timers.monotonic_ns())
         return True
 
     async def has_left(self, order: Order) -> bool:
         return any(line.event == _LEAVES for line in self._history(order))
+
+    async def left_seconds_ago(self, order: Order) -> float | None:
+        self._book.database.check()
+        left_ns: int | None = self._book.database.table("departures").get(order.order_id)
+        return None if left_ns is None else (self._timers.monotonic_ns() - left_ns) / NANOSECONDS_PER_SECOND
 
     async def trail_unanswered(self, stop: Order) -> int | None:
         lines = self._history(stop)

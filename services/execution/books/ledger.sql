@@ -131,11 +131,17 @@ SELECT max(ts_event_ns) FROM order_history asked WHERE order_id = $1 AND event =
 -- name: leaves
 -- The row's lock holds up who takes the trade ($1) over until this is to be seen, or finds that he has it.
 WITH mine AS (SELECT pos_id FROM trades WHERE pos_id = $1 AND owner = $2 FOR SHARE)
-INSERT INTO order_history (order_id, from_state, to_state, event, ts_event_ns)
-SELECT $3, 'PENDING', 'PENDING', $4, $5::bigint FROM mine RETURNING 1
+INSERT INTO order_history (order_id, from_state, to_state, event, ts_event_ns, detail)
+SELECT $3, 'PENDING', 'PENDING', $4, $5::bigint, jsonb_build_object('at', extract(epoch FROM clock_timestamp()))
+FROM mine RETURNING 1
 
 -- name: has_left
 SELECT EXISTS (SELECT FROM order_history WHERE order_id = $1 AND event = $2)
+
+-- name: left_seconds_ago
+-- The market's time of a departure says little: its clock and ours may stand apart, or go at another speed.
+SELECT extract(epoch FROM clock_timestamp())::float8 - min((detail ->> 'at')::float8)
+FROM order_history WHERE order_id = $1 AND event = $2
 
 -- name: select_pos_of_tag
 SELECT pos_id FROM orders WHERE tag = $1

@@ -90,6 +90,10 @@ class Departures(Protocol):
     async def has_left(self, order: Order) -> bool:
         """Whether its request may have left."""
 
+    async def left_seconds_ago(self, order: Order) -> float | None:
+        """How long ago its request was first said to leave, by the book's own clock: whoever said it, in whatever life.
+        None where nobody has."""
+
     async def trail_unanswered(self, stop: Order) -> int | None:
         """When a move of a trailing stop was last decided on, where no answer to it is recorded."""
 

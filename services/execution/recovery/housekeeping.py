@@ -88,7 +88,7 @@ class Housekeeping:
         """Paper at once; a broker in a task, where it is not being asked already."""
         spec = await self._sessions.spec(session_id)
         if spec.broker == PAPER:
-            await self._answered(question[0], asking)
+            await self._answered(question, asking)
             return
         if question in self._asking or (question[0], "") in self._asking:
             asking.close()
@@ -98,14 +98,16 @@ class Housekeeping:
 
         async def ask() -> None:
             async with narrow:
-                await self._answered(question[0], asking)
+                await self._answered(question, asking)
 
         task = self._asking[question] = asyncio.create_task(ask())
         task.add_done_callback(lambda _: (self._asking.pop(question, None), asking.close()))
 
-    async def _answered(self, pos_id: str, asking: Coroutine[Any, Any, None]) -> None:
+    async def _answered(self, question: tuple[str, str], asking: Coroutine[Any, Any, None]) -> None:
+        pos_id, order_id = question
         try:
             await asking
+            await self._supervisor.leave_looked_up(pos_id, order_id)
         except (*PASSING, Stale) as error:
             _log.warning("not recovered, trying again", pos_id=pos_id, error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever one trade does, the others are recovered

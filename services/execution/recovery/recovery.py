@@ -40,11 +40,13 @@ class TradeRecovery:
             self._commits.forget(pos_id)
         doubts = self._sending.doubts
         doubts -= {doubt for doubt in doubts if doubt[0] not in owned}
-        waiting = self._keeper.quarantine.holds
+        waiting, unrecovered = self._keeper.quarantine.holds, self._commits.unrecovered
+        unrecovered &= owned.keys()
         return [
             (pos_id, session_id)
             for pos_id, session_id in owned.items()
-            if pos_id not in self._roster.alive and pos_id not in self._keeper.opening and not waiting(pos_id)
+            if pos_id in unrecovered or (pos_id not in self._roster.alive and pos_id not in self._keeper.opening)
+            if not waiting(pos_id)
         ]
 
     async def adopt_orphans(self, *, silent_seconds: float) -> list[str]:
@@ -70,7 +72,16 @@ class TradeRecovery:
         self._keeper.quarantine.put(pos_id, error)
 
     async def recover(self, pos_id: str, *, now_ns: int) -> None:
-        """Brings a trade of an earlier life in line with the broker's book and goes on where it stood."""
+        """Brings a trade of an earlier life in line with the broker's book and goes on where it stood. It is a stray
+        until all of that is done."""
+        self._commits.unrecovered.discard(pos_id)
+        try:
+            await self._recover(pos_id, now_ns=now_ns)
+        except BaseException:
+            self._commits.unrecovered.add(pos_id)
+            raise
+
+    async def _recover(self, pos_id: str, *, now_ns: int) -> None:
         trade = await self._commits.load(pos_id)
         if trade is None or trade.ended:
             return

@@ -54,6 +54,7 @@ class Commits:
         self.roster, self.ledger, self._traded = roster, books.ledger, traded
         self.protection, self._terms, self._known = Protection(metrics), terms, known
         self.inherited: set[tuple[str, str]] = set()  # orders (position, id) to be looked up
+        self.unrecovered: set[str] = set()  # positions of which something may not have been sent, known or not
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, pos_id: str) -> asyncio.Lock:
@@ -111,7 +112,7 @@ class Commits:
                     return []
             except Stale:
                 _log.info("trade changed elsewhere, reading again", pos_id=pos_id, version=before)
-                self.forget(pos_id)
+                self._drop(pos_id)
                 continue
             except BaseException:
                 self.forget(pos_id)  # the copy in memory has moved, the book has not
@@ -179,7 +180,12 @@ class Commits:
             self.protection.forget(trade.pos_id)
 
     def forget(self, pos_id: str) -> None:
-        """A stray now, until it is recovered: what the book says is read again."""
+        """A stray now, until it is recovered, also where it is read again before: what was decided on may not have
+        left."""
+        self.unrecovered.add(pos_id)
+        self._drop(pos_id)
+
+    def _drop(self, pos_id: str) -> None:
         self.roster.forget(pos_id)
         self.protection.forget(pos_id)
 

@@ -28,6 +28,10 @@ class Pulse:
         """Whether the request of an order may have left, of this instance or of who had the trade before."""
         return await self._departures.has_left(order)
 
+    async def left_seconds_ago(self, order: Order) -> float | None:
+        """How long ago the request of an order was first said to leave, by whomever. None where nobody has."""
+        return await self._departures.left_seconds_ago(order)
+
     @property
     def is_silent(self) -> bool:
         """Whether an order that this instance decided on may be another instance's to send."""

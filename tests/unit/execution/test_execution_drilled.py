@@ -180,7 +180,7 @@ def test_an_exit_that_was_said_to_leave_before_its_process_stood_still_is_not_se
             trade(), mishaps=refused, strikes=stands_still, processes=(EXECUTION, SECOND), seed=seed
         )  # fmt: skip
         result = play_plan(plan, drilled)
-        assert "stands still for 62.0 s after a commit (order_history)" in result.story.text()
+        assert "stands still for 62.0 s after a commit (departures, order_history)" in result.story.text()
         assert violated(result) == []
 
 
@@ -195,3 +195,34 @@ def test_parts_of_an_entry_that_nobody_answers_hold_up_no_exit(drilled: Path) ->
         story = result.story.text()
         assert story.count("stands still") >= 1
         assert max(one.seconds for one in result.known) < 21.0, "nobody is there for 16 s, and stops have three"
+
+
+def seconds_between(story: str, first: str, then: str) -> float:
+    """From the first line that has these words to the first after it that has those, in one minute of the run."""
+    lines = [(float(line[6:15]), line) for line in story.splitlines()]
+    began = next(number for number, (_, line) in enumerate(lines) if first in line)
+    return next(at for at, line in lines[began:] if then in line) - lines[began][0]
+
+
+def test_who_takes_over_a_trade_whose_stop_has_no_answer_counts_from_when_it_left(drilled: Path) -> None:
+    # The exit goes to the other instance shortly before the first would have left.
+    lost = (Mishap("(STOP", NetworkFault.NEVER_ARRIVES),)
+    for seed in range(4):
+        plan = written_plan(
+            trade(exit_after=3.0), mishaps=lost, processes=(EXECUTION, SECOND), seed=seed, sessions={"s1": "dhan"}
+        )
+        result = play_plan(plan, drilled)
+        assert violated(result) == []
+        assert result.known == ()
+        assert seconds_between(result.story.text(), "(STOP", "(EXIT") < 5.0
+
+
+def test_the_next_life_counts_from_when_a_stop_left_that_has_no_answer(drilled: Path) -> None:
+    lost = (Mishap("(STOP", NetworkFault.NEVER_ARRIVES),)
+    for beat in (3, 4):  # killed one second after the stop was lost, or two; and there again soon
+        strikes = (Strike(EXECUTION, COMMITTING, beat, words="execution_instances"),)
+        plan = written_plan(trade(), mishaps=lost, strikes=strikes, restart_seconds=(0.5, 0.5))
+        result = play_plan(plan, drilled)
+        assert result.kills == 1
+        assert violated(result) == []
+        assert seconds_between(result.story.text(), "(STOP", "(EXIT") < 5.0
