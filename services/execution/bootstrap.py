@@ -18,6 +18,7 @@ from services.execution.books.ports import CONSUMER
 from services.execution.handlers import INTENTS_STREAM, TICKS_STREAM, Commands, Execution, Intents
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.settling import HandSettlement
+from services.execution.positions.unanswered import UnansweredStops
 from services.execution.recovery.aside import AsideApprovals
 from services.execution.recovery.housekeeping import Housekeeping
 from services.execution.recovery.quarantine import Quarantine
@@ -114,8 +115,7 @@ def wire(
     registry: CollectorRegistry, expect: Expect = _expect_nothing,
 ) -> ExecutionService:  # fmt: skip
     """Execution in front of any order gateway: `paper` where it fills from market data, `accounts` where at brokers."""
-    metrics = ExecutionMetrics(registry)
-    outbox = Outbox(books.book, bus, timers=timers)
+    metrics, outbox = ExecutionMetrics(registry), Outbox(books.book, bus, timers=timers)
     passed_ns, clock_ns = _times(sessions, accounts)
     roster = Roster(f"execution-{settings.instance}")
     governor = _governor(settings, books.book, clock=clock, timers=timers, metrics=SenderMetrics(registry))
@@ -130,9 +130,7 @@ def wire(
     senders = _senders(sessions, keeper, governor, timers=timers, connected=accounts is not None)
     recovery = TradeRecovery(keeper, sending, books.departures, follower=paper, passed_ns=passed_ns, expect=expect)
     why_not = _why_not_trail(sessions, governor)
-    supervisor = TradeSupervisor(
-        keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, why_not=why_not, timers=timers, pulse=pulse
-    )
+    supervisor = TradeSupervisor(keeper, paper, passed_ns=passed_ns, clock_ns=clock_ns, why_not=why_not, timers=timers)
 
     def reconciler(account: TradingAccount) -> Reconciler:
         assert accounts is not None  # it is one of them
@@ -146,7 +144,8 @@ def wire(
     market, turn = _market_time(settings, clock), asyncio.Lock()
     commanded = CommandedExits(keeper, supervisor, sessions, market, clock=clock, turn=turn, paced=settings.paced)
     housekeeping = Housekeeping(
-        recovery, supervisor, sessions, manager=manager, commanded=commanded,
+        recovery, supervisor, sessions, UnansweredStops(keeper, pulse, clock_ns=clock_ns, timers=timers),
+        manager=manager, commanded=commanded,
         last_line=LastLine(keeper, sessions, market, grace_seconds=settings.square_off_grace_seconds),
         orphan_seconds=settings.orphan_seconds, paced=settings.paced,
     )  # fmt: skip

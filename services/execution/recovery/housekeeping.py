@@ -13,6 +13,7 @@ import structlog
 
 from services.execution.accounts.manager import AccountManager
 from services.execution.books.ports import Stale
+from services.execution.positions.unanswered import UnansweredStops
 from services.execution.recovery.recovery import TradeRecovery
 from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.trades.commanded import CommandedExits
@@ -29,11 +30,12 @@ class Housekeeping:
     """`orphan_seconds`: so long may an instance be silent before its trades are taken over."""
 
     def __init__(
-        self, recovery: TradeRecovery, supervisor: TradeSupervisor, sessions: ExecutionSessions, *,
-        manager: AccountManager | None, last_line: LastLine, commanded: CommandedExits, orphan_seconds: float,
-        paced: bool,
+        self, recovery: TradeRecovery, supervisor: TradeSupervisor, sessions: ExecutionSessions,
+        unanswered: UnansweredStops, *, manager: AccountManager | None, last_line: LastLine, commanded: CommandedExits,
+        orphan_seconds: float, paced: bool,
     ) -> None:  # fmt: skip
         self._recovery, self._supervisor, self._sessions = recovery, supervisor, sessions
+        self._unanswered = unanswered
         self._manager, self._orphan_seconds, self._paced = manager, orphan_seconds, paced
         self._last_line, self._commanded = last_line, commanded
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}  # by position and order ("" for all of it)
@@ -50,7 +52,7 @@ class Housekeeping:
         for pos_id, session_id, order_id in self._recovery.questions():
             asking = self._recovery.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
             await self._ask(session_id, (pos_id, order_id), asking)
-        await self._supervisor.leave_unanswered()
+        await self._unanswered.look()
         await self._supervisor.meet_missed()
         if not self._paced:  # there everybody waits for risk
             await self._supervisor.tell_unprotected()
@@ -107,7 +109,7 @@ class Housekeeping:
         pos_id, order_id = question
         try:
             await asking
-            await self._supervisor.leave_looked_up(pos_id, order_id)
+            await self._unanswered.looked_up(pos_id, order_id)
         except (*PASSING, Stale) as error:
             _log.warning("not recovered, trying again", pos_id=pos_id, error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever one trade does, the others are recovered

@@ -112,7 +112,7 @@ class Commits:
                     return []
             except Stale:
                 _log.info("trade changed elsewhere, reading again", pos_id=pos_id, version=before)
-                self._drop(pos_id)
+                self.forget(pos_id, is_stray=False)
                 continue
             except BaseException:
                 self.forget(pos_id)  # the copy in memory has moved, the book has not
@@ -179,13 +179,11 @@ class Commits:
         if trade.ended:
             self.protection.forget(trade.pos_id)
 
-    def forget(self, pos_id: str) -> None:
-        """A stray now, until it is recovered, also where it is read again before: what was decided on may not have
-        left."""
-        self.unrecovered.add(pos_id)
-        self._drop(pos_id)
-
-    def _drop(self, pos_id: str) -> None:
+    def forget(self, pos_id: str, *, is_stray: bool = True) -> None:
+        """What the book says is read again. A stray until it is recovered, also where it is read before: what was
+        decided on may not have left."""
+        if is_stray:
+            self.unrecovered.add(pos_id)
         self.roster.forget(pos_id)
         self.protection.forget(pos_id)
 
