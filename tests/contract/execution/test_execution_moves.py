@@ -1,14 +1,16 @@
-"""What the book keeps of stops that are moved. On both: in memory and on Postgres."""
+"""What the book keeps of stops: when they left, and how they were moved. On both: in memory and on Postgres."""
 
 from testkit.execution_books import ExecutionHands, begin, register
 from testkit.execution_service import MORNING, SECOND, approval, spec
 
+from services.execution.books import Books
 from tradebus.calendar import contract_of
 from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.orders import OrderRole, OrderType, Transaction
 from tradebus.execution.opening import new_order, open_trade
 from tradebus.execution.step import Moved, TradeStep
 from tradebus.execution.stops.tightening import TRAIL_REFUSED, TRAILED
+from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import ist_date
 from tradebus.runtime.rendering import fact_of
 from tradebus.trading import facts
@@ -19,7 +21,7 @@ FUTURE = Instrument(
 )  # fmt: skip
 
 
-async def test_a_move_is_unanswered_until_a_change_or_a_refusal_is_in_the_history(hands: ExecutionHands) -> None:
+async def with_stop(hands: ExecutionHands) -> tuple[Books, Trade, Order]:
     await register(hands.book, FUTURE)
     await begin(hands.book, spec())
     books, _ = await hands.life()
@@ -35,6 +37,11 @@ async def test_a_move_is_unanswered_until_a_change_or_a_refusal_is_in_the_histor
     )  # fmt: skip
     stop.moves = 3
     await books.ledger.update_trade(trade, placing)
+    return books, trade, stop
+
+
+async def test_a_move_is_unanswered_until_a_change_or_a_refusal_is_in_the_history(hands: ExecutionHands) -> None:
+    books, trade, stop = await with_stop(hands)
     assert await books.departures.trail_unanswered(stop) is None
     for second, answer in ((2, "MODIFIED"), (4, TRAIL_REFUSED)):
         at_ns = MORNING + second * SECOND
@@ -45,4 +52,18 @@ async def test_a_move_is_unanswered_until_a_change_or_a_refusal_is_in_the_histor
     found = await books.ledger.load(trade.pos_id)
     assert found is not None
     assert [order.moves for order in found.orders] == [0, 3], "whoever has it by now"
+    await books.book.close()
+
+
+async def test_how_long_ago_a_stop_left_is_counted_from_when_that_was_first_said(hands: ExecutionHands) -> None:
+    books, trade, stop = await with_stop(hands)
+    assert await books.departures.left_seconds_ago(stop) is None
+    assert await books.departures.leaves(trade, stop, at_ns=MORNING)
+    ago_seconds = await books.departures.left_seconds_ago(stop)
+    assert ago_seconds is not None
+    assert 0.0 <= ago_seconds < 60.0, "by the book's clock, whatever the market's says"
+    assert await books.departures.leaves(trade, stop, at_ns=MORNING + 90 * SECOND)
+    again_seconds = await books.departures.left_seconds_ago(stop)
+    assert again_seconds is not None
+    assert again_seconds > ago_seconds
     await books.book.close()
