@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import redis
+from playwright.sync_api import expect
+from testkit.browser import chromium, overflow_pixels
 from testkit.command import Shell, Standing, standing
 from testkit.waiting import eventually
 
@@ -121,6 +123,50 @@ def test_the_kill_switch_works_with_the_gateway_dead_and_is_released_by_a_person
     assert "RUNNING" not in {one["status"] for one in shell.json("status")["sessions"]}
     assert shell.json("resume", "8")["session_status"] == "RUNNING"
     assert shell.json("start", "7", "--strategy", "orb", "--symbol", "NIFTY")["session_status"] == "RUNNING"
+
+
+def test_the_dashboard_in_a_browser(stack: Standing) -> None:
+    """Log in, watch a session live, find its events after a load, stop it; a gateway that goes and comes back."""
+    shell, run = stack.shell, stack.run
+    with chromium() as browser, browser.new_context(viewport={"width": 390, "height": 800}) as context:
+        page = context.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(run.gateway_url)
+        page.get_by_label("API token").fill("wrong")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#refused")).to_contain_text("This is not the token")
+        page.get_by_label("API token").fill(Path(run.token_file).read_text().strip())
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#state")).to_have_text("live")
+        assert overflow_pixels(page) == 0, "on a phone nothing is scrolled sideways but tables in their place"
+
+        started = shell.json("start", "eyes", "--strategy", "orb", "--symbol", "BANKNIFTY", "--capital", "5000000")
+        session = page.locator("#sessions tr", has_text=started["session_id"][-12:])
+        expect(session).to_contain_text("RUNNING")
+        page.reload()
+        events = page.locator("#events tr", has_text="eyes")
+        expect(events.filter(has_text="SESSION_STARTED")).to_have_count(1)
+        expect(events.filter(has_text="SESSION_STARTED")).to_contain_text(" IST")
+        session.get_by_role("button", name="stop").click()
+        expect(session).to_contain_text("STOPPED")
+        expect(events.filter(has_text="SESSION_STOPPED")).to_have_count(1)
+
+        context.set_offline(True)
+        page.clock.install()
+        os.kill(stack.run.services["gateway"].pid, signal.SIGKILL)
+        expect(page.locator("#state")).to_contain_text("reconnecting")
+        for _ in range(60):
+            page.clock.run_for(1000)
+            if page.locator("#again").is_visible():
+                break
+        expect(page.locator("#state")).to_contain_text("does not answer any more")
+        context.set_offline(False)
+        assert shell.json("stop", "eyes")["status"] == "repeated", "the gateway is there again"
+        page.get_by_role("button", name="try again").click()
+        expect(page.locator("#state")).to_have_text("live")
+    assert problems == []
 
 
 def test_a_demo_ends_by_itself_with_figures_and_leaves_files(shell: Shell, servers: ServerUrls) -> None:
