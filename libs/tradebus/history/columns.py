@@ -13,12 +13,17 @@ import numpy.typing as npt
 from tradebus.contracts.records import CANDLE, TICK, Records
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import PAISE_PER_RUPEE
-from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_SECOND, ist_datetime
+from tradebus.kernel.time import IST_OFFSET_NS, NANOSECONDS_PER_DAY, NANOSECONDS_PER_SECOND, ist_datetime
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 PRICE_COLUMNS = ("open", "high", "low", "close")
 QUANTITY_COLUMNS = ("volume", "open_interest")
 _LARGEST = 1e13  # rupees or units; far above any price or volume, far below where a float loses whole numbers
+
+DAYS_ARE_NOT_TRADED = (
+    "bars of a day: orders are filled at prices of minutes or ticks, so give one-minute bars or ticks (a strategy with "
+    "TIMEFRAME_SECONDS = 86400 gets its days from them)"
+)
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -179,15 +184,20 @@ def in_time_order(columns: Columns) -> Columns:
 
 
 def require_one_minute(columns: Columns, *, source: str) -> None:
-    """Raises InvalidInput where a symbol's bars of a day are never one minute apart, as those of 5 minutes."""
-    day = (columns.ts_ns + IST_OFFSET_NS) // (86_400 * NANOSECONDS_PER_SECOND)
+    """Raises InvalidInput where a symbol's bars of a day are never one minute apart, as those of 5 minutes, and where
+    it has one a day, always at the same time."""
+    local_ns = columns.ts_ns + IST_OFFSET_NS
     for code, name in enumerate(columns.names):
         mine = columns.symbol == code
-        ts_ns, days = columns.ts_ns[mine], day[mine]
+        ts_ns, days = local_ns[mine], local_ns[mine] // NANOSECONDS_PER_DAY
         within = np.diff(ts_ns)[np.diff(days) == 0]
         if len(within) >= 3 and within.min() > MINUTE_NS:
             apart = int(within.min()) // NANOSECONDS_PER_SECOND
             raise InvalidInput(f"{source}: the bars of {name} are {apart} seconds apart: give one-minute bars")
+        clocks = np.unique(ts_ns % NANOSECONDS_PER_DAY)
+        if len(clocks) == 1 and (len(ts_ns) >= 3 or not clocks[0]):
+            at = ist_datetime(int(columns.ts_ns[mine][0])).strftime("%H:%M")
+            raise InvalidInput(f"{source}: {name} has one bar a day, always at {at}, {DAYS_ARE_NOT_TRADED}")
 
 
 def minutes_held(columns: Columns) -> int:

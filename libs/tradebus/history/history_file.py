@@ -22,7 +22,7 @@ from tradebus.history.columns import Columns, Floats, Ints
 from tradebus.history.csv_file import first_rows, has_own_times, is_own_time, read_csv
 from tradebus.history.layout import Layout, is_own, layout_of
 from tradebus.history.sources import SourceFile
-from tradebus.history.vendors.headers import has_symbols
+from tradebus.history.vendors.headers import contract_columns, has_symbols
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.kernel.time import ist_to_ns
@@ -98,7 +98,8 @@ def open_file(source: SourceFile, reading: FileReading | None = None) -> History
         names, is_own_time = _columns_of(source)
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"history: {source} cannot be read: {first_line(error)}") from None
-    if names is not None and not reading.is_said and (not names or is_own(names)) and is_own_time:
+    is_whole = names is not None and is_own_time and not contract_columns(names) and (not names or is_own(names))
+    if names is not None and is_whole and not reading.is_said:
         return HistoryFile(source, layout_of(names, source=str(source)), tuple(names))
     # Half a second of pandas, which files of the own layout do without.
     from tradebus.history.vendors.recognise import recognise

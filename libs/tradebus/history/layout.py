@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from tradebus.history.columns import PRICE_COLUMNS
 from tradebus.kernel.errors import InvalidInput, nearest
 
+_NAMED_MAX = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -54,10 +56,15 @@ def layout_of(names: Sequence[str], *, source: str) -> Layout:
     return Layout(own["ts"], own.get("symbol"), values)
 
 
+def columns_in_words(names: Sequence[str]) -> str:
+    """The columns that there are, of many the first."""
+    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+    return ", ".join(name or "(no name)" for name in names[:_NAMED_MAX]) + more or "no column at all"
+
+
 def _missing(name: str, names: Sequence[str], *, source: str) -> str:
     use = "the start of the bar in Indian time" if name == "ts" else "rupees"
-    there = ", ".join(names) or "no column at all"
     return (
-        f"{source}: no column {name!r} ({use}){nearest(name, names)}; it has {there}. "
+        f"{source}: no column {name!r} ({use}){nearest(name, names)}; it has {columns_in_words(names)}. "
         "Bars need ts, open, high, low, close; ticks need ts, price"
     )

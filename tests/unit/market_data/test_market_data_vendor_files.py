@@ -242,11 +242,11 @@ _GOOD = "2024-01-15 09:15:00,100,101,99,100,5\n"
 REFUSED = {
     "a day each, as in the bhavcopy": (
         "SYMBOL,SERIES,OPEN,HIGH,LOW,CLOSE,TOTTRDQTY,TIMESTAMP\nNIFTY,EQ,1,1,1,1,5,15-JAN-2024\n",
-        "days without a time of day, as in a bhavcopy",
+        "it is NSE's bhavcopy of shares, bars of a day: .* give one-minute bars or ticks",
     ),
     "a day each, as in UDiFF": (
         "TradDt,TckrSymb,OpnPric,HghPric,LwPric,ClsPric,TtlTradgVol\n2024-01-15,NIFTY,1,1,1,1,5\n",
-        "days without a time of day, as in a bhavcopy",
+        r"it is the exchange's bhavcopy \(UDiFF\), bars of a day: ",
     ),
     "several symbols side by side": (
         "Price,Open,Open\nTicker,NIFTY,RELIANCE\nDatetime,,\n2024-01-15 09:15:00,1,1\n",

@@ -7,6 +7,7 @@ are one. Of two columns for one role the one whose alias stands first is taken.
 import re
 from collections.abc import Mapping, Sequence
 
+from tradebus.history.layout import columns_in_words
 from tradebus.kernel.errors import InvalidInput, nearest
 
 # UDiFF and bhavcopy spellings are those of the exchange's own files.
@@ -28,11 +29,34 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "tckrsymb", "tradingsymbol", "instrument"),
 }  # fmt: skip
 BARS = ("open", "high", "low", "close")
+# What tells one contract of an underlying from another.
+_OF_CONTRACTS = {
+    "strike": ("strike", "strikeprice", "strikepr", "strkpric"),
+    "right": ("optiontype", "optiontyp", "optntp", "right", "cepe", "callput"),
+    "expiry": ("expiry", "expirydate", "expirydt", "xprydt", "expiration"),
+}
+_BHAVCOPIES = (
+    ({"traddt", "tckrsymb"}, "the exchange's bhavcopy (UDiFF)"),
+    ({"series", "tottrdqty"}, "NSE's bhavcopy of shares"),
+    ({"series", "date1"}, "NSE's bhavcopy of shares with deliveries"),
+    ({"expirydt", "strikepr"}, "NSE's bhavcopy of futures and options"),
+)
 
 
 def plain(name: str) -> str:
     """`<DATE>` as `date`."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def bhavcopy_of(names: Sequence[str]) -> str:
+    """What to call it where the columns are those of an exchange's file of days, "" where they are not."""
+    own = {plain(name) for name in names}
+    return next((called for needed, called in _BHAVCOPIES if needed <= own), "")
+
+
+def contract_columns(names: Sequence[str]) -> tuple[str, ...]:
+    """The file's own columns that tell one contract of an underlying from another."""
+    return tuple(name for aliases in _OF_CONTRACTS.values() for name in names if plain(name) in aliases)
 
 
 def has_symbols(names: Sequence[str]) -> bool:
@@ -64,7 +88,8 @@ def _said(name: str, names: Sequence[str], *, role: str, source: str) -> str:
         if own == name or own.strip().lower() == name.lower():
             return own
     raise InvalidInput(
-        f"{source}: --columns {role}={name}: there is no such column{nearest(name, names)}; it has {', '.join(names)}"
+        f"{source}: --columns {role}={name}: there is no such column{nearest(name, names)}; it has "
+        f"{columns_in_words(names)}"
     )
 
 
@@ -96,10 +121,10 @@ def _settled(
     if not {"ts", "date"} & set(roles):
         missing.insert(0, "ts")
     if missing:
-        there = ", ".join(names) or "no column at all"
         use = "the start of the bar in Indian time" if missing[0] == "ts" else "rupees"
         raise InvalidInput(
-            f"{source}: no column {missing[0]!r} ({use}){nearest(missing[0], names)}; it has {there}. Bars need ts, "
-            f"open, high, low, close; ticks need ts, price: name it with --columns {missing[0]}=ITS_NAME"
+            f"{source}: no column {missing[0]!r} ({use}){nearest(missing[0], names)}; it has "
+            f"{columns_in_words(names)}. Bars need ts, open, high, low, close; ticks need ts, price: name it with "
+            f"--columns {missing[0]}=ITS_NAME"
         )
     return roles

@@ -14,15 +14,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tradebus.history.columns import Ints
+from tradebus.history.columns import DAYS_ARE_NOT_TRADED, Ints
 from tradebus.history.layout import Layout
 from tradebus.history.sources import SourceFile
-from tradebus.history.vendors.headers import BARS, roles_of
+from tradebus.history.vendors.headers import BARS, bhavcopy_of, contract_columns, roles_of
 from tradebus.history.vendors.moments import IST, Moments, moments_of
 from tradebus.history.vendors.objects import cells_of_json
 from tradebus.history.vendors.reading import FileReading
 from tradebus.history.vendors.texts import cells_of, text_of
 from tradebus.kernel.errors import InvalidInput
+from tradebus.symbols.contract_names import contract_of_name
 
 _MINUTE_US = 60_000_000
 _EXCHANGE = re.compile(r"^(NSE|BSE|NFO|BFO|INDICES):", re.IGNORECASE)
@@ -50,15 +51,17 @@ def recognise(file: SourceFile, reading: FileReading) -> Recognised:
         text = text_of(file.content(), source=source)
         frame = cells_of_json(text, source=source) if file.name.endswith(".json") else cells_of(text, source=source)
     names = [str(name) for name in frame.columns]
+    bhavcopy = bhavcopy_of(names)
+    if bhavcopy:
+        raise InvalidInput(f"{source}: it is {bhavcopy}, {DAYS_ARE_NOT_TRADED}")
     roles = roles_of(names, reading.columns, source=source)
     if not len(frame):
         raise InvalidInput(f"{source}: the file holds no row: give one with data")
     moments = moments_of(_times(frame, roles), timezone=reading.timezone or IST, source=source)
     is_ticks = "price" in roles
     if not moments.has_time:
-        raise InvalidInput(
-            f"{source}: its times are days without a time of day, as in a bhavcopy: give one-minute bars or ticks"
-        )
+        raise InvalidInput(f"{source}: its times are days without a time of day, {DAYS_ARE_NOT_TRADED}")
+    _require_one_contract(frame, roles, source=source)
     starts_us = moments.ts_us - (_MINUTE_US if reading.stamps == "end" and not is_ticks else 0)
     values = [*(("price",) if is_ticks else BARS), *(role for role in ("volume", "open_interest") if role in roles)]
     columns = {"ts": pa.array(starts_us).cast(pa.timestamp("us", "UTC"))}
@@ -69,6 +72,30 @@ def recognise(file: SourceFile, reading: FileReading) -> Recognised:
     rows = frame.index.to_numpy(np.int64)
     said = _said(names, roles, moments, reading, is_ticks=is_ticks)
     return Recognised(pa.table(columns), layout, rows, said)
+
+
+def _require_one_contract(frame: pd.DataFrame, roles: Mapping[str, str], *, source: str) -> None:
+    """Raises InvalidInput where the rows are of contracts that other columns than the symbol tell apart: all of them
+    would be one instrument."""
+    telling = contract_columns([str(name) for name in frame.columns])
+    if not telling:
+        return
+    held = frame[[*telling, *([roles["symbol"]] if "symbol" in roles else [])]].drop_duplicates()
+    symbols = held[roles["symbol"]] if "symbol" in roles else pd.Series("", index=held.index)
+    is_named = symbols.nunique() == len(held) and all(_is_contract(name) for name in symbols.unique())
+    if not is_named and (len(held) > 1 or "symbol" in roles):
+        raise InvalidInput(
+            f"{source}: its rows are of {len(held):,} contract{'s' if len(held) > 1 else ''}, which "
+            f"{', '.join(telling)} tell apart and no symbol does: give a column 'symbol' that names each, such as "
+            "NIFTY26JUN24000CE"
+        )
+
+
+def _is_contract(name: str) -> bool:
+    try:
+        return contract_of_name(_plain_symbol(str(name)).upper()) is not None
+    except InvalidInput:
+        return False
 
 
 def _cells_of_table(table: pa.Table) -> pd.DataFrame:

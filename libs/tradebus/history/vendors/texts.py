@@ -3,8 +3,11 @@
 ; , tab or | between cells · with a header, without one, or yfinance's of three lines
 """
 
+import csv
 import io
 import re
+import warnings
+from typing import Any
 
 import pandas as pd
 
@@ -31,20 +34,39 @@ def cells_of(text: str, *, source: str) -> pd.DataFrame:
     delimiter = max(_DELIMITERS, key=first.count)
     if delimiter == ";" and "." not in text and re.search(r"\d,\d", text):
         raise InvalidInput(f"{source}: its numbers have a decimal comma: write 101.35, not 101,35")
-    names = None if _is_headless(first.split(delimiter)) else "infer"
+    is_headless = _is_headless(first.split(delimiter))
     try:
-        frame = pd.read_csv(
-            io.StringIO(text), sep=delimiter, header=None if names is None else 0, dtype=str, keep_default_na=False,
-            index_col=False, skipinitialspace=True, on_bad_lines="error",
-        )  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        frame = _parsed(text, delimiter, is_headless=is_headless)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         raise InvalidInput(f"{source}: cannot be read as a table: {first_line(error)}") from None
     frame.index = pd.RangeIndex(1, len(frame) + 1)
-    if names is None:
+    if is_headless:
         frame.columns = pd.Index(_names_of(frame, source=source))
         return frame
     frame.columns = pd.Index([re.sub(r"^Unnamed: \d+$", "", str(name)) for name in frame.columns])
     return _one_header(frame, source=source)
+
+
+def _parsed(text: str, delimiter: str, *, is_headless: bool) -> pd.DataFrame:
+    """Raises ValueError where rows have cells that the header has no name for; empty ones at their end may be."""
+    options: dict[str, Any] = {
+        "sep": delimiter, "dtype": str, "keep_default_na": False, "index_col": False, "skipinitialspace": True,
+        "on_bad_lines": "error",
+    }  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(io.StringIO(text), header=None if is_headless else 0, **options)
+        except pd.errors.ParserWarning:  # pandas would drop what has no name
+            pass
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    header, first = (next(row for row in rows if row) for _ in range(2))
+    names = [*header, *(f"unnamed {number}" for number in range(len(header) + 1, len(first) + 1))]
+    frame = pd.read_csv(io.StringIO(text), header=None, skiprows=1, names=names, **options)
+    beside = frame[names[len(header) :]]
+    if (beside != "").any(axis=None):
+        raise ValueError(f"its rows have {len(first)} cells, its first line {len(header)} names: name every column")
+    return frame.drop(columns=beside.columns)
 
 
 def _is_headless(cells: list[str]) -> bool:
