@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from datetime import date
+from enum import StrEnum
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from services.gateway.domain.body import user_id_problem
+from tradebus.contracts.sessions import Tariff
 from tradebus.kernel.errors import InvalidInput, nearest
 
 SANDBOX_SPEED_MAX = 120
@@ -81,6 +83,14 @@ def parse_trades(path: Path | None) -> Path | None:
     return path
 
 
+def parse_word(text: str, words: type[StrEnum], *, option: str) -> str:
+    """One of the words. Raises InvalidInput with the nearest."""
+    known = [str(one) for one in words]
+    if text not in known:
+        raise InvalidInput(f"{option} {text!r}: unknown{nearest(text, known)}; known are {', '.join(known)}")
+    return text
+
+
 def parse_namespace(text: str | None) -> str | None:
     """None where not given, which "" is not. Raises InvalidInput for a name that no schema can have."""
     from tradebus.store.namespaces import schema_name
@@ -145,7 +155,7 @@ def symbols_of(text: str | None) -> tuple[str, ...]:
 
 def session_data(
     users: Sequence[str], *, strategies: list[dict[str, Any]], capital: str, limits: Sequence[str], seed: int,
-    trailing: Sequence[str] | None = None, schedule: Sequence[str] | None = None,
+    trailing: Sequence[str] | None = None, schedule: Sequence[str] | None = None, charges: str | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """START_TRADING's data by user, without symbols. `limits` are `name=value`, or `user.name=value` for one of them;
     `trailing` and `schedule` are `name=value`.
@@ -169,6 +179,8 @@ def session_data(
         else:
             raise InvalidInput(f"--limit {name}: no user {user!r} is given with --user{nearest(user, own)}")
     common: dict[str, Any] = {"strategies": strategies, "capital": capital, "paper": {"seed": seed}}
+    if charges is not None:
+        common["paper"]["charges"] = parse_word(charges, Tariff, option="--charges")
     if trail := parse_pairs(trailing or (), option="--trailing"):
         common["trailing"] = trail
     if days := schedule_data(schedule or ()):

@@ -53,6 +53,7 @@ from tradebus.calendar.rows import (
 )
 from tradebus.calendar.written import Whole
 from tradebus.contracts.base import Model
+from tradebus.contracts.sessions import Tariff
 from tradebus.kernel.errors import InvalidInput
 
 _FILES = ("holidays.json", "hours.json", "contracts.json", "prices.json", "order_rules.json", "charges.json")
@@ -128,7 +129,7 @@ class RuleBook:
     index_future_ticks: Mapping[str, Sequence[FutureTicksRow]]
     option_ticks: Mapping[Market, Sequence[OptionTicksRow]]
     charges: Mapping[str, Sequence[ChargeRow]]  # by "stt OPTION"
-    brokerage: Mapping[str, Sequence[BrokerageRow]]
+    brokerage: Mapping[str, Sequence[BrokerageRow]]  # by "zerodha OPTION"
 
     @classmethod
     def of(cls, tables: Tables) -> "RuleBook":
@@ -197,8 +198,10 @@ def _check_charges(tables: Tables) -> None:
         found = {segment for one, segment in known if one is charge}
         if found != wanted:
             raise ValueError(f"charges: {charge} is said of {sorted(found)}, and has to be of {sorted(wanted)}")
-    if set(ChargeSegment) - {row.segment for row in tables.brokerage} != {ChargeSegment.EVERY}:
-        raise ValueError("brokerage: one is said of each segment")
+    for broker in set(Tariff) - {Tariff.NONE}:
+        segments = {row.segment for row in tables.brokerage if row.broker is broker}
+        if set(ChargeSegment) - segments != {ChargeSegment.EVERY}:
+            raise ValueError(f"brokerage: one is said of each segment at {broker}")
 
 
 class _Dated(Protocol):

@@ -19,6 +19,18 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
+class Tariff(StrEnum):
+    """Whose charges a trade pays: a broker's, with the taxes and fees that are the same at all of them, or nothing."""
+
+    NONE = "none"
+    ZERODHA = "zerodha"
+    DHAN = "dhan"
+    UPSTOX = "upstox"
+
+
+_TARIFF_OF: Final = {"kite": Tariff.ZERODHA, "dhan": Tariff.DHAN, "upstox": Tariff.UPSTOX}
+
+
 class SessionStatus(StrEnum):
     """Where a session stands. STOPPED and FAILED are its ends."""
 
@@ -217,13 +229,16 @@ class StrategySpec(GrownModel):
         return "strategy"
 
 
-class PaperSettings(Model):
-    """The paper broker's behaviour, all in event time."""
+class PaperSettings(GrownModel):
+    """The paper broker's behaviour, all in event time. `charges`: zerodha where none is named."""
+
+    ADDED: ClassVar[tuple[str, ...]] = ("charges",)
 
     seed: int = 1
     latency_ms: int = Field(default=150, ge=0, le=_COUNT_MAX)
     slippage_bps: float = Field(default=1.0, ge=0, le=9_999)
     partial_fill_probability: float = Field(default=0.2, ge=0, le=1)
+    charges: Tariff | None = None
 
 
 class SessionSpec(GrownModel):
@@ -251,6 +266,11 @@ class SessionSpec(GrownModel):
     trailing: Trailing | None = None
     protection: ProtectionKind | None = None  # a stop
     schedule: TradingDays | None = None
+
+    @property
+    def tariff(self) -> Tariff:
+        """What its trades pay: at a broker the broker's, on paper what is asked for."""
+        return _TARIFF_OF.get(self.broker) or self.paper.charges or Tariff.ZERODHA
 
     def trailing_of(self, strategy: str) -> Trailing | None:
         """How the stops of that strategy's trades trail; None where they stay."""

@@ -258,13 +258,14 @@ def _book(trade: Trade, order: Order, step: TradeStep, fill: BrokerFill) -> None
         quantity=fill.quantity,
         price_paise=fill.price_paise,
         order_value_before_paise=order.filled_value_paise,
-    ).total_paise
+        tariff=trade.tariff,
+    )
     order.filled_quantity += fill.quantity
     order.quantity = max(order.quantity, order.filled_quantity)
     order.filled_value_paise += fill.quantity * fill.price_paise
     heard(order, step, OrderEvent.FINAL_FILL if order.is_whole else OrderEvent.PARTIAL_FILL, fill.ts_event_ns)
-    trade.charges_paise += charges
-    step.fills.append(NewFill(order.order_id, fill, charges))
+    trade.charges_paise += charges.total_paise
+    step.fills.append(NewFill(order.order_id, fill, charges.total_paise, charges))
     reports.filled(trade, order, step, fill)
 
 

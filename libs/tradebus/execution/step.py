@@ -5,6 +5,7 @@ Facts and state commit together; only then are the requests sent, and each answe
 
 from dataclasses import dataclass, field
 
+from tradebus.trading.charges import Charges
 from tradebus.trading.facts import Fact
 from tradebus.trading.orders import BrokerFill
 
@@ -51,6 +52,7 @@ class NewFill:
     order_id: str
     fill: BrokerFill
     charges_paise: int
+    charges: Charges = field(default_factory=Charges)  # the same by kind, where it was booked in this life
 
 
 @dataclass(frozen=True, slots=True)

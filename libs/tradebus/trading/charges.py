@@ -3,7 +3,10 @@
 Parts: brokerage, STT (sell side; both sides for delivery), exchange transaction charge, investor protection fund
 (since 2023-04-01), SEBI fee, stamp duty (buy side), GST of brokerage, exchange, fund and SEBI fee.
 
-An option that is exercised costs its holder STT of what it is in the money by, and nothing else; its writer nothing.
+Brokerage is that of a broker's tariff, everything else is the same at all of them; the tariff NONE charges nothing.
+
+An option that is exercised costs its holder STT: of what it is in the money by, until August 2019 of the settlement
+price; its writer nothing.
 
 Rounding: every part is rounded to the paisa, halves up, on its own, and the total is the sum of the parts. The
 exchange rounds STT and stamp duty to whole rupees per client and day on the contract note, which no single fill can
@@ -16,10 +19,11 @@ brokerage of an order filled in pieces adds up to what one fill would have paid.
 from dataclasses import dataclass, fields
 from datetime import date
 
-from tradebus.calendar.charging.rows import BILLIONTHS, BrokerageRow
+from tradebus.calendar.charging.rows import BILLIONTHS, BrokerageRow, ExerciseBasis
 from tradebus.contracts.orders import Transaction
+from tradebus.contracts.sessions import Tariff
 from tradebus.kernel.errors import InvalidInput, nearest
-from tradebus.trading.tariff import exercise_rate, schedule_for
+from tradebus.trading.tariff import exercise_rule, schedule_for
 
 # An INDEX is the history of an index traded as its front-month future.
 _SEGMENTS = {"FUTURE": "FUTURE", "INDEX": "FUTURE", "OPTION": "OPTION", "EQUITY": "EQUITY_INTRADAY"}
@@ -42,6 +46,14 @@ class Charges:
         """Every part by its name."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
 
+    def __add__(self, other: "Charges") -> "Charges":
+        return Charges(
+            self.brokerage_paise + other.brokerage_paise, self.stt_paise + other.stt_paise,
+            self.transaction_paise + other.transaction_paise, self.ipft_paise + other.ipft_paise,
+            self.sebi_paise + other.sebi_paise, self.stamp_paise + other.stamp_paise,
+            self.gst_paise + other.gst_paise,
+        )  # fmt: skip
+
     @property
     def total_paise(self) -> int:
         return (
@@ -59,6 +71,7 @@ def charges_paise(
     price_paise: int,
     order_value_before_paise: int = 0,
     delivery: bool = False,
+    tariff: Tariff = Tariff.ZERODHA,
 ) -> Charges:
     """The charges of one fill of `quantity` units at `price_paise`.
 
@@ -68,7 +81,10 @@ def charges_paise(
     """
     if quantity <= 0 or price_paise <= 0:
         raise InvalidInput(f"charges: quantity {quantity} and price {price_paise} must both be positive")
-    rates = schedule_for(_segment(kind, delivery=delivery), day)
+    segment = _segment(kind, delivery=delivery)
+    if tariff is Tariff.NONE:
+        return Charges()
+    rates = schedule_for(segment, day, tariff)
     value_paise = quantity * price_paise
     buying = transaction is Transaction.BUY
     before = _brokerage(rates.brokerage, order_value_before_paise)
@@ -85,12 +101,19 @@ def charges_paise(
     )
 
 
-def exercise_stt_paise(*, day: date, quantity: int, worth_paise: int) -> int:
-    """What the holder of `quantity` option units owes when they are exercised, each in the money by `worth_paise`.
-    Nothing before the first rate that is known. Raises InvalidInput for negative values."""
-    if quantity < 0 or worth_paise < 0:
-        raise InvalidInput(f"exercise: quantity {quantity} and worth {worth_paise} must not be negative")
-    return _part(quantity * worth_paise, exercise_rate(day))
+def exercise_stt_paise(*, day: date, quantity: int, worth_paise: int, settlement_paise: int) -> int:
+    """What the holder of `quantity` option units owes when they are exercised, each in the money by `worth_paise` where
+    the underlying settles at `settlement_paise`. Nothing out of the money, nor before the first rate that is known.
+    Raises InvalidInput for negative values."""
+    if quantity < 0 or worth_paise < 0 or settlement_paise < 0:
+        raise InvalidInput(
+            f"exercise: quantity {quantity}, worth {worth_paise} and settlement {settlement_paise} must not be negative"
+        )
+    rule = exercise_rule(day)
+    if rule is None or worth_paise == 0:
+        return 0
+    basis_paise = settlement_paise if rule.basis is ExerciseBasis.SETTLEMENT else worth_paise
+    return _part(quantity * basis_paise, rule.sell)
 
 
 def _segment(kind: str, *, delivery: bool) -> str:

@@ -1,4 +1,4 @@
-"""What the dated rows of charges say of one segment and day: rates as exact integers, never floats.
+"""What the dated rows of charges say of one broker, segment and day: rates as exact integers, never floats.
 
 Invariants: the rules of one charge ascend by date, and every rate is a whole number of billionths of the traded
 value. The rows are market rules like any other: a person may override them, and `review` tells which are provisional.
@@ -11,6 +11,7 @@ from functools import lru_cache
 from tradebus.calendar import forgotten_on_install
 from tradebus.calendar.charging.rows import BrokerageRow, ChargeKind, ChargeRow
 from tradebus.calendar.rules import begun, current, in_force
+from tradebus.contracts.sessions import Tariff
 
 _EVERY = "*"
 
@@ -32,12 +33,13 @@ class Schedule:
 
 @forgotten_on_install
 @lru_cache(maxsize=4096)
-def schedule_for(segment: str, day: date) -> Schedule:
-    """The rates in force on `day`. Raises InvalidInput for a day before the tariff begins."""
+def schedule_for(segment: str, day: date, tariff: Tariff = Tariff.ZERODHA) -> Schedule:
+    """The rates in force on `day`. Raises InvalidInput for a day before the tariff begins, and KeyError for NONE, which
+    has no rates."""
     stt = _rule(ChargeKind.STT, segment, day, what="securities transaction tax")
     stamp = _rule(ChargeKind.STAMP, segment, day, what="stamp duty")
     return Schedule(
-        brokerage=in_force(current().brokerage[segment], day, what="brokerage"),
+        brokerage=in_force(current().brokerage[f"{tariff} {segment}"], day, what="brokerage"),
         stt_buy=stt.buy,
         stt_sell=stt.sell,
         stamp_buy=stamp.buy,
@@ -49,10 +51,9 @@ def schedule_for(segment: str, day: date) -> Schedule:
     )
 
 
-def exercise_rate(day: date) -> int:
-    """Of what an exercised option is in the money by; 0 before the first rate that is known."""
-    rule = begun(current().charges[f"{ChargeKind.EXERCISE} OPTION"], day)
-    return rule.sell if rule is not None else 0
+def exercise_rule(day: date) -> ChargeRow | None:
+    """The tax on an exercised option; None before the first rate that is known."""
+    return begun(current().charges[f"{ChargeKind.EXERCISE} OPTION"], day)
 
 
 def _rule(charge: ChargeKind, segment: str, day: date, *, what: str) -> ChargeRow:

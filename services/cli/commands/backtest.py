@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.trade import (
+    Charges,
     Days,
     FileColumns,
     Files,
@@ -58,7 +59,8 @@ def backtest(
     strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
     limit: Limits = None, trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
+    seed: Seed = 1, charges: Charges = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
+    keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", report: Report = None,
     fast: Fast = None, slow: Slow = None, json: Json = False,
 ) -> None:  # fmt: skip
@@ -95,7 +97,7 @@ def backtest(
     arguments.require_strategies(items)
     users = arguments.session_data(
         user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
-        schedule=schedule,
+        schedule=schedule, charges=charges,
     )  # fmt: skip
     run_backtest(
         BacktestRequest(

@@ -36,6 +36,9 @@ Days = Annotated[
         "--schedule", help="On which days it enters: days=MON,THU, days_to_expiry=0,1, from=…. May be given again."
     ),
 ]
+Charges = Annotated[
+    str | None, typer.Option(help="Whose charges are paid: none, zerodha (as without this), dhan, upstox.")
+]
 Trades = Annotated[Path | None, typer.Option(help="Write every trade to this file: .csv or .parquet.")]
 Users = Annotated[
     list[str] | None, typer.Option(help="Who trades, each with a session of their own. May be given again.")
@@ -61,7 +64,8 @@ def trade(
     strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
     trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, speed: Speed = "max", trades: Trades = None, paper: Paper = True, keep: Keep = False,
+    seed: Seed = 1, charges: Charges = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
+    keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
@@ -95,7 +99,7 @@ def trade(
     arguments.require_strategies(items := arguments.strategy_items(strategy, strategy_file or [], param or []))
     users = arguments.session_data(
         user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
-        schedule=schedule,
+        schedule=schedule, charges=charges,
     )  # fmt: skip
     from services.cli.output import run_async
     from services.cli.runs.trading import TradeRequest, run_trade

@@ -31,7 +31,7 @@ def _session(record: Record, spec: SessionSpec) -> SessionReport:
     found, figures = record.session(spec.session_id), ReportFigures()
     figures.decisions = record.decisions.of_session(spec.session_id)
     figures.orders, figures.fills = found.orders, found.fills
-    figures.signals = dict(found.signals)
+    figures.signals, figures.charges = dict(found.signals), found.charges
     for (verdict, rule), number in found.verdicts.items():
         count_verdict(figures, verdict, rule, number)
     for trade in record.trades.values():

@@ -19,6 +19,10 @@ from tradebus.kernel.time import utc_iso
 _MONEY = ("entry_value_paise", "exit_value_paise", "charges_paise", "net_pnl_paise")
 
 
+CHARGE_NAMES = {
+    "brokerage_paise": "brokerage", "stt_paise": "STT", "transaction_paise": "exchange", "ipft_paise": "IPFT",
+    "sebi_paise": "SEBI", "stamp_paise": "stamp duty", "gst_paise": "GST",
+}  # fmt: skip
 _TITLE_SYMBOLS_MAX = 6
 # What a line of the file of trades has: its head where there was no trade.
 _TRADE_HEAD = (
@@ -64,8 +68,13 @@ def _rows(columns: list[ReportFigures]) -> list[tuple[str, list[str]]]:
     rows += [(name, [f"{getattr(figures, name):,}" for figures in columns]) for name in counts]
     at = [name for name, _ in rows].index("blocks") + 1
     rows[at:at] = [(f"  {rule}", [f"{one.blocks_by_rule.get(rule, 0):,}" for one in columns]) for rule in rules]
-    money = (("gross P&L", "gross_pnl_paise"), ("charges", "charges_paise"), ("net P&L", "net_pnl_paise"))
-    rows += [(name, [format_rupees(getattr(figures, field)) for figures in columns]) for name, field in money]
+    rows.append(("gross P&L", [format_rupees(figures.gross_pnl_paise) for figures in columns]))
+    rows.append(("charges", [format_rupees(figures.charges_paise) for figures in columns]))
+    for kind, name in CHARGE_NAMES.items():
+        paid = [figures.charges.parts[kind] for figures in columns]
+        if any(paid):
+            rows.append((f"  {name}", [format_rupees(paise) for paise in paid]))
+    rows.append(("net P&L", [format_rupees(figures.net_pnl_paise) for figures in columns]))
     return rows
 
 

@@ -1,13 +1,17 @@
 """What a run did, read from the book of record after it has ended."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import asyncpg
 
 from services.cli.reports.decision_log import decision_log_hash
+from tradebus.contracts.orders import Transaction
+from tradebus.contracts.sessions import SessionSpec
+from tradebus.kernel.time import ist_date
 from tradebus.store.queries import load_queries
+from tradebus.trading.charges import Charges, charges_paise
 
 _SQL = load_queries("services.cli.reports.sql", "report")
 _LOG = {"decision": "log_decisions", "risk": "log_risk", "fill": "log_fills", "trade": "log_trades"}
@@ -29,6 +33,7 @@ class ReportFigures:
     open_trades: int = 0
     winners: int = 0
     charges_paise: int = 0
+    charges: Charges = field(default_factory=Charges)
     net_pnl_paise: int = 0
 
     @property
@@ -41,7 +46,7 @@ class ReportFigures:
 
     def add(self, other: "ReportFigures") -> None:
         for name in ("decisions", "approvals", "reductions", "halts", "orders", "fills", "trades", "open_trades",
-                     "winners", "charges_paise", "net_pnl_paise"):  # fmt: skip
+                     "winners", "charges_paise", "charges", "net_pnl_paise"):  # fmt: skip
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for mine, theirs in ((self.signals, other.signals), (self.blocks_by_rule, other.blocks_by_rule)):
             for key, number in theirs.items():
@@ -65,6 +70,7 @@ class ReportFigures:
             "winners": self.winners,
             **{name: paise / 100 for name, paise in self._money()},
             **{f"{name}_paise": paise for name, paise in self._money()},
+            "charges_by_kind_paise": {name.removesuffix("_paise"): paise for name, paise in self.charges.parts.items()},
         }
 
     def _money(self) -> tuple[tuple[str, int], ...]:
@@ -150,6 +156,24 @@ async def _count(pool: asyncpg.Pool, by_id: dict[str, ReportFigures]) -> None:
         figures = by_id[row["session_id"]]
         for name in ("trades", "open_trades", "winners", "charges_paise", "net_pnl_paise"):
             setattr(figures, name, row[name])
+    await _count_charges(pool, by_id)
+
+
+async def _count_charges(pool: asyncpg.Pool, by_id: dict[str, ReportFigures]) -> None:
+    """The book keeps of a fill what it cost; by kind it is worked out again, as it was when it was booked. What a
+    broker's fills of one instant come to in another order is a paisa of GST."""
+    order, worth_paise = "", 0
+    for row in await pool.fetch(_SQL["charged_fills"], list(by_id)):
+        worth_paise = 0 if row["order_id"] != order else worth_paise
+        order, spec = row["order_id"], SessionSpec.model_validate(row["spec"])
+        found = charges_paise(
+            day=ist_date(row["ts_event_ns"]), kind=row["kind"], transaction=Transaction(row["transaction_type"]),
+            quantity=row["quantity"], price_paise=row["price_paise"], order_value_before_paise=worth_paise,
+            tariff=spec.tariff,
+        )  # fmt: skip
+        worth_paise += row["quantity"] * row["price_paise"]
+        rest_paise = row["charges_paise"] - found.total_paise
+        by_id[row["session_id"]].charges += replace(found, gst_paise=found.gst_paise + rest_paise)
 
 
 def count_verdict(figures: ReportFigures, verdict: str, rule: str, number: int) -> None:

@@ -1,6 +1,7 @@
 """The risk limits, sizes, trails and paper settings of a START_TRADING. Names as in the contract, money in rupees and
 without `_paise`."""
 
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from services.gateway.domain.problems import Problems, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.base import Model
-from tradebus.contracts.sessions import PaperSettings, RiskLimits, ScopeLimits, Sizing, SizingMode, Trailing
+from tradebus.contracts.sessions import PaperSettings, RiskLimits, ScopeLimits, Sizing, SizingMode, Tariff, Trailing
 from tradebus.kernel.errors import nearest
 from tradebus.risk.rules.holders import LimitHolder, contradicting_times, why_not_held
 
@@ -21,6 +22,7 @@ _FIGURE_OF = {
     SizingMode.FIXED_LOTS: "lots", SizingMode.FIXED_RUPEES: "amount", SizingMode.CAPITAL_PCT: "capital_pct",
     SizingMode.CAPITAL_PER_TICKER: "amount", SizingMode.ATR: "atr_multiple",
 }  # fmt: skip
+_WORDS: dict[str, type[StrEnum]] = {"charges": Tariff}  # of the paper settings
 _DISTANCES = ("distance_r", "distance_pct", "distance")
 
 
@@ -39,7 +41,19 @@ def read_limits(data: dict[str, Any], problems: Problems) -> RiskLimits | None:
 
 def read_paper(value: Any, problems: Problems) -> PaperSettings | None:
     """`data.paper`; the defaults where absent."""
-    return PaperSettings() if value is None else read_part(PaperSettings, value, "data.paper", problems)
+    given = {} if value is None else value
+    if isinstance(given, dict):
+        given = {**given, **{name: _word(given[name], name, problems) for name in _WORDS if name in given}}
+    return read_part(PaperSettings, given, "data.paper", problems)
+
+
+def _word(value: Any, name: str, problems: Problems) -> Any:
+    """One of the words that the setting knows; None after a problem. What is no text is told by the model."""
+    known = {str(one): one for one in _WORDS[name]}
+    if isinstance(value, str) and value not in known:
+        problems.add(f"data.paper.{name}", f"unknown{nearest(value, known)}; known: {', '.join(known)}")
+        return None
+    return known[value] if isinstance(value, str) else value
 
 
 def read_sizing(value: Any, at: str, problems: Problems) -> Sizing | None:

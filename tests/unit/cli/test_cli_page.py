@@ -119,3 +119,19 @@ def test_a_page_that_cannot_be_written_is_named(tmp_path) -> None:
     nowhere = tmp_path / "missing" / "page.html"
     with pytest.raises(InvalidInput, match=re.escape(str(nowhere))):
         run_backtest(request(tmp_path, "orb", nowhere))
+
+
+def test_costs_are_said_by_kind_and_are_those_of_the_tariff(tmp_path, capsys) -> None:
+    asked, found = request(tmp_path, "orb", tmp_path / "page.html"), {}
+    for tariff in ("none", "dhan", "upstox"):
+        paying = {name: {**data, "paper": {"charges": tariff}} for name, data in asked.users.items()}
+        run_backtest(replace(asked, users=paying))
+        found[tariff] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert sum(found[tariff]["charges_by_kind_paise"].values()) == found[tariff]["charges_paise"]
+    assert found["none"]["charges_paise"] == 0
+    assert found["none"]["gross_pnl_paise"] == found["dhan"]["gross_pnl_paise"]
+    paid = {name: one["charges_by_kind_paise"] for name, one in found.items()}
+    assert paid["dhan"]["stt"] == paid["upstox"]["stt"] > 0
+    text = read(tmp_path / "page.html").text
+    for name, kind in (("brokerage", "brokerage"), ("STT", "stt"), ("GST", "gst"), ("exchange", "transaction")):
+        assert f"{name} {format_rupees(paid['upstox'][kind])}" in text

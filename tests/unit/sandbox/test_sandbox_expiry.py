@@ -43,8 +43,11 @@ def test_who_holds_an_option_in_the_money_at_its_expiry_owes_the_tax_on_its_exer
     place(exchange, "writer", call, SELL, 1)
     go(exchange, "2026-12-01T15:41:00")
     shape = exchange.floor.market.shape
-    worth = round(exchange.floor.market.processes.value[shape.process[call.index]]) - (call.key.strike_paise or 0)
-    tax = exercise_stt_paise(day=date(2026, 12, 1), quantity=call.lot_size, worth_paise=worth)
+    settles = round(exchange.floor.market.processes.value[shape.process[call.index]])
+    tax = exercise_stt_paise(
+        day=date(2026, 12, 1), quantity=call.lot_size, worth_paise=settles - (call.key.strike_paise or 0),
+        settlement_paise=settles,
+    )  # fmt: skip
     assert tax > 0
     settled = {}
     for name, owes in (("holder", tax), ("writer", 0)):

@@ -1,7 +1,9 @@
 """Charges by date: rates as published, exact sums, per-order brokerage."""
 
+import json
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from tradebus.calendar.review import RemarkKind, review
 from tradebus.calendar.rules import SHIPPED, RuleBook, install, merged, parse_tables
 from tradebus.contracts.orders import Transaction
+from tradebus.contracts.sessions import Tariff
 from tradebus.kernel.errors import InvalidInput
 from tradebus.trading.charges import Charges, charges_paise, exercise_stt_paise
 
@@ -242,18 +245,32 @@ def test_a_charge_of_a_segment_that_has_none_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("day", "quantity", "worth_paise", "owed_paise"),
+    ("day", "quantity", "strike", "settlement", "owed_paise"),
     [
-        ("2026-03-31", 65, 10_000, 0),  # no rate is known
-        ("2026-04-01", 65, 10_000, 975),  # 0.15 % of ₹6,500
-        ("2026-12-08", 65, 12_345, 1204),  # 1203.6375
-        ("2026-12-08", 65, 0, 0),  # out of the money
+        ("2008-05-31", 75, 11_000, 11_100, 0),  # no rate is known
+        (
+            "2019-08-31",
+            75,
+            11_000,
+            11_100,
+            104_063,
+        ),  # 0.125 % of the settlement price: ₹1,040.62 in Asthatrade's example
+        ("2019-08-31", 75, 11_000, 11_050, 103_594),  # "around ₹1,000", Zerodha, 5 September 2019
+        ("2019-09-01", 75, 11_000, 11_050, 469),  # "around ₹5", the same
+        ("2022-01-06", 7_500, 16_000, 16_100, 93_750),  # ₹937.50: a hundred lots in Zerodha's TradingQ&A
+        ("2026-03-31", 65, 24_000, 24_100, 813),  # 812.5
+        ("2026-04-01", 65, 24_000, 24_100, 975),  # 0.15 % of ₹6,500
+        ("2019-08-31", 75, 11_000, 11_000, 0),  # at the money: never exercised, whatever the basis
     ],
 )
-def test_an_exercised_option_owes_tax_of_what_it_is_in_the_money_by(
-    day: str, quantity: int, worth_paise: int, owed_paise: int
+def test_an_exercised_option_owes_the_tax_of_its_year(
+    day: str, quantity: int, strike: int, settlement: int, owed_paise: int
 ) -> None:
-    assert exercise_stt_paise(day=date.fromisoformat(day), quantity=quantity, worth_paise=worth_paise) == owed_paise
+    worth_paise, settlement_paise = (settlement - strike) * 100, settlement * 100
+    owed = exercise_stt_paise(
+        day=date.fromisoformat(day), quantity=quantity, worth_paise=worth_paise, settlement_paise=settlement_paise
+    )
+    assert owed == owed_paise
 
 
 def test_the_rates_of_2026_say_that_they_are_provisional() -> None:
@@ -265,4 +282,85 @@ def test_the_rates_of_2026_say_that_they_are_provisional() -> None:
 
 def test_a_negative_exercise_is_refused() -> None:
     with pytest.raises(InvalidInput, match="must not be negative"):
-        exercise_stt_paise(day=date(2026, 12, 8), quantity=65, worth_paise=-1)
+        exercise_stt_paise(day=date(2026, 12, 8), quantity=65, worth_paise=-1, settlement_paise=2_400_000)
+
+
+def test_a_future_sold_at_zerodha_costs_what_kites_margin_api_answers() -> None:
+    """One future of ₹14,84,190.50 sold after 1 April 2026: STT 742.09525, exchange 27.16068615, SEBI 1.4841905,
+    brokerage 20, GST 8.756077797, together 799.496."""
+    found = charges_paise(
+        day=date(2026, 8, 10), kind="FUTURE", transaction=SELL, quantity=65, price_paise=2_283_370,
+        tariff=Tariff.ZERODHA,
+    )  # fmt: skip
+    assert found.parts == {
+        "brokerage_paise": 2000, "stt_paise": 74_210, "transaction_paise": 2716, "ipft_paise": 0, "sebi_paise": 148,
+        "stamp_paise": 0, "gst_paise": 876,
+    }  # fmt: skip
+
+
+def test_a_share_bought_for_delivery_costs_what_kites_margin_api_answers() -> None:
+    """One INFY at ₹1,500 after 1 March 2026: STT 1.5, exchange with the fund 0.04605, SEBI 0.0015, GST 0.008559."""
+    found = charges_paise(
+        day=date(2026, 8, 10), kind="EQUITY", transaction=SELL, quantity=1, price_paise=150_000, delivery=True
+    )
+    assert (found.stt_paise, found.transaction_paise, found.brokerage_paise, found.gst_paise) == (150, 5, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("tariff", "kind", "day", "rupees", "delivery", "brokerage_paise"),
+    [
+        # zerodha.com/charges: 0.03 % or ₹20, flat ₹20 for options, delivery free
+        (Tariff.ZERODHA, "EQUITY", "2026-08-10", 50_000, False, 1500),
+        (Tariff.ZERODHA, "OPTION", "2026-08-10", 10, False, 2000),
+        (Tariff.ZERODHA, "EQUITY", "2026-08-10", 500_000, True, 0),
+        # dhan.co/pricing: ₹15 of a ₹50,000 intraday trade is its calculator's example
+        (Tariff.DHAN, "EQUITY", "2026-08-10", 50_000, False, 1500),
+        (Tariff.DHAN, "FUTURE", "2026-08-10", 1_500_000, False, 2000),
+        (Tariff.DHAN, "OPTION", "2026-08-10", 10, False, 2000),
+        (Tariff.DHAN, "EQUITY", "2026-08-10", 500_000, True, 0),
+        # upstox.com/brokerage-charges: 0.05 % of futures, 0.1 % of intraday (0.05 % before), 2.5 % of delivery, to ₹20
+        (Tariff.UPSTOX, "FUTURE", "2026-08-10", 20_000, False, 1000),
+        (Tariff.UPSTOX, "EQUITY", "2026-08-10", 10_000, False, 1000),
+        (Tariff.UPSTOX, "EQUITY", "2024-09-30", 10_000, False, 500),
+        (Tariff.UPSTOX, "EQUITY", "2026-08-10", 400, True, 1000),
+        (Tariff.UPSTOX, "EQUITY", "2026-08-10", 500_000, True, 2000),
+        (Tariff.UPSTOX, "EQUITY", "2022-05-31", 500_000, True, 0),
+        (Tariff.UPSTOX, "OPTION", "2026-08-10", 10, False, 2000),
+    ],
+)
+def test_brokerage_is_that_of_the_broker(
+    tariff: Tariff, kind: str, day: str, rupees: int, delivery: bool, brokerage_paise: int
+) -> None:
+    found = charges_paise(
+        day=date.fromisoformat(day), kind=kind, transaction=BUY, quantity=1, price_paise=rupees * 100,
+        delivery=delivery, tariff=tariff,
+    )  # fmt: skip
+    assert found.brokerage_paise == brokerage_paise
+
+
+@given(day=days, kind=st.sampled_from(KINDS), side=st.sampled_from(Transaction), quantity=quantities, price=prices)
+def test_brokers_differ_in_brokerage_and_its_gst_alone(
+    day: date, kind: str, side: Transaction, quantity: int, price: int
+) -> None:
+    found = {
+        tariff: charges_paise(
+            day=day, kind=kind, transaction=side, quantity=quantity, price_paise=price, tariff=tariff
+        ) for tariff in Tariff
+    }  # fmt: skip
+    assert found[Tariff.NONE] == Charges()
+    same = [
+        {name: paise for name, paise in found[tariff].parts.items() if name not in ("brokerage_paise", "gst_paise")}
+        for tariff in Tariff if tariff is not Tariff.NONE
+    ]  # fmt: skip
+    assert same[0] == same[1] == same[2]
+
+
+def test_a_broker_without_brokerage_of_a_segment_is_refused_and_none_has_no_row() -> None:
+    rows = parse_tables((files("tradebus.calendar") / "charges.json").read_text(), name="charges.json")[0].brokerage
+    left = tuple(row for row in rows if row.key != "dhan OPTION")
+    with pytest.raises(ValueError, match="at dhan"):
+        RuleBook.of(SHIPPED.tables.model_copy(update={"brokerage": left}))
+    text = json.dumps({"source": "x", "last_checked": "2026-12-01", "brokerage": [
+        {"broker": "none", "segment": "FUTURE", "from": "2026-12-01", "percent": "0", "cap_paise": 0}]})  # fmt: skip
+    with pytest.raises(InvalidInput, match="none has no brokerage"):
+        parse_tables(text, name="rules.json")

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tradebus.calendar.rows import DatedRow
 from tradebus.calendar.written import Whole
+from tradebus.contracts.sessions import Tariff
 
 BILLIONTHS = 1_000_000_000
 
@@ -24,6 +25,12 @@ def _billionths(percent: object) -> int:
 
 def _optional_billionths(percent: object) -> int | None:
     return None if percent is None else _billionths(percent)
+
+
+def _charging_broker(name: object) -> object:
+    if name == Tariff.NONE:
+        raise ValueError("none has no brokerage; name a broker")
+    return name
 
 
 Rate = Annotated[int, BeforeValidator(_billionths)]
@@ -48,13 +55,21 @@ class ChargeSegment(StrEnum):
     EQUITY_DELIVERY = "EQUITY_DELIVERY"
 
 
+class ExerciseBasis(StrEnum):
+    """What the tax on an exercised option is a share of."""
+
+    SETTLEMENT = "settlement"  # the underlying's settlement price
+    WORTH = "worth"  # what the option is in the money by
+
+
 class ChargeRow(DatedRow):
-    """Billionths of the traded value, of one side; `percent` in a file stands for both."""
+    """Billionths of the traded value, of one side; `percent` in a file stands for both. `basis` is of exercise."""
 
     charge: ChargeKind
     segment: ChargeSegment
     buy: Rate
     sell: Rate
+    basis: ExerciseBasis = ExerciseBasis.WORTH
 
     @property
     def key(self) -> str:
@@ -72,12 +87,14 @@ class ChargeRow(DatedRow):
 
 
 class BrokerageRow(DatedRow):
-    """`rate` of the order's value, at most `cap_paise` per executed order; without a rate, the cap flat."""
+    """`rate` of the order's value, at most `cap_paise` per executed order; without a rate, the cap flat. Of a row that
+    names no broker it is Zerodha's."""
 
+    broker: Annotated[Tariff, BeforeValidator(_charging_broker)] = Tariff.ZERODHA
     segment: ChargeSegment
     rate: OptionalRate = Field(alias="percent")
     cap_paise: Whole = Field(ge=0)
 
     @property
     def key(self) -> str:
-        return self.segment
+        return f"{self.broker} {self.segment}"

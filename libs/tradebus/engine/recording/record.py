@@ -14,6 +14,7 @@ from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Trade
 from tradebus.risk.verdicts import Verdict
 from tradebus.strategies.lane.positions import PositionKey
+from tradebus.trading.charges import Charges
 from tradebus.trading.facts import Signal
 
 VerdictRow = tuple[int, str, str, str, str, str, int | None]
@@ -28,6 +29,7 @@ class SessionFigures:
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     orders: int = 0
     fills: int = 0
+    charges: Charges = field(default_factory=Charges)
 
 
 class Record:
@@ -94,6 +96,7 @@ class Record:
         figures.orders += sum(moved.from_state is None for moved in step.history)
         figures.fills += len(step.fills)
         for new in step.fills:
+            figures.charges += new.charges
             order = trade.order(new.order_id)
             self.fills.append(
                 (new.fill.ts_event_ns, trade.user_id, trade.strategy, trade.symbol, order.role.value,

@@ -8,6 +8,7 @@ from typing import Any, Final
 from services.cli.reports.page.charts import bar_chart, line_chart, price_chart
 from services.cli.reports.page.facts import PageFacts
 from services.cli.reports.page.style import STYLE
+from services.cli.reports.present import CHARGE_NAMES
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import format_rupees
 from tradebus.kernel.time import ist_datetime
@@ -29,7 +30,7 @@ def write_page(facts: PageFacts, path: Path) -> None:
 
 def page_of(facts: PageFacts) -> str:
     sections = [_headline(facts), _nothing(facts), _equity(facts), _months(facts), _distribution(facts)]
-    sections += [_groups(facts, "strategy"), _groups(facts, "symbol"), _prices(facts), _answers(facts)]
+    sections += [_costs(facts), _groups(facts, "strategy"), _groups(facts, "symbol"), _prices(facts), _answers(facts)]
     sections += [_blocks(facts), _trades(facts)]
     title = escape(facts.title)
     return (
@@ -106,6 +107,16 @@ def _distribution(facts: PageFacts) -> str:
     mean = sum(multiples) / len(multiples)
     said = f"from {-widest:.1f} R to {widest:.1f} R, mean {mean:.2f} R"
     return f"<section><h2>Trades by R</h2><p>{said}</p>{chart}</section>"
+
+
+def _costs(facts: PageFacts) -> str:
+    total = facts.report.total
+    rows = [
+        [escape(name), format_rupees(paise), _percent(paise / total.charges_paise)]
+        for kind, name in CHARGE_NAMES.items()
+        if (paise := total.charges.parts[kind])
+    ]
+    return _table("Costs", ("kind", "paid", "share"), rows)
 
 
 def _groups(facts: PageFacts, by: str) -> str:

@@ -26,6 +26,13 @@ WHERE t.session_id = ANY($1) GROUP BY t.session_id;
 SELECT t.session_id, count(*) AS number FROM fills f JOIN trades t USING (pos_id)
 WHERE t.session_id = ANY($1) GROUP BY t.session_id;
 
+-- name: charged_fills
+SELECT t.session_id, s.spec, i.kind, f.order_id, o.transaction_type, f.quantity, f.price_paise, f.charges_paise,
+       f.ts_event_ns
+FROM fills f JOIN orders o USING (order_id) JOIN trades t ON t.pos_id = f.pos_id
+     JOIN sessions s ON s.session_id = t.session_id JOIN instruments i ON i.instrument_id = t.instrument_id
+WHERE t.session_id = ANY($1) ORDER BY f.order_id, f.ts_event_ns, f.fill_id;
+
 -- name: results
 SELECT session_id,
        count(*) FILTER (WHERE entry_quantity > 0) AS trades,

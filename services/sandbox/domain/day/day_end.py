@@ -149,8 +149,9 @@ class DayEnd:
                     self._matching.settle_outside(instrument, closes, price)
                     if closes > 0 and self._kinds[instrument] is ListingKind.OPTION:
                         account.tax_paise += exercise_stt_paise(
-                            day=ist_date(self._now()), quantity=closes, worth_paise=price
-                        )
+                            day=ist_date(self._now()), quantity=closes, worth_paise=price,
+                            settlement_paise=self._market.spot_paise(instrument),
+                        )  # fmt: skip
 
     def _settlement(self, instrument: int) -> int:
         key, spot = self._instruments[instrument].key, self._market.spot_paise(instrument)

@@ -12,6 +12,7 @@ from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import PRODUCTS, SEGMENTS, TRANSACTIONS, product_of, rupees
 from services.sandbox.ports import BrokerName, NewOrder
 from tradebus.contracts.orders import OrderType
+from tradebus.contracts.sessions import Tariff
 from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import charges_paise
 from tradebus.trading.orders import Product
@@ -146,6 +147,7 @@ async def brokerage(call: Caller) -> object:
         day=ist_date(call.face.exchange.now_ns), kind=kind, quantity=quantity, price_paise=price,
         transaction=asked.choice("transaction_type", TRANSACTIONS, code="UDAPI1057"),
         delivery=product_of(asked.choice("product", _PRODUCT_WORDS), instrument) is Product.DELIVERY,
+        tariff=Tariff.UPSTOX,
     )  # fmt: skip
     charges = {
         "total": rupees(parts.total_paise), "brokerage": rupees(parts.brokerage_paise),
