@@ -15,7 +15,7 @@ from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import StartCatalogue, read_start
 from tradebus.contracts.instrument_key import Right
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
-from tradebus.contracts.sessions import (, Tariff
+from tradebus.contracts.sessions import (
     Mode,
     ProtectionKind,
     ScopeLimits,
@@ -23,6 +23,7 @@ from tradebus.contracts.sessions import (, Tariff
     Sizing,
     SizingMode,
     StrategySpec,
+    Tariff,
     Trailing,
 )
 
