@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands.trade import (
-    Charges,
+    ChargedAs,
     Days,
     FileColumns,
     Files,
@@ -59,7 +59,7 @@ def backtest(
     strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
     limit: Limits = None, trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, charges: Charges = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
+    seed: Seed = 1, charges: ChargedAs = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
     keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", report: Report = None,
     fast: Fast = None, slow: Slow = None, json: Json = False,

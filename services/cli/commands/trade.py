@@ -36,7 +36,7 @@ Days = Annotated[
         "--schedule", help="On which days it enters: days=MON,THU, days_to_expiry=0,1, from=…. May be given again."
     ),
 ]
-Charges = Annotated[
+ChargedAs = Annotated[
     str | None, typer.Option(help="Whose charges are paid: none, zerodha (as without this), dhan, upstox.")
 ]
 Trades = Annotated[Path | None, typer.Option(help="Write every trade to this file: .csv or .parquet.")]
@@ -64,7 +64,7 @@ def trade(
     strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
     trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, charges: Charges = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
+    seed: Seed = 1, charges: ChargedAs = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
     keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False,
 ) -> None:  # fmt: skip
@@ -105,20 +105,9 @@ def trade(
     from services.cli.runs.trading import TradeRequest, run_trade
 
     request = TradeRequest(
-        history=history,
-        symbols=arguments.symbols_of(symbol),
-        from_date=first,
-        to_date=last,
-        users=users,
-        seed=seed,
-        speed=pace,
-        trades=trades,
-        keep=keep,
-        json=json,
-        columns=columns,
-        timezone=timezone,
-        stamps=stamps,
-    )
+        history=history, symbols=arguments.symbols_of(symbol), from_date=first, to_date=last, users=users, seed=seed,
+        speed=pace, trades=trades, keep=keep, json=json, columns=columns, timezone=timezone, stamps=stamps,
+    )  # fmt: skip
     run_async(run_trade(request))
 
 
