@@ -23,7 +23,6 @@ from tradebus.contracts.sessions import (
     Sizing,
     SizingMode,
     StrategySpec,
-    Tariff,
     Trailing,
 )
 
@@ -81,16 +80,6 @@ def test_aliases_and_underlyings_become_canonical_symbols_once() -> None:
 def test_an_access_token_is_accepted_and_kept_nowhere() -> None:
     spec = spec_of(access_token="very-secret-token")
     assert "very-secret-token" not in spec.model_dump_json()
-
-
-def test_charges_on_paper_are_a_word_of_the_tariffs() -> None:
-    spec, _ = read({**GOOD, "paper": {"charges": "dhan"}})
-    assert spec is not None
-    assert spec.tariff is Tariff.DHAN
-    _, errors = read({**GOOD, "paper": {"charges": "zerodah"}})
-    assert errors["data.paper.charges"] == "unknown (did you mean 'zerodha'?); known: none, zerodha, dhan, upstox"
-    _, errors = read({**GOOD, "paper": {"charges": 3}})
-    assert "data.paper.charges" in errors
 
 
 def test_a_login_that_a_paper_session_would_ignore_is_refused() -> None:
