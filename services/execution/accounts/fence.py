@@ -17,16 +17,17 @@ _OLD_NS = 20 * 3_600 * 1_000_000_000
 
 
 class ClosingFence:
-    """Of one login, as of the last `look`. `timers` tell the machine's time, as the journal has it."""
+    """Of one login, as of the last `look`; shut until the journal was read once: nobody knows what it holds.
+    `timers` tell the machine's time, as the journal has it."""
 
     def __init__(self, state_dir: Path, *, broker: str, login: str, timers: Timers) -> None:
         self._journal, self._timers = ClosingJournal(state_dir, broker=broker, login=login), timers
         self._taken_over: set[str] = set()
         self._size = -1
         self._sent: Sequence[SentExit] = ()
-        nothing: tuple[bool, Sequence[SentExit]] = (False, ())
+        unread: tuple[bool, Sequence[SentExit]] | None = None
         self._journal_looks = BesideLook(
-            self._journal_now, first=nothing, what=f"closing journal of {broker}:{login}", seconds=_LOOK_SECONDS,
+            self._journal_now, first=unread, what=f"closing journal of {broker}:{login}", seconds=_LOOK_SECONDS,
             timers=timers,
         )  # fmt: skip
 
@@ -36,6 +37,8 @@ class ClosingFence:
 
     def problem(self) -> str:
         """Why nothing is sent now, "" where all may be."""
+        if self._journal_looks.stands is None:
+            return "whether `tradebus kill` closed the account out is not read from the disk yet"
         if self.is_closing:
             return "`tradebus kill` is closing the account out"
         return "exits of `tradebus kill` are not taken over yet" if self.pending() else ""
@@ -50,8 +53,9 @@ class ClosingFence:
 
     @property
     def is_closing(self) -> bool:
-        """Whether somebody closes the account out right now."""
-        return self._journal_looks.stands[0]
+        """Whether somebody closes the account out right now, as far as it is known."""
+        stands = self._journal_looks.stands
+        return stands is not None and stands[0]
 
     def took_over(self, tag: str) -> None:
         """The exit is in the trades it closed, or certainly at no broker."""
@@ -64,10 +68,10 @@ class ClosingFence:
             try:
                 self._sent = self._journal.read()
             except InvalidInput:
-                return is_taken, self._sent
+                return is_taken or self._size < 0, self._sent  # never read: nobody knows what it holds
             self._size = size
         return is_taken, self._sent
 
     def _of_today(self) -> list[SentExit]:
-        now_ns = self._timers.now_ns()
-        return [one for one in self._journal_looks.stands[1] if now_ns - one.at_ns < _OLD_NS]
+        now_ns, stands = self._timers.now_ns(), self._journal_looks.stands
+        return [one for one in (stands[1] if stands is not None else ()) if now_ns - one.at_ns < _OLD_NS]
