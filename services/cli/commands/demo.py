@@ -18,7 +18,10 @@ BrokerOption = Annotated[
 ]
 OrdersBroker = Annotated[str | None, typer.Option(help="With --broker: where orders go, where that is another face.")]
 Minutes = Annotated[
-    int, typer.Option(min=5, max=375, help="With --broker: how much of the market's day, from 09:15 on.")
+    int,
+    typer.Option(
+        min=5, max=375, help="With --broker: minutes of the market, from when the sessions run (09:15 at the earliest)."
+    ),
 ]
 Port = Annotated[int, typer.Option(help="Where the gateway listens; another one where it is taken.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Keep the tables and streams for looking into.")]

@@ -44,7 +44,8 @@ _SQL = load_queries("services.cli.reports.sql", "broker_demo")
 
 @dataclass(frozen=True, slots=True)
 class BrokerDemo:
-    """The options. Prices come from `broker`, orders go to `orders_broker`; `minutes` of the market from 09:15 on."""
+    """The options. Prices come from `broker`, orders go to `orders_broker`; `minutes` of the market from when the
+    sessions run, 09:15 at the earliest."""
 
     broker: str
     orders_broker: str
@@ -169,7 +170,6 @@ async def _trade(
     """Runs the sessions over their part of the morning, and stops them."""
     session = session_for(day, "derivative")
     assert session is not None, "checked before"
-    end_ns = min(session.open_ns + wanted.minutes * 60 * NANOSECONDS_PER_SECOND, session.square_off_ns)
     await stack.start_first()
     began_ns = monotonic_ns()
     async with stack.client() as client:
@@ -186,7 +186,10 @@ async def _trade(
         try:
             for session_id in ids:
                 await stack.supervisor.while_healthy(client.until(session_id, "RUNNING", seconds=START_SECONDS))
-            await stack.supervisor.while_healthy(_until(clock, end_ns, session.open_ns, store))
+            # A slow machine is still starting while its market is open already.
+            from_ns = max(session.open_ns, clock.now_ns())
+            end_ns = min(from_ns + wanted.minutes * 60 * NANOSECONDS_PER_SECOND, session.square_off_ns)
+            await stack.supervisor.while_healthy(_until(clock, end_ns, from_ns, store))
             await stack.supervisor.while_healthy(stop_sessions(client, sessions, ids, reason="end of demo"))
             wall_seconds = (monotonic_ns() - began_ns) / 1e9
             await stack.supervisor.stop()
@@ -200,10 +203,10 @@ async def _trade(
     return RunOutcome(report, wall_seconds)
 
 
-async def _until(clock: SandboxClock, end_ns: int, open_ns: int, store: Store) -> None:
+async def _until(clock: SandboxClock, end_ns: int, from_ns: int, store: Store) -> None:
     """Shows how it stands every few seconds, until the market's clock has reached the end."""
     while (now_ns := clock.now_ns()) < end_ns:
-        share = max(0.0, (now_ns - open_ns) / (end_ns - open_ns))
+        share = min(1.0, max(0.0, (now_ns - from_ns) / max(1, end_ns - from_ns)))
         users = [
             f"{row['user_id']}: {row['closed']} trades, {row['open']} open, {format_rupees(row['net_pnl_paise'])}"
             for row in await store.pool.fetch(_SQL["summary"])
