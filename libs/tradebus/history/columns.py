@@ -53,7 +53,7 @@ class Columns:
 
     def where(self, mask: Mask) -> "Columns":
         """The rows for which `mask` is true."""
-        return self.pick(np.flatnonzero(mask))
+        return self if mask.all() else self.pick(np.flatnonzero(mask))
 
     def pick(self, rows: npt.NDArray[np.intp]) -> "Columns":
         """The rows at these indices, in their order."""
@@ -194,8 +194,8 @@ def require_one_minute(columns: Columns, *, source: str) -> None:
         if len(within) >= 3 and within.min() > MINUTE_NS:
             apart = int(within.min()) // NANOSECONDS_PER_SECOND
             raise InvalidInput(f"{source}: the bars of {name} are {apart} seconds apart: give one-minute bars")
-        clocks = np.unique(ts_ns % NANOSECONDS_PER_DAY)
-        if len(clocks) == 1 and (len(ts_ns) >= 3 or not clocks[0]):
+        clocks = ts_ns % NANOSECONDS_PER_DAY
+        if len(clocks) and not len(within) and (clocks == clocks[0]).all() and (len(ts_ns) >= 3 or not clocks[0]):
             at = ist_datetime(int(columns.ts_ns[mine][0])).strftime("%H:%M")
             raise InvalidInput(f"{source}: {name} has one bar a day, always at {at}, {DAYS_ARE_NOT_TRADED}")
 

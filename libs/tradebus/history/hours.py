@@ -47,6 +47,11 @@ def day_numbers(ts_ns: Ints) -> Ints:
     return (ts_ns + IST_OFFSET_NS) // NANOSECONDS_PER_DAY
 
 
+def days_held(days: Ints) -> Ints:
+    """Every day number once, ascending. Of rows in time order, runs of one day cost next to nothing."""
+    return np.unique(days[np.diff(days, prepend=days[:1] - 1) != 0])
+
+
 def date_of_day(number: int) -> date:
     """The date of a day number."""
     return _EPOCH + timedelta(days=number)

@@ -16,7 +16,7 @@ from tradebus.history.columns import (
     require_sound,
 )
 from tradebus.history.history_file import FIRST_DAY, LAST_DAY, HistoryFile, ReadWindow, UnnamedInstrument, read
-from tradebus.history.hours import day_numbers, sessions_of
+from tradebus.history.hours import day_numbers, days_held, sessions_of
 from tradebus.history.sources import SourceFile, SourceFiles
 from tradebus.history.vendors.honesty import require_right_times
 from tradebus.history.vendors.reading import FileReading
@@ -141,7 +141,7 @@ def is_in_session(columns: Columns) -> Mask:
     days = day_numbers(columns.ts_ns)
     for code, name in enumerate(columns.names):
         mine = columns.symbol == code
-        sessions = sessions_of(np.unique(days[mine]).tolist(), describe(name))
+        sessions = sessions_of(days_held(days[mine]).tolist(), describe(name))
         length_ns = 1 if columns.is_ticks else MINUTE_NS
         keep[mine] = sessions.contains(columns.ts_ns[mine], length_ns=length_ns)
     return keep

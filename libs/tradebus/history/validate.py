@@ -9,7 +9,7 @@ import numpy as np
 
 from tradebus.history.columns import MINUTE_NS, Columns, minutes_held
 from tradebus.history.history_file import FIRST_DAY, LAST_DAY
-from tradebus.history.hours import day_numbers, sessions_of
+from tradebus.history.hours import day_numbers, days_held, sessions_of
 from tradebus.history.loading import LoadedHistory, load_history
 from tradebus.history.vendors.honesty import doubts_of
 from tradebus.history.vendors.reading import FileReading
@@ -82,7 +82,7 @@ def summary_of(history: LoadedHistory) -> HistorySummary:
         is_ticks=history.columns.is_ticks,
         rows=len(ts_ns),
         bars=minutes_held(history.columns),
-        days=len(np.unique(day_numbers(ts_ns))),
+        days=len(days_held(day_numbers(ts_ns))),
         dropped_outside_session=history.dropped_outside_session,
         strays=history.strays,
         first_stray=history.first_stray,
@@ -101,9 +101,9 @@ def _days_broken_off(columns: Columns) -> int:
         ts_ns = columns.ts_ns[columns.symbol == code]
         days = day_numbers(ts_ns)
         length_ns = 0 if columns.is_ticks else MINUTE_NS
-        sessions = sessions_of(np.unique(days).tolist(), describe(name)).by_day
-        for day, session in sessions.items():
-            last_ns = int(ts_ns[days == day].max()) + length_ns
-            if last_ns <= session.square_off_ns:
+        is_last = np.diff(days, append=days[-1:] + 1) != 0  # of its day
+        sessions = sessions_of(days[is_last].tolist(), describe(name)).by_day
+        for day, last_ns in zip(days[is_last].tolist(), ts_ns[is_last].tolist(), strict=True):
+            if day in sessions and last_ns + length_ns <= sessions[day].square_off_ns:
                 broken.add(day)
     return len(broken)

@@ -13,7 +13,7 @@ import numpy as np
 
 from tradebus.calendar import holidays_known, is_regular_day
 from tradebus.history.columns import MINUTE_NS, Columns, Floats, Mask
-from tradebus.history.hours import Ints, date_of_day, day_numbers, sessions_of
+from tradebus.history.hours import Ints, date_of_day, day_numbers, days_held, sessions_of
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST_OFFSET_NS, ist_datetime
@@ -45,7 +45,7 @@ def require_right_times(columns: Columns, inside: Mask, reading: FileReading, *,
 
 def _require_zone(ts_ns: Ints, inside: int, name: str, *, is_ticks: bool, source: str) -> None:
     later_ns = ts_ns + IST_OFFSET_NS
-    sessions = sessions_of(np.unique(day_numbers(later_ns)).tolist(), describe(name))
+    sessions = sessions_of(days_held(day_numbers(later_ns)).tolist(), describe(name))
     as_utc = int(sessions.contains(later_ns, length_ns=1 if is_ticks else MINUTE_NS).sum())
     if as_utc > inside * 2:
         raise InvalidInput(
@@ -57,7 +57,7 @@ def _require_zone(ts_ns: Ints, inside: int, name: str, *, is_ticks: bool, source
 
 def _require_starts(ts_ns: Ints, outside_ns: Ints, name: str, *, source: str) -> None:
     """A day of ends has no bar at the open and one at the close, which is outside."""
-    sessions = sessions_of(np.unique(day_numbers(outside_ns)).tolist(), describe(name)).by_day.values()
+    sessions = sessions_of(days_held(day_numbers(outside_ns)).tolist(), describe(name)).by_day.values()
     opens = np.asarray([session.open_ns for session in sessions], np.int64)
     closes = np.asarray([session.close_ns for session in sessions], np.int64)
     at = np.searchsorted(ts_ns, opens)  # they ascend
@@ -78,7 +78,7 @@ def doubts_of(columns: Columns) -> tuple[str, ...]:
         if describe(name).kind != "OPTION":
             moved = _impossible(mine)
             lines.extend(_moves(name, mine, moved))
-            lines.extend(_splits(name, mine, np.unique(day_numbers(mine.ts_ns[moved]))))
+            lines.extend(_splits(name, mine, days_held(day_numbers(mine.ts_ns[moved]))))
             lines.extend(_missing_days(name, mine))
         lines.extend(_holes(name, mine))
     if len(lines) > _LINES_MAX:
@@ -133,7 +133,7 @@ def _holes(name: str, mine: Columns) -> Iterator[str]:
     length_ns = 0 if mine.is_ticks else MINUTE_NS
     ends = mine.ts_ns + length_ns
     missing_ns = mine.ts_ns[1:] - ends[:-1]
-    sessions = sessions_of(np.unique(day_numbers(mine.ts_ns)).tolist(), describe(name))
+    sessions = sessions_of(days_held(day_numbers(mine.ts_ns)).tolist(), describe(name))
     # The pause of a day of two windows is no hole.
     hole = (missing_ns > HOLE_NS) & sessions.contains(ends[:-1], length_ns=1)
     hole &= np.diff(day_numbers(mine.ts_ns)) == 0

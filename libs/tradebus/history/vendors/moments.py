@@ -65,6 +65,12 @@ def moments_of(cells: "pd.Series[Any]", *, timezone: str, source: str) -> Moment
     return Moments(ts_us, written, bool(match["zone"]), match["time"] is not None)
 
 
+def date_width(cell: str) -> int:
+    """How many characters of a time without an offset are its date and the gap after it; 0 of any other text."""
+    match = _WRITTEN.fullmatch(cell)
+    return match.end("gap") if match and match["time"] and not match["zone"] else 0
+
+
 def _epochs(text: "pd.Series[Any]", *, source: str) -> Moments:
     numbers = pd.to_numeric(text, errors="coerce")
     if numbers.isna().any():

@@ -1,6 +1,7 @@
 """A vendor's file as the table the feed reads, and in words what was taken for what.
 
     file ─► text cells ─► roles by name (headers) ─► times as UTC (moments) ─► bar's end to its start ─► Recognised
+    clean file ─► typed columns (typed) ─────────────────────────────────────┘
 
 What a row's values must obey is not decided here: `tradebus.history.columns` does, for every file alike.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tradebus.history.columns import DAYS_ARE_NOT_TRADED, Ints
@@ -22,10 +24,12 @@ from tradebus.history.vendors.moments import IST, Moments, moments_of
 from tradebus.history.vendors.objects import cells_of_json
 from tradebus.history.vendors.reading import FileReading
 from tradebus.history.vendors.texts import cells_of, text_of
+from tradebus.history.vendors.typed import typed_of
 from tradebus.kernel.errors import InvalidInput
 from tradebus.symbols.contract_names import contract_of_name
 
 _MINUTE_US = 60_000_000
+_VALUES = ("price", *BARS, "volume", "open_interest")
 _EXCHANGE = re.compile(r"^(NSE|BSE|NFO|BFO|INDICES):", re.IGNORECASE)
 _SUFFIX = re.compile(r"(\.(NS|BO|NSE|NFO|NSE_IDX)|-EQ)$", re.IGNORECASE)
 _GROUPED = r"(?<=\d),(?=\d{2,3}(\D|$))"
@@ -33,8 +37,8 @@ _GROUPED = r"(?<=\d),(?=\d{2,3}(\D|$))"
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """`table` has the columns of `layout`, times as UTC and numbers as text; `rows` is each row's number in the file;
-    `said` the lines for a person."""
+    """`table` has the columns of `layout`, times as UTC, numbers as such or as text; `rows` is each row's number in the
+    file; `said` the lines for a person."""
 
     table: pa.Table
     layout: Layout
@@ -44,6 +48,17 @@ class Recognised:
 
 def recognise(file: SourceFile, reading: FileReading) -> Recognised:
     """Raises InvalidInput in one line that says what would help."""
+    typed = typed_of(file, reading)
+    if typed is None:
+        return _by_cells(file, reading)
+    columns = {role: typed.table.column(own) for role, own in typed.roles.items()}
+    if "symbol" in columns:
+        columns["symbol"] = _plain_symbols(columns["symbol"])
+    rows = np.arange(1, len(typed.table) + 1)
+    return _made(columns, rows, names=typed.names, roles=typed.roles, moments=typed.moments, reading=reading)
+
+
+def _by_cells(file: SourceFile, reading: FileReading) -> Recognised:
     source = str(file)
     if file.is_parquet:
         frame = _cells_of_table(pq.read_table(file.open()))
@@ -58,20 +73,34 @@ def recognise(file: SourceFile, reading: FileReading) -> Recognised:
     if not len(frame):
         raise InvalidInput(f"{source}: the file holds no row: give one with data")
     moments = moments_of(_times(frame, roles), timezone=reading.timezone or IST, source=source)
-    is_ticks = "price" in roles
     if not moments.has_time:
         raise InvalidInput(f"{source}: its times are days without a time of day, {DAYS_ARE_NOT_TRADED}")
     _require_one_contract(frame, roles, source=source)
-    starts_us = moments.ts_us - (_MINUTE_US if reading.stamps == "end" and not is_ticks else 0)
-    values = [*(("price",) if is_ticks else BARS), *(role for role in ("volume", "open_interest") if role in roles)]
-    columns = {"ts": pa.array(starts_us).cast(pa.timestamp("us", "UTC"))}
-    columns |= {role: _numbers(frame[roles[role]]) for role in values}
+    columns = {role: _numbers(frame[own]) for role, own in roles.items() if role in _VALUES}
     if "symbol" in roles:
         columns["symbol"] = pa.array(frame[roles["symbol"]].map(_plain_symbol), pa.string())
-    layout = Layout("ts", "symbol" if "symbol" in roles else None, {role: role for role in values})
     rows = frame.index.to_numpy(np.int64)
-    said = _said(names, roles, moments, reading, is_ticks=is_ticks)
-    return Recognised(pa.table(columns), layout, rows, said)
+    return _made(columns, rows, names=names, roles=roles, moments=moments, reading=reading)
+
+
+def _made(
+    columns: Mapping[str, pa.Array | pa.ChunkedArray], rows: Ints, *, names: list[str], roles: Mapping[str, str],
+    moments: Moments, reading: FileReading,
+) -> Recognised:  # fmt: skip
+    is_ticks = "price" in roles
+    starts_us = moments.ts_us - (_MINUTE_US if reading.stamps == "end" and not is_ticks else 0)
+    values = [role for role in _VALUES if role in columns]
+    made = {"ts": pa.array(starts_us).cast(pa.timestamp("us", "UTC"))}
+    made |= {role: columns[role] for role in (*values, "symbol") if role in columns}
+    layout = Layout("ts", "symbol" if "symbol" in roles else None, {role: role for role in values})
+    return Recognised(pa.table(made), layout, rows, _said(names, roles, moments, reading, is_ticks=is_ticks))
+
+
+def _plain_symbols(cells: pa.ChunkedArray) -> pa.Array:
+    encoded = pc.dictionary_encode(cells.cast(pa.string())).combine_chunks()
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    plain = [_plain_symbol(name) for name in encoded.dictionary.to_pylist()]
+    return pa.array(plain, pa.string()).take(encoded.indices)
 
 
 def _require_one_contract(frame: pd.DataFrame, roles: Mapping[str, str], *, source: str) -> None:

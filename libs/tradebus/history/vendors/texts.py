@@ -14,7 +14,7 @@ import pandas as pd
 from tradebus.history.cells import first_line
 from tradebus.kernel.errors import InvalidInput
 
-_DELIMITERS = ";\t|,"
+DELIMITERS = ";\t|,"
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _NUMBER = re.compile(r"[-+]?[\d.,]+([eE][-+]?\d+)?")
 
@@ -31,23 +31,23 @@ def cells_of(text: str, *, source: str) -> pd.DataFrame:
     """Text cells by the file's own column names; the index is each row's number. A column `symbol` is added from
     yfinance's second header line. Raises InvalidInput for ragged rows and for several symbols side by side."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=first.count)
+    delimiter = max(DELIMITERS, key=first.count)
     if delimiter == ";" and "." not in text and re.search(r"\d,\d", text):
         raise InvalidInput(f"{source}: its numbers have a decimal comma: write 101.35, not 101,35")
-    is_headless = _is_headless(first.split(delimiter))
+    has_no_header = is_headless(first.split(delimiter))
     try:
-        frame = _parsed(text, delimiter, is_headless=is_headless)
+        frame = _parsed(text, delimiter, has_no_header=has_no_header)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         raise InvalidInput(f"{source}: cannot be read as a table: {first_line(error)}") from None
     frame.index = pd.RangeIndex(1, len(frame) + 1)
-    if is_headless:
+    if has_no_header:
         frame.columns = pd.Index(_names_of(frame, source=source))
         return frame
     frame.columns = pd.Index([re.sub(r"^Unnamed: \d+$", "", str(name)) for name in frame.columns])
     return _one_header(frame, source=source)
 
 
-def _parsed(text: str, delimiter: str, *, is_headless: bool) -> pd.DataFrame:
+def _parsed(text: str, delimiter: str, *, has_no_header: bool) -> pd.DataFrame:
     """Raises ValueError where rows have cells that the header has no name for; empty ones at their end may be."""
     options: dict[str, Any] = {
         "sep": delimiter, "dtype": str, "keep_default_na": False, "index_col": False, "skipinitialspace": True,
@@ -56,7 +56,7 @@ def _parsed(text: str, delimiter: str, *, is_headless: bool) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            return pd.read_csv(io.StringIO(text), header=None if is_headless else 0, **options)
+            return pd.read_csv(io.StringIO(text), header=None if has_no_header else 0, **options)
         except pd.errors.ParserWarning:  # pandas would drop what has no name
             pass
     rows = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
@@ -69,7 +69,7 @@ def _parsed(text: str, delimiter: str, *, is_headless: bool) -> pd.DataFrame:
     return frame.drop(columns=beside.columns)
 
 
-def _is_headless(cells: list[str]) -> bool:
+def is_headless(cells: list[str]) -> bool:
     """Whether the first line is a row already: it has numbers where a header has names."""
     return sum(bool(_NUMBER.fullmatch(cell.strip().strip('"'))) for cell in cells) >= 4
 
