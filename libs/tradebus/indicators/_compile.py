@@ -33,15 +33,30 @@ def helper(function: F) -> F:
     return cast(F, numba.njit(error_model="numpy")(function))
 
 
+def inlined(function: F) -> F:
+    """As `helper`, written into the code of what calls it: for helpers of `lean_kernel`."""
+    return cast(F, numba.njit(error_model="numpy", inline="always")(function))
+
+
 def kernel(signature: Any) -> Callable[[F], F]:
     """Compiles the decorated function for `signature` when its module is imported, or loads it from the cache.
 
     Raises Unavailable where there is no folder in which compiled code can be kept.
     """
+    return _compiling(signature)
 
+
+def lean_kernel(signature: Any) -> Callable[[F], F]:
+    """As `kernel`, for what makes no array: nothing counts who holds one, which took half of the time of a kernel that
+    hands many to its helpers, and other threads run meanwhile. numba refuses to compile a kernel that makes one.
+    """
+    return _compiling(signature, _nrt=False, nogil=True)
+
+
+def _compiling(signature: Any, **options: Any) -> Callable[[F], F]:
     def compiled(function: F) -> F:
         try:
-            return cast(F, numba.njit(signature, cache=True, error_model="numpy")(function))
+            return cast(F, cast(Any, numba.njit)(signature, cache=True, error_model="numpy", **options)(function))
         except RuntimeError as error:
             if "cannot cache function" not in str(error):
                 raise
