@@ -111,8 +111,7 @@ def account_crosses(
 ) -> None:  # fmt: skip
     """Days [first, end) of `ema_cross`. `fast` and `slow` have these days' rows with their warm-up, one day after the
     other; `spans` [.., 3] and `kept` [1] carry the last day's positions over, `work` is lent."""
-    held, session = work[0], work[1]
-    offset = 0
+    held, session, offset = work[0], work[1], 0
     for number in range(first, end):
         day = days[number]
         start, begin, stop_row = rows[number, WARM_ROW], rows[number, FIRST_ROW], rows[number, END_ROW]
@@ -122,7 +121,7 @@ def account_crosses(
         stance, cross = crossed_before(fast, slow, start + shift, begin + shift, window)
         fresh = cross >= 0
         if fresh:
-            cross -= shift
+            cross -= shift  # a row again
             for row in range(cross, begin):
                 if was_held(spans, kept[0], close_ns[row]) == 0:
                     fresh = False
