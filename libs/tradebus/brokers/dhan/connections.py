@@ -6,7 +6,7 @@ frames and events of all connections ─► `arrived`
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
@@ -28,7 +28,7 @@ Arrival = list[Frame] | FeedEvent | None  # None: this connection has ended for 
 Subscribed = tuple[ListedInstrument, FeedMode]
 
 
-async def frames_of(socket: ReconnectingSocket, client: DhanClient) -> AsyncIterator[list[Frame] | FeedEvent]:
+async def frames_of(socket: ReconnectingSocket, client: DhanClient) -> AsyncGenerator[list[Frame] | FeedEvent, None]:
     """The socket's frames and events. A refusal ends it, unless a new token is to be had, which is tried once between
     two connections; it is then told as a disconnection."""
     renewed, again = False, True

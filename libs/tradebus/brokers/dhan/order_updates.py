@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from tradebus.brokers.common.orders.hints import hints_of
 from tradebus.brokers.dhan.client import DhanClient
 from tradebus.brokers.dhan.connections import frames_of
 from tradebus.brokers.dhan.fields import mapping_of
@@ -49,16 +50,9 @@ class DhanOrderUpdates:
         )
         client.follow_token(self._socket)
 
-    async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
+    def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
         """Ends after `close` or a refusal. CONNECTED means: reconcile with the order book now."""
-        async for item in frames_of(self._socket, self._client):
-            if isinstance(item, FeedEvent):
-                yield item
-                continue
-            for frame in item:
-                told = self.read(frame)
-                if told is not None:
-                    yield told
+        return hints_of(frames_of(self._socket, self._client), self.read)
 
     async def close(self) -> None:
         await self._socket.close()

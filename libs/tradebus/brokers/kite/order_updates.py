@@ -6,10 +6,10 @@ order up. Nothing is asked here: behind each update wait others.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 import structlog
 
+from tradebus.brokers.common.orders.hints import hints_of
 from tradebus.brokers.common.replies.rows import Unreadable, row_of
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.kite.book import line_of, order_of
@@ -41,17 +41,9 @@ class KiteOrderUpdates:
         self._instrument_of, self._account = instrument_of, account
         self._ticker = Ticker("kite orders", self._client, opened=_nothing, timing=timing, follows_token=True)
 
-    async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
+    def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
         """Until it is closed or refused. Raises nothing for what Kite sends."""
-        async with aclosing(self._ticker.frames()) as items:
-            async for item in items:
-                if isinstance(item, FeedEvent):
-                    yield item
-                    continue
-                for frame in item:
-                    update = self.read(frame)
-                    if update is not None:
-                        yield update
+        return hints_of(self._ticker.frames(), self.read)
 
     async def close(self) -> None:
         await self._ticker.close()

@@ -5,10 +5,10 @@ authorize ─► wss ─► flat JSON per update ─► order? ─► BrokerOrde
 """
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 import structlog
 
+from tradebus.brokers.common.orders.hints import hints_of
 from tradebus.brokers.common.replies.rows import Unreadable
 from tradebus.brokers.feed import FeedEvent, FeedEventKind
 from tradebus.brokers.reference import InstrumentOf
@@ -47,16 +47,8 @@ class UpstoxOrderUpdates:
         )  # fmt: skip
         client.follow_token(self._socket.socket)
 
-    async def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
-        async with aclosing(self._socket.frames()) as items:
-            async for item in items:
-                if isinstance(item, FeedEvent):
-                    yield item
-                    continue
-                for frame in item:
-                    update = self.read(frame)
-                    if update is not None:
-                        yield update
+    def updates(self) -> AsyncIterator[BrokerOrder | FeedEvent]:
+        return hints_of(self._socket.frames(), self.read)
 
     async def close(self) -> None:
         await self._socket.socket.close()

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from tradebus.contracts.signals import Side
 from tradebus.indicators import Atr, Ema, Rsi, Vwap
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.strategies.built_in.crossing import Crossing
 from tradebus.strategies.built_in.levels import LONGEST, MULTIPLE_MAX, entry_levels
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Strategy, StrategyParameters, hold
 
@@ -63,9 +64,7 @@ class Ema2050(Strategy[Ema2050Parameters]):
         self._rsi, self._atr, self._vwap = Rsi(parameters.rsi_length), Atr(parameters.atr_length), Vwap()
         self._slow_history: list[float] = []
         self._session_open_ns = -1
-        self._stance = 0  # +1 fast above slow, -1 below; 0 before there was either
-        self._candles_since_cross = 0
-        self._cross_spent = True  # no entry on a stance whose cross was not seen
+        self._cross = Crossing()
 
     def on_candle(self, candle: Candle, context: Context) -> Decision:
         if context.session_open_ns != self._session_open_ns:
@@ -78,11 +77,11 @@ class Ema2050(Strategy[Ema2050Parameters]):
         if fast is None or slow is None or rsi is None or atr is None:
             return hold("indicators_not_ready")
         slope_paise = self._slope(slow)
-        self._follow_cross(fast, slow)
+        self._cross.follow(fast, slow)
         if slope_paise is None:
             return hold("indicators_not_ready")
         if context.position is not None:
-            return self._with_position(context.position.side)
+            return self._cross.with_position(context.position.side)
         refusal = self._refusal(candle, context, rsi=rsi, slope_atr=slope_paise / atr if atr else 0.0, vwap=vwap)
         return hold(refusal) if refusal else self._enter(candle, rsi=rsi, atr_paise=atr)
 
@@ -93,47 +92,30 @@ class Ema2050(Strategy[Ema2050Parameters]):
             return None
         return slow - self._slow_history.pop(0)
 
-    def _follow_cross(self, fast: float, slow: float) -> None:
-        stance = (fast > slow) - (fast < slow) or self._stance
-        if stance == self._stance:
-            self._candles_since_cross += 1
-            return
-        self._cross_spent = self._stance == 0
-        self._stance, self._candles_since_cross = stance, 1
-
-    @property
-    def _order(self) -> str:
-        return {1: "ema_fast>ema_slow", -1: "ema_fast<ema_slow", 0: "ema_fast=ema_slow"}[self._stance]
-
-    def _with_position(self, side: Side) -> Decision:
-        if self._stance == -side.sign:
-            return Decision(action=Action.EXIT, reason=f"opposite_cross: {self._order}")
-        return hold(f"in_position: {self._order}")
-
     def _refusal(
         self, candle: Candle, context: Context, *, rsi: float, slope_atr: float, vwap: float | None
     ) -> str | None:
         """The first filter that stands against an entry, None where none does."""
-        parameters, sign = self.parameters, self._stance
-        if self._cross_spent or self._candles_since_cross > parameters.cross_window_candles:
-            return f"no_fresh_cross: {self._order}"
+        parameters, sign = self.parameters, self._cross.stance
+        if not self._cross.is_fresh(parameters.cross_window_candles):
+            return f"no_fresh_cross: {self._cross.order}"
         if candle.ts_close_ns < context.session_open_ns + parameters.first_entry_minutes * _MINUTE_NS:
             return "early_session"
         if candle.ts_close_ns > context.session_close_ns - parameters.last_entry_minutes * _MINUTE_NS:
             return "late_session"
         if slope_atr * sign < parameters.slope_min_atr:
-            return f"no_trend: {self._order}, slow EMA slope {slope_atr:.2f} ATR"
+            return f"no_trend: {self._cross.order}, slow EMA slope {slope_atr:.2f} ATR"
         strength = rsi if sign > 0 else 100.0 - rsi
         if strength <= parameters.rsi_neutral:
-            return f"rsi_neutral: {self._order}, RSI {rsi:.1f}"
+            return f"rsi_neutral: {self._cross.order}, RSI {rsi:.1f}"
         if strength >= parameters.rsi_stretched:
-            return f"rsi_stretched: {self._order}, RSI {rsi:.1f}"
+            return f"rsi_stretched: {self._cross.order}, RSI {rsi:.1f}"
         if parameters.vwap_filter and vwap is not None and (candle.close_paise - vwap) * sign <= 0:
-            return f"wrong_side_of_vwap: {self._order}"
+            return f"wrong_side_of_vwap: {self._cross.order}"
         return None
 
     def _enter(self, candle: Candle, *, rsi: float, atr_paise: float) -> Decision:
-        side = Side.LONG if self._stance > 0 else Side.SHORT
+        side = Side.LONG if self._cross.stance > 0 else Side.SHORT
         levels = entry_levels(
             side=side,
             price_paise=candle.close_paise,
@@ -142,11 +124,11 @@ class Ema2050(Strategy[Ema2050Parameters]):
             reward_multiple=self.parameters.reward_multiple,
         )
         if levels is None:
-            return hold(f"stop_below_zero: {self._order}")
-        self._cross_spent = True
+            return hold(f"stop_below_zero: {self._cross.order}")
+        self._cross.spend()
         return Decision(
             action=Action.ENTER_LONG if side is Side.LONG else Action.ENTER_SHORT,
-            reason=f"ema_cross: {self._order}, RSI {rsi:.1f}",
+            reason=f"ema_cross: {self._cross.order}, RSI {rsi:.1f}",
             stop_paise=levels.stop_paise,
             target_paise=levels.target_paise,
             confidence=self._confidence(rsi),
@@ -155,6 +137,6 @@ class Ema2050(Strategy[Ema2050Parameters]):
     def _confidence(self, rsi: float) -> float:
         """0.5 at the neutral RSI, rising to 0.8 where it is about to be stretched."""
         parameters = self.parameters
-        strength = rsi if self._stance > 0 else 100.0 - rsi
+        strength = rsi if self._cross.stance > 0 else 100.0 - rsi
         share = (strength - parameters.rsi_neutral) / (parameters.rsi_stretched - parameters.rsi_neutral)
         return round(0.5 + 0.3 * min(1.0, max(0.0, share)), 2)

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from tradebus.contracts.signals import Side
 from tradebus.indicators import Ema
+from tradebus.strategies.built_in.crossing import Crossing
 from tradebus.strategies.built_in.levels import LONGEST, MULTIPLE_MAX, entry_levels
 from tradebus.strategies.protocol import Action, Candle, Context, Decision, Strategy, StrategyParameters, hold
 
@@ -48,40 +49,21 @@ class EmaCross(Strategy[EmaCrossParameters]):
     def __init__(self, parameters: EmaCrossParameters) -> None:
         super().__init__(parameters)
         self._fast, self._slow = Ema(parameters.fast), Ema(parameters.slow)
-        self._stance = 0  # +1 fast above slow, -1 below; 0 before there was either
-        self._candles_since_cross = 0
-        self._cross_spent = True  # no entry on a stance whose cross was not seen
+        self._cross = Crossing()
 
     def on_candle(self, candle: Candle, context: Context) -> Decision:
         fast, slow = self._fast.update(candle.close_paise), self._slow.update(candle.close_paise)
         if fast is None or slow is None:
             return hold("indicators_not_ready")
-        self._follow_cross(fast, slow)
+        self._cross.follow(fast, slow)
         if context.position is not None:
-            return self._with_position(context.position.side)
-        if self._cross_spent or self._candles_since_cross > self.parameters.cross_window_candles:
-            return hold(f"no_fresh_cross: {self._order}")
+            return self._cross.with_position(context.position.side)
+        if not self._cross.is_fresh(self.parameters.cross_window_candles):
+            return hold(f"no_fresh_cross: {self._cross.order}")
         return self._enter(candle)
 
-    def _follow_cross(self, fast: float, slow: float) -> None:
-        stance = (fast > slow) - (fast < slow) or self._stance
-        if stance == self._stance:
-            self._candles_since_cross += 1
-            return
-        self._cross_spent = self._stance == 0
-        self._stance, self._candles_since_cross = stance, 1
-
-    @property
-    def _order(self) -> str:
-        return {1: "ema_fast>ema_slow", -1: "ema_fast<ema_slow", 0: "ema_fast=ema_slow"}[self._stance]
-
-    def _with_position(self, side: Side) -> Decision:
-        if self._stance == -side.sign:
-            return Decision(action=Action.EXIT, reason=f"opposite_cross: {self._order}")
-        return hold(f"in_position: {self._order}")
-
     def _enter(self, candle: Candle) -> Decision:
-        side = Side.LONG if self._stance > 0 else Side.SHORT
+        side = Side.LONG if self._cross.stance > 0 else Side.SHORT
         levels = entry_levels(
             side=side,
             price_paise=candle.close_paise,
@@ -90,11 +72,11 @@ class EmaCross(Strategy[EmaCrossParameters]):
             reward_multiple=self.parameters.reward_multiple,
         )
         if levels is None:
-            return hold(f"stop_below_zero: {self._order}")
-        self._cross_spent = True
+            return hold(f"stop_below_zero: {self._cross.order}")
+        self._cross.spend()
         return Decision(
             action=Action.ENTER_LONG if side is Side.LONG else Action.ENTER_SHORT,
-            reason=f"ema_cross: {self._order}",
+            reason=f"ema_cross: {self._cross.order}",
             stop_paise=levels.stop_paise,
             target_paise=levels.target_paise,
         )
