@@ -26,6 +26,7 @@ _COMMANDS = (
     "status",
     "tail",
     "kill",
+    "proof.check_history",
     "proof.audit",
     "proof.export",
     "proof.preflight",

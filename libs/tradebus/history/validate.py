@@ -10,7 +10,7 @@ import numpy as np
 from tradebus.history.columns import MINUTE_NS, Columns, minutes_held
 from tradebus.history.history_file import FIRST_DAY, LAST_DAY
 from tradebus.history.hours import day_numbers, days_held, sessions_of
-from tradebus.history.loading import LoadedHistory, load_history
+from tradebus.history.loading import LoadedHistory, Watch, load_history
 from tradebus.history.vendors.honesty import doubts_of
 from tradebus.history.vendors.reading import FileReading
 from tradebus.kernel.time import ist_datetime
@@ -66,13 +66,18 @@ def check_history(
     to_date: date | None,
     *,
     reading: FileReading | None = None,
+    watch: Watch | None = None,
 ) -> HistorySummary:
-    """Reads and checks the window [from_date, to_date] of one symbol, of several, or (None) of all in the file.
+    """Reads and checks the window [from_date, to_date] of one symbol, of several, or (None) of all in the file, folder
+    or zip.
 
     Raises InvalidInput in one line naming the file, the row where there is one, and what to do.
     """
     symbols = (symbol,) if isinstance(symbol, str) else tuple(symbol or ())
-    return summary_of(load_history(Path(path), symbols=symbols, from_date=from_date, to_date=to_date, reading=reading))
+    history = load_history(
+        Path(path), symbols=symbols, from_date=from_date, to_date=to_date, reading=reading, watch=watch
+    )
+    return summary_of(history)
 
 
 def summary_of(history: LoadedHistory) -> HistorySummary:

@@ -17,7 +17,7 @@ from services.cli.reports.present import print_report, run_title, write_trades
 from services.cli.reports.told import files_of, raised_lines, tell_errors
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
-from services.cli.runs.told_history import say_summary
+from services.cli.runs.told_history import say_summary, shown_reading
 from services.gateway.domain.problems import Problems
 from services.gateway.domain.start import StartCatalogue, read_start
 from services.gateway.strategy_check import strategy_errors
@@ -122,10 +122,11 @@ def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, lis
             seed=request.seed,
         )  # fmt: skip
     assert request.history is not None
-    history = load_history(
-        request.history, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
-        warmup_minutes=WARMUP_MINUTES, reading=request.reading,
-    )  # fmt: skip
+    with shown_reading(request.history) as watch:
+        history = load_history(
+            request.history, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
+            warmup_minutes=WARMUP_MINUTES, reading=request.reading, watch=watch,
+        )  # fmt: skip
     say_summary(request.history.resolve().name, summary_of(history))
     instruments = [instrument_of(describe(name), number) for number, name in enumerate(history.columns.names)]
     return simulated(history, instruments, ticks_per_minute=TICKS_PER_MINUTE, seed=request.seed), instruments

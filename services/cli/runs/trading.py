@@ -10,7 +10,7 @@ from services.cli.output import print_json
 from services.cli.reports.present import print_report, run_title, write_files, write_trades
 from services.cli.reports.told import files_of, raised_in, tell_errors
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
-from services.cli.runs.told_history import say_summary
+from services.cli.runs.told_history import say_summary, shown_reading
 from services.cli.stack.assembly import Plan, Stack, open_stack
 from tradebus.history.validate import HistorySummary, check_history
 from tradebus.history.vendors.reading import FileReading, parse_reading
@@ -43,9 +43,10 @@ class TradeRequest:
 
 async def run_trade(request: TradeRequest) -> None:
     """Prints the report. Raises InvalidInput before anything is started where the file is not sound."""
-    summary = check_history(
-        request.history, request.symbols or None, request.from_date, request.to_date, reading=request.reading
-    )
+    with shown_reading(request.history) as watch:
+        summary = check_history(
+            request.history, request.symbols, request.from_date, request.to_date, reading=request.reading, watch=watch
+        )
     first, last = date.fromisoformat(summary.first[:10]), date.fromisoformat(summary.last[:10])
     say_summary(request.history.resolve().name, summary)
     plan = Plan(
