@@ -89,10 +89,8 @@ class KiteDesk:
         if not self._listings:
             for listed in self.loop(self.adapter.reference.instruments()):
                 self._listings[(listed.broker_segment, listed.symbol)] = listed
-        instrument = self.instrument(what)
-        found = self._listings[(what.partition(":")[0], instrument.symbol)]
-        self.adapter.know(found)
-        return found
+                self.adapter.know(listed)
+        return self._listings[(what.partition(":")[0], self.instrument(what).symbol)]
 
     def quote(self, what: str) -> np.void:
         """The market's record of it as it is now (a copy)."""
@@ -130,7 +128,7 @@ class KiteDesk:
     def agreed(self, order_id: str | None) -> Facts:
         """The order by its id, as the SDK's user and our adapter's see it; they must say the same."""
         assert order_id is not None
-        if not self._listings:  # whichever test comes first on this worker: what a GTT placed is the share's
+        if not self._listings:  # whichever test comes first on this worker
             self.listing(SHARE)
         sdk, ours = self.sdk.facts(order_id), self.adapter.facts(order_id)
         assert sdk is not None
