@@ -158,7 +158,7 @@ def wire(
         settings, execution, keeper, aside.bury, bus=bus, outbox=outbox, turn=turn, timers=timers,
         metrics=ConsumerMetrics(registry),
     )  # fmt: skip
-    _chores(consumers[0], settings, housekeeping, outbox)
+    _chores(consumers[0] if settings.paced else consumers[1], settings, housekeeping, outbox)
     untaken = Untaken(
         books.ledger, bus=bus, stream=INTENTS_STREAM, take=execution.take, refuse=aside.refuse, post=consumers[0].post,
         timers=timers, metrics=metrics, look_seconds=settings.look_seconds,
@@ -196,7 +196,10 @@ def _market_time(settings: ExecutionSettings, clock: Clock) -> MarketTime:
 
 
 def _chores(consumer: Consumer, settings: ExecutionSettings, housekeeping: Housekeeping, outbox: Outbox) -> None:
-    consumer.every(settings.housekeeping_seconds, housekeeping.keep_house, name="keep house")
+    """`consumer` is the one that reads ticks, so that no intent waits for the book's answers."""
+    consumer.every(
+        settings.housekeeping_seconds, housekeeping.keep_house, name="keep house", before=housekeeping.look
+    )  # fmt: skip
     if not settings.paced:
         consumer.every(_SWEEP_SECONDS, outbox.sweep, name="sweep")
 

@@ -1,5 +1,6 @@
 """Wires risk once, at the top."""
 
+import asyncio
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
@@ -88,7 +89,7 @@ def wire(
     marks = Marks(sessions, surroundings, bus=bus, paced=paced)
     risk = Risk(sessions, surroundings, marks, kill_switch, metrics=metrics, paced=paced)
 
-    inputs: list[MergedInput] = []
+    inputs, turn = list[MergedInput](), asyncio.Lock()
     signals = SignalSources(sources, recalled=lambda: inputs[-1].recalled)
     gates = (*(Gate(stream, 0, "event") for stream in signals.streams), *_GATES)
 
@@ -101,7 +102,7 @@ def wire(
     consumer = Consumer(
         "risk", open_input=open_input, handler=risk, publisher=publisher, timers=timers,
         metrics=ConsumerMetrics(registry), paced=paced, owed=signals.owed,
-        policy=Policy(attempts_max=settings.attempts_max, commit_seconds=0.0),
+        policy=Policy(attempts_max=settings.attempts_max, commit_seconds=0.0), turn=turn,
     )  # fmt: skip
     watches: list[Component] = [
         KillWatch(
@@ -114,12 +115,14 @@ def wire(
         consumer.every(_GAPS_SECONDS, surroundings.load_gaps, name="gaps of data")
         consumer.every(_CLOCK_SECONDS, risk.on_time, name="market clock")
         consumer.every(_CLOCK_SECONDS, shared.load, name="shared limits")
-        told = HeadroomTold(book, sessions, surroundings, metrics=metrics)
-        consumer.every(_HEADROOM_SECONDS, told.tell, name="headroom")
-        watches.append(
+        watches += [
+            HeadroomTold(
+                book, sessions, surroundings, turn=turn, timers=timers, every_seconds=_HEADROOM_SECONDS,
+                metrics=metrics,
+            ),
             RiskRecovery(
                 book, sessions, bus=bus, take=risk.take, post=consumer.post, timers=timers, metrics=metrics,
                 look_seconds=settings.look_seconds,
-            )
-        )  # fmt: skip
+            ),
+        ]  # fmt: skip
     return WiredRisk(consumer, risk, kill_switch, watches)

@@ -129,7 +129,7 @@ class Life:
         """Waits until so many more rounds of its housekeeping are over."""
 
         async def done() -> float:
-            labels = {"consumer": "execution intents", "chore": "keep house"}
+            labels = {"consumer": "execution ticks", "chore": "keep house"}
             return self.registry.get_sample_value("tradebus_consumer_chores_done_total", labels) or 0.0
 
         before = await done()

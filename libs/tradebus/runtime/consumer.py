@@ -92,9 +92,9 @@ class Consumer:
         if policy.claim_idle_seconds is not None and not paced:
             self.every(_CLAIM_EVERY_SECONDS, self._claim, name="claim")
 
-    def every(self, seconds: float, work: Job, *, name: str) -> None:
-        """Does `work` so often, between entries, without one as well. One that fails is done again the next time."""
-        self._chores.every(seconds, work, name=name)
+    def every(self, seconds: float, work: Job, *, name: str, before: Job | None = None) -> None:
+        """Does `work` so often, with entries or without; `before` it, under no turn. One that fails is done again."""
+        self._chores.every(seconds, work, name=name, before=before)
 
     def post(self, job: Job) -> None:
         """Has `job` done once, between entries, as soon as can be: what a timer or another task found to be due."""

@@ -1,6 +1,8 @@
 """What is done every so often: kill switch and sessions as the book has them, orphans, strays, unknown outcomes, missed
 deadlines, sessions whose command was lost, exits that stand, positions that nobody closes.
 
+    look, beside the turn ─► keep_house, under the turn: what follows from what was seen
+
 Questions to brokers are asked beside the turn, each in a task of its own: one that hangs holds up nobody else, not at
 the start either. The paper broker answers at once and is asked in line.
 """
@@ -38,17 +40,23 @@ class Housekeeping:
         self._unanswered = unanswered
         self._manager, self._orphan_seconds, self._paced = manager, orphan_seconds, paced
         self._last_line, self._commanded = last_line, commanded
+        self._strays: list[tuple[str, str]] = []
         self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}  # by position and order ("" for all of it)
         self._narrow: dict[str, asyncio.Semaphore] = {}  # by session's account
 
-    async def keep_house(self) -> None:
-        """One round. No tick passes between taking a trade over and following its orders."""
+    async def look(self) -> None:
+        """What the book says, before each round. Under no turn: no order waits for these answers."""
         await self._sessions.refresh()
         await self._take_up_unheard()
+        self._strays = await self._recovery.strays()
+
+    async def keep_house(self) -> None:
+        """One round, after a `look`. No tick passes between taking a trade over and following its orders."""
         adopted = await self._recovery.adopt_orphans(silent_seconds=self._orphan_seconds)
         for pos_id in adopted:
             _log.warning("adopted a trade whose instance is silent", pos_id=pos_id)
-        await self.recover_strays()
+        if self._strays or adopted:  # those seen may be at hand by now
+            await self.recover_strays()
         for pos_id, session_id, order_id in self._recovery.questions():
             asking = self._recovery.resolve(pos_id, order_id, now_ns=self._supervisor.now_ns)
             await self._ask(session_id, (pos_id, order_id), asking)

@@ -34,14 +34,15 @@ class TradeRecovery:
     async def strays(self) -> list[tuple[str, str]]:
         """Positions, with their sessions, that this instance owns and does not have in memory: of an earlier life,
         adopted, or forgotten in the middle of something that failed. Forgets those that another instance owns now."""
-        known = set(self._roster.alive)  # before: what is opened while the book answers is not in its answer
+        doubts, unrecovered = self._sending.doubts, self._commits.unrecovered
+        # Before: what is opened, or doubted, while the book answers is not in its answer.
+        known, doubted, unsent = set(self._roster.alive), set(doubts), set(unrecovered)
         owned = await self._ledger.alive(self._roster.owner)
         for pos_id in known - owned.keys():
             self._commits.forget(pos_id)
-        doubts = self._sending.doubts
-        doubts -= {doubt for doubt in doubts if doubt[0] not in owned}
-        waiting, unrecovered = self._keeper.quarantine.holds, self._commits.unrecovered
-        unrecovered &= owned.keys()
+        doubts -= {doubt for doubt in doubted if doubt[0] not in owned}
+        unrecovered -= unsent - owned.keys()
+        waiting = self._keeper.quarantine.holds
         return [
             (pos_id, session_id)
             for pos_id, session_id in owned.items()

@@ -175,7 +175,7 @@ def test_an_exit_that_was_said_to_leave_before_its_process_stood_still_is_not_se
     # The stop is refused; the fifth commit of the kind is the exit's word that it leaves. Another instance sends it.
     refused, stopped = (Mishap("(STOP", NetworkFault.THROTTLED),), 62.0
     stands_still = (Strike(EXECUTION, COMMITTED, 5, words="order_history", stopped_seconds=stopped),)
-    for seed in (0, 1):
+    for seed in (0, 7):
         plan = written_plan(
             trade(), mishaps=refused, strikes=stands_still, processes=(EXECUTION, SECOND), seed=seed
         )  # fmt: skip

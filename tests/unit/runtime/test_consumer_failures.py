@@ -248,6 +248,32 @@ async def test_a_chore_that_fails_is_done_again_and_a_job_goes_on_before_the_nex
     assert handler.handled == ["a"]
 
 
+async def test_what_comes_before_a_chore_holds_up_no_other_consumer_of_the_turn() -> None:
+    bench, timers, turn = Bench(), SimulatedTimers(), asyncio.Lock()
+    asking, answered, done = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def look() -> None:
+        asking.set()
+        await answered.wait()
+        done.append("look")
+
+    async def work() -> None:
+        assert turn.locked()
+        done.append("work")
+
+    slow = bench.consumer(ScriptedHandler(), timers=timers, turn=turn)
+    slow.every(5.0, work, name="work", before=look)
+    timers.advance(timers.now_ns() + 5_000_000_000)
+    running = asyncio.create_task(slow.turn(block_ms=0))
+    await asking.wait()
+    async with turn:  # whoever else has it does not wait for the look
+        answered.set()
+        await passes(timers, 0.0)
+        assert done == ["look"]
+    await running
+    assert done == ["look", "work"]
+
+
 async def test_entries_of_a_dead_consumer_are_claimed() -> None:
     bench = Bench()
     timers = SimulatedTimers()

@@ -22,6 +22,7 @@ _log = structlog.get_logger()
 class _Chore:
     name: str
     work: Job
+    before: Job | None
     every_ns: int
     due_ns: int
 
@@ -37,9 +38,9 @@ class Chores:
         self._chores: list[_Chore] = []
         self._jobs: deque[Job] = deque()
 
-    def every(self, seconds: float, work: Job, *, name: str) -> None:
+    def every(self, seconds: float, work: Job, *, name: str, before: Job | None = None) -> None:
         every_ns = round(seconds * NANOSECONDS_PER_SECOND)
-        self._chores.append(_Chore(name, work, every_ns, self._timers.monotonic_ns() + every_ns))
+        self._chores.append(_Chore(name, work, before, every_ns, self._timers.monotonic_ns() + every_ns))
 
     def post(self, job: Job) -> None:
         self._jobs.append(job)
@@ -70,12 +71,14 @@ class Chores:
         for chore in self._chores:
             if chore.due_ns <= now_ns and not stop.is_set():
                 did = True
-                await self._do(chore.name, chore.work)
+                await self._do(chore.name, chore.work, before=chore.before)
                 chore.due_ns = self._timers.monotonic_ns() + chore.every_ns
         return did
 
-    async def _do(self, name: str, work: Job) -> None:
+    async def _do(self, name: str, work: Job, *, before: Job | None = None) -> None:
         try:
+            if before is not None:
+                await before()
             async with self._turn:
                 await work()
             self._metrics.chores_done.labels(self._consumer, name).inc()
