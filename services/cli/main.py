@@ -1,6 +1,7 @@
 """The `tradebus` command. Each command's work is imported when it runs: `tradebus --help` answers at once.
 
-Exit codes: 0 done · 1 failed · 2 bad input, named in one line · 3 a server or service is not there · 130 interrupted.
+Exit codes: 0 done · 1 failed · 2 bad input, named in one line · 3 a server or service is not there ·
+4 a strategy of the run failed · 130 interrupted.
 """
 
 import os
@@ -45,7 +46,8 @@ app = typer.Typer(
     help="Trade NSE equity, futures and options through small services around a Redis bus.\n\n"
     "Without a broker account: `tradebus demo` runs a whole generated day, `tradebus up` waits for your commands.\n\n"
     "Postgres and Redis come along, unless DATABASE_URL and REDIS_URL name yours.",
-    epilog="Exit codes: 0 done · 1 failed · 2 bad input · 3 a server or service is not there · 130 interrupted.\n\n"
+    epilog="Exit codes: 0 done · 1 failed · 2 bad input · 3 a server or service is not there · "
+    "4 a strategy of the run failed · 130 interrupted.\n\n"
     "State (servers, logs, tokens) lies in the folder TRADEBUS_STATE_DIR names; `tradebus status` shows it.",
 )
 

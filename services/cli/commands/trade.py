@@ -71,6 +71,7 @@ def trade(
     """Trade recorded days on paper, through every service, and print what came of it.
 
     The same file, window, parameters and seed give the same decisions, fills and profit: the log's hash says so.
+    It leaves with 4 where a strategy raised, or answered what could not count and nothing else.
 
     Examples:
 
@@ -108,7 +109,8 @@ def trade(
         history=history, symbols=arguments.symbols_of(symbol), from_date=first, to_date=last, users=users, seed=seed,
         speed=pace, trades=trades, keep=keep, json=json, columns=columns, timezone=timezone, stamps=stamps,
     )  # fmt: skip
-    run_async(run_trade(request))
+    if code := run_async(run_trade(request)):
+        raise typer.Exit(code)
 
 
 def _without_history() -> None:

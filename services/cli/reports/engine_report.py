@@ -1,12 +1,13 @@
 """A run of the engine as the report of a run over processes: the same figures, the same hash."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from services.cli.reports.answers import RiskRefusal, count_answers
 from services.cli.reports.decision_log import decision_log_hash
-from services.cli.reports.report import ReportFigures, RunReport, SessionReport, count_verdict
+from services.cli.reports.report import REFUSING, ReportFigures, RunReport, SessionReport, count_verdict
 from tradebus.contracts.sessions import SessionSpec
-from tradebus.engine.recording.record import Record
+from tradebus.engine.recording.record import Record, VerdictRow
 from tradebus.execution.trade import Trade
 from tradebus.trading.states import TERMINAL_TRADE_STATES
 
@@ -23,8 +24,18 @@ def report_of(record: Record, sessions: Sequence[SessionSpec]) -> RunReport:
         sessions=tuple(_session(record, spec) for spec in ordered),
         trades=tuple(_trade(trade) for trade in opened),
         decision_log_hash=decision_log_hash(record.log_rows(), ascending=("decision",)),
-        broken=dict(sorted(record.broken.items())),
+        answers=count_answers(record.decisions.answers()),
+        refusals=refusals_of(record.verdicts),
     )
+
+
+def refusals_of(verdicts: Iterable[VerdictRow]) -> tuple[RiskRefusal, ...]:
+    """What risk refused, by user, strategy, symbol and rule, with the first one's words."""
+    found: dict[tuple[str, str, str, str, str], list[tuple[int, str]]] = {}
+    for ts_ns, user, strategy, symbol, verdict, rule, _, detail in verdicts:
+        if verdict in REFUSING:
+            found.setdefault((user, strategy, symbol, verdict, rule), []).append((ts_ns, detail))
+    return tuple(RiskRefusal(*key, len(times), *min(times)) for key, times in sorted(found.items()))
 
 
 def _session(record: Record, spec: SessionSpec) -> SessionReport:

@@ -14,7 +14,7 @@ from rich.table import Table
 from services.cli.reports.report import ReportFigures, RunReport, SessionReport
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.money import format_rupees, paise_to_rupees
-from tradebus.kernel.time import utc_iso
+from tradebus.kernel.time import ist_datetime, utc_iso
 
 _MONEY = ("entry_value_paise", "exit_value_paise", "charges_paise", "net_pnl_paise")
 
@@ -24,6 +24,8 @@ CHARGE_NAMES = {
     "sebi_paise": "SEBI", "stamp_paise": "stamp duty", "gst_paise": "GST",
 }  # fmt: skip
 _TITLE_SYMBOLS_MAX = 6
+_REASONS_SHOWN = 5
+_REFUSALS_SHOWN = 12
 # What a line of the file of trades has: its head where there was no trade.
 _TRADE_HEAD = (
     "pos_id", "session_id", "user_id", "strategy", "symbol", "side", "state", "entry_quantity", "entry_value",
@@ -53,8 +55,35 @@ def print_report(report: RunReport, *, title: str, facts: dict[str, str]) -> Non
     for name, cells in _rows([figures for _, figures in columns]):
         table.add_row(name, *cells)
     console.print(table)
+    for line in said_lines(report):
+        console.print(line, soft_wrap=True, markup=False)
     for name, value in {"bars": f"{report.bars:,}", **facts, "decision log": report.decision_log_hash}.items():
         console.print(f"{name:>13}  {value}", soft_wrap=True)
+
+
+def said_lines(report: RunReport) -> list[str]:
+    """Why strategies held, and what risk refused with what would have had to be different."""
+    lines = []
+    for strategy, answers in report.answers.items():
+        actions = ", ".join(f"{name} {count:,}" for name, count in answers.actions.most_common())
+        lines.append(f"{strategy} answered {actions}")
+        holds = answers.commonest(answers.holds, len(answers.holds))
+        lines += [f"  {one.number:,} x {one.shown}, first {_moment(one.first_ns)}" for one in holds[:_REASONS_SHOWN]]
+        if len(holds) > _REASONS_SHOWN:
+            lines.append(f"  and {len(holds) - _REASONS_SHOWN:,} other reasons")
+    refused = sorted(report.refusals, key=lambda one: -one.number)
+    for one in refused[:_REFUSALS_SHOWN]:
+        whose = f" of {one.strategy} in {one.symbol}" if one.strategy else ""
+        lines.append(
+            f"risk: {one.verdict} {one.number:,} x {one.rule}{whose}, first {_moment(one.first_ns)}: {one.detail}"
+        )
+    if len(refused) > _REFUSALS_SHOWN:
+        lines.append(f"risk: and {len(refused) - _REFUSALS_SHOWN:,} others, in --json and --report")
+    return lines
+
+
+def _moment(ts_ns: int) -> str:
+    return f"{ist_datetime(ts_ns):%Y-%m-%d %H:%M:%S} IST"
 
 
 def _heading(session: SessionReport) -> str:

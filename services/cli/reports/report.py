@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from services.cli.reports.answers import RiskRefusal, StrategyAnswers, count_answers
 from services.cli.reports.decision_log import decision_log_hash
 from tradebus.contracts.orders import Transaction
 from tradebus.contracts.sessions import SessionSpec
@@ -14,6 +15,7 @@ from tradebus.store.queries import load_queries
 from tradebus.trading.charges import Charges, charges_paise
 
 _SQL = load_queries("services.cli.reports.sql", "report")
+REFUSING = ("BLOCK", "HALT", "REDUCE")  # verdicts that something would have had to be different for
 _LOG = {"decision": "log_decisions", "risk": "log_risk", "fill": "log_fills", "trade": "log_trades"}
 
 
@@ -107,7 +109,8 @@ class RunReport:
     sessions: tuple[SessionReport, ...]
     trades: tuple[dict[str, Any], ...]
     decision_log_hash: str
-    broken: dict[str, tuple[int, str]]  # by strategy: how many answers could not count, and why the first
+    answers: dict[str, StrategyAnswers]
+    refusals: tuple[RiskRefusal, ...]
 
     @property
     def total(self) -> ReportFigures:
@@ -116,6 +119,14 @@ class RunReport:
             figures.add(session.figures)
         return figures
 
+    def said_json(self, failed: Sequence[str]) -> dict[str, Any]:
+        """What strategies answered and what risk refused; `failed` as `answers.failed_strategies` has it."""
+        return {
+            "failed_strategies": list(failed),
+            "answers": [one.as_json(strategy) for strategy, one in self.answers.items()],
+            "refusals": [one.as_json() for one in self.refusals],
+        }
+
 
 async def read_report(pool: asyncpg.Pool, *, symbols: Sequence[str], from_ns: int, to_ns: int) -> RunReport:
     """`symbols` and the window [from_ns, to_ns) say which one-minute bars are counted."""
@@ -123,13 +134,15 @@ async def read_report(pool: asyncpg.Pool, *, symbols: Sequence[str], from_ns: in
     ids = [session.session_id for session in sessions]
     by_id = {session.session_id: session.figures for session in sessions}
     await _count(pool, by_id)
+    refusals = await pool.fetch(_SQL["refusals"], ids, list(REFUSING))
     rows = {kind: [tuple(row) for row in await pool.fetch(_SQL[name], ids)] for kind, name in _LOG.items()}
     return RunReport(
         bars=await pool.fetchval(_SQL["bars"], list(symbols), from_ns, to_ns),
         sessions=sessions,
         trades=tuple(dict(row) for row in await pool.fetch(_SQL["trade_rows"], ids)),
         decision_log_hash=decision_log_hash(rows),
-        broken={row["strategy"]: (row["number"], row["reason"]) for row in await pool.fetch(_SQL["broken"], ids)},
+        answers=count_answers(tuple(row) for row in await pool.fetch(_SQL["answers"], ids)),
+        refusals=tuple(RiskRefusal(*row) for row in sorted(tuple(one) for one in refusals)),
     )
 
 

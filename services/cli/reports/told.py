@@ -2,25 +2,43 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from services.cli.output import say
+from services.cli.reports.answers import StrategyAnswers, failed_strategies
+from tradebus.kernel.time import ist_datetime
 
 _OWN_MODULE = re.compile(r"^tradebus_user_strategy_[0-9a-f]+\.")  # the name a loaded file has here
+_ERRORS_SHOWN = 5
 _RAISED = "strategy raised"  # as the strategy service logs it, with the traceback
 
 
 def tell_errors(
-    broken: Mapping[str, tuple[int, str]], raised: Iterable[tuple[str, str]], *, files: Collection[str]
-) -> None:
-    """`broken`: by strategy how many answers could not count, and why the first. `raised`: (strategy, traceback) of the
-    first error of each session and symbol. `files`: the users' own, which are named with the line."""
+    answers: Mapping[str, StrategyAnswers], raised: Sequence[tuple[str, str]], *, files: Collection[str]
+) -> list[str]:
+    """Says what went wrong; returns the strategies that failed (`answers.failed_strategies`).
+
+    `raised`: (strategy, traceback) of the first error of each session and symbol. `files`: the users' own, which are
+    named with the line.
+    """
     for line in raised_lines(raised, files=files):
         say(line)
-    for strategy, (count, reason) in broken.items():
-        say(f"strategy {strategy!r}: answers that could not count and became HOLD: {count:,}; the first: {reason}")
+    for strategy, one in answers.items():
+        if not one.broken:
+            continue
+        errors = one.commonest(one.errors, len(one.errors))
+        say(f"strategy {strategy!r}: answers that could not count and became HOLD: {one.broken:,}")
+        for error in errors[:_ERRORS_SHOWN]:
+            first = f"{ist_datetime(error.first_ns):%Y-%m-%d %H:%M:%S} IST"
+            say(f"strategy {strategy!r}: {error.number:,} times, first at {first}: {error.shown}")
+        if len(errors) > _ERRORS_SHOWN:
+            say(f"strategy {strategy!r}: and {len(errors) - _ERRORS_SHOWN:,} other errors")
+    failed = failed_strategies(answers, [strategy for strategy, _ in raised])
+    for strategy in failed:
+        say(f"strategy {strategy!r} FAILED: this run says little about it")
+    return failed
 
 
 def raised_lines(raised: Iterable[tuple[str, str]], *, files: Collection[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.output import print_json, say
+from services.cli.reports.answers import STRATEGY_FAILED
 from services.cli.reports.engine_report import report_of
 from services.cli.reports.page.document import write_page
 from services.cli.reports.page.facts import gather
@@ -55,8 +56,11 @@ class BacktestRequest:
     page: Path | None = None
 
 
-def run_backtest(request: BacktestRequest) -> None:
-    """Prints the report. Raises InvalidInput before anything is traded where the market or a session is not sound."""
+def run_backtest(request: BacktestRequest) -> int:
+    """Prints the report; returns the exit code, which says whether a strategy failed.
+
+    Raises InvalidInput before anything is traded where the market or a session is not sound.
+    """
     market, instruments = _market(request)
     sessions = _sessions(request, instruments)
     began_ns = monotonic_ns()
@@ -97,7 +101,8 @@ def run_backtest(request: BacktestRequest) -> None:
         write_trades(report.trades, request.trades)
     raised = [(key[1], trace) for key, trace in engine.record.failures.items()]
     files = files_of(request.users)
-    tell_errors(report.broken, raised, files=files)
+    failed = tell_errors(report.answers, raised, files=files)
+    figures |= report.said_json(failed)
     if request.page is not None:
         capital_paise = sum(session.capital_paise for session in sessions)
         facts_of_page = gather(
@@ -106,13 +111,15 @@ def run_backtest(request: BacktestRequest) -> None:
         )  # fmt: skip
         write_page(facts_of_page, request.page)
         say(f"report: {request.page}")
+    code = STRATEGY_FAILED if failed else 0
     if request.json:
         print_json(figures)
-        return
+        return code
     facts = {"wall time": f"{seconds:.2f} s"}
     if request.trades is not None:
         facts["trades"] = str(request.trades)
     print_report(report, title=run_title(symbols, first, last), facts=facts)
+    return code
 
 
 def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, list[Instrument]]:

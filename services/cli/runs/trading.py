@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.output import print_json
+from services.cli.reports.answers import STRATEGY_FAILED
 from services.cli.reports.present import print_report, run_title, write_files, write_trades
 from services.cli.reports.told import files_of, raised_in, tell_errors
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
@@ -41,8 +42,11 @@ class TradeRequest:
         return parse_reading(columns=self.columns, timezone=self.timezone, stamps=self.stamps)
 
 
-async def run_trade(request: TradeRequest) -> None:
-    """Prints the report. Raises InvalidInput before anything is started where the file is not sound."""
+async def run_trade(request: TradeRequest) -> int:
+    """Prints the report; returns the exit code, which says whether a strategy failed.
+
+    Raises InvalidInput before anything is started where the file is not sound.
+    """
     with shown_reading(request.history) as watch:
         summary = check_history(
             request.history, request.symbols, request.from_date, request.to_date, reading=request.reading, watch=watch
@@ -60,11 +64,12 @@ async def run_trade(request: TradeRequest) -> None:
                 stack, wanted, symbols=summary.symbols, from_date=first, to_date=last, watcher=bar
             )
         figures = run_figures(stack, outcome, first=first, last=last, days=summary.days, seed=request.seed)
+        raised = raised_in(stack.run_dir / "strategy.log")
+        failed = tell_errors(outcome.report.answers, raised, files=files_of(request.users))
+        figures |= outcome.report.said_json(failed)
         write_files(outcome.report, figures, stack.run_dir)
         if request.trades is not None:
             write_trades(outcome.report.trades, request.trades)
-        raised = raised_in(stack.run_dir / "strategy.log")
-        tell_errors(outcome.report.broken, raised, files=files_of(request.users))
         if not request.json:
             print_report(
                 outcome.report,
@@ -73,6 +78,7 @@ async def run_trade(request: TradeRequest) -> None:
             )
     if request.json:
         print_json(figures)
+    return STRATEGY_FAILED if failed else 0
 
 
 def _feed(request: TradeRequest, summary: HistorySummary) -> dict[str, str]:

@@ -31,11 +31,11 @@ EQUAL = (
 
 
 def run(
-    command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = ""
+    command: str, arguments: list[str], state: Path, servers: Any, *, conflicts: str = "", code: int = 0
 ) -> tuple[dict[str, Any], list[str]]:
     """Its figures, and what it says of its strategies."""
     done = _done(command, arguments, state, servers, conflicts=conflicts, silent=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == code, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found, [line for line in done.stderr.splitlines() if line.startswith("strategy ")]
 
@@ -77,15 +77,17 @@ def trades_of(path: Path) -> list[dict[str, str]]:
 
 
 def alike(
-    arguments: list[str], tmp_path: Path, servers: Any, *, conflicts: str = ""
+    arguments: list[str], tmp_path: Path, servers: Any, *, conflicts: str = "", code: int = 0
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """The figures and trades of the six processes, every one of them the engine's too, session by session."""
-    processes, said = run("trade", arguments, tmp_path / "state", servers, conflicts=conflicts)
+    processes, said = run("trade", arguments, tmp_path / "state", servers, conflicts=conflicts, code=code)
     made, path = tmp_path / "trades.csv", Path(processes["run_dir"]) / "trades.csv"
     engine, told = run(
-        "backtest", [*arguments, "--trades", str(made)], tmp_path / "state", servers, conflicts=conflicts
+        "backtest", [*arguments, "--trades", str(made)], tmp_path / "state", servers, conflicts=conflicts, code=code
     )
     assert said == told
+    told_of = ("failed_strategies", "answers", "refusals")
+    assert {key: engine[key] for key in told_of} == {key: processes[key] for key in told_of}
     assert {key: engine[key] for key in EQUAL} == {key: processes[key] for key in EQUAL}
     assert processes["decisions"] > 0
     trades = trades_of(path)
@@ -206,15 +208,18 @@ def test_files_of_a_user_trade_alike_also_where_one_lacks_something_and_one_is_w
         "--history", str(history), *(word for file in files for word in ("--strategy-file", str(file))),
         "--param", "tick_threshold.every_ticks=700", "--limit", "max_concurrent_trades=5", "--paper", "--speed", "max",
     ]  # fmt: skip
-    processes, trades = alike(arguments, tmp_path, servers)
+    processes, trades = alike(arguments, tmp_path, servers, code=4)
+    assert processes["failed_strategies"] == ["wrong"]
     assert processes["strategies"] == sorted(file.stem for file in files)
     assert {row["strategy"] for row in trades} >= {"tick_threshold", "wanting"}
-    assert [line for line in processes["said"] if "'wrong'" in line] == [
+    raised, counted, *kinds, failed = [line for line in processes["said"] if "'wrong'" in line]
+    assert [raised, counted, failed] == [
         f"strategy 'wrong' raised: Weird: no way (File \"{wrong}\", line 24, in on_candle): mend it there; "
         "it held instead",
-        "strategy 'wrong': answers that could not count and became HOLD: 8; the first: strategy_error: TypeError: "
-        "answered str, not a Decision",
+        "strategy 'wrong': answers that could not count and became HOLD: 8",
+        "strategy 'wrong' FAILED: this run says little about it",
     ]
+    assert [kind for kind in kinds if kind.endswith("IST: strategy_error: TypeError: answered str, not a Decision")]
 
 
 def test_what_no_history_has_is_refused_alike(tmp_path: Path, servers) -> None:

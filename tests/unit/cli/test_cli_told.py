@@ -1,12 +1,16 @@
 """What is told of strategies' errors, and what of a log is one."""
 
 import json
+from datetime import date, time
 from pathlib import Path
 
 import pytest
 
+from services.cli.reports.answers import count_answers
 from services.cli.reports.told import files_of, raised_in, tell_errors
+from tradebus.kernel.time import ist_to_ns
 
+FIRST_NS = ist_to_ns(date(2024, 1, 1), time(9, 16))
 TRACE = (
     'Traceback (most recent call last):\n  File "/home/me/mine.py", line 7, in on_candle\n    numpy.sum(1, 2)\n'
     '  File "/lib/numpy/core.py", line 9, in sum\ntradebus_user_strategy_0f.Mine: bad axis\n'
@@ -20,17 +24,20 @@ def logged(**fields: str) -> str:
 
 
 def test_the_place_is_the_users_own_file_and_alike_errors_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    tell_errors({"mine": (1_200, "strategy_error: x")}, [("mine", TRACE)] * 2, files={"/home/me/mine.py"})
+    answers = count_answers([("mine", "HOLD", "strategy_error: x", 1_200, FIRST_NS), ("mine", "HOLD", "y", 5, 1)])
+    assert tell_errors(answers, [("mine", TRACE)] * 2, files={"/home/me/mine.py"}) == ["mine"]
     assert capsys.readouterr().err.splitlines() == [
         "strategy 'mine' raised: Mine: bad axis (File \"/home/me/mine.py\", line 7, in on_candle): mend it there; "
         "it held instead",
-        "strategy 'mine': answers that could not count and became HOLD: 1,200; the first: strategy_error: x",
+        "strategy 'mine': answers that could not count and became HOLD: 1,200",
+        "strategy 'mine': 1,200 times, first at 2024-01-01 09:16:00 IST: strategy_error: x",
+        "strategy 'mine' FAILED: this run says little about it",
     ]
 
 
 def test_an_error_of_no_file_of_the_users_names_where_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     tell_errors({}, [("orb", TRACE), ("odd", "ValueError: no place")], files=())
-    first, second = capsys.readouterr().err.splitlines()
+    first, second, *_ = capsys.readouterr().err.splitlines()
     assert '(File "/lib/numpy/core.py", line 9, in sum)' in first
     assert second == "strategy 'odd' raised: ValueError: no place"
 

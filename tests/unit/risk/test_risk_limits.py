@@ -273,7 +273,7 @@ def test_an_option_that_is_sold_needs_margin_of_the_underlying_and_not_of_its_pr
     refused = ask(replace(sold, pos_id="p2", strategy="ema", event_id="e2"), now, after(sold, now=now))
     assert (refused.rule, refused.detail) == (
         "below_one_lot",
-        "margin leaves less than one lot of 50: margin leaves ₹23,500.00, 50 take ₹1,62,750.00",
+        "margin leaves less than one lot of 50: margin leaves ₹23,500.00, 50 take ₹1,62,750.00: ₹1,39,250.00 more",
     )
 
 

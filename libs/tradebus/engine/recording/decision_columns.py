@@ -9,7 +9,7 @@ otherwise be kept for ever.
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,19 @@ Row = tuple[int, str, str, str, str, str, int]
 _PACKED_FROM: Final = 50_000  # rows
 _COLUMNS: Final = ("q", "i", "i", "i", "q")  # instant, source, action, reason, price
 _DIFFERENCES: Final = (0, 4)  # the columns that are packed by their differences
+
+
+class DecisionPart(NamedTuple):
+    """A stretch of decisions: arrays of one length; `actions` and `reasons` are places in `texts`, `sources` in `names`
+    (user, strategy, symbol)."""
+
+    texts: Sequence[str]
+    names: Sequence[tuple[str, str, str]]
+    ts_ns: npt.NDArray[Any]
+    sources: npt.NDArray[Any]
+    actions: npt.NDArray[Any]
+    reasons: npt.NDArray[Any]
+    prices_paise: npt.NDArray[Any]
 
 
 class DecisionColumns:
@@ -87,6 +100,19 @@ class DecisionColumns:
             yield from self._rows_of(*_unpacked(part))
         yield from self._rows_of(self._in_order(), [storable(text) for text in self._texts])
 
+    def parts(self) -> Iterator[DecisionPart]:
+        """All decisions by column, by instant, stretch by stretch."""
+        names = [(source.user_id, source.key.strategy, source.key.symbol) for source in self._sources]
+        for packed in self._packed:
+            columns, texts = _unpacked(packed)
+            yield DecisionPart(texts, names, *columns)
+        yield DecisionPart([storable(text) for text in self._texts], names, *self._in_order())
+
+    def answers(self) -> Iterator[tuple[str, str, str, int, int]]:
+        """(strategy, action, reason, how often, when first). The same three may come again, of another stretch."""
+        for part in self.parts():
+            yield from _counted(part)
+
     def _begin(self) -> None:
         self._columns: tuple[array[int], ...] = tuple(array(code) for code in _COLUMNS)
         self._texts: dict[str, int] = {}
@@ -118,3 +144,12 @@ def _unpacked(part: Sequence[bytes]) -> tuple[list[npt.NDArray[Any]], list[str]]
     for number in _DIFFERENCES:
         columns[number] = np.cumsum(columns[number])
     return columns, texts.decode().split("\0")
+
+
+def _counted(part: DecisionPart) -> Iterator[tuple[str, str, str, int, int]]:
+    texts = part.texts
+    keys = (part.sources.astype(np.int64) * len(texts) + part.actions) * len(texts) + part.reasons
+    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
+    for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
+        _, strategy, _ = part.names[part.sources[first]]
+        yield strategy, texts[part.actions[first]], texts[part.reasons[first]], count, int(part.ts_ns[first])

@@ -17,7 +17,8 @@ from tradebus.strategies.lane.positions import PositionKey
 from tradebus.trading.charges import Charges
 from tradebus.trading.facts import Signal
 
-VerdictRow = tuple[int, str, str, str, str, str, int | None]
+# The last is what it says in words, which is no part of the decision log.
+VerdictRow = tuple[int, str, str, str, str, str, int | None, str]
 FillRow = tuple[int, str, str, str, str, str, int, int]
 
 
@@ -87,7 +88,7 @@ class Record:
         strategy, symbol = (about.strategy, about.symbol) if about is not None else ("", "")
         quantity = verdict.approval.holding.quantity if verdict.approval is not None else None
         row = (verdict.ts_event_ns, user_id, strategy, symbol, verdict.kind.value, str(verdict.rule), quantity)
-        self.verdicts.append(row)
+        self.verdicts.append((*row, verdict.detail))
 
     def trade_changed(self, trade: Trade, step: TradeStep) -> None:
         """What one decision on a trade added: orders, fills."""
@@ -109,7 +110,7 @@ class Record:
         """The rows of the decision log, by kind, each beginning with its instant; the decisions' ascending."""
         return {
             "decision": self.decisions.rows(),
-            "risk": self.verdicts,
+            "risk": (row[:-1] for row in self.verdicts),
             "fill": self.fills,
             "trade": (
                 (trade.closed_ns or 0, trade.user_id, trade.strategy, trade.symbol, trade.side.value,

@@ -78,7 +78,9 @@ def _by_mode(wish: SizeWish) -> SizeWanted:
     sizing, capital_paise = wish.sizing, max(0, wish.capital_paise)
     match sizing.mode:
         case SizingMode.RISK_PER_TRADE:
-            return _bought("risk_per_trade_pct", _risked_paise(wish), each_paise=wish.risk_paise, wish=wish)
+            return _bought(
+                "risk_per_trade_pct", _risked_paise(wish), each_paise=wish.risk_paise, wish=wish, of_capital=True
+            )
         case SizingMode.FIXED_LOTS:
             lots = _needed(sizing.lots, "lots", sizing)
             units = lots // wish.lots_per_step * wish.step
@@ -89,8 +91,9 @@ def _by_mode(wish: SizeWish) -> SizeWanted:
         case SizingMode.CAPITAL_PCT:
             share = millionths(_needed(sizing.capital_pct, "capital_pct", sizing))
             return _bought(
-                "capital_pct", capital_paise * share // (100 * _MILLIONTHS), each_paise=wish.price_paise, wish=wish
-            )
+                "capital_pct", capital_paise * share // (100 * _MILLIONTHS), each_paise=wish.price_paise, wish=wish,
+                of_capital=True,
+            )  # fmt: skip
         case SizingMode.CAPITAL_PER_TICKER:
             paise = leveraged_paise(_needed(sizing.amount_paise, "amount", sizing), wish.max_leverage)
             return _bought("capital_per_ticker", paise, each_paise=wish.price_paise, wish=wish)
@@ -109,16 +112,27 @@ def _by_range(wish: SizeWish, multiple: int) -> SizeWanted:
     """`multiple` in millionths; what a unit moves is rounded up."""
     if wish.atr_paise <= 0:
         raise InvalidInput("sizing: mode atr needs the instrument's daily range")
-    return _bought("atr", _risked_paise(wish), each_paise=-(-wish.atr_paise * multiple // _MILLIONTHS), wish=wish)
+    each_paise = -(-wish.atr_paise * multiple // _MILLIONTHS)
+    return _bought("atr", _risked_paise(wish), each_paise=each_paise, wish=wish, of_capital=True)
 
 
-def _bought(rule: str, paise: int, *, each_paise: int, wish: SizeWish) -> SizeWanted:
-    """As many units as the amount pays for."""
+def _bought(rule: str, paise: int, *, each_paise: int, wish: SizeWish, of_capital: bool = False) -> SizeWanted:
+    """As many units as the amount pays for, which is a share of the capital where `of_capital`."""
     step, step_paise = wish.step, wish.step * each_paise
-    return SizeWanted(
-        rule, paise // each_paise,
-        lambda: f"{rule} gives {format_rupees(paise)}, {step} take {format_rupees(step_paise)}",
-    )  # fmt: skip
+
+    def why() -> str:
+        said = f"{rule} gives {format_rupees(paise)}, {step} take {format_rupees(step_paise)}"
+        if paise >= step_paise:
+            return said
+        if not of_capital or paise <= 0:
+            return f"{said}: {format_rupees(step_paise - paise)} more"
+        # Rounded up twice over: what is said is enough.
+        needed_paise = -(-wish.capital_paise * step_paise // paise)
+        return (
+            f"{said}: this needs {format_rupees(needed_paise)} of capital, there is {format_rupees(wish.capital_paise)}"
+        )
+
+    return SizeWanted(rule, paise // each_paise, why)
 
 
 def _needed(value: T | None, name: str, sizing: Sizing) -> T:

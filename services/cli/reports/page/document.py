@@ -16,6 +16,7 @@ from tradebus.performance.daily import monthly_returns
 
 _TRADES_MAX: Final = 2000  # on the page; the file of --trades has them all
 _REASONS_SHOWN: Final = 15
+_REFUSALS_SHOWN: Final = 50
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BARS: Final = 21
 
@@ -59,7 +60,7 @@ def _nothing(facts: PageFacts) -> str:
     if facts.report.total.trades:
         return ""
     total = facts.report.total
-    errors = sum(number for number, _ in facts.report.broken.values())
+    errors = sum(one.broken for one in facts.report.answers.values())
     return (
         f'<p class="warn"><b>No trades.</b> Of {total.decisions:,} decisions {sum(total.signals.values()):,} were '
         f"signals, risk blocked {total.blocks:,}, and {errors:,} answers could not count. The reasons are below.</p>"
@@ -150,9 +151,9 @@ def _prices(facts: PageFacts) -> str:
 
 def _answers(facts: PageFacts) -> str:
     sections = "".join(f'<p class="warn">{escape(line)}</p>' for line in facts.raised)
-    for strategy, said in sorted(facts.said.items()):
-        counted = [*said.errors.most_common(_REASONS_SHOWN), *said.holds.most_common(_REASONS_SHOWN)]
-        rows = [[escape(reason), f"{count:,}", _when(said.first_ns[reason])] for reason, count in counted]
+    for strategy, said in facts.report.answers.items():
+        counted = [one for kind in (said.errors, said.holds) for one in said.commonest(kind, _REASONS_SHOWN)]
+        rows = [[escape(one.shown), f"{one.number:,}", _when(one.first_ns)] for one in counted]
         left_out = len(said.errors) + len(said.holds) - len(counted)
         if left_out:
             rows.append([f"and {left_out:,} other reasons", "", ""])
@@ -164,8 +165,16 @@ def _answers(facts: PageFacts) -> str:
 
 
 def _blocks(facts: PageFacts) -> str:
-    blocks = sorted(facts.report.total.blocks_by_rule.items(), key=lambda one: -one[1])
-    return _table("Blocked by risk", ("rule", "times"), [[escape(rule), f"{number:,}"] for rule, number in blocks])
+    refused = sorted(facts.report.refusals, key=lambda one: -one.number)
+    rows = [
+        [escape(one.rule), one.verdict, f"{one.number:,}", escape(f"{one.strategy} {one.symbol}".strip()),
+         _when(one.first_ns), escape(one.detail)]
+        for one in refused[:_REFUSALS_SHOWN]
+    ]  # fmt: skip
+    if len(refused) > _REFUSALS_SHOWN:
+        rows.append([f"and {len(refused) - _REFUSALS_SHOWN:,} others", "", "", "", "", ""])
+    head = ("rule", "verdict", "times", "of", "first", "what it said first")
+    return _table("Refused by risk", head, rows, style="wide told")
 
 
 def _trades(facts: PageFacts) -> str:

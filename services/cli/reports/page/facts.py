@@ -1,10 +1,9 @@
 """What the page says, gathered from a run of the engine."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from services.cli.reports.report import RunReport
 from tradebus.kernel.time import ist_date
@@ -12,19 +11,6 @@ from tradebus.performance.daily import DailyFigures, daily_figures, exposure
 
 # (instant, user, strategy, symbol, action, reason, price) as the record's decisions are.
 PricedDecision = tuple[int, str, str, str, str, str, int]
-_HOLD: Final = "HOLD"
-_ERROR: Final = "strategy_error: "
-_REASONS_MAX: Final = 10_000  # reasons with figures in them are new words every time
-
-
-@dataclass(slots=True)
-class StrategyAnswers:
-    """What one strategy answered: how often, and when first. Reasons beyond a bound count as one."""
-
-    actions: Counter[str] = field(default_factory=Counter)
-    holds: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    first_ns: dict[str, int] = field(default_factory=dict)  # by reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +22,6 @@ class PageFacts:
     days: tuple[date, ...]
     pnl_paise: tuple[int, ...]
     daily: DailyFigures
-    said: Mapping[str, StrategyAnswers]
     prices: Mapping[str, Sequence[tuple[int, int]]]
     raised: tuple[str, ...]  # what strategies raised, with file and line
 
@@ -57,11 +42,9 @@ def gather(
     raised: Sequence[str],
 ) -> PageFacts:  # fmt: skip
     """`capital_paise` is that of all sessions together. A trade counts on the day it was closed."""
-    said: dict[str, StrategyAnswers] = {}
     prices: dict[str, dict[int, int]] = {}
-    for ts_ns, _, strategy, symbol, action, reason, price_paise in decisions:
+    for ts_ns, _, _, symbol, _, _, price_paise in decisions:
         prices.setdefault(symbol, {})[ts_ns] = price_paise
-        _count(said.setdefault(strategy, StrategyAnswers()), ts_ns, action, reason)
     by_day = dict.fromkeys(days, 0)
     for trade in report.trades:
         if trade["closed_ns"] is not None:
@@ -75,18 +58,6 @@ def gather(
         days=ordered,
         pnl_paise=pnl_paise,
         daily=daily_figures(pnl_paise, capital_paise=capital_paise),
-        said=said,
         prices={symbol: sorted(points.items()) for symbol, points in sorted(prices.items())},
         raised=tuple(raised),
     )
-
-
-def _count(said: StrategyAnswers, ts_ns: int, action: str, reason: str) -> None:
-    said.actions[action] += 1
-    if action != _HOLD:
-        return
-    counted = said.errors if reason.startswith(_ERROR) else said.holds
-    if reason not in counted and len(counted) >= _REASONS_MAX:
-        reason = "other reasons"
-    counted[reason] += 1
-    said.first_ns.setdefault(reason, ts_ns)

@@ -9,10 +9,19 @@ SELECT session_id, type, count(*) AS number FROM signals WHERE session_id = ANY(
 -- name: decisions
 SELECT session_id, count(*) AS number FROM decisions WHERE session_id = ANY($1) GROUP BY session_id;
 
--- name: broken
-SELECT strategy, count(*) AS number, (array_agg(reason ORDER BY ts_event_ns, instrument_id, session_id))[1] AS reason
-FROM decisions WHERE session_id = ANY($1) AND action = 'HOLD' AND reason LIKE 'strategy\_error%'
-GROUP BY strategy ORDER BY strategy COLLATE "C";
+-- name: answers
+SELECT strategy, action, reason, count(*) AS number, min(ts_event_ns) AS first_ns
+FROM decisions WHERE session_id = ANY($1) GROUP BY strategy, action, reason;
+
+-- name: refusals
+-- $2 the verdicts that refuse; of each user, strategy, symbol and rule how many, when first, and what that one said.
+SELECT s.user_id, coalesce(r.body ->> 'strategy', '') AS strategy, coalesce(r.body ->> 'symbol', '') AS symbol,
+       r.verdict, r.rule, count(*) AS number, min(r.ts_event_ns) AS first_ns,
+       (array_agg(coalesce(r.body ->> 'detail', '') ORDER BY r.ts_event_ns, (r.body ->> 'detail') COLLATE "C"))[1]
+           AS detail
+FROM risk_decisions r JOIN sessions s USING (session_id)
+WHERE r.session_id = ANY($1) AND r.verdict = ANY($2)
+GROUP BY s.user_id, 2, 3, r.verdict, r.rule;
 
 -- name: verdicts
 SELECT session_id, verdict, rule, count(*) AS number FROM risk_decisions

@@ -50,7 +50,9 @@ class Room:
         """The room in words, and what one step would need."""
         whose = f"{rule} of {self.scope}" if self.scope else rule
         if self.is_money:
-            return f"{whose} leaves {format_rupees(max(0, self.left))}, {step} take {format_rupees(step * self.each)}"
+            left, least = max(0, self.left), step * self.each
+            lacking = f": {format_rupees(least - self.left)} more" if left < least else ""
+            return f"{whose} leaves {format_rupees(left)}, {step} take {format_rupees(least)}{lacking}"
         return f"{whose} leaves {self.units}, the least is {step}"
 
 
