@@ -102,19 +102,11 @@ def backtest(
     )  # fmt: skip
     code = run_backtest(
         BacktestRequest(
-            history=history,
-            stored=stored,
-            symbols=arguments.symbols_of(symbol),
-            from_date=first,
-            to_date=last,
-            users=users,
-            seed=seed,
-            trades=trades,
-            json=json,
+            history=history, stored=stored, symbols=arguments.symbols_of(symbol), from_date=first, to_date=last,
+            users=users, seed=seed, trades=trades, json=json, page=report,
             reading=parse_reading(columns=columns, timezone=timezone, stamps=stamps),
-            page=report,
         )
-    )
+    )  # fmt: skip
     if code:
         raise typer.Exit(code)
 

@@ -15,6 +15,7 @@ from services.cli.reports.engine_report import report_of
 from services.cli.reports.page.document import write_page
 from services.cli.reports.page.facts import gather
 from services.cli.reports.present import print_report, run_title, write_trades
+from services.cli.reports.report import RunReport
 from services.cli.reports.told import files_of, raised_lines, tell_errors
 from services.cli.runs.paced import DayBar
 from services.cli.runs.stored_candles import read_stored
@@ -56,17 +57,73 @@ class BacktestRequest:
     page: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A run that has ended; `seconds` is how long the engine took."""
+
+    engine: Engine
+    sessions: Sequence[SessionSpec]
+    days: Sequence[date]
+    seconds: float
+
+    @property
+    def title(self) -> str:
+        return run_title(self.symbols, self.days[0], self.days[-1])
+
+    @property
+    def symbols(self) -> list[str]:
+        return sorted({symbol for session in self.sessions for symbol in session.symbols})
+
+    @property
+    def raised(self) -> list[tuple[str, str]]:
+        """(strategy, traceback) of the first error of each session and symbol."""
+        return [(key[1], trace) for key, trace in self.engine.record.failures.items()]
+
+    @property
+    def capital_paise(self) -> int:
+        return sum(session.capital_paise for session in self.sessions)
+
+
 def run_backtest(request: BacktestRequest) -> int:
     """Prints the report; returns the exit code, which says whether a strategy failed.
 
     Raises InvalidInput before anything is traded where the market or a session is not sound.
     """
     market, instruments = _market(request)
-    sessions = _sessions(request, instruments)
+    made = _made(market, _sessions(request, instruments), InstrumentMaster(instruments))
+    report = report_of(made.engine.record, made.sessions)
+    figures = _figures(request, made, report)
+    if request.trades is not None:
+        write_trades(report.trades, request.trades)
+    files = files_of(request.users)
+    failed = tell_errors(report.answers, made.raised, files=files)
+    figures |= report.said_json(failed)
+    raised = raised_lines(made.raised, files=files)
+    if request.page is not None:
+        facts_of_page = gather(
+            report, made.engine.record.decisions.rows(), title=made.title, days=made.days,
+            capital_paise=made.capital_paise, raised=raised,
+        )  # fmt: skip
+        write_page(facts_of_page, request.page)
+        say(f"report: {request.page}")
+    if request.json:
+        print_json(figures)
+    else:
+        facts = {"wall time": f"{made.seconds:.2f} s"}
+        if request.trades is not None:
+            facts["trades"] = str(request.trades)
+        print_report(report, title=made.title, facts=facts)
+    return STRATEGY_FAILED if failed else 0
+
+
+def _made(
+    market: SimulatedMarket | TickMarket, sessions: Sequence[SessionSpec], instruments: InstrumentMaster
+) -> _Made:
+    """Runs every day; says what is left open."""
     began_ns = monotonic_ns()
     engine = Engine(
         sessions,
-        InstrumentMaster(instruments),
+        instruments,
         history=MinuteHistory(market.minutes),
         settings=EngineSettings(conflicts=load(LaneSettings).conflicts),
         first_day=market.first_day,
@@ -80,46 +137,24 @@ def run_backtest(request: BacktestRequest) -> int:
     seconds = (monotonic_ns() - began_ns) / 1e9
     for line in left_open:
         say(line)
-    report = report_of(engine.record, sessions)
-    first, last = days[0], days[-1]
-    symbols = sorted({symbol for session in sessions for symbol in session.symbols})
-    figures = {
+    return _Made(engine, sessions, days, seconds)
+
+
+def _figures(request: BacktestRequest, made: _Made, report: RunReport) -> dict[str, Any]:
+    return {
         "command": "backtest",
-        "symbols": symbols,
+        "symbols": made.symbols,
         "strategies": sorted({name for session in report.sessions for name in session.strategies}),
-        "from": first.isoformat(),
-        "to": last.isoformat(),
-        "days": len(days),
+        "from": made.days[0].isoformat(),
+        "to": made.days[-1].isoformat(),
+        "days": len(made.days),
         "seed": request.seed,
         "bars": report.bars,
         **report.total.as_json(),
         "decision_log_hash": report.decision_log_hash,
-        "wall_seconds": round(seconds, 3),
+        "wall_seconds": round(made.seconds, 3),
         "sessions": [session.as_json() for session in report.sessions],
     }
-    if request.trades is not None:
-        write_trades(report.trades, request.trades)
-    raised = [(key[1], trace) for key, trace in engine.record.failures.items()]
-    files = files_of(request.users)
-    failed = tell_errors(report.answers, raised, files=files)
-    figures |= report.said_json(failed)
-    if request.page is not None:
-        capital_paise = sum(session.capital_paise for session in sessions)
-        facts_of_page = gather(
-            report, engine.record.decisions.rows(), title=run_title(symbols, first, last), days=days,
-            capital_paise=capital_paise, raised=raised_lines(raised, files=files),
-        )  # fmt: skip
-        write_page(facts_of_page, request.page)
-        say(f"report: {request.page}")
-    code = STRATEGY_FAILED if failed else 0
-    if request.json:
-        print_json(figures)
-        return code
-    facts = {"wall time": f"{seconds:.2f} s"}
-    if request.trades is not None:
-        facts["trades"] = str(request.trades)
-    print_report(report, title=run_title(symbols, first, last), facts=facts)
-    return code
 
 
 def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, list[Instrument]]:
