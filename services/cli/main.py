@@ -18,6 +18,8 @@ _COMMANDS = (
     "demo",
     "trade",
     "backtest",
+    "research.sweep",
+    "research.check",
     "up",
     "control",
     "people.order",

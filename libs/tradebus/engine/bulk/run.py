@@ -25,7 +25,7 @@ from tradebus.strategies.protocol import StrategyParameters
 from tradebus.strategies.registry import BUILT_IN, COMPILED, parse_parameters
 
 Int64s = npt.NDArray[np.int64]
-_DAYS_AT_ONCE = 64  # opinions and averages of so many days lie in the cache, or nearly
+DAYS_AT_ONCE = 64  # opinions and averages of so many days lie in the cache, or nearly
 TRADE = np.dtype(
     [
         (name, "<i8") for name in (
@@ -117,8 +117,8 @@ class BulkRun:
 def _by_opinions(run: BulkRun, parameters: StrategyParameters, books: BulkBooks) -> None:
     """Any compiled strategy: all its opinions, then what the session makes of them."""
     market, rows = run.market, run.rows
-    strategy: AnyCompiled = COMPILED[run.name](parameters, slots=_DAYS_AT_ONCE)
-    given = [_opinions_of(strategy, rows, first) for first in range(0, len(rows.days), _DAYS_AT_ONCE)]
+    strategy: AnyCompiled = COMPILED[run.name](parameters, slots=DAYS_AT_ONCE)
+    given = [_opinions_of(strategy, rows, first) for first in range(0, len(rows.days), DAYS_AT_ONCE)]
     flat, long, short, rank, stop, target, occasion = (
         np.concatenate([part[place] for part in given]) for place in range(7)
     )  # fmt: skip
@@ -132,7 +132,7 @@ def _by_opinions(run: BulkRun, parameters: StrategyParameters, books: BulkBooks)
 
 def _opinions_of(strategy: AnyCompiled, rows: BulkRows, first: int) -> tuple[npt.NDArray[np.generic], ...]:
     """Of some days, each in a slot of its own that begins with nothing seen."""
-    days = rows.days[first : first + _DAYS_AT_ONCE]
+    days = rows.days[first : first + DAYS_AT_ONCE]
     for slot in range(len(days)):
         strategy.reset(slot)
     begin, end = int(days[0, core.WARM_ROW]), int(days[-1, core.END_ROW])
@@ -148,8 +148,8 @@ def _by_crosses(run: BulkRun, parameters: StrategyParameters, books: BulkBooks) 
     """`ema_cross`: two averages at a time, some days at once."""
     assert isinstance(parameters, EmaCrossParameters)
     places = run.rows.days[:, [core.WARM_ROW, core.END_ROW]].copy()
-    for first in range(0, len(places), _DAYS_AT_ONCE):
-        end = min(first + _DAYS_AT_ONCE, len(places))
+    for first in range(0, len(places), DAYS_AT_ONCE):
+        end = min(first + DAYS_AT_ONCE, len(places))
         fast, slow = (
             averages_of(run.rows, places, first, end, length) for length in (parameters.fast, parameters.slow)
         )

@@ -1,0 +1,1 @@
+"""Commands that ask what a strategy is worth."""
