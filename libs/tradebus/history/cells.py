@@ -11,6 +11,7 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.time import IST_OFFSET_SECONDS
 
 _US = 1_000_000
+_WIDTH_MAX = 120  # characters of a cell or of a library's error that are shown
 _EXAMPLE = "write it as 2024-01-31 09:15:00"
 
 
@@ -24,7 +25,9 @@ def times(ts: pa.ChunkedArray, *, first_row: int, source: str) -> Ints:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         require_one_zone(ts, first_row=first_row, source=source)
         index, cell = first_refused(ts, instants_us)
-        raise InvalidInput(f"{source}: row {first_row + index + 1}: ts {cell!r} is not a time: {_EXAMPLE}") from None
+        raise InvalidInput(
+            f"{source}: row {first_row + index + 1}: ts {clipped(cell)} is not a time: {_EXAMPLE}"
+        ) from None
 
 
 def require_one_zone(ts: pa.ChunkedArray, *, first_row: int, source: str) -> None:
@@ -40,8 +43,8 @@ def require_one_zone(ts: pa.ChunkedArray, *, first_row: int, source: str) -> Non
         row = int((zoned != zoned[0]).argmax())
         has, where = ("has an", "has none") if zoned[row] else ("has no", "has one")
         raise InvalidInput(
-            f"{source}: row {first_row + row + 1}: ts {ts[row].as_py()!r} {has} offset where row {first_row + 1}, "
-            f"{ts[0].as_py()!r}, {where}: write all times in one zone"
+            f"{source}: row {first_row + row + 1}: ts {clipped(ts[row].as_py())} {has} offset where row "
+            f"{first_row + 1}, {clipped(ts[0].as_py())}, {where}: write all times in one zone"
         )
 
 
@@ -83,4 +86,10 @@ def first_refused(cells: pa.ChunkedArray, convert: Callable[[pa.ChunkedArray], o
 
 
 def first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error) or type(error).__name__).splitlines()[0][:_WIDTH_MAX]
+
+
+def clipped(cell: object) -> str:
+    """A cell for an error line: quoted, of a long one the beginning."""
+    text = repr(cell)
+    return text if len(text) <= _WIDTH_MAX else f"{text[:_WIDTH_MAX]}…"

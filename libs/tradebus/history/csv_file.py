@@ -50,7 +50,20 @@ def read_csv(source: SourceFile, layout: Layout) -> pa.Table:
     try:
         return _parse(source, layout, pa.float64(), threads=True)
     except pa.ArrowInvalid:
+        _require_text(source)
         return _parse(source, layout, pa.string(), threads=False)
+
+
+def _require_text(source: SourceFile) -> None:
+    """Raises InvalidInput naming the first line that is no text."""
+    content = source.content()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(
+            f"{source}: line {line:,} is no text in UTF-8: correct it, or save the file as UTF-8"
+        ) from None
 
 
 def _parse(source: SourceFile, layout: Layout, number: pa.DataType, *, threads: bool) -> pa.Table:
@@ -62,12 +75,12 @@ def _parse(source: SourceFile, layout: Layout, number: pa.DataType, *, threads: 
 
     def refuse(row: Any) -> str:
         ragged.append(row)
-        return "error" if threads else "skip"
+        return "skip"
 
     table = pacsv.read_csv(
         source.open(),
         read_options=pacsv.ReadOptions(use_threads=threads),
-        parse_options=pacsv.ParseOptions(invalid_row_handler=refuse),
+        parse_options=pacsv.ParseOptions(invalid_row_handler=None if threads else refuse),
         convert_options=pacsv.ConvertOptions(
             column_types=types, include_columns=layout.wanted, strings_can_be_null=True, null_values=["", "nan", "NaN"]
         ),

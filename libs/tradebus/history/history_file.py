@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tradebus.history.cells import first_line, first_refused, instants_us, numbers_of, times
+from tradebus.history.cells import clipped, first_line, first_refused, instants_us, numbers_of, times
 from tradebus.history.columns import Columns, Floats, Ints
 from tradebus.history.csv_file import first_rows, has_own_times, is_own_time, read_csv
 from tradebus.history.layout import Layout, is_own, layout_of
@@ -104,7 +104,10 @@ def open_file(source: SourceFile, reading: FileReading | None = None) -> History
     # Half a second of pandas, which files of the own layout do without.
     from tradebus.history.vendors.recognise import recognise
 
-    found = recognise(source, reading)
+    try:
+        found = recognise(source, reading)
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput(f"history: {source} cannot be read: {first_line(error)}") from None
     return HistoryFile(source, found.layout, (), found)
 
 
@@ -289,7 +292,7 @@ class _Reader:
         names = tuple(symbols) or tuple(dict.fromkeys(own))
         for name in () if self.is_one_of_several else names:
             if name not in own and name not in self._all_names():
-                raise InvalidInput(f"{source}: there is no symbol {name!r}{nearest(name, self._all_names())}")
+                raise InvalidInput(f"{source}: there is no symbol {clipped(name)}{nearest(name, self._all_names())}")
         place = {name: code for code, name in enumerate(names)}
         return np.asarray([place.get(name, -1) for name in own], np.int64)[indices], names
 
@@ -314,5 +317,6 @@ class _Reader:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             index, cell = first_refused(cells, numbers_of)
             raise InvalidInput(
-                f"{self.file.source}: row {row[index]}: {column} {cell!r} is not a number: write rupees such as 101.35"
+                f"{self.file.source}: row {row[index]}: {column} {clipped(cell)} is not a number: write rupees such as "
+                "101.35"
             ) from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tradebus.history.columns import PRICE_COLUMNS
 from tradebus.kernel.errors import InvalidInput, nearest
 
-_NAMED_MAX = 15
+_NAMED_MAX, _WIDTH_MAX = 15, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def layout_of(names: Sequence[str], *, source: str) -> Layout:
 def columns_in_words(names: Sequence[str]) -> str:
     """The columns that there are, of many the first."""
     more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-    return ", ".join(name or "(no name)" for name in names[:_NAMED_MAX]) + more or "no column at all"
+    return ", ".join(name[:_WIDTH_MAX] or "(no name)" for name in names[:_NAMED_MAX]) + more or "no column at all"
 
 
 def _missing(name: str, names: Sequence[str], *, source: str) -> str:

@@ -22,6 +22,8 @@ from tradebus.kernel.errors import InvalidInput, nearest
 
 _PARQUET = (".parquet", ".pq")
 _LARGEST_BYTES = 4 << 30  # of what a .gz or .zip unfolds to
+# What a damaged or unknown packing ends in.
+_UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, zlib.error)
 _FILES_MAX = 20_000
 _BESIDE = re.compile(r"(readme|licen[cs]e|notice|changelog)\.txt", re.IGNORECASE)
 _TAKEN = ".parquet, .csv, .txt, .tsv or .json (.gz or .zip of those too)"
@@ -77,7 +79,7 @@ class SourceFile:
         try:
             with opener(self.path, "rb") as packed:
                 return bytes(packed.read(size))
-        except (OSError, EOFError, zlib.error) as error:
+        except _UNREADABLE as error:
             raise InvalidInput(f"history: {self} cannot be read: {_first_line(error)}") from None
 
     def content(self) -> bytes:
@@ -88,7 +90,7 @@ class SourceFile:
             )
             is_gzip = (self.member or self.path.name).lower().endswith(".gz")
             return _bounded(gzip.GzipFile(fileobj=io.BytesIO(packed)), self) if is_gzip else packed
-        except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+        except _UNREADABLE as error:
             raise InvalidInput(f"history: {self} cannot be read: {_first_line(error)}") from None
 
 
@@ -153,8 +155,8 @@ def _of_zip(path: Path, *, folder: Path) -> tuple[list[SourceFile], list[str]]:
     try:
         with zipfile.ZipFile(path) as archive:
             there = [one for one in archive.infolist() if not one.is_dir() and not _is_hidden(one.filename)]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InvalidInput(f"history: {path} cannot be read: {error}") from None
+    except _UNREADABLE as error:
+        raise InvalidInput(f"history: {path} cannot be read: {_first_line(error)}") from None
     locked = next((one.filename for one in there if one.flag_bits & 1), None)
     if locked:
         raise InvalidInput(
@@ -196,7 +198,7 @@ def _bounded(packed: IO[bytes] | gzip.GzipFile, source: object) -> bytes:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error) or type(error).__name__).splitlines()[0][:120]
 
 
 def _stem(name: str) -> str:

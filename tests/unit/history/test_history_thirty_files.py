@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tradebus.history.validate import check_history
 from tradebus.kernel.errors import InvalidInput
@@ -188,7 +191,22 @@ FILES: dict[str, tuple[str, bytes, Outcome]] = {
         zip_of({"a.csv": PLAIN.encode()}, is_locked=True),
         Outcome(refused=r"locked with a password \(a.csv\)"),
     ),
+    "a zip of a later make": (
+        "a.zip",
+        zip_of({"a.csv": PLAIN.encode()}).replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\x63"),
+        Outcome(refused="cannot be read: zip file version 9.9"),
+    ),
     "a zip cut short": ("a.zip", zip_of({"a.csv": PLAIN.encode()})[:-40], Outcome(refused="cannot be read: ")),
+    "no instant": (
+        "a.csv",
+        b"time,open,high,low,close\n1705290300,1,1,1,1\n1e300,1,1,1,1\n",
+        Outcome(refused="row 2: ts '1e300' is not a time"),
+    ),
+    "a line that is no text": (
+        "a.csv",
+        own(BARS).replace(b"15:29:00", b"15:2\xff:00"),
+        Outcome(refused="line 376 is no text in UTF-8"),
+    ),
     "nothing": ("a.csv", b"", Outcome(refused=r"is empty \(0 bytes\): fetch it again")),
     "Excel called CSV": (
         "a.csv",
@@ -233,6 +251,46 @@ def test_each_is_read_rightly_or_refused_with_the_line_that_helps(tmp_path: Path
     assert len(summary.said) >= 3
 
 
+DAMAGED = (
+    "tradebus",
+    "kite",
+    "dhan",
+    "GFDL",
+    "metatrader",
+    "Parquet",
+    "pandas index of two levels",
+    "gz",
+    "zip of days",
+)
+CUTS = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 12), st.binary(max_size=12)), min_size=1, max_size=3)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(DAMAGED), CUTS, st.booleans())
+def test_a_damaged_file_ends_in_bars_or_in_one_line(what: str, cuts: list[tuple[int, int, bytes]], near: bool) -> None:
+    name, content, _ = FILES[what]
+    for share, gone, instead in cuts:
+        at = min(len(content), 300 if near else len(content)) * share // 100
+        content = content[:at] + instead + content[at + gone :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_bytes(content)
+        line = told(path, "NIFTY")
+        assert (
+            line.startswith(("REFUSED history: ", f"REFUSED {path}: ")) or " bars on " in line or " ticks in " in line
+        )
+        assert len(line.splitlines()) == 1
+        assert len(line) < 900
+
+
+def told(path: Path, symbol: str | None) -> str:
+    """What a history holds, or why it is refused."""
+    try:
+        return str(check_history(path, symbol, None, None))
+    except InvalidInput as error:
+        return f"REFUSED {error}"
+
+
 REAL = {
     "index_1min/NIFTY_1min_2022-08_2022-10.parquet": "19,125 bars on 51 days",
     "futures/BANKNIFTY_F1_1min_2021-04-01_0915-1029.csv": "75 bars on 1 day",
@@ -251,8 +309,4 @@ REAL = {
 def test_real_files_are_read_or_refused_so_too(name: str) -> None:
     if not (SHARED / name).is_file():
         pytest.skip("real market data does not lie beside the checkout")
-    try:
-        found = str(check_history(SHARED / name, None, None, None))
-    except InvalidInput as error:
-        found = str(error)
-    assert REAL[name] in found
+    assert REAL[name] in told(SHARED / name, None)

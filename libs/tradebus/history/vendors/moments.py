@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tradebus.history.cells import clipped
 from tradebus.history.columns import Ints
 from tradebus.kernel.errors import InvalidInput
 
@@ -23,7 +24,9 @@ _WRITTEN = re.compile(
     r"(?P<zone> ?(?:Z|[+-]\d{2}:?\d{2}))?"
 )
 _ZONED = re.compile(r":\d{2}(?:\.\d+)? ?(?:Z|[+-]\d{2}:?\d{2})$")
-_UNITS = ((10**17, "ns", 1, 1000), (10**14, "us", 1, 1), (10**11, "ms", 1000, 1))  # from this size on; to microseconds
+# From this size on; to microseconds.
+_UNITS = ((10**17, "ns", 1, 1000), (10**14, "us", 1, 1), (10**11, "ms", 1000, 1), (0, "s", 1_000_000, 1))
+_US_MAX = 9e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ def moments_of(cells: "pd.Series[Any]", *, timezone: str, source: str) -> Moment
         if read.isna().any():
             row = int(read.isna().to_numpy().argmax())
             raise InvalidInput(
-                f"{source}: row {row + 1}: ts {text.iloc[row]!r} is no one instant in {timezone}, whose clocks change "
-                "then: give times with their offset"
+                f"{source}: row {row + 1}: ts {clipped(text.iloc[row])} is no one instant in {timezone}, whose clocks "
+                "change then: give times with their offset"
             )
     ts_us = read.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
     return Moments(ts_us, written, bool(match["zone"]), match["time"] is not None)
@@ -73,13 +76,15 @@ def date_width(cell: str) -> int:
 
 def _epochs(text: "pd.Series[Any]", *, source: str) -> Moments:
     numbers = pd.to_numeric(text, errors="coerce")
-    if numbers.isna().any():
-        raise _refused(text, int(numbers.isna().to_numpy().argmax()), source=source)
-    for size, unit, times, divided in _UNITS:
-        if float(numbers.iloc[0]) >= size:
-            whole = numbers.astype(np.int64).to_numpy()
-            return Moments(whole * times // divided, f"epoch in {unit}", is_zoned=True, has_time=True)
-    return Moments(np.rint(numbers.to_numpy(float) * 1e6).astype(np.int64), "epoch in s", is_zoned=True, has_time=True)
+    size, unit, times, divided = next(one for one in _UNITS if float(numbers.iloc[0]) >= one[0])
+    unsound = ~(numbers.abs() < _US_MAX / times)  # what is no number too
+    if unsound.any():
+        raise _refused(text, int(unsound.to_numpy().argmax()), source=source)
+    if size:
+        ts_us = numbers.astype(np.int64).to_numpy() * times // divided
+    else:
+        ts_us = np.rint(numbers.to_numpy(float) * times).astype(np.int64)
+    return Moments(ts_us, f"epoch in {unit}", is_zoned=True, has_time=True)
 
 
 def _require_one_kind(text: "pd.Series[Any]", *, is_zoned: bool, source: str) -> None:
@@ -88,8 +93,8 @@ def _require_one_kind(text: "pd.Series[Any]", *, is_zoned: bool, source: str) ->
     if other.any() and (is_zoned or zoned.any()):
         row = int(other.argmax())
         raise InvalidInput(
-            f"{source}: row {row + 1}: ts {text.iloc[row]!r} {'has no' if is_zoned else 'has an'} offset where row 1, "
-            f"{text.iloc[0]!r}, {'has one' if is_zoned else 'has none'}: write all times in one zone"
+            f"{source}: row {row + 1}: ts {clipped(text.iloc[row])} {'has no' if is_zoned else 'has an'} offset where "
+            f"row 1, {clipped(text.iloc[0])}, {'has one' if is_zoned else 'has none'}: write all times in one zone"
         )
 
 
@@ -126,7 +131,8 @@ def _day(match: "re.Match[str]", text: "pd.Series[Any]") -> tuple[str, str]:
 
 
 def _refused(text: "pd.Series[Any]", row: int, *, source: str) -> InvalidInput:
-    as_first = f", or as row 1, {text.iloc[0]!r}, is" if row else ""
+    as_first = f", or as row 1, {clipped(text.iloc[0])}, is" if row else ""
     return InvalidInput(
-        f"{source}: row {row + 1}: ts {text.iloc[row]!r} is not a time: write it as 2024-01-31 09:15:00{as_first}"
+        f"{source}: row {row + 1}: ts {clipped(text.iloc[row])} is not a time: write it as 2024-01-31 "
+        f"09:15:00{as_first}"
     )

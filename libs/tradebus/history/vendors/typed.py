@@ -81,7 +81,10 @@ def _of_text(file: SourceFile, reading: FileReading) -> tuple[pa.Table, list[str
     if len(lines) < 3:
         return None
     delimiter = max(DELIMITERS, key=lines[0].count)
-    names, first, second = csv.reader(lines[:3], delimiter=delimiter, skipinitialspace=True)
+    rows = list(csv.reader(lines[:3], delimiter=delimiter, skipinitialspace=True))
+    if len(rows) < 3:  # a cell goes over the line's end
+        return None
+    names, first, second = rows
     if is_headless(names) or first[0].strip().lower() == "ticker" or not len(names) == len(first) == len(second):
         return None
     roles = _roles(names, reading, file)
