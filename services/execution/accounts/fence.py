@@ -12,6 +12,7 @@ from tradebus.kernel.timers import Timers
 from tradebus.waiting.beside import BesideLook
 
 _LOOK_SECONDS = 1.0
+_FRESH_SECONDS = 0.02  # a request takes about as long from here to its broker; who closes out looks for a second
 # Exits are of one day: what is older was taken over then, or is in no book any more.
 _OLD_NS = 20 * 3_600 * 1_000_000_000
 
@@ -28,7 +29,7 @@ class ClosingFence:
         unread: tuple[bool, Sequence[SentExit]] | None = None
         self._journal_looks = BesideLook(
             self._journal_now, first=unread, what=f"closing journal of {broker}:{login}", seconds=_LOOK_SECONDS,
-            timers=timers,
+            timers=timers, fresh_seconds=_FRESH_SECONDS,
         )  # fmt: skip
 
     async def look(self) -> None:

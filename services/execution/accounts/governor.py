@@ -115,6 +115,9 @@ class AccountBudget:
         self._account, self._budgets, self._limits = account, budgets, limits
         self._name, self._spreads = name, 0
         self._timers, self._metrics, self._alone_per_second = timers, metrics, alone_per_second
+        self._used = [(one, metrics.used.labels(account, one.name)) for one in limits if one.scope == "account"]
+        for limit, _ in self._used:
+            metrics.kept.labels(account, limit.name).set(limit.kept)
         self.trades = 0
         self._is_seen = False  # since the book was away, if it ever was
         self._last, self._version = OrderBudget(), 0  # as the book had it when it was last asked
@@ -194,7 +197,7 @@ class AccountBudget:
             except (TimeoutError, _GaveWay):
                 replacing.add_done_callback(partial(self._late, reported=reported, counted=counted))
                 raise
-            self._see(kept, sent_ns=sent_ns)
+            self._see(kept, sent_ns=sent_ns, put=budget)
             if not kept.replaced:
                 if is_entry and self._is_hurried:
                     return Admission(wait_ns=1)
@@ -228,16 +231,14 @@ class AccountBudget:
             self._settle(reported)
             self._stayed += counted
 
-    def _see(self, kept: KeptBudget, *, sent_ns: int) -> None:
-        self._last = read_budget(kept.body)
+    def _see(self, kept: KeptBudget, *, sent_ns: int, put: OrderBudget | None = None) -> None:
+        """`put` is what was to be put there."""
+        self._last = put if put is not None and kept.replaced else read_budget(kept.body)
         if kept.version < self._version:  # the server has crashed, and lost the last moments
             self._unreported += [one for one in self._recent if one[0] > sent_ns - _RECENT_NS]
         self._is_seen, self._version, self._offset_ns = True, kept.version, kept.now_ns - sent_ns
-        for limit in self._limits:
-            if limit.scope == "account":
-                used = self._last.used(limit, "", now_ns=kept.now_ns)
-                self._metrics.used.labels(self._account, limit.name).set(used)
-                self._metrics.kept.labels(self._account, limit.name).set(limit.kept)
+        for limit, used in self._used:
+            used.set(self._last.used(limit, "", now_ns=kept.now_ns))
 
     def _as_of_now(self) -> OrderBudget:
         """The last budget seen, with what this process alone knows."""

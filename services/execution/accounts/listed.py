@@ -55,6 +55,8 @@ class BrokerNames:
 
     async def know(self, instrument: int, now_ns: int) -> None:
         """As `keep`; looks for a contract that was registered since, once a minute at most."""
+        if instrument in self._by_id and not self.is_due(now_ns):
+            return  # the way of every order
         await self.keep(now_ns)
         async with self._reading:
             asked_ns = self._timers.monotonic_ns()

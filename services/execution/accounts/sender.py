@@ -86,7 +86,7 @@ class Sender:
         self.account = account
         self._delivery, self._roster, self._timers = delivery, roster, timers
         self.metrics, self._pacing = metrics, SurePacing(pacing, account, timers=timers, metrics=metrics)
-        self.trouble = self._pacing.trouble
+        self.trouble, self._seconds = self._pacing.trouble, metrics.seconds.labels(account)
         self._waiting = WaitingRequests()
         self._is_new = False  # something came, or was answered, while a request was asked for
         self._under_way = UnderWay()
@@ -117,14 +117,15 @@ class Sender:
     async def run(self) -> None:
         """Sends until cancelled. Run again, it goes on with what waits."""
         self.trouble.problem = None
+        waiting, under_way = self.metrics.waiting.labels(self.account), self.metrics.under_way.labels(self.account)
         try:
             while True:
                 self._changed.clear()
                 began_ns = self._timers.monotonic_ns()
                 held_ns = await self._let_out()
                 self._pacing.release()
-                self.metrics.waiting.labels(self.account).set(len(self._waiting))
-                self.metrics.under_way.labels(self.account).set(len(self._under_way))
+                waiting.set(len(self._waiting))
+                under_way.set(len(self._under_way))
                 if self._aside:
                     held_ns = min(held_ns or AGAIN_NS, AGAIN_NS)
                 if self._waiting.is_unswept_since(began_ns):
@@ -247,7 +248,7 @@ class Sender:
         self.metrics.waited_seconds.labels(self.account, chosen.ask.lane.name).observe(waited_ns / 1e9)
         self.metrics.admitted.labels(self.account, chosen.priority.name).inc()
         delivering = self._delivery.deliver(one.pos_id, one.request)
-        self._start(chosen, _timed(delivering, self.metrics.seconds.labels(self.account), self._timers))
+        self._start(chosen, _timed(delivering, self._seconds, self._timers))
 
     def _start(self, chosen: _Next, work: Awaitable[None]) -> None:
         one = chosen.one

@@ -112,16 +112,22 @@ async def test_nothing_is_sent_while_the_account_is_closed_out_and_until_its_exi
     timers = SimulatedTimers(MORNING)
     fence = ClosingFence(tmp_path, broker="kite", login="mine", timers=timers)
     journal = ClosingJournal(tmp_path, broker="kite", login="mine")
+
+    async def a_moment_later() -> None:
+        """What the disk said serves all requests of twenty milliseconds."""
+        timers.advance(timers.now_ns() + 20_000_000)
+        await fence.look()
+
     assert "not read from the disk yet" in fence.problem(), "a disk that is slow at the start opens nothing"
     await fence.look()
     assert (fence.problem(), fence.pending(), fence.is_closing) == ("", [], False)
     assert journal.take()
-    await fence.look()
+    await a_moment_later()
     assert fence.is_closing
     assert "closing the account out" in fence.problem()
     journal.write(SentExit("tb1", "NFO", "501", "SELL", LOT, MORNING))
     journal.release()
-    await fence.look()
+    await a_moment_later()
     assert "not taken over" in fence.problem()
     assert [one.tag for one in fence.pending()] == ["tb1"]
     fence.took_over("tb1")

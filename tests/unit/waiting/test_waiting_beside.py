@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from testkit.waiting import WALL_TIMERS
 
+from tradebus.kernel.timers import SimulatedTimers
 from tradebus.waiting.beside import BesideLook
 
 
@@ -65,3 +66,23 @@ async def test_who_asks_at_once_is_answered_together_and_an_error_is_everybodys(
     disk.answers.set()
     assert [type(one) for one in await asyncio.gather(*asking, return_exceptions=True)] == [OSError] * 5
     assert (disk.asked, look.stands) == (1, 0)
+
+
+async def test_an_answer_serves_for_a_moment_from_when_it_was_asked_for(disk: Disk) -> None:
+    timers = SimulatedTimers()
+    look = BesideLook(disk.ask, first=0, what="a disk", seconds=10, timers=timers, fresh_seconds=0.02)
+    disk.answers.clear()
+    asking = asyncio.create_task(look.look())
+    await asyncio.sleep(0)
+    timers.advance(timers.now_ns() + 19_000_000)
+    disk.answers.set()
+    assert await asking == 1
+    assert [await look.look() for _ in range(9)] == [1] * 9
+    timers.advance(timers.now_ns() + 1_000_000)
+    assert await look.look() == 2, "twenty milliseconds after it was asked, not after its answer"
+    timers.advance(timers.now_ns() + 20_000_000)
+    disk.error = OSError("no disk")
+    with pytest.raises(OSError, match="no disk"):
+        await look.look()
+    disk.error = None
+    assert await look.look() == 4, "what has failed serves nobody"
