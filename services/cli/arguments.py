@@ -1,7 +1,7 @@
 """Options of the commands → the data of START_TRADING, checked before anything is started."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from math import isfinite
@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from services.gateway.domain.body import user_id_problem
-from tradebus.contracts.sessions import Tariff
+from tradebus.contracts.orders import FillModel, Tariff
 from tradebus.kernel.errors import InvalidInput, nearest
 
 SANDBOX_SPEED_MAX = 120
 ONE_USER = "trader"
+_FILL_SETTINGS = ("latency_ms", "slippage_bps", "participation_pct", "impact_bps", "partial_fill_probability")
 
 
 def parse_day(text: str | None, *, option: str) -> date | None:
@@ -81,6 +82,21 @@ def parse_trades(path: Path | None) -> Path | None:
     if not path.absolute().parent.is_dir():
         raise InvalidInput(f"--trades {path}: there is no folder {path.absolute().parent}; make it first")
     return path
+
+
+def paper_data(charges: str | None, fills: str | None, settings: Sequence[str]) -> dict[str, Any]:
+    """START_TRADING's `paper` by the options of cost and fills. Raises InvalidInput."""
+    found = parse_pairs(settings, option="--fill")
+    for name in found:
+        if name not in _FILL_SETTINGS:
+            raise InvalidInput(
+                f"--fill {name}: no such setting{nearest(name, _FILL_SETTINGS)}; there are {', '.join(_FILL_SETTINGS)}"
+            )
+    if charges is not None:
+        found["charges"] = parse_word(charges, Tariff, option="--charges")
+    if fills is not None:
+        found["fills"] = parse_word(fills, FillModel, option="--fills")
+    return found
 
 
 def parse_word(text: str, words: type[StrEnum], *, option: str) -> str:
@@ -155,7 +171,8 @@ def symbols_of(text: str | None) -> tuple[str, ...]:
 
 def session_data(
     users: Sequence[str], *, strategies: list[dict[str, Any]], capital: str, limits: Sequence[str], seed: int,
-    trailing: Sequence[str] | None = None, schedule: Sequence[str] | None = None, charges: str | None = None,
+    trailing: Sequence[str] | None = None, schedule: Sequence[str] | None = None,
+    paper: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """START_TRADING's data by user, without symbols. `limits` are `name=value`, or `user.name=value` for one of them;
     `trailing` and `schedule` are `name=value`.
@@ -178,9 +195,7 @@ def session_data(
             own[user][limit] = value
         else:
             raise InvalidInput(f"--limit {name}: no user {user!r} is given with --user{nearest(user, own)}")
-    common: dict[str, Any] = {"strategies": strategies, "capital": capital, "paper": {"seed": seed}}
-    if charges is not None:
-        common["paper"]["charges"] = parse_word(charges, Tariff, option="--charges")
+    common: dict[str, Any] = {"strategies": strategies, "capital": capital, "paper": {"seed": seed, **(paper or {})}}
     if trail := parse_pairs(trailing or (), option="--trailing"):
         common["trailing"] = trail
     if days := schedule_data(schedule or ()):

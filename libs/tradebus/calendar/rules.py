@@ -53,7 +53,7 @@ from tradebus.calendar.rows import (
 )
 from tradebus.calendar.written import Whole
 from tradebus.contracts.base import Model
-from tradebus.contracts.sessions import Tariff
+from tradebus.contracts.orders import Tariff
 from tradebus.kernel.errors import InvalidInput
 
 _FILES = ("holidays.json", "hours.json", "contracts.json", "prices.json", "order_rules.json", "charges.json")

@@ -9,6 +9,29 @@ from tradebus.contracts.base import Message, Model
 from tradebus.contracts.signals import Side
 
 
+class Tariff(StrEnum):
+    """Whose charges a trade pays: a broker's, with the taxes and fees that are the same at all of them, or nothing."""
+
+    NONE = "none"
+    ZERODHA = "zerodha"
+    DHAN = "dhan"
+    UPSTOX = "upstox"
+
+
+class FillModel(StrEnum):
+    """How paper and history fill. TOUCH: whatever the price touches. CONSERVATIVE: what was certain to be had."""
+
+    TOUCH = "touch"
+    CONSERVATIVE = "conservative"
+
+
+class PriceOrigin(StrEnum):
+    """What ticks are made of."""
+
+    BARS = "bars"  # the order of prices within a minute is not known
+    TICKS = "ticks"
+
+
 class OrderRole(StrEnum):
     ENTRY = "ENTRY"
     STOP = "STOP"

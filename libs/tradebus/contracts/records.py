@@ -23,6 +23,9 @@ TICK = np.dtype(
     ]
 )
 
+# As `last_quantity`: nothing traded, and the day's last price stands once more so that what is open can be closed.
+QUOTED_AGAIN = -1
+
 DEPTH_LEVELS = 5
 
 # Everything a broker's packet may say about an instrument. TICK is the part of it that the bus carries.

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from tradebus.contracts.base import GrownModel, Message, Model
+from tradebus.contracts.orders import FillModel, PriceOrigin, Tariff
 
 IsoDate = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -17,15 +18,6 @@ class Mode(StrEnum):
     PAPER = "paper"
     DRY_RUN = "dry-run"
     LIVE = "live"
-
-
-class Tariff(StrEnum):
-    """Whose charges a trade pays: a broker's, with the taxes and fees that are the same at all of them, or nothing."""
-
-    NONE = "none"
-    ZERODHA = "zerodha"
-    DHAN = "dhan"
-    UPSTOX = "upstox"
 
 
 _TARIFF_OF: Final = {"kite": Tariff.ZERODHA, "dhan": Tariff.DHAN, "upstox": Tariff.UPSTOX}
@@ -230,15 +222,34 @@ class StrategySpec(GrownModel):
 
 
 class PaperSettings(GrownModel):
-    """The paper broker's behaviour, all in event time. `charges`: zerodha where none is named."""
+    """The paper broker's behaviour, all in event time. `charges`: zerodha where none is named. Where no fill model is
+    named it is touch, which sessions had before there was a choice; whoever starts one gets conservative. The
+    conservative model's: `participation_pct` of what trades can be had (10), taking all of it costs `impact_bps` (1);
+    `prices` are those of bars or ticks; with `volumes` what has no volume was no trade."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("charges",)
+    ADDED: ClassVar[tuple[str, ...]] = (
+        "charges", "fills", "participation_pct", "impact_bps", "prices", "volumes"
+    )  # fmt: skip
 
     seed: int = 1
     latency_ms: int = Field(default=150, ge=0, le=_COUNT_MAX)
     slippage_bps: float = Field(default=1.0, ge=0, le=9_999)
     partial_fill_probability: float = Field(default=0.2, ge=0, le=1)
     charges: Tariff | None = None
+    fills: FillModel | None = None
+    participation_pct: float | None = Field(default=None, ge=0.01, le=100)
+    impact_bps: float | None = Field(default=None, ge=0, le=999)
+    prices: PriceOrigin | None = None
+    volumes: bool | None = None
+
+    @property
+    def is_conservative(self) -> bool:
+        return self.fills is FillModel.CONSERVATIVE
+
+    @property
+    def is_worst_first(self) -> bool:
+        """Whether of a stop and a target in one minute it is the stop."""
+        return self.is_conservative and self.prices is PriceOrigin.BARS
 
 
 class SessionSpec(GrownModel):
@@ -271,6 +282,11 @@ class SessionSpec(GrownModel):
     def tariff(self) -> Tariff:
         """What its trades pay: at a broker the broker's, on paper what is asked for."""
         return _TARIFF_OF.get(self.broker) or self.paper.charges or Tariff.ZERODHA
+
+    @property
+    def is_worst_first(self) -> bool:
+        """Whether of a stop and a target in one bar it is the stop. An exchange says itself which it was."""
+        return self.broker == "paper" and self.paper.is_worst_first
 
     def trailing_of(self, strategy: str) -> Trailing | None:
         """How the stops of that strategy's trades trail; None where they stay."""

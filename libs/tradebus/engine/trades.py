@@ -44,7 +44,7 @@ class EngineTrades:
             trade = open_trade(approval, step, contract=contract, owner=owner, at_ns=at_ns)
         trade.trade_id = self._record.new_trade_id()
         spec = self._specs[trade.session_id]
-        trade.tariff = spec.tariff
+        trade.tariff, trade.is_worst_first = spec.tariff, spec.is_worst_first
         trade.trailing, trade.protection = spec.trailing_of(trade.strategy), spec.protection or ProtectionKind.STOP
         self._remember(trade, step)
         self._dispatch(trade.pos_id, step.requests)

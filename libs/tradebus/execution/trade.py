@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from tradebus.calendar import Contract
-from tradebus.contracts.orders import OrderRole, OrderType, Transaction
-from tradebus.contracts.sessions import ProtectionKind, Tariff, Trailing
+from tradebus.contracts.orders import OrderRole, OrderType, Tariff, Transaction
+from tradebus.contracts.sessions import ProtectionKind, Trailing
 from tradebus.contracts.signals import Side
 from tradebus.execution.leaving.pricing import Touch
 from tradebus.execution.step import Modify
@@ -120,6 +120,7 @@ class Trade:
     touch: Touch | None = None  # the market as its last tick had it
     protection: ProtectionKind = ProtectionKind.STOP  # what its session has stand at the broker
     tariff: Tariff = Tariff.ZERODHA  # what its session pays
+    is_worst_first: bool = False  # whether of stop and target in one bar it is the stop
     trailing: Trailing | None = None  # how its session has its stop follow the market
     trail_from_ns: int = 0  # before that it is not moved: others' requests go first, or a late one may come
     pressed_ns: int = 0  # when what closes it and rested was last priced anew, replaced or left as it was

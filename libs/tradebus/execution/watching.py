@@ -15,6 +15,7 @@ from tradebus.execution.leaving.taken_back import first_average_paise
 from tradebus.execution.stops.tightening import trail_watch
 from tradebus.execution.trade import Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+from tradebus.trading.matching.conservative import minute_end, rest_of_minute
 from tradebus.trading.orders import InstrumentTicks
 from tradebus.trading.states import OrderState, TradeState
 
@@ -33,6 +34,8 @@ def columns(ticks: Records, *, after_ns: int) -> InstrumentTicks:
         price_paise=ticks["price_paise"],
         bid_paise=ticks["bid_paise"],
         ask_paise=ticks["ask_paise"],
+        volume_cumulative=ticks["volume_cumulative"],
+        last_quantity=ticks["last_quantity"],
     )
 
 
@@ -44,7 +47,16 @@ def target_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None
         return None  # the broker watches it
     # The last tick applied is looked at again: a crash may have come between its effects.
     begin = max(start, int(ticks.at_ns.searchsorted(trade.as_of_ns, side="left")))
-    return _first_beyond(ticks, begin, trade.target_paise, trade.side)
+    index = _first_beyond(ticks, begin, trade.target_paise, trade.side)
+    while trade.is_worst_first and index is not None and _stop_is_reached(trade, ticks, index):
+        index = _first_beyond(ticks, minute_end(ticks, index), trade.target_paise, trade.side)
+    return index
+
+
+def _stop_is_reached(trade: Trade, ticks: InstrumentTicks, index: int) -> bool:
+    """Whether the stop lies in what is left of the minute: of a bar nobody knows which of its prices came first."""
+    low_paise, high_paise = rest_of_minute(ticks, index)
+    return low_paise <= trade.stop_paise if trade.side is Side.LONG else high_paise >= trade.stop_paise
 
 
 def trail_index(trade: Trade, ticks: InstrumentTicks, start: int) -> int | None:

@@ -33,6 +33,7 @@ class HistorySummary:
     first: str  # Indian time of the first and last row kept, ISO 8601
     last: str
     symbols: tuple[str, ...]
+    without_volume: tuple[str, ...] = ()  # symbols of which no row has a volume; an index has none
     said: tuple[str, ...] = ()  # lines: what was taken for what, then what to doubt
 
     def __str__(self) -> str:
@@ -95,8 +96,19 @@ def summary_of(history: LoadedHistory) -> HistorySummary:
         first=ist_datetime(int(ts_ns.min())).isoformat(),
         last=ist_datetime(int(ts_ns.max())).isoformat(),
         symbols=history.columns.names,
+        without_volume=_without_volume(history.columns),
         said=(*history.said, *doubts_of(history.columns)),
     )
+
+
+def _without_volume(columns: Columns) -> tuple[str, ...]:
+    volumes = np.zeros(len(columns.names), np.int64)
+    if "volume" in columns.values:
+        np.maximum.at(volumes, columns.symbol, np.nan_to_num(columns.values["volume"]).astype(np.int64))
+    return tuple(
+        name for name, volume in zip(columns.names, volumes.tolist(), strict=True)
+        if volume == 0 and describe(name).kind != "INDEX"
+    )  # fmt: skip
 
 
 def _days_broken_off(columns: Columns) -> int:

@@ -20,8 +20,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 
 from tradebus.calendar.charging.rows import BILLIONTHS, BrokerageRow, ExerciseBasis
-from tradebus.contracts.orders import Transaction
-from tradebus.contracts.sessions import Tariff
+from tradebus.contracts.orders import Tariff, Transaction
 from tradebus.kernel.errors import InvalidInput, nearest
 from tradebus.trading.tariff import exercise_rule, schedule_for
 

@@ -160,12 +160,25 @@ class InstrumentTicks:
     """The ticks of one instrument out of a batch, as columns in arrival order. Arrays of equal length, paise and ns.
 
     `at_ns` is event time, strictly ascending: ticks that an exchange stamped alike keep the order they came in.
+    `volume_cumulative` and `last_quantity` are the exchange's, in units; None where nobody asks for them.
     """
 
     at_ns: npt.NDArray[np.int64]
     price_paise: npt.NDArray[np.int64]
     bid_paise: npt.NDArray[np.int64]
     ask_paise: npt.NDArray[np.int64]
+    volume_cumulative: npt.NDArray[np.int64] | None = None
+    last_quantity: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.at_ns)
+
+    def volumes(self, begin: int, end: int) -> npt.NDArray[np.int64]:
+        """The day's volume at the ticks [begin, end), 0 where it is not known."""
+        if self.volume_cumulative is None:
+            return np.zeros(end - begin, np.int64)
+        return self.volume_cumulative[begin:end]
+
+    def quantities(self, begin: int, end: int) -> npt.NDArray[np.int32]:
+        """The last trade's units at the ticks [begin, end), 0 where there was none or it is not known."""
+        return np.zeros(end - begin, np.int32) if self.last_quantity is None else self.last_quantity[begin:end]

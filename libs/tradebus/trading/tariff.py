@@ -11,7 +11,7 @@ from functools import lru_cache
 from tradebus.calendar import forgotten_on_install
 from tradebus.calendar.charging.rows import BrokerageRow, ChargeKind, ChargeRow
 from tradebus.calendar.rules import begun, current, in_force
-from tradebus.contracts.sessions import Tariff
+from tradebus.contracts.orders import Tariff
 
 _EVERY = "*"
 

@@ -25,6 +25,7 @@ from services.market_data.feeds.simulation import SimulatedMarket, simulated
 from services.market_data.settings import TICKS_PER_MINUTE, WARMUP_MINUTES
 from tradebus.calendar import TradingSession, session_for
 from tradebus.contracts.instruments import Instrument, InstrumentMaster
+from tradebus.contracts.orders import FillModel, PriceOrigin
 from tradebus.contracts.records import CANDLE, Records
 from tradebus.contracts.sessions import PaperSettings, SessionSpec, StrategySpec
 from tradebus.engine.engine import Engine, EngineSettings
@@ -106,7 +107,8 @@ def _decade() -> dict[str, Any]:
 def _run(market: Any, instruments: Sequence[Instrument], *, memory: list[float] | None = None) -> Engine:
     session = SessionSpec(
         session_id="bench", user_id="trader", symbols=(SYMBOL,), strategies=(StrategySpec(name=STRATEGY),),
-        capital_paise=CAPITAL_RUPEES * 100, paper=PaperSettings(seed=SEED),
+        capital_paise=CAPITAL_RUPEES * 100,
+        paper=PaperSettings(seed=SEED, fills=FillModel.CONSERVATIVE, prices=PriceOrigin.BARS),
     )  # fmt: skip
     engine = Engine(
         [session], InstrumentMaster(instruments), history=MinuteHistory(market.minutes), settings=EngineSettings()

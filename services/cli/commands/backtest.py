@@ -10,6 +10,8 @@ from services.cli.commands.trade import (
     Days,
     FileColumns,
     Files,
+    Fill,
+    FilledAs,
     From,
     Json,
     Limits,
@@ -59,8 +61,8 @@ def backtest(
     strategy: Names = None, strategy_file: Files = None, param: Params = None, user: Users = None,
     limit: Limits = None, trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, charges: ChargedAs = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
-    keep: Keep = False,
+    seed: Seed = 1, charges: ChargedAs = None, fills: FilledAs = None, fill: Fill = None, speed: Speed = "max",
+    trades: Trades = None, paper: Paper = True, keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", report: Report = None,
     fast: Fast = None, slow: Slow = None, json: Json = False,
 ) -> None:  # fmt: skip
@@ -98,7 +100,7 @@ def backtest(
     arguments.require_strategies(items)
     users = arguments.session_data(
         user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
-        schedule=schedule, charges=charges,
+        schedule=schedule, paper=arguments.paper_data(charges, fills, fill or []),
     )  # fmt: skip
     code = run_backtest(
         BacktestRequest(

@@ -39,6 +39,11 @@ Days = Annotated[
 ChargedAs = Annotated[
     str | None, typer.Option(help="Whose charges are paid: none, zerodha (as without this), dhan, upstox.")
 ]
+FilledAs = Annotated[str | None, typer.Option("--fills", help="How orders fill: conservative (as without), touch.")]
+Fill = Annotated[
+    list[str] | None,
+    typer.Option("--fill", help="A setting of it: participation_pct=5, slippage_bps=2, latency_ms=300, … Again."),
+]
 Trades = Annotated[Path | None, typer.Option(help="Write every trade to this file: .csv or .parquet.")]
 Users = Annotated[
     list[str] | None, typer.Option(help="Who trades, each with a session of their own. May be given again.")
@@ -64,8 +69,8 @@ def trade(
     strategy_file: Files = None, param: Params = None, user: Users = None, limit: Limits = None,
     trailing: Trails = None, schedule: Days = None,
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
-    seed: Seed = 1, charges: ChargedAs = None, speed: Speed = "max", trades: Trades = None, paper: Paper = True,
-    keep: Keep = False,
+    seed: Seed = 1, charges: ChargedAs = None, fills: FilledAs = None, fill: Fill = None, speed: Speed = "max",
+    trades: Trades = None, paper: Paper = True, keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False,
 ) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
@@ -100,7 +105,7 @@ def trade(
     arguments.require_strategies(items := arguments.strategy_items(strategy, strategy_file or [], param or []))
     users = arguments.session_data(
         user or [], strategies=items, capital=capital, limits=limit or [], seed=seed, trailing=trailing,
-        schedule=schedule, charges=charges,
+        schedule=schedule, paper=arguments.paper_data(charges, fills, fill or []),
     )  # fmt: skip
     from services.cli.output import run_async
     from services.cli.runs.trading import TradeRequest, run_trade

@@ -18,6 +18,7 @@ from services.cli.reports.present import print_report, run_title, write_trades
 from services.cli.reports.report import RunReport
 from services.cli.reports.told import files_of, raised_lines, tell_errors
 from services.cli.runs.paced import DayBar
+from services.cli.runs.priced import with_prices_of
 from services.cli.runs.stored_candles import read_stored
 from services.cli.runs.told_history import say_summary, shown_reading
 from services.gateway.domain.problems import Problems
@@ -89,8 +90,8 @@ def run_backtest(request: BacktestRequest) -> int:
 
     Raises InvalidInput before anything is traded where the market or a session is not sound.
     """
-    market, instruments = _market(request)
-    made = _made(market, _sessions(request, instruments), InstrumentMaster(instruments))
+    market, instruments, users = _market(request)
+    made = _made(market, _sessions(users, instruments), InstrumentMaster(instruments))
     report = report_of(made.engine.record, made.sessions)
     figures = _figures(request, made, report)
     if request.trades is not None:
@@ -157,28 +158,38 @@ def _figures(request: BacktestRequest, made: _Made, report: RunReport) -> dict[s
     }
 
 
-def _market(request: BacktestRequest) -> tuple[SimulatedMarket | TickMarket, list[Instrument]]:
+def _market(
+    request: BacktestRequest
+) -> tuple[SimulatedMarket | TickMarket, list[Instrument], Mapping[str, dict[str, Any]]]:  # fmt: skip
+    """The market, its instruments, and the users' data with what their fills have to know of it."""
     if request.stored is not None:
-        return read_stored(
+        stored, instruments = read_stored(
             request.stored, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
             seed=request.seed,
         )  # fmt: skip
+        bare = [
+            one.symbol for one in instruments
+            if one.kind != "INDEX" and not stored.minutes[one.instrument_id]["volume"].any()
+        ]  # fmt: skip
+        return stored, instruments, with_prices_of(request.users, is_ticks=False, without_volume=bare)
     assert request.history is not None
     with shown_reading(request.history) as watch:
         history = load_history(
             request.history, symbols=request.symbols, from_date=request.from_date, to_date=request.to_date,
             warmup_minutes=WARMUP_MINUTES, reading=request.reading, watch=watch,
         )  # fmt: skip
-    say_summary(request.history.resolve().name, summary_of(history))
+    summary = summary_of(history)
+    say_summary(request.history.resolve().name, summary)
+    users = with_prices_of(request.users, is_ticks=summary.is_ticks, without_volume=summary.without_volume)
     instruments = [instrument_of(describe(name), number) for number, name in enumerate(history.columns.names)]
-    return simulated(history, instruments, ticks_per_minute=TICKS_PER_MINUTE, seed=request.seed), instruments
+    return simulated(history, instruments, ticks_per_minute=TICKS_PER_MINUTE, seed=request.seed), instruments, users
 
 
-def _sessions(request: BacktestRequest, instruments: Sequence[Instrument]) -> list[SessionSpec]:
+def _sessions(users: Mapping[str, dict[str, Any]], instruments: Sequence[Instrument]) -> list[SessionSpec]:
     """The sessions as the gateway would make them. Raises InvalidInput naming every bad field of the first bad one."""
     catalogue = StartCatalogue(InstrumentMaster(instruments))
     ids, sessions = SequenceIds(), []
-    for user, data in request.users.items():
+    for user, data in users.items():
         problems = Problems()
         asked = {**data, "symbols": [one.symbol for one in instruments]}
         spec = read_start(asked, user_id=user, catalogue=catalogue, problems=problems)

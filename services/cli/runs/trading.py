@@ -11,6 +11,7 @@ from services.cli.reports.answers import STRATEGY_FAILED
 from services.cli.reports.present import print_report, run_title, write_files, write_trades
 from services.cli.reports.told import files_of, raised_in, tell_errors
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
+from services.cli.runs.priced import with_prices_of
 from services.cli.runs.told_history import say_summary, shown_reading
 from services.cli.stack.assembly import Plan, Stack, open_stack
 from tradebus.history.validate import HistorySummary, check_history
@@ -53,10 +54,13 @@ async def run_trade(request: TradeRequest) -> int:
         )
     first, last = date.fromisoformat(summary.first[:10]), date.fromisoformat(summary.last[:10])
     say_summary(request.history.resolve().name, summary)
+    users = with_prices_of(
+        request.users, is_ticks=summary.is_ticks, without_volume=summary.without_volume
+    )  # fmt: skip
     plan = Plan(
         name=(name := new_name("run")), command="trade", namespace=name, paced=True, feed=_feed(request, summary)
     )
-    wanted = [WantedSession(name, {**data, "symbols": list(summary.symbols)}) for name, data in request.users.items()]
+    wanted = [WantedSession(name, {**data, "symbols": list(summary.symbols)}) for name, data in users.items()]
     async with open_stack(plan, keep=request.keep) as stack:
         bar = ProgressBar()
         with bar.shown():

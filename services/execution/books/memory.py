@@ -12,9 +12,9 @@ from typing import Any
 from services.execution.books.approvals import ApprovalFields, UntakenApproval, untaken_of
 from services.execution.books.ports import CLAIMS, CONSUMER, Stale
 from tradebus.contracts.base import Message
-from tradebus.contracts.orders import OrderRole
+from tradebus.contracts.orders import OrderRole, Tariff
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
-from tradebus.contracts.sessions import ProtectionKind, SessionStatus, Tariff
+from tradebus.contracts.sessions import ProtectionKind, SessionStatus
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution.reconciliation import HeldTrade, OwnOrder, held_of
 from tradebus.execution.step import NewFill, TradeStep
@@ -115,7 +115,7 @@ class MemoryLedger:
         found = _copy(trade)
         found.touch, found.pressed_ns, found.at_broker = None, 0, False
         found.trailing, found.trail_from_ns, found.protection = None, 0, ProtectionKind.STOP
-        found.tariff = Tariff.ZERODHA
+        found.tariff, found.is_worst_first = Tariff.ZERODHA, False
         found.orders = [replace(one, **_FORGOTTEN) for one in found.orders]
         found.fill_ids = {one.fill.fill_id for one in _table(self._book, "fills").get(pos_id, ())}
         return found

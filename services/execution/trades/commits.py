@@ -20,8 +20,9 @@ from services.execution.trades.protection import Protection
 from services.execution.trades.saying import messages_of
 from tradebus.calendar import Contract
 from tradebus.contracts.base import Message
+from tradebus.contracts.orders import Tariff
 from tradebus.contracts.risk import EntryApproved, EntryReduced, ExitApproved
-from tradebus.contracts.sessions import ProtectionKind, SessionSpec, Tariff
+from tradebus.contracts.sessions import ProtectionKind, SessionSpec
 from tradebus.contracts.streams import ORDERS
 from tradebus.execution.decisions import Decide
 from tradebus.execution.opening import open_trade, refuse_trade
@@ -176,6 +177,7 @@ class Commits:
         trade.protection = (spec.protection if spec is not None else None) or ProtectionKind.STOP
         trade.trailing = spec.trailing_of(trade.strategy) if spec is not None else None
         trade.tariff = spec.tariff if spec is not None else Tariff.ZERODHA
+        trade.is_worst_first = spec is not None and spec.is_worst_first
         self.roster.remember(trade)
         if trade.ended:
             self.protection.forget(trade.pos_id)

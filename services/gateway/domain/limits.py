@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from services.gateway.domain.problems import Problems, kind_of
 from services.gateway.domain.values import money_paise, plain
 from tradebus.contracts.base import Model
-from tradebus.contracts.sessions import PaperSettings, RiskLimits, ScopeLimits, Sizing, SizingMode, Tariff, Trailing
+from tradebus.contracts.orders import FillModel, PriceOrigin, Tariff
+from tradebus.contracts.sessions import PaperSettings, RiskLimits, ScopeLimits, Sizing, SizingMode, Trailing
 from tradebus.kernel.errors import nearest
 from tradebus.risk.rules.holders import LimitHolder, contradicting_times, why_not_held
 
@@ -22,7 +23,9 @@ _FIGURE_OF = {
     SizingMode.FIXED_LOTS: "lots", SizingMode.FIXED_RUPEES: "amount", SizingMode.CAPITAL_PCT: "capital_pct",
     SizingMode.CAPITAL_PER_TICKER: "amount", SizingMode.ATR: "atr_multiple",
 }  # fmt: skip
-_WORDS: dict[str, type[StrEnum]] = {"charges": Tariff}  # of the paper settings
+_WORDS: dict[str, type[StrEnum]] = {
+    "charges": Tariff, "fills": FillModel, "prices": PriceOrigin
+}  # of the paper settings  # fmt: skip
 _DISTANCES = ("distance_r", "distance_pct", "distance")
 
 
@@ -40,9 +43,11 @@ def read_limits(data: dict[str, Any], problems: Problems) -> RiskLimits | None:
 
 
 def read_paper(value: Any, problems: Problems) -> PaperSettings | None:
-    """`data.paper`; the defaults where absent."""
+    """`data.paper`; the defaults where absent, of fills the conservative model."""
     given = {} if value is None else value
     if isinstance(given, dict):
+        fills = FillModel.CONSERVATIVE.value if given.get("fills") is None else given["fills"]
+        given = {**given, "fills": fills}
         given = {**given, **{name: _word(given[name], name, problems) for name in _WORDS if name in given}}
     return read_part(PaperSettings, given, "data.paper", problems)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from services.market_data.candles.plan import DayPlan
 from tradebus.calendar import TradingSession
-from tradebus.contracts.records import CANDLE, Records
+from tradebus.contracts.records import CANDLE, QUOTED_AGAIN, Records
 from tradebus.indicators.aggregate import Aggregator
 from tradebus.indicators.candles import build_candles
 from tradebus.indicators.path import expand_minutes
@@ -59,13 +59,13 @@ def with_closing_ticks(ticks: Records, sessions: Mapping[int, TradingSession]) -
 
 def closing_ticks(ticks: Records, session: TradingSession) -> Records:
     """One instrument's last price again, every few seconds from the square-off to the close, where its day's `ticks`
-    end before that; else none. Nothing is traded in them."""
+    end before that; else none. Nothing is traded in them, and their quantity says so."""
     if not len(ticks) or int(ticks["ts_event_ns"][-1]) >= session.square_off_ns:
         return ticks[:0]
     times = np.arange(session.square_off_ns + _CLOSING_EVERY_NS, session.close_ns, _CLOSING_EVERY_NS)
     closing = np.repeat(ticks[-1:], len(times))
     closing["ts_event_ns"] = closing["ts_received_ns"] = times
-    closing["last_quantity"] = 0
+    closing["last_quantity"] = QUOTED_AGAIN
     return closing
 
 

@@ -1,11 +1,13 @@
 """Options of the commands, and the lines a mistake is answered with."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from services.cli.arguments import (
+    paper_data,
     parse_day,
     parse_pairs,
     parse_speed,
@@ -118,3 +120,17 @@ def test_a_schedule_is_written_by_commas() -> None:
     assert "schedule" not in session_data(["asha"], strategies=[], capital="1", limits=[], seed=1)["asha"]
     with pytest.raises(InvalidInput, match="--schedule 'days'"):
         schedule_data(["days"])
+
+
+def test_costs_and_fills_are_words_and_settings_with_the_nearest_named() -> None:
+    assert paper_data(None, None, []) == {}
+    found = paper_data("dhan", "touch", ["participation_pct=5", "slippage_bps=0.5"])
+    assert found == {"charges": "dhan", "fills": "touch", "participation_pct": 5, "slippage_bps": 0.5}
+    for given, said in (
+        (("zerodah", None, []), "--charges 'zerodah': unknown (did you mean 'zerodha'?)"),
+        ((None, "conservativ", []), "--fills 'conservativ': unknown (did you mean 'conservative'?)"),
+        ((None, None, ["slipage_bps=1"]), "--fill slipage_bps: no such setting (did you mean 'slippage_bps'?)"),
+        ((None, None, ["seed=1"]), "--fill seed: no such setting"),
+    ):
+        with pytest.raises(InvalidInput, match=re.escape(said)):
+            paper_data(*given)

@@ -41,7 +41,11 @@ def request(tmp_path: Path, symbol: str, trades: Path) -> BacktestRequest:
     return BacktestRequest(
         history=write_bars(tmp_path / "b.parquet", (date(2026, 6, 8), time(9, 15), 375)), stored=None,
         symbols=(symbol,), from_date=None, to_date=None, seed=1, trades=trades, json=True,
-        users={"trader": {"strategies": [{"name": "buys", "path": str(path)}], "capital": 50_000_000}},
+        users={
+            "trader": {
+                "strategies": [{"name": "buys", "path": str(path)}], "capital": 50_000_000, "paper": {"fills": "touch"}
+            }
+        },
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from testkit.engine import Market, market_of, session
 from testkit.histories import write_history
 
 from services.market_data.feeds.simulation import SimulatedMarket
-from tradebus.contracts.sessions import PaperSettings, SessionSpec, Sizing, SizingMode, StrategySpec, Tariff
+from tradebus.contracts.orders import Tariff
+from tradebus.contracts.sessions import PaperSettings, SessionSpec, Sizing, SizingMode, StrategySpec
 from tradebus.engine.bulk.market import BulkMarket, bulk_market
 from tradebus.engine.bulk.run import BulkRun
 from tradebus.engine.engine import Engine, EngineSettings

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from tradebus.calendar.review import RemarkKind, review
 from tradebus.calendar.rules import SHIPPED, RuleBook, install, merged, parse_tables
-from tradebus.contracts.orders import Transaction
-from tradebus.contracts.sessions import Tariff
+from tradebus.contracts.orders import Tariff, Transaction
 from tradebus.kernel.errors import InvalidInput
 from tradebus.trading.charges import Charges, charges_paise, exercise_stt_paise
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tradebus.calendar.rows import DatedRow
 from tradebus.calendar.written import Whole
-from tradebus.contracts.sessions import Tariff
+from tradebus.contracts.orders import Tariff
 
 BILLIONTHS = 1_000_000_000
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from tradebus.calendar import Contract, contract_of, session_of, tick_of
 from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.orders import Tariff
 from tradebus.contracts.records import CANDLE, CANDLE_CORRECTED, Records
-from tradebus.contracts.sessions import SessionSpec, Tariff
+from tradebus.contracts.sessions import SessionSpec
 from tradebus.engine.bulk import _trade as core
 from tradebus.engine.history import MinuteHistory
 from tradebus.engine.market import MarketDay

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tradebus.contracts.orders import OrderType
+from tradebus.trading.matching.conservative import TickQuote, rest_of_minute
 from tradebus.trading.matching.paper import (
     PaperOrder,
-    TickQuote,
     catch_up,
     due_instants,
     match,
@@ -51,11 +51,16 @@ class PaperMarket:
 
     def on_tick(self, instrument: int, ticks: InstrumentTicks, index: int) -> PaperOrder | None:
         """The next order that this tick changes, as it is afterwards; None where it changes no other."""
+        orders = self._followed.get(instrument, {}).values()
+        is_asked = any(order.waits and order.settings.is_worst_first for order in orders)
         quote = TickQuote(
             at_ns=int(ticks.at_ns[index]),
             price_paise=int(ticks.price_paise[index]),
             bid_paise=int(ticks.bid_paise[index]),
             ask_paise=int(ticks.ask_paise[index]),
+            volume_cumulative=int(ticks.volumes(index, index + 1)[0]),
+            last_quantity=int(ticks.quantities(index, index + 1)[0]),
+            rest_paise=rest_of_minute(ticks, index) if is_asked else None,
         )
         return self._first_changed(instrument, lambda order: match(order, quote))
 
@@ -123,4 +128,6 @@ def asked_change(order: PaperOrder, change: OrderModification) -> PaperOrder | s
 
 def _same_book_line(before: PaperOrder, after: PaperOrder) -> bool:
     """Nothing that the book or a caller would notice has changed."""
-    return after.status == before.status and len(after.fills) == len(before.fills) and after.change == before.change
+    return (after.status, len(after.fills), after.change, after.met) == (
+        before.status, len(before.fills), before.change, before.met
+    )  # fmt: skip

@@ -1,12 +1,12 @@
 """How a paper order meets the market. Pure: an order and a tick in, the order afterwards and its fills out.
 
-Rules, all in event time:
+Rules, all in event time; those of fills are of the model TOUCH, the other model is `conservative`:
 - A request takes effect `latency_ms` after it was decided; until then the market does not know it.
 - MARKET fills at the first tick from then on; LIMIT when the market is at its price or better; SL and SL-M wake when
   the market reaches the trigger and then behave like LIMIT and MARKET. GTT waits at the broker, beyond the exchange's
   rules; at the first tick that reaches its stop or its target it places that leg's LIMIT, `latency_ms` later.
 - Where the tick quotes one side only, nobody stands on the other: nothing fills against it.
-- The price of a market fill is the opposite quote where the tick has one, else the tick's price worsened by
+- The price of a market fill is the opposite quote where the tick has one, else the tick's price moved_against_us by
   `slippage_bps`, rounded to the tick size against us. A limit order never fills beyond its limit.
 - The exchange ends orders of its own accord as it does outside (`day_rules`): at the auction's start, at a new
   operating range, at the session's end and by price protection.
@@ -27,6 +27,7 @@ from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.money import round_down_to_lot
 from tradebus.kernel.time import ist_date
+from tradebus.trading.matching.conservative import MarketMet, OpenOrder, TickQuote, moved_against_us
 from tradebus.trading.matching.day_rules import (
     AUCTION_BEGINS,
     NO_RULES,
@@ -38,18 +39,6 @@ from tradebus.trading.matching.day_rules import (
     within,
 )
 from tradebus.trading.orders import BrokerFill, BrokerOrder, BrokerStatus, OrderModification, OrderRequest
-
-_BASIS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class TickQuote:
-    """One tick as matching sees it. Quotes are 0 where the feed has none."""
-
-    at_ns: int
-    price_paise: int
-    bid_paise: int = 0
-    ask_paise: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +61,16 @@ class PaperOrder:
     triggered: bool = False
     reason: str = ""
     day: DayRules = NO_RULES
+    met: MarketMet | None = None  # of the conservative model
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a stop or a trigger that has not been reached."""
+        return self.trigger_paise is not None and not self.triggered
+
+    @property
+    def as_conservative(self) -> OpenOrder:
+        return OpenOrder(self.request, self.settings, self.price_paise, self.remaining, self.filled_quantity, self.met)
 
     @property
     def filled_quantity(self) -> int:
@@ -148,6 +147,7 @@ def catch_up(order: PaperOrder, now_ns: int) -> PaperOrder:
             trigger_paise=order.change.trigger_paise,
             change=None,
             change_effective_ns=None,
+            met=None,
         )
         if order.remaining == 0 and not order.status.final:
             order = replace(order, status=BrokerStatus.FILLED if filled else BrokerStatus.CANCELLED)
@@ -163,8 +163,7 @@ def catch_up(order: PaperOrder, now_ns: int) -> PaperOrder:
 
 def due_instants(order: PaperOrder) -> tuple[int | None, ...]:
     """When time alone changes the order."""
-    untriggered = order.trigger_paise is not None and not order.triggered
-    stop_ends_ns = order.day.stop_ends_ns if untriggered else None
+    stop_ends_ns = order.day.stop_ends_ns if order.waits else None
     return order.cancel_effective_ns, order.change_effective_ns, order.day.ends_ns, stop_ends_ns
 
 
@@ -178,22 +177,24 @@ def match(order: PaperOrder, quote: TickQuote) -> PaperOrder:
         if not within(rules, quote.price_paise, order.price_paise, order.trigger_paise):
             return _taken_back(order, quote.at_ns, OUT_OF_RANGE)
         rules = replace(rules, checked_ns=None)
-    if order.trigger_paise is not None and not triggered:
-        at_stop, at_target = _touches_trigger(order, quote.price_paise), _touches_target(order, quote.price_paise)
+    if order.waits:
+        at_stop, at_target = _legs_reached(order, quote)
         if not (at_stop or at_target):
             return replace(order, as_of_ns=quote.at_ns, day=rules)
         if order.request.order_type is OrderType.GTT:
             return _fired(order, quote.at_ns, limit_paise=order.price_paise if at_stop else order.request.target_paise)
         triggered = True
-    price_paise = _fill_price(order, quote)
-    if price_paise is None:
+    if order.settings.is_conservative:
+        order = replace(order, met=order.as_conservative.met_at(quote))
+    found = _filled(order, quote)
+    if found is None:
         return replace(order, as_of_ns=quote.at_ns, day=rules, triggered=triggered, status=_open_status(order))
+    price_paise, quantity = found
     request = order.request
     if order.price_paise is not None and not protected(
         request.contract, request.transaction, order.price_paise, price_paise=quote.price_paise, at_ns=quote.at_ns
     ):
         return _taken_back(replace(order, day=rules, triggered=triggered), quote.at_ns, UNPROTECTED)
-    quantity = _fill_quantity(order, quote.at_ns)
     fill = BrokerFill(
         fill_id=derive_id(quote.at_ns, "fill", order.broker_order_id, len(order.fills) + 1),
         quantity=quantity,
@@ -204,6 +205,31 @@ def match(order: PaperOrder, quote: TickQuote) -> PaperOrder:
         order, as_of_ns=quote.at_ns, day=rules, triggered=triggered, fills=(*order.fills, fill),
         status=BrokerStatus.FILLED if quantity == order.remaining else _open_status(order),
     )  # fmt: skip
+
+
+def _legs_reached(order: PaperOrder, quote: TickQuote) -> tuple[bool, bool]:
+    """Whether the tick reaches the stop, and the target where there is one."""
+    settings = order.settings
+    if settings.is_conservative and order.as_conservative.needs_trade and quote.last_quantity == 0:
+        return False, False
+    at_stop, at_target = _touches_trigger(order, quote.price_paise), _touches_target(order, quote.price_paise)
+    if at_target and quote.rest_paise is not None:
+        low_paise, high_paise = quote.rest_paise
+        sells = order.request.transaction is Transaction.SELL
+        at_target = not _touches_trigger(order, low_paise if sells else high_paise)
+    return at_stop, at_target
+
+
+def _filled(order: PaperOrder, quote: TickQuote) -> tuple[int, int] | None:
+    """What the tick fills of an order at the exchange: price and quantity."""
+    if order.settings.is_conservative:
+        open_order = order.as_conservative
+        found = open_order.price_and_quantity(quote)
+        if found is None or open_order.is_capped(quote):
+            return found
+        return found[0], _fill_quantity(order, quote.at_ns)  # how much there was is not known
+    price_paise = _fill_price(order, quote)
+    return None if price_paise is None else (price_paise, _fill_quantity(order, quote.at_ns))
 
 
 def report(order: PaperOrder) -> BrokerOrder:
@@ -262,6 +288,7 @@ def _fired(order: PaperOrder, at_ns: int, *, limit_paise: int | None) -> PaperOr
     return replace(
         order, triggered=True, price_paise=limit_paise, as_of_ns=at_ns, effective_ns=effective_ns, change=None,
         change_effective_ns=None, status=_open_status(order), day=day_rules(order.request.contract, effective_ns),
+        met=None,
     )  # fmt: skip
 
 
@@ -270,7 +297,10 @@ def _fill_price(order: PaperOrder, quote: TickQuote) -> int | None:
     quoted, other = (quote.ask_paise, quote.bid_paise) if buy else (quote.bid_paise, quote.ask_paise)
     if quoted <= 0 < other:
         return None  # the feed tells quotes, and nobody stands on the other side
-    market = quoted if quoted > 0 else _worsened(quote.price_paise, order, buy=buy)
+    market = quoted if quoted > 0 else moved_against_us(
+        quote.price_paise, round(order.settings.slippage_bps * 100), tick_size_paise=order.request.tick_size_paise,
+        buys=buy,
+    )  # fmt: skip
     limit = order.price_paise
     if limit is None:
         return market
@@ -280,16 +310,6 @@ def _fill_price(order: PaperOrder, quote: TickQuote) -> int | None:
     if not reached:
         return None
     return min(market, limit) if buy else max(market, limit)
-
-
-def _worsened(price_paise: int, order: PaperOrder, *, buy: bool) -> int:
-    """The price moved by the slippage and rounded to the tick, both against us; integers all the way."""
-    tick = order.request.tick_size_paise
-    hundredths = round(order.settings.slippage_bps * 100)
-    scale = _BASIS * 100
-    if buy:
-        return -(-price_paise * (scale + hundredths) // (scale * tick)) * tick
-    return max(tick, price_paise * (scale - hundredths) // (scale * tick) * tick)
 
 
 def _fill_quantity(order: PaperOrder, at_ns: int) -> int:

@@ -49,13 +49,16 @@ def _reached(order: PaperOrder, ticks: InstrumentTicks, begin: int, end: int) ->
     """Which ticks of [begin, end) can fill or trigger the order."""
     buy = order.request.transaction is Transaction.BUY
     prices = ticks.price_paise[begin:end]
+    conservative = order.as_conservative if order.settings.is_conservative else None
     reached: npt.NDArray[np.bool_]
     if order.trigger_paise is not None and not order.triggered:
         reached = prices >= order.trigger_paise if buy else prices <= order.trigger_paise
         target = order.request.target_paise
         if target is not None:
             reached = reached | (prices <= target if buy else prices >= target)
-        return reached
+        return reached if conservative is None else reached & conservative.triggers(ticks, begin, begin + len(prices))
+    if conservative is not None:
+        return conservative.reached(ticks, begin, begin + len(prices))
     bids, asks = ticks.bid_paise[begin:end], ticks.ask_paise[begin:end]
     quoted, other = (asks, bids) if buy else (bids, asks)
     met = (quoted > 0) | (other <= 0)  # nobody to trade with where our side only is quoted

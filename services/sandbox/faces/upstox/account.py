@@ -11,8 +11,7 @@ from services.sandbox.faces.upstox.face import Access, Caller, Route, success
 from services.sandbox.faces.upstox.order_fields import instrument_named
 from services.sandbox.faces.upstox.words import PRODUCTS, SEGMENTS, TRANSACTIONS, product_of, rupees
 from services.sandbox.ports import BrokerName, NewOrder
-from tradebus.contracts.orders import OrderType
-from tradebus.contracts.sessions import Tariff
+from tradebus.contracts.orders import OrderType, Tariff
 from tradebus.kernel.time import ist_date
 from tradebus.trading.charges import charges_paise
 from tradebus.trading.orders import Product
