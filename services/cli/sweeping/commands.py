@@ -151,7 +151,7 @@ def _resampled_line(name: str, one: Resampled) -> str:
 
 def _backtest_line(request: SweepRequest, best: dict[str, Any]) -> str:
     """The command that makes the same trades in the engine, one by one."""
-    parts = ["tradebus backtest", f"--history {request.history}"]
+    parts = ["tradebus backtest --fills touch", f"--history {request.history}"]
     parts += [f"--symbol {','.join(request.symbols)}"] if request.symbols else []
     parts += [f"--from {request.from_date}"] if request.from_date is not None else []
     parts += [f"--to {request.to_date}"] if request.to_date is not None else []

@@ -53,7 +53,7 @@ def test_every_set_is_what_backtest_makes_of_it_alone(path, tmp_path):
     assert page.count('<td class="cell" style') == 6
     for one in (found["best"][0], found["best"][-1]):
         alone = told(
-            "backtest", "--history", str(path), "--strategy", "ema_cross", "--capital", "100000000",
+            "backtest", "--fills", "touch", "--history", str(path), "--strategy", "ema_cross", "--capital", "100000000",
             *(text for name in ("fast", "slow", "stop_pct") for text in ("--param", f"{name}={one[name]}")),
             "--limit", "max_lots_per_trade=1", "--limit", "daily_max_loss_pct=null",
         )  # fmt: skip

@@ -30,6 +30,8 @@ def bulk_terms(spec: SessionSpec, contract: Contract) -> npt.NDArray[np.int64]:
     one_lot = sizing.mode is SizingMode.FIXED_LOTS and sizing.lots == 1
     if not one_lot and spec.limits.max_lots_per_trade != 1 and spec.paper.partial_fill_probability > 0:
         problems.append("partial fills: of more than one lot, orders would have to fill in one piece")
+    if spec.paper.is_conservative:
+        problems.append('fills: bulk mode has the model "touch" alone')
     if problems:
         raise InvalidInput("bulk mode: " + "; ".join(problems))
     limits, paper, capital = spec.limits, spec.paper, spec.capital_paise

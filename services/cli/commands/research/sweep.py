@@ -49,9 +49,9 @@ def sweep(
 ) -> None:  # fmt: skip
     """Try every set of parameters of a grid in bulk mode, over all cores, and say what the best is worth.
 
-    Its trades are those of `tradebus backtest`, one lot at a time, without a limit on the day's loss. A sweep that was
-    interrupted goes on where it stopped; one of another build or file is refused. Every set ever tried on a file counts
-    against its best: deflated Sharpe, probability of overfitting, minimum length.
+    Its trades are those of `tradebus backtest --fills touch`, one lot at a time, without a limit on the day's loss. A
+    sweep that was interrupted goes on where it stopped; one of another build or file is refused. Every set ever tried
+    on a file counts against its best: deflated Sharpe, probability of overfitting, minimum length.
 
     Examples:
 
@@ -111,8 +111,9 @@ def _request(
         raise InvalidInput("--param: say what is to be tried, such as --param fast=5:20:1")
     points = chosen_points(parse_grid(param), sample=sample, seed=seed)
     [data] = arguments.session_data(
-        [], strategies=[{"name": strategy}], capital=capital, limits=limit or [], seed=seed, charges=charges
-    ).values()
+        [], strategies=[{"name": strategy}], capital=capital, limits=limit or [], seed=seed,
+        paper=arguments.paper_data(charges, "touch", []),
+    ).values()  # fmt: skip
     return SweepRequest(
         history=history, symbols=arguments.symbols_of(symbol),
         from_date=arguments.parse_day(from_, option="--from"), to_date=arguments.parse_day(to, option="--to"),
