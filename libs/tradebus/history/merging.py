@@ -84,8 +84,7 @@ def _repeated(together: Columns, *, is_strict: bool) -> Ints:
     same = (np.diff(symbol) == 0) & (np.diff(ts_ns) == 0) & (np.diff(origin) != 0)
     before, again = order[:-1][same], order[1:][same]
     alike = np.ones(len(again), bool)
-    for name in PRICE_COLUMNS:
-        cells = together.values[name]
+    for name, cells in together.values.items():
         differ = np.flatnonzero(cells[before] != cells[again])
         alike[differ] = False
         if is_strict and len(differ):
@@ -93,7 +92,7 @@ def _repeated(together: Columns, *, is_strict: bool) -> Ints:
             more = f", and {len(differ) - 1:,} more such rows" if len(differ) > 1 else ""
             raise InvalidInput(
                 f"history: {together.place(one)} and {together.place(other)} differ on {_moment(together, one)} "
-                f"({name} {cells[one]:.2f} and {cells[other]:.2f}){more}: keep one of the two files"
+                f"({name.replace('_', ' ')} {cells[one]:.12g} and {cells[other]:.12g}){more}: keep one of the two files"
             )
     found: Ints = np.sort(again[alike])
     return found

@@ -185,9 +185,14 @@ def _is_history(name: str) -> bool:
 
 
 @lru_cache(maxsize=1)  # a file is looked at before it is read
-def _member(path: Path, member: str, _changed_ns: int) -> bytes:
-    with zipfile.ZipFile(path) as archive, archive.open(member) as packed:
+def _member(path: Path, member: str, changed_ns: int) -> bytes:
+    with _archive(path, changed_ns).open(member) as packed:
         return _bounded(packed, f"{path}/{member}")
+
+
+@lru_cache(maxsize=1)  # the list of thousands of files is read once; who comes next closes it
+def _archive(path: Path, _changed_ns: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
 
 
 def _bounded(packed: IO[bytes] | gzip.GzipFile, source: object) -> bytes:

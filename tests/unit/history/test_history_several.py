@@ -119,9 +119,17 @@ def test_rows_that_two_files_have_alike_are_taken_once_and_said(tmp_path: Path) 
     assert f"{line}: each is taken once" in said(history)
 
 
-def test_files_that_say_two_things_of_one_minute_are_refused(tmp_path: Path) -> None:
-    folder = write(tmp_path, {"a.csv": bars(DAYS[0]), "b.csv": bars(DAYS[0], price=101)})
-    says = r"on NIFTY at 2024-01-15 09:15:00 IST \(open 100.00 and 101.00\), and 19 more such rows: keep one"
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        (bars(DAYS[0], price=101), "open 100 and 101"),
+        (bars(DAYS[0]).replace(",10\n", ",20\n"), "volume 10 and 20"),
+        (bars(DAYS[0], volume=False), "volume 10 and 0"),
+    ],
+)
+def test_files_that_say_two_things_of_one_minute_are_refused(tmp_path: Path, other: str, what: str) -> None:
+    folder = write(tmp_path, {"a.csv": bars(DAYS[0]), "b.csv": other})
+    says = rf"on NIFTY at 2024-01-15 09:15:00 IST \({what}\), and 19 more such rows: keep one of the two files"
     with pytest.raises(InvalidInput, match=f"row 1 of a.csv and row 1 of b.csv differ {says}"):
         load(folder, "NIFTY")
 
