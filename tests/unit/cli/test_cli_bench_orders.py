@@ -1,10 +1,14 @@
 """The broker of `tradebus bench orders`: one book, whichever process has placed what."""
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
 
 from services.cli.bench.orders.broker import RestingBook, RestingLine
+from services.cli.bench.processor import EVERYTHING, ProcessorTimes, shares
 from tradebus.brokers.errors import NoAnswer
 from tradebus.contracts.orders import OrderType, Transaction
 from tradebus.trading.orders import BrokerStatus, OrderRequest
@@ -42,3 +46,31 @@ async def test_a_line_that_was_closed_says_so() -> None:
         await line.close()
         with pytest.raises(NoAnswer):
             await line.place("a", request("t1"))
+
+
+def test_what_bounds_the_orders_of_a_second_is_read_off_the_processors() -> None:
+    spent = [{"risk": 0.2, "execution-0": 0.4, EVERYTHING: 1.2}, {"risk": 0.2, "execution-0": 0.4, EVERYTHING: 0.8}]
+    idle = shares(spent, orders=1_000, seconds=2.0, cores=2)
+    assert idle["processor_ms_an_order"] == pytest.approx({"all": 1.2, "risk": 0.4, "execution-0": 0.8})
+    assert idle["cores_busy"] == pytest.approx({"here": 0.6, "with_what_else_runs": 1.0, "of": 2})
+    assert "cores were idle" in idle["bounded_by"]
+    assert idle["orders_a_second_of_all_cores"] == pytest.approx(1_667, abs=1)
+    full = shares(spent, orders=1_000, seconds=1.0, cores=2)
+    assert (
+        full["bounded_by"] == "the machine's 2 cores, all busy, 0.8 of them with other work: more processes do no more"
+    )
+    assert shares([{}, spent[0]], orders=1, seconds=1.0, cores=2) == {}, "where the system does not say"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="this system does not tell")
+def test_a_family_is_counted_with_its_children_and_others_without() -> None:
+    burns = "sum(range(3_000_000))"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burns!r}]); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        times = ProcessorTimes({"family": process.pid, "alone": process.pid, "gone": 0}, families=("family",)).seconds()
+        process.communicate(b"\n")
+    assert times["family"] > times["alone"] >= 0.0
+    assert times["gone"] == 0.0
+    assert times[EVERYTHING] >= times["family"]

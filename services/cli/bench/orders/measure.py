@@ -20,7 +20,7 @@ from services.cli.bench.orders.broker import NAME, RestingBook
 from services.cli.bench.orders.execution import LISTED, SHARES_MAX
 from services.cli.bench.ports import BenchClock
 from services.cli.bench.processes import process_specs, start_sessions, supervised
-from services.cli.bench.processor import EVERYTHING, POSTGRES, ProcessorTimes, server_pids
+from services.cli.bench.processor import POSTGRES, ProcessorTimes, server_pids, shares
 from services.cli.stack.children import free_port
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.bus.port import Outgoing
@@ -82,29 +82,19 @@ async def _measure(
                 spans_ns.append((max(came_ns) - min(came_ns), max(came_ns) - began_ns))
                 waits_ns += await _waits_ns(bus, came_ns)
     first_to_last_s = [span / 1e9 for span, _ in spans_ns]
+    whole_ns = sum(whole for _, whole in spans_ns)
     p50, p99, worst = np.percentile(waits_ns, (50, 99, 100)) / 1e6
     return {
         "orders_a_second": sessions / float(np.median([whole / 1e9 for _, whole in spans_ns])),
         "first_to_last_s": {"median": float(np.median(first_to_last_s)), "max": max(first_to_last_s)},
         "approval_to_request_ms": {"p50": float(p50), "p99": float(p99), "max": float(worst)},
-        **_processor(spent, orders=sessions * rounds, seconds=sum(whole for _, whole in spans_ns) / 1e9),
+        **shares(
+            spent,
+            orders=sessions * rounds,
+            seconds=whole_ns / 1e9,
+            cores=os.cpu_count() or 1,
+        ),
     }
-
-
-def _processor(spent: Sequence[dict[str, float]], *, orders: int, seconds: float) -> dict[str, Any]:
-    """What an order took of whom, up to the last request, and how many of the machine's cores were busy meanwhile:
-    where that is all of them, more processes do no more orders a second."""
-    if not all(spent):
-        return {}
-    of = {name: sum(one[name] for one in spent) for name in spent[0]}
-    everything = of.pop(EVERYTHING)
-    ours, per_order = sum(of.values()), {name: 1_000 * used / orders for name, used in of.items()}
-    return {
-        "processor_ms_an_order": {"all": sum(per_order.values()), **per_order},
-        "cores_busy": {
-            "here": ours / seconds, "with_what_else_runs": everything / seconds, "of": os.cpu_count() or 0
-        },
-    }  # fmt: skip
 
 
 async def _waits_ns(bus: RedisBus, came_ns: Sequence[int]) -> list[int]:
