@@ -139,8 +139,17 @@ def is_unanswered(order: Order) -> bool:
 def is_entry_lost(order: Order) -> bool:
     """An entry of which nobody knows whether it will ever be at the broker, and whose answer nobody waits for: what it
     fills after all is covered or closed then."""
+    return order.role is OrderRole.ENTRY and _is_lost(order)
+
+
+def is_exit_lost(order: Order) -> bool:
+    """An exit of which nobody knows whether it will ever be at the broker, and whose answer nobody waits for."""
+    return order.role is OrderRole.EXIT and _is_lost(order)
+
+
+def _is_lost(order: Order) -> bool:
     waited = order.state is OrderState.UNKNOWN or (order.given_up and order.state is OrderState.PENDING)
-    return order.role is OrderRole.ENTRY and order.broker_order_id is None and waited
+    return order.broker_order_id is None and waited
 
 
 def is_exit_unanswered(trade: Trade) -> bool:

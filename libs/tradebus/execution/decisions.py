@@ -205,6 +205,11 @@ def give_up_stop(order_id: str, at_ns: int) -> Decide:
     return lambda trade, step: exits.give_up_stop(trade, trade.order(order_id), step, at_ns=at_ns)
 
 
+def give_up_exit(order_id: str) -> Decide:
+    """Nobody has answered the exit in time."""
+    return lambda trade, step: unanswered.wait_no_longer(trade.order(order_id))
+
+
 def exit_at(*, reason: str, at_ns: int) -> Decide:
     """A change that asks for the exit."""
     return lambda trade, step: exits.request_exit(trade, step, reason=reason, at_ns=at_ns)

@@ -170,15 +170,15 @@ def protect(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
         _resize(last, step, last.quantity + grown, at_ns=at_ns)
     if missing:
         for quantity in slices(missing, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity):
-            _new_stop(trade, step, quantity, at_ns=at_ns)
+            _new_stop(trade, step, quantity, trigger_paise=trade.stop_paise, at_ns=at_ns)
 
 
-def protect_anew(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
+def protect_anew(trade: Trade, step: TradeStep, *, trigger_paise: int, at_ns: int) -> None:
     """Covers all that is held by new stops, whatever may become of those that live."""
     for quantity in slices(
         trade.there_quantity, lot_size=trade.lot_size, freeze_quantity=trade.contract.freeze_quantity
     ):
-        _new_stop(trade, step, quantity, at_ns=at_ns)
+        _new_stop(trade, step, quantity, trigger_paise=trigger_paise, at_ns=at_ns)
 
 
 def _uncover(stops: list[Order], step: TradeStep, quantity: int, *, at_ns: int) -> None:
@@ -198,12 +198,12 @@ def _resize(stop: Order, step: TradeStep, quantity: int, *, at_ns: int) -> None:
         step.requests.append(Modify(stop.order_id, at_ns, previous, previous_trigger_paise=stop.trigger_paise or 0))
 
 
-def _new_stop(trade: Trade, step: TradeStep, quantity: int, *, at_ns: int) -> None:
+def _new_stop(trade: Trade, step: TradeStep, quantity: int, *, trigger_paise: int, at_ns: int) -> None:
     # Where the exchange takes no stop at the market (options), one with a limit inside its price protection.
     stands = trade.protection is ProtectionKind.GTT and trade.target_paise is not None
     stands = stands and trade.exit_reason is None  # what is put back while exits are refused is to become the exit
     limit_paise = stop_limit_paise(
-        trade.contract, transaction=trade.exit_transaction, trigger_paise=trade.stop_paise, day=ist_date(at_ns),
+        trade.contract, transaction=trade.exit_transaction, trigger_paise=trigger_paise, day=ist_date(at_ns),
         is_standing=stands,
     )  # fmt: skip
     at_limit = OrderType.GTT if stands else OrderType.SL
@@ -216,6 +216,6 @@ def _new_stop(trade: Trade, step: TradeStep, quantity: int, *, at_ns: int) -> No
         quantity=quantity,
         at_ns=at_ns,
         price_paise=limit_paise,
-        trigger_paise=trade.stop_paise,
+        trigger_paise=trigger_paise,
     )
     step.requests.append(Place(order.order_id))

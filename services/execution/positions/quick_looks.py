@@ -1,4 +1,5 @@
-"""When an account's order book is read every second: while an entry may fill and its order stream would not say so.
+"""When an account's order book is read every second: while an entry may fill and its order stream would not say so, and
+while a position stands bare until the book is seen to have neither its stop nor its exit.
 
     entry is accepted ─► 90 s ─► stream down, or not a word of that order? ─► look, within what the broker lets out
 
@@ -7,10 +8,12 @@ nothing of a placement.)
 """
 
 from collections import deque
+from collections.abc import Callable
 
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.trades.keeper import Keeper
 from tradebus.contracts.orders import OrderRole
+from tradebus.execution.leaving.unanswered import is_bare_meanwhile
 from tradebus.kernel.timers import Timers
 
 _FOR_NS = 90 * 1_000_000_000
@@ -43,8 +46,12 @@ class StreamWord:
 class QuickLooks:
     """Of one account."""
 
-    def __init__(self, account: TradingAccount, keeper: Keeper, stream: StreamWord, *, timers: Timers) -> None:
+    def __init__(
+        self, account: TradingAccount, keeper: Keeper, stream: StreamWord, *, market_ns: Callable[[], int],
+        timers: Timers,
+    ) -> None:  # fmt: skip
         self._account, self._keeper, self._stream, self._timers = account, keeper, stream, timers
+        self._market_ns = market_ns
         self._since: dict[str, int] = {}  # when an entry that may fill was seen first, by the broker's number
         self._taken: deque[int] = deque()
 
@@ -62,7 +69,7 @@ class QuickLooks:
         ]
         self._since = {number: self._since.get(number, now_ns) for number in may_fill}
         waited_for = (number for number, since_ns in self._since.items() if now_ns - since_ns < _FOR_NS)
-        if all(self._stream.follows(number) for number in waited_for):
+        if all(self._stream.follows(number) for number in waited_for) and not self._is_any_bare():
             return False
         while self._taken and now_ns - self._taken[0] >= _SPAN_NS:
             self._taken.popleft()
@@ -71,3 +78,7 @@ class QuickLooks:
             return False
         self._taken.append(now_ns)
         return True
+
+    def _is_any_bare(self) -> bool:
+        trades = [one for one in self._keeper.roster.alive.values() if one.session_id in self._account.sessions]
+        return any(is_bare_meanwhile(one, at_ns=self._market_ns()) for one in trades)

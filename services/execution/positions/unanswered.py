@@ -1,7 +1,8 @@
-"""Positions whose stop a broker does not answer: they are left.
+"""Positions whose stop, or whose exit, a broker does not answer: they are left, and covered.
 
-a stop without an answer ─► seen at a look ─► three seconds since ─────────────────────────┐
-         └─ sent by an earlier life, another instance ─► looked up, three since it left ─► left at the market
+without an answer ─► seen at a look ─► three seconds since ──────────────────────────┐
+   └─ sent by an earlier life, another instance ─► looked up, three since it left ─► a stop: left at the market
+                                                                                     an exit: covered
 """
 
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from collections.abc import Callable
 from services.execution.trades.keeper import Keeper
 from services.execution.trades.pulse import Pulse
 from services.execution.trades.supervisor import in_session
+from tradebus.contracts.orders import OrderRole
 from tradebus.execution import decisions
 from tradebus.execution.deadlines import STOP_ANSWER_SECONDS, is_unanswered
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.kernel.timers import Timers
+from tradebus.trading.states import OrderState
 
 _ANSWER_NS = STOP_ANSWER_SECONDS * NANOSECONDS_PER_SECOND
 
@@ -50,9 +53,9 @@ class UnansweredStops:
                 await self._leave(trade, order)
 
     def _unanswered(self, trade: Trade) -> list[Order]:
-        """The stops of a position of ours at a broker that have no answer."""
+        """The stops and exits of a position of ours at a broker that have no answer."""
         ours = self._roster.is_owner(trade.owner) and trade.open_quantity and self._clock_ns(trade.session_id)
-        return [order for order in trade.orders if is_unanswered(order)] if ours else []
+        return [order for order in trade.orders if is_unanswered(order) or _is_awaited(order)] if ours else []
 
     async def _note(self, order: Order) -> None:
         if order.order_id not in self._since_ns:
@@ -65,7 +68,16 @@ class UnansweredStops:
         at_ns = self._clock_ns(trade.session_id)
         now_ns = self._timers.monotonic_ns()
         waited_ns = now_ns - self._since_ns.get(order.order_id, now_ns)
+        if order.role is OrderRole.EXIT:
+            if waited_ns >= _ANSWER_NS:
+                await self._keeper.attempt(trade.pos_id, decisions.give_up_exit(order.order_id))
+            return
         leaving = order.given_up and any(not one.ended and not is_unanswered(one) for one in trade.orders)
         if waited_ns >= _ANSWER_NS and not leaving and in_session(trade.contract, at_ns):
             decide = decisions.give_up_stop(order.order_id, max(at_ns, order.updated_ns))
             await self._keeper.attempt(trade.pos_id, decide)
+
+
+def _is_awaited(order: Order) -> bool:
+    """An exit that was sent, or is about to be, and has no answer of any kind."""
+    return order.role is OrderRole.EXIT and order.state is OrderState.PENDING and not order.given_up

@@ -73,7 +73,7 @@ class Reconciler:
             account, self._own, book=books.own, keeper=keeper, outbox=outbox, missed=self._due.set, stream=stream,
             timers=timers,
         )  # fmt: skip
-        self._quick = QuickLooks(account, keeper, stream, timers=timers)
+        self._quick = QuickLooks(account, keeper, stream, market_ns=market_ns, timers=timers)
         self._recurrence = Recurrence()
         self._closed_out = ClosedOut(account, books.own, keeper)
         by_hand = ClosedByHand(account, keeper, books.own, market_ns=market_ns)

@@ -53,8 +53,8 @@ class Remedies:
                 continue
             if any(order.tag in there and not order.ended for order in trade.orders):
                 continue  # what lives there is heard of first
-            if is_bare_meanwhile(trade):
-                at_ns = max(self._market_ns(), max(order.updated_ns for order in trade.orders))
+            at_ns = max(self._market_ns(), max(order.updated_ns for order in trade.orders))
+            if is_bare_meanwhile(trade, at_ns=at_ns):
                 await self._keeper.attempt(pos_id, decisions.cover(at_ns))
 
     async def cancel_twins(self, own: Sequence[OwnOrder], book: Sequence[BrokerOrder]) -> list[Difference]:

@@ -65,6 +65,8 @@ class Sending:
                 return await self._deleted(trade, order, request, outcome)
         else:
             outcome = await self._changed(trade.session_id, number, decisions.change_of(trade, order, request))
+            if outcome.result is Result.REFUSED and not request.trails:
+                self.doubts.add((trade.pos_id, order.order_id))  # it may have ended, and nobody has said so
             if outcome.result is Result.REFUSED:
                 what = "an exit cannot be priced anew, or a stop made one: it stays"
                 if order.role is OrderRole.STOP and not order.is_turned and not request.trails:

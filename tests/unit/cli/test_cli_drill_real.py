@@ -65,7 +65,7 @@ async def test_an_instance_that_is_killed_runs_again_and_one_that_stands_still_g
         await strikes.strike([RealStrike(KILLED, 0.0, 0.0, 0), RealStrike(STOPPED, 0.0, 0.05, 0)])
         assert (strikes.kills, strikes.counted, strikes.problems()) == (1, {STOPPED: 1}, [])
         assert child.pid not in (0, first)
-        assert all(until_ns > from_ns for from_ns, until_ns in strikes.down_ns)
+        assert all(until_ns > from_ns for from_ns, until_ns in strikes.down_ns["execution-1"])
         assert told == [
             "execution-1 is killed", "execution-1 runs again", "execution-1 stands still for 0.1 s",
             "execution-1 goes on",

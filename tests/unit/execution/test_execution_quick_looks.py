@@ -40,7 +40,7 @@ class Waiting:
         self.enters("p1")
         account: Any = SimpleNamespace(sessions={"s": None}, broker=SimpleNamespace(name=broker))
         keeper: Any = SimpleNamespace(roster=self._roster)
-        self._looks = QuickLooks(account, keeper, self.stream, timers=self.timers)
+        self._looks = QuickLooks(account, keeper, self.stream, market_ns=self.timers.now_ns, timers=self.timers)
 
     def enters(self, pos_id: str) -> None:
         wanted = replace(approved(Side.LONG), pos_id=pos_id)

@@ -57,12 +57,12 @@ def exit_of(trade: Trade):
 
 def test_a_cover_that_rests_is_not_due_while_the_exit_has_no_answer() -> None:
     trade = leaving()
-    assert is_bare_meanwhile(trade)
+    assert is_bare_meanwhile(trade, at_ns=MORNING + 9 * SECOND)
     cover(MORNING + 9 * SECOND)(trade, TradeStep())
     resting = trade.orders[-1]
     assert resting.role is OrderRole.STOP
     lifecycle.on_outcome(trade, resting, TradeStep(), Outcome(Result.ACCEPTED, "c"), at_ns=MORNING + 9 * SECOND)
-    assert not is_bare_meanwhile(trade), "one for each exit without an answer"
+    assert not is_bare_meanwhile(trade, at_ns=MORNING + 90 * SECOND), "one at a time"
     assert deadline_ns(trade) is None
     first = next(order for order in trade.orders if order.role is OrderRole.STOP)
     lifecycle.on_absent(trade, first, TradeStep(), at_ns=MORNING + 25 * SECOND)

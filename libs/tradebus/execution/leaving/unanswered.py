@@ -7,19 +7,21 @@
                                                                                       └─ it never does: is the next exit
 
 Nobody can say for half a minute that an exit is absent, so no other may be sent; a stop that rests sells nothing until
-the market is there, and covers the position meanwhile.
+the market is there, and covers the position meanwhile. Where the market is beyond the position's stop, it is one a step
+beyond the market. One that is refused, taken back or lost is followed by another, later each time.
 
-Invariants (held to by the drill): one such cover for each exit that has no answer; none beside a stop that is known to
-rest, or whose answer may still come in time.
+Invariants (held to by the drill): no cover beside a stop that is known to rest, or whose answer may still come in time.
 """
 
-from tradebus.contracts.orders import OrderRole
-from tradebus.execution.deadlines import is_unanswered
+from tradebus.contracts.orders import OrderRole, Transaction
+from tradebus.execution.deadlines import EXIT_AGAIN_SECONDS_MAX, is_exit_lost, is_unanswered
 from tradebus.execution.leaving.covering import rest_of
 from tradebus.execution.opening import protect_anew
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
-from tradebus.trading.states import OrderState
+from tradebus.kernel.time import NANOSECONDS_PER_SECOND
+
+_STEP_PCT = 1  # beyond the market
 
 
 def covers_meanwhile(trade: Trade) -> list[Order]:
@@ -45,27 +47,47 @@ def surplus_stops(trade: Trade) -> list[Order]:
     return surplus
 
 
-def is_bare_meanwhile(trade: Trade) -> bool:
-    """Whether all that lives and may close the position has no answer, and no cover was sent since."""
+def is_bare_meanwhile(trade: Trade, *, at_ns: int) -> bool:
+    """Whether all that lives and may close the position has no answer, and a cover may be sent now."""
     last = _last_unanswered(trade)
     if last is None or not trade.at_broker or trade.there_quantity <= 0:
         return False
-    if any(order.role is OrderRole.STOP for order in trade.orders[trade.orders.index(last) + 1 :]):
+    if not all(_is_lost(order) for order in trade.orders if not order.ended):
         return False
-    return all(_is_lost(order) for order in trade.orders if not order.ended)
+    covers = [one for one in trade.orders[trade.orders.index(last) + 1 :] if one.role is OrderRole.STOP]
+    if not covers:
+        return True
+    pause_seconds = min(1 << min(len(covers) - 1, 6), EXIT_AGAIN_SECONDS_MAX)
+    return at_ns >= covers[-1].updated_ns + pause_seconds * NANOSECONDS_PER_SECOND
 
 
 def cover_meanwhile(trade: Trade, step: TradeStep, *, at_ns: int) -> None:
     """The broker's book has none of the trade's orders that have no answer: what is held is covered."""
-    if is_bare_meanwhile(trade):
-        protect_anew(trade, step, at_ns=at_ns)
+    if is_bare_meanwhile(trade, at_ns=at_ns):
+        protect_anew(trade, step, trigger_paise=_trigger_paise(trade), at_ns=at_ns)
+
+
+def wait_no_longer(order: Order) -> None:
+    """Nobody has answered the exit in time: it may be covered."""
+    order.given_up = order.role is OrderRole.EXIT and not order.ended and order.broker_order_id is None
+
+
+def _trigger_paise(trade: Trade) -> int:
+    """The position's stop; a broker refuses one that the market has passed."""
+    if trade.touch is None or trade.touch.last_paise <= 0:
+        return trade.stop_paise
+    last_paise, tick = trade.touch.last_paise, trade.contract.tick_size_paise
+    step_paise = max(tick, last_paise * _STEP_PCT // 100)
+    if trade.exit_transaction is Transaction.SELL:
+        return max(tick, min(trade.stop_paise, (last_paise - step_paise) // tick * tick))
+    return max(trade.stop_paise, -(-(last_paise + step_paise) // tick) * tick)
 
 
 def _is_lost(order: Order) -> bool:
     """Whether nobody waits for its answer any more, and it may arrive nevertheless."""
     if order.role is OrderRole.STOP:
         return is_unanswered(order) and order.given_up
-    return order.role is OrderRole.EXIT and order.state is OrderState.UNKNOWN and order.broker_order_id is None
+    return is_exit_lost(order)
 
 
 def _last_unanswered(trade: Trade) -> Order | None:

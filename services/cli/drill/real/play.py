@@ -8,6 +8,7 @@ Truth is the exchange's own book, asked for at the sandbox's address; the invari
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from services.cli.drill.real.judging import book_of, order_of, trades_of
@@ -99,12 +100,12 @@ class RealPlay:
         book = await book_of(self.stack, self.run.session, orders=await self._orders())
         self.violations += at_end(book)
         end_ns = self.stack.clock.now_ns()
-        why = excuses(
-            down_ns=strikes.down_ns, away_ns=strikes.away_ns, adopted=len(self.stack.executions) > 1, end_ns=end_ns
-        )
+        why = excuses(down_ns=strikes.down_ns, away_ns=strikes.away_ns, end_ns=end_ns)
         died = stops_taken_back(self.changes, book.tags)
         faults_ns = [*self.faults_ns, *((at_ns, at_ns) for at_ns in died)]
-        faults_ns += [(span[0], span[-1]) for span in (*strikes.down_ns, *strikes.away_ns)]
+        faults_ns += [
+            (span[0], span[-1]) for span in (*chain.from_iterable(strikes.down_ns.values()), *strikes.away_ns)
+        ]
         spans = list(bare_spans(self.changes, book.tags, by_hand=frozenset(), end_ns=end_ns))
         for found in unprotected(spans, why, faults_ns):
             if isinstance(found, Violation):

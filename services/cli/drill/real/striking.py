@@ -18,12 +18,12 @@ _NOBODY = "no.such.stream"
 
 
 class RealStriking:
-    """Of one round. `down_ns` are the spans in which an instance did not run or stood still, `away_ns` those in which a
-    server was away: in the market's time, each with its end once that has come."""
+    """Of one round. `down_ns` are the spans in which an instance did not run or stood still, by name, `away_ns` those
+    in which a server was away: in the market's time, each with its end once that has come."""
 
     def __init__(self, stack: RealStack, *, told: Callable[[str], None]) -> None:
         self._stack, self._told = stack, told
-        self.down_ns: list[list[int]] = []
+        self.down_ns: dict[str, list[list[int]]] = {one.spec.name: [] for one in stack.executions}
         self.away_ns: list[list[int]] = []
         self.counted: Counter[str] = Counter()
         self.kills = 0
@@ -52,7 +52,7 @@ class RealStriking:
         self.kills += 1
         self._told(f"{child.spec.name} is killed")
         os.kill(child.pid, signal.SIGKILL)
-        await self._lasts(self.down_ns, self._revived(strike))
+        await self._lasts(self.down_ns[child.spec.name], self._revived(strike))
         self._told(f"{child.spec.name} runs again")
 
     async def _revived(self, strike: RealStrike) -> None:
@@ -68,7 +68,7 @@ class RealStriking:
         self.counted[strike.kind] += 1
         self._told(f"{child.spec.name} stands still for {strike.seconds:.1f} s")
         os.kill(child.pid, signal.SIGSTOP)
-        await self._lasts(self.down_ns, asyncio.sleep(strike.seconds))
+        await self._lasts(self.down_ns[child.spec.name], asyncio.sleep(strike.seconds))
         with suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGCONT)
         self._told(f"{child.spec.name} goes on")

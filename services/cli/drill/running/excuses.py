@@ -1,8 +1,8 @@
-"""Spans in which nobody could act, and a position may stand bare for longer than it should. Everything else is a
+"""AwaySpans in which nobody could act, and a position may stand bare for longer than it should. Everything else is a
 violation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from tradebus.calendar import Contract, session_of
@@ -12,18 +12,34 @@ _RECOVERING_NS = NANOSECONDS_PER_SECOND  # a new life has read its book by then
 _ORPHAN_NS = 17 * NANOSECONDS_PER_SECOND  # 15 s of silence, found at a look a second later
 NOBODY, AWAY, PAUSED = "no execution ran", "the broker was away", "the exchange took no order"
 Excuse = tuple[int, int, str]
+AwaySpans = Sequence[Sequence[int]]  # each with its end once that has come
 
 
-def excuses(
-    *, down_ns: Sequence[Sequence[int]], away_ns: Sequence[Sequence[int]], adopted: bool, end_ns: int
-) -> Sequence[Excuse]:
-    """From, to, why. `adopted`: there is another instance that takes over what one leaves."""
+def excuses(*, down_ns: Mapping[str, AwaySpans], away_ns: AwaySpans, end_ns: int) -> Sequence[Excuse]:
+    """From, to, why. `down_ns` by instance: what one leaves another takes over, where one runs."""
     found = []
-    for one in down_ns:
-        until_ns = min(_end(one, end_ns), one[0] + _ORPHAN_NS) if adopted else _end(one, end_ns)
-        found.append((one[0], until_ns + _RECOVERING_NS, NOBODY))
+    for name, spans in down_ns.items():
+        others = [down for other, down in down_ns.items() if other != name]
+        for one in spans:
+            until_ns = _end(one, end_ns)
+            if others:
+                until_ns = min(until_ns, _somebody_ns(others, one[0] + _ORPHAN_NS, end_ns))
+            found.append((one[0], until_ns + _RECOVERING_NS, NOBODY))
     found += [(one[0], _end(one, end_ns) + _RECOVERING_NS, AWAY) for one in away_ns]
     return found
+
+
+def _somebody_ns(others: Sequence[AwaySpans], at_ns: int, end_ns: int) -> int:
+    """The first moment from then on at which any of the others runs."""
+    while at_ns < end_ns:
+        down = [
+            max((_end(one, end_ns) for one in spans if one[0] <= at_ns < _end(one, end_ns)), default=0)
+            for spans in others
+        ]
+        if not all(down):
+            return at_ns
+        at_ns = min(down)
+    return end_ns
 
 
 def pauses(contract: Contract, day: date) -> list[Excuse]:

@@ -20,14 +20,14 @@ from tradebus.waiting.timers import sleep
 
 class Happenings:
     """Of one run. `away_ns` are the spans in which servers or brokers were away, `paused_ns` those in which a process
-    stood still; `counted` by kind."""
+    stood still, by its name in all its lives; `counted` by kind."""
 
     def __init__(
         self, world: DrillWorld, exchange: SandboxExchange, lives: Sequence[ServiceLives], people: People
     ) -> None:
         self._world, self._exchange, self._lives = world, exchange, lives
         self.away_ns: list[list[int]] = []
-        self.paused_ns: list[list[int]] = []
+        self.paused_ns: dict[str, list[list[int]]] = {}
         self.counted: dict[str, int] = {}
         self._at_ns: list[int] = []
         hands = self.hands = TerminalHands(world, exchange, people.parts)
@@ -100,11 +100,12 @@ class Happenings:
             network.cut_streams()
 
     async def _stopped(self, event: PlannedEvent) -> None:
-        process = self._lives[event.number % len(self._lives)].process
+        life = self._lives[event.number % len(self._lives)]
+        process = life.process
         if process is None:
             return
         self._world.loop.pause(process)
-        await self._lasts(event, self.paused_ns, process.name)
+        await self._lasts(event, self.paused_ns.setdefault(life.name, []), process.name)
         self._world.loop.go_on(process)
 
     async def _lasts(self, event: PlannedEvent, spans: list[list[int]], what: str) -> None:

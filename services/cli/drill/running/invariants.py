@@ -17,6 +17,8 @@ from tradebus.kernel.time import NANOSECONDS_PER_SECOND
 from tradebus.trading.states import OrderState
 
 BARE_SECONDS = 5.0
+# Where several faults come together: as long as an exit's absence takes, and a request that hangs for ten seconds.
+SEVERAL_SECONDS = 35.0
 _ROUNDING_SECONDS = 0.25  # of latencies between the exchange's clock and the machine's
 _RECENT_NS = 10 * NANOSECONDS_PER_SECOND
 # Rules about what an order is (`tradebus.calendar.legality`).
@@ -99,14 +101,16 @@ def unprotected(
     spans: Sequence[BareSpan], excuses: Sequence[tuple[int, int, str]], faults_ns: Sequence[tuple[int, int]]
 ) -> Iterator[Violation | KnownOpen]:
     """Longest stretch of each span in which somebody could have acted. `excuses`: from, to, why. Where an
-    excuse is what keeps it below the limit, that is told as known; so are spans in which several faults came together,
-    `faults_ns` from their beginning to their end: within the time one needs to be got over, the next."""
+    excuse is what keeps it below the limit, that is told as known; so are spans of some seconds more in which several
+    faults came together, `faults_ns` from their beginning to their end: within the time one needs to be got over, the
+    next."""
     for span in spans:
         cut = sorted(one for one in excuses if one[0] < span.to_ns and one[1] > span.from_ns)
         seconds = _longest(span, cut) / NANOSECONDS_PER_SECOND
         if seconds > BARE_SECONDS + _ROUNDING_SECONDS:
             recent_ns = span.from_ns - _RECENT_NS
-            if sum(to_ns >= recent_ns and from_ns <= span.to_ns for from_ns, to_ns in faults_ns) > 1:
+            several = sum(to_ns >= recent_ns and from_ns <= span.to_ns for from_ns, to_ns in faults_ns) > 1
+            if several and seconds <= SEVERAL_SECONDS + _ROUNDING_SECONDS:
                 yield KnownOpen(SEVERAL, seconds)
             else:
                 yield Violation(Invariant.UNPROTECTED, f"position {span.pos_id}: {seconds:.1f} s")

@@ -217,9 +217,8 @@ class DrillRun:
             )
         )
         why = excuses(
-            down_ns=[span for one in self.lives for span in one.down_ns] + self._stopped_ns,
-            away_ns=self.happenings.away_ns, adopted=len(self.lives) > 1,
-            end_ns=self.loop.machine.now_ns(),
+            down_ns={one.name: [*one.down_ns, *_stood_still_ns(self, one.name)] for one in self.lives},
+            away_ns=self.happenings.away_ns, end_ns=self.loop.machine.now_ns(),
         )  # fmt: skip
         faults_ns = [span for network in self.networks.values() for span in network.weather.spans_ns]
         faults_ns += [
@@ -239,7 +238,7 @@ class DrillRun:
     @property
     def _stopped_ns(self) -> list[list[int]]:
         """When processes stood still."""
-        return self.happenings.paused_ns + self.world.points.stopped_ns
+        return [span for one in self.lives for span in _stood_still_ns(self, one.name)]
 
     def _died(self, process: Any) -> None:
         for one in self.lives:
@@ -260,6 +259,11 @@ class DrillRun:
 
     def _tags(self) -> dict[str, Any]:
         return tags_of(self.world.database.table("trades"))
+
+
+def _stood_still_ns(run: DrillRun, name: str) -> list[list[int]]:
+    """When the lives of that name did, whatever stopped them."""
+    return run.happenings.paused_ns.get(name, []) + run.world.points.stopped_ns.get(name, [])
 
 
 def _pauses_of(bare: BareSpan, trades: Mapping[str, Trade], day: date) -> list[Excuse]:

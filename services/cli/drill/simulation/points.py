@@ -33,14 +33,15 @@ class Strike:
 
 
 class CrashPoints:
-    """Of one run. `told` hears of each strike; `stopped_ns` are the spans in which a process stood still by one."""
+    """Of one run. `told` hears of each strike; `stopped_ns` are the spans in which a process stood still by one, by its
+    name in all its lives."""
 
     def __init__(self, strikes: tuple[Strike, ...], told: Callable[[str], None]) -> None:
         self._strikes = {(one.process, one.point, one.number): one for one in strikes if not one.words}
         self._worded = [one for one in strikes if one.words]
         self._told = told
         self.reached: Counter[tuple[str, str]] = Counter()
-        self.stopped_ns: list[list[int]] = []
+        self.stopped_ns: dict[str, list[list[int]]] = {}
         self._is_closed = False
 
     def close(self) -> None:
@@ -76,7 +77,7 @@ class CrashPoints:
     async def _stand_still(self, process: SimulatedProcess, seconds: float) -> None:
         machine = process.loop.machine
         span = [machine.now_ns()]
-        self.stopped_ns.append(span)
+        self.stopped_ns.setdefault(kind_of(process), []).append(span)
 
         def go_on() -> None:
             span.append(machine.now_ns())
