@@ -9,9 +9,10 @@ row is read to be replaced, `lock` its name first, as a row's lock does on Postg
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Hashable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -41,10 +42,12 @@ class MemoryConnection:
     is_closed: bool = False
 
 
-@dataclass(slots=True)
-class _Lock:
-    holders: int = 0
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+@dataclass(eq=False, slots=True)
+class _Turn:
+    """A name that a transaction holds, or waits for: granted by the server, whether or not its client looks."""
+
+    name: Hashable
+    granted: "asyncio.Future[None]"
 
 
 class MemoryDatabase:
@@ -52,7 +55,7 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self._tables: dict[str, dict[Hashable, Any]] = {}
-        self._locks: dict[Hashable, _Lock] = {}
+        self._turns: dict[Hashable, deque[_Turn]] = {}  # by name: who holds it, and who waits, in order
         self._holders: dict[Hashable, MemoryConnection] = {}
         self._outbox_ids = 0
         self._away = False
@@ -101,21 +104,23 @@ class MemoryDatabase:
         self._answers_lost -= lost
         return lost
 
-    async def acquire(self, name: Hashable) -> None:
-        """For transactions."""
-        lock = self._locks.setdefault(name, _Lock())
-        lock.holders += 1
-        try:
-            await lock.turn.acquire()
-        except BaseException:
-            self._let_go(name, lock)
-            raise
+    def ask(self, name: Hashable) -> _Turn:
+        """A turn at the name: granted at once, or when those before it have let go. For transactions."""
+        turn = _Turn(name, asyncio.get_running_loop().create_future())
+        turns = self._turns.setdefault(name, deque())
+        turns.append(turn)
+        if turns[0] is turn:
+            turn.granted.set_result(None)
+        return turn
 
-    def release(self, name: Hashable) -> None:
-        """For transactions."""
-        lock = self._locks[name]
-        lock.turn.release()
-        self._let_go(name, lock)
+    def let_go(self, turn: _Turn) -> None:
+        """A turn that is over, or not waited for any more. For transactions."""
+        turns = self._turns[turn.name]
+        turns.remove(turn)
+        if not turns:
+            del self._turns[turn.name]
+        elif not turns[0].granted.done():
+            turns[0].granted.set_result(None)
 
     def hold(self, name: Hashable, connection: MemoryConnection) -> bool:
         """Whether the connection holds the name alone: until it is closed, or gives it up. An advisory lock's twin."""
@@ -127,11 +132,6 @@ class MemoryDatabase:
     def give_up(self, name: Hashable, connection: MemoryConnection) -> None:
         if self._holders.get(name) is connection:
             del self._holders[name]
-
-    def _let_go(self, name: Hashable, lock: _Lock) -> None:
-        lock.holders -= 1
-        if not lock.holders:
-            del self._locks[name]
 
 
 class MemoryTable(MutableMapping[Any, Any]):
@@ -168,7 +168,7 @@ class MemoryTransaction:
     def __init__(self, database: MemoryDatabase, *, producer: str) -> None:
         self._database, self._producer = database, producer
         self._tables: dict[str, MemoryTable] = {}
-        self._held: dict[Hashable, None] = {}
+        self._held: dict[Hashable, _Turn] = {}
         self._emitted: list[tuple[str, Message]] = []
         self._is_open, self._is_lost = True, False
 
@@ -198,9 +198,11 @@ class MemoryTransaction:
     async def _hold(self, name: Hashable) -> None:
         await asyncio.sleep(0)  # as a round trip would: others may be first
         self._check()
-        if name not in self._held:
-            await self._database.acquire(name)
-            self._held[name] = None
+        if name in self._held:
+            return
+        turn = self._held[name] = self._database.ask(name)
+        await turn.granted  # where it is cancelled meanwhile, `end` lets go
+        self._check()
 
     def emit(self, stream: str, message: Message) -> None:
         if not self._is_open:
@@ -222,7 +224,8 @@ class MemoryTransaction:
         return rows
 
     def lose(self) -> None:
-        """The server ends it, its client having stood still for too long: what it held is free, nothing is written."""
+        """The server ends it, its client having stood still for too long: what it held or waited for is free, nothing
+        is written."""
         self._is_lost = True
         self._let_go()
 
@@ -237,9 +240,11 @@ class MemoryTransaction:
             raise Unavailable("the book has ended a transaction that stood still for too long")
 
     def _let_go(self) -> None:
-        for name in self._held:
-            self._database.release(name)
-        self._held.clear()
+        held, self._held = self._held, {}
+        for turn in held.values():
+            self._database.let_go(turn)
+            if not turn.granted.done():
+                turn.granted.set_result(None)  # to hear that it is over
 
 
 class MemoryBook:
