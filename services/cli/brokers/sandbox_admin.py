@@ -69,6 +69,10 @@ class SandboxAdmin:
                 return dict(row)
         raise InvalidInput(f"sandbox at {self._url}: {key} is not listed")
 
+    async def instruments(self, query: str) -> list[dict[str, Any]]:
+        """What is listed and has this in its key or symbol, a thousand at most."""
+        return list(await self._asked("GET", "/instruments", params={"query": query, "limit": 1000}))
+
     async def price_paise(self, key: str) -> int:
         """Of the last trade."""
         return int((await self._asked("GET", "/market/quote", params={"key": key}))["price_paise"])

@@ -5,38 +5,48 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from services.cli.drill.real.plan import RealRun, RealTrade
+from services.cli.drill.real.judging import trades_of
+from services.cli.drill.real.plan import RealFlatten, RealRun, RealTrade
 from services.cli.drill.real.standing import RealStack
+from services.cli.drill.running.people import is_held, is_meant
+from services.cli.drill.running.plan import POSITION, SYMBOL
+from services.gateway.killswitch import engage
 from tradebus.brokers.credentials import Credential, Credentials
 from tradebus.calendar import tick_of
 from tradebus.contracts.base import Message
-from tradebus.contracts.commands import StartTrading, StopTrading
+from tradebus.contracts.commands import Flatten, StartTrading, StopTrading
 from tradebus.contracts.risk import EntryApproved, ExitApproved
 from tradebus.contracts.sessions import Mode, SessionSpec, SessionStatus, StrategySpec
 from tradebus.contracts.signals import Side
 from tradebus.contracts.streams import COMMANDS, INTENTS, key_of
+from tradebus.execution.trade import Trade
+from tradebus.kernel.clock import WallClock
 from tradebus.kernel.ids import derive_id
 from tradebus.kernel.time import NANOSECONDS_PER_SECOND, ist_date
 from tradebus.runtime.patience import PASSING
-from tradebus.store.books import session_register
+from tradebus.store.books import kill_switch_book, session_register
 from tradebus.store.outbox import Outbox
 from tradebus.store.store import PostgresTransaction
 
 T = TypeVar("T")
 _VALID_SECONDS, _TIMEOUT_SECONDS = 20, 8
 _SHARES = 100  # of a lot of the share that has none
-_ABOVE = 1.002  # an entry's limit: it fills at once
+_BEYOND = 0.002  # an entry's limit: it fills at once
+_OPTION_TIMES = 8.0  # an option moves so many times as far
 _LOOK_SECONDS = 0.5
 
 
 @dataclass(slots=True)
 class RealParts:
-    """Of one run. `outbox` is everybody's; servers that are away are asked until they are back."""
+    """Of one run. `outbox` is everybody's; servers that are away are asked until they are back. `flattened` is what a
+    FLATTEN meant, `spared` what of its session it did not mean."""
 
     run: RealRun
     stack: RealStack
     outbox: Outbox
     approvals: list[EntryApproved] = field(default_factory=list)
+    flattened: set[str] = field(default_factory=set)
+    spared: set[str] = field(default_factory=set)
 
     async def start(self) -> None:
         """Logs in at the exchange and starts the session."""
@@ -75,6 +85,43 @@ class RealParts:
             )  # fmt: skip
             await self._say(key_of(INTENTS), leaving)
 
+    async def flatten(self, planned: RealFlatten) -> None:
+        """FLATTEN of the session, or of its first position's symbol, or of that one."""
+        await asyncio.sleep(planned.at_seconds)
+
+        async def looked() -> list[Trade]:
+            return [one for one in (await trades_of(self.stack, self.run.session)).values() if is_held(one)]
+
+        held = await self._until_done(looked)
+        first = held[0] if held else None
+        given_ns = WallClock().now_ns()  # commands are stamped by the machine
+        command = Flatten(
+            **{**self._envelope("flatten"), "ts_event_ns": given_ns, "ts_recorded_ns": given_ns}, source="gateway",
+            symbol=first.symbol if first is not None and planned.scope == SYMBOL else None,
+            pos_id=first.pos_id if first is not None and planned.scope == POSITION else None,
+        )  # fmt: skip
+        await self._say(COMMANDS.name, command)
+        self.flattened |= {one.pos_id for one in held if is_meant(one, command)}
+        self.spared |= {one.pos_id for one in held} - self.flattened
+
+    async def kill(self) -> None:
+        """KILL of everything, as the gateway gives it."""
+        switch = kill_switch_book(self.stack.store)
+
+        async def engaged(transaction: PostgresTransaction) -> None:
+            await engage(switch, transaction, reason="drill", now_ns=WallClock().now_ns())
+
+        await self._commit(engaged)
+
+    async def release(self) -> None:
+        """A person lets entries through again."""
+        switch = kill_switch_book(self.stack.store)
+
+        async def released(transaction: PostgresTransaction) -> None:
+            await switch.release(transaction, reason="drill", at_ns=WallClock().now_ns())
+
+        await self._commit(released)
+
     async def stop(self) -> None:
         """STOP_TRADING, as the gateway gives it and risk takes it."""
         command = StopTrading(**self._envelope("stop"), source="gateway")
@@ -107,17 +154,19 @@ class RealParts:
         await self._commit(ended)
 
     async def _entry(self, planned: RealTrade) -> EntryApproved:
-        one = self.stack.instruments[planned.key]
-        last, lot = await self.stack.admin.price_paise(planned.key), one.lot_size or 1
+        one = self.stack.instruments[planned.name]
+        last, lot = await self.stack.admin.price_paise(str(one.instrument_key)), one.lot_size or 1
+        side = Side.LONG if planned.is_long else Side.SHORT
+        times = _OPTION_TIMES if one.kind == "OPTION" else 1.0
         envelope = self._envelope("entry", len(self.approvals))
         tick = tick_of(one, ist_date(envelope["ts_event_ns"]), price_paise=last)
         pos_id = derive_id(envelope["ts_event_ns"], "real drill", self.run.session, len(self.approvals))
         return EntryApproved(
             **envelope, source="risk", pos_id=pos_id, signal_id=f"g{pos_id}", strategy="drill", symbol=one.symbol,
-            instrument=one.instrument_id, side=Side.LONG, rule="all_passed", intent_id=f"i{pos_id}",
+            instrument=one.instrument_id, side=side, rule="all_passed", intent_id=f"i{pos_id}",
             quantity=planned.lots * (lot if lot > 1 else _SHARES), lot_size=lot, tick_size_paise=tick,
-            price_paise=int(last * _ABOVE) // tick * tick,
-            stop_paise=int(last * (1 - planned.stop_share)) // tick * tick,
+            price_paise=int(last * (1 + side.sign * times * _BEYOND)) // tick * tick,
+            stop_paise=int(last * (1 - side.sign * times * planned.stop_share)) // tick * tick,
             valid_until_ns=envelope["ts_event_ns"] + _VALID_SECONDS * NANOSECONDS_PER_SECOND, max_slippage_pct=0.5,
             order_timeout_seconds=_TIMEOUT_SECONDS,
         )  # fmt: skip

@@ -1,20 +1,23 @@
 """What happens in one round of the real drill, drawn from its seed: runs beside each other, and what strikes them all.
 
-A run is a session with an account of its own at one of the faces; what befalls its requests is its own, a process or a
-server that dies is everybody's.
+A run is a session with an account of its own at one of the faces; what befalls its requests, and a FLATTEN, is its own;
+a process or a server that dies, and a KILL, is everybody's.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.cli.brokers.sandbox_process import FACES
+from services.cli.drill.running.plan import POSITION, SYMBOL, WHOLE
 from services.cli.drill.simulation.draws import Draws
 from services.sandbox.faults.ports import FaultKind
 
 TRADING_SECONDS = 12.0
-KEYS = ("NFO:NIFTY:2026-12-29:FUT", "NSE:INFY")
+NAMES = ("future", "share", "call", "put")
 INSTANCES = ("1", "2")
 KILLED, STOPPED, POSTGRES, REDIS = "killed", "stopped", "Postgres crashes", "Redis crashes"
+KILL_SWITCH = "kill switch"
+_SHORT, _FLATTENED, _KILL = 0.35, 0.3, 0.3
 _OF_REQUESTS = (
     FaultKind.DROP, FaultKind.DELAY, FaultKind.ACCEPT_THEN_DROP, FaultKind.SERVER_ERROR, FaultKind.ACCEPT_THEN_ERROR,
     FaultKind.HTML, FaultKind.EMPTY, FaultKind.TRUNCATED, FaultKind.TOO_MANY,
@@ -25,13 +28,23 @@ _REQUESTS = ("POST *", "PUT *", "DELETE *", "GET *")
 
 @dataclass(frozen=True, slots=True)
 class RealTrade:
-    """Seconds are of the round. `exit_after` None: whoever stops the session closes it."""
+    """Seconds are of the round. `name` is of the stack's instruments; `exit_after` None: whoever stops the session
+    closes it."""
 
-    key: str
+    name: str
     lots: int
+    is_long: bool
     at_seconds: float
     exit_after: float | None
     stop_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class RealFlatten:
+    """Of the session, or of it what its first position is."""
+
+    at_seconds: float
+    scope: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,7 @@ class RealRun:
     face: str
     trades: Sequence[RealTrade]
     faults: Sequence[Mapping[str, object]]
+    flatten: RealFlatten | None
 
     @property
     def session(self) -> str:
@@ -64,10 +78,11 @@ class RealStrike:
 
 @dataclass(frozen=True, slots=True)
 class RealRound:
-    """Runs that share their processes and servers."""
+    """Runs that share their processes and servers. `kill_seconds` is when everything is killed, 0 where it is not."""
 
     runs: Sequence[RealRun]
     strikes: Sequence[RealStrike]
+    kill_seconds: float = 0.0
 
 
 def round_of(seeds: Sequence[int]) -> RealRound:
@@ -82,19 +97,24 @@ def round_of(seeds: Sequence[int]) -> RealRound:
         strikes.append(RealStrike(STOPPED, draws.between(1.0, TRADING_SECONDS), seconds, draws.below(len(INSTANCES))))
     if draws.chance(0.3):
         strikes.append(RealStrike(draws.one_of((POSTGRES, REDIS)), draws.between(1.0, TRADING_SECONDS), 0.0, 0))
-    return RealRound([_run(seed) for seed in seeds], sorted(strikes, key=lambda one: one.at_seconds))
+    kill_seconds = draws.between(6.0, TRADING_SECONDS) if draws.chance(_KILL) else 0.0
+    runs = [_run(seed) for seed in seeds]
+    return RealRound(runs, sorted(strikes, key=lambda one: one.at_seconds), kill_seconds)
 
 
 def _run(seed: int) -> RealRun:
     draws = Draws(seed, "real run")
     trades = [
         RealTrade(
-            draws.one_of(KEYS), 1 + draws.below(3), draws.between(0.5, 7.0),
+            draws.one_of(NAMES), 1 + draws.below(3), not draws.chance(_SHORT), draws.between(0.5, 7.0),
             draws.between(0.5, 5.0) if draws.chance(0.6) else None, draws.between(0.002, 0.02),
         )
         for _ in range(1 + draws.below(3))
     ]  # fmt: skip
-    return RealRun(seed, draws.one_of(FACES), trades, [_fault(draws, seed) for _ in range(draws.below(3))])
+    face, faults, flatten = draws.one_of(FACES), [_fault(draws, seed) for _ in range(draws.below(3))], None
+    if draws.chance(_FLATTENED):
+        flatten = RealFlatten(draws.between(3.0, TRADING_SECONDS - 1), draws.one_of((WHOLE, SYMBOL, POSITION)))
+    return RealRun(seed, face, trades, faults, flatten)
 
 
 def _fault(draws: Draws, seed: int) -> dict[str, object]:

@@ -7,13 +7,14 @@ Truth is the exchange's own book, asked for at the sandbox's address; the invari
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from services.cli.drill.real.judging import book_of, order_of, trades_of
 from services.cli.drill.real.parts import RealParts
-from services.cli.drill.real.plan import TRADING_SECONDS, RealRound, RealRun
+from services.cli.drill.real.plan import KILL_SWITCH, TRADING_SECONDS, RealRound, RealRun
 from services.cli.drill.real.standing import RealStack
 from services.cli.drill.real.striking import RealStriking
 from services.cli.drill.running.excuses import excuses
@@ -25,6 +26,7 @@ from services.cli.drill.running.invariants import (
     left_at_stop,
     unprotected,
 )
+from services.cli.drill.running.people import disobeyed
 from services.cli.drill.running.story import DrillStory
 from services.cli.drill.running.truth import bare_spans, stops_taken_back, tags_of
 from services.cli.drill.seeds import SeedVerdict
@@ -91,6 +93,12 @@ class RealPlay:
         self.violations += left_at_stop(await self._orders(), tags, self.run.session)
         self.is_over = True
 
+    async def obeyed(self, killed_ns: int) -> None:
+        """What its FLATTEN, and everybody's KILL at that time (0: none), have left is noted."""
+        trades = await trades_of(self.stack, self.run.session)
+        found = disobeyed(trades, killed_ns=killed_ns, flattened=self.parts.flattened, spared=self.parts.spared)
+        self.violations += found
+
     async def judge(self, strikes: RealStriking) -> SeedVerdict:
         """Once nothing more comes."""
         if not self.is_over:
@@ -125,7 +133,7 @@ class RealPlay:
         return [self._order(row) for row in told["orders"]]
 
     def _order(self, row: dict[str, Any]) -> SandboxOrder:
-        numbers = {key: one.instrument_id for key, one in self.stack.instruments.items()}
+        numbers = {str(one.instrument_key): one.instrument_id for one in self.stack.instruments.values()}
         return order_of(row, account=self.run.account, numbers=numbers)
 
 
@@ -143,10 +151,14 @@ async def play_round(stack: RealStack, planned: RealRound) -> tuple[list[SeedVer
     strikes, watching = RealStriking(stack, told=told), asyncio.create_task(_watch(stack, plays))
     try:
         trading = [one.parts.trade(trade) for one in plays for trade in one.run.trades]
-        await asyncio.gather(*trading, strikes.strike(planned.strikes), asyncio.sleep(TRADING_SECONDS))
+        trading += [_flatten(one) for one in plays]
+        killing = asyncio.create_task(_kill(plays[0], planned, told))
+        await asyncio.gather(*trading, strikes.strike(planned.strikes), killing, asyncio.sleep(TRADING_SECONDS))
         await stack.admin.clear_faults()
         told("nothing more goes wrong")
         await asyncio.sleep(_CALM_SECONDS)
+        if not strikes.away_ns:  # else a command may have reached nobody in time
+            await asyncio.gather(*(one.obeyed(killing.result()) for one in plays))
         ending = [asyncio.create_task(one.stop()) for one in plays]
         await asyncio.wait(ending, timeout=_END_SECONDS)
         for task in ending:
@@ -160,7 +172,29 @@ async def play_round(stack: RealStack, planned: RealRound) -> tuple[list[SeedVer
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     verdicts = [await one.judge(strikes) for one in plays]
+    if killing.result():
+        strikes.counted[KILL_SWITCH] += 1
+        await plays[0].parts.release()
     return [_with_all(verdicts[0], strikes), *verdicts[1:]], stories
+
+
+async def _kill(play: RealPlay, planned: RealRound, told: Callable[[str], None]) -> int:
+    """When everything was killed, in the market's time; 0 where it is not."""
+    if not planned.kill_seconds:
+        return 0
+    await asyncio.sleep(planned.kill_seconds)
+    await play.parts.kill()
+    told("the kill switch is engaged")
+    return play.stack.clock.now_ns()
+
+
+async def _flatten(play: RealPlay) -> None:
+    planned = play.run.flatten
+    if planned is not None:
+        await play.parts.flatten(planned)
+        play.faults["session flattened"] += 1
+        count = len(play.parts.flattened)
+        play.story.tell(f"is to be flat ({planned.scope}): {count} of {count + len(play.parts.spared)} positions")
 
 
 def _with_all(verdict: SeedVerdict, strikes: RealStriking) -> SeedVerdict:

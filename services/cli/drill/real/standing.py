@@ -11,15 +11,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 
 from services.cli.brokers.sandbox_admin import SandboxAdmin, SandboxClock
 from services.cli.brokers.sandbox_process import ADMIN, broker_addresses, sandbox_spec
-from services.cli.drill.real.plan import INSTANCES, KEYS
+from services.cli.drill.real.plan import INSTANCES
 from services.cli.stack.children import Child, ServiceSpec, free_port, started
 from tradebus.bus.redis.bus import RedisBus
-from tradebus.contracts.instruments import Instrument
+from tradebus.contracts.instrument_key import InstrumentKey, Right
+from tradebus.contracts.instruments import Instrument, InstrumentKind
 from tradebus.runtime.embedded import EmbeddedServers, ServerUrls
 from tradebus.store.books import instruments_book
 from tradebus.store.migrate import migrate
@@ -28,13 +30,14 @@ from tradebus.waiting.timers import wall_timers
 
 START = "2026-11-25T10:00:00"  # of the sandbox's market: a Wednesday
 _NAMESPACE = "drill"
+_FUTURE, _SHARE, _INDEX, _OPTIONS = "NFO:NIFTY:2026-12-29:FUT", "NSE:INFY", "INDEX:NIFTY", "NFO:NIFTY:2026-12-01:"
 READY_SECONDS = 90.0
 _POSTMASTER = "postgres/postmaster.pid"
 
 
 @dataclass(frozen=True, slots=True)
 class RealStack:
-    """`folder` is the state folder of services and servers."""
+    """`instruments` are by what the plan calls them, `folder` is the state folder of services and servers."""
 
     admin: SandboxAdmin
     clock: SandboxClock
@@ -61,7 +64,7 @@ async def standing(folder: Path, *, seed: int) -> AsyncIterator[RealStack]:
     with EmbeddedServers(folder) as urls:
         migrate(urls.database_url, namespace=_NAMESPACE)
         spec, ports = sandbox_spec({
-            "SEED": str(seed % 2**31), "SPEED": "1", "START": START, "INSTRUMENTS": "60", "TICKS_PER_SECOND": "60",
+            "SEED": str(seed % 2**31), "SPEED": "1", "START": START, "INSTRUMENTS": "300", "TICKS_PER_SECOND": "60",
         })  # fmt: skip
         children = [Child(spec, log=folder / "sandbox.log")]
         timers = wall_timers()
@@ -89,18 +92,28 @@ async def standing(folder: Path, *, seed: int) -> AsyncIterator[RealStack]:
 
 
 async def _register(admin: SandboxAdmin, store: Store) -> dict[str, Instrument]:
-    """What is traded, by the sandbox's name for it."""
-    found = {}
-    for number, key in enumerate(KEYS):
-        row, (segment, name, *contract) = await admin.instrument(key), key.split(":")
-        found[key] = Instrument(
-            instrument_id=number, symbol=row["symbol"], exchange=segment, kind="FUTURE" if contract else "EQUITY",
-            market_class="derivative" if contract else "equity", underlying=name,
-            tick_size_paise=row["tick_size_paise"], lot_size=row["lot_size"], instrument_key=key,
-        )  # fmt: skip
+    """What is traded, by what the plan calls it; the options are those at the money."""
+    rows = {"future": await admin.instrument(_FUTURE), "share": await admin.instrument(_SHARE)}
+    last_paise = await admin.price_paise(_INDEX)
+    listed = [(InstrumentKey.parse(row["key"]), row) for row in await admin.instruments(_OPTIONS)]
+    for name, right in (("call", Right.CALL), ("put", Right.PUT)):
+        near = [one for one in listed if one[0].right is right]
+        rows[name] = min(near, key=lambda one: abs((one[0].strike_paise or 0) - last_paise))[1]
+    found = {name: _instrument(number, row) for number, (name, row) in enumerate(rows.items())}
     async with store.begin() as transaction:
         await instruments_book(store).register(transaction, list(found.values()))
     return found
+
+
+def _instrument(number: int, row: Mapping[str, Any]) -> Instrument:
+    key = InstrumentKey.parse(row["key"])
+    kind: InstrumentKind = "OPTION" if key.is_option else "FUTURE" if key.is_derivative else "EQUITY"
+    return Instrument(
+        instrument_id=number, symbol=row["symbol"], exchange=key.segment.value, kind=kind,
+        market_class="derivative" if key.is_derivative else "equity", underlying=key.name,
+        tick_size_paise=row["tick_size_paise"], expiry=key.expiry, instrument_key=row["key"],
+        strike_paise=key.strike_paise, right=key.right, lot_size=row["lot_size"],
+    )  # fmt: skip
 
 
 def _execution(

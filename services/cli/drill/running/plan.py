@@ -20,6 +20,7 @@ from tradebus.contracts.sessions import Trailing
 
 BROKERS = ("kite", "dhan", "upstox")
 EXECUTION, SECOND = "execution-1", "execution-2"
+WHOLE, SYMBOL, POSITION = "whole", "symbol", "position"
 TRADING_SECONDS = 20.0
 # How often a process comes to a point in a run, roughly: strikes are drawn below it.
 _VISITS = {COMMITTING: 60, COMMITTED: 60, ASKING: 40, ANSWERED: 40, PUBLISHING: 20, ACKNOWLEDGING: 12}
@@ -61,13 +62,15 @@ class PlannedTrade:
 
 @dataclass(frozen=True, slots=True)
 class PlannedEvent:
-    """Something that befalls everybody. `seconds` is how long it lasts, `share` how far prices go."""
+    """Something that befalls everybody. `seconds` is how long it lasts, `share` how far prices go, `scope` of what a
+    FLATTEN is: a session, or of it what its first position is."""
 
     kind: str
     at_seconds: float
     seconds: float = 0.0
     share: float = 0.0
     number: int = 0
+    scope: str = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,8 @@ def plan_of(seed: int) -> DrillPlan:
     people = Draws(seed, "people")
     if people.chance(0.2):
         kind = people.one_of(("session flattened", "session flattened", "kill switch"))
-        events.append(PlannedEvent(kind, people.between(3.0, TRADING_SECONDS - 2), number=people.below(3)))
+        at_seconds, number = people.between(3.0, TRADING_SECONDS - 2), people.below(3)
+        events.append(PlannedEvent(kind, at_seconds, number=number, scope=people.one_of((WHOLE, SYMBOL, POSITION))))
     mishaps = tuple(_mishap(draws) for _ in range(draws.below(3))) if not scale else ()
     hour = Draws(seed, "hour")
     begins = hour.one_of(_AUCTIONS) if hour.chance(_AT_AN_AUCTION) else MORNING
