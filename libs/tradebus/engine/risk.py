@@ -22,6 +22,7 @@ from tradebus.risk.commands import Command
 from tradebus.risk.marking import held_instruments, select
 from tradebus.risk.published import published
 from tradebus.risk.reports import concerns_risk
+from tradebus.risk.rules.losses.capital_gone import watched_loss_paise
 from tradebus.risk.state import RiskHolding, RiskState
 from tradebus.risk.step import RiskStep, on_command, on_fact, on_signal, on_ticks
 from tradebus.risk.terms import DailyRanges, LastTraded, SessionTerms, Situation
@@ -91,17 +92,17 @@ class _Session:
 
     def may_breach(self, tape_of: TapeOf, step: Slice) -> bool:
         """Whether a price of the slice may reach the limit."""
-        limit = self.terms.max_loss
-        if limit is None or self.state.halted_rule is not None:
+        limit_paise = watched_loss_paise(self.terms, self.state)
+        if limit_paise is None:
             return False
         worst = [leg.worst_paise(tape_of(leg.instrument, step), step.number) for leg in self.legs]
-        return self.realised_paise + sum(worst) <= -limit.limit_paise
+        return self.realised_paise + sum(worst) <= -limit_paise
 
     def quiet_after(self, tape_of: TapeOf, step: Slice) -> int:
         """The first slice after `step` whose prices reach the limit, found over the rest of the day at once where there
         is one position."""
-        limit = self.terms.max_loss
-        if limit is None or self.state.halted_rule is not None:
+        limit_paise = watched_loss_paise(self.terms, self.state)
+        if limit_paise is None:
             return NEVER_NS
         if len(self.legs) != 1:
             return step.number + 1
@@ -109,7 +110,7 @@ class _Session:
         tape = tape_of(leg.instrument, step)
         lowest, highest = tape.extremes
         worst = leg.slope * (lowest if leg.slope > 0 else highest)[step.number + 1 - tape.first_slice :]
-        reached = worst + (leg.offset_paise + self.realised_paise) <= -limit.limit_paise
+        reached = worst + (leg.offset_paise + self.realised_paise) <= -limit_paise
         return step.number + 1 + int(reached.argmax()) if reached.any() else NEVER_NS
 
 

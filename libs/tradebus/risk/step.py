@@ -23,10 +23,11 @@ from tradebus.risk.exits import (
     scope_due,
 )
 from tradebus.risk.groups import failed
-from tradebus.risk.marking import Breach, mark
+from tradebus.risk.marking import Marked, mark
 from tradebus.risk.people import waiting
 from tradebus.risk.reports import Report, absorb
 from tradebus.risk.rules.data.stale_signal import is_timely
+from tradebus.risk.rules.losses.capital_gone import CAPITAL_GONE, gone_finding, watched_loss_paise
 from tradebus.risk.rules.losses.consecutive_losses_limit import streak_finding
 from tradebus.risk.rules.losses.daily_max_loss import loss_finding
 from tradebus.risk.rules.losses.parts import lost_parts
@@ -137,11 +138,10 @@ def on_ticks(state: RiskState, ticks: Records, situation: Situation, *, end_ns: 
     state = state.at(end_ns - 1)
     if not state.holdings:
         return RiskStep(state)
-    limit = situation.terms.max_loss if state.halted_rule is None else None
-    marked = mark(state, ticks, end_ns=end_ns, loss_limit_paise=limit.limit_paise if limit else None)
+    marked = mark(state, ticks, end_ns=end_ns, loss_limit_paise=watched_loss_paise(situation.terms, state))
     verdicts: tuple[Verdict, ...] = ()
     if marked.breach is not None:
-        verdicts = _halt(marked.state, _breached(marked.breach, situation), Cause(marked.breach.ts_ns))
+        verdicts = _halt(marked.state, _breached(marked, situation), Cause(marked.breach.ts_ns))
     state = _parts_halted(apply(marked.state, verdicts), situation)
     state = hard_end_due(state, now_ns=end_ns)
     return _with_due(RiskStep(state, verdicts), Cause(end_ns))
@@ -172,18 +172,24 @@ def _after_close(state: RiskState, situation: Situation) -> Sequence[RuleFinding
     """While other positions are open their marks are as old as the last batch: the next one, which counts this close
     at its own instant, judges the loss exactly."""
     streak = streak_finding(situation.terms, state)
-    loss = None if state.open() else loss_finding(situation.terms, total_paise=state.total_paise())
-    return [found for found in (loss, streak) if found is not None]
+    losses = [] if state.open() else _losses(state, situation, total_paise=state.total_paise())
+    return losses if streak is None else [*losses, streak]
 
 
-def _breached(breach: Breach, situation: Situation) -> Sequence[RuleFinding]:
-    found = loss_finding(situation.terms, total_paise=breach.total_paise)
-    return [] if found is None else [found]
+def _breached(marked: Marked, situation: Situation) -> Sequence[RuleFinding]:
+    return [] if marked.breach is None else _losses(marked.state, situation, total_paise=marked.breach.total_paise)
+
+
+def _losses(state: RiskState, situation: Situation, *, total_paise: int) -> list[RuleFinding]:
+    gone = gone_finding(situation.terms, state, total_paise=total_paise)
+    loss = loss_finding(situation.terms, total_paise=total_paise)
+    return [found for found in (gone, loss) if found is not None]
 
 
 def _halt(state: RiskState, findings: Sequence[RuleFinding], cause: Cause) -> tuple[Verdict, ...]:
-    """The first finding halts the session, once a day."""
-    if not findings or state.halted_rule is not None:
+    """The first finding halts the session, once a day; that its capital is gone is found after another halt too."""
+    halted = state.halted_rule
+    found = next((one for one in findings if halted is None or CAPITAL_GONE == one.rule != halted), None)
+    if found is None:
         return ()
-    found = findings[0]
     return (Verdict(VerdictKind.HALT, found.rule, found.detail, cause.ts_event_ns, cause.event_id, cause.trace_id),)

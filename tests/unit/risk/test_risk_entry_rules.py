@@ -328,8 +328,8 @@ def test_the_order_of_the_rules_is_the_documented_one() -> None:
         "kill_switch", "session_stopping", "session_halted", "session_paused", "part_halted", "stale_signal",
         "data_gap", "max_data_age_seconds", "atr_unknown", "market_closed", "off_schedule", "safe_trading_start",
         "safe_trading_end", "hard_trading_end", "invalid_stop", "invalid_target", "max_price_distance_pct",
-        "max_slippage_bps", "daily_max_loss", "consecutive_losses_limit", "symbol_max_loss", "duplicate_position",
-        "opposite_position",
+        "max_slippage_bps", "capital_gone", "daily_max_loss", "consecutive_losses_limit", "symbol_max_loss",
+        "duplicate_position", "opposite_position",
         "max_concurrent_trades", "max_positions", "max_trades_per_symbol_per_day", "cooldown_seconds",
         "order_min_interval_ms", "max_orders_per_minute",
     ]  # fmt: skip

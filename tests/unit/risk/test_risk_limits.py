@@ -255,7 +255,7 @@ def test_of_equity_counts_what_was_won_and_lost_also_on_days_before() -> None:
     tomorrow = date(2024, 1, 11)
     assert quantity_of(ask(entry("p1", stop_paise=49_000, ts_ns=at("10:00", tomorrow)), now, state)) == 600
     gone = ask(entry("p1"), now, RiskState(day=DAY, realised={"p0": -100_000_000}))
-    assert gone.rule == "below_one_lot"
+    assert gone.rule == "capital_gone"
 
 
 CALL = Instrument(

@@ -15,6 +15,7 @@ from tradebus.risk.rules.frequency.cooldown_seconds import cooldown_seconds
 from tradebus.risk.rules.frequency.max_orders_per_minute import max_orders_per_minute
 from tradebus.risk.rules.frequency.max_trades_per_symbol_per_day import max_trades_per_symbol_per_day
 from tradebus.risk.rules.frequency.order_min_interval_ms import order_min_interval_ms
+from tradebus.risk.rules.losses.capital_gone import capital_gone
 from tradebus.risk.rules.losses.consecutive_losses_limit import consecutive_losses_limit
 from tradebus.risk.rules.losses.daily_max_loss import daily_max_loss
 from tradebus.risk.rules.losses.symbol_max_loss import symbol_max_loss
@@ -57,6 +58,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
     invalid_target,
     max_price_distance_pct,
     max_slippage_bps,
+    capital_gone,
     daily_max_loss,
     consecutive_losses_limit,
     symbol_max_loss,
