@@ -89,7 +89,7 @@ def _month(path: Path) -> tuple[Engine, float]:
 def _decade() -> dict[str, Any]:
     say("  ten years …")
     instruments = [instrument_of(describe(SYMBOL), 0)]
-    bars = np.concatenate([_bars(session, number) for number, session in enumerate(_sessions(*DECADE))])
+    bars = np.concatenate([bars_of(session, number) for number, session in enumerate(sessions_between(*DECADE))])
     market = SimulatedMarket(instruments, bars={0: bars}, warmup={}, ticks_per_minute=TICKS_PER_MINUTE, seed=SEED)
     memory: list[float] = []
     began_ns = monotonic_ns()
@@ -128,14 +128,14 @@ def _write(path: Path, window: tuple[date, date]) -> Path:
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["ts", "open", "high", "low", "close", "volume"])
-        for number, session in enumerate(_sessions(*window)):
-            for bar in _bars(session, number).tolist():
+        for number, session in enumerate(sessions_between(*window)):
+            for bar in bars_of(session, number).tolist():
                 stamp = ist_datetime(bar[0]).strftime("%Y-%m-%d %H:%M:%S")
                 rows.writerow([stamp, *(price / 100 for price in bar[2:6]), bar[6]])
     return path
 
 
-def _bars(session: TradingSession, number: int) -> Records:
+def bars_of(session: TradingSession, number: int) -> Records:
     """A generated day of one-minute bars."""
     one = SyntheticInstrument(
         instrument=0, base_price_paise=4_800_000, annual_volatility=0.35, tick_size_paise=5, daily_volume=1_000_000
@@ -145,7 +145,7 @@ def _bars(session: TradingSession, number: int) -> Records:
     return bars if len(bars) else np.zeros(0, CANDLE)
 
 
-def _sessions(first: date, last: date) -> list[TradingSession]:
+def sessions_between(first: date, last: date) -> list[TradingSession]:
     """Of the derivatives, on every trading day of the window; special ones with a break are left out."""
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
     found = (session_for(day, describe(SYMBOL).market_class) for day in days)

@@ -18,9 +18,10 @@ BENCHMARKS: dict[str, str] = {
     "governor": "services.cli.bench.governor.measure:measure",
     "orders": "services.cli.bench.orders.measure:measure",
     "engine": "services.cli.bench.engine:measure",
+    "backtest": "services.cli.bench.backtest:measure",
     "sandbox": "services.sandbox.load.measure:measure_sandbox",
 }
-_LONG = ("accounts", "engine", "governor", "orders", "sandbox")  # run when they are named
+_LONG = ("accounts", "backtest", "engine", "governor", "orders", "sandbox")  # run when they are named
 DEFAULT = tuple(name for name in BENCHMARKS if name not in _LONG)
 
 

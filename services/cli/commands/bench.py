@@ -16,7 +16,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="ingest, latency, candles, opinions, parse; or, minutes: accounts, engine, governor, orders, sandbox."
+            help="ingest, latency, candles, opinions, parse; or, minutes: accounts, backtest, engine, governor, "
+            "orders, sandbox."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")] = False,
@@ -26,7 +27,8 @@ def bench(
     ingest: frame → Redis → candles → Postgres, ticks a second. latency: tick → order over all services, with a
     strategy in the service and with users' files in processes of their own. candles: the compiled kernels.
     opinions: one compiled strategy for 1,000 sessions at 25,000 ticks a second. parse: brokers' frames → record
-    batches, beside the SDKs. engine: a month through six processes and through the engine, then ten years. sandbox:
+    batches, beside the SDKs. engine: a month through six processes and through the engine, then ten years. backtest:
+    bulk mode, a sweep, the engine's cost of a trade and pandas on ten years of minutes. sandbox:
     the simulated exchange with 5,000 instruments and 1,000 accounts, for five minutes. accounts: what two accounts
     notice of a third whose broker hangs, while they trade, at the start and on a kill. governor: eight processes of
     one account against the exchange's own second. orders: entries a second through risk and execution, and a thousand

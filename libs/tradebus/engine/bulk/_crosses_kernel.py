@@ -5,6 +5,7 @@ Between two crosses nothing is decided, so that a position is followed from one 
 
 import math
 
+import numpy as np
 from numba import float64, int64, void
 
 from tradebus.engine.bulk._trade import (
@@ -77,6 +78,24 @@ def _stance(fast: Array, slow: Array, row: int) -> int:
 
 
 @inlined
+def next_turn(fast: Array, slow: Array, row: int, stop: int, shift: int, stance: int) -> int:
+    """The first row from `row` on with the opposite stance, `stop` where there is none; eight are looked at together.
+    `shift` leads from a row to its place among the averages."""
+    over, under = (slow, fast) if stance < 0 else (fast, slow)
+    at, end = np.uint64(row + shift), np.uint64(stop + shift)
+    while at + np.uint64(8) <= end:
+        met = False
+        for step in range(8):
+            met |= over[at + np.uint64(step)] < under[at + np.uint64(step)]
+        if met:
+            break
+        at += np.uint64(8)
+    while at < end and not over[at] < under[at]:
+        at += np.uint64(1)
+    return int(at) - shift
+
+
+@inlined
 def crossed_before(fast: Array, slow: Array, start: int, first: int, window: int) -> tuple[int, int]:
     """The stance with which a day begins at row `first`, and the row of its cross where that is fewer than `window`
     rows before; -1 where it is not, or was not seen."""
@@ -96,6 +115,16 @@ def crossed_before(fast: Array, slow: Array, start: int, first: int, window: int
         elif math.isnan(slow[row]) or math.isnan(fast[row]):
             break
     return stance, -1
+
+
+@inlined
+def is_untaken(close_ns: Array, cross: int, first: int, spans: Array, count: int) -> bool:
+    """Whether a cross of the warm-up was not entered on when the day's warm-up was replayed, for a position was held at
+    each of its candles."""
+    for row in range(cross, first):  # noqa: SIM110 -- numba knows no generators
+        if was_held(spans, count, close_ns[row]) == 0:
+            return False
+    return True
 
 
 @lean_kernel(
@@ -119,17 +148,18 @@ def account_crosses(
         offset += stop_row - start
         session[:] = 0
         stance, cross = crossed_before(fast, slow, start + shift, begin + shift, window)
-        fresh = cross >= 0
-        if fresh:
-            cross -= shift  # a row again
-            for row in range(cross, begin):
-                if was_held(spans, kept[0], close_ns[row]) == 0:
-                    fresh = False
+        cross -= shift  # a row again
+        fresh = cross >= start and is_untaken(close_ns, cross, begin, spans, kept[0])
         kept[0], state, until_ns, made = 0, FLAT, 0, 0
-        for row in range(begin, stop_row):
+        row = begin - 1
+        while True:
+            row += 1
+            if not fresh and stance != 0:
+                row = next_turn(fast, slow, row, stop_row, shift, stance)
+            if row >= stop_row:
+                break
             now = _stance(fast, slow, row + shift)
-            turned = now != 0 and now != stance
-            if turned:
+            if now != 0 and now != stance:
                 fresh, cross, stance = stance != 0, row, now
             elif not fresh:
                 continue
@@ -141,10 +171,8 @@ def account_crosses(
                 state = followed(bars, held, day, terms, counts, until_ns if late else at_ns, reason)
             if state == CLOSED:
                 made = booked_close(held, day, number, session, trades, daily, counts, spans, made)
+            fresh = fresh and row - cross < window
             if not fresh:
-                continue
-            if row - cross >= window:
-                fresh = False
                 continue
             if state != FLAT and held[OPENED_NS] < at_ns and (state == OPEN or held[CLOSED_NS] >= at_ns):
                 continue

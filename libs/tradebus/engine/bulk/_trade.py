@@ -10,6 +10,7 @@ this file: whoever changes it removes `__pycache__` here.
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import float64, int8, int32, int64, types
 
 from tradebus.indicators._compile import inlined
@@ -141,6 +142,23 @@ def next_tick(bars: Bars, bar: int, end_bar: int, from_ns: int) -> tuple[int, in
 
 
 @inlined
+def quiet_until(bars: Bars, bar: int, end_bar: int, until_ns: int, side: int, stop: int, target: int) -> int:
+    """A bar up to which, from `bar` on, no level is reached and the instant has not come: eight are looked at together,
+    which the processor does in a few instructions."""
+    below, above = (stop, target) if side > 0 else (target, stop)
+    at = np.uint64(bar)
+    while at + np.uint64(8) <= np.uint64(end_bar):
+        met = False
+        for step in range(8):
+            one = at + np.uint64(step)
+            met |= (bars.low[one] <= below) | (bars.high[one] >= above) | (bars.first_ns[one] >= until_ns)
+        if met:
+            break
+        at += np.uint64(8)
+    return int(at)
+
+
+@inlined
 def watch(
     bars: Bars, held: Array, end_bar: int, until_ns: int, with_target: bool,
 ) -> int:  # fmt: skip
@@ -149,7 +167,7 @@ def watch(
     side, stop, target = held[HELD_SIDE], held[STOP], held[TARGET]
     if not with_target or target == 0:
         target = _NEVER if side > 0 else -_NEVER
-    for bar in range(held[AT_BAR], end_bar):
+    for bar in range(quiet_until(bars, held[AT_BAR], end_bar, until_ns, side, stop, target), end_bar):
         if bars.first_ns[bar] >= until_ns:
             held[AT_BAR] = max(held[AT_BAR], bar - 1)  # the instant lies in that one
             return 0
