@@ -80,7 +80,8 @@ def test_a_strategy_whose_answers_cannot_count_is_told(tmp_path: Path, capsys: p
     capsys.readouterr()
     run_backtest(replace(asked, trades=trades, json=False))
     shown = capsys.readouterr()
-    assert "strategy 'buys': answers that could not count and became HOLD: 1; the first: strategy_error: " in shown.err
+    assert "strategy 'buys': answers that could not count and became HOLD: 1\n" in shown.err
+    assert "strategy 'buys' FAILED: this run says little about it\n" in shown.err
     assert "RELIANCE · 2026-06-08 to 2026-06-08\n" in shown.out
     assert trades.read_text().splitlines() == (tmp_path / "good.csv").read_text().splitlines()[:1]  # no trade: the head
 
