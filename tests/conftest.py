@@ -87,6 +87,17 @@ def _logs_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     configure(**before)
 
 
+@pytest.fixture(scope="session")
+def _state_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(autouse=True)
+def _no_state_of_the_users(monkeypatch: pytest.MonkeyPatch, _state_of_the_tests: Path) -> None:
+    """A run that a test makes is not recorded among those of whoever runs the tests."""
+    monkeypatch.setenv("TRADEBUS_STATE_DIR", os.environ.get("TRADEBUS_STATE_DIR") or str(_state_of_the_tests))
+
+
 _number = count(1)
 _run = RandomIds().new_id()[-8:]
 

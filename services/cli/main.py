@@ -20,6 +20,8 @@ _COMMANDS = (
     "backtest",
     "research.sweep",
     "research.check",
+    "recorded.runs",
+    "recorded.why",
     "up",
     "control",
     "people.order",
@@ -57,7 +59,7 @@ app = typer.Typer(
 # Commands that ask the calendar nothing here, or that a person needs most when a file of his is broken.
 _WITHOUT_MARKET_RULES = frozenset({
     "version", "start", "stop", "pause", "resume", "flatten", "order", "close", "status", "tail", "login", "migrate",
-    "streams", "audit", "webhook", "approvals", "alerts",
+    "streams", "audit", "webhook", "approvals", "alerts", "runs", "report", "compare", "why",
 })  # fmt: skip
 
 

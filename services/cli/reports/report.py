@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -111,6 +112,8 @@ class RunReport:
     decision_log_hash: str
     answers: dict[str, StrategyAnswers]
     refusals: tuple[RiskRefusal, ...]
+    # What a book had: rows of decisions, of verdicts (with their words) and of sessions, for whoever records the run.
+    journal: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def total(self) -> ReportFigures:
@@ -140,7 +143,11 @@ async def read_report(pool: asyncpg.Pool, *, symbols: Sequence[str], from_ns: in
         bars=await pool.fetchval(_SQL["bars"], list(symbols), from_ns, to_ns),
         sessions=sessions,
         trades=tuple(dict(row) for row in await pool.fetch(_SQL["trade_rows"], ids)),
-        decision_log_hash=decision_log_hash(rows),
+        decision_log_hash=decision_log_hash(rows | {"risk": [row[:-1] for row in rows["risk"]]}),
+        journal={
+            **{kind: sorted(rows[kind], key=itemgetter(0)) for kind in ("decision", "risk")},
+            "spec": [(row["spec"],) for row in await pool.fetch(_SQL["sessions"])],
+        },
         answers=count_answers(tuple(row) for row in await pool.fetch(_SQL["answers"], ids)),
         refusals=tuple(RiskRefusal(*row) for row in sorted(tuple(one) for one in refusals)),
     )

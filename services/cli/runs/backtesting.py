@@ -4,12 +4,17 @@ file or book ─► market ─► engine, day by day ─► report (that of `tra
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from services.cli.output import print_json, say
+from services.cli.place import state_dir
+from services.cli.recorded.folder import RecordedRun
+from services.cli.recorded.inputs import market_inputs, run_inputs
+from services.cli.recorded.saving import RunToRecord, record_run
+from services.cli.recorded.tables import VERDICT, write_decision_parts, write_rows
 from services.cli.reports.answers import STRATEGY_FAILED
 from services.cli.reports.engine_report import report_of
 from services.cli.reports.page.document import write_page
@@ -101,20 +106,44 @@ def run_backtest(request: BacktestRequest) -> int:
     figures |= report.said_json(failed)
     raised = raised_lines(made.raised, files=files)
     if request.page is not None:
+        priced = ((row[0], row[3], row[6]) for row in made.engine.record.decisions.rows())
         facts_of_page = gather(
-            report, made.engine.record.decisions.rows(), title=made.title, days=made.days,
-            capital_paise=made.capital_paise, raised=raised,
+            report, priced, title=made.title, days=made.days, capital_paise=made.capital_paise, raised=raised
         )  # fmt: skip
         write_page(facts_of_page, request.page)
         say(f"report: {request.page}")
+    recorded = _record(request, made, report, figures, raised)
+    figures |= {"recorded": recorded.number if recorded else None}
     if request.json:
         print_json(figures)
     else:
         facts = {"wall time": f"{made.seconds:.2f} s"}
+        if recorded is not None:
+            facts["run"] = f"{recorded.number}: `tradebus report {recorded.number}` shows it again"
         if request.trades is not None:
             facts["trades"] = str(request.trades)
         print_report(report, title=made.title, facts=facts)
     return STRATEGY_FAILED if failed else 0
+
+
+def _record(
+    request: BacktestRequest, made: _Made, report: RunReport, figures: dict[str, Any], raised: Sequence[str]
+) -> RecordedRun | None:
+    record = made.engine.record
+
+    def write_journals(decisions: Path, verdicts: Path) -> None:
+        write_decision_parts(record.decisions.parts(), decisions)
+        write_rows(list(record.verdicts), VERDICT, verdicts)
+
+    market = market_inputs(
+        request.history, request.stored, symbols=made.symbols, days=made.days,
+        reading=asdict(request.reading),
+    )  # fmt: skip
+    run = RunToRecord(
+        title=made.title, inputs=run_inputs(made.sessions, market, seed=request.seed), figures=figures, report=report,
+        days=made.days, capital_paise=made.capital_paise, raised=raised,
+    )  # fmt: skip
+    return record_run(state_dir(), run, write_journals=write_journals)
 
 
 def _made(

@@ -1,22 +1,30 @@
 """What `tradebus trade` does: check everything, run a namespace of its own, report."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from services.cli.output import print_json
+from services.cli.place import state_dir
+from services.cli.recorded.folder import RecordedRun
+from services.cli.recorded.inputs import market_inputs, run_inputs
+from services.cli.recorded.saving import RunToRecord, record_run
+from services.cli.recorded.tables import DECISION, VERDICT, write_rows
 from services.cli.reports.answers import STRATEGY_FAILED
 from services.cli.reports.present import print_report, run_title, write_files, write_trades
-from services.cli.reports.told import files_of, raised_in, tell_errors
+from services.cli.reports.report import RunReport
+from services.cli.reports.told import files_of, raised_in, raised_lines, tell_errors
 from services.cli.runs.paced import ProgressBar, RunOutcome, WantedSession, run_paced
 from services.cli.runs.priced import with_prices_of
 from services.cli.runs.told_history import say_summary, shown_reading
 from services.cli.stack.assembly import Plan, Stack, open_stack
+from tradebus.contracts.sessions import SessionSpec
 from tradebus.history.validate import HistorySummary, check_history
 from tradebus.history.vendors.reading import FileReading, parse_reading
 from tradebus.kernel.ids import RandomIds
+from tradebus.kernel.time import ist_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,11 @@ async def run_trade(request: TradeRequest) -> int:
         raised = raised_in(stack.run_dir / "strategy.log")
         failed = tell_errors(outcome.report.answers, raised, files=files_of(request.users))
         figures |= outcome.report.said_json(failed)
+        recorded = _record(
+            request, outcome.report, figures, title=run_title(summary.symbols, first, last), window=(first, last),
+            raised=raised_lines(raised, files=files_of(request.users)),
+        )  # fmt: skip
+        figures |= {"recorded": recorded.number if recorded else None}
         write_files(outcome.report, figures, stack.run_dir)
         if request.trades is not None:
             write_trades(outcome.report.trades, request.trades)
@@ -83,6 +96,28 @@ async def run_trade(request: TradeRequest) -> int:
     if request.json:
         print_json(figures)
     return STRATEGY_FAILED if failed else 0
+
+
+def _record(
+    request: TradeRequest, report: RunReport, figures: dict[str, Any], *, title: str, window: tuple[date, date],
+    raised: Sequence[str],
+) -> RecordedRun | None:  # fmt: skip
+    """The days are those something was decided on, and the first and last."""
+    specs = [SessionSpec.model_validate(spec) for (spec,) in report.journal["spec"]]
+    days = sorted({*window, *(ist_date(row[0]) for row in report.journal["decision"])})
+
+    def write_journals(decisions: Path, verdicts: Path) -> None:
+        write_rows(report.journal["decision"], DECISION, decisions)
+        write_rows(report.journal["risk"], VERDICT, verdicts)
+
+    market = market_inputs(
+        request.history, None, symbols=figures["symbols"], days=days, reading=asdict(request.reading)
+    )  # fmt: skip
+    run = RunToRecord(
+        title=title, inputs=run_inputs(specs, market, seed=request.seed), figures=figures, report=report, days=days,
+        capital_paise=sum(spec.capital_paise for spec in specs), raised=raised,
+    )  # fmt: skip
+    return record_run(state_dir(), run, write_journals=write_journals)
 
 
 def _feed(request: TradeRequest, summary: HistorySummary) -> dict[str, str]:

@@ -94,6 +94,7 @@ def alike(
     assert trades_of(made) == trades
     for one, other in zip(processes["sessions"], engine["sessions"], strict=True):
         assert {key: one[key] for key in EQUAL if key in one} == {key: other[key] for key in EQUAL if key in other}
+    assert [processes["recorded"], engine["recorded"]] == [1, 2]
     return {**processes, "said": said}, trades
 
 

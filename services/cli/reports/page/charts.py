@@ -24,6 +24,20 @@ def line_chart(values: Sequence[float], *, style: str, label: str, base: float |
     return _svg("".join(parts), label=label)
 
 
+def line_charts(lines: Sequence[tuple[Sequence[float], str]], *, label: str) -> str:
+    """Several (values, style) on one scale, each over the whole width, the last on top."""
+    every = [value for values, _ in lines for value in values]
+    if not every:
+        return ""
+    at = _scale(every)
+    made = (
+        f'<polyline class="{style}" points="{" ".join(f"{x:.1f},{at(value):.1f}" for x, value in _thinned(values))}"/>'
+        for values, style in lines
+        if values
+    )
+    return _svg("".join(made), label=label)
+
+
 def bar_chart(counts: Sequence[int], *, losing: int, label: str) -> str:
     """Bars side by side; the first `losing` ones are of losses."""
     if not any(counts):

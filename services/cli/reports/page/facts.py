@@ -9,8 +9,7 @@ from services.cli.reports.report import RunReport
 from tradebus.kernel.time import ist_date
 from tradebus.performance.daily import DailyFigures, daily_figures, exposure
 
-# (instant, user, strategy, symbol, action, reason, price) as the record's decisions are.
-PricedDecision = tuple[int, str, str, str, str, str, int]
+PricedInstant = tuple[int, str, int]  # instant, symbol, price: as decisions have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,12 @@ class PageFacts:
 
 
 def gather(
-    report: RunReport, decisions: Iterable[PricedDecision], *, title: str, days: Sequence[date], capital_paise: int,
+    report: RunReport, priced: Iterable[PricedInstant], *, title: str, days: Sequence[date], capital_paise: int,
     raised: Sequence[str],
 ) -> PageFacts:  # fmt: skip
     """`capital_paise` is that of all sessions together. A trade counts on the day it was closed."""
     prices: dict[str, dict[int, int]] = {}
-    for ts_ns, _, _, symbol, _, _, price_paise in decisions:
+    for ts_ns, symbol, price_paise in priced:
         prices.setdefault(symbol, {})[ts_ns] = price_paise
     by_day = dict.fromkeys(days, 0)
     for trade in report.trades:

@@ -71,7 +71,8 @@ WHERE d.session_id = ANY($1);
 
 -- name: log_risk
 SELECT r.ts_event_ns, s.user_id, coalesce(r.body ->> 'strategy', '') AS strategy,
-       coalesce(r.body ->> 'symbol', '') AS symbol, r.verdict, r.rule, r.quantity
+       coalesce(r.body ->> 'symbol', '') AS symbol, r.verdict, r.rule, r.quantity,
+       coalesce(r.body ->> 'detail', '') AS detail
 FROM risk_decisions r JOIN sessions s USING (session_id)
 WHERE r.session_id = ANY($1);
 

@@ -1,0 +1,1 @@
+"""Commands about runs that were made: runs, report, compare, why."""
