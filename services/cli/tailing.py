@@ -136,7 +136,15 @@ def entry_lines(entry: Entry) -> list[str]:
         if message.get(name) is not None
     ]
     parts += [f"{one['field']}: {one['problem']}" for one in message.get("errors", ())]
+    parts += [request_line(message["would_send"])] if message.get("would_send") else []
     return [f"{_time(message.get('ts_event_ns', 0))}  {entry.kind:<22} {'  '.join(parts)}"]
+
+
+def request_line(request: dict[str, Any]) -> str:
+    """What a dry run's order would have been at its broker."""
+    if request["problem"]:
+        return f"nothing would have left for {request['broker']}: {request['problem']}"
+    return f"would have left: {request['method']} {request['url']}  {request['body']}"
 
 
 def _message(entry: Entry) -> Any:

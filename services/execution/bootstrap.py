@@ -25,6 +25,7 @@ from services.execution.recovery.quarantine import Quarantine
 from services.execution.recovery.reconciler import Reconciler
 from services.execution.recovery.recovery import Expect, TradeRecovery
 from services.execution.recovery.untaken import Untaken
+from services.execution.rehearsing.rehearsals import Rehearsals
 from services.execution.service import ExecutionService
 from services.execution.sessions import PAPER, ExecutionSessions
 from services.execution.settings import ExecutionSettings
@@ -98,7 +99,8 @@ def assemble(
     sessions, books = ExecutionSessions(book), books_of(book, timers=timers)
     paper = open_paper(paper_book, sessions.paper_settings)
     accounts = Accounts(settings, books, open_broker, log_of=log_of, clock=clock, timers=timers)
-    router = OrderRouter(paper, accounts, sessions.spec, timers=timers)
+    rehearsals = Rehearsals(settings, books, open_broker, log_of=log_of, clock=clock, timers=timers)
+    router = OrderRouter(paper, accounts, sessions.spec, timers=timers, rehearsals=rehearsals)
     return wire(
         settings, bus=bus, books=books, clock=clock, sessions=sessions, gateway=router, paper=paper,
         accounts=accounts, timers=timers, registry=registry, expect=router.expect,

@@ -57,6 +57,10 @@ EXAMPLES: dict[str, Any] = {
     "stream": "intents.v1.{0}", "entry_id": "1704081300000-0", "kind": "ENTRY_APPROVED", "service": "execution",
     "opened_ts_ns": 1_704_081_300_150_000_000, "orders_checked": 12,
     "hard_end_ns": 1_704_101_400_000_000_000, "seconds": 6,
+    "would_send": {
+        "broker": "dhan", "method": "POST", "url": "https://api.dhan.co/v2/orders", "body": '{"quantity": 65}',
+        "problem": "",
+    },
     "group_id": "018cc251-f400-7abc-8def-00000000000a",
     "approval_id": "018cc251-f400-7abc-8def-00000000000b", "decided_by": "asha",
     "expires_ns": 1_704_081_360_000_000_000, "lots": 2, "group": {"instrument": 0, "price_paise": 2_170_000, "legs": [

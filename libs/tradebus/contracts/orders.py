@@ -66,12 +66,25 @@ class _OrderEvent(Message):
     quantity: int = Field(gt=0)
 
 
+class BrokerRequest(Model):
+    """What a dry run's order would have been on the wire: method, address and body as the broker's SDK wrote them,
+    secrets and headers left out. Where there would have been none, `problem` says why, and the rest is empty."""
+
+    broker: str
+    method: str = ""
+    url: str = ""
+    body: str = ""
+    problem: str = ""
+
+
 class OrderPlaced(_OrderEvent):
-    """The broker accepted an order. For a stop this is STOP_PLACED."""
+    """The broker accepted an order. For a stop this is STOP_PLACED. `would_send`: in a dry run."""
 
     TYPE: ClassVar[str] = "ORDER_PLACED"
+    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "would_send")
     price_paise: int | None = None
     trigger_paise: int | None = None
+    would_send: BrokerRequest | None = None
 
 
 class OrderPartiallyFilled(_OrderEvent):
@@ -136,10 +149,12 @@ class OrderUnknown(_OrderEvent):
 
 
 class StopPlaced(_OrderEvent):
-    """The protective stop rests at the broker."""
+    """The protective stop rests at the broker. `would_send`: in a dry run."""
 
     TYPE: ClassVar[str] = "STOP_PLACED"
+    ADDED: ClassVar[tuple[str, ...]] = ("group_id", "would_send")
     trigger_paise: int
+    would_send: BrokerRequest | None = None
 
 
 class StopMoved(_OrderEvent):

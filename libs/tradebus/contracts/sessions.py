@@ -259,7 +259,9 @@ class SessionSpec(GrownModel):
     `approval_seconds` for a person's yes, where that is given, and is dropped then; exits never wait. It enters on the
     days of its `schedule`, where it has one, and leaves on any."""
 
-    ADDED: ClassVar[tuple[str, ...]] = ("sizing", "approval_seconds", "trailing", "protection", "schedule")
+    ADDED: ClassVar[tuple[str, ...]] = (
+        "sizing", "approval_seconds", "trailing", "protection", "schedule", "rehearsed_broker"
+    )  # fmt: skip
 
     session_id: str
     user_id: str
@@ -277,6 +279,7 @@ class SessionSpec(GrownModel):
     trailing: Trailing | None = None
     protection: ProtectionKind | None = None  # a stop
     schedule: TradingDays | None = None
+    rehearsed_broker: str | None = None  # of a dry run: whose requests its orders are shown as
 
     @property
     def tariff(self) -> Tariff:

@@ -13,7 +13,7 @@ Invariants (property-tested):
   cancelled there, and words that no table has. What is held of it is covered or being closed, and a person is told.
 """
 
-from tradebus.contracts.orders import OrderRole, OrderType
+from tradebus.contracts.orders import BrokerRequest, OrderRole, OrderType
 from tradebus.execution import reports
 from tradebus.execution.deadlines import again_ns, refused_last
 from tradebus.execution.governor.ratio import CHANGES_MAX, may_press
@@ -39,7 +39,9 @@ from tradebus.trading.states import (
 def on_outcome(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, *, at_ns: int) -> None:
     """The answer to a place request."""
     if outcome.result is Result.ACCEPTED:
-        _acknowledge(trade, order, step, broker_order_id=outcome.broker_order_id, at_ns=at_ns)
+        _acknowledge(
+            trade, order, step, broker_order_id=outcome.broker_order_id, at_ns=at_ns, would_send=outcome.would_send
+        )  # fmt: skip
         if trade.exit_reason is not None and not order.ended:  # what its end has led to waits for its time
             continue_exit(trade, step, at_ns=at_ns)
         elif order.role is OrderRole.ENTRY and trade.exit_reason is None and not order.ended:
@@ -196,7 +198,10 @@ def _on_repriced(trade: Trade, order: Order, step: TradeStep, outcome: Outcome, 
         reports.unknown(trade, order, step, request.at_ns, reason=outcome.reason)
 
 
-def _acknowledge(trade: Trade, order: Order, step: TradeStep, *, broker_order_id: str | None, at_ns: int) -> None:
+def _acknowledge(
+    trade: Trade, order: Order, step: TradeStep, *, broker_order_id: str | None, at_ns: int,
+    would_send: BrokerRequest | None = None,
+) -> None:  # fmt: skip
     first = order.broker_order_id is None
     order.broker_order_id = broker_order_id or order.broker_order_id
     if order.ended:
@@ -205,7 +210,7 @@ def _acknowledge(trade: Trade, order: Order, step: TradeStep, *, broker_order_id
     waits = order.role is OrderRole.STOP
     heard(order, step, OrderEvent.TRIGGER_WAITING if waits else OrderEvent.ACKNOWLEDGED, at_ns)
     if first:
-        reports.placed(trade, order, step, at_ns)
+        reports.placed(trade, order, step, at_ns, would_send=would_send)
     _trade_event(trade, order, step, _ACCEPTED)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tradebus.contracts.orders import OrderRole
+from tradebus.contracts.orders import BrokerRequest, OrderRole
 from tradebus.execution.step import TradeStep
 from tradebus.execution.trade import Order, Trade
 from tradebus.kernel.ids import derive_id
@@ -10,10 +10,12 @@ from tradebus.trading import facts
 from tradebus.trading.orders import BrokerFill
 
 
-def placed(trade: Trade, order: Order, step: TradeStep, ts_ns: int) -> None:
+def placed(trade: Trade, order: Order, step: TradeStep, ts_ns: int, *, would_send: BrokerRequest | None = None) -> None:
     """ORDER_PLACED, or STOP_PLACED for a protective stop."""
     if order.role is OrderRole.STOP and order.trigger_paise is not None:
-        _order(facts.StopPlaced, trade, order, step, ts_ns, trigger_paise=order.trigger_paise)
+        _order(
+            facts.StopPlaced, trade, order, step, ts_ns, trigger_paise=order.trigger_paise, would_send=would_send
+        )  # fmt: skip
         return
     _order(
         facts.OrderPlaced,
@@ -23,6 +25,7 @@ def placed(trade: Trade, order: Order, step: TradeStep, ts_ns: int) -> None:
         ts_ns,
         price_paise=order.price_paise,
         trigger_paise=order.trigger_paise,
+        would_send=would_send,
     )
 
 

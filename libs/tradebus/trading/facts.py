@@ -10,7 +10,7 @@ Invariant (tested): a fact has the fields of its message, less `source` and `ts_
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.orders import BrokerRequest, OrderRole, OrderType, Transaction
 from tradebus.contracts.signals import Group, Side
 
 
@@ -175,6 +175,7 @@ class OrderPlaced(OrderFact):
     TYPE: ClassVar[str] = "ORDER_PLACED"
     price_paise: int | None
     trigger_paise: int | None
+    would_send: BrokerRequest | None = None  # in a dry run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +236,7 @@ class OrderUnknown(OrderFact):
 class StopPlaced(OrderFact):
     TYPE: ClassVar[str] = "STOP_PLACED"
     trigger_paise: int
+    would_send: BrokerRequest | None = None  # in a dry run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tradebus.calendar import Contract, ProposedOrder
-from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.orders import BrokerRequest, OrderRole, OrderType, Transaction
 
 
 class BrokerStatus(StrEnum):
@@ -42,11 +42,13 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a request. `broker_order_id` with ACCEPTED, `reason` with the other two."""
+    """What came of a request. `broker_order_id` with ACCEPTED, `reason` with the other two; `would_send` with a dry
+    run's order."""
 
     result: Result
     broker_order_id: str | None = None
     reason: str = ""
+    would_send: BrokerRequest | None = None
 
 
 class Product(StrEnum):

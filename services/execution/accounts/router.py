@@ -5,8 +5,10 @@ that waited here for too long does not leave: by then another instance may have 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from services.execution.accounts.accounts import Accounts
+from services.execution.rehearsing.rehearsals import Rehearsals
 from services.execution.sessions import PAPER
 from tradebus.brokers.calls import LATE_SECONDS
 from tradebus.brokers.common.orders.standing import StandingOrders
@@ -21,19 +23,23 @@ from tradebus.trading.orders import BrokerOrder, Lookup, OrderModification, Orde
 
 class OrderRouter:
     """See `tradebus.brokers.ports.OrderGateway`; an account there is a session here. `spec_of` raises InvalidInput for
-    a session that is not in the book."""
+    a session that is not in the book. `rehearsals` tell what a dry run's orders would have been."""
 
     def __init__(
         self, paper: OrderGateway, accounts: Accounts, spec_of: Callable[[str], Awaitable[SessionSpec]], *,
-        timers: Timers,
+        timers: Timers, rehearsals: Rehearsals | None = None,
     ) -> None:  # fmt: skip
+        self._rehearsals = rehearsals
         self.paper, self._accounts, self._spec_of, self._timers = paper, accounts, spec_of, timers
 
     async def place(self, request: OrderRequest) -> Outcome:
         asked_ns = self._timers.monotonic_ns()
         spec = await self._spec_of(request.account)
         if spec.broker == PAPER:
-            return await self.paper.place(request)
+            outcome = await self.paper.place(request)
+            if self._rehearsals is None or spec.rehearsed_broker is None or outcome.result is not Result.ACCEPTED:
+                return outcome
+            return replace(outcome, would_send=await self._rehearsals.of(spec.rehearsed_broker, request))
         try:
             account = await self._accounts.of(spec)
             if request.role is OrderRole.ENTRY:  # an exit waits for no broker's list
@@ -49,12 +55,12 @@ class OrderRouter:
         missing = await account.bands.problem(request) or await account.margin.reserve(request)
         if missing is not None:
             return Outcome(Result.REFUSED, reason=f"not sent: {missing}")
-        outcome: Outcome | None = None
+        answer: Outcome | None = None
         try:
-            outcome = self._too_late(asked_ns) or await account.gateway.place(request)
+            answer = self._too_late(asked_ns) or await account.gateway.place(request)
         finally:
-            account.margin.answered(request, outcome)
-        return outcome
+            account.margin.answered(request, answer)
+        return answer
 
     def _too_late(self, asked_ns: int) -> Outcome | None:
         waited_seconds = (self._timers.monotonic_ns() - asked_ns) / NANOSECONDS_PER_SECOND

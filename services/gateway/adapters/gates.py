@@ -34,4 +34,6 @@ class StartGates:
         for finding in findings:
             if not finding.passed:
                 problems.add("data.mode", f"nothing was started, preflight: {finding}")
-        return spec.model_copy(update={"broker": PAPER, "credential": None}) if spec.mode is Mode.DRY_RUN else spec
+        if spec.mode is not Mode.DRY_RUN:
+            return spec
+        return spec.model_copy(update={"broker": PAPER, "credential": None, "rehearsed_broker": spec.broker})

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from testkit.contracts import contract
 
-from tradebus.contracts.orders import OrderRole, OrderType, Transaction
+from tradebus.contracts.orders import BrokerRequest, OrderRole, OrderType, Transaction
 from tradebus.contracts.sessions import PaperSettings
 from tradebus.contracts.signals import Side
 from tradebus.execution import deadlines, lifecycle
@@ -13,6 +13,7 @@ from tradebus.execution.leaving import exits
 from tradebus.execution.opening import guard_price_paise, open_trade, refuse_trade
 from tradebus.execution.step import Cancel, Modify, Place, TradeStep
 from tradebus.execution.trade import Trade
+from tradebus.runtime.rendering import message_of
 from tradebus.trading.facts import EntryApproved
 from tradebus.trading.matching.paper import (
     PaperOrder,
@@ -221,3 +222,13 @@ def test_the_guard_price_is_on_the_tick_and_within_the_limit():
         guard = guard_price_paise(trade)
         assert guard % 5 == 0
         assert abs(guard - 10_003) * 100 / 10_003 <= 0.5
+
+
+def test_what_a_dry_runs_order_would_have_sent_is_in_the_event_of_its_placement() -> None:
+    trade, step = open_trade(approval(), TradeStep(), contract=contract(), owner="o"), TradeStep()
+    entry = trade.entry_order()
+    shown = BrokerRequest(broker="kite", method="POST", url="https://b/orders", body='{"quantity": 150}')
+    lifecycle.on_outcome(
+        trade, entry, step, Outcome(Result.ACCEPTED, "1", would_send=shown), at_ns=entry.placed_ns
+    )  # fmt: skip
+    assert [message_of(fact, source="execution", recorded_ns=1).would_send for fact in step.facts] == [shown]

@@ -1,6 +1,7 @@
 """A session on paper cannot reach an order API: nothing of it ever leaves, by whatever way it is tried. A real broker
 is reached by a session that has passed every gate, and by none other."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from testkit.waiting import WALL_TIMERS
 from services.execution.accounts.accounts import Accounts
 from services.execution.accounts.router import OrderRouter
 from services.execution.books import books_of
+from services.execution.rehearsing.rehearsals import Rehearsals
 from services.execution.settings import ExecutionSettings
 from tradebus.brokers.account import SessionState
 from tradebus.brokers.audit.spool import Spool
@@ -25,15 +27,21 @@ from tradebus.brokers.paper.gateway import PaperGateway
 from tradebus.brokers.paper.memory import MemoryPaperBook
 from tradebus.brokers.registry import open_broker
 from tradebus.calendar import Contract
+from tradebus.contracts.instruments import Instrument
 from tradebus.contracts.sessions import Mode, PaperSettings, SessionSpec
 from tradebus.kernel.errors import InvalidInput
 from tradebus.kernel.ids import RandomIds
 from tradebus.preflight.live_accounts import LiveAccounts
 from tradebus.preflight.preflight import PreflightFailed
+from tradebus.store.broker_instruments import BrokerInstrument
 from tradebus.store.memory_book import MemoryBook, MemoryDatabase
 from tradebus.trading.orders import OrderModification, Result
 
 SHARE = Contract("INFY", "EQUITY", "equity", "INFY", 1, 5)
+SHARE_LISTED = Instrument(
+    instrument_id=1, symbol="INFY", kind="EQUITY", market_class="equity", underlying="INFY", tick_size_paise=5,
+    instrument_key="NSE:INFY",
+)  # fmt: skip
 CHANGE = OrderModification(20, 150_000, None, at_ns=1)
 
 
@@ -99,6 +107,47 @@ async def test_a_paper_session_trades_without_a_broker_ever_being_opened(around)
         assert "no way to a broker's orders" in await life.refusal("s2")
     assert broker.credentials == []
     assert broker.book.requests == []
+
+
+NAMES = {
+    "kite": ("408065", "NSE", "/orders/regular"), "dhan": ("1594", "NSE_EQ", "/v2/orders"),
+    "upstox": ("NSE_EQ|INE009A01021", "NSE_EQ", "/v3/order/place"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_order_of_a_dry_run_says_what_would_have_left_and_nothing_does(tmp_path: Path, name: str) -> None:
+    token, segment, path = NAMES[name]
+    with ScriptedServer(lambda _: Reply({"status": "success", "data": []})) as server:
+        spool, chosen = spool_in(tmp_path), settings(tmp_path, market_clock=f"{TEN}@0x0", **{f"{name}_url": server.url})
+        books = books_of(MemoryBook(MemoryDatabase(), producer="execution-1"), timers=WALL_TIMERS)
+        async with books.book.begin() as tx:
+            await books.instruments.register(tx, [SHARE_LISTED])
+        row = BrokerInstrument(1, "NSE:INFY", token, segment, "INFY", 1, 5, None)
+        await books.listings.put_listed(name, [row], listed_on=date(2026, 11, 25))
+        wanted = spec("s1", broker="paper").model_copy(
+            update={"mode": Mode.DRY_RUN, "credential": None, "rehearsed_broker": name}
+        )
+
+        async def spec_of(_: str) -> SessionSpec:
+            return wanted
+
+        async def paper_settings(_: str) -> PaperSettings:
+            return PaperSettings()
+
+        kept = Accounts(chosen, books, open_broker, log_of=spool.of, clock=WALL_TIMERS, timers=WALL_TIMERS)
+        rehearsals = Rehearsals(chosen, books, open_broker, log_of=spool.of, clock=WALL_TIMERS, timers=WALL_TIMERS)
+        paper = PaperGateway(MemoryPaperBook(), paper_settings)
+        router = OrderRouter(paper, kept, spec_of, timers=WALL_TIMERS, rehearsals=rehearsals)
+        placed = await router.place(request(contract=SHARE, at_ns=TEN))
+        unknown = await router.place(request(tag="tb2", instrument=9, symbol="NOWHERE", contract=SHARE, at_ns=TEN))
+    shown = placed.would_send
+    assert (placed.result, shown.problem, shown.method) == (Result.ACCEPTED, "", "POST")
+    assert shown.url == server.url + path
+    assert placed.broker_order_id == (await router.find_by_tag("s1", request().tag)).order.broker_order_id, "on paper"
+    assert unknown.result is Result.ACCEPTED
+    assert "NOWHERE is not listed" in unknown.would_send.problem
+    assert server.asked == []
 
 
 async def test_a_session_at_a_real_broker_starts_behind_every_gate_and_goes_on_after_a_restart(tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ async def live_and_dry(gateway: Gateway) -> None:
     spec = await sessions_book(gateway.book).spec(reply["session_id"])
     assert spec is not None
     assert (spec.mode, spec.broker, spec.credential) == ("dry-run", "paper", None)
+    assert spec.rehearsed_broker == "upstox", "its orders are shown as that broker's"
 
 
 async def test_a_service_that_cannot_take_the_session_up_ends_it_with_its_reason(gateway: Gateway) -> None:
