@@ -29,6 +29,8 @@ NOT_IN_COMPOSE = {"TRADEBUS_NAMESPACE", "TRADEBUS_CREDENTIALS_KEY", "TRADEBUS_MA
 RUN_ONCE = {"migrate", "database_roles", "cli", "sandbox"}
 # Forwards connections of this machine; the only one that runs on a network with a way out.
 DOOR = "door"
+# Speaks to the gateway alone, and has no rights on either server.
+ON_EXIT = "on_exit"
 LIST_NAMES = ("COMMON", "READ", "GROUP")
 
 
@@ -136,6 +138,14 @@ def test_services_wait_for_migrations_and_the_command_line_for_nothing():
     assert SERVICES["cli"]["depends_on"] == SERVICES[DOOR]["depends_on"] == SERVICES["sandbox"]["depends_on"] == "[]"
 
 
+def test_what_closes_positions_ends_before_every_service_and_in_less_than_its_grace_period():
+    ends = SERVICES[ON_EXIT]
+    assert {"market_data", "strategy", "risk", "execution", "gateway"} <= set(ends["depends_on"])
+    longest = re.search(r":-([0-9]+)\}", ends["environment"]["TRADEBUS_ON_EXIT_SECONDS"])
+    assert longest is not None
+    assert int(longest[1]) + 10 <= int(ends["stop_grace_period"].removesuffix("s"))
+
+
 def test_nothing_is_published_beyond_this_machine_and_only_the_door_has_a_way_out():
     published = {name: str(service["ports"]).strip("[]") for name, service in SERVICES.items() if "ports" in service}
     assert set(published) == {DOOR, "sandbox"}
@@ -169,7 +179,7 @@ def test_no_container_but_the_database_and_what_makes_its_roles_knows_a_superuse
             assert f"{{source: database_password_{whose}, target: database_password}}" in secrets
     made = (ROOT / "deploy/postgres/make-roles").read_text()
     assert set(re.findall(r"for name in ([a-z_ ]+);", made)[0].split()) == {"owner", *GRANTED}
-    assert set(GRANTED) == set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}
+    assert set(GRANTED) == set(SERVICES) - SERVERS - RUN_ONCE - {DOOR, ON_EXIT}
 
 
 def test_the_file_for_brokers_opens_a_way_out_for_those_who_speak_to_them_and_changes_nothing_else():
@@ -269,7 +279,7 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_redis_lets_only_its_producer_write_a_stream(users):
     services = set(users) - {"default", "health", "app"}
-    assert services == set(SERVICES) - SERVERS - RUN_ONCE - {DOOR}
+    assert services == set(SERVICES) - SERVERS - RUN_ONCE - {DOOR, ON_EXIT}
     for stream in STREAMS:
         if stream == COMMAND_INBOX:
             continue

@@ -1,24 +1,53 @@
 """`tradebus up`: every service, waiting for commands, until Ctrl-C."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.stack.on_exit import OnExit
+from services.cli.stack.on_exit import SECONDS, OnExit
+
+if TYPE_CHECKING:
+    from services.cli.client import GatewayClient
 
 OnExitOption = Annotated[
     OnExit,
     typer.Option(
         "--on-exit",
         envvar="TRADEBUS_ON_EXIT",
-        help="At Ctrl-C or SIGTERM: stop closes positions and ends the sessions; keep leaves both for the next start, "
-        "with the stops that are at a broker.",
+        help="At Ctrl-C or SIGTERM: stop closes positions and ends the sessions; flatten closes positions and pauses "
+        "the sessions, which are there at the next start; keep leaves both as they are, with the stops that are at a "
+        "broker.",
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     app.command()(up)
+    app.command("on-exit", hidden=True)(on_exit)
+
+
+def on_exit(
+    how: OnExitOption = OnExit.KEEP,
+    seconds: Annotated[
+        float, typer.Option(envvar="TRADEBUS_ON_EXIT_SECONDS", min=1, help="It may take so long altogether.")
+    ] = SECONDS,
+    url: Annotated[str | None, typer.Option(envvar="TRADEBUS_GATEWAY_URL", help="The gateway's address.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the API token.")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Is made once it waits.")] = None,
+) -> None:
+    """Wait for SIGTERM, then do with the sessions what `up --on-exit` does: for a stack of containers, where this one
+    is told to end before the services. Leaves with 3 where positions are left."""
+    from services.cli.output import run_async
+    from services.cli.place import find_gateway
+    from services.cli.stack.on_exit import wait_and_end
+
+    def open_client() -> "GatewayClient":
+        return find_gateway(None, url=url, token_file=token_file)
+
+    if ready_file is not None:
+        ready_file.touch()
+    run_async(wait_and_end(open_client, how, seconds=seconds))
 
 
 def up(
@@ -46,7 +75,7 @@ def up(
             help="Whose tables and streams; of the feed where not given: the generated market's, live, sandbox.",
         ),
     ] = None,
-    on_exit: OnExitOption = OnExit.STOP,
+    at_exit: OnExitOption = OnExit.STOP,
 ) -> None:  # fmt: skip
     """Start every service and wait for commands until Ctrl-C.
 
@@ -77,7 +106,7 @@ def up(
         run_up(
             StandingOptions(
                 port=port, api_port=api_port, symbols=symbols, speed=parse_speed(speed), seed=seed, feed=chosen,
-                sandbox=sandbox, namespace=parse_namespace(namespace), on_exit=on_exit,
+                sandbox=sandbox, namespace=parse_namespace(namespace), on_exit=at_exit,
             )
         )
     )  # fmt: skip
