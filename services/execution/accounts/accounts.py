@@ -51,8 +51,9 @@ class TradingAccount:
 
     def __init__(
         self, key: tuple[str, str], broker: Broker, listed: BrokerNames, fence: ClosingFence, *,
-        stored_account: str, margin_max_age_seconds: float, timers: Timers,
+        stored_account: str, credentials: Credentials, margin_max_age_seconds: float, timers: Timers,
     ) -> None:  # fmt: skip
+        self.credentials = credentials  # where its login is stored
         self.key, self.name, self.broker, self.listed, self.fence = key, ":".join(key), broker, listed, fence
         # As the broker calls it, or as the login was stored where it was not asked; "" where neither says.
         self.whose = broker.session.account or stored_account
@@ -268,6 +269,7 @@ class Accounts:
         fence = ClosingFence(self._state_dir, broker=name, login=credential_name, timers=self._timers)
         account = TradingAccount(
             (name, credential_name), broker, listed, fence, stored_account=credential.account,
+            credentials=self._credentials,
             margin_max_age_seconds=self._margin_max_age_seconds, timers=self._timers,
         )  # fmt: skip
         account.blocked = standing.refusal

@@ -17,6 +17,7 @@ from services.execution.accounts.blocks import AccountBlocks
 from services.execution.accounts.broker_switch import BrokerSwitch
 from services.execution.accounts.reach import AccountReach
 from services.execution.books import Books
+from services.execution.logins.renewal import LoginRenewal
 from services.execution.metrics import ExecutionMetrics
 from services.execution.positions.by_hand import ClosedByHand
 from services.execution.positions.degraded import Degraded
@@ -87,6 +88,10 @@ class Reconciler:
         self._telling = Telling(
             account, self._blocks, book=books.book, outbox=outbox, clock=clock, market_ns=market_ns, metrics=metrics
         )
+        self._renewal = LoginRenewal(
+            account.broker, account.key[1], account.credentials, settled=self._telling.settled, warn=self._telling.warn,
+            timers=timers,
+        )  # fmt: skip
         self._degraded = Degraded(
             account, keeper, books, clock=clock, market_ns=market_ns, looks_max=settings.degraded_looks_max
         )  # fmt: skip
@@ -102,6 +107,7 @@ class Reconciler:
         """Until `stop`. What Postgres or the broker will not give now is asked for again."""
         hearing = asyncio.create_task(self._listening.run())
         minding = asyncio.create_task(self._mind())
+        renewing = asyncio.create_task(self._renewal.run())  # ends at once where a person must log in
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -109,9 +115,9 @@ class Reconciler:
                 await self._look()
                 await self._pause(stopping, hearing, minding)
         finally:
-            for task in (hearing, minding, stopping):
+            for task in (hearing, minding, stopping, renewing):
                 task.cancel()
-            await asyncio.gather(hearing, minding, stopping, self._reading.close(), return_exceptions=True)
+            await asyncio.gather(hearing, minding, stopping, renewing, self._reading.close(), return_exceptions=True)
 
     async def _pause(self, stopping: asyncio.Task[bool], *parts: asyncio.Task[None]) -> None:
         """Until the books are to be read again, or the end. Raises what ended a part."""

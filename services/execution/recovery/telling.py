@@ -77,6 +77,12 @@ class Telling:
             await self._dispute("broker_lost", [missing])
         return lost
 
+    async def warn(self, differences: Sequence[Difference]) -> bool:
+        """A person must do something before long; positions are opened meanwhile. Whether there is a session that is
+        told."""
+        await self._emit(ReconcileMismatch, differences=tuple(differences))
+        return bool(self._account.sessions)
+
     async def _dispute(self, reason: str, disputed: Sequence[Difference]) -> None:
         self._account.blocked = reason
         await self._blocks.keep()  # before anybody hears of it

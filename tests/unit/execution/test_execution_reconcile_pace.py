@@ -40,7 +40,8 @@ class Updates:
 async def test_the_books_are_read_every_so_often_and_a_stop_is_heard_at_once() -> None:
     timers, book, nothing, stop = SimulatedTimers(), Book(), SimpleNamespace(), asyncio.Event()
     account: Any = SimpleNamespace(
-        name="kite:mine", sessions={}, broker=SimpleNamespace(updates=lambda _known: Updates()),
+        name="kite:mine", key=("kite", "mine"), credentials=nothing, sessions={},
+        broker=SimpleNamespace(updates=lambda _known: Updates(), session=nothing),
         listed=SimpleNamespace(known={}), gateway=nothing, blocked="",
         margin=SimpleNamespace(run=lambda wanted: asyncio.Event().wait()),
         bands=SimpleNamespace(run=lambda wanted: asyncio.Event().wait()),

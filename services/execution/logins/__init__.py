@@ -1,0 +1,1 @@
+"""Logins that go on without a person."""
