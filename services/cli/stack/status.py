@@ -34,6 +34,7 @@ async def read_status(stack: str | None, *, url: str | None, token_file: Path | 
             found |= await client.get("/api/portfolio")
             found |= await client.get("/api/approvals", limit=100)
             found |= await client.get("/api/order_budgets", limit=100)
+            found |= await client.get("/api/accounts", limit=100)
             found["health"] = await client.get("/api/health")
             found["kill_switch"] = found["health"]["kill_switch"]
     except Unavailable as error:
@@ -116,8 +117,28 @@ def print_status(found: dict[str, Any], *, rules: bool = False) -> None:
         console.print(line, soft_wrap=True, markup=False)
     print_sessions([{**one, "status": session_state(one, switch)} for one in found["sessions"]])
     print_positions([one for session in found["portfolio"] for one in session["positions"]])
+    for line in account_lines(found.get("accounts", [])):
+        console.print(line, soft_wrap=True, markup=False)
     if budgets := found.get("order_budgets"):
         print_order_budgets(budgets)
+
+
+def account_lines(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each account has made today by our book and by its broker's, and in what they differ."""
+    lines = []
+    for one in accounts:
+        if (profit := one["profit"]) is None:
+            continue
+        lines.append(
+            f"account {one['account']}: {profit['ours']:,.2f} today with us, {profit['brokers']:,.2f} at the broker, "
+            f"before charges; {abs(profit['difference']):,.2f} apart"
+        )
+        lines += [
+            f"  {part['symbol']}: {'held alone' if part['ours'] is None else format(part['ours'], ',.2f')} "
+            f"with us, {part['brokers']:,.2f} at the broker"
+            for part in profit["differences"]
+        ]
+    return lines
 
 
 def mismatch_lines(session: Mapping[str, Any]) -> list[str]:

@@ -207,6 +207,21 @@ class MemoryOwnBook:
                 held[trade.instrument] = held.get(trade.instrument, 0) + sign * trade.open_quantity
         return held
 
+    async def traded(self, broker: str, login: str, *, since_ns: int) -> dict[int, tuple[int, int]]:
+        found: dict[int, tuple[int, int]] = {}
+        specs = await self._sessions.specs({one.session_id for one in self._trades()})
+        for trade in self._trades():
+            spec = specs.get(trade.session_id)
+            at = None if spec is None else (spec.broker, spec.credential or spec.broker)
+            if at != (broker, login) or trade.created_ns < since_ns or not trade.entry_quantity:
+                continue
+            sign = 1 if trade.side == "LONG" else -1
+            cash_paise, net = found.get(trade.instrument, (0, 0))
+            found[trade.instrument] = (
+                cash_paise + sign * (trade.exit_value_paise - trade.entry_value_paise), net + sign * trade.open_quantity
+            )  # fmt: skip
+        return found
+
     async def held(self, sessions: Sequence[str]) -> list[HeldTrade]:
         found = [held_of(one) for one in self._trades() if one.session_id in sessions and one.open_quantity]
         return sorted(found, key=lambda one: one.pos_id)

@@ -25,6 +25,16 @@ ORDER BY o.placed_ns DESC LIMIT 1
 SELECT instrument_id, sum(CASE side WHEN 'LONG' THEN 1 ELSE -1 END * (entry_quantity - exit_quantity))::bigint AS net
 FROM trades WHERE session_id IN (SELECT unnest($1::text[])) AND entry_quantity <> exit_quantity GROUP BY instrument_id
 
+-- name: traded
+-- `created_ns` of a trade is the market's time. A session without a login of its own has the broker's name for one.
+SELECT t.instrument_id,
+       sum(CASE t.side WHEN 'LONG' THEN 1 ELSE -1 END * (t.exit_value_paise - t.entry_value_paise))::bigint AS cash_paise,
+       sum(CASE t.side WHEN 'LONG' THEN 1 ELSE -1 END * (t.entry_quantity - t.exit_quantity))::bigint AS net
+FROM trades t JOIN sessions s USING (session_id)
+WHERE s.spec ->> 'broker' = $1 AND coalesce(s.spec ->> 'credential', $1) = $2 AND t.created_ns >= $3
+  AND t.entry_quantity > 0
+GROUP BY t.instrument_id
+
 -- name: held
 SELECT pos_id, instrument_id AS instrument, created_ns, entry_quantity - exit_quantity AS open_quantity,
        exit_reason IS NOT NULL AS is_leaving,

@@ -111,6 +111,10 @@ class OwnBook(Protocol):
     async def net(self, sessions: Sequence[str]) -> dict[int, int]:
         """Signed quantity held per instrument."""
 
+    async def traded(self, broker: str, login: str, *, since_ns: int) -> dict[int, tuple[int, int]]:
+        """By instrument, of trades since then in sessions of that login, over or not: what sells brought less what buys
+        cost, in paise, and the signed units left."""
+
     async def held(self, sessions: Sequence[str]) -> list[HeldTrade]:
         """What trades of these sessions hold, whichever instance supervises them, by position."""
 

@@ -160,6 +160,10 @@ class PostgresOwnBook:
         rows = await self._pool.fetch(_OWN["net"], list(sessions))
         return {row["instrument_id"]: row["net"] for row in rows}
 
+    async def traded(self, broker: str, login: str, *, since_ns: int) -> dict[int, tuple[int, int]]:
+        rows = await self._pool.fetch(_OWN["traded"], broker, login, since_ns)
+        return {row["instrument_id"]: (row["cash_paise"], row["net"]) for row in rows}
+
     async def held(self, sessions: Sequence[str]) -> list[HeldTrade]:
         rows = await self._pool.fetch(_OWN["held"], list(sessions))
         return [HeldTrade(**{**dict(row), "entry_tags": tuple(row["entry_tags"])}) for row in rows]

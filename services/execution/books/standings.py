@@ -20,13 +20,15 @@ _TABLE = "account_standings"
 class AccountStanding:
     """Of one broker account, for all instances. `blocked` is what whoever looked last said, "" for nothing;
     `degraded_ns` is when its broker had been away too long; from `unread_since_ns` to `unread_seen_ns` its order book
-    could not be read, None where it could at last. All on the machine's clock."""
+    could not be read, None where it could at last. All on the machine's clock. `profit` is what it has made today, as
+    `positions.profit` writes it; None where nobody has looked."""
 
     blocked: str = ""
     degraded_ns: int | None = None
     waits_for_person: bool = False
     unread_since_ns: int | None = None
     unread_seen_ns: int | None = None
+    profit: str | None = None
 
     @property
     def refusal(self) -> str:
@@ -41,6 +43,9 @@ class AccountStandings(Protocol):
 
     async def block(self, account: str, reason: str) -> None:
         """Says why no position is opened, "" where one may be."""
+
+    async def note_profit(self, account: str, profit: str) -> None:
+        """What it has made today, in the place of what was noted before."""
 
     async def unread(self, account: str, *, since_ns: int, seen_ns: int) -> None:
         """Its order book cannot be read."""
@@ -74,6 +79,9 @@ class PostgresStandings:
     async def block(self, account: str, reason: str) -> None:
         await self._pool.execute(_SQL["block"], account, reason)
 
+    async def note_profit(self, account: str, profit: str) -> None:
+        await self._pool.execute(_SQL["note_profit"], account, profit)
+
     async def unread(self, account: str, *, since_ns: int, seen_ns: int) -> None:
         await self._pool.execute(_SQL["unread"], account, since_ns, seen_ns)
 
@@ -106,6 +114,9 @@ class MemoryStandings:
 
     async def block(self, account: str, reason: str) -> None:
         await self._change(account, lambda one: replace(one, blocked=reason))
+
+    async def note_profit(self, account: str, profit: str) -> None:
+        await self._change(account, lambda one: replace(one, profit=profit))
 
     async def unread(self, account: str, *, since_ns: int, seen_ns: int) -> None:
         await self._change(account, lambda one: replace(one, unread_since_ns=since_ns, unread_seen_ns=seen_ns))

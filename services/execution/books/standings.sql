@@ -1,8 +1,12 @@
 -- One row per broker account: what keeps positions from being opened in it.
 
 -- name: read
-SELECT blocked, degraded_ns, waits_for_person, unread_since_ns, unread_seen_ns FROM account_standings
+SELECT blocked, degraded_ns, waits_for_person, unread_since_ns, unread_seen_ns, profit FROM account_standings
 WHERE account = $1;
+
+-- name: note_profit
+INSERT INTO account_standings (account, profit) VALUES ($1, $2)
+ON CONFLICT (account) DO UPDATE SET profit = excluded.profit;
 
 -- name: block
 INSERT INTO account_standings (account, blocked) VALUES ($1, $2)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from services.execution.accounts.accounts import TradingAccount
 from services.execution.books.ports import OwnBook
 from services.execution.positions.by_hand import ClosedByHand
+from services.execution.positions.profit import AccountProfits
 from services.execution.positions.reading import PositionReading
 from services.execution.recovery.recurrence import Recurrence
 from tradebus.brokers.account import NetPosition
@@ -35,8 +36,9 @@ class PositionLook:
 
     def __init__(
         self, account: TradingAccount, own: OwnBook, by_hand: ClosedByHand, recurrence: Recurrence, *,
-        reading: PositionReading, lost_seconds: float,
+        reading: PositionReading, profits: AccountProfits, lost_seconds: float,
     ) -> None:  # fmt: skip
+        self._profits = profits
         self._account, self._own, self._by_hand, self._recurrence = account, own, by_hand, recurrence
         self._reading, self._lost_seconds = reading, lost_seconds
         self._standing: list[Difference] = []
@@ -54,6 +56,7 @@ class PositionLook:
             instrument: row.symbol for instrument, row in self._account.listed.known.listings()
         }
         brokers, converted = self._by_instrument(rows)
+        await self._profits.look(self._intraday(rows), symbols)
         tags = {own.tag for own in ours} | self._account.fence.tags()
         others = net_of([order for order in book if order.tag not in tags])
         held = await self._own.net(list(self._account.sessions))
@@ -91,13 +94,18 @@ class PositionLook:
     def _by_instrument(self, rows: Sequence[NetPosition]) -> tuple[dict[int, int], dict[int, str]]:
         """Net intraday units, and what is held as another product."""
         known, brokers, converted = self._account.listed.known, dict[int, int](), dict[int, str]()
+        for instrument, row in self._intraday(rows):
+            brokers[instrument] = brokers.get(instrument, 0) + row.quantity
         for row in rows:
-            instrument = known.instrument_of(row.broker_segment, row.token)
-            if instrument is not None and row.product.upper() in _INTRADAY:
-                brokers[instrument] = brokers.get(instrument, 0) + row.quantity
-            elif instrument is not None and row.quantity:
-                converted[instrument] = f"{row.quantity} as {row.product}"
+            other = known.instrument_of(row.broker_segment, row.token)
+            if other is not None and row.quantity and row.product.upper() not in _INTRADAY:
+                converted[other] = f"{row.quantity} as {row.product}"
         return brokers, converted
+
+    def _intraday(self, rows: Sequence[NetPosition]) -> list[tuple[int, NetPosition]]:
+        known = self._account.listed.known
+        named = [(known.instrument_of(row.broker_segment, row.token), row) for row in rows]
+        return [(number, row) for number, row in named if number is not None and row.product.upper() in _INTRADAY]
 
 
 def _without(unknown: set[int], quantities: Mapping[int, int]) -> dict[int, int]:

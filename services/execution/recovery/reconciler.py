@@ -23,6 +23,7 @@ from services.execution.positions.by_hand import ClosedByHand
 from services.execution.positions.degraded import Degraded
 from services.execution.positions.last_look import LastLook
 from services.execution.positions.looking import PositionLook
+from services.execution.positions.profit import AccountProfits
 from services.execution.positions.quick_looks import QuickLooks, StreamWord
 from services.execution.positions.reading import PositionReading
 from services.execution.recovery.closed_out import ClosedOut
@@ -79,9 +80,11 @@ class Reconciler:
         self._closed_out = ClosedOut(account, books.own, keeper)
         by_hand = ClosedByHand(account, keeper, books.own, market_ns=market_ns)
         self._reading = PositionReading(account, late=self._due.set, timers=timers)
+        profits = AccountProfits(account, books.own, books.standings, market_ns=market_ns, timers=timers)
         self._positions = PositionLook(
-            account, books.own, by_hand, self._recurrence, reading=self._reading, lost_seconds=self._lost_seconds
-        )
+            account, books.own, by_hand, self._recurrence, reading=self._reading, profits=profits,
+            lost_seconds=self._lost_seconds,
+        )  # fmt: skip
         self._remedies = Remedies(keeper, account.gateway, self._recurrence, market_ns=market_ns)
         self._blocks = AccountBlocks(account, books.standings)
         self._switch = BrokerSwitch(account, wanted=lambda: settings.kill_at_broker and is_killed(), timers=timers)

@@ -98,6 +98,7 @@ class MemoryViews:
             "limits": lambda: _changes(self._tables.by_key("limit_changes"), _CHANGE),
             "shared_limits": self._shared_limits, "headroom": self._headroom,
             "approvals": self._approvals, "order_budgets": lambda: _budgets(self._tables.by_key("order_budgets")),
+            "accounts": lambda: _accounts(self._tables.by_key("account_standings")),
         }  # fmt: skip
 
     async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> list[_Row]:
@@ -245,6 +246,13 @@ def _budgets(table: Mapping[str, tuple[str, int]]) -> list[_Row]:
         {"account": account, "session_id": None, "user_id": None, "body": body}
         for account, (body, _) in sorted(table.items())
     ]
+
+
+def _accounts(table: Mapping[str, Any]) -> list[_Row]:
+    return [
+        {"account": account, "session_id": None, "user_id": None, "blocked": one.blocked, "profit": one.profit}
+        for account, one in sorted(table.items())
+    ]  # fmt: skip
 
 
 def _chosen(rows: Iterable[_Row], session_id: str | None, user_id: str | None) -> list[_Row]:

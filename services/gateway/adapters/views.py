@@ -21,7 +21,7 @@ class BookViews(Protocol):
 
     async def rows(self, view: str, *, session_id: str | None, user_id: str | None, limit: int) -> Rows:
         """Of `sessions`, `trades`, `orders`, `signals`, `decisions`, `risk`, `performance`, `limits`, `shared_limits`,
-        `headroom` or `approvals`; the newest first. Of `order_budgets`, by account."""
+        `headroom` or `approvals`; the newest first. Of `order_budgets` and `accounts`, by account."""
 
     async def portfolio(self, *, session_id: str | None, user_id: str | None, limit: int) -> Rows:
         """The sessions that are alive, or the one asked for: capital and what is realised."""

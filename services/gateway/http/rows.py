@@ -140,6 +140,20 @@ def order_budget(row: Mapping[str, Any], *, now_ns: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def account(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A broker account: why no position is opened in it, "" where one may be, and what it has made today before
+    charges, with us and by the broker's own figures; null where nobody has looked yet."""
+    found: dict[str, Any] = {"account": row["account"], "blocked": row["blocked"], "profit": None}
+    if row["profit"] is not None:
+        profit = json.loads(row["profit"])
+        found["profit"] = {
+            **shown({name: value for name, value in profit.items() if name != "differences"}),
+            "difference": json_rupees(profit["ours_paise"] - profit["brokers_paise"]),
+            "differences": [shown(one) for one in profit["differences"]],
+        }
+    return found
+
+
 def _room(one: dict[str, Any]) -> dict[str, Any]:
     is_money = one["unit"] == "paise"
     amounts = {name: json_rupees(one[name]) if is_money else one[name] for name in ("used", "most", "left")}

@@ -44,6 +44,12 @@ def view_routes(views: BookViews, clock: Clock) -> APIRouter:
         found = await views.rows("order_budgets", session_id=None, user_id=None, limit=limit)
         return {"order_budgets": [rows.order_budget(row, now_ns=clock.now_ns()) for row in found]}
 
+    @router.get("/accounts")
+    async def accounts(limit: Limit = 100) -> dict[str, Any]:
+        """Each broker account: why no position is opened in it, and the broker's profit today beside ours."""
+        found = await views.rows("accounts", session_id=None, user_id=None, limit=limit)
+        return {"accounts": [rows.account(row) for row in found]}
+
     return router
 
 

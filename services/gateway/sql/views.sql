@@ -131,3 +131,8 @@ ORDER BY asked_ns DESC, approval_id DESC LIMIT $3;
 -- What has left of each broker account: of no session and no user.
 SELECT account, NULL::text AS session_id, NULL::text AS user_id, body FROM order_budgets
 WHERE $1::text IS NULL AND $2::text IS NULL ORDER BY account LIMIT $3;
+
+-- name: accounts
+-- What keeps positions from being opened in each broker account, and its profit today: of no session and no user.
+SELECT account, NULL::text AS session_id, NULL::text AS user_id, blocked, profit FROM account_standings
+WHERE $1::text IS NULL AND $2::text IS NULL ORDER BY account LIMIT $3;

@@ -229,8 +229,8 @@ async def test_a_fill_that_is_told_twice_is_one(books: Books) -> None:
     await change(books, trade, step)
     await change(books, trade, TradeStep(fills=step.fills))
     assert (await loaded(books)).fill_ids == {"f1"}
-    assert await books.own.net(["s1"]) == {1: 25}
-    assert await books.own.net(["s2"]) == {}
+    assert (await books.own.net(["s1"]), await books.own.net(["s2"])) == ({1: 25}, {})
+    assert await books.own.traded("paper", "paper", since_ns=0) == {1: (-25 * step.fills[0].fill.price_paise, 25)}
 
 
 async def test_fills_of_one_number_at_two_orders_are_two(books: Books) -> None:

@@ -49,7 +49,9 @@ async def test_from_when_to_when_an_account_was_unread_ends_when_it_is_read(stan
     await standings.degrade(MINE, at_ns=7)
     await standings.unread(MINE, since_ns=3, seen_ns=9)
     assert await standings.read(MINE) == AccountStanding(degraded_ns=7, unread_since_ns=3, unread_seen_ns=9)
-    assert await standings.read(OTHER) == AccountStanding()
+    await standings.note_profit(OTHER, "{}")
+    await standings.note_profit(OTHER, '{"a": 1}')
+    assert await standings.read(OTHER) == AccountStanding(profit='{"a": 1}')
     await standings.reached(MINE)
     assert await standings.read(MINE) == AccountStanding(degraded_ns=7)
 

@@ -1,10 +1,12 @@
 """What `tradebus status` says of the market's rules: how many remarks, and all of them where that is asked for."""
 
+import json
 from dataclasses import asdict
 
 import pytest
 
 from services.cli.stack.status import kill_line, print_sessions, print_status, rules_lines, session_state
+from services.gateway.http.rows import account
 from tradebus.calendar.review import Remark, RemarkKind
 
 REMARKS = [
@@ -160,3 +162,35 @@ def test_order_budgets_are_shown_by_account_used_of_cap_in_each_span(capsys: pyt
         ["kite:old", "-", "-", "-", "-", "-"],
         ["order", "budget:", "format", "0"],
     ]
+
+
+def test_an_accounts_profit_stands_beside_the_brokers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body = {
+        "as_of_ns": 1_795_590_000_000_000_000, "ours_paise": 1_234_050, "brokers_paise": 1_230_000,
+        "differences": [
+            {"symbol": "INFY", "ours_paise": 4_050, "brokers_paise": 0},
+            {"symbol": "TCS", "ours_paise": None, "brokers_paise": 0},
+        ],
+    }  # fmt: skip
+    seen = account({"account": "kite:asha", "blocked": "", "profit": json.dumps(body)})
+    assert seen["profit"]["as_of_utc"].startswith("2026-11-25T")
+    unseen = account({"account": "dhan:ravi", "blocked": "login_ended", "profit": None})
+    assert (unseen["blocked"], unseen["profit"]) == ("login_ended", None)
+    found = {
+        "stacks": [],
+        "gateway": "ready",
+        "sessions": [],
+        "portfolio": [],
+        "health": {},
+        "accounts": [seen, unseen],
+    }
+    print_status(found)
+    shown = capsys.readouterr().out.splitlines()
+    start = shown.index(
+        "account kite:asha: 12,340.50 today with us, 12,300.00 at the broker, before charges; 40.50 apart"
+    )
+    assert shown[start + 1 :] == [
+        "  INFY: 40.50 with us, 0.00 at the broker", "  TCS: held alone with us, 0.00 at the broker"
+    ]  # fmt: skip
