@@ -2,7 +2,8 @@
 
     a tick at which nothing traded   fills and triggers nothing
     quantity                         a share of what has traded since the order met the market, in whole lots and
-                                     pieces of a twentieth of it or more
+                                     pieces of a twentieth of it or more; the first such piece when
+                                     as much has traded, so that an exit gets out of a thin market
     price                            the opposite quote, else a tick beyond the trade and slippage; more, the larger the
                                      part of that share that is taken
     a limit that rests               fills where the market trades through it, at the limit
@@ -11,8 +12,8 @@
 What a price does not tell (an index has no volume, brokers tell none of some) limits nothing. The last price that is
 quoted again to close a day that broke off (decision 15) fills as a trade does.
 
-Invariants (property-tested): never more than the share, but for what has no volume; never better than the tick, nor
-beyond the limit; what the look-ahead skips changes nothing.
+Invariants (property-tested): never more than the share, but for the first piece and what has no volume; never better
+than the tick, nor beyond the limit; what the look-ahead skips changes nothing.
 """
 
 from dataclasses import dataclass
@@ -121,8 +122,9 @@ class OpenOrder:
     def _share(self, quote: TickQuote) -> int:
         """What may be had now: the share of the volume since the meeting, less what was had."""
         assert self.met is not None
-        traded = quote.volume_cumulative - self.met.volume_before
-        return traded * self.share_hundredths // _BASIS - (self.filled - self.met.filled)
+        traded, had = quote.volume_cumulative - self.met.volume_before, self.filled - self.met.filled
+        share = traded * self.share_hundredths // _BASIS - had
+        return max(share, self.least) if had == 0 and traded >= self.least else share
 
     def _price(self, quote: TickQuote, part: float) -> int:
         if self.limit_paise is not None and self.met is not None and self.met.rests:
@@ -157,10 +159,9 @@ class OpenOrder:
             at_quote, at_trade = (quoted <= limit, prices < limit) if self.buys else (quoted >= limit, prices > limit)
             fills &= np.where(quoted > 0, at_quote, at_trade)
         if self._has_volume:
-            share = (volumes - self.met.volume_before) * self.share_hundredths // _BASIS - (
-                self.filled - self.met.filled
-            )
-            fills &= (share >= self.least) | (volumes <= 0) | (quantities < 0)
+            traded, had = volumes - self.met.volume_before, self.filled - self.met.filled
+            needed = self.least if had == 0 else -(-(self.least + had) * _BASIS // self.share_hundredths)
+            fills &= (traded >= needed) | (volumes <= 0) | (quantities < 0)
         anew: Bools = (volumes > 0) & (volumes < self.met.volume_before)
         return fills | anew
 
