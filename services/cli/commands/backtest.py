@@ -26,6 +26,7 @@ from services.cli.commands.trade import (
     Trails,
     Users,
 )
+from services.cli.runs.config_file import Config
 
 History = Annotated[
     Path | None,
@@ -64,7 +65,7 @@ def backtest(
     seed: Seed = 1, charges: ChargedAs = None, fills: FilledAs = None, fill: Fill = None, speed: Speed = "max",
     trades: Trades = None, paper: Paper = True, keep: Keep = False,
     columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", report: Report = None,
-    fast: Fast = None, slow: Slow = None, json: Json = False,
+    fast: Fast = None, slow: Slow = None, json: Json = False, config: Config = None,
 ) -> None:  # fmt: skip
     """Trade recorded days in one process, as fast as they go: the same strategies, risk, fills and charges as `trade`.
 

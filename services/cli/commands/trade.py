@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from services.cli.runs.config_file import Config
+
 History = Annotated[
     Path | None,
     typer.Option(
@@ -71,7 +73,7 @@ def trade(
     capital: Annotated[str, typer.Option(help="Rupees, of each user.")] = "1000000",
     seed: Seed = 1, charges: ChargedAs = None, fills: FilledAs = None, fill: Fill = None, speed: Speed = "max",
     trades: Trades = None, paper: Paper = True, keep: Keep = False,
-    columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False,
+    columns: FileColumns = "", timezone: Timezone = "", stamps: Stamps = "", json: Json = False, config: Config = None,
 ) -> None:  # fmt: skip
     """Trade recorded days on paper, through every service, and print what came of it.
 
