@@ -26,6 +26,6 @@ table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:ta
 th,td{padding:5px 10px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--edge)}
 th{background:var(--card);color:var(--soft);font-weight:600}
 th:first-child,td:first-child{text-align:left}
-.words td:first-child,.told td:last-child{white-space:normal;min-width:140px}
+.words td:first-child,.told td:last-child{white-space:normal;overflow-wrap:anywhere;min-width:140px}
 .told td:last-child{text-align:left;min-width:260px}
 """
