@@ -23,6 +23,7 @@ help: ## What can be made
 	$(BIN)/python -m compileall -q libs services
 	$(BIN)/python -m tradebus.indicators.warm
 	$(BIN)/python -m tradebus.strategies.warm
+	$(BIN)/python -m tradebus.engine.warm
 	$(BIN)/python -m tradebus.brokers.warm
 	$(BIN)/python -m services.sandbox.warm
 	@touch $@

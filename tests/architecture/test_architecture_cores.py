@@ -36,6 +36,7 @@ READS = {
     "libs/tradebus/strategies/on_demand.py": "imports a built-in strategy of ours when it is first asked for by name",
     "libs/tradebus/strategies/registry.py": "finds what is installed, and the path that a session gives",
     "libs/tradebus/strategies/warm.py": "compiles ahead of time: names the modules that hold kernels",
+    "libs/tradebus/engine/warm.py": "the same for bulk mode",
     "libs/tradebus/indicators/warm.py": "compiles ahead of time: names the modules that hold kernels",
     "libs/tradebus/kernel/ids.py": "where random ids are drawn for all others",
 }
