@@ -56,7 +56,6 @@ class PositionLook:
             instrument: row.symbol for instrument, row in self._account.listed.known.listings()
         }
         brokers, converted = self._by_instrument(rows)
-        await self._profits.look(self._intraday(rows), symbols)
         tags = {own.tag for own in ours} | self._account.fence.tags()
         others = net_of([order for order in book if order.tag not in tags])
         held = await self._own.net(list(self._account.sessions))
@@ -73,6 +72,7 @@ class PositionLook:
         )  # fmt: skip
         left = {position_name(instrument, symbols) for instrument in unknown}
         self._standing = [*(one for one in self._standing if one.what in left), *lasting]
+        await self._profits.look(self._intraday(rows), symbols)  # last: nothing waits for it
         return self._standing
 
     @property

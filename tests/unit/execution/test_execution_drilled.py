@@ -102,7 +102,7 @@ def test_an_option_that_was_bought_after_a_fall_is_left_although_its_average_is_
         PlannedEvent("shock", 16.919847878617723, share=-0.013314160692030607),
     )
     bought = trade(name="call", lots=6, at=5.794349729769389, stop_share=0.0044042715172708125)
-    for seed in (1, 50009917):
+    for seed in (1, 4, 12):
         result = play_plan(written_plan(bought, events=events, seed=seed), drilled)
         assert violated(result) == []
         assert "stop_refused" in result.story.text()
