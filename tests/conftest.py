@@ -36,11 +36,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_xdist_auto_num_workers() -> int | None:
-    """One more than there are processors: a good part of a run is waiting for processes, servers and clocks."""
+    """Two more than there are processors: a good part of a run is waiting for processes, servers and clocks."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return processors + 1
+    return processors + 2
 
 
 @pytest.hookimpl(wrapper=True)
