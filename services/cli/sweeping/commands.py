@@ -37,7 +37,7 @@ def run_sweep(request: SweepRequest, showing: Showing, *, afresh: bool) -> None:
     check_table(showing.table)
     outcome = sweep(request, state_dir=default_state_dir(), afresh=afresh)
     rows = rows_of(request.points, outcome.swept)
-    honesty = honesty_of(outcome.swept, trials=outcome.trials)
+    honesty = honesty_of(request.points, outcome.swept, trials=outcome.trials)
     title = _title(request, outcome)
     if showing.table is not None:
         write_table(rows, showing.table)

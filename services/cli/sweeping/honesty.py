@@ -1,6 +1,7 @@
 """What a sweep's best is worth, after all that was tried."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,10 @@ from tradebus.performance.overfitting import deflated_sharpe, minimum_years, mom
 
 @dataclass(frozen=True, slots=True)
 class Honesty:
-    """Of the set with the highest Sharpe. None where a figure is not defined: nothing traded, too few days or sets."""
+    """Of the set with the highest Sharpe, which the one with the highest profit need not be. None where a figure is not
+    defined: nothing traded, too few days or sets."""
 
+    parameters: Mapping[str, Any]
     trials: int
     years: float
     sharpe_per_year: float
@@ -26,7 +29,9 @@ class Honesty:
 
     def lines(self) -> list[str]:
         """For people."""
-        found = [f"best Sharpe {self.sharpe_per_year:.2f} a year, after {self.trials:,} trials on this file"]
+        which = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        after = f"after {self.trials:,} trials on this file"
+        found = [f"highest Sharpe {self.sharpe_per_year:.2f} a year ({which}), {after}"]
         if self.deflated_sharpe is not None:
             word = "yes" if self.deflated_sharpe > 0.95 else "no"
             found.append(f"deflated Sharpe {self.deflated_sharpe:.3f}: better than luck? {word} (yes above 0.95)")
@@ -39,14 +44,15 @@ class Honesty:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "trials": self.trials, "years": round(self.years, 3), "sharpe_per_year": self.sharpe_per_year,
+            "parameters": dict(self.parameters), "trials": self.trials, "years": round(self.years, 3),
+            "sharpe_per_year": self.sharpe_per_year,
             "deflated_sharpe": self.deflated_sharpe, "overfitting_probability": self.overfitting,
             "minimum_years": self.minimum_years,
         }  # fmt: skip
 
 
-def honesty_of(swept: Swept, *, trials: int) -> Honesty:
-    """`trials`: all sets ever tried on these days."""
+def honesty_of(points: Sequence[Mapping[str, Any]], swept: Swept, *, trials: int) -> Honesty:
+    """`points` are the sets that were swept, `trials` all that were ever tried on these days."""
     profits = swept.daily_paise.T.astype(np.float64)
     ratios = sharpes(profits) if len(profits) > 1 else np.zeros(profits.shape[1])
     best = int(ratios.argmax())
@@ -58,7 +64,7 @@ def honesty_of(swept: Swept, *, trials: int) -> Honesty:
     except InvalidInput:
         overfitting = None
     return Honesty(
-        count, years, per_year,
+        points[best], count, years, per_year,
         None if one is None else deflated_sharpe(one, trials=count, trials_variance=variance), overfitting,
         minimum_years(trials=count, sharpe_per_year=per_year),
     )  # fmt: skip

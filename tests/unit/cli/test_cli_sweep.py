@@ -48,6 +48,8 @@ def test_every_set_is_what_backtest_makes_of_it_alone(path, tmp_path):
     found = swept(path, "--top", "6", "--table", str(tmp_path / "all.parquet"), "--report", str(tmp_path / "map.html"))
     assert found["sets"] == len(found["best"]) == 6
     assert found["honesty"]["trials"] == 6
+    by_sharpe = max(found["best"], key=lambda row: row["sharpe"])
+    assert found["honesty"]["parameters"].items() <= by_sharpe.items()
     assert pq.read_table(tmp_path / "all.parquet").num_rows == 6
     page = (tmp_path / "map.html").read_text()
     assert page.count('<td class="cell" style') == 6
